@@ -1,0 +1,81 @@
+/*
+ * Makes the embedded student, its card and the sample from the published data in ../shared/data:
+ *
+ *   node scripts/make-student.ts
+ *
+ * The student learns from all rows but the 10,000 test rows of the split; its card's figures are of those test rows,
+ * measured on the file as it is shipped. The sample's 2,000 rows are test rows too.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { openDataset } from "../src/dataset/open.ts";
+import { createRecordedJudge } from "../src/judge/recorded.ts";
+import { embeddedStudentPath } from "../src/judge/student.ts";
+import { distill } from "../src/stages/distill.ts";
+import { measureProbabilities } from "../src/student/distill.ts";
+import { encodeStudent, readStudent } from "../src/student/model-file.ts";
+import { createPredictor } from "../src/student/student.ts";
+import { measureAgreement } from "../src/stats/agreement.ts";
+import { renderCard } from "./student-card.ts";
+
+const data = new URL("../../shared/data/alpaca/", import.meta.url).pathname;
+const samples = new URL("../samples/", import.meta.url).pathname;
+const testRows = 10_000;
+const sampleRows = 2000;
+
+const dataset = await openDataset(`${data}alpaca_data.json`);
+const ratings = JSON.parse(await readFile(`${data}ratings.gpt-4o-mini.json`, "utf8")) as number[];
+const split = JSON.parse(await readFile(`${data}student_split.json`, "utf8")) as number[];
+const isTest = new Set(split.slice(0, testRows));
+
+const trainingRatings = `${data}ratings.gpt-4o-mini.json`;
+const recorded = await createRecordedJudge(trainingRatings);
+let row = 0;
+const summary = await distill(dataset, {
+  teacher: {
+    ...recorded,
+    async *rate(examples) {
+      row = 0;
+      for await (const batch of recorded.rate(examples)) yield batch.map((rating) => (isTest.has(row++) ? { state: "pending" as const } : rating));
+    },
+  },
+  teacherName: "GPT-4o-mini",
+  licence: "Alpaca: CC BY-NC 4.0; ratings: DS2, Apache-2.0",
+  out: embeddedStudentPath,
+});
+console.log(`trained on ${summary.card.trainedOn.rows} rows in ${(summary.wallMs / 1000).toFixed(1)} s`);
+
+const model = await readStudent(embeddedStudentPath);
+const predict = createPredictor(model);
+const llama = JSON.parse(await readFile(`${data}ratings.llama-3.1-8b-instruct.json`, "utf8")) as number[];
+const claude = new Set(JSON.parse(await readFile(`${data}claude_accuracy_at_least_4.5.indices.json`, "utf8")) as number[]);
+const probabilities: number[] = [];
+const rows: number[] = [];
+const lengths: number[] = [];
+for await (const batch of dataset.batches()) {
+  for (const example of batch) {
+    if (!isTest.has(example.index)) continue;
+    for (const probability of predict(example)) probabilities.push(probability);
+    rows.push(example.index);
+    lengths.push(example.output.length);
+  }
+}
+const heldOut = measureProbabilities(Float64Array.from(probabilities), rows.map((index) => ratings[index]!), model.card.scores, "10,000 rows of a fixed split");
+const { scores } = model.card;
+const expected = rows.map((_, i) => scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0));
+const card = { ...model.card, name: "gpt-4o-mini-alpaca", trainedOn: { ...model.card.trainedOn, data: "Alpaca-52k" }, heldOut };
+await writeFile(embeddedStudentPath, encodeStudent({ ...model, card }));
+await writeFile(
+  embeddedStudentPath.replace(/\.student$/, ".md"),
+  renderCard(card, {
+    length: measureAgreement(lengths, rows.map((index) => ratings[index]!)),
+    llama: measureAgreement(expected, rows.map((index) => llama[index]!)),
+    llamaLength: measureAgreement(lengths, rows.map((index) => llama[index]!)),
+    claude: measureAgreement(expected, rows.map((index) => (claude.has(index) ? 1 : 0))),
+    claudeLength: measureAgreement(lengths, rows.map((index) => (claude.has(index) ? 1 : 0))),
+  }),
+);
+
+const alpaca = JSON.parse(await readFile(`${data}alpaca_data.json`, "utf8")) as unknown[];
+const sample = split.slice(0, sampleRows).sort((a, b) => a - b);
+await writeFile(`${samples}alpaca-2000.json`, `${JSON.stringify(sample.map((index) => alpaca[index]), null, 2)}\n`);
+await writeFile(`${samples}alpaca-2000.gpt-4o-mini.json`, `${JSON.stringify(sample.map((index) => ratings[index]))}\n`);

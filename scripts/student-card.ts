@@ -1,0 +1,64 @@
+import type { Agreement } from "../src/stats/agreement.ts";
+import type { StudentCard } from "../src/student/card.ts";
+
+/** How the student does beside plain length, and on other judges' taste. */
+export interface CardComparisons {
+  readonly length: Agreement;
+  readonly llama: Agreement;
+  readonly llamaLength: Agreement;
+  readonly claude: Agreement;
+  readonly claudeLength: Agreement;
+}
+
+/** The model card that ships beside the student. */
+export function renderCard(card: StudentCard, others: CardComparisons): string {
+  const { heldOut } = card;
+  const { spearman } = heldOut;
+  const number = (value: number | null | undefined) => (value === null || value === undefined ? "-" : value.toFixed(3));
+  const auc = (agreement: Agreement, threshold: number) => number(agreement.thresholds.find((line) => line.threshold === threshold)?.auc);
+  return `# Model card: the embedded student (\`${card.name}.student\`)
+
+A small classifier that imitates one judge: ${card.teacher}, asked by the authors of DS2 to score Alpaca rows from 0 to 5. It
+reads hashed words and some fifty counts of instruction, input and output, and gives a probability for each score. It runs in
+plain TypeScript, without a network or a key. This page and the file are made by \`node scripts/make-student.ts\`.
+
+## What it was trained on
+
+| | |
+|---|---|
+| rows | ${card.trainedOn.rows.toLocaleString("en")} of Alpaca-52k (Stanford Alpaca, **CC BY-NC 4.0**) |
+| ratings | ${card.teacher}'s scores 0 to 5, as published by DS2 (UCSC-REAL/DS2, Apache-2.0) |
+| held out | 10,000 rows of a fixed random split; the 2,000 rows of \`samples/\` are among them |
+
+The file is derived from data under CC BY-NC 4.0: use it for non-commercial purposes only. The code that trains and runs it is
+Apache-2.0; a student that you distil from your own data and judge is under your own terms.
+
+## How it does on the ${heldOut.rows.toLocaleString("en")} held-out rows
+
+Spearman with ${card.teacher}: **${number(spearman.value)}** (95 % interval ${number(spearman.low)} to ${number(spearman.high)}); plain output length reaches ${number(others.length.spearman.value)}. Root mean
+square error of the expected score: ${heldOut.rootMeanSquareError.toFixed(3)}.
+
+| teacher scores at least | rows | AUC | precision of as many from the top | precision by chance | calibration error |
+|---|---|---|---|---|---|
+${heldOut.thresholds.map((line) => `| ${line.threshold} | ${line.rows.toLocaleString("en")} | ${number(line.auc)} | ${number(line.precision)} | ${number(line.share)} | ${number(line.calibrationError)} |`).join("\n")}
+
+## Whose taste it has
+
+Judges disagree, and this one has ${card.teacher}'s taste. Measured on the same rows against others:
+
+| reference | this student | plain output length |
+|---|---|---|
+| Llama-3.1-8B-Instruct's scores (Spearman) | ${number(others.llama.spearman.value)} | ${number(others.llamaLength.spearman.value)} |
+| Claude's list of accurate rows (AUC) | ${auc(others.claude, 1)} | ${auc(others.claudeLength, 1)} |
+
+An AUC under 0.5 means that it ranks Claude's rows below the others: Claude kept short exact answers where ${card.teacher} liked
+long ones.
+
+## What it must not be used for
+
+- As evidence that one dataset or model is better than another: it is a rehearsal of a judge, not a judge.
+- On text unlike Alpaca's short English instructions (other languages, long conversations, code bases): it was not measured there.
+- For facts: it has no knowledge and cannot see that a fluent answer is wrong.
+- With the paper's threshold of 4.5: its teacher scored lower. Choose by rank (\`--top 10%\`), or distil a student of your own judge.
+`;
+}

@@ -1,0 +1,81 @@
+import { Command } from "commander";
+import { shapeNames } from "../dataset/shapes/index.ts";
+import { openDataset } from "../dataset/open.ts";
+import { UsageError } from "../errors.ts";
+import { openJudge } from "../judge/open.ts";
+import { createRunJudge } from "../judge/run.ts";
+import { runFolder } from "../run/run-folder.ts";
+import { distill } from "../stages/distill.ts";
+import { reopenDataset, requireRatings } from "../stages/rated-data.ts";
+import { jsonOption, parseMap, parseScale, parseWhole, runOption, seedOption } from "./options.ts";
+import type { CommandContext } from "./program.ts";
+import { openProgressLine } from "./text/progress.ts";
+import { renderStudent } from "./text/student.ts";
+
+interface DistillFlags {
+  ratings?: string;
+  out: string;
+  teacher?: string;
+  licence?: string;
+  maxRows?: number;
+  shape?: string;
+  map?: Record<string, string>;
+  scale?: { min: number; max: number };
+  seed: number;
+  run: string;
+  json?: boolean;
+}
+
+export function distillCommand(context: CommandContext): Command {
+  return new Command("distill")
+    .summary("train a student on a judge's ratings, to rate millions of rows with")
+    .description("Trains a student, a small judge that runs here, on a judge's ratings: of the run, or of any data with recorded scores.\nIt reports how far the student agrees with its teacher on rows it was not trained on.")
+    .argument("[data]", "the rated data, with --ratings; the run's own data and ratings when absent")
+    .option("--ratings <judge>", "the teacher's scores: recorded:FILE[#COLUMN], column:NAME or run:DIR")
+    .requiredOption("--out <file>", "the student's file, by custom NAME.student")
+    .option("--teacher <name>", "the teacher's name, for the student's card")
+    .option("--licence <text>", "the licence of the data and ratings, for the student's card")
+    .option("--max-rows <n>", "rows to train on at most (200000)", parseWhole)
+    .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
+    .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
+    .option("--scale <min..max>", "scale of recorded scores; scores outside it are left out", parseScale)
+    .addOption(seedOption("the order of training and the held-out rows"))
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus distill --out mine.student
+  alpagasus distill rated.json --ratings recorded:scores.json --teacher gpt-5-mini --out mine.student
+  alpagasus rate millions.jsonl --judge student:mine.student`,
+    )
+    .action(async (data: string | undefined, flags: DistillFlags) => {
+      if ((data === undefined) !== (flags.ratings === undefined)) throw new UsageError("distill: expected both DATA and --ratings, or neither (the run's own), got one");
+      if (data === undefined && (flags.shape !== undefined || flags.map || flags.scale)) throw new UsageError("distill: --shape, --map and --scale go with DATA; the run knows its own");
+      const { dataset, teacher } = data === undefined ? await openRunData(flags.run, context.signal) : await openRatedData(data, flags, context.signal);
+      const progress = openProgressLine();
+      const { maxRows, licence } = flags;
+      const summary = await distill(dataset, {
+        teacher,
+        out: flags.out,
+        seed: flags.seed,
+        signal: context.signal,
+        onProgress: progress.show,
+        ...(flags.teacher !== undefined && { teacherName: flags.teacher }),
+        ...(licence !== undefined && { licence }),
+        ...(maxRows !== undefined && { maxRows }),
+      }).finally(progress.clear);
+      process.stdout.write(flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderStudent(summary));
+    });
+}
+
+async function openRunData(folder: string, signal: AbortSignal) {
+  const manifest = await requireRatings(runFolder(folder));
+  return { dataset: await reopenDataset(manifest, signal), teacher: await createRunJudge(folder) };
+}
+
+async function openRatedData(data: string, flags: DistillFlags, signal: AbortSignal) {
+  const dataset = await openDataset(data, { signal, ...(flags.shape !== undefined && { shape: flags.shape }), ...(flags.map && { map: flags.map }) });
+  return { dataset, teacher: await openJudge(flags.ratings!, flags.scale ? { scale: flags.scale } : {}) };
+}

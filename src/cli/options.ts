@@ -1,0 +1,68 @@
+import { InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { defaultRunFolder } from "../run/run-folder.ts";
+
+/*
+ * Options that several commands share, and how their values are read. A value that cannot be read is a usage error
+ * that says what was expected.
+ */
+
+export const runOption = () => new Option("--run <dir>", "the run's folder").default(defaultRunFolder);
+export const jsonOption = () => new Option("--json", "print the summary as JSON on stdout, and nothing else there");
+export const seedOption = (what: string) => new Option("--seed <n>", `draws ${what}; the same seed gives the same result`).argParser(parseWhole).default(42);
+export const minCoverageOption = () => new Option("--min-coverage <share>", "least share of rows with a score; exit code 3 when it is missed").argParser(parseShare).default(0.95, "95%");
+
+/** `12`, `4.5`, `-1` */
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("Expected a number.");
+  return value;
+}
+
+export function parseWhole(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("Expected a whole number.");
+  return value;
+}
+
+/** `95%` or `0.95` */
+export function parseShare(text: string): number {
+  const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
+  if (text.trim() === "" || !(value >= 0 && value <= 1)) throw new InvalidArgumentError("Expected a share: 95% or 0.95.");
+  return value;
+}
+
+/** `9000` or `10%` */
+export function parseTop(text: string): number | { share: number } {
+  if (!text.endsWith("%")) return parseWhole(text);
+  const value = Number(text.slice(0, -1));
+  if (!(value > 0 && value <= 100)) throw new InvalidArgumentError("Expected a number of rows (9000) or a share of them (10%).");
+  return { share: value / 100 };
+}
+
+/** `0..5` */
+export function parseScale(text: string): { min: number; max: number } {
+  const [, min, max] = /^(-?[\d.]+)\.\.(-?[\d.]+)$/.exec(text) ?? [];
+  if (!(Number(min) < Number(max))) throw new InvalidArgumentError("Expected the lowest and the highest score: 0..5.");
+  return { min: Number(min), max: Number(max) };
+}
+
+const mapFields = ["instruction", "input", "output", "category", "id"];
+
+/** `instruction=prompt,output=answer` */
+export function parseMap(text: string): Record<string, string> {
+  const map: Record<string, string> = {};
+  for (const pair of text.split(",")) {
+    const [, field, column] = /^\s*([^=]+)=(.+)$/.exec(pair) ?? [];
+    if (!field || !column || !mapFields.includes(field)) {
+      throw new InvalidArgumentError(`Expected FIELD=COLUMN, with the fields ${mapFields.join(", ")}.`);
+    }
+    map[field] = column.trim();
+  }
+  return map;
+}
+
+/** @throws UsageError when both are given */
+export function expectOneOf(a: string, hasA: boolean, b: string, hasB: boolean): void {
+  if (hasA && hasB) throw new UsageError(`expected ${a} or ${b}, got both`);
+}

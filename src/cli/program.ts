@@ -1,0 +1,96 @@
+import { Command, CommanderError } from "commander";
+import { AlpagasusError, messageOf } from "../errors.ts";
+import { version } from "../version.ts";
+import { distillCommand } from "./distill.ts";
+import { rateCommand } from "./rate.ts";
+import { selectCommand } from "./select.ts";
+import { statusCommand } from "./status.ts";
+import { plainText } from "./text/plain-text.ts";
+
+const interrupted = 130;
+
+/** What a command needs from around it. */
+export interface CommandContext {
+  readonly signal: AbortSignal;
+  /** Ends the command with this code instead of 0: a gate did not hold. */
+  exitCode: number;
+}
+
+/** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 130 interrupted. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  loadEnvironment();
+  ignoreClosedPipe();
+  const interruption = new AbortController();
+  const context: CommandContext = { signal: interruption.signal, exitCode: 0 };
+  process.on("SIGINT", () => {
+    if (interruption.signal.aborted) process.exit(interrupted);
+    interruption.abort();
+  });
+  try {
+    await createProgram(context).parseAsync(args, { from: "user" });
+    return context.exitCode;
+  } catch (error) {
+    if (interruption.signal.aborted) {
+      process.stderr.write("alpagasus: interrupted; nothing half-written was left\n");
+      return interrupted;
+    }
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`alpagasus: ${plainText(messageOf(error))}\n`);
+    if (error instanceof AlpagasusError) return error.exitCode;
+    if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    else process.stderr.write("alpagasus: this is not a known problem; run again with ALPAGASUS_DEBUG=1 to see where it comes from\n");
+    return 1;
+  } finally {
+    process.removeAllListeners("SIGINT");
+  }
+}
+
+export function createProgram(context: CommandContext): Command {
+  const program = new Command("alpagasus")
+    .description("Rate every row of an instruction dataset, keep the best, and see what any other choice would have kept.\nThe method of AlpaGasus (arXiv 2307.08701), from the command line.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .configureOutput({ outputError: (text, write) => write(`alpagasus: ${plainText(text.replace(/^error: /, "").trim())}\n`) })
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus rate train.json                           rate with the embedded judge: no key, no network
+  alpagasus select --top 10%                          keep the best tenth
+  alpagasus select --method random                    a control of the same size
+  alpagasus rate train.json --judge recorded:gpt.json use scores you already have
+  alpagasus distill --out mine.student                train a student on this run's ratings
+
+Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 130 interrupted.`,
+    );
+  for (const create of [rateCommand, selectCommand, distillCommand, statusCommand]) {
+    program.addCommand(inherit(create(context), program));
+  }
+  program.action(() => program.help({ error: true }));
+  program.exitOverride();
+  return program;
+}
+
+/** Commands added ready-made do not take these settings over by themselves. */
+function inherit(command: Command, program: Command): Command {
+  return command.copyInheritedSettings(program).exitOverride().allowExcessArguments(false).helpOption("-h, --help", "print this help");
+}
+
+function loadEnvironment(): void {
+  try {
+    process.loadEnvFile();
+  } catch {
+    // no .env file: the environment is all there is
+  }
+}
+
+/** `alpagasus … | head` ends quietly. */
+function ignoreClosedPipe(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+}

@@ -1,0 +1,23 @@
+/** `52,002` */
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+/** `17.6 %` */
+export function formatShare(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** A score without the dust of floating point: `4.5`, `2.513`. */
+export function formatScore(score: number): string {
+  return String(Number(score.toFixed(4)));
+}
+
+/** `320 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min` */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}

@@ -1,0 +1,34 @@
+import { styleText } from "node:util";
+import type { DistillSummary } from "../../stages/distill.ts";
+import { formatCount, formatDuration, formatShare } from "./numbers.ts";
+import { plainText } from "./plain-text.ts";
+import { renderWarnings } from "./rating.ts";
+import { renderTable } from "./table.ts";
+
+/** What `distill` prints when it is done. */
+export function renderStudent({ path, bytes, card, rows, scoredRows, alarms, wallMs }: DistillSummary): string {
+  const { heldOut } = card;
+  const { value, low, high } = heldOut.spearman;
+  const figure = (number: number | null) => (number === null ? "-" : number.toFixed(3));
+  const table = renderTable(
+    ["teacher at least", "rows", "AUC", "precision", "by chance", "calibration error"],
+    ["right", "right", "right", "right", "right", "right"],
+    heldOut.thresholds.map((line) => [
+      String(Number(line.threshold.toFixed(3))),
+      formatCount(line.rows),
+      figure(line.auc),
+      line.precision === null ? "-" : formatShare(line.precision),
+      formatShare(line.share),
+      line.calibrationError.toFixed(3),
+    ]),
+  );
+  return `
+${styleText("bold", `Trained a student of ${plainText(card.teacher)}`)} on ${formatCount(card.trainedOn.rows)} rows in ${formatDuration(wallMs)} (${formatCount(scoredRows)} of ${formatCount(rows)} rows have a score)
+
+  On ${formatCount(heldOut.rows)} rows it had not seen (${heldOut.how}): Spearman ${value.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})
+${table}
+${renderWarnings(alarms, []).map((line) => `${line}\n`).join("")}
+  student  ${plainText(path)} (${formatCount(bytes / 1000)} kB)
+  use it   alpagasus rate DATA --judge student:${plainText(path)}
+`;
+}

@@ -1,0 +1,12 @@
+import type { Row } from "./example.ts";
+
+/** The value of a column, or of one inside it: `score`, or `scores.quality` where no column has that whole name. */
+export function valueAt(row: Row, path: string): unknown {
+  if (path in row) return row[path];
+  let value: unknown = row;
+  for (const part of path.split(".")) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Row)[part]; // an object read from a file
+  }
+  return value;
+}

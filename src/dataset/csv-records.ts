@@ -1,0 +1,140 @@
+import { isUtf8 } from "node:buffer";
+import { Readable } from "node:stream";
+import { CsvError, parse, type Info } from "csv-parse";
+import { AlpagasusError, DataError, messageOf } from "../errors.ts";
+import { readBytes } from "../files/read-bytes.ts";
+import { dataErrorAt, type Place } from "./place.ts";
+import type { FileRecord, RecordSource } from "./records.ts";
+import type { DatasetFile } from "./source.ts";
+
+const batchRows = 500;
+
+interface CsvRow {
+  readonly record: readonly string[];
+  readonly raw: string;
+  readonly info: Info;
+}
+
+/** A CSV or TSV file with a header line; every value is text. The delimiter is the most frequent of `,` `;` tab in the header. */
+export async function openCsvRecords(file: DatasetFile): Promise<RecordSource> {
+  const delimiter = await findDelimiter(file);
+  for await (const { row, place } of readRows(file, delimiter)) {
+    const twice = row.record.find((name, i) => row.record.indexOf(name) !== i);
+    if (twice !== undefined) throw dataErrorAt(place, `expected column names that differ, got ${JSON.stringify(twice)} twice`);
+    const header = withoutLineEnds(row.raw);
+    return { format: "csv", header, batches: () => readRecords(file, delimiter) };
+  }
+  throw new DataError(`${file.path}: expected a header line and rows, got an empty file`);
+}
+
+async function* readRecords(file: DatasetFile, delimiter: string): AsyncGenerator<readonly FileRecord[]> {
+  let columns: readonly string[] | undefined;
+  let batch: FileRecord[] = [];
+  for await (const { row, place } of readRows(file, delimiter)) {
+    if (!columns) {
+      columns = row.record;
+      continue;
+    }
+    const value = Object.fromEntries(columns.map((name, i) => [name, row.record[i]]));
+    batch.push({ text: withoutLineEnds(row.raw), value, place: { ...place, ordinal: place.ordinal - 1 } });
+    if (batch.length === batchRows) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Every record, the header included. */
+async function* readRows(file: DatasetFile, delimiter: string): AsyncGenerator<{ row: CsvRow; place: Place }> {
+  const lines = new LineCounter();
+  const source = Readable.from(checkedBytes(file, lines));
+  const parser = parse({ delimiter, raw: true, info: true, bom: true, skip_empty_lines: true });
+  source.on("error", (error) => parser.destroy(error));
+  source.pipe(parser);
+  let ordinal = 0;
+  try {
+    for await (const row of parser as AsyncIterable<CsvRow>) {
+      const lead = /^[\r\n]*/.exec(row.raw)![0].length;
+      const line = lines.lineAt(row.info.bytes - Buffer.byteLength(row.raw) + lead);
+      yield { row, place: { path: file.path, format: "csv", line, ordinal: ++ordinal } };
+    }
+  } catch (cause) {
+    if (cause instanceof AlpagasusError) throw cause;
+    const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : 0;
+    throw dataErrorAt({ path: file.path, format: "csv", line, ordinal: ordinal + 1 }, messageOf(cause), cause);
+  } finally {
+    source.destroy();
+    parser.destroy();
+  }
+}
+
+/** Passes the bytes on, after a check that they are UTF-8 (the parser itself would put replacement characters in). */
+async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of readBytes(file)) {
+    const bytes = Buffer.concat([rest, chunk]);
+    const end = bytes.lastIndexOf(0x0a) + 1 || bytes.length; // a newline never stands inside a character
+    const whole = bytes.subarray(0, end);
+    checkUtf8(file, whole, lines);
+    rest = bytes.subarray(end);
+    yield whole;
+  }
+  if (rest.length > 0) {
+    checkUtf8(file, rest, lines);
+    yield rest;
+  }
+}
+
+function checkUtf8(file: DatasetFile, bytes: Buffer, lines: LineCounter): void {
+  if (isUtf8(bytes)) return lines.push(bytes);
+  let line = lines.pushedLines + 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline + 1;
+    if (!isUtf8(bytes.subarray(start, end))) break;
+    start = end;
+  }
+  throw dataErrorAt({ path: file.path, format: "csv", line, ordinal: 0 }, "expected UTF-8 text, got invalid bytes");
+}
+
+/** Line numbers for ascending byte offsets; the parser's own count is off where quoted cells hold line ends. */
+class LineCounter {
+  readonly #chunks: Buffer[] = [];
+  #base = 0; // offset of the first chunk that is kept
+  #at = 0; // offset up to which lines are counted
+  #line = 1;
+  pushedLines = 0;
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    for (let at = chunk.indexOf(0x0a); at >= 0; at = chunk.indexOf(0x0a, at + 1)) this.pushedLines++;
+  }
+
+  lineAt(offset: number): number {
+    while (this.#at < offset && this.#chunks.length > 0) {
+      const chunk = this.#chunks[0]!;
+      const end = Math.min(chunk.length, offset - this.#base);
+      for (let i = this.#at - this.#base; i < end; i++) if (chunk[i] === 0x0a) this.#line++;
+      this.#at = this.#base + end;
+      if (end === chunk.length) {
+        this.#base += chunk.length;
+        this.#chunks.shift();
+      }
+    }
+    return this.#line;
+  }
+}
+
+async function findDelimiter(file: DatasetFile): Promise<string> {
+  for await (const chunk of readBytes(file)) {
+    const header = chunk.toString("utf8").split(/[\r\n]/, 1)[0]!;
+    const count = (delimiter: string) => header.split(delimiter).length;
+    return [",", ";", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
+  }
+  return ",";
+}
+
+function withoutLineEnds(raw: string): string {
+  return raw.replace(/^[\r\n]+|[\r\n]+$/g, "");
+}

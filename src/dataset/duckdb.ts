@@ -1,0 +1,35 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
+
+/**
+ * A fresh in-memory DuckDB that keeps the order of rows and stays within a fixed memory. Loaded on first use, since
+ * only Parquet and `--where` need it. Goes away with its handle.
+ */
+export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & AsyncDisposable> {
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const database = await DuckDBInstance.create(":memory:", {
+    threads: "2",
+    memory_limit: "1GB",
+    preserve_insertion_order: "true",
+    temp_directory: join(tmpdir(), "alpagasus-duckdb"),
+  });
+  const connection = await database.connect();
+  return {
+    connection,
+    [Symbol.asyncDispose]: async () => {
+      connection.closeSync();
+      database.closeSync();
+    },
+  };
+}
+
+/** A text as an SQL string literal. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A file name as an SQL literal in which `*`, `?` and brackets stand for themselves, not for a pattern. */
+export function sqlPath(path: string): string {
+  return sqlText(path.replace(/[*?[\]]/g, "[$&]"));
+}

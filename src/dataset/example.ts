@@ -1,0 +1,35 @@
+import { hash } from "node:crypto";
+import type { Place } from "./place.ts";
+
+/** One row as its file gives it: column name to value. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What a shape reads out of a row. Lengths of these texts are in characters (UTF-16 units) everywhere. */
+export interface ExampleFields {
+  readonly instruction: string;
+  /** Further context for the instruction; empty when the row has none. */
+  readonly input: string;
+  readonly output: string;
+  /** The row's group, where the data has one (Dolly's `category`). */
+  readonly category?: string;
+  /** The row's own name, where the data has one. */
+  readonly id?: string;
+}
+
+/** One row of an instruction dataset. */
+export interface Example extends ExampleFields {
+  /** Position in the whole dataset, over all its files, from 0. */
+  readonly index: number;
+  readonly row: Row;
+  readonly place: Place;
+  /** The row's text exactly as its file has it; empty for Parquet, whose rows have no text. */
+  readonly text: string;
+}
+
+/**
+ * The identity of what a judge sees: the first 16 hexadecimal digits of SHA-256 over instruction, input and output.
+ * Other columns, whitespace between fields and the file's format do not change it.
+ */
+export function hashExample(example: ExampleFields): string {
+  return hash("sha256", `${example.instruction}\0${example.input}\0${example.output}`).slice(0, 16);
+}

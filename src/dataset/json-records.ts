@@ -1,0 +1,208 @@
+import { isUtf8 } from "node:buffer";
+import { DataError, messageOf } from "../errors.ts";
+import { readBytes } from "../files/read-bytes.ts";
+import { dataErrorAt, type Place } from "./place.ts";
+import type { FileRecord, RecordSource } from "./records.ts";
+import type { DatasetFile } from "./source.ts";
+
+/*
+ * JSON arrays and JSON Lines, split into records without losing their text or their line, in bounded memory.
+ * The first byte that is not white space decides which of the two a file is.
+ */
+
+const maxRecordBytes = 256 * 1024 * 1024; // beyond this it is a missing quote, not a row
+
+/** A record found in the buffer: [start, end) and the line on which it begins. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly line: number;
+}
+
+/** Finds records in a growing buffer; keeps its place between calls. */
+interface Splitter {
+  readonly format: "json" | "jsonl";
+  /** The records that are complete in `buffer`, and how many of its bytes are dealt with. */
+  split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number };
+}
+
+export async function openJsonRecords(file: DatasetFile): Promise<RecordSource> {
+  for await (const chunk of readBytes(file)) {
+    const first = firstByte(chunk, file.path);
+    if (first !== undefined) {
+      const format = first === byte("[") ? "json" : "jsonl";
+      return { format, batches: () => readRecords(file, format) };
+    }
+  }
+  throw new DataError(`${file.path}: expected rows, got an empty file`);
+}
+
+async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncGenerator<readonly FileRecord[]> {
+  const splitter = format === "json" ? new ArraySplitter(file.path) : new LineSplitter();
+  let rest: Buffer = Buffer.alloc(0);
+  let ordinal = 0;
+  const take = (buffer: Buffer, atEnd: boolean): readonly FileRecord[] => {
+    const { spans, used } = splitter.split(buffer, atEnd);
+    rest = buffer.subarray(used);
+    return parseSpans(buffer, spans, (line) => ({ path: file.path, format, line, ordinal: ++ordinal }));
+  };
+  let isFirst = true;
+  for await (const chunk of readBytes(file)) {
+    const bytes: Buffer = isFirst ? withoutByteOrderMark(chunk) : chunk;
+    isFirst = false;
+    const records = take(rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes, false);
+    if (records.length > 0) yield records;
+    if (rest.length > maxRecordBytes) {
+      throw dataErrorAt({ path: file.path, format, line: 0, ordinal: ordinal + 1 }, `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote or bracket missing?`);
+    }
+  }
+  const records = take(rest, true);
+  if (records.length > 0) yield records;
+}
+
+function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: number) => Place): FileRecord[] {
+  if (spans.length === 0) return [];
+  const allValid = isUtf8(buffer.subarray(spans[0]!.start, spans.at(-1)!.end));
+  return spans.map(({ start, end, line }) => {
+    const place = placeOf(line);
+    if (!allValid && !isUtf8(buffer.subarray(start, end))) throw dataErrorAt(place, "expected UTF-8 text, got invalid bytes");
+    const text = buffer.toString("utf8", start, end);
+    return { text, value: parseJson(text, place), place };
+  });
+}
+
+function parseJson(text: string, place: Place): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const wanted = place.format === "jsonl" ? "expected one JSON object a line" : "expected a JSON object";
+    throw dataErrorAt(place, `${wanted}: ${messageOf(cause)}`, cause);
+  }
+}
+
+class LineSplitter implements Splitter {
+  readonly format = "jsonl";
+  #line = 1;
+
+  split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number } {
+    const spans: Span[] = [];
+    let start = 0;
+    while (start < buffer.length) {
+      const newline = buffer.indexOf(0x0a, start);
+      if (newline < 0 && !atEnd) break;
+      const next = newline < 0 ? buffer.length : newline + 1;
+      const end = trimmedEnd(buffer, start, newline < 0 ? buffer.length : newline);
+      if (end > start) spans.push({ start, end, line: this.#line });
+      this.#line++;
+      start = next;
+    }
+    return { spans, used: start };
+  }
+}
+
+class ArraySplitter implements Splitter {
+  readonly format = "json";
+  readonly #path: string;
+  #state: "before array" | "before element" | "in element" | "after array" = "before array";
+  #line = 1;
+  #elementLine = 1;
+  #scanned = 0; // bytes of an unfinished element that were looked at already
+  #depth = 0;
+  #isInString = false;
+  #isEscaped = false;
+  #elements = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number } {
+    const spans: Span[] = [];
+    let start = 0; // of the element at hand
+    let at = this.#scanned;
+    for (; at < buffer.length; at++) {
+      const c = buffer[at]!;
+      if (this.#isInString) {
+        if (this.#isEscaped) this.#isEscaped = false;
+        else if (c === 0x5c) this.#isEscaped = true;
+        else if (c === 0x22) this.#isInString = false;
+        continue;
+      }
+      if (c === 0x0a) this.#line++;
+      if (this.#state === "in element") {
+        if (this.#depth === 0 && (c === 0x2c || c === 0x5d)) {
+          spans.push({ start, end: trimmedEnd(buffer, start, at), line: this.#elementLine });
+          this.#elements++;
+          this.#state = c === 0x2c ? "before element" : "after array";
+        } else if (c === 0x22) this.#isInString = true;
+        else if (c === 0x7b || c === 0x5b) this.#depth++;
+        else if (c === 0x7d || c === 0x5d) this.#depth--;
+      } else if (c !== 0x0a && !isSpace(c)) {
+        if (this.#beginElement(c)) {
+          start = at;
+          at--; // look at it again, now as part of an element
+        }
+      }
+    }
+    if (atEnd) this.#expectEnd();
+    const used = this.#state === "in element" ? start : buffer.length;
+    this.#scanned = buffer.length - used;
+    return { spans, used };
+  }
+
+  /** Deals with a byte between elements; true when an element begins with it. */
+  #beginElement(c: number): boolean {
+    if (this.#state === "before array") {
+      this.#state = "before element"; // the byte is the `[` that made this file an array
+      return false;
+    }
+    if (this.#state === "after array") throw this.#error(`expected nothing after the closing "]", got ${quoted(c)}`);
+    if (c === 0x5d && this.#elements === 0) {
+      this.#state = "after array"; // []
+      return false;
+    }
+    if (c === 0x2c || c === 0x5d) throw this.#error(`expected a row, got ${quoted(c)}; is there a comma too many?`);
+    this.#state = "in element";
+    this.#elementLine = this.#line;
+    this.#depth = 0;
+    return true;
+  }
+
+  #expectEnd(): void {
+    if (this.#state === "after array") return;
+    const where = this.#state === "in element" ? `inside row ${this.#elements + 1}, which begins on line ${this.#elementLine}` : `after row ${this.#elements}`;
+    throw new DataError(`${this.#path}:${this.#line}: expected the array to be closed with "]", got the end of the file ${where}; is the file cut short?`);
+  }
+
+  #error(problem: string): DataError {
+    return dataErrorAt({ path: this.#path, format: "json", line: this.#line, ordinal: this.#elements + 1 }, problem);
+  }
+}
+
+function firstByte(chunk: Buffer, path: string): number | undefined {
+  if ((chunk[0] === 0xff && chunk[1] === 0xfe) || (chunk[0] === 0xfe && chunk[1] === 0xff)) {
+    throw new DataError(`${path}: expected UTF-8 text, got UTF-16; save it as UTF-8 first`);
+  }
+  return withoutByteOrderMark(chunk).find((c) => !isSpace(c));
+}
+
+function withoutByteOrderMark(chunk: Buffer): Buffer {
+  return chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? chunk.subarray(3) : chunk;
+}
+
+function trimmedEnd(buffer: Buffer, start: number, end: number): number {
+  while (end > start && isSpace(buffer[end - 1]!)) end--;
+  return end;
+}
+
+function isSpace(c: number): boolean {
+  return c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09;
+}
+
+function byte(character: string): number {
+  return character.charCodeAt(0);
+}
+
+function quoted(c: number): string {
+  return JSON.stringify(String.fromCharCode(c));
+}

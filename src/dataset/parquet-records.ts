@@ -1,0 +1,54 @@
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { DataError, messageOf } from "../errors.ts";
+import { readBytes } from "../files/read-bytes.ts";
+import { openDuckDb, sqlPath } from "./duckdb.ts";
+import type { FileRecord, RecordSource } from "./records.ts";
+import type { DatasetFile } from "./source.ts";
+
+/** A Parquet file, through DuckDB. Lists and structs become JSON arrays and objects, so that every shape can be read from it. */
+export async function openParquetRecords(file: DatasetFile): Promise<RecordSource> {
+  if (file.bytes === 0) throw new DataError(`${file.path}: expected rows, got an empty file`);
+  return { format: "parquet", batches: () => readRecords(file) };
+}
+
+async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileRecord[]> {
+  await using plain = await plainFile(file);
+  await using database = await openDuckDb();
+  try {
+    const result = await database.connection.stream(`SELECT CAST(to_json(r) AS VARCHAR) FROM read_parquet(${sqlPath(plain.path)}) AS r`);
+    let ordinal = 0;
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (!chunk || chunk.rowCount === 0) return;
+      const column = chunk.getColumnVector(0);
+      const batch: FileRecord[] = [];
+      for (let i = 0; i < chunk.rowCount; i++) {
+        const value = JSON.parse(column.getItem(i) as string) as unknown; // the query selects text
+        batch.push({ text: "", value, place: { path: file.path, format: "parquet", line: 0, ordinal: ++ordinal } });
+      }
+      yield batch;
+    }
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(`${file.path}: cannot be read as Parquet: ${messageOf(cause).split("\n", 1)[0]}`, { cause });
+  }
+}
+
+/** The file itself, or an unpacked copy that goes away with the handle: Parquet is read from its end, gzip from its start. */
+export async function plainFile(file: DatasetFile): Promise<{ path: string } & AsyncDisposable> {
+  if (!file.gzipped) return { path: file.path, [Symbol.asyncDispose]: async () => {} };
+  const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    const path = join(folder, "plain.parquet");
+    await pipeline(readBytes(file), createWriteStream(path));
+    return { path, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}

@@ -1,0 +1,23 @@
+import { DataError } from "../errors.ts";
+import type { Format } from "./source.ts";
+
+/** Where a record stands in its file, for error messages. */
+export interface Place {
+  readonly path: string;
+  readonly format: Format;
+  /** Line on which the record begins, from 1; 0 for Parquet, which has no lines. */
+  readonly line: number;
+  /** Record in its file, from 1. */
+  readonly ordinal: number;
+}
+
+/** `train.jsonl:17`, `alpaca.json:83 (row 17)` or `train.parquet (row 17)`. */
+export function describePlace({ path, format, line, ordinal }: Place): string {
+  if (format === "parquet") return `${path} (row ${ordinal})`;
+  if (format === "json") return `${path}:${line} (row ${ordinal})`;
+  return `${path}:${line}`;
+}
+
+export function dataErrorAt(place: Place, problem: string, cause?: unknown): DataError {
+  return new DataError(`${describePlace(place)}: ${problem}`, cause === undefined ? undefined : { cause });
+}

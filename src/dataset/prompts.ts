@@ -1,0 +1,46 @@
+import { DataError } from "../errors.ts";
+import { valueAt } from "./column-path.ts";
+import type { Row } from "./example.ts";
+import { dataErrorAt } from "./place.ts";
+import { openRecords } from "./records.ts";
+import { findDatasetFiles } from "./source.ts";
+
+/** One prompt of a test set. */
+export interface TestPrompt {
+  /** The file it came from. */
+  readonly set: string;
+  /** Its own id, or its row number from 1. */
+  readonly id: string;
+  readonly instruction: string;
+  readonly input: string;
+}
+
+const instructionColumns = ["instruction", "Instruction", "prompt", "text", "question", "query"];
+const inputColumns = ["input", "context", "instances.0.input"];
+const idColumns = ["id", "question_id", "idx"];
+
+/**
+ * The prompts of a test set in any of the forms the field uses (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca).
+ *
+ * @throws DataError when the file cannot be read or a row has no prompt
+ */
+export async function readPrompts(path: string): Promise<TestPrompt[]> {
+  const prompts: TestPrompt[] = [];
+  for (const file of await findDatasetFiles(path)) {
+    for await (const batch of (await openRecords(file)).batches()) {
+      for (const record of batch) {
+        const row = (record.value ?? {}) as Row; // anything without the columns fails below
+        const instruction = firstText(row, instructionColumns);
+        if (instruction === undefined) throw dataErrorAt(record.place, `expected a prompt in one of the columns ${instructionColumns.join(", ")}, got ${Object.keys(row).join(", ") || "none"}`);
+        const id = idColumns.map((column) => row[column]).find((value) => value !== undefined && value !== null);
+        prompts.push({ set: path, id: String(id ?? prompts.length + 1), instruction, input: firstText(row, inputColumns) ?? "" });
+      }
+    }
+  }
+  if (prompts.length === 0) throw new DataError(`${path}: expected test prompts, got none`);
+  return prompts;
+}
+
+function firstText(row: Row, columns: readonly string[]): string | undefined {
+  return columns.map((column) => valueAt(row, column)).find((value): value is string => typeof value === "string");
+}

@@ -1,0 +1,81 @@
+import { glob, readdir, stat } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { DataError, UsageError } from "../errors.ts";
+import { downloadFromHub } from "./hub.ts";
+
+export type Format = "json" | "jsonl" | "csv" | "parquet";
+
+/** One file of a dataset, known by its name alone; nothing of it has been read yet. */
+export interface DatasetFile {
+  readonly path: string;
+  /** What the name says. A `.json` file may turn out to hold JSON Lines: its first byte decides. */
+  readonly format: Format;
+  readonly gzipped: boolean;
+  /** The last part of the name that tells the format, as the file has it: `.jsonl.gz`, `.tsv`. */
+  readonly extension: string;
+  readonly bytes: number;
+}
+
+const formatByExtension: Record<string, Format> = {
+  ".json": "json",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+  ".csv": "csv",
+  ".tsv": "csv",
+  ".parquet": "parquet",
+};
+const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`, each also with `.gz`";
+
+/**
+ * The files behind a DATA argument: a file, a folder (searched through, hidden files left out), a glob, or
+ * `hf:owner/name[@revision][:split | /file]`, which is downloaded first. In the order of their paths.
+ *
+ * @throws DataError when nothing is there, or when the files are of more than one format
+ */
+export async function findDatasetFiles(source: string, signal?: AbortSignal): Promise<DatasetFile[]> {
+  const paths = await findPaths(source, signal);
+  const files = await Promise.all(paths.map(describeFile));
+  const odd = files.find((file) => file.format !== files[0]!.format || file.gzipped !== files[0]!.gzipped);
+  if (odd) {
+    throw new DataError(`${odd.path}: expected ${files[0]!.extension} like ${files[0]!.path}, got ${odd.extension}; a dataset's files have one format`);
+  }
+  return files;
+}
+
+async function findPaths(source: string, signal?: AbortSignal): Promise<string[]> {
+  if (source.startsWith("hf:")) return downloadFromHub(source, signal);
+  const info = await stat(source).catch(() => undefined);
+  if (info?.isFile()) return [source];
+  if (info?.isDirectory()) {
+    const found = (await listFolder(source)).filter((path) => formatOf(path));
+    if (found.length === 0) throw new DataError(`${source}: expected data files (${knownExtensions}), found none`);
+    return found.sort();
+  }
+  if (!info && /[*?[\]{}]/.test(source)) {
+    const found: string[] = [];
+    for await (const path of glob(source)) if (formatOf(path)) found.push(path);
+    if (found.length === 0) throw new DataError(`${source}: the pattern matches no data file (${knownExtensions})`);
+    return found.sort();
+  }
+  throw new DataError(`${source}: no such file, folder or pattern`);
+}
+
+async function listFolder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !relative(folder, path).split(sep).some((part) => part.startsWith(".")));
+}
+
+async function describeFile(path: string): Promise<DatasetFile> {
+  const known = formatOf(path);
+  if (!known) throw new UsageError(`${path}: expected a name that ends in ${knownExtensions}`);
+  return { path, ...known, bytes: (await stat(path)).size };
+}
+
+function formatOf(path: string): Pick<DatasetFile, "format" | "gzipped" | "extension"> | undefined {
+  const [, name, gz] = /(\.[a-z]+)(\.gz)?$/i.exec(path) ?? [];
+  const format = name && formatByExtension[name.toLowerCase()];
+  return format ? { format, gzipped: gz !== undefined, extension: `${name}${gz ?? ""}` } : undefined;
+}

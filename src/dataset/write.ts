@@ -1,0 +1,125 @@
+import { rename, rm } from "node:fs/promises";
+import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-file.ts";
+import { openDuckDb, sqlPath, sqlText } from "./duckdb.ts";
+import type { Example } from "./example.ts";
+import type { Dataset } from "./open.ts";
+import { plainFile } from "./parquet-records.ts";
+
+/** Writes chosen rows of a dataset in the dataset's own format, each row's text as it was. */
+export interface RowWriter {
+  /** Takes the next row that is kept; rows come in the dataset's order. */
+  write(example: Example): Promise<void> | void;
+  /** Puts the finished file in its place. Until then nothing stands under its name. */
+  commit(): Promise<void>;
+  /** Gives up and leaves nothing behind; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/** The extension that rows of this dataset are written with: `.json`, `.jsonl.gz`, `.parquet`. */
+export function extensionOf(dataset: Dataset): string {
+  return dataset.files[0]!.extension.replace(/^\.parquet\.gz$/, ".parquet");
+}
+
+/** Opens a writer for rows of `dataset`; `path` should end with {@link extensionOf}. */
+export function openRowWriter(dataset: Dataset, path: string): RowWriter {
+  if (dataset.format === "parquet") return new ParquetWriter(dataset, path);
+  return new TextRowWriter(path, dataset.files[0]!.gzipped, textLayout(dataset));
+}
+
+interface TextLayout {
+  readonly begin: string;
+  readonly between: string;
+  readonly end: string;
+  /** What stands before a row's text. */
+  indent(text: string): string;
+}
+
+function textLayout(dataset: Dataset): TextLayout {
+  if (dataset.format === "json") return { begin: "[\n", between: ",\n", end: "\n]\n", indent: indentOfLastLine };
+  const begin = dataset.header === undefined ? "" : `${dataset.header}\n`;
+  return { begin, between: "\n", end: "\n", indent: () => "" };
+}
+
+/** A row's text begins after its indentation and ends with an indented bracket, which tells how far it was indented. */
+function indentOfLastLine(text: string): string {
+  const lastLine = text.slice(text.lastIndexOf("\n") + 1);
+  return lastLine.length < text.length ? /^[ \t]*/.exec(lastLine)![0] : "";
+}
+
+class TextRowWriter implements RowWriter {
+  readonly #file: AtomicFile;
+  readonly #layout: TextLayout;
+  #rows = 0;
+
+  constructor(path: string, gzipped: boolean, layout: TextLayout) {
+    this.#file = openAtomicFile(path, { gzipped });
+    this.#layout = layout;
+  }
+
+  write({ text }: Example): Promise<void> | void {
+    const lead = this.#rows++ === 0 ? this.#layout.begin : this.#layout.between;
+    return this.#file.write(`${lead}${this.#layout.indent(text)}${text}`);
+  }
+
+  async commit(): Promise<void> {
+    await this.#file.write(this.#rows === 0 ? `${this.#layout.begin}${this.#layout.end.trimStart()}` : this.#layout.end);
+    await this.#file.commit();
+  }
+
+  discard(): Promise<void> {
+    return this.#file.discard();
+  }
+}
+
+/** Parquet has no text to copy: the kept positions are collected, and DuckDB copies those rows with their types. */
+class ParquetWriter implements RowWriter {
+  readonly #dataset: Dataset;
+  readonly #path: string;
+  #kept = new Uint32Array(1024);
+  #count = 0;
+
+  constructor(dataset: Dataset, path: string) {
+    this.#dataset = dataset;
+    this.#path = path;
+  }
+
+  write({ index }: Example): void {
+    if (this.#count === this.#kept.length) {
+      const larger = new Uint32Array(this.#kept.length * 2);
+      larger.set(this.#kept);
+      this.#kept = larger;
+    }
+    this.#kept[this.#count++] = index;
+  }
+
+  async commit(): Promise<void> {
+    const plain = await Promise.all(this.#dataset.files.map(plainFile));
+    try {
+      await this.#copyKept(plain.map((file) => file.path));
+    } finally {
+      await Promise.all(plain.map((file) => file[Symbol.asyncDispose]()));
+    }
+    await rename(partialPath(this.#path), this.#path);
+  }
+
+  async #copyKept(paths: readonly string[]): Promise<void> {
+    await using database = await openDuckDb();
+    const { connection } = database;
+    await connection.run("CREATE TABLE kept (index UBIGINT)");
+    const appender = await connection.createAppender("kept");
+    for (let i = 0; i < this.#count; i++) {
+      appender.appendUBigInt(BigInt(this.#kept[i]!));
+      appender.endRow();
+    }
+    appender.closeSync();
+    const files = `[${paths.map(sqlPath).join(", ")}]`;
+    await connection.run(`COPY (
+      SELECT * EXCLUDE (alpagasus_index) FROM (SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM read_parquet(${files}))
+      WHERE alpagasus_index IN (FROM kept) ORDER BY alpagasus_index
+    ) TO ${sqlText(partialPath(this.#path))} (FORMAT parquet)`);
+  }
+
+  async discard(): Promise<void> {
+    await rm(partialPath(this.#path), { force: true });
+  }
+}

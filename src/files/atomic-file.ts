@@ -1,0 +1,63 @@
+import { once } from "node:events";
+import { createWriteStream, mkdirSync, type WriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { finished } from "node:stream/promises";
+import { createGzip, type Gzip } from "node:zlib";
+
+/** A file that appears under its name only when it is complete. */
+export interface AtomicFile {
+  write(text: string): Promise<void> | void;
+  commit(): Promise<void>;
+  /** Gives up and leaves nothing behind; does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+const flushCharacters = 256 * 1024;
+
+/** Opens a text file for writing in pieces, with the folders above it; pieces are gathered, and `write` waits when the disk is slower than the caller. */
+export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFile {
+  const partial = partialPath(path);
+  mkdirSync(dirname(path), { recursive: true });
+  const file: WriteStream = createWriteStream(partial);
+  const stream: WriteStream | Gzip = gzipped ? createGzip() : file;
+  let failure: Error | undefined;
+  file.on("error", (error) => (failure = error));
+  if (stream !== file) stream.pipe(file);
+  let pending = "";
+  let isOver = false;
+
+  async function flush(): Promise<void> {
+    if (failure) throw failure;
+    const text = pending;
+    pending = "";
+    if (!stream.write(text)) await Promise.race([once(stream, "drain"), once(file, "close")]);
+  }
+
+  return {
+    write(text) {
+      pending += text;
+      return pending.length >= flushCharacters ? flush() : undefined;
+    },
+    async commit() {
+      if (pending) await flush();
+      stream.end();
+      await finished(file);
+      if (failure) throw failure;
+      await rename(partial, path);
+      isOver = true;
+    },
+    async discard() {
+      if (isOver) return;
+      isOver = true;
+      stream.destroy();
+      file.destroy();
+      await rm(partial, { force: true });
+    },
+  };
+}
+
+/** The name a file has until it is complete. */
+export function partialPath(path: string): string {
+  return `${path}.${process.pid}.partial`;
+}

@@ -1,0 +1,261 @@
+import { valueAt } from "../dataset/column-path.ts";
+import type { Example, Row } from "../dataset/example.ts";
+import { dataErrorAt, type Place } from "../dataset/place.ts";
+import { openRecords } from "../dataset/records.ts";
+import { findDatasetFiles } from "../dataset/source.ts";
+import { DataError, kindOf, UsageError } from "../errors.ts";
+import type { Judge, Scale } from "./judge.ts";
+import { ratingStates, type Rating, type RatingState } from "../run/rating.ts";
+
+/*
+ * Scores that somebody already has: a file of them, or a column of the data itself.
+ */
+
+export interface RecordedOptions {
+  /** The judge's scale. Scores outside it are unparsable. Without it, nothing is known but what the scores span. */
+  readonly scale?: Scale;
+}
+
+/**
+ * A judge over a file of scores: `FILE` or `FILE#COLUMN`. The file holds one score a row (a JSON array, or a line, row
+ * or object each), or rows with an `index` (from 0) or `id` beside the score, in JSON, JSON Lines, CSV or Parquet.
+ *
+ * Rows without a score become `pending`. Where all other scores are 0 or more, -1 is what the scripts of the field write
+ * for a reply they could not read, and becomes `unparsable`.
+ *
+ * @throws DataError when the file is missing, its scores cannot be read, or (on rating) it does not fit the data
+ */
+export async function createRecordedJudge(source: string, options: RecordedOptions = {}): Promise<Judge> {
+  const [, path, column] = /^(.*?)(?:#(.+))?$/s.exec(source)!;
+  const recording = await readRecording(path!, column);
+  const readRating = ratingReader(recording.lowest, options.scale);
+  const notes = describeScale(recording, options.scale);
+  return {
+    name: `recorded:${source}`,
+    ...(options.scale && { scale: options.scale }),
+    notes,
+    async *rate(examples) {
+      let rows = 0;
+      let used = 0;
+      for await (const batch of examples) {
+        rows += batch.length;
+        yield batch.map((example) => {
+          const found = recording.find(example);
+          if (found === undefined) return { state: "pending", detail: "no recorded score" };
+          used++;
+          return readRating(found);
+        });
+      }
+      recording.expectAllUsed(rows, used);
+    },
+  };
+}
+
+/**
+ * A judge over a numeric column of the data itself; `scores.quality` reaches into nested columns. A row without a value
+ * is `pending`, one whose value is not a number `unparsable`.
+ */
+export function createColumnJudge(column: string, options: RecordedOptions = {}): Judge {
+  if (!column) throw new UsageError("--judge column:NAME: expected the name of a column");
+  return {
+    name: `column:${column}`,
+    ...(options.scale && { scale: options.scale }),
+    notes: [],
+    async *rate(examples) {
+      const readRating = ratingReader(-Infinity, options.scale); // one pass cannot tell whether other scores are negative
+      let isFirst = true;
+      for await (const batch of examples) {
+        if (isFirst && batch.length > 0 && valueAt(batch[0]!.row, column) === undefined && !batch.some((example) => valueAt(example.row, column) !== undefined)) {
+          throw new UsageError(`--judge column:${column}: expected a column of the data, got none of that name among ${Object.keys(batch[0]!.row).join(", ")}`);
+        }
+        isFirst = false;
+        yield batch.map((example) => {
+          const value = valueAt(example.row, column);
+          return value === undefined || value === null || value === "" ? { state: "pending" as const, detail: "no recorded score" } : readRating(toRecorded(value));
+        });
+      }
+    },
+  };
+}
+
+/** What a file says about one row: a number, a state other than scored, or text that is neither. */
+type Recorded = number | RatingState | { readonly text: string };
+
+interface Recording {
+  /** The lowest number but for -1. */
+  readonly lowest: number;
+  /** How many numbers are exactly -1. */
+  readonly minusOnes: number;
+  find(example: Example): Recorded | undefined;
+  /** @throws DataError when the file has entries that no row of the data asked for */
+  expectAllUsed(rows: number, used: number): void;
+}
+
+async function readRecording(path: string, column: string | undefined): Promise<Recording> {
+  const files = await findDatasetFiles(path);
+  if (files.length !== 1) throw new UsageError(`${path}: expected one file of scores, got ${files.length}`);
+  const source = await openRecords(files[0]!);
+  const table = new RecordingTable(path);
+  for await (const batch of source.batches()) {
+    for (const record of batch) readEntry(record.value, record.place, column, table);
+  }
+  if (table.entries === 0) throw new DataError(`${path}: expected scores, got none`);
+  return table;
+}
+
+/** Puts one record of the file into the table. */
+function readEntry(value: unknown, place: Place, column: string | undefined, table: RecordingTable): void {
+  if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
+  if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
+  const row = value as Row; // an object read from a file
+  const recorded = readScore(row, column, place);
+  const index = row["index"];
+  if (index !== undefined && index !== null && index !== "") {
+    const position = Number(index);
+    if (!Number.isSafeInteger(position) || position < 0) throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
+    return table.addAt(position, recorded, place);
+  }
+  const id = row["id"];
+  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place);
+  return table.addNext(recorded, place);
+}
+
+function readScore(row: Row, column: string | undefined, place: Place): Recorded | undefined {
+  const state = row["state"];
+  if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored") return state === "pending" ? undefined : state;
+  const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
+  const value = name === undefined ? undefined : valueAt(row, name);
+  if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
+    const wanted = column === undefined ? 'a column "score"' : `a column ${JSON.stringify(column)}`;
+    throw dataErrorAt(place, `expected ${wanted}, got ${Object.keys(row).join(", ") || "none"}; name it with #COLUMN after the file`);
+  }
+  return readValue(value, place);
+}
+
+function readValue(value: unknown, place: Place): Recorded | undefined {
+  if (value === null || value === undefined || value === "") return undefined;
+  if (typeof value === "object" || typeof value === "boolean") throw dataErrorAt(place, `expected a score, got ${kindOf(value)}`);
+  return toRecorded(value);
+}
+
+function toRecorded(value: unknown): Recorded {
+  if (typeof value === "number") return value;
+  const text = String(value).trim();
+  return text !== "" && Number.isFinite(Number(text)) ? Number(text) : { text };
+}
+
+function isRatingState(text: string): text is RatingState {
+  return (ratingStates as readonly string[]).includes(text);
+}
+
+/** Turns what was recorded into a rating. */
+function ratingReader(lowest: number, scale: Scale | undefined): (recorded: Recorded) => Rating {
+  return (recorded) => {
+    if (typeof recorded === "string") return { state: recorded === "scored" ? "failed" : recorded };
+    if (typeof recorded === "object") return { state: "unparsable", detail: `recorded as ${recorded.text.slice(0, 80)}` };
+    if (scale && (recorded < scale.min || recorded > scale.max)) return { state: "unparsable", detail: `recorded as ${recorded}, outside the scale` };
+    if (!scale && recorded === -1 && lowest >= 0) return { state: "unparsable", detail: "recorded as -1" };
+    return Number.isFinite(recorded) ? { state: "scored", score: recorded } : { state: "unparsable", detail: `recorded as ${recorded}` };
+  };
+}
+
+function describeScale({ minusOnes, lowest }: Recording, scale: Scale | undefined): string[] {
+  if (scale || minusOnes === 0 || lowest < 0) return [];
+  return [`${minusOnes.toLocaleString("en")} recorded scores of -1 are taken for replies that could not be read; if -1 is a real score, say so with --scale`];
+}
+
+/** Scores by position or by id. Positions hold numbers densely, so that millions of rows fit. */
+class RecordingTable implements Recording {
+  readonly #path: string;
+  #scores = new Float64Array(1024).fill(NaN);
+  readonly #others = new Map<number, Recorded>();
+  readonly #named = new Map<string, Recorded>();
+  readonly #namedAs = new Set<string>();
+  #kind: "in order" | "by index" | "by id" | undefined;
+  #length = 0; // one past the highest position
+  entries = 0;
+  #usable = 0;
+  lowest = Infinity;
+  minusOnes = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  addNext(recorded: Recorded | undefined, place: Place): void {
+    this.#expectKind("in order", place);
+    this.#put(this.#length, recorded);
+  }
+
+  addAt(index: number, recorded: Recorded | undefined, place: Place): void {
+    this.#expectKind("by index", place);
+    if (this.#at(index) !== undefined) throw dataErrorAt(place, `expected each index once, got ${index} again`);
+    this.#put(index, recorded);
+  }
+
+  addNamed(id: string, recorded: Recorded | undefined, place: Place): void {
+    this.#expectKind("by id", place);
+    if (this.#namedAs.has(id)) throw dataErrorAt(place, `expected each id once, got ${JSON.stringify(id)} again`);
+    this.#namedAs.add(id);
+    this.entries++;
+    if (recorded === undefined) return;
+    this.#usable++;
+    this.#named.set(id, recorded);
+    this.#count(recorded);
+  }
+
+  find(example: Example): Recorded | undefined {
+    if (this.#kind !== "by id") {
+      if (this.#kind === "in order" && example.index >= this.#length) {
+        throw new DataError(`${this.#path}: expected one score for each row of the data, got ${this.#length.toLocaleString("en")} scores and more rows than that`);
+      }
+      return this.#at(example.index);
+    }
+    if (example.id === undefined) throw new DataError(`${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`);
+    return this.#named.get(example.id);
+  }
+
+  expectAllUsed(rows: number, used: number): void {
+    if (this.#kind === "in order" && rows < this.#length) {
+      throw new DataError(`${this.#path}: expected one score for each of the ${rows.toLocaleString("en")} rows of the data, got ${this.#length.toLocaleString("en")}`);
+    }
+    if (used < this.#usable) {
+      throw new DataError(`${this.#path}: expected scores of this data, got ${(this.#usable - used).toLocaleString("en")} that belong to no row of it`);
+    }
+  }
+
+  #at(index: number): Recorded | undefined {
+    if (index >= this.#length) return undefined;
+    const score = this.#scores[index]!;
+    return Number.isNaN(score) ? this.#others.get(index) : score;
+  }
+
+  #put(index: number, recorded: Recorded | undefined): void {
+    this.entries++;
+    if (index >= 2 ** 32) throw new DataError(`${this.#path}: expected an index under ${2 ** 32}, got ${index}`);
+    while (index >= this.#scores.length) this.#scores = grown(this.#scores);
+    this.#length = Math.max(this.#length, index + 1);
+    if (recorded === undefined) return;
+    this.#usable++;
+    if (typeof recorded === "number" && !Number.isNaN(recorded)) this.#scores[index] = recorded;
+    else this.#others.set(index, recorded);
+    this.#count(recorded);
+  }
+
+  #count(recorded: Recorded): void {
+    if (typeof recorded !== "number") return;
+    if (recorded === -1) this.minusOnes++;
+    else this.lowest = Math.min(this.lowest, recorded);
+  }
+
+  #expectKind(kind: "in order" | "by index" | "by id", place: Place): void {
+    this.#kind ??= kind;
+    if (this.#kind !== kind) throw dataErrorAt(place, `expected a score ${this.#kind} like those before, got one ${kind}`);
+  }
+}
+
+function grown(scores: Float64Array): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(scores.length * 2).fill(NaN);
+  larger.set(scores);
+  return larger;
+}

@@ -1,0 +1,64 @@
+import { hashExample, type Example } from "../dataset/example.ts";
+import { describePlace } from "../dataset/place.ts";
+import { RunError } from "../errors.ts";
+import { readRatings, type RatingLine } from "../run/ratings-file.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import type { Judge } from "./judge.ts";
+
+/** A row and its rating, found to belong together. */
+export interface RatedExample {
+  readonly example: Example;
+  readonly rating: RatingLine;
+}
+
+/** The ratings of a run as a judge, for training a student on them or measuring another judge against them. */
+export async function createRunJudge(folder: string): Promise<Judge> {
+  const run = runFolder(folder);
+  const manifest = await readManifest(run);
+  if (!manifest) throw new RunError(`${folder}: expected a run with ratings, found none`);
+  return {
+    name: manifest.rate.judge,
+    ...(manifest.rate.scale && { scale: manifest.rate.scale }),
+    notes: manifest.rate.notes,
+    async *rate(examples) {
+      for await (const batch of pairWithRatings(examples, run)) yield batch.map(({ rating }) => rating);
+    },
+  };
+}
+
+/**
+ * Reads examples and the `ratings.jsonl` of a run side by side and checks that each rating is of its row.
+ *
+ * @throws RunError at the first row that was edited, moved, added or removed since it was rated
+ */
+export async function* pairWithRatings(examples: AsyncIterable<readonly Example[]>, run: RunFolder): AsyncGenerator<readonly RatedExample[]> {
+  const ratings = readRatings(run.ratingsPath);
+  let queue: readonly RatingLine[] = [];
+  let at = 0;
+  let rows = 0;
+  const nextRating = async (): Promise<RatingLine | undefined> => {
+    while (at === queue.length) {
+      const { value, done } = await ratings.next();
+      if (done) return undefined;
+      queue = value;
+      at = 0;
+    }
+    return queue[at++];
+  };
+  try {
+    for await (const batch of examples) {
+      const pairs: RatedExample[] = [];
+      for (const example of batch) {
+        const rating = at < queue.length ? queue[at++]! : await nextRating();
+        if (!rating) throw new RunError(`${describePlace(example.place)}: expected only the ${rows.toLocaleString("en")} rows that were rated, got more; rate the data again`);
+        if (rating.hash !== hashExample(example)) throw new RunError(`${describePlace(example.place)}: expected the row that was rated, got another (edited or moved since); rate the data again`);
+        rows++;
+        pairs.push({ example, rating });
+      }
+      yield pairs;
+    }
+    if (await nextRating()) throw new RunError(`${run.ratingsPath}: expected ratings of the data's ${rows.toLocaleString("en")} rows, got more; rate the data again`);
+  } finally {
+    await ratings.return(undefined);
+  }
+}

@@ -1,0 +1,40 @@
+import { fileURLToPath } from "node:url";
+import { readStudent } from "../student/model-file.ts";
+import { createPredictor, expectedScore, type StudentModel } from "../student/student.ts";
+import type { Judge } from "./judge.ts";
+import type { ScoredRating } from "../run/rating.ts";
+
+/** The student that ships with the package; its model card lies beside it. */
+export const embeddedStudentPath = fileURLToPath(new URL("../../students/gpt-4o-mini-alpaca.student", import.meta.url));
+
+/**
+ * A judge that runs here, without a key: `student` for the embedded one, `student:FILE` for one made by `distill`. The
+ * score is the expected one, rounded to three decimals; each score's probability to four.
+ */
+export async function createStudentJudge(path?: string): Promise<Judge> {
+  return studentJudge(await readStudent(path ?? embeddedStudentPath), path === undefined ? "student" : `student:${path}`);
+}
+
+/** The same over a model at hand. */
+export function studentJudge(model: StudentModel, name: string): Judge {
+  const { card } = model;
+  const { spearman } = card.heldOut;
+  const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${card.heldOut.rows.toLocaleString("en")} rows it had not seen`;
+  return {
+    name,
+    scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
+    notes: [`imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`],
+    async *rate(examples) {
+      const predict = createPredictor(model);
+      for await (const batch of examples) yield batch.map((example) => toRating(predict(example), card.scores));
+    },
+  };
+}
+
+function toRating(probabilities: Float64Array, scores: readonly number[]): ScoredRating {
+  return {
+    state: "scored",
+    score: Math.round(expectedScore(probabilities, scores) * 1e3) / 1e3,
+    probabilities: Array.from(probabilities, (probability) => Math.round(probability * 1e4) / 1e4),
+  };
+}

@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { ratingStates } from "./rating.ts";
+
+/** Version of the manifest's layout; raised when an older reader would misread it. */
+export const manifestVersion = 1;
+
+const scaleSchema = z.object({ min: z.number(), max: z.number() });
+const estimateSchema = z.object({ value: z.number().nullable(), low: z.number().nullable(), high: z.number().nullable() });
+
+/** Which data a run is about. */
+export const datasetRecordSchema = z.object({
+  source: z.string(),
+  files: z.array(z.object({ path: z.string(), bytes: z.number() })),
+  format: z.enum(["json", "jsonl", "csv", "parquet"]),
+  shape: z.string(),
+  /** Columns given by hand (--map). */
+  map: z.record(z.string(), z.string()).optional(),
+  rows: z.number(),
+  /** SHA-256 over the hashes of all rows, in order. */
+  hash: z.string(),
+});
+export type DatasetRecord = z.infer<typeof datasetRecordSchema>;
+
+export const agreementSchema = z.object({
+  reference: z.string(),
+  rows: z.number(),
+  spearman: estimateSchema,
+  thresholds: z.array(z.object({ threshold: z.number(), rows: z.number(), share: z.number(), auc: z.number().nullable(), precision: z.number().nullable() })),
+});
+export type AgreementRecord = z.infer<typeof agreementSchema>;
+
+export const gateSchema = z.object({
+  name: z.string(),
+  held: z.boolean(),
+  /** One sentence: what was measured, and what was wanted. */
+  message: z.string(),
+});
+export type Gate = z.infer<typeof gateSchema>;
+
+/** What `rate` says when it is done. Times in milliseconds. */
+export const rateSummarySchema = z.object({
+  judge: z.string(),
+  scale: scaleSchema.optional(),
+  notes: z.array(z.string()),
+  states: z.partialRecord(z.enum(ratingStates), z.number()),
+  /** Rows with a score over all rows. */
+  coverage: z.number(),
+  mean: z.number().nullable(),
+  /** Bars over [from, to); value by value where from equals to. */
+  histogram: z.array(z.object({ from: z.number(), to: z.number(), count: z.number() })),
+  alarms: z.array(z.string()),
+  agreement: agreementSchema.optional(),
+  gates: z.array(gateSchema),
+  /** SHA-256 of ratings.jsonl. */
+  ratingsHash: z.string(),
+  startedAt: z.string(),
+  wallMs: z.number(),
+});
+export type RateSummary = z.infer<typeof rateSummarySchema>;
+
+/** Rows at or above a threshold, beside the whole set. Lengths are mean characters. */
+export const whatIfSchema = z.object({
+  threshold: z.number(),
+  rows: z.number(),
+  share: z.number(),
+  meanPromptLength: z.number(),
+  meanOutputLength: z.number(),
+  /** Characters of these rows over those of all rows. */
+  textShare: z.number(),
+  /** Training time and money over the full set's, by steps (as in the paper: rows at a fixed batch). */
+  trainingShare: z.number(),
+  trainingMinutes: z.number().optional(),
+  trainingUsd: z.number().optional(),
+  /** Share of each category among these rows, the largest first. */
+  categories: z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() })).optional(),
+});
+export type WhatIf = z.infer<typeof whatIfSchema>;
+
+/** What `select` says of one arm. */
+export const armSummarySchema = z.object({
+  arm: z.string(),
+  method: z.enum(["score", "random", "longest", "full", "rows"]),
+  /** The choice in words: "the 9,000 best by score". */
+  choice: z.string(),
+  seed: z.number(),
+  path: z.string(),
+  decisionsPath: z.string(),
+  rows: z.number(),
+  totalRows: z.number(),
+  share: z.number(),
+  /** The lowest score that was kept. */
+  cut: z.number().nullable(),
+  meanPromptLength: z.number().nullable(),
+  meanOutputLength: z.number().nullable(),
+  textShare: z.number(),
+  /** How many rows met each fate. */
+  reasons: z.record(z.string(), z.number()),
+  coverage: z.number(),
+  full: whatIfSchema.optional(),
+  whatIf: z.array(whatIfSchema),
+  notes: z.array(z.string()),
+  alarms: z.array(z.string()),
+  gates: z.array(gateSchema),
+  /** The ratings this arm was made from. */
+  ratingsHash: z.string(),
+  startedAt: z.string(),
+  wallMs: z.number(),
+});
+export type ArmSummary = z.infer<typeof armSummarySchema>;
+
+/** What a run was asked and what came out: `run.json`. */
+export const manifestSchema = z.object({
+  version: z.literal(manifestVersion),
+  alpagasus: z.string(),
+  dataset: datasetRecordSchema,
+  rate: rateSummarySchema,
+  /** By the arm's name. */
+  arms: z.record(z.string(), armSummarySchema),
+});
+export type Manifest = z.infer<typeof manifestSchema>;

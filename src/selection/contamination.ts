@@ -1,0 +1,64 @@
+import type { ExampleFields } from "../dataset/example.ts";
+import type { TestPrompt } from "../dataset/prompts.ts";
+import type { ReasonDetail } from "./decision.ts";
+import { hashWord, wordsOf } from "./words.ts";
+
+const longestRun = 13; // words: the length that GPT-3's authors used (Brown et al. 2020, appendix C)
+const shortestRun = 5; // shorter prompts ("Tell me a joke") are found only where they are the whole instruction
+
+/**
+ * Finds rows that overlap test prompts: a run of 13 words of a prompt (all of it, where it has 5 to 12 words) stands in
+ * the row's prompt or output, or a shorter prompt is the row's whole instruction. Case and punctuation do not count.
+ */
+export function contaminationFinder(prompts: readonly TestPrompt[]): (example: ExampleFields) => ReasonDetail | undefined {
+  const runs = new Map<number, Map<number, { prompt: TestPrompt; words: string }>>();
+  const whole = new Map<string, TestPrompt>();
+  for (const prompt of prompts) {
+    const words = wordsOf(`${prompt.instruction} ${prompt.input}`);
+    if (words.length < shortestRun) {
+      if (words.length > 0) whole.set(words.join(" "), prompt);
+      continue;
+    }
+    const length = Math.min(words.length, longestRun);
+    const known = runs.get(length) ?? new Map<number, { prompt: TestPrompt; words: string }>();
+    runs.set(length, known);
+    forEachRun(words.map(hashWord), length, (hash, start) => void known.set(hash, { prompt, words: words.slice(start, start + length).join(" ") }));
+  }
+
+  return ({ instruction, input, output }) => {
+    const asked = wordsOf(`${instruction} ${input}`);
+    const prompt = whole.get(asked.join(" "));
+    if (prompt) return describe(prompt, asked.join(" "));
+    return findRun(asked) ?? findRun(wordsOf(output));
+  };
+
+  function findRun(words: readonly string[]): ReasonDetail | undefined {
+    const hashes = words.map(hashWord);
+    for (const [length, known] of runs) {
+      let found: ReasonDetail | undefined;
+      forEachRun(hashes, length, (hash, start) => {
+        const candidate = found ? undefined : known.get(hash);
+        if (candidate && candidate.words === words.slice(start, start + length).join(" ")) found = describe(candidate.prompt, candidate.words);
+      });
+      if (found) return found;
+    }
+    return undefined;
+  }
+}
+
+function describe({ set, id }: TestPrompt, words: string): ReasonDetail {
+  return { test: set, prompt: id, words };
+}
+
+/** Calls back with a rolling hash of each run of `length` words (Rabin and Karp). */
+function forEachRun(hashes: readonly number[], length: number, found: (hash: number, start: number) => void): void {
+  const base = 0x01000193;
+  let power = 1;
+  for (let i = 0; i < length; i++) power = Math.imul(power, base);
+  let hash = 0;
+  for (let i = 0; i < hashes.length; i++) {
+    hash = (Math.imul(hash, base) + hashes[i]!) | 0;
+    if (i >= length) hash = (hash - Math.imul(hashes[i - length]!, power)) | 0;
+    if (i >= length - 1) found(hash, i - length + 1);
+  }
+}

@@ -1,0 +1,66 @@
+import type { LearningCheck } from "./duplicates.ts";
+import { hashWord, wordsOf } from "./words.ts";
+
+const bucketCount = 2 ** 18;
+const commonShare = 0.1; // words in more than a tenth of the rows say nothing about a row's topic
+
+/**
+ * Passes over rows that lie closer than `distance` to a kept row: the rule of DEITA (Liu et al. 2024, "score first,
+ * then distance") with 1 - cosine of TF-IDF vectors as the distance, which needs no embedding model. Words count once
+ * a row; words that more than a tenth of the rows use count nothing.
+ *
+ * @param distance 0 (keeps everything but rows with the same words) to 1 (keeps only rows that share no word)
+ */
+export function diversity(distance: number): LearningCheck {
+  const rows = new Map<number, Int32Array>();
+  const frequency = new Uint32Array(bucketCount);
+  const postings = new Map<number, { rows: number[]; weights: number[] }>();
+  let learnt = 0;
+
+  return {
+    learn(row, { instruction, input, output }) {
+      const buckets = new Set(wordsOf(`${instruction}\n${input}\n${output}`).map((word) => hashWord(word) % bucketCount));
+      for (const bucket of buckets) frequency[bucket]!++;
+      rows.set(row, Int32Array.from(buckets));
+      learnt++;
+    },
+    reject(row) {
+      const similarities = new Map<number, number>();
+      for (const [bucket, weight] of vectorOf(row)) {
+        const posting = postings.get(bucket);
+        if (!posting) continue;
+        for (let i = 0; i < posting.rows.length; i++) {
+          similarities.set(posting.rows[i]!, (similarities.get(posting.rows[i]!) ?? 0) + weight * posting.weights[i]!);
+        }
+      }
+      let of = -1;
+      let nearest = 0;
+      for (const [other, similarity] of similarities) if (similarity > nearest) [of, nearest] = [other, similarity];
+      if (of < 0 || 1 - nearest >= distance) return undefined;
+      return { reason: "too close", detail: { of, similarity: Math.round(nearest * 1000) / 1000 } };
+    },
+    keep(row) {
+      for (const [bucket, weight] of vectorOf(row)) {
+        let posting = postings.get(bucket);
+        if (!posting) postings.set(bucket, (posting = { rows: [], weights: [] }));
+        posting.rows.push(row);
+        posting.weights.push(weight);
+      }
+    },
+  };
+
+  /** The row's words and weights, of length 1. */
+  function vectorOf(row: number): [bucket: number, weight: number][] {
+    const vector: [number, number][] = [];
+    let squares = 0;
+    for (const bucket of rows.get(row)!) {
+      const share = frequency[bucket]! / learnt;
+      if (share > commonShare && learnt > 20) continue;
+      const weight = Math.log(1 / share) + 1;
+      vector.push([bucket, weight]);
+      squares += weight * weight;
+    }
+    for (const entry of vector) entry[1] /= Math.sqrt(squares);
+    return vector;
+  }
+}

@@ -1,0 +1,146 @@
+import type { Example } from "../dataset/example.ts";
+import type { WhatIf } from "../run/manifest.ts";
+import { roundStep, tidy } from "../stats/histogram.ts";
+
+/** Time and money of training on all rows, to which thresholds are related. */
+export interface FullTraining {
+  readonly minutes?: number;
+  readonly usd?: number;
+}
+
+interface Tally {
+  rows: number;
+  promptLength: number;
+  outputLength: number;
+  readonly categories: Map<string, number>;
+}
+
+const exactScores = 20_000; // different scores beyond which they are told apart to four digits only
+const fewScores = 13; // as many or fewer are listed one by one
+const wantedThresholds = 10;
+const shownCategories = 40;
+
+/** Gathers scores, lengths and categories of all rows, to tell what any threshold would keep. Memory does not grow with the rows. */
+export class WhatIfTable {
+  readonly #full: FullTraining;
+  readonly #all = newTally();
+  #byScore = new Map<number, Tally>();
+  #isRounded = false;
+
+  constructor(full: FullTraining = {}) {
+    this.#full = full;
+  }
+
+  /** @param score undefined when the row has none: it counts for the full set alone */
+  add(example: Example, score: number | undefined): void {
+    count(this.#all, example);
+    if (score === undefined) return;
+    const key = this.#isRounded ? rounded(score) : score;
+    let tally = this.#byScore.get(key);
+    if (!tally) this.#byScore.set(key, (tally = newTally()));
+    count(tally, example);
+    if (this.#byScore.size > exactScores && !this.#isRounded) this.#round();
+  }
+
+  /** Every row, scored or not. */
+  all(): WhatIf {
+    return this.#describe(this.#scores()[0] ?? 0, this.#all);
+  }
+
+  /** One line for each round threshold, ascending, and one for `cut` when it is not round. */
+  thresholds(cut?: number): WhatIf[] {
+    const scores = this.#scores();
+    const list = scores.length <= fewScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
+    if (cut !== undefined && Number.isFinite(cut) && !list.includes(cut)) list.push(cut);
+    return list.sort((a, b) => a - b).map((threshold) => this.atLeast(threshold));
+  }
+
+  atLeast(threshold: number): WhatIf {
+    const sum = newTally();
+    for (const [score, tally] of this.#byScore) if (score >= threshold) merge(sum, tally);
+    return this.#describe(threshold, sum);
+  }
+
+  #scores(): number[] {
+    return [...this.#byScore.keys()].sort((a, b) => a - b);
+  }
+
+  #describe(threshold: number, tally: Tally): WhatIf {
+    const { rows, promptLength, outputLength, categories } = tally;
+    const share = this.#all.rows ? rows / this.#all.rows : 0;
+    const { minutes, usd } = this.#full;
+    const listed = [...categories].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, shownCategories);
+    return {
+      threshold,
+      rows,
+      share,
+      meanPromptLength: rows ? promptLength / rows : 0,
+      meanOutputLength: rows ? outputLength / rows : 0,
+      textShare: (promptLength + outputLength) / (this.#all.promptLength + this.#all.outputLength || 1),
+      trainingShare: share,
+      ...(minutes !== undefined && { trainingMinutes: minutes * share }),
+      ...(usd !== undefined && { trainingUsd: usd * share }),
+      ...(listed.length > 0 && { categories: listed.map(([category, n]) => ({ category, rows: n, share: n / rows })) }),
+    };
+  }
+
+  #round(): void {
+    this.#isRounded = true;
+    const exact = this.#byScore;
+    this.#byScore = new Map();
+    for (const [score, tally] of exact) {
+      const key = rounded(score);
+      const known = this.#byScore.get(key);
+      if (known) merge(known, tally);
+      else this.#byScore.set(key, tally);
+    }
+  }
+}
+
+/** What an arm's own rows come to, beside the full set. */
+export class ArmTally {
+  readonly #tally = newTally();
+
+  add(example: Example): void {
+    count(this.#tally, example);
+  }
+
+  describe(full: WhatIf): { meanPromptLength: number | null; meanOutputLength: number | null; textShare: number } {
+    const { rows, promptLength, outputLength } = this.#tally;
+    const fullText = full.rows * (full.meanPromptLength + full.meanOutputLength);
+    return {
+      meanPromptLength: rows ? promptLength / rows : null,
+      meanOutputLength: rows ? outputLength / rows : null,
+      textShare: fullText ? (promptLength + outputLength) / fullText : 0,
+    };
+  }
+}
+
+function roundThresholds(lowest: number, highest: number): number[] {
+  const step = roundStep((highest - lowest) / wantedThresholds);
+  const thresholds: number[] = [];
+  for (let i = Math.ceil(lowest / step - 1e-9); i * step <= highest; i++) thresholds.push(tidy(i * step));
+  return thresholds;
+}
+
+function newTally(): Tally {
+  return { rows: 0, promptLength: 0, outputLength: 0, categories: new Map() };
+}
+
+function count(tally: Tally, { instruction, input, output, category }: Example): void {
+  tally.rows++;
+  tally.promptLength += instruction.length + input.length;
+  tally.outputLength += output.length;
+  if (category !== undefined) tally.categories.set(category, (tally.categories.get(category) ?? 0) + 1);
+}
+
+function merge(into: Tally, tally: Tally): void {
+  into.rows += tally.rows;
+  into.promptLength += tally.promptLength;
+  into.outputLength += tally.outputLength;
+  for (const [category, rows] of tally.categories) into.categories.set(category, (into.categories.get(category) ?? 0) + rows);
+}
+
+function rounded(score: number): number {
+  return Number(score.toPrecision(4));
+}

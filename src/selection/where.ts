@@ -1,0 +1,108 @@
+import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
+import { openDuckDb, sqlPath, sqlText } from "../dataset/duckdb.ts";
+import type { Example } from "../dataset/example.ts";
+import type { Dataset } from "../dataset/open.ts";
+import { plainFile } from "../dataset/parquet-records.ts";
+import { DataError, messageOf, UsageError } from "../errors.ts";
+import type { Rating } from "../run/rating.ts";
+
+/*
+ * `--where`: an SQL condition over the columns of the data and over what is known of each row. DuckDB reads the data's
+ * own columns; ours are put in a table beside it and joined by position.
+ */
+
+const factColumns = "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
+const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
+
+/** Columns that a condition may use beside the data's own; they hide columns of the data with the same name. */
+export const whereColumns: readonly string[] = factNames;
+
+export interface WhereFilter extends AsyncDisposable {
+  /** Tells what is known of the next row, in order. */
+  learn(example: Example, rating: Rating): void;
+  /** 1 for each row for which the condition is true. @throws UsageError when the condition cannot be understood */
+  evaluate(rowCount: number): Promise<Uint8Array>;
+}
+
+/** @param condition SQL, as after WHERE: `score >= 3 and output_length > 200` */
+export async function openWhereFilter(dataset: Dataset, condition: string): Promise<WhereFilter> {
+  const database = await openDuckDb();
+  const { connection } = database;
+  await connection.run(`CREATE TABLE facts (${factColumns})`);
+  const appender = await connection.createAppender("facts");
+  return {
+    learn: (example, rating) => appendFacts(appender, example, rating),
+    async evaluate(rowCount) {
+      appender.closeSync();
+      const files = await Promise.all(dataset.files.map(async (file) => (file.format === "parquet" ? plainFile(file) : { path: file.path, [Symbol.asyncDispose]: async () => {} })));
+      try {
+        await readRows(connection, dataset, files.map((file) => file.path), rowCount);
+        return await evaluateCondition(connection, condition, rowCount);
+      } finally {
+        await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
+      }
+    },
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating): void {
+  appender.appendUBigInt(BigInt(example.index));
+  if (rating.state === "scored") appender.appendDouble(rating.score);
+  else appender.appendNull();
+  appender.appendVarchar(rating.state);
+  appender.appendUInteger(example.instruction.length);
+  appender.appendUInteger(example.input.length);
+  appender.appendUInteger(example.output.length);
+  appender.appendUInteger(example.instruction.length + example.input.length + example.output.length);
+  appender.endRow();
+}
+
+/** Makes the table `rows`: the data's own columns with ours, so that the condition can do nothing but look at it. */
+async function readRows(connection: DuckDBConnection, dataset: Dataset, paths: readonly string[], rowCount: number): Promise<void> {
+  const hidden = `(${factNames.map(sqlText).join(", ")})`;
+  try {
+    await connection.run(`CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`);
+    await connection.run(`CREATE TABLE rows AS SELECT facts.*, source.* EXCLUDE (alpagasus_index) FROM
+      (SELECT COLUMNS(c -> c NOT IN ${hidden}) FROM source) AS source JOIN facts ON alpagasus_index = index`);
+  } catch (cause) {
+    throw new DataError(`${dataset.source}: its columns cannot be read for --where: ${firstLine(cause)}`, { cause });
+  }
+  const [[count]] = (await connection.runAndReadAll("SELECT count(*)::INTEGER FROM rows")).getRows() as [[number]]; // one row, one number
+  if (count !== rowCount) throw new DataError(`${dataset.source}: --where reads ${count} rows where there are ${rowCount}; write the data as JSON Lines or Parquet first`);
+  await connection.run("SET enable_external_access = false");
+}
+
+function reader(dataset: Dataset, paths: readonly string[]): string {
+  const files = `[${paths.map(sqlPath).join(", ")}]`;
+  switch (dataset.format) {
+    case "parquet":
+      return `read_parquet(${files})`;
+    case "csv":
+      return `read_csv(${files}, header = true, sample_size = -1, quote = '"', escape = '"')`;
+    case "json":
+    case "jsonl": {
+      const format = dataset.format === "json" ? "array" : "newline_delimited";
+      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true, maximum_object_size = ${256 * 2 ** 20})`;
+    }
+  }
+}
+
+async function evaluateCondition(connection: DuckDBConnection, condition: string, rowCount: number): Promise<Uint8Array> {
+  const mask = new Uint8Array(rowCount);
+  try {
+    const result = await connection.stream(`SELECT index::DOUBLE FROM rows WHERE (${condition}\n)`);
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (!chunk || chunk.rowCount === 0) return mask;
+      const column = chunk.getColumnVector(0);
+      for (let i = 0; i < chunk.rowCount; i++) mask[column.getItem(i) as number] = 1; // the query selects numbers
+    }
+  } catch (cause) {
+    throw new UsageError(`--where: ${firstLine(cause)}`, { cause });
+  }
+}
+
+function firstLine(cause: unknown): string {
+  return messageOf(cause).split("\n").slice(0, 2).join(" ").trim();
+}

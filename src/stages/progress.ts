@@ -1,0 +1,18 @@
+/** How far a stage has come. */
+export interface Progress {
+  readonly stage: "rate" | "select" | "distill";
+  /** What is being done, in a word or two: `rating`, `comparing texts`. */
+  readonly doing: string;
+  readonly done: number;
+  /** Undefined while it is not known: files are not counted before they are read. */
+  readonly total?: number;
+  readonly unit: "rows" | "percent";
+}
+
+/** What every stage accepts beside its own options. */
+export interface StageOptions {
+  /** Called often; whoever shows it decides how often to. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops the stage; nothing half-written stays behind. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,222 @@
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import type { Dataset } from "../dataset/open.ts";
+import { hashExample, type Example } from "../dataset/example.ts";
+import { RunError, UsageError } from "../errors.ts";
+import type { Judge } from "../judge/judge.ts";
+import { manifestVersion, type AgreementRecord, type DatasetRecord, type Gate, type Manifest, type RateSummary } from "../run/manifest.ts";
+import type { Rating, RatingState } from "../run/rating.ts";
+import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
+import { readManifest, runFolder, writeManifest } from "../run/run-folder.ts";
+import { measureAgreement } from "../stats/agreement.ts";
+import { commonestScore, histogram } from "../stats/histogram.ts";
+import { version } from "../version.ts";
+import type { StageOptions } from "./progress.ts";
+
+export interface RateOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  readonly judge: Judge;
+  /** Scores to measure the judge against. */
+  readonly against?: Judge;
+  /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
+  readonly minCoverage?: number;
+  /** Replace what the run holds of other data. */
+  readonly overwrite?: boolean;
+}
+
+const defaultMinCoverage = 0.95;
+const alarmShare = 0.95; // of all scores on one value: such a judge selects nothing
+const alarmRows = 20; // fewer rows may well agree
+const roundScores = 50_000; // different scores beyond which they are counted to four digits
+
+/**
+ * Rates every example of a dataset and writes `ratings.jsonl` (a line a row, in the dataset's order) and the manifest.
+ *
+ * @throws DataError at the first row that cannot be read, or when recorded scores do not fit the data
+ * @throws RunError when the run holds other data and `overwrite` is not set
+ */
+export async function rate(dataset: Dataset, options: RateOptions): Promise<RateSummary> {
+  const startedAt = new Date();
+  checkShare("minCoverage", options.minCoverage);
+  const run = runFolder(options.run);
+  const previous = await readManifest(run);
+  if (previous && !isSameSource(previous.dataset.source, dataset.source) && !options.overwrite) throw otherData(options.run, previous);
+
+  const writer = openRatingsWriter(run.ratingsPath);
+  const tally = new RatingTally();
+  const identity = createHash("sha256");
+  const comparison = options.against && new Comparison(options.against);
+  try {
+    for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
+      for (const line of lines) {
+        tally.add(line);
+        identity.update(line.hash);
+        const written = writer.write(line);
+        if (written) await written;
+      }
+      comparison?.addScores(lines);
+      options.onProgress?.({ stage: "rate", doing: "rating", done: tally.rows, unit: "rows" });
+    }
+    const agreement = await comparison?.measure(dataset);
+    const datasetRecord = describeDataset(dataset, tally.rows, identity.digest("hex"));
+    const isOtherData = previous && previous.dataset.hash !== datasetRecord.hash;
+    options.signal?.throwIfAborted();
+
+    const summary: RateSummary = {
+      judge: options.judge.name,
+      ...(options.judge.scale && { scale: options.judge.scale }),
+      notes: [...options.judge.notes],
+      ...tally.summarise(),
+      ...(agreement && { agreement }),
+      gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
+      ratingsHash: await writer.commit(),
+      startedAt: startedAt.toISOString(),
+      wallMs: Date.now() - startedAt.getTime(),
+    };
+    await writeManifest(run, { version: manifestVersion, alpagasus: version, dataset: datasetRecord, rate: summary, arms: isOtherData ? {} : (previous?.arms ?? {}) });
+    return summary;
+  } finally {
+    await writer.discard();
+  }
+}
+
+/** Joins each example's identity with the judge's rating of it. */
+async function* rateInOrder(dataset: Dataset, judge: Judge, signal?: AbortSignal): AsyncGenerator<readonly RatingLine[]> {
+  const waiting: Pick<RatingLine, "index" | "id" | "hash">[] = [];
+  async function* examples(): AsyncGenerator<readonly Example[]> {
+    for await (const batch of dataset.batches()) {
+      signal?.throwIfAborted();
+      for (const example of batch) {
+        waiting.push({ index: example.index, ...(example.id !== undefined && { id: example.id }), hash: hashExample(example) });
+      }
+      yield batch;
+    }
+  }
+  for await (const ratings of judge.rate(examples())) {
+    const rows = waiting.splice(0, ratings.length);
+    yield ratings.map((rating, i) => ({ ...rows[i]!, ...rating }));
+  }
+  if (waiting.length > 0) throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);
+}
+
+/** Counts states and scores in bounded memory. */
+class RatingTally {
+  rows = 0;
+  #scored = 0;
+  #sum = 0;
+  #digits = 17;
+  #counts = new Map<number, number>();
+  readonly #states = new Map<RatingState, number>();
+
+  add(rating: Rating): void {
+    this.rows++;
+    this.#states.set(rating.state, (this.#states.get(rating.state) ?? 0) + 1);
+    if (rating.state !== "scored") return;
+    this.#scored++;
+    this.#sum += rating.score;
+    const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
+    this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
+    if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+  }
+
+  get coverage(): number {
+    return this.rows ? this.#scored / this.rows : 0;
+  }
+
+  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "alarms"> {
+    return {
+      states: Object.fromEntries(this.#states),
+      coverage: this.coverage,
+      mean: this.#scored ? this.#sum / this.#scored : null,
+      histogram: histogram(this.#counts),
+      alarms: this.#alarms(),
+    };
+  }
+
+  #alarms(): string[] {
+    const commonest = commonestScore(this.#counts);
+    if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
+    return [`${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`];
+  }
+
+  #round(): void {
+    this.#digits = 4;
+    const exact = this.#counts;
+    this.#counts = new Map();
+    for (const [score, count] of exact) {
+      const rounded = Number(score.toPrecision(this.#digits));
+      this.#counts.set(rounded, (this.#counts.get(rounded) ?? 0) + count);
+    }
+  }
+}
+
+/** Holds the judge's scores until the reference has given its own for the same rows. */
+class Comparison {
+  readonly #reference: Judge;
+  readonly #scores: number[] = [];
+
+  constructor(reference: Judge) {
+    this.#reference = reference;
+  }
+
+  addScores(ratings: readonly Rating[]): void {
+    for (const rating of ratings) this.#scores.push(rating.state === "scored" ? rating.score : NaN);
+  }
+
+  async measure(dataset: Dataset): Promise<AgreementRecord> {
+    const scores: number[] = [];
+    const reference: number[] = [];
+    let row = 0;
+    for await (const ratings of this.#reference.rate(dataset.batches())) {
+      for (const rating of ratings) {
+        const score = this.#scores[row++]!;
+        if (rating.state !== "scored" || Number.isNaN(score)) continue;
+        scores.push(score);
+        reference.push(rating.score);
+      }
+    }
+    const { rows, spearman, thresholds } = measureAgreement(scores, reference);
+    return {
+      reference: this.#reference.name,
+      rows,
+      spearman: { value: finite(spearman.value), low: finite(spearman.low), high: finite(spearman.high) },
+      thresholds: thresholds.map((threshold) => ({ ...threshold, auc: finite(threshold.auc), precision: finite(threshold.precision) })),
+    };
+  }
+}
+
+function describeDataset(dataset: Dataset, rows: number, hash: string): DatasetRecord {
+  return {
+    source: dataset.source,
+    files: dataset.files.map(({ path, bytes }) => ({ path, bytes })),
+    format: dataset.format,
+    shape: dataset.shape.name,
+    ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+    rows,
+    hash,
+  };
+}
+
+/** Whether enough rows were scored. */
+export function coverageGate(coverage: number, least: number): Gate {
+  const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toLocaleString("en")} %`;
+  return { name: "coverage", held: coverage >= least, message: `${percent(coverage)} of the rows have a score; at least ${percent(least)} are wanted` };
+}
+
+/** @throws UsageError unless the share is absent or from 0 to 1 */
+export function checkShare(name: string, share: number | undefined): void {
+  if (share !== undefined && !(share >= 0 && share <= 1)) throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
+}
+
+function isSameSource(a: string, b: string): boolean {
+  return a === b || resolve(a) === resolve(b);
+}
+
+function otherData(folder: string, { dataset }: Manifest): RunError {
+  return new RunError(`${folder}: holds ratings of ${dataset.source} (${dataset.rows.toLocaleString("en")} rows); give other data a run of its own with --run DIR, or replace it with --overwrite`);
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

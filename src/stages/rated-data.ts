@@ -1,0 +1,19 @@
+import { openDataset, type Dataset } from "../dataset/open.ts";
+import { RunError } from "../errors.ts";
+import type { Manifest } from "../run/manifest.ts";
+import { readManifest, type RunFolder } from "../run/run-folder.ts";
+
+/** The manifest of a run that has ratings. @throws RunError when nothing was rated yet */
+export async function requireRatings(run: RunFolder): Promise<Manifest> {
+  const manifest = await readManifest(run);
+  if (!manifest) throw new RunError(`${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`);
+  return manifest;
+}
+
+/** Opens the data of a run again, as it was opened for rating. */
+export function reopenDataset({ dataset }: Manifest, signal?: AbortSignal): Promise<Dataset> {
+  return openDataset(dataset.source, {
+    ...(dataset.map ? { map: dataset.map } : { shape: dataset.shape }),
+    ...(signal && { signal }),
+  });
+}

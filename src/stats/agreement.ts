@@ -1,0 +1,139 @@
+/*
+ * How far two lists of scores agree. Pure functions on arrays of equal length, position by position.
+ */
+
+/** A figure with its 95 % interval. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Ranks from 1 in ascending order; equal values share the mean of their ranks. */
+export function rank(values: ArrayLike<number>): Float64Array {
+  const order = Uint32Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
+  const ranks = new Float64Array(values.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
+    for (let i = start; i < end; i++) ranks[order[i]!] = (start + 1 + end) / 2;
+    start = end;
+  }
+  return ranks;
+}
+
+/** Pearson's correlation; NaN when a list has no spread. */
+export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const n = a.length;
+  let sumA = 0;
+  let sumB = 0;
+  for (let i = 0; i < n; i++) {
+    sumA += a[i]!;
+    sumB += b[i]!;
+  }
+  let products = 0;
+  let squaresA = 0;
+  let squaresB = 0;
+  for (let i = 0; i < n; i++) {
+    const x = a[i]! - sumA / n;
+    const y = b[i]! - sumB / n;
+    products += x * y;
+    squaresA += x * x;
+    squaresB += y * y;
+  }
+  return squaresA > 0 && squaresB > 0 ? products / Math.sqrt(squaresA * squaresB) : NaN;
+}
+
+/**
+ * Spearman's rank correlation with its 95 % interval, by Fisher's transformation with the variance of Bonett and
+ * Wright (2000), (1 + r²/2) / (n - 3). Under four pairs the interval is all of [-1, 1].
+ */
+export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
+  const value = pearson(rank(a), rank(b));
+  if (a.length < 4) return { value, low: -1, high: 1 };
+  const margin = 1.959964 * Math.sqrt((1 + value ** 2 / 2) / (a.length - 3));
+  return { value, low: Math.tanh(Math.atanh(value) - margin), high: Math.tanh(Math.atanh(value) + margin) };
+}
+
+/**
+ * Area under the ROC curve: the chance that a random positive scores above a random negative, ties counted half.
+ * NaN when there are no positives or no negatives.
+ */
+export function areaUnderCurve(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): number {
+  const ranks = rank(scores);
+  let positives = 0;
+  let sum = 0;
+  for (let i = 0; i < ranks.length; i++) {
+    if (!isPositive[i]) continue;
+    positives++;
+    sum += ranks[i]!;
+  }
+  const negatives = ranks.length - positives;
+  return positives && negatives ? (sum - (positives * (positives + 1)) / 2) / (positives * negatives) : NaN;
+}
+
+/** The share of positives among the `count` highest scores; where the cut falls into a tie, the tie's own share counts. */
+export function precisionAtTop(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>, count: number): number {
+  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
+  let taken = 0;
+  let hits = 0;
+  while (taken < count && taken < order.length) {
+    let end = taken;
+    let positives = 0;
+    while (end < order.length && scores[order[end]!] === scores[order[taken]!]) positives += isPositive[order[end++]!] ? 1 : 0;
+    const room = Math.min(end, count) - taken;
+    hits += (positives * room) / (end - taken);
+    taken += room;
+    if (taken < end) break;
+  }
+  return taken ? hits / taken : NaN;
+}
+
+/**
+ * Expected calibration error: the mean distance between claimed probability and observed frequency over ten bins of
+ * equal width, weighted by their rows (Guo et al. 2017).
+ */
+export function calibrationError(probabilities: ArrayLike<number>, happened: ArrayLike<number | boolean>): number {
+  const bins = Array.from({ length: 10 }, () => ({ rows: 0, claimed: 0, observed: 0 }));
+  for (let i = 0; i < probabilities.length; i++) {
+    const bin = bins[Math.min(9, Math.floor(probabilities[i]! * 10))]!;
+    bin.rows++;
+    bin.claimed += probabilities[i]!;
+    bin.observed += happened[i] ? 1 : 0;
+  }
+  return bins.reduce((sum, bin) => sum + Math.abs(bin.claimed - bin.observed), 0) / probabilities.length;
+}
+
+/** How well one judge's scores find the rows that a reference scores at or above a threshold. */
+export interface ThresholdAgreement {
+  readonly threshold: number;
+  /** Rows that the reference scores at or above the threshold, and their share: the precision of random picking. */
+  readonly rows: number;
+  readonly share: number;
+  /** Area under the ROC curve. */
+  readonly auc: number;
+  /** Of as many rows taken from the judge's top, the share that the reference would keep too. */
+  readonly precision: number;
+}
+
+export interface Agreement {
+  readonly rows: number;
+  readonly spearman: Estimate;
+  readonly thresholds: readonly ThresholdAgreement[];
+}
+
+const mostThresholds = 12;
+
+/** Agreement of scores with a reference: rank correlation, and for each score the reference gave, the rows at or above it. */
+export function measureAgreement(scores: ArrayLike<number>, reference: ArrayLike<number>): Agreement {
+  const levels = [...new Set(Array.from(reference))].sort((a, b) => a - b).slice(1); // at the lowest, everything is kept
+  const stride = Math.ceil(levels.length / mostThresholds);
+  const thresholds = levels
+    .filter((_, i) => i % stride === 0)
+    .map((threshold) => {
+      const positive = Uint8Array.from(reference, (value) => (value >= threshold ? 1 : 0));
+      const rows = positive.reduce((sum, is) => sum + is, 0);
+      return { threshold, rows, share: rows / reference.length, auc: areaUnderCurve(scores, positive), precision: precisionAtTop(scores, positive, rows) };
+    });
+  return { rows: scores.length, spearman: spearman(scores, reference), thresholds };
+}

@@ -1,0 +1,85 @@
+import type { ExampleFields } from "../dataset/example.ts";
+import { bucketCount, createFeatureExtractor, denseCount, fieldCount } from "./features.ts";
+import type { Standardisation } from "./network.ts";
+
+/** Rows ready for training: features once, packed. */
+export interface TrainingSet {
+  /** All rows' buckets, field after field. */
+  readonly buckets: Uint16Array;
+  /** Where field f of row r begins: `offsets[r * fieldCount + f]`; one entry more at the end. */
+  readonly offsets: Uint32Array;
+  /** [row, denseCount] */
+  readonly dense: Float32Array;
+  /** Class of each row: index into the ascending scores. */
+  readonly classes: Uint8Array;
+  readonly rowCount: number;
+}
+
+/** Collects rows with their classes. Takes some 400 bytes a row of Alpaca's length. */
+export class TrainingSetBuilder {
+  readonly #extract = createFeatureExtractor();
+  #buckets = new Uint16Array(2 ** 16);
+  #used = 0;
+  #dense = new Float32Array(1024 * denseCount);
+  readonly #offsets: number[] = [];
+  readonly #classes: number[] = [];
+
+  add(example: ExampleFields, classIndex: number): void {
+    const features = this.#extract(example);
+    for (let f = 0; f < fieldCount; f++) {
+      const count = features.counts[f]!;
+      this.#offsets.push(this.#used);
+      while (this.#used + count > this.#buckets.length) this.#buckets = grown(this.#buckets, Uint16Array);
+      for (let i = 0; i < count; i++) this.#buckets[this.#used++] = features.buckets[f]![i]!;
+    }
+    const row = this.#classes.length;
+    if ((row + 1) * denseCount > this.#dense.length) this.#dense = grown(this.#dense, Float32Array);
+    this.#dense.set(features.dense, row * denseCount);
+    this.#classes.push(classIndex);
+  }
+
+  build(): TrainingSet {
+    const rowCount = this.#classes.length;
+    return {
+      buckets: this.#buckets,
+      offsets: Uint32Array.from([...this.#offsets, this.#used]),
+      dense: this.#dense,
+      classes: Uint8Array.from(this.#classes),
+      rowCount,
+    };
+  }
+}
+
+function grown<T extends Uint16Array | Float32Array>(array: T, type: new (length: number) => T): T {
+  const larger = new type(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+/** Mean and deviation of the dense features over the given rows. */
+export function standardise(set: TrainingSet, rows: Uint32Array): Standardisation {
+  const mean = new Float32Array(denseCount);
+  const deviation = new Float32Array(denseCount);
+  for (let d = 0; d < denseCount; d++) {
+    let sum = 0;
+    let squares = 0;
+    for (const row of rows) {
+      const value = set.dense[row * denseCount + d]!;
+      sum += value;
+      squares += value * value;
+    }
+    mean[d] = sum / rows.length;
+    deviation[d] = Math.sqrt(Math.max(0, squares / rows.length - (sum / rows.length) ** 2)) || 1; // a constant feature stays 0
+  }
+  return { mean, deviation };
+}
+
+/** Which buckets any of the rows uses. */
+export function usedBuckets(set: TrainingSet, rows: Uint32Array): Uint8Array {
+  const used = new Uint8Array(bucketCount);
+  for (const row of rows) {
+    const end = set.offsets[(row + 1) * fieldCount]!;
+    for (let i = set.offsets[row * fieldCount]!; i < end; i++) used[set.buckets[i]!] = 1;
+  }
+  return used;
+}
