@@ -35,7 +35,8 @@ const summary = await distill(dataset, {
     ...recorded,
     async *rate(examples) {
       row = 0;
-      for await (const batch of recorded.rate(examples)) yield batch.map((rating) => (isTest.has(row++) ? { state: "pending" as const } : rating));
+      for await (const batch of recorded.rate(examples))
+        yield batch.map((rating) => (isTest.has(row++) ? { state: "pending" as const } : rating));
     },
   },
   teacherName: "GPT-4o-mini",
@@ -47,7 +48,9 @@ console.log(`trained on ${summary.card.trainedOn.rows} rows in ${(summary.wallMs
 const model = await readStudent(embeddedStudentPath);
 const predict = createPredictor(model);
 const llama = JSON.parse(await readFile(`${data}ratings.llama-3.1-8b-instruct.json`, "utf8")) as number[];
-const claude = new Set(JSON.parse(await readFile(`${data}claude_accuracy_at_least_4.5.indices.json`, "utf8")) as number[]);
+const claude = new Set(
+  JSON.parse(await readFile(`${data}claude_accuracy_at_least_4.5.indices.json`, "utf8")) as number[],
+);
 const probabilities: number[] = [];
 const rows: number[] = [];
 const lengths: number[] = [];
@@ -59,23 +62,57 @@ for await (const batch of dataset.batches()) {
     lengths.push(example.output.length);
   }
 }
-const heldOut = measureProbabilities(Float64Array.from(probabilities), rows.map((index) => ratings[index]!), model.card.scores, "10,000 rows of a fixed split");
+const heldOut = measureProbabilities(
+  Float64Array.from(probabilities),
+  rows.map((index) => ratings[index]!),
+  model.card.scores,
+  "10,000 rows of a fixed split",
+);
 const { scores } = model.card;
-const expected = rows.map((_, i) => scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0));
-const card = { ...model.card, name: "gpt-4o-mini-alpaca", trainedOn: { ...model.card.trainedOn, data: "Alpaca-52k" }, heldOut };
+const expected = rows.map((_, i) =>
+  scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0),
+);
+const card = {
+  ...model.card,
+  name: "gpt-4o-mini-alpaca",
+  trainedOn: { ...model.card.trainedOn, data: "Alpaca-52k" },
+  heldOut,
+};
 await writeFile(embeddedStudentPath, encodeStudent({ ...model, card }));
 await writeFile(
   embeddedStudentPath.replace(/\.student$/, ".md"),
   renderCard(card, {
-    length: measureAgreement(lengths, rows.map((index) => ratings[index]!)),
-    llama: measureAgreement(expected, rows.map((index) => llama[index]!)),
-    llamaLength: measureAgreement(lengths, rows.map((index) => llama[index]!)),
-    claude: measureAgreement(expected, rows.map((index) => (claude.has(index) ? 1 : 0))),
-    claudeLength: measureAgreement(lengths, rows.map((index) => (claude.has(index) ? 1 : 0))),
+    length: measureAgreement(
+      lengths,
+      rows.map((index) => ratings[index]!),
+    ),
+    llama: measureAgreement(
+      expected,
+      rows.map((index) => llama[index]!),
+    ),
+    llamaLength: measureAgreement(
+      lengths,
+      rows.map((index) => llama[index]!),
+    ),
+    claude: measureAgreement(
+      expected,
+      rows.map((index) => (claude.has(index) ? 1 : 0)),
+    ),
+    claudeLength: measureAgreement(
+      lengths,
+      rows.map((index) => (claude.has(index) ? 1 : 0)),
+    ),
   }),
 );
 
 const alpaca = JSON.parse(await readFile(`${data}alpaca_data.json`, "utf8")) as unknown[];
 const sample = split.slice(0, sampleRows).sort((a, b) => a - b);
-await writeFile(`${samples}alpaca-2000.json`, `${JSON.stringify(sample.map((index) => alpaca[index]), null, 2)}\n`);
+await writeFile(
+  `${samples}alpaca-2000.json`,
+  `${JSON.stringify(
+    sample.map((index) => alpaca[index]),
+    null,
+    2,
+  )}\n`,
+);
 await writeFile(`${samples}alpaca-2000.gpt-4o-mini.json`, `${JSON.stringify(sample.map((index) => ratings[index]))}\n`);

@@ -15,7 +15,8 @@ export function renderCard(card: StudentCard, others: CardComparisons): string {
   const { heldOut } = card;
   const { spearman } = heldOut;
   const number = (value: number | null | undefined) => (value === null || value === undefined ? "-" : value.toFixed(3));
-  const auc = (agreement: Agreement, threshold: number) => number(agreement.thresholds.find((line) => line.threshold === threshold)?.auc);
+  const auc = (agreement: Agreement, threshold: number) =>
+    number(agreement.thresholds.find((line) => line.threshold === threshold)?.auc);
   return `# Model card: the embedded student (\`${card.name}.student\`)
 
 A small classifier that imitates one judge: ${card.teacher}, asked by the authors of DS2 to score Alpaca rows from 0 to 5. It

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageFolder } from "./package-folder.ts";
 
-const { version: ownVersion } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }; // our own package.json
+const own = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as { version: string }; // our own package.json
 
 /** The version of this package. */
-export const version = ownVersion;
+export const version = own.version;

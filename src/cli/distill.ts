@@ -8,7 +8,7 @@ import { runFolder } from "../run/run-folder.ts";
 import { distill } from "../stages/distill.ts";
 import { reopenDataset, requireRatings } from "../stages/rated-data.ts";
 import { jsonOption, parseMap, parseScale, parseWhole, runOption, seedOption } from "./options.ts";
-import type { CommandContext } from "./program.ts";
+import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderStudent } from "./text/student.ts";
 
@@ -29,7 +29,9 @@ interface DistillFlags {
 export function distillCommand(context: CommandContext): Command {
   return new Command("distill")
     .summary("train a student on a judge's ratings, to rate millions of rows with")
-    .description("Trains a student, a small judge that runs here, on a judge's ratings: of the run, or of any data with recorded scores.\nIt reports how far the student agrees with its teacher on rows it was not trained on.")
+    .description(
+      "Trains a student, a small judge that runs here, on a judge's ratings: of the run, or of any data with recorded scores.\nIt reports how far the student agrees with its teacher on rows it was not trained on.",
+    )
     .argument("[data]", "the rated data, with --ratings; the run's own data and ratings when absent")
     .option("--ratings <judge>", "the teacher's scores: recorded:FILE[#COLUMN], column:NAME or run:DIR")
     .requiredOption("--out <file>", "the student's file, by custom NAME.student")
@@ -51,9 +53,14 @@ Examples:
   alpagasus rate millions.jsonl --judge student:mine.student`,
     )
     .action(async (data: string | undefined, flags: DistillFlags) => {
-      if ((data === undefined) !== (flags.ratings === undefined)) throw new UsageError("distill: expected both DATA and --ratings, or neither (the run's own), got one");
-      if (data === undefined && (flags.shape !== undefined || flags.map || flags.scale)) throw new UsageError("distill: --shape, --map and --scale go with DATA; the run knows its own");
-      const { dataset, teacher } = data === undefined ? await openRunData(flags.run, context.signal) : await openRatedData(data, flags, context.signal);
+      if ((data === undefined) !== (flags.ratings === undefined))
+        throw new UsageError("distill: expected both DATA and --ratings, or neither (the run's own), got one");
+      if (data === undefined && (flags.shape !== undefined || flags.map || flags.scale))
+        throw new UsageError("distill: --shape, --map and --scale go with DATA; the run knows its own");
+      const { dataset, teacher } =
+        data === undefined
+          ? await openRunData(flags.run, context.signal)
+          : await openRatedData(data, flags, context.signal);
       const progress = openProgressLine();
       const { maxRows, licence } = flags;
       const summary = await distill(dataset, {
@@ -76,6 +83,10 @@ async function openRunData(folder: string, signal: AbortSignal) {
 }
 
 async function openRatedData(data: string, flags: DistillFlags, signal: AbortSignal) {
-  const dataset = await openDataset(data, { signal, ...(flags.shape !== undefined && { shape: flags.shape }), ...(flags.map && { map: flags.map }) });
+  const dataset = await openDataset(data, {
+    signal,
+    ...(flags.shape !== undefined && { shape: flags.shape }),
+    ...(flags.map && { map: flags.map }),
+  });
   return { dataset, teacher: await openJudge(flags.ratings!, flags.scale ? { scale: flags.scale } : {}) };
 }

@@ -9,8 +9,12 @@ import { defaultRunFolder } from "../run/run-folder.ts";
 
 export const runOption = () => new Option("--run <dir>", "the run's folder").default(defaultRunFolder);
 export const jsonOption = () => new Option("--json", "print the summary as JSON on stdout, and nothing else there");
-export const seedOption = (what: string) => new Option("--seed <n>", `draws ${what}; the same seed gives the same result`).argParser(parseWhole).default(42);
-export const minCoverageOption = () => new Option("--min-coverage <share>", "least share of rows with a score; exit code 3 when it is missed").argParser(parseShare).default(0.95, "95%");
+export const seedOption = (what: string) =>
+  new Option("--seed <n>", `draws ${what}; the same seed gives the same result`).argParser(parseWhole).default(42);
+export const minCoverageOption = () =>
+  new Option("--min-coverage <share>", "least share of rows with a score; exit code 3 when it is missed")
+    .argParser(parseShare)
+    .default(0.95, "95%");
 
 /** `12`, `4.5`, `-1` */
 export function parseNumber(text: string): number {
@@ -28,7 +32,8 @@ export function parseWhole(text: string): number {
 /** `95%` or `0.95` */
 export function parseShare(text: string): number {
   const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
-  if (text.trim() === "" || !(value >= 0 && value <= 1)) throw new InvalidArgumentError("Expected a share: 95% or 0.95.");
+  if (text.trim() === "" || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError("Expected a share: 95% or 0.95.");
   return value;
 }
 
@@ -36,7 +41,8 @@ export function parseShare(text: string): number {
 export function parseTop(text: string): number | { share: number } {
   if (!text.endsWith("%")) return parseWhole(text);
   const value = Number(text.slice(0, -1));
-  if (!(value > 0 && value <= 100)) throw new InvalidArgumentError("Expected a number of rows (9000) or a share of them (10%).");
+  if (!(value > 0 && value <= 100))
+    throw new InvalidArgumentError("Expected a number of rows (9000) or a share of them (10%).");
   return { share: value / 100 };
 }
 

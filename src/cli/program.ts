@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf } from "../errors.ts";
 import { version } from "../version.ts";
+import type { CommandContext } from "./context.ts";
 import { distillCommand } from "./distill.ts";
 import { rateCommand } from "./rate.ts";
 import { selectCommand } from "./select.ts";
@@ -8,13 +9,6 @@ import { statusCommand } from "./status.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
-
-/** What a command needs from around it. */
-export interface CommandContext {
-  readonly signal: AbortSignal;
-  /** Ends the command with this code instead of 0: a gate did not hold. */
-  exitCode: number;
-}
 
 /** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 130 interrupted. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
@@ -38,7 +32,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     process.stderr.write(`alpagasus: ${plainText(messageOf(error))}\n`);
     if (error instanceof AlpagasusError) return error.exitCode;
     if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    else process.stderr.write("alpagasus: this is not a known problem; run again with ALPAGASUS_DEBUG=1 to see where it comes from\n");
+    else
+      process.stderr.write(
+        "alpagasus: this is not a known problem; run again with ALPAGASUS_DEBUG=1 to see where it comes from\n",
+      );
     return 1;
   } finally {
     process.removeAllListeners("SIGINT");
@@ -47,11 +44,15 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 
 export function createProgram(context: CommandContext): Command {
   const program = new Command("alpagasus")
-    .description("Rate every row of an instruction dataset, keep the best, and see what any other choice would have kept.\nThe method of AlpaGasus (arXiv 2307.08701), from the command line.")
+    .description(
+      "Rate every row of an instruction dataset, keep the best, and see what any other choice would have kept.\nThe method of AlpaGasus (arXiv 2307.08701), from the command line.",
+    )
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
-    .configureOutput({ outputError: (text, write) => write(`alpagasus: ${plainText(text.replace(/^error: /, "").trim())}\n`) })
+    .configureOutput({
+      outputError: (text, write) => write(`alpagasus: ${plainText(text.replace(/^error: /, "").trim())}\n`),
+    })
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
     .addHelpText(
       "after",
@@ -76,7 +77,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
 
 /** Commands added ready-made do not take these settings over by themselves. */
 function inherit(command: Command, program: Command): Command {
-  return command.copyInheritedSettings(program).exitOverride().allowExcessArguments(false).helpOption("-h, --help", "print this help");
+  return command
+    .copyInheritedSettings(program)
+    .exitOverride()
+    .allowExcessArguments(false)
+    .helpOption("-h, --help", "print this help");
 }
 
 function loadEnvironment(): void {

@@ -6,7 +6,7 @@ import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { rate } from "../stages/rate.ts";
 import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";
-import type { CommandContext } from "./program.ts";
+import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderRating } from "./text/rating.ts";
 
@@ -26,12 +26,19 @@ export function rateCommand(context: CommandContext): Command {
   return new Command("rate")
     .summary("rate every row of a dataset")
     .description("Rates every row of a dataset and writes ratings.jsonl, one line a row, into the run's folder.")
-    .argument("<data>", "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz),\nor hf:owner/name[@revision][:split | /file]")
+    .argument(
+      "<data>",
+      "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz),\nor hf:owner/name[@revision][:split | /file]",
+    )
     .option("--judge <judge>", judgeForms, "student")
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
     .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
-    .option("--scale <min..max>", "scale of recorded scores, such as 0..5; scores outside it are unparsable", parseScale)
+    .option(
+      "--scale <min..max>",
+      "scale of recorded scores, such as 0..5; scores outside it are unparsable",
+      parseScale,
+    )
     .addOption(minCoverageOption())
     .option("--overwrite", "replace what the run's folder holds of other data")
     .addOption(runOption())
@@ -52,7 +59,11 @@ Examples:
   alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10`,
     )
     .action(async (data: string, flags: RateFlags) => {
-      const dataset = await openDataset(data, { signal: context.signal, ...(flags.shape !== undefined && { shape: flags.shape }), ...(flags.map && { map: flags.map }) });
+      const dataset = await openDataset(data, {
+        signal: context.signal,
+        ...(flags.shape !== undefined && { shape: flags.shape }),
+        ...(flags.map && { map: flags.map }),
+      });
       const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
       const against = flags.against === undefined ? undefined : await openJudge(flags.against);
       const progress = openProgressLine();
@@ -67,6 +78,8 @@ Examples:
       }).finally(progress.clear);
       if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
       const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // rate has just written it
-      process.stdout.write(flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath));
+      process.stdout.write(
+        flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
+      );
     });
 }

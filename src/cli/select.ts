@@ -5,7 +5,7 @@ import { runFolder, readManifest } from "../run/run-folder.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { defaultDistance, select, selectMethods, type SelectMethod } from "../stages/select.ts";
 import { jsonOption, minCoverageOption, parseNumber, parseTop, runOption, seedOption } from "./options.ts";
-import type { CommandContext } from "./program.ts";
+import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderSelection } from "./text/selection.ts";
 
@@ -31,18 +31,37 @@ interface SelectFlags {
 export function selectCommand(context: CommandContext): Command {
   return new Command("select")
     .summary("keep the best rows, or draw a control of the same size")
-    .description("Keeps rows of a rated dataset: an arm. Writes the kept rows in the dataset's own format, each as it was,\nand ARM.decisions.jsonl with every row's fate and reason.")
+    .description(
+      "Keeps rows of a rated dataset: an arm. Writes the kept rows in the dataset's own format, each as it was,\nand ARM.decisions.jsonl with every row's fate and reason.",
+    )
     .optionsGroup("Which rows:")
     .option("--min-score <score>", "keep rows that score at least this, on the judge's own scale", parseNumber)
     .option("--top <n>", "keep the best n rows, or n% of all", parseTop)
-    .option("--where <sql>", "keep rows for which this holds: the data's columns, score, state,\ninstruction_length, input_length, output_length, length")
+    .option(
+      "--where <sql>",
+      "keep rows for which this holds: the data's columns, score, state,\ninstruction_length, input_length, output_length, length",
+    )
     .option("--per <column>", "share --top out over the values of a column, the best within each")
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")
-    .addOption(new Option("--dedup [kind]", "keep only the best of rows that are the same, or nearly").choices(["exact", "near"]))
-    .option("--diverse [distance]", `pass over rows nearer than this to a better one, 0 to 1 (${defaultDistance} when not given)`, parseNumber)
+    .addOption(
+      new Option("--dedup [kind]", "keep only the best of rows that are the same, or nearly").choices([
+        "exact",
+        "near",
+      ]),
+    )
+    .option(
+      "--diverse [distance]",
+      `pass over rows nearer than this to a better one, 0 to 1 (${defaultDistance} when not given)`,
+      parseNumber,
+    )
     .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
     .optionsGroup("Control arms:")
-    .addOption(new Option("--method <method>", "how rows are chosen; a control without --top takes the size of the arm selected").choices(selectMethods))
+    .addOption(
+      new Option(
+        "--method <method>",
+        "how rows are chosen; a control without --top takes the size of the arm selected",
+      ).choices(selectMethods),
+    )
     .option("--arm <name>", "the arm's name (selected, or the method's)")
     .addOption(seedOption("random rows, and rows that tie at the cut"))
     .optionsGroup("Gates and figures:")
@@ -84,7 +103,10 @@ Examples:
         ...(flags.dedup && { dedup: flags.dedup === true ? "exact" : flags.dedup }),
         ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? defaultDistance : flags.diverse }),
         ...(flags.decontaminate && { decontaminate: prompts }),
-        fullTraining: { ...(fullMinutes !== undefined && { minutes: fullMinutes }), ...(fullUsd !== undefined && { usd: fullUsd }) },
+        fullTraining: {
+          ...(fullMinutes !== undefined && { minutes: fullMinutes }),
+          ...(fullUsd !== undefined && { usd: fullUsd }),
+        },
       }).finally(progress.clear);
       if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
       const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // select has just written it

@@ -1,13 +1,15 @@
 import { Command } from "commander";
 import { status } from "../stages/status.ts";
 import { jsonOption, runOption } from "./options.ts";
-import type { CommandContext } from "./program.ts";
+import type { CommandContext } from "./context.ts";
 import { renderStatus } from "./text/status.ts";
 
 export function statusCommand(_context: CommandContext): Command {
   return new Command("status")
     .summary("tell where a run stands")
-    .description("Tells where a run stands, from its files alone: what was rated, which arms there are, whether they are still of these ratings, and what to do next.")
+    .description(
+      "Tells where a run stands, from its files alone: what was rated, which arms there are, whether they are still of these ratings, and what to do next.",
+    )
     .addOption(runOption())
     .addOption(jsonOption())
     .action(async (flags: { run: string; json?: boolean }) => {

@@ -20,7 +20,8 @@ export async function openCsvRecords(file: DatasetFile): Promise<RecordSource> {
   const delimiter = await findDelimiter(file);
   for await (const { row, place } of readRows(file, delimiter)) {
     const twice = row.record.find((name, i) => row.record.indexOf(name) !== i);
-    if (twice !== undefined) throw dataErrorAt(place, `expected column names that differ, got ${JSON.stringify(twice)} twice`);
+    if (twice !== undefined)
+      throw dataErrorAt(place, `expected column names that differ, got ${JSON.stringify(twice)} twice`);
     const header = withoutLineEnds(row.raw);
     return { format: "csv", header, batches: () => readRecords(file, delimiter) };
   }

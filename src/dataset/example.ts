@@ -11,9 +11,9 @@ export interface ExampleFields {
   readonly input: string;
   readonly output: string;
   /** The row's group, where the data has one (Dolly's `category`). */
-  readonly category?: string;
+  readonly category?: string | undefined;
   /** The row's own name, where the data has one. */
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /** One row of an instruction dataset. */

@@ -3,7 +3,6 @@ import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 
 /** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | /path/of/file]`. */
@@ -33,13 +32,19 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
     fetch: (url: string | URL | Request, init?: RequestInit) => fetch(url, { ...init, signal: signal ?? null }),
   };
   try {
-    const info = await hub.datasetInfo({ name: name.repo, revision: name.revision, additionalFields: ["sha"], ...access });
+    const info = await hub.datasetInfo({
+      name: name.repo,
+      revision: name.revision,
+      additionalFields: ["sha"],
+      ...access,
+    });
     const commit = info.sha;
     const files: { path: string; size: number }[] = [];
     for await (const entry of hub.listFiles({ repo, recursive: true, revision: commit, ...access })) {
       if (entry.type === "file" && isWanted(entry.path, name)) files.push({ path: entry.path, size: entry.size });
     }
-    if (files.length === 0) throw new DataError(`${source}: expected ${describeWanted(name)}, found none in revision ${name.revision}`);
+    if (files.length === 0)
+      throw new DataError(`${source}: expected ${describeWanted(name)}, found none in revision ${name.revision}`);
     const folder = join(".alpagasus", "hub", ...name.repo.split("/"), commit.slice(0, 12));
     files.sort((a, b) => (a.path < b.path ? -1 : 1));
     for (const file of files) await download(file);
@@ -54,7 +59,9 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       await mkdir(dirname(target), { recursive: true });
       const partial = `${target}.${process.pid}.partial`;
       try {
-        await pipeline(Readable.fromWeb(blob.stream() as ReadableStream), createWriteStream(partial), { ...(signal && { signal }) });
+        await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(partial), {
+          ...(signal && { signal }),
+        });
         await rename(partial, target);
       } finally {
         await rm(partial, { force: true });
@@ -67,9 +74,16 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
 }
 
 function parseHubName(source: string): HubName {
-  const [, repo, revision, split, path] = /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+)|\/(.+))?$/.exec(source) ?? [];
-  if (!repo) throw new UsageError(`${source}: expected hf:owner/name, with @revision and :split or /file after it if wanted`);
-  return { repo, revision: revision ?? "main", ...(split !== undefined && { split }), ...(path !== undefined && { path }) };
+  const [, repo, revision, split, path] =
+    /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+)|\/(.+))?$/.exec(source) ?? [];
+  if (!repo)
+    throw new UsageError(`${source}: expected hf:owner/name, with @revision and :split or /file after it if wanted`);
+  return {
+    repo,
+    revision: revision ?? "main",
+    ...(split !== undefined && { split }),
+    ...(path !== undefined && { path }),
+  };
 }
 
 function isWanted(path: string, { split, path: wanted }: HubName): boolean {

@@ -10,7 +10,7 @@ import type { DatasetFile } from "./source.ts";
  * The first byte that is not white space decides which of the two a file is.
  */
 
-const maxRecordBytes = 256 * 1024 * 1024; // beyond this it is a missing quote, not a row
+const maxRecordBytes = 64 * 1024 * 1024; // beyond this it is a missing quote, not a row
 
 /** A record found in the buffer: [start, end) and the line on which it begins. */
 interface Span {
@@ -53,7 +53,10 @@ async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncG
     const records = take(rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes, false);
     if (records.length > 0) yield records;
     if (rest.length > maxRecordBytes) {
-      throw dataErrorAt({ path: file.path, format, line: 0, ordinal: ordinal + 1 }, `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote or bracket missing?`);
+      throw dataErrorAt(
+        { path: file.path, format, line: 0, ordinal: ordinal + 1 },
+        `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote or bracket missing?`,
+      );
     }
   }
   const records = take(rest, true);
@@ -65,7 +68,8 @@ function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: numb
   const allValid = isUtf8(buffer.subarray(spans[0]!.start, spans.at(-1)!.end));
   return spans.map(({ start, end, line }) => {
     const place = placeOf(line);
-    if (!allValid && !isUtf8(buffer.subarray(start, end))) throw dataErrorAt(place, "expected UTF-8 text, got invalid bytes");
+    if (!allValid && !isUtf8(buffer.subarray(start, end)))
+      throw dataErrorAt(place, "expected UTF-8 text, got invalid bytes");
     const text = buffer.toString("utf8", start, end);
     return { text, value: parseJson(text, place), place };
   });
@@ -106,10 +110,8 @@ class ArraySplitter implements Splitter {
   #state: "before array" | "before element" | "in element" | "after array" = "before array";
   #line = 1;
   #elementLine = 1;
-  #scanned = 0; // bytes of an unfinished element that were looked at already
+  #scanned = 0; // bytes of an unfinished element that need not be looked at again
   #depth = 0;
-  #isInString = false;
-  #isEscaped = false;
   #elements = 0;
 
   constructor(path: string) {
@@ -120,34 +122,55 @@ class ArraySplitter implements Splitter {
     const spans: Span[] = [];
     let start = 0; // of the element at hand
     let at = this.#scanned;
-    for (; at < buffer.length; at++) {
-      const c = buffer[at]!;
-      if (this.#isInString) {
-        if (this.#isEscaped) this.#isEscaped = false;
-        else if (c === 0x5c) this.#isEscaped = true;
-        else if (c === 0x22) this.#isInString = false;
+    while (at < buffer.length) {
+      if (this.#state !== "in element") {
+        const c = buffer[at]!;
+        if (c === 0x0a) this.#line++;
+        else if (!isSpace(c) && this.#beginElement(c)) {
+          start = at;
+          continue; // look at it again, now as part of an element
+        }
+        at++;
         continue;
       }
-      if (c === 0x0a) this.#line++;
-      if (this.#state === "in element") {
-        if (this.#depth === 0 && (c === 0x2c || c === 0x5d)) {
-          spans.push({ start, end: trimmedEnd(buffer, start, at), line: this.#elementLine });
-          this.#elements++;
-          this.#state = c === 0x2c ? "before element" : "after array";
-        } else if (c === 0x22) this.#isInString = true;
-        else if (c === 0x7b || c === 0x5b) this.#depth++;
-        else if (c === 0x7d || c === 0x5d) this.#depth--;
-      } else if (c !== 0x0a && !isSpace(c)) {
-        if (this.#beginElement(c)) {
-          start = at;
-          at--; // look at it again, now as part of an element
-        }
-      }
+      const end = this.#findEnd(buffer, at);
+      if (end === undefined) break;
+      spans.push({ start, end: trimmedEnd(buffer, start, end), line: this.#elementLine });
+      this.#elements++;
+      this.#state = buffer[end] === 0x2c ? "before element" : "after array";
+      at = end + 1;
     }
     if (atEnd) this.#expectEnd();
     const used = this.#state === "in element" ? start : buffer.length;
-    this.#scanned = buffer.length - used;
+    this.#scanned = this.#state === "in element" ? this.#scanned - used : 0;
     return { spans, used };
+  }
+
+  /**
+   * The comma or bracket that ends the element, from `at` on; undefined when it is not there yet, with the place to go
+   * on from in `#scanned`. Strings are jumped over: most of a dataset's bytes stand in them.
+   */
+  #findEnd(buffer: Buffer, at: number): number | undefined {
+    let depth = this.#depth;
+    let lines = 0;
+    let end: number | undefined;
+    for (; at < buffer.length; at++) {
+      const c = buffer[at]!;
+      if (c === 0x22) {
+        const close = closingQuote(buffer, at + 1);
+        if (close < 0) break;
+        at = close;
+      } else if (c === 0x0a) lines++;
+      else if (depth === 0 && (c === 0x2c || c === 0x5d)) {
+        end = at;
+        break;
+      } else if (c === 0x7b || c === 0x5b) depth++;
+      else if (c === 0x7d || c === 0x5d) depth--;
+    }
+    this.#depth = depth;
+    this.#line += lines;
+    this.#scanned = at;
+    return end;
   }
 
   /** Deals with a byte between elements; true when an element begins with it. */
@@ -170,13 +193,28 @@ class ArraySplitter implements Splitter {
 
   #expectEnd(): void {
     if (this.#state === "after array") return;
-    const where = this.#state === "in element" ? `inside row ${this.#elements + 1}, which begins on line ${this.#elementLine}` : `after row ${this.#elements}`;
-    throw new DataError(`${this.#path}:${this.#line}: expected the array to be closed with "]", got the end of the file ${where}; is the file cut short?`);
+    const where =
+      this.#state === "in element"
+        ? `inside row ${this.#elements + 1}, which begins on line ${this.#elementLine}`
+        : `after row ${this.#elements}`;
+    throw new DataError(
+      `${this.#path}:${this.#line}: expected the array to be closed with "]", got the end of the file ${where}; is the file cut short?`,
+    );
   }
 
   #error(problem: string): DataError {
     return dataErrorAt({ path: this.#path, format: "json", line: this.#line, ordinal: this.#elements + 1 }, problem);
   }
+}
+
+/** The quote that ends a string whose content begins at `from`; -1 when it is not in the buffer. */
+function closingQuote(buffer: Buffer, from: number): number {
+  for (let at = buffer.indexOf(0x22, from); at >= 0; at = buffer.indexOf(0x22, at + 1)) {
+    let before = at - 1;
+    while (before >= from && buffer[before] === 0x5c) before--;
+    if ((at - before) % 2 === 1) return at; // an even number of backslashes: the quote is not escaped
+  }
+  return -1;
 }
 
 function firstByte(chunk: Buffer, path: string): number | undefined {

@@ -43,7 +43,10 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
   const columns = Object.keys(requireRow(record)).join(", ");
   if (!shape?.matches(requireRow(record))) {
     const wanted = shape ? shape.columns : describeShapes();
-    throw dataErrorAt(record.place, `expected columns ${wanted}, got ${columns || "none"}; name yours with --map instruction=COLUMN,output=COLUMN`);
+    throw dataErrorAt(
+      record.place,
+      `expected columns ${wanted}, got ${columns || "none"}; name yours with --map instruction=COLUMN,output=COLUMN`,
+    );
   }
   return {
     source,
@@ -55,7 +58,12 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
   };
 }
 
-async function* readExamples(files: readonly DatasetFile[], first: RecordSource, shape: Shape, signal?: AbortSignal): AsyncGenerator<readonly Example[]> {
+async function* readExamples(
+  files: readonly DatasetFile[],
+  first: RecordSource,
+  shape: Shape,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly Example[]> {
   let index = 0;
   for (const [i, file] of files.entries()) {
     const source = i === 0 ? first : await openRecords(file);
@@ -70,19 +78,18 @@ async function* readExamples(files: readonly DatasetFile[], first: RecordSource,
 function readExample(record: FileRecord, index: number, shape: Shape): Example {
   const row = requireRow(record);
   try {
-    const fields = shape.read(row);
-    return { index, instruction: fields.instruction, input: fields.input, output: fields.output, ...labels(fields), row, text: record.text, place: record.place };
+    const { instruction, input, output, category, id } = shape.read(row);
+    return { index, instruction, input, output, category, id, row, text: record.text, place: record.place };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
     const other = shape.matches(row) ? undefined : findShape(row);
-    if (other) throw dataErrorAt(record.place, `expected the ${shape.name} shape of the rows before (${shape.columns}), got the ${other.name} shape; split the data by shape`);
+    if (other)
+      throw dataErrorAt(
+        record.place,
+        `expected the ${shape.name} shape of the rows before (${shape.columns}), got the ${other.name} shape; split the data by shape`,
+      );
     throw dataErrorAt(record.place, error.message, error);
   }
-}
-
-function labels({ category, id }: { category?: string; id?: string }): { category?: string; id?: string } {
-  if (category === undefined) return id === undefined ? {} : { id };
-  return id === undefined ? { category } : { category, id };
 }
 
 function requireRow(record: FileRecord): Row {
@@ -99,6 +106,8 @@ async function firstRecord(source: RecordSource, file: DatasetFile): Promise<Fil
 }
 
 function expectSameFormat(file: DatasetFile, source: RecordSource, firstFile: DatasetFile, first: RecordSource): void {
-  if (source.format !== first.format) throw new DataError(`${file.path}: expected ${first.format} like ${firstFile.path}, got ${source.format}`);
-  if (source.header !== first.header) throw new DataError(`${file.path}:1: expected the header of ${firstFile.path}, got another one`);
+  if (source.format !== first.format)
+    throw new DataError(`${file.path}: expected ${first.format} like ${firstFile.path}, got ${source.format}`);
+  if (source.header !== first.header)
+    throw new DataError(`${file.path}:1: expected the header of ${firstFile.path}, got another one`);
 }

@@ -19,7 +19,9 @@ async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileReco
   await using plain = await plainFile(file);
   await using database = await openDuckDb();
   try {
-    const result = await database.connection.stream(`SELECT CAST(to_json(r) AS VARCHAR) FROM read_parquet(${sqlPath(plain.path)}) AS r`);
+    const result = await database.connection.stream(
+      `SELECT CAST(to_json(r) AS VARCHAR) FROM read_parquet(${sqlPath(plain.path)}) AS r`,
+    );
     let ordinal = 0;
     for (;;) {
       const chunk = await result.fetchChunk();

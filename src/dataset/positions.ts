@@ -10,7 +10,8 @@ export async function readPositions(path: string): Promise<number[]> {
   const seen = new Set<number>();
   for await (const batch of (await openRecords(files[0]!)).batches()) {
     for (const { value, place } of batch) {
-      if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw dataErrorAt(place, `expected a row's position from 0, got ${JSON.stringify(value)}`);
+      if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+        throw dataErrorAt(place, `expected a row's position from 0, got ${JSON.stringify(value)}`);
       if (seen.has(value)) throw dataErrorAt(place, `expected each position once, got ${value} again`);
       seen.add(value);
     }

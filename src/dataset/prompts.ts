@@ -2,7 +2,7 @@ import { DataError } from "../errors.ts";
 import { valueAt } from "./column-path.ts";
 import type { Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
-import { openRecords } from "./records.ts";
+import { openRecords, type FileRecord } from "./records.ts";
 import { findDatasetFiles } from "./source.ts";
 
 /** One prompt of a test set. */
@@ -28,17 +28,27 @@ export async function readPrompts(path: string): Promise<TestPrompt[]> {
   const prompts: TestPrompt[] = [];
   for (const file of await findDatasetFiles(path)) {
     for await (const batch of (await openRecords(file)).batches()) {
-      for (const record of batch) {
-        const row = (record.value ?? {}) as Row; // anything without the columns fails below
-        const instruction = firstText(row, instructionColumns);
-        if (instruction === undefined) throw dataErrorAt(record.place, `expected a prompt in one of the columns ${instructionColumns.join(", ")}, got ${Object.keys(row).join(", ") || "none"}`);
-        const id = idColumns.map((column) => row[column]).find((value) => value !== undefined && value !== null);
-        prompts.push({ set: path, id: String(id ?? prompts.length + 1), instruction, input: firstText(row, inputColumns) ?? "" });
-      }
+      for (const record of batch) prompts.push(readPrompt(record, path, prompts.length + 1));
     }
   }
   if (prompts.length === 0) throw new DataError(`${path}: expected test prompts, got none`);
   return prompts;
+}
+
+function readPrompt({ value, place }: FileRecord, set: string, ordinal: number): TestPrompt {
+  const row = (value ?? {}) as Row; // anything without the columns fails below
+  const instruction = firstText(row, instructionColumns);
+  if (instruction === undefined) {
+    const wanted = instructionColumns.join(", ");
+    throw dataErrorAt(
+      place,
+      `expected a prompt in one of the columns ${wanted}, got ${Object.keys(row).join(", ") || "none"}`,
+    );
+  }
+  const id = idColumns
+    .map((column) => row[column])
+    .find((label) => typeof label === "string" || typeof label === "number");
+  return { set, id: String(id ?? ordinal), instruction, input: firstText(row, inputColumns) ?? "" };
 }
 
 function firstText(row: Row, columns: readonly string[]): string | undefined {

@@ -37,7 +37,9 @@ export async function findDatasetFiles(source: string, signal?: AbortSignal): Pr
   const files = await Promise.all(paths.map(describeFile));
   const odd = files.find((file) => file.format !== files[0]!.format || file.gzipped !== files[0]!.gzipped);
   if (odd) {
-    throw new DataError(`${odd.path}: expected ${files[0]!.extension} like ${files[0]!.path}, got ${odd.extension}; a dataset's files have one format`);
+    throw new DataError(
+      `${odd.path}: expected ${files[0]!.extension} like ${files[0]!.path}, got ${odd.extension}; a dataset's files have one format`,
+    );
   }
   return files;
 }
@@ -65,7 +67,12 @@ async function listFolder(folder: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !relative(folder, path).split(sep).some((part) => part.startsWith(".")));
+    .filter(
+      (path) =>
+        !relative(folder, path)
+          .split(sep)
+          .some((part) => part.startsWith(".")),
+    );
 }
 
 async function describeFile(path: string): Promise<DatasetFile> {

@@ -62,7 +62,9 @@ class TextRowWriter implements RowWriter {
   }
 
   async commit(): Promise<void> {
-    await this.#file.write(this.#rows === 0 ? `${this.#layout.begin}${this.#layout.end.trimStart()}` : this.#layout.end);
+    await this.#file.write(
+      this.#rows === 0 ? `${this.#layout.begin}${this.#layout.end.trimStart()}` : this.#layout.end,
+    );
     await this.#file.commit();
   }
 

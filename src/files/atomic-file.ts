@@ -23,7 +23,11 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
   const stream: WriteStream | Gzip = gzipped ? createGzip() : file;
   let failure: Error | undefined;
   file.on("error", (error) => (failure = error));
-  if (stream !== file) stream.pipe(file);
+  if (stream !== file) {
+    stream.pipe(file);
+    file.on("error", (error) => stream.destroy(error));
+    stream.on("error", (error: Error) => (failure = error));
+  }
   let pending = "";
   let isOver = false;
 
@@ -31,7 +35,7 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
     if (failure) throw failure;
     const text = pending;
     pending = "";
-    if (!stream.write(text)) await Promise.race([once(stream, "drain"), once(file, "close")]);
+    if (!stream.write(text)) await once(stream, "drain"); // rejects when the stream fails meanwhile
   }
 
   return {

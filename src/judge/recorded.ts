@@ -1,3 +1,4 @@
+import { formatCount } from "../format-count.ts";
 import { valueAt } from "../dataset/column-path.ts";
 import type { Example, Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";
@@ -65,13 +66,22 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
       const readRating = ratingReader(-Infinity, options.scale); // one pass cannot tell whether other scores are negative
       let isFirst = true;
       for await (const batch of examples) {
-        if (isFirst && batch.length > 0 && valueAt(batch[0]!.row, column) === undefined && !batch.some((example) => valueAt(example.row, column) !== undefined)) {
-          throw new UsageError(`--judge column:${column}: expected a column of the data, got none of that name among ${Object.keys(batch[0]!.row).join(", ")}`);
+        if (
+          isFirst &&
+          batch.length > 0 &&
+          valueAt(batch[0]!.row, column) === undefined &&
+          !batch.some((example) => valueAt(example.row, column) !== undefined)
+        ) {
+          throw new UsageError(
+            `--judge column:${column}: expected a column of the data, got none of that name among ${Object.keys(batch[0]!.row).join(", ")}`,
+          );
         }
         isFirst = false;
         yield batch.map((example) => {
           const value = valueAt(example.row, column);
-          return value === undefined || value === null || value === "" ? { state: "pending" as const, detail: "no recorded score" } : readRating(toRecorded(value));
+          return value === undefined || value === null || value === ""
+            ? { state: "pending" as const, detail: "no recorded score" }
+            : readRating(toRecorded(value));
         });
       }
     },
@@ -112,7 +122,8 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
   const index = row["index"];
   if (index !== undefined && index !== null && index !== "") {
     const position = Number(index);
-    if (!Number.isSafeInteger(position) || position < 0) throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
+    if (!Number.isSafeInteger(position) || position < 0)
+      throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
     return table.addAt(position, recorded, place);
   }
   const id = row["id"];
@@ -122,19 +133,24 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
 
 function readScore(row: Row, column: string | undefined, place: Place): Recorded | undefined {
   const state = row["state"];
-  if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored") return state === "pending" ? undefined : state;
+  if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored")
+    return state === "pending" ? undefined : state;
   const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
   const value = name === undefined ? undefined : valueAt(row, name);
   if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
     const wanted = column === undefined ? 'a column "score"' : `a column ${JSON.stringify(column)}`;
-    throw dataErrorAt(place, `expected ${wanted}, got ${Object.keys(row).join(", ") || "none"}; name it with #COLUMN after the file`);
+    throw dataErrorAt(
+      place,
+      `expected ${wanted}, got ${Object.keys(row).join(", ") || "none"}; name it with #COLUMN after the file`,
+    );
   }
   return readValue(value, place);
 }
 
 function readValue(value: unknown, place: Place): Recorded | undefined {
   if (value === null || value === undefined || value === "") return undefined;
-  if (typeof value === "object" || typeof value === "boolean") throw dataErrorAt(place, `expected a score, got ${kindOf(value)}`);
+  if (typeof value === "object" || typeof value === "boolean")
+    throw dataErrorAt(place, `expected a score, got ${kindOf(value)}`);
   return toRecorded(value);
 }
 
@@ -152,16 +168,22 @@ function isRatingState(text: string): text is RatingState {
 function ratingReader(lowest: number, scale: Scale | undefined): (recorded: Recorded) => Rating {
   return (recorded) => {
     if (typeof recorded === "string") return { state: recorded === "scored" ? "failed" : recorded };
-    if (typeof recorded === "object") return { state: "unparsable", detail: `recorded as ${recorded.text.slice(0, 80)}` };
-    if (scale && (recorded < scale.min || recorded > scale.max)) return { state: "unparsable", detail: `recorded as ${recorded}, outside the scale` };
+    if (typeof recorded === "object")
+      return { state: "unparsable", detail: `recorded as ${recorded.text.slice(0, 80)}` };
+    if (scale && (recorded < scale.min || recorded > scale.max))
+      return { state: "unparsable", detail: `recorded as ${recorded}, outside the scale` };
     if (!scale && recorded === -1 && lowest >= 0) return { state: "unparsable", detail: "recorded as -1" };
-    return Number.isFinite(recorded) ? { state: "scored", score: recorded } : { state: "unparsable", detail: `recorded as ${recorded}` };
+    return Number.isFinite(recorded)
+      ? { state: "scored", score: recorded }
+      : { state: "unparsable", detail: `recorded as ${recorded}` };
   };
 }
 
 function describeScale({ minusOnes, lowest }: Recording, scale: Scale | undefined): string[] {
   if (scale || minusOnes === 0 || lowest < 0) return [];
-  return [`${minusOnes.toLocaleString("en")} recorded scores of -1 are taken for replies that could not be read; if -1 is a real score, say so with --scale`];
+  return [
+    `${formatCount(minusOnes)} recorded scores of -1 are taken for replies that could not be read; if -1 is a real score, say so with --scale`,
+  ];
 }
 
 /** Scores by position or by id. Positions hold numbers densely, so that millions of rows fit. */
@@ -207,20 +229,29 @@ class RecordingTable implements Recording {
   find(example: Example): Recorded | undefined {
     if (this.#kind !== "by id") {
       if (this.#kind === "in order" && example.index >= this.#length) {
-        throw new DataError(`${this.#path}: expected one score for each row of the data, got ${this.#length.toLocaleString("en")} scores and more rows than that`);
+        throw new DataError(
+          `${this.#path}: expected one score for each row of the data, got ${formatCount(this.#length)} scores and more rows than that`,
+        );
       }
       return this.#at(example.index);
     }
-    if (example.id === undefined) throw new DataError(`${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`);
+    if (example.id === undefined)
+      throw new DataError(
+        `${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`,
+      );
     return this.#named.get(example.id);
   }
 
   expectAllUsed(rows: number, used: number): void {
     if (this.#kind === "in order" && rows < this.#length) {
-      throw new DataError(`${this.#path}: expected one score for each of the ${rows.toLocaleString("en")} rows of the data, got ${this.#length.toLocaleString("en")}`);
+      throw new DataError(
+        `${this.#path}: expected one score for each of the ${formatCount(rows)} rows of the data, got ${formatCount(this.#length)}`,
+      );
     }
     if (used < this.#usable) {
-      throw new DataError(`${this.#path}: expected scores of this data, got ${(this.#usable - used).toLocaleString("en")} that belong to no row of it`);
+      throw new DataError(
+        `${this.#path}: expected scores of this data, got ${formatCount(this.#usable - used)} that belong to no row of it`,
+      );
     }
   }
 
@@ -250,7 +281,8 @@ class RecordingTable implements Recording {
 
   #expectKind(kind: "in order" | "by index" | "by id", place: Place): void {
     this.#kind ??= kind;
-    if (this.#kind !== kind) throw dataErrorAt(place, `expected a score ${this.#kind} like those before, got one ${kind}`);
+    if (this.#kind !== kind)
+      throw dataErrorAt(place, `expected a score ${this.#kind} like those before, got one ${kind}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { formatCount } from "../format-count.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
 import { RunError } from "../errors.ts";
@@ -31,7 +32,10 @@ export async function createRunJudge(folder: string): Promise<Judge> {
  *
  * @throws RunError at the first row that was edited, moved, added or removed since it was rated
  */
-export async function* pairWithRatings(examples: AsyncIterable<readonly Example[]>, run: RunFolder): AsyncGenerator<readonly RatedExample[]> {
+export async function* pairWithRatings(
+  examples: AsyncIterable<readonly Example[]>,
+  run: RunFolder,
+): AsyncGenerator<readonly RatedExample[]> {
   const ratings = readRatings(run.ratingsPath);
   let queue: readonly RatingLine[] = [];
   let at = 0;
@@ -50,14 +54,23 @@ export async function* pairWithRatings(examples: AsyncIterable<readonly Example[
       const pairs: RatedExample[] = [];
       for (const example of batch) {
         const rating = at < queue.length ? queue[at++]! : await nextRating();
-        if (!rating) throw new RunError(`${describePlace(example.place)}: expected only the ${rows.toLocaleString("en")} rows that were rated, got more; rate the data again`);
-        if (rating.hash !== hashExample(example)) throw new RunError(`${describePlace(example.place)}: expected the row that was rated, got another (edited or moved since); rate the data again`);
+        if (!rating)
+          throw new RunError(
+            `${describePlace(example.place)}: expected only the ${formatCount(rows)} rows that were rated, got more; rate the data again`,
+          );
+        if (rating.hash !== hashExample(example))
+          throw new RunError(
+            `${describePlace(example.place)}: expected the row that was rated, got another (edited or moved since); rate the data again`,
+          );
         rows++;
         pairs.push({ example, rating });
       }
       yield pairs;
     }
-    if (await nextRating()) throw new RunError(`${run.ratingsPath}: expected ratings of the data's ${rows.toLocaleString("en")} rows, got more; rate the data again`);
+    if (await nextRating())
+      throw new RunError(
+        `${run.ratingsPath}: expected ratings of the data's ${formatCount(rows)} rows, got more; rate the data again`,
+      );
   } finally {
     await ratings.return(undefined);
   }

@@ -1,25 +1,30 @@
-import { fileURLToPath } from "node:url";
+import { packageFolder } from "../package-folder.ts";
+import { formatCount } from "../format-count.ts";
+import { join } from "node:path";
 import { readStudent } from "../student/model-file.ts";
 import { createPredictor, expectedScore, type StudentModel } from "../student/student.ts";
 import type { Judge } from "./judge.ts";
 import type { ScoredRating } from "../run/rating.ts";
 
 /** The student that ships with the package; its model card lies beside it. */
-export const embeddedStudentPath = fileURLToPath(new URL("../../students/gpt-4o-mini-alpaca.student", import.meta.url));
+export const embeddedStudentPath = join(packageFolder, "students", "gpt-4o-mini-alpaca.student");
 
 /**
  * A judge that runs here, without a key: `student` for the embedded one, `student:FILE` for one made by `distill`. The
  * score is the expected one, rounded to three decimals; each score's probability to four.
  */
 export async function createStudentJudge(path?: string): Promise<Judge> {
-  return studentJudge(await readStudent(path ?? embeddedStudentPath), path === undefined ? "student" : `student:${path}`);
+  return studentJudge(
+    await readStudent(path ?? embeddedStudentPath),
+    path === undefined ? "student" : `student:${path}`,
+  );
 }
 
 /** The same over a model at hand. */
 export function studentJudge(model: StudentModel, name: string): Judge {
   const { card } = model;
   const { spearman } = card.heldOut;
-  const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${card.heldOut.rows.toLocaleString("en")} rows it had not seen`;
+  const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${formatCount(card.heldOut.rows)} rows it had not seen`;
   return {
     name,
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },

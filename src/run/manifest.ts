@@ -1,11 +1,15 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ratingStates } from "./rating.ts";
 
 /** Version of the manifest's layout; raised when an older reader would misread it. */
 export const manifestVersion = 1;
 
 const scaleSchema = z.object({ min: z.number(), max: z.number() });
-const estimateSchema = z.object({ value: z.number().nullable(), low: z.number().nullable(), high: z.number().nullable() });
+const estimateSchema = z.object({
+  value: z.number().nullable(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+});
 
 /** Which data a run is about. */
 export const datasetRecordSchema = z.object({
@@ -25,7 +29,15 @@ export const agreementSchema = z.object({
   reference: z.string(),
   rows: z.number(),
   spearman: estimateSchema,
-  thresholds: z.array(z.object({ threshold: z.number(), rows: z.number(), share: z.number(), auc: z.number().nullable(), precision: z.number().nullable() })),
+  thresholds: z.array(
+    z.object({
+      threshold: z.number(),
+      rows: z.number(),
+      share: z.number(),
+      auc: z.number().nullable(),
+      precision: z.number().nullable(),
+    }),
+  ),
 });
 export type AgreementRecord = z.infer<typeof agreementSchema>;
 

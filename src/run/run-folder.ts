@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { manifestSchema, type Manifest } from "./manifest.ts";
 
@@ -38,8 +38,14 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
   try {
     return manifestSchema.parse(JSON.parse(text));
   } catch (cause) {
-    const problem = cause instanceof z.ZodError ? `${cause.issues[0]!.path.join(".")}: ${cause.issues[0]!.message}` : messageOf(cause);
-    throw new RunError(`${run.manifestPath}: expected the manifest of a run, got something else (${problem}); start a new run with another --run DIR`, { cause });
+    const problem =
+      cause instanceof z.ZodError
+        ? `${cause.issues[0]!.path.join(".")}: ${cause.issues[0]!.message}`
+        : messageOf(cause);
+    throw new RunError(
+      `${run.manifestPath}: expected the manifest of a run, got something else (${problem}); start a new run with another --run DIR`,
+      { cause },
+    );
   }
 }
 

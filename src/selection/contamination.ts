@@ -10,7 +10,9 @@ const shortestRun = 5; // shorter prompts ("Tell me a joke") are found only wher
  * Finds rows that overlap test prompts: a run of 13 words of a prompt (all of it, where it has 5 to 12 words) stands in
  * the row's prompt or output, or a shorter prompt is the row's whole instruction. Case and punctuation do not count.
  */
-export function contaminationFinder(prompts: readonly TestPrompt[]): (example: ExampleFields) => ReasonDetail | undefined {
+export function contaminationFinder(
+  prompts: readonly TestPrompt[],
+): (example: ExampleFields) => ReasonDetail | undefined {
   const runs = new Map<number, Map<number, { prompt: TestPrompt; words: string }>>();
   const whole = new Map<string, TestPrompt>();
   for (const prompt of prompts) {
@@ -22,7 +24,11 @@ export function contaminationFinder(prompts: readonly TestPrompt[]): (example: E
     const length = Math.min(words.length, longestRun);
     const known = runs.get(length) ?? new Map<number, { prompt: TestPrompt; words: string }>();
     runs.set(length, known);
-    forEachRun(words.map(hashWord), length, (hash, start) => void known.set(hash, { prompt, words: words.slice(start, start + length).join(" ") }));
+    forEachRun(
+      words.map(hashWord),
+      length,
+      (hash, start) => void known.set(hash, { prompt, words: words.slice(start, start + length).join(" ") }),
+    );
   }
 
   return ({ instruction, input, output }) => {
@@ -38,7 +44,8 @@ export function contaminationFinder(prompts: readonly TestPrompt[]): (example: E
       let found: ReasonDetail | undefined;
       forEachRun(hashes, length, (hash, start) => {
         const candidate = found ? undefined : known.get(hash);
-        if (candidate && candidate.words === words.slice(start, start + length).join(" ")) found = describe(candidate.prompt, candidate.words);
+        if (candidate && candidate.words === words.slice(start, start + length).join(" "))
+          found = describe(candidate.prompt, candidate.words);
       });
       if (found) return found;
     }

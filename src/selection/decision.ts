@@ -30,10 +30,10 @@ export interface ReasonDetail {
 /** One line of `decisions.jsonl`. */
 export interface Decision extends ReasonDetail {
   readonly index: number;
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly kept: boolean;
   readonly reason: Reason;
-  readonly score?: number;
+  readonly score?: number | undefined;
   /** The rating's state, when it is not `scored`. */
-  readonly state?: RatingState;
+  readonly state?: RatingState | undefined;
 }

@@ -19,7 +19,9 @@ export function diversity(distance: number): LearningCheck {
 
   return {
     learn(row, { instruction, input, output }) {
-      const buckets = new Set(wordsOf(`${instruction}\n${input}\n${output}`).map((word) => hashWord(word) % bucketCount));
+      const buckets = new Set(
+        wordsOf(`${instruction}\n${input}\n${output}`).map((word) => hashWord(word) % bucketCount),
+      );
       for (const bucket of buckets) frequency[bucket]!++;
       rows.set(row, Int32Array.from(buckets));
       learnt++;

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import type { ExampleFields } from "../dataset/example.ts";
 import { createRandom } from "../stats/random.ts";
 import type { Check } from "./pick.ts";
@@ -16,7 +16,7 @@ export function exactDuplicates(rowCount: number): LearningCheck {
   return {
     learn(row, { instruction, input, output }) {
       const text = [instruction, input, output].map((field) => field.normalize("NFC").trim()).join("\0");
-      keys[row] = Number.parseInt(hash("sha256", text).slice(0, 13), 16); // 52 bits: exact in a number, no clash in practice
+      keys[row] = Number.parseInt(digest("sha256", text).slice(0, 13), 16); // 52 bits: exact in a number, no clash in practice
     },
     reject(row) {
       const of = kept.get(keys[row]!);
@@ -50,7 +50,8 @@ export function nearDuplicates(similarity = 0.8): LearningCheck {
       for (let band = 0; band < bands; band++) {
         for (const other of buckets[band]!.get(bandKey(signature, band)) ?? []) {
           const estimate = sharedShare(signature, signatures.get(other)!);
-          if (estimate >= similarity && estimate > (best?.similarity ?? 0)) best = { of: other, similarity: Math.round(estimate * 1000) / 1000 };
+          if (estimate >= similarity && estimate > (best?.similarity ?? 0))
+            best = { of: other, similarity: Math.round(estimate * 1000) / 1000 };
         }
       }
       return best && { reason: "near duplicate", detail: best };
@@ -85,7 +86,10 @@ function createPermutations(): { factors: Uint32Array; offsets: Uint32Array } {
   return { factors: draw().map((factor) => factor | 1), offsets: draw() };
 }
 
-function sign(shingles: Set<number>, { factors, offsets }: { factors: Uint32Array; offsets: Uint32Array }): Uint32Array {
+function sign(
+  shingles: Set<number>,
+  { factors, offsets }: { factors: Uint32Array; offsets: Uint32Array },
+): Uint32Array {
   const signature = new Uint32Array(signatureSize).fill(2 ** 32 - 1);
   for (const shingle of shingles) {
     for (let p = 0; p < signatureSize; p++) {
@@ -99,7 +103,8 @@ function sign(shingles: Set<number>, { factors, offsets }: { factors: Uint32Arra
 
 function bandKey(signature: Uint32Array, band: number): number {
   let key = band;
-  for (let i = band * bandRows; i < (band + 1) * bandRows; i++) key = Math.imul(key ^ signature[i]!, 0x9e3779b1) ^ (key >>> 15);
+  for (let i = band * bandRows; i < (band + 1) * bandRows; i++)
+    key = Math.imul(key ^ signature[i]!, 0x9e3779b1) ^ (key >>> 15);
   return key;
 }
 

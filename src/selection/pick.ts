@@ -62,7 +62,13 @@ function keepAboveCut(keys: Float64Array, count: number, priority: (row: number)
   for (const row of tied.slice(0, Math.max(0, room))) kept[row] = 1;
 }
 
-function keepInOrder(keys: Float64Array, { count, groups, checks = [] }: PickOptions, priority: (row: number) => number, kept: Uint8Array, rejected: Map<number, { reason: Reason; detail: ReasonDetail }>): void {
+function keepInOrder(
+  keys: Float64Array,
+  { count, groups, checks = [] }: PickOptions,
+  priority: (row: number) => number,
+  kept: Uint8Array,
+  rejected: Map<number, { reason: Reason; detail: ReasonDetail }>,
+): void {
   const candidates = Uint32Array.from(keys.keys()).filter((row) => !Number.isNaN(keys[row]!));
   candidates.sort((a, b) => keys[b]! - keys[a]! || priority(a) - priority(b) || a - b);
   const most = Math.min(count ?? candidates.length, candidates.length);
@@ -117,7 +123,10 @@ export function shareOut(count: number, sizes: readonly number[]): number[] {
   }
   // too many single places: take them back where a group is furthest over its share, the smallest groups last resort
   while (left < 0) {
-    const over = shares.map((_, i) => i).filter((i) => shares[i]! > 0).sort((a, b) => shares[b]! - exact[b]! - (shares[a]! - exact[a]!) || sizes[a]! - sizes[b]!);
+    const over = shares
+      .map((_, i) => i)
+      .filter((i) => shares[i]! > 0)
+      .sort((a, b) => shares[b]! - exact[b]! - (shares[a]! - exact[a]!) || sizes[a]! - sizes[b]!);
     const from = over.find((i) => shares[i]! > 1) ?? over[0]!;
     shares[from]!--;
     left++;

@@ -138,7 +138,8 @@ function merge(into: Tally, tally: Tally): void {
   into.rows += tally.rows;
   into.promptLength += tally.promptLength;
   into.outputLength += tally.outputLength;
-  for (const [category, rows] of tally.categories) into.categories.set(category, (into.categories.get(category) ?? 0) + rows);
+  for (const [category, rows] of tally.categories)
+    into.categories.set(category, (into.categories.get(category) ?? 0) + rows);
 }
 
 function rounded(score: number): number {

@@ -11,7 +11,8 @@ import type { Rating } from "../run/rating.ts";
  * own columns; ours are put in a table beside it and joined by position.
  */
 
-const factColumns = "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
+const factColumns =
+  "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
 const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
 /** Columns that a condition may use beside the data's own; they hide columns of the data with the same name. */
@@ -34,9 +35,18 @@ export async function openWhereFilter(dataset: Dataset, condition: string): Prom
     learn: (example, rating) => appendFacts(appender, example, rating),
     async evaluate(rowCount) {
       appender.closeSync();
-      const files = await Promise.all(dataset.files.map(async (file) => (file.format === "parquet" ? plainFile(file) : { path: file.path, [Symbol.asyncDispose]: async () => {} })));
+      const files = await Promise.all(
+        dataset.files.map(async (file) =>
+          file.format === "parquet" ? plainFile(file) : { path: file.path, [Symbol.asyncDispose]: async () => {} },
+        ),
+      );
       try {
-        await readRows(connection, dataset, files.map((file) => file.path), rowCount);
+        await readRows(
+          connection,
+          dataset,
+          files.map((file) => file.path),
+          rowCount,
+        );
         return await evaluateCondition(connection, condition, rowCount);
       } finally {
         await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
@@ -59,17 +69,27 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
 }
 
 /** Makes the table `rows`: the data's own columns with ours, so that the condition can do nothing but look at it. */
-async function readRows(connection: DuckDBConnection, dataset: Dataset, paths: readonly string[], rowCount: number): Promise<void> {
+async function readRows(
+  connection: DuckDBConnection,
+  dataset: Dataset,
+  paths: readonly string[],
+  rowCount: number,
+): Promise<void> {
   const hidden = `(${factNames.map(sqlText).join(", ")})`;
   try {
-    await connection.run(`CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`);
+    await connection.run(
+      `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
+    );
     await connection.run(`CREATE TABLE rows AS SELECT facts.*, source.* EXCLUDE (alpagasus_index) FROM
       (SELECT COLUMNS(c -> c NOT IN ${hidden}) FROM source) AS source JOIN facts ON alpagasus_index = index`);
   } catch (cause) {
     throw new DataError(`${dataset.source}: its columns cannot be read for --where: ${firstLine(cause)}`, { cause });
   }
   const [[count]] = (await connection.runAndReadAll("SELECT count(*)::INTEGER FROM rows")).getRows() as [[number]]; // one row, one number
-  if (count !== rowCount) throw new DataError(`${dataset.source}: --where reads ${count} rows where there are ${rowCount}; write the data as JSON Lines or Parquet first`);
+  if (count !== rowCount)
+    throw new DataError(
+      `${dataset.source}: --where reads ${count} rows where there are ${rowCount}; write the data as JSON Lines or Parquet first`,
+    );
   await connection.run("SET enable_external_access = false");
 }
 
@@ -88,7 +108,11 @@ function reader(dataset: Dataset, paths: readonly string[]): string {
   }
 }
 
-async function evaluateCondition(connection: DuckDBConnection, condition: string, rowCount: number): Promise<Uint8Array> {
+async function evaluateCondition(
+  connection: DuckDBConnection,
+  condition: string,
+  rowCount: number,
+): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
   try {
     const result = await connection.stream(`SELECT index::DOUBLE FROM rows WHERE (${condition}\n)`);

@@ -1,3 +1,4 @@
+import { formatCount } from "../format-count.ts";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
@@ -61,14 +62,22 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   const builder = new TrainingSetBuilder();
   for await (const batch of dataset.batches()) {
     options.signal?.throwIfAborted();
-    for (const example of batch) if (chosen[example.index]) builder.add(example, classes.classOf(scores[example.index]!));
+    for (const example of batch)
+      if (chosen[example.index]) builder.add(example, classes.classOf(scores[example.index]!));
   }
   const set = builder.build();
   const { heldOut, ...model } = await distillNetwork(set, {
     scores: classes.scores,
     seed,
     ...(options.signal && { signal: options.signal }),
-    onProgress: (share) => options.onProgress?.({ stage: "distill", doing: "training", done: Math.round(share * 100), total: 100, unit: "percent" }),
+    onProgress: (share) =>
+      options.onProgress?.({
+        stage: "distill",
+        doing: "training",
+        done: Math.round(share * 100),
+        total: 100,
+        unit: "percent",
+      }),
   });
   const teacher = options.teacherName ?? options.teacher.name;
   const card: StudentCard = {
@@ -77,7 +86,11 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
     name: `student of ${teacher}`,
     scores: classes.scores,
     teacher,
-    trainedOn: { data: dataset.source, rows: set.rowCount, ...(options.licence !== undefined && { licence: options.licence }) },
+    trainedOn: {
+      data: dataset.source,
+      rows: set.rowCount,
+      ...(options.licence !== undefined && { licence: options.licence }),
+    },
     heldOut,
     seed,
     madeWith: `alpagasus ${version}`,
@@ -85,7 +98,15 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   const bytes = encodeStudent({ card, ...model });
   await writeWhole(options.out, bytes);
   const scoredRows = scores.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0);
-  return { path: options.out, bytes: bytes.length, card, rows: scores.length, scoredRows, alarms: describeDoubts(card), wallMs: Date.now() - startedAt };
+  return {
+    path: options.out,
+    bytes: bytes.length,
+    card,
+    rows: scores.length,
+    scoredRows,
+    alarms: describeDoubts(card),
+    wallMs: Date.now() - startedAt,
+  };
 }
 
 /** The teacher's score of each row; NaN where there is none. */
@@ -102,7 +123,8 @@ async function readScores(dataset: Dataset, options: DistillOptions): Promise<Fl
 function chooseRows(scores: Float64Array, most: number, seed: number): Uint8Array {
   const scored = Uint32Array.from(scores.keys()).filter((row) => !Number.isNaN(scores[row]!));
   const chosen = new Uint8Array(scores.length);
-  const order = scored.length > most ? shuffledIndices(scored.length, createRandom(seed)).slice(0, most) : scored.keys();
+  const order =
+    scored.length > most ? shuffledIndices(scored.length, createRandom(seed)).slice(0, most) : scored.keys();
   for (const i of order) chosen[scored[i]!] = 1;
   return chosen;
 }
@@ -115,15 +137,25 @@ interface Classes {
 
 function classify(scores: Float64Array, chosen: Uint8Array, source: string): Classes {
   const values = scores.filter((_, row) => chosen[row] === 1).sort();
-  if (values.length < leastRows) throw new DataError(`${source}: expected at least ${leastRows} rows with a score to learn from, got ${values.length}; rate more rows first`);
+  if (values.length < leastRows)
+    throw new DataError(
+      `${source}: expected at least ${leastRows} rows with a score to learn from, got ${values.length}; rate more rows first`,
+    );
   const distinct = Array.from(new Set(values));
-  if (distinct.length === 1) throw new DataError(`${source}: expected scores that differ, got ${distinct[0]} for every row; there is nothing to learn from such a judge`);
+  if (distinct.length === 1)
+    throw new DataError(
+      `${source}: expected scores that differ, got ${distinct[0]} for every row; there is nothing to learn from such a judge`,
+    );
   if (distinct.length <= mostClasses) {
     const numbers = new Map(distinct.map((score, i) => [score, i]));
     return { scores: distinct, classOf: (score) => numbers.get(score)! };
   }
   const edges = [...new Set(Array.from({ length: 10 }, (_, i) => values[Math.floor((i * values.length) / 10)]!))];
-  const classOf = (score: number) => Math.max(0, edges.findLastIndex((edge) => score >= edge));
+  const classOf = (score: number) =>
+    Math.max(
+      0,
+      edges.findLastIndex((edge) => score >= edge),
+    );
   const sums = edges.map(() => ({ rows: 0, sum: 0 }));
   for (const value of values) {
     const own = sums[classOf(value)]!;
@@ -135,8 +167,14 @@ function classify(scores: Float64Array, chosen: Uint8Array, source: string): Cla
 
 function describeDoubts({ trainedOn, heldOut }: StudentCard): string[] {
   const doubts: string[] = [];
-  if (trainedOn.rows < fewRows) doubts.push(`${trainedOn.rows.toLocaleString("en")} rated rows are too few to trust a student; rate at least ${fewRows.toLocaleString("en")}, better 5,000`);
-  if (heldOut.spearman.low < weakSpearman) doubts.push(`its agreement with the teacher may be as low as ${heldOut.spearman.low.toFixed(2)} (Spearman): it has not learnt this judge's taste`);
+  if (trainedOn.rows < fewRows)
+    doubts.push(
+      `${formatCount(trainedOn.rows)} rated rows are too few to trust a student; rate at least ${formatCount(fewRows)}, better 5,000`,
+    );
+  if (heldOut.spearman.low < weakSpearman)
+    doubts.push(
+      `its agreement with the teacher may be as low as ${heldOut.spearman.low.toFixed(2)} (Spearman): it has not learnt this judge's taste`,
+    );
   return doubts;
 }
 

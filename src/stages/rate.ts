@@ -1,10 +1,18 @@
+import { formatCount } from "../format-count.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
-import { manifestVersion, type AgreementRecord, type DatasetRecord, type Gate, type Manifest, type RateSummary } from "../run/manifest.ts";
+import {
+  manifestVersion,
+  type AgreementRecord,
+  type DatasetRecord,
+  type Gate,
+  type Manifest,
+  type RateSummary,
+} from "../run/manifest.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { readManifest, runFolder, writeManifest } from "../run/run-folder.ts";
@@ -41,7 +49,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
   const previous = await readManifest(run);
-  if (previous && !isSameSource(previous.dataset.source, dataset.source) && !options.overwrite) throw otherData(options.run, previous);
+  if (previous && !isSameSource(previous.dataset.source, dataset.source) && !options.overwrite)
+    throw otherData(options.run, previous);
 
   const writer = openRatingsWriter(run.ratingsPath);
   const tally = new RatingTally();
@@ -74,7 +83,13 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };
-    await writeManifest(run, { version: manifestVersion, alpagasus: version, dataset: datasetRecord, rate: summary, arms: isOtherData ? {} : (previous?.arms ?? {}) });
+    await writeManifest(run, {
+      version: manifestVersion,
+      alpagasus: version,
+      dataset: datasetRecord,
+      rate: summary,
+      arms: isOtherData ? {} : (previous?.arms ?? {}),
+    });
     return summary;
   } finally {
     await writer.discard();
@@ -82,13 +97,17 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
 }
 
 /** Joins each example's identity with the judge's rating of it. */
-async function* rateInOrder(dataset: Dataset, judge: Judge, signal?: AbortSignal): AsyncGenerator<readonly RatingLine[]> {
+async function* rateInOrder(
+  dataset: Dataset,
+  judge: Judge,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly RatingLine[]> {
   const waiting: Pick<RatingLine, "index" | "id" | "hash">[] = [];
   async function* examples(): AsyncGenerator<readonly Example[]> {
     for await (const batch of dataset.batches()) {
       signal?.throwIfAborted();
       for (const example of batch) {
-        waiting.push({ index: example.index, ...(example.id !== undefined && { id: example.id }), hash: hashExample(example) });
+        waiting.push({ index: example.index, id: example.id, hash: hashExample(example) });
       }
       yield batch;
     }
@@ -97,7 +116,8 @@ async function* rateInOrder(dataset: Dataset, judge: Judge, signal?: AbortSignal
     const rows = waiting.splice(0, ratings.length);
     yield ratings.map((rating, i) => ({ ...rows[i]!, ...rating }));
   }
-  if (waiting.length > 0) throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);
+  if (waiting.length > 0)
+    throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);
 }
 
 /** Counts states and scores in bounded memory. */
@@ -137,7 +157,9 @@ class RatingTally {
   #alarms(): string[] {
     const commonest = commonestScore(this.#counts);
     if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
-    return [`${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`];
+    return [
+      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`,
+    ];
   }
 
   #round(): void {
@@ -181,7 +203,11 @@ class Comparison {
       reference: this.#reference.name,
       rows,
       spearman: { value: finite(spearman.value), low: finite(spearman.low), high: finite(spearman.high) },
-      thresholds: thresholds.map((threshold) => ({ ...threshold, auc: finite(threshold.auc), precision: finite(threshold.precision) })),
+      thresholds: thresholds.map((threshold) => ({
+        ...threshold,
+        auc: finite(threshold.auc),
+        precision: finite(threshold.precision),
+      })),
     };
   }
 }
@@ -200,13 +226,18 @@ function describeDataset(dataset: Dataset, rows: number, hash: string): DatasetR
 
 /** Whether enough rows were scored. */
 export function coverageGate(coverage: number, least: number): Gate {
-  const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toLocaleString("en")} %`;
-  return { name: "coverage", held: coverage >= least, message: `${percent(coverage)} of the rows have a score; at least ${percent(least)} are wanted` };
+  const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
+  return {
+    name: "coverage",
+    held: coverage >= least,
+    message: `${percent(coverage)} of the rows have a score; at least ${percent(least)} are wanted`,
+  };
 }
 
 /** @throws UsageError unless the share is absent or from 0 to 1 */
 export function checkShare(name: string, share: number | undefined): void {
-  if (share !== undefined && !(share >= 0 && share <= 1)) throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
+  if (share !== undefined && !(share >= 0 && share <= 1))
+    throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
 }
 
 function isSameSource(a: string, b: string): boolean {
@@ -214,7 +245,9 @@ function isSameSource(a: string, b: string): boolean {
 }
 
 function otherData(folder: string, { dataset }: Manifest): RunError {
-  return new RunError(`${folder}: holds ratings of ${dataset.source} (${dataset.rows.toLocaleString("en")} rows); give other data a run of its own with --run DIR, or replace it with --overwrite`);
+  return new RunError(
+    `${folder}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows); give other data a run of its own with --run DIR, or replace it with --overwrite`,
+  );
 }
 
 function finite(value: number): number | null {

@@ -6,7 +6,10 @@ import { readManifest, type RunFolder } from "../run/run-folder.ts";
 /** The manifest of a run that has ratings. @throws RunError when nothing was rated yet */
 export async function requireRatings(run: RunFolder): Promise<Manifest> {
   const manifest = await readManifest(run);
-  if (!manifest) throw new RunError(`${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`);
+  if (!manifest)
+    throw new RunError(
+      `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`,
+    );
   return manifest;
 }
 

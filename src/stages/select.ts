@@ -1,3 +1,4 @@
+import { formatCount } from "../format-count.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { valueAt } from "../dataset/column-path.ts";
 import { extensionOf, openRowWriter } from "../dataset/write.ts";
@@ -73,7 +74,9 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const manifest = await requireRatings(run);
   const plan = planSelection(options, manifest);
   const dataset = await reopenDataset(manifest, options.signal);
-  const fateOf = plan.isImmediate ? immediateFates(plan, options) : await pickedFates(plan, options, manifest, dataset, run);
+  const fateOf = plan.isImmediate
+    ? immediateFates(plan, options)
+    : await pickedFates(plan, options, manifest, dataset, run);
   const written = await writeArm(plan, options, dataset, run, fateOf);
   const summary = summarise(plan, options, manifest, written, fateOf, startedAt);
   const latest = (await readManifest(run)) ?? manifest; // another arm may have been written meanwhile
@@ -100,14 +103,23 @@ function planSelection(options: SelectOptions, manifest: Manifest): Plan {
   checkCombination(method, options);
   checkMinScore(options.minScore, manifest);
   const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
-  if (!/^[\w][\w.-]*$/.test(arm) || arm.includes("..") || arm.endsWith(".decisions")) throw new UsageError(`--arm: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(arm)}`);
+  if (!/^[\w][\w.-]*$/.test(arm) || arm.includes("..") || arm.endsWith(".decisions"))
+    throw new UsageError(`--arm: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(arm)}`);
   const isControl = method === "random" || method === "longest";
   const selected = manifest.arms["selected"];
   if (isControl && options.top === undefined && !selected) {
-    throw new UsageError(`--method ${method}: expected --top N, or an arm "selected" in ${options.run} to take the size of; make that one first`);
+    throw new UsageError(
+      `--method ${method}: expected --top N, or an arm "selected" in ${options.run} to take the size of; make that one first`,
+    );
   }
-  const count = options.top !== undefined ? rowsOf(options.top, manifest.dataset.rows) : isControl ? selected!.rows : undefined;
-  const needsOthers = count !== undefined || options.where !== undefined || options.dedup !== undefined || options.diverse !== undefined || options.decontaminate !== undefined;
+  const count =
+    options.top !== undefined ? rowsOf(options.top, manifest.dataset.rows) : isControl ? selected!.rows : undefined;
+  const needsOthers =
+    count !== undefined ||
+    options.where !== undefined ||
+    options.dedup !== undefined ||
+    options.diverse !== undefined ||
+    options.decontaminate !== undefined;
   return {
     method,
     arm,
@@ -122,50 +134,79 @@ function planSelection(options: SelectOptions, manifest: Manifest): Plan {
 
 function checkCombination(method: Plan["method"], options: SelectOptions): void {
   const { minScore, top, where, per, dedup, diverse, decontaminate } = options;
-  if (method === "rows" && (options.method || minScore !== undefined || top !== undefined || where !== undefined || per !== undefined || dedup || diverse !== undefined || decontaminate)) {
+  if (
+    method === "rows" &&
+    (options.method ||
+      minScore !== undefined ||
+      top !== undefined ||
+      where !== undefined ||
+      per !== undefined ||
+      dedup ||
+      diverse !== undefined ||
+      decontaminate)
+  ) {
     throw new UsageError("--rows: keeps exactly the rows listed; it goes with no other way of choosing");
   }
-  if (method === "score" && [minScore, top, where, dedup, diverse, decontaminate].every((option) => option === undefined)) {
-    throw new UsageError("expected a choice: --min-score SCORE, --top N, --top N%, --where SQL or --rows FILE; judges differ in scale, so there is no default threshold");
+  if (
+    method === "score" &&
+    [minScore, top, where, dedup, diverse, decontaminate].every((option) => option === undefined)
+  ) {
+    throw new UsageError(
+      "expected a choice: --min-score SCORE, --top N, --top N%, --where SQL or --rows FILE; judges differ in scale, so there is no default threshold",
+    );
   }
-  if (minScore !== undefined && method !== "score") throw new UsageError(`--min-score: goes with --method score, not ${method}`);
-  if (top !== undefined && method === "full") throw new UsageError("--top: goes with the methods score, random and longest, not full");
-  if (per !== undefined && (method === "full" || (top === undefined && method === "score"))) throw new UsageError("--per: expected --top beside it, to share out over the groups");
-  if (diverse !== undefined && !(diverse > 0 && diverse <= 1)) throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
+  if (minScore !== undefined && method !== "score")
+    throw new UsageError(`--min-score: goes with --method score, not ${method}`);
+  if (top !== undefined && method === "full")
+    throw new UsageError("--top: goes with the methods score, random and longest, not full");
+  if (per !== undefined && (method === "full" || (top === undefined && method === "score")))
+    throw new UsageError("--per: expected --top beside it, to share out over the groups");
+  if (diverse !== undefined && !(diverse > 0 && diverse <= 1))
+    throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
 }
 
 function checkMinScore(minScore: number | undefined, { rate }: Manifest): void {
   if (minScore === undefined) return;
   if (!Number.isFinite(minScore)) throw new UsageError(`--min-score: expected a number, got ${minScore}`);
   const { scale, histogram } = rate;
-  if (scale && (minScore < scale.min || minScore > scale.max)) throw new UsageError(`--min-score ${minScore}: expected a score on the judge's scale, ${scale.min} to ${scale.max}`);
+  if (scale && (minScore < scale.min || minScore > scale.max))
+    throw new UsageError(
+      `--min-score ${minScore}: expected a score on the judge's scale, ${scale.min} to ${scale.max}`,
+    );
   const highest = histogram.at(-1);
   if (!highest) throw new RunError(`--min-score ${minScore}: no row has a score`);
   if (minScore > highest.to) throw aboveAll(minScore, histogram);
 }
 
 function aboveAll(minScore: number, bins: Manifest["rate"]["histogram"]): UsageError {
-  return new UsageError(`--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${renderHistogram(bins)})`);
+  return new UsageError(
+    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${renderHistogram(bins)})`,
+  );
 }
 
 function rowsOf(top: number | { readonly share: number }, rows: number): number {
   if (typeof top === "number") {
-    if (!Number.isSafeInteger(top) || top < 1) throw new UsageError(`--top: expected a whole number of rows from 1, or a percentage, got ${top}`);
-    if (top > rows) throw new UsageError(`--top ${top}: expected at most the ${rows.toLocaleString("en")} rows there are`);
+    if (!Number.isSafeInteger(top) || top < 1)
+      throw new UsageError(`--top: expected a whole number of rows from 1, or a percentage, got ${top}`);
+    if (top > rows) throw new UsageError(`--top ${top}: expected at most the ${formatCount(rows)} rows there are`);
     return top;
   }
-  if (!(top.share > 0 && top.share <= 1)) throw new UsageError(`--top: expected a percentage over 0 and up to 100, got ${top.share * 100}`);
+  if (!(top.share > 0 && top.share <= 1))
+    throw new UsageError(`--top: expected a percentage over 0 and up to 100, got ${top.share * 100}`);
   return Math.max(1, Math.round(top.share * rows));
 }
 
 function describeChoice(method: Plan["method"], options: SelectOptions, count: number | undefined): string {
-  const n = count?.toLocaleString("en");
+  const n = count === undefined ? undefined : formatCount(count);
   const base = {
-    score: [options.minScore !== undefined && `rows that score at least ${options.minScore}`, n && `the ${n} best by score`].filter(Boolean).join(", of them ") || "all scored rows",
+    score:
+      [options.minScore !== undefined && `rows that score at least ${options.minScore}`, n && `the ${n} best by score`]
+        .filter(Boolean)
+        .join(", of them ") || "all scored rows",
     random: `${n} rows at random`,
     longest: `the ${n} longest outputs`,
     full: "all rows",
-    rows: `${options.rows?.length.toLocaleString("en")} listed rows`,
+    rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
   }[method];
   const extras = [
     options.per !== undefined && `shared out over ${options.per}`,
@@ -193,10 +234,21 @@ function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
 }
 
 /** Looks at all rows first, then picks. */
-async function pickedFates(plan: Plan, options: SelectOptions, manifest: Manifest, dataset: Dataset, run: RunFolder): Promise<FateOf> {
+async function pickedFates(
+  plan: Plan,
+  options: SelectOptions,
+  manifest: Manifest,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<FateOf> {
   const survey = await surveyRows(plan, options, manifest.dataset.rows, dataset, run);
   const { keys, excluded, checks, groups } = survey;
-  const picked = pickHighest(keys, { seed: plan.seed, checks, ...(plan.count !== undefined && { count: plan.count }), ...(groups && { groups }) });
+  const picked = pickHighest(keys, {
+    seed: plan.seed,
+    checks,
+    ...(plan.count !== undefined && { count: plan.count }),
+    ...(groups && { groups }),
+  });
   const losing: Reason = plan.method === "random" ? "not drawn" : "below cut";
   const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
     const row = example.index;
@@ -218,7 +270,13 @@ interface Survey {
   readonly checks: readonly LearningCheck[];
 }
 
-async function surveyRows(plan: Plan, options: SelectOptions, rowCount: number, dataset: Dataset, run: RunFolder): Promise<Survey> {
+async function surveyRows(
+  plan: Plan,
+  options: SelectOptions,
+  rowCount: number,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<Survey> {
   const keys = new Float64Array(rowCount).fill(NaN);
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
@@ -226,7 +284,12 @@ async function surveyRows(plan: Plan, options: SelectOptions, rowCount: number, 
     options.dedup === "near" && nearDuplicates(),
     options.diverse !== undefined && diversity(options.diverse),
   ].filter((check) => check !== false);
-  const needsText = plan.method === "longest" || options.per !== undefined || options.where !== undefined || options.decontaminate !== undefined || checks.length > 0;
+  const needsText =
+    plan.method === "longest" ||
+    options.per !== undefined ||
+    options.where !== undefined ||
+    options.decontaminate !== undefined ||
+    checks.length > 0;
   if (!needsText) {
     for await (const lines of readRatings(run.ratingsPath)) {
       options.signal?.throwIfAborted();
@@ -287,7 +350,10 @@ class Grouping {
   }
 
   expectFound(): void {
-    if (!this.#isFound) throw new UsageError(`--per: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`);
+    if (!this.#isFound)
+      throw new UsageError(
+        `--per: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
+      );
   }
 }
 
@@ -304,7 +370,13 @@ interface Written {
 }
 
 /** Goes through the data once more and writes the kept rows and every row's fate. */
-async function writeArm(plan: Plan, options: SelectOptions, dataset: Dataset, run: RunFolder, fateOf: FateOf): Promise<Written> {
+async function writeArm(
+  plan: Plan,
+  options: SelectOptions,
+  dataset: Dataset,
+  run: RunFolder,
+  fateOf: FateOf,
+): Promise<Written> {
   const path = run.armPath(plan.arm, extensionOf(dataset));
   const decisionsPath = run.decisionsPath(plan.arm);
   const decisions = openAtomicFile(decisionsPath);
@@ -347,18 +419,31 @@ async function writeArm(plan: Plan, options: SelectOptions, dataset: Dataset, ru
     await rows.discard();
     await decisions.discard();
   }
-  return { path, decisionsPath, rows: kept, totalRows: total, scoredRows: scored, cut: Number.isFinite(cut) ? cut : null, reasons, whatIf, armTally };
+  return {
+    path,
+    decisionsPath,
+    rows: kept,
+    totalRows: total,
+    scoredRows: scored,
+    cut: Number.isFinite(cut) ? cut : null,
+    reasons,
+    whatIf,
+    armTally,
+  };
 }
 
 function decide({ example, rating }: RatedExample, reason: Reason, detail: ReasonDetail | undefined): Decision {
-  return {
-    index: example.index,
-    ...(example.id !== undefined && { id: example.id }),
+  const { index, id } = example;
+  const isScored = rating.state === "scored";
+  const decision = {
+    index,
+    id,
     kept: reason === "kept",
     reason,
-    ...(rating.state === "scored" ? { score: rating.score } : { state: rating.state }),
-    ...detail,
+    score: isScored ? rating.score : undefined,
+    state: isScored ? undefined : rating.state,
   };
+  return detail ? { ...decision, ...detail } : decision;
 }
 
 function expectListed({ rows }: SelectOptions, total: number): void {
@@ -370,24 +455,35 @@ function noneKept(options: SelectOptions, whatIf: WhatIfTable, reasons: Record<s
   const thresholds = whatIf.thresholds();
   const highest = thresholds.at(-1);
   if (options.minScore !== undefined && highest && options.minScore > highest.threshold && reasons["below cut"]) {
-    return new UsageError(`--min-score ${options.minScore}: expected a cut that some row reaches, got one above everything the judge gave (${thresholds.map(({ threshold, rows }) => `>= ${threshold}: ${rows}`).join(", ")})`);
+    return new UsageError(
+      `--min-score ${options.minScore}: expected a cut that some row reaches, got one above everything the judge gave (${thresholds.map(({ threshold, rows }) => `>= ${threshold}: ${rows}`).join(", ")})`,
+    );
   }
-  const fates = Object.entries(reasons).map(([reason, rows]) => `${rows.toLocaleString("en")} ${reason}`);
+  const fates = Object.entries(reasons).map(([reason, rows]) => `${formatCount(rows)} ${reason}`);
   return new UsageError(`expected a choice that keeps some row, got one that keeps none (${fates.join(", ")})`);
 }
 
-function summarise(plan: Plan, options: SelectOptions, manifest: Manifest, written: Written, { picked }: FateOf, startedAt: Date): ArmSummary {
+function summarise(
+  plan: Plan,
+  options: SelectOptions,
+  manifest: Manifest,
+  written: Written,
+  { picked }: FateOf,
+  startedAt: Date,
+): ArmSummary {
   const { whatIf, armTally, rows, totalRows, reasons } = written;
   const full = whatIf.all();
   const notes: string[] = [];
   const alarms: string[] = [...manifest.rate.alarms];
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
-    const message = `${picked.tied.toLocaleString("en")} rows score exactly ${picked.cut}; ${picked.tiedKept.toLocaleString("en")} of them were drawn by seed ${plan.seed}`;
+    const message = `${formatCount(picked.tied)} rows score exactly ${picked.cut}; ${formatCount(picked.tiedKept)} of them were drawn by seed ${plan.seed}`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);
   }
-  if (plan.count !== undefined && rows < plan.count) notes.push(`${plan.count.toLocaleString("en")} rows were asked for; no more than ${rows.toLocaleString("en")} could be kept`);
+  if (plan.count !== undefined && rows < plan.count)
+    notes.push(`${formatCount(plan.count)} rows were asked for; no more than ${formatCount(rows)} could be kept`);
   const unrated = totalRows - written.scoredRows;
-  if (unrated > 0) notes.push(`${unrated.toLocaleString("en")} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);
+  if (unrated > 0)
+    notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);
   return {
     arm: plan.arm,
     method: plan.method,

@@ -27,7 +27,11 @@ export async function status(folder: string): Promise<RunStatus> {
   if (!manifest) return { run: folder, arms: [], next: `alpagasus rate DATA${flag}` };
   const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
   const arms = await Promise.all(
-    Object.values(manifest.arms).map(async (arm) => ({ ...arm, state: await fileState(arm.path), isStale: arm.ratingsHash !== manifest.rate.ratingsHash })),
+    Object.values(manifest.arms).map(async (arm) => ({
+      ...arm,
+      state: await fileState(arm.path),
+      isStale: arm.ratingsHash !== manifest.rate.ratingsHash,
+    })),
   );
   const rateState = await fileState(run.ratingsPath);
   const dataState = files.find((state) => state !== "present") ?? "present";

@@ -13,7 +13,7 @@ export interface Estimate {
 export function rank(values: ArrayLike<number>): Float64Array {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
   const ranks = new Float64Array(values.length);
-  for (let start = 0; start < order.length; ) {
+  for (let start = 0; start < order.length;) {
     let end = start + 1;
     while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
     for (let i = start; i < end; i++) ranks[order[i]!] = (start + 1 + end) / 2;
@@ -73,14 +73,19 @@ export function areaUnderCurve(scores: ArrayLike<number>, isPositive: ArrayLike<
 }
 
 /** The share of positives among the `count` highest scores; where the cut falls into a tie, the tie's own share counts. */
-export function precisionAtTop(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>, count: number): number {
+export function precisionAtTop(
+  scores: ArrayLike<number>,
+  isPositive: ArrayLike<number | boolean>,
+  count: number,
+): number {
   const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
   let taken = 0;
   let hits = 0;
   while (taken < count && taken < order.length) {
     let end = taken;
     let positives = 0;
-    while (end < order.length && scores[order[end]!] === scores[order[taken]!]) positives += isPositive[order[end++]!] ? 1 : 0;
+    while (end < order.length && scores[order[end]!] === scores[order[taken]!])
+      positives += isPositive[order[end++]!] ? 1 : 0;
     const room = Math.min(end, count) - taken;
     hits += (positives * room) / (end - taken);
     taken += room;
@@ -133,7 +138,13 @@ export function measureAgreement(scores: ArrayLike<number>, reference: ArrayLike
     .map((threshold) => {
       const positive = Uint8Array.from(reference, (value) => (value >= threshold ? 1 : 0));
       const rows = positive.reduce((sum, is) => sum + is, 0);
-      return { threshold, rows, share: rows / reference.length, auc: areaUnderCurve(scores, positive), precision: precisionAtTop(scores, positive, rows) };
+      return {
+        threshold,
+        rows,
+        share: rows / reference.length,
+        auc: areaUnderCurve(scores, positive),
+        precision: precisionAtTop(scores, positive, rows),
+      };
     });
   return { rows: scores.length, spearman: spearman(scores, reference), thresholds };
 }

@@ -14,7 +14,8 @@ const wantedBins = 20;
 /** Few different scores become a bin each; many are put into about twenty bins of a round width. Ascending. */
 export function histogram(counts: ScoreCounts): Bin[] {
   const values = [...counts.keys()].sort((a, b) => a - b);
-  if (values.length <= mostSingleValues) return values.map((value) => ({ from: value, to: value, count: counts.get(value)! }));
+  if (values.length <= mostSingleValues)
+    return values.map((value) => ({ from: value, to: value, count: counts.get(value)! }));
   const width = roundStep((values.at(-1)! - values[0]!) / wantedBins);
   const start = Math.floor(values[0]! / width + 1e-9);
   const end = Math.floor(values.at(-1)! / width + 1e-9);
@@ -48,5 +49,8 @@ export function tidy(value: number): number {
 
 /** A histogram on one line, for an error message: `0: 12, 0.5: 3, 1 to 2: 40`. */
 export function renderHistogram(bins: readonly Bin[]): string {
-  return bins.filter(({ count }) => count > 0).map(({ from, to, count }) => `${from === to ? from : `${from} to ${to}`}: ${count}`).join(", ");
+  return bins
+    .filter(({ count }) => count > 0)
+    .map(({ from, to, count }) => `${from === to ? from : `${from} to ${to}`}: ${count}`)
+    .join(", ");
 }

@@ -21,7 +21,10 @@ export function createRandom(seed: number): Random {
 
 /** The numbers 0 to `count` - 1 in a random order. */
 export function shuffledIndices(count: number, random: Random): Uint32Array {
-  return shuffle(Uint32Array.from({ length: count }, (_, i) => i), random);
+  return shuffle(
+    Uint32Array.from({ length: count }, (_, i) => i),
+    random,
+  );
 }
 
 /** Puts the elements into a random order, in place (Fisher and Yates). */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
@@ -8,7 +8,16 @@ export const heldOutSchema = z.object({
   how: z.string(),
   rows: z.number(),
   spearman: estimate,
-  thresholds: z.array(z.object({ threshold: z.number(), rows: z.number(), share: z.number(), auc: z.number().nullable(), precision: z.number().nullable(), calibrationError: z.number() })),
+  thresholds: z.array(
+    z.object({
+      threshold: z.number(),
+      rows: z.number(),
+      share: z.number(),
+      auc: z.number().nullable(),
+      precision: z.number().nullable(),
+      calibrationError: z.number(),
+    }),
+  ),
   /** Root of the mean squared difference between the expected score and the teacher's. */
   rootMeanSquareError: z.number(),
 });

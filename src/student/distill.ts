@@ -23,7 +23,10 @@ const fewRows = 10_000;
  * Trains a student and measures it on rows it did not see: five folds under 10,000 rows, one tenth held out above. The
  * calibration is fitted on the same held-out logits; the network that is kept is then trained on all rows.
  */
-export async function distillNetwork(set: TrainingSet, options: DistillNetworkOptions): Promise<Omit<StudentModel, "card"> & { heldOut: HeldOut }> {
+export async function distillNetwork(
+  set: TrainingSet,
+  options: DistillNetworkOptions,
+): Promise<Omit<StudentModel, "card"> & { heldOut: HeldOut }> {
   const order = shuffledIndices(set.rowCount, createRandom(options.seed));
   const folds = set.rowCount < fewRows ? 5 : 10;
   const used = set.rowCount < fewRows ? 5 : 1;
@@ -40,7 +43,10 @@ export async function distillNetwork(set: TrainingSet, options: DistillNetworkOp
   const raw = new Float64Array(heldOutRows.length * options.scores.length);
   let measured = 0;
   for (let fold = 0; fold < used; fold++) {
-    const network = await train(order.filter((_, i) => i % folds !== fold), fold);
+    const network = await train(
+      order.filter((_, i) => i % folds !== fold),
+      fold,
+    );
     const rows = order.filter((_, i) => i % folds === fold);
     heldOutRows.set(rows, measured);
     raw.set(predictLogits(network, set, rows), measured * options.scores.length);
@@ -55,14 +61,25 @@ export async function distillNetwork(set: TrainingSet, options: DistillNetworkOp
 }
 
 /** Raw logits of the given rows, [row, class]. */
-function predictLogits({ weights, standardisation }: TrainedNetwork, set: TrainingSet, rows: Uint32Array): Float64Array {
+function predictLogits(
+  { weights, standardisation }: TrainedNetwork,
+  set: TrainingSet,
+  rows: Uint32Array,
+): Float64Array {
   const activations = createActivations(weights.classCount);
   const logits = new Float64Array(rows.length * weights.classCount);
   rows.forEach((row, i) => {
     clearInput(activations);
     setDense(activations, set.dense, row * denseCount, standardisation);
     for (let f = 0; f < fieldCount; f++) {
-      addField(weights, activations, f, set.buckets, set.offsets[row * fieldCount + f]!, set.offsets[row * fieldCount + f + 1]!);
+      addField(
+        weights,
+        activations,
+        f,
+        set.buckets,
+        set.offsets[row * fieldCount + f]!,
+        set.offsets[row * fieldCount + f + 1]!,
+      );
     }
     forward(weights, activations);
     logits.set(activations.logits, i * weights.classCount);
@@ -71,15 +88,27 @@ function predictLogits({ weights, standardisation }: TrainedNetwork, set: Traini
 }
 
 /** Agreement of calibrated predictions with the teacher's scores. `logits` is [row, class] and is not changed. */
-export function measureHeldOut(logits: Float64Array, teacher: readonly number[], scores: readonly number[], calibration: Calibration, how: string): HeldOut {
+export function measureHeldOut(
+  logits: Float64Array,
+  teacher: readonly number[],
+  scores: readonly number[],
+  calibration: Calibration,
+  how: string,
+): HeldOut {
   const classCount = scores.length;
   const probabilities = logits.slice();
-  for (let row = 0; row < teacher.length; row++) applyCalibration(probabilities.subarray(row * classCount, (row + 1) * classCount), calibration);
+  for (let row = 0; row < teacher.length; row++)
+    applyCalibration(probabilities.subarray(row * classCount, (row + 1) * classCount), calibration);
   return measureProbabilities(probabilities, teacher, scores, how);
 }
 
 /** The same for probabilities, [row, class]. */
-export function measureProbabilities(probabilities: Float64Array, teacher: readonly number[], scores: readonly number[], how: string): HeldOut {
+export function measureProbabilities(
+  probabilities: Float64Array,
+  teacher: readonly number[],
+  scores: readonly number[],
+  how: string,
+): HeldOut {
   const classCount = scores.length;
   const expected = new Float64Array(teacher.length);
   const atLeast = scores.map(() => new Float64Array(teacher.length));
@@ -103,7 +132,13 @@ export function measureProbabilities(probabilities: Float64Array, teacher: reado
       calibrationError: calibrationError(atLeast[i + 1]!, positive),
     };
   });
-  return { how, rows: teacher.length, spearman: spearman(expected, teacher), thresholds, rootMeanSquareError: Math.sqrt(squares / teacher.length) };
+  return {
+    how,
+    rows: teacher.length,
+    spearman: spearman(expected, teacher),
+    thresholds,
+    rootMeanSquareError: Math.sqrt(squares / teacher.length),
+  };
 }
 
 function finite(value: number): number | null {

@@ -13,7 +13,11 @@ const input = 2;
 
 /** Names of the dense features, in the order in which they stand in {@link Features.dense}. */
 export const denseNames = [
-  ...["output", "instruction", "input"].flatMap((field) => [`log characters of ${field}`, `log words of ${field}`, `word length of ${field}`]),
+  ...["output", "instruction", "input"].flatMap((field) => [
+    `log characters of ${field}`,
+    `log words of ${field}`,
+    `word length of ${field}`,
+  ]),
   ..."newlines,list lines,longest line,empty lines,sentences".split(",").map((name) => `log ${name} of output`),
   "words per sentence",
   "distinct share of output tokens",
@@ -42,7 +46,10 @@ export const denseNames = [
 ] as const;
 export const denseCount = denseNames.length;
 
-const stopWords = "the a an of to and in is it that for on with as are be this by or from at was you your can not but have has they which will its their more also".split(" ");
+const stopWords =
+  "the a an of to and in is it that for on with as are be this by or from at was you your can not but have has they which will its their more also".split(
+    " ",
+  );
 const refusalWords = "sorry cannot unable unfortunately apologize apologies".split(" ");
 
 /** The features of one row; valid until the next call of the extractor that made it. */
@@ -108,9 +115,36 @@ interface Field {
 }
 
 function newField(): Field {
-  const zero = { distinct: 0, tokens: 0, characters: 0, words: 0, wordCharacters: 0, newlines: 0, listLines: 0, longestLine: 0 };
-  const zero2 = { emptyLines: 0, sentences: 0, stopWords: 0, refusals: 0, digits: 0, capitals: 0, nonAscii: 0, punctuation: 0 };
-  return { buckets: new Int32Array(1024), ...zero, ...zero2, signs: new Int32Array(128), alsoInInstruction: 0, alsoInInput: 0, firstCode: 0, lastCode: 0 };
+  const zero = {
+    distinct: 0,
+    tokens: 0,
+    characters: 0,
+    words: 0,
+    wordCharacters: 0,
+    newlines: 0,
+    listLines: 0,
+    longestLine: 0,
+  };
+  const zero2 = {
+    emptyLines: 0,
+    sentences: 0,
+    stopWords: 0,
+    refusals: 0,
+    digits: 0,
+    capitals: 0,
+    nonAscii: 0,
+    punctuation: 0,
+  };
+  return {
+    buckets: new Int32Array(1024),
+    ...zero,
+    ...zero2,
+    signs: new Int32Array(128),
+    alsoInInstruction: 0,
+    alsoInInput: 0,
+    firstCode: 0,
+    lastCode: 0,
+  };
 }
 
 const space = 1;
@@ -118,14 +152,14 @@ const newline = 2;
 const digit = 3;
 const upper = 4;
 const lower = 5;
-const sign = 6;
+const mark = 6;
 const characterClass = Uint8Array.from({ length: 128 }, (_, code) => {
   if (code === 10) return newline;
   if (code <= 32 || code === 127) return space;
   if (code >= 48 && code <= 57) return digit;
   if (code >= 65 && code <= 90) return upper;
   if (code >= 97 && code <= 122) return lower;
-  return sign;
+  return mark;
 });
 
 interface Scanner {
@@ -144,10 +178,28 @@ function createScanner(): Scanner {
     const base = row * 8;
     const signs = field.signs.fill(0);
     let buckets = field.buckets;
-    let distinct = 0, tokens = 0, words = 0, wordCharacters = 0, newlines = 0, listLines = 0, longestLine = 0, emptyLines = 0;
-    let sentences = 0, stops = 0, refusals = 0, digits = 0, capitals = 0, nonAscii = 0, punctuation = 0, inInstruction = 0, inInput = 0;
-    let lineStart = 0, lineHasText = false, previousIsEnd = false;
-    let hash = fnvBasis, wordLength = 0;
+    let distinct = 0,
+      tokens = 0,
+      words = 0,
+      wordCharacters = 0,
+      newlines = 0,
+      listLines = 0,
+      longestLine = 0,
+      emptyLines = 0;
+    let sentences = 0,
+      stops = 0,
+      refusals = 0,
+      digits = 0,
+      capitals = 0,
+      nonAscii = 0,
+      punctuation = 0,
+      inInstruction = 0,
+      inInput = 0;
+    let lineStart = 0,
+      lineHasText = false,
+      previousIsEnd = false;
+    let hash = fnvBasis,
+      wordLength = 0;
     const length = text.length;
 
     for (let i = 0; i <= length; i++) {
@@ -158,7 +210,7 @@ function createScanner(): Scanner {
         signs[code]!++;
       } else {
         nonAscii++;
-        if (isIdeograph(code)) kind = sign;
+        if (isIdeograph(code)) kind = mark;
       }
       if (kind >= digit && kind <= lower) {
         if (kind === upper) capitals++;
@@ -187,7 +239,7 @@ function createScanner(): Scanner {
         lineStart = i + 1;
         lineHasText = false;
         add(newlineToken);
-      } else if (kind === sign) {
+      } else if (kind === mark) {
         punctuation++;
         lineHasText ||= markLine(code === 45 || code === 42 || code === 0x2022);
         const isEnd = code === 46 || code === 33 || code === 63 || code === 0x3002;
@@ -201,8 +253,28 @@ function createScanner(): Scanner {
 
     if (length - lineStart > longestLine) longestLine = length - lineStart;
     signs[32]!--; // the one put behind the end
-    Object.assign(field, { buckets, distinct, tokens, words, wordCharacters, newlines, listLines, longestLine, emptyLines, sentences });
-    Object.assign(field, { stopWords: stops, refusals, digits, capitals, nonAscii, punctuation, alsoInInstruction: inInstruction, alsoInInput: inInput });
+    Object.assign(field, {
+      buckets,
+      distinct,
+      tokens,
+      words,
+      wordCharacters,
+      newlines,
+      listLines,
+      longestLine,
+      emptyLines,
+      sentences,
+    });
+    Object.assign(field, {
+      stopWords: stops,
+      refusals,
+      digits,
+      capitals,
+      nonAscii,
+      punctuation,
+      alsoInInstruction: inInstruction,
+      alsoInInput: inInput,
+    });
     field.characters = length;
     field.firstCode = length > 0 ? text.charCodeAt(0) : 0;
     field.lastCode = text.trimEnd().charCodeAt(text.trimEnd().length - 1) || 0;
@@ -263,7 +335,10 @@ function wordKindTable(): { kindOf(hash: number): number } {
   const slots = 4096;
   const hashes = new Int32Array(slots);
   const kinds = new Uint8Array(slots);
-  for (const [words, kind] of [[stopWords, 1], [refusalWords, 2]] as const) {
+  for (const [words, kind] of [
+    [stopWords, 1],
+    [refusalWords, 2],
+  ] as const) {
     for (const word of words) {
       const hash = hashWord(word);
       hashes[hash & (slots - 1)] = hash;
@@ -274,10 +349,16 @@ function wordKindTable(): { kindOf(hash: number): number } {
 }
 
 function isIdeograph(code: number): boolean {
-  return (code >= 0x3000 && code <= 0x30ff) || (code >= 0x3400 && code <= 0x9fff) || (code >= 0xac00 && code <= 0xd7af) || (code >= 0xf900 && code <= 0xfaff) || (code >= 0xff00 && code <= 0xffef);
+  return (
+    (code >= 0x3000 && code <= 0x30ff) ||
+    (code >= 0x3400 && code <= 0x9fff) ||
+    (code >= 0xac00 && code <= 0xd7af) ||
+    (code >= 0xf900 && code <= 0xfaff) ||
+    (code >= 0xff00 && code <= 0xffef)
+  );
 }
 
-const closingPunctuation = new Set([...'.!?"\')]}`。！？'].map((sign) => sign.charCodeAt(0)));
+const closingPunctuation = new Set(".!?\"')]}`。！？".split("").map((sign) => sign.charCodeAt(0)));
 
 function fillDense(dense: Float32Array, out: Field, ask: Field, context: Field): void {
   let d = 0;

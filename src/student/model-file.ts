@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { DataError, messageOf } from "../errors.ts";
 import { studentCardSchema } from "./card.ts";
 import { denseCount, fieldCount } from "./features.ts";
@@ -20,7 +20,10 @@ const headerSchema = z.object({
   card: studentCardSchema,
   calibration: z.object({ temperature: z.number(), biases: z.array(z.number()).readonly() }),
   /** What one step of int8 is worth, for each embedding number and for each field's wide weight. */
-  scales: z.object({ embeddings: z.array(z.number()).length(embeddingSize), wide: z.array(z.number()).length(fieldCount) }),
+  scales: z.object({
+    embeddings: z.array(z.number()).length(embeddingSize),
+    wide: z.array(z.number()).length(fieldCount),
+  }),
   sha256: z.string(),
 });
 
@@ -31,7 +34,12 @@ export function encodeStudent({ card, weights, standardisation, calibration }: S
   const floats = [...floatTables.map((name) => weights[name]), standardisation.mean, standardisation.deviation];
   const body = Buffer.concat([bytesOf(embeddings.values), bytesOf(wide.values), ...floats.map(bytesOf)]);
   const header = Buffer.from(
-    JSON.stringify({ card, calibration, scales: { embeddings: embeddings.scales, wide: wide.scales }, sha256: hash("sha256", body) } satisfies z.infer<typeof headerSchema>),
+    JSON.stringify({
+      card,
+      calibration,
+      scales: { embeddings: embeddings.scales, wide: wide.scales },
+      sha256: hash("sha256", body),
+    } satisfies z.infer<typeof headerSchema>),
   );
   const start = Buffer.alloc(8);
   start.write(magic, "latin1");
@@ -49,11 +57,13 @@ export async function readStudent(path: string): Promise<StudentModel> {
 
 /** What {@link encodeStudent} wrote; `path` is for error messages. */
 export function decodeStudent(bytes: Buffer, path: string): StudentModel {
-  if (bytes.length < 8 || bytes.toString("latin1", 0, 4) !== magic) throw new DataError(`${path}: expected a student's file (made by alpagasus distill), got something else`);
+  if (bytes.length < 8 || bytes.toString("latin1", 0, 4) !== magic)
+    throw new DataError(`${path}: expected a student's file (made by alpagasus distill), got something else`);
   const headerEnd = 8 + bytes.readUInt32LE(4);
   const header = parseHeader(bytes.toString("utf8", 8, headerEnd), path);
   const body = bytes.subarray(headerEnd);
-  if (hash("sha256", body) !== header.sha256) throw new DataError(`${path}: the student's file is damaged (its content does not match its checksum)`);
+  if (hash("sha256", body) !== header.sha256)
+    throw new DataError(`${path}: the student's file is damaged (its content does not match its checksum)`);
 
   const classCount = header.card.scores.length;
   const sizes = weightSizes(classCount);
@@ -79,14 +89,22 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
     outputBias: floats(sizes.outputBias),
     skip: floats(sizes.skip),
   };
-  return { card: header.card, weights, standardisation: { mean: floats(denseCount), deviation: floats(denseCount) }, calibration: header.calibration };
+  return {
+    card: header.card,
+    weights,
+    standardisation: { mean: floats(denseCount), deviation: floats(denseCount) },
+    calibration: header.calibration,
+  };
 }
 
 function parseHeader(text: string, path: string): z.infer<typeof headerSchema> {
   try {
     return headerSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new DataError(`${path}: the student's file is damaged or of another version; train it again with alpagasus distill`, { cause });
+    throw new DataError(
+      `${path}: the student's file is damaged or of another version; train it again with alpagasus distill`,
+      { cause },
+    );
   }
 }
 
@@ -94,10 +112,14 @@ function parseHeader(text: string, path: string): z.infer<typeof headerSchema> {
 function quantise(table: Float32Array, columns: number): { values: Int8Array; scales: number[] } {
   const scales = Array.from({ length: columns }, (_, column) => {
     const size = table.length / columns;
-    const absolute = Float32Array.from({ length: size }, (_unused, row) => Math.abs(table[row * columns + column]!)).sort();
+    const absolute = Float32Array.from({ length: size }, (_unused, row) =>
+      Math.abs(table[row * columns + column]!),
+    ).sort();
     return (absolute[Math.floor(clipPercentile * (size - 1))]! || absolute[size - 1]! || 1) / 127;
   });
-  const values = Int8Array.from(table, (value, i) => Math.max(-127, Math.min(127, Math.round(value / scales[i % columns]!))));
+  const values = Int8Array.from(table, (value, i) =>
+    Math.max(-127, Math.min(127, Math.round(value / scales[i % columns]!))),
+  );
   return { values, scales };
 }
 

@@ -55,14 +55,33 @@ export interface Activations {
 }
 
 export function createActivations(classCount: number): Activations {
-  return { input: new Float32Array(inputCount), hidden: new Float32Array(hiddenSize), logits: new Float64Array(classCount) };
+  return {
+    input: new Float32Array(inputCount),
+    hidden: new Float32Array(hiddenSize),
+    logits: new Float64Array(classCount),
+  };
 }
 
 /** Puts one field's words into the network's input; call {@link clearInput} before the first. */
-export function addField(weights: Weights, activations: Activations, field: number, buckets: ArrayLike<number>, start: number, end: number): void {
+export function addField(
+  weights: Weights,
+  activations: Activations,
+  field: number,
+  buckets: ArrayLike<number>,
+  start: number,
+  end: number,
+): void {
   if (end <= start) return;
   const { embeddings, wide } = weights;
-  let e0 = 0, e1 = 0, e2 = 0, e3 = 0, e4 = 0, e5 = 0, e6 = 0, e7 = 0, w = 0;
+  let e0 = 0,
+    e1 = 0,
+    e2 = 0,
+    e3 = 0,
+    e4 = 0,
+    e5 = 0,
+    e6 = 0,
+    e7 = 0,
+    w = 0;
   for (let i = start; i < end; i++) {
     const bucket = buckets[i]!;
     const at = bucket * embeddingSize;
@@ -131,7 +150,12 @@ export interface Standardisation {
 const clip = 4; // deviations; tames the odd row of a thousand commas
 
 /** Writes a row's dense features, standardised and clipped, into the network's input. */
-export function setDense(activations: Activations, dense: ArrayLike<number>, start: number, { mean, deviation }: Standardisation): void {
+export function setDense(
+  activations: Activations,
+  dense: ArrayLike<number>,
+  start: number,
+  { mean, deviation }: Standardisation,
+): void {
   for (let d = 0; d < denseCount; d++) {
     const z = (dense[start + d]! - mean[d]!) / deviation[d]!;
     activations.input[embeddedCount + d] = z > clip ? clip : z < -clip ? -clip : z;

@@ -1,7 +1,15 @@
 import type { ExampleFields } from "../dataset/example.ts";
 import { applyCalibration, type Calibration } from "./calibrate.ts";
 import { createFeatureExtractor, fieldCount } from "./features.ts";
-import { addField, clearInput, createActivations, forward, setDense, type Standardisation, type Weights } from "./network.ts";
+import {
+  addField,
+  clearInput,
+  createActivations,
+  forward,
+  setDense,
+  type Standardisation,
+  type Weights,
+} from "./network.ts";
 import type { StudentCard } from "./card.ts";
 
 /** Everything a student is made of; what its file holds. */
@@ -24,7 +32,8 @@ export function createPredictor(model: StudentModel): (example: ExampleFields) =
     const features = extract(example);
     clearInput(activations);
     setDense(activations, features.dense, 0, standardisation);
-    for (let f = 0; f < fieldCount; f++) addField(weights, activations, f, features.buckets[f]!, 0, features.counts[f]!);
+    for (let f = 0; f < fieldCount; f++)
+      addField(weights, activations, f, features.buckets[f]!, 0, features.counts[f]!);
     forward(weights, activations);
     applyCalibration(activations.logits, calibration);
     return activations.logits;

@@ -48,7 +48,11 @@ function epochsFor(rows: number): number {
  * Trains the network on the given rows: cross-entropy, one row at a time, Adagrad with a rate that falls linearly to 0.
  * The same rows and seed give the same weights.
  */
-export async function trainNetwork(set: TrainingSet, rows: Uint32Array, options: TrainOptions): Promise<TrainedNetwork> {
+export async function trainNetwork(
+  set: TrainingSet,
+  rows: Uint32Array,
+  options: TrainOptions,
+): Promise<TrainedNetwork> {
   const { classCount } = options;
   const random = createRandom(options.seed);
   const weights = initialWeights(classCount, random);
@@ -67,7 +71,8 @@ export async function trainNetwork(set: TrainingSet, rows: Uint32Array, options:
       clearInput(activations);
       setDense(activations, set.dense, row * denseCount, standardisation);
       kept.draw(set, row, random);
-      for (let f = 0; f < fieldCount; f++) addField(weights, activations, f, kept.buckets, kept.starts[f]!, kept.starts[f + 1]!);
+      for (let f = 0; f < fieldCount; f++)
+        addField(weights, activations, f, kept.buckets, kept.starts[f]!, kept.starts[f + 1]!);
       forward(weights, activations);
       step(activations, kept, set.classes[row]!, 1 - done / total);
       done++;
@@ -124,7 +129,10 @@ function keptWords(): KeptWords {
 }
 
 /** One step of gradient descent for the row whose activations are given; `fade` is the share of the full rate. */
-function createStep(weights: Weights, classCount: number): (activations: Activations, kept: KeptWords, target: number, fade: number) => void {
+function createStep(
+  weights: Weights,
+  classCount: number,
+): (activations: Activations, kept: KeptWords, target: number, fade: number) => void {
   const sums = {
     table: new Float32Array(bucketCount).fill(tableInitial), // one for all of a bucket's weights
     hidden: new Float32Array(weights.hidden.length).fill(denseInitial),
@@ -155,7 +163,8 @@ function createStep(weights: Weights, classCount: number): (activations: Activat
       adagrad(weights.outputBias, sums.outputBias, c, g, rate);
       const skipRow = c * skipCount;
       inputGradient[inputCount - 1]! += g * weights.skip[skipRow + skipCount - 1]!;
-      for (let i = 0; i < skipCount; i++) adagrad(weights.skip, sums.skip, skipRow + i, g * input[embeddedCount + i]!, rate);
+      for (let i = 0; i < skipCount; i++)
+        adagrad(weights.skip, sums.skip, skipRow + i, g * input[embeddedCount + i]!, rate);
     }
     for (let h = 0; h < hiddenSize; h++) {
       if (hidden[h]! <= 0) continue;
@@ -171,7 +180,13 @@ function createStep(weights: Weights, classCount: number): (activations: Activat
   };
 }
 
-function updateTables({ embeddings, wide }: Weights, sums: Float32Array, gradient: Float32Array, kept: KeptWords, rate: number): void {
+function updateTables(
+  { embeddings, wide }: Weights,
+  sums: Float32Array,
+  gradient: Float32Array,
+  kept: KeptWords,
+  rate: number,
+): void {
   const wideGradient = gradient[inputCount - 1]!;
   for (let f = 0; f < fieldCount; f++) {
     const start = kept.starts[f]!;

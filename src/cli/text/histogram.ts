@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { Bin } from "../../stats/histogram.ts";
-import { formatCount, formatScore, formatShare } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatScore, formatShare } from "./numbers.ts";
 
 const barWidth = 44;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -8,7 +9,9 @@ const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 /** Bars from the lowest score to the highest; a line marks the cut, and what stands below the line is kept. */
 export function renderHistogram(bins: readonly Bin[], cut?: { readonly score: number; readonly rows: number }): string {
   if (bins.length === 0) return "  no scores";
-  const labels = bins.map(({ from, to }) => (from === to ? formatScore(from) : `${formatScore(from)} –  ${formatScore(to)}`.replace("–  ", "– ")));
+  const labels = bins.map(({ from, to }) =>
+    from === to ? formatScore(from) : `${formatScore(from)} –  ${formatScore(to)}`.replace("–  ", "– "),
+  );
   const labelWidth = Math.max("score".length, ...labels.map((label) => label.length));
   const counts = bins.map(({ count }) => formatCount(count));
   const countWidth = Math.max("rows".length, ...counts.map((text) => text.length));
@@ -20,10 +23,14 @@ export function renderHistogram(bins: readonly Bin[], cut?: { readonly score: nu
     const isKept = cut !== undefined && (bin.from === bin.to ? bin.from >= cut.score : bin.to > cut.score);
     if (isKept && !isMarked) {
       isMarked = true;
-      lines.push(`  ${"─".repeat(labelWidth + countWidth + 4)} cut at ${formatScore(cut.score)}: ${formatCount(cut.rows)} rows kept ${"─".repeat(8)}`);
+      lines.push(
+        `  ${"─".repeat(labelWidth + countWidth + 4)} cut at ${formatScore(cut.score)}: ${formatCount(cut.rows)} rows kept ${"─".repeat(8)}`,
+      );
     }
     const bar = renderBar(bin.count / largest);
-    lines.push(`  ${labels[i]!.padStart(labelWidth)}  ${counts[i]!.padStart(countWidth)}  ${isKept ? styleText("green", bar) : bar} ${formatShare(bin.count / total)}`);
+    lines.push(
+      `  ${labels[i]!.padStart(labelWidth)}  ${counts[i]!.padStart(countWidth)}  ${isKept ? styleText("green", bar) : bar} ${formatShare(bin.count / total)}`,
+    );
   }
   return lines.join("\n");
 }

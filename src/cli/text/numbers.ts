@@ -1,8 +1,3 @@
-/** `52,002` */
-export function formatCount(value: number): string {
-  return Math.round(value).toLocaleString("en");
-}
-
 /** `17.6 %` */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;

@@ -1,7 +1,10 @@
 // control codes, and the marks that turn the direction of writing around
+// oxlint-disable-next-line no-control-regex -- control characters are what it is for
 const hostile = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Makes foreign text safe for a terminal: one line, and nothing in it that a terminal would obey. */
 export function plainText(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ").replace(hostile, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text
+    .replace(/\s*\n\s*/g, " ")
+    .replace(hostile, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,17 +1,21 @@
 import type { Progress } from "../../stages/progress.ts";
-import { formatCount, formatDuration } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatDuration } from "./numbers.ts";
 
 const terminalIntervalMs = 100;
 const logIntervalMs = 10_000; // without a terminal: a line every ten seconds
 
 export interface ProgressLine {
-  show(progress: Progress): void;
+  readonly show: (progress: Progress) => void;
   /** Takes the line away, before results are printed. */
-  clear(): void;
+  readonly clear: () => void;
 }
 
 /** One line on stderr that is rewritten, or a line now and then where stderr is not a terminal. */
-export function openProgressLine(stream: NodeJS.WriteStream = process.stderr, now: () => number = Date.now): ProgressLine {
+export function openProgressLine(
+  stream: NodeJS.WriteStream = process.stderr,
+  now: () => number = Date.now,
+): ProgressLine {
   const startedAt = now();
   const interval = stream.isTTY ? terminalIntervalMs : logIntervalMs;
   let shownAt = startedAt;

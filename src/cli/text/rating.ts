@@ -1,7 +1,8 @@
 import { styleText } from "node:util";
 import type { AgreementRecord, Gate, Manifest } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount, formatDuration, formatShare } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatDuration, formatShare } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
@@ -35,7 +36,13 @@ function renderAgreement({ reference, rows, spearman, thresholds }: AgreementRec
   const table = renderTable(
     ["reference at least", "rows", "AUC", "precision", "by chance"],
     ["right", "right", "right", "right", "right"],
-    thresholds.map((line) => [String(line.threshold), formatCount(line.rows), figure(line.auc), line.precision === null ? "-" : formatShare(line.precision), formatShare(line.share)]),
+    thresholds.map((line) => [
+      String(line.threshold),
+      formatCount(line.rows),
+      figure(line.auc),
+      line.precision === null ? "-" : formatShare(line.precision),
+      formatShare(line.share),
+    ]),
   );
   return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})
 ${table}

@@ -1,14 +1,17 @@
 import { styleText } from "node:util";
 import type { ArmSummary, Manifest, WhatIf } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount, formatDuration, formatScore, formatShare } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatDuration, formatScore, formatShare } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
 
 /** What `select` prints when it is done. */
 export function renderSelection(summary: ArmSummary, { rate }: Manifest): string {
-  const fates = Object.entries(summary.reasons).filter(([reason]) => reason !== "kept").map(([reason, rows]) => `${formatCount(rows)} ${reason}`);
+  const fates = Object.entries(summary.reasons)
+    .filter(([reason]) => reason !== "kept")
+    .map(([reason, rows]) => `${formatCount(rows)} ${reason}`);
   const isByScore = summary.method === "score" && summary.cut !== null;
   const parts = [
     `\n${styleText("bold", `Kept ${formatCount(summary.rows)} of ${formatCount(summary.totalRows)} rows (${formatShare(summary.share)})`)}: ${plainText(summary.choice)}; ${formatDuration(summary.wallMs)}`,
@@ -33,7 +36,18 @@ function renderWhatIf({ whatIf, full, cut }: ArmSummary): string {
   const hasTime = whatIf.some((line) => line.trainingMinutes !== undefined);
   const hasMoney = whatIf.some((line) => line.trainingUsd !== undefined);
   const hasCategories = whatIf.some((line) => line.categories);
-  const header = ["at least", "rows", "share", "prompt", "output", "text", "training", ...(hasTime ? ["minutes"] : []), ...(hasMoney ? ["USD"] : []), ...(hasCategories ? ["largest categories"] : [])];
+  const header = [
+    "at least",
+    "rows",
+    "share",
+    "prompt",
+    "output",
+    "text",
+    "training",
+    ...(hasTime ? ["minutes"] : []),
+    ...(hasMoney ? ["USD"] : []),
+    ...(hasCategories ? ["largest categories"] : []),
+  ];
   const row = (label: string, line: WhatIf) => [
     label,
     formatCount(line.rows),
@@ -46,12 +60,17 @@ function renderWhatIf({ whatIf, full, cut }: ArmSummary): string {
     ...(hasMoney ? [(line.trainingUsd ?? 0).toFixed(2)] : []),
     ...(hasCategories ? [describeCategories(line)] : []),
   ];
-  const rows = lines.map((line) => row(line.threshold === cut ? `→ ${formatScore(line.threshold)}` : formatScore(line.threshold), line));
+  const rows = lines.map((line) =>
+    row(line.threshold === cut ? `→ ${formatScore(line.threshold)}` : formatScore(line.threshold), line),
+  );
   if (full) rows.unshift(row("all rows", full));
   const align = header.map((title) => (title === "largest categories" ? ("left" as const) : ("right" as const)));
   return `  What each threshold would keep (lengths: mean characters; training: steps against all rows)\n${renderTable(header, align, rows)}`;
 }
 
 function describeCategories({ categories = [] }: WhatIf): string {
-  return categories.slice(0, 3).map(({ category, share }) => `${plainText(category).slice(0, 24)} ${formatShare(share)}`).join(", ");
+  return categories
+    .slice(0, 3)
+    .map(({ category, share }) => `${plainText(category).slice(0, 24)} ${formatShare(share)}`)
+    .join(", ");
 }

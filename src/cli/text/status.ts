@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount, formatScore, formatShare } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatScore, formatShare } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
@@ -14,8 +15,22 @@ export function renderStatus({ run, dataset, rate, arms, next }: RunStatus): str
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
   if (arms.length > 0) {
-    const rows = arms.map((arm) => [arm.arm, formatCount(arm.rows), formatShare(arm.share), arm.cut === null ? "-" : formatScore(arm.cut), plainText(arm.choice), arm.isStale ? "stale: rated anew since" : arm.state]);
-    lines.push("", renderTable(["arm", "rows", "share", "cut", "choice", "state"], ["left", "right", "right", "right", "left", "left"], rows));
+    const rows = arms.map((arm) => [
+      arm.arm,
+      formatCount(arm.rows),
+      formatShare(arm.share),
+      arm.cut === null ? "-" : formatScore(arm.cut),
+      plainText(arm.choice),
+      arm.isStale ? "stale: rated anew since" : arm.state,
+    ]);
+    lines.push(
+      "",
+      renderTable(
+        ["arm", "rows", "share", "cut", "choice", "state"],
+        ["left", "right", "right", "right", "left", "left"],
+        rows,
+      ),
+    );
   }
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
 }

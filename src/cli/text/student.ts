@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { DistillSummary } from "../../stages/distill.ts";
-import { formatCount, formatDuration, formatShare } from "./numbers.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatDuration, formatShare } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
@@ -27,7 +28,9 @@ ${styleText("bold", `Trained a student of ${plainText(card.teacher)}`)} on ${for
 
   On ${formatCount(heldOut.rows)} rows it had not seen (${heldOut.how}): Spearman ${value.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})
 ${table}
-${renderWarnings(alarms, []).map((line) => `${line}\n`).join("")}
+${renderWarnings(alarms, [])
+  .map((line) => `${line}\n`)
+  .join("")}
   student  ${plainText(path)} (${formatCount(bytes / 1000)} kB)
   use it   alpagasus rate DATA --judge student:${plainText(path)}
 `;

@@ -21,13 +21,11 @@ export function columnsShape(name: string, map: ColumnMap): Shape {
 }
 
 function readColumns(row: Row, map: ColumnMap): ExampleFields {
-  const category = map.category === undefined ? undefined : optionalLabel(row, map.category);
-  const id = map.id === undefined ? undefined : optionalLabel(row, map.id);
   return {
     instruction: requireText(row, map.instruction),
     input: (map.input === undefined ? undefined : optionalText(row, map.input)) ?? "",
     output: requireText(row, map.output),
-    ...(category !== undefined && { category }),
-    ...(id !== undefined && { id }),
+    category: map.category === undefined ? undefined : optionalLabel(row, map.category),
+    id: map.id === undefined ? undefined : optionalLabel(row, map.id),
   };
 }

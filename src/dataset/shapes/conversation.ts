@@ -43,18 +43,18 @@ export function conversationShape(name: string, column: string, turnKeys: string
 
 function readConversation(row: Row, column: string): ExampleFields {
   const value = row[column];
-  if (!Array.isArray(value)) throw new FieldError(`expected ${JSON.stringify(column)} to be a list of turns, got ${kindOf(value)}`);
+  if (!Array.isArray(value))
+    throw new FieldError(`expected ${JSON.stringify(column)} to be a list of turns, got ${kindOf(value)}`);
   const turns = value.map((turn, i) => readTurn(turn, `${column}[${i}]`));
   const last = turns.findLastIndex((turn) => turn.role === "assistant");
-  if (last < 0) throw new FieldError(`expected an assistant turn in ${JSON.stringify(column)}, got none in ${turns.length} turns`);
-  const category = optionalLabel(row, "category");
-  const id = optionalLabel(row, "id");
+  if (last < 0)
+    throw new FieldError(`expected an assistant turn in ${JSON.stringify(column)}, got none in ${turns.length} turns`);
   return {
     instruction: renderTurns(turns.slice(0, last)),
     input: "",
     output: turns[last]!.text,
-    ...(category !== undefined && { category }),
-    ...(id !== undefined && { id }),
+    category: optionalLabel(row, "category"),
+    id: optionalLabel(row, "id"),
   };
 }
 
@@ -70,17 +70,22 @@ function readTurn(turn: unknown, place: string): Turn {
   const fields = turn as Row; // an object read from JSON
   const name = fields["role"] ?? fields["from"];
   const role = typeof name === "string" ? roles[name.toLowerCase()] : undefined;
-  if (!role) throw new FieldError(`expected ${place} to name its speaker (user, assistant, system or tool, as "role" or "from"), got ${JSON.stringify(name) ?? "nothing"}`);
+  if (!role)
+    throw new FieldError(
+      `expected ${place} to name its speaker (user, assistant, system or tool, as "role" or "from"), got ${JSON.stringify(name) ?? "nothing"}`,
+    );
   return { role, text: readContent(fields["content"] ?? fields["value"], place) };
 }
 
 function readContent(content: unknown, place: string): string {
   if (typeof content === "string") return content;
-  if (!Array.isArray(content)) throw new FieldError(`expected ${place} to hold its text as "content" or "value", got ${kindOf(content)}`);
+  if (!Array.isArray(content))
+    throw new FieldError(`expected ${place} to hold its text as "content" or "value", got ${kindOf(content)}`);
   return content
     .map((part: unknown) => {
       const text = typeof part === "object" && part !== null ? (part as Row)["text"] : undefined; // a message part read from JSON
-      if (typeof text !== "string") throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
+      if (typeof text !== "string")
+        throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
       return text;
     })
     .join("\n");

@@ -29,9 +29,11 @@ export interface ShapeChoice {
 /** The shape a caller named, or undefined when it is to be found from the data. @throws UsageError when there is no such shape */
 export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   const named = shape === undefined ? undefined : shapes.find(({ name }) => name === shape);
-  if (shape !== undefined && !named) throw new UsageError(`--shape: expected one of ${shapeNames.join(", ")}, got ${JSON.stringify(shape)}`);
+  if (shape !== undefined && !named)
+    throw new UsageError(`--shape: expected one of ${shapeNames.join(", ")}, got ${JSON.stringify(shape)}`);
   if (!map || Object.keys(map).length === 0) return named;
-  if (shape === "messages" || shape === "sharegpt") throw new UsageError(`--map: expected a shape with a column for each field, got --shape ${shape}`);
+  if (shape === "messages" || shape === "sharegpt")
+    throw new UsageError(`--map: expected a shape with a column for each field, got --shape ${shape}`);
   const base: ColumnMap = shape === "dolly" ? columnMaps.dolly : columnMaps.alpaca;
   const chosen = { ...base, ...map };
   return { ...columnsShape("mapped", chosen), map: chosen };

@@ -1,0 +1,6 @@
+/** What a command needs from around it. */
+export interface CommandContext {
+  readonly signal: AbortSignal;
+  /** What the command ends with instead of 0: a gate did not hold. */
+  exitCode: number;
+}
