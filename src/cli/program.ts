@@ -9,6 +9,7 @@ import { statusCommand } from "./status.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
+const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
 /** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 130 interrupted. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
@@ -51,6 +52,8 @@ export function createProgram(context: CommandContext): Command {
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
     .configureOutput({
+      getOutHelpWidth: () => helpWidth,
+      getErrHelpWidth: () => helpWidth,
       outputError: (text, write) => write(`alpagasus: ${plainText(text.replace(/^error: /, "").trim())}\n`),
     })
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
@@ -70,7 +73,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
   for (const create of [rateCommand, selectCommand, distillCommand, statusCommand]) {
     program.addCommand(inherit(create(context), program));
   }
-  program.action(() => program.help({ error: true }));
   program.exitOverride();
   return program;
 }

@@ -32,14 +32,14 @@ export function selectCommand(context: CommandContext): Command {
   return new Command("select")
     .summary("keep the best rows, or draw a control of the same size")
     .description(
-      "Keeps rows of a rated dataset: an arm. Writes the kept rows in the dataset's own format, each as it was,\nand ARM.decisions.jsonl with every row's fate and reason.",
+      "Keeps rows of a rated dataset: an arm. Writes the kept rows in the dataset's own format, each as it was, and ARM.decisions.jsonl with every row's fate and reason.",
     )
     .optionsGroup("Which rows:")
     .option("--min-score <score>", "keep rows that score at least this, on the judge's own scale", parseNumber)
     .option("--top <n>", "keep the best n rows, or n% of all", parseTop)
     .option(
       "--where <sql>",
-      "keep rows for which this holds: the data's columns, score, state,\ninstruction_length, input_length, output_length, length",
+      "keep rows for which this holds: the data's columns, score, state, instruction_length, input_length, output_length, length",
     )
     .option("--per <column>", "share --top out over the values of a column, the best within each")
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")

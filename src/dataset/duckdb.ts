@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
@@ -9,10 +10,11 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & AsyncDisposable> {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const database = await DuckDBInstance.create(":memory:", {
-    threads: "2",
-    memory_limit: "1GB",
+    threads: "1", // each holds a row group; a second one makes reading little faster
+    memory_limit: "256MB", // beyond it, sorts and tables go to the disk
+    streaming_buffer_size: "64KB",
     preserve_insertion_order: "true",
-    temp_directory: join(tmpdir(), "alpagasus-duckdb"),
+    temp_directory: join(tmpdir(), `alpagasus-duckdb-${randomUUID()}`), // made when memory is short, removed at the end
   });
   const connection = await database.connect();
   return {

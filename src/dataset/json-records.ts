@@ -21,7 +21,8 @@ interface Span {
 
 /** Finds records in a growing buffer; keeps its place between calls. */
 interface Splitter {
-  readonly format: "json" | "jsonl";
+  /** The line on which the record at hand begins. */
+  readonly line: number;
   /** The records that are complete in `buffer`, and how many of its bytes are dealt with. */
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number };
 }
@@ -39,28 +40,53 @@ export async function openJsonRecords(file: DatasetFile): Promise<RecordSource> 
 
 async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncGenerator<readonly FileRecord[]> {
   const splitter = format === "json" ? new ArraySplitter(file.path) : new LineSplitter();
-  let rest: Buffer = Buffer.alloc(0);
+  const window = new Window();
   let ordinal = 0;
-  const take = (buffer: Buffer, atEnd: boolean): readonly FileRecord[] => {
+  const take = (atEnd: boolean): readonly FileRecord[] => {
+    const buffer = window.content();
     const { spans, used } = splitter.split(buffer, atEnd);
-    rest = buffer.subarray(used);
-    return parseSpans(buffer, spans, (line) => ({ path: file.path, format, line, ordinal: ++ordinal }));
+    const records = parseSpans(buffer, spans, (line) => ({ path: file.path, format, line, ordinal: ++ordinal }));
+    window.drop(used);
+    return records;
   };
   let isFirst = true;
   for await (const chunk of readBytes(file)) {
-    const bytes: Buffer = isFirst ? withoutByteOrderMark(chunk) : chunk;
+    window.add(isFirst ? withoutByteOrderMark(chunk) : chunk);
     isFirst = false;
-    const records = take(rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes, false);
+    const records = take(false);
     if (records.length > 0) yield records;
-    if (rest.length > maxRecordBytes) {
-      throw dataErrorAt(
-        { path: file.path, format, line: 0, ordinal: ordinal + 1 },
-        `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote or bracket missing?`,
-      );
+    if (window.length > maxRecordBytes) {
+      const place = { path: file.path, format, line: splitter.line, ordinal: ordinal + 1 };
+      throw dataErrorAt(place, `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote or bracket missing?`);
     }
   }
-  const records = take(rest, true);
+  const records = take(true);
   if (records.length > 0) yield records;
+}
+
+/** The part of a file that is being looked at, in memory that is used over and over. */
+class Window {
+  #buffer: Buffer = Buffer.allocUnsafeSlow(2 ** 19);
+  length = 0;
+
+  add(chunk: Buffer): void {
+    if (this.length + chunk.length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * (this.length + chunk.length));
+      this.#buffer.copy(larger, 0, 0, this.length);
+      this.#buffer = larger;
+    }
+    this.length += chunk.copy(this.#buffer, this.length);
+  }
+
+  content(): Buffer {
+    return this.#buffer.subarray(0, this.length);
+  }
+
+  /** Forgets the first bytes. */
+  drop(count: number): void {
+    this.#buffer.copyWithin(0, count, this.length);
+    this.length -= count;
+  }
 }
 
 function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: number) => Place): FileRecord[] {
@@ -85,8 +111,7 @@ function parseJson(text: string, place: Place): unknown {
 }
 
 class LineSplitter implements Splitter {
-  readonly format = "jsonl";
-  #line = 1;
+  line = 1;
 
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number } {
     const spans: Span[] = [];
@@ -96,8 +121,8 @@ class LineSplitter implements Splitter {
       if (newline < 0 && !atEnd) break;
       const next = newline < 0 ? buffer.length : newline + 1;
       const end = trimmedEnd(buffer, start, newline < 0 ? buffer.length : newline);
-      if (end > start) spans.push({ start, end, line: this.#line });
-      this.#line++;
+      if (end > start) spans.push({ start, end, line: this.line });
+      this.line++;
       start = next;
     }
     return { spans, used: start };
@@ -105,7 +130,6 @@ class LineSplitter implements Splitter {
 }
 
 class ArraySplitter implements Splitter {
-  readonly format = "json";
   readonly #path: string;
   #state: "before array" | "before element" | "in element" | "after array" = "before array";
   #line = 1;
@@ -116,6 +140,10 @@ class ArraySplitter implements Splitter {
 
   constructor(path: string) {
     this.#path = path;
+  }
+
+  get line(): number {
+    return this.#elementLine;
   }
 
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number } {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
 import { openDuckDb, sqlPath } from "./duckdb.ts";
@@ -25,7 +26,7 @@ async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileReco
     let ordinal = 0;
     for (;;) {
       const chunk = await result.fetchChunk();
-      if (!chunk || chunk.rowCount === 0) return;
+      if (!chunk || chunk.rowCount === 0) break;
       const column = chunk.getColumnVector(0);
       const batch: FileRecord[] = [];
       for (let i = 0; i < chunk.rowCount; i++) {
@@ -34,10 +35,21 @@ async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileReco
       }
       yield batch;
     }
+    // a stream that fails half way ends like one that is complete: only the count tells
+    const rows = await countRows(database.connection, plain.path);
+    if (ordinal !== rows)
+      throw new DataError(
+        `${file.path} (row ${ordinal + 1}): expected ${rows} rows, got an error after ${ordinal}; the file may be damaged`,
+      );
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     throw new DataError(`${file.path}: cannot be read as Parquet: ${messageOf(cause).split("\n", 1)[0]}`, { cause });
   }
+}
+
+async function countRows(connection: DuckDBConnection, path: string): Promise<number> {
+  const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM read_parquet(${sqlPath(path)})`);
+  return reader.getRows()[0]![0] as number; // the query gives one number
 }
 
 /** The file itself, or an unpacked copy that goes away with the handle: Parquet is read from its end, gzip from its start. */

@@ -12,7 +12,11 @@ interface ByteFile {
   readonly gzipped: boolean;
 }
 
-/** The file's bytes, decompressed, in chunks. @throws DataError when it cannot be read or the compression is damaged */
+/**
+ * The file's bytes, decompressed, in chunks. A chunk holds until the next one is asked for: its memory is used again.
+ *
+ * @throws DataError when it cannot be read or the compression is damaged
+ */
 export async function* readBytes(file: ByteFile): AsyncGenerator<Buffer> {
   try {
     yield* file.gzipped ? readGzipped(file.path) : readPlain(file.path);
@@ -26,9 +30,9 @@ export async function* readBytes(file: ByteFile): AsyncGenerator<Buffer> {
 /** Reads in the same thread: a read of the page cache takes less time than a hop to the thread pool and back. */
 async function* readPlain(path: string): AsyncGenerator<Buffer> {
   const file = openSync(path, "r");
+  const chunk = Buffer.allocUnsafeSlow(chunkBytes);
   try {
     for (let chunks = 1; ; chunks++) {
-      const chunk = Buffer.allocUnsafeSlow(chunkBytes);
       const length = readSync(file, chunk);
       if (length === 0) return;
       yield length === chunkBytes ? chunk : chunk.subarray(0, length);

@@ -36,8 +36,8 @@ export interface Picked {
   readonly tiedKept: number;
 }
 
-/** Picks the rows with the highest keys. Rows whose key is NaN are not candidates. */
-export function pickHighest(keys: Float64Array, options: PickOptions): Picked {
+/** Picks the rows with the highest keys. Rows whose key is NaN are not candidates; keys that agree to seven digits tie. */
+export function pickHighest(keys: Float32Array, options: PickOptions): Picked {
   const { count, groups, checks = [] } = options;
   const priority = createPriority(options.seed);
   const kept = new Uint8Array(keys.length);
@@ -48,7 +48,7 @@ export function pickHighest(keys: Float64Array, options: PickOptions): Picked {
 }
 
 /** The plain case, without sorting: everything above the cut, and of the rows on it those drawn first. */
-function keepAboveCut(keys: Float64Array, count: number, priority: (row: number) => number, kept: Uint8Array): void {
+function keepAboveCut(keys: Float32Array, count: number, priority: (row: number) => number, kept: Uint8Array): void {
   const cut = nthHighest(keys, count);
   let room = count;
   const tied: number[] = [];
@@ -63,7 +63,7 @@ function keepAboveCut(keys: Float64Array, count: number, priority: (row: number)
 }
 
 function keepInOrder(
-  keys: Float64Array,
+  keys: Float32Array,
   { count, groups, checks = [] }: PickOptions,
   priority: (row: number) => number,
   kept: Uint8Array,
@@ -148,7 +148,7 @@ function createPriority(seed: number): (row: number) => number {
 const bins = 4096;
 
 /** The n-th highest key, NaN left out; -Infinity when there are not that many. Sorts only the keys near it. */
-export function nthHighest(keys: Float64Array, n: number): number {
+export function nthHighest(keys: Float32Array, n: number): number {
   let low = Infinity;
   let high = -Infinity;
   for (const key of keys) {
@@ -168,7 +168,7 @@ export function nthHighest(keys: Float64Array, n: number): number {
   return near[near.length - (n - above)]!;
 }
 
-function describeCut(keys: Float64Array, kept: Uint8Array): Pick<Picked, "cut" | "tied" | "tiedKept"> {
+function describeCut(keys: Float32Array, kept: Uint8Array): Pick<Picked, "cut" | "tied" | "tiedKept"> {
   let cut = NaN;
   for (let row = 0; row < keys.length; row++) if (kept[row] && !(keys[row]! >= cut)) cut = keys[row]!;
   let tied = 0;

@@ -103,7 +103,7 @@ function reader(dataset: Dataset, paths: readonly string[]): string {
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";
-      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true, maximum_object_size = ${256 * 2 ** 20})`;
+      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true)`;
     }
   }
 }
@@ -115,7 +115,7 @@ async function evaluateCondition(
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
   try {
-    const result = await connection.stream(`SELECT index::DOUBLE FROM rows WHERE (${condition}\n)`);
+    const result = await connection.run(`SELECT index::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) return mask;
@@ -128,5 +128,6 @@ async function evaluateCondition(
 }
 
 function firstLine(cause: unknown): string {
-  return messageOf(cause).split("\n").slice(0, 2).join(" ").trim();
+  const [first = "", second = ""] = messageOf(cause).replace("Failed to extract statements: ", "").split("\n");
+  return `${first} ${second}`.trim();
 }

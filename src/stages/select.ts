@@ -263,7 +263,7 @@ async function pickedFates(
 
 interface Survey {
   /** Of each row, the higher the better; NaN when it cannot be picked. */
-  readonly keys: Float64Array;
+  readonly keys: Float32Array;
   readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
   readonly filtered?: Uint8Array;
   readonly groups?: Int32Array;
@@ -277,7 +277,7 @@ async function surveyRows(
   dataset: Dataset,
   run: RunFolder,
 ): Promise<Survey> {
-  const keys = new Float64Array(rowCount).fill(NaN);
+  const keys = new Float32Array(rowCount).fill(NaN);
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
     options.dedup === "exact" && exactDuplicates(rowCount),
@@ -476,7 +476,7 @@ function summarise(
   const notes: string[] = [];
   const alarms: string[] = [...manifest.rate.alarms];
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
-    const message = `${formatCount(picked.tied)} rows score exactly ${picked.cut}; ${formatCount(picked.tiedKept)} of them were drawn by seed ${plan.seed}`;
+    const message = `${formatCount(picked.tied)} rows score exactly ${written.cut}; ${formatCount(picked.tiedKept)} of them were drawn by seed ${plan.seed}`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);
   }
   if (plan.count !== undefined && rows < plan.count)

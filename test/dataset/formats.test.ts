@@ -15,10 +15,20 @@ const shapes: Record<string, fc.Arbitrary<Row>> = {
   alpaca: fc.record({ instruction: text, input: text, output: text }),
   dolly: fc.record({ instruction: text, context: text, response: text, category: text }),
   messages: fc.record({
-    messages: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) => turns.flatMap((content, i) => [{ role: "user", content }, { role: "assistant", content: `${i}${content}` }])),
+    messages: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) =>
+      turns.flatMap((content, i) => [
+        { role: "user", content },
+        { role: "assistant", content: `${i}${content}` },
+      ]),
+    ),
   }),
   sharegpt: fc.record({
-    conversations: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) => turns.flatMap((value, i) => [{ from: "human", value }, { from: "gpt", value: `${i}${value}` }])),
+    conversations: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) =>
+      turns.flatMap((value, i) => [
+        { from: "human", value },
+        { from: "gpt", value: `${i}${value}` },
+      ]),
+    ),
   }),
 };
 
@@ -26,9 +36,11 @@ const writers: Record<string, (folder: TempFolder, rows: readonly Row[]) => stri
   json: (folder, rows) => folder.write("data.json", JSON.stringify(rows)),
   "indented json": (folder, rows) => folder.write("data.json", JSON.stringify(rows, null, 4)),
   jsonl: (folder, rows) => folder.write("data.jsonl", rows.map((row) => JSON.stringify(row)).join("\n")),
-  "jsonl with carriage returns and a byte order mark": (folder, rows) => folder.write("data.jsonl", `\ufeff${rows.map((row) => JSON.stringify(row)).join("\r\n\r\n")}\r\n`),
+  "jsonl with carriage returns and a byte order mark": (folder, rows) =>
+    folder.write("data.jsonl", `\ufeff${rows.map((row) => JSON.stringify(row)).join("\r\n\r\n")}\r\n`),
   "json.gz": (folder, rows) => folder.write("data.json.gz", gzipSync(JSON.stringify(rows))),
-  "jsonl.gz": (folder, rows) => folder.write("data.jsonl.gz", gzipSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))),
+  "jsonl.gz": (folder, rows) =>
+    folder.write("data.jsonl.gz", gzipSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))),
   csv: writeCsv,
   parquet: writeParquet,
 };
@@ -36,14 +48,19 @@ const writers: Record<string, (folder: TempFolder, rows: readonly Row[]) => stri
 function writeCsv(folder: TempFolder, rows: readonly Row[]): string {
   const columns = Object.keys(rows[0]!);
   const cell = (value: unknown) => `"${String(value).replaceAll('"', '""')}"`;
-  return folder.write("data.csv", [columns.join(","), ...rows.map((row) => columns.map((column) => cell(row[column])).join(","))].join("\n"));
+  return folder.write(
+    "data.csv",
+    [columns.join(","), ...rows.map((row) => columns.map((column) => cell(row[column])).join(","))].join("\n"),
+  );
 }
 
 async function writeParquet(folder: TempFolder, rows: readonly Row[]): Promise<string> {
   const json = folder.write("rows.ndjson", rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const path = `${folder.path}/data.parquet`;
   await using database = await openDuckDb();
-  await database.connection.run(`COPY (SELECT * FROM read_json(${sqlPath(json)}, format = 'newline_delimited', sample_size = -1, convert_strings_to_integers = false, dateformat = '%%', timestampformat = '%%')) TO ${sqlPath(path)} (FORMAT parquet)`);
+  await database.connection.run(
+    `COPY (SELECT * FROM read_json(${sqlPath(json)}, format = 'newline_delimited', sample_size = -1, convert_strings_to_integers = false, dateformat = '%%', timestampformat = '%%')) TO ${sqlPath(path)} (FORMAT parquet)`,
+  );
   return path;
 }
 
@@ -56,7 +73,10 @@ describe("a read-write round trip is the identity", () => {
         await fc.assert(
           fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 12 }), async (rows) => {
             using folder = tempFolder();
-            const path = await write(folder, format === "parquet" ? rows.map((value) => prefixTexts(value) as Row) : rows);
+            const path = await write(
+              folder,
+              format === "parquet" ? rows.map((value) => prefixTexts(value) as Row) : rows,
+            );
             const dataset = await openDataset(path);
             expect(dataset.shape.name).toBe(shape);
             const before = await readExamples(path);
@@ -66,7 +86,14 @@ describe("a read-write round trip is the identity", () => {
             for (const example of before) await writer.write(example);
             await writer.commit();
             const after = await readExamples(copy);
-            const content = ({ instruction, input, output, category, row: columns, text: own }: (typeof before)[number]) => ({ instruction, input, output, category, columns, own });
+            const content = ({
+              instruction,
+              input,
+              output,
+              category,
+              row: columns,
+              text: own,
+            }: (typeof before)[number]) => ({ instruction, input, output, category, columns, own });
             expect(after.map(content)).toEqual(before.map(content));
             if (format !== "parquet") expect(before.map((example) => example.row)).toEqual(rows);
           }),
@@ -79,7 +106,8 @@ describe("a read-write round trip is the identity", () => {
 
 /** Puts a letter before every text: the reader that makes the Parquet file here takes "2020-01-01" for a date. */
 function prefixTexts(value: unknown): unknown {
-  if (typeof value === "string") return value === "user" || value === "assistant" || value === "human" || value === "gpt" ? value : `x${value}`;
+  if (typeof value === "string")
+    return value === "user" || value === "assistant" || value === "human" || value === "gpt" ? value : `x${value}`;
   if (Array.isArray(value)) return value.map(prefixTexts);
   return Object.fromEntries(Object.entries(value as Row).map(([key, part]) => [key, prefixTexts(part)]));
 }
@@ -87,7 +115,10 @@ function prefixTexts(value: unknown): unknown {
 describe("writing rows", () => {
   it("gives an indented file back byte for byte when all rows are kept", async () => {
     using folder = tempFolder();
-    const rows = [{ instruction: "a", output: "b" }, { instruction: "c", output: "d" }];
+    const rows = [
+      { instruction: "a", output: "b" },
+      { instruction: "c", output: "d" },
+    ];
     const original = `${JSON.stringify(rows, null, 4)}\n`;
     const dataset = await openDataset(folder.write("data.json", original));
     const writer = openRowWriter(dataset, `${folder.path}/copy.json`);

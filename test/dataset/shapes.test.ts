@@ -8,18 +8,30 @@ async function readRow(row: object, options?: Parameters<typeof openDataset>[1])
   using folder = tempFolder();
   const path = folder.write("data.json", [row]);
   const { shape } = await openDataset(path, options);
-  const [{ instruction, input, output, category, id }] = (await readExamples(path, options)) as [Awaited<ReturnType<typeof readExamples>>[number]];
+  const [{ instruction, input, output, category, id }] = (await readExamples(path, options)) as [
+    Awaited<ReturnType<typeof readExamples>>[number],
+  ];
   return { shape: shape.name, instruction, input, output, category, id };
 }
 
 describe("shapes", () => {
   it("finds Alpaca rows, with or without an input", async () => {
-    expect(await readRow({ instruction: "a", input: "b", output: "c" })).toMatchObject({ shape: "alpaca", instruction: "a", input: "b", output: "c" });
+    expect(await readRow({ instruction: "a", input: "b", output: "c" })).toMatchObject({
+      shape: "alpaca",
+      instruction: "a",
+      input: "b",
+      output: "c",
+    });
     expect(await readRow({ instruction: "a", input: null, output: "c" })).toMatchObject({ shape: "alpaca", input: "" });
   });
 
   it("finds Dolly rows with their category", async () => {
-    expect(await readRow({ instruction: "a", context: "b", response: "c", category: "qa" })).toMatchObject({ shape: "dolly", input: "b", output: "c", category: "qa" });
+    expect(await readRow({ instruction: "a", context: "b", response: "c", category: "qa" })).toMatchObject({
+      shape: "dolly",
+      input: "b",
+      output: "c",
+      category: "qa",
+    });
   });
 
   it("takes all of a conversation but the last assistant turn for the instruction", async () => {
@@ -39,7 +51,12 @@ describe("shapes", () => {
   });
 
   it("leaves a lone question as it stands, so that the same text is the same example in every shape", async () => {
-    const chat = await readRow({ messages: [{ role: "user", content: "a" }, { role: "assistant", content: [{ type: "text", text: "c" }] }] });
+    const chat = await readRow({
+      messages: [
+        { role: "user", content: "a" },
+        { role: "assistant", content: [{ type: "text", text: "c" }] },
+      ],
+    });
     expect(chat).toMatchObject({ shape: "messages", instruction: "a", output: "c" });
     expect(hashExample(chat)).toBe(hashExample(await readRow({ instruction: "a", output: "c" })));
   });
@@ -47,14 +64,27 @@ describe("shapes", () => {
   it("takes columns under other names", async () => {
     const row = { prompt: "a", answer: "c", topic: 4, key: "k" };
     const map = { instruction: "prompt", output: "answer", category: "topic", id: "key" };
-    expect(await readRow(row, { map })).toMatchObject({ shape: "mapped", instruction: "a", output: "c", category: "4", id: "k" });
+    expect(await readRow(row, { map })).toMatchObject({
+      shape: "mapped",
+      instruction: "a",
+      output: "c",
+      category: "4",
+      id: "k",
+    });
   });
 
   it("reads a folder's files in the order of their paths, and a pattern's", async () => {
     using folder = tempFolder();
-    for (const name of ["b/2.jsonl", "a/1.jsonl", "c.jsonl", ".hidden/x.jsonl", "README.md"]) folder.write(name, `{"instruction":"${name}","output":"b"}\n`);
-    expect((await readExamples(folder.path)).map((example) => example.instruction)).toEqual(["a/1.jsonl", "b/2.jsonl", "c.jsonl"]);
-    expect((await readExamples(`${folder.path}/*/*.jsonl`)).map((example) => [example.index, example.instruction])).toEqual([
+    for (const name of ["b/2.jsonl", "a/1.jsonl", "c.jsonl", ".hidden/x.jsonl", "README.md"])
+      folder.write(name, `{"instruction":"${name}","output":"b"}\n`);
+    expect((await readExamples(folder.path)).map((example) => example.instruction)).toEqual([
+      "a/1.jsonl",
+      "b/2.jsonl",
+      "c.jsonl",
+    ]);
+    expect(
+      (await readExamples(`${folder.path}/*/*.jsonl`)).map((example) => [example.index, example.instruction]),
+    ).toEqual([
       [0, "a/1.jsonl"],
       [1, "b/2.jsonl"],
     ]);

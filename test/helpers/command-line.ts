@@ -10,7 +10,10 @@ export interface CommandResult {
 }
 
 /** Runs the command line as its own process, as a user does. */
-export async function alpagasus(args: readonly string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<CommandResult> {
+export async function alpagasus(
+  args: readonly string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<CommandResult> {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env["PATH"], NO_COLOR: "1", NODE_NO_WARNINGS: "1", ...options.env },

@@ -10,7 +10,7 @@ export async function readExamples(source: string, options?: OpenDatasetOptions)
 
 /** An example made by hand. */
 export function example(index: number, fields: Partial<Example> & { output: string }): Example {
-  const { instruction = `Instruction ${index}`, input = "", output } = fields;
+  const { instruction = `Instruction ${index}`, input = "" } = fields;
   const place = { path: "test", format: "jsonl", line: index + 1, ordinal: index + 1 } as const;
-  return { instruction, input, output, category: undefined, id: undefined, index, row: {}, text: "", place, ...fields };
+  return { instruction, input, category: undefined, id: undefined, index, row: {}, text: "", place, ...fields };
 }

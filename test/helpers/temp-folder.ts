@@ -16,7 +16,10 @@ export function tempFolder(): TempFolder {
     write(name, content) {
       const file = join(path, name);
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, typeof content === "string" || content instanceof Uint8Array ? content : JSON.stringify(content));
+      writeFileSync(
+        file,
+        typeof content === "string" || content instanceof Uint8Array ? content : JSON.stringify(content),
+      );
       return file;
     },
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),

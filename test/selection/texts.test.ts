@@ -6,11 +6,12 @@ import { pickHighest } from "../../src/selection/pick.ts";
 import { readPrompts } from "../../src/dataset/prompts.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 
-const long = "The quick brown fox jumps over the lazy dog while the patient cat watches from the old garden wall and waits for the evening to come down";
+const long =
+  "The quick brown fox jumps over the lazy dog while the patient cat watches from the old garden wall and waits for the evening to come down";
 
 function pick(check: LearningCheck, outputs: readonly string[], scores: readonly number[]) {
   outputs.forEach((output, row) => check.learn(row, { instruction: "Say it", input: "", output }));
-  return pickHighest(Float64Array.from(scores), { seed: 1, checks: [check] });
+  return pickHighest(Float32Array.from(scores), { seed: 1, checks: [check] });
 }
 
 describe("exact duplicates", () => {
@@ -23,7 +24,7 @@ describe("exact duplicates", () => {
 
 describe("near duplicates", () => {
   it("keeps the best of texts that differ in a word, and all that differ in more", () => {
-    const other = long.split(" ").reverse().join(" ");
+    const other = long.split(" ").toReversed().join(" ");
     const { kept, rejected } = pick(nearDuplicates(), [long, `${long} again`, other], [1, 2, 1]);
     expect([...kept]).toEqual([0, 1, 1]);
     expect(rejected.get(0)).toMatchObject({ reason: "near duplicate", detail: { of: 1 } });
@@ -37,7 +38,11 @@ describe("near duplicates", () => {
 
 describe("diversity", () => {
   it("passes over a row that lies near a better one", () => {
-    const { kept, rejected } = pick(diversity(0.5), [long, long.replace("fox", "wolf"), "Bread needs flour, water, salt and yeast"], [3, 2, 1]);
+    const { kept, rejected } = pick(
+      diversity(0.5),
+      [long, long.replace("fox", "wolf"), "Bread needs flour, water, salt and yeast"],
+      [3, 2, 1],
+    );
     expect([...kept]).toEqual([1, 0, 1]);
     expect(rejected.get(1)).toMatchObject({ reason: "too close", detail: { of: 0 } });
   });
@@ -60,7 +65,10 @@ describe("contamination", () => {
   });
 
   it("finds a short prompt in whole, and the shortest only as the whole instruction", () => {
-    expect(find(row("Please name the seven seas, please!"))).toMatchObject({ prompt: "2", words: "name the seven seas please" });
+    expect(find(row("Please name the seven seas, please!"))).toMatchObject({
+      prompt: "2",
+      words: "name the seven seas please",
+    });
     expect(find(row("Tell a joke."))).toMatchObject({ prompt: "3" });
     expect(find(row("Tell a joke about bread"))).toBeUndefined();
   });
@@ -77,6 +85,8 @@ describeWithSharedData("test prompts in the forms the field uses", () => {
     expect(prompts).toHaveLength(count);
     expect(prompts[0]!.instruction.startsWith(start)).toBe(true);
     if (name === "sinstruct") expect(prompts[0]!.input).toContain("If you have any questions about my rate");
-    expect(contaminationFinder(prompts)({ instruction: prompts[3]!.instruction, input: prompts[3]!.input, output: "" })).toMatchObject({ prompt: prompts[3]!.id });
+    expect(
+      contaminationFinder(prompts)({ instruction: prompts[3]!.instruction, input: prompts[3]!.input, output: "" }),
+    ).toMatchObject({ prompt: prompts[3]!.id });
   });
 });

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { areaUnderCurve, calibrationError, pearson, precisionAtTop, rank, spearman } from "../../src/stats/agreement.ts";
+import {
+  areaUnderCurve,
+  calibrationError,
+  pearson,
+  precisionAtTop,
+  rank,
+  spearman,
+} from "../../src/stats/agreement.ts";
 
 describe("rank", () => {
   it("gives ties the mean of their ranks", () => {
@@ -18,7 +25,10 @@ describe("spearman", () => {
     const values = (n: number) => Array.from({ length: n }, (_, i) => i);
     const shaken = (n: number) => values(n).map((i) => i + 40 * Math.sin(i * i));
     const few = spearman(values(30), shaken(30));
-    const many = spearman(values(3000), shaken(3000).map((value) => value * 30));
+    const many = spearman(
+      values(3000),
+      shaken(3000).map((value) => value * 30),
+    );
     expect(few.low).toBeLessThan(few.value);
     expect(few.high).toBeGreaterThan(few.value);
     expect(many.high - many.low).toBeLessThan(few.high - few.low);
@@ -32,15 +42,21 @@ describe("spearman", () => {
 describe("areaUnderCurve", () => {
   it("is the share of pairs in the right order, ties counted half", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.boolean()), { minLength: 2, maxLength: 40 }), (rows) => {
-        const positives = rows.filter(([, is]) => is).map(([score]) => score);
-        const negatives = rows.filter(([, is]) => !is).map(([score]) => score);
-        const pairs = positives.flatMap((p) => negatives.map((n): number => (p > n ? 1 : p === n ? 0.5 : 0)));
-        const expected = pairs.length ? pairs.reduce((sum, pair) => sum + pair, 0) / pairs.length : NaN;
-        const found = areaUnderCurve(rows.map(([score]) => score), rows.map(([, is]) => is));
-        if (Number.isNaN(expected)) expect(found).toBeNaN();
-        else expect(found).toBeCloseTo(expected, 10);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.boolean()), { minLength: 2, maxLength: 40 }),
+        (rows) => {
+          const positives = rows.filter(([, is]) => is).map(([score]) => score);
+          const negatives = rows.filter(([, is]) => !is).map(([score]) => score);
+          const pairs = positives.flatMap((p) => negatives.map((n): number => (p > n ? 1 : p === n ? 0.5 : 0)));
+          const expected = pairs.length ? pairs.reduce((sum, pair) => sum + pair, 0) / pairs.length : NaN;
+          const found = areaUnderCurve(
+            rows.map(([score]) => score),
+            rows.map(([, is]) => is),
+          );
+          if (Number.isNaN(expected)) expect(found).toBeNaN();
+          else expect(found).toBeCloseTo(expected, 10);
+        },
+      ),
     );
   });
 });

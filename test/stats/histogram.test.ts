@@ -3,7 +3,14 @@ import { expect, it } from "vitest";
 import { commonestScore, histogram } from "../../src/stats/histogram.ts";
 
 it("shows few different scores value by value", () => {
-  expect(histogram(new Map([[4.5, 2], [0, 1]]))).toEqual([
+  expect(
+    histogram(
+      new Map([
+        [4.5, 2],
+        [0, 1],
+      ]),
+    ),
+  ).toEqual([
     { from: 0, to: 0, count: 1 },
     { from: 4.5, to: 4.5, count: 2 },
   ]);
@@ -24,6 +31,13 @@ it("puts many scores into bins of a round width that hold every row once", () =>
 });
 
 it("finds the score that most rows have", () => {
-  expect(commonestScore(new Map([[4, 9], [0, 1]]))).toEqual({ score: 4, share: 0.9 });
+  expect(
+    commonestScore(
+      new Map([
+        [4, 9],
+        [0, 1],
+      ]),
+    ),
+  ).toEqual({ score: 4, share: 0.9 });
   expect(commonestScore(new Map())).toBeUndefined();
 });

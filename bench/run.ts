@@ -1,0 +1,42 @@
+/*
+ * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
+ * They need ../shared/data, GNU time and python3; `memory` also 9 GB of disk and some minutes.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageFolder } from "../src/package-folder.ts";
+import { benchMemory } from "./memory.ts";
+import { benchRate } from "./rate.ts";
+import { benchSelect } from "./select.ts";
+import { benchStudent } from "./student.ts";
+
+export interface Bench {
+  /** An empty folder that goes away afterwards. */
+  readonly folder: string;
+  readonly alpaca: string;
+  /** The command line as it is published. */
+  readonly cli: string;
+}
+
+const benches: Record<string, (bench: Bench) => Promise<void>> = {
+  rate: benchRate,
+  select: benchSelect,
+  student: benchStudent,
+  memory: benchMemory,
+};
+const wanted = process.argv.slice(2);
+
+for (const [name, run] of Object.entries(benches)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const folder = await mkdtemp(join(tmpdir(), "alpagasus-bench-"));
+  try {
+    await run({
+      folder,
+      alpaca: join(packageFolder, "../shared/data/alpaca"),
+      cli: join(packageFolder, "dist/bin/alpagasus.js"),
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

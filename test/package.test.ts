@@ -1,0 +1,86 @@
+import { execFileSync, type ExecFileSyncOptions } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { packageFolder } from "../src/package-folder.ts";
+import { tempFolder } from "./helpers/temp-folder.ts";
+
+const nodeFirst = {
+  ...process.env,
+  PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`,
+  NODE_NO_WARNINGS: "1",
+  npm_config_loglevel: "error",
+};
+
+function run(command: string, args: readonly string[], cwd: string): string {
+  const options: ExecFileSyncOptions = { cwd, env: nodeFirst, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] };
+  return String(execFileSync(command, args, options));
+}
+
+describe("the package", () => {
+  it(
+    "installs from its tarball in an empty folder and rates the sample there, as command and as library",
+    { timeout: 170_000 },
+    () => {
+      using folder = tempFolder();
+      const [packed] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder.path], packageFolder)) as [
+        { filename: string; size: number; files: { path: string }[] },
+      ];
+      expect(packed.size).toBeLessThan(2_000_000);
+      const names = packed.files.map(({ path }) => path);
+      expect(names).toEqual(
+        expect.arrayContaining([
+          "LICENSE",
+          "NOTICE",
+          "README.md",
+          "dist/index.js",
+          "dist/index.d.ts",
+          "dist/bin/alpagasus.js",
+          "students/gpt-4o-mini-alpaca.student",
+          "students/gpt-4o-mini-alpaca.md",
+        ]),
+      );
+      expect(names.filter((name) => /^(src|test|bench|scripts)\//.test(name))).toEqual([]);
+
+      folder.write("package.json", { name: "empty", private: true, type: "module" });
+      run(
+        "npm",
+        ["install", "--no-audit", "--no-fund", "--prefer-offline", join(folder.path, packed.filename)],
+        folder.path,
+      );
+      const samples = "node_modules/alpagasus/samples";
+      const rated = run(
+        "npx",
+        [
+          "alpagasus",
+          "rate",
+          `${samples}/alpaca-2000.json`,
+          "--against",
+          `recorded:${samples}/alpaca-2000.gpt-4o-mini.json`,
+        ],
+        folder.path,
+      );
+      expect(rated).toContain("Rated 2,000 rows");
+      expect(
+        run("npx", ["alpagasus", "select", "--where", "score > 2 and output_length > 100", "--json"], folder.path),
+      ).toContain('"arm": "selected"');
+
+      for (const example of readdirSync(join(packageFolder, "examples"))) {
+        mkdirSync(join(folder.path, "samples"), { recursive: true });
+        copyFileSync(join(packageFolder, "samples/alpaca-2000.json"), join(folder.path, "samples/alpaca-2000.json"));
+        copyFileSync(join(packageFolder, "examples", example), join(folder.path, example));
+        expect(run(process.execPath, [example], folder.path)).not.toBe("");
+      }
+    },
+  );
+
+  it("has every file that its manifest names", () => {
+    const manifest = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as {
+      files: string[];
+      bin: Record<string, string>;
+    };
+    for (const name of [...manifest.files, ...Object.values(manifest.bin)])
+      expect(existsSync(join(packageFolder, name)), name).toBe(true);
+    expect(statSync(join(packageFolder, "students/gpt-4o-mini-alpaca.student")).size).toBeLessThan(400_000);
+  });
+});
