@@ -1,5 +1,4 @@
 import { InvalidArgumentError, Option } from "commander";
-import { UsageError } from "../errors.ts";
 import { defaultRunFolder } from "../run/run-folder.ts";
 
 /*
@@ -30,7 +29,7 @@ export function parseWhole(text: string): number {
 }
 
 /** `95%` or `0.95` */
-export function parseShare(text: string): number {
+function parseShare(text: string): number {
   const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
   if (text.trim() === "" || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError("Expected a share: 95% or 0.95.");
@@ -66,9 +65,4 @@ export function parseMap(text: string): Record<string, string> {
     map[field] = column.trim();
   }
   return map;
-}
-
-/** @throws UsageError when both are given */
-export function expectOneOf(a: string, hasA: boolean, b: string, hasB: boolean): void {
-  if (hasA && hasB) throw new UsageError(`expected ${a} or ${b}, got both`);
 }

@@ -12,11 +12,11 @@ export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & A
   const database = await DuckDBInstance.create(":memory:", {
     threads: "1", // each holds a row group; a second one makes reading little faster
     memory_limit: "256MB", // beyond it, sorts and tables go to the disk
-    streaming_buffer_size: "64KB",
     preserve_insertion_order: "true",
     temp_directory: join(tmpdir(), `alpagasus-duckdb-${randomUUID()}`), // made when memory is short, removed at the end
   });
   const connection = await database.connect();
+  await connection.run("SET streaming_buffer_size = '64KB'");
   return {
     connection,
     [Symbol.asyncDispose]: async () => {

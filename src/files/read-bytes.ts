@@ -3,8 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { DataError, messageOf } from "../errors.ts";
 
-const chunkBytes = 256 * 1024; // some hundred rows: large enough to amortise the hop, small enough to keep memory flat
-const chunksPerTurn = 16; // between two looks at what else waits: signals, timers
+const chunkBytes = 64 * 1024; // some hundred rows: what is made of them fits the nursery and dies there, and memory stays flat
+const chunksPerTurn = 64; // between two looks at what else waits: signals, timers
 
 /** A file to be read as bytes. */
 interface ByteFile {

@@ -21,7 +21,7 @@ export async function createStudentJudge(path?: string): Promise<Judge> {
 }
 
 /** The same over a model at hand. */
-export function studentJudge(model: StudentModel, name: string): Judge {
+function studentJudge(model: StudentModel, name: string): Judge {
   const { card } = model;
   const { spearman } = card.heldOut;
   const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${formatCount(card.heldOut.rows)} rows it had not seen`;

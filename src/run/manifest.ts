@@ -12,7 +12,7 @@ const estimateSchema = z.object({
 });
 
 /** Which data a run is about. */
-export const datasetRecordSchema = z.object({
+const datasetRecordSchema = z.object({
   source: z.string(),
   files: z.array(z.object({ path: z.string(), bytes: z.number() })),
   format: z.enum(["json", "jsonl", "csv", "parquet"]),
@@ -25,7 +25,7 @@ export const datasetRecordSchema = z.object({
 });
 export type DatasetRecord = z.infer<typeof datasetRecordSchema>;
 
-export const agreementSchema = z.object({
+const agreementSchema = z.object({
   reference: z.string(),
   rows: z.number(),
   spearman: estimateSchema,
@@ -41,7 +41,7 @@ export const agreementSchema = z.object({
 });
 export type AgreementRecord = z.infer<typeof agreementSchema>;
 
-export const gateSchema = z.object({
+const gateSchema = z.object({
   name: z.string(),
   held: z.boolean(),
   /** One sentence: what was measured, and what was wanted. */
@@ -50,7 +50,7 @@ export const gateSchema = z.object({
 export type Gate = z.infer<typeof gateSchema>;
 
 /** What `rate` says when it is done. Times in milliseconds. */
-export const rateSummarySchema = z.object({
+const rateSummarySchema = z.object({
   judge: z.string(),
   scale: scaleSchema.optional(),
   notes: z.array(z.string()),
@@ -71,7 +71,7 @@ export const rateSummarySchema = z.object({
 export type RateSummary = z.infer<typeof rateSummarySchema>;
 
 /** Rows at or above a threshold, beside the whole set. Lengths are mean characters. */
-export const whatIfSchema = z.object({
+const whatIfSchema = z.object({
   threshold: z.number(),
   rows: z.number(),
   share: z.number(),
@@ -89,7 +89,7 @@ export const whatIfSchema = z.object({
 export type WhatIf = z.infer<typeof whatIfSchema>;
 
 /** What `select` says of one arm. */
-export const armSummarySchema = z.object({
+const armSummarySchema = z.object({
   arm: z.string(),
   method: z.enum(["score", "random", "longest", "full", "rows"]),
   /** The choice in words: "the 9,000 best by score". */

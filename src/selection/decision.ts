@@ -1,19 +1,17 @@
 import type { RatingState } from "../run/rating.ts";
 
 /** Why a row was kept or not. */
-export const reasons = [
-  "kept",
-  "below cut",
-  "unrated",
-  "not drawn",
-  "not listed",
-  "filtered",
-  "contaminated",
-  "duplicate",
-  "near duplicate",
-  "too close",
-] as const;
-export type Reason = (typeof reasons)[number];
+export type Reason =
+  | "kept"
+  | "below cut"
+  | "unrated"
+  | "not drawn"
+  | "not listed"
+  | "filtered"
+  | "contaminated"
+  | "duplicate"
+  | "near duplicate"
+  | "too close";
 
 /** What a reason leaves to be said. */
 export interface ReasonDetail {

@@ -13,10 +13,8 @@ import type { Rating } from "../run/rating.ts";
 
 const factColumns =
   "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
-const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
-
 /** Columns that a condition may use beside the data's own; they hide columns of the data with the same name. */
-export const whereColumns: readonly string[] = factNames;
+const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
 export interface WhereFilter extends AsyncDisposable {
   /** Tells what is known of the next row, in order. */

@@ -3,7 +3,7 @@ import * as z from "zod";
 const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
 /** How a student agrees with its teacher on rows it was not trained on. */
-export const heldOutSchema = z.object({
+const heldOutSchema = z.object({
   /** Which rows: `five folds`, `one tenth`, or the name of a fixed split. */
   how: z.string(),
   rows: z.number(),

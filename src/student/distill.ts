@@ -88,7 +88,7 @@ function predictLogits(
 }
 
 /** Agreement of calibrated predictions with the teacher's scores. `logits` is [row, class] and is not changed. */
-export function measureHeldOut(
+function measureHeldOut(
   logits: Float64Array,
   teacher: readonly number[],
   scores: readonly number[],

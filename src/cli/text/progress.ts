@@ -38,7 +38,7 @@ export function openProgressLine(
 }
 
 /** `rate: rating 120,000 rows, 98,400 rows/s, 1 min 3 s left` */
-export function describeProgress({ stage, doing, done, total, unit }: Progress, elapsedMs: number): string {
+function describeProgress({ stage, doing, done, total, unit }: Progress, elapsedMs: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
   const rate = elapsedMs > 0 ? done / (elapsedMs / 1000) : 0;
   const left = total !== undefined && rate > 0 ? `, ${formatDuration(((total - done) / rate) * 1000)} left` : "";
