@@ -24,7 +24,8 @@ export function parseNumber(text: string): number {
 
 export function parseWhole(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("Expected a whole number.");
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError(`Expected a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.`);
   return value;
 }
 
@@ -38,11 +39,13 @@ function parseShare(text: string): number {
 
 /** `9000` or `10%` */
 export function parseTop(text: string): number | { share: number } {
-  if (!text.endsWith("%")) return parseWhole(text);
-  const value = Number(text.slice(0, -1));
-  if (!(value > 0 && value <= 100))
-    throw new InvalidArgumentError("Expected a number of rows (9000) or a share of them (10%).");
-  return { share: value / 100 };
+  const isShare = text.endsWith("%");
+  const value = Number(isShare ? text.slice(0, -1) : text);
+  if (isShare ? value > 0 && value <= 100 : /^[1-9]\d*$/.test(text) && Number.isSafeInteger(value))
+    return isShare ? { share: value / 100 } : value;
+  throw new InvalidArgumentError(
+    "Expected a number of rows from 1 (9000), or a share of them over 0 and up to 100 % (10%).",
+  );
 }
 
 /** `0..5` */

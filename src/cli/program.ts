@@ -9,6 +9,17 @@ import { statusCommand } from "./status.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
+const terminated = 143;
+/** What the system refuses because of the file or folder that a user named. */
+const refusals: Record<string, string> = {
+  EACCES: "permission denied",
+  EPERM: "not permitted there",
+  EROFS: "the disk is read-only",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  EISDIR: "it is a folder",
+  EEXIST: "a file of that name is in the way",
+  ENOENT: "no such file or folder",
+};
 const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
 /** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 130 interrupted. */
@@ -17,20 +28,25 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   ignoreClosedPipe();
   const interruption = new AbortController();
   const context: CommandContext = { signal: interruption.signal, exitCode: 0 };
-  process.on("SIGINT", () => {
-    if (interruption.signal.aborted) process.exit(interrupted);
+  let interruptedWith = interrupted;
+  const stop = (signal: NodeJS.Signals): void => {
+    interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
+    if (interruption.signal.aborted) process.exit(interruptedWith); // a second time: at once
     interruption.abort();
-  });
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     await createProgram(context).parseAsync(args, { from: "user" });
     return context.exitCode;
   } catch (error) {
     if (interruption.signal.aborted) {
       process.stderr.write("alpagasus: interrupted; nothing half-written was left\n");
-      return interrupted;
+      return interruptedWith;
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`alpagasus: ${plainText(messageOf(error))}\n`);
+    const refusal = describeRefusal(error);
+    process.stderr.write(`alpagasus: ${plainText(refusal ?? messageOf(error))}\n`);
+    if (refusal !== undefined) return 2;
     if (error instanceof AlpagasusError) return error.exitCode;
     if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     else
@@ -39,8 +55,15 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       );
     return 1;
   } finally {
-    process.removeAllListeners("SIGINT");
+    process.off("SIGINT", stop).off("SIGTERM", stop);
   }
+}
+
+/** The line for an error of the file system that the user can mend; undefined for any other. */
+function describeRefusal(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error) || !("path" in error)) return undefined;
+  const reason = refusals[String(error.code)];
+  return reason && `${String(error.path).replace(/\.\d+\.partial$/, "")}: ${reason}; choose another place`;
 }
 
 export function createProgram(context: CommandContext): Command {
@@ -96,8 +119,10 @@ function loadEnvironment(): void {
 
 /** `alpagasus … | head` ends quietly. */
 function ignoreClosedPipe(): void {
+  if (process.stdout.listenerCount("error") > 0) return;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    process.stderr.write(`alpagasus: the output cannot be written: ${plainText(error.message)}\n`);
+    process.exit(1);
   });
 }

@@ -40,7 +40,7 @@ export function rateCommand(context: CommandContext): Command {
       parseScale,
     )
     .addOption(minCoverageOption())
-    .option("--overwrite", "replace what the run's folder holds of other data")
+    .option("--overwrite", "replace what the run's folder holds of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
     .addHelpText(

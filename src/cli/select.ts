@@ -17,6 +17,7 @@ interface SelectFlags {
   per?: string;
   method?: SelectMethod;
   arm?: string;
+  like?: string;
   dedup?: "exact" | "near" | true;
   diverse?: number | true;
   decontaminate?: string[];
@@ -41,7 +42,7 @@ export function selectCommand(context: CommandContext): Command {
       "--where <sql>",
       "keep rows for which this holds: the data's columns, score, state, instruction_length, input_length, output_length, length",
     )
-    .option("--per <column>", "share --top out over the values of a column, the best within each")
+    .option("--per <column>", "share --top out over the values of a column, in proportion, the best within each")
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")
     .addOption(
       new Option("--dedup [kind]", "keep only the best of rows that are the same, or nearly").choices([
@@ -56,12 +57,8 @@ export function selectCommand(context: CommandContext): Command {
     )
     .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
     .optionsGroup("Control arms:")
-    .addOption(
-      new Option(
-        "--method <method>",
-        "how rows are chosen; a control without --top takes the size of the arm selected",
-      ).choices(selectMethods),
-    )
+    .addOption(new Option("--method <method>", "how rows are chosen; a control needs no --top").choices(selectMethods))
+    .option("--like <arm>", "the arm whose size a control takes (selected)")
     .option("--arm <name>", "the arm's name (selected, or the method's)")
     .addOption(seedOption("random rows, and rows that tie at the cut"))
     .optionsGroup("Gates and figures:")
@@ -100,6 +97,7 @@ Examples:
         ...(per !== undefined && { per }),
         ...(method && { method }),
         ...(arm !== undefined && { arm }),
+        ...(flags.like !== undefined && { like: flags.like }),
         ...(flags.dedup && { dedup: flags.dedup === true ? "exact" : flags.dedup }),
         ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? defaultDistance : flags.diverse }),
         ...(flags.decontaminate && { decontaminate: prompts }),

@@ -75,7 +75,7 @@ async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenera
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of readBytes(file)) {
     const bytes = Buffer.concat([rest, chunk]);
-    const end = bytes.lastIndexOf(0x0a) + 1 || bytes.length; // a newline never stands inside a character
+    const end = bytes.lastIndexOf(0x0a) + 1 || wholeCharacters(bytes); // a newline never stands inside a character
     const whole = bytes.subarray(0, end);
     checkUtf8(file, whole, lines);
     rest = bytes.subarray(end);
@@ -85,6 +85,15 @@ async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenera
     checkUtf8(file, rest, lines);
     yield rest;
   }
+}
+
+/** How many of the bytes come before the last character, which may be cut off, unless that is ASCII. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let at = bytes.length - 1; at >= Math.max(0, bytes.length - 4); at--) {
+    if (bytes[at]! < 0x80) return bytes.length;
+    if (bytes[at]! >= 0xc0) return at;
+  }
+  return bytes.length;
 }
 
 function checkUtf8(file: DatasetFile, bytes: Buffer, lines: LineCounter): void {

@@ -35,3 +35,8 @@ export function sqlText(text: string): string {
 export function sqlPath(path: string): string {
   return sqlText(path.replace(/[*?[\]]/g, "[$&]"));
 }
+
+/** A column's name as an SQL identifier. */
+export function sqlName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -39,9 +39,12 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       ...access,
     });
     const commit = info.sha;
+    if (!/^[0-9a-f]{7,64}$/.test(commit))
+      throw new DataError(`${source}: expected a commit's hash from the Hub, got ${JSON.stringify(commit)}`);
     const files: { path: string; size: number }[] = [];
     for await (const entry of hub.listFiles({ repo, recursive: true, revision: commit, ...access })) {
-      if (entry.type === "file" && isWanted(entry.path, name)) files.push({ path: entry.path, size: entry.size });
+      if (entry.type === "file" && isWanted(entry.path, name) && isSafePath(entry.path))
+        files.push({ path: entry.path, size: entry.size });
     }
     if (files.length === 0)
       throw new DataError(`${source}: expected ${describeWanted(name)}, found none in revision ${name.revision}`);
@@ -76,7 +79,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
 function parseHubName(source: string): HubName {
   const [, repo, revision, split, path] =
     /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+)|\/(.+))?$/.exec(source) ?? [];
-  if (!repo)
+  if (!repo || repo.split("/").some((part) => /^\.+$/.test(part)))
     throw new UsageError(`${source}: expected hf:owner/name, with @revision and :split or /file after it if wanted`);
   return {
     repo,
@@ -88,10 +91,15 @@ function parseHubName(source: string): HubName {
 
 function isWanted(path: string, { split, path: wanted }: HubName): boolean {
   if (wanted !== undefined) return path === wanted;
-  if (!dataFile.test(path)) return false;
+  if (!dataFile.test(path) || /(^|\/)dataset_infos?\.json$/.test(path)) return false;
   if (split === undefined) return true;
   // the Hub's own convention: the split is a folder, or a word of the file's name (train.jsonl, train-00000-of-00002.parquet)
-  return path.split("/").some((part) => part.split(/[-_.]/).includes(split));
+  return new RegExp(`(^|[-./])${split.replaceAll(".", "\\.")}([-./]|$)`).test(path);
+}
+
+/** Whether a path from the server stays inside the folder it is meant for. */
+function isSafePath(path: string): boolean {
+  return !/[\\\0]/.test(path) && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
 function describeWanted({ split, path }: HubName): string {

@@ -108,6 +108,10 @@ async function firstRecord(source: RecordSource, file: DatasetFile): Promise<Fil
 function expectSameFormat(file: DatasetFile, source: RecordSource, firstFile: DatasetFile, first: RecordSource): void {
   if (source.format !== first.format)
     throw new DataError(`${file.path}: expected ${first.format} like ${firstFile.path}, got ${source.format}`);
-  if (source.header !== first.header)
-    throw new DataError(`${file.path}:1: expected the header of ${firstFile.path}, got another one`);
+  if (source.header === first.header) return;
+  const what =
+    source.format === "parquet"
+      ? `expected the columns of ${firstFile.path} (${first.header}), got ${source.header}`
+      : `:1: expected the header of ${firstFile.path}, got another one`;
+  throw new DataError(source.format === "parquet" ? `${file.path}: ${what}` : `${file.path}${what}`);
 }

@@ -4,24 +4,54 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { DataError, messageOf } from "../errors.ts";
+import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
-import { openDuckDb, sqlPath } from "./duckdb.ts";
+import { openDuckDb, sqlName, sqlPath } from "./duckdb.ts";
 import type { FileRecord, RecordSource } from "./records.ts";
 import type { DatasetFile } from "./source.ts";
 
-/** A Parquet file, through DuckDB. Lists and structs become JSON arrays and objects, so that every shape can be read from it. */
+/**
+ * A Parquet file, through DuckDB. Lists and structs become JSON arrays and objects, so that every shape can be read from
+ * it; NaN and infinite numbers become null, as JSON has no others.
+ */
 export async function openParquetRecords(file: DatasetFile): Promise<RecordSource> {
   if (file.bytes === 0) throw new DataError(`${file.path}: expected rows, got an empty file`);
-  return { format: "parquet", batches: () => readRecords(file) };
+  await using plain = await plainFile(file);
+  const columns = await readColumns(file, plain.path);
+  const header = columns.map(({ name, type }) => `${name} ${type}`).join(", ");
+  return { format: "parquet", header, batches: () => readRecords(file, columns) };
 }
 
-async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileRecord[]> {
-  await using plain = await plainFile(file);
+interface Column {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** Reads Parquet files as they are: folders named `key=value` above them add no column. */
+export function parquetReader(paths: readonly string[]): string {
+  return `read_parquet([${paths.map(sqlPath).join(", ")}], hive_partitioning = false)`;
+}
+
+async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
   await using database = await openDuckDb();
   try {
+    const reader = await database.connection.runAndReadAll(`DESCRIBE SELECT * FROM ${parquetReader([path])}`);
+    return reader.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }));
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+async function* readRecords(file: DatasetFile, columns: readonly Column[]): AsyncGenerator<readonly FileRecord[]> {
+  await using plain = await plainFile(file);
+  await using database = await openDuckDb();
+  const finite = columns
+    .filter(({ type }) => type === "FLOAT" || type === "DOUBLE")
+    .map(({ name }) => `CASE WHEN isfinite(${sqlName(name)}) THEN ${sqlName(name)} END AS ${sqlName(name)}`);
+  const selected = finite.length > 0 ? `* REPLACE (${finite.join(", ")})` : "*";
+  try {
     const result = await database.connection.stream(
-      `SELECT CAST(to_json(r) AS VARCHAR) FROM read_parquet(${sqlPath(plain.path)}) AS r`,
+      `SELECT CAST(to_json(alpagasus_row) AS VARCHAR) FROM (SELECT ${selected} FROM ${parquetReader([plain.path])}) AS alpagasus_row`,
     );
     let ordinal = 0;
     for (;;) {
@@ -37,18 +67,23 @@ async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileReco
     }
     // a stream that fails half way ends like one that is complete: only the count tells
     const rows = await countRows(database.connection, plain.path);
-    if (ordinal !== rows)
+    if (ordinal !== rows) {
       throw new DataError(
         `${file.path} (row ${ordinal + 1}): expected ${rows} rows, got an error after ${ordinal}; the file may be damaged`,
       );
+    }
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(`${file.path}: cannot be read as Parquet: ${messageOf(cause).split("\n", 1)[0]}`, { cause });
+    if (cause instanceof AlpagasusError) throw cause;
+    throw unreadable(file, cause);
   }
 }
 
+function unreadable(file: DatasetFile, cause: unknown): DataError {
+  return new DataError(`${file.path}: cannot be read as Parquet: ${messageOf(cause).split("\n", 1)[0]}`, { cause });
+}
+
 async function countRows(connection: DuckDBConnection, path: string): Promise<number> {
-  const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM read_parquet(${sqlPath(path)})`);
+  const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${parquetReader([path])}`);
   return reader.getRows()[0]![0] as number; // the query gives one number
 }
 

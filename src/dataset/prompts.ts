@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError, kindOf } from "../errors.ts";
 import { valueAt } from "./column-path.ts";
 import type { Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
@@ -36,7 +36,10 @@ export async function readPrompts(path: string): Promise<TestPrompt[]> {
 }
 
 function readPrompt({ value, place }: FileRecord, set: string, ordinal: number): TestPrompt {
-  const row = (value ?? {}) as Row; // anything without the columns fails below
+  if (typeof value === "string") return { set, id: String(ordinal), instruction: value, input: "" };
+  if (typeof value !== "object" || value === null)
+    throw dataErrorAt(place, `expected a prompt or an object with one, got ${kindOf(value)}`);
+  const row = value as Row; // an object read from a file
   const instruction = firstText(row, instructionColumns);
   if (instruction === undefined) {
     const wanted = instructionColumns.join(", ");

@@ -29,9 +29,9 @@ export function optionalText(row: Row, column: string): string | undefined {
   return row[column] === undefined || row[column] === null ? undefined : requireText(row, column);
 }
 
-/** A name or label that may be text or a number: ids and categories are often either. */
+/** A name or label, text or a number. Anything else in a column that happens to have the name is no label. */
 export function optionalLabel(row: Row, column: string): string | undefined {
   const value = row[column];
-  if (typeof value === "number" || typeof value === "bigint") return String(value);
-  return optionalText(row, column);
+  if (typeof value === "string") return value;
+  return typeof value === "number" ? String(value) : undefined;
 }

@@ -64,9 +64,13 @@ async function findPaths(source: string, signal?: AbortSignal): Promise<string[]
 
 async function listFolder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name));
+  const linkedFiles = new Set<string>();
+  for (const link of links) if ((await stat(link).catch(() => undefined))?.isFile()) linkedFiles.add(link);
   return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+    .map((entry) => ({ path: join(entry.parentPath, entry.name), isFile: entry.isFile() }))
+    .filter(({ path, isFile }) => isFile || linkedFiles.has(path))
+    .map(({ path }) => path)
     .filter(
       (path) =>
         !relative(folder, path)

@@ -1,9 +1,9 @@
 import { rename, rm } from "node:fs/promises";
 import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-file.ts";
-import { openDuckDb, sqlPath, sqlText } from "./duckdb.ts";
+import { openDuckDb, sqlText } from "./duckdb.ts";
 import type { Example } from "./example.ts";
 import type { Dataset } from "./open.ts";
-import { plainFile } from "./parquet-records.ts";
+import { parquetReader, plainFile } from "./parquet-records.ts";
 
 /** Writes chosen rows of a dataset in the dataset's own format, each row's text as it was. */
 export interface RowWriter {
@@ -114,9 +114,8 @@ class ParquetWriter implements RowWriter {
       appender.endRow();
     }
     appender.closeSync();
-    const files = `[${paths.map(sqlPath).join(", ")}]`;
     await connection.run(`COPY (
-      SELECT * EXCLUDE (alpagasus_index) FROM (SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM read_parquet(${files}))
+      SELECT * EXCLUDE (alpagasus_index) FROM (SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${parquetReader(paths)})
       WHERE alpagasus_index IN (FROM kept) ORDER BY alpagasus_index
     ) TO ${sqlText(partialPath(this.#path))} (FORMAT parquet)`);
   }

@@ -54,8 +54,10 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
     async discard() {
       if (isOver) return;
       isOver = true;
+      const closed = file.closed ? undefined : once(file, "close").catch(() => {});
       stream.destroy();
       file.destroy();
+      await closed; // a file that is still being opened would come back after it was removed
       await rm(partial, { force: true });
     },
   };

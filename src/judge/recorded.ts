@@ -1,6 +1,6 @@
 import { formatCount } from "../format-count.ts";
 import { valueAt } from "../dataset/column-path.ts";
-import type { Example, Row } from "../dataset/example.ts";
+import { hashExample, type Example, type Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
@@ -58,11 +58,14 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
  */
 export function createColumnJudge(column: string, options: RecordedOptions = {}): Judge {
   if (!column) throw new UsageError("--judge column:NAME: expected the name of a column");
+  const notes: string[] = [];
   return {
     name: `column:${column}`,
     ...(options.scale && { scale: options.scale }),
-    notes: [],
+    notes,
     async *rate(examples) {
+      let minusOnes = 0;
+      let isNegative = false;
       const readRating = ratingReader(-Infinity, options.scale); // one pass cannot tell whether other scores are negative
       let isFirst = true;
       for await (const batch of examples) {
@@ -79,10 +82,18 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
         isFirst = false;
         yield batch.map((example) => {
           const value = valueAt(example.row, column);
-          return value === undefined || value === null || value === ""
-            ? { state: "pending" as const, detail: "no recorded score" }
-            : readRating(toRecorded(value));
+          if (value === undefined || value === null || value === "")
+            return { state: "pending" as const, detail: "no recorded score" };
+          const recorded = toRecorded(value);
+          if (recorded === -1) minusOnes++;
+          else if (typeof recorded === "number" && recorded < 0) isNegative = true;
+          return readRating(recorded);
         });
+      }
+      if (minusOnes > 0 && !isNegative && !options.scale) {
+        notes.push(
+          `${formatCount(minusOnes)} scores are exactly -1, which many scripts write for replies they could not read; leave them out with --scale`,
+        );
       }
     },
   };
@@ -124,7 +135,8 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
     const position = Number(index);
     if (!Number.isSafeInteger(position) || position < 0)
       throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
-    return table.addAt(position, recorded, place);
+    const hash = row["hash"];
+    return table.addAt(position, recorded, place, typeof hash === "string" ? hash : undefined);
   }
   const id = row["id"];
   if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place);
@@ -193,6 +205,9 @@ class RecordingTable implements Recording {
   readonly #others = new Map<number, Recorded>();
   readonly #named = new Map<string, Recorded>();
   readonly #namedAs = new Set<string>();
+  readonly #asked = new Set<string>();
+  /** What the rows were when they were scored, where the file says it (our own ratings do). */
+  readonly #hashes = new Map<number, string>();
   #kind: "in order" | "by index" | "by id" | undefined;
   #length = 0; // one past the highest position
   entries = 0;
@@ -209,9 +224,10 @@ class RecordingTable implements Recording {
     this.#put(this.#length, recorded);
   }
 
-  addAt(index: number, recorded: Recorded | undefined, place: Place): void {
+  addAt(index: number, recorded: Recorded | undefined, place: Place, hash: string | undefined): void {
     this.#expectKind("by index", place);
     if (this.#at(index) !== undefined) throw dataErrorAt(place, `expected each index once, got ${index} again`);
+    if (hash !== undefined) this.#hashes.set(index, hash);
     this.#put(index, recorded);
   }
 
@@ -233,12 +249,25 @@ class RecordingTable implements Recording {
           `${this.#path}: expected one score for each row of the data, got ${formatCount(this.#length)} scores and more rows than that`,
         );
       }
+      const hash = this.#hashes.get(example.index);
+      if (hash !== undefined && hash !== hashExample(example)) {
+        throw dataErrorAt(
+          example.place,
+          `expected the row that ${this.#path} has a score for, got another (edited or moved since, or other data)`,
+        );
+      }
       return this.#at(example.index);
     }
     if (example.id === undefined)
       throw new DataError(
         `${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`,
       );
+    if (this.#asked.has(example.id))
+      throw dataErrorAt(
+        example.place,
+        `expected ids that differ, as scores are joined by them, got ${JSON.stringify(example.id)} again`,
+      );
+    this.#asked.add(example.id);
     return this.#named.get(example.id);
   }
 

@@ -22,7 +22,8 @@ export async function createRunJudge(folder: string): Promise<Judge> {
     ...(manifest.rate.scale && { scale: manifest.rate.scale }),
     notes: manifest.rate.notes,
     async *rate(examples) {
-      for await (const batch of pairWithRatings(examples, run)) yield batch.map(({ rating }) => rating);
+      for await (const batch of pairWithRatings(examples, run, manifest.rate.ratingsHash))
+        yield batch.map(({ rating }) => rating);
     },
   };
 }
@@ -35,8 +36,9 @@ export async function createRunJudge(folder: string): Promise<Judge> {
 export async function* pairWithRatings(
   examples: AsyncIterable<readonly Example[]>,
   run: RunFolder,
+  ratingsHash: string,
 ): AsyncGenerator<readonly RatedExample[]> {
-  const ratings = readRatings(run.ratingsPath);
+  const ratings = readRatings(run.ratingsPath, ratingsHash);
   let queue: readonly RatingLine[] = [];
   let at = 0;
   let rows = 0;

@@ -28,7 +28,10 @@ function studentJudge(model: StudentModel, name: string): Judge {
   return {
     name,
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
-    notes: [`imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`],
+    notes: [
+      `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
+      `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: measured against its teacher on those rows, it is flattered`,
+    ],
     async *rate(examples) {
       const predict = createPredictor(model);
       for await (const batch of examples) yield batch.map((example) => toRating(predict(example), card.scores));

@@ -70,6 +70,8 @@ const rateSummarySchema = z.object({
 });
 export type RateSummary = z.infer<typeof rateSummarySchema>;
 
+const categoriesSchema = z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() }));
+
 /** Rows at or above a threshold, beside the whole set. Lengths are mean characters. */
 const whatIfSchema = z.object({
   threshold: z.number(),
@@ -84,7 +86,7 @@ const whatIfSchema = z.object({
   trainingMinutes: z.number().optional(),
   trainingUsd: z.number().optional(),
   /** Share of each category among these rows, the largest first. */
-  categories: z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() })).optional(),
+  categories: categoriesSchema.optional(),
 });
 export type WhatIf = z.infer<typeof whatIfSchema>;
 
@@ -100,11 +102,13 @@ const armSummarySchema = z.object({
   rows: z.number(),
   totalRows: z.number(),
   share: z.number(),
-  /** The lowest score that was kept. */
+  /** The lowest score that was kept, where the score alone decided. */
   cut: z.number().nullable(),
   meanPromptLength: z.number().nullable(),
   meanOutputLength: z.number().nullable(),
   textShare: z.number(),
+  /** Share of each category among the kept rows, the largest first. */
+  categories: categoriesSchema.optional(),
   /** How many rows met each fate. */
   reasons: z.record(z.string(), z.number()),
   coverage: z.number(),

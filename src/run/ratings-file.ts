@@ -32,12 +32,19 @@ export function openRatingsWriter(path: string): RatingsWriter {
   };
 }
 
-/** All lines of a `ratings.jsonl`, in batches. @throws RunError at a line that is not one of ours */
-export async function* readRatings(path: string): AsyncGenerator<readonly RatingLine[]> {
+/**
+ * All lines of a `ratings.jsonl`, in batches.
+ *
+ * @param sha256 what the file's hash must be, where it is known; checked when all is read
+ * @throws RunError at a line that is not one of ours, or at the end when the file was changed
+ */
+export async function* readRatings(path: string, sha256?: string): AsyncGenerator<readonly RatingLine[]> {
+  const sha = createHash("sha256");
   let rest = "";
   let count = 0;
   const decoder = new TextDecoder();
   for await (const chunk of readBytes({ path, gzipped: false })) {
+    if (sha256 !== undefined) sha.update(chunk);
     const text = rest + decoder.decode(chunk, { stream: true });
     const end = text.lastIndexOf("\n");
     rest = text.slice(end + 1);
@@ -48,6 +55,8 @@ export async function* readRatings(path: string): AsyncGenerator<readonly Rating
   }
   if (rest.trim())
     throw new RunError(`${path}:${count + 1}: the file ends in the middle of a line; rate the data again`);
+  if (sha256 !== undefined && sha.digest("hex") !== sha256)
+    throw new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);
 }
 
 /** Parses whole lines, the first of which is line `before` + 1. All at once, since that is faster than one by one. */

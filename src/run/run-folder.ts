@@ -33,7 +33,13 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
     text = await readFile(run.manifestPath, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined; // readFile fails with errors of this kind
-    throw new RunError(`${run.manifestPath}: cannot be read: ${messageOf(cause)}`, { cause });
+    const isFile = (cause as NodeJS.ErrnoException).code === "ENOTDIR";
+    throw new RunError(
+      isFile
+        ? `${run.folder}: expected a folder for the run, got a file`
+        : `${run.manifestPath}: cannot be read: ${messageOf(cause)}`,
+      { cause },
+    );
   }
   try {
     return manifestSchema.parse(JSON.parse(text));

@@ -6,6 +6,7 @@ export type Reason =
   | "below cut"
   | "unrated"
   | "not drawn"
+  | "shorter"
   | "not listed"
   | "filtered"
   | "contaminated"

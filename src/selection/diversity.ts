@@ -7,9 +7,9 @@ const commonShare = 0.1; // words in more than a tenth of the rows say nothing a
 /**
  * Passes over rows that lie closer than `distance` to a kept row: the rule of DEITA (Liu et al. 2024, "score first,
  * then distance") with 1 - cosine of TF-IDF vectors as the distance, which needs no embedding model. Words count once
- * a row; words that more than a tenth of the rows use count nothing.
+ * a row; words that more than a tenth of the rows use count only in rows that have no others.
  *
- * @param distance 0 (keeps everything but rows with the same words) to 1 (keeps only rows that share no word)
+ * @param distance over 0, up to 1 (keeps only rows that share no word)
  */
 export function diversity(distance: number): LearningCheck {
   const rows = new Map<number, Int32Array>();
@@ -53,12 +53,12 @@ export function diversity(distance: number): LearningCheck {
 
   /** The row's words and weights, of length 1. */
   function vectorOf(row: number): [bucket: number, weight: number][] {
+    const buckets = rows.get(row)!;
+    const telling = buckets.filter((bucket) => frequency[bucket]! <= commonShare * learnt);
     const vector: [number, number][] = [];
     let squares = 0;
-    for (const bucket of rows.get(row)!) {
-      const share = frequency[bucket]! / learnt;
-      if (share > commonShare && learnt > 20) continue;
-      const weight = Math.log(1 / share) + 1;
+    for (const bucket of telling.length > 0 ? telling : buckets) {
+      const weight = Math.log(learnt / frequency[bucket]!) + 1;
       vector.push([bucket, weight]);
       squares += weight * weight;
     }

@@ -70,7 +70,9 @@ export function nearDuplicates(similarity = 0.8): LearningCheck {
 
 /** Hashes of the distinct word triples; a text of fewer words is one shingle. */
 function shinglesOf({ instruction, input, output }: ExampleFields): Set<number> {
-  const words = wordsOf(`${instruction}\n${input}\n${output}`).map(hashWord);
+  const text = `${instruction}\n${input}\n${output}`;
+  const words = wordsOf(text).map(hashWord);
+  if (words.length === 0) return new Set([hashWord(text)]);
   const shingles = new Set<number>();
   for (let i = 0; i + shingleWords <= Math.max(words.length, shingleWords); i++) {
     let hash = 0;

@@ -1,5 +1,6 @@
 import { createRandom } from "../stats/random.ts";
 import type { Reason, ReasonDetail } from "./decision.ts";
+import { hashWord } from "./words.ts";
 
 /*
  * Every method is the same act: rows have a key, the higher the better, and the best are taken until enough are kept.
@@ -19,6 +20,8 @@ export interface PickOptions {
   /** How many rows to keep; all with a key when absent. */
   readonly count?: number;
   readonly seed: number;
+  /** What the seed draws for. Different purposes draw independently, so that a random control owes nothing to the ties of a selection. */
+  readonly purpose: string;
   /** Group number of each row, for picking the best within each group. */
   readonly groups?: Int32Array;
   readonly checks?: readonly Check[];
@@ -36,10 +39,10 @@ export interface Picked {
   readonly tiedKept: number;
 }
 
-/** Picks the rows with the highest keys. Rows whose key is NaN are not candidates; keys that agree to seven digits tie. */
-export function pickHighest(keys: Float32Array, options: PickOptions): Picked {
+/** Picks the rows with the highest keys. Rows whose key is NaN are not candidates. */
+export function pickHighest(keys: Float64Array, options: PickOptions): Picked {
   const { count, groups, checks = [] } = options;
-  const priority = createPriority(options.seed);
+  const priority = createPriority(options.seed, options.purpose);
   const kept = new Uint8Array(keys.length);
   const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   if (!groups && checks.length === 0) keepAboveCut(keys, count ?? keys.length, priority, kept);
@@ -48,7 +51,7 @@ export function pickHighest(keys: Float32Array, options: PickOptions): Picked {
 }
 
 /** The plain case, without sorting: everything above the cut, and of the rows on it those drawn first. */
-function keepAboveCut(keys: Float32Array, count: number, priority: (row: number) => number, kept: Uint8Array): void {
+function keepAboveCut(keys: Float64Array, count: number, priority: (row: number) => number, kept: Uint8Array): void {
   const cut = nthHighest(keys, count);
   let room = count;
   const tied: number[] = [];
@@ -63,7 +66,7 @@ function keepAboveCut(keys: Float32Array, count: number, priority: (row: number)
 }
 
 function keepInOrder(
-  keys: Float32Array,
+  keys: Float64Array,
   { count, groups, checks = [] }: PickOptions,
   priority: (row: number) => number,
   kept: Uint8Array,
@@ -74,19 +77,22 @@ function keepInOrder(
   const most = Math.min(count ?? candidates.length, candidates.length);
   const room = groups && shareOut(most, countGroups(groups, candidates));
   let left = most;
-  for (const row of candidates) {
-    if (left === 0) break;
-    const group = groups?.[row];
-    if (group !== undefined && room![group] === 0) continue;
+  const consider = (row: number): void => {
     const rejection = firstRejection(checks, row);
-    if (rejection) {
-      rejected.set(row, rejection);
-      continue;
-    }
+    if (rejection) return void rejected.set(row, rejection);
     for (const check of checks) check.keep(row);
     kept[row] = 1;
     left--;
-    if (group !== undefined) room![group]!--;
+    if (groups) room![groups[row]!]!--;
+  };
+  for (const row of candidates) {
+    if (left === 0) return;
+    if (!groups || room![groups[row]!]! > 0) consider(row);
+  }
+  // places that a group could not fill, because of the checks, go to the best of the others
+  for (const row of candidates) {
+    if (left === 0) return;
+    if (!kept[row] && !rejected.has(row)) consider(row);
   }
 }
 
@@ -106,40 +112,41 @@ function countGroups(groups: Int32Array, candidates: Uint32Array): number[] {
 
 /**
  * Shares `count` places out among groups in proportion to their sizes (largest remainders), at least one for each group
- * that has any, as far as the places go. No group gets more than it has.
+ * that has any, as far as the places go: where there are fewer places than groups, the largest groups get one each. No
+ * group gets more than it has.
  */
 export function shareOut(count: number, sizes: readonly number[]): number[] {
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  const exact = sizes.map((size) => (total ? (count * size) / total : 0));
-  const shares = exact.map((share, i) => (sizes[i]! > 0 ? Math.max(1, Math.floor(share)) : 0));
-  let left = count - shares.reduce((sum, share) => sum + share, 0);
-  const byRemainder = sizes.map((_, i) => i).sort((a, b) => exact[b]! - shares[b]! - (exact[a]! - shares[a]!) || a - b);
-  for (const i of byRemainder) {
-    if (left <= 0) break;
-    if (shares[i]! < sizes[i]!) {
-      shares[i]!++;
-      left--;
-    }
+  const filled = sizes.map((_, i) => i).filter((i) => sizes[i]! > 0);
+  const shares = sizes.map(() => 0);
+  if (count <= filled.length) {
+    for (const i of filled.sort((a, b) => sizes[b]! - sizes[a]! || a - b).slice(0, count)) shares[i] = 1;
+    return shares;
   }
-  // too many single places: take them back where a group is furthest over its share, the smallest groups last resort
-  while (left < 0) {
-    const over = shares
-      .map((_, i) => i)
-      .filter((i) => shares[i]! > 0)
-      .sort((a, b) => shares[b]! - exact[b]! - (shares[a]! - exact[a]!) || sizes[a]! - sizes[b]!);
-    const from = over.find((i) => shares[i]! > 1) ?? over[0]!;
-    shares[from]!--;
-    left++;
+  const exact = sizes.map((size) => (count * size) / total);
+  for (const i of filled) shares[i] = Math.max(1, Math.floor(exact[i]!));
+  let left = count - shares.reduce((sum, share) => sum + share, 0);
+  const step = Math.sign(left); // to give out what rounding down left, or to take back what the single places cost
+  while (left !== 0) {
+    filled.sort((a, b) => step * (exact[b]! - shares[b]! - (exact[a]! - shares[a]!)) || a - b);
+    for (const i of filled) {
+      if (left === 0) break;
+      const isAtLimit = step > 0 ? shares[i] === sizes[i] : shares[i] === 1;
+      if (isAtLimit) continue;
+      shares[i]! += step;
+      left -= step;
+    }
   }
   return shares;
 }
 
 /** A fixed random number for each row. */
-function createPriority(seed: number): (row: number) => number {
-  const salt = Math.floor(createRandom(seed)() * 2 ** 32) | 0;
+function createPriority(seed: number, purpose: string): (row: number) => number {
+  const salt = (Math.floor(createRandom(seed)() * 2 ** 32) ^ hashWord(purpose)) | 0;
   return (row) => {
-    let hash = Math.imul(row ^ salt, 0x9e3779b1);
-    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca77);
+    let hash = Math.imul(row, 0x9e3779b1) ^ salt;
+    hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca77) ^ Math.imul(salt, 0x27d4eb2f);
     hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae3d);
     return (hash ^ (hash >>> 16)) >>> 0;
   };
@@ -148,7 +155,7 @@ function createPriority(seed: number): (row: number) => number {
 const bins = 4096;
 
 /** The n-th highest key, NaN left out; -Infinity when there are not that many. Sorts only the keys near it. */
-export function nthHighest(keys: Float32Array, n: number): number {
+export function nthHighest(keys: Float64Array, n: number): number {
   let low = Infinity;
   let high = -Infinity;
   for (const key of keys) {
@@ -168,7 +175,7 @@ export function nthHighest(keys: Float32Array, n: number): number {
   return near[near.length - (n - above)]!;
 }
 
-function describeCut(keys: Float32Array, kept: Uint8Array): Pick<Picked, "cut" | "tied" | "tiedKept"> {
+function describeCut(keys: Float64Array, kept: Uint8Array): Pick<Picked, "cut" | "tied" | "tiedKept"> {
   let cut = NaN;
   for (let row = 0; row < keys.length; row++) if (kept[row] && !(keys[row]! >= cut)) cut = keys[row]!;
   let tied = 0;

@@ -1,5 +1,5 @@
 import type { Example } from "../dataset/example.ts";
-import type { WhatIf } from "../run/manifest.ts";
+import type { ArmSummary, WhatIf } from "../run/manifest.ts";
 import { roundStep, tidy } from "../stats/histogram.ts";
 
 /** Time and money of training on all rows, to which thresholds are related. */
@@ -47,11 +47,11 @@ export class WhatIfTable {
     return this.#describe(this.#scores()[0] ?? 0, this.#all);
   }
 
-  /** One line for each round threshold, ascending, and one for `cut` when it is not round. */
+  /** One line for each round threshold, ascending, and one for `cut` when it is not round and scores are told apart exactly. */
   thresholds(cut?: number): WhatIf[] {
     const scores = this.#scores();
     const list = scores.length <= fewScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
-    if (cut !== undefined && Number.isFinite(cut) && !list.includes(cut)) list.push(cut);
+    if (cut !== undefined && Number.isFinite(cut) && !list.includes(cut) && !this.#isRounded) list.push(cut);
     return list.sort((a, b) => a - b).map((threshold) => this.atLeast(threshold));
   }
 
@@ -69,7 +69,6 @@ export class WhatIfTable {
     const { rows, promptLength, outputLength, categories } = tally;
     const share = this.#all.rows ? rows / this.#all.rows : 0;
     const { minutes, usd } = this.#full;
-    const listed = [...categories].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, shownCategories);
     return {
       threshold,
       rows,
@@ -80,7 +79,7 @@ export class WhatIfTable {
       trainingShare: share,
       ...(minutes !== undefined && { trainingMinutes: minutes * share }),
       ...(usd !== undefined && { trainingUsd: usd * share }),
-      ...(listed.length > 0 && { categories: listed.map(([category, n]) => ({ category, rows: n, share: n / rows })) }),
+      ...listCategories(categories, rows),
     };
   }
 
@@ -105,15 +104,23 @@ export class ArmTally {
     count(this.#tally, example);
   }
 
-  describe(full: WhatIf): { meanPromptLength: number | null; meanOutputLength: number | null; textShare: number } {
-    const { rows, promptLength, outputLength } = this.#tally;
+  describe(full: WhatIf): Pick<ArmSummary, "meanPromptLength" | "meanOutputLength" | "textShare" | "categories"> {
+    const { rows, promptLength, outputLength, categories } = this.#tally;
     const fullText = full.rows * (full.meanPromptLength + full.meanOutputLength);
     return {
       meanPromptLength: rows ? promptLength / rows : null,
       meanOutputLength: rows ? outputLength / rows : null,
       textShare: fullText ? (promptLength + outputLength) / fullText : 0,
+      ...listCategories(categories, rows),
     };
   }
+}
+
+/** The largest categories with their share of the rows; nothing where the data has none. */
+function listCategories(categories: ReadonlyMap<string, number>, rows: number): Pick<WhatIf, "categories"> {
+  if (categories.size === 0) return {};
+  const listed = [...categories].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, shownCategories);
+  return { categories: listed.map(([category, n]) => ({ category, rows: n, share: n / rows })) };
 }
 
 function roundThresholds(lowest: number, highest: number): number[] {

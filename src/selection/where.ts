@@ -2,7 +2,7 @@ import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { openDuckDb, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import type { Dataset } from "../dataset/open.ts";
-import { plainFile } from "../dataset/parquet-records.ts";
+import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 
@@ -78,8 +78,8 @@ async function readRows(
     await connection.run(
       `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
     );
-    await connection.run(`CREATE TABLE rows AS SELECT facts.*, source.* EXCLUDE (alpagasus_index) FROM
-      (SELECT COLUMNS(c -> c NOT IN ${hidden}) FROM source) AS source JOIN facts ON alpagasus_index = index`);
+    await connection.run(`CREATE TABLE rows AS SELECT facts.*, own.* EXCLUDE (alpagasus_index) FROM
+      (SELECT COLUMNS(c -> lower(c) NOT IN ${hidden}) FROM source) AS own JOIN facts ON own.alpagasus_index = facts.index`);
   } catch (cause) {
     throw new DataError(`${dataset.source}: its columns cannot be read for --where: ${firstLine(cause)}`, { cause });
   }
@@ -95,7 +95,7 @@ function reader(dataset: Dataset, paths: readonly string[]): string {
   const files = `[${paths.map(sqlPath).join(", ")}]`;
   switch (dataset.format) {
     case "parquet":
-      return `read_parquet(${files})`;
+      return parquetReader(paths);
     case "csv":
       return `read_csv(${files}, header = true, sample_size = -1, quote = '"', escape = '"')`;
     case "json":

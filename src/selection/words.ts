@@ -1,4 +1,6 @@
-const wordPattern = /[\p{L}\p{N}]+/gu;
+// scripts that put no spaces between words: each character counts as a word
+const wordPattern =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]|[[\p{L}\p{M}\p{N}]--[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]]+/gv;
 
 /** A text's words, lower-cased, in compatibility form (NFKC), without punctuation. */
 export function wordsOf(text: string): string[] {

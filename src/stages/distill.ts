@@ -2,7 +2,7 @@ import { formatCount } from "../format-count.ts";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
@@ -54,6 +54,8 @@ const mostClasses = 21; // a 0 to 10 scale in halves; finer scales are cut into 
  */
 export async function distill(dataset: Dataset, options: DistillOptions): Promise<DistillSummary> {
   const startedAt = Date.now();
+  if (options.maxRows !== undefined && options.maxRows < leastRows)
+    throw new UsageError(`--max-rows: expected at least ${leastRows}, got ${options.maxRows}`);
   const seed = options.seed ?? defaultSeed;
   const scores = await readScores(dataset, options);
   const chosen = chooseRows(scores, options.maxRows ?? defaultMaxRows, seed);

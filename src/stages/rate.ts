@@ -29,7 +29,7 @@ export interface RateOptions extends StageOptions {
   readonly against?: Judge;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** Replace what the run holds of other data. */
+  /** Replace what the run holds of other data, or by another judge. */
   readonly overwrite?: boolean;
 }
 
@@ -42,15 +42,14 @@ const roundScores = 50_000; // different scores beyond which they are counted to
  * Rates every example of a dataset and writes `ratings.jsonl` (a line a row, in the dataset's order) and the manifest.
  *
  * @throws DataError at the first row that cannot be read, or when recorded scores do not fit the data
- * @throws RunError when the run holds other data and `overwrite` is not set
+ * @throws RunError when the run holds other data or another judge's ratings, and `overwrite` is not set
  */
 export async function rate(dataset: Dataset, options: RateOptions): Promise<RateSummary> {
   const startedAt = new Date();
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
-  const previous = await readManifest(run);
-  if (previous && !isSameSource(previous.dataset.source, dataset.source) && !options.overwrite)
-    throw otherData(options.run, previous);
+  const previous = options.overwrite ? undefined : await readManifest(run);
+  if (previous) expectSameQuestion(previous, dataset, options);
 
   const writer = openRatingsWriter(run.ratingsPath);
   const tally = new RatingTally();
@@ -69,7 +68,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     }
     const agreement = await comparison?.measure(dataset);
     const datasetRecord = describeDataset(dataset, tally.rows, identity.digest("hex"));
-    const isOtherData = previous && previous.dataset.hash !== datasetRecord.hash;
+    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other rows mean nothing now
     options.signal?.throwIfAborted();
 
     const summary: RateSummary = {
@@ -88,7 +87,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       alpagasus: version,
       dataset: datasetRecord,
       rate: summary,
-      arms: isOtherData ? {} : (previous?.arms ?? {}),
+      arms,
     });
     return summary;
   } finally {
@@ -244,10 +243,16 @@ function isSameSource(a: string, b: string): boolean {
   return a === b || resolve(a) === resolve(b);
 }
 
-function otherData(folder: string, { dataset }: Manifest): RunError {
-  return new RunError(
-    `${folder}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows); give other data a run of its own with --run DIR, or replace it with --overwrite`,
-  );
+/** @throws RunError when the run holds an answer to another question: other data, or another judge */
+function expectSameQuestion({ dataset, rate: rated }: Manifest, asked: Dataset, { run, judge }: RateOptions): void {
+  const advice = "use another run with --run DIR, or replace it with --overwrite";
+  if (!isSameSource(dataset.source, asked.source)) {
+    throw new RunError(
+      `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${advice}`,
+    );
+  }
+  if (rated.judge !== judge.name)
+    throw new RunError(`${run}: holds ratings by ${rated.judge}, not by ${judge.name}; ${advice}`);
 }
 
 function finite(value: number): number | null {

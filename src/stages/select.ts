@@ -36,6 +36,8 @@ export interface SelectOptions extends StageOptions {
   readonly minScore?: number;
   /** Keep this many rows, or this share of all rows. A control without it takes the size of the arm `selected`. */
   readonly top?: number | { readonly share: number };
+  /** The arm whose size a control takes when `top` is absent; `selected` by default. */
+  readonly like?: string;
   /** Keep exactly these rows, by position from 0: a selection that somebody published. */
   readonly rows?: readonly number[];
   /** An SQL condition over the row's columns, its score and lengths. */
@@ -77,7 +79,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run);
-  const written = await writeArm(plan, options, dataset, run, fateOf);
+  const written = await writeArm(plan, options, manifest, dataset, run, fateOf);
   const summary = summarise(plan, options, manifest, written, fateOf, startedAt);
   const latest = (await readManifest(run)) ?? manifest; // another arm may have been written meanwhile
   await writeManifest(run, { ...latest, arms: { ...latest.arms, [plan.arm]: summary } });
@@ -94,7 +96,8 @@ interface Plan {
   readonly count?: number;
   /** Whether a row's fate follows from the row alone, without looking at the others. */
   readonly isImmediate: boolean;
-  readonly controlOf?: string;
+  /** Whether the score alone decided: only then is the lowest kept score a cut. */
+  readonly isPureCut: boolean;
 }
 
 function planSelection(options: SelectOptions, manifest: Manifest): Plan {
@@ -106,10 +109,11 @@ function planSelection(options: SelectOptions, manifest: Manifest): Plan {
   if (!/^[\w][\w.-]*$/.test(arm) || arm.includes("..") || arm.endsWith(".decisions"))
     throw new UsageError(`--arm: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(arm)}`);
   const isControl = method === "random" || method === "longest";
-  const selected = manifest.arms["selected"];
+  const model = options.like ?? "selected";
+  const selected = manifest.arms[model];
   if (isControl && options.top === undefined && !selected) {
     throw new UsageError(
-      `--method ${method}: expected --top N, or an arm "selected" in ${options.run} to take the size of; make that one first`,
+      `--method ${method}: expected --top N, or an arm ${JSON.stringify(model)} in ${options.run} to take the size of; make that one first, or name another with --like`,
     );
   }
   const count =
@@ -128,7 +132,13 @@ function planSelection(options: SelectOptions, manifest: Manifest): Plan {
     minScore: options.minScore ?? -Infinity,
     ...(count !== undefined && { count }),
     isImmediate: !needsOthers,
-    ...(isControl && options.top === undefined && { controlOf: "selected" }),
+    isPureCut:
+      method === "score" &&
+      !options.per &&
+      !options.where &&
+      !options.dedup &&
+      options.diverse === undefined &&
+      !options.decontaminate,
   };
 }
 
@@ -161,6 +171,12 @@ function checkCombination(method: Plan["method"], options: SelectOptions): void 
     throw new UsageError("--top: goes with the methods score, random and longest, not full");
   if (per !== undefined && (method === "full" || (top === undefined && method === "score")))
     throw new UsageError("--per: expected --top beside it, to share out over the groups");
+  if (options.like !== undefined && (top !== undefined || (method !== "random" && method !== "longest")))
+    throw new UsageError("--like: goes with --method random or longest, in place of --top");
+  for (const [name, value] of Object.entries(options.fullTraining ?? {})) {
+    if (value !== undefined && !(value >= 0)) throw new UsageError(`--full-${name}: expected 0 or more, got ${value}`);
+  }
+  if (where !== undefined && where.trim() === "") throw new UsageError("--where: expected a condition, got nothing");
   if (diverse !== undefined && !(diverse > 0 && diverse <= 1))
     throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
 }
@@ -241,15 +257,16 @@ async function pickedFates(
   dataset: Dataset,
   run: RunFolder,
 ): Promise<FateOf> {
-  const survey = await surveyRows(plan, options, manifest.dataset.rows, dataset, run);
+  const survey = await surveyRows(plan, options, manifest, dataset, run);
   const { keys, excluded, checks, groups } = survey;
   const picked = pickHighest(keys, {
     seed: plan.seed,
+    purpose: plan.method,
     checks,
     ...(plan.count !== undefined && { count: plan.count }),
     ...(groups && { groups }),
   });
-  const losing: Reason = plan.method === "random" ? "not drawn" : "below cut";
+  const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
   const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
     const row = example.index;
     if (picked.kept[row]) return { reason: "kept" };
@@ -263,7 +280,7 @@ async function pickedFates(
 
 interface Survey {
   /** Of each row, the higher the better; NaN when it cannot be picked. */
-  readonly keys: Float32Array;
+  readonly keys: Float64Array;
   readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
   readonly filtered?: Uint8Array;
   readonly groups?: Int32Array;
@@ -273,11 +290,13 @@ interface Survey {
 async function surveyRows(
   plan: Plan,
   options: SelectOptions,
-  rowCount: number,
+  manifest: Manifest,
   dataset: Dataset,
   run: RunFolder,
 ): Promise<Survey> {
-  const keys = new Float32Array(rowCount).fill(NaN);
+  const rowCount = manifest.dataset.rows;
+  const { ratingsHash } = manifest.rate;
+  const keys = new Float64Array(rowCount).fill(NaN);
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
     options.dedup === "exact" && exactDuplicates(rowCount),
@@ -291,7 +310,7 @@ async function surveyRows(
     options.decontaminate !== undefined ||
     checks.length > 0;
   if (!needsText) {
-    for await (const lines of readRatings(run.ratingsPath)) {
+    for await (const lines of readRatings(run.ratingsPath, ratingsHash)) {
       options.signal?.throwIfAborted();
       for (const rating of lines) keys[rating.index] = keyOf(plan, rating, 0);
     }
@@ -302,7 +321,7 @@ async function surveyRows(
   const grouping = options.per === undefined ? undefined : new Grouping(options.per, rowCount);
   await using filter = options.where === undefined ? undefined : await openWhereFilter(dataset, options.where);
   let done = 0;
-  for await (const batch of pairWithRatings(dataset.batches(), run)) {
+  for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
     for (const { example, rating } of batch) {
       const key = keyOf(plan, rating, example.output.length);
       filter?.learn(example, rating);
@@ -373,10 +392,12 @@ interface Written {
 async function writeArm(
   plan: Plan,
   options: SelectOptions,
+  manifest: Manifest,
   dataset: Dataset,
   run: RunFolder,
   fateOf: FateOf,
 ): Promise<Written> {
+  const { ratingsHash } = manifest.rate;
   const path = run.armPath(plan.arm, extensionOf(dataset));
   const decisionsPath = run.decisionsPath(plan.arm);
   const decisions = openAtomicFile(decisionsPath);
@@ -389,7 +410,7 @@ async function writeArm(
   let scored = 0;
   let cut = Infinity;
   try {
-    for await (const batch of pairWithRatings(dataset.batches(), run)) {
+    for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
       for (const rated of batch) {
         const { example, rating } = rated;
         const { reason, detail } = fateOf(rated);
@@ -494,12 +515,12 @@ function summarise(
     rows,
     totalRows,
     share: rows / totalRows,
-    cut: plan.method === "score" ? written.cut : null,
+    cut: plan.isPureCut ? written.cut : null,
     ...armTally.describe(full),
     reasons,
     coverage: written.scoredRows / totalRows,
     full,
-    whatIf: plan.method === "score" ? whatIf.thresholds(written.cut ?? undefined) : [],
+    whatIf: plan.isPureCut ? whatIf.thresholds(written.cut ?? undefined) : [],
     notes,
     alarms,
     gates: [coverageGate(written.scoredRows / totalRows, options.minCoverage ?? defaultMinCoverage)],

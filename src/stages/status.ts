@@ -12,7 +12,7 @@ export interface RunStatus {
   readonly rate?: Manifest["rate"] & { readonly path: string; readonly state: FileState };
   readonly arms: readonly (ArmSummary & {
     readonly state: FileState;
-    /** Whether the rows were rated anew since this arm was made. */
+    /** Whether the rows were rated anew, or the data changed, since this arm was made. */
     readonly isStale: boolean;
   })[];
   /** What to do next, as a command. */
@@ -26,15 +26,15 @@ export async function status(folder: string): Promise<RunStatus> {
   const flag = folder === "runs/default" ? "" : ` --run ${folder}`;
   if (!manifest) return { run: folder, arms: [], next: `alpagasus rate DATA${flag}` };
   const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
+  const dataState = files.find((state) => state !== "present") ?? "present";
   const arms = await Promise.all(
     Object.values(manifest.arms).map(async (arm) => ({
       ...arm,
       state: await fileState(arm.path),
-      isStale: arm.ratingsHash !== manifest.rate.ratingsHash,
+      isStale: arm.ratingsHash !== manifest.rate.ratingsHash || dataState !== "present",
     })),
   );
   const rateState = await fileState(run.ratingsPath);
-  const dataState = files.find((state) => state !== "present") ?? "present";
   return {
     run: folder,
     dataset: { ...manifest.dataset, state: dataState },

@@ -137,7 +137,58 @@ describe("writing rows", () => {
   });
 });
 
+describe("Parquet", () => {
+  async function write(path: string, select: string): Promise<string> {
+    await using database = await openDuckDb();
+    await database.connection.run(`COPY (${select}) TO ${sqlPath(path)} (FORMAT parquet)`);
+    return path;
+  }
+
+  it("refuses files whose columns differ, instead of casting one's values to the other's types", async () => {
+    using folder = tempFolder();
+    await write(`${folder.path}/1.parquet`, "SELECT 'a' AS instruction, 'b' AS output, 1::BIGINT AS score");
+    await write(`${folder.path}/2.parquet`, "SELECT 'a' AS instruction, 'b' AS output, 1.5::DOUBLE AS score");
+    await expect(readExamples(folder.path)).rejects.toThrow(
+      /2.parquet: expected the columns of .*1.parquet .*score BIGINT\), got .*score DOUBLE/,
+    );
+  });
+
+  it("takes NaN for no value, and reads columns of any name", async () => {
+    using folder = tempFolder();
+    const path = await write(
+      `${folder.path}/1.parquet`,
+      "SELECT 'a' AS instruction, 'b' AS output, 'nan'::DOUBLE AS score, 'c' AS r, 'x' AS \"od\"\"d\"",
+    );
+    expect((await readExamples(path))[0]!.row).toEqual({
+      instruction: "a",
+      output: "b",
+      score: null,
+      r: "c",
+      'od"d': "x",
+    });
+  });
+
+  it("adds no columns from the names of folders", async () => {
+    using folder = tempFolder();
+    folder.write("split=train/.keep", "");
+    await write(`${folder.path}/split=train/1.parquet`, "SELECT 'a' AS instruction, 'b' AS output");
+    const dataset = await openDataset(folder.path);
+    const writer = openRowWriter(dataset, `${folder.path}/copy.parquet`);
+    for await (const batch of dataset.batches()) for (const example of batch) await writer.write(example);
+    await writer.commit();
+    expect((await readExamples(`${folder.path}/copy.parquet`))[0]!.row).toEqual({ instruction: "a", output: "b" });
+  });
+});
+
 describe("large rows", () => {
+  it("reads a CSV cell without a line end whose characters fall across chunks", async () => {
+    using folder = tempFolder();
+    for (const lead of ["", "q", "qq"]) {
+      const output = lead + "漢".repeat(60_000);
+      expect((await readExamples(folder.write("wide.csv", `instruction,output\nq,${output}`)))[0]!.output).toBe(output);
+    }
+  });
+
   it("reads rows that are longer than any chunk, in every text format", async () => {
     using folder = tempFolder();
     const output = 'x"\\\n{[,]}'.repeat(150_000);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -10,6 +11,8 @@ import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 const commit = "0123456789abcdef0123456789abcdef01234567";
 const files: Record<string, string> = {
   "README.md": "# not data",
+  "dataset_infos.json": "{}",
+  "../../../../../../escaped.jsonl": "{}",
   "data/train-00000-of-00002.jsonl": '{"instruction":"a","output":"1"}\n',
   "data/train-00001-of-00002.jsonl": '{"instruction":"b","output":"2"}\n',
   "data/test-00000-of-00001.jsonl": '{"instruction":"c","output":"3"}\n',
@@ -91,6 +94,13 @@ describe("hf:owner/name", () => {
     const first = downloads();
     expect(await outputsOf("hf:owner/set@v1")).toEqual(["3", "1", "2"]);
     expect(downloads()).toBe(first);
+  });
+
+  it("writes nothing outside its own folder, whatever names the server gives", async () => {
+    await outputsOf("hf:owner/set");
+    expect(requests.filter((request) => request.includes("escaped"))).toEqual([]);
+    expect(existsSync(`${folder.path}/escaped.jsonl`)).toBe(false);
+    await expect(outputsOf("hf:../..")).rejects.toThrow("expected hf:owner/name");
   });
 
   it("reads one split, or one file", async () => {

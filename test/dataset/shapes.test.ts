@@ -1,3 +1,4 @@
+import { symlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { hashExample } from "../../src/dataset/example.ts";
 import { openDataset } from "../../src/dataset/open.ts";
@@ -71,6 +72,15 @@ describe("shapes", () => {
       category: "4",
       id: "k",
     });
+  });
+
+  it("follows links to files, as caches of the Hub have them", async () => {
+    using folder = tempFolder();
+    const blob = folder.write("blobs/1.jsonl", '{"instruction":"a","output":"b"}\n');
+    folder.write("snapshot/README.md", "");
+    symlinkSync(blob, `${folder.path}/snapshot/data.jsonl`);
+    symlinkSync("/nowhere", `${folder.path}/snapshot/broken.jsonl`);
+    expect(await readExamples(`${folder.path}/snapshot`)).toHaveLength(1);
   });
 
   it("reads a folder's files in the order of their paths, and a pattern's", async () => {

@@ -136,6 +136,20 @@ describe("recorded scores", () => {
   });
 });
 
+describe("joins that do not match", () => {
+  it("stop at an id that stands twice in the data", async () => {
+    await expect(
+      rateRecorded("s.jsonl", '{"id":"a","score":1}\n{"id":"b","score":5}\n', [{ id: "a" }, { id: "a" }]),
+    ).rejects.toThrow(/expected ids that differ.*got "a" again/);
+  });
+
+  it("stop at a row that our own ratings were not made for", async () => {
+    await expect(
+      rateRecorded("r.jsonl", '{"index":0,"hash":"0000000000000000","state":"scored","score":2}\n', [{ id: "a" }]),
+    ).rejects.toThrow(/expected the row that .*r.jsonl has a score for, got another/);
+  });
+});
+
 describe("a column of the data", () => {
   it("gives its scores, nested ones too", async () => {
     const rows = [

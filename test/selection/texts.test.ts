@@ -4,6 +4,7 @@ import { diversity } from "../../src/selection/diversity.ts";
 import { exactDuplicates, nearDuplicates, type LearningCheck } from "../../src/selection/duplicates.ts";
 import { pickHighest } from "../../src/selection/pick.ts";
 import { readPrompts } from "../../src/dataset/prompts.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 
 const long =
@@ -11,7 +12,7 @@ const long =
 
 function pick(check: LearningCheck, outputs: readonly string[], scores: readonly number[]) {
   outputs.forEach((output, row) => check.learn(row, { instruction: "Say it", input: "", output }));
-  return pickHighest(Float32Array.from(scores), { seed: 1, checks: [check] });
+  return pickHighest(Float64Array.from(scores), { seed: 1, purpose: "test", checks: [check] });
 }
 
 describe("exact duplicates", () => {
@@ -36,7 +37,25 @@ describe("near duplicates", () => {
   });
 });
 
+describe("texts without words", () => {
+  it("are duplicates only of themselves", () => {
+    expect(
+      [...pick(nearDuplicates(), ["☃", "★", "★"], [1, 1, 1]).kept].reduce((sum, is) => sum + is, 0),
+    ).toBeGreaterThan(0);
+    const check = nearDuplicates();
+    ["☃", "★", "★"].forEach((output, row) => check.learn(row, { instruction: "", input: "", output }));
+    expect([...pickHighest(Float64Array.from([3, 2, 1]), { seed: 1, purpose: "test", checks: [check] }).kept]).toEqual([
+      1, 1, 0,
+    ]);
+  });
+});
+
 describe("diversity", () => {
+  it("finds identical rows even where all their words are common", () => {
+    const { kept } = pick(diversity(0.5), Array<string>(50).fill(long), Array<number>(50).fill(1));
+    expect(kept.reduce((sum, is) => sum + is, 0)).toBe(1);
+  });
+
   it("passes over a row that lies near a better one", () => {
     const { kept, rejected } = pick(
       diversity(0.5),
@@ -64,6 +83,13 @@ describe("contamination", () => {
     expect(find(row(long.split(" ").slice(5, 17).join(" ")))).toBeUndefined();
   });
 
+  it("finds a Chinese prompt inside a row, where no spaces part the words", () => {
+    const prompt = "请用简单的语言解释一下什么是量子纠缠以及它为什么重要";
+    const chinese = contaminationFinder([{ set: "t", id: "zh", instruction: prompt, input: "" }]);
+    expect(chinese(row(`问题：${prompt}。请回答`))).toMatchObject({ prompt: "zh" });
+    expect(chinese(row("请用简单的语言解释一下相对论"))).toBeUndefined();
+  });
+
   it("finds a short prompt in whole, and the shortest only as the whole instruction", () => {
     expect(find(row("Please name the seven seas, please!"))).toMatchObject({
       prompt: "2",
@@ -71,6 +97,18 @@ describe("contamination", () => {
     });
     expect(find(row("Tell a joke."))).toMatchObject({ prompt: "3" });
     expect(find(row("Tell a joke about bread"))).toBeUndefined();
+  });
+});
+
+describe("test prompts", () => {
+  it("may be bare texts, and nothing else that has no prompt", async () => {
+    using folder = tempFolder();
+    expect(await readPrompts(folder.write("p.json", ["What is up?"]))).toMatchObject([
+      { id: "1", instruction: "What is up?" },
+    ]);
+    await expect(readPrompts(folder.write("n.json", [1]))).rejects.toThrow(
+      /n.json:1 .row 1.: expected a prompt or an object with one, got number/,
+    );
   });
 });
 

@@ -71,7 +71,11 @@ describe("rate", () => {
     await rate(await openDataset(dataOf(folder, [1])), { run, judge: column });
     const other = await openDataset(folder.write("other.jsonl", '{"instruction":"a","output":"b","score":1}\n'));
     await expect(rate(other, { run, judge: column })).rejects.toThrow(
-      /holds ratings of .*data.jsonl \(1 rows\); give other data a run of its own/,
+      /holds ratings of .*data.jsonl \(1 rows\), not of .*other.jsonl; use another run with --run DIR, or replace it with --overwrite/,
+    );
+    const again = await openDataset(`${folder.path}/data.jsonl`);
+    await expect(rate(again, { run, judge: await openJudge("student") })).rejects.toThrow(
+      /holds ratings by column:score, not by student/,
     );
     await rate(other, { run, judge: column, overwrite: true });
     expect(JSON.parse(readFileSync(`${run}/run.json`, "utf8"))).toMatchObject({

@@ -242,6 +242,38 @@ describe("select", () => {
     await expect(select({ run, minScore: 3 })).rejects.toThrow(/run.json: expected the manifest of a run/);
   });
 
+  it("refuses ratings that somebody changed since", async () => {
+    using folder = tempFolder();
+    const run = await ratedRun(folder);
+    const path = `${run}/ratings.jsonl`;
+    writeFileSync(path, readFileSync(path, "utf8").replace('"score":2', '"score":5'));
+    for (const options of [{ minScore: 3 }, { top: 1 }])
+      await expect(select({ run, ...options })).rejects.toThrow(
+        /ratings.jsonl: expected the ratings that were written, got a changed file/,
+      );
+  });
+
+  it("calls the lowest kept score a cut only where the score alone decided", async () => {
+    using folder = tempFolder();
+    const run = await ratedRun(folder);
+    expect(await select({ run, top: 2 })).toMatchObject({ cut: 4 });
+    expect(await select({ run, top: 2, per: "category" })).toMatchObject({
+      cut: null,
+      whatIf: [],
+      categories: [
+        { category: "x", rows: 1 },
+        { category: "y", rows: 1 },
+      ],
+    });
+  });
+
+  it("gives a control the size of another arm", async () => {
+    using folder = tempFolder();
+    const run = await ratedRun(folder);
+    await select({ run, minScore: 4, arm: "strict" });
+    expect((await select({ run, method: "random", like: "strict" })).rows).toBe(2);
+  });
+
   it("makes an arm stale when the data is rated anew", async () => {
     using folder = tempFolder();
     const run = await ratedRun(folder);

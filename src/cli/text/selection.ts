@@ -19,6 +19,11 @@ export function renderSelection(summary: ArmSummary, { rate }: Manifest): string
     ...(isByScore ? [`\n${renderHistogram(rate.histogram, { score: summary.cut!, rows: summary.rows })}`] : []),
     ...(summary.whatIf.length > 0 ? [`\n${renderWhatIf(summary)}`] : []),
     `\n  kept rows: ${describeLengths(summary)}`,
+    ...(summary.categories
+      ? [
+          `  kept by category: ${summary.categories.map(({ category, rows, share }) => `${plainText(category)} ${formatCount(rows)} (${formatShare(share)})`).join(", ")}`,
+        ]
+      : []),
     ...(fates.length > 0 ? [`  others: ${fates.join(", ")}`] : []),
     ...renderWarnings(summary.alarms, summary.gates),
     `\n  arm        ${plainText(summary.path)}`,

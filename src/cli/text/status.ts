@@ -21,7 +21,7 @@ export function renderStatus({ run, dataset, rate, arms, next }: RunStatus): str
       formatShare(arm.share),
       arm.cut === null ? "-" : formatScore(arm.cut),
       plainText(arm.choice),
-      arm.isStale ? "stale: rated anew since" : arm.state,
+      arm.isStale ? "stale: data or ratings changed" : arm.state,
     ]);
     lines.push(
       "",
