@@ -73,6 +73,8 @@ class TextRowWriter implements RowWriter {
   }
 }
 
+const rowGroupRows = 20_480; // a writer holds a group in memory; ten times DuckDB's vectors is ample for compression
+
 /** Parquet has no text to copy: the kept positions are collected, and DuckDB copies those rows with their types. */
 class ParquetWriter implements RowWriter {
   readonly #dataset: Dataset;
@@ -117,7 +119,7 @@ class ParquetWriter implements RowWriter {
     await connection.run(`COPY (
       SELECT * EXCLUDE (alpagasus_index) FROM (SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${parquetReader(paths)})
       WHERE alpagasus_index IN (FROM kept) ORDER BY alpagasus_index
-    ) TO ${sqlText(partialPath(this.#path))} (FORMAT parquet)`);
+    ) TO ${sqlText(partialPath(this.#path))} (FORMAT parquet, ROW_GROUP_SIZE ${rowGroupRows})`);
   }
 
   async discard(): Promise<void> {
