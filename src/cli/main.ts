@@ -16,7 +16,7 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
 } else {
   // Rows die young, and a nursery that grows only holds more dead ones: after the first moments, which it speeds up, it stops growing.
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), nurseryGrowthMs).unref();
-  nodeModule.enableCompileCache(); // starts some 50 ms sooner from the second time on
+  nodeModule.enableCompileCache(); // what was compiled once is read from a cache the next time
   const { runCommandLine } = await import("./program.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
 }

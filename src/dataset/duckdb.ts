@@ -10,7 +10,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & AsyncDisposable> {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const database = await DuckDBInstance.create(":memory:", {
-    threads: "1", // each holds a row group; a second one makes reading little faster
+    threads: "1", // each holds a row group of Parquet in memory
     memory_limit: "256MB", // beyond it, sorts and tables go to the disk
     preserve_insertion_order: "true",
     temp_directory: join(tmpdir(), `alpagasus-duckdb-${randomUUID()}`), // made when memory is short, removed at the end

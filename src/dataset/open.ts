@@ -109,9 +109,7 @@ function expectSameFormat(file: DatasetFile, source: RecordSource, firstFile: Da
   if (source.format !== first.format)
     throw new DataError(`${file.path}: expected ${first.format} like ${firstFile.path}, got ${source.format}`);
   if (source.header === first.header) return;
-  const what =
-    source.format === "parquet"
-      ? `expected the columns of ${firstFile.path} (${first.header}), got ${source.header}`
-      : `:1: expected the header of ${firstFile.path}, got another one`;
-  throw new DataError(source.format === "parquet" ? `${file.path}: ${what}` : `${file.path}${what}`);
+  throw new DataError(
+    `${file.path}: expected the columns of ${firstFile.path} (${first.header}), got ${source.header}`,
+  );
 }

@@ -13,7 +13,7 @@ export interface FileRecord {
 export interface RecordSource {
   /** What the content is, whatever the name says. */
   readonly format: Format;
-  /** The header line as it stands in the file, for formats that have one. */
+  /** The columns, for formats that declare them: the header line as it stands in the file, or names with their types. */
   readonly header?: string;
   batches(): AsyncIterable<readonly FileRecord[]>;
 }

@@ -73,7 +73,7 @@ class TextRowWriter implements RowWriter {
   }
 }
 
-const rowGroupRows = 20_480; // a writer holds a group in memory; ten times DuckDB's vectors is ample for compression
+const rowGroupRows = 20_480; // a reader of the file holds a whole group in memory
 
 /** Parquet has no text to copy: the kept positions are collected, and DuckDB copies those rows with their types. */
 class ParquetWriter implements RowWriter {

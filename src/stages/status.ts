@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import type { ArmSummary, Manifest } from "../run/manifest.ts";
-import { readManifest, runFolder } from "../run/run-folder.ts";
+import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
 
 /** Whether a file of the run is what its manifest says. */
 export type FileState = "present" | "missing" | "changed";
@@ -23,7 +23,7 @@ export interface RunStatus {
 export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
-  const flag = folder === "runs/default" ? "" : ` --run ${folder}`;
+  const flag = folder === defaultRunFolder ? "" : ` --run ${folder}`;
   if (!manifest) return { run: folder, arms: [], next: `alpagasus rate DATA${flag}` };
   const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
   const dataState = files.find((state) => state !== "present") ?? "present";

@@ -39,9 +39,6 @@ describe("near duplicates", () => {
 
 describe("texts without words", () => {
   it("are duplicates only of themselves", () => {
-    expect(
-      [...pick(nearDuplicates(), ["☃", "★", "★"], [1, 1, 1]).kept].reduce((sum, is) => sum + is, 0),
-    ).toBeGreaterThan(0);
     const check = nearDuplicates();
     ["☃", "★", "★"].forEach((output, row) => check.learn(row, { instruction: "", input: "", output }));
     expect([...pickHighest(Float64Array.from([3, 2, 1]), { seed: 1, purpose: "test", checks: [check] }).kept]).toEqual([
