@@ -10,7 +10,16 @@ const bundled = ["commander", "csv-parse", "zod"];
 export default defineConfig({
   input: { alpagasus: "src/cli/main.ts" },
   platform: "node",
-  external: ["@duckdb/node-api", "@huggingface/hub"], // large, and seldom needed
+  // large, and seldom needed
+  external: [
+    /^@ai-sdk\//,
+    "@duckdb/node-api",
+    "@huggingface/hub",
+    "@huggingface/jinja",
+    "@pydantic/genai-prices",
+    "undici",
+    "yaml",
+  ],
   output: { dir: "dist/bin", format: "esm", chunkFileNames: "[name].js", cleanDir: true },
   plugins: [
     {

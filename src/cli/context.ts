@@ -3,4 +3,6 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** What the command ends with instead of 0: a gate did not hold. */
   exitCode: number;
+  /** The exit code of a command that the user or the system stopped. */
+  interruptedWith: number;
 }

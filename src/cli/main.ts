@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 /*
  * The command line begins here. The version of Node is checked before anything is loaded that an older one cannot read.
  */
-const wanted = [22, 18] as const;
+const wanted = [22, 19] as const;
 const nurseryGrowthMs = 250;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 

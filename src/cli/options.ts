@@ -29,6 +29,12 @@ export function parseWhole(text: string): number {
   return value;
 }
 
+export function parsePositive(text: string): number {
+  const value = parseWhole(text);
+  if (value === 0) throw new InvalidArgumentError("Expected a whole number from 1.");
+  return value;
+}
+
 /** `95%` or `0.95` */
 function parseShare(text: string): number {
   const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);

@@ -22,16 +22,15 @@ const refusals: Record<string, string> = {
 };
 const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
-/** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 130 interrupted. */
+/** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 4 the budget was reached, 130 interrupted. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   loadEnvironment();
   ignoreClosedPipe();
   const interruption = new AbortController();
-  const context: CommandContext = { signal: interruption.signal, exitCode: 0 };
-  let interruptedWith = interrupted;
+  const context: CommandContext = { signal: interruption.signal, exitCode: 0, interruptedWith: interrupted };
   const stop = (signal: NodeJS.Signals): void => {
-    interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
-    if (interruption.signal.aborted) process.exit(interruptedWith); // a second time: at once
+    context.interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
+    if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second time: at once
     interruption.abort();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);
@@ -41,7 +40,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (interruption.signal.aborted) {
       process.stderr.write("alpagasus: interrupted; nothing half-written was left\n");
-      return interruptedWith;
+      return context.interruptedWith;
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const refusal = describeRefusal(error);
@@ -87,11 +86,14 @@ Examples:
   alpagasus rate train.json                           rate with the embedded judge: no key, no network
   alpagasus select --top 10%                          keep the best tenth
   alpagasus select --method random                    a control of the same size
+  alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
+                                                      rate with a model, for at most five dollars
   alpagasus rate train.json --judge recorded:gpt.json use scores you already have
   alpagasus distill --out mine.student                train a student on this run's ratings
 
 Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.
-Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 130 interrupted.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
+130 interrupted.`,
     );
   for (const create of [rateCommand, selectCommand, distillCommand, statusCommand]) {
     program.addCommand(inherit(create(context), program));

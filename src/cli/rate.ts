@@ -1,17 +1,25 @@
 import { Command } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
-import { openDataset } from "../dataset/open.ts";
-import { judgeForms, openJudge } from "../judge/open.ts";
+import { openDataset, type Dataset } from "../dataset/open.ts";
+import { UsageError } from "../errors.ts";
+import type { Judge } from "../judge/judge.ts";
+import { openJudge, openLlmJudge } from "../judge/open.ts";
+import { isModelName } from "../llm/model-name.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
+import { planRating } from "../stages/plan-rating.ts";
 import { rate } from "../stages/rate.ts";
+import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
+import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
 
-interface RateFlags {
+interface RateFlags extends ModelFlags {
   judge: string;
+  rubric?: string;
+  dryRun?: boolean;
   against?: string;
   shape?: string;
   map?: Record<string, string>;
@@ -23,14 +31,14 @@ interface RateFlags {
 }
 
 export function rateCommand(context: CommandContext): Command {
-  return new Command("rate")
+  const command = new Command("rate")
     .summary("rate every row of a dataset")
     .description("Rates every row of a dataset and writes ratings.jsonl, one line a row, into the run's folder.")
     .argument(
       "<data>",
       "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz), or hf:owner/name[@revision][:split | /file]",
     )
-    .option("--judge <judge>", judgeForms, "student")
+    .option("--judge <judge>", "who rates: see below", "student")
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
     .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
@@ -43,43 +51,116 @@ export function rateCommand(context: CommandContext): Command {
     .option("--overwrite", "replace what the run's folder holds of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
+    .optionsGroup("Judges that ask a model:")
+    .option("--rubric <name>", "how it is asked and read: a rubric of the package, or a YAML file (alpagasus-accuracy)")
+    .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing");
+  return addModelOptions(command)
     .addHelpText(
       "after",
       `
 Judges:
   student              ships with this package, needs no key; imitates GPT-4o-mini on short English instructions
   student:FILE         a student you trained with "alpagasus distill"
+  openai:MODEL         a model, with the key in OPENAI_API_KEY
+  anthropic:MODEL      likewise, ANTHROPIC_API_KEY
+  google:MODEL         likewise, GOOGLE_GENERATIVE_AI_API_KEY
+  http://HOST/v1#MODEL a server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
   recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column
   column:NAME          a column of the data itself
   run:DIR              the ratings of another run of the same data
 
+Rubrics: alpagasus-accuracy (the paper's), alpagasus-helpfulness, ultrafeedback, deita-quality, deita-complexity, ds2
+
+Replies are kept as they arrive: after Ctrl-C, a crash or an empty budget, the same command goes on where it was.
+
 Examples:
   alpagasus rate data/*.jsonl.gz
   alpagasus rate train.csv --map instruction=question,output=answer
+  alpagasus rate train.json --judge openai:gpt-5-mini --dry-run
+  alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
+  alpagasus rate train.json --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback
   alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10`,
     )
-    .action(async (data: string, flags: RateFlags) => {
-      const dataset = await openDataset(data, {
-        signal: context.signal,
-        ...(flags.shape !== undefined && { shape: flags.shape }),
-        ...(flags.map && { map: flags.map }),
-      });
+    .action(async (data: string, flags: RateFlags, self: Command) => {
+      if (isModelName(flags.judge)) return rateWithModel(data, flags, context);
+      expectNoModelFlags(self, flags.judge, ["rubric", "dry-run"]);
+      const dataset = await open(data, flags, context.signal);
       const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
-      const against = flags.against === undefined ? undefined : await openJudge(flags.against);
+      await rateAndShow(dataset, judge, flags, context, context.signal);
+    });
+}
+
+/** Rates with a model, or plans to. An interruption stops the asking and not the stage: what was paid for is written. */
+async function rateWithModel(data: string, flags: RateFlags, context: CommandContext): Promise<void> {
+  if (flags.scale) throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
+  const judge = await openLlmJudge(flags.judge, {
+    ...readModelFlags(flags),
+    run: flags.run,
+    signal: context.signal,
+    forPlan: flags.dryRun ?? false,
+    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+  });
+  const sayWaiting = () => {
+    const { inFlight } = judge.calls();
+    process.stderr.write(`\nalpagasus: stopping; waiting for ${inFlight} calls in flight (Ctrl-C again: at once)\n`);
+  };
+  try {
+    const opening = new AbortController();
+    const abortOpening = () => opening.abort();
+    context.signal.addEventListener("abort", abortOpening);
+    const dataset = await open(data, flags, opening.signal);
+    context.signal.removeEventListener("abort", abortOpening);
+    if (flags.dryRun) {
       const progress = openProgressLine();
-      const summary = await rate(dataset, {
-        run: flags.run,
+      const plan = await planRating(dataset, {
         judge,
-        minCoverage: flags.minCoverage,
+        retryFailed: flags.retryFailed ?? false,
         signal: context.signal,
         onProgress: progress.show,
-        ...(against && { against }),
-        ...(flags.overwrite && { overwrite: true }),
       }).finally(progress.clear);
-      if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
-      const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // rate has just written it
-      process.stdout.write(
-        flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
-      );
-    });
+      process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : renderPlan(plan));
+      return;
+    }
+    if (judge.problem !== undefined) throw new UsageError(judge.problem);
+    context.signal.addEventListener("abort", sayWaiting);
+    await rateAndShow(dataset, judge, flags, context);
+  } finally {
+    context.signal.removeEventListener("abort", sayWaiting);
+    judge.close();
+  }
+}
+
+function open(data: string, flags: RateFlags, signal: AbortSignal): Promise<Dataset> {
+  return openDataset(data, {
+    signal,
+    ...(flags.shape !== undefined && { shape: flags.shape }),
+    ...(flags.map && { map: flags.map }),
+  });
+}
+
+async function rateAndShow(
+  dataset: Dataset,
+  judge: Judge,
+  flags: RateFlags,
+  context: CommandContext,
+  signal?: AbortSignal,
+): Promise<void> {
+  const against = flags.against === undefined ? undefined : await openJudge(flags.against);
+  const progress = openProgressLine();
+  const summary = await rate(dataset, {
+    run: flags.run,
+    judge,
+    minCoverage: flags.minCoverage,
+    onProgress: progress.show,
+    ...(signal && { signal }),
+    ...(against && { against }),
+    ...(flags.overwrite && { overwrite: true }),
+  }).finally(progress.clear);
+  if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
+  if (summary.calls?.stopped === "budget") context.exitCode = 4;
+  if (summary.calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
+  const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // rate has just written it
+  process.stdout.write(
+    flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
+  );
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, type WriteStream } from "node:fs";
+import { createWriteStream, mkdirSync, rmSync, type WriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { finished } from "node:stream/promises";
@@ -15,10 +15,17 @@ export interface AtomicFile {
 
 const flushCharacters = 256 * 1024;
 
+/** Files that are not complete yet: when the process is ended at once, they go with it. */
+const partials = new Set<string>();
+process.on("exit", () => {
+  for (const path of partials) rmSync(path, { force: true });
+});
+
 /** Opens a text file for writing in pieces, with the folders above it; pieces are gathered, and `write` waits when the disk is slower than the caller. */
 export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFile {
   const partial = partialPath(path);
   mkdirSync(dirname(path), { recursive: true });
+  partials.add(partial);
   const file: WriteStream = createWriteStream(partial);
   const stream: WriteStream | Gzip = gzipped ? createGzip() : file;
   let failure: Error | undefined;
@@ -49,6 +56,7 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
       await finished(file);
       if (failure) throw failure;
       await rename(partial, path);
+      partials.delete(partial);
       isOver = true;
     },
     async discard() {
@@ -59,6 +67,7 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
       file.destroy();
       await closed; // a file that is still being opened would come back after it was removed
       await rm(partial, { force: true });
+      partials.delete(partial);
     },
   };
 }

@@ -1,4 +1,6 @@
 import type { Example } from "../dataset/example.ts";
+import type { CallsReport } from "../llm/engine.ts";
+import type { Question } from "../run/manifest.ts";
 import type { Rating } from "../run/rating.ts";
 
 /** The lowest and highest score a judge can give. */
@@ -18,7 +20,27 @@ export interface Judge {
   readonly name: string;
   /** Undefined for recorded scores whose scale nobody told: what they span is then all that is known. */
   readonly scale?: Scale;
-  /** What the reader of a summary should know about this judge, a line each. */
+  /** What the reader of a summary should know about this judge, a line each; complete when all is rated. */
   readonly notes: readonly string[];
+  /** How it asks, for judges that do: what it says under another question are other ratings. */
+  readonly question?: Question;
+  /** What its calls did so far, for judges that make calls. */
+  readonly calls?: () => CallsReport;
+  /** Where the replies are and what they cost. */
+  readonly accounts?: () => JudgeAccounts;
   rate(examples: AsyncIterable<readonly Example[]>): AsyncIterable<readonly Rating[]>;
+}
+
+/** Where a judge's replies are, and what they cost. Money in billionths of a US dollar; null when no price is known. */
+export interface JudgeAccounts {
+  /** The call store's path. */
+  readonly store: string;
+  readonly priceBasis: string | null;
+  readonly budgetUsd?: number;
+  /** What this run has paid, this time and before. */
+  readonly runPaid: number | null;
+  /** At most this much may be on the bill for attempts whose reply never arrived. */
+  readonly runPerhapsPaid: number;
+  /** The mean cost of a reply of this model so far. */
+  readonly meanCost: number | null;
 }

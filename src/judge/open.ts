@@ -1,19 +1,36 @@
+import { existsSync } from "node:fs";
+import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
+import type { Limits } from "../llm/gate.ts";
+import { isModelName, modelForms } from "../llm/model-name.ts";
+import type { ReasoningEffort } from "../llm/request.ts";
+import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { Judge, Scale } from "./judge.ts";
+import type { LlmJudge } from "./llm.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import { createStudentJudge } from "./student.ts";
 
+const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
+
 /** How judges are named on the command line; a new kind is added here. */
-export const judgeForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
+export const judgeForms = `${modelForms.replace(" or ", ", ")}, ${localForms}`;
 
 export interface OpenJudgeOptions {
   /** Scale of recorded scores; the student has its own. */
   readonly scale?: Scale;
 }
 
-/** The judge behind a name. @throws UsageError when the name is of no known form, DataError when its file cannot be read */
+/**
+ * The judge behind a name that needs no model to be asked.
+ *
+ * @throws UsageError when the name is of no known form, DataError when its file cannot be read
+ */
 export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}): Promise<Judge> {
+  if (isModelName(name))
+    throw new UsageError(
+      `expected ${localForms}, got the model ${JSON.stringify(name)}; let it rate in a run of its own (alpagasus rate DATA --judge … --run DIR) and name that run: run:DIR`,
+    );
   const [, kind, rest] = /^([a-z]+)(?::(.*))?$/s.exec(name) ?? [];
   if (kind === "student") {
     if (scale) throw new UsageError("--scale: the student has a scale of its own; leave the option out");
@@ -24,4 +41,78 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
   if (kind === "column" && rest) return createColumnJudge(rest, options);
   if (kind === "run" && rest) return createRunJudge(rest);
   throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(name)}`);
+}
+
+export interface OpenLlmJudgeOptions {
+  /** The folder of the run that the calls are made for: its budget holds over all of them. */
+  readonly run: string;
+  /** A shipped rubric's name, or a YAML file; AlpaGasus' accuracy when left out. */
+  readonly rubric?: string;
+  /** The file that replies are kept in, and looked for; `.alpagasus/calls.sqlite` when left out. */
+  readonly store?: string;
+  /** US dollars that may be spent for the run. */
+  readonly budgetUsd?: number;
+  /** US dollars for a million tokens, for models that the price list does not have. */
+  readonly price?: { readonly input: number; readonly output: number };
+  /** The most calls in flight at a time. */
+  readonly concurrency?: number;
+  /** Limits a minute; those left out are read from the provider's replies. */
+  readonly limits?: Limits;
+  /** How long one attempt may take. */
+  readonly timeoutMs?: number;
+  /** How often a call is tried that fails for other reasons than the provider's load. */
+  readonly maxAttempts?: number;
+  /** Instead of the rubric's own limit. */
+  readonly maxOutputTokens?: number;
+  readonly reasoning?: ReasoningEffort;
+  /** Ask again about the examples whose call failed. */
+  readonly retryFailed?: boolean;
+  /** Only to plan with: nothing is written, and it cannot rate. */
+  readonly forPlan?: boolean;
+  /** Stops asking: calls in flight end and are kept, the examples left are `pending`. */
+  readonly signal?: AbortSignal;
+}
+
+/** A judge that asks a model, with its store open; `close` it when it has rated. */
+export interface OpenLlmJudge extends LlmJudge {
+  close(): void;
+}
+
+/**
+ * A judge that asks a model: one by name (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), or any model of the AI
+ * SDK. Nothing is asked before it rates.
+ *
+ * @throws UsageError when the name, the rubric's name or an option makes no sense, DataError when the rubric's file is wrong
+ */
+export async function openLlmJudge(
+  model: string | LanguageModelV4,
+  options: OpenLlmJudgeOptions,
+): Promise<OpenLlmJudge> {
+  const [{ modelOf, openModel }, { flatPrice }, { createLlmJudge }, { openRubric }, { CallStore, defaultStorePath }] =
+    await Promise.all([
+      import("../llm/open-model.ts"),
+      import("../llm/price.ts"),
+      import("./llm.ts"),
+      import("../rubric/open-rubric.ts"),
+      import("../llm/call-store.ts"),
+    ]);
+  const { run, rubric, store: storePath = defaultStorePath, price: given, forPlan = false, ...engine } = options;
+  const price = given && flatPrice(given.input, given.output);
+  const chatModel =
+    typeof model === "string"
+      ? await openModel(model, {
+          ...(price && { price }),
+          ...(options.concurrency !== undefined && { connections: options.concurrency }),
+        })
+      : modelOf(model, price ? { price } : {});
+  const readRubric = await openRubric(rubric);
+  const purse = forPlan ? "" : await openPurse(runFolder(run));
+  const store = new CallStore(forPlan && !existsSync(storePath) ? ":memory:" : storePath);
+  try {
+    const judge = createLlmJudge(chatModel, { ...engine, rubric: readRubric, store, purse });
+    return Object.assign(judge, { close: () => store[Symbol.dispose]() });
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
 }

@@ -49,11 +49,55 @@ const gateSchema = z.object({
 });
 export type Gate = z.infer<typeof gateSchema>;
 
+/** How a judge that asks a model asks it. */
+const questionSchema = z.object({
+  rubric: z.string(),
+  rubricVersion: z.number(),
+  /** The most tokens a reply may have, reasoning included. */
+  maxOutputTokens: z.number(),
+  temperature: z.number().optional(),
+  reasoning: z.string().optional(),
+  /** Over everything that was asked but for the rows: the model, the rubric, the sampling. */
+  hash: z.string(),
+});
+export type Question = z.infer<typeof questionSchema>;
+
+/** What calls to a model did and cost. Money in US dollars; null where no price is known. */
+const callsSchema = z.object({
+  /** Calls with an outcome that this command made. */
+  made: z.number(),
+  /** Calls that an earlier command had made. */
+  stored: z.number(),
+  /** Calls that shared the reply of an identical one. */
+  shared: z.number(),
+  attempts: z.number(),
+  failed: z.number(),
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  paidUsd: z.number().nullable(),
+  /** For attempts whose reply never arrived: at most this much may be on the bill as well. */
+  perhapsPaidUsd: z.number(),
+  /** This run, this command and all before. */
+  runPaidUsd: z.number().nullable(),
+  runPerhapsPaidUsd: z.number(),
+  priceBasis: z.string().nullable(),
+  budgetUsd: z.number().optional(),
+  /** What stopped the calls before all rows were asked about. */
+  stopped: z.enum(["interrupted", "budget", "failure"]).optional(),
+  /** What asking about the remaining rows would cost, by the mean so far. */
+  finishUsd: z.number().nullable().optional(),
+  /** The call store that holds the replies. */
+  store: z.string(),
+});
+export type CallsRecord = z.infer<typeof callsSchema>;
+
 /** What `rate` says when it is done. Times in milliseconds. */
 const rateSummarySchema = z.object({
   judge: z.string(),
   scale: scaleSchema.optional(),
+  question: questionSchema.optional(),
   notes: z.array(z.string()),
+  calls: callsSchema.optional(),
   states: z.partialRecord(z.enum(ratingStates), z.number()),
   /** Rows with a score over all rows. */
   coverage: z.number(),

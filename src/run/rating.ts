@@ -5,14 +5,22 @@ export type RatingState = (typeof ratingStates)[number];
 /** A judge's answer about one example. */
 export type Rating = ScoredRating | UnscoredRating;
 
-export interface ScoredRating {
+/** What ratings by a model carry besides. */
+interface Traces {
+  /** The key of the reply in the call store. */
+  readonly call?: string;
+  /** Parts of the rubric's own text that the row contains, by which it could pass for the rubric's words. */
+  readonly intrusions?: readonly string[];
+}
+
+export interface ScoredRating extends Traces {
   readonly state: "scored";
   readonly score: number;
   /** The probability of each of the judge's scores, ascending, from judges that have one. */
   readonly probabilities?: readonly number[];
 }
 
-export interface UnscoredRating {
+export interface UnscoredRating extends Traces {
   readonly state: Exclude<RatingState, "scored">;
   /** Why, in a few words. */
   readonly detail?: string;

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
@@ -65,4 +66,24 @@ export async function writeManifest(run: RunFolder, manifest: Manifest): Promise
   } finally {
     await rm(partial, { force: true });
   }
+}
+
+/**
+ * The name under which a run's money is counted. It lies in the run's folder, so that it moves and goes with it, and every
+ * command that pays for the run counts on from what was paid before.
+ */
+export async function openPurse({ folder }: RunFolder): Promise<string> {
+  const path = join(folder, "purse");
+  await mkdir(folder, { recursive: true });
+  try {
+    await writeFile(path, `${randomUUID()}\n`, { flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // writeFile fails with errors of this kind
+  }
+  const name = (await readFile(path, "utf8")).trim();
+  if (!/^[0-9a-f-]{36}$/.test(name))
+    throw new RunError(
+      `${path}: expected the name of this run's purse, got something else; start a new run with another --run DIR`,
+    );
+  return name;
 }

@@ -7,6 +7,8 @@ export interface Progress {
   /** Undefined while it is not known: files are not counted before they are read. */
   readonly total?: number;
   readonly unit: "rows" | "percent";
+  /** How the calls to a model go, where there are any; US dollars of this command, null when no price is known. */
+  readonly calls?: { readonly inFlight: number; readonly failed: number; readonly paidUsd: number | null };
 }
 
 /** What every stage accepts beside its own options. */

@@ -5,12 +5,15 @@ import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
+import { nanosPerUsd } from "../llm/price.ts";
 import {
   manifestVersion,
   type AgreementRecord,
+  type CallsRecord,
   type DatasetRecord,
   type Gate,
   type Manifest,
+  type Question,
   type RateSummary,
 } from "../run/manifest.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
@@ -34,6 +37,7 @@ export interface RateOptions extends StageOptions {
 }
 
 const defaultMinCoverage = 0.95;
+const progressMs = 1_000;
 const alarmShare = 0.95; // of all scores on one value: such a judge selects nothing
 const alarmRows = 20; // fewer rows may well agree
 const roundScores = 50_000; // different scores beyond which they are counted to four digits
@@ -51,10 +55,29 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const previous = options.overwrite ? undefined : await readManifest(run);
   if (previous) expectSameQuestion(previous, dataset, options);
 
+  const total = options.judge.calls && (await countRows(dataset, options));
   const writer = openRatingsWriter(run.ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const comparison = options.against && new Comparison(options.against);
+  const showProgress = () => {
+    const calls = options.judge.calls?.();
+    options.onProgress?.({
+      stage: "rate",
+      doing: "rating",
+      done: tally.rows,
+      unit: "rows",
+      ...(total !== undefined && { total }),
+      ...(calls && {
+        calls: {
+          inFlight: calls.inFlight,
+          failed: calls.failed,
+          paidUsd: calls.paid === null ? null : calls.paid / nanosPerUsd,
+        },
+      }),
+    });
+  };
+  const clock = options.judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
   try {
     for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
       for (const line of lines) {
@@ -64,7 +87,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         if (written) await written;
       }
       comparison?.addScores(lines);
-      options.onProgress?.({ stage: "rate", doing: "rating", done: tally.rows, unit: "rows" });
+      showProgress();
     }
     const agreement = await comparison?.measure(dataset);
     const datasetRecord = describeDataset(dataset, tally.rows, identity.digest("hex"));
@@ -74,7 +97,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const summary: RateSummary = {
       judge: options.judge.name,
       ...(options.judge.scale && { scale: options.judge.scale }),
+      ...(options.judge.question && { question: options.judge.question }),
       notes: [...options.judge.notes],
+      ...describeCalls(options.judge, tally.pending),
       ...tally.summarise(),
       ...(agreement && { agreement }),
       gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
@@ -91,8 +116,37 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     });
     return summary;
   } finally {
+    clearInterval(clock);
     await writer.discard();
   }
+}
+
+async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise<number> {
+  let rows = 0;
+  for await (const batch of dataset.batches()) {
+    rows += batch.length;
+    onProgress?.({ stage: "rate", doing: "counting", done: rows, unit: "rows" });
+  }
+  return rows;
+}
+
+/** What the judge's calls did and cost, for judges that make calls. */
+function describeCalls({ calls, accounts }: Judge, pendingRows: number): { calls?: CallsRecord } {
+  if (!calls || !accounts) return {};
+  const { made, stored, shared, attempts, failed, inputTokens, outputTokens, paid, perhapsPaid, stopped } = calls();
+  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost } = accounts();
+  const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
+  return {
+    calls: {
+      ...{ made, stored, shared, attempts, failed, inputTokens, outputTokens, store, priceBasis },
+      paidUsd: usd(paid),
+      perhapsPaidUsd: perhapsPaid / nanosPerUsd,
+      runPaidUsd: usd(runPaid),
+      runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
+      ...(budgetUsd !== undefined && { budgetUsd }),
+      ...(stopped && { stopped, finishUsd: usd(meanCost === null ? null : meanCost * pendingRows) }),
+    },
+  };
 }
 
 /** Joins each example's identity with the judge's rating of it. */
@@ -137,6 +191,11 @@ class RatingTally {
     const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
     this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
     if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+  }
+
+  /** Rows that nobody was asked about yet. */
+  get pending(): number {
+    return this.#states.get("pending") ?? 0;
   }
 
   get coverage(): number {
@@ -253,6 +312,19 @@ function expectSameQuestion({ dataset, rate: rated }: Manifest, asked: Dataset, 
   }
   if (rated.judge !== judge.name)
     throw new RunError(`${run}: holds ratings by ${rated.judge}, not by ${judge.name}; ${advice}`);
+  if (judge.question && rated.question?.hash !== judge.question.hash)
+    throw new RunError(
+      `${run}: holds ratings that were asked for otherwise (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
+    );
+}
+
+function describeQuestion(question: Question | undefined): string {
+  if (!question) return "without a rubric";
+  const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;
+  const settings = [`at most ${formatCount(maxOutputTokens)} tokens`];
+  if (temperature !== undefined) settings.push(`temperature ${temperature}`);
+  if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
+  return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
 }
 
 function finite(value: number): number | null {

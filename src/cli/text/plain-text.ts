@@ -8,3 +8,11 @@ export function plainText(text: string): string {
     .replace(/\s*\n\s*/g, " ")
     .replace(hostile, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
+
+/** The same for a text whose lines are to stay lines. */
+export function plainLines(text: string): string {
+  return text
+    .split(/\r\n|[\n\r]/)
+    .map(plainText)
+    .join("\n");
+}

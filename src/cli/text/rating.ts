@@ -1,8 +1,8 @@
 import { styleText } from "node:util";
-import type { AgreementRecord, Gate, Manifest } from "../../run/manifest.ts";
+import type { AgreementRecord, CallsRecord, Gate, Manifest } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount } from "../../format-count.ts";
-import { formatDuration, formatShare } from "./numbers.ts";
+import { formatDuration, formatShare, formatUsd } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
@@ -12,15 +12,55 @@ export function renderRating({ dataset, rate }: Manifest, ratingsPath: string): 
   const states = Object.entries(rate.states).map(([state, count]) => `${formatCount(count)} ${state}`);
   const speed = `${formatDuration(rate.wallMs)}, ${formatCount(rows / Math.max(rate.wallMs / 1000, 1e-3))} rows a second`;
   const parts = [
-    `\n${styleText("bold", `Rated ${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)} in ${speed}`,
+    `\n${styleText("bold", `Rated ${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question ? ` and the rubric ${rate.question.rubric}` : ""} in ${speed}`,
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     `\n${renderHistogram(rate.histogram)}\n`,
     `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
+    ...(rate.calls ? renderCalls(rate.calls, rate.states.pending ?? 0) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.agreement ? [renderAgreement(rate.agreement)] : []),
     `\n  ratings  ${plainText(ratingsPath)}`,
   ];
   return `${parts.join("\n")}\n`;
+}
+
+/** What the calls did and cost, and how to go on when they stopped. */
+function renderCalls(calls: CallsRecord, pendingRows: number): string[] {
+  const counts = [
+    `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
+    `${formatCount(calls.stored)} in the store`,
+    ...(calls.shared > 0 ? [`${formatCount(calls.shared)} shared by equal rows`] : []),
+  ];
+  const lines = [
+    `  calls   ${counts.join(", ")}; ${formatCount(calls.inputTokens)} tokens in, ${formatCount(calls.outputTokens)} out`,
+    `  money   ${describeMoney(calls)}`,
+  ];
+  if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed asks again for them`);
+  if (calls.stopped === undefined) return lines;
+  const why = calls.stopped === "budget" ? "The budget is reached" : "Interrupted";
+  const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
+  const advice =
+    calls.stopped === "budget"
+      ? "go on with a higher --budget (it counts all that this run has paid)"
+      : "the same command goes on";
+  lines.push(
+    styleText(
+      "yellow",
+      `  ${why}: ${formatCount(pendingRows)} rows are not asked about yet${cost}. All replies are kept; ${advice}.`,
+    ),
+  );
+  return lines;
+}
+
+function describeMoney(calls: CallsRecord): string {
+  if (calls.paidUsd === null) return "unknown: no price is known for this model; give one with --price INPUT/OUTPUT";
+  const perhaps = (usd: number) => (usd > 0 ? ` (and up to ${formatUsd(usd)} for attempts whose reply was lost)` : "");
+  const run =
+    calls.runPaidUsd === null || calls.runPaidUsd + calls.runPerhapsPaidUsd === calls.paidUsd + calls.perhapsPaidUsd
+      ? ""
+      : `; this run in all ${formatUsd(calls.runPaidUsd)}${perhaps(calls.runPerhapsPaidUsd)}`;
+  const budget = calls.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`;
+  return `${formatUsd(calls.paidUsd)}${perhaps(calls.perhapsPaidUsd)}${run}${budget}, by ${plainText(calls.priceBasis ?? "")}`;
 }
 
 /** Alarms, and gates that did not hold. */

@@ -1,0 +1,120 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { limitKinds, type LimitKind } from "../llm/headers.ts";
+import type { OpenLlmJudgeOptions } from "../judge/open.ts";
+import { reasoningEfforts, type ReasoningEffort } from "../llm/request.ts";
+import { parseNumber, parsePositive } from "./options.ts";
+
+/*
+ * Options of every command that asks a model.
+ */
+
+export interface ModelFlags {
+  budget?: number;
+  price?: { input: number; output: number };
+  concurrency?: number;
+  rpm?: number;
+  tpm?: number;
+  inputTpm?: number;
+  outputTpm?: number;
+  timeout?: number;
+  maxAttempts?: number;
+  maxOutputTokens?: number;
+  reasoning?: ReasoningEffort;
+  store?: string;
+  retryFailed?: boolean;
+}
+
+/** Adds the options to a command. */
+export function addModelOptions(command: Command): Command {
+  return command
+    .option("--budget <usd>", "stop before this run has cost more, this time and before; exit code 4", parseUsd)
+    .option(
+      "--price <in/out>",
+      "US dollars for a million input and output tokens, where the price list has none: 0.15/0.6",
+      parsePrice,
+    )
+    .option(
+      "--concurrency <n>",
+      "most calls in flight at a time (32); fewer when the provider cannot keep up",
+      parsePositive,
+    )
+    .option("--rpm <n>", "requests a minute (as the provider's replies tell)", parsePositive)
+    .option("--tpm <n>", "tokens a minute, likewise", parsePositive)
+    .option("--input-tpm <n>", "input tokens a minute, likewise", parsePositive)
+    .option("--output-tpm <n>", "output tokens a minute, likewise", parsePositive)
+    .option("--timeout <seconds>", "how long one attempt may take (120)", parseSeconds)
+    .option(
+      "--max-attempts <n>",
+      "how often a call is tried that fails for other reasons than the provider's load (6)",
+      parsePositive,
+    )
+    .option("--max-output-tokens <n>", "most tokens of a reply, reasoning included (as the rubric says)", parsePositive)
+    .addOption(
+      new Option(
+        "--reasoning <effort>",
+        "how much the model reasons before it answers (as its provider sets it)",
+      ).choices(reasoningEfforts),
+    )
+    .option("--store <file>", "where replies are kept, and looked for first (.alpagasus/calls.sqlite)")
+    .option("--retry-failed", "ask again where every attempt failed; other replies stay");
+}
+
+/** The options as the library takes them. */
+export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> {
+  const given: Record<LimitKind, number | undefined> = {
+    requests: flags.rpm,
+    tokens: flags.tpm,
+    inputTokens: flags.inputTpm,
+    outputTokens: flags.outputTpm,
+  };
+  const limits = Object.fromEntries(
+    limitKinds.flatMap((kind) => (given[kind] === undefined ? [] : [[kind, given[kind]]])),
+  );
+  return {
+    limits,
+    ...(flags.budget !== undefined && { budgetUsd: flags.budget }),
+    ...(flags.price && { price: flags.price }),
+    ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
+    ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
+    ...(flags.maxAttempts !== undefined && { maxAttempts: flags.maxAttempts }),
+    ...(flags.maxOutputTokens !== undefined && { maxOutputTokens: flags.maxOutputTokens }),
+    ...(flags.reasoning && { reasoning: flags.reasoning }),
+    ...(flags.store !== undefined && { store: flags.store }),
+    ...(flags.retryFailed && { retryFailed: true }),
+  };
+}
+
+/** @throws UsageError when an option is given that only judges heed that ask a model */
+export function expectNoModelFlags(command: Command, judge: string, others: readonly string[]): void {
+  const names = [...modelOptionNames, ...others];
+  const given = command.options.filter(
+    (option) => names.includes(option.name()) && command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  if (given.length > 0)
+    throw new UsageError(
+      `${given.map((option) => option.long).join(", ")}: expected a judge that asks a model, got ${judge}; leave the option out`,
+    );
+}
+
+const modelOptionNames = addModelOptions(new Command()).options.map((option) => option.name());
+
+function parseUsd(text: string): number {
+  const value = parseNumber(text.replace(/^\$/, ""));
+  if (value < 0) throw new InvalidArgumentError("Expected US dollars from 0: 5 or 0.50.");
+  return value;
+}
+
+function parseSeconds(text: string): number {
+  const value = parseNumber(text);
+  if (!(value > 0 && value <= 86_400)) throw new InvalidArgumentError("Expected seconds, over 0 and up to a day.");
+  return value;
+}
+
+/** `0.15/0.6` */
+function parsePrice(text: string): { input: number; output: number } {
+  const [, input, output] = /^(\d+(?:\.\d+)?)\/(\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  if (input === undefined)
+    throw new InvalidArgumentError("Expected US dollars for a million input and output tokens: 0.15/0.6.");
+  return { input: Number(input), output: Number(output) };
+}

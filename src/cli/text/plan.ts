@@ -1,0 +1,31 @@
+import { styleText } from "node:util";
+import type { RatingPlan } from "../../stages/plan-rating.ts";
+import { formatCount } from "../../format-count.ts";
+import { formatUsd } from "./numbers.ts";
+import { plainLines, plainText } from "./plain-text.ts";
+
+/** What `rate --dry-run` prints. */
+export function renderPlan(plan: RatingPlan): string {
+  const { calls, tokens, question, expectedUsd, highestUsd } = plan;
+  const shared = plan.rows - calls.total;
+  const settings = [
+    `rubric ${question.rubric} ${question.rubricVersion}`,
+    `at most ${formatCount(question.maxOutputTokens)} tokens a reply`,
+    ...(question.temperature === undefined ? [] : [`temperature ${question.temperature}`]),
+    ...(question.reasoning === undefined ? [] : [`reasoning ${question.reasoning}`]),
+  ];
+  const lines = [
+    `\n${styleText("bold", "The first prompt")}`,
+    ...plan.firstPrompt.map(({ role, text }) => `${styleText("dim", `[${role}]`)}\n${plainLines(text)}`),
+    `\n${styleText("bold", `What ${plainText(plan.judge)} would be asked`)} (${settings.join(", ")})`,
+    `  rows    ${formatCount(plan.rows)}${shared > 0 ? `, ${formatCount(shared)} of them the same as another` : ""}`,
+    `  calls   ${formatCount(calls.left)} to make, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
+    `  tokens  ${formatCount(tokens.input)} in, ${formatCount(tokens.output)} out (by ${tokens.basis})`,
+    expectedUsd === null || highestUsd === null
+      ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
+      : `  money   ${formatUsd(expectedUsd)} expected, ${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
+    ...plan.notes.map((note) => `  note: ${plainText(note)}`),
+    "\n  Nothing was asked and nothing was written.",
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,339 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
+import type { Finish, Usage } from "./reply.ts";
+
+/*
+ * Every reply that was paid for, in one SQLite file that processes share. A call is known by its key (see `requestKey`).
+ *
+ * Beside the replies it holds what is under way: a claim for each call in flight, so that no two processes make the same
+ * one, with the money reserved for it; and a purse for each budget, with what was paid from it. A process that died
+ * leaves claims behind; whoever meets one next takes it away and books its money as perhaps paid.
+ */
+
+/** A call that has an outcome. Money in billionths of a US dollar. */
+export interface StoredCall {
+  readonly key: string;
+  readonly model: string;
+  readonly state: "replied" | "refused" | "failed";
+  /** The reply word for word; empty unless replied. */
+  readonly text: string;
+  readonly finish: Finish | null;
+  /** Why there is no reply. */
+  readonly detail: string | null;
+  /** The exact model that answered, where the provider tells. */
+  readonly build: string | null;
+  readonly usage: Usage | null;
+  /** Null when no price is known. */
+  readonly cost: number | null;
+  readonly promptBytes: number;
+  readonly attempts: number;
+  /** How long the attempt that was answered took. */
+  readonly latencyMs: number;
+}
+
+/** What was paid for one purpose, in billionths of a US dollar. */
+export interface Purse {
+  readonly paid: number;
+  /** For attempts whose reply never arrived: at most this much may be on the provider's bill too. */
+  readonly perhapsPaid: number;
+  /** For calls in flight. */
+  readonly reserved: number;
+}
+
+/** What past calls of a model took, for estimates. */
+export interface PastUse {
+  readonly calls: number;
+  readonly inputTokensPerByte: number;
+  readonly outputTokens: number;
+}
+
+export const defaultStorePath = join(".alpagasus", "calls.sqlite");
+
+const layout = 1;
+const application = 0x616c7067; // "alpg"
+const busyMs = 20_000;
+const heartbeatMs = 2_000;
+const silentMs = 15_000; // an owner that was not heard of for so long is dead
+
+const tables = `
+create table if not exists calls (
+  key text primary key,
+  model text not null,
+  state text not null,
+  text text not null,
+  finish text,
+  detail text,
+  build text,
+  input_tokens integer,
+  cached_input_tokens integer,
+  cache_write_tokens integer,
+  output_tokens integer,
+  reasoning_tokens integer,
+  cost integer,
+  prompt_bytes integer not null,
+  attempts integer not null,
+  latency_ms integer not null,
+  purse text not null,
+  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ'))
+) strict;
+create table if not exists purses (name text primary key, paid integer not null, perhaps_paid integer not null) strict, without rowid;
+create table if not exists owners (id text primary key, host text not null, pid integer not null, seen_at integer not null) strict, without rowid;
+create table if not exists claims (key text primary key, owner text not null, purse text not null, reserved integer not null) strict, without rowid;
+`;
+
+export class CallStore implements Disposable {
+  readonly path: string;
+  readonly #database: DatabaseSync;
+  readonly #owner = randomUUID();
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #heartbeat: NodeJS.Timeout;
+
+  /** Opens the store, and makes it when there is none. @throws AlpagasusError when the file is something else */
+  constructor(path: string = defaultStorePath) {
+    this.path = path;
+    this.#database = openDatabase(path);
+    this.#run("insert into owners values (?, ?, ?, ?)", this.#owner, hostname(), process.pid, Date.now());
+    this.transact(() => this.#buryDead());
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
+  }
+
+  /** Does several things at once: all of them are on disk when this returns, or none. */
+  transact<T>(work: () => T): T {
+    this.#database.exec("begin immediate");
+    try {
+      const result = work();
+      this.#database.exec("commit");
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("rollback");
+      throw error;
+    }
+  }
+
+  find(key: string): StoredCall | undefined {
+    const row = this.#prepare(
+      "select model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms from calls where key = ?",
+    ).get(key);
+    if (!row) return undefined;
+    const number = (name: string) => row[name] as number; // by the table's own types
+    return {
+      key,
+      model: row["model"] as string,
+      state: row["state"] as StoredCall["state"],
+      text: row["text"] as string,
+      finish: row["finish"] as Finish | null,
+      detail: row["detail"] as string | null,
+      build: row["build"] as string | null,
+      usage:
+        row["input_tokens"] === null
+          ? null
+          : {
+              inputTokens: number("input_tokens"),
+              cachedInputTokens: number("cached_input_tokens"),
+              cacheWriteTokens: number("cache_write_tokens"),
+              outputTokens: number("output_tokens"),
+              reasoningTokens: number("reasoning_tokens"),
+            },
+      cost: row["cost"] as number | null,
+      promptBytes: number("prompt_bytes"),
+      attempts: number("attempts"),
+      latencyMs: number("latency_ms"),
+    };
+  }
+
+  /** Stores how a call ended, and gives its claim back. */
+  save(call: StoredCall, purse: string): void {
+    const { usage } = call;
+    this.#run(
+      `insert or replace into calls
+        (key, model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, purse)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      call.key,
+      call.model,
+      call.state,
+      call.text,
+      call.finish,
+      call.detail,
+      call.build,
+      usage?.inputTokens ?? null,
+      usage?.cachedInputTokens ?? null,
+      usage?.cacheWriteTokens ?? null,
+      usage?.outputTokens ?? null,
+      usage?.reasoningTokens ?? null,
+      call.cost,
+      call.promptBytes,
+      call.attempts,
+      call.latencyMs,
+      purse,
+    );
+    if (call.cost !== null && call.cost > 0) this.#book(purse, call.cost, 0);
+    this.release(call.key);
+  }
+
+  /** Takes a call for this process. False when another process that is alive has it. */
+  claim(key: string, purse: string, reserved: number): boolean {
+    const insert = () =>
+      this.#run(
+        "insert into claims values (?, ?, ?, ?) on conflict (key) do update set reserved = excluded.reserved, purse = excluded.purse where owner = excluded.owner",
+        key,
+        this.#owner,
+        purse,
+        reserved,
+      ) === 1;
+    return insert() || (this.#buryDead() && insert());
+  }
+
+  /** Gives a claim back. */
+  release(key: string): void {
+    this.#run("delete from claims where key = ? and owner = ?", key, this.#owner);
+  }
+
+  /** An attempt is over that cost nothing, or perhaps something: its money is no longer reserved. The claim stays. */
+  settle(key: string, purse: string, perhapsPaid: number): void {
+    this.#run("update claims set reserved = 0 where key = ? and owner = ?", key, this.#owner);
+    if (perhapsPaid > 0) this.#book(purse, 0, perhapsPaid);
+  }
+
+  purse(name: string): Purse {
+    const paid = this.#prepare("select paid, perhaps_paid from purses where name = ?").get(name);
+    const claims = this.#prepare("select total(reserved) as reserved from claims where purse = ?").get(name);
+    return {
+      paid: Number(paid?.["paid"] ?? 0),
+      perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0),
+      reserved: Number(claims?.["reserved"] ?? 0),
+    };
+  }
+
+  /** What calls of a model took so far; undefined when there were none that told. */
+  pastUse(model: string): PastUse | undefined {
+    const row = this.#prepare(
+      "select count(*) as calls, total(input_tokens) as input, total(prompt_bytes) as bytes, total(output_tokens) as output from (select * from calls where model = ? and input_tokens is not null limit 5000)",
+    ).get(model);
+    const calls = Number(row?.["calls"] ?? 0);
+    if (calls === 0) return undefined;
+    return {
+      calls,
+      inputTokensPerByte: Number(row!["input"]) / Math.max(1, Number(row!["bytes"])),
+      outputTokens: Number(row!["output"]) / calls,
+    };
+  }
+
+  /** The mean cost of a model's replies, in billionths of a US dollar; null when none has a price. */
+  meanCost(model: string): number | null {
+    const row = this.#prepare(
+      "select avg(cost) as mean from (select cost from calls where model = ? and cost is not null and state = 'replied' limit 5000)",
+    ).get(model);
+    return (row?.["mean"] as number | null | undefined) ?? null; // by the query's own type
+  }
+
+  /** Gives back what this process had claimed, and closes the file. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#heartbeat);
+    if (!this.#database.isOpen) return;
+    try {
+      this.transact(() => {
+        this.#run("delete from claims where owner = ?", this.#owner);
+        this.#run("delete from owners where id = ?", this.#owner);
+      });
+    } finally {
+      this.#database.close();
+    }
+  }
+
+  #book(purse: string, paid: number, perhapsPaid: number): void {
+    this.#run(
+      "insert into purses values (?, ?, ?) on conflict (name) do update set paid = paid + excluded.paid, perhaps_paid = perhaps_paid + excluded.perhaps_paid",
+      purse,
+      paid,
+      perhapsPaid,
+    );
+  }
+
+  /** Takes away what dead processes had claimed; true when there was one. */
+  #buryDead(): boolean {
+    const dead = this.#prepare("select id, host, pid, seen_at from owners where id <> ?")
+      .all(this.#owner)
+      .filter((owner) => isDead(String(owner["host"]), Number(owner["pid"]), Number(owner["seen_at"])));
+    for (const owner of dead) {
+      const id = String(owner["id"]);
+      const lost = this.#prepare(
+        "select purse, sum(reserved) as reserved from claims where owner = ? group by purse",
+      ).all(id);
+      for (const { purse, reserved } of lost) this.#book(String(purse), 0, Number(reserved));
+      this.#run("delete from claims where owner = ?", id);
+      this.#run("delete from owners where id = ?", id);
+    }
+    return dead.length > 0;
+  }
+
+  #beat(): void {
+    try {
+      this.#run(
+        "insert into owners values (?, ?, ?, ?) on conflict (id) do update set seen_at = excluded.seen_at",
+        this.#owner,
+        hostname(),
+        process.pid,
+        Date.now(),
+      );
+    } catch {
+      // the store is busy or gone: the next call that needs it will say so
+    }
+  }
+
+  #run(sql: string, ...values: (string | number | null)[]): number {
+    return Number(this.#prepare(sql).run(...values).changes);
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
+
+function isDead(host: string, pid: number, seenAt: number): boolean {
+  if (Date.now() - seenAt > silentMs) return true;
+  if (host !== hostname()) return false;
+  try {
+    process.kill(pid, 0); // asks only whether there is such a process
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH"; // EPERM: it is somebody else's, and alive
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const database = new DatabaseSync(path, { timeout: busyMs });
+    // A reply is on disk before it counts: with "full", also when the power fails.
+    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
+    const pragma = (name: string) => Number(Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0]);
+    const isNew = pragma("user_version") === 0 && pragma("schema_version") === 0;
+    if (!isNew && pragma("application_id") !== application)
+      throw new UsageError(`${path}: expected a call store, got another database; name another file with --store`);
+    if (pragma("user_version") > layout)
+      throw new UsageError(`${path}: expected a call store of layout ${layout}, got a newer one; update alpagasus`);
+    database.exec("begin immediate");
+    database.exec(tables);
+    database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
+    return database;
+  } catch (cause) {
+    if (cause instanceof AlpagasusError) throw cause;
+    throw new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
+      cause,
+    });
+  }
+}
+
+function describe(cause: unknown): string {
+  const message = messageOf(cause);
+  if (/not a database/.test(message)) return "a file of another kind";
+  return message.split("\n", 1)[0]!;
+}

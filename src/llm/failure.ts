@@ -1,0 +1,133 @@
+import { APICallError } from "@ai-sdk/provider";
+import { messageOf } from "../errors.ts";
+import { readRetryAfter, type Headers } from "./headers.ts";
+
+/**
+ * What an attempt's failure means for its call.
+ *
+ * - `retry`: it may go well another time. `isCongestion`: the provider has too much to do. `isUnreachable`: no server was
+ *   reached, so nothing can have been paid; in any other case without an answer, it may have been.
+ * - `state`: this question gets no reply, others may.
+ * - `doubtful`: the provider does not take this question; if it takes no other either, the request is wrong.
+ * - `stop`: no question will get a reply.
+ */
+export type Failure =
+  | {
+      readonly kind: "retry";
+      readonly detail: string;
+      readonly retryAfterMs?: number;
+      readonly isCongestion: boolean;
+      readonly isUnreachable: boolean;
+      readonly mayBePaid: boolean;
+    }
+  | { readonly kind: "state"; readonly state: "refused" | "failed"; readonly detail: string }
+  | { readonly kind: "doubtful"; readonly detail: string }
+  | { readonly kind: "stop"; readonly detail: string; readonly isUsage: boolean };
+
+/** The name of the error that an attempt is aborted with when its time is up. */
+export const timedOut = "AttemptTimedOut";
+
+const tooLong =
+  /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|exceeds? the (limit|maxim)/i;
+const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
+const noMoney =
+  /insufficient.?(quota|funds|credit|balance)|credit balance|billing|quota.{0,20}exceeded.{0,40}(plan|billing)/i;
+const gatewayStatuses: ReadonlySet<number> = new Set([408, 502, 504, 524]);
+const longestDetail = 300;
+
+/**
+ * Reads what was thrown by an attempt. Statuses follow RFC 9110; the codes in bodies are those of OpenAI, Anthropic,
+ * Google and the servers that speak OpenAI's protocol.
+ */
+export function readFailure(error: unknown, now: number): Failure {
+  if (error instanceof Error && error.name === timedOut) return lost(error.message);
+  if (!APICallError.isInstance(error)) return readOther(error);
+  const status = error.statusCode;
+  if (status === undefined) return readUnreached(error);
+  const detail = describe(error);
+  const headers: Headers = error.responseHeaders ?? {};
+  if (status < 300) {
+    const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
+    return isPage
+      ? { kind: "stop", detail: "expected JSON, got a page (HTML); check the address", isUsage: true }
+      : lost(`the reply was cut off or is not of the protocol (${detail})`);
+  }
+  if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };
+  if (status === 401) return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true };
+  if (status === 402 || (status === 429 && noMoney.test(detail)))
+    return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
+  if (status === 403 && !filtered.test(detail))
+    return { kind: "stop", detail: `the key has no access to it (${detail})`, isUsage: true };
+  if (status === 404 || status === 405)
+    return { kind: "stop", detail: `no such model or address (${detail}); check the name`, isUsage: true };
+  if (status === 408 || status === 409 || status === 425 || status === 429 || status >= 500) {
+    const retryAfterMs = readRetryAfter(headers, now);
+    return {
+      kind: "retry",
+      detail,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      isCongestion: status === 429 || status === 503 || status === 529,
+      isUnreachable: false,
+      mayBePaid: gatewayStatuses.has(status), // an error is not charged for; but a gateway may have given up on a reply that is
+    };
+  }
+  if (status === 413 || tooLong.test(detail))
+    return { kind: "state", state: "failed", detail: `too long for the model (${detail})` };
+  if (filtered.test(detail)) return { kind: "state", state: "refused", detail: `filtered by the provider (${detail})` };
+  if (/key/i.test(detail) && /invalid|valid|expired|incorrect/i.test(detail) && /api.?key/i.test(detail))
+    return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true }; // Google says 400
+  if (/model/i.test(detail) && /not.?(found|exist|support)|unknown|does not exist|invalid model/i.test(detail))
+    return { kind: "stop", detail: `no such model (${detail}); check the name`, isUsage: true };
+  return { kind: "doubtful", detail };
+}
+
+/** Answered, or perhaps answered, and not received: it may be on the bill. */
+function lost(detail: string): Failure {
+  return { kind: "retry", detail, isCongestion: false, isUnreachable: false, mayBePaid: true };
+}
+
+/** No status: the connection failed, before or after the question was sent. */
+function readUnreached(error: Error): Failure {
+  const code = findCode(error);
+  const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
+  if (code !== undefined && /CERT|SSL|TLS|UNABLE_TO_VERIFY|SELF_SIGNED/.test(code))
+    return { kind: "stop", detail: `its certificate was not accepted (${code})`, isUsage: false };
+  return code !== undefined && code in unreachable
+    ? { kind: "retry", detail, isCongestion: false, isUnreachable: true, mayBePaid: false }
+    : lost(detail);
+}
+
+const unreachable: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens at that address (ECONNREFUSED)",
+  ENOTFOUND: "no host of that name (ENOTFOUND); is there a network?",
+  EAI_AGAIN: "the host's name cannot be looked up (EAI_AGAIN); is there a network?",
+  ENETUNREACH: "no way to that network (ENETUNREACH)",
+  EHOSTUNREACH: "no way to that host (EHOSTUNREACH)",
+  UND_ERR_CONNECT_TIMEOUT: "no answer when connecting (UND_ERR_CONNECT_TIMEOUT)",
+};
+
+/** Anything a model's client throws by itself: network errors it did not wrap, replies it could not read. */
+function readOther(error: unknown): Failure {
+  const name = error instanceof Error ? error.name : "";
+  if (/LoadAPIKey|LoadSetting/.test(name)) return { kind: "stop", detail: messageOf(error), isUsage: true };
+  if (/NoSuchModel|UnsupportedFunctionality|InvalidArgument|InvalidPrompt/.test(name))
+    return { kind: "stop", detail: messageOf(error), isUsage: true };
+  if (error instanceof Error && findCode(error) !== undefined) return readUnreached(error);
+  return lost(messageOf(error).slice(0, longestDetail));
+}
+
+function findCode(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ("code" in at && typeof at.code === "string" && at.code !== "UND_ERR") return at.code;
+    if (at instanceof AggregateError && at.errors.length > 0) return findCode(at.errors[0]);
+  }
+  return undefined;
+}
+
+/** `429: Rate limit reached for gpt-5-mini` */
+function describe({ statusCode, message, responseBody }: APICallError): string {
+  const text = message || responseBody || "";
+  const code = /"(?:code|type|status)"\s*:\s*"([a-zA-Z_]{4,60})"/.exec(responseBody ?? "")?.[1];
+  const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);
+  return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;
+}

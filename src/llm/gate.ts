@@ -1,0 +1,223 @@
+import { limitKinds, type AnnouncedLimit, type LimitKind } from "./headers.ts";
+
+/** Limits a minute; those that are not given are read from the provider's replies, where it tells them. */
+export type Limits = Partial<Record<LimitKind, number>>;
+
+export interface GateOptions {
+  /** The most calls in flight at a time. */
+  readonly concurrency: number;
+  readonly limits?: Limits;
+}
+
+/** What a call is expected to use. */
+export interface Estimate {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** How an attempt went, as far as the gate is concerned. */
+export interface Passage {
+  readonly enteredAt: number;
+  readonly estimate: Estimate;
+  /** `congested`: the provider said that it has too much to do (429, 503, 529). */
+  readonly result: "answered" | "congested" | "failed";
+  readonly used?: Estimate;
+  readonly retryAfterMs?: number;
+  readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>>;
+}
+
+const firstConcurrency = 16; // doubles with every round of answers until the provider first complains
+const memory = 32; // recent answers by which complaints are judged
+const mildShare = 0.1; // complaints that slow down a little
+const heavyShare = 0.3; // complaints that mean a real limit: all calls pause
+const paceShare = 0.99; // of a limit: clocks differ
+const requestBurstMs = 250; // how much of a limit on requests may be sent at once
+const tokenBurstMs = 2_000;
+const longestPauseMs = 1_000; // when a limit is used up, unless one unit of it takes longer to come back
+const minuteMs = 60_000;
+
+/**
+ * Lets calls through as fast as the provider takes them: bounded and adaptive concurrency, limits a minute, pauses. Every
+ * attempt passes it, retries too. It keeps no time of its own: each method is told what time it is, in milliseconds.
+ *
+ * Concurrency grows by one with each answer (doubling a round) until the provider complains, from then on by two a
+ * round; it shrinks by the share of recent answers that were complaints, since a provider may refuse a few at random.
+ */
+export class Gate {
+  readonly #maximum: number;
+  readonly #byHand: Limits;
+  readonly #buckets: Partial<Record<LimitKind, Bucket>> = {};
+  #concurrency: number;
+  #inFlight = 0;
+  #isStarting = true;
+  #cutAt = -Infinity;
+  #pausedUntil = -Infinity;
+  #recent: boolean[] = []; // whether each of the last answers was a complaint
+
+  constructor({ concurrency, limits = {} }: GateOptions) {
+    this.#maximum = concurrency;
+    this.#concurrency = Math.min(firstConcurrency, concurrency);
+    this.#byHand = limits;
+    for (const kind of limitKinds) {
+      const perMinute = limits[kind];
+      if (perMinute !== undefined) this.#buckets[kind] = new Bucket(perMinute, burstMs(kind));
+    }
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** How many calls may be in flight now. */
+  get concurrency(): number {
+    return Math.floor(this.#concurrency);
+  }
+
+  /** Lets one call in, or says no. */
+  tryEnter(estimate: Estimate, now: number): boolean {
+    if (this.#inFlight >= this.concurrency || now < this.#pausedUntil) return false;
+    const wanted = limitKinds.flatMap((kind) => {
+      const bucket = this.#buckets[kind];
+      return bucket ? [{ bucket, amount: amountOf(kind, estimate) }] : [];
+    });
+    if (!wanted.every(({ bucket, amount }) => bucket.has(amount, now))) return false;
+    for (const { bucket, amount } of wanted) bucket.take(amount);
+    this.#inFlight++;
+    return true;
+  }
+
+  /** A call that was let in was not made after all. */
+  withdraw(estimate: Estimate): void {
+    this.#inFlight--;
+    this.#correct(estimate, { inputTokens: 0, outputTokens: 0 });
+    this.#buckets.requests?.take(-1);
+  }
+
+  /** A call is over. */
+  leave(passage: Passage, now: number): void {
+    const { estimate, result, used, announced } = passage;
+    const wasFull = this.#inFlight >= this.concurrency;
+    this.#inFlight--;
+    if (used) this.#correct(estimate, used);
+    if (announced) this.#learn(announced, now);
+    if (result === "failed") return;
+    this.#recent.push(result === "congested");
+    if (this.#recent.length > memory) this.#recent.shift();
+    if (result === "congested") this.#yield(passage, now);
+    else if (wasFull) this.#grow();
+  }
+
+  /** When to try again although no call has ended until then; undefined when only a call's end can help. */
+  opensAt(estimate: Estimate, now: number): number | undefined {
+    if (this.#inFlight >= this.concurrency) return undefined;
+    let at = this.#pausedUntil;
+    for (const kind of limitKinds) {
+      at = Math.max(at, this.#buckets[kind]?.hasAt(amountOf(kind, estimate), now) ?? -Infinity);
+    }
+    return at > now ? at : now;
+  }
+
+  #grow(): void {
+    if (this.#share() > mildShare) return;
+    this.#concurrency = Math.min(
+      this.#maximum,
+      this.#concurrency + (this.#isStarting ? 1 : 2 / Math.max(1, this.#concurrency)),
+    );
+  }
+
+  #yield({ enteredAt, retryAfterMs }: Passage, now: number): void {
+    const share = this.#share();
+    if (this.#recent.length < 4 || share <= mildShare || enteredAt < this.#cutAt) return; // one cut for one round of calls
+    const isHeavy = share > heavyShare;
+    this.#isStarting = false;
+    this.#cutAt = now;
+    this.#concurrency = Math.max(1, this.#concurrency * (isHeavy ? 0.7 : 0.9));
+    if (!isHeavy) return;
+    this.#recent = [];
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? 0));
+  }
+
+  #share(): number {
+    return this.#recent.filter(Boolean).length / Math.max(1, this.#recent.length);
+  }
+
+  #correct(estimate: Estimate, used: Estimate): void {
+    for (const kind of ["tokens", "inputTokens", "outputTokens"] as const) {
+      this.#buckets[kind]?.take(amountOf(kind, used) - amountOf(kind, estimate));
+    }
+  }
+
+  #learn(announced: Partial<Record<LimitKind, AnnouncedLimit>>, now: number): void {
+    for (const kind of limitKinds) {
+      const limit = announced[kind];
+      if (!limit) continue;
+      if (this.#byHand[kind] === undefined) {
+        const bucket = (this.#buckets[kind] ??= new Bucket(limit.perMinute, burstMs(kind), 0));
+        bucket.setRate(limit.perMinute, now);
+      }
+      if (limit.remaining === 0) {
+        // Where a limit comes back bit by bit, its reset says when all of it is back: no need to wait that long.
+        const pauseMs = Math.max(minuteMs / limit.perMinute, longestPauseMs);
+        this.#pausedUntil = Math.max(this.#pausedUntil, now + Math.min(limit.resetMs ?? pauseMs, pauseMs));
+      }
+    }
+  }
+}
+
+function burstMs(kind: LimitKind): number {
+  return kind === "requests" ? requestBurstMs : tokenBurstMs;
+}
+
+function amountOf(kind: LimitKind, { inputTokens, outputTokens }: Estimate): number {
+  if (kind === "requests") return 1;
+  if (kind === "inputTokens") return inputTokens;
+  if (kind === "outputTokens") return outputTokens;
+  return inputTokens + outputTokens;
+}
+
+/** Fills evenly with time up to its size; can be overdrawn by what is larger than itself. */
+class Bucket {
+  readonly #burstMs: number;
+  #perMs = 0;
+  #size = 1;
+  #level: number;
+  #at = -Infinity;
+
+  constructor(perMinute: number, burst: number, level?: number) {
+    this.#burstMs = burst;
+    this.#setSize(perMinute);
+    this.#level = level ?? this.#size;
+  }
+
+  has(amount: number, now: number): boolean {
+    this.#fill(now);
+    return this.#level >= Math.min(amount, this.#size) - 1e-9;
+  }
+
+  take(amount: number): void {
+    this.#level = Math.min(this.#size, this.#level - amount);
+  }
+
+  /** When there will be enough. */
+  hasAt(amount: number, now: number): number {
+    this.#fill(now);
+    return now + Math.max(0, (Math.min(amount, this.#size) - this.#level) / this.#perMs);
+  }
+
+  setRate(perMinute: number, now: number): void {
+    if (Math.abs(perMinute * paceShare - this.#perMs * minuteMs) < 1e-6) return;
+    this.#fill(now);
+    this.#setSize(perMinute);
+    this.#level = Math.min(this.#level, this.#size);
+  }
+
+  #setSize(perMinute: number): void {
+    this.#perMs = (perMinute * paceShare) / minuteMs;
+    this.#size = Math.max(1, this.#perMs * this.#burstMs);
+  }
+
+  #fill(now: number): void {
+    if (this.#at > -Infinity) this.#level = Math.min(this.#size, this.#level + (now - this.#at) * this.#perMs);
+    this.#at = now;
+  }
+}

@@ -1,0 +1,91 @@
+/*
+ * What providers say about their limits in the headers of a reply.
+ */
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** A limit as a provider tells it: so many a period, and how many of them are left. */
+export interface AnnouncedLimit {
+  readonly perMinute: number;
+  readonly remaining?: number;
+  /** Milliseconds until some of it, or all of it, is back. */
+  readonly resetMs?: number;
+}
+
+export const limitKinds = ["requests", "tokens", "inputTokens", "outputTokens"] as const;
+export type LimitKind = (typeof limitKinds)[number];
+
+const minuteMs = 60_000;
+const dayMs = 86_400_000;
+const longestMinuteMs = 600_000; // a limit that takes longer than this to come back is not one of a minute
+
+/**
+ * How long a reply asks to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110,
+ * section 10.2.3). Undefined when it does not ask, or asks for something unreadable.
+ */
+export function readRetryAfter(headers: Headers, now: number): number | undefined {
+  const milliseconds = Number(headers["retry-after-ms"] ?? NaN);
+  if (milliseconds >= 0) return milliseconds;
+  const text = headers["retry-after"]?.trim();
+  if (!text) return undefined;
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** The limits that a reply's headers announce, in the forms of OpenAI (`x-ratelimit-limit-requests`) and Anthropic (`anthropic-ratelimit-requests-limit`). */
+export function readLimits(headers: Headers, now: number): Partial<Record<LimitKind, AnnouncedLimit>> {
+  const limits: Partial<Record<LimitKind, AnnouncedLimit>> = {};
+  const add = (kind: LimitKind, limit?: string, remaining?: string, reset?: string) => {
+    const count = Number(limit ?? NaN);
+    if (!(count > 0)) return;
+    const left = Number(remaining ?? NaN);
+    const resetMs = reset === undefined ? undefined : readReset(reset, now);
+    limits[kind] = {
+      perMinute: count / (periodOf(count, left, resetMs) / minuteMs),
+      ...(left >= 0 && { remaining: left }),
+      ...(resetMs !== undefined && { resetMs }),
+    };
+  };
+  for (const kind of ["requests", "tokens"] as const) {
+    const prefix = "x-ratelimit-";
+    add(
+      kind,
+      headers[`${prefix}limit-${kind}`],
+      headers[`${prefix}remaining-${kind}`],
+      headers[`${prefix}reset-${kind}`],
+    );
+  }
+  for (const [kind, name] of anthropicNames) {
+    const prefix = `anthropic-ratelimit-${name}`;
+    add(kind, headers[`${prefix}-limit`], headers[`${prefix}-remaining`], headers[`${prefix}-reset`]);
+  }
+  return limits;
+}
+
+const anthropicNames = [
+  ["requests", "requests"],
+  ["tokens", "tokens"],
+  ["inputTokens", "input-tokens"],
+  ["outputTokens", "output-tokens"],
+] as const;
+
+/** A limit comes back evenly over its period, so what is used and when all is back tell the period: a minute, or a day. */
+function periodOf(limit: number, remaining: number, resetMs: number | undefined): number {
+  if (resetMs === undefined || !(remaining < limit)) return minuteMs;
+  const period = (resetMs * limit) / (limit - remaining);
+  return period > longestMinuteMs && resetMs > minuteMs ? dayMs : minuteMs;
+}
+
+/** `6m0s`, `120ms`, `1.5s`, a number of seconds, or a date; in milliseconds. */
+function readReset(text: string, now: number): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length > 0 && parts.map(([part]) => part).join("") === text) {
+    return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * unitMs[unit as keyof typeof unitMs], 0);
+  }
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+const unitMs = { ms: 1, s: 1000, m: minuteMs, h: 3_600_000, d: dayMs };

@@ -1,0 +1,152 @@
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogle } from "@ai-sdk/google";
+import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import type { LanguageModelV4 } from "@ai-sdk/provider";
+import { UsageError } from "../errors.ts";
+import { isProviderName, modelForms, type ProviderName } from "./model-name.ts";
+import { createPooledFetch, type Fetch } from "./pooled-fetch.ts";
+import { findPrice, type Price } from "./price.ts";
+
+/** A model that can be asked, and what is known of it. */
+export interface ChatModel {
+  /** As a user names it: `openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`. */
+  readonly name: string;
+  /** The name that calls are stored under: with the address, where it is not the provider's own. */
+  readonly identity: string;
+  readonly language: LanguageModelV4;
+  /** Undefined when nobody told. */
+  readonly price: Price | undefined;
+  /** Whether it reasons, at the cost of output tokens, before it answers. */
+  readonly thinksFirst: boolean;
+  /** What is wrong with the way it would be called, in a line: a missing key. Undefined when nothing is. */
+  readonly problem?: string;
+  /** Takes keys out of a text that is to be shown or stored. */
+  redact(text: string): string;
+}
+
+export interface OpenModelOptions {
+  /** Most connections at a time. */
+  readonly connections?: number;
+  /** Used instead of the price list. */
+  readonly price?: Price;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+const defaultConnections = 64;
+
+interface Provider {
+  /** Environment variables that may hold the key, the usual one first. */
+  readonly keys: readonly string[];
+  readonly addressVariable: string;
+  create(model: string, settings: { apiKey: string; baseURL?: string; fetch: Fetch }): LanguageModelV4;
+  thinksFirst(model: string): boolean;
+}
+
+const providers: Readonly<Record<ProviderName, Provider>> = {
+  openai: {
+    keys: ["OPENAI_API_KEY"],
+    addressVariable: "OPENAI_BASE_URL",
+    // chat completions: nothing is kept at the provider, and every server that speaks its protocol has them
+    create: (model, settings) => createOpenAI(settings).chat(model),
+    thinksFirst: (model) => /^(o\d|gpt-[5-9])/.test(model) && !model.includes("chat"),
+  },
+  anthropic: {
+    keys: ["ANTHROPIC_API_KEY"],
+    addressVariable: "ANTHROPIC_BASE_URL",
+    create: (model, settings) => createAnthropic(settings)(model),
+    thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
+  },
+  google: {
+    keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
+    addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
+    create: (model, settings) => createGoogle(settings)(model),
+    thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
+  },
+};
+
+const compatibleKey = "ALPAGASUS_API_KEY";
+
+/** The model behind a name; nothing is sent yet. @throws UsageError when the name is of no known form */
+export async function openModel(name: string, options: OpenModelOptions = {}): Promise<ChatModel> {
+  return /^https?:/.test(name) ? openCompatibleModel(name, options) : openProviderModel(name, options);
+}
+
+/** Any AI SDK model as one that the engine can ask. Its provider and id name it in the store. */
+export function modelOf(language: LanguageModelV4, { price }: { readonly price?: Price } = {}): ChatModel {
+  const name = `${language.provider}:${language.modelId}`;
+  return { name, identity: name, language, price, thinksFirst: false, redact: (text) => text };
+}
+
+async function openProviderModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
+  const [, providerName = "", model = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
+  if (!isProviderName(providerName) || !/^\S+$/.test(model)) throw unknownForm(name);
+  const provider = providers[providerName];
+  const environment = options.environment ?? process.env;
+  const apiKey = provider.keys.map((variable) => environment[variable]?.trim()).find(Boolean);
+  const baseURL = environment[provider.addressVariable]?.trim().replace(/\/+$/, "") || undefined;
+  if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
+  const fetch = createPooledFetch(options.connections ?? defaultConnections);
+  return {
+    name,
+    identity: baseURL === undefined ? name : `${name}@${baseURL}`,
+    language: provider.create(model, { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) }),
+    price: options.price ?? (await findPrice(providerName, model)),
+    thinksFirst: provider.thinksFirst(model),
+    ...(apiKey === undefined && {
+      problem: `${name}: expected a key in ${provider.keys.join(" or ")}, got none; set it in the environment or in a file .env`,
+    }),
+    redact: redactor(apiKey),
+  };
+}
+
+async function openCompatibleModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
+  const [, address = "", model = ""] = /^([^#]+)(?:#(.*))?$/s.exec(name) ?? [];
+  if (!model)
+    throw new UsageError(`${withoutPassword(name)}: expected a model after #, as in http://127.0.0.1:8000/v1#qwen3`);
+  const url = parseAddress(address, "");
+  const apiKey = (options.environment ?? process.env)[compatibleKey]?.trim() || undefined;
+  const baseURL = url.href.replace(/\/+$/, "");
+  const language = createOpenAICompatible({
+    name: "compatible",
+    baseURL,
+    supportsStructuredOutputs: true, // vLLM, Ollama, llama.cpp and LM Studio all take a JSON schema
+    fetch: createPooledFetch(options.connections ?? defaultConnections),
+    ...(apiKey !== undefined && { apiKey }),
+  }).chatModel(model);
+  const identity = `${baseURL}#${model}`;
+  return {
+    name: identity,
+    identity,
+    language,
+    price: options.price,
+    thinksFirst: false,
+    redact: redactor(apiKey),
+  };
+}
+
+function parseAddress(text: string, before: string): URL {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new UsageError(`${before}expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(text)}`);
+  }
+  if (url.username || url.password || url.search)
+    throw new UsageError(
+      `${before}${url.origin}${url.pathname}: expected an address without a name, password or question mark; put a key into ${compatibleKey}`,
+    );
+  return url;
+}
+
+function withoutPassword(text: string): string {
+  return text.replace(/\/\/[^@/]*@/, "//");
+}
+
+function redactor(key: string | undefined): (text: string) => string {
+  return (text) => (key === undefined || key.length < 4 ? text : text.replaceAll(key, "[key]"));
+}
+
+function unknownForm(name: string): UsageError {
+  return new UsageError(`expected a model as ${modelForms}, got ${JSON.stringify(withoutPassword(name))}`);
+}

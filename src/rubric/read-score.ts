@@ -1,0 +1,148 @@
+import type { Finish } from "../llm/reply.ts";
+import type { Rating } from "../run/rating.ts";
+import type { Rubric } from "./rubric.ts";
+
+/*
+ * From a reply to a score, or to the reason why there is none. What cannot be read for certain is `unparsable`: a number
+ * that is not the judge's score is worse than none.
+ */
+
+type ReadingRubric = Pick<Rubric, "scale" | "reply">;
+
+/** Reads a judge's reply. */
+export function readScore(text: string, finish: Finish, rubric: ReadingRubric): Rating {
+  if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
+  const answer = withoutThinking(text);
+  if (answer === undefined) return unread(finish, "the reply ends within its reasoning", text);
+  if (answer.trim() === "") return unread(finish, "the reply is empty", text);
+  const read = rubric.reply.format === "json" ? readJson(answer, finish, rubric) : readNumber(answer, finish, rubric);
+  if (typeof read === "number") return { state: "scored", score: read };
+  if (refusal.test(answer)) return { state: "refused", detail: excerpt("declined", answer) };
+  return unread(finish, read, answer);
+}
+
+/** How a reply begins that will not rate. */
+const refusal =
+  /^\W*(i['’]m sorry|i am sorry|sorry[,.! ]|i can(['’]t|not| not)|i['’]m (not able|unable)|i am (not able|unable)|i won['’]t|as an ai)/i;
+
+function unread(finish: Finish, why: string, text: string): Rating {
+  return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(why, text) };
+}
+
+function excerpt(why: string, text: string): string {
+  const shown = text.trim().replace(/\s+/g, " ");
+  return shown === "" ? why : `${why}: ${shown.length > 120 ? `${shown.slice(0, 120)}…` : shown}`;
+}
+
+/** The reply without the reasoning that some models write before it; undefined when that never ends. */
+function withoutThinking(text: string): string | undefined {
+  const [, tag] = /^\s*<(think|thinking|reasoning)>/i.exec(text) ?? [];
+  if (tag === undefined) {
+    const end = /<\/(?:think|thinking)>/i.exec(text); // some servers cut off the opening mark
+    return end ? text.slice(end.index + end[0].length) : text;
+  }
+  const end = text.toLowerCase().indexOf(`</${tag.toLowerCase()}>`);
+  return end < 0 ? undefined : withoutThinking(text.slice(end + tag.length + 3));
+}
+
+// --- a number on a line ---
+
+const ratingWords =
+  "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
+const leadsToNumber = new RegExp(String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords}))\s*["'([]?$`, "i");
+const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
+const denial =
+  /\b(not|never|instead|rather|minus|negative|previous|maximum|minimum|max|min|than|between|from|or)\b|n['’]t\b/i;
+const longestLabel = 80;
+const scaleInBrackets = /\((?:on a scale (?:of|from) |out of )?(?:\d+\s*(?:-|–|to)\s*)?\d+\)\s*:/i;
+const reason =
+  /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|for|given|while|although|explanation|reason|justification|rationale)\b/i;
+const secondThought =
+  /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half)\b/i;
+
+/** The score on the first line that holds a digit, or why there is none. */
+function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
+  const lines = plainCharacters(text).split(/\r\n|[\n\r]/);
+  const at = lines.findIndex((line) => /\d/.test(line));
+  if (at < 0) return "no number";
+  const line = lines[at]!.replace(/[*_`#>~]/g, "")
+    .replace(scaleInBrackets, ":")
+    .trim();
+  const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(line) ?? [];
+  const labels = reply.format === "number" ? (reply.labels ?? []) : [];
+  if (score === "" || !isLabel(label.trim(), labels)) return "no score on the line of the first number";
+  const tail = readDenominator(rest, scale.max);
+  const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
+  if (tail === undefined || !isHarmless(tail, mayBeListItem))
+    return "more than a score on the line of the first number";
+  const isLast = lines.slice(at + 1).every((later) => later.trim() === "");
+  if (finish === "length" && isLast && tail.trim() === "") return "the reply ends at its score"; // 4 may be the beginning of 4.5
+  return onScale(score, scale);
+}
+
+/** Whether what stands before a number says that it is the score. */
+function isLabel(label: string, labels: readonly string[]): boolean {
+  if (/^["'([]?$/.test(label)) return true;
+  if (denial.test(label) || label.length > longestLabel) return false;
+  const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
+  if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
+  return namesRating.test(label) && leadsToNumber.test(label);
+}
+
+/** What follows the number, without `/5` or `out of 5`; undefined when it is out of something else. */
+function readDenominator(rest: string, max: number): string | undefined {
+  const units = String.raw`\s*(?:points?|stars?|pts)?`;
+  const match = new RegExp(
+    String.raw`^${units}\s*\(?\s*(?:\/|out of|of)\s*(\d+(?:\.\d+)?)${units}\s*\)?(?![\d/])`,
+    "i",
+  ).exec(rest);
+  if (!match) return rest.replace(/^\s*(?:points?|stars?|pts)\b/i, "");
+  return Number(match[1]) === max ? rest.slice(match[0].length) : undefined;
+}
+
+/** Whether the rest of the line cannot be part of the score, or another one. */
+function isHarmless(tail: string, mayBeListItem: boolean): boolean {
+  if (/^["')\]]?\s*[.,;:!]?\s*$/.test(tail)) return true;
+  if (/^\W*\d/.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`
+  if (reason.test(tail.trim())) return true;
+  const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
+  if (separator === undefined || secondThought.test(tail)) return false;
+  if (!mayBeListItem) return true;
+  return !/^["')\]]?\.\s/.test(tail) && (!/\d/.test(tail) || /^["')\]]?[,;]\s/.test(tail));
+}
+
+/** Full-width digits, points, slashes and colons as plain ones. */
+function plainCharacters(text: string): string {
+  return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
+}
+
+function onScale(text: string, { min, max, step }: Rubric["scale"]): number | string {
+  if (/^[-+−]?0\d/.test(text)) return "no score on the line of the first number";
+  const score = Number(text.replace("−", "-"));
+  if (!(score >= min && score <= max)) return `${text} is outside the scale from ${min} to ${max}`;
+  if (step !== undefined && !isMultiple((score - min) / step)) return `${text} is not on the scale's steps of ${step}`;
+  return score === 0 ? 0 : score; // -0 is 0
+}
+
+function isMultiple(ratio: number): boolean {
+  return Math.abs(ratio - Math.round(ratio)) < 1e-9;
+}
+
+// --- an object ---
+
+function readJson(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
+  if (reply.format !== "json") return "no JSON was asked for";
+  const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/i.exec(text) ?? [];
+  let value: unknown;
+  try {
+    value = JSON.parse(fenced ?? text);
+  } catch {
+    return "no JSON object";
+  }
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, reply.score))
+    return `no field ${JSON.stringify(reply.score)}`;
+  const score = (value as Record<string, unknown>)[reply.score];
+  if (typeof score === "number") return onScale(String(score), scale);
+  if (typeof score === "string") return readNumber(score, finish === "length" ? "stop" : finish, { scale, reply });
+  return `${JSON.stringify(reply.score)} is not a number`;
+}

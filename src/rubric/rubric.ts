@@ -1,0 +1,84 @@
+import { hash } from "node:crypto";
+import * as z from "zod";
+import { Template } from "@huggingface/jinja";
+
+/*
+ * A rubric: how a judge is asked about one example, and how its reply is read. Rubrics are data, in YAML files.
+ */
+
+const jsonSchema = z.record(z.string(), z.unknown());
+
+const scaleSchema = z
+  .strictObject({
+    min: z.number(),
+    max: z.number(),
+    /** The distance of scores from one another, from `min` on; any score in between is unreadable. */
+    step: z.number().positive().optional(),
+  })
+  .refine(({ min, max }) => min < max, { message: "expected min to be lower than max" });
+
+const replySchema = z.discriminatedUnion("format", [
+  z.strictObject({
+    /** The first line that holds a number is the score, with or without a label: `4.5`, `Score: 4.5/5`. */
+    format: z.literal("number"),
+    /** Labels that may stand before it, beside the usual ones (score, rating, …). */
+    labels: z.array(z.string().min(1)).optional(),
+  }),
+  z.strictObject({
+    format: z.literal("json"),
+    /** The field that holds the score. */
+    score: z.string().min(1).default("score"),
+    /** The JSON schema of the reply; without one, an object of a reason and the score. */
+    schema: jsonSchema.optional(),
+  }),
+]);
+
+/** The layout of a rubric's file. */
+export const rubricSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, "expected lower-case letters, digits and dashes"),
+  version: z.number().int().positive(),
+  description: z.string().min(1),
+  /** Where the idea or the wording comes from, with its licence. */
+  source: z.string().optional(),
+  scale: scaleSchema,
+  sampling: z
+    .strictObject({
+      temperature: z.number().min(0).max(2).optional(),
+      top_p: z.number().gt(0).max(1).optional(),
+      max_output_tokens: z.number().int().positive(),
+      seed: z.number().int().optional(),
+    })
+    .default({ temperature: 0, max_output_tokens: 512 }),
+  system: z.string().optional(),
+  user: z.string().min(1),
+  reply: replySchema,
+});
+
+export type RubricFile = z.infer<typeof rubricSchema>;
+
+export interface Rubric extends RubricFile {
+  /** 16 hexadecimal digits over everything that a score depends on; not over name, version or descriptions. */
+  readonly hash: string;
+  readonly templates: { readonly system?: Template; readonly user: Template };
+}
+
+/** What a rubric's templates can use: an example's fields, and a mark that no example can contain. */
+export const templateNames = ["instruction", "input", "output", "category", "boundary"] as const;
+
+/** @throws Error when a template cannot be parsed */
+export function createRubric(file: RubricFile): Rubric {
+  const { scale, sampling, system, user, reply } = file;
+  return {
+    ...file,
+    hash: hash("sha256", JSON.stringify([scale, sampling, system ?? null, user, reply])).slice(0, 16),
+    templates: {
+      ...(system !== undefined && { system: parseTemplate(system) }),
+      user: parseTemplate(user),
+    },
+  };
+}
+
+/** Jinja drops one line feed at a template's end; a prompt is to be what its file says, so there is one to drop. */
+export function parseTemplate(text: string): Template {
+  return new Template(text.endsWith("\n") ? `${text}\n` : text);
+}
