@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageFolder } from "../src/package-folder.ts";
+import { benchCalls } from "./calls.ts";
 import { benchMemory } from "./memory.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
@@ -23,6 +24,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   rate: benchRate,
   select: benchSelect,
   student: benchStudent,
+  calls: benchCalls,
   memory: benchMemory,
 };
 const wanted = process.argv.slice(2);

@@ -91,6 +91,7 @@ export class CallStore implements Disposable {
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
   readonly #heartbeat: NodeJS.Timeout;
+  #version = 0;
 
   /** Opens the store, and makes it when there is none. @throws AlpagasusError when the file is something else */
   constructor(path: string = defaultStorePath) {
@@ -143,6 +144,14 @@ export class CallStore implements Disposable {
       attempts: number("attempts"),
       latencyMs: number("latency_ms"),
     };
+  }
+
+  /** Whether another process has written since this was last asked. */
+  hasChangedElsewhere(): boolean {
+    const version = Number(this.#prepare("pragma data_version").get()?.["data_version"]);
+    const hasChanged = version !== this.#version;
+    this.#version = version;
+    return hasChanged;
   }
 
   /** Stores how a call ended, and gives its claim back. */

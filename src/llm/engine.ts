@@ -126,6 +126,7 @@ export class Engine {
   #stopped: StopReason | undefined;
   #failure: AlpagasusError | undefined;
   #doubts = 0;
+  #isShared = false;
   #hasAnswered = false;
   #givenUpInARow = 0;
   #tokensPerByte = inputTokensPerByte;
@@ -160,6 +161,7 @@ export class Engine {
       throw new UsageError(
         `--budget: expected a model whose price is known, got ${model.name}; give its price with --price INPUT/OUTPUT (US dollars for a million tokens)`,
       );
+    this.#store.hasChangedElsewhere(); // what was written until now is found by looking
     if (options.signal?.aborted) this.#stop("interrupted");
     else options.signal?.addEventListener("abort", () => this.#stop("interrupted"), { once: true });
   }
@@ -319,8 +321,9 @@ export class Engine {
     const { paid, perhapsPaid, reserved } =
       this.#budget === Infinity ? { paid: 0, perhapsPaid: 0, reserved: 0 } : this.#store.purse(this.#options.purse);
     let free = this.#budget - paid - perhapsPaid - reserved;
+    this.#isShared ||= this.#store.hasChangedElsewhere(); // from then on, replies may appear that this process did not write
     for (const [i, call] of admitted.entries()) {
-      const stored = call.isClaimed ? undefined : this.#findElsewhere(call.key);
+      const stored = call.isClaimed || !this.#isShared ? undefined : this.#findElsewhere(call.key);
       if (stored) {
         this.#gate.withdraw(call.estimate);
         this.#count.stored++;
@@ -503,7 +506,7 @@ export class Engine {
   #delay(attempts: number, retryAfterMs: number | undefined): number {
     const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 16));
     const jittered = delay * (0.5 + 0.5 * this.#random());
-    return retryAfterMs === undefined ? jittered : retryAfterMs + Math.min(jittered, 250);
+    return retryAfterMs === undefined ? jittered : retryAfterMs + Math.min(jittered, 0.1 * retryAfterMs);
   }
 
   /** The call has its outcome: it is written in the next turn and told after it. */

@@ -26,10 +26,13 @@ export interface Passage {
   readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>>;
 }
 
-const firstConcurrency = 16; // doubles with every round of answers until the provider first complains
-const memory = 32; // recent answers by which complaints are judged
-const mildShare = 0.1; // complaints that slow down a little
-const heavyShare = 0.3; // complaints that mean a real limit: all calls pause
+const probes = 8; // calls in flight before anything is known of the provider
+const firstConcurrency = 32; // after its first answer; it doubles with every round of answers until the provider first complains
+const memory = 64; // recent answers by which complaints are judged
+const calmShare = 0.1; // complaints up to this do not keep from growing
+const mildShare = 0.15; // complaints beyond this slow down a little: more than a provider that refuses 5 % at random
+const heavyShare = 0.3; // complaints beyond this mean a real limit: all calls pause
+const fewComplaints = 3; // fewer prove nothing
 const paceShare = 0.99; // of a limit: clocks differ
 const requestBurstMs = 250; // how much of a limit on requests may be sent at once
 const tokenBurstMs = 2_000;
@@ -49,6 +52,7 @@ export class Gate {
   readonly #buckets: Partial<Record<LimitKind, Bucket>> = {};
   #concurrency: number;
   #inFlight = 0;
+  #hasAnswered = false;
   #isStarting = true;
   #cutAt = -Infinity;
   #pausedUntil = -Infinity;
@@ -56,7 +60,7 @@ export class Gate {
 
   constructor({ concurrency, limits = {} }: GateOptions) {
     this.#maximum = concurrency;
-    this.#concurrency = Math.min(firstConcurrency, concurrency);
+    this.#concurrency = Math.min(probes, concurrency);
     this.#byHand = limits;
     for (const kind of limitKinds) {
       const perMinute = limits[kind];
@@ -101,6 +105,10 @@ export class Gate {
     if (used) this.#correct(estimate, used);
     if (announced) this.#learn(announced, now);
     if (result === "failed") return;
+    if (result === "answered" && !this.#hasAnswered) {
+      this.#hasAnswered = true;
+      if (this.#isStarting) this.#concurrency = Math.min(firstConcurrency, this.#maximum);
+    }
     this.#recent.push(result === "congested");
     if (this.#recent.length > memory) this.#recent.shift();
     if (result === "congested") this.#yield(passage, now);
@@ -118,7 +126,7 @@ export class Gate {
   }
 
   #grow(): void {
-    if (this.#share() > mildShare) return;
+    if (this.#share() > calmShare) return;
     this.#concurrency = Math.min(
       this.#maximum,
       this.#concurrency + (this.#isStarting ? 1 : 2 / Math.max(1, this.#concurrency)),
@@ -127,7 +135,8 @@ export class Gate {
 
   #yield({ enteredAt, retryAfterMs }: Passage, now: number): void {
     const share = this.#share();
-    if (this.#recent.length < 4 || share <= mildShare || enteredAt < this.#cutAt) return; // one cut for one round of calls
+    const complaints = this.#recent.filter(Boolean).length;
+    if (complaints < fewComplaints || share <= mildShare || enteredAt < this.#cutAt) return; // one cut a round of calls
     const isHeavy = share > heavyShare;
     this.#isStarting = false;
     this.#cutAt = now;

@@ -19,7 +19,7 @@ export function createPooledFetch(connections: number): Fetch {
     allowH2: false,
   });
   return async (input, init) => {
-    const url = input instanceof Request ? input.url : String(input);
+    const url = typeof input === "object" && "url" in input ? input.url : String(input);
     const { statusCode, headers, body } = await request(url, {
       dispatcher,
       method: (init?.method ?? "GET") as Dispatcher.HttpMethod,
@@ -27,14 +27,65 @@ export function createPooledFetch(connections: number): Fetch {
       body: (init?.body ?? null) as string | null, // and a text
       signal: init?.signal ?? null,
     });
-    const text = await body.text();
-    const canHaveBody = statusCode >= 200 && statusCode !== 204 && statusCode !== 304;
-    return new Response(canHaveBody ? text : null, { status: Math.max(200, statusCode), headers: flatten(headers) });
+    return new WholeResponse(statusCode, headers, await body.bytes()) as unknown as Response; // as much of one as is read
   };
 }
 
-function flatten(headers: Record<string, string | string[] | undefined>): [string, string][] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, Array.isArray(value) ? value.join(", ") : value] as [string, string]],
-  );
+/**
+ * As much of a `Response` as the AI SDK reads: a reply that has arrived whole. Made for every call, where a real one takes
+ * as long as the request; what is read otherwise is read through a real one.
+ */
+class WholeResponse {
+  readonly status: number;
+  readonly statusText = "";
+  readonly headers: Map<string, string>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+
+  constructor(status: number, headers: Record<string, string | string[] | undefined>, bytes: Uint8Array) {
+    this.status = status;
+    this.headers = new Map();
+    for (const [name, value] of Object.entries(headers))
+      if (value !== undefined) this.headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+    this.#bytes = bytes as Uint8Array<ArrayBuffer>; // bytes from a socket are not shared
+  }
+
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300;
+  }
+
+  get body(): Pick<ReadableStream<Uint8Array>, "cancel"> & { getReader(): object } {
+    let value: Uint8Array | undefined = this.#bytes;
+    const cancel = () => Promise.resolve();
+    const read = () => {
+      const chunk = value;
+      value = undefined;
+      return Promise.resolve(chunk ? { done: false, value: chunk } : { done: true, value: undefined });
+    };
+    return { cancel, getReader: () => ({ read, cancel, releaseLock: () => {} }) };
+  }
+
+  clone(): Response {
+    return this.#real();
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#real().arrayBuffer();
+  }
+
+  blob(): Promise<Blob> {
+    return this.#real().blob();
+  }
+
+  text(): Promise<string> {
+    return this.#real().text();
+  }
+
+  json(): Promise<unknown> {
+    return this.#real().json();
+  }
+
+  #real(): Response {
+    const isEmpty = this.status === 204 || this.status === 205 || this.status === 304;
+    return new Response(isEmpty ? null : this.#bytes, { status: this.status, headers: [...this.headers] });
+  }
 }
