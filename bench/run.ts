@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageFolder } from "../src/package-folder.ts";
 import { benchCalls } from "./calls.ts";
+import { benchEndurance } from "./endurance.ts";
 import { benchMemory } from "./memory.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
@@ -25,6 +26,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   select: benchSelect,
   student: benchStudent,
   calls: benchCalls,
+  endurance: benchEndurance,
   memory: benchMemory,
 };
 const wanted = process.argv.slice(2);

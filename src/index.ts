@@ -9,20 +9,58 @@ export type { DatasetFile, Format } from "./dataset/source.ts";
 export type { Shape } from "./dataset/shape.ts";
 
 export type { Judge, Scale } from "./judge/judge.ts";
-export { openJudge, type OpenJudgeOptions } from "./judge/open.ts";
+export {
+  openJudge,
+  openLlmJudge,
+  type OpenJudgeOptions,
+  type OpenLlmJudge,
+  type OpenLlmJudgeOptions,
+} from "./judge/open.ts";
+export type { LlmJudge } from "./judge/llm.ts";
+export type { JudgeAccounts } from "./judge/judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
 
 export { rate, type RateOptions } from "./stages/rate.ts";
+export { planRating, type PlanRatingOptions, type RatingPlan } from "./stages/plan-rating.ts";
+export { replies, type RatedReply, type RepliesOptions } from "./stages/replies.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";
 export { status, type FileState, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
+export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
+export { Engine, type CallsReport, type EngineOptions, type StopReason } from "./llm/engine.ts";
+export type { Limits } from "./llm/gate.ts";
+export { modelOf, openModel, type ChatModel, type OpenModelOptions } from "./llm/open-model.ts";
+export { findPrice, flatPrice, type Price } from "./llm/price.ts";
+export type { CallOutcome, Finish, Usage } from "./llm/reply.ts";
+export {
+  requestKey,
+  type Message,
+  type ModelRequest,
+  type ReasoningEffort,
+  type ReplySchema,
+  type Sampling,
+} from "./llm/request.ts";
+export { listRubrics, openRubric, parseRubric } from "./rubric/open-rubric.ts";
+export { createRenderer, type RenderedPrompt } from "./rubric/render.ts";
+export { readScore } from "./rubric/read-score.ts";
+export type { Rubric } from "./rubric/rubric.ts";
+
 export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/rating.ts";
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
-export type { AgreementRecord, ArmSummary, Gate, Manifest, RateSummary, WhatIf } from "./run/manifest.ts";
+export type {
+  AgreementRecord,
+  ArmSummary,
+  CallsRecord,
+  Gate,
+  Manifest,
+  Question,
+  RateSummary,
+  WhatIf,
+} from "./run/manifest.ts";
 export type { Decision, Reason, ReasonDetail } from "./selection/decision.ts";
 export type { FullTraining } from "./selection/what-if.ts";
 export type { HeldOut, StudentCard } from "./student/card.ts";

@@ -87,9 +87,9 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
 
 /** @throws UsageError when an option is given that only judges heed that ask a model */
 export function expectNoModelFlags(command: Command, judge: string, others: readonly string[]): void {
-  const names = [...modelOptionNames, ...others];
+  const names = new Set([...modelOptionNames, ...others]);
   const given = command.options.filter(
-    (option) => names.includes(option.name()) && command.getOptionValueSource(option.attributeName()) === "cli",
+    (option) => names.has(option.name()) && command.getOptionValueSource(option.attributeName()) === "cli",
   );
   if (given.length > 0)
     throw new UsageError(

@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
 import { distillCommand } from "./distill.ts";
 import { rateCommand } from "./rate.ts";
+import { repliesCommand } from "./replies.ts";
 import { selectCommand } from "./select.ts";
 import { statusCommand } from "./status.ts";
 import { plainText } from "./text/plain-text.ts";
@@ -95,7 +96,7 @@ Every command takes --run DIR (default runs/default), the folder that holds all 
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
 130 interrupted.`,
     );
-  for (const create of [rateCommand, selectCommand, distillCommand, statusCommand]) {
+  for (const create of [rateCommand, repliesCommand, selectCommand, distillCommand, statusCommand]) {
     program.addCommand(inherit(create(context), program));
   }
   program.exitOverride();

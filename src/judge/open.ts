@@ -14,7 +14,7 @@ import { createStudentJudge } from "./student.ts";
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
 /** How judges are named on the command line; a new kind is added here. */
-export const judgeForms = `${modelForms.replace(" or ", ", ")}, ${localForms}`;
+const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
 
 export interface OpenJudgeOptions {
   /** Scale of recorded scores; the student has its own. */

@@ -24,7 +24,7 @@ export async function askModel(
   }, timeoutMs);
   try {
     const result = await Promise.race([language.doGenerate(toCallOptions(request, timeout.signal)), late]);
-    return { reply: readReply(result), headers: (result.response?.headers ?? {}) as Headers }; // names without a value do not matter
+    return { reply: readReply(result), headers: result.response?.headers ?? {} };
   } finally {
     clearTimeout(timer);
   }

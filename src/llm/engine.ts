@@ -1,4 +1,5 @@
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
+import { CallQueue } from "./call-queue.ts";
 import type { CallStore, StoredCall } from "./call-store.ts";
 import { askModel } from "./ask-model.ts";
 import { readFailure, type Failure } from "./failure.ts";
@@ -53,9 +54,9 @@ export interface CallsReport {
 
 export type StopReason = "interrupted" | "budget" | "failure";
 
-export const defaultConcurrency = 32;
-export const defaultTimeoutMs = 120_000;
-export const defaultMaxAttempts = 6;
+const defaultConcurrency = 32;
+const defaultTimeoutMs = 120_000;
+const defaultMaxAttempts = 6;
 const congestionAttempts = 40; // a provider that only wants us slower is asked longer
 const unreachableAttempts = 3; // of a call, before anything was ever answered
 const doubtfulCalls = 3; // refused as malformed before anything was ever answered: the request itself is wrong
@@ -64,6 +65,8 @@ const firstDelayMs = 500;
 const longestDelayMs = 30_000;
 const longestRetryAfterMs = 600_000;
 const elsewhereMs = 100; // how often a call that another process makes is looked for
+const writeTries = 10; // while the store cannot be written
+const writeAgainMs = 1_000;
 const inputTokensPerByte = 0.3; // until replies tell
 const slackTokens = 64; // what providers may add around messages
 
@@ -92,7 +95,21 @@ interface Call {
 interface Ending {
   readonly call: Call;
   readonly write: () => void;
-  readonly then: () => void;
+  readonly tell: () => void;
+}
+
+/** What a turn does with the calls that the gate has let through. */
+interface Admission {
+  /** To be sent. */
+  readonly begun: Call[];
+  /** Another process has made them meanwhile. */
+  readonly found: { readonly call: Call; readonly stored: StoredCall }[];
+  /** Another process is at them. */
+  readonly elsewhere: Call[];
+  /** Their money is not there, or reserved. */
+  readonly short: readonly Call[];
+  /** Whether the money will never be there. */
+  readonly isOverBudget: boolean;
 }
 
 /**
@@ -113,10 +130,7 @@ export class Engine {
   readonly #random: () => number;
   readonly #underWay = new Map<string, Promise<CallOutcome>>();
   readonly #askedAgain = new Set<string>();
-  #fresh: Call[] = [];
-  #freshFrom = 0;
-  /** Calls that wait for their time: to be tried again, or for another process. */
-  #waiting: Call[] = [];
+  readonly #queue = new CallQueue<Call>();
   #endings: Ending[] = [];
   #doubtful: { call: Call; detail: string }[] = [];
   #turn: NodeJS.Immediate | undefined;
@@ -126,7 +140,9 @@ export class Engine {
   #stopped: StopReason | undefined;
   #failure: AlpagasusError | undefined;
   #doubts = 0;
+  /** Whether another process works on the store. */
   #isShared = false;
+  #failedWrites = 0;
   #hasAnswered = false;
   #givenUpInARow = 0;
   #tokensPerByte = inputTokensPerByte;
@@ -205,7 +221,7 @@ export class Engine {
     const { promise, resolve } = Promise.withResolvers<CallOutcome>();
     this.#underWay.set(key, promise);
     const bytes = promptBytes(request);
-    this.#fresh.push({
+    this.#queue.add({
       key,
       request,
       bytes,
@@ -226,7 +242,7 @@ export class Engine {
 
   /** Waits while enough calls are queued; undefined when more are welcome. Callers that heed it use bounded memory. */
   ready(): Promise<void> | undefined {
-    if (this.#stopped || this.#queued <= 2 * (this.#options.concurrency ?? defaultConcurrency)) return undefined;
+    if (this.#stopped || this.#queue.fresh <= 2 * (this.#options.concurrency ?? defaultConcurrency)) return undefined;
     if (!this.#readiness) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#readiness = { promise, resolve };
@@ -242,16 +258,8 @@ export class Engine {
 
   get #isIdle(): boolean {
     return (
-      this.#gate.inFlight === 0 &&
-      this.#queued === 0 &&
-      this.#waiting.length === 0 &&
-      this.#endings.length === 0 &&
-      this.#doubtful.length === 0
+      this.#gate.inFlight === 0 && this.#queue.isEmpty && this.#endings.length === 0 && this.#doubtful.length === 0
     );
-  }
-
-  get #queued(): number {
-    return this.#fresh.length - this.#freshFrom;
   }
 
   #findStored(key: string): StoredCall | undefined {
@@ -272,82 +280,73 @@ export class Engine {
     this.#settleDoubtful();
     const now = performance.now();
     const endings = this.#endings.splice(0);
-    const admitted = this.#admit(now);
-    let begun: Call[] = [];
+    const admitted = this.#stopped ? [] : this.#queue.take(now, (call) => this.#enter(call, now));
     if (endings.length > 0 || admitted.length > 0) {
+      let admission: Admission;
       try {
-        begun = this.#store.transact(() => {
+        admission = this.#store.transact(() => {
           for (const ending of endings) ending.write();
-          return this.#claim(admitted, endings, now);
+          return this.#admit(admitted);
         });
       } catch (cause) {
-        this.#loseStore(cause, [...endings], admitted);
+        this.#keepUnwritten(cause, endings, admitted);
         return;
       }
+      this.#failedWrites = 0;
+      for (const ending of endings) ending.tell();
+      this.#begin(admission, now);
     }
-    for (const ending of endings) ending.then();
-    for (const call of begun) void this.#attempt(call);
     this.#afterTurn(now);
   }
 
-  /** The calls that the gate lets through now, those that were tried before first. */
-  #admit(now: number): Call[] {
-    const admitted: Call[] = [];
-    if (this.#stopped) return admitted;
-    const enter = (call: Call) => {
-      call.estimate = this.#estimate(call);
-      if (!this.#gate.tryEnter(call.estimate, now)) return false;
-      admitted.push(call);
-      return true;
-    };
-    let isFull = false;
-    this.#waiting = this.#waiting.filter((call) => {
-      if (call.notBefore > now || isFull) return true;
-      isFull = !enter(call);
-      return isFull;
-    });
-    while (!isFull && this.#freshFrom < this.#fresh.length && enter(this.#fresh[this.#freshFrom]!)) this.#freshFrom++;
-    if (this.#freshFrom > 1024) {
-      this.#fresh = this.#fresh.slice(this.#freshFrom);
-      this.#freshFrom = 0;
-    }
-    return admitted;
+  #enter(call: Call, now: number): boolean {
+    call.estimate = this.#estimate(call);
+    return this.#gate.tryEnter(call.estimate, now);
   }
 
-  /** Within a turn: takes the admitted calls for this process and reserves their money. Gives those to be sent. */
-  #claim(admitted: readonly Call[], endings: Ending[], now: number): Call[] {
-    const begun: Call[] = [];
-    if (admitted.length === 0) return begun;
-    const { paid, perhapsPaid, reserved } =
-      this.#budget === Infinity ? { paid: 0, perhapsPaid: 0, reserved: 0 } : this.#store.purse(this.#options.purse);
+  /** Within a turn: takes calls for this process and reserves their money. Changes nothing but the store. */
+  #admit(calls: readonly Call[]): Admission {
+    const admission = { begun: [] as Call[], found: [] as Admission["found"], elsewhere: [] as Call[] };
+    if (calls.length === 0) return { ...admission, short: [], isOverBudget: false };
+    const { purse } = this.#options;
+    const isLimited = this.#budget < Infinity;
+    const { paid, perhapsPaid, reserved } = isLimited ? this.#store.purse(purse) : noMoney;
     let free = this.#budget - paid - perhapsPaid - reserved;
     this.#isShared ||= this.#store.hasChangedElsewhere(); // from then on, replies may appear that this process did not write
-    for (const [i, call] of admitted.entries()) {
+    for (const [i, call] of calls.entries()) {
       const stored = call.isClaimed || !this.#isShared ? undefined : this.#findElsewhere(call.key);
-      if (stored) {
-        this.#gate.withdraw(call.estimate);
-        this.#count.stored++;
-        endings.push({ call, write: () => {}, then: () => call.finish(outcomeOf(stored)) });
-        continue;
-      }
-      if (call.highestCost > free) {
-        for (const short of admitted.slice(i).toReversed()) this.#putBack(short);
-        const canNeverFit = paid + perhapsPaid + call.highestCost > this.#budget;
-        if (canNeverFit && this.#gate.inFlight === 0)
-          endings.push({ call, write: () => {}, then: () => this.#stop("budget") });
-        break;
-      }
-      if (!this.#store.claim(call.key, this.#options.purse, call.highestCost)) {
-        this.#gate.withdraw(call.estimate);
-        call.notBefore = now + elsewhereMs * (0.5 + this.#random());
-        this.#waiting.push(call);
-        continue;
-      }
-      call.isClaimed = true;
-      free -= call.highestCost;
-      begun.push(call);
+      if (stored) admission.found.push({ call, stored });
+      else if (call.highestCost > free) {
+        const isOverBudget = paid + perhapsPaid + call.highestCost > this.#budget;
+        return { ...admission, short: calls.slice(i), isOverBudget };
+      } else if (this.#store.claim(call.key, purse, call.highestCost)) {
+        admission.begun.push(call);
+        free -= call.highestCost;
+      } else admission.elsewhere.push(call);
     }
-    return begun;
+    return { ...admission, short: [], isOverBudget: false };
+  }
+
+  /** After a turn: does what was decided. */
+  #begin({ begun, found, elsewhere, short, isOverBudget }: Admission, now: number): void {
+    for (const { call, stored } of found) {
+      this.#gate.withdraw(call.estimate);
+      this.#count.stored++;
+      call.finish(outcomeOf(stored));
+    }
+    for (const call of elsewhere) {
+      this.#gate.withdraw(call.estimate);
+      call.notBefore = now + elsewhereMs * (0.5 + this.#random());
+      this.#queue.add(call);
+    }
+    for (const call of short) this.#gate.withdraw(call.estimate);
+    this.#queue.putBack(short);
+    for (const call of begun) {
+      call.isClaimed = true;
+      void this.#attempt(call);
+    }
+    if (isOverBudget && this.#gate.inFlight === 0) this.#stop("budget"); // else what is in flight may cost less than its most
+    if (found.length + elsewhere.length > 0) this.#scheduleTurn(); // their places are free
   }
 
   /** What another process may have stored meanwhile. */
@@ -356,15 +355,8 @@ export class Engine {
     return stored?.state === "failed" && this.#options.retryFailed ? undefined : stored;
   }
 
-  #putBack(call: Call): void {
-    this.#gate.withdraw(call.estimate);
-    if (call.attempts > 0 || call.notBefore > 0) this.#waiting.unshift(call);
-    else if (this.#freshFrom > 0) this.#fresh[--this.#freshFrom] = call;
-    else this.#fresh.unshift(call);
-  }
-
   #afterTurn(now: number): void {
-    if (this.#readiness && (this.#stopped || this.#queued <= (this.#options.concurrency ?? defaultConcurrency))) {
+    if (this.#readiness && (this.#stopped || this.#queue.fresh <= (this.#options.concurrency ?? defaultConcurrency))) {
       this.#readiness.resolve();
       this.#readiness = undefined;
     }
@@ -378,14 +370,12 @@ export class Engine {
   /** When there will be something to do that no call's end brings about. */
   #nextTurnAt(now: number): number | undefined {
     let at = Infinity;
-    for (const call of this.#waiting) {
+    for (const call of this.#queue.candidates()) {
       const opens = this.#gate.opensAt(this.#estimate(call), now);
       if (opens !== undefined) at = Math.min(at, Math.max(call.notBefore, opens));
     }
-    const next = this.#fresh[this.#freshFrom];
-    if (next) at = Math.min(at, this.#gate.opensAt(this.#estimate(next), now) ?? Infinity);
     if (at === Infinity) return undefined;
-    return at > now ? at : now + elsewhereMs; // it could go, but its money is reserved elsewhere
+    return at > now ? at : now + elsewhereMs; // it could go, but its money is reserved
   }
 
   #estimate({ bytes, request }: Call): Estimate {
@@ -494,11 +484,11 @@ export class Engine {
       );
     }
     call.notBefore = now + this.#delay(call.attempts, failure.retryAfterMs);
-    this.#waiting.push(call);
+    this.#queue.add(call);
     this.#endings.push({
       call,
       write: () => this.#store.settle(call.key, this.#options.purse, perhapsPaid),
-      then: () => {},
+      tell: () => {},
     });
   }
 
@@ -524,7 +514,7 @@ export class Engine {
         if (perhapsPaid > 0) this.#store.settle(call.key, this.#options.purse, perhapsPaid);
         this.#store.save(stored, this.#options.purse);
       },
-      then: () => {
+      tell: () => {
         this.#count.made++;
         if (stored.state === "failed") this.#count.failed++;
         call.finish(outcomeOf(stored));
@@ -541,14 +531,14 @@ export class Engine {
         this.#store.settle(call.key, this.#options.purse, perhapsPaid);
         this.#store.release(call.key);
       },
-      then: () => call.finish({ state: "pending", key: call.key, detail: details[this.#stopped ?? "interrupted"] }),
+      tell: () => call.finish({ state: "pending", key: call.key, detail: details[this.#stopped ?? "interrupted"] }),
     });
   }
 
   /** Doubtful calls have failed as soon as another one went well, or none is left that could. */
   #settleDoubtful(): void {
     if (this.#doubtful.length === 0) return;
-    const isAlone = this.#gate.inFlight === 0 && this.#queued === 0 && this.#waiting.length === 0;
+    const isAlone = this.#gate.inFlight === 0 && this.#queue.isEmpty;
     if (!this.#hasAnswered && !isAlone && !this.#stopped) return;
     for (const { call, detail } of this.#doubtful.splice(0)) {
       if (this.#failure) this.#postpone(call, 0);
@@ -568,29 +558,33 @@ export class Engine {
     if (this.#stopped) return;
     this.#stopped = reason;
     clearTimeout(this.#timer);
-    for (const call of [...this.#waiting.splice(0), ...this.#fresh.slice(this.#freshFrom)]) this.#postpone(call, 0);
-    this.#fresh = [];
-    this.#freshFrom = 0;
+    for (const call of this.#queue.drain()) this.#postpone(call, 0);
     this.#scheduleTurn();
   }
 
-  /** The store cannot be written: nothing more may be paid. What waits is let go, so that nobody waits for ever. */
-  #loseStore(cause: unknown, endings: readonly Ending[], admitted: readonly Call[]): void {
+  /** The store cannot be written: nothing more is sent, and what was paid for is kept in memory and tried again for a while. */
+  #keepUnwritten(cause: unknown, endings: readonly Ending[], admitted: readonly Call[]): void {
     for (const call of admitted) this.#gate.withdraw(call.estimate);
+    this.#queue.putBack(admitted);
+    this.#endings.unshift(...endings);
     this.#failure ??= new AlpagasusError(
       `${this.#store.path}: the call store cannot be written (${messageOf(cause)}); make room, then run the same command again`,
       { cause },
     );
-    this.#stopped = "failure";
-    clearTimeout(this.#timer);
-    const open = [...admitted, ...this.#waiting.splice(0), ...this.#fresh.slice(this.#freshFrom)];
-    this.#fresh = [];
-    this.#freshFrom = 0;
-    open.push(...endings.map(({ call }) => call), ...this.#endings.splice(0).map(({ call }) => call));
-    for (const call of open) call.finish({ state: "pending", key: call.key, detail: details.failure });
+    this.#stop("failure");
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    if (++this.#failedWrites <= writeTries) {
+      setTimeout(() => this.#scheduleTurn(), writeAgainMs);
+      return;
+    }
+    for (const { call } of this.#endings.splice(0))
+      call.finish({ state: "pending", key: call.key, detail: details.failure });
     this.#afterTurn(performance.now());
   }
 }
+
+const noMoney = { paid: 0, perhapsPaid: 0, reserved: 0 };
 
 function outcomeOf({ key, state, text, finish, detail }: StoredCall): CallOutcome {
   return state === "replied"

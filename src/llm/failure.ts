@@ -127,7 +127,7 @@ function findCode(error: unknown): string | undefined {
 /** `429: Rate limit reached for gpt-5-mini` */
 function describe({ statusCode, message, responseBody }: APICallError): string {
   const text = message || responseBody || "";
-  const code = /"(?:code|type|status)"\s*:\s*"([a-zA-Z_]{4,60})"/.exec(responseBody ?? "")?.[1];
+  const code = /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(responseBody ?? "")?.[1];
   const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);
   return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;
 }

@@ -52,6 +52,7 @@ export class Gate {
   readonly #buckets: Partial<Record<LimitKind, Bucket>> = {};
   #concurrency: number;
   #inFlight = 0;
+  #isHeldBack = false; // whether more calls would be in flight if more were allowed
   #hasAnswered = false;
   #isStarting = true;
   #cutAt = -Infinity;
@@ -79,6 +80,7 @@ export class Gate {
 
   /** Lets one call in, or says no. */
   tryEnter(estimate: Estimate, now: number): boolean {
+    if (this.#inFlight >= this.concurrency) this.#isHeldBack = true;
     if (this.#inFlight >= this.concurrency || now < this.#pausedUntil) return false;
     const wanted = limitKinds.flatMap((kind) => {
       const bucket = this.#buckets[kind];
@@ -100,8 +102,8 @@ export class Gate {
   /** A call is over. */
   leave(passage: Passage, now: number): void {
     const { estimate, result, used, announced } = passage;
-    const wasFull = this.#inFlight >= this.concurrency;
     this.#inFlight--;
+    if (this.#inFlight < this.concurrency / 2) this.#isHeldBack = false;
     if (used) this.#correct(estimate, used);
     if (announced) this.#learn(announced, now);
     if (result === "failed") return;
@@ -112,7 +114,7 @@ export class Gate {
     this.#recent.push(result === "congested");
     if (this.#recent.length > memory) this.#recent.shift();
     if (result === "congested") this.#yield(passage, now);
-    else if (wasFull) this.#grow();
+    else if (this.#isHeldBack) this.#grow();
   }
 
   /** When to try again although no call has ended until then; undefined when only a call's end can help. */

@@ -1,4 +1,4 @@
-import { EnvHttpProxyAgent, request, type Dispatcher } from "undici";
+import { EnvHttpProxyAgent, request } from "undici";
 
 const idleMs = 30_000;
 const connectMs = 10_000;
@@ -22,7 +22,7 @@ export function createPooledFetch(connections: number): Fetch {
     const url = typeof input === "object" && "url" in input ? input.url : String(input);
     const { statusCode, headers, body } = await request(url, {
       dispatcher,
-      method: (init?.method ?? "GET") as Dispatcher.HttpMethod,
+      method: init?.method ?? "GET",
       headers: init?.headers as Record<string, string>, // the AI SDK gives a plain object
       body: (init?.body ?? null) as string | null, // and a text
       signal: init?.signal ?? null,

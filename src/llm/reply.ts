@@ -11,8 +11,7 @@ export interface Usage {
 }
 
 /** Why a reply ended: as the model wished, at the length limit, by a filter or refusal of the provider, or otherwise. */
-export const finishes = ["stop", "length", "content-filter", "other"] as const;
-export type Finish = (typeof finishes)[number];
+export type Finish = "stop" | "length" | "content-filter" | "other";
 
 /** What a model said, word for word. */
 export interface Reply {

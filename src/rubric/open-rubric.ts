@@ -8,7 +8,7 @@ import { createRubric, parseTemplate, rubricSchema, templateNames, type Rubric }
 
 const shippedFolder = join(packageFolder, "rubrics");
 
-export const defaultRubric = "alpagasus-accuracy";
+const defaultRubric = "alpagasus-accuracy";
 
 /** The names of the rubrics that ship with the package. */
 export async function listRubrics(): Promise<string[]> {

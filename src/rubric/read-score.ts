@@ -7,7 +7,12 @@ import type { Rubric } from "./rubric.ts";
  * that is not the judge's score is worse than none.
  */
 
-type ReadingRubric = Pick<Rubric, "scale" | "reply">;
+interface ReadingRubric {
+  readonly scale: Rubric["scale"];
+  readonly reply:
+    | { readonly format: "number"; readonly labels?: readonly string[] | undefined }
+    | { readonly format: "json"; readonly score: string };
+}
 
 /** Reads a judge's reply. */
 export function readScore(text: string, finish: Finish, rubric: ReadingRubric): Rating {
@@ -55,8 +60,7 @@ const denial =
   /\b(not|never|instead|rather|minus|negative|previous|maximum|minimum|max|min|than|between|from|or)\b|n['’]t\b/i;
 const longestLabel = 80;
 const scaleInBrackets = /\((?:on a scale (?:of|from) |out of )?(?:\d+\s*(?:-|–|to)\s*)?\d+\)\s*:/i;
-const reason =
-  /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|for|given|while|although|explanation|reason|justification|rationale)\b/i;
+const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const secondThought =
   /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half)\b/i;
 

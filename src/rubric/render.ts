@@ -17,6 +17,7 @@ export type RenderPrompt = (example: ExampleFields) => RenderedPrompt;
 
 const fields = ["instruction", "input", "output"] as const;
 const shownDelimiter = 60;
+const mark = "\u{f0000}"; // for private use
 
 export function createRenderer({ templates: { system, user } }: Rubric): RenderPrompt {
   const delimiters = new Map<string, readonly string[]>();
@@ -52,9 +53,9 @@ function boundaryOf({ instruction, input, output }: ExampleFields): string {
 /** The lines of the rubric's own text next to each field: what a reader takes for the field's end, or another's beginning. */
 function findDelimiters(render: (marks: Record<string, string>) => string, values: Record<string, string>): string[] {
   const marks = Object.fromEntries(
-    fields.filter((field) => values[field] !== "").map((field) => [field, `\u0001${field}\u0001`]),
+    fields.filter((field) => values[field] !== "").map((field) => [field, `${mark}${field}${mark}`]),
   );
-  const pieces = render(marks).split(/\u0001[a-z]+\u0001/);
+  const pieces = render(marks).split(new RegExp(`${mark}[a-z]+${mark}`));
   const found = new Set<string>();
   for (const [i, piece] of pieces.entries()) {
     const lines = piece.split("\n").map(normalise).filter(Boolean);

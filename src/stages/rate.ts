@@ -133,18 +133,29 @@ async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise
 /** What the judge's calls did and cost, for judges that make calls. */
 function describeCalls({ calls, accounts }: Judge, pendingRows: number): { calls?: CallsRecord } {
   if (!calls || !accounts) return {};
-  const { made, stored, shared, attempts, failed, inputTokens, outputTokens, paid, perhapsPaid, stopped } = calls();
+  const report = calls();
   const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost } = accounts();
   const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
   return {
     calls: {
-      ...{ made, stored, shared, attempts, failed, inputTokens, outputTokens, store, priceBasis },
-      paidUsd: usd(paid),
-      perhapsPaidUsd: perhapsPaid / nanosPerUsd,
+      made: report.made,
+      stored: report.stored,
+      shared: report.shared,
+      attempts: report.attempts,
+      failed: report.failed,
+      inputTokens: report.inputTokens,
+      outputTokens: report.outputTokens,
+      store,
+      priceBasis,
+      paidUsd: usd(report.paid),
+      perhapsPaidUsd: report.perhapsPaid / nanosPerUsd,
       runPaidUsd: usd(runPaid),
       runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
       ...(budgetUsd !== undefined && { budgetUsd }),
-      ...(stopped && { stopped, finishUsd: usd(meanCost === null ? null : meanCost * pendingRows) }),
+      ...(report.stopped && {
+        stopped: report.stopped,
+        finishUsd: usd(meanCost === null ? null : meanCost * pendingRows),
+      }),
     },
   };
 }

@@ -9,11 +9,21 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+}
+
 /** Runs the command line as its own process, as a user does. */
-export async function alpagasus(
+export function alpagasus(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  return startAlpagasus(args, options).ended;
+}
+
+/** The same, to be interrupted or killed meanwhile. */
+export function startAlpagasus(
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
-): Promise<CommandResult> {
+  options: CommandOptions = {},
+): { readonly ended: Promise<CommandResult>; kill(signal: NodeJS.Signals): void } {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env["PATH"], NO_COLOR: "1", NODE_NO_WARNINGS: "1", ...options.env },
@@ -22,6 +32,8 @@ export async function alpagasus(
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  return { code, stdout, stderr };
+  return {
+    ended: new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr }))),
+    kill: (signal) => child.kill(signal),
+  };
 }

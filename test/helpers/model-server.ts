@@ -53,7 +53,7 @@ export interface ModelServerOptions {
 }
 
 /** One question and how it was dealt with. */
-export interface LogEntry {
+interface LogEntry {
   readonly at: number;
   readonly question: string;
   readonly kind: Answer["kind"];
@@ -91,40 +91,35 @@ export async function startModelServer(options: ModelServerOptions = {}): Promis
   const timers = new Set<NodeJS.Timeout>();
   let ordinal = 0;
 
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const body = await readBody(request);
+    inFlight.now++;
+    inFlight.most = Math.max(inFlight.most, inFlight.now);
+    response.once("close", () => inFlight.now--);
+    const asked = readQuestion(request, body, counts, ordinal++);
+    const said = options.answer?.(asked) ?? scoreOf(asked);
+    const answer: Answer = typeof said === "string" ? { kind: "reply", text: said } : said;
+    const send = () => {
+      const question = hash("sha256", `${asked.system}\0${asked.user}`).slice(0, 16);
+      const status = answer.kind === "status" ? answer.status : 200;
+      log.push({ at: performance.now(), question, kind: answer.kind, status });
+      const tokens = countTokens(asked, answer);
+      if (options.price && answer.kind !== "status" && answer.kind !== "raw")
+        bill.usd += (options.price.input * tokens.input + options.price.output * tokens.output) / 1e6;
+      if (answer.kind === "reply")
+        response.once("finish", () => replied.set(question, (replied.get(question) ?? 0) + 1));
+      write(response, asked, answer, tokens, options.headers?.(asked) ?? {});
+    };
+    const latency = options.latencyMs?.(asked.ordinal) ?? 0;
+    if (latency <= 0) return send();
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      send();
+    }, latency);
+    timers.add(timer);
+  };
   const server = createServer((request, response) => {
-    void readBody(request).then(
-      (body) => {
-        inFlight.now++;
-        inFlight.most = Math.max(inFlight.most, inFlight.now);
-        response.once("close", () => inFlight.now--);
-        const asked = readQuestion(request, body, counts, ordinal++);
-        const said = options.answer?.(asked) ?? scoreOf(asked);
-        const answer: Answer = typeof said === "string" ? { kind: "reply", text: said } : said;
-        const send = () => {
-          const question = hash("sha256", `${asked.system}\0${asked.user}`).slice(0, 16);
-          log.push({
-            at: performance.now(),
-            question,
-            kind: answer.kind,
-            status: answer.kind === "status" ? answer.status : 200,
-          });
-          const tokens = countTokens(asked, answer);
-          if (options.price && answer.kind !== "status" && answer.kind !== "raw")
-            bill.usd += (options.price.input * tokens.input + options.price.output * tokens.output) / 1e6;
-          if (answer.kind === "reply")
-            response.once("finish", () => replied.set(question, (replied.get(question) ?? 0) + 1));
-          write(response, asked, answer, tokens, options.headers?.(asked) ?? {});
-        };
-        const latency = options.latencyMs?.(asked.ordinal) ?? 0;
-        if (latency <= 0) return send();
-        const timer = setTimeout(() => {
-          timers.delete(timer);
-          send();
-        }, latency);
-        timers.add(timer);
-      },
-      () => {},
-    );
+    handle(request, response).catch(() => response.destroy()); // the client has gone
   });
   server.keepAliveTimeout = 60_000;
   server.on("connection", (socket) => {

@@ -1,0 +1,16 @@
+import { styleText } from "node:util";
+import type { RatedReply } from "../../stages/replies.ts";
+import { formatScore, formatUsd } from "./numbers.ts";
+import { plainLines, plainText } from "./plain-text.ts";
+
+/** What `replies` prints of one rating. */
+export function renderReply({ index, id, state, score, detail, reply, finish, costUsd }: RatedReply): string {
+  const facts = [
+    score === null ? state : formatScore(score),
+    ...(finish === null || finish === "stop" ? [] : [`ended by ${finish}`]),
+    ...(costUsd === null ? [] : [formatUsd(costUsd)]),
+  ];
+  const title = styleText("bold", `\nrow ${index}${id === undefined ? "" : ` (${plainText(id)})`}`);
+  const said = reply === null ? (detail ?? "no reply") : reply === "" ? "(an empty reply)" : reply;
+  return `${title}: ${facts.join(", ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
+}

@@ -1,0 +1,64 @@
+/** What a queue needs to know of a call. */
+interface Queued {
+  /** The time from which it may be made, in milliseconds; 0 for one that never had to wait. */
+  readonly notBefore: number;
+}
+
+/** Calls that wait to be made: first those whose time has come, then new ones in their order. */
+export class CallQueue<Call extends Queued> {
+  #timed: Call[] = [];
+  #fresh: Call[] = [];
+  #freshFrom = 0;
+
+  /** How many new ones there are. */
+  get fresh(): number {
+    return this.#fresh.length - this.#freshFrom;
+  }
+
+  get isEmpty(): boolean {
+    return this.#timed.length === 0 && this.fresh === 0;
+  }
+
+  add(call: Call): void {
+    if (call.notBefore > 0) this.#timed.push(call);
+    else this.#fresh.push(call);
+  }
+
+  /** Puts calls that were taken back to the front, in their order. */
+  putBack(calls: readonly Call[]): void {
+    const fresh = calls.filter((call) => call.notBefore === 0);
+    this.#timed.unshift(...calls.filter((call) => call.notBefore > 0));
+    this.#fresh = [...fresh, ...this.#fresh.slice(this.#freshFrom)];
+    this.#freshFrom = 0;
+  }
+
+  /** Takes calls as long as `enter` lets them in. */
+  take(now: number, enter: (call: Call) => boolean): Call[] {
+    const taken: Call[] = [];
+    let isOpen = true;
+    const tryEnter = (call: Call) => {
+      isOpen &&= enter(call);
+      if (isOpen) taken.push(call);
+      return isOpen;
+    };
+    this.#timed = this.#timed.filter((call) => call.notBefore > now || !tryEnter(call));
+    while (this.#freshFrom < this.#fresh.length && tryEnter(this.#fresh[this.#freshFrom]!)) this.#freshFrom++;
+    if (this.#freshFrom > 1024) this.putBack([]);
+    return taken;
+  }
+
+  /** Those of which one will be next. */
+  candidates(): readonly Call[] {
+    const next = this.#fresh[this.#freshFrom];
+    return next ? [...this.#timed, next] : this.#timed;
+  }
+
+  /** Takes all. */
+  drain(): Call[] {
+    const all = [...this.#timed, ...this.#fresh.slice(this.#freshFrom)];
+    this.#timed = [];
+    this.#fresh = [];
+    this.#freshFrom = 0;
+    return all;
+  }
+}

@@ -1,0 +1,454 @@
+import type { LanguageModelV4, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import { CallStore } from "../../src/llm/call-store.ts";
+import { Engine, type EngineOptions } from "../../src/llm/engine.ts";
+import { modelOf, openModel, type ChatModel } from "../../src/llm/open-model.ts";
+import { flatPrice } from "../../src/llm/price.ts";
+import type { CallOutcome } from "../../src/llm/reply.ts";
+import type { ModelRequest } from "../../src/llm/request.ts";
+import { createRandom } from "../../src/stats/random.ts";
+import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+const sampling = { temperature: 0, maxOutputTokens: 100 };
+
+function ask(text: string): ModelRequest {
+  return {
+    messages: [
+      { role: "system", text: "You rate." },
+      { role: "user", text },
+    ],
+    sampling,
+  };
+}
+
+/** Asks many things at a time. */
+function askAll(engine: Engine, texts: readonly string[]): Promise<CallOutcome[]> {
+  return Promise.all(texts.map(async (text) => engine.call(ask(text))));
+}
+
+const rows = (count: number) => Array.from({ length: count }, (_, i) => `row ${i}`);
+
+/** An engine over a store of its own, that does not wait long. */
+function openEngine(model: ChatModel, options: Partial<EngineOptions> = {}) {
+  const folder = tempFolder();
+  const store = options.store ?? new CallStore(`${folder.path}/calls.sqlite`);
+  const engine = new Engine(model, { store, purse: "test", timeoutMs: 5000, ...options });
+  return {
+    engine,
+    store,
+    [Symbol.dispose]: () => {
+      if (!options.store) store[Symbol.dispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+const rateLimit = (headers: Record<string, string>): Answer => ({
+  kind: "status",
+  status: 429,
+  message: "Slow down",
+  headers,
+});
+
+describe("what is tried again", () => {
+  const passing: [name: string, answer: Answer][] = [
+    ...[408, 409, 425, 429, 500, 502, 503, 504, 529].map(
+      (status) => [String(status), { kind: "status", status }] as [string, Answer],
+    ),
+    ["a connection that is lost", { kind: "reset" }],
+    ["a reply that is cut off", { kind: "cut", text: "4.5\nBecause it is." }],
+    ["a reply that is no JSON", { kind: "raw", status: 200, type: "application/json", body: '{"choices": [' }],
+    ["a reply of another protocol", { kind: "raw", status: 200, type: "application/json", body: "{}" }],
+    ["silence", { kind: "hang" }],
+  ];
+  test.concurrent.each(passing)("%s, with the same request", async (_, answer) => {
+    const bodies: unknown[] = [];
+    await using server = await startModelServer({
+      answer: (asked) => {
+        bodies.push(asked.body);
+        return asked.before === 0 ? answer : "4.5";
+      },
+    });
+    using open = openEngine(await openModel(server.judge), { timeoutMs: 300 });
+    expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4.5" });
+    expect(open.engine.report).toMatchObject({ made: 1, attempts: 2, failed: 0 });
+    expect(bodies).toHaveLength(2);
+    expect(bodies[1]).toEqual(bodies[0]);
+  });
+
+  test.concurrent.each([
+    ["seconds", () => ({ "retry-after": "1" })],
+    ["a date", () => ({ "retry-after": new Date(Date.now() + 2000).toUTCString() })],
+    ["milliseconds", () => ({ "retry-after-ms": "1000" })],
+  ])("not before the provider says, in %s", async (_, headers) => {
+    await using server = await startModelServer({
+      answer: (asked) => (asked.before === 0 ? rateLimit(headers()) : "4"),
+    });
+    using open = openEngine(await openModel(server.judge));
+    await open.engine.call(ask("a"));
+    expect(server.log[1]!.at - server.log[0]!.at).toBeGreaterThan(950); // the date has whole seconds
+  });
+
+  test.concurrent("until its attempts are used up; then it has failed, and only --retry-failed asks again", async () => {
+    let isBroken = true;
+    await using server = await startModelServer({
+      answer: () => (isBroken ? { kind: "status", status: 500, message: "Oops" } : "4"),
+    });
+    const model = await openModel(server.judge);
+    using folder = tempFolder();
+    using store = new CallStore(`${folder.path}/calls.sqlite`);
+    using first = openEngine(model, { store, maxAttempts: 2 });
+    const failed = { state: "failed", detail: "gave up after 2 attempts: 500: Oops" };
+    expect(await first.engine.call(ask("a"))).toMatchObject(failed);
+    isBroken = false;
+    using second = openEngine(model, { store });
+    expect(await second.engine.call(ask("a"))).toMatchObject(failed);
+    using third = openEngine(model, { store, retryFailed: true });
+    expect(await third.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4" });
+    expect(server.log).toHaveLength(3);
+  });
+});
+
+describe("what is one row's fate", () => {
+  test.concurrent.each([
+    [
+      "a context too long",
+      { status: 400, code: "context_length_exceeded", message: "This model's maximum context length is 8192 tokens" },
+      "failed",
+    ],
+    [
+      "a prompt too long",
+      { status: 400, code: "invalid_request_error", message: "prompt is too long: 210000 tokens > 200000 maximum" },
+      "failed",
+    ],
+    ["a body too large", { status: 413, message: "Payload Too Large" }, "failed"],
+    [
+      "a content filter",
+      { status: 400, code: "content_filter", message: "The prompt triggered the content management policy" },
+      "refused",
+    ],
+    ["a request that is not taken", { status: 400, message: "Unpaired surrogate" }, "failed"],
+  ] as const)("%s", async (_, status, state) => {
+    await using server = await startModelServer({
+      answer: (asked) => (asked.user === "odd" ? { kind: "status", ...status } : "4"),
+    });
+    using open = openEngine(await openModel(server.judge));
+    const outcomes = await askAll(open.engine, ["odd", "a", "b", "c"]);
+    expect(outcomes.map((outcome) => outcome.state)).toEqual([state, "replied", "replied", "replied"]);
+    expect(open.engine.failure).toBeUndefined();
+    expect(await open.engine.call(ask("odd"))).toEqual(outcomes[0]); // it is not asked again
+    expect(server.log).toHaveLength(4);
+  });
+});
+
+describe("what stops everything, within the first calls", () => {
+  test.concurrent.each([
+    [
+      "a wrong key",
+      { kind: "status", status: 401, message: "Incorrect API key provided: sk-secret-of-mine" },
+      /the key was not accepted .*\[key\]/,
+    ],
+    ["no access", { kind: "status", status: 403, message: "You may not use this model" }, /no access/],
+    [
+      "an unknown model",
+      { kind: "status", status: 404, code: "model_not_found", message: "The model `x` does not exist" },
+      /no such model or address/,
+    ],
+    [
+      "an empty account",
+      {
+        kind: "status",
+        status: 429,
+        code: "insufficient_quota",
+        message: "You exceeded your current quota, please check your plan and billing details",
+      },
+      /no money or quota/,
+    ],
+    [
+      "a page",
+      { kind: "raw", status: 200, type: "text/html", body: "<!doctype html><title>Welcome</title>" },
+      /expected JSON, got a page/,
+    ],
+    ["another address", { kind: "raw", status: 302, type: "text/html", body: "" }, /redirects/],
+    [
+      "a request that is never taken",
+      { kind: "status", status: 400, message: "Unsupported parameter: temperature" },
+      /not accepted .*Unsupported parameter/,
+    ],
+    [
+      "a wait of hours",
+      { kind: "status", status: 429, message: "Daily limit", headers: { "retry-after": "7200" } },
+      /asks to wait 120 minutes/,
+    ],
+  ] as const)("%s", async (_, answer, message) => {
+    await using server = await startModelServer({ answer: () => answer, latencyMs: () => 5 });
+    const model = await openModel("openai:some-model", {
+      environment: { OPENAI_API_KEY: "sk-secret-of-mine", OPENAI_BASE_URL: `${server.origin}/v1` },
+    });
+    using open = openEngine(model);
+    const outcomes = await askAll(open.engine, rows(200));
+    await open.engine.idle();
+    expect(open.engine.failure?.message).toMatch(message);
+    expect(open.engine.failure?.message).not.toContain("sk-secret");
+    expect(outcomes.every(({ state }) => state === "pending")).toBe(true);
+    expect(server.log.length).toBeLessThanOrEqual(12);
+  });
+
+  test.concurrent("nobody at the address", async () => {
+    using open = openEngine(await openModel("http://127.0.0.1:1/v1#m"));
+    await open.engine.call(ask("a"));
+    expect(open.engine.failure?.message).toMatch(/nothing listens at that address/);
+  });
+
+  test.concurrent("a provider that is gone in the middle", async () => {
+    await using server = await startModelServer({
+      answer: ({ ordinal }) => (ordinal < 20 ? "4" : { kind: "status", status: 500 }),
+    });
+    using open = openEngine(await openModel(server.judge), { maxAttempts: 2 });
+    const outcomes = await askAll(open.engine, rows(500));
+    await open.engine.idle();
+    expect(open.engine.failure?.message).toMatch(/10 calls in a row got no reply/);
+    expect(outcomes.filter(({ state }) => state === "replied")).toHaveLength(20);
+    expect(outcomes.filter(({ state }) => state === "pending").length).toBeGreaterThan(400);
+  });
+});
+
+describe("what is paid only once", () => {
+  test("equal calls in flight, and calls in the store", async () => {
+    await using server = await startModelServer({ latencyMs: () => 20 });
+    const model = await openModel(server.judge);
+    using open = openEngine(model);
+    const outcomes = await askAll(
+      open.engine,
+      rows(50).map((_, i) => `row ${i % 10}`),
+    );
+    expect(new Set(outcomes.map(({ key }) => key)).size).toBe(10);
+    expect(server.log).toHaveLength(10);
+    using later = openEngine(model, { store: open.store });
+    expect(later.engine.call(ask("row 3"))).toEqual(outcomes[3]); // at once
+    expect(server.log).toHaveLength(10);
+  });
+
+  test("what differs in model, text, sampling or format is another call", async () => {
+    await using server = await startModelServer();
+    const [model, other] = await Promise.all([openModel(server.judge), openModel(`${server.judge}-2`)]);
+    using open = openEngine(model);
+    using otherOpen = openEngine(other, { store: open.store });
+    const base = ask("a");
+    for (const request of [
+      base,
+      { ...base, sampling: { ...sampling, temperature: 1 } },
+      { ...base, sampling: { ...sampling, maxOutputTokens: 101 } },
+      { ...base, messages: base.messages.slice(1) },
+      { ...base, replySchema: { name: "reply", schema: { type: "object" } } } as const,
+    ])
+      await open.engine.call(request);
+    await otherOpen.engine.call(base);
+    expect(server.log).toHaveLength(6);
+  });
+
+  test("by two that work on one store at a time", async () => {
+    await using server = await startModelServer({ latencyMs: () => 10 });
+    using folder = tempFolder();
+    const model = await openModel(server.judge);
+    using first = new CallStore(`${folder.path}/calls.sqlite`);
+    using second = new CallStore(`${folder.path}/calls.sqlite`);
+    using a = openEngine(model, { store: first });
+    using b = openEngine(model, { store: second });
+    const all = (await Promise.all([askAll(a.engine, rows(300)), askAll(b.engine, rows(300))])).flat();
+    expect(all.every(({ state }) => state === "replied")).toBe(true);
+    expect(server.log).toHaveLength(300);
+    expect(a.engine.report.made + b.engine.report.made).toBe(300);
+    expect(b.engine.report.made).toBeGreaterThan(0);
+  });
+
+  test("what a dead process had in flight is asked again, and its money counts as perhaps paid", async () => {
+    using folder = tempFolder();
+    const path = `${folder.path}/calls.sqlite`;
+    new CallStore(path)[Symbol.dispose]();
+    using database = new DatabaseSync(path);
+    database.exec("insert into owners values ('dead', 'elsewhere', 1, 0)");
+    database.exec("insert into claims values ('in flight', 'dead', 'test', 1234)");
+    using next = new CallStore(path);
+    expect(next.purse("test")).toEqual({ paid: 0, perhapsPaid: 1234, reserved: 0 });
+    expect(next.claim("in flight", "test", 1)).toBe(true);
+  });
+});
+
+describe("money", () => {
+  test("is never over the budget, on the server's own bill: 50 random prices, latencies, faults and budgets", async () => {
+    const random = createRandom(7);
+    for (let trial = 0; trial < 50; trial++) {
+      const price = { input: 10 * random(), output: 50 * random() };
+      const answer = faulty(
+        { tooMany: 0.05, reset: 0.05, cut: 0.05, serverError: 0.03 },
+        { seed: trial, retryAfter: "0" },
+      );
+      const latency = 8 * random();
+      await using server = await startModelServer({ price, answer, latencyMs: () => latency * random() });
+      const model = await openModel(server.judge, { price: flatPrice(price.input, price.output) });
+      const full = (60 * (price.input * 60 + price.output * 8)) / 1e6; // what 60 calls cost, roughly
+      const budgetUsd = full * (0.05 + 1.5 * random());
+      using open = openEngine(model, { budgetUsd, concurrency: 1 + Math.floor(20 * random()), random: () => 0 });
+      const long = "x".repeat(Math.floor(200 * random()));
+      const outcomes = await askAll(
+        open.engine,
+        rows(60).map((row, i) => `${row} ${long.slice(i)}`),
+      );
+      await open.engine.idle();
+      expect(server.bill.usd).toBeLessThanOrEqual(budgetUsd);
+      const { stopped, paid, perhapsPaid } = open.engine.report;
+      expect((paid! + perhapsPaid) / 1e9).toBeLessThanOrEqual(budgetUsd);
+      expect(server.bill.usd).toBeLessThanOrEqual((paid! + perhapsPaid) / 1e9 + 1e-6);
+      const pending = outcomes.filter(({ state }) => state === "pending").length;
+      expect(stopped).toBe(pending > 0 ? "budget" : undefined);
+    }
+  });
+
+  test("is counted as the provider counts it, to the last token", async () => {
+    await using server = await startModelServer({ price: { input: 0.15, output: 0.6 } });
+    const model = await openModel("openai:gpt-4o-mini", { environment: server.environment });
+    expect(model.price?.basis).toMatch(/gpt-4o-mini/);
+    using open = openEngine(model);
+    await askAll(open.engine, rows(40));
+    expect(open.engine.report.paid! / 1e9).toBeCloseTo(server.bill.usd, 7);
+    expect(open.store.purse("test")).toEqual({ paid: open.engine.report.paid, perhapsPaid: 0, reserved: 0 });
+  });
+
+  test("cannot be limited without a price", async () => {
+    const model = await openModel("http://127.0.0.1:1/v1#m");
+    expect(() => openEngine(model, { budgetUsd: 1 })).toThrow(/--price INPUT\/OUTPUT/);
+  });
+
+  test("a budget holds over all processes that pay from one purse, one after the other", async () => {
+    await using server = await startModelServer({ price: { input: 1, output: 1 } });
+    const model = await openModel(server.judge, { price: flatPrice(1, 1) });
+    using folder = tempFolder();
+    using store = new CallStore(`${folder.path}/calls.sqlite`);
+    for (let i = 0; i < 5; i++) {
+      using open = openEngine(model, { store, budgetUsd: 0.002 });
+      await askAll(
+        open.engine,
+        rows(40).map((row) => `${i} ${row}`),
+      );
+    }
+    expect(server.bill.usd).toBeLessThanOrEqual(0.002);
+    expect(server.bill.usd).toBeGreaterThan(0.0015);
+  });
+});
+
+describe("an interruption", () => {
+  test("sends nothing more, waits for what is in flight, and keeps it", async () => {
+    await using server = await startModelServer({ latencyMs: () => 100 });
+    const interruption = new AbortController();
+    using open = openEngine(await openModel(server.judge), { concurrency: 8, signal: interruption.signal });
+    setTimeout(() => interruption.abort(), 50);
+    const outcomes = await askAll(open.engine, rows(50));
+    await open.engine.idle();
+    expect(outcomes.map(({ state }) => state)).toEqual([
+      ...Array.from({ length: 8 }, () => "replied"),
+      ...Array.from({ length: 42 }, () => "pending"),
+    ]);
+    expect(server.log).toHaveLength(8);
+    expect(open.engine.report.stopped).toBe("interrupted");
+    expect(open.engine.call(ask("row 0"))).toEqual(outcomes[0]); // what is stored is still told
+    expect(open.engine.call(ask("row 49"))).toMatchObject({ state: "pending" });
+  });
+});
+
+describe("every provider", () => {
+  test.each(["openai:gpt-4o-mini", "anthropic:claude-3-5-haiku-latest", "google:gemini-2.0-flash"])(
+    "%s",
+    async (name) => {
+      const seen: Asked[] = [];
+      await using server = await startModelServer({
+        answer: (asked) => {
+          seen.push(asked);
+          return asked.user === "blocked"
+            ? { kind: "reply", text: "", finish: "content_filter" }
+            : asked.user === "long"
+              ? { kind: "reply", text: "4", finish: "length" }
+              : "4.5";
+        },
+      });
+      using open = openEngine(await openModel(name, { environment: server.environment }));
+      expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4.5", finish: "stop" });
+      expect(await open.engine.call(ask("long"))).toMatchObject({ finish: "length" });
+      expect(await open.engine.call(ask("blocked"))).toMatchObject({ finish: "content-filter" });
+      expect(seen[0]).toMatchObject({
+        protocol: name.split(":")[0],
+        model: name.split(":")[1],
+        system: "You rate.",
+        user: "a",
+      });
+      expect(open.engine.report.inputTokens).toBeGreaterThan(0);
+      expect(open.engine.report.paid).toBeGreaterThan(0);
+      expect(open.store.find((await open.engine.call(ask("a"))).key)).toMatchObject({ state: "replied", text: "4.5" });
+    },
+  );
+
+  test("tells what it left out of a request", async () => {
+    await using server = await startModelServer();
+    const model = await openModel("openai:gpt-5-mini", { environment: server.environment });
+    expect(model.thinksFirst).toBe(true);
+    using open = openEngine(model);
+    await open.engine.call(ask("a"));
+    expect(open.engine.report.warnings).toEqual(["temperature is not supported for reasoning models"]);
+  });
+
+  test("any model of the AI SDK will do, also one that hangs and does not listen", async () => {
+    let calls = 0;
+    const model = {
+      specificationVersion: "v4",
+      provider: "scripted",
+      modelId: "one",
+      supportedUrls: {},
+      doGenerate: () =>
+        calls++ === 0
+          ? new Promise<LanguageModelV4GenerateResult>(() => {})
+          : Promise.resolve({
+              content: [
+                { type: "reasoning", text: "hm" },
+                { type: "text", text: "4" },
+              ],
+              finishReason: { unified: "stop", raw: undefined },
+              usage: {
+                inputTokens: { total: undefined, noCache: undefined, cacheRead: undefined, cacheWrite: undefined },
+                outputTokens: { total: undefined, text: undefined, reasoning: undefined },
+              },
+              warnings: [],
+            } satisfies LanguageModelV4GenerateResult),
+      doStream: () => Promise.reject(new Error("not asked for")),
+    } satisfies LanguageModelV4;
+    using open = openEngine(modelOf(model, { price: flatPrice(1, 1) }), { timeoutMs: 100 });
+    expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4" });
+    const { paid, perhapsPaid } = open.engine.report;
+    expect(paid).toBeGreaterThan(100_000); // no usage was told: counted as the most it can be
+    expect(perhapsPaid).toBe(paid); // and the lost attempt too
+  });
+});
+
+describe("a store", () => {
+  test("is not taken for one when it is another file", () => {
+    using folder = tempFolder();
+    const text = folder.write(
+      "notes.txt",
+      "These are notes, and they are longer than a header of a database would be.".repeat(20),
+    );
+    expect(() => new CallStore(text)).toThrow(/notes.txt: expected a call store, got a file of another kind/);
+    const other = `${folder.path}/other.sqlite`;
+    new DatabaseSync(other).exec("create table t (x)");
+    expect(() => new CallStore(other)).toThrow(/other.sqlite: expected a call store, got another database/);
+    expect(() => new CallStore(folder.path)).toThrow(/expected a call store/);
+  });
+
+  test("of a later layout is left alone", () => {
+    using folder = tempFolder();
+    const path = `${folder.path}/calls.sqlite`;
+    new CallStore(path)[Symbol.dispose]();
+    new DatabaseSync(path).exec("pragma user_version = 2");
+    expect(() => new CallStore(path)).toThrow(/newer one; update alpagasus/);
+  });
+});

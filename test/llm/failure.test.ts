@@ -1,0 +1,41 @@
+import { describe, expect, test } from "vitest";
+import { readFailure } from "../../src/llm/failure.ts";
+
+/** An error as undici throws it for a connection that fails. */
+function networkError(code: string): Error {
+  return new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) });
+}
+
+describe("a connection that fails", () => {
+  test.each(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"])(
+    "with %s reached nobody, so nothing can be on the bill",
+    (code) => {
+      expect(readFailure(networkError(code), 0)).toMatchObject({
+        kind: "retry",
+        isUnreachable: true,
+        mayBePaid: false,
+      });
+    },
+  );
+
+  test.each(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"])("with %s may have been answered", (code) => {
+    expect(readFailure(networkError(code), 0)).toMatchObject({ kind: "retry", isUnreachable: false, mayBePaid: true });
+  });
+
+  test.each(["CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT", "ERR_TLS_CERT_ALTNAME_INVALID"])(
+    "with %s will not go better another time",
+    (code) => {
+      expect(readFailure(networkError(code), 0)).toMatchObject({ kind: "stop", isUsage: false });
+    },
+  );
+
+  test("to several addresses of one host at a time is one failure", () => {
+    const error = new AggregateError([Object.assign(new Error("no"), { code: "ECONNREFUSED" })]);
+    expect(readFailure(error, 0)).toMatchObject({ kind: "retry", isUnreachable: true });
+  });
+});
+
+test("whatever else is thrown is tried again, and may be on the bill", () => {
+  for (const thrown of [new Error("odd"), "text", undefined, { code: 1 }])
+    expect(readFailure(thrown, 0)).toMatchObject({ kind: "retry", mayBePaid: true });
+});

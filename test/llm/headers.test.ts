@@ -1,0 +1,62 @@
+import { describe, expect, test } from "vitest";
+import { readLimits, readRetryAfter } from "../../src/llm/headers.ts";
+
+const now = Date.parse("2026-11-22T12:00:00Z");
+
+describe("how long to wait", () => {
+  test.each([
+    [{ "retry-after": "2" }, 2000],
+    [{ "retry-after": "0.5" }, 500],
+    [{ "retry-after": "Sun, 22 Nov 2026 12:00:07 GMT" }, 7000],
+    [{ "retry-after": "Sun, 22 Nov 2026 11:00:00 GMT" }, 0],
+    [{ "retry-after-ms": "120", "retry-after": "9" }, 120],
+    [{ "retry-after": "soon" }, undefined],
+    [{ "retry-after": "-3" }, undefined],
+    [{}, undefined],
+  ])("%j is %s ms", (headers, expected) => {
+    expect(readRetryAfter(headers as Record<string, string>, now)).toBe(expected);
+  });
+});
+
+describe("what limits are announced", () => {
+  test("by OpenAI", () => {
+    const headers = {
+      "x-ratelimit-limit-requests": "600",
+      "x-ratelimit-remaining-requests": "599",
+      "x-ratelimit-reset-requests": "100ms",
+      "x-ratelimit-limit-tokens": "200000",
+      "x-ratelimit-remaining-tokens": "100000",
+      "x-ratelimit-reset-tokens": "30s",
+    };
+    expect(readLimits(headers, now)).toEqual({
+      requests: { perMinute: 600, remaining: 599, resetMs: 100 },
+      tokens: { perMinute: 200_000, remaining: 100_000, resetMs: 30_000 },
+    });
+  });
+
+  test("by the day, where all of it comes back in a day", () => {
+    const headers = {
+      "x-ratelimit-limit-requests": "200",
+      "x-ratelimit-remaining-requests": "199",
+      "x-ratelimit-reset-requests": "7m12s",
+    };
+    expect(readLimits(headers, now).requests?.perMinute).toBeCloseTo(200 / 1440, 9);
+  });
+
+  test("by Anthropic", () => {
+    const headers = {
+      "anthropic-ratelimit-requests-limit": "50",
+      "anthropic-ratelimit-requests-remaining": "0",
+      "anthropic-ratelimit-requests-reset": "2026-11-22T12:00:30Z",
+      "anthropic-ratelimit-output-tokens-limit": "8000",
+    };
+    expect(readLimits(headers, now)).toEqual({
+      requests: { perMinute: 50, remaining: 0, resetMs: 30_000 },
+      outputTokens: { perMinute: 8000 },
+    });
+  });
+
+  test("nonsense announces nothing", () => {
+    expect(readLimits({ "x-ratelimit-limit-requests": "many", "x-ratelimit-limit-tokens": "0" }, now)).toEqual({});
+  });
+});

@@ -1,0 +1,194 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { readScore } from "../../src/rubric/read-score.ts";
+
+const number = { scale: { min: 0, max: 5 }, reply: { format: "number" } } as const;
+const json: Parameters<typeof readScore>[2] = {
+  scale: { min: 0, max: 10, step: 1 },
+  reply: { format: "json", score: "overall" },
+};
+
+const scored: [reply: string, score: number][] = [
+  ["4.5", 4.5],
+  ["4.5\nThe response is accurate.", 4.5],
+  ["Score: 4.5", 4.5],
+  ["score = 4", 4],
+  ["Score 4.5", 4.5],
+  ["**4.5**", 4.5],
+  ["**Score:** 4.5", 4.5],
+  ["## Score: 4", 4],
+  ["`3.5`", 3.5],
+  ["4.5/5", 4.5],
+  ["4.5 / 5.0", 4.5],
+  ["4 out of 5", 4],
+  ["4.5 (out of 5)", 4.5],
+  ["4 points", 4],
+  ["4.5 stars out of 5", 4.5],
+  ["Rating (1-5): 4", 4],
+  ["Rating (on a scale of 0 to 5): 4", 4],
+  ["4.5, because it is right", 4.5],
+  ["4, since 5 would need more", 4],
+  ["4.5 - lists 3 things", 4.5],
+  ["Score: 4/5. It has 3 errors", 4],
+  ["Score: 4 Explanation: it has 3 errors", 4],
+  ["The score is 4.5.", 4.5],
+  ["I would give this response a score of 4.5 out of 5.", 4.5],
+  ["The accuracy of the response is 4.5", 4.5],
+  ["I'd rate it 4", 4],
+  ["\n\n  \n4.5\nBecause", 4.5],
+  ["Here is what I think.\n\nScore: 4", 4],
+  ["<think>Perhaps 3, or 2.</think>\n4.5", 4.5],
+  ["<think>3</think><think>2</think>4", 4],
+  ["Perhaps 3, or 2.</think>\n4.5", 4.5],
+  ["４．５", 4.5],
+  ["Ｓｃｏｒｅ：　４", 4],
+  ['"4.5"', 4.5],
+  ["(4)", 4],
+  ["+4", 4],
+  ["0", 0],
+  ["-0", 0],
+  ["5", 5],
+  ["4.", 4],
+];
+
+const unparsable = [
+  "",
+  "   \n ",
+  "45",
+  "6",
+  "-1",
+  "−1",
+  "Score: -0.5",
+  "Score - 4",
+  "nan",
+  "N/A",
+  "five",
+  "5 or 4",
+  "5, or maybe 4",
+  "4-5",
+  "4 – 5",
+  "4, 5",
+  "4,5",
+  "4 5",
+  "4/10",
+  "4 out of 10",
+  "4.5.1",
+  "4..5",
+  "4½",
+  "4²",
+  "04",
+  "4e0",
+  "4%",
+  "٤",
+  "1. The response is accurate.",
+  "1) The response is accurate.",
+  "1 - Accuracy: 4",
+  "The response lists 3 things.",
+  "Answer: 4",
+  "The capital has this many letters: 4",
+  "The interest rate is 3",
+  "The score is not 4",
+  "The score is higher than 4",
+  "The maximum score: 5",
+  "Score: between 3 and 4",
+  "A score of 5 would be too much.",
+  "<think>4.5",
+  "Score: 4 for accuracy, no, 3",
+];
+
+describe("a number on the first line that holds one", () => {
+  test.each(scored)("%j is %d", (reply, score) => {
+    expect(readScore(reply, "stop", number)).toEqual({ state: "scored", score });
+  });
+
+  test.each(unparsable)("%j is not a score", (reply) => {
+    expect(readScore(reply, "stop", number).state).toBe("unparsable");
+  });
+
+  test.each([
+    ["I'm sorry, but I can't rate this.", "stop"],
+    ["I cannot help with that.", "stop"],
+    ["", "content-filter"],
+    ["4.5", "content-filter"],
+  ] as const)("%j (%s) is a refusal", (reply, finish) => {
+    expect(readScore(reply, finish, number).state).toBe("refused");
+  });
+
+  test("a reply that was cut off counts when its score was whole", () => {
+    expect(readScore("4.5\nThe response is accu", "length", number)).toEqual({ state: "scored", score: 4.5 });
+    expect(readScore("Score: 4", "length", number).state).toBe("truncated"); // perhaps of 4.5
+    expect(readScore("", "length", number).state).toBe("truncated");
+    expect(readScore("<think>The response", "length", number).state).toBe("truncated");
+  });
+
+  test("steps and labels are the rubric's", () => {
+    const stepped = { scale: { min: 1, max: 6, step: 1 }, reply: { format: "number", labels: ["Punkte"] } } as const;
+    expect(readScore("Punkte: 3", "stop", stepped)).toEqual({ state: "scored", score: 3 });
+    expect(readScore("3.5", "stop", stepped).state).toBe("unparsable");
+    expect(readScore("0", "stop", stepped).state).toBe("unparsable");
+    expect(readScore("Punkte: 3", "stop", number).state).toBe("unparsable");
+  });
+
+  test("whatever the reply, a score is on the scale and is a number that stands in it", () => {
+    const piece = fc.constantFrom(
+      "4",
+      "5",
+      ".",
+      ",",
+      "/",
+      " ",
+      "\n",
+      "-",
+      "score",
+      ":",
+      "or",
+      "*",
+      "½",
+      "9",
+      "out of",
+      "<think>",
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const reply = pieces.join("");
+        const rating = readScore(reply, "stop", number);
+        if (rating.state !== "scored") return;
+        const digits = [...reply.matchAll(/\d+/g)].map(([run]) => run);
+        expect(rating.score).toBeGreaterThanOrEqual(0);
+        expect(rating.score).toBeLessThanOrEqual(5);
+        expect(digits).toContain(String(Math.trunc(rating.score)));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+describe("a JSON object", () => {
+  test.each([
+    ['{"rarity": 3, "overall": 7}', 7],
+    ['```json\n{"overall": 7}\n```', 7],
+    ['<think>{"overall": 2}</think>{"overall": 7}', 7],
+    ['{"overall": "7"}', 7],
+    ['{"overall": 0}', 0],
+  ])("%j is %d", (reply, score) => {
+    expect(readScore(reply, "stop", json)).toEqual({ state: "scored", score });
+  });
+
+  test.each([
+    '{"overall": 7.5}',
+    '{"overall": 11}',
+    '{"overall": null}',
+    '{"overall": "7 or 8"}',
+    '{"rarity": 7}',
+    "[7]",
+    "7",
+    'Sure: {"overall": 7}',
+    '{"__proto__": {"overall": 7}}',
+  ])("%j is not a score", (reply) => {
+    expect(readScore(reply, "stop", json).state).toBe("unparsable");
+  });
+
+  test("one that was cut off is truncated", () => {
+    expect(readScore('{"rarity": 3, "over', "length", json).state).toBe("truncated");
+  });
+});
