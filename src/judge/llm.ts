@@ -3,6 +3,7 @@ import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount } from "../format-count.ts";
 import type { CallStore } from "../llm/call-store.ts";
+import { askInOrder } from "../llm/ask-in-order.ts";
 import { Engine, type CallsReport, type EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/open-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
@@ -37,7 +38,6 @@ export interface LlmJudge extends Judge {
 }
 
 const roomToThink = 4096; // tokens for models that reason before they answer: the rubric's limit is for the answer
-const openRatings = 20_000; // how far ratings may run ahead of the slowest one
 
 /**
  * A judge that asks a model about every example, as a rubric says. Replies are kept in the call store, and looked for
@@ -91,72 +91,14 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
         meanCost: model.price ? options.store.meanCost(model.identity) : null,
       };
     },
-    async *rate(examples) {
+    rate(examples) {
       if (model.problem !== undefined) throw new UsageError(model.problem);
-      const window = new RatingWindow();
-      for await (const batch of examples) {
-        for (const example of batch) {
-          const { request, intrusions } = ask(example);
-          const outcome = engine.call(request);
-          window.add(
-            outcome instanceof Promise
-              ? outcome.then((settled) => toRating(settled, intrusions))
-              : toRating(outcome, intrusions),
-          );
-          const isFull = engine.ready();
-          if (!isFull && window.size < openRatings) continue;
-          await (isFull ?? window.first);
-          yield window.take();
-        }
-        yield window.take();
-        if (engine.failure) break;
-      }
-      while (window.size > 0) {
-        await window.first;
-        yield window.take();
-      }
-      await engine.idle();
-      if (engine.failure) throw engine.failure;
+      return askInOrder(engine, examples, (example) => {
+        const { request, intrusions } = ask(example);
+        return { requests: [request], read: ([outcome]) => toRating(outcome!, intrusions) };
+      });
     },
   };
-}
-
-/** Ratings in the examples' order, some of which are still to come. */
-class RatingWindow {
-  #slots: { rating: Rating | undefined; readonly settled: Promise<unknown> | undefined }[] = [];
-  #from = 0;
-
-  get size(): number {
-    return this.#slots.length - this.#from;
-  }
-
-  /** Resolves when the first of them is there. */
-  get first(): Promise<unknown> | undefined {
-    return this.#slots[this.#from]?.settled;
-  }
-
-  add(rating: Rating | Promise<Rating>): void {
-    if (!(rating instanceof Promise)) {
-      this.#slots.push({ rating, settled: undefined });
-      return;
-    }
-    const slot: { rating: Rating | undefined; settled: Promise<unknown> } = {
-      rating: undefined,
-      settled: rating.then((settled) => (slot.rating = settled)),
-    };
-    this.#slots.push(slot);
-  }
-
-  /** Takes those at the front that are there. */
-  take(): readonly Rating[] {
-    const taken: Rating[] = [];
-    for (let rating; (rating = this.#slots[this.#from]?.rating); this.#from++) taken.push(rating);
-    if (this.#from > 1000) {
-      this.#slots = this.#slots.slice(this.#from);
-      this.#from = 0;
-    }
-    return taken;
-  }
 }
 
 function readOutcome(outcome: CallOutcome, rubric: Rubric): Rating {

@@ -1,0 +1,86 @@
+import type { Engine } from "./engine.ts";
+import type { CallOutcome } from "./reply.ts";
+import type { ModelRequest } from "./request.ts";
+
+const openItems = 20_000; // how far results may run ahead of the slowest one
+
+/** What to ask about one item, and how its result is read from the outcomes, which come in the order of the requests. */
+export interface Inquiry<Result> {
+  readonly requests: readonly ModelRequest[];
+  readonly read: (outcomes: readonly CallOutcome[]) => Result;
+}
+
+/**
+ * Asks a model about each of many items and gives what becomes of them in the items' order, as many at a time as are there.
+ * Memory is bounded whatever the number of items.
+ *
+ * @throws what stopped the engine for good, after everything in flight has ended
+ */
+export async function* askInOrder<Item, Result extends object>(
+  engine: Engine,
+  items: AsyncIterable<readonly Item[]>,
+  inquire: (item: Item) => Inquiry<Result>,
+): AsyncGenerator<readonly Result[]> {
+  const window = new Window<Result>();
+  for await (const batch of items) {
+    for (const item of batch) {
+      const { requests, read } = inquire(item);
+      const calls = requests.map((request) => engine.call(request));
+      window.add(areSettled(calls) ? read(calls) : Promise.all(calls).then(read));
+      const isFull = engine.ready();
+      if (!isFull && window.size < openItems) continue;
+      await (isFull ?? window.first);
+      yield window.take();
+    }
+    yield window.take();
+    if (engine.failure) break;
+  }
+  while (window.size > 0) {
+    await window.first;
+    yield window.take();
+  }
+  await engine.idle();
+  if (engine.failure) throw engine.failure;
+}
+
+function areSettled(calls: readonly (CallOutcome | Promise<CallOutcome>)[]): calls is CallOutcome[] {
+  return !calls.some((call) => call instanceof Promise);
+}
+
+/** Results in the items' order, some of which are still to come. */
+class Window<Result extends object> {
+  #slots: { result: Result | undefined; readonly settled: Promise<unknown> | undefined }[] = [];
+  #from = 0;
+
+  get size(): number {
+    return this.#slots.length - this.#from;
+  }
+
+  /** Resolves when the first of them is there. */
+  get first(): Promise<unknown> | undefined {
+    return this.#slots[this.#from]?.settled;
+  }
+
+  add(result: Result | Promise<Result>): void {
+    if (!(result instanceof Promise)) {
+      this.#slots.push({ result, settled: undefined });
+      return;
+    }
+    const slot: { result: Result | undefined; settled: Promise<unknown> } = {
+      result: undefined,
+      settled: result.then((settled) => (slot.result = settled)),
+    };
+    this.#slots.push(slot);
+  }
+
+  /** Takes those at the front that are there. */
+  take(): readonly Result[] {
+    const taken: Result[] = [];
+    for (let result; (result = this.#slots[this.#from]?.result); this.#from++) taken.push(result);
+    if (this.#from > 1000) {
+      this.#slots = this.#slots.slice(this.#from);
+      this.#from = 0;
+    }
+    return taken;
+  }
+}
