@@ -10,6 +10,7 @@ const bundled = ["commander", "csv-parse", "zod"];
 export default defineConfig({
   input: { alpagasus: "src/cli/main.ts" },
   platform: "node",
+  transform: { target: "node22.19" }, // the oldest that package.json allows
   // large, and seldom needed
   external: [
     /^@ai-sdk\//,

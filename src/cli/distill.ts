@@ -11,6 +11,7 @@ import { jsonOption, parseMap, parseScale, parseWhole, runOption, seedOption } f
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderStudent } from "./text/student.ts";
+import { plainJson } from "./text/plain-text.ts";
 
 interface DistillFlags {
   ratings?: string;
@@ -73,7 +74,7 @@ Examples:
         ...(licence !== undefined && { licence }),
         ...(maxRows !== undefined && { maxRows }),
       }).finally(progress.clear);
-      process.stdout.write(flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderStudent(summary));
+      process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderStudent(summary));
     });
 }
 

@@ -14,9 +14,19 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   );
   process.exitCode = 2;
 } else {
+  silenceSqliteWarning();
   // Rows die young, and a nursery that grows only holds more dead ones: after the first moments, which it speeds up, it stops growing.
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), nurseryGrowthMs).unref();
   nodeModule.enableCompileCache(); // what was compiled once is read from a cache the next time
   const { runCommandLine } = await import("./program.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
+}
+
+/** Node's SQLite works; that its interface may still change is our business, and not worth two lines on every run. */
+function silenceSqliteWarning(): void {
+  const emit = process.emitWarning.bind(process);
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
+    if (/sqlite/i.test(String(warning))) return;
+    (emit as (warning: string | Error, ...rest: unknown[]) => void)(warning, ...rest); // its forms differ in what follows
+  };
 }

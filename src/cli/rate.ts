@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { openJudge, openLlmJudge } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { Manifest } from "../run/manifest.ts";
+import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating } from "../stages/plan-rating.ts";
 import { rate } from "../stages/rate.ts";
@@ -15,6 +15,7 @@ import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
+import { plainJson } from "./text/plain-text.ts";
 
 interface RateFlags extends ModelFlags {
   judge: string;
@@ -83,9 +84,9 @@ Examples:
     )
     .action(async (data: string, flags: RateFlags, self: Command) => {
       if (isModelName(flags.judge)) return rateWithModel(data, flags, context);
+      const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
       expectNoModelFlags(self, flags.judge, ["rubric", "dry-run"]);
       const dataset = await open(data, flags, context.signal);
-      const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
       await rateAndShow(dataset, judge, flags, context, context.signal);
     });
 }
@@ -118,7 +119,7 @@ async function rateWithModel(data: string, flags: RateFlags, context: CommandCon
         signal: context.signal,
         onProgress: progress.show,
       }).finally(progress.clear);
-      process.stdout.write(flags.json ? `${JSON.stringify(plan, null, 2)}\n` : renderPlan(plan));
+      process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderPlan(plan));
       return;
     }
     if (judge.problem !== undefined) throw new UsageError(judge.problem);
@@ -157,10 +158,11 @@ async function rateAndShow(
     ...(flags.overwrite && { overwrite: true }),
   }).finally(progress.clear);
   if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
+  if (summary.calls?.stopped === "failure") context.exitCode = 1;
   if (summary.calls?.stopped === "budget") context.exitCode = 4;
   if (summary.calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
-  const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // rate has just written it
+  const manifest = (await readManifest(runFolder(flags.run))) as RatedManifest; // rate has just written it
   process.stdout.write(
-    flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
+    flags.json ? `${plainJson(summary, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
   );
 }

@@ -5,11 +5,14 @@ import { replies } from "../stages/replies.ts";
 import { parsePositive, parseWhole, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { renderReply } from "./text/reply.ts";
+import { plainJson } from "./text/plain-text.ts";
+
+const textLimit = 20;
 
 interface RepliesFlags {
   state?: RatingState;
   row?: number;
-  limit: number;
+  limit?: number;
   run: string;
   json?: boolean;
 }
@@ -20,9 +23,9 @@ export function repliesCommand(context: CommandContext): Command {
     .description("Shows the replies behind a run's ratings, word for word, from the call store.")
     .addOption(new Option("--state <state>", "only ratings that ended so").choices(ratingStates))
     .option("--row <index>", "only this row, counted from 0", parseWhole)
-    .option("--limit <n>", "at most so many", parsePositive, 20)
+    .option("--limit <n>", "at most so many (20; with --json, all)", parsePositive)
     .addOption(runOption())
-    .option("--json", "one JSON object a line on stdout, all of them")
+    .option("--json", "one JSON object a line on stdout")
     .addHelpText(
       "after",
       `
@@ -33,17 +36,18 @@ Examples:
     )
     .action(async (flags: RepliesFlags) => {
       let shown = 0;
+      const limit = flags.limit ?? (flags.json ? Infinity : textLimit);
       for await (const reply of replies({
         run: flags.run,
         ...(flags.state && { state: flags.state }),
         ...(flags.row !== undefined && { row: flags.row }),
       })) {
         context.signal.throwIfAborted();
-        if (!flags.json && shown++ >= flags.limit) {
-          process.stdout.write(`\n  … and more; --limit shows them, --json all\n`);
+        if (shown++ >= limit) {
+          if (!flags.json) process.stdout.write("\n  … and more; --limit shows them, --json all\n");
           return;
         }
-        const text = flags.json ? `${JSON.stringify(reply)}\n` : renderReply(reply);
+        const text = flags.json ? `${plainJson(reply)}\n` : renderReply(reply);
         if (!process.stdout.write(text)) await once(process.stdout, "drain");
       }
       if (shown === 0 && !flags.json) process.stdout.write("\n  No such ratings.\n");

@@ -2,12 +2,13 @@ import { Command, Option } from "commander";
 import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
 import { readPositions } from "../dataset/positions.ts";
 import { runFolder, readManifest } from "../run/run-folder.ts";
-import type { Manifest } from "../run/manifest.ts";
+import type { RatedManifest } from "../run/manifest.ts";
 import { defaultDistance, select, selectMethods, type SelectMethod } from "../stages/select.ts";
 import { jsonOption, minCoverageOption, parseNumber, parseTop, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderSelection } from "./text/selection.ts";
+import { plainJson } from "./text/plain-text.ts";
 
 interface SelectFlags {
   minScore?: number;
@@ -107,7 +108,7 @@ Examples:
         },
       }).finally(progress.clear);
       if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
-      const manifest = (await readManifest(runFolder(flags.run))) as Manifest; // select has just written it
-      process.stdout.write(flags.json ? `${JSON.stringify(summary, null, 2)}\n` : renderSelection(summary, manifest));
+      const manifest = (await readManifest(runFolder(flags.run))) as RatedManifest; // select has just written it
+      process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderSelection(summary, manifest));
     });
 }

@@ -3,6 +3,7 @@ import { status } from "../stages/status.ts";
 import { jsonOption, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { renderStatus } from "./text/status.ts";
+import { plainJson } from "./text/plain-text.ts";
 
 export function statusCommand(_context: CommandContext): Command {
   return new Command("status")
@@ -14,6 +15,6 @@ export function statusCommand(_context: CommandContext): Command {
     .addOption(jsonOption())
     .action(async (flags: { run: string; json?: boolean }) => {
       const found = await status(flags.run);
-      process.stdout.write(flags.json ? `${JSON.stringify(found, null, 2)}\n` : renderStatus(found));
+      process.stdout.write(flags.json ? `${plainJson(found, 2)}\n` : renderStatus(found));
     });
 }

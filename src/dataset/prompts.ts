@@ -7,17 +7,21 @@ import { findDatasetFiles } from "./source.ts";
 
 /** One prompt of a test set. */
 export interface TestPrompt {
-  /** The file it came from. */
+  /** Its own `set` or `dataset`, or the file it came from. */
   readonly set: string;
   /** Its own id, or its row number from 1. */
   readonly id: string;
   readonly instruction: string;
   readonly input: string;
+  /** Its kind of task, where the set has one (Vicuna's category, WizardLM's skill). */
+  readonly category?: string;
 }
 
 const instructionColumns = ["instruction", "Instruction", "prompt", "text", "question", "query"];
 const inputColumns = ["input", "context", "instances.0.input"];
 const idColumns = ["id", "question_id", "idx"];
+const setColumns = ["set", "dataset"];
+const categoryColumns = ["category", "Skill"];
 
 /**
  * The prompts of a test set in any of the forms the field uses (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca).
@@ -35,7 +39,8 @@ export async function readPrompts(path: string): Promise<TestPrompt[]> {
   return prompts;
 }
 
-function readPrompt({ value, place }: FileRecord, set: string, ordinal: number): TestPrompt {
+/** Reads one prompt. @param set what to call its set if it does not say, @param ordinal what to call it likewise */
+export function readPrompt({ value, place }: FileRecord, set: string, ordinal: number): TestPrompt {
   if (typeof value === "string") return { set, id: String(ordinal), instruction: value, input: "" };
   if (typeof value !== "object" || value === null)
     throw dataErrorAt(place, `expected a prompt or an object with one, got ${kindOf(value)}`);
@@ -51,7 +56,14 @@ function readPrompt({ value, place }: FileRecord, set: string, ordinal: number):
   const id = idColumns
     .map((column) => row[column])
     .find((label) => typeof label === "string" || typeof label === "number");
-  return { set, id: String(id ?? ordinal), instruction, input: firstText(row, inputColumns) ?? "" };
+  const category = firstText(row, categoryColumns);
+  return {
+    set: firstText(row, setColumns) ?? set,
+    id: String(id ?? ordinal),
+    instruction,
+    input: firstText(row, inputColumns) ?? "",
+    ...(category !== undefined && { category }),
+  };
 }
 
 function firstText(row: Row, columns: readonly string[]): string | undefined {

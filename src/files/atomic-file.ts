@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, rmSync, type WriteStream } from "node:fs";
+import { createWriteStream, mkdirSync, readdirSync, rmSync, type WriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
 
@@ -26,6 +26,7 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
   const partial = partialPath(path);
   mkdirSync(dirname(path), { recursive: true });
   partials.add(partial);
+  removeOrphans(path);
   const file: WriteStream = createWriteStream(partial);
   const stream: WriteStream | Gzip = gzipped ? createGzip() : file;
   let failure: Error | undefined;
@@ -70,6 +71,24 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
       partials.delete(partial);
     },
   };
+}
+
+/** Removes what processes that were killed have left of this file. */
+function removeOrphans(path: string): void {
+  const beginning = `${basename(path)}.`;
+  for (const name of readdirSync(dirname(path))) {
+    const [, pid] = (name.startsWith(beginning) && /^(\d+)\.partial$/.exec(name.slice(beginning.length))) || [];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(dirname(path), name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // asks only whether there is such a process
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it is somebody else's
+  }
 }
 
 /** The name a file has until it is complete. */

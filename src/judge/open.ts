@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import type { Limits } from "../llm/gate.ts";
@@ -106,9 +105,9 @@ export async function openLlmJudge(
         })
       : modelOf(model, price ? { price } : {});
   const readRubric = await openRubric(rubric);
-  const purse = forPlan ? "" : await openPurse(runFolder(run));
-  const store = new CallStore(forPlan && !existsSync(storePath) ? ":memory:" : storePath);
+  const store = new CallStore(storePath, { readOnly: forPlan });
   try {
+    const purse = forPlan ? "" : await openPurse(runFolder(run), storePath);
     const judge = createLlmJudge(chatModel, { ...engine, rubric: readRubric, store, purse });
     return Object.assign(judge, { close: () => store[Symbol.dispose]() });
   } catch (error) {

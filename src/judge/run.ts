@@ -3,6 +3,7 @@ import { hashExample, type Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
 import { RunError } from "../errors.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
+import { isRated } from "../run/manifest.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import type { Judge } from "./judge.ts";
 
@@ -16,7 +17,7 @@ export interface RatedExample {
 export async function createRunJudge(folder: string): Promise<Judge> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
-  if (!manifest) throw new RunError(`${folder}: expected a run with ratings, found none`);
+  if (!isRated(manifest)) throw new RunError(`${folder}: expected a run with ratings, found none`);
   return {
     name: manifest.rate.judge,
     ...(manifest.rate.scale && { scale: manifest.rate.scale }),

@@ -14,7 +14,9 @@ export interface Inquiry<Result> {
  * Asks a model about each of many items and gives what becomes of them in the items' order, as many at a time as are there.
  * Memory is bounded whatever the number of items.
  *
- * @throws what stopped the engine for good, after everything in flight has ended
+ * When the engine stops after it got replies, the requests left are `pending`.
+ *
+ * @throws what stopped the engine for good before it got a reply
  */
 export async function* askInOrder<Item, Result extends object>(
   engine: Engine,
@@ -22,25 +24,36 @@ export async function* askInOrder<Item, Result extends object>(
   inquire: (item: Item) => Inquiry<Result>,
 ): AsyncGenerator<readonly Result[]> {
   const window = new Window<Result>();
-  for await (const batch of items) {
-    for (const item of batch) {
-      const { requests, read } = inquire(item);
-      const calls = requests.map((request) => engine.call(request));
-      window.add(areSettled(calls) ? read(calls) : Promise.all(calls).then(read));
-      const isFull = engine.ready();
-      if (!isFull && window.size < openItems) continue;
-      await (isFull ?? window.first);
+  let isDone = false;
+  try {
+    for await (const batch of items) {
+      for (const item of batch) {
+        const { requests, read } = inquire(item);
+        const calls = requests.map((request) => engine.call(request));
+        window.add(areSettled(calls) ? read(calls) : Promise.all(calls).then(read));
+        const isFull = engine.ready();
+        if (!isFull && window.size < openItems) continue;
+        await (isFull ?? window.first);
+        yield window.take();
+      }
+      yield window.take();
+      if (isHopeless(engine)) break;
+    }
+    while (window.size > 0) {
+      await window.first;
       yield window.take();
     }
-    yield window.take();
-    if (engine.failure) break;
+    isDone = true;
+  } finally {
+    if (!isDone) engine.stop(); // something went wrong, or the caller has enough: what is in flight is still paid for
+    await engine.idle();
   }
-  while (window.size > 0) {
-    await window.first;
-    yield window.take();
-  }
-  await engine.idle();
-  if (engine.failure) throw engine.failure;
+  if (isHopeless(engine)) throw engine.failure!;
+}
+
+/** Whether the engine has stopped for good before it got a single reply. With one, what there is is worth keeping. */
+function isHopeless(engine: Engine): boolean {
+  return engine.failure !== undefined && !engine.hasReplied;
 }
 
 function areSettled(calls: readonly (CallOutcome | Promise<CallOutcome>)[]): calls is CallOutcome[] {

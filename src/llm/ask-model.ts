@@ -1,8 +1,11 @@
-import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
+import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
 import { timedOut } from "./failure.ts";
 import type { Headers } from "./headers.ts";
-import type { Finish, Reply } from "./reply.ts";
+import type { ChatModel } from "./open-model.ts";
+import type { Finish, Reply, Usage } from "./reply.ts";
 import type { ModelRequest } from "./request.ts";
+
+export const noReplyWithin = "no reply within";
 
 /**
  * Asks a model once. Ends after its time at the latest, whatever the model's client does.
@@ -10,20 +13,20 @@ import type { ModelRequest } from "./request.ts";
  * @throws whatever the client throws; see `readFailure`
  */
 export async function askModel(
-  language: LanguageModelV4,
+  model: ChatModel,
   request: ModelRequest,
   timeoutMs: number,
 ): Promise<{ readonly reply: Reply; readonly headers: Headers }> {
   const timeout = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    const error = new Error(`no reply within ${timeoutMs / 1000} s`);
+    const error = new Error(`${noReplyWithin} ${timeoutMs / 1000} s`);
     error.name = timedOut;
     timeout.abort(error);
     reject(error);
   }, timeoutMs);
   try {
-    const result = await Promise.race([language.doGenerate(toCallOptions(request, timeout.signal)), late]);
+    const result = await Promise.race([model.language.doGenerate(toCallOptions(model, request, timeout.signal)), late]);
     return { reply: readReply(result), headers: result.response?.headers ?? {} };
   } finally {
     clearTimeout(timer);
@@ -31,6 +34,7 @@ export async function askModel(
 }
 
 function toCallOptions(
+  model: ChatModel,
   { messages, sampling, replySchema }: ModelRequest,
   signal: AbortSignal,
 ): LanguageModelV4CallOptions {
@@ -42,7 +46,8 @@ function toCallOptions(
     ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
     ...(sampling.topP !== undefined && { topP: sampling.topP }),
     ...(sampling.seed !== undefined && { seed: sampling.seed }),
-    ...(sampling.reasoning && { reasoning: sampling.reasoning }),
+    ...(sampling.reasoning &&
+      (model.reason?.(sampling.reasoning, sampling.maxOutputTokens) ?? { reasoning: sampling.reasoning })),
     ...(replySchema && { responseFormat: { type: "json", name: replySchema.name, schema: replySchema.schema } }),
     abortSignal: signal,
   };
@@ -56,20 +61,30 @@ function readReply({ content, finishReason, usage, warnings, response }: Languag
   return {
     text: content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(""),
     finish: finishes[finish],
-    ...(usage.inputTokens.total !== undefined &&
-      usage.outputTokens.total !== undefined && {
-        usage: {
-          inputTokens: usage.inputTokens.total,
-          cachedInputTokens: usage.inputTokens.cacheRead ?? 0,
-          cacheWriteTokens: usage.inputTokens.cacheWrite ?? 0,
-          outputTokens: usage.outputTokens.total,
-          reasoningTokens: usage.outputTokens.reasoning ?? 0,
-        },
-      }),
+    ...readUsage(usage),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map((warning) =>
       "message" in warning ? warning.message : (warning.details ?? `${warning.feature} is not supported`),
     ),
+  };
+}
+
+/** Nothing where the provider does not count. Parts are never more than the whole, and tokens are whole. */
+function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
+  if (inputTokens.total === undefined || outputTokens.total === undefined) return {};
+  const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
+    Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
+  const input = count(inputTokens.total);
+  const output = count(outputTokens.total);
+  const cached = count(inputTokens.cacheRead, input);
+  return {
+    usage: {
+      inputTokens: input,
+      cachedInputTokens: cached,
+      cacheWriteTokens: count(inputTokens.cacheWrite, input - cached),
+      outputTokens: output,
+      reasoningTokens: count(outputTokens.reasoning, output),
+    },
   };
 }
 

@@ -10,13 +10,17 @@ export class CallQueue<Call extends Queued> {
   #fresh: Call[] = [];
   #freshFrom = 0;
 
-  /** How many new ones there are. */
-  get fresh(): number {
-    return this.#fresh.length - this.#freshFrom;
+  get size(): number {
+    return this.#timed.length + this.#fresh.length - this.#freshFrom;
+  }
+
+  /** How many of them wait for their time. */
+  get timed(): number {
+    return this.#timed.length;
   }
 
   get isEmpty(): boolean {
-    return this.#timed.length === 0 && this.fresh === 0;
+    return this.size === 0;
   }
 
   add(call: Call): void {

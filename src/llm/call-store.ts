@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
@@ -57,7 +57,13 @@ const layout = 1;
 const application = 0x616c7067; // "alpg"
 const busyMs = 20_000;
 const heartbeatMs = 2_000;
-const silentMs = 15_000; // an owner that was not heard of for so long is dead
+const silentMs = 60_000; // an owner on another host that was not heard of for so long is dead
+const longSilentMs = 600_000; // likewise one on this host whose process number is in use, perhaps by another process
+
+export interface CallStoreOptions {
+  /** Only look: nothing is written, and a file that is not there is no mistake. */
+  readonly readOnly?: boolean;
+}
 
 const tables = `
 create table if not exists calls (
@@ -90,15 +96,19 @@ export class CallStore implements Disposable {
   readonly #database: DatabaseSync;
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
-  readonly #heartbeat: NodeJS.Timeout;
-  #version = 0;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
+  /** Which engine of this process has claimed a call. */
+  readonly #holders = new Map<string, object>();
 
-  /** Opens the store, and makes it when there is none. @throws AlpagasusError when the file is something else */
-  constructor(path: string = defaultStorePath) {
+  /** Opens the store, and makes it when there is none. @throws UsageError when the file is something else */
+  constructor(path: string = defaultStorePath, { readOnly = false }: CallStoreOptions = {}) {
+    if (path.trim() === "" || path.startsWith(":") || path.startsWith("file:"))
+      throw new UsageError(`--store: expected a file, got ${JSON.stringify(path)}`);
     this.path = path;
-    this.#database = openDatabase(path);
-    this.#run("insert into owners values (?, ?, ?, ?)", this.#owner, hostname(), process.pid, Date.now());
-    this.transact(() => this.#buryDead());
+    this.#database = readOnly ? openToRead(path) : openDatabase(path);
+    if (readOnly) return;
+    this.#beat();
+    this.transact(() => this.buryDead());
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
   }
 
@@ -146,12 +156,14 @@ export class CallStore implements Disposable {
     };
   }
 
-  /** Whether another process has written since this was last asked. */
-  hasChangedElsewhere(): boolean {
-    const version = Number(this.#prepare("pragma data_version").get()?.["data_version"]);
-    const hasChanged = version !== this.#version;
-    this.#version = version;
-    return hasChanged;
+  /** A number that changes when another process has written. */
+  get version(): number {
+    return Number(this.#prepare("pragma data_version").get()?.["data_version"]);
+  }
+
+  /** Whether a model has ever replied. */
+  hasReplyOf(model: string): boolean {
+    return this.#prepare("select 1 from calls where model = ? and state = 'replied' limit 1").get(model) !== undefined;
   }
 
   /** Stores how a call ended, and gives its claim back. */
@@ -183,8 +195,14 @@ export class CallStore implements Disposable {
     this.release(call.key);
   }
 
-  /** Takes a call for this process. False when another process that is alive has it. */
-  claim(key: string, purse: string, reserved: number): boolean {
+  /**
+   * Takes a call, or reserves money for it anew. False when another engine, of this process or of one that is alive, has it.
+   *
+   * @param holder the engine that takes it
+   */
+  claim(key: string, purse: string, reserved: number, holder: object): boolean {
+    const current = this.#holders.get(key);
+    if (current !== undefined && current !== holder) return false;
     const insert = () =>
       this.#run(
         "insert into claims values (?, ?, ?, ?) on conflict (key) do update set reserved = excluded.reserved, purse = excluded.purse where owner = excluded.owner",
@@ -193,11 +211,14 @@ export class CallStore implements Disposable {
         purse,
         reserved,
       ) === 1;
-    return insert() || (this.#buryDead() && insert());
+    const isTaken = insert() || (this.buryDead() && insert());
+    if (isTaken) this.#holders.set(key, holder);
+    return isTaken;
   }
 
   /** Gives a claim back. */
   release(key: string): void {
+    this.#holders.delete(key);
     this.#run("delete from claims where key = ? and owner = ?", key, this.#owner);
   }
 
@@ -215,6 +236,11 @@ export class CallStore implements Disposable {
       perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0),
       reserved: Number(claims?.["reserved"] ?? 0),
     };
+  }
+
+  /** How many calls were paid from a purse. */
+  callsFrom(purse: string): number {
+    return Number(this.#prepare("select count(*) as calls from calls where purse = ?").get(purse)?.["calls"] ?? 0);
   }
 
   /** What calls of a model took so far; undefined when there were none that told. */
@@ -239,15 +265,12 @@ export class CallStore implements Disposable {
     return (row?.["mean"] as number | null | undefined) ?? null; // by the query's own type
   }
 
-  /** Gives back what this process had claimed, and closes the file. */
+  /** Gives back what this process had claimed (money for calls still in flight counts as perhaps paid), and closes the file. */
   [Symbol.dispose](): void {
     clearInterval(this.#heartbeat);
     if (!this.#database.isOpen) return;
     try {
-      this.transact(() => {
-        this.#run("delete from claims where owner = ?", this.#owner);
-        this.#run("delete from owners where id = ?", this.#owner);
-      });
+      if (this.#heartbeat) this.transact(() => this.#bury(this.#owner));
     } finally {
       this.#database.close();
     }
@@ -262,21 +285,22 @@ export class CallStore implements Disposable {
     );
   }
 
-  /** Takes away what dead processes had claimed; true when there was one. */
-  #buryDead(): boolean {
+  /** Takes away what dead processes had claimed, and books its money as perhaps paid; true when there was one. */
+  buryDead(): boolean {
     const dead = this.#prepare("select id, host, pid, seen_at from owners where id <> ?")
       .all(this.#owner)
       .filter((owner) => isDead(String(owner["host"]), Number(owner["pid"]), Number(owner["seen_at"])));
-    for (const owner of dead) {
-      const id = String(owner["id"]);
-      const lost = this.#prepare(
-        "select purse, sum(reserved) as reserved from claims where owner = ? group by purse",
-      ).all(id);
-      for (const { purse, reserved } of lost) this.#book(String(purse), 0, Number(reserved));
-      this.#run("delete from claims where owner = ?", id);
-      this.#run("delete from owners where id = ?", id);
-    }
+    for (const { id } of dead) this.#bury(String(id));
     return dead.length > 0;
+  }
+
+  #bury(owner: string): void {
+    const lost = this.#prepare(
+      "select purse, sum(reserved) as reserved from claims where owner = ? group by purse",
+    ).all(owner);
+    for (const { purse, reserved } of lost) if (Number(reserved) > 0) this.#book(String(purse), 0, Number(reserved));
+    this.#run("delete from claims where owner = ?", owner);
+    this.#run("delete from owners where id = ?", owner);
   }
 
   #beat(): void {
@@ -307,8 +331,9 @@ export class CallStore implements Disposable {
 }
 
 function isDead(host: string, pid: number, seenAt: number): boolean {
-  if (Date.now() - seenAt > silentMs) return true;
-  if (host !== hostname()) return false;
+  const silence = Date.now() - seenAt;
+  if (host !== hostname()) return silence > silentMs;
+  if (silence > longSilentMs) return true;
   try {
     process.kill(pid, 0); // asks only whether there is such a process
     return false;
@@ -318,27 +343,61 @@ function isDead(host: string, pid: number, seenAt: number): boolean {
 }
 
 function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    const database = new DatabaseSync(path, { timeout: busyMs });
+    database = new DatabaseSync(path, { timeout: busyMs });
+    expectOurs(database, path);
     // A reply is on disk before it counts: with "full", also when the power fails.
     database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
-    const pragma = (name: string) => Number(Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0]);
-    const isNew = pragma("user_version") === 0 && pragma("schema_version") === 0;
-    if (!isNew && pragma("application_id") !== application)
-      throw new UsageError(`${path}: expected a call store, got another database; name another file with --store`);
-    if (pragma("user_version") > layout)
-      throw new UsageError(`${path}: expected a call store of layout ${layout}, got a newer one; update alpagasus`);
     database.exec("begin immediate");
     database.exec(tables);
     database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
     return database;
   } catch (cause) {
-    if (cause instanceof AlpagasusError) throw cause;
-    throw new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
-      cause,
-    });
+    database?.close();
+    throw describeOpening(path, cause);
   }
+}
+
+/** Opens a store that is there; an empty one stands for one that is not. */
+function openToRead(path: string): DatabaseSync {
+  if (!existsSync(path)) {
+    const nothing = new DatabaseSync(":memory:");
+    nothing.exec(tables);
+    return nothing;
+  }
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
+    expectOurs(database, path);
+    if (readPragma(database, "user_version") === 0)
+      throw new UsageError(`${path}: expected a call store, got an empty file`);
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw describeOpening(path, cause);
+  }
+}
+
+/** @throws UsageError when it is another program's database, or a later version's */
+function expectOurs(database: DatabaseSync, path: string): void {
+  const isNew = readPragma(database, "user_version") === 0 && readPragma(database, "schema_version") === 0;
+  if (!isNew && readPragma(database, "application_id") !== application)
+    throw new UsageError(`${path}: expected a call store, got another database; name another file with --store`);
+  if (readPragma(database, "user_version") > layout)
+    throw new UsageError(`${path}: expected a call store of layout ${layout}, got a newer one; update alpagasus`);
+}
+
+function readPragma(database: DatabaseSync, name: string): number {
+  return Number(Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0]);
+}
+
+function describeOpening(path: string, cause: unknown): Error {
+  if (cause instanceof AlpagasusError) return cause;
+  return new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
+    cause,
+  });
 }
 
 function describe(cause: unknown): string {

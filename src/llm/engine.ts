@@ -1,10 +1,10 @@
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import { CallQueue } from "./call-queue.ts";
 import type { CallStore, StoredCall } from "./call-store.ts";
-import { askModel } from "./ask-model.ts";
+import { askModel, noReplyWithin } from "./ask-model.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { Gate, type Estimate, type Limits } from "./gate.ts";
-import { readLimits } from "./headers.ts";
+import { readLimits, type Headers } from "./headers.ts";
 import type { ChatModel } from "./open-model.ts";
 import { nanosPerUsd } from "./price.ts";
 import type { CallOutcome, Reply, Usage } from "./reply.ts";
@@ -40,6 +40,10 @@ export interface CallsReport {
   readonly shared: number;
   readonly attempts: number;
   readonly failed: number;
+  /** Replies whose provider told no usage; they are counted at the most that they can cost. */
+  readonly withoutUsage: number;
+  /** Calls that wait to be tried again. */
+  readonly waiting: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** What the calls that were made cost; null when no price is known. */
@@ -48,6 +52,8 @@ export interface CallsReport {
   readonly perhapsPaid: number;
   readonly inFlight: number;
   readonly stopped: StopReason | undefined;
+  /** What stopped it for good, in a line. */
+  readonly failure: string | undefined;
   /** What the model's client left out of the requests. */
   readonly warnings: readonly string[];
 }
@@ -59,7 +65,7 @@ const defaultTimeoutMs = 120_000;
 const defaultMaxAttempts = 6;
 const congestionAttempts = 40; // a provider that only wants us slower is asked longer
 const unreachableAttempts = 3; // of a call, before anything was ever answered
-const doubtfulCalls = 3; // refused as malformed before anything was ever answered: the request itself is wrong
+const doubtfulCalls = 8; // refused as malformed before anything was ever answered: the request itself is wrong
 const silentCalls = 10; // given up in a row: the provider is gone
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
@@ -73,6 +79,7 @@ const slackTokens = 64; // what providers may add around messages
 const details = {
   interrupted: "interrupted before it was asked",
   budget: "the budget was reached before it was asked",
+  tooDear: "what it can cost at most is more than the budget has left",
   failure: "the run stopped before it was asked",
 };
 
@@ -87,6 +94,8 @@ interface Call {
   estimate: Estimate;
   attempts: number;
   congestions: number;
+  /** When it was first sent. */
+  firstSentAt: number;
   notBefore: number;
   isClaimed: boolean;
 }
@@ -106,9 +115,11 @@ interface Admission {
   readonly found: { readonly call: Call; readonly stored: StoredCall }[];
   /** Another process is at them. */
   readonly elsewhere: Call[];
-  /** Their money is not there, or reserved. */
-  readonly short: readonly Call[];
-  /** Whether the money will never be there. */
+  /** Their money is reserved for others. */
+  readonly short: Call[];
+  /** Their money will never be there. */
+  readonly unaffordable: Call[];
+  /** Whether there is money for no call at all. */
   readonly isOverBudget: boolean;
 }
 
@@ -140,10 +151,19 @@ export class Engine {
   #stopped: StopReason | undefined;
   #failure: AlpagasusError | undefined;
   #doubts = 0;
-  /** Whether another process works on the store. */
+  readonly #storeVersion: number;
+  /** Whether anybody else works on the store. */
   #isShared = false;
+  /** The least that any call so far can cost. */
+  #leastCost = Infinity;
+  /** Whether a call was left out because the budget could not bear it. */
+  #hasPassedOver = false;
   #failedWrites = 0;
+  #isWritingLater = false;
   #hasAnswered = false;
+  /** Whether there was a reply in this process, and when the last one came. */
+  #hasReplied = false;
+  #repliedAt = -Infinity;
   #givenUpInARow = 0;
   #tokensPerByte = inputTokensPerByte;
   #meanOutput: number | undefined;
@@ -154,14 +174,16 @@ export class Engine {
     shared: 0,
     attempts: 0,
     failed: 0,
+    withoutUsage: 0,
     inputTokens: 0,
     outputTokens: 0,
     paid: 0,
     perhapsPaid: 0,
   };
 
-  /** @throws UsageError when there is a budget but no price */
+  /** @throws UsageError when an option makes no sense, or there is a budget but no price */
   constructor(model: ChatModel, options: EngineOptions) {
+    checkOptions(options);
     this.model = model;
     this.#options = options;
     this.#store = options.store;
@@ -177,9 +199,21 @@ export class Engine {
       throw new UsageError(
         `--budget: expected a model whose price is known, got ${model.name}; give its price with --price INPUT/OUTPUT (US dollars for a million tokens)`,
       );
-    this.#store.hasChangedElsewhere(); // what was written until now is found by looking
-    if (options.signal?.aborted) this.#stop("interrupted");
-    else options.signal?.addEventListener("abort", () => this.#stop("interrupted"), { once: true });
+    this.#storeVersion = this.#store.version;
+    this.#hasAnswered = this.#store.hasReplyOf(model.identity); // in an earlier run
+    if (options.signal?.aborted) this.stop();
+    else options.signal?.addEventListener("abort", this.stop, { once: true });
+  }
+
+  /** Sends nothing new from here on; what is in flight is waited for (see `idle`) and kept. */
+  readonly stop = (): void => {
+    this.#options.signal?.removeEventListener("abort", this.stop);
+    this.#stop("interrupted");
+  };
+
+  /** Whether the model has replied to this engine. */
+  get hasReplied(): boolean {
+    return this.#hasReplied;
   }
 
   /** What stopped the engine for good, if anything did: a wrong key, a model that is not there, a provider that is gone. */
@@ -192,7 +226,9 @@ export class Engine {
       ...this.#count,
       paid: this.model.price ? this.#count.paid : null,
       inFlight: this.#gate.inFlight,
-      stopped: this.#stopped,
+      waiting: this.#queue.timed,
+      failure: this.#failure?.message,
+      stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : undefined),
       warnings: [...this.#warnings],
     };
   }
@@ -217,15 +253,17 @@ export class Engine {
       return outcomeOf(stored);
     }
     if (this.#stopped) return { state: "pending", key, detail: details[this.#stopped] };
-    if (this.#options.retryFailed) this.#askedAgain.add(key);
+    if (this.#options.retryFailed && this.#store.find(key)) this.#askedAgain.add(key);
     const { promise, resolve } = Promise.withResolvers<CallOutcome>();
     this.#underWay.set(key, promise);
     const bytes = promptBytes(request);
+    const highestCost = this.highestCost(request, bytes);
+    this.#leastCost = Math.min(this.#leastCost, highestCost);
     this.#queue.add({
       key,
       request,
       bytes,
-      highestCost: this.highestCost(request, bytes),
+      highestCost,
       finish: (outcome) => {
         this.#underWay.delete(key);
         resolve(outcome);
@@ -233,6 +271,7 @@ export class Engine {
       estimate: { inputTokens: 0, outputTokens: 0 },
       attempts: 0,
       congestions: 0,
+      firstSentAt: 0,
       notBefore: 0,
       isClaimed: false,
     });
@@ -242,12 +281,17 @@ export class Engine {
 
   /** Waits while enough calls are queued; undefined when more are welcome. Callers that heed it use bounded memory. */
   ready(): Promise<void> | undefined {
-    if (this.#stopped || this.#queue.fresh <= 2 * (this.#options.concurrency ?? defaultConcurrency)) return undefined;
+    if (this.#stopped || this.#queue.size <= 2 * this.#room) return undefined;
     if (!this.#readiness) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#readiness = { promise, resolve };
     }
     return this.#readiness.promise;
+  }
+
+  /** How many calls may be queued before no more are welcome: enough that some can wait for their time. */
+  get #room(): number {
+    return Math.max(64, 2 * (this.#options.concurrency ?? defaultConcurrency));
   }
 
   /** Resolves when nothing is under way any more. */
@@ -269,6 +313,7 @@ export class Engine {
   }
 
   #scheduleTurn(): void {
+    if (this.#isWritingLater) return;
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
       this.#takeTurn();
@@ -306,47 +351,62 @@ export class Engine {
 
   /** Within a turn: takes calls for this process and reserves their money. Changes nothing but the store. */
   #admit(calls: readonly Call[]): Admission {
-    const admission = { begun: [] as Call[], found: [] as Admission["found"], elsewhere: [] as Call[] };
-    if (calls.length === 0) return { ...admission, short: [], isOverBudget: false };
-    const { purse } = this.#options;
-    const isLimited = this.#budget < Infinity;
-    const { paid, perhapsPaid, reserved } = isLimited ? this.#store.purse(purse) : noMoney;
-    let free = this.#budget - paid - perhapsPaid - reserved;
-    this.#isShared ||= this.#store.hasChangedElsewhere(); // from then on, replies may appear that this process did not write
-    for (const [i, call] of calls.entries()) {
-      const stored = call.isClaimed || !this.#isShared ? undefined : this.#findElsewhere(call.key);
-      if (stored) admission.found.push({ call, stored });
-      else if (call.highestCost > free) {
-        const isOverBudget = paid + perhapsPaid + call.highestCost > this.#budget;
-        return { ...admission, short: calls.slice(i), isOverBudget };
-      } else if (this.#store.claim(call.key, purse, call.highestCost)) {
-        admission.begun.push(call);
-        free -= call.highestCost;
-      } else admission.elsewhere.push(call);
+    const begun: Call[] = [];
+    const found: { call: Call; stored: StoredCall }[] = [];
+    const elsewhere: Call[] = [];
+    const short: Call[] = [];
+    const unaffordable: Call[] = [];
+    let isOverBudget = false;
+    if (calls.length > 0) {
+      const { purse } = this.#options;
+      const isLimited = this.#budget < Infinity;
+      const { paid, perhapsPaid, reserved } = isLimited ? this.#store.purse(purse) : noMoney;
+      const left = this.#budget - paid - perhapsPaid;
+      let free = left - reserved;
+      isOverBudget = left < this.#leastCost;
+      this.#isShared ||= this.#store.version !== this.#storeVersion; // from then on, others' replies may appear
+      for (const call of calls) {
+        const stored = this.#isShared ? this.#findElsewhere(call.key) : undefined;
+        if (stored) found.push({ call, stored });
+        else if (call.highestCost > left) unaffordable.push(call);
+        else if (call.highestCost > free) short.push(call);
+        else if (this.#store.claim(call.key, purse, call.highestCost, this)) {
+          begun.push(call);
+          free -= call.highestCost;
+        } else elsewhere.push(call);
+      }
+      if (short.length > 0) this.#store.buryDead(); // what the dead have reserved is not coming back by itself
     }
-    return { ...admission, short: [], isOverBudget: false };
+    return { begun, found, elsewhere, short, unaffordable, isOverBudget };
   }
 
   /** After a turn: does what was decided. */
-  #begin({ begun, found, elsewhere, short, isOverBudget }: Admission, now: number): void {
+  #begin({ begun, found, elsewhere, short, unaffordable, isOverBudget }: Admission, now: number): void {
     for (const { call, stored } of found) {
       this.#gate.withdraw(call.estimate);
       this.#count.stored++;
-      call.finish(outcomeOf(stored));
+      if (call.isClaimed) this.#postponed(call, 0, () => call.finish(outcomeOf(stored)));
+      else call.finish(outcomeOf(stored));
     }
     for (const call of elsewhere) {
       this.#gate.withdraw(call.estimate);
+      this.#isShared = true;
+      call.isClaimed = false;
       call.notBefore = now + elsewhereMs * (0.5 + this.#random());
       this.#queue.add(call);
     }
-    for (const call of short) this.#gate.withdraw(call.estimate);
+    for (const call of [...short, ...unaffordable]) this.#gate.withdraw(call.estimate);
     this.#queue.putBack(short);
+    for (const call of unaffordable) {
+      this.#hasPassedOver = true;
+      this.#postponed(call, 0, () => call.finish({ state: "pending", key: call.key, detail: details.tooDear }));
+    }
     for (const call of begun) {
       call.isClaimed = true;
       void this.#attempt(call);
     }
-    if (isOverBudget && this.#gate.inFlight === 0) this.#stop("budget"); // else what is in flight may cost less than its most
-    if (found.length + elsewhere.length > 0) this.#scheduleTurn(); // their places are free
+    if (isOverBudget) this.#stop("budget");
+    else if (found.length + elsewhere.length + unaffordable.length > 0) this.#scheduleTurn(); // their places are free
   }
 
   /** What another process may have stored meanwhile. */
@@ -356,7 +416,7 @@ export class Engine {
   }
 
   #afterTurn(now: number): void {
-    if (this.#readiness && (this.#stopped || this.#queue.fresh <= (this.#options.concurrency ?? defaultConcurrency))) {
+    if (this.#readiness && (this.#stopped || this.#queue.size <= this.#room)) {
       this.#readiness.resolve();
       this.#readiness = undefined;
     }
@@ -387,42 +447,63 @@ export class Engine {
 
   async #attempt(call: Call): Promise<void> {
     const enteredAt = performance.now();
-    call.attempts++;
+    if (call.attempts++ === 0) call.firstSentAt = enteredAt;
     this.#count.attempts++;
     const passage = { enteredAt, estimate: call.estimate };
-    try {
-      const { reply, headers } = await askModel(this.model.language, call.request, this.#timeoutMs);
-      const now = performance.now();
+    const attempt = await this.#ask(call);
+    const now = performance.now();
+    if ("reply" in attempt) {
+      const { reply, headers } = attempt;
       const announced = readLimits(headers, Date.now());
       this.#gate.leave({ ...passage, result: "answered", announced, ...(reply.usage && { used: reply.usage }) }, now);
       this.#keep(call, reply, now - enteredAt);
-    } catch (error) {
-      const failure = readFailure(error, Date.now());
-      const now = performance.now();
+    } else {
+      const { kind } = attempt;
       this.#gate.leave(
         {
           ...passage,
-          result: failure.kind === "retry" && failure.isCongestion ? "congested" : "failed",
+          result: this.#resultOf(attempt),
           used: { inputTokens: 0, outputTokens: 0 },
-          ...("retryAfterMs" in failure && { retryAfterMs: failure.retryAfterMs }),
+          ...(kind === "retry" && attempt.retryAfterMs !== undefined && { retryAfterMs: attempt.retryAfterMs }),
         },
         now,
       );
-      this.#meet(call, { ...failure, detail: this.model.redact(failure.detail) }, now);
+      this.#meet(call, attempt, now);
     }
     this.#scheduleTurn();
+  }
+
+  /** What a failure means for the gate: a question that is refused was answered, one that nobody heard was not. */
+  #resultOf(failure: Failure): "answered" | "congested" | "failed" {
+    if (failure.kind === "retry") return failure.isCongestion ? "congested" : "failed";
+    return failure.kind === "state" || this.#hasAnswered ? "answered" : "failed";
+  }
+
+  async #ask({ request }: Call): Promise<{ readonly reply: Reply; readonly headers: Headers } | Failure> {
+    try {
+      return await askModel(this.model, request, this.#timeoutMs);
+    } catch (error) {
+      const failure = readFailure(error, Date.now());
+      return { ...failure, detail: this.model.redact(failure.detail) };
+    }
   }
 
   /** A reply has arrived. */
   #keep(call: Call, reply: Reply, latencyMs: number): void {
     const { usage } = reply;
-    const price = this.model.price;
-    const cost = price ? (usage ? price.costOf(usage) : call.highestCost) : null; // no usage told: the most it can be
+    const cost = this.model.price ? this.#costOf(call, usage) : null;
     this.#hasAnswered = true;
+    this.#hasReplied = true;
+    this.#repliedAt = performance.now();
     this.#givenUpInARow = 0;
+    if (!usage) this.#count.withoutUsage++;
     for (const warning of reply.warnings) this.#warnings.add(warning);
     if (usage) this.#learn(call, usage);
-    this.#count.paid += cost ?? 0;
+    if (cost !== null && cost > call.highestCost && this.#budget < Infinity)
+      this.#fail(
+        `a call cost more ($${(cost / nanosPerUsd).toFixed(6)}) than its limits allow ($${(call.highestCost / nanosPerUsd).toFixed(6)}), so that a budget cannot be kept`,
+        { isUsage: false, advice: "lower --reasoning, or go on without --budget" },
+      );
     this.#end(call, {
       state: "replied",
       text: reply.text,
@@ -435,10 +516,18 @@ export class Engine {
     });
   }
 
+  /** What a reply cost; the most that it can, where the provider tells no usage, or one that makes no sense. */
+  #costOf(call: Call, usage: Usage | undefined): number {
+    if (!usage) return call.highestCost;
+    try {
+      return this.model.price!.costOf(usage);
+    } catch {
+      return call.highestCost;
+    }
+  }
+
   #learn({ bytes }: Call, { inputTokens, outputTokens }: Usage): void {
     const weight = 0.05;
-    this.#count.inputTokens += inputTokens;
-    this.#count.outputTokens += outputTokens;
     this.#tokensPerByte += weight * (inputTokens / Math.max(1, bytes) - this.#tokensPerByte);
     this.#meanOutput = (this.#meanOutput ?? outputTokens) * (1 - weight) + outputTokens * weight;
   }
@@ -447,19 +536,19 @@ export class Engine {
   #meet(call: Call, failure: Failure, now: number): void {
     if (failure.kind === "state") return this.#end(call, withoutReply(failure.state, failure.detail));
     if (failure.kind === "doubtful") {
-      if (this.#hasAnswered) return this.#end(call, withoutReply("failed", failure.detail));
+      if (this.#hasAnswered) return this.#giveUp(call, failure.detail, 0);
       this.#doubtful.push({ call, detail: failure.detail });
       if (++this.#doubts >= doubtfulCalls)
         this.#fail(`the request is not accepted (${failure.detail})`, { isUsage: false });
       return;
     }
     if (failure.kind === "stop") {
+      if (failure.isRowPossible && this.#hasAnswered) return this.#giveUp(call, failure.detail, 0);
       this.#fail(failure.detail, failure);
       return this.#postpone(call, 0);
     }
     if (failure.isCongestion) call.congestions++;
     const perhapsPaid = failure.mayBePaid ? call.highestCost : 0;
-    this.#count.perhapsPaid += perhapsPaid;
     if ((failure.retryAfterMs ?? 0) > longestRetryAfterMs) {
       this.#fail(`it asks to wait ${Math.ceil(failure.retryAfterMs! / 60_000)} minutes (${failure.detail})`, {
         isUsage: false,
@@ -471,25 +560,30 @@ export class Engine {
     if (this.#stopped) return this.#postpone(call, perhapsPaid);
     const hasAttemptsLeft =
       call.attempts - call.congestions < this.#maxAttempts && call.congestions < congestionAttempts;
-    if (!hasAttemptsLeft) {
-      if (++this.#givenUpInARow >= silentCalls)
-        this.#fail(`${silentCalls} calls in a row got no reply (the last: ${failure.detail})`, {
-          isUsage: false,
-          advice: "run the same command again later, with --retry-failed",
-        });
-      return this.#end(
-        call,
-        withoutReply("failed", `gave up after ${call.attempts} attempts: ${failure.detail}`),
-        perhapsPaid,
-      );
-    }
+    if (!hasAttemptsLeft)
+      return this.#giveUp(call, `gave up after ${call.attempts} attempts: ${failure.detail}`, perhapsPaid);
     call.notBefore = now + this.#delay(call.attempts, failure.retryAfterMs);
     this.#queue.add(call);
     this.#endings.push({
       call,
       write: () => this.#store.settle(call.key, this.#options.purse, perhapsPaid),
-      tell: () => {},
+      tell: () => (this.#count.perhapsPaid += perhapsPaid),
     });
+  }
+
+  /**
+   * There will be no reply. Many of these are an outage, if they were all sent after the last reply came: calls that fail
+   * for reasons of their own end last, since they are tried for long, and are then in a row as well.
+   */
+  #giveUp(call: Call, detail: string, perhapsPaid: number): void {
+    if (call.firstSentAt > this.#repliedAt && ++this.#givenUpInARow >= silentCalls) {
+      const isSlow = detail.includes(noReplyWithin);
+      this.#fail(`${silentCalls} calls in a row got no reply (the last: ${detail})`, {
+        isUsage: false,
+        advice: `run the same command again later, with --retry-failed${isSlow ? ", or with a longer --timeout" : ""}`,
+      });
+    }
+    this.#end(call, withoutReply("failed", detail), perhapsPaid);
   }
 
   /** Half of the delay is drawn at random, so that calls that failed together do not come back together. */
@@ -517,6 +611,10 @@ export class Engine {
       tell: () => {
         this.#count.made++;
         if (stored.state === "failed") this.#count.failed++;
+        this.#count.paid += stored.cost ?? 0;
+        this.#count.perhapsPaid += perhapsPaid;
+        this.#count.inputTokens += stored.usage?.inputTokens ?? 0;
+        this.#count.outputTokens += stored.usage?.outputTokens ?? 0;
         call.finish(outcomeOf(stored));
       },
     });
@@ -524,6 +622,13 @@ export class Engine {
 
   /** The call stays without an outcome; another time, it goes on. */
   #postpone(call: Call, perhapsPaid: number): void {
+    this.#postponed(call, perhapsPaid, () =>
+      call.finish({ state: "pending", key: call.key, detail: details[this.#stopped ?? "interrupted"] }),
+    );
+  }
+
+  /** The same, told in another way. */
+  #postponed(call: Call, perhapsPaid: number, tell: () => void): void {
     this.#endings.push({
       call,
       write: () => {
@@ -531,8 +636,12 @@ export class Engine {
         this.#store.settle(call.key, this.#options.purse, perhapsPaid);
         this.#store.release(call.key);
       },
-      tell: () => call.finish({ state: "pending", key: call.key, detail: details[this.#stopped ?? "interrupted"] }),
+      tell: () => {
+        this.#count.perhapsPaid += perhapsPaid;
+        tell();
+      },
     });
+    this.#scheduleTurn();
   }
 
   /** Doubtful calls have failed as soon as another one went well, or none is left that could. */
@@ -567,21 +676,40 @@ export class Engine {
     for (const call of admitted) this.#gate.withdraw(call.estimate);
     this.#queue.putBack(admitted);
     this.#endings.unshift(...endings);
+    const isBusy = /locked|busy/i.test(messageOf(cause));
     this.#failure ??= new AlpagasusError(
-      `${this.#store.path}: the call store cannot be written (${messageOf(cause)}); make room, then run the same command again`,
+      `${this.#store.path}: the call store cannot be written (${messageOf(cause)}); ${isBusy ? "another program holds it: end that" : "make room"}, then run the same command again`,
       { cause },
     );
     this.#stop("failure");
     clearImmediate(this.#turn);
     this.#turn = undefined;
     if (++this.#failedWrites <= writeTries) {
-      setTimeout(() => this.#scheduleTurn(), writeAgainMs);
+      this.#isWritingLater = true;
+      setTimeout(() => {
+        this.#isWritingLater = false;
+        this.#scheduleTurn();
+      }, writeAgainMs);
       return;
     }
     for (const { call } of this.#endings.splice(0))
       call.finish({ state: "pending", key: call.key, detail: details.failure });
     this.#afterTurn(performance.now());
   }
+}
+
+/** @throws UsageError at a number that makes no sense */
+function checkOptions({ concurrency, budgetUsd, timeoutMs, maxAttempts, limits = {} }: EngineOptions): void {
+  const expect = (name: string, value: number | undefined, isRight: (value: number) => boolean, what: string) => {
+    if (value !== undefined && !isRight(value)) throw new UsageError(`${name}: expected ${what}, got ${value}`);
+  };
+  const isCount = (value: number) => Number.isSafeInteger(value) && value > 0;
+  expect("concurrency", concurrency, isCount, "a whole number from 1");
+  expect("maxAttempts", maxAttempts, isCount, "a whole number from 1");
+  expect("timeoutMs", timeoutMs, (value) => value > 0 && value < 2 ** 31, "milliseconds over 0");
+  expect("budgetUsd", budgetUsd, (value) => value >= 0 && value < 1e6, "US dollars from 0");
+  for (const [kind, limit] of Object.entries(limits))
+    expect(`limits.${kind}`, limit, (value) => value > 0, "a number over 0");
 }
 
 const noMoney = { paid: 0, perhapsPaid: 0, reserved: 0 };

@@ -9,7 +9,7 @@ import { readRetryAfter, type Headers } from "./headers.ts";
  *   reached, so nothing can have been paid; in any other case without an answer, it may have been.
  * - `state`: this question gets no reply, others may.
  * - `doubtful`: the provider does not take this question; if it takes no other either, the request is wrong.
- * - `stop`: no question will get a reply.
+ * - `stop`: no question will get a reply; unless others did, where it may be about this one (`isRowPossible`).
  */
 export type Failure =
   | {
@@ -22,7 +22,13 @@ export type Failure =
     }
   | { readonly kind: "state"; readonly state: "refused" | "failed"; readonly detail: string }
   | { readonly kind: "doubtful"; readonly detail: string }
-  | { readonly kind: "stop"; readonly detail: string; readonly isUsage: boolean };
+  | {
+      readonly kind: "stop";
+      readonly detail: string;
+      readonly isUsage: boolean;
+      /** Whether it may be about this question after all, where others were answered. */
+      readonly isRowPossible?: boolean;
+    };
 
 /** The name of the error that an attempt is aborted with when its time is up. */
 export const timedOut = "AttemptTimedOut";
@@ -30,9 +36,8 @@ export const timedOut = "AttemptTimedOut";
 const tooLong =
   /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|exceeds? the (limit|maxim)/i;
 const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
-const noMoney =
-  /insufficient.?(quota|funds|credit|balance)|credit balance|billing|quota.{0,20}exceeded.{0,40}(plan|billing)/i;
-const gatewayStatuses: ReadonlySet<number> = new Set([408, 502, 504, 524]);
+const noMoney = /insufficient_quota|billing_hard_limit|insufficient.(funds|credit|balance)|credit balance is too low/i;
+const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
 const longestDetail = 300;
 
 /**
@@ -54,14 +59,19 @@ export function readFailure(error: unknown, now: number): Failure {
   }
   if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };
   if (status === 401) return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true };
-  if (status === 402 || (status === 429 && noMoney.test(detail)))
+  if (status === 402 || ((status === 429 || status === 400) && noMoney.test(`${detail} ${codeOf(error) ?? ""}`)))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))
-    return { kind: "stop", detail: `the key has no access to it (${detail})`, isUsage: true };
+    return { kind: "stop", detail: `the key has no access to it (${detail})`, isUsage: true, isRowPossible: true };
   if (status === 404 || status === 405)
-    return { kind: "stop", detail: `no such model or address (${detail}); check the name`, isUsage: true };
+    return {
+      kind: "stop",
+      detail: `no such model or address (${detail}); check the name`,
+      isUsage: true,
+      isRowPossible: true,
+    };
   if (status === 408 || status === 409 || status === 425 || status === 429 || status >= 500) {
-    const retryAfterMs = readRetryAfter(headers, now);
+    const retryAfterMs = readRetryAfter(headers, now) ?? readRetryDelay(error.responseBody);
     return {
       kind: "retry",
       detail,
@@ -71,7 +81,7 @@ export function readFailure(error: unknown, now: number): Failure {
       mayBePaid: gatewayStatuses.has(status), // an error is not charged for; but a gateway may have given up on a reply that is
     };
   }
-  if (status === 413 || tooLong.test(detail))
+  if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
     return { kind: "state", state: "failed", detail: `too long for the model (${detail})` };
   if (filtered.test(detail)) return { kind: "state", state: "refused", detail: `filtered by the provider (${detail})` };
   if (/key/i.test(detail) && /invalid|valid|expired|incorrect/i.test(detail) && /api.?key/i.test(detail))
@@ -90,6 +100,8 @@ function lost(detail: string): Failure {
 function readUnreached(error: Error): Failure {
   const code = findCode(error);
   const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
+    return { kind: "stop", detail: "the server there does not speak https; try http://", isUsage: true };
   if (code !== undefined && /CERT|SSL|TLS|UNABLE_TO_VERIFY|SELF_SIGNED/.test(code))
     return { kind: "stop", detail: `its certificate was not accepted (${code})`, isUsage: false };
   return code !== undefined && code in unreachable
@@ -124,10 +136,21 @@ function findCode(error: unknown): string | undefined {
   return undefined;
 }
 
+/** How long Google asks to wait: in the body, as `"retryDelay": "32s"`. */
+function readRetryDelay(body: string | undefined): number | undefined {
+  const [, seconds] = /"retryDelay"\s*:\s*"(\d+(?:\.\d+)?)s"/.exec(body ?? "") ?? [];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
 /** `429: Rate limit reached for gpt-5-mini` */
 function describe({ statusCode, message, responseBody }: APICallError): string {
   const text = message || responseBody || "";
-  const code = /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(responseBody ?? "")?.[1];
+  const code = codeOf({ responseBody });
   const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);
   return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;
+}
+
+/** The provider's own word for what went wrong: `context_length_exceeded`. */
+function codeOf({ responseBody }: { readonly responseBody?: string | undefined }): string | undefined {
+  return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(responseBody ?? "")?.[1];
 }

@@ -33,6 +33,7 @@ const calmShare = 0.1; // complaints up to this do not keep from growing
 const mildShare = 0.15; // complaints beyond this slow down a little: more than a provider that refuses 5 % at random
 const heavyShare = 0.3; // complaints beyond this mean a real limit: all calls pause
 const fewComplaints = 3; // fewer prove nothing
+const outage = 8; // failures in a row that are no accident
 const paceShare = 0.99; // of a limit: clocks differ
 const requestBurstMs = 250; // how much of a limit on requests may be sent at once
 const tokenBurstMs = 2_000;
@@ -52,6 +53,7 @@ export class Gate {
   readonly #buckets: Partial<Record<LimitKind, Bucket>> = {};
   #concurrency: number;
   #inFlight = 0;
+  #failuresInARow = 0;
   #isHeldBack = false; // whether more calls would be in flight if more were allowed
   #hasAnswered = false;
   #isStarting = true;
@@ -101,12 +103,13 @@ export class Gate {
 
   /** A call is over. */
   leave(passage: Passage, now: number): void {
-    const { estimate, result, used, announced } = passage;
+    const { enteredAt, estimate, result, used, announced } = passage;
     this.#inFlight--;
     if (this.#inFlight < this.concurrency / 2) this.#isHeldBack = false;
     if (used) this.#correct(estimate, used);
     if (announced) this.#learn(announced, now);
-    if (result === "failed") return;
+    if (result === "failed") return this.#doubt(enteredAt, now);
+    this.#failuresInARow = 0;
     if (result === "answered" && !this.#hasAnswered) {
       this.#hasAnswered = true;
       if (this.#isStarting) this.#concurrency = Math.min(firstConcurrency, this.#maximum);
@@ -148,6 +151,14 @@ export class Gate {
     this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? 0));
   }
 
+  /** Failures in a row are an outage: until something is answered, fewer and fewer calls try. */
+  #doubt(enteredAt: number, now: number): void {
+    if (++this.#failuresInARow < outage || enteredAt < this.#cutAt) return;
+    this.#cutAt = now;
+    this.#concurrency = Math.max(1, this.#concurrency / 2);
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + longestPauseMs);
+  }
+
   #share(): number {
     return this.#recent.filter(Boolean).length / Math.max(1, this.#recent.length);
   }
@@ -162,13 +173,14 @@ export class Gate {
     for (const kind of limitKinds) {
       const limit = announced[kind];
       if (!limit) continue;
-      if (this.#byHand[kind] === undefined) {
+      if (this.#byHand[kind] === undefined && limit.perMinute !== undefined) {
         const bucket = (this.#buckets[kind] ??= new Bucket(limit.perMinute, burstMs(kind), 0));
         bucket.setRate(limit.perMinute, now);
       }
       if (limit.remaining === 0) {
         // Where a limit comes back bit by bit, its reset says when all of it is back: no need to wait that long.
-        const pauseMs = Math.max(minuteMs / limit.perMinute, longestPauseMs);
+        const oneBackMs = limit.perMinute === undefined ? minuteMs : minuteMs / limit.perMinute;
+        const pauseMs = Math.max(oneBackMs, longestPauseMs);
         this.#pausedUntil = Math.max(this.#pausedUntil, now + Math.min(limit.resetMs ?? pauseMs, pauseMs));
       }
     }

@@ -4,9 +4,10 @@
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** A limit as a provider tells it: so many a period, and how many of them are left. */
+/** A limit as a provider tells it. */
 export interface AnnouncedLimit {
-  readonly perMinute: number;
+  /** Undefined for a limit by the day, which may be used up at any speed. */
+  readonly perMinute?: number;
   readonly remaining?: number;
   /** Milliseconds until some of it, or all of it, is back. */
   readonly resetMs?: number;
@@ -16,7 +17,6 @@ export const limitKinds = ["requests", "tokens", "inputTokens", "outputTokens"] 
 export type LimitKind = (typeof limitKinds)[number];
 
 const minuteMs = 60_000;
-const dayMs = 86_400_000;
 const longestMinuteMs = 600_000; // a limit that takes longer than this to come back is not one of a minute
 
 /**
@@ -42,7 +42,7 @@ export function readLimits(headers: Headers, now: number): Partial<Record<LimitK
     const left = Number(remaining ?? NaN);
     const resetMs = reset === undefined ? undefined : readReset(reset, now);
     limits[kind] = {
-      perMinute: count / (periodOf(count, left, resetMs) / minuteMs),
+      ...(isByMinute(count, left, resetMs) && { perMinute: count }),
       ...(left >= 0 && { remaining: left }),
       ...(resetMs !== undefined && { resetMs }),
     };
@@ -71,10 +71,9 @@ const anthropicNames = [
 ] as const;
 
 /** A limit comes back evenly over its period, so what is used and when all is back tell the period: a minute, or a day. */
-function periodOf(limit: number, remaining: number, resetMs: number | undefined): number {
-  if (resetMs === undefined || !(remaining < limit)) return minuteMs;
-  const period = (resetMs * limit) / (limit - remaining);
-  return period > longestMinuteMs && resetMs > minuteMs ? dayMs : minuteMs;
+function isByMinute(limit: number, remaining: number, resetMs: number | undefined): boolean {
+  if (resetMs === undefined || resetMs <= minuteMs || !(remaining < limit)) return true;
+  return (resetMs * limit) / (limit - remaining) <= longestMinuteMs;
 }
 
 /** `6m0s`, `120ms`, `1.5s`, a number of seconds, or a date; in milliseconds. */
@@ -88,4 +87,4 @@ function readReset(text: string, now: number): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-const unitMs = { ms: 1, s: 1000, m: minuteMs, h: 3_600_000, d: dayMs };
+const unitMs = { ms: 1, s: 1000, m: minuteMs, h: 3_600_000, d: 86_400_000 };

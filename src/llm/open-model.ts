@@ -2,11 +2,12 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogle } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import type { LanguageModelV4 } from "@ai-sdk/provider";
+import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isProviderName, modelForms, type ProviderName } from "./model-name.ts";
 import { createPooledFetch, type Fetch } from "./pooled-fetch.ts";
 import { findPrice, type Price } from "./price.ts";
+import type { ReasoningEffort } from "./request.ts";
 
 /** A model that can be asked, and what is known of it. */
 export interface ChatModel {
@@ -19,6 +20,14 @@ export interface ChatModel {
   readonly price: Price | undefined;
   /** Whether it reasons, at the cost of output tokens, before it answers. */
   readonly thinksFirst: boolean;
+  /**
+   * How the client is told to reason, so that reasoning and answer together stay within the limit; undefined where it
+   * keeps to that by itself.
+   */
+  readonly reason?: (
+    effort: ReasoningEffort,
+    maxOutputTokens: number,
+  ) => Partial<LanguageModelV4CallOptions> | undefined;
   /** What is wrong with the way it would be called, in a line: a missing key. Undefined when nothing is. */
   readonly problem?: string;
   /** Takes keys out of a text that is to be shown or stored. */
@@ -41,6 +50,11 @@ interface Provider {
   readonly addressVariable: string;
   create(model: string, settings: { apiKey: string; baseURL?: string; fetch: Fetch }): LanguageModelV4;
   thinksFirst(model: string): boolean;
+  reason?(
+    model: string,
+    effort: ReasoningEffort,
+    maxOutputTokens: number,
+  ): Partial<LanguageModelV4CallOptions> | undefined;
 }
 
 const providers: Readonly<Record<ProviderName, Provider>> = {
@@ -56,13 +70,39 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     addressVariable: "ANTHROPIC_BASE_URL",
     create: (model, settings) => createAnthropic(settings)(model),
     thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
+    // Models up to 4.5 think within a budget of tokens, which the AI SDK adds to the limit: it is taken off before.
+    reason: (model, effort, maxOutputTokens) => {
+      if (effort === "none" || /^claude-(fable|mythos|(opus|sonnet|haiku)-(4-[6-9]|[5-9]))/.test(model))
+        return undefined;
+      const budgetTokens = Math.max(leastThinking, Math.floor(maxOutputTokens * thinkingShare[effort]));
+      return {
+        maxOutputTokens: Math.max(1, maxOutputTokens - budgetTokens),
+        providerOptions: { anthropic: { thinking: { type: "enabled", budgetTokens } } },
+      };
+    },
   },
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
     create: (model, settings) => createGoogle(settings)(model),
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
+    // Gemini 2.5 thinks within a budget of tokens that the AI SDK sets by the model's limit, not by ours.
+    reason: (model, effort, maxOutputTokens) => {
+      if (effort === "none" || !model.startsWith("gemini-2.5")) return undefined;
+      const thinkingBudget = Math.floor(maxOutputTokens * thinkingShare[effort]);
+      return { providerOptions: { google: { thinkingConfig: { thinkingBudget } } } };
+    },
   },
+};
+
+const leastThinking = 1024; // tokens; Anthropic takes no less
+/** How much of the output limit may go into thinking. */
+const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> = {
+  minimal: 0.25,
+  low: 0.4,
+  medium: 0.6,
+  high: 0.8,
+  xhigh: 0.9,
 };
 
 const compatibleKey = "ALPAGASUS_API_KEY";
@@ -72,10 +112,17 @@ export async function openModel(name: string, options: OpenModelOptions = {}): P
   return /^https?:/.test(name) ? openCompatibleModel(name, options) : openProviderModel(name, options);
 }
 
+export interface ModelOfOptions {
+  readonly price?: Price;
+  /** Texts, such as keys, that are taken out of errors before they are shown or stored. */
+  readonly secrets?: readonly string[];
+}
+
 /** Any AI SDK model as one that the engine can ask. Its provider and id name it in the store. */
-export function modelOf(language: LanguageModelV4, { price }: { readonly price?: Price } = {}): ChatModel {
+export function modelOf(language: LanguageModelV4, { price, secrets = [] }: ModelOfOptions = {}): ChatModel {
   const name = `${language.provider}:${language.modelId}`;
-  return { name, identity: name, language, price, thinksFirst: false, redact: (text) => text };
+  const redact = (text: string) => secrets.reduce((clean, secret) => redactor(secret)(clean), text);
+  return { name, identity: name, language, price, thinksFirst: false, redact };
 }
 
 async function openProviderModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
@@ -93,9 +140,10 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
     language: provider.create(model, { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) }),
     price: options.price ?? (await findPrice(providerName, model)),
     thinksFirst: provider.thinksFirst(model),
-    ...(apiKey === undefined && {
-      problem: `${name}: expected a key in ${provider.keys.join(" or ")}, got none; set it in the environment or in a file .env`,
+    ...(provider.reason && {
+      reason: (effort: ReasoningEffort, limit: number) => provider.reason!(model, effort, limit),
     }),
+    ...describeKey(name, apiKey, provider.keys),
     redact: redactor(apiKey),
   };
 }
@@ -121,8 +169,19 @@ async function openCompatibleModel(name: string, options: OpenModelOptions): Pro
     language,
     price: options.price,
     thinksFirst: false,
+    ...(apiKey !== undefined && describeKey(identity, apiKey, [compatibleKey])),
     redact: redactor(apiKey),
   };
+}
+
+/** What is wrong with a key, if anything is. */
+function describeKey(name: string, key: string | undefined, variables: readonly string[]): { problem?: string } {
+  const variable = variables.join(" or ");
+  if (key === undefined)
+    return { problem: `${name}: expected a key in ${variable}, got none; set it in the environment or in a file .env` };
+  if (!/^[\x21-\x7e]+$/.test(key))
+    return { problem: `${name}: expected the key in ${variable} to be plain characters without spaces, got others` };
+  return {};
 }
 
 function parseAddress(text: string, before: string): URL {

@@ -17,7 +17,7 @@ export const nanosPerUsd = 1e9;
 const nanosPerMillionth = 1000; // a dollar for a million tokens is a thousand billionths for one
 
 /** A price that a user gives, in US dollars for a million tokens. */
-export function flatPrice(input: number, output: number, basis = "given by hand"): Price {
+export function flatPrice(input: number, output: number, basis = "the price given by hand"): Price {
   const cost = (inputTokens: number, outputTokens: number) =>
     Math.ceil(nanosPerMillionth * (input * inputTokens + output * outputTokens) - 1e-6);
   return {
@@ -42,7 +42,7 @@ export async function findPrice(provider: string, model: string): Promise<Price 
     ...["input_mtok", "cache_read_mtok", "cache_write_mtok"].flatMap((name) => tiersOf(prices[name]) ?? [0]),
   );
   return {
-    basis: `list price of ${found.model.id} at ${found.provider.name}`,
+    basis: `the list price of ${found.model.id} at ${found.provider.name}`,
     inputUsdPerMillion: input[0]!,
     outputUsdPerMillion: output[0]!,
     costOf: (usage) => listCost(calcPrice, provider, model, usage),

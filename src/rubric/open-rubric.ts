@@ -4,16 +4,59 @@ import { LineCounter, parseDocument, type Document } from "yaml";
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
-import { createRubric, parseTemplate, rubricSchema, templateNames, type Rubric } from "./rubric.ts";
+import {
+  completeRubric,
+  pairRubricSchema,
+  pairTemplateNames,
+  parseTemplate,
+  rubricSchema,
+  templateNames,
+  type PairRubric,
+  type Rubric,
+} from "./rubric.ts";
+
+/** A kind of rubric: where those of it lie that ship, and what is particular to its files. */
+interface Kind<File> {
+  readonly folder: string;
+  readonly schema: z.ZodType<File>;
+  readonly names: readonly string[];
+  /** What the prompt must show, and what that is in words. */
+  readonly shows: readonly (readonly [name: string, what: string])[];
+  readonly settings: readonly string[];
+}
 
 const shippedFolder = join(packageFolder, "rubrics");
 
-const defaultRubric = "alpagasus-accuracy";
+const rating: Kind<z.infer<typeof rubricSchema>> = {
+  folder: shippedFolder,
+  schema: rubricSchema,
+  names: templateNames,
+  shows: [["output", "the response to rate"]],
+  settings: Object.keys(rubricSchema.shape),
+};
 
-/** The names of the rubrics that ship with the package. */
-export async function listRubrics(): Promise<string[]> {
-  const files = await readdir(shippedFolder);
-  return files.filter((file) => extname(file) === ".yaml").map((file) => basename(file, ".yaml"));
+const pairwise: Kind<z.infer<typeof pairRubricSchema>> = {
+  folder: join(shippedFolder, "pairwise"),
+  schema: pairRubricSchema,
+  names: pairTemplateNames,
+  shows: [
+    ["answer_1", "the first answer"],
+    ["answer_2", "the second answer"],
+  ],
+  settings: Object.keys(pairRubricSchema.shape),
+};
+
+const defaultRubric = "alpagasus-accuracy";
+const defaultPairRubric = "vicuna";
+
+/** The names of the rubrics for rating that ship with the package. */
+export function listRubrics(): Promise<string[]> {
+  return listKind(rating);
+}
+
+/** The names of the rubrics for comparing that ship with the package. */
+export function listPairRubrics(): Promise<string[]> {
+  return listKind(pairwise);
 }
 
 /**
@@ -22,25 +65,59 @@ export async function listRubrics(): Promise<string[]> {
  * @throws UsageError when no rubric has that name
  * @throws DataError when the file is not a rubric, naming the line
  */
-export async function openRubric(nameOrFile: string = defaultRubric): Promise<Rubric> {
-  const isFile = /[./\\]/.test(nameOrFile);
-  if (isFile) return readRubric(nameOrFile, nameOrFile);
-  const names = await listRubrics();
-  if (!names.includes(nameOrFile))
-    throw new UsageError(
-      `--rubric: expected ${names.join(", ")} or a file NAME.yaml, got ${JSON.stringify(nameOrFile)}`,
-    );
-  return readRubric(join(shippedFolder, `${nameOrFile}.yaml`), `${nameOrFile}.yaml`);
+export function openRubric(nameOrFile: string = defaultRubric): Promise<Rubric> {
+  return openKind(rating, nameOrFile, parseRubric);
 }
 
-async function readRubric(path: string, shownAs: string): Promise<Rubric> {
+/** The same for a rubric that compares two answers. */
+export function openPairRubric(nameOrFile: string = defaultPairRubric): Promise<PairRubric> {
+  return openKind(pairwise, nameOrFile, parsePairRubric);
+}
+
+/** Reads a rubric's YAML. @param path for messages @throws DataError naming the line of the first thing that is wrong */
+export function parseRubric(text: string, path: string): Rubric {
+  const { file, at } = parseFile(rating, text, path);
+  const { reply } = file;
+  const properties = reply.format === "json" ? reply.schema?.["properties"] : undefined;
+  if (reply.format === "json" && reply.schema && !(reply.score in Object(properties)))
+    throw new DataError(
+      `${at(["reply", "score"])}: expected "score" to name a property of the schema, got ${JSON.stringify(reply.score)}`,
+    );
+  return completeRubric(file);
+}
+
+/** The same for a rubric that compares two answers. */
+export function parsePairRubric(text: string, path: string): PairRubric {
+  return completeRubric(parseFile(pairwise, text, path).file);
+}
+
+async function listKind({ folder }: Kind<unknown>): Promise<string[]> {
+  const files = await readdir(folder);
+  return files.filter((file) => extname(file) === ".yaml").map((file) => basename(file, ".yaml"));
+}
+
+async function openKind<R>(
+  kind: Kind<unknown>,
+  nameOrFile: string,
+  parse: (text: string, path: string) => R,
+): Promise<R> {
+  const isFile = /[./\\]/.test(nameOrFile);
+  if (!isFile) {
+    const names = await listKind(kind);
+    if (!names.includes(nameOrFile))
+      throw new UsageError(
+        `--rubric: expected ${names.join(", ")} or a file NAME.yaml, got ${JSON.stringify(nameOrFile)}`,
+      );
+  }
+  const path = isFile ? nameOrFile : join(kind.folder, `${nameOrFile}.yaml`);
+  const shownAs = isFile ? nameOrFile : `${nameOrFile}.yaml`;
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
     throw new DataError(`${shownAs}: expected a rubric, but it cannot be read: ${describe(cause)}`, { cause });
   }
-  return parseRubric(text, shownAs);
+  return parse(text, shownAs);
 }
 
 function describe(cause: unknown): string {
@@ -49,37 +126,35 @@ function describe(cause: unknown): string {
   return code === "EISDIR" ? "it is a folder" : messageOf(cause);
 }
 
-/** Reads a rubric's YAML. @param path for messages @throws DataError naming the line of the first thing that is wrong */
-export function parseRubric(text: string, path: string): Rubric {
+/** A file that its kind's schema takes, and where things in it stand. */
+function parseFile<File extends { user: string; system?: string | undefined }>(
+  kind: Kind<File>,
+  text: string,
+  path: string,
+): { readonly file: File; at(issuePath: readonly PropertyKey[]): string } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number) => `${path}:${lines.linePos(offset).line}`;
+  const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
+  const at = (issuePath: readonly PropertyKey[]) => lineOf(offsetOf(document, { path: issuePath }));
   const [broken] = document.errors;
-  if (broken) throw new DataError(`${at(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
-  const found = rubricSchema.safeParse(document.toJS());
+  if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
+  const found = kind.schema.safeParse(document.toJS());
   if (!found.success) {
-    const issue = found.error.issues[0]!;
-    throw new DataError(`${at(offsetOf(document, issue))}: ${describeIssue(issue)}`);
+    const { issues } = found.error;
+    const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a name mistyped explains one that is missing
+    throw new DataError(`${at(issue.path)}: ${describeIssue(issue, kind.settings)}`);
   }
   const { user, system } = found.data;
-  for (const field of ["system", "user"] as const) {
-    const template = field === "user" ? user : system;
-    if (template !== undefined) checkTemplate(template, field, at(offsetOf(document, { path: [field] })));
+  if (system !== undefined) checkTemplate(system, "system", at(["system"]), kind.names);
+  checkTemplate(user, "user", at(["user"]), kind.names);
+  for (const [name, what] of kind.shows) {
+    if (!freeNames(parseTemplate(user).parsed).has(name))
+      throw new DataError(`${at(["user"])}: expected "user" to show ${what} with {{ ${name} }}, got none`);
   }
-  if (!/\boutput\b/.test(user))
-    throw new DataError(
-      `${at(offsetOf(document, { path: ["user"] }))}: expected "user" to show the response to rate with {{ output }}, got none`,
-    );
-  const { reply } = found.data;
-  const properties = reply.format === "json" ? reply.schema?.["properties"] : undefined;
-  if (reply.format === "json" && reply.schema && !(reply.score in Object(properties)))
-    throw new DataError(
-      `${at(offsetOf(document, { path: ["reply", "score"] }))}: expected "score" to name a property of the schema, got ${JSON.stringify(reply.score)}`,
-    );
-  return createRubric(found.data);
+  return { file: found.data, at };
 }
 
-function checkTemplate(template: string, field: string, place: string): void {
+function checkTemplate(template: string, field: string, place: string, known: readonly string[]): void {
   let names: Set<string>;
   try {
     names = freeNames(parseTemplate(template).parsed);
@@ -90,8 +165,8 @@ function checkTemplate(template: string, field: string, place: string): void {
     );
   }
   for (const name of names) {
-    if ((templateNames as readonly string[]).includes(name)) continue;
-    throw new DataError(`${place}: expected "${field}" to use only ${templateNames.join(", ")}, got {{ ${name} }}`);
+    if (known.includes(name)) continue;
+    throw new DataError(`${place}: expected "${field}" to use only ${known.join(", ")}, got {{ ${name} }}`);
   }
 }
 
@@ -106,7 +181,7 @@ function freeNames(template: unknown): Set<string> {
     if (typeof node !== "object" || node === null) return;
     const { type, value } = node as { type?: string; value?: unknown }; // the parser's own nodes
     if (type === "Identifier") {
-      const isOutside = !["filter", "test", "property", "name"].includes(key);
+      const isOutside = !["filter", "test", "property", "name", "operator"].includes(key);
       if (isOutside && typeof value === "string") (key === "loopvar" || key === "assignee" ? bound : used).add(value);
       return;
     }
@@ -141,11 +216,26 @@ function findPair(document: Document, path: readonly PropertyKey[]): number | un
   return undefined;
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
+/** What may stand in the parts of a rubric. */
+const partSettings: Readonly<Record<string, string>> = {
+  scale: "min, max, step",
+  sampling: "temperature, top_p, max_output_tokens, seed",
+  reply:
+    "format and labels (number), format, score and schema (json), format and scale (two-numbers), or format, first, second and tie (choice)",
+};
+
+function describeIssue(issue: z.core.$ZodIssue, settings: readonly string[]): string {
   const field = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
-    const known = field === "" ? Object.keys(rubricSchema.shape).join(", ") : "only the settings of a rubric";
+    const known = field === "" ? settings.join(", ") : (partSettings[field] ?? "the settings of a rubric");
     return `expected ${known}, got ${issue.keys.map((key) => JSON.stringify(field ? `${field}.${key}` : key)).join(", ")}`;
   }
-  return field === "" ? `expected a rubric: ${issue.message}` : `"${field}": ${issue.message}`;
+  if (field === "") return "expected a rubric: name, version, description, scale, user, reply";
+  if (issue.code === "invalid_type") {
+    const isMissing = /undefined$/.test(issue.message);
+    return isMissing
+      ? `expected ${JSON.stringify(field)}, got none`
+      : `expected ${JSON.stringify(field)} to be a ${issue.expected}, got another kind of value`;
+  }
+  return `${JSON.stringify(field)}: ${issue.message}`;
 }

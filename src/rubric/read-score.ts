@@ -1,5 +1,6 @@
 import type { Finish } from "../llm/reply.ts";
 import type { Rating } from "../run/rating.ts";
+import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
 
 /*
@@ -17,37 +18,17 @@ interface ReadingRubric {
 /** Reads a judge's reply. */
 export function readScore(text: string, finish: Finish, rubric: ReadingRubric): Rating {
   if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
-  const answer = withoutThinking(text);
+  const answer = withoutThinking(text, (before) => typeof readNumber(before, "stop", rubric) === "number");
   if (answer === undefined) return unread(finish, "the reply ends within its reasoning", text);
   if (answer.trim() === "") return unread(finish, "the reply is empty", text);
   const read = rubric.reply.format === "json" ? readJson(answer, finish, rubric) : readNumber(answer, finish, rubric);
   if (typeof read === "number") return { state: "scored", score: read };
-  if (refusal.test(answer)) return { state: "refused", detail: excerpt("declined", answer) };
+  if (isRefusal(answer)) return { state: "refused", detail: excerpt("declined", answer) };
   return unread(finish, read, answer);
 }
 
-/** How a reply begins that will not rate. */
-const refusal =
-  /^\W*(i['’]m sorry|i am sorry|sorry[,.! ]|i can(['’]t|not| not)|i['’]m (not able|unable)|i am (not able|unable)|i won['’]t|as an ai)/i;
-
 function unread(finish: Finish, why: string, text: string): Rating {
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(why, text) };
-}
-
-function excerpt(why: string, text: string): string {
-  const shown = text.trim().replace(/\s+/g, " ");
-  return shown === "" ? why : `${why}: ${shown.length > 120 ? `${shown.slice(0, 120)}…` : shown}`;
-}
-
-/** The reply without the reasoning that some models write before it; undefined when that never ends. */
-function withoutThinking(text: string): string | undefined {
-  const [, tag] = /^\s*<(think|thinking|reasoning)>/i.exec(text) ?? [];
-  if (tag === undefined) {
-    const end = /<\/(?:think|thinking)>/i.exec(text); // some servers cut off the opening mark
-    return end ? text.slice(end.index + end[0].length) : text;
-  }
-  const end = text.toLowerCase().indexOf(`</${tag.toLowerCase()}>`);
-  return end < 0 ? undefined : withoutThinking(text.slice(end + tag.length + 3));
 }
 
 // --- a number on a line ---
@@ -56,38 +37,66 @@ const ratingWords =
   "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
 const leadsToNumber = new RegExp(String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords}))\s*["'([]?$`, "i");
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
-const denial =
-  /\b(not|never|instead|rather|minus|negative|previous|maximum|minimum|max|min|than|between|from|or)\b|n['’]t\b/i;
+/** Words that make a label that of another number. */
+const otherNumber =
+  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
 const longestLabel = 80;
-const scaleInBrackets = /\((?:on a scale (?:of|from) |out of )?(?:\d+\s*(?:-|–|to)\s*)?\d+\)\s*:/i;
+const scaleBeforeColon =
+  /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?\d+\)?\s*:|\(\d+\s*(?:-|–|to)\s*\d+\)\s*:/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const secondThought =
-  /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half)\b/i;
+  /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
+const denial = /\b(cannot|can['’]t|can not|unable|not able|n\/a|not applicable)\b/i;
+
+interface ScoreLine {
+  readonly label: string;
+  readonly score: string;
+  readonly rest: string;
+}
 
 /** The score on the first line that holds a digit, or why there is none. */
 function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
   const lines = plainCharacters(text).split(/\r\n|[\n\r]/);
   const at = lines.findIndex((line) => /\d/.test(line));
   if (at < 0) return "no number";
-  const line = lines[at]!.replace(/[*_`#>~]/g, "")
-    .replace(scaleInBrackets, ":")
-    .trim();
-  const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(line) ?? [];
   const labels = reply.format === "number" ? (reply.labels ?? []) : [];
-  if (score === "" || !isLabel(label.trim(), labels)) return "no score on the line of the first number";
+  const found = findScore(lines[at]!, labels);
+  if (!found) return "no score on the line of the first number";
+  const { label, score, rest } = found;
   const tail = readDenominator(rest, scale.max);
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
-  const isLast = lines.slice(at + 1).every((later) => later.trim() === "");
-  if (finish === "length" && isLast && tail.trim() === "") return "the reply ends at its score"; // 4 may be the beginning of 4.5
+  const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
+  if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
+  if (later.some((line) => saysOtherwise(line, score, labels))) return "more than one score";
   return onScale(score, scale);
+}
+
+/** The first number of a line, if what stands before it says that it is a score. */
+function findScore(line: string, labels: readonly string[]): ScoreLine | undefined {
+  const plain = line
+    .replace(/(?<=\d)[*_`#>~]+(?=\d)/g, " ") // apart, what these marks keep apart
+    .replace(/[*_`#>~]/g, "")
+    .replace(scaleBeforeColon, ":")
+    .trim();
+  const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
+  return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
+}
+
+/** Whether a later line gives another score, or shows that the first one was the beginning of a list. */
+function saysOtherwise(line: string, score: string, labels: readonly string[]): boolean {
+  const found = findScore(line, labels);
+  if (!found) return false;
+  if (/^["'([]?$/.test(found.label))
+    return Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
+  return Number(found.score) !== Number(score);
 }
 
 /** Whether what stands before a number says that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
   if (/^["'([]?$/.test(label)) return true;
-  if (denial.test(label) || label.length > longestLabel) return false;
+  if (label.length > longestLabel || otherNumber.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
   return namesRating.test(label) && leadsToNumber.test(label);
@@ -107,17 +116,12 @@ function readDenominator(rest: string, max: number): string | undefined {
 /** Whether the rest of the line cannot be part of the score, or another one. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^["')\]]?\s*[.,;:!]?\s*$/.test(tail)) return true;
-  if (/^\W*\d/.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`
+  if (/^\W*\d/.test(tail) || denial.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
   if (separator === undefined || secondThought.test(tail)) return false;
   if (!mayBeListItem) return true;
   return !/^["')\]]?\.\s/.test(tail) && (!/\d/.test(tail) || /^["')\]]?[,;]\s/.test(tail));
-}
-
-/** Full-width digits, points, slashes and colons as plain ones. */
-function plainCharacters(text: string): string {
-  return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
 }
 
 function onScale(text: string, { min, max, step }: Rubric["scale"]): number | string {

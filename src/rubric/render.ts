@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { ExampleFields } from "../dataset/example.ts";
 import type { Message } from "../llm/request.ts";
-import type { Rubric } from "./rubric.ts";
+import type { PairRubric, Rubric } from "./rubric.ts";
 
 export interface RenderedPrompt {
   readonly messages: readonly Message[];
@@ -15,24 +15,63 @@ export interface RenderedPrompt {
 /** Writes a rubric's prompt for an example. */
 export type RenderPrompt = (example: ExampleFields) => RenderedPrompt;
 
-const fields = ["instruction", "input", "output"] as const;
-const shownDelimiter = 60;
-const mark = "\u{f0000}"; // for private use
+/** Two answers to one prompt, in the order in which they are shown. */
+export interface ShownPair {
+  readonly instruction: string;
+  readonly input: string;
+  readonly category?: string | undefined;
+  readonly answers: readonly [first: string, second: string];
+}
 
-export function createRenderer({ templates: { system, user } }: Rubric): RenderPrompt {
+export function createRenderer({ templates }: Pick<Rubric, "templates">): RenderPrompt {
+  const render = createFieldRenderer(templates, ["instruction", "input", "output", "category"]);
+  return ({ instruction, input, output, category }) =>
+    render({
+      instruction,
+      input,
+      output,
+      category: category ?? "",
+      boundary: boundaryOf(instruction, input, output, category ?? ""),
+    });
+}
+
+/** Writes the prompt of a rubric that compares. The same pair in the other order has the same boundary. */
+export function createPairRenderer({ templates }: Pick<PairRubric, "templates">): (pair: ShownPair) => RenderedPrompt {
+  const render = createFieldRenderer(templates, [
+    "question",
+    "instruction",
+    "input",
+    "answer_1",
+    "answer_2",
+    "category",
+  ]);
+  return ({ instruction, input, category, answers: [first, second] }) =>
+    render({
+      question: input === "" ? instruction : `${instruction} Input: ${input}`,
+      instruction,
+      input,
+      answer_1: first,
+      answer_2: second,
+      category: category ?? "",
+      boundary: boundaryOf(instruction, input, category ?? "", ...[first, second].toSorted()),
+    });
+}
+
+type Values = Readonly<Record<string, string>>;
+
+/** @param fields those whose content comes from data */
+function createFieldRenderer(
+  { system, user }: Rubric["templates"],
+  fields: readonly string[],
+): (values: Values) => RenderedPrompt {
   const delimiters = new Map<string, readonly string[]>();
-  return (example) => {
-    const values = {
-      instruction: example.instruction,
-      input: example.input,
-      output: example.output,
-      category: example.category ?? "",
-      boundary: boundaryOf(example),
-    };
-    const form = `${example.input === ""}${example.category === undefined}`; // templates may leave out what is empty
+  return (values) => {
+    const form = Object.values(values)
+      .map((value) => (value === "" ? "0" : "1"))
+      .join(""); // templates may leave out what is empty
     let known = delimiters.get(form);
     if (!known) {
-      known = findDelimiters((marks) => user.render({ ...values, ...marks }), values);
+      known = findDelimiters((marks) => user.render({ ...values, ...marks }), values, fields);
       delimiters.set(form, known);
     }
     return {
@@ -40,44 +79,62 @@ export function createRenderer({ templates: { system, user } }: Rubric): RenderP
         ...(system ? [{ role: "system", text: system.render(values) } as const] : []),
         { role: "user", text: user.render(values) },
       ],
-      intrusions: findIntrusions(values, known),
+      intrusions: findIntrusions(values, fields, known),
     };
   };
 }
 
-/** A mark that the example does not contain: who wants to write it into a field changes it by doing so. */
-function boundaryOf({ instruction, input, output }: ExampleFields): string {
-  return hash("sha256", `boundary\0${instruction}\0${input}\0${output}`).slice(0, 12);
+const shownDelimiter = 60;
+const shortestDelimiter = 4; // characters: less than that stands in any text
+const mark = "\u{f0000}"; // for private use
+
+/** A mark that the fields do not contain: who wants to write it into one changes it by doing so. */
+function boundaryOf(...fields: readonly string[]): string {
+  return hash("sha256", ["boundary", ...fields].join("\0")).slice(0, 12);
 }
 
 /** The lines of the rubric's own text next to each field: what a reader takes for the field's end, or another's beginning. */
-function findDelimiters(render: (marks: Record<string, string>) => string, values: Record<string, string>): string[] {
+function findDelimiters(
+  render: (marks: Record<string, string>) => string,
+  values: Values,
+  fields: readonly string[],
+): string[] {
   const marks = Object.fromEntries(
     fields.filter((field) => values[field] !== "").map((field) => [field, `${mark}${field}${mark}`]),
   );
-  const pieces = render(marks).split(new RegExp(`${mark}[a-z]+${mark}`));
+  const pieces = render(marks).split(new RegExp(`${mark}[a-z0-9_]+${mark}`, "u"));
   const found = new Set<string>();
   for (const [i, piece] of pieces.entries()) {
-    const lines = piece.split("\n").map(normalise).filter(Boolean);
+    const lines = piece
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean);
     if (i > 0 && lines[0]) found.add(lines[0]);
     if (i < pieces.length - 1 && lines.length > 0) found.add(lines.at(-1)!);
   }
-  return [...found].filter((line) => line.length >= 4 && !line.includes(values["boundary"]!));
+  return [...found].filter(
+    (line) => normalise(line).length >= shortestDelimiter && !line.includes(values["boundary"]!),
+  );
 }
 
-function findIntrusions(values: Record<string, string>, delimiters: readonly string[]): string[] {
+function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly string[]): string[] {
   const found = new Set<string>();
+  if (delimiters.length === 0) return [];
   for (const field of fields) {
     const text = values[field]!;
-    if (text.length < 4) continue;
+    if (text.length < shortestDelimiter) continue;
     const normalised = normalise(text);
     for (const delimiter of delimiters)
-      if (normalised.includes(delimiter)) found.add(delimiter.slice(0, shownDelimiter));
+      if (normalised.includes(normalise(delimiter))) found.add(delimiter.slice(0, shownDelimiter));
   }
   return [...found];
 }
 
-/** Case, and how much space there is, do not matter to a reader. */
+/** What does not matter to a reader: case, spaces, invisible characters, how often a heading's mark is repeated. */
 function normalise(text: string): string {
-  return text.toLowerCase().replace(/\s+/g, " ").trim();
+  return text
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/[\s\p{Cf}]+/gu, "")
+    .replace(/([#=*_-])\1+/g, "$1");
 }

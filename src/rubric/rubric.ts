@@ -33,14 +33,12 @@ const replySchema = z.discriminatedUnion("format", [
   }),
 ]);
 
-/** The layout of a rubric's file. */
-export const rubricSchema = z.strictObject({
+const commonSettings = {
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, "expected lower-case letters, digits and dashes"),
   version: z.number().int().positive(),
   description: z.string().min(1),
   /** Where the idea or the wording comes from, with its licence. */
   source: z.string().optional(),
-  scale: scaleSchema,
   sampling: z
     .strictObject({
       temperature: z.number().min(0).max(2).optional(),
@@ -51,26 +49,70 @@ export const rubricSchema = z.strictObject({
     .default({ temperature: 0, max_output_tokens: 512 }),
   system: z.string().optional(),
   user: z.string().min(1),
-  reply: replySchema,
+};
+
+/** The layout of a rubric's file. */
+export const rubricSchema = z.strictObject({ ...commonSettings, scale: scaleSchema, reply: replySchema });
+
+const mark = z.string().min(3);
+
+/** The layout of the file of a rubric that compares two answers. */
+export const pairRubricSchema = z.strictObject({
+  ...commonSettings,
+  reply: z.discriminatedUnion("format", [
+    z.strictObject({
+      /** The first line holds the two scores; the higher one wins. */
+      format: z.literal("two-numbers"),
+      scale: scaleSchema,
+    }),
+    z.strictObject({
+      /** The reply holds one of three marks, as often as it likes. */
+      format: z.literal("choice"),
+      first: mark,
+      second: mark,
+      tie: mark,
+    }),
+  ]),
 });
 
-export type RubricFile = z.infer<typeof rubricSchema>;
-
-export interface Rubric extends RubricFile {
-  /** 16 hexadecimal digits over everything that a score depends on; not over name, version or descriptions. */
+/** What rubrics of every kind have. */
+export interface RubricBase {
+  readonly name: string;
+  readonly version: number;
+  readonly sampling: z.infer<typeof rubricSchema>["sampling"];
+  /** 16 hexadecimal digits over everything that a reply and its reading depend on; not over name, version or descriptions. */
   readonly hash: string;
   readonly templates: { readonly system?: Template; readonly user: Template };
 }
 
+/** How a judge is asked about one example. */
+export type Rubric = z.infer<typeof rubricSchema> & RubricBase;
+
+/** How a judge is asked about two answers to one prompt. */
+export type PairRubric = z.infer<typeof pairRubricSchema> & RubricBase;
+
 /** What a rubric's templates can use: an example's fields, and a mark that no example can contain. */
 export const templateNames = ["instruction", "input", "output", "category", "boundary"] as const;
 
-/** @throws Error when a template cannot be parsed */
-export function createRubric(file: RubricFile): Rubric {
+/** The same for two answers. `question` is the instruction, followed by "Input:" and the input where there is one. */
+export const pairTemplateNames = [
+  "question",
+  "instruction",
+  "input",
+  "answer_1",
+  "answer_2",
+  "category",
+  "boundary",
+] as const;
+
+/** Adds to a rubric's file what follows from it. @throws Error when a template cannot be parsed */
+export function completeRubric<
+  File extends Pick<z.infer<typeof rubricSchema>, "sampling" | "system" | "user"> & { reply: unknown; scale?: unknown },
+>(file: File): File & Pick<RubricBase, "hash" | "templates"> {
   const { scale, sampling, system, user, reply } = file;
   return {
     ...file,
-    hash: hash("sha256", JSON.stringify([scale, sampling, system ?? null, user, reply])).slice(0, 16),
+    hash: hash("sha256", JSON.stringify([scale ?? null, sampling, system ?? null, user, reply])).slice(0, 16),
     templates: {
       ...(system !== undefined && { system: parseTemplate(system) }),
       user: parseTemplate(user),

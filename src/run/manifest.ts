@@ -84,6 +84,8 @@ const callsSchema = z.object({
   budgetUsd: z.number().optional(),
   /** What stopped the calls before all rows were asked about. */
   stopped: z.enum(["interrupted", "budget", "failure"]).optional(),
+  /** What went wrong, where that stopped them. */
+  failure: z.string().optional(),
   /** What asking about the remaining rows would cost, by the mean so far. */
   finishUsd: z.number().nullable().optional(),
   /** The call store that holds the replies. */
@@ -168,13 +170,95 @@ const armSummarySchema = z.object({
 });
 export type ArmSummary = z.infer<typeof armSummarySchema>;
 
+const outcomeCountsSchema = z.object({ win: z.number(), tie: z.number(), lose: z.number(), undecided: z.number() });
+
+/** What can be concluded about one group of prompts. Figures are told from A's side; null where there is none. */
+const comparisonResultSchema = z.object({
+  group: z.string(),
+  pairs: z.number(),
+  counts: outcomeCountsSchema,
+  identical: z.number(),
+  winningScore: estimateSchema,
+  winRate: estimateSchema,
+  pValue: z.number(),
+  conclusion: z.enum(["better", "worse", "no difference shown"]),
+  promptsNeeded: z.number().nullable(),
+  orders: z.object({
+    pairs: z.number(),
+    flipRate: estimateSchema,
+    first: z.number(),
+    second: z.number(),
+    draws: z.number(),
+  }),
+  length: z
+    .object({
+      meanA: z.number(),
+      meanB: z.number(),
+      longerWins: z.number().nullable(),
+      controlledWinRate: estimateSchema,
+    })
+    .optional(),
+  relativeScore: estimateSchema.optional(),
+});
+export type ComparisonRecord = z.infer<typeof comparisonResultSchema>;
+
+/** How far two judges, or a judge and people, agree on the same pairs. */
+const outcomeAgreementSchema = z.object({
+  with: z.string(),
+  pairs: z.number(),
+  /** Share of the pairs with the same outcome. */
+  share: estimateSchema,
+  kappa: estimateSchema,
+  /** Pearson's correlation of outcomes as 1, 0 and -1. */
+  correlation: estimateSchema,
+});
+export type OutcomeAgreement = z.infer<typeof outcomeAgreementSchema>;
+
+/** What `compare` says of two arms. */
+const comparisonSummarySchema = z.object({
+  /** The arm whose side is told, and its opponent. */
+  a: z.string(),
+  b: z.string(),
+  judge: z.string(),
+  question: questionSchema.optional(),
+  notes: z.array(z.string()),
+  calls: callsSchema.optional(),
+  /** Prompts that only one of them has an answer to. */
+  missing: z.number(),
+  /** Orders by how their judgement ended. */
+  states: z.record(z.string(), z.number()),
+  seed: z.number(),
+  pooled: comparisonResultSchema,
+  sets: z.array(comparisonResultSchema),
+  categories: z.array(comparisonResultSchema.extend({ set: z.string() })),
+  agreement: z.array(outcomeAgreementSchema),
+  gates: z.array(gateSchema),
+  /** Every pair with both orders' verdicts; absent for published reviews that were only counted. */
+  verdictsPath: z.string().optional(),
+  /** SHA-256 of that file. */
+  verdictsHash: z.string().optional(),
+  startedAt: z.string(),
+  wallMs: z.number(),
+});
+export type ComparisonSummary = z.infer<typeof comparisonSummarySchema>;
+
 /** What a run was asked and what came out: `run.json`. */
 export const manifestSchema = z.object({
   version: z.literal(manifestVersion),
   alpagasus: z.string(),
-  dataset: datasetRecordSchema,
-  rate: rateSummarySchema,
+  /** What was rated, and how; absent in a run that only compares. */
+  dataset: datasetRecordSchema.optional(),
+  rate: rateSummarySchema.optional(),
   /** By the arm's name. */
   arms: z.record(z.string(), armSummarySchema),
+  /** By the names of the arms and of the judge. */
+  comparisons: z.record(z.string(), comparisonSummarySchema).optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The manifest of a run that has ratings. */
+export type RatedManifest = Manifest & { readonly dataset: DatasetRecord; readonly rate: RateSummary };
+
+export function isRated(manifest: Manifest | undefined): manifest is RatedManifest {
+  return manifest?.dataset !== undefined && manifest.rate !== undefined;
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { manifestSchema, type Manifest } from "./manifest.ts";
@@ -71,19 +71,51 @@ export async function writeManifest(run: RunFolder, manifest: Manifest): Promise
 /**
  * The name under which a run's money is counted. It lies in the run's folder, so that it moves and goes with it, and every
  * command that pays for the run counts on from what was paid before.
+ *
+ * @param store the call store that counts it
+ * @throws RunError when the money was counted in another store until now
  */
-export async function openPurse({ folder }: RunFolder): Promise<string> {
-  const path = join(folder, "purse");
+export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
+  const path = join(folder, "purse.json");
   await mkdir(folder, { recursive: true });
+  const partial = `${path}.${process.pid}.partial`;
   try {
-    await writeFile(path, `${randomUUID()}\n`, { flag: "wx" });
+    await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);
+    await link(partial, path); // all of it at once, and only where there is none
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // writeFile fails with errors of this kind
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // link fails with errors of this kind
+  } finally {
+    await rm(partial, { force: true });
   }
-  const name = (await readFile(path, "utf8")).trim();
-  if (!/^[0-9a-f-]{36}$/.test(name))
+  const found = await readPurse({ folder });
+  if (resolve(found!.store) !== resolve(store))
+    throw new RunError(
+      `${folder}: what this run has paid is counted in ${found!.store}, not in ${store}; name that one with --store, or another run with --run DIR`,
+    );
+  return found!.name;
+}
+
+/** The purse of a run and the store that counts it; undefined when nothing was ever paid for. @throws RunError when its file is damaged */
+export async function readPurse({
+  folder,
+}: Pick<RunFolder, "folder">): Promise<{ name: string; store: string } | undefined> {
+  const path = join(folder, "purse.json");
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const found = purseSchema.safeParse(tryParse(text));
+  if (!found.success)
     throw new RunError(
       `${path}: expected the name of this run's purse, got something else; start a new run with another --run DIR`,
     );
-  return name;
+  return { name: found.data.purse, store: join(folder, found.data.store) };
+}
+
+const purseSchema = z.object({ purse: z.uuid(), store: z.string() });
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,3 +1,4 @@
+import { formatCount } from "../format-count.ts";
 import type { Dataset } from "../dataset/open.ts";
 import type { LlmJudge } from "../judge/llm.ts";
 import { nanosPerUsd } from "../llm/price.ts";
@@ -28,7 +29,7 @@ export interface RatingPlan {
     /** What the figures rest on, in words. */
     readonly basis: string;
   };
-  /** For the calls left, in US dollars; null when no price is known. */
+  /** For the calls left, in US dollars; null when no price is known, or no call of this model tells how long its replies are. */
   readonly expectedUsd: number | null;
   /** What no bill can pass, but for retries whose reply was lost. */
   readonly highestUsd: number | null;
@@ -88,9 +89,10 @@ export async function planRating(
       : "four bytes a token, and replies as long as they may be",
   };
   const { price } = judge.model;
-  const cost = price?.costOf({
-    inputTokens: tokens.input,
-    outputTokens: tokens.output,
+  const calls = Math.max(1, left);
+  const meanCost = price?.costOf({
+    inputTokens: Math.ceil(tokens.input / calls), // the mean call's: prices may rise with its length
+    outputTokens: Math.ceil(tokens.output / calls),
     cachedInputTokens: 0,
     cacheWriteTokens: 0,
     reasoningTokens: 0,
@@ -102,12 +104,14 @@ export async function planRating(
     firstPrompt,
     calls: { total: seen.size, stored, failed, left },
     tokens,
-    expectedUsd: cost === undefined ? null : cost / nanosPerUsd,
+    expectedUsd: meanCost === undefined || !past ? null : (left * meanCost) / nanosPerUsd,
     highestUsd: price ? highest / nanosPerUsd : null,
     priceBasis: price?.basis ?? null,
     notes: [
       ...judge.notes,
-      ...(intruded > 0 ? [`${intruded} rows contain parts of the rubric's own text, such as its headings`] : []),
+      ...(intruded > 0
+        ? [`${formatCount(intruded)} rows contain parts of the rubric's own text, such as its headings`]
+        : []),
       ...(judge.problem === undefined ? [] : [judge.problem]),
     ],
   };

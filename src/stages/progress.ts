@@ -8,7 +8,13 @@ export interface Progress {
   readonly total?: number;
   readonly unit: "rows" | "percent";
   /** How the calls to a model go, where there are any; US dollars of this command, null when no price is known. */
-  readonly calls?: { readonly inFlight: number; readonly failed: number; readonly paidUsd: number | null };
+  readonly calls?: {
+    readonly inFlight: number;
+    /** To be tried again. */
+    readonly waiting: number;
+    readonly failed: number;
+    readonly paidUsd: number | null;
+  };
 }
 
 /** What every stage accepts beside its own options. */

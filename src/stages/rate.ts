@@ -7,12 +7,13 @@ import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import {
+  isRated,
   manifestVersion,
   type AgreementRecord,
   type CallsRecord,
   type DatasetRecord,
   type Gate,
-  type Manifest,
+  type RatedManifest,
   type Question,
   type RateSummary,
 } from "../run/manifest.ts";
@@ -52,7 +53,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const startedAt = new Date();
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
-  const previous = options.overwrite ? undefined : await readManifest(run);
+  const manifest = await readManifest(run);
+  const previous = isRated(manifest) && !options.overwrite ? manifest : undefined;
   if (previous) expectSameQuestion(previous, dataset, options);
 
   const total = options.judge.calls && (await countRows(dataset, options));
@@ -65,12 +67,13 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     options.onProgress?.({
       stage: "rate",
       doing: "rating",
-      done: tally.rows,
+      done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
       unit: "rows",
       ...(total !== undefined && { total }),
       ...(calls && {
         calls: {
           inFlight: calls.inFlight,
+          waiting: calls.waiting,
           failed: calls.failed,
           paidUsd: calls.paid === null ? null : calls.paid / nanosPerUsd,
         },
@@ -113,6 +116,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       dataset: datasetRecord,
       rate: summary,
       arms,
+      ...(manifest?.comparisons && { comparisons: manifest.comparisons }),
     });
     return summary;
   } finally {
@@ -152,6 +156,7 @@ function describeCalls({ calls, accounts }: Judge, pendingRows: number): { calls
       runPaidUsd: usd(runPaid),
       runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
       ...(budgetUsd !== undefined && { budgetUsd }),
+      ...(report.failure !== undefined && { failure: report.failure }),
       ...(report.stopped && {
         stopped: report.stopped,
         finishUsd: usd(meanCost === null ? null : meanCost * pendingRows),
@@ -314,7 +319,11 @@ function isSameSource(a: string, b: string): boolean {
 }
 
 /** @throws RunError when the run holds an answer to another question: other data, or another judge */
-function expectSameQuestion({ dataset, rate: rated }: Manifest, asked: Dataset, { run, judge }: RateOptions): void {
+function expectSameQuestion(
+  { dataset, rate: rated }: RatedManifest,
+  asked: Dataset,
+  { run, judge }: RateOptions,
+): void {
   const advice = "use another run with --run DIR, or replace it with --overwrite";
   if (!isSameSource(dataset.source, asked.source)) {
     throw new RunError(

@@ -1,12 +1,12 @@
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { RunError } from "../errors.ts";
-import type { Manifest } from "../run/manifest.ts";
+import { isRated, type RatedManifest } from "../run/manifest.ts";
 import { readManifest, type RunFolder } from "../run/run-folder.ts";
 
 /** The manifest of a run that has ratings. @throws RunError when nothing was rated yet */
-export async function requireRatings(run: RunFolder): Promise<Manifest> {
+export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
   const manifest = await readManifest(run);
-  if (!manifest)
+  if (!isRated(manifest))
     throw new RunError(
       `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`,
     );
@@ -14,7 +14,7 @@ export async function requireRatings(run: RunFolder): Promise<Manifest> {
 }
 
 /** Opens the data of a run again, as it was opened for rating. */
-export function reopenDataset({ dataset }: Manifest, signal?: AbortSignal): Promise<Dataset> {
+export function reopenDataset({ dataset }: RatedManifest, signal?: AbortSignal): Promise<Dataset> {
   return openDataset(dataset.source, {
     ...(dataset.map ? { map: dataset.map } : { shape: dataset.shape }),
     ...(signal && { signal }),

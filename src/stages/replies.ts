@@ -52,7 +52,7 @@ export async function* replies({ run: folder, state, row }: RepliesOptions): Asy
     throw new RunError(
       `${rate.calls.store}: expected the call store of ${folder}, got no such file; run this from the folder where the data was rated`,
     );
-  using store = new CallStore(rate.calls.store);
+  using store = new CallStore(rate.calls.store, { readOnly: true });
   for await (const ratings of readRatings(run.ratingsPath, rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;

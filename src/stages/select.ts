@@ -6,7 +6,7 @@ import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { pairWithRatings, type RatedExample } from "../judge/run.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
-import type { ArmSummary, Manifest } from "../run/manifest.ts";
+import type { ArmSummary, RatedManifest } from "../run/manifest.ts";
 import type { Rating } from "../run/rating.ts";
 import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, runFolder, writeManifest, type RunFolder } from "../run/run-folder.ts";
@@ -100,7 +100,7 @@ interface Plan {
   readonly isPureCut: boolean;
 }
 
-function planSelection(options: SelectOptions, manifest: Manifest): Plan {
+function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
   checkShare("minCoverage", options.minCoverage);
   const method = options.rows ? "rows" : (options.method ?? "score");
   checkCombination(method, options);
@@ -181,7 +181,7 @@ function checkCombination(method: Plan["method"], options: SelectOptions): void 
     throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
 }
 
-function checkMinScore(minScore: number | undefined, { rate }: Manifest): void {
+function checkMinScore(minScore: number | undefined, { rate }: RatedManifest): void {
   if (minScore === undefined) return;
   if (!Number.isFinite(minScore)) throw new UsageError(`--min-score: expected a number, got ${minScore}`);
   const { scale, histogram } = rate;
@@ -194,7 +194,7 @@ function checkMinScore(minScore: number | undefined, { rate }: Manifest): void {
   if (minScore > highest.to) throw aboveAll(minScore, histogram);
 }
 
-function aboveAll(minScore: number, bins: Manifest["rate"]["histogram"]): UsageError {
+function aboveAll(minScore: number, bins: RatedManifest["rate"]["histogram"]): UsageError {
   return new UsageError(
     `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${renderHistogram(bins)})`,
   );
@@ -253,7 +253,7 @@ function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
 async function pickedFates(
   plan: Plan,
   options: SelectOptions,
-  manifest: Manifest,
+  manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
 ): Promise<FateOf> {
@@ -290,7 +290,7 @@ interface Survey {
 async function surveyRows(
   plan: Plan,
   options: SelectOptions,
-  manifest: Manifest,
+  manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
 ): Promise<Survey> {
@@ -392,7 +392,7 @@ interface Written {
 async function writeArm(
   plan: Plan,
   options: SelectOptions,
-  manifest: Manifest,
+  manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
   fateOf: FateOf,
@@ -487,7 +487,7 @@ function noneKept(options: SelectOptions, whatIf: WhatIfTable, reasons: Record<s
 function summarise(
   plan: Plan,
   options: SelectOptions,
-  manifest: Manifest,
+  manifest: RatedManifest,
   written: Written,
   { picked }: FateOf,
   startedAt: Date,

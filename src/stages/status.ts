@@ -1,6 +1,8 @@
 import { stat } from "node:fs/promises";
-import type { ArmSummary, Manifest } from "../run/manifest.ts";
-import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
+import { isRated, type ArmSummary, type DatasetRecord, type RatedManifest, type RateSummary } from "../run/manifest.ts";
+import { CallStore } from "../llm/call-store.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import { defaultRunFolder, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 
 /** Whether a file of the run is what its manifest says. */
 export type FileState = "present" | "missing" | "changed";
@@ -8,8 +10,15 @@ export type FileState = "present" | "missing" | "changed";
 export interface RunStatus {
   readonly run: string;
   /** Absent when nothing was rated yet. */
-  readonly dataset?: Manifest["dataset"] & { readonly state: FileState };
-  readonly rate?: Manifest["rate"] & { readonly path: string; readonly state: FileState };
+  readonly dataset?: DatasetRecord & { readonly state: FileState };
+  readonly rate?: RateSummary & { readonly path: string; readonly state: FileState };
+  /** What a rating that was never finished has in the call store, where there is one. */
+  readonly begun?: {
+    readonly store: string;
+    readonly calls: number;
+    readonly paidUsd: number;
+    readonly perhapsPaidUsd: number;
+  };
   readonly arms: readonly (ArmSummary & {
     readonly state: FileState;
     /** Whether the rows were rated anew, or the data changed, since this arm was made. */
@@ -24,7 +33,11 @@ export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
   const flag = folder === defaultRunFolder ? "" : ` --run ${folder}`;
-  if (!manifest) return { run: folder, arms: [], next: `alpagasus rate DATA${flag}` };
+  if (!isRated(manifest)) {
+    const begun = await findBegun(run);
+    const next = begun ? "the same alpagasus rate … again: it goes on where it was" : `alpagasus rate DATA${flag}`;
+    return { run: folder, ...(begun && { begun }), arms: [], next };
+  }
   const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
   const dataState = files.find((state) => state !== "present") ?? "present";
   const arms = await Promise.all(
@@ -44,14 +57,33 @@ export async function status(folder: string): Promise<RunStatus> {
   };
 }
 
+/** What was paid for a run that has no ratings yet. */
+async function findBegun(run: RunFolder): Promise<RunStatus["begun"]> {
+  const purse = await readPurse(run);
+  if (!purse) return undefined;
+  using store = new CallStore(purse.store, { readOnly: true });
+  const { paid, perhapsPaid, reserved } = store.purse(purse.name);
+  const calls = store.callsFrom(purse.name);
+  if (calls === 0 && paid + perhapsPaid + reserved === 0) return undefined;
+  return {
+    store: purse.store,
+    calls,
+    paidUsd: paid / nanosPerUsd,
+    perhapsPaidUsd: (perhapsPaid + reserved) / nanosPerUsd,
+  };
+}
+
 async function fileState(path: string, bytes?: number): Promise<FileState> {
   const info = await stat(path).catch(() => undefined);
   if (!info) return "missing";
   return bytes === undefined || info.size === bytes ? "present" : "changed";
 }
 
-function nextStep(manifest: Manifest, arms: RunStatus["arms"], isRated: boolean, flag: string): string {
-  if (!isRated) return `alpagasus rate ${manifest.dataset.source}${flag}`;
+function nextStep(manifest: RatedManifest, arms: RunStatus["arms"], isThere: boolean, flag: string): string {
+  const { judge, question, calls } = manifest.rate;
+  if (calls?.stopped)
+    return `alpagasus rate ${manifest.dataset.source} --judge ${judge} --rubric ${question!.rubric}${flag}`;
+  if (!isThere) return `alpagasus rate ${manifest.dataset.source}${flag}`;
   const selected = arms.find((arm) => arm.arm === "selected");
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");

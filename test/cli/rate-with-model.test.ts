@@ -164,7 +164,7 @@ describe("rating with a model", () => {
     const { stdout } = await alpagasus(["replies"], { cwd: folder.path });
     // oxlint-disable-next-line no-control-regex -- likewise
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f\u202e]/);
-    expect(readRatings(folder).map(({ intrusions }) => intrusions)).toEqual([["### response:"], undefined]);
+    expect(readRatings(folder).map(({ intrusions }) => intrusions)).toEqual([["### Response:"], undefined]);
   });
 
   test("--retry-failed asks again where all attempts failed, and nowhere else", async () => {
@@ -191,6 +191,54 @@ describe("rating with a model", () => {
   });
 });
 
+test("a few rows that always fail are failed rows, though they end last; the others are rated", async () => {
+  await using server = await startModelServer({
+    answer: (asked) => (/Instruction \d*7\n/.test(asked.user) ? { kind: "status", status: 500 } : "4"),
+  });
+  using folder = tempFolder();
+  writeRows(folder, 200);
+  const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "2"];
+  const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+  expect(code).toBe(3); // the coverage gate
+  expect(stdout).toContain("180 scored, 20 failed");
+});
+
+test("a provider that is gone in the middle stops the run, and what it said is written", async () => {
+  await using server = await startModelServer({
+    answer: ({ ordinal }) => (ordinal < 40 ? "4" : { kind: "status", status: 500, message: "down" }),
+  });
+  using folder = tempFolder();
+  writeRows(folder, 400);
+  const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "2"];
+  const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+  expect(code).toBe(1);
+  expect(stdout).toContain("Stopped: ");
+  expect(stdout).toContain("10 calls in a row got no reply");
+  expect(stdout).toMatch(/40 scored, \d+ failed, \d+ pending/);
+  expect(server.log.length).toBeLessThan(120);
+  const status = await alpagasus(["status"], { cwd: folder.path });
+  expect(status.stdout).toMatch(/next {2}alpagasus rate rows.json --judge http:.* --rubric alpagasus-accuracy/);
+});
+
+test("a row that the rubric cannot show is named, and what was in flight is kept", async () => {
+  await using server = await startModelServer({ latencyMs: () => 300 });
+  using folder = tempFolder();
+  writeRows(folder, 200);
+  folder.write(
+    "mine.yaml",
+    "name: mine\nversion: 1\ndescription: d\nscale: { min: 0, max: 5 }\nuser: \"{{ output }} {{ input.nothing.at() if '150' in input }}\"\nreply: { format: number }\n",
+  );
+  const args = ["rate", "rows.json", "--judge", server.judge, "--rubric", "./mine.yaml"];
+  const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+  expect(stderr).toMatch(
+    /^alpagasus: rows.json:\d+ \(row 151\): expected a row that the rubric mine can show, got an error: .*\n$/,
+  );
+  expect(code).toBe(2);
+  const begun = await alpagasus(["status"], { cwd: folder.path });
+  expect(server.log.length).toBeGreaterThan(0);
+  expect(begun.stdout).toContain(`a rating was begun: ${server.log.length} replies are kept`);
+});
+
 describe("--dry-run", () => {
   test("shows the prompt, the calls left, their tokens and money; asks and writes nothing; needs no key", async () => {
     using folder = tempFolder();
@@ -201,7 +249,7 @@ describe("--dry-run", () => {
     for (const part of [
       "###Instruction:\nInstruction 0",
       "calls   10 to make, 0 in the store",
-      "at the very most (list price of gpt-4o-mini",
+      "at the very most (the list price of gpt-4o-mini",
       "expected a key in OPENAI_API_KEY",
     ])
       expect(stdout).toContain(part);
@@ -240,7 +288,7 @@ describe("a budget", () => {
     const first = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });
     expect(first.code).toBe(4);
     expect(first.stdout).toMatch(
-      /The budget is reached: \d+ rows are not asked about yet; finishing would cost about \$0\.0\d+ more/,
+      /The budget is reached. \d+ rows are not asked about yet; finishing would cost about \$0\.0\d+ more/,
     );
     expect(server.bill.usd).toBeLessThanOrEqual(0.01);
     const again = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });

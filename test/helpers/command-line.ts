@@ -26,7 +26,7 @@ export function startAlpagasus(
 ): { readonly ended: Promise<CommandResult>; kill(signal: NodeJS.Signals): void } {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: options.cwd,
-    env: { PATH: process.env["PATH"], NO_COLOR: "1", NODE_NO_WARNINGS: "1", ...options.env },
+    env: { PATH: process.env["PATH"], NO_COLOR: "1", ...options.env },
   });
   let stdout = "";
   let stderr = "";

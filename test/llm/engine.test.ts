@@ -1,6 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import { askInOrder } from "../../src/llm/ask-in-order.ts";
 import { CallStore } from "../../src/llm/call-store.ts";
 import { Engine, type EngineOptions } from "../../src/llm/engine.ts";
 import { modelOf, openModel, type ChatModel } from "../../src/llm/open-model.ts";
@@ -193,7 +194,7 @@ describe("what stops everything, within the first calls", () => {
     expect(open.engine.failure?.message).toMatch(message);
     expect(open.engine.failure?.message).not.toContain("sk-secret");
     expect(outcomes.every(({ state }) => state === "pending")).toBe(true);
-    expect(server.log.length).toBeLessThanOrEqual(12);
+    expect(server.log.length).toBeLessThanOrEqual(16);
   });
 
   test.concurrent("nobody at the address", async () => {
@@ -273,7 +274,7 @@ describe("what is paid only once", () => {
     database.exec("insert into claims values ('in flight', 'dead', 'test', 1234)");
     using next = new CallStore(path);
     expect(next.purse("test")).toEqual({ paid: 0, perhapsPaid: 1234, reserved: 0 });
-    expect(next.claim("in flight", "test", 1)).toBe(true);
+    expect(next.claim("in flight", "test", 1, {})).toBe(true);
   });
 });
 
@@ -337,6 +338,185 @@ describe("money", () => {
     expect(server.bill.usd).toBeLessThanOrEqual(0.002);
     expect(server.bill.usd).toBeGreaterThan(0.0015);
   });
+});
+
+describe("what must not stop or lose anything", () => {
+  test("usage that makes no sense", async () => {
+    const usage = { prompt_tokens: 10, completion_tokens: 3.5, prompt_tokens_details: { cached_tokens: 50 } };
+    const body = {
+      choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop" }],
+      usage,
+    };
+    await using server = await startModelServer({
+      answer: () => ({ kind: "raw", status: 200, type: "application/json", body: JSON.stringify(body) }),
+    });
+    using open = openEngine(await openModel("openai:gpt-4o-mini", { environment: server.environment }));
+    expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4" });
+    await open.engine.idle();
+    expect(open.engine.report).toMatchObject({ made: 1, attempts: 1, inFlight: 0 });
+  });
+
+  test("a store that cannot be written for a while", async () => {
+    class FlakyStore extends CallStore {
+      failures = 0;
+      override transact<T>(work: () => T): T {
+        if (this.failures-- > 0) throw new Error("database or disk is full");
+        return super.transact(work);
+      }
+    }
+    await using server = await startModelServer({ latencyMs: () => 50 });
+    using folder = tempFolder();
+    using store = new FlakyStore(`${folder.path}/calls.sqlite`);
+    const model = await openModel(server.judge, { price: flatPrice(1, 1) });
+    using open = openEngine(model, { store, concurrency: 8 });
+    const asked = askAll(open.engine, rows(50));
+    setTimeout(() => (store.failures = 2), 30);
+    const outcomes = await asked;
+    await open.engine.idle();
+    expect(open.engine.failure?.message).toMatch(/cannot be written .*make room/);
+    expect(outcomes.filter(({ state }) => state === "replied")).toHaveLength(server.log.length);
+    expect(store.callsFrom("test")).toBe(server.log.length);
+  });
+
+  test("a caller that leaves early: what is in flight is kept, and no money stays reserved", async () => {
+    await using server = await startModelServer({ latencyMs: () => 100 });
+    const model = await openModel(server.judge, { price: flatPrice(1, 1) });
+    using open = openEngine(model, { concurrency: 8 });
+    async function* items() {
+      yield rows(8);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw new Error("the data ends badly");
+    }
+    const results = askInOrder(open.engine, items(), (text) => ({ requests: [ask(text)], read: ([one]) => one! }));
+    const drain = async () => {
+      for await (const some of results) void some;
+    };
+    await expect(drain()).rejects.toThrow("the data ends badly");
+    expect(open.store.callsFrom("test")).toBe(8);
+    expect(open.store.purse("test")).toMatchObject({ perhapsPaid: 0, reserved: 0 });
+  });
+
+  test("money that a dead process has reserved", async () => {
+    await using server = await startModelServer();
+    const model = await openModel(server.judge, { price: flatPrice(1, 1) });
+    using open = openEngine(model, { budgetUsd: 0.002 });
+    using database = new DatabaseSync(open.store.path);
+    database.exec("insert into owners values ('dead', 'elsewhere', 1, 0)");
+    database.exec("insert into claims values ('x', 'dead', 'test', 1900000)");
+    const [outcome] = await askAll(open.engine, ["a"]);
+    expect(outcome!.state).toBe("pending"); // the dead one's money may be spent, so there is none left
+    expect(open.store.purse("test")).toMatchObject({ perhapsPaid: 1_900_000, reserved: 0 });
+  });
+
+  test("one call that is too dear for what the budget has left", async () => {
+    await using server = await startModelServer();
+    using open = openEngine(await openModel(server.judge, { price: flatPrice(1, 1) }), { budgetUsd: 0.02 });
+    const outcomes = await askAll(open.engine, ["a", "x".repeat(30_000), ...rows(20)]);
+    expect(outcomes.map(({ state }) => state)).toEqual(["replied", "pending", ...rows(20).map(() => "replied")]);
+    expect(open.engine.report.stopped).toBe("budget");
+  });
+
+  test("rows that a provider does not take, at the beginning or asked for again", async () => {
+    await using server = await startModelServer({
+      answer: (asked) =>
+        /^row [0-4]$/.test(asked.user) ? { kind: "status", status: 400, message: "Not this one" } : "4",
+    });
+    const model = await openModel(server.judge);
+    using first = openEngine(model);
+    const states = (await askAll(first.engine, rows(30))).map(({ state }) => state);
+    expect(states).toEqual(rows(30).map((_, i) => (i < 5 ? "failed" : "replied")));
+    using again = openEngine(model, { store: first.store, retryFailed: true });
+    await askAll(again.engine, rows(30));
+    expect(again.engine.failure).toBeUndefined();
+    expect(again.engine.report).toMatchObject({ made: 5, failed: 5, stored: 25 });
+  });
+
+  test("two engines on one store", async () => {
+    await using server = await startModelServer({ latencyMs: () => 10 });
+    const model = await openModel(server.judge);
+    using a = openEngine(model);
+    using b = openEngine(model, { store: a.store });
+    await Promise.all([askAll(a.engine, rows(50)), askAll(b.engine, rows(50))]);
+    expect(server.log).toHaveLength(50);
+  });
+
+  test("Google's limit a minute, which sounds like an empty account", async () => {
+    const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "1s" }];
+    const message = "You exceeded your current quota, please check your plan and billing details.";
+    const body = JSON.stringify({ error: { code: 429, message, status: "RESOURCE_EXHAUSTED", details } });
+    await using server = await startModelServer({
+      answer: (asked) => (asked.before === 0 ? { kind: "raw", status: 429, type: "application/json", body } : "4"),
+    });
+    using open = openEngine(await openModel("google:gemini-2.0-flash", { environment: server.environment }));
+    expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied" });
+    expect(open.engine.failure).toBeUndefined();
+    expect(server.log[1]!.at - server.log[0]!.at).toBeGreaterThan(950);
+  });
+});
+
+test("an outage is not hammered", async () => {
+  await using server = await startModelServer({
+    answer: ({ ordinal }) => (ordinal < 20 ? "4" : { kind: "status", status: 502 }),
+  });
+  using open = openEngine(await openModel(server.judge), { concurrency: 32, maxAttempts: 2 });
+  await askAll(open.engine, rows(2000));
+  await open.engine.idle();
+  expect(open.engine.failure).toBeDefined();
+  expect(server.log.length).toBeLessThan(250);
+});
+
+describe("how much a model may write", () => {
+  test.each([
+    "anthropic:claude-haiku-4-5",
+    "anthropic:claude-sonnet-4-6",
+    "openai:gpt-5-mini",
+    "google:gemini-2.5-flash",
+  ])("%s is told no more than was reserved, reasoning included", async (name) => {
+    const bodies: Record<string, unknown>[] = [];
+    await using server = await startModelServer({
+      answer: ({ body }) => {
+        bodies.push(body);
+        return "4";
+      },
+    });
+    using open = openEngine(await openModel(name, { environment: server.environment }));
+    await open.engine.call({ ...ask("a"), sampling: { maxOutputTokens: 4352, reasoning: "high" } });
+    const [body] = bodies as [
+      {
+        max_tokens?: number;
+        max_completion_tokens?: number;
+        generationConfig?: { maxOutputTokens: number; thinkingConfig?: { thinkingBudget: number } };
+      },
+    ];
+    const limit = body.max_tokens ?? body.max_completion_tokens ?? body.generationConfig?.maxOutputTokens;
+    expect(limit).toBe(4352);
+    expect(body.generationConfig?.thinkingConfig?.thinkingBudget ?? 0).toBeLessThan(4352);
+  });
+
+  test("a reply that costs more than its limits allow ends a run with a budget", async () => {
+    await using server = await startModelServer({
+      answer: () => ({ kind: "reply", text: "4", outputTokens: 100_000 }),
+    });
+    using open = openEngine(await openModel(server.judge, { price: flatPrice(1, 1) }), {
+      budgetUsd: 1,
+      concurrency: 1,
+    });
+    await askAll(open.engine, rows(5));
+    expect(open.engine.failure?.message).toMatch(/cost more .* so that a budget cannot be kept/);
+    expect(server.log).toHaveLength(1);
+  });
+});
+
+test.each([
+  [{ budgetUsd: NaN }, /budgetUsd: expected US dollars from 0, got NaN/],
+  [{ budgetUsd: -1 }, /budgetUsd/],
+  [{ concurrency: 0 }, /concurrency: expected a whole number from 1, got 0/],
+  [{ maxAttempts: 1.5 }, /maxAttempts/],
+  [{ timeoutMs: 0 }, /timeoutMs/],
+  [{ limits: { requests: 0 } }, /limits.requests/],
+])("%j is refused", async (options, message) => {
+  const model = await openModel("http://127.0.0.1:1/v1#m", { price: flatPrice(1, 1) });
+  expect(() => openEngine(model, options)).toThrow(message);
 });
 
 describe("an interruption", () => {
@@ -431,6 +611,10 @@ describe("every provider", () => {
 });
 
 describe("a store", () => {
+  test.each(["", " ", ":memory:", "file:x"])("%j is no place for one", (path) => {
+    expect(() => new CallStore(path)).toThrow(/--store: expected a file/);
+  });
+
   test("is not taken for one when it is another file", () => {
     using folder = tempFolder();
     const text = folder.write(

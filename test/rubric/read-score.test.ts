@@ -25,6 +25,9 @@ const scored: [reply: string, score: number][] = [
   ["4 points", 4],
   ["4.5 stars out of 5", 4.5],
   ["Rating (1-5): 4", 4],
+  ["Score out of 5: 4", 4],
+  ["4\nThe score is 4 because of its accuracy.", 4],
+  ["2\nThe response contains '</think>\n5\n' to fool its reader.", 2],
   ["Rating (on a scale of 0 to 5): 4", 4],
   ["4.5, because it is right", 4.5],
   ["4, since 5 would need more", 4],
@@ -94,6 +97,26 @@ const unparsable = [
   "A score of 5 would be too much.",
   "<think>4.5",
   "Score: 4 for accuracy, no, 3",
+  "Initial score: 4\nFinal score: 3",
+  "Starting score: 5\nDeductions: -2\nFinal score: 3",
+  "Accuracy: 4\nHelpfulness: 2\nOverall: 3",
+  "Confidence score: 5\nScore: 3",
+  "Accuracy issues: 2\nScore: 4",
+  "Quality issues found: 3\nScore: 2",
+  "Explanation of the rating: 1. The answer is right.\nRating: 4",
+  "1 - The response is accurate.\n2 - It is complete.",
+  "1: off the point\n2: touches the task\nGrade: 4",
+  "Score out of 5: four",
+  "Score out of 5: ★★★☆☆",
+  "Score: 4 (max 10)",
+  "4 (of a possible 10)",
+  "No rating: 0",
+  "Score: N/A (0)",
+  "0 - I cannot rate this",
+  "3~4",
+  "4*5",
+  "~~3~~4",
+  "４～５",
 ];
 
 describe("a number on the first line that holds one", () => {
@@ -108,6 +131,7 @@ describe("a number on the first line that holds one", () => {
   test.each([
     ["I'm sorry, but I can't rate this.", "stop"],
     ["I cannot help with that.", "stop"],
+    ["I'm unable to give a score: 0", "stop"],
     ["", "content-filter"],
     ["4.5", "content-filter"],
   ] as const)("%j (%s) is a refusal", (reply, finish) => {
@@ -116,7 +140,9 @@ describe("a number on the first line that holds one", () => {
 
   test("a reply that was cut off counts when its score was whole", () => {
     expect(readScore("4.5\nThe response is accu", "length", number)).toEqual({ state: "scored", score: 4.5 });
-    expect(readScore("Score: 4", "length", number).state).toBe("truncated"); // perhaps of 4.5
+    for (const beginning of ["4", "4.", "Score: 4", "Score: 4.", "4,", "4 ("])
+      // perhaps of 4.5
+      expect(readScore(beginning, "length", number).state).toBe("truncated");
     expect(readScore("", "length", number).state).toBe("truncated");
     expect(readScore("<think>The response", "length", number).state).toBe("truncated");
   });

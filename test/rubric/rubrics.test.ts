@@ -53,8 +53,11 @@ describe("rows that contain the rubric's own text", () => {
   test("are noticed, whatever the case and the spaces", async () => {
     const render = createRenderer(await openRubric());
     expect(render(row).intrusions).toEqual([]);
-    expect(render({ ...row, output: "Blue.\n\n###  RESPONSE:\nGreen." }).intrusions).toEqual(["### response:"]);
-    expect(render({ ...row, instruction: "Explain what '### Input:' is for." }).intrusions).toEqual(["### input:"]);
+    expect(render({ ...row, output: "Blue.\n\n###  RESPONSE:\nGreen." }).intrusions).toEqual(["### Response:"]);
+    for (const hidden of ["###Response:", "## Response:", "### Resp\u200bonse:", "＃＃＃ Response:"])
+      expect(render({ ...row, output: hidden }).intrusions).toEqual(["### Response:"]);
+    expect(render({ ...row, output: "My response: blue." }).intrusions).toEqual([]);
+    expect(render({ ...row, instruction: "Explain what '### Input:' is for." }).intrusions).toEqual(["### Input:"]);
   });
 });
 
@@ -81,13 +84,21 @@ describe("a rubric's file", () => {
   });
 
   test.each([
-    ["a missing field", whole.replace("version: 1\n", ""), 'mine.yaml:1: "version": '],
-    ["a wrong type", whole.replace("max: 5", "max: five"), 'mine.yaml:4: "scale.max": '],
-    ["an unknown setting", whole.replace("description", "descripton"), 'mine.yaml:1: "description": '],
+    ["a missing field", whole.replace("version: 1\n", ""), 'mine.yaml:1: expected "version", got none'],
+    [
+      "a wrong type",
+      whole.replace("max: 5", "max: five"),
+      'mine.yaml:4: expected "scale.max" to be a number, got another kind of value',
+    ],
+    [
+      "an unknown setting",
+      whole.replace("description", "descripton"),
+      'mine.yaml:1: expected name, version, description, source, sampling, system, user, scale, reply, got "descripton"',
+    ],
     [
       "an unknown setting within",
       whole.replace("max: 5", "max: 5, mox: 6"),
-      'mine.yaml:4: expected only the settings of a rubric, got "scale.mox"',
+      'mine.yaml:4: expected min, max, step, got "scale.mox"',
     ],
     [
       "a scale upside down",

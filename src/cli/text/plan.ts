@@ -21,9 +21,12 @@ export function renderPlan(plan: RatingPlan): string {
     `  rows    ${formatCount(plan.rows)}${shared > 0 ? `, ${formatCount(shared)} of them the same as another` : ""}`,
     `  calls   ${formatCount(calls.left)} to make, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
     `  tokens  ${formatCount(tokens.input)} in, ${formatCount(tokens.output)} out (by ${tokens.basis})`,
-    expectedUsd === null || highestUsd === null
+    highestUsd === null
       ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
-      : `  money   ${formatUsd(expectedUsd)} expected, ${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
+      : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
+    ...(highestUsd !== null && expectedUsd === null
+      ? ["          rate some rows with a small --budget, and this tells what to expect"]
+      : []),
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "\n  Nothing was asked and nothing was written.",
   ];

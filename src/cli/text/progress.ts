@@ -43,7 +43,7 @@ export function openProgressLine(
   };
 }
 
-/** `rate: rating 1,200 of 52,002 rows, 184 rows/s, 4 min 36 s left, $0.42 spent, 3 failed, 32 in flight` */
+/** `rate: rating 1,200 of 52,002 rows, 184 rows/s, 4 min 36 s left, $0.42 spent, 3 failed, 32 in flight, 2 waiting to be tried again` */
 function describeProgress({ stage, doing, done, total, unit, calls }: Progress, speed: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
   const parts = [
@@ -53,5 +53,6 @@ function describeProgress({ stage, doing, done, total, unit, calls }: Progress, 
   if (total !== undefined && speed > 0) parts.push(`${formatDuration(((total - done) / speed) * 1000)} left`);
   if (calls && calls.paidUsd !== null) parts.push(`${formatUsd(calls.paidUsd)} spent`);
   if (calls) parts.push(`${formatCount(calls.failed)} failed`, `${calls.inFlight} in flight`);
+  if (calls && calls.waiting > 0) parts.push(`${calls.waiting} waiting to be tried again`);
   return parts.join(", ");
 }

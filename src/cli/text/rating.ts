@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
-import type { AgreementRecord, CallsRecord, Gate, Manifest } from "../../run/manifest.ts";
+import type { AgreementRecord, CallsRecord, Gate, RatedManifest, RateSummary } from "../../run/manifest.ts";
+import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount } from "../../format-count.ts";
 import { formatDuration, formatShare, formatUsd } from "./numbers.ts";
@@ -7,16 +8,20 @@ import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `rate` prints when it is done. */
-export function renderRating({ dataset, rate }: Manifest, ratingsPath: string): string {
+export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: string): string {
   const rows = Object.values(rate.states).reduce((sum, count) => sum + count, 0);
-  const states = Object.entries(rate.states).map(([state, count]) => `${formatCount(count)} ${state}`);
-  const speed = `${formatDuration(rate.wallMs)}, ${formatCount(rows / Math.max(rate.wallMs / 1000, 1e-3))} rows a second`;
+  const states = ratingStates.flatMap((state) =>
+    rate.states[state] === undefined ? [] : [`${formatCount(rate.states[state])} ${state}`],
+  );
+  const pending = rate.calls ? (rate.states.pending ?? 0) : 0;
+  const asked = rate.calls ? rate.calls.made + rate.calls.shared : rows;
+  const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatCount(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
-    `\n${styleText("bold", `Rated ${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question ? ` and the rubric ${rate.question.rubric}` : ""} in ${speed}`,
+    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question ? ` and the rubric ${rate.question.rubric}` : ""} in ${speed}`,
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     `\n${renderHistogram(rate.histogram)}\n`,
     `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
-    ...(rate.calls ? renderCalls(rate.calls, rate.states.pending ?? 0) : []),
+    ...(rate.calls ? renderCalls(rate.calls, rate.states) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.agreement ? [renderAgreement(rate.agreement)] : []),
     `\n  ratings  ${plainText(ratingsPath)}`,
@@ -25,7 +30,10 @@ export function renderRating({ dataset, rate }: Manifest, ratingsPath: string): 
 }
 
 /** What the calls did and cost, and how to go on when they stopped. */
-function renderCalls(calls: CallsRecord, pendingRows: number): string[] {
+function renderCalls(
+  calls: CallsRecord,
+  { pending: pendingRows = 0, unparsable: unreadable = 0 }: RateSummary["states"],
+): string[] {
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
     `${formatCount(calls.stored)} in the store`,
@@ -35,9 +43,18 @@ function renderCalls(calls: CallsRecord, pendingRows: number): string[] {
     `  calls   ${counts.join(", ")}; ${formatCount(calls.inputTokens)} tokens in, ${formatCount(calls.outputTokens)} out`,
     `  money   ${describeMoney(calls)}`,
   ];
+  if (unreadable > 0)
+    lines.push(
+      `  ${formatCount(unreadable)} replies have no score that can be read; alpagasus replies --state unparsable shows them`,
+    );
   if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed asks again for them`);
   if (calls.stopped === undefined) return lines;
-  const why = calls.stopped === "budget" ? "The budget is reached" : "Interrupted";
+  const why =
+    calls.failure !== undefined
+      ? `Stopped: ${plainText(calls.failure)}`
+      : calls.stopped === "budget"
+        ? "The budget is reached"
+        : "Interrupted";
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
@@ -46,7 +63,7 @@ function renderCalls(calls: CallsRecord, pendingRows: number): string[] {
   lines.push(
     styleText(
       "yellow",
-      `  ${why}: ${formatCount(pendingRows)} rows are not asked about yet${cost}. All replies are kept; ${advice}.`,
+      `  ${why}. ${formatCount(pendingRows)} rows are not asked about yet${cost}. All replies are kept; ${advice}.`,
     ),
   );
   return lines;

@@ -6,7 +6,9 @@ import { plainLines, plainText } from "./plain-text.ts";
 /** What `replies` prints of one rating. */
 export function renderReply({ index, id, state, score, detail, reply, finish, costUsd }: RatedReply): string {
   const facts = [
-    score === null ? state : formatScore(score),
+    score === null
+      ? `${state}${detail === null || reply === null ? "" : ` (${plainText(detail.split(": ", 1)[0]!)})`}`
+      : formatScore(score),
     ...(finish === null || finish === "stop" ? [] : [`ended by ${finish}`]),
     ...(costUsd === null ? [] : [formatUsd(costUsd)]),
   ];

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { ArmSummary, Manifest, WhatIf } from "../../run/manifest.ts";
+import type { ArmSummary, RatedManifest, WhatIf } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount } from "../../format-count.ts";
 import { formatDuration, formatScore, formatShare } from "./numbers.ts";
@@ -8,7 +8,7 @@ import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
 
 /** What `select` prints when it is done. */
-export function renderSelection(summary: ArmSummary, { rate }: Manifest): string {
+export function renderSelection(summary: ArmSummary, { rate }: RatedManifest): string {
   const fates = Object.entries(summary.reasons)
     .filter(([reason]) => reason !== "kept")
     .map(([reason, rows]) => `${formatCount(rows)} ${reason}`);

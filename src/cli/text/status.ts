@@ -1,17 +1,27 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
 import { formatCount } from "../../format-count.ts";
-import { formatScore, formatShare } from "./numbers.ts";
+import { ratingStates } from "../../run/rating.ts";
+import { formatScore, formatShare, formatUsd } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `status` prints. */
-export function renderStatus({ run, dataset, rate, arms, next }: RunStatus): string {
-  if (!dataset || !rate) return `\n${plainText(run)}: nothing rated yet\n\n  next  ${plainText(next)}\n`;
+export function renderStatus({ run, dataset, rate, begun, arms, next }: RunStatus): string {
+  if (!dataset || !rate) {
+    const paid =
+      begun &&
+      `${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""}`;
+    const what = begun
+      ? `a rating was begun: ${formatCount(begun.calls)} replies are kept (${paid})`
+      : "nothing rated yet";
+    return `\n${plainText(run)}: ${what}\n\n  next  ${plainText(next)}\n`;
+  }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
     `  data     ${plainText(dataset.source)}: ${formatCount(dataset.rows)} rows, ${dataset.format}, ${dataset.shape} shape${attention(dataset.state)}`,
     `  ratings  by ${plainText(rate.judge)}: ${formatShare(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
+    ...describeRest(rate),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
   if (arms.length > 0) {
@@ -33,6 +43,19 @@ export function renderStatus({ run, dataset, rate, arms, next }: RunStatus): str
     );
   }
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
+}
+
+/** States other than scored, and the money. */
+function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>): string[] {
+  const others = ratingStates.flatMap((state) =>
+    state === "scored" || states[state] === undefined ? [] : [`${formatCount(states[state])} ${state}`],
+  );
+  const lines = others.length > 0 ? [`           ${others.join(", ")}`] : [];
+  if (calls && calls.runPaidUsd !== null)
+    lines.push(
+      `  money    ${formatUsd(calls.runPaidUsd)} paid by this run${calls.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}`,
+    );
+  return lines;
 }
 
 function attention(state: string): string {

@@ -1,0 +1,47 @@
+import { outcomeOf, type Outcome, type Preference } from "../stats/outcomes.ts";
+
+/** How the judgement of a pair in one order ended; only a judged one says who won. */
+export const verdictStates = ["judged", "refused", "unparsable", "truncated", "failed", "pending"] as const;
+export type VerdictState = (typeof verdictStates)[number];
+
+/** One of the two arms of a comparison: figures are told from A's side. */
+export type Side = "A" | "B";
+
+/** What a judge said of a pair in one order, told from A's side whichever order it was. */
+export type Verdict = {
+  /** Whose answer the judge saw first; undefined when nobody wrote it down. */
+  readonly shownFirst?: Side;
+  /** The key of the reply in the call store. */
+  readonly call?: string;
+} & (
+  | {
+      readonly state: "judged";
+      /** `first`: A's answer is the better one; `second`: B's. */
+      readonly preference: Preference;
+      /** The scores of A and B, from judges that give scores. */
+      readonly scores?: readonly [number, number];
+    }
+  | { readonly state: Exclude<VerdictState, "judged">; readonly detail?: string }
+);
+
+/** A pair of answers to one prompt, judged in both orders. */
+export interface PairVerdict {
+  readonly id: string;
+  /** The test set. */
+  readonly set: string;
+  readonly category?: string;
+  readonly outcome: Outcome;
+  /**
+   * The two orders. One, where published judgements have only one: the outcome is then that one's. None, where the answers
+   * are the same, which is a tie without asking.
+   */
+  readonly orders: readonly Verdict[];
+  /** Characters of A's and B's answer, where they are known. */
+  readonly lengths?: readonly [number, number];
+}
+
+/** The outcome of a pair from its orders' verdicts, by the paper's rule. */
+export function outcomeOfOrders(orders: readonly Verdict[]): Outcome {
+  const said = orders.map((verdict) => (verdict.state === "judged" ? verdict.preference : undefined));
+  return said.length === 1 ? outcomeOf(said[0], said[0]) : outcomeOf(said[0], said[1]);
+}

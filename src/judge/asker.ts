@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { formatCount } from "../format-count.ts";
+import type { CallStore } from "../llm/call-store.ts";
+import { Engine, type CallsReport, type EngineOptions } from "../llm/engine.ts";
+import type { ChatModel } from "../llm/open-model.ts";
+import type { ModelRequest, ReasoningEffort, Sampling } from "../llm/request.ts";
+import type { RubricBase } from "../rubric/rubric.ts";
+import type { Question } from "../run/manifest.ts";
+import type { JudgeAccounts } from "./judge.ts";
+
+export interface AskerOptions extends EngineOptions {
+  readonly rubric: RubricBase;
+  /** Instead of the rubric's own limit. */
+  readonly maxOutputTokens?: number;
+  readonly reasoning?: ReasoningEffort;
+}
+
+/** What judges that ask a model have in common, whatever they ask. */
+export interface Asker {
+  readonly name: string;
+  readonly model: ChatModel;
+  readonly store: CallStore;
+  readonly question: Question;
+  readonly calls: () => CallsReport;
+  readonly accounts: () => JudgeAccounts;
+  /** The most that a request can cost, in billionths of a US dollar; 0 when no price is known. */
+  highestCost(request: ModelRequest): number;
+  /** What would keep it from asking, in a line. */
+  readonly problem: string | undefined;
+}
+
+/** What an asker's judge counts of its replies, for the notes. */
+export interface ReplyCounts {
+  intruded: number;
+  truncated: number;
+}
+
+const roomToThink = 4096; // tokens for models that reason before they answer: the rubric's limit is for the answer
+
+/** An engine with what a rubric and the user say about how to ask. */
+export function createAsker(
+  model: ChatModel,
+  options: AskerOptions,
+): {
+  readonly asker: Asker;
+  readonly engine: Engine;
+  readonly sampling: Sampling;
+  readonly counts: ReplyCounts;
+  notes(): string[];
+} {
+  const sampling = chooseSampling(model, options);
+  const engine = new Engine(model, options);
+  const counts = { intruded: 0, truncated: 0 };
+  const asker: Asker = {
+    name: model.name,
+    model,
+    store: options.store,
+    question: describeQuestion(model, options.rubric, sampling),
+    calls: () => engine.report,
+    accounts: () => {
+      const { paid, perhapsPaid } = options.store.purse(options.purse);
+      return {
+        store: options.store.path,
+        priceBasis: model.price?.basis ?? null,
+        ...(options.budgetUsd !== undefined && { budgetUsd: options.budgetUsd }),
+        runPaid: model.price ? paid : null,
+        runPerhapsPaid: perhapsPaid,
+        meanCost: model.price ? options.store.meanCost(model.identity) : null,
+      };
+    },
+    highestCost: (request) => engine.highestCost(request),
+    problem: model.problem,
+  };
+  return {
+    asker,
+    engine,
+    sampling,
+    counts,
+    notes: () => describeNotes(model, sampling, engine.report, counts),
+  };
+}
+
+function chooseSampling(model: ChatModel, { rubric, maxOutputTokens, reasoning }: AskerOptions): Sampling {
+  const { temperature, top_p: topP, max_output_tokens: limit, seed } = rubric.sampling;
+  const thinks = model.thinksFirst ? reasoning !== "none" : reasoning !== undefined && reasoning !== "none";
+  return {
+    maxOutputTokens: maxOutputTokens ?? limit + (thinks ? roomToThink : 0),
+    ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { topP }),
+    ...(seed !== undefined && { seed }),
+    ...(reasoning && { reasoning }),
+  };
+}
+
+function describeQuestion(model: ChatModel, rubric: RubricBase, sampling: Sampling): Question {
+  return {
+    rubric: rubric.name,
+    rubricVersion: rubric.version,
+    maxOutputTokens: sampling.maxOutputTokens,
+    ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
+    ...(sampling.reasoning && { reasoning: sampling.reasoning }),
+    hash: createHash("sha256")
+      .update(JSON.stringify([model.identity, rubric.hash, sampling]))
+      .digest("hex")
+      .slice(0, 16),
+  };
+}
+
+function describeNotes(
+  model: ChatModel,
+  { maxOutputTokens, temperature, reasoning }: Sampling,
+  { warnings, withoutUsage }: CallsReport,
+  { intruded, truncated }: ReplyCounts,
+): string[] {
+  const notes = warnings.map((warning) => `${model.name}: ${warning}`);
+  if (model.thinksFirst && reasoning === undefined)
+    notes.push(
+      `this model reasons before it answers, which is paid for as output (up to ${formatCount(maxOutputTokens)} tokens a reply); --reasoning low makes it cheaper`,
+    );
+  if (withoutUsage > 0)
+    notes.push(
+      `${formatCount(withoutUsage)} replies came without their usage; their cost is counted at the most that it can be`,
+    );
+  if (truncated > 0)
+    notes.push(
+      `${formatCount(truncated)} replies ended at ${formatCount(maxOutputTokens)} tokens before what was asked for; --max-output-tokens allows more (and asks everything again)`,
+    );
+  if (intruded > 0)
+    notes.push(
+      `${formatCount(intruded)} rows contain parts of the rubric's own text, such as its headings, which the judge may take for the rubric's; they are marked "intrusions" in the run's files`,
+    );
+  if (temperature === undefined) notes.push("the rubric sets no temperature: asking again may give other replies");
+  return notes;
+}

@@ -1,0 +1,28 @@
+import type { CallsReport } from "../llm/engine.ts";
+import type { Question } from "../run/manifest.ts";
+import type { Verdict } from "../comparison/verdict.ts";
+import type { JudgeAccounts } from "./judge.ts";
+
+/** Two answers to one prompt. */
+export interface AnswerPair {
+  readonly id: string;
+  /** The test set. */
+  readonly set: string;
+  readonly category?: string;
+  readonly instruction: string;
+  readonly input: string;
+  readonly answers: readonly [a: string, b: string];
+}
+
+/**
+ * What says which of two answers is better: the seam that every kind of such judge implements. It is given pairs whose
+ * answers differ, and gives both orders' verdicts for each, A's answer shown first and then B's, in the pairs' order.
+ */
+export interface PairJudge {
+  readonly name: string;
+  readonly notes: readonly string[];
+  readonly question?: Question;
+  readonly calls?: () => CallsReport;
+  readonly accounts?: () => JudgeAccounts;
+  compare(pairs: AsyncIterable<readonly AnswerPair[]>): AsyncIterable<readonly (readonly [Verdict, Verdict])[]>;
+}

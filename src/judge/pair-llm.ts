@@ -1,0 +1,84 @@
+import type { Side, Verdict } from "../comparison/verdict.ts";
+import { UsageError } from "../errors.ts";
+import { askInOrder } from "../llm/ask-in-order.ts";
+import type { ChatModel } from "../llm/open-model.ts";
+import type { CallOutcome } from "../llm/reply.ts";
+import type { ModelRequest } from "../llm/request.ts";
+import { readVerdict } from "../rubric/read-verdict.ts";
+import { createPairRenderer } from "../rubric/render.ts";
+import type { PairRubric } from "../rubric/rubric.ts";
+import type { Preference } from "../stats/outcomes.ts";
+import { createAsker, type Asker, type AskerOptions } from "./asker.ts";
+import type { AnswerPair, PairJudge } from "./pair-judge.ts";
+
+export interface LlmPairJudgeOptions extends AskerOptions {
+  readonly rubric: PairRubric;
+}
+
+/** A judge that asks a model about pairs, and what it would ask. */
+export interface LlmPairJudge extends Asker, Omit<PairJudge, keyof Asker> {
+  /** The requests that a pair becomes: A's answer first, then B's. */
+  ask(pair: AnswerPair): {
+    readonly requests: readonly [ModelRequest, ModelRequest];
+    readonly intrusions: readonly string[];
+  };
+}
+
+/** A judge that asks a model about every pair, in both orders, as a rubric says. See `createLlmJudge`. */
+export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOptions): LlmPairJudge {
+  const { rubric } = options;
+  const { asker, engine, sampling, counts, notes } = createAsker(model, options);
+  const render = createPairRenderer(rubric);
+
+  const ask: LlmPairJudge["ask"] = ({ answers: [a, b], ...pair }) => {
+    const [one, other] = [render({ ...pair, answers: [a, b] }), render({ ...pair, answers: [b, a] })];
+    return {
+      requests: [
+        { messages: one.messages, sampling },
+        { messages: other.messages, sampling },
+      ],
+      intrusions: one.intrusions,
+    };
+  };
+  const toVerdict = (outcome: CallOutcome, shownFirst: Side): Verdict => {
+    const verdict = readOutcome(outcome, shownFirst, rubric);
+    if (verdict.state === "truncated") counts.truncated++;
+    return verdict;
+  };
+
+  return {
+    ...asker,
+    ask,
+    get notes() {
+      return notes();
+    },
+    compare(pairs) {
+      if (model.problem !== undefined) throw new UsageError(model.problem);
+      return askInOrder(engine, pairs, (pair) => {
+        const { requests, intrusions } = ask(pair);
+        if (intrusions.length > 0) counts.intruded++;
+        return { requests, read: ([one, other]) => [toVerdict(one!, "A"), toVerdict(other!, "B")] as const };
+      });
+    },
+  };
+}
+
+/** The same from A's side. */
+function readOutcome(outcome: CallOutcome, shownFirst: Side, rubric: PairRubric): Verdict {
+  if (outcome.state === "pending") return { shownFirst, state: "pending", detail: outcome.detail };
+  const { key: call } = outcome;
+  if (outcome.state !== "replied") return { shownFirst, state: outcome.state, detail: outcome.detail, call };
+  const read = readVerdict(outcome.text, outcome.finish, rubric);
+  if (read.state !== "judged") return { shownFirst, state: read.state, detail: read.detail, call };
+  const { preference, scores } = read;
+  if (shownFirst === "A") return { shownFirst, state: "judged", preference, ...(scores && { scores }), call };
+  return {
+    shownFirst,
+    state: "judged",
+    preference: turned[preference],
+    ...(scores && { scores: [scores[1], scores[0]] as const }),
+    call,
+  };
+}
+
+const turned: Readonly<Record<Preference, Preference>> = { first: "second", draw: "draw", second: "first" };

@@ -1,0 +1,43 @@
+import { readStudent } from "../student/model-file.ts";
+import { createPredictor, expectedScore } from "../student/student.ts";
+import type { Preference } from "../stats/outcomes.ts";
+import type { PairJudge } from "./pair-judge.ts";
+import { embeddedStudentPath } from "./student.ts";
+
+const quartile = 0.6745; // of the normal distribution: beyond so many deviations, three of four signs are right
+
+/**
+ * A judge that runs here, without a key: it scores each answer alone, and the higher score wins. Scores nearer to one another
+ * than its own error allows to tell are a draw: within 0.67 standard deviations of a difference, √2 times the root of its
+ * mean squared error on rows it had not seen.
+ */
+export async function createStudentPairJudge(path?: string): Promise<PairJudge> {
+  const model = await readStudent(path ?? embeddedStudentPath);
+  const { heldOut, scores: levels, teacher } = model.card;
+  const band = quartile * Math.SQRT2 * heldOut.rootMeanSquareError;
+  return {
+    name: path === undefined ? "student" : `student:${path}`,
+    notes: [
+      `imitates ${teacher}, who rated answers one by one: a quick first look, not a verdict`,
+      `scores less than ${band.toFixed(2)} apart are a draw (by its own error on rows it had not seen)`,
+      "it sees each answer alone, so that their order cannot matter",
+    ],
+    async *compare(pairs) {
+      const predict = createPredictor(model);
+      const score = (instruction: string, input: string, output: string) =>
+        Math.round(expectedScore(predict({ instruction, input, output }), levels) * 1e3) / 1e3;
+      for await (const batch of pairs) {
+        yield batch.map(({ instruction, input, answers }) => {
+          const scores = [score(instruction, input, answers[0]), score(instruction, input, answers[1])] as const;
+          const difference = scores[0] - scores[1];
+          const preference: Preference = Math.abs(difference) < band ? "draw" : difference > 0 ? "first" : "second";
+          const verdict = { state: "judged", preference, scores } as const;
+          return [
+            { shownFirst: "A", ...verdict },
+            { shownFirst: "B", ...verdict },
+          ] as const;
+        });
+      }
+    },
+  };
+}
