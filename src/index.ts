@@ -12,12 +12,16 @@ export type { Judge, Scale } from "./judge/judge.ts";
 export {
   openJudge,
   openLlmJudge,
+  openLlmPairJudge,
+  openPairJudge,
   type OpenJudgeOptions,
   type OpenLlmJudge,
   type OpenLlmJudgeOptions,
+  type OpenLlmPairJudge,
 } from "./judge/open.ts";
 export type { LlmJudge } from "./judge/llm.ts";
 export type { JudgeAccounts } from "./judge/judge.ts";
+export type { AnswerPair, PairJudge } from "./judge/pair-judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
@@ -25,6 +29,8 @@ export { createStudentJudge } from "./judge/student.ts";
 export { rate, type RateOptions } from "./stages/rate.ts";
 export { planRating, type PlanRatingOptions, type RatingPlan } from "./stages/plan-rating.ts";
 export { replies, type RatedReply, type RepliesOptions } from "./stages/replies.ts";
+export { armName, compare, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
+export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";
 export { status, type FileState, type RunStatus } from "./stages/status.ts";
@@ -44,10 +50,23 @@ export {
   type ReplySchema,
   type Sampling,
 } from "./llm/request.ts";
-export { listRubrics, openRubric, parseRubric } from "./rubric/open-rubric.ts";
+export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers } from "./comparison/answers.ts";
+export { analyse, type AnalyseOptions, type ComparisonResult } from "./comparison/analyse.ts";
+export { readLabels } from "./comparison/labels.ts";
+export { readReviews, type ReadReviewsOptions, type Reviews } from "./comparison/reviews.ts";
+export { outcomeOfOrders, type PairVerdict, type Side, type Verdict, type VerdictState } from "./comparison/verdict.ts";
+export {
+  listPairRubrics,
+  listRubrics,
+  openPairRubric,
+  openRubric,
+  parsePairRubric,
+  parseRubric,
+} from "./rubric/open-rubric.ts";
 export { createRenderer, type RenderedPrompt } from "./rubric/render.ts";
 export { readScore } from "./rubric/read-score.ts";
-export type { Rubric } from "./rubric/rubric.ts";
+export { readVerdict, type ReadVerdict } from "./rubric/read-verdict.ts";
+export type { PairRubric, Rubric } from "./rubric/rubric.ts";
 
 export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/rating.ts";
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
@@ -79,6 +98,19 @@ export {
   type Estimate,
   type ThresholdAgreement,
 } from "./stats/agreement.ts";
+export { bootstrap, type BootstrapOptions } from "./stats/bootstrap.ts";
+export { bradleyTerry } from "./stats/bradley-terry.ts";
+export { cohensKappa } from "./stats/kappa.ts";
+export { lengthControlledWinRate, type LengthPair } from "./stats/length-controlled.ts";
+export {
+  countOutcomes,
+  outcomeOf,
+  winningScore,
+  type Outcome,
+  type OutcomeCounts,
+  type Preference,
+} from "./stats/outcomes.ts";
+export { promptsNeeded, signTest } from "./stats/sign-test.ts";
 export { histogram, type Bin, type ScoreCounts } from "./stats/histogram.ts";
 export { AlpagasusError, DataError, RunError, UsageError } from "./errors.ts";
 export { version } from "./version.ts";

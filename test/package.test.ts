@@ -17,6 +17,14 @@ function run(command: string, args: readonly string[], cwd: string): string {
   return String(execFileSync(command, args, options));
 }
 
+describe("the command line", () => {
+  it("has no syntax that the oldest Node it allows cannot read", () => {
+    const bundle = join(packageFolder, "dist/bin");
+    for (const file of readdirSync(bundle).filter((name) => name.endsWith(".js")))
+      expect(readFileSync(join(bundle, file), "utf8")).not.toMatch(/^\s*(await )?using \w+ = /m);
+  });
+});
+
 describe("the package", () => {
   it(
     "installs from its tarball in an empty folder and rates the sample there, as command and as library",

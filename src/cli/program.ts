@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf } from "../errors.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
+import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
 import { rateCommand } from "./rate.ts";
 import { repliesCommand } from "./replies.ts";
@@ -90,13 +91,14 @@ Examples:
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
                                                       rate with a model, for at most five dollars
   alpagasus rate train.json --judge recorded:gpt.json use scores you already have
+  alpagasus compare selected.jsonl full.jsonl         who wins, how sure, and whether the judge can be trusted
   alpagasus distill --out mine.student                train a student on this run's ratings
 
 Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
 130 interrupted.`,
     );
-  for (const create of [rateCommand, repliesCommand, selectCommand, distillCommand, statusCommand]) {
+  for (const create of [rateCommand, repliesCommand, selectCommand, compareCommand, distillCommand, statusCommand]) {
     program.addCommand(inherit(create(context), program));
   }
   program.exitOverride();

@@ -29,7 +29,7 @@ export interface ComparisonResult {
 }
 
 /** How much the judge depends on the order in which it sees the answers. */
-export interface OrderFigures {
+interface OrderFigures {
   /** Pairs with a verdict in both orders. */
   readonly pairs: number;
   /** Of these, the share where one order says A and the other B. */
@@ -40,7 +40,7 @@ export interface OrderFigures {
   readonly draws: number;
 }
 
-export interface LengthFigures {
+interface LengthFigures {
   readonly meanA: number;
   readonly meanB: number;
   /** Of the pairs that are not tied, the share won by the longer answer. */

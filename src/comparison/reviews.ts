@@ -204,7 +204,7 @@ function readCherry(row: Row, place: ReviewPlace): Review[] {
 function readFastChat(row: Row, place: ReviewPlace): Review[] {
   const [one, other] = [String(row["model_1"]), String(row["model_2"])];
   const [judge] = Array.isArray(row["judge"]) ? (row["judge"] as unknown[]) : [row["judge"]];
-  const turn = row["turn"] === undefined ? "" : ` turn ${String(row["turn"])}`;
+  const turn = row["turn"] === undefined ? "" : ` turn ${String(Number(row["turn"]))}`;
   const common = {
     set: nameOf(place),
     id: `${String(row["question_id"])}${turn}`,
@@ -246,12 +246,14 @@ function nameOf({ path }: ReviewPlace): string {
 }
 
 function identify(row: Row, set: string, { ordinal }: ReviewPlace): Pick<Review, "set" | "id" | "category"> {
-  const id = ["question_id", "id", "idx"].map((key) => row[key]).find((found) => found !== undefined && found !== null);
+  const id = ["question_id", "id", "idx"]
+    .map((key) => row[key])
+    .find((found): found is string | number => typeof found === "string" || typeof found === "number");
   const category = ["category", "Skill"].map((key) => row[key]).find((found) => typeof found === "string");
   return {
     set,
-    id: id === undefined ? String(ordinal + 1) : String(id as string | number),
-    ...(category !== undefined && { category: category as string }),
+    id: id === undefined ? String(ordinal + 1) : String(id),
+    ...(category !== undefined && { category }),
   };
 }
 

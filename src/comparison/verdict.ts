@@ -1,8 +1,7 @@
 import { outcomeOf, type Outcome, type Preference } from "../stats/outcomes.ts";
 
 /** How the judgement of a pair in one order ended; only a judged one says who won. */
-export const verdictStates = ["judged", "refused", "unparsable", "truncated", "failed", "pending"] as const;
-export type VerdictState = (typeof verdictStates)[number];
+export type VerdictState = "judged" | "refused" | "unparsable" | "truncated" | "failed" | "pending";
 
 /** One of the two arms of a comparison: figures are told from A's side. */
 export type Side = "A" | "B";

@@ -46,7 +46,7 @@ export function createAsker(
   readonly engine: Engine;
   readonly sampling: Sampling;
   readonly counts: ReplyCounts;
-  notes(): string[];
+  readonly notes: () => string[];
 } {
   const sampling = chooseSampling(model, options);
   const engine = new Engine(model, options);

@@ -4,8 +4,14 @@ import type { Limits } from "../llm/gate.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
+import type { EngineOptions } from "../llm/engine.ts";
+import type { ChatModel } from "../llm/open-model.ts";
+import type { AskerOptions } from "./asker.ts";
 import type { Judge, Scale } from "./judge.ts";
 import type { LlmJudge } from "./llm.ts";
+import type { PairJudge } from "./pair-judge.ts";
+import type { LlmPairJudge } from "./pair-llm.ts";
+import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import { createStudentJudge } from "./student.ts";
@@ -72,10 +78,11 @@ export interface OpenLlmJudgeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A judge that asks a model, with its store open; `close` it when it has rated. */
-export interface OpenLlmJudge extends LlmJudge {
-  close(): void;
-}
+/** A judge that asks a model, with its store open; `close` it when it is done. */
+export type OpenLlmJudge = LlmJudge & { close(): void };
+
+/** The same for pairs. */
+export type OpenLlmPairJudge = LlmPairJudge & { close(): void };
 
 /**
  * A judge that asks a model: one by name (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), or any model of the AI
@@ -87,28 +94,61 @@ export async function openLlmJudge(
   model: string | LanguageModelV4,
   options: OpenLlmJudgeOptions,
 ): Promise<OpenLlmJudge> {
-  const [{ modelOf, openModel }, { flatPrice }, { createLlmJudge }, { openRubric }, { CallStore, defaultStorePath }] =
-    await Promise.all([
-      import("../llm/open-model.ts"),
-      import("../llm/price.ts"),
-      import("./llm.ts"),
-      import("../rubric/open-rubric.ts"),
-      import("../llm/call-store.ts"),
-    ]);
-  const { run, rubric, store: storePath = defaultStorePath, price: given, forPlan = false, ...engine } = options;
+  const [{ createLlmJudge }, { openRubric }] = await Promise.all([
+    import("./llm.ts"),
+    import("../rubric/open-rubric.ts"),
+  ]);
+  const { rubric: name, ...others } = options;
+  const rubric = await openRubric(name);
+  return openWithStore(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, rubric }));
+}
+
+/** The same for comparing answers; the rubric is Vicuna's when left out. */
+export async function openLlmPairJudge(
+  model: string | LanguageModelV4,
+  options: OpenLlmJudgeOptions,
+): Promise<OpenLlmPairJudge> {
+  const [{ createLlmPairJudge }, { openPairRubric }] = await Promise.all([
+    import("./pair-llm.ts"),
+    import("../rubric/open-rubric.ts"),
+  ]);
+  const { rubric: name, ...others } = options;
+  const rubric = await openPairRubric(name);
+  return openWithStore(model, others, (chatModel, asking) => createLlmPairJudge(chatModel, { ...asking, rubric }));
+}
+
+/** A judge of answers behind a name that needs no model to be asked. @throws UsageError when the name is of no known form */
+export async function openPairJudge(name: string): Promise<PairJudge> {
+  const [, path] = /^student(?::(.+))?$/s.exec(name) ?? [];
+  if (name === "student" || path !== undefined) return createStudentPairJudge(path);
+  throw new UsageError(
+    `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(name)}`,
+  );
+}
+
+async function openWithStore<J extends object>(
+  model: string | LanguageModelV4,
+  { run, store: storePath, price: given, forPlan = false, ...engine }: Omit<OpenLlmJudgeOptions, "rubric">,
+  create: (model: ChatModel, asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning">) => J,
+): Promise<J & { close(): void }> {
+  const [{ modelOf, openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
+    import("../llm/open-model.ts"),
+    import("../llm/price.ts"),
+    import("../llm/call-store.ts"),
+  ]);
   const price = given && flatPrice(given.input, given.output);
   const chatModel =
     typeof model === "string"
       ? await openModel(model, {
           ...(price && { price }),
-          ...(options.concurrency !== undefined && { connections: options.concurrency }),
+          ...(engine.concurrency !== undefined && { connections: engine.concurrency }),
         })
       : modelOf(model, price ? { price } : {});
-  const readRubric = await openRubric(rubric);
-  const store = new CallStore(storePath, { readOnly: forPlan });
+  const path = storePath ?? defaultStorePath;
+  const store = new CallStore(path, { readOnly: forPlan });
   try {
-    const purse = forPlan ? "" : await openPurse(runFolder(run), storePath);
-    const judge = createLlmJudge(chatModel, { ...engine, rubric: readRubric, store, purse });
+    const purse = forPlan ? "" : await openPurse(runFolder(run), path);
+    const judge = create(chatModel, { ...engine, store, purse });
     return Object.assign(judge, { close: () => store[Symbol.dispose]() });
   } catch (error) {
     store[Symbol.dispose]();

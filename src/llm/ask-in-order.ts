@@ -30,7 +30,7 @@ export async function* askInOrder<Item, Result extends object>(
       for (const item of batch) {
         const { requests, read } = inquire(item);
         const calls = requests.map((request) => engine.call(request));
-        window.add(areSettled(calls) ? read(calls) : Promise.all(calls).then(read));
+        window.add(areSettled(calls) ? read(calls) : Promise.all(calls.map(async (call) => call)).then(read));
         const isFull = engine.ready();
         if (!isFull && window.size < openItems) continue;
         await (isFull ?? window.first);

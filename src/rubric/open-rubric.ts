@@ -131,7 +131,7 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   kind: Kind<File>,
   text: string,
   path: string,
-): { readonly file: File; at(issuePath: readonly PropertyKey[]): string } {
+): { readonly file: File; readonly at: (issuePath: readonly PropertyKey[]) => string } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
@@ -232,7 +232,7 @@ function describeIssue(issue: z.core.$ZodIssue, settings: readonly string[]): st
   }
   if (field === "") return "expected a rubric: name, version, description, scale, user, reply";
   if (issue.code === "invalid_type") {
-    const isMissing = /undefined$/.test(issue.message);
+    const isMissing = issue.message.endsWith("undefined");
     return isMissing
       ? `expected ${JSON.stringify(field)}, got none`
       : `expected ${JSON.stringify(field)} to be a ${issue.expected}, got another kind of value`;

@@ -10,7 +10,6 @@ import {
   isRated,
   manifestVersion,
   type AgreementRecord,
-  type CallsRecord,
   type DatasetRecord,
   type Gate,
   type RatedManifest,
@@ -23,6 +22,7 @@ import { readManifest, runFolder, writeManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
+import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {
@@ -132,37 +132,6 @@ async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise
     onProgress?.({ stage: "rate", doing: "counting", done: rows, unit: "rows" });
   }
   return rows;
-}
-
-/** What the judge's calls did and cost, for judges that make calls. */
-function describeCalls({ calls, accounts }: Judge, pendingRows: number): { calls?: CallsRecord } {
-  if (!calls || !accounts) return {};
-  const report = calls();
-  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost } = accounts();
-  const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
-  return {
-    calls: {
-      made: report.made,
-      stored: report.stored,
-      shared: report.shared,
-      attempts: report.attempts,
-      failed: report.failed,
-      inputTokens: report.inputTokens,
-      outputTokens: report.outputTokens,
-      store,
-      priceBasis,
-      paidUsd: usd(report.paid),
-      perhapsPaidUsd: report.perhapsPaid / nanosPerUsd,
-      runPaidUsd: usd(runPaid),
-      runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
-      ...(budgetUsd !== undefined && { budgetUsd }),
-      ...(report.failure !== undefined && { failure: report.failure }),
-      ...(report.stopped && {
-        stopped: report.stopped,
-        finishUsd: usd(meanCost === null ? null : meanCost * pendingRows),
-      }),
-    },
-  };
 }
 
 /** Joins each example's identity with the judge's rating of it. */

@@ -288,7 +288,7 @@ describe("a budget", () => {
     const first = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });
     expect(first.code).toBe(4);
     expect(first.stdout).toMatch(
-      /The budget is reached. \d+ rows are not asked about yet; finishing would cost about \$0\.0\d+ more/,
+      /The budget is reached. \d+ rows are still to be asked for; finishing would cost about \$0\.0\d+ more/,
     );
     expect(server.bill.usd).toBeLessThanOrEqual(0.01);
     const again = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });

@@ -47,8 +47,8 @@ export function openProgressLine(
 function describeProgress({ stage, doing, done, total, unit, calls }: Progress, speed: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
   const parts = [
-    `${stage}: ${doing} ${formatCount(done)}${total === undefined ? "" : ` of ${formatCount(total)}`} rows`,
-    `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} rows/s`,
+    `${stage}: ${doing} ${formatCount(done)}${total === undefined ? "" : ` of ${formatCount(total)}`} ${unit}`,
+    `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`,
   ];
   if (total !== undefined && speed > 0) parts.push(`${formatDuration(((total - done) / speed) * 1000)} left`);
   if (calls && calls.paidUsd !== null) parts.push(`${formatUsd(calls.paidUsd)} spent`);

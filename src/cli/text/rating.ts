@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { AgreementRecord, CallsRecord, Gate, RatedManifest, RateSummary } from "../../run/manifest.ts";
+import type { AgreementRecord, CallsRecord, Gate, RatedManifest } from "../../run/manifest.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount } from "../../format-count.ts";
@@ -30,9 +30,10 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
 }
 
 /** What the calls did and cost, and how to go on when they stopped. */
-function renderCalls(
+export function renderCalls(
   calls: CallsRecord,
-  { pending: pendingRows = 0, unparsable: unreadable = 0 }: RateSummary["states"],
+  { pending = 0, unparsable: unreadable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,
+  what = "rows",
 ): string[] {
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
@@ -63,7 +64,7 @@ function renderCalls(
   lines.push(
     styleText(
       "yellow",
-      `  ${why}. ${formatCount(pendingRows)} rows are not asked about yet${cost}. All replies are kept; ${advice}.`,
+      `  ${why}. ${formatCount(pending)} ${what} are still to be asked for${cost}. All replies are kept; ${advice}.`,
     ),
   );
   return lines;

@@ -1,0 +1,27 @@
+/*
+ * Makes testsets/ from the four sets as they were published, in ../shared/data/testsets: one shape, prompts alone.
+ *
+ *   node scripts/make-testsets.ts
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { readPrompts } from "../src/dataset/prompts.ts";
+import { packageFolder } from "../src/package-folder.ts";
+
+const published = {
+  vicuna: "vicuna_test_set.jsonl",
+  koala: "koala_test_set.jsonl",
+  wizardlm: "wizardlm_test_set.jsonl",
+  "self-instruct": "sinstruct_test_set.jsonl",
+};
+
+const folder = join(packageFolder, "testsets");
+mkdirSync(folder, { recursive: true });
+for (const [set, file] of Object.entries(published)) {
+  const prompts = await readPrompts(join(packageFolder, "../shared/data/testsets", file));
+  const lines = prompts.map(({ id, category, instruction, input }) =>
+    JSON.stringify({ id, set, ...(category !== undefined && { category }), instruction, input }),
+  );
+  writeFileSync(join(folder, `${set}.jsonl`), `${lines.join("\n")}\n`);
+  console.log(`${set}: ${prompts.length} prompts`);
+}

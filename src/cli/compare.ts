@@ -1,0 +1,191 @@
+import { Command } from "commander";
+import { readAnswers } from "../comparison/answers.ts";
+import { readLabels } from "../comparison/labels.ts";
+import { readReviews } from "../comparison/reviews.ts";
+import { UsageError } from "../errors.ts";
+import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
+import type { PairJudge } from "../judge/pair-judge.ts";
+import { isModelName } from "../llm/model-name.ts";
+import type { ComparisonSummary } from "../run/manifest.ts";
+import { armName, compare, readOutcomes, recount, type Arm } from "../stages/compare.ts";
+import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
+import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
+import { jsonOption, minCoverageOption, runOption, seedOption } from "./options.ts";
+import type { CommandContext } from "./context.ts";
+import { renderComparison, renderRanking } from "./text/comparison.ts";
+import { plainJson } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
+
+interface CompareFlags extends ModelFlags {
+  judge?: string[];
+  rubric?: string;
+  reviews?: string[];
+  arms?: string;
+  labels?: string;
+  allPairs?: boolean;
+  minCoverage: number;
+  overwrite?: boolean;
+  seed: number;
+  run: string;
+  json?: boolean;
+}
+
+export function compareCommand(context: CommandContext): Command {
+  const command = new Command("compare")
+    .summary("judge two models' answers to the same prompts")
+    .description(
+      "Judges answers to the same prompts in both orders, and says who wins, how sure that is, and how far the judge can be trusted. The first file's side is told, against each of the others.",
+    )
+    .argument("[answers...]", "files of answers: rows with the prompt and its output")
+    .option(
+      "--judge <judge>",
+      "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; again for another one (student)",
+      (judge: string, others: string[] = []) => [...others, judge],
+    )
+    .option("--rubric <name>", "how a model is asked and read: vicuna, verdict, or a YAML file (vicuna)")
+    .option("--all-pairs", "compare every file with every other, and rank them")
+    .option("--labels <file>", "people's labels (id, label: A, B or tie), to measure the judge against")
+    .addOption(minCoverageOption())
+    .option("--overwrite", "replace a comparison that was asked for otherwise")
+    .addOption(seedOption("the intervals"))
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .optionsGroup("Published judgements:")
+    .option(
+      "--reviews <file...>",
+      "count these again instead: review files of AlpaGasus, Cherry, FastChat or AlpacaEval",
+    )
+    .option("--arms <a,b>", "which two arms of the reviews, and whose side is told")
+    .optionsGroup("Judges that ask a model:");
+  return addModelOptions(command)
+    .addHelpText(
+      "after",
+      `
+A pair is won by two wins, or a win and a draw; lost likewise; else it is a tie, or undecided where a reply cannot be read.
+Winning score: (wins - losses) / (wins + ties + losses) + 1; 1 is parity.
+
+Examples:
+  alpagasus compare selected.jsonl full.jsonl --judge openai:gpt-5-mini --budget 5
+  alpagasus compare selected.jsonl random.jsonl full.jsonl --all-pairs
+  alpagasus compare --reviews alpagasus2-alpaca2-koala.json alpaca2-alpagasus2-koala.json`,
+    )
+    .action(async (files: string[], flags: CompareFlags, self: Command) => {
+      if (flags.reviews) return recountReviews(files, flags);
+      if (flags.arms !== undefined)
+        throw new UsageError("--arms: expected --reviews with it; answers are named by their files");
+      if (files.length < 2)
+        throw new UsageError(`expected two files of answers or more, got ${files.length}; or --reviews FILE…`);
+      const arms: Arm[] = [];
+      for (const file of files) arms.push({ name: armName(file), ...(await readAnswers(file)) });
+      const names = flags.judge ?? ["student"];
+      if (new Set(names).size < names.length)
+        throw new UsageError(`--judge: expected each judge once, got ${names.join(", ")}`);
+      if (!names.some(isModelName)) {
+        for (const name of names) await openPairJudge(name); // a name that is no judge's is the mistake to tell of
+        expectNoModelFlags(self, names.join(", "), ["rubric"]);
+      }
+      const results: ComparisonSummary[][] = [];
+      for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
+      show(
+        results.flat(),
+        arms.length > 2 && flags.allPairs
+          ? await Promise.all(results.map((own) => rankArms(own, { seed: flags.seed })))
+          : [],
+        flags,
+        context,
+      );
+    });
+}
+
+/** All matches by one judge, measured against the judges before it. */
+async function compareWith(
+  name: string,
+  arms: readonly Arm[],
+  before: readonly (readonly ComparisonSummary[])[],
+  flags: CompareFlags,
+  context: CommandContext,
+): Promise<ComparisonSummary[]> {
+  if (!isModelName(name)) return playMatches(await openPairJudge(name), arms, before, flags, context.signal);
+  const judge = await openLlmPairJudge(name, {
+    ...readModelFlags(flags),
+    run: flags.run,
+    signal: context.signal,
+    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+  });
+  try {
+    if (judge.problem !== undefined) throw new UsageError(judge.problem);
+    return await playMatches(judge, arms, before, flags);
+  } finally {
+    judge.close();
+  }
+}
+
+async function playMatches(
+  judge: PairJudge,
+  arms: readonly Arm[],
+  before: readonly (readonly ComparisonSummary[])[],
+  flags: CompareFlags,
+  signal?: AbortSignal,
+): Promise<ComparisonSummary[]> {
+  const [first, ...others] = arms as [Arm, ...Arm[]]; // at least two, as was checked
+  const matches = flags.allPairs
+    ? arms.flatMap((a, i) => arms.slice(i + 1).map((b) => [a, b] as const))
+    : others.map((other) => [first, other] as const);
+  const progress = openProgressLine();
+  const summaries: ComparisonSummary[] = [];
+  try {
+    for (const [i, [a, b]] of matches.entries()) {
+      const against = [];
+      if (flags.labels !== undefined)
+        against.push({ name: flags.labels, outcomes: await readLabels(flags.labels, [a.name, b.name]) });
+      for (const summary of before.map((own) => own[i]!))
+        against.push({ name: summary.judge, outcomes: await readOutcomes(summary) });
+      summaries.push(
+        await compare(a, b, {
+          run: flags.run,
+          judge,
+          against,
+          minCoverage: flags.minCoverage,
+          seed: flags.seed,
+          onProgress: progress.show,
+          ...(signal && { signal }),
+          ...(flags.overwrite && { overwrite: true }),
+        }),
+      );
+    }
+  } finally {
+    progress.clear();
+  }
+  return summaries;
+}
+
+function show(
+  summaries: readonly ComparisonSummary[],
+  rankings: readonly (readonly RankedArm[])[],
+  flags: CompareFlags,
+  context: CommandContext,
+): void {
+  for (const { gates, calls } of summaries) {
+    if (gates.some((gate) => !gate.held) && context.exitCode === 0) context.exitCode = 3;
+    if (calls?.stopped === "failure") context.exitCode = 1;
+    if (calls?.stopped === "budget") context.exitCode = 4;
+    if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
+  }
+  const [only, ...more] = summaries;
+  const whole = more.length === 0 ? only : { comparisons: summaries, rankings };
+  const text = [...summaries.map(renderComparison), ...rankings.map(renderRanking)].join("");
+  process.stdout.write(flags.json ? `${plainJson(whole, 2)}\n` : text);
+}
+
+async function recountReviews(files: readonly string[], flags: CompareFlags): Promise<void> {
+  if (files.length > 0)
+    throw new UsageError(`expected either files of answers or --reviews, got both: ${files.join(", ")}`);
+  const [a, b, ...more] = flags.arms?.split(",").map((name) => name.trim()) ?? [];
+  if (flags.arms !== undefined && (!a || !b || more.length > 0))
+    throw new UsageError(`--arms: expected two names, as in selected,full, got ${flags.arms}`);
+  const reviews = await readReviews(flags.reviews!, a && b ? { arms: [a, b] } : {});
+  const against =
+    flags.labels === undefined ? [] : [{ name: flags.labels, outcomes: await readLabels(flags.labels, reviews.arms) }];
+  const summary = recount(reviews, { seed: flags.seed, against });
+  process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderComparison(summary));
+}

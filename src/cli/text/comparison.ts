@@ -1,0 +1,169 @@
+import { styleText } from "node:util";
+import { formatCount } from "../../format-count.ts";
+import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
+import type { RankedArm } from "../../stages/rank-arms.ts";
+import { formatShare } from "./numbers.ts";
+import { plainText } from "./plain-text.ts";
+import { renderCalls, renderWarnings } from "./rating.ts";
+import { renderTable } from "./table.ts";
+
+const bars = 24;
+
+type Figure = ComparisonRecord["winningScore"];
+
+/** What `compare` prints of two arms. */
+export function renderComparison(summary: ComparisonSummary): string {
+  const { pooled, sets, categories } = summary;
+  const [a, b, judge] = [summary.a, summary.b, summary.judge].map(plainText) as [string, string, string];
+  const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
+  const lines = [
+    `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
+    ...summary.notes.map((note) => `  note: ${plainText(note)}`),
+    `\n  ${conclude(summary)}\n`,
+    renderTable(
+      ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "sign test"],
+      ["left", "left", "right", "right", "right", "right", "right", "left", "right"],
+      groups.map(renderGroup),
+    ),
+    "",
+    ...renderTrust(summary),
+    ...renderLength(a, b, pooled),
+  ];
+  if (categories.length > 0) lines.push("", renderCategories(categories, sets.length > 1));
+  for (const { with: other, pairs, share, kappa, correlation } of summary.agreement)
+    lines.push(
+      `  agreement with ${plainText(other)} on ${formatCount(pairs)} pairs: ${percent(share)} the same, kappa ${figure(kappa)} ${interval(kappa)}, correlation ${figure(correlation)}`,
+    );
+  if (summary.calls) lines.push(...renderCalls(summary.calls, { pending: summary.states["pending"] ?? 0 }, "verdicts"));
+  lines.push(...renderWarnings([], summary.gates));
+  if (summary.verdictsPath !== undefined) lines.push(`\n  verdicts  ${plainText(summary.verdictsPath)}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** One plain sentence. */
+function conclude({ a, b, pooled }: Pick<ComparisonSummary, "a" | "b" | "pooled">): string {
+  const { counts, conclusion, pValue } = pooled;
+  const decided = counts.win + counts.tie + counts.lose;
+  const [one, other] = [plainText(a), plainText(b)];
+  const split = `${formatCount(counts.win)} wins, ${formatCount(counts.tie)} ties, ${formatCount(counts.lose)} losses`;
+  if (conclusion !== "no difference shown")
+    return `${one} is ${conclusion} than ${other}: ${split} (sign test, p ${formatP(pValue)}).`;
+  const needed =
+    pooled.promptsNeeded === null
+      ? ""
+      : `; to show a difference of this size takes about ${formatCount(pooled.promptsNeeded)} prompts`;
+  return `No difference shown between ${one} and ${other} at n = ${formatCount(decided)}: ${split} (sign test, p ${formatP(pValue)})${needed}.`;
+}
+
+function renderGroup({ group, counts, winningScore, pValue }: ComparisonRecord): string[] {
+  return [
+    plainText(group),
+    renderBar(counts),
+    formatCount(counts.win),
+    formatCount(counts.tie),
+    formatCount(counts.lose),
+    formatCount(counts.undecided),
+    figure(winningScore, 3),
+    interval(winningScore, 3),
+    `p ${formatP(pValue)}`,
+  ];
+}
+
+function renderBar({ win, tie, lose }: ComparisonRecord["counts"]): string {
+  const total = win + tie + lose;
+  if (total === 0) return "";
+  const wins = Math.round((bars * win) / total);
+  const losses = Math.round((bars * lose) / total);
+  return `${"█".repeat(wins)}${"▒".repeat(Math.max(0, bars - wins - losses))}${"░".repeat(losses)}`;
+}
+
+/** How far the judge depends on the order, and what it could not say. */
+function renderTrust({ pooled, states }: ComparisonSummary): string[] {
+  const { orders, identical } = pooled;
+  const lines: string[] = [];
+  if (orders.pairs > 0)
+    lines.push(
+      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of the pairs when the order is turned`,
+    );
+  if (orders.first + orders.second > 0) {
+    const share = orders.first / (orders.first + orders.second);
+    lines.push(
+      `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${formatShare(share)} first), neither ${formatCount(orders.draws)} times`,
+    );
+  }
+  if (identical > 0) lines.push(`  same    ${formatCount(identical)} pairs of equal answers are ties without asking`);
+  const unread = Object.entries(states).filter(([state]) => state !== "judged");
+  if (unread.length > 0)
+    lines.push(`  unread  ${unread.map(([state, count]) => `${formatCount(count)} ${state}`).join(", ")} (orders)`);
+  return lines;
+}
+
+function renderLength(a: string, b: string, { length, winRate, relativeScore }: ComparisonRecord): string[] {
+  const lines: string[] = [];
+  if (length) {
+    const longer =
+      length.longerWins === null
+        ? ""
+        : `; the longer answer wins ${formatShare(length.longerWins)} of the pairs that are not tied`;
+    lines.push(
+      `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
+      `          win rate ${percent(winRate)} ${shareInterval(winRate)}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,
+    );
+  } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}`);
+  if (relativeScore)
+    lines.push(`  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the score of ${b}`);
+  return lines;
+}
+
+function renderCategories(categories: ComparisonSummary["categories"], hasSets: boolean): string {
+  return renderTable(
+    [...(hasSets ? ["set"] : []), "category", "win", "tie", "lose", "winning score", "95 % interval", "relative score"],
+    [...(hasSets ? (["left"] as const) : []), "left", "right", "right", "right", "right", "left", "right"],
+    categories.map(({ set, group, counts, winningScore, relativeScore }) => [
+      ...(hasSets ? [plainText(set)] : []),
+      plainText(group),
+      formatCount(counts.win),
+      formatCount(counts.tie),
+      formatCount(counts.lose),
+      figure(winningScore, 3),
+      interval(winningScore, 3),
+      relativeScore ? percent(relativeScore) : "-",
+    ]),
+  );
+}
+
+/** What `compare --all-pairs` prints of several arms. */
+export function renderRanking(ranking: readonly RankedArm[]): string {
+  const table = renderTable(
+    ["", "arm", "against an average arm", "95 % interval", "decided pairs"],
+    ["right", "left", "right", "left", "right"],
+    ranking.map(({ arm, winRate, decided }, i) => [
+      String(i + 1),
+      plainText(arm),
+      percent(winRate),
+      shareInterval(winRate),
+      formatCount(decided),
+    ]),
+  );
+  return `\n${styleText("bold", "Ranking")} (Bradley-Terry)\n${table}\n`;
+}
+
+function figure({ value }: Figure, digits = 2): string {
+  return value === null ? "-" : value.toFixed(digits);
+}
+
+function interval({ low, high }: Figure, digits = 2): string {
+  return low === null || high === null ? "" : `[${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
+}
+
+function shareInterval({ low, high }: Figure): string {
+  return low === null || high === null ? "" : `[${formatShare(low)}, ${formatShare(high)}]`;
+}
+
+function percent({ value }: Figure): string {
+  return value === null ? "-" : formatShare(value);
+}
+
+function formatP(p: number): string {
+  return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
+}

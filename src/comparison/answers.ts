@@ -1,0 +1,109 @@
+import { DataError } from "../errors.ts";
+import type { Row } from "../dataset/example.ts";
+import { dataErrorAt, type Place } from "../dataset/place.ts";
+import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
+import { openRecords } from "../dataset/records.ts";
+import { findDatasetFiles } from "../dataset/source.ts";
+import type { AnswerPair } from "../judge/pair-judge.ts";
+
+/** A model's output for one test prompt. */
+export interface Answer extends TestPrompt {
+  readonly output: string;
+}
+
+/** One arm's answers, and the file they come from. */
+export interface Answers {
+  readonly path: string;
+  readonly answers: readonly Answer[];
+}
+
+/** The answers of two arms to the same prompts. */
+export interface PairedAnswers {
+  readonly pairs: readonly AnswerPair[];
+  /** Prompts that only one of them answers. */
+  readonly missing: number;
+  /** How many answers of A and of B are empty. */
+  readonly empty: readonly [a: number, b: number];
+}
+
+const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
+const idColumns = ["id", "question_id", "idx"];
+
+/**
+ * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
+ * `completion` or `generated_text`. A row whose answer is null has none.
+ *
+ * @throws DataError when the file cannot be read, a row has no prompt or no answer, or a prompt is there twice
+ */
+export async function readAnswers(path: string): Promise<Answers> {
+  const found = new Map<string, Place>();
+  const answers: Answer[] = [];
+  for (const file of await findDatasetFiles(path)) {
+    for await (const batch of (await openRecords(file)).batches()) {
+      for (const record of batch) {
+        const prompt = readPrompt(record, "prompts", answers.length + 1);
+        const row = record.value as Row; // readPrompt takes a text for a prompt too, which then has no answer
+        const column = typeof row === "object" ? outputColumns.find((name) => name in row) : undefined;
+        if (column === undefined)
+          throw dataErrorAt(
+            record.place,
+            `expected an answer in one of the columns ${outputColumns.join(", ")}, got none`,
+          );
+        const output = row[column];
+        if (output === null) continue;
+        if (typeof output !== "string")
+          throw dataErrorAt(record.place, `expected ${JSON.stringify(column)} to be a text, got ${typeof output}`);
+        const hasId = idColumns.some((name) => row[name] !== undefined && row[name] !== null);
+        const key = keyOf(prompt, hasId);
+        const before = found.get(key);
+        if (before)
+          throw dataErrorAt(
+            record.place,
+            hasId
+              ? `expected each id once, got ${JSON.stringify(prompt.id)} again`
+              : "expected each prompt once, got one again; give the rows ids",
+          );
+        found.set(key, record.place);
+        answers.push({ ...prompt, id: hasId ? prompt.id : key, output });
+      }
+    }
+  }
+  if (answers.length === 0) throw new DataError(`${path}: expected answers, got none`);
+  return { path, answers };
+}
+
+/** What a prompt is known by: its set and id, or its text where it has no id. */
+function keyOf({ set, id, instruction, input }: TestPrompt, hasId: boolean): string {
+  return hasId ? `${set}\0${id}` : `${instruction}\0${input}`;
+}
+
+/**
+ * Puts the answers of two arms to the same prompts side by side, in A's order.
+ *
+ * @throws DataError when one id belongs to two prompts, or no prompt is answered by both
+ */
+export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
+  const others = new Map(b.answers.map((answer) => [`${answer.set}\0${answer.id}`, answer]));
+  const pairs: AnswerPair[] = [];
+  for (const { output, ...prompt } of a.answers) {
+    const other = others.get(`${prompt.set}\0${prompt.id}`);
+    if (!other) continue;
+    if (other.instruction !== prompt.instruction || other.input !== prompt.input)
+      throw new DataError(
+        `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers, got another`,
+      );
+    const id = prompt.id.includes("\0") ? prompt.instruction.slice(0, 80) : prompt.id;
+    pairs.push({ ...prompt, id, answers: [output, other.output] });
+  }
+  if (pairs.length === 0)
+    throw new DataError(`${a.path}, ${b.path}: expected answers to the same prompts, got none in common`);
+  return {
+    pairs,
+    missing: a.answers.length + b.answers.length - 2 * pairs.length,
+    empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
+  };
+}
+
+function countEmpty(pairs: readonly AnswerPair[], side: 0 | 1): number {
+  return pairs.filter(({ answers }) => answers[side].trim() === "").length;
+}

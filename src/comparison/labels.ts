@@ -1,0 +1,45 @@
+import { DataError, kindOf } from "../errors.ts";
+import type { Row } from "../dataset/example.ts";
+import { dataErrorAt } from "../dataset/place.ts";
+import { openRecords } from "../dataset/records.ts";
+import { findDatasetFiles } from "../dataset/source.ts";
+import type { Outcome } from "../stats/outcomes.ts";
+import { pairKey } from "./agreement.ts";
+
+/**
+ * Reads people's labels of pairs: rows with `id`, `label` (A, B or tie; or win, lose, tie, told from A's side) and, where
+ * there are several, `set`. Gives the outcome for A by set and id.
+ *
+ * @throws DataError at a row that is not one
+ */
+export async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>> {
+  const meanings: Readonly<Record<string, Outcome>> = {
+    a: "win",
+    b: "lose",
+    win: "win",
+    lose: "lose",
+    tie: "tie",
+    [arms[1].toLowerCase()]: "lose",
+    [arms[0].toLowerCase()]: "win",
+  };
+  const labels = new Map<string, Outcome>();
+  for (const file of await findDatasetFiles(path)) {
+    for await (const batch of (await openRecords(file)).batches()) {
+      for (const { value, place } of batch) {
+        if (typeof value !== "object" || value === null)
+          throw dataErrorAt(place, `expected a label, got ${kindOf(value)}`);
+        const row = value as Row; // an object read from a file
+        const outcome = meanings[String(row["label"]).toLowerCase()];
+        const id = row["id"] ?? row["question_id"];
+        if (outcome === undefined || (typeof id !== "string" && typeof id !== "number"))
+          throw dataErrorAt(
+            place,
+            `expected "id" and a "label" of A, B or tie, got ${JSON.stringify(row).slice(0, 120)}`,
+          );
+        labels.set(pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) }), outcome);
+      }
+    }
+  }
+  if (labels.size === 0) throw new DataError(`${path}: expected labels, got none`);
+  return labels;
+}

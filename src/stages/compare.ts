@@ -1,0 +1,289 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
+import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
+import { analyse, type ComparisonResult } from "../comparison/analyse.ts";
+import type { Answers } from "../comparison/answers.ts";
+import { pairAnswers } from "../comparison/answers.ts";
+import type { Reviews } from "../comparison/reviews.ts";
+import { outcomeOfOrders, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { openAtomicFile } from "../files/atomic-file.ts";
+import { formatCount } from "../format-count.ts";
+import type { AnswerPair, PairJudge } from "../judge/pair-judge.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import {
+  manifestVersion,
+  type ComparisonRecord,
+  type ComparisonSummary,
+  type Gate,
+  type OutcomeAgreement,
+} from "../run/manifest.ts";
+import { readManifest, runFolder, writeManifest, type RunFolder } from "../run/run-folder.ts";
+import type { Outcome } from "../stats/outcomes.ts";
+import { version } from "../version.ts";
+import { describeCalls } from "./describe-calls.ts";
+import type { StageOptions } from "./progress.ts";
+
+/** One of the models that are compared. */
+export interface Arm extends Answers {
+  readonly name: string;
+}
+
+export interface CompareOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  readonly judge: PairJudge;
+  /** Outcomes by other judges or by people, to measure the judge against: by set and id, told from A's side. */
+  readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[];
+  /** The least share of the prompts that must be decided for the gate to hold, 0 to 1. */
+  readonly minCoverage?: number;
+  /** Replace a comparison of these arms by this judge that was asked for otherwise. */
+  readonly overwrite?: boolean;
+  /** Draws the intervals. */
+  readonly seed?: number;
+}
+
+const defaultMinCoverage = 0.95;
+const defaultSeed = 42;
+const batchSize = 100;
+const progressMs = 1_000;
+
+/** The name of an arm whose answers are in a file. */
+export function armName(path: string): string {
+  return basename(path, extname(path));
+}
+
+/**
+ * Judges the answers of two arms to the same prompts in both orders, and says what can be concluded. Writes every pair's
+ * verdicts, and the summary into the manifest.
+ *
+ * @throws DataError when the answers are not to the same prompts
+ * @throws RunError when the run compared these arms by this judge with another question, and `overwrite` is not set
+ */
+export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<ComparisonSummary> {
+  const startedAt = new Date();
+  const { judge, seed = defaultSeed } = options;
+  if (a.name === b.name) throw new UsageError(`expected two arms of different names, got ${a.name} twice`);
+  const run = runFolder(options.run);
+  const name = comparisonName(a.name, b.name, judge.name);
+  const previous = (await readManifest(run))?.comparisons?.[name];
+  if (previous?.question && judge.question && previous.question.hash !== judge.question.hash && !options.overwrite)
+    throw new RunError(
+      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (rubric ${previous.question.rubric}, at most ${formatCount(previous.question.maxOutputTokens)} tokens); use another run with --run DIR, or replace it with --overwrite`,
+    );
+  const { pairs, missing, empty } = pairAnswers(a, b);
+  const verdicts = await judgePairs(pairs, options);
+  const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
+  const verdictsHash = await writeVerdicts(verdictsPath, verdicts);
+  const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
+  const pending = verdicts.flatMap(({ orders }) => orders).filter(({ state }) => state === "pending").length;
+  const summary: ComparisonSummary = {
+    ...summarise(verdicts, [a.name, b.name], judge.name, seed, options.against ?? []),
+    ...(judge.question && { question: judge.question }),
+    notes: [
+      ...judge.notes,
+      ...([a.name, b.name] as const).flatMap((arm, side) =>
+        empty[side as 0 | 1] > 0 ? [`${formatCount(empty[side as 0 | 1])} answers of ${arm} are empty`] : [],
+      ),
+    ],
+    ...describeCalls(judge, pending),
+    missing,
+    gates: [coverageGate(decided, pairs.length + missing, options.minCoverage ?? defaultMinCoverage)],
+    verdictsPath,
+    verdictsHash,
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+  await addComparison(run, name, summary);
+  return summary;
+}
+
+/** Counts published judgements again. Nothing is asked, and nothing written. */
+export function recount(
+  { arms, judge, verdicts }: Reviews,
+  { seed = defaultSeed, against = [] }: Pick<CompareOptions, "seed" | "against"> = {},
+): ComparisonSummary {
+  const startedAt = new Date();
+  const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
+  const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
+  return {
+    ...summarise(verdicts, arms, judge ?? "published reviews", seed, against),
+    notes: isOneOrder
+      ? ["these reviews have one order only: what the judge owes to the order of the answers is not taken out"]
+      : [],
+    missing: 0,
+    gates: [coverageGate(decided, verdicts.length, 0)],
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+}
+
+/** The outcomes of a comparison that was made, by set and id. */
+export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise<Map<string, Outcome>> {
+  const outcomes = new Map<string, Outcome>();
+  if (verdictsPath === undefined) return outcomes;
+  for (const line of (await readFile(verdictsPath, "utf8")).split("\n").filter(Boolean)) {
+    const verdict = JSON.parse(line) as PairVerdict; // as compare wrote it
+    outcomes.set(pairKey(verdict), verdict.outcome);
+  }
+  return outcomes;
+}
+
+/** The verdicts of all pairs, in their order. Answers that are the same are a tie that nobody is asked about. */
+async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions): Promise<PairVerdict[]> {
+  const { judge } = options;
+  const different = pairs.filter(({ answers: [one, other] }) => one !== other);
+  const judged: (readonly [Verdict, Verdict])[] = [];
+  const show = () => {
+    const calls = judge.calls?.();
+    options.onProgress?.({
+      stage: "compare",
+      doing: "judging",
+      done: judged.length,
+      total: different.length,
+      unit: "pairs",
+      ...(calls && {
+        calls: {
+          inFlight: calls.inFlight,
+          waiting: calls.waiting,
+          failed: calls.failed,
+          paidUsd: calls.paid === null ? null : calls.paid / nanosPerUsd,
+        },
+      }),
+    });
+  };
+  const clock = setInterval(show, progressMs).unref();
+  try {
+    for await (const some of judge.compare(inBatches(different, options.signal))) {
+      judged.push(...some);
+      show();
+    }
+  } finally {
+    clearInterval(clock);
+  }
+  let next = 0;
+  return pairs.map(({ id, set, category, answers }) => {
+    const isSame = answers[0] === answers[1];
+    const orders = isSame ? [] : judged[next++]!;
+    return {
+      id,
+      set,
+      ...(category !== undefined && { category }),
+      outcome: isSame ? "tie" : outcomeOfOrders(orders),
+      orders,
+      lengths: [answers[0].length, answers[1].length],
+    };
+  });
+}
+
+async function* inBatches(pairs: readonly AnswerPair[], signal?: AbortSignal): AsyncGenerator<readonly AnswerPair[]> {
+  for (let from = 0; from < pairs.length; from += batchSize) {
+    signal?.throwIfAborted();
+    yield pairs.slice(from, from + batchSize);
+  }
+}
+
+function summarise(
+  verdicts: readonly PairVerdict[],
+  [a, b]: readonly [string, string],
+  judge: string,
+  seed: number,
+  against: NonNullable<CompareOptions["against"]>,
+): Pick<ComparisonSummary, "a" | "b" | "judge" | "states" | "seed" | "pooled" | "sets" | "categories" | "agreement"> {
+  const { pooled, sets, categories } = analyse(verdicts, { seed });
+  const states: Record<string, number> = {};
+  for (const { orders } of verdicts) for (const { state } of orders) states[state] = (states[state] ?? 0) + 1;
+  const agreement: OutcomeAgreement[] = against.map(({ name, outcomes }) =>
+    measureOutcomeAgreement(name, verdicts, withoutSets(outcomes, verdicts), seed),
+  );
+  return {
+    a,
+    b,
+    judge,
+    states,
+    seed,
+    pooled: toRecord(pooled),
+    sets: sets.map(toRecord),
+    categories: categories.map((category) => ({ ...toRecord(category), set: category.set })),
+    agreement,
+  };
+}
+
+/** Labels that name no set are those of every set. */
+function withoutSets(outcomes: ReadonlyMap<string, Outcome>, verdicts: readonly PairVerdict[]): Map<string, Outcome> {
+  const known = new Map<string, Outcome>();
+  for (const verdict of verdicts) {
+    const outcome = outcomes.get(pairKey(verdict)) ?? outcomes.get(pairKey({ set: "", id: verdict.id }));
+    if (outcome !== undefined) known.set(pairKey(verdict), outcome);
+  }
+  return known;
+}
+
+/** The same with null where there is no number, since JSON has no other. */
+function toRecord(result: ComparisonResult): ComparisonRecord {
+  const estimate = ({ value, low, high }: { value: number; low: number; high: number }) => ({
+    value: finite(value),
+    low: finite(low),
+    high: finite(high),
+  });
+  const { orders, length, relativeScore, winningScore, winRate } = result;
+  return {
+    group: result.group,
+    pairs: result.pairs,
+    counts: { ...result.counts },
+    identical: result.identical,
+    winningScore: estimate(winningScore),
+    winRate: estimate(winRate),
+    pValue: result.pValue,
+    conclusion: result.conclusion,
+    promptsNeeded: result.promptsNeeded,
+    orders: { ...orders, flipRate: estimate(orders.flipRate) },
+    ...(length && { length: { ...length, controlledWinRate: estimate(length.controlledWinRate) } }),
+    ...(relativeScore && { relativeScore: estimate(relativeScore) }),
+  };
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function coverageGate(decided: number, prompts: number, least: number): Gate {
+  const share = prompts > 0 ? decided / prompts : 0;
+  return {
+    name: "coverage",
+    held: share >= least,
+    message: `${formatCount(decided)} of ${formatCount(prompts)} prompts are decided (${(Math.floor(share * 1000) / 10).toFixed(1)} %); at least ${(100 * least).toFixed(1)} % are wanted`,
+  };
+}
+
+function comparisonName(a: string, b: string, judge: string): string {
+  return [`${a}-vs-${b}`, judge].map((part) => part.replace(/[^\w.-]+/g, "_")).join(".by.");
+}
+
+async function writeVerdicts(path: string, verdicts: readonly PairVerdict[]): Promise<string> {
+  const file = openAtomicFile(path);
+  const sha = createHash("sha256");
+  try {
+    for (const verdict of verdicts) {
+      const text = `${JSON.stringify(verdict)}\n`;
+      sha.update(text);
+      await file.write(text);
+    }
+    await file.commit();
+  } finally {
+    await file.discard();
+  }
+  return sha.digest("hex");
+}
+
+async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {
+  const manifest = await readManifest(run); // other stages may have written meanwhile
+  await writeManifest(run, {
+    version: manifestVersion,
+    alpagasus: version,
+    arms: {},
+    ...manifest,
+    comparisons: { ...manifest?.comparisons, [name]: summary },
+  });
+}

@@ -1,0 +1,526 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { PairVerdict } from "../../src/comparison/verdict.ts";
+import type { ComparisonSummary } from "../../src/run/manifest.ts";
+import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
+import { parseLines } from "../helpers/json-lines.ts";
+import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+interface AnswerRow {
+  readonly id?: string;
+  readonly set?: string;
+  readonly category?: string;
+  readonly instruction: string;
+  readonly input?: string;
+  readonly output: string | null;
+}
+
+/** Answers of an arm whose quality is a number of stars. */
+function rows(count: number, quality: (i: number) => number, extra: Partial<AnswerRow> = {}): AnswerRow[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `p${i}`,
+    set: i % 2 ? "odd" : "even",
+    category: i % 4 < 2 ? "low" : "high",
+    instruction: `Question ${i}`,
+    input: "",
+    output: `Answer ${i} ${"*".repeat(quality(i))}`,
+    ...extra,
+  }));
+}
+
+function writeAnswers(folder: TempFolder, name: string, answers: readonly AnswerRow[]): string {
+  folder.write(`${name}.jsonl`, answers.map((row) => JSON.stringify(row)).join("\n"));
+  return `${name}.jsonl`;
+}
+
+/** Judges by the stars, in the way of the Vicuna prompt. */
+function byStars(asked: Asked): string {
+  const [, one = "", other = ""] =
+    /Assistant 1's Answer\]\n(.*?)\n\n\[The End of Assistant 1's.*Assistant 2's Answer\]\n(.*?)\n\n\[The End of Assistant 2's/s.exec(
+      asked.user,
+    ) ?? [];
+  const stars = (text: string) => Math.min(10, (text.match(/\*/g) ?? []).length + 1);
+  return `${stars(one)} ${stars(other)}\nBy the stars.`;
+}
+
+const verdictsOf = (folder: TempFolder, path: string) =>
+  parseLines<PairVerdict>(readFileSync(join(folder.path, path), "utf8"));
+
+describe("comparing two arms", () => {
+  test("judges both orders, and says who wins", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "good",
+      rows(40, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "poor",
+      rows(40, (i) => (i % 10 === 0 ? 5 : i % 10 === 1 ? 7 : 2)),
+    );
+    const args = ["compare", "good.jsonl", "poor.jsonl", "--judge", server.judge];
+    const { code, stdout, stderr } = await alpagasus([...args, "--json"], { cwd: folder.path });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const summary = JSON.parse(stdout) as ComparisonSummary;
+    expect(summary.pooled.counts).toEqual({ win: 32, tie: 4, lose: 4, undecided: 0 });
+    expect(summary.pooled).toMatchObject({
+      conclusion: "better",
+      identical: 4,
+      orders: { pairs: 36, flipRate: { value: 0 } },
+    });
+    expect(summary.sets.map(({ group, pairs }) => [group, pairs])).toEqual([
+      ["even", 20],
+      ["odd", 20],
+    ]);
+    expect(summary.categories).toHaveLength(4);
+    expect(server.log).toHaveLength(72); // equal answers are not asked about
+    const verdicts = verdictsOf(folder, summary.verdictsPath!);
+    expect(verdicts[2]).toMatchObject({
+      id: "p2",
+      outcome: "win",
+      orders: [
+        { shownFirst: "A", state: "judged", preference: "first", scores: [6, 3] },
+        { shownFirst: "B", state: "judged", preference: "first", scores: [6, 3] },
+      ],
+    });
+    const text = await alpagasus(args, { cwd: folder.path });
+    expect(text.stdout).toContain("good is better than poor: 32 wins, 4 ties, 4 losses");
+    expect(server.log).toHaveLength(72); // nor anything twice
+  });
+
+  test("a judge that likes the first answer is told to, and its pairs are ties", async () => {
+    await using server = await startModelServer({ answer: () => "8 5\nThe first." });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(30, () => 1),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(30, () => 2),
+    );
+    const { stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge], {
+      cwd: folder.path,
+    });
+    expect(stdout).toContain("No difference shown between a and b at n = 30: 0 wins, 30 ties, 0 losses");
+    expect(stdout).toContain("contradicts itself in 100.0 %");
+    expect(stdout).toContain("the answer shown first 60 times, the second 0 times");
+  });
+
+  test("what cannot be read leaves a pair undecided, never a tie", async () => {
+    const odd: Record<string, Answer | string> = {
+      "Question 1\n": "I like both.",
+      "Question 2\n": "8 or 9, 7",
+      "Question 3\n": { kind: "reply", text: "", finish: "content_filter" },
+      "Question 4\n": { kind: "status", status: 400, code: "context_length_exceeded", message: "too long" },
+      "Question 5\n": "11 3",
+    };
+    await using server = await startModelServer({
+      answer: (asked) => Object.entries(odd).find(([question]) => asked.user.includes(question))?.[1] ?? byStars(asked),
+    });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(8, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(8, () => 2),
+    );
+    const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--json"], {
+      cwd: folder.path,
+    });
+    expect(code).toBe(3);
+    const summary = JSON.parse(stdout) as ComparisonSummary;
+    expect(summary.pooled.counts).toEqual({ win: 3, tie: 0, lose: 0, undecided: 5 });
+    expect(summary.states).toEqual({ judged: 6, unparsable: 6, refused: 2, failed: 2 });
+  });
+
+  test("with marks instead of scores", async () => {
+    await using server = await startModelServer({
+      answer: (asked) =>
+        `They differ.\n${asked.user.indexOf("*****") < asked.user.indexOf("answer B]") ? "[[A]]" : "[[B]]"}`,
+    });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(6, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(6, () => 1),
+    );
+    const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--rubric", "verdict", "--json"];
+    const summary = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as ComparisonSummary;
+    expect(summary.pooled.counts.win).toBe(6);
+    expect(summary.pooled.relativeScore).toBeUndefined();
+  });
+
+  test("by the student, without a key", async () => {
+    using folder = tempFolder();
+    const good = [
+      "Water boils when the pressure of its vapour equals that of the air around it. At sea level that is so at 100 degrees Celsius.",
+      "1. Heat gives the molecules more energy, so that more of them leave the liquid.",
+      "2. On a mountain the air presses less, and water boils at a lower temperature, about 93 degrees at 2,000 metres.",
+      "3. In a pressure cooker the pressure is higher, and water boils at about 120 degrees, so that food is done sooner.",
+      "In short, the boiling point is not a property of water alone, but of water and the pressure upon it.",
+    ].join("\n");
+    const prompts = Array.from({ length: 20 }, (_, i) => `Explain why water boils at a certain temperature (${i}).`);
+    writeAnswers(
+      folder,
+      "good",
+      prompts.map((instruction) => ({ instruction, output: good })),
+    );
+    writeAnswers(
+      folder,
+      "poor",
+      prompts.map((instruction) => ({ instruction, output: "No." })),
+    );
+    const { code, stdout } = await alpagasus(["compare", "good.jsonl", "poor.jsonl"], { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toContain("good is better than poor: 20 wins");
+    expect(stdout).toMatch(/scores less than \d\.\d\d apart are a draw/);
+  });
+
+  test("several arms: each against the first, or all with a ranking", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    for (const [name, quality] of [
+      ["best", 8],
+      ["middle", 5],
+      ["worst", 2],
+    ] as const)
+      writeAnswers(
+        folder,
+        name,
+        rows(20, (i) => quality + (i % 3) - (name === "middle" ? 4 * Number(i % 5 === 0) : 0)),
+      );
+    const files = ["worst.jsonl", "best.jsonl", "middle.jsonl"];
+    const one = await alpagasus(["compare", ...files, "--judge", server.judge], { cwd: folder.path });
+    expect(one.stdout).toContain("worst is worse than best");
+    expect(one.stdout).toContain("worst is worse than middle");
+    const all = await alpagasus(["compare", ...files, "--judge", server.judge, "--all-pairs", "--json"], {
+      cwd: folder.path,
+    });
+    const {
+      rankings: [ranking],
+      comparisons,
+    } = JSON.parse(all.stdout) as {
+      rankings: { arm: string; winRate: { low: number; value: number; high: number } }[][];
+      comparisons: unknown[];
+    };
+    expect(comparisons).toHaveLength(3);
+    expect(ranking.map(({ arm }) => arm)).toEqual(["best", "middle", "worst"]);
+    for (const { winRate } of ranking) {
+      expect(winRate.low).toBeLessThanOrEqual(winRate.value);
+      expect(winRate.high).toBeGreaterThanOrEqual(winRate.value);
+    }
+  });
+
+  test("people's labels measure the judge", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(20, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(20, (i) => (i < 10 ? 2 : 8)),
+    );
+    folder.write(
+      "labels.jsonl",
+      Array.from({ length: 20 }, (_, i) => JSON.stringify({ id: `p${i}`, label: i < 12 ? "A" : "b" })).join("\n"),
+    );
+    const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--labels", "labels.jsonl", "--json"];
+    const { agreement } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as ComparisonSummary;
+    expect(agreement[0]).toMatchObject({
+      with: "labels.jsonl",
+      pairs: 20,
+      share: { value: 0.9 },
+      kappa: { value: 0.8 },
+    });
+  });
+
+  test("several judges are measured against one another", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(20, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(20, (i) => (i < 10 ? 2 : 8)),
+    );
+    const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--judge", `${server.judge}-2`, "--json"];
+    const { comparisons } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as {
+      comparisons: ComparisonSummary[];
+    };
+    expect(comparisons.map(({ agreement }) => agreement.length)).toEqual([0, 1]);
+    expect(comparisons[1]!.agreement[0]).toMatchObject({ with: server.judge, pairs: 20, kappa: { value: 1 } });
+  });
+
+  test("a run with ratings keeps them, and a run that only compares has none", async () => {
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(5, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(5, () => 1),
+    );
+    folder.write(
+      "rows.json",
+      rows(5, () => 3),
+    );
+    expect((await alpagasus(["compare", "a.jsonl", "b.jsonl", "--run", "runs/x"], { cwd: folder.path })).code).toBe(0);
+    expect((await alpagasus(["select", "--top", "2", "--run", "runs/x"], { cwd: folder.path })).stderr).toContain(
+      "rate the data first",
+    );
+    expect((await alpagasus(["rate", "rows.json", "--run", "runs/x"], { cwd: folder.path })).code).toBe(0);
+    const { comparisons, rate } = JSON.parse(readFileSync(join(folder.path, "runs/x/run.json"), "utf8")) as {
+      comparisons: object;
+      rate: object;
+    };
+    expect(Object.keys(comparisons)).toEqual(["a-vs-b.by.student"]);
+    expect(rate).toBeDefined();
+  });
+});
+
+test("730 prompts in both orders against a server that misbehaves, killed and resumed: the same outcomes, nothing paid twice", async () => {
+  const fault = faulty({ tooMany: 0.05, serverError: 0.02, reset: 0.01, cut: 0.005 }, { retryAfter: "0" });
+  await using calm = await startModelServer({ answer: byStars });
+  await using server = await startModelServer({
+    latencyMs: (ordinal) => 5 + (ordinal % 17),
+    answer: (asked) => {
+      const answer = fault(asked);
+      return answer.kind === "reply" ? byStars(asked) : answer;
+    },
+  });
+  using folder = tempFolder();
+  writeAnswers(
+    folder,
+    "a",
+    rows(730, (i) => (i * 7) % 9),
+  );
+  writeAnswers(
+    folder,
+    "b",
+    rows(730, (i) => (i * 5) % 8),
+  );
+  const args = (judge: string, run: string) => [
+    "compare",
+    "a.jsonl",
+    "b.jsonl",
+    "--judge",
+    judge,
+    "--run",
+    run,
+    "--store",
+    `${run}.sqlite`,
+    "--concurrency",
+    "32",
+  ];
+  expect((await alpagasus(args(calm.judge, "calm"), { cwd: folder.path })).code).toBe(0);
+  let kills = 0;
+  for (; kills < 5; kills++) {
+    const running = startAlpagasus(args(server.judge, "killed"), { cwd: folder.path });
+    const before = server.log.length;
+    while (server.log.length < before + 60 + 40 * kills && !existsSync(join(folder.path, "killed/run.json")))
+      await new Promise((resolve) => setTimeout(resolve, 3));
+    running.kill("SIGKILL");
+    if ((await running.ended).code === 0) break;
+  }
+  expect((await alpagasus(args(server.judge, "killed"), { cwd: folder.path })).code).toBe(0);
+  const outcomes = (run: string, judge: string) =>
+    verdictsOf(folder, `${run}/verdicts/a-vs-b.by.${judge.replace(/[^\w.-]+/g, "_")}.jsonl`).map(({ id, outcome }) => [
+      id,
+      outcome,
+    ]);
+  expect(outcomes("killed", server.judge)).toEqual(outcomes("calm", calm.judge));
+  const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
+  expect(repeated).toBeLessThanOrEqual(kills * 32);
+});
+
+describe("published judgements of other kinds", () => {
+  test("FastChat's and AlpacaEval's are counted too", async () => {
+    using folder = tempFolder();
+    const fastChat = [
+      {
+        question_id: 81,
+        model_1: "x",
+        model_2: "y",
+        g1_winner: "model_1",
+        g2_winner: "model_1",
+        judge: ["gpt-4", "pair-v2"],
+        turn: 1,
+      },
+      {
+        question_id: 81,
+        model_1: "x",
+        model_2: "y",
+        g1_winner: "model_1",
+        g2_winner: "model_2",
+        judge: ["gpt-4", "pair-v2"],
+        turn: 2,
+      },
+      {
+        question_id: 82,
+        model_1: "x",
+        model_2: "y",
+        g1_winner: "tie",
+        g2_winner: "model_2",
+        judge: ["gpt-4", "pair-v2"],
+        turn: 1,
+      },
+      {
+        question_id: 83,
+        model_1: "x",
+        model_2: "y",
+        g1_winner: "error",
+        g2_winner: "model_2",
+        judge: ["gpt-4", "pair-v2"],
+        turn: 1,
+      },
+    ];
+    folder.write("gpt-4_pair.jsonl", fastChat.map((row) => JSON.stringify(row)).join("\n"));
+    const one = JSON.parse(
+      (await alpagasus(["compare", "--reviews", "gpt-4_pair.jsonl", "--json"], { cwd: folder.path })).stdout,
+    ) as ComparisonSummary;
+    expect(one).toMatchObject({
+      a: "x",
+      b: "y",
+      judge: "gpt-4",
+      pooled: { counts: { win: 1, tie: 1, lose: 1, undecided: 1 }, orders: { first: 5, second: 1, draws: 1 } },
+    });
+
+    const annotation = (instruction: string, preference: number | null) => ({
+      instruction,
+      output_1: "aa",
+      generator_1: "base",
+      output_2: "b",
+      generator_2: "mine",
+      preference,
+      annotator: "gpt4",
+      dataset: "helpful_base",
+    });
+    folder.write("annotations.json", [
+      annotation("p", 2),
+      annotation("q", 1.9),
+      annotation("r", 1),
+      annotation("s", 1.5),
+      annotation("t", null),
+    ]);
+    const args = ["compare", "--reviews", "annotations.json", "--arms", "mine,base"];
+    const two = await alpagasus([...args, "--json"], { cwd: folder.path });
+    expect(JSON.parse(two.stdout)).toMatchObject({
+      a: "mine",
+      pooled: { counts: { win: 2, tie: 1, lose: 1, undecided: 1 }, orders: { pairs: 0 } },
+    });
+    expect((await alpagasus(args, { cwd: folder.path })).stdout).toContain("these reviews have one order only");
+  });
+});
+
+describe("bad input is one line", () => {
+  const good = rows(4, () => 1);
+  const cases: [name: string, a: AnswerRow[] | string, b: AnswerRow[] | string, line: RegExp][] = [
+    [
+      "other prompts under the same ids",
+      good,
+      good.map((row) => ({ ...row, instruction: "Another" })),
+      /b.jsonl: expected p0 of even to be the prompt that a.jsonl answers, got another/,
+    ],
+    [
+      "nothing in common",
+      good,
+      good.map((row) => ({ ...row, id: `x${row.id}` })),
+      /expected answers to the same prompts, got none in common/,
+    ],
+    ["an id twice", [...good, good[0]!], good, /a.jsonl:5: expected each id once, got "p0" again/],
+    [
+      "a prompt twice, without ids",
+      [
+        { instruction: "q", output: "a" },
+        { instruction: "q", output: "b" },
+      ],
+      good,
+      /a.jsonl:2: expected each prompt once, got one again; give the rows ids/,
+    ],
+    [
+      "no answer",
+      [{ instruction: "q" } as AnswerRow],
+      good,
+      /a.jsonl:1: expected an answer in one of the columns output, /,
+    ],
+    [
+      "an answer that is a number",
+      [{ ...good[0]!, output: 4 as unknown as string }],
+      good,
+      /a.jsonl:1: expected "output" to be a text, got number/,
+    ],
+    ["an empty file", "", good, /a.jsonl: expected/],
+    ["a file that is not there", "missing", good, /nothing there|no such file|not found|expected/],
+  ];
+  test.concurrent.each(cases)("%s", async (_, a, b, line) => {
+    using folder = tempFolder();
+    if (a === "") folder.write("a.jsonl", "");
+    else if (typeof a !== "string") writeAnswers(folder, "a", a);
+    writeAnswers(folder, "b", b as AnswerRow[]);
+    const { code, stdout, stderr } = await alpagasus(["compare", "a.jsonl", "b.jsonl"], { cwd: folder.path });
+    expect(stdout).toBe("");
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(stderr).toMatch(line);
+    expect(code).toBe(2);
+    expect(existsSync(join(folder.path, "runs"))).toBe(false);
+  });
+
+  test("answers that only one side has miss a gate, and the rest is judged", async () => {
+    using folder = tempFolder();
+    writeAnswers(folder, "a", good);
+    writeAnswers(folder, "b", [...good.slice(0, 2), { ...good[2]!, output: null }, { ...good[3]!, output: "" }]);
+    const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl"], { cwd: folder.path });
+    expect(code).toBe(3);
+    expect(stdout).toContain("3 of 4 prompts are decided");
+    expect(stdout).toContain("1 answers of b are empty");
+  });
+
+  test.concurrent.each([
+    [["compare", "a.jsonl"], /expected two files of answers or more, got 1/],
+    [["compare", "a.jsonl", "a.jsonl"], /expected two arms of different names, got a twice/],
+    [["compare", "a.jsonl", "b.jsonl", "--judge", "recorded:x"], /--judge: expected openai:MODEL.*student/],
+    [
+      ["compare", "a.jsonl", "b.jsonl", "--rubric", "vicuna"],
+      /--rubric: expected a judge that asks a model, got student/,
+    ],
+    [["compare", "a.jsonl", "b.jsonl", "--arms", "a,b"], /--arms: expected --reviews with it/],
+    [["compare", "--reviews", "a.jsonl"], /a.jsonl \(row 1\): expected a review of AlpaGasus/],
+    [["compare", "a.jsonl", "--reviews", "b.jsonl"], /either files of answers or --reviews, got both/],
+    [["compare", "a.jsonl", "b.jsonl", "--labels", "b.jsonl"], /b.jsonl:1: expected "id" and a "label"/],
+  ])("%j", async (args, line) => {
+    using folder = tempFolder();
+    writeAnswers(folder, "a", good);
+    writeAnswers(folder, "b", good);
+    const { code, stdout, stderr } = await alpagasus(args, { cwd: folder.path });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(line);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+});
