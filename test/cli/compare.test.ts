@@ -213,7 +213,7 @@ describe("comparing two arms", () => {
       cwd: folder.path,
     });
     const {
-      rankings: [ranking],
+      rankings: [ranking = []],
       comparisons,
     } = JSON.parse(all.stdout) as {
       rankings: { arm: string; winRate: { low: number; value: number; high: number } }[][];
