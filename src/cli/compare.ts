@@ -40,7 +40,7 @@ export function compareCommand(context: CommandContext): Command {
     .option(
       "--judge <judge>",
       "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; again for another one (student)",
-      (judge: string, others: string[] = []) => [...others, judge],
+      (judge: string, others: string[] | undefined) => [...(others ?? []), judge],
     )
     .option("--rubric <name>", "how a model is asked and read: vicuna, verdict, or a YAML file (vicuna)")
     .option("--all-pairs", "compare every file with every other, and rank them")
