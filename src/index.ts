@@ -27,7 +27,13 @@ export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
 
 export { rate, type RateOptions } from "./stages/rate.ts";
-export { planRating, type PlanRatingOptions, type RatingPlan } from "./stages/plan-rating.ts";
+export {
+  planComparison,
+  planRating,
+  type CallPlan,
+  type PlanComparisonOptions,
+  type PlanRatingOptions,
+} from "./stages/plan-calls.ts";
 export { replies, type RatedReply, type RepliesOptions } from "./stages/replies.ts";
 export { armName, compare, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";

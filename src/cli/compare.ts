@@ -8,17 +8,20 @@ import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/manifest.ts";
 import { armName, compare, readOutcomes, recount, type Arm } from "../stages/compare.ts";
+import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
+import { renderPlan } from "./text/plan.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
 interface CompareFlags extends ModelFlags {
   judge?: string[];
   rubric?: string;
+  dryRun?: boolean;
   reviews?: string[];
   arms?: string;
   labels?: string;
@@ -43,6 +46,7 @@ export function compareCommand(context: CommandContext): Command {
       (judge: string, others: string[] | undefined) => [...(others ?? []), judge],
     )
     .option("--rubric <name>", "how a model is asked and read: vicuna, verdict, or a YAML file (vicuna)")
+    .option("--dry-run", "show the first prompt of a model, the calls left, their tokens and money; ask nothing")
     .option("--all-pairs", "compare every file with every other, and rank them")
     .option("--labels <file>", "people's labels (id, label: A, B or tie), to measure the judge against")
     .addOption(minCoverageOption())
@@ -82,8 +86,9 @@ Examples:
         throw new UsageError(`--judge: expected each judge once, got ${names.join(", ")}`);
       if (!names.some(isModelName)) {
         for (const name of names) await openPairJudge(name); // a name that is no judge's is the mistake to tell of
-        expectNoModelFlags(self, names.join(", "), ["rubric"]);
+        expectNoModelFlags(self, names.join(", "), ["rubric", "dry-run"]);
       }
+      if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
       show(
@@ -95,6 +100,30 @@ Examples:
         context,
       );
     });
+}
+
+/** Who is compared with whom. */
+function matchesOf(arms: readonly Arm[], { allPairs }: CompareFlags): (readonly [Arm, Arm])[] {
+  const [first, ...others] = arms as [Arm, ...Arm[]]; // at least two, as was checked
+  if (!allPairs) return others.map((other) => [first, other] as const);
+  return arms.flatMap((a, i) => arms.slice(i + 1).map((b) => [a, b] as const));
+}
+
+async function showPlans(models: readonly string[], arms: readonly Arm[], flags: CompareFlags): Promise<void> {
+  const plans: CallPlan[] = [];
+  for (const name of models) {
+    const judge = await openLlmPairJudge(name, {
+      ...readModelFlags(flags),
+      run: flags.run,
+      forPlan: true,
+      ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    });
+    plans.push(planComparison(matchesOf(arms, flags), { judge, retryFailed: flags.retryFailed ?? false }));
+    judge.close();
+  }
+  process.stdout.write(
+    flags.json ? `${plainJson(plans.length === 1 ? plans[0] : plans, 2)}\n` : plans.map(renderPlan).join(""),
+  );
 }
 
 /** All matches by one judge, measured against the judges before it. */
@@ -127,14 +156,10 @@ async function playMatches(
   flags: CompareFlags,
   signal?: AbortSignal,
 ): Promise<ComparisonSummary[]> {
-  const [first, ...others] = arms as [Arm, ...Arm[]]; // at least two, as was checked
-  const matches = flags.allPairs
-    ? arms.flatMap((a, i) => arms.slice(i + 1).map((b) => [a, b] as const))
-    : others.map((other) => [first, other] as const);
   const progress = openProgressLine();
   const summaries: ComparisonSummary[] = [];
   try {
-    for (const [i, [a, b]] of matches.entries()) {
+    for (const [i, [a, b]] of matchesOf(arms, flags).entries()) {
       const against = [];
       if (flags.labels !== undefined)
         against.push({ name: flags.labels, outcomes: await readLabels(flags.labels, [a.name, b.name]) });

@@ -7,7 +7,7 @@ import { openJudge, openLlmJudge } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
-import { planRating } from "../stages/plan-rating.ts";
+import { planRating } from "../stages/plan-calls.ts";
 import { rate } from "../stages/rate.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";

@@ -34,6 +34,8 @@ interface OrderFigures {
   readonly pairs: number;
   /** Of these, the share where one order says A and the other B. */
   readonly flipRate: Estimate;
+  /** Of the verdicts that prefer an answer, the share that prefers the one shown first. */
+  readonly firstShare: Estimate;
   /** Verdicts for the answer shown first, and for the one shown second, and draws. */
   readonly first: number;
   readonly second: number;
@@ -44,7 +46,7 @@ interface LengthFigures {
   readonly meanA: number;
   readonly meanB: number;
   /** Of the pairs that are not tied, the share won by the longer answer. */
-  readonly longerWins: number | null;
+  readonly longerWins: Estimate;
   /** The win rate if both answers were as long (AlpacaEval 2's model). */
   readonly controlledWinRate: Estimate;
 }
@@ -94,11 +96,11 @@ export function analyseGroup(
   const counts = countOutcomes(verdicts.map(({ outcome }) => outcome));
   const scores = verdicts.map(totalScores);
   const hasScores = scores.some((pair) => pair !== undefined);
-  const [winningScore, winRate, flipRate, relativeScore] = bootstrap(
+  const [winningScore, winRate, flipRate, relativeScore, firstShare] = bootstrap(
     clusterCount,
     (weights) => figures(verdicts, scores, clusters, weights),
     { seed },
-  ) as [Estimate, Estimate, Estimate, Estimate]; // as many as figures gives
+  ) as [Estimate, Estimate, Estimate, Estimate, Estimate]; // as many as figures gives
   const pValue = signTest(counts.win, counts.lose);
   const needed = promptsNeeded(counts);
   const length = lengthFigures(verdicts, clusters, clusterCount, seed);
@@ -112,13 +114,13 @@ export function analyseGroup(
     pValue,
     conclusion: pValue >= significance ? "no difference shown" : counts.win > counts.lose ? "better" : "worse",
     promptsNeeded: Number.isFinite(needed) ? needed : null,
-    orders: { ...countOrders(verdicts), flipRate },
+    orders: { ...countOrders(verdicts), flipRate, firstShare },
     ...(length && { length }),
     ...(hasScores && { relativeScore }),
   };
 }
 
-/** Winning score, win rate, flip rate and relative score, with cluster i counted `weights[i]` times. */
+/** Winning score, win rate, flip rate, relative score and position preference, with cluster i counted `weights[i]` times. */
 function figures(
   verdicts: readonly PairVerdict[],
   scores: readonly (readonly [number, number] | undefined)[],
@@ -131,6 +133,8 @@ function figures(
   let flipped = 0;
   let totalA = 0;
   let totalB = 0;
+  let first = 0;
+  let preferred = 0;
   for (let i = 0; i < verdicts.length; i++) {
     const weight = weights[clusters[i]!]!;
     if (weight === 0) continue;
@@ -141,13 +145,19 @@ function figures(
       both += weight;
       if (isFlipped(orders)) flipped += weight;
     }
+    for (const verdict of orders) {
+      const isFirst = prefersFirst(verdict);
+      if (isFirst === undefined) continue;
+      preferred += weight;
+      if (isFirst) first += weight;
+    }
     const pair = scores[i];
     if (pair) {
       totalA += weight * pair[0];
       totalB += weight * pair[1];
     }
   }
-  return [1 + sum / decided, (1 + sum / decided) / 2, flipped / both, totalA / totalB];
+  return [1 + sum / decided, (1 + sum / decided) / 2, flipped / both, totalA / totalB, first / preferred];
 }
 
 const worth: Readonly<Record<Outcome, number>> = { win: 1, tie: 0, lose: -1, undecided: 0 };
@@ -163,16 +173,21 @@ function isFlipped([one, other]: readonly [Judged, Judged]): boolean {
   return said.has("first") && said.has("second");
 }
 
-function countOrders(verdicts: readonly PairVerdict[]): Omit<OrderFigures, "flipRate"> {
+/** Whether a verdict prefers the answer that was shown first; undefined where it prefers none, or nobody knows the order. */
+function prefersFirst(verdict: Verdict): boolean | undefined {
+  if (verdict.state !== "judged" || verdict.preference === "draw" || verdict.shownFirst === undefined) return undefined;
+  return (verdict.preference === "first") === (verdict.shownFirst === "A");
+}
+
+function countOrders(verdicts: readonly PairVerdict[]): Omit<OrderFigures, "flipRate" | "firstShare"> {
   const counts = { pairs: 0, first: 0, second: 0, draws: 0 };
   for (const { orders } of verdicts) {
     if (isReadable(orders)) counts.pairs++;
     for (const verdict of orders) {
-      if (verdict.state !== "judged") continue;
-      if (verdict.preference === "draw") counts.draws++;
-      else if (verdict.shownFirst === undefined) continue;
-      else if ((verdict.preference === "first") === (verdict.shownFirst === "A")) counts.first++;
-      else counts.second++;
+      if (verdict.state === "judged" && verdict.preference === "draw") counts.draws++;
+      const isFirst = prefersFirst(verdict);
+      if (isFirst === true) counts.first++;
+      if (isFirst === false) counts.second++;
     }
   }
   return counts;
@@ -204,25 +219,32 @@ function lengthFigures(
     win: (1 + worth[outcome]) / 2,
     lengthDifference: a - b,
   }));
-  const [controlledWinRate] = bootstrap(
+  const [controlledWinRate, longerWins] = bootstrap(
     clusterCount,
-    (weights) => [
-      lengthControlledWinRate(
-        pairs,
-        decided.map(({ cluster }) => weights[cluster]!),
-      ),
-    ],
+    (drawn) => {
+      const weights = decided.map(({ cluster }) => drawn[cluster]!);
+      return [lengthControlledWinRate(pairs, weights), longerShare(pairs, weights)];
+    },
     { seed, draws: lengthDraws },
-  ) as [Estimate]; // one figure
-  const uneven = pairs.filter(({ win, lengthDifference }) => win !== 0.5 && lengthDifference !== 0);
-  const longer = uneven.filter(({ win, lengthDifference }) => (win === 1) === lengthDifference > 0);
+  ) as [Estimate, Estimate]; // two figures
   const mean = (side: 0 | 1) => known.reduce((sum, { lengths }) => sum + lengths[side], 0) / known.length;
   return {
     meanA: mean(0),
     meanB: mean(1),
-    longerWins: uneven.length > 0 ? longer.length / uneven.length : null,
+    longerWins,
     controlledWinRate,
   };
+}
+
+/** Of the pairs that one side wins, the share that the longer answer wins; NaN without such a pair. */
+function longerShare(pairs: readonly LengthPair[], weights: readonly number[]): number {
+  let [uneven, longer] = [0, 0];
+  for (const [i, { win, lengthDifference }] of pairs.entries()) {
+    if (win === 0.5 || lengthDifference === 0) continue;
+    uneven += weights[i]!;
+    if ((win === 1) === lengthDifference > 0) longer += weights[i]!;
+  }
+  return longer / uneven;
 }
 
 /** Which prompt each verdict is about, as numbers from 0. */

@@ -186,6 +186,7 @@ const comparisonResultSchema = z.object({
   orders: z.object({
     pairs: z.number(),
     flipRate: estimateSchema,
+    firstShare: estimateSchema,
     first: z.number(),
     second: z.number(),
     draws: z.number(),
@@ -194,7 +195,7 @@ const comparisonResultSchema = z.object({
     .object({
       meanA: z.number(),
       meanB: z.number(),
-      longerWins: z.number().nullable(),
+      longerWins: estimateSchema,
       controlledWinRate: estimateSchema,
     })
     .optional(),

@@ -238,8 +238,14 @@ function toRecord(result: ComparisonResult): ComparisonRecord {
     pValue: result.pValue,
     conclusion: result.conclusion,
     promptsNeeded: result.promptsNeeded,
-    orders: { ...orders, flipRate: estimate(orders.flipRate) },
-    ...(length && { length: { ...length, controlledWinRate: estimate(length.controlledWinRate) } }),
+    orders: { ...orders, flipRate: estimate(orders.flipRate), firstShare: estimate(orders.firstShare) },
+    ...(length && {
+      length: {
+        ...length,
+        longerWins: estimate(length.longerWins),
+        controlledWinRate: estimate(length.controlledWinRate),
+      },
+    }),
     ...(relativeScore && { relativeScore: estimate(relativeScore) }),
   };
 }

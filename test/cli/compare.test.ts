@@ -144,6 +144,26 @@ describe("comparing two arms", () => {
     expect(summary.states).toEqual({ judged: 6, unparsable: 6, refused: 2, failed: 2 });
   });
 
+  test("--dry-run shows the prompt and the calls, and asks and writes nothing", async () => {
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(10, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(10, (i) => (i < 3 ? 5 : 2)),
+    );
+    const args = ["compare", "a.jsonl", "b.jsonl", "--judge", "openai:gpt-4o-mini", "--dry-run"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toContain("[Question]\nQuestion 3");
+    expect(stdout).toMatch(/pairs {3}7\n {2}calls {3}14 to make, 0 in the store/);
+    expect(existsSync(join(folder.path, "runs"))).toBe(false);
+  });
+
   test("with marks instead of scores", async () => {
     await using server = await startModelServer({
       answer: (asked) =>

@@ -85,12 +85,10 @@ function renderTrust({ pooled, states }: ComparisonSummary): string[] {
     lines.push(
       `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of the pairs when the order is turned`,
     );
-  if (orders.first + orders.second > 0) {
-    const share = orders.first / (orders.first + orders.second);
+  if (orders.first + orders.second > 0)
     lines.push(
-      `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${formatShare(share)} first), neither ${formatCount(orders.draws)} times`,
+      `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${percent(orders.firstShare)} ${shareInterval(orders.firstShare)} first), neither ${formatCount(orders.draws)} times`,
     );
-  }
   if (identical > 0) lines.push(`  same    ${formatCount(identical)} pairs of equal answers are ties without asking`);
   const unread = Object.entries(states).filter(([state]) => state !== "judged");
   if (unread.length > 0)
@@ -102,9 +100,9 @@ function renderLength(a: string, b: string, { length, winRate, relativeScore }: 
   const lines: string[] = [];
   if (length) {
     const longer =
-      length.longerWins === null
+      length.longerWins.value === null
         ? ""
-        : `; the longer answer wins ${formatShare(length.longerWins)} of the pairs that are not tied`;
+        : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the pairs that are not tied`;
     lines.push(
       `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
       `          win rate ${percent(winRate)} ${shareInterval(winRate)}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,

@@ -1,13 +1,12 @@
 import { styleText } from "node:util";
-import type { RatingPlan } from "../../stages/plan-rating.ts";
+import type { CallPlan } from "../../stages/plan-calls.ts";
 import { formatCount } from "../../format-count.ts";
 import { formatUsd } from "./numbers.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
-/** What `rate --dry-run` prints. */
-export function renderPlan(plan: RatingPlan): string {
+/** What `rate --dry-run` and `compare --dry-run` print. */
+export function renderPlan(plan: CallPlan): string {
   const { calls, tokens, question, expectedUsd, highestUsd } = plan;
-  const shared = plan.rows - calls.total;
   const settings = [
     `rubric ${question.rubric} ${question.rubricVersion}`,
     `at most ${formatCount(question.maxOutputTokens)} tokens a reply`,
@@ -18,14 +17,14 @@ export function renderPlan(plan: RatingPlan): string {
     `\n${styleText("bold", "The first prompt")}`,
     ...plan.firstPrompt.map(({ role, text }) => `${styleText("dim", `[${role}]`)}\n${plainLines(text)}`),
     `\n${styleText("bold", `What ${plainText(plan.judge)} would be asked`)} (${settings.join(", ")})`,
-    `  rows    ${formatCount(plan.rows)}${shared > 0 ? `, ${formatCount(shared)} of them the same as another` : ""}`,
-    `  calls   ${formatCount(calls.left)} to make, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
+    `  ${plan.unit.padEnd(6)}  ${formatCount(plan.items)}`,
+    `  calls   ${formatCount(calls.left)} to make${calls.shared > 0 ? `, ${formatCount(calls.shared)} the same as another` : ""}, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
     `  tokens  ${formatCount(tokens.input)} in, ${formatCount(tokens.output)} out (by ${tokens.basis})`,
     highestUsd === null
       ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
       : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
     ...(highestUsd !== null && expectedUsd === null
-      ? ["          rate some rows with a small --budget, and this tells what to expect"]
+      ? ["          make some calls with a small --budget, and this tells what to expect"]
       : []),
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "\n  Nothing was asked and nothing was written.",
