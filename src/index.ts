@@ -34,7 +34,14 @@ export {
   type PlanComparisonOptions,
   type PlanRatingOptions,
 } from "./stages/plan-calls.ts";
-export { replies, type RatedReply, type RepliesOptions } from "./stages/replies.ts";
+export {
+  replies,
+  verdictReplies,
+  type RatedReply,
+  type RepliesOptions,
+  type VerdictReply,
+  type VerdictRepliesOptions,
+} from "./stages/replies.ts";
 export { armName, compare, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { readAnswers } from "../comparison/answers.ts";
 import { readLabels } from "../comparison/labels.ts";
@@ -39,7 +40,10 @@ export function compareCommand(context: CommandContext): Command {
     .description(
       "Judges answers to the same prompts in both orders, and says who wins, how sure that is, and how far the judge can be trusted. The first file's side is told, against each of the others.",
     )
-    .argument("[answers...]", "files of answers: rows with the prompt and its output")
+    .argument(
+      "[answers...]",
+      "files of answers, or NAME=FILE: rows with the prompt and its output; prompts are matched by set and id, or by text",
+    )
     .option(
       "--judge <judge>",
       "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; again for another one (student)",
@@ -48,7 +52,10 @@ export function compareCommand(context: CommandContext): Command {
     .option("--rubric <name>", "how a model is asked and read: vicuna, verdict, or a YAML file (vicuna)")
     .option("--dry-run", "show the first prompt of a model, the calls left, their tokens and money; ask nothing")
     .option("--all-pairs", "compare every file with every other, and rank them")
-    .option("--labels <file>", "people's labels (id, label: A, B or tie), to measure the judge against")
+    .option(
+      "--labels <file>",
+      "people's labels (id, label: A for the first file, B or tie), to measure the judge against",
+    )
     .addOption(minCoverageOption())
     .option("--overwrite", "replace a comparison that was asked for otherwise")
     .addOption(seedOption("the intervals"))
@@ -74,13 +81,20 @@ Examples:
   alpagasus compare --reviews alpagasus2-alpaca2-koala.json alpaca2-alpagasus2-koala.json`,
     )
     .action(async (files: string[], flags: CompareFlags, self: Command) => {
-      if (flags.reviews) return recountReviews(files, flags);
+      if (flags.reviews) return recountReviews(files, flags, self);
       if (flags.arms !== undefined)
         throw new UsageError("--arms: expected --reviews with it; answers are named by their files");
       if (files.length < 2)
         throw new UsageError(`expected two files of answers or more, got ${files.length}; or --reviews FILE…`);
       const arms: Arm[] = [];
-      for (const file of files) arms.push({ name: armName(file), ...(await readAnswers(file)) });
+      for (const file of files) arms.push(await openArm(file));
+      const clash = arms.find(({ name }, i) => arms.findIndex((arm) => arm.name === name) < i);
+      if (clash)
+        throw new UsageError(`expected arms of different names, got ${clash.name} twice; name them: NAME=FILE`);
+      if (flags.labels !== undefined && arms.length > 2)
+        throw new UsageError(
+          `--labels: expected two files of answers, which the labels A and B belong to, got ${arms.length}`,
+        );
       const names = flags.judge ?? ["student"];
       if (new Set(names).size < names.length)
         throw new UsageError(`--judge: expected each judge once, got ${names.join(", ")}`);
@@ -100,6 +114,14 @@ Examples:
         context,
       );
     });
+}
+
+/** An arm as a user names it: a file, or NAME=FILE. */
+async function openArm(text: string): Promise<Arm> {
+  const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
+  return file === undefined
+    ? { name: armName(text), ...(await readAnswers(text)) }
+    : { name: name!, ...(await readAnswers(file)) };
 }
 
 /** Who is compared with whom. */
@@ -198,11 +220,20 @@ function show(
   }
   const [only, ...more] = summaries;
   const whole = more.length === 0 ? only : { comparisons: summaries, rankings };
-  const text = [...summaries.map(renderComparison), ...rankings.map(renderRanking)].join("");
+  const text = [...rankings.map(renderRanking), ...summaries.map(renderComparison)].join("");
   process.stdout.write(flags.json ? `${plainJson(whole, 2)}\n` : text);
 }
 
-async function recountReviews(files: readonly string[], flags: CompareFlags): Promise<void> {
+async function recountReviews(files: readonly string[], flags: CompareFlags, self: Command): Promise<void> {
+  expectNoModelFlags(self, "--reviews", [
+    "judge",
+    "rubric",
+    "dry-run",
+    "all-pairs",
+    "min-coverage",
+    "overwrite",
+    "run",
+  ]);
   if (files.length > 0)
     throw new UsageError(`expected either files of answers or --reviews, got both: ${files.join(", ")}`);
   const [a, b, ...more] = flags.arms?.split(",").map((name) => name.trim()) ?? [];

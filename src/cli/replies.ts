@@ -1,16 +1,18 @@
 import { once } from "node:events";
 import { Command, Option } from "commander";
 import { ratingStates, type RatingState } from "../run/rating.ts";
-import { replies } from "../stages/replies.ts";
+import { UsageError } from "../errors.ts";
+import { replies, verdictReplies, type RatedReply, type VerdictReply } from "../stages/replies.ts";
 import { parsePositive, parseWhole, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
-import { renderReply } from "./text/reply.ts";
+import { renderReply, renderVerdictReply } from "./text/reply.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 const textLimit = 20;
 
 interface RepliesFlags {
-  state?: RatingState;
+  state?: RatingState | "judged";
+  verdicts?: boolean;
   row?: number;
   limit?: number;
   run: string;
@@ -20,8 +22,9 @@ interface RepliesFlags {
 export function repliesCommand(context: CommandContext): Command {
   return new Command("replies")
     .summary("show what a model said about the rows")
-    .description("Shows the replies behind a run's ratings, word for word, from the call store.")
-    .addOption(new Option("--state <state>", "only ratings that ended so").choices(ratingStates))
+    .description("Shows the replies behind a run's ratings or verdicts, word for word, from the call store.")
+    .addOption(new Option("--state <state>", "only ratings that ended so").choices([...ratingStates, "judged"]))
+    .option("--verdicts", "those of comparisons, not of ratings")
     .option("--row <index>", "only this row, counted from 0", parseWhole)
     .option("--limit <n>", "at most so many (20; with --json, all)", parsePositive)
     .addOption(runOption())
@@ -32,24 +35,35 @@ export function repliesCommand(context: CommandContext): Command {
 Examples:
   alpagasus replies --state unparsable
   alpagasus replies --row 17
+  alpagasus replies --verdicts --state unparsable
   alpagasus replies --json > replies.jsonl`,
     )
     .action(async (flags: RepliesFlags) => {
       let shown = 0;
       const limit = flags.limit ?? (flags.json ? Infinity : textLimit);
-      for await (const reply of replies({
-        run: flags.run,
-        ...(flags.state && { state: flags.state }),
-        ...(flags.row !== undefined && { row: flags.row }),
-      })) {
+      for await (const reply of openReplies(flags)) {
         context.signal.throwIfAborted();
         if (shown++ >= limit) {
           if (!flags.json) process.stdout.write("\n  … and more; --limit shows them, --json all\n");
           return;
         }
-        const text = flags.json ? `${plainJson(reply)}\n` : renderReply(reply);
+        const text = flags.json
+          ? `${plainJson(reply)}\n`
+          : "comparison" in reply
+            ? renderVerdictReply(reply)
+            : renderReply(reply);
         if (!process.stdout.write(text)) await once(process.stdout, "drain");
       }
-      if (shown === 0 && !flags.json) process.stdout.write("\n  No such ratings.\n");
+      if (shown === 0 && !flags.json) process.stdout.write("\n  None of that kind.\n");
     });
+}
+
+function openReplies({ run, state, row, verdicts }: RepliesFlags): AsyncGenerator<RatedReply | VerdictReply> {
+  if (verdicts) {
+    if (row !== undefined) throw new UsageError("--row: expected ratings, got --verdicts; leave one of them out");
+    if (state === "scored") throw new UsageError("--state: a verdict is judged, not scored");
+    return verdictReplies({ run, ...(state && { state }) });
+  }
+  if (state === "judged") throw new UsageError("--state: a rating is scored, not judged");
+  return replies({ run, ...(state && { state }), ...(row !== undefined && { row }) });
 }

@@ -169,14 +169,13 @@ function isReadable(orders: readonly Verdict[]): orders is readonly [Judged, Jud
 }
 
 function isFlipped([one, other]: readonly [Judged, Judged]): boolean {
-  const said = new Set([one.preference, other.preference]);
-  return said.has("first") && said.has("second");
+  return one.winner !== "draw" && other.winner !== "draw" && one.winner !== other.winner;
 }
 
 /** Whether a verdict prefers the answer that was shown first; undefined where it prefers none, or nobody knows the order. */
 function prefersFirst(verdict: Verdict): boolean | undefined {
-  if (verdict.state !== "judged" || verdict.preference === "draw" || verdict.shownFirst === undefined) return undefined;
-  return (verdict.preference === "first") === (verdict.shownFirst === "A");
+  if (verdict.state !== "judged" || verdict.winner === "draw" || verdict.shownFirst === undefined) return undefined;
+  return verdict.winner === verdict.shownFirst;
 }
 
 function countOrders(verdicts: readonly PairVerdict[]): Omit<OrderFigures, "flipRate" | "firstShare"> {
@@ -184,7 +183,7 @@ function countOrders(verdicts: readonly PairVerdict[]): Omit<OrderFigures, "flip
   for (const { orders } of verdicts) {
     if (isReadable(orders)) counts.pairs++;
     for (const verdict of orders) {
-      if (verdict.state === "judged" && verdict.preference === "draw") counts.draws++;
+      if (verdict.state === "judged" && verdict.winner === "draw") counts.draws++;
       const isFirst = prefersFirst(verdict);
       if (isFirst === true) counts.first++;
       if (isFirst === false) counts.second++;
@@ -198,8 +197,8 @@ function totalScores({ orders }: PairVerdict): readonly [number, number] | undef
   let [a, b] = [0, 0];
   for (const verdict of orders) {
     if (verdict.state !== "judged" || !verdict.scores) return undefined;
-    a += verdict.scores[0];
-    b += verdict.scores[1];
+    a += verdict.scores.A;
+    b += verdict.scores.B;
   }
   return orders.length > 0 ? [a, b] : undefined;
 }

@@ -20,8 +20,8 @@ export interface Answers {
 /** The answers of two arms to the same prompts. */
 export interface PairedAnswers {
   readonly pairs: readonly AnswerPair[];
-  /** Prompts that only one of them answers. */
-  readonly missing: number;
+  /** Prompts to which A, or B, has no answer although the other has. */
+  readonly missing: readonly [a: number, b: number];
   /** How many answers of A and of B are empty. */
   readonly empty: readonly [a: number, b: number];
 }
@@ -78,30 +78,43 @@ function keyOf({ set, id, instruction, input }: TestPrompt, hasId: boolean): str
 }
 
 /**
- * Puts the answers of two arms to the same prompts side by side, in A's order.
+ * Puts the answers of two arms to the same prompts side by side, in A's order: by set and id, or by the prompt's text where
+ * no id is common to both.
  *
  * @throws DataError when one id belongs to two prompts, or no prompt is answered by both
  */
 export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
-  const others = new Map(b.answers.map((answer) => [`${answer.set}\0${answer.id}`, answer]));
-  const pairs: AnswerPair[] = [];
-  for (const { output, ...prompt } of a.answers) {
-    const other = others.get(`${prompt.set}\0${prompt.id}`);
-    if (!other) continue;
+  const byId = matchBy(a, b, ({ set, id }) => `${set}\0${id}`);
+  const matches = byId.length > 0 ? byId : matchBy(a, b, ({ instruction, input }) => `${instruction}\0${input}`);
+  if (matches.length === 0)
+    throw new DataError(
+      `${a.path}, ${b.path}: expected answers to the same prompts, got none in common, neither by set and id nor by text`,
+    );
+  const pairs = matches.map(([{ output, ...prompt }, other]): AnswerPair => {
     if (other.instruction !== prompt.instruction || other.input !== prompt.input)
       throw new DataError(
-        `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers, got another`,
+        `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers (${shorten(prompt.instruction)}), got ${shorten(other.instruction)}`,
       );
-    const id = prompt.id.includes("\0") ? prompt.instruction.slice(0, 80) : prompt.id;
-    pairs.push({ ...prompt, id, answers: [output, other.output] });
-  }
-  if (pairs.length === 0)
-    throw new DataError(`${a.path}, ${b.path}: expected answers to the same prompts, got none in common`);
+    const id = prompt.id.includes("\0") ? shorten(prompt.instruction) : prompt.id;
+    return { ...prompt, id, answers: [output, other.output] };
+  });
   return {
     pairs,
-    missing: a.answers.length + b.answers.length - 2 * pairs.length,
+    missing: [b.answers.length - pairs.length, a.answers.length - pairs.length],
     empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
   };
+}
+
+function matchBy(a: Answers, b: Answers, keyOfAnswer: (answer: Answer) => string): (readonly [Answer, Answer])[] {
+  const others = new Map(b.answers.map((answer) => [keyOfAnswer(answer), answer]));
+  return a.answers.flatMap((answer) => {
+    const other = others.get(keyOfAnswer(answer));
+    return other ? [[answer, other] as const] : [];
+  });
+}
+
+function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function countEmpty(pairs: readonly AnswerPair[], side: 0 | 1): number {

@@ -110,18 +110,18 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
   });
 }
 
-/** The same from A's side. */
+/** What was said of two arms in the order they were shown, said of A and B. */
 function toVerdict({ arms, isOrderKnown, said }: Review, a: string): Verdict {
   const first: Side = arms[0] === a ? "A" : "B";
   const shown = isOrderKnown ? { shownFirst: first } : {};
   if (said.state !== "judged") return { ...shown, state: said.state, detail: said.detail };
+  const second: Side = first === "A" ? "B" : "A";
   const { winner, scores } = said;
-  const isForA = winner !== undefined && (winner === 0) === (first === "A");
   return {
     ...shown,
     state: "judged",
-    preference: winner === undefined ? "draw" : isForA ? "first" : "second",
-    ...(scores && { scores: first === "A" ? scores : ([scores[1], scores[0]] as const) }),
+    winner: winner === undefined ? "draw" : winner === 0 ? first : second,
+    ...(scores && { scores: first === "A" ? { A: scores[0], B: scores[1] } : { A: scores[1], B: scores[0] } }),
   };
 }
 

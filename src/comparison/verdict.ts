@@ -6,7 +6,7 @@ export type VerdictState = "judged" | "refused" | "unparsable" | "truncated" | "
 /** One of the two arms of a comparison: figures are told from A's side. */
 export type Side = "A" | "B";
 
-/** What a judge said of a pair in one order, told from A's side whichever order it was. */
+/** What a judge said of a pair in one order, by the arms' names A and B, whichever was shown first. */
 export type Verdict = {
   /** Whose answer the judge saw first; undefined when nobody wrote it down. */
   readonly shownFirst?: Side;
@@ -15,10 +15,10 @@ export type Verdict = {
 } & (
   | {
       readonly state: "judged";
-      /** `first`: A's answer is the better one; `second`: B's. */
-      readonly preference: Preference;
-      /** The scores of A and B, from judges that give scores. */
-      readonly scores?: readonly [number, number];
+      /** Whose answer is the better one. */
+      readonly winner: Side | "draw";
+      /** Of each arm, from judges that give scores. */
+      readonly scores?: Readonly<Record<Side, number>>;
     }
   | { readonly state: Exclude<VerdictState, "judged">; readonly detail?: string }
 );
@@ -41,6 +41,8 @@ export interface PairVerdict {
 
 /** The outcome of a pair from its orders' verdicts, by the paper's rule. */
 export function outcomeOfOrders(orders: readonly Verdict[]): Outcome {
-  const said = orders.map((verdict) => (verdict.state === "judged" ? verdict.preference : undefined));
+  const said = orders.map((verdict) => (verdict.state === "judged" ? preferences[verdict.winner] : undefined));
   return said.length === 1 ? outcomeOf(said[0], said[0]) : outcomeOf(said[0], said[1]);
 }
+
+const preferences = { A: "first", draw: "draw", B: "second" } as const satisfies Record<Side | "draw", Preference>;

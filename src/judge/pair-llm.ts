@@ -7,7 +7,6 @@ import type { ModelRequest } from "../llm/request.ts";
 import { readVerdict } from "../rubric/read-verdict.ts";
 import { createPairRenderer } from "../rubric/render.ts";
 import type { PairRubric } from "../rubric/rubric.ts";
-import type { Preference } from "../stats/outcomes.ts";
 import { createAsker, type Asker, type AskerOptions } from "./asker.ts";
 import type { AnswerPair, PairJudge } from "./pair-judge.ts";
 
@@ -63,22 +62,20 @@ export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOption
   };
 }
 
-/** The same from A's side. */
+/** What was said of the first and the second answer, said of A and B. */
 function readOutcome(outcome: CallOutcome, shownFirst: Side, rubric: PairRubric): Verdict {
   if (outcome.state === "pending") return { shownFirst, state: "pending", detail: outcome.detail };
   const { key: call } = outcome;
   if (outcome.state !== "replied") return { shownFirst, state: outcome.state, detail: outcome.detail, call };
   const read = readVerdict(outcome.text, outcome.finish, rubric);
   if (read.state !== "judged") return { shownFirst, state: read.state, detail: read.detail, call };
+  const shownSecond = shownFirst === "A" ? "B" : "A";
   const { preference, scores } = read;
-  if (shownFirst === "A") return { shownFirst, state: "judged", preference, ...(scores && { scores }), call };
   return {
     shownFirst,
     state: "judged",
-    preference: turned[preference],
-    ...(scores && { scores: [scores[1], scores[0]] as const }),
+    winner: preference === "draw" ? "draw" : preference === "first" ? shownFirst : shownSecond,
+    ...(scores && { scores: shownFirst === "A" ? { A: scores[0], B: scores[1] } : { A: scores[1], B: scores[0] } }),
     call,
   };
 }
-
-const turned: Readonly<Record<Preference, Preference>> = { first: "second", draw: "draw", second: "first" };

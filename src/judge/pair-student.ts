@@ -1,6 +1,5 @@
 import { readStudent } from "../student/model-file.ts";
 import { createPredictor, expectedScore } from "../student/student.ts";
-import type { Preference } from "../stats/outcomes.ts";
 import type { PairJudge } from "./pair-judge.ts";
 import { embeddedStudentPath } from "./student.ts";
 
@@ -28,10 +27,10 @@ export async function createStudentPairJudge(path?: string): Promise<PairJudge> 
         Math.round(expectedScore(predict({ instruction, input, output }), levels) * 1e3) / 1e3;
       for await (const batch of pairs) {
         yield batch.map(({ instruction, input, answers }) => {
-          const scores = [score(instruction, input, answers[0]), score(instruction, input, answers[1])] as const;
-          const difference = scores[0] - scores[1];
-          const preference: Preference = Math.abs(difference) < band ? "draw" : difference > 0 ? "first" : "second";
-          const verdict = { state: "judged", preference, scores } as const;
+          const scores = { A: score(instruction, input, answers[0]), B: score(instruction, input, answers[1]) };
+          const difference = scores.A - scores.B;
+          const winner = Math.abs(difference) < band ? "draw" : difference > 0 ? "A" : "B";
+          const verdict = { state: "judged", winner, scores } as const;
           return [
             { shownFirst: "A", ...verdict },
             { shownFirst: "B", ...verdict },

@@ -7,7 +7,7 @@ import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import { outcomeOfOrders, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { DataError, RunError, UsageError } from "../errors.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { formatCount } from "../format-count.ts";
 import type { AnswerPair, PairJudge } from "../judge/pair-judge.ts";
@@ -22,7 +22,7 @@ import {
 import { readManifest, runFolder, writeManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
-import { describeCalls } from "./describe-calls.ts";
+import { describeCalls, describeQuestion } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 /** One of the models that are compared. */
@@ -70,9 +70,10 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous?.question && judge.question && previous.question.hash !== judge.question.hash && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (rubric ${previous.question.rubric}, at most ${formatCount(previous.question.maxOutputTokens)} tokens); use another run with --run DIR, or replace it with --overwrite`,
+      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
   const { pairs, missing, empty } = pairAnswers(a, b);
+  const before = judge.calls?.();
   const verdicts = await judgePairs(pairs, options);
   const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
   const verdictsHash = await writeVerdicts(verdictsPath, verdicts);
@@ -84,12 +85,12 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     notes: [
       ...judge.notes,
       ...([a.name, b.name] as const).flatMap((arm, side) =>
-        empty[side as 0 | 1] > 0 ? [`${formatCount(empty[side as 0 | 1])} answers of ${arm} are empty`] : [],
+        describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1]),
       ),
     ],
-    ...describeCalls(judge, pending),
-    missing,
-    gates: [coverageGate(decided, pairs.length + missing, options.minCoverage ?? defaultMinCoverage)],
+    ...describeCalls(judge, pending, before),
+    missing: missing[0] + missing[1],
+    gates: [coverageGate(decided, pairs.length + missing[0] + missing[1], options.minCoverage ?? defaultMinCoverage)],
     verdictsPath,
     verdictsHash,
     startedAt: startedAt.toISOString(),
@@ -97,6 +98,14 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   };
   await addComparison(run, name, summary);
   return summary;
+}
+
+/** What an arm lacks. */
+function describeGaps(arm: string, missing: number, empty: number): string[] {
+  const notes = [];
+  if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
+  if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
+  return notes;
 }
 
 /** Counts published judgements again. Nothing is asked, and nothing written. */
@@ -217,6 +226,10 @@ function withoutSets(outcomes: ReadonlyMap<string, Outcome>, verdicts: readonly 
     const outcome = outcomes.get(pairKey(verdict)) ?? outcomes.get(pairKey({ set: "", id: verdict.id }));
     if (outcome !== undefined) known.set(pairKey(verdict), outcome);
   }
+  if (outcomes.size > 0 && known.size === 0)
+    throw new DataError(
+      `expected labels of these pairs, got ids that no pair has: ${[...outcomes.keys()][0]!.split("\0").at(-1)}, …`,
+    );
   return known;
 }
 

@@ -1,11 +1,19 @@
+import { formatCount } from "../format-count.ts";
 import type { Judge } from "../judge/judge.ts";
+import type { CallsReport } from "../llm/engine.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import type { CallsRecord } from "../run/manifest.ts";
+import type { CallsRecord, Question } from "../run/manifest.ts";
 
-/** What a judge's calls did and cost, for judges that make calls. @param pending calls that are still to be made */
+/**
+ * What a judge's calls did and cost, for judges that make calls.
+ *
+ * @param pending calls that are still to be made
+ * @param before what it had reported before what is described
+ */
 export function describeCalls(
   { calls, accounts }: Pick<Judge, "calls" | "accounts">,
   pending: number,
+  before?: CallsReport,
 ): { calls?: CallsRecord } {
   if (!calls || !accounts) return {};
   const report = calls();
@@ -13,17 +21,17 @@ export function describeCalls(
   const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
   return {
     calls: {
-      made: report.made,
-      stored: report.stored,
-      shared: report.shared,
-      attempts: report.attempts,
-      failed: report.failed,
-      inputTokens: report.inputTokens,
-      outputTokens: report.outputTokens,
+      made: report.made - (before?.made ?? 0),
+      stored: report.stored - (before?.stored ?? 0),
+      shared: report.shared - (before?.shared ?? 0),
+      attempts: report.attempts - (before?.attempts ?? 0),
+      failed: report.failed - (before?.failed ?? 0),
+      inputTokens: report.inputTokens - (before?.inputTokens ?? 0),
+      outputTokens: report.outputTokens - (before?.outputTokens ?? 0),
       store,
       priceBasis,
-      paidUsd: usd(report.paid),
-      perhapsPaidUsd: report.perhapsPaid / nanosPerUsd,
+      paidUsd: usd(report.paid === null ? null : report.paid - (before?.paid ?? 0)),
+      perhapsPaidUsd: (report.perhapsPaid - (before?.perhapsPaid ?? 0)) / nanosPerUsd,
       runPaidUsd: usd(runPaid),
       runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
       ...(budgetUsd !== undefined && { budgetUsd }),
@@ -34,4 +42,14 @@ export function describeCalls(
       }),
     },
   };
+}
+
+/** How a judge was asked, in words. */
+export function describeQuestion(question: Question | undefined): string {
+  if (!question) return "without a rubric";
+  const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;
+  const settings = [`at most ${formatCount(maxOutputTokens)} tokens`];
+  if (temperature !== undefined) settings.push(`temperature ${temperature}`);
+  if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
+  return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
 }

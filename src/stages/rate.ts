@@ -13,7 +13,6 @@ import {
   type DatasetRecord,
   type Gate,
   type RatedManifest,
-  type Question,
   type RateSummary,
 } from "../run/manifest.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
@@ -22,7 +21,7 @@ import { readManifest, runFolder, writeManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
-import { describeCalls } from "./describe-calls.ts";
+import { describeCalls, describeQuestion } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {
@@ -305,15 +304,6 @@ function expectSameQuestion(
     throw new RunError(
       `${run}: holds ratings that were asked for otherwise (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
-}
-
-function describeQuestion(question: Question | undefined): string {
-  if (!question) return "without a rubric";
-  const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;
-  const settings = [`at most ${formatCount(maxOutputTokens)} tokens`];
-  if (temperature !== undefined) settings.push(`temperature ${temperature}`);
-  if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
-  return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
 }
 
 function finite(value: number): number | null {

@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { PairVerdict, Side, VerdictState } from "../comparison/verdict.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Finish } from "../llm/reply.ts";
 import type { RatingState } from "../run/rating.ts";
 import { readRatings } from "../run/ratings-file.ts";
-import { runFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
 import { requireRatings } from "./rated-data.ts";
 
 /** A rating and the reply that it was read from. */
@@ -48,11 +50,7 @@ export async function* replies({ run: folder, state, row }: RepliesOptions): Asy
     throw new RunError(`${folder}: expected ratings by a model, got those of ${rate.judge}, which gives no replies`);
   if (row !== undefined && row >= dataset.rows)
     throw new UsageError(`--row: expected a row from 0 to ${dataset.rows - 1}, got ${row}`);
-  if (!existsSync(rate.calls.store))
-    throw new RunError(
-      `${rate.calls.store}: expected the call store of ${folder}, got no such file; run this from the folder where the data was rated`,
-    );
-  using store = new CallStore(rate.calls.store, { readOnly: true });
+  using store = openStore(rate.calls.store, folder);
   for await (const ratings of readRatings(run.ratingsPath, rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;
@@ -72,4 +70,75 @@ export async function* replies({ run: folder, state, row }: RepliesOptions): Asy
       };
     }
   }
+}
+
+/** One order's verdict and the reply that it was read from. */
+export interface VerdictReply {
+  readonly comparison: string;
+  readonly set: string;
+  readonly id: string;
+  readonly shownFirst: Side | null;
+  readonly state: VerdictState;
+  readonly winner: Side | "draw" | null;
+  readonly scores: Readonly<Record<Side, number>> | null;
+  /** Why there is no verdict. */
+  readonly detail: string | null;
+  /** Word for word; null when the call failed or was not made. */
+  readonly reply: string | null;
+  readonly finish: Finish | null;
+  readonly costUsd: number | null;
+  readonly call: string | null;
+}
+
+export interface VerdictRepliesOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** Only verdicts that ended so. */
+  readonly state?: VerdictState;
+}
+
+/**
+ * The replies behind a run's comparisons, pair by pair, both orders.
+ *
+ * @throws RunError when nothing was compared by a model, or its store is not there any more
+ */
+export async function* verdictReplies({ run: folder, state }: VerdictRepliesOptions): AsyncGenerator<VerdictReply> {
+  const manifest = await readManifest(runFolder(folder));
+  const comparisons = Object.entries(manifest?.comparisons ?? {}).filter(([, { calls }]) => calls !== undefined);
+  if (comparisons.length === 0)
+    throw new RunError(
+      `${folder}: expected a comparison by a model, found none; compare first: alpagasus compare A B --judge …`,
+    );
+  for (const [comparison, { calls, verdictsPath }] of comparisons) {
+    using store = openStore(calls!.store, folder);
+    for (const line of (await readFile(verdictsPath!, "utf8")).split("\n").filter(Boolean)) {
+      const { set, id, orders } = JSON.parse(line) as PairVerdict; // as compare wrote it
+      for (const verdict of orders) {
+        if (state !== undefined && verdict.state !== state) continue;
+        const call = verdict.call === undefined ? undefined : store.find(verdict.call);
+        yield {
+          comparison,
+          set,
+          id,
+          shownFirst: verdict.shownFirst ?? null,
+          state: verdict.state,
+          winner: verdict.state === "judged" ? verdict.winner : null,
+          scores: verdict.state === "judged" ? (verdict.scores ?? null) : null,
+          detail: verdict.state === "judged" ? null : (verdict.detail ?? null),
+          reply: call?.state === "replied" ? call.text : null,
+          finish: call?.finish ?? null,
+          costUsd: call?.cost == null ? null : call.cost / nanosPerUsd,
+          call: verdict.call ?? null,
+        };
+      }
+    }
+  }
+}
+
+function openStore(path: string, folder: string): CallStore {
+  if (!existsSync(path))
+    throw new RunError(
+      `${path}: expected the call store of ${folder}, got no such file; run this from the folder where it was made`,
+    );
+  return new CallStore(path, { readOnly: true });
 }

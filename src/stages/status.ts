@@ -1,5 +1,12 @@
 import { stat } from "node:fs/promises";
-import { isRated, type ArmSummary, type DatasetRecord, type RatedManifest, type RateSummary } from "../run/manifest.ts";
+import {
+  isRated,
+  type ArmSummary,
+  type ComparisonSummary,
+  type DatasetRecord,
+  type RatedManifest,
+  type RateSummary,
+} from "../run/manifest.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { defaultRunFolder, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
@@ -12,7 +19,10 @@ export interface RunStatus {
   /** Absent when nothing was rated yet. */
   readonly dataset?: DatasetRecord & { readonly state: FileState };
   readonly rate?: RateSummary & { readonly path: string; readonly state: FileState };
-  /** What a rating that was never finished has in the call store, where there is one. */
+  /** Which arms were compared, in a few figures each. */
+  readonly comparisons: readonly (Pick<ComparisonSummary, "a" | "b" | "judge" | "verdictsPath"> &
+    Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & { readonly isFinished: boolean })[];
+  /** What a rating or comparison that was never finished has in the call store, where there is one. */
   readonly begun?: {
     readonly store: string;
     readonly calls: number;
@@ -33,10 +43,27 @@ export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
   const flag = folder === defaultRunFolder ? "" : ` --run ${folder}`;
+  const comparisons = Object.values(manifest?.comparisons ?? {}).map(
+    ({ a, b, judge, verdictsPath, pooled, calls }) => ({
+      a,
+      b,
+      judge,
+      ...(verdictsPath !== undefined && { verdictsPath }),
+      counts: pooled.counts,
+      winningScore: pooled.winningScore,
+      conclusion: pooled.conclusion,
+      isFinished: calls?.stopped === undefined,
+    }),
+  );
   if (!isRated(manifest)) {
     const begun = await findBegun(run);
-    const next = begun ? "the same alpagasus rate … again: it goes on where it was" : `alpagasus rate DATA${flag}`;
-    return { run: folder, ...(begun && { begun }), arms: [], next };
+    const isOpen = begun !== undefined && comparisons.every(({ isFinished }) => !isFinished);
+    const next = isOpen
+      ? "the same command again: it goes on where it was"
+      : comparisons.length > 0
+        ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
+        : `alpagasus rate DATA${flag}`;
+    return { run: folder, ...(isOpen && { begun }), arms: [], comparisons, next };
   }
   const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
   const dataState = files.find((state) => state !== "present") ?? "present";
@@ -53,6 +80,7 @@ export async function status(folder: string): Promise<RunStatus> {
     dataset: { ...manifest.dataset, state: dataState },
     rate: { ...manifest.rate, path: run.ratingsPath, state: rateState },
     arms,
+    comparisons,
     next: nextStep(manifest, arms, dataState === "present" && rateState === "present", flag),
   };
 }

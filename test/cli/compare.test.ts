@@ -83,8 +83,8 @@ describe("comparing two arms", () => {
       id: "p2",
       outcome: "win",
       orders: [
-        { shownFirst: "A", state: "judged", preference: "first", scores: [6, 3] },
-        { shownFirst: "B", state: "judged", preference: "first", scores: [6, 3] },
+        { shownFirst: "A", state: "judged", winner: "A", scores: { A: 6, B: 3 } },
+        { shownFirst: "B", state: "judged", winner: "A", scores: { A: 6, B: 3 } },
       ],
     });
     const text = await alpagasus(args, { cwd: folder.path });
@@ -142,6 +142,49 @@ describe("comparing two arms", () => {
     const summary = JSON.parse(stdout) as ComparisonSummary;
     expect(summary.pooled.counts).toEqual({ win: 3, tie: 0, lose: 0, undecided: 5 });
     expect(summary.states).toEqual({ judged: 6, unparsable: 6, refused: 2, failed: 2 });
+  });
+
+  test("prompts without ids on one side are matched by their text, and arms can be named", async () => {
+    using folder = tempFolder();
+    folder.write(
+      "x/answers.json",
+      rows(6, () => 5),
+    );
+    folder.write(
+      "y/answers.json",
+      rows(6, () => 2).map(({ instruction, output }) => ({ instruction, output })),
+    );
+    const args = ["compare", "mine=x/answers.json", "theirs=y/answers.json"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toContain("mine against theirs, 6 prompts");
+  });
+
+  test("replies shows what the judge said, and status what was compared", async () => {
+    await using server = await startModelServer({
+      answer: (asked) => (asked.user.includes("Question 2") ? "Both fine." : byStars(asked)),
+    });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(4, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(4, () => 2),
+    );
+    await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge], { cwd: folder.path });
+    const all = await alpagasus(["replies", "--verdicts", "--json"], { cwd: folder.path });
+    const lines = parseLines<{ id: string; shownFirst: string; winner: string | null; reply: string }>(all.stdout);
+    expect(lines).toHaveLength(8);
+    expect(lines[1]).toMatchObject({ id: "p0", shownFirst: "B", winner: "A", reply: "3 6\nBy the stars." });
+    const unread = await alpagasus(["replies", "--verdicts", "--state", "unparsable"], { cwd: folder.path });
+    expect(unread.stdout.match(/Both fine\./g)).toHaveLength(2);
+    const status = await alpagasus(["status"], { cwd: folder.path });
+    expect(status.stdout).toContain("a against b");
+    expect(status.stdout).not.toContain("begun");
   });
 
   test("--dry-run shows the prompt and the calls, and asks and writes nothing", async () => {
@@ -466,12 +509,12 @@ describe("bad input is one line", () => {
       "other prompts under the same ids",
       good,
       good.map((row) => ({ ...row, instruction: "Another" })),
-      /b.jsonl: expected p0 of even to be the prompt that a.jsonl answers, got another/,
+      /b.jsonl: expected p0 of even to be the prompt that a.jsonl answers \(Question 0\), got Another/,
     ],
     [
       "nothing in common",
       good,
-      good.map((row) => ({ ...row, id: `x${row.id}` })),
+      good.map((row) => ({ ...row, id: `x${row.id}`, instruction: `x${row.instruction}` })),
       /expected answers to the same prompts, got none in common/,
     ],
     ["an id twice", [...good, good[0]!], good, /a.jsonl:5: expected each id once, got "p0" again/],
@@ -519,12 +562,14 @@ describe("bad input is one line", () => {
     const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl"], { cwd: folder.path });
     expect(code).toBe(3);
     expect(stdout).toContain("3 of 4 prompts are decided");
-    expect(stdout).toContain("1 answers of b are empty");
+    expect(stdout).toContain("1 answers of b are empty; they are judged as they are");
+    expect(stdout).toContain("1 prompts have no answer in b; they are left out");
+    expect(stdout).toContain("Nothing can be concluded: only 3 of 4 prompts are decided");
   });
 
   test.concurrent.each([
     [["compare", "a.jsonl"], /expected two files of answers or more, got 1/],
-    [["compare", "a.jsonl", "a.jsonl"], /expected two arms of different names, got a twice/],
+    [["compare", "a.jsonl", "a.jsonl"], /expected arms of different names, got a twice; name them: NAME=FILE/],
     [["compare", "a.jsonl", "b.jsonl", "--judge", "recorded:x"], /--judge: expected openai:MODEL.*student/],
     [
       ["compare", "a.jsonl", "b.jsonl", "--rubric", "vicuna"],
@@ -533,6 +578,14 @@ describe("bad input is one line", () => {
     [["compare", "a.jsonl", "b.jsonl", "--arms", "a,b"], /--arms: expected --reviews with it/],
     [["compare", "--reviews", "a.jsonl"], /a.jsonl \(row 1\): expected a review of AlpaGasus/],
     [["compare", "a.jsonl", "--reviews", "b.jsonl"], /either files of answers or --reviews, got both/],
+    [
+      ["compare", "--reviews", "a.jsonl", "--judge", "student"],
+      /--judge: expected a judge that asks a model, got --reviews/,
+    ],
+    [
+      ["compare", "a.jsonl", "x=b.jsonl", "y=b.jsonl", "--labels", "b.jsonl"],
+      /--labels: expected two files of answers/,
+    ],
     [["compare", "a.jsonl", "b.jsonl", "--labels", "b.jsonl"], /b.jsonl:1: expected "id" and a "label"/],
   ])("%j", async (args, line) => {
     using folder = tempFolder();

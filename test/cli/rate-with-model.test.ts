@@ -236,7 +236,7 @@ test("a row that the rubric cannot show is named, and what was in flight is kept
   expect(code).toBe(2);
   const begun = await alpagasus(["status"], { cwd: folder.path });
   expect(server.log.length).toBeGreaterThan(0);
-  expect(begun.stdout).toContain(`a rating was begun: ${server.log.length} replies are kept`);
+  expect(begun.stdout).toContain(`begun: ${server.log.length} replies are kept`);
 });
 
 describe("--dry-run", () => {

@@ -134,7 +134,7 @@ test("the order of the pairs changes nothing, and one undecided more changes no 
 });
 
 test("a verdict that cannot be read leaves its pair undecided, and a single published order decides", () => {
-  const judged = { state: "judged", preference: "first" } as const;
+  const judged = { state: "judged", winner: "A" } as const;
   expect(outcomeOfOrders([judged, judged])).toBe("win");
   expect(outcomeOfOrders([judged, { state: "unparsable" }])).toBe("undecided");
   expect(outcomeOfOrders([judged])).toBe("win");

@@ -41,18 +41,29 @@ export function renderComparison(summary: ComparisonSummary): string {
 }
 
 /** One plain sentence. */
-function conclude({ a, b, pooled }: Pick<ComparisonSummary, "a" | "b" | "pooled">): string {
+function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {
   const { counts, conclusion, pValue } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
   const [one, other] = [plainText(a), plainText(b)];
-  const split = `${formatCount(counts.win)} wins, ${formatCount(counts.tie)} ties, ${formatCount(counts.lose)} losses`;
+  const split = [
+    count(counts.win, "win", "wins"),
+    count(counts.tie, "tie", "ties"),
+    count(counts.lose, "loss", "losses"),
+  ].join(", ");
+  if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
+  if (calls?.stopped || gates.some(({ held }) => !held))
+    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts are decided (${split}).`;
   if (conclusion !== "no difference shown")
     return `${one} is ${conclusion} than ${other}: ${split} (sign test, p ${formatP(pValue)}).`;
   const needed =
     pooled.promptsNeeded === null
       ? ""
-      : `; to show a difference of this size takes about ${formatCount(pooled.promptsNeeded)} prompts`;
+      : `; to show a difference of this size takes about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts`;
   return `No difference shown between ${one} and ${other} at n = ${formatCount(decided)}: ${split} (sign test, p ${formatP(pValue)})${needed}.`;
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${formatCount(number)} ${number === 1 ? one : many}`;
 }
 
 function renderGroup({ group, counts, winningScore, pValue }: ComparisonRecord): string[] {
@@ -78,21 +89,25 @@ function renderBar({ win, tie, lose }: ComparisonRecord["counts"]): string {
 }
 
 /** How far the judge depends on the order, and what it could not say. */
-function renderTrust({ pooled, states }: ComparisonSummary): string[] {
+function renderTrust({ pooled, states, calls, verdictsPath }: ComparisonSummary): string[] {
   const { orders, identical } = pooled;
   const lines: string[] = [];
-  if (orders.pairs > 0)
+  const seesOrder = calls !== undefined || verdictsPath === undefined; // the student sees each answer alone
+  if (seesOrder && orders.pairs > 0)
     lines.push(
-      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of the pairs when the order is turned`,
+      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${count(orders.pairs, "pair", "pairs")} when the order is turned (A in one, B in the other)`,
     );
-  if (orders.first + orders.second > 0)
+  if (seesOrder && orders.first + orders.second > 0)
     lines.push(
       `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${percent(orders.firstShare)} ${shareInterval(orders.firstShare)} first), neither ${formatCount(orders.draws)} times`,
     );
   if (identical > 0) lines.push(`  same    ${formatCount(identical)} pairs of equal answers are ties without asking`);
   const unread = Object.entries(states).filter(([state]) => state !== "judged");
-  if (unread.length > 0)
-    lines.push(`  unread  ${unread.map(([state, count]) => `${formatCount(count)} ${state}`).join(", ")} (orders)`);
+  if (unread.length > 0) {
+    const hint = calls ? "; alpagasus replies --verdicts shows them" : "";
+    const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
+    lines.push(`  unread  ${counts} (of two orders a pair${hint})`);
+  }
   return lines;
 }
 
@@ -102,14 +117,16 @@ function renderLength(a: string, b: string, { length, winRate, relativeScore }: 
     const longer =
       length.longerWins.value === null
         ? ""
-        : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the pairs that are not tied`;
+        : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the decided pairs that are not tied`;
     lines.push(
       `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
       `          win rate ${percent(winRate)} ${shareInterval(winRate)}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,
     );
   } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}`);
   if (relativeScore)
-    lines.push(`  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the score of ${b}`);
+    lines.push(
+      `  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the total score of ${b}: a few large losses can outweigh many narrow wins`,
+    );
   return lines;
 }
 

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { RatedReply } from "../../stages/replies.ts";
+import type { RatedReply, VerdictReply } from "../../stages/replies.ts";
 import { formatScore, formatUsd } from "./numbers.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
@@ -15,4 +15,29 @@ export function renderReply({ index, id, state, score, detail, reply, finish, co
   const title = styleText("bold", `\nrow ${index}${id === undefined ? "" : ` (${plainText(id)})`}`);
   const said = reply === null ? (detail ?? "no reply") : reply === "" ? "(an empty reply)" : reply;
   return `${title}: ${facts.join(", ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
+}
+
+/** The same of one order's verdict. */
+export function renderVerdictReply({
+  comparison,
+  set,
+  id,
+  shownFirst,
+  state,
+  winner,
+  scores,
+  detail,
+  reply,
+  costUsd,
+}: VerdictReply): string {
+  const reason = detail === null || reply === null ? "" : ` (${plainText(detail.split(": ", 1)[0]!)})`;
+  const facts = [
+    winner === null ? `${state}${reason}` : winner === "draw" ? "a draw" : `${winner} is better`,
+    ...(scores ? [`A ${formatScore(scores.A)}, B ${formatScore(scores.B)}`] : []),
+    ...(costUsd === null ? [] : [formatUsd(costUsd)]),
+  ];
+  const order = shownFirst === null ? "" : `, ${shownFirst} shown first`;
+  const title = styleText("bold", `\n${plainText(comparison)}: ${plainText(set)} ${plainText(id)}${order}`);
+  const said = reply === null ? (detail ?? "no reply") : reply === "" ? "(an empty reply)" : reply;
+  return `${title}: ${facts.join("; ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
 }

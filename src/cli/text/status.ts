@@ -7,15 +7,17 @@ import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `status` prints. */
-export function renderStatus({ run, dataset, rate, begun, arms, next }: RunStatus): string {
+export function renderStatus({ run, dataset, rate, begun, arms, comparisons, next }: RunStatus): string {
   if (!dataset || !rate) {
     const paid =
-      begun &&
-      `${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""}`;
+      begun && begun.paidUsd + begun.perhapsPaidUsd > 0
+        ? ` (${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
+        : "";
     const what = begun
-      ? `a rating was begun: ${formatCount(begun.calls)} replies are kept (${paid})`
+      ? `a rating was begun: ${formatCount(begun.calls)} replies are kept${paid}`
       : "nothing rated yet";
-    return `\n${plainText(run)}: ${what}\n\n  next  ${plainText(next)}\n`;
+    const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
+    return `\n${plainText(run)}: ${what}\n\n${compared}  next  ${plainText(next)}\n`;
   }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
@@ -42,7 +44,25 @@ export function renderStatus({ run, dataset, rate, begun, arms, next }: RunStatu
       ),
     );
   }
+  if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
+}
+
+function renderComparisons(comparisons: RunStatus["comparisons"]): string {
+  return renderTable(
+    ["compared", "judge", "win", "tie", "lose", "undecided", "winning score", ""],
+    ["left", "left", "right", "right", "right", "right", "right", "left"],
+    comparisons.map(({ a, b, judge, counts, winningScore, conclusion, isFinished }) => [
+      plainText(`${a} against ${b}`),
+      plainText(judge),
+      formatCount(counts.win),
+      formatCount(counts.tie),
+      formatCount(counts.lose),
+      formatCount(counts.undecided),
+      winningScore.value === null ? "-" : winningScore.value.toFixed(3),
+      isFinished ? conclusion : "not finished: the same command goes on",
+    ]),
+  );
 }
 
 /** States other than scored, and the money. */
