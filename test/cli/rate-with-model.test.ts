@@ -209,13 +209,13 @@ test("a provider that is gone in the middle stops the run, and what it said is w
   });
   using folder = tempFolder();
   writeRows(folder, 400);
-  const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "2"];
+  const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "1"];
   const { code, stdout } = await alpagasus(args, { cwd: folder.path });
   expect(code).toBe(1);
   expect(stdout).toContain("Stopped: ");
   expect(stdout).toContain("10 calls in a row got no reply");
   expect(stdout).toMatch(/40 scored, \d+ failed, \d+ pending/);
-  expect(server.log.length).toBeLessThan(120);
+  expect(server.log.length).toBeLessThan(200); // of 400 rows
   const status = await alpagasus(["status"], { cwd: folder.path });
   expect(status.stdout).toMatch(/next {2}alpagasus rate rows.json --judge http:.* --rubric alpagasus-accuracy/);
 });

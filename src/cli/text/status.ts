@@ -13,9 +13,7 @@ export function renderStatus({ run, dataset, rate, begun, arms, comparisons, nex
       begun && begun.paidUsd + begun.perhapsPaidUsd > 0
         ? ` (${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
         : "";
-    const what = begun
-      ? `a rating was begun: ${formatCount(begun.calls)} replies are kept${paid}`
-      : "nothing rated yet";
+    const what = begun ? `begun: ${formatCount(begun.calls)} replies are kept${paid}` : "nothing rated yet";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
     return `\n${plainText(run)}: ${what}\n\n${compared}  next  ${plainText(next)}\n`;
   }
