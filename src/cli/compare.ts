@@ -81,7 +81,7 @@ Examples:
   alpagasus compare --reviews alpagasus2-alpaca2-koala.json alpaca2-alpagasus2-koala.json`,
     )
     .action(async (files: string[], flags: CompareFlags, self: Command) => {
-      if (flags.reviews) return recountReviews(files, flags, self);
+      if (flags.reviews) return recountReviews(files, flags, self, context);
       if (flags.arms !== undefined)
         throw new UsageError("--arms: expected --reviews with it; answers are named by their files");
       if (files.length < 2)
@@ -98,10 +98,11 @@ Examples:
       const names = flags.judge ?? ["student"];
       if (new Set(names).size < names.length)
         throw new UsageError(`--judge: expected each judge once, got ${names.join(", ")}`);
+      for (const name of names) if (!isModelName(name)) await openPairJudge(name); // a name that is no judge's is the mistake to tell of
       if (!names.some(isModelName)) {
-        for (const name of names) await openPairJudge(name); // a name that is no judge's is the mistake to tell of
         expectNoModelFlags(self, names.join(", "), ["rubric", "dry-run"]);
       }
+      for (const name of names.filter(isModelName)) await expectAskable(name, flags); // before anybody is paid
       if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
@@ -114,6 +115,18 @@ Examples:
         context,
       );
     });
+}
+
+/** @throws UsageError when a model cannot be asked as it is named, or has no key */
+async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
+  const judge = await openLlmPairJudge(name, {
+    ...readModelFlags(flags),
+    run: flags.run,
+    forPlan: true,
+    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+  });
+  judge.close();
+  if (judge.problem !== undefined && !flags.dryRun) throw new UsageError(judge.problem);
 }
 
 /** An arm as a user names it: a file, or NAME=FILE. */
@@ -218,13 +231,19 @@ function show(
     if (calls?.stopped === "budget") context.exitCode = 4;
     if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
   }
+  const isWhole = summaries.every(({ gates, calls }) => !calls?.stopped && gates.every(({ held }) => held));
   const [only, ...more] = summaries;
-  const whole = more.length === 0 ? only : { comparisons: summaries, rankings };
-  const text = [...rankings.map(renderRanking), ...summaries.map(renderComparison)].join("");
+  const whole = more.length === 0 ? only : { comparisons: summaries, rankings: isWhole ? rankings : [] };
+  const text = [...(isWhole ? rankings.map(renderRanking) : []), ...summaries.map(renderComparison)].join("");
   process.stdout.write(flags.json ? `${plainJson(whole, 2)}\n` : text);
 }
 
-async function recountReviews(files: readonly string[], flags: CompareFlags, self: Command): Promise<void> {
+async function recountReviews(
+  files: readonly string[],
+  flags: CompareFlags,
+  self: Command,
+  context: CommandContext,
+): Promise<void> {
   expectNoModelFlags(self, "--reviews", [
     "judge",
     "rubric",
@@ -242,6 +261,7 @@ async function recountReviews(files: readonly string[], flags: CompareFlags, sel
   const reviews = await readReviews(flags.reviews!, a && b ? { arms: [a, b] } : {});
   const against =
     flags.labels === undefined ? [] : [{ name: flags.labels, outcomes: await readLabels(flags.labels, reviews.arms) }];
-  const summary = recount(reviews, { seed: flags.seed, against });
+  const summary = recount(reviews, { seed: flags.seed, minCoverage: flags.minCoverage, against });
+  if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
   process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderComparison(summary));
 }

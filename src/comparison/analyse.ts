@@ -249,8 +249,8 @@ function longerShare(pairs: readonly LengthPair[], weights: readonly number[]): 
 /** Which prompt each verdict is about, as numbers from 0. */
 function clusterOf(verdicts: readonly PairVerdict[]): Uint32Array {
   const numbers = new Map<string, number>();
-  return Uint32Array.from(verdicts, ({ set, id }) => {
-    const name = `${set}\0${id}`;
+  return Uint32Array.from(verdicts, ({ set, id, prompt }) => {
+    const name = `${set}\0${prompt ?? id}`;
     if (!numbers.has(name)) numbers.set(name, numbers.size);
     return numbers.get(name)!;
   });

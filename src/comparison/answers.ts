@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { DataError } from "../errors.ts";
 import type { Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";
@@ -95,7 +96,9 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
       throw new DataError(
         `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers (${shorten(prompt.instruction)}), got ${shorten(other.instruction)}`,
       );
-    const id = prompt.id.includes("\0") ? shorten(prompt.instruction) : prompt.id;
+    const id = prompt.id.includes("\0")
+      ? `${shorten(prompt.instruction)} #${hash("sha256", prompt.id).slice(0, 8)}`
+      : prompt.id;
     return { ...prompt, id, answers: [output, other.output] };
   });
   return {
@@ -106,11 +109,26 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
 }
 
 function matchBy(a: Answers, b: Answers, keyOfAnswer: (answer: Answer) => string): (readonly [Answer, Answer])[] {
-  const others = new Map(b.answers.map((answer) => [keyOfAnswer(answer), answer]));
+  const others = indexBy(b, keyOfAnswer);
+  indexBy(a, keyOfAnswer); // for its check
   return a.answers.flatMap((answer) => {
     const other = others.get(keyOfAnswer(answer));
     return other ? [[answer, other] as const] : [];
   });
+}
+
+/** @throws DataError when two answers have one key */
+function indexBy({ path, answers }: Answers, keyOfAnswer: (answer: Answer) => string): Map<string, Answer> {
+  const index = new Map<string, Answer>();
+  for (const answer of answers) {
+    const key = keyOfAnswer(answer);
+    if (index.has(key))
+      throw new DataError(
+        `${path}: expected each prompt once, got ${shorten(answer.instruction)} again; give the rows ids`,
+      );
+    index.set(key, answer);
+  }
+  return index;
 }
 
 function shorten(text: string): string {

@@ -36,7 +36,10 @@ export async function readLabels(path: string, arms: readonly [a: string, b: str
             place,
             `expected "id" and a "label" of A, B or tie, got ${JSON.stringify(row).slice(0, 120)}`,
           );
-        labels.set(pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) }), outcome);
+        const key = pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) });
+        if (labels.has(key))
+          throw dataErrorAt(place, `expected one label a pair, got ${id} again; settle on one before`);
+        labels.set(key, outcome);
       }
     }
   }

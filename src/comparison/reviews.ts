@@ -26,6 +26,8 @@ export interface ReadReviewsOptions {
 interface Review {
   readonly set: string;
   readonly id: string;
+  /** What several reviews are about together, where that is more than the id: the turns of one conversation. */
+  readonly prompt?: string;
   readonly category?: string;
   readonly answers?: Readonly<Record<string, string>>;
   readonly judge?: string;
@@ -94,14 +96,22 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       );
     pairs.set(name, [...others, review]);
   }
+  const hasBothOrders = [...pairs.values()].some((both) => both.length === 2);
   return [...pairs.values()].map((both) => {
-    const { set, id, category, answers, arms } = both[0]!;
+    const { set, id, prompt, category, answers, arms, isOrderKnown } = both[0]!;
     const b = arms.find((arm) => arm !== a)!;
     const orders = both.map((review) => toVerdict(review, a)).toSorted((x) => (x.shownFirst === "A" ? -1 : 1));
+    if (hasBothOrders && both.length === 1 && isOrderKnown)
+      orders.push({
+        shownFirst: orders[0]!.shownFirst === "A" ? "B" : "A",
+        state: "failed",
+        detail: "there is no review in this order",
+      });
     const [answerA, answerB] = [answers?.[a], answers?.[b]];
     return {
       id,
       set,
+      ...(prompt !== undefined && { prompt }),
       ...(category !== undefined && { category }),
       outcome: outcomeOfOrders(orders),
       orders,
@@ -183,10 +193,20 @@ function readAlpaGasus(row: Row, place: ReviewPlace): Review {
   };
 }
 
+const cherrySets = ["koala", "vicuna", "wizardlm", "sinstruct", "lima"];
+
 function readCherry(row: Row, place: ReviewPlace): Review[] {
   const name = nameOf(place);
-  const [, one = "Answer1", other = "Answer2", set = name, judge] =
-    /^(.+)-VS-([^_]+)_([^_]+)(?:_(.+))?$/.exec(name) ?? [];
+  const [, one = "Answer1", rest = ""] = /^(.+)-VS-(.+)$/.exec(name) ?? [];
+  const found =
+    new RegExp(`^(.+)_(${cherrySets.join("|")})(?:_([^_]+))?$`).exec(rest) ??
+    /^([^_]+)_([^_]+)(?:_([^_]+))?$/.exec(rest);
+  if (rest !== "" && !found)
+    return fail(
+      place,
+      `expected a file's name of the form ARM-VS-ARM_SET_JUDGE.json with a set of ${cherrySets.join(", ")}`,
+    );
+  const [, other = "Answer2", set = name, judge] = found ?? [];
   const [answer1, answer2] = [row["Answer1"], row["Answer2"]];
   const common = {
     ...identify(row, set, place),
@@ -208,6 +228,7 @@ function readFastChat(row: Row, place: ReviewPlace): Review[] {
   const common = {
     set: nameOf(place),
     id: `${String(row["question_id"])}${turn}`,
+    prompt: String(row["question_id"]),
     ...(typeof judge === "string" && { judge }),
     isOrderKnown: true,
   };
@@ -225,7 +246,8 @@ function readFastChat(row: Row, place: ReviewPlace): Review[] {
 
 function readAlpacaEval(row: Row, place: ReviewPlace): Review {
   const [one, other] = [String(row["generator_1"]), String(row["generator_2"])];
-  const preference = row["preference"] === null ? NaN : Number(row["preference"]);
+  const recorded = row["preference"] === null ? NaN : Number(row["preference"]);
+  const preference = recorded === 0 ? 1.5 : recorded; // its first version wrote 0 for a draw
   const isReadable = preference >= 1 && preference <= 2; // 1: the first is better, 2: the second, in between as sure as that
   const [output1, output2] = [row["output_1"], row["output_2"]];
   return {

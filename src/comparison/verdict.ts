@@ -28,6 +28,8 @@ export interface PairVerdict {
   readonly id: string;
   /** The test set. */
   readonly set: string;
+  /** What it has in common with other pairs of its set, where that is more than its id: the turns of one conversation. */
+  readonly prompt?: string;
   readonly category?: string;
   readonly outcome: Outcome;
   /**

@@ -216,6 +216,11 @@ export class CallStore implements Disposable {
     return isTaken;
   }
 
+  /** A claim was not written after all. */
+  forget(key: string, holder: object): void {
+    if (this.#holders.get(key) === holder) this.#holders.delete(key);
+  }
+
   /** Gives a claim back. */
   release(key: string): void {
     this.#holders.delete(key);

@@ -538,6 +538,11 @@ export class Engine {
     if (failure.kind === "doubtful") {
       if (this.#hasAnswered) return this.#giveUp(call, failure.detail, 0);
       this.#doubtful.push({ call, detail: failure.detail });
+      this.#endings.push({
+        call,
+        write: () => this.#store.settle(call.key, this.#options.purse, 0), // it cost nothing: others may have its money
+        tell: () => {},
+      });
       if (++this.#doubts >= doubtfulCalls)
         this.#fail(`the request is not accepted (${failure.detail})`, { isUsage: false });
       return;
@@ -673,7 +678,10 @@ export class Engine {
 
   /** The store cannot be written: nothing more is sent, and what was paid for is kept in memory and tried again for a while. */
   #keepUnwritten(cause: unknown, endings: readonly Ending[], admitted: readonly Call[]): void {
-    for (const call of admitted) this.#gate.withdraw(call.estimate);
+    for (const call of admitted) {
+      this.#gate.withdraw(call.estimate);
+      if (!call.isClaimed) this.#store.forget(call.key, this);
+    }
     this.#queue.putBack(admitted);
     this.#endings.unshift(...endings);
     const isBusy = /locked|busy/i.test(messageOf(cause));

@@ -15,7 +15,9 @@ export type ReadVerdict =
 /** Reads a judge's reply about a pair. What cannot be read for certain is `unparsable`, never a draw. */
 export function readVerdict(text: string, finish: Finish, { reply }: Pick<PairRubric, "reply">): ReadVerdict {
   if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
-  const answer = withoutThinking(text, (before) => typeof readAnswer(before, "stop", reply) === "object");
+  const isAnswer = (before: string) =>
+    reply.format !== "choice" && typeof readAnswer(before, "stop", reply) === "object";
+  const answer = withoutThinking(text, isAnswer);
   const read =
     answer === undefined
       ? "the reply ends within its reasoning"
@@ -31,32 +33,27 @@ type Readable = Pick<Extract<ReadVerdict, { state: "judged" }>, "preference" | "
 
 function readAnswer(text: string, finish: Finish, reply: PairRubric["reply"]): Readable | string {
   if (text.trim() === "") return "the reply is empty";
-  return reply.format === "choice" ? readChoice(text, reply) : readTwoNumbers(text, finish, reply.scale);
+  if (reply.format === "two-numbers") return readTwoNumbers(text, finish, reply.scale);
+  return finish === "length" ? "the reply was cut off before its verdict" : readChoice(text, reply);
 }
 
-/** The one mark that the reply holds, however often. */
+/** The mark at the reply's end, where no other one stands before it. */
 function readChoice(
   text: string,
   marks: { readonly first: string; readonly second: string; readonly tie: string },
 ): Readable | string {
-  const said = (
-    [
-      ["first", marks.first],
-      ["second", marks.second],
-      ["draw", marks.tie],
-    ] as const
-  ).filter(([, mark]) => text.includes(mark));
+  const kinds = [
+    ["first", marks.first],
+    ["second", marks.second],
+    ["draw", marks.tie],
+  ] as const;
+  const said = kinds.filter(([, mark]) => text.includes(mark));
   if (said.length === 0) return "no verdict";
-  return said.length === 1 ? { preference: said[0]![0] } : "more than one verdict";
+  if (said.length > 1) return "more than one verdict";
+  const [preference, mark] = said[0]!;
+  const end = text.trimEnd().replace(/[*_`#.\s]+$/, "");
+  return end.endsWith(mark) ? { preference } : "the verdict is not at the end";
 }
-
-const number = String.raw`(\d+(?:\.\d+)?)(?:\s*/\s*10)?`;
-const label = String.raw`(?:(?:assistant|answer)\s*[1a]\s*:\s*)?`;
-const otherLabel = String.raw`(?:(?:assistant|answer)\s*[2b]\s*:\s*)?`;
-const twoNumbers = new RegExp(
-  String.raw`^${label}${number}\s*(?:[,;/|&]|\band\b|\s)\s*${otherLabel}${number}\.?$`,
-  "i",
-);
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -64,15 +61,24 @@ function readTwoNumbers(
   finish: Finish,
   { min, max }: { readonly min: number; readonly max: number },
 ): Readable | string {
-  const lines = plainCharacters(text).split(/\r\n|[\n\r]/);
-  const at = lines.findIndex((one) => one.trim() !== "");
-  const line = lines[at]!.replace(/[*_`#>]/g, "").trim();
-  const [, one, other] = twoNumbers.exec(line) ?? [];
+  const lines = plainCharacters(text)
+    .split(/\r\n|[\n\r]/)
+    .map((line) => line.replace(/[*_`#>]/g, "").trim())
+    .filter((line) => line !== "");
+  const [line = "", next] = lines;
+  const [, one, other] = twoScores(max).exec(line) ?? [];
   if (one === undefined || other === undefined) return "no two scores on the first line";
-  const isLast = lines.slice(at + 1).every((later) => later.trim() === "");
-  if (finish === "length" && isLast) return "the reply ends at its scores";
+  if (finish === "length" && next === undefined) return "the reply ends at its scores";
+  if (next !== undefined && /^[\d\s.,;:/|-]+$/.test(next)) return "more than two scores"; // `8,5` and `7,5`, or a table
   const scores = [Number(one), Number(other)] as const;
   if (!scores.every((score) => score >= min && score <= max))
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
+}
+
+/** Two scores, each perhaps out of the highest one, perhaps with the assistants' names. */
+function twoScores(max: number): RegExp {
+  const score = String.raw`(\d+(?:\.\d+)?)(?![\d.]*\s*/(?!\s*${max}(?![\d.])))(?:\s*/\s*${max})?(?![\d./])`;
+  const name = (names: string) => String.raw`(?:(?:assistant|answer)\s*${names}\s*:\s*)?`;
+  return new RegExp(String.raw`^${name("[1a]")}${score}(?:\s*[,;]\s*|\s+and\s+|\s+)${name("[2b]")}${score}\.?$`, "i");
 }

@@ -224,6 +224,8 @@ const comparisonSummarySchema = z.object({
   question: questionSchema.optional(),
   notes: z.array(z.string()),
   calls: callsSchema.optional(),
+  /** SHA-256 over all pairs of answers; absent for published reviews. */
+  answersHash: z.string().optional(),
   /** Prompts that only one of them has an answer to. */
   missing: z.number(),
   /** Orders by how their judgement ended. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { manifestSchema, type Manifest } from "./manifest.ts";
@@ -57,14 +58,46 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
 }
 
 /** Writes the manifest in one step: a reader sees the old one or the new one. */
-export async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> {
-  await mkdir(run.folder, { recursive: true });
-  const partial = `${run.manifestPath}.${process.pid}.partial`;
+async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> {
+  const partial = `${run.manifestPath}.${process.pid}.${randomUUID().slice(0, 8)}.partial`;
   try {
     await writeFile(partial, `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(partial, run.manifestPath);
   } finally {
     await rm(partial, { force: true });
+  }
+}
+
+const lockAgainMs = 20;
+const staleLockMs = 10_000; // a change takes milliseconds: who holds the lock longer is dead
+
+/** Changes the manifest as it is by now, whatever other stages and processes write at the same time. */
+export async function updateManifest(
+  run: RunFolder,
+  change: (manifest: Manifest | undefined) => Manifest,
+  { mayBeDamaged = false }: { readonly mayBeDamaged?: boolean } = {},
+): Promise<void> {
+  await mkdir(run.folder, { recursive: true });
+  const lock = `${run.manifestPath}.lock`;
+  while (!(await tryLock(lock))) await delay(lockAgainMs);
+  try {
+    const reading = readManifest(run);
+    const manifest = mayBeDamaged ? await reading.catch(() => undefined) : await reading;
+    await writeManifest(run, change(manifest));
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+async function tryLock(path: string): Promise<boolean> {
+  try {
+    await writeFile(path, String(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // writeFile fails with errors of this kind
+    const info = await stat(path).catch(() => undefined);
+    if (info && Date.now() - info.mtimeMs > staleLockMs) await rm(path, { force: true });
+    return false;
   }
 }
 

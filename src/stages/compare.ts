@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
@@ -19,7 +19,7 @@ import {
   type Gate,
   type OutcomeAgreement,
 } from "../run/manifest.ts";
-import { readManifest, runFolder, writeManifest, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
 import { describeCalls, describeQuestion } from "./describe-calls.ts";
@@ -73,6 +73,15 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
       `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
   const { pairs, missing, empty } = pairAnswers(a, b);
+  const answersHash = hash("sha256", JSON.stringify(pairs.map(({ set, id, answers }) => [set, id, answers])));
+  if (previous && previous.answersHash !== answersHash && !options.overwrite)
+    throw new RunError(
+      `${options.run}: holds a comparison of other answers of ${a.name} and ${b.name}; use another run with --run DIR, or replace it with --overwrite`,
+    );
+  const against = (options.against ?? []).map(({ name: other, outcomes }) => ({
+    name: other,
+    outcomes: withoutSets(outcomes, pairs),
+  }));
   const before = judge.calls?.();
   const verdicts = await judgePairs(pairs, options);
   const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
@@ -80,7 +89,8 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
   const pending = verdicts.flatMap(({ orders }) => orders).filter(({ state }) => state === "pending").length;
   const summary: ComparisonSummary = {
-    ...summarise(verdicts, [a.name, b.name], judge.name, seed, options.against ?? []),
+    ...summarise(verdicts, [a.name, b.name], judge.name, seed, against),
+    answersHash,
     ...(judge.question && { question: judge.question }),
     notes: [
       ...judge.notes,
@@ -111,18 +121,33 @@ function describeGaps(arm: string, missing: number, empty: number): string[] {
 /** Counts published judgements again. Nothing is asked, and nothing written. */
 export function recount(
   { arms, judge, verdicts }: Reviews,
-  { seed = defaultSeed, against = [] }: Pick<CompareOptions, "seed" | "against"> = {},
+  {
+    seed = defaultSeed,
+    against = [],
+    minCoverage = defaultMinCoverage,
+  }: Pick<CompareOptions, "seed" | "against" | "minCoverage"> = {},
 ): ComparisonSummary {
   const startedAt = new Date();
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
+  const hasTurns = new Set(verdicts.map(({ set, id, prompt }) => `${set}\0${prompt ?? id}`)).size < verdicts.length;
   const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
   return {
-    ...summarise(verdicts, arms, judge ?? "published reviews", seed, against),
+    ...summarise(
+      verdicts,
+      arms,
+      judge ?? "published reviews",
+      seed,
+      against.map(({ name, outcomes }) => ({ name, outcomes: withoutSets(outcomes, verdicts) })),
+    ),
     notes: isOneOrder
       ? ["these reviews have one order only: what the judge owes to the order of the answers is not taken out"]
-      : [],
+      : hasTurns
+        ? [
+            "several turns of one conversation are drawn together for the intervals; the sign test takes them for independent",
+          ]
+        : [],
     missing: 0,
-    gates: [coverageGate(decided, verdicts.length, 0)],
+    gates: [coverageGate(decided, verdicts.length, minCoverage)],
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };
@@ -204,7 +229,7 @@ function summarise(
   const states: Record<string, number> = {};
   for (const { orders } of verdicts) for (const { state } of orders) states[state] = (states[state] ?? 0) + 1;
   const agreement: OutcomeAgreement[] = against.map(({ name, outcomes }) =>
-    measureOutcomeAgreement(name, verdicts, withoutSets(outcomes, verdicts), seed),
+    measureOutcomeAgreement(name, verdicts, outcomes, seed),
   );
   return {
     a,
@@ -219,8 +244,11 @@ function summarise(
   };
 }
 
-/** Labels that name no set are those of every set. */
-function withoutSets(outcomes: ReadonlyMap<string, Outcome>, verdicts: readonly PairVerdict[]): Map<string, Outcome> {
+/** Labels that name no set are those of every set. @throws DataError when they are of no pair */
+function withoutSets(
+  outcomes: ReadonlyMap<string, Outcome>,
+  verdicts: readonly Pick<PairVerdict, "set" | "id">[],
+): Map<string, Outcome> {
   const known = new Map<string, Outcome>();
   for (const verdict of verdicts) {
     const outcome = outcomes.get(pairKey(verdict)) ?? outcomes.get(pairKey({ set: "", id: verdict.id }));
@@ -276,8 +304,12 @@ function coverageGate(decided: number, prompts: number, least: number): Gate {
   };
 }
 
+/** A name for files: readable, and with a mark of its own where that leaves something out. */
 function comparisonName(a: string, b: string, judge: string): string {
-  return [`${a}-vs-${b}`, judge].map((part) => part.replace(/[^\w.-]+/g, "_")).join(".by.");
+  const parts = [a, b, judge].map((part) => part.replace(/[^\p{L}\p{N}.-]+/gu, "_"));
+  const name = `${parts[0]}-vs-${parts[1]}.by.${parts[2]}`;
+  const isExact = parts.every((part, i) => part === [a, b, judge][i] && !/-vs-|\.by\./.test(part));
+  return isExact ? name : `${name}.${hash("sha256", JSON.stringify([a, b, judge])).slice(0, 8)}`;
 }
 
 async function writeVerdicts(path: string, verdicts: readonly PairVerdict[]): Promise<string> {
@@ -297,12 +329,11 @@ async function writeVerdicts(path: string, verdicts: readonly PairVerdict[]): Pr
 }
 
 async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {
-  const manifest = await readManifest(run); // other stages may have written meanwhile
-  await writeManifest(run, {
+  await updateManifest(run, (manifest) => ({
     version: manifestVersion,
     alpagasus: version,
     arms: {},
     ...manifest,
     comparisons: { ...manifest?.comparisons, [name]: summary },
-  });
+  }));
 }

@@ -36,10 +36,11 @@ export function describeCalls(
       runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
       ...(budgetUsd !== undefined && { budgetUsd }),
       ...(report.failure !== undefined && { failure: report.failure }),
-      ...(report.stopped && {
-        stopped: report.stopped,
-        finishUsd: usd(meanCost === null ? null : meanCost * pending),
-      }),
+      ...(report.stopped &&
+        pending > 0 && {
+          stopped: report.stopped,
+          finishUsd: usd(meanCost === null ? null : meanCost * pending),
+        }),
     },
   };
 }

@@ -12,12 +12,13 @@ import {
   type AgreementRecord,
   type DatasetRecord,
   type Gate,
+  type Manifest,
   type RatedManifest,
   type RateSummary,
 } from "../run/manifest.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
-import { readManifest, runFolder, writeManifest } from "../run/run-folder.ts";
+import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
@@ -52,8 +53,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const startedAt = new Date();
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
-  const manifest = await readManifest(run);
-  const previous = isRated(manifest) && !options.overwrite ? manifest : undefined;
+  const manifest = options.overwrite ? undefined : await readManifest(run);
+  const previous = isRated(manifest) ? manifest : undefined;
   if (previous) expectSameQuestion(previous, dataset, options);
 
   const total = options.judge.calls && (await countRows(dataset, options));
@@ -109,14 +110,15 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };
-    await writeManifest(run, {
+    const change = (latest: Manifest | undefined): Manifest => ({
       version: manifestVersion,
       alpagasus: version,
       dataset: datasetRecord,
       rate: summary,
       arms,
-      ...(manifest?.comparisons && { comparisons: manifest.comparisons }),
+      ...(latest?.comparisons && { comparisons: latest.comparisons }),
     });
+    await updateManifest(run, change, { mayBeDamaged: options.overwrite ?? false });
     return summary;
   } finally {
     clearInterval(clock);

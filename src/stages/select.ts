@@ -9,7 +9,7 @@ import { openAtomicFile } from "../files/atomic-file.ts";
 import type { ArmSummary, RatedManifest } from "../run/manifest.ts";
 import type { Rating } from "../run/rating.ts";
 import { readRatings } from "../run/ratings-file.ts";
-import { readManifest, runFolder, writeManifest, type RunFolder } from "../run/run-folder.ts";
+import { runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
 import type { Decision, Reason, ReasonDetail } from "../selection/decision.ts";
 import { diversity } from "../selection/diversity.ts";
@@ -81,8 +81,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
     : await pickedFates(plan, options, manifest, dataset, run);
   const written = await writeArm(plan, options, manifest, dataset, run, fateOf);
   const summary = summarise(plan, options, manifest, written, fateOf, startedAt);
-  const latest = (await readManifest(run)) ?? manifest; // another arm may have been written meanwhile
-  await writeManifest(run, { ...latest, arms: { ...latest.arms, [plan.arm]: summary } });
+  await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));
   return summary;
 }
 

@@ -27,6 +27,7 @@ function logFactorial(n: number): number {
 
 const z975 = 1.959964;
 const z80 = 0.841621;
+const leastDecisive = 6; // with fewer, not even one side winning all of them is shown
 
 /**
  * How many prompts a sign test at 5 % needs to show a difference of this size four times in five, by the normal
@@ -45,5 +46,5 @@ export function promptsNeeded({
   const share = win / split;
   if (split === 0 || share === 0.5) return Infinity;
   const decisive = ((z975 * 0.5 + z80 * Math.sqrt(share * (1 - share))) / (share - 0.5)) ** 2;
-  return Math.ceil((decisive * (split + tie)) / split);
+  return Math.ceil((Math.max(leastDecisive, decisive) * (split + tie)) / split);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { PairVerdict } from "../../src/comparison/verdict.ts";
@@ -185,6 +185,71 @@ describe("comparing two arms", () => {
     const status = await alpagasus(["status"], { cwd: folder.path });
     expect(status.stdout).toContain("a against b");
     expect(status.stdout).not.toContain("begun");
+  });
+
+  test("prompts without ids that begin alike are different prompts", async () => {
+    using folder = tempFolder();
+    const alike = (output: string) =>
+      Array.from({ length: 12 }, (_, i) => ({
+        instruction: "Summarise the following text in one sentence, please, and briefly.",
+        input: `Text ${i}`,
+        output: `${output} ${i}`,
+      }));
+    writeAnswers(folder, "a", alike("one"));
+    writeAnswers(folder, "b", alike("two"));
+    const { stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--json"], { cwd: folder.path });
+    const { verdictsPath } = JSON.parse(stdout) as ComparisonSummary;
+    expect(new Set(verdictsOf(folder, verdictsPath!).map(({ id }) => id)).size).toBe(12);
+  });
+
+  test("arms of other writing keep their own files, and other answers under old names are not mixed in", async () => {
+    using folder = tempFolder();
+    for (const [i, name] of ["模型一", "模型二", "a b", "a_b"].entries())
+      writeAnswers(
+        folder,
+        name,
+        rows(5, () => i + 1),
+      );
+    const args = ["compare", "模型一.jsonl", "模型二.jsonl", "a b.jsonl", "a_b.jsonl", "--all-pairs", "--json"];
+    const { comparisons } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as {
+      comparisons: ComparisonSummary[];
+    };
+    expect(new Set(comparisons.map(({ verdictsPath }) => verdictsPath)).size).toBe(6);
+    writeAnswers(
+      folder,
+      "a_b",
+      rows(5, () => 9),
+    );
+    const again = await alpagasus(["compare", "a b.jsonl", "a_b.jsonl"], { cwd: folder.path });
+    expect(again).toMatchObject({ code: 2, stdout: "" });
+    expect(again.stderr).toContain("holds a comparison of other answers of a b and a_b");
+  });
+
+  test("nobody is paid before all judges can be asked and all labels fit", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    writeAnswers(
+      folder,
+      "a",
+      rows(5, () => 5),
+    );
+    writeAnswers(
+      folder,
+      "b",
+      rows(5, () => 2),
+    );
+    folder.write("labels.jsonl", '{"id": "other", "label": "A"}');
+    for (const more of [
+      ["--judge", "studnet"],
+      ["--judge", "openai:gpt-5-mini"],
+      ["--labels", "labels.jsonl"],
+    ]) {
+      const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, ...more], {
+        cwd: folder.path,
+      });
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    }
+    expect(server.log).toHaveLength(0);
   });
 
   test("--dry-run shows the prompt and the calls, and asks and writes nothing", async () => {
@@ -413,12 +478,11 @@ test("730 prompts in both orders against a server that misbehaves, killed and re
     if ((await running.ended).code === 0) break;
   }
   expect((await alpagasus(args(server.judge, "killed"), { cwd: folder.path })).code).toBe(0);
-  const outcomes = (run: string, judge: string) =>
-    verdictsOf(folder, `${run}/verdicts/a-vs-b.by.${judge.replace(/[^\w.-]+/g, "_")}.jsonl`).map(({ id, outcome }) => [
-      id,
-      outcome,
-    ]);
-  expect(outcomes("killed", server.judge)).toEqual(outcomes("calm", calm.judge));
+  const outcomes = (run: string) => {
+    const [file] = readdirSync(join(folder.path, run, "verdicts"));
+    return verdictsOf(folder, `${run}/verdicts/${file}`).map(({ id, outcome }) => [id, outcome]);
+  };
+  expect(outcomes("killed")).toEqual(outcomes("calm"));
   const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
   expect(repeated).toBeLessThanOrEqual(kills * 32);
 });
@@ -475,6 +539,8 @@ describe("published judgements of other kinds", () => {
       pooled: { counts: { win: 1, tie: 1, lose: 1, undecided: 1 }, orders: { first: 5, second: 1, draws: 1 } },
     });
 
+    expect(one.notes[0]).toContain("several turns of one conversation");
+
     const annotation = (instruction: string, preference: number | null) => ({
       instruction,
       output_1: "aa",
@@ -491,12 +557,13 @@ describe("published judgements of other kinds", () => {
       annotation("r", 1),
       annotation("s", 1.5),
       annotation("t", null),
+      annotation("u", 0),
     ]);
     const args = ["compare", "--reviews", "annotations.json", "--arms", "mine,base"];
     const two = await alpagasus([...args, "--json"], { cwd: folder.path });
     expect(JSON.parse(two.stdout)).toMatchObject({
       a: "mine",
-      pooled: { counts: { win: 2, tie: 1, lose: 1, undecided: 1 }, orders: { pairs: 0 } },
+      pooled: { counts: { win: 2, tie: 2, lose: 1, undecided: 1 }, orders: { pairs: 0 } },
     });
     expect((await alpagasus(args, { cwd: folder.path })).stdout).toContain("these reviews have one order only");
   });

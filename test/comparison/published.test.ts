@@ -7,6 +7,7 @@ import { outcomeOfOrders, type PairVerdict } from "../../src/comparison/verdict.
 import { openPairRubric } from "../../src/rubric/open-rubric.ts";
 import { readVerdict } from "../../src/rubric/read-verdict.ts";
 import type { Outcome } from "../../src/stats/outcomes.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 
 /** The published counts, and what the order of the answers did, counted independently from the same files. */
@@ -61,6 +62,20 @@ describeWithSharedData("published judgements", () => {
       }
     }
     expect(read).toBe(1544);
+  });
+
+  test("with one order of a part missing leave that part undecided", async () => {
+    using folder = tempFolder();
+    const [one, other] = paths(["alpagasus2-alpaca2-vicuna", "alpaca2-alpagasus2-vicuna"]).map(
+      (path) => JSON.parse(readFileSync(path, "utf8")) as object[],
+    );
+    folder.write("alpagasus2-alpaca2-vicuna.json", one!);
+    folder.write("alpaca2-alpagasus2-vicuna.json", other!.slice(0, 30));
+    const { verdicts } = await readReviews([
+      `${folder.path}/alpagasus2-alpaca2-vicuna.json`,
+      `${folder.path}/alpaca2-alpagasus2-vicuna.json`,
+    ]);
+    expect(analyse(verdicts).pooled.counts.undecided).toBe(50);
   });
 
   test("of the other side mirror them", async () => {

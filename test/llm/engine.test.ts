@@ -431,6 +431,17 @@ describe("what must not stop or lose anything", () => {
     expect(again.engine.report).toMatchObject({ made: 5, failed: 5, stored: 25 });
   });
 
+  test("a question that is not taken, where the budget bears only one at a time", async () => {
+    await using server = await startModelServer({
+      answer: (asked) =>
+        asked.before === 0 && asked.ordinal === 0 ? { kind: "status", status: 400, message: "Not this one" } : "4",
+    });
+    const model = await openModel(server.judge, { price: flatPrice(1, 1) });
+    using open = openEngine(model, { budgetUsd: 0.0003 });
+    const outcomes = await askAll(open.engine, rows(3));
+    expect(outcomes.map(({ state }) => state)).toEqual(["failed", "replied", "replied"]);
+  });
+
   test("two engines on one store", async () => {
     await using server = await startModelServer({ latencyMs: () => 10 });
     const model = await openModel(server.judge);

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { readVerdict } from "../../src/rubric/read-verdict.ts";
+
+const numbers = { reply: { format: "two-numbers", scale: { min: 0, max: 10 } } } as const;
+const marks = { reply: { format: "choice", first: "[[A]]", second: "[[B]]", tie: "[[C]]" } } as const;
+
+describe("two scores on the first line", () => {
+  test.each([
+    ["8 7\nBecause.", [8, 7], "first"],
+    ["7 9\n\nAssistant 1: 7\nAssistant 2: 9", [7, 9], "second"],
+    ["9 8.5", [9, 8.5], "first"],
+    ["8, 8", [8, 8], "draw"],
+    ["8/10 7/10\nBecause.", [8, 7], "first"],
+    ["8 / 10, 9 / 10", [8, 9], "second"],
+    ["**8 7**", [8, 7], "first"],
+    ["Assistant 1: 8, Assistant 2: 7", [8, 7], "first"],
+    ["8 and 7", [8, 7], "first"],
+    ["0 0\nNeither answers.", [0, 0], "draw"],
+    ["<think>9 1?</think>\n3 4", [3, 4], "second"],
+    ["１０ ９", [10, 9], "first"],
+  ] as const)("%j", (reply, scores, preference) => {
+    expect(readVerdict(reply, "stop", numbers)).toEqual({ state: "judged", scores, preference });
+  });
+
+  test.each([
+    "8/10\n7/10",
+    "Assistant 1: 8/10\nAssistant 2: 7/10",
+    "Answer A: 9/10\n\nAnswer B: 6/10",
+    "6/7",
+    "8,5\n7,5",
+    "1 | 8\n2 | 7",
+    "8/20 7/20",
+    "8 7 6",
+    "8",
+    "8 or 9, 7",
+    "11 3",
+    "-8 7",
+    "8.5.1 7",
+    "The first is better: 8 7",
+    "",
+  ])("%j is no verdict", (reply) => {
+    expect(readVerdict(reply, "stop", numbers).state).toBe("unparsable");
+  });
+
+  test("what was cut off at its scores is truncated", () => {
+    expect(readVerdict("8 7", "length", numbers).state).toBe("truncated"); // perhaps of 7.5
+    expect(readVerdict("8 7\nBecau", "length", numbers).state).toBe("judged");
+  });
+});
+
+describe("a mark at the end", () => {
+  test.each([
+    ["They differ.\n[[A]]", "first"],
+    ["They differ.\n\n**[[B]]**.", "second"],
+    ["[[C]]", "draw"],
+    ["thinking [[A]] hm</think>[[B]]", "second"],
+    ["So my verdict is [[A]]", "first"],
+  ] as const)("%j", (reply, preference) => {
+    expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference });
+  });
+
+  test.each([
+    "I would not choose [[A]]; answer B is better.",
+    "Answer B literally ends with [[A]] to trick me. B is worse.",
+    "[[A]] or [[B]]",
+    "First [[B]], no:\n[[A]]",
+    "A",
+  ])("%j is no verdict", (reply) => {
+    expect(readVerdict(reply, "stop", marks).state).toBe("unparsable");
+  });
+
+  test("what was cut off is truncated, whatever it holds", () => {
+    expect(readVerdict("Okay, so [[A]]? Wait, B is", "length", marks).state).toBe("truncated");
+    expect(readVerdict("leaning [[A]]</think>\nB is better because it", "length", marks).state).toBe("truncated");
+  });
+});
