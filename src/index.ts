@@ -21,7 +21,7 @@ export {
 } from "./judge/open.ts";
 export type { LlmJudge } from "./judge/llm.ts";
 export type { JudgeAccounts } from "./judge/judge.ts";
-export type { AnswerPair, PairJudge } from "./judge/pair-judge.ts";
+export type { PairJudge } from "./judge/pair-judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
@@ -67,7 +67,14 @@ export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers
 export { analyse, type AnalyseOptions, type ComparisonResult } from "./comparison/analyse.ts";
 export { readLabels } from "./comparison/labels.ts";
 export { readReviews, type ReadReviewsOptions, type Reviews } from "./comparison/reviews.ts";
-export { outcomeOfOrders, type PairVerdict, type Side, type Verdict, type VerdictState } from "./comparison/verdict.ts";
+export {
+  outcomeOfOrders,
+  type AnswerPair,
+  type PairVerdict,
+  type Side,
+  type Verdict,
+  type VerdictState,
+} from "./comparison/verdict.ts";
 export {
   listPairRubrics,
   listRubrics,

@@ -5,7 +5,7 @@ import { dataErrorAt, type Place } from "../dataset/place.ts";
 import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
-import type { AnswerPair } from "../judge/pair-judge.ts";
+import type { AnswerPair } from "./verdict.ts";
 
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {

@@ -1,5 +1,16 @@
 import { outcomeOf, type Outcome, type Preference } from "../stats/outcomes.ts";
 
+/** Two answers to one prompt. */
+export interface AnswerPair {
+  readonly id: string;
+  /** The test set. */
+  readonly set: string;
+  readonly category?: string;
+  readonly instruction: string;
+  readonly input: string;
+  readonly answers: readonly [a: string, b: string];
+}
+
 /** How the judgement of a pair in one order ended; only a judged one says who won. */
 export type VerdictState = "judged" | "refused" | "unparsable" | "truncated" | "failed" | "pending";
 

@@ -1,18 +1,7 @@
 import type { CallsReport } from "../llm/engine.ts";
 import type { Question } from "../run/manifest.ts";
-import type { Verdict } from "../comparison/verdict.ts";
+import type { AnswerPair, Verdict } from "../comparison/verdict.ts";
 import type { JudgeAccounts } from "./judge.ts";
-
-/** Two answers to one prompt. */
-export interface AnswerPair {
-  readonly id: string;
-  /** The test set. */
-  readonly set: string;
-  readonly category?: string;
-  readonly instruction: string;
-  readonly input: string;
-  readonly answers: readonly [a: string, b: string];
-}
 
 /**
  * What says which of two answers is better: the seam that every kind of such judge implements. It is given pairs whose

@@ -1,4 +1,4 @@
-import type { Side, Verdict } from "../comparison/verdict.ts";
+import type { AnswerPair, Side, Verdict } from "../comparison/verdict.ts";
 import { UsageError } from "../errors.ts";
 import { askInOrder } from "../llm/ask-in-order.ts";
 import type { ChatModel } from "../llm/open-model.ts";
@@ -8,7 +8,7 @@ import { readVerdict } from "../rubric/read-verdict.ts";
 import { createPairRenderer } from "../rubric/render.ts";
 import type { PairRubric } from "../rubric/rubric.ts";
 import { createAsker, type Asker, type AskerOptions } from "./asker.ts";
-import type { AnswerPair, PairJudge } from "./pair-judge.ts";
+import type { PairJudge } from "./pair-judge.ts";
 
 export interface LlmPairJudgeOptions extends AskerOptions {
   readonly rubric: PairRubric;

@@ -6,11 +6,11 @@ import { analyse, type ComparisonResult } from "../comparison/analyse.ts";
 import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
-import { outcomeOfOrders, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
+import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { formatCount } from "../format-count.ts";
-import type { AnswerPair, PairJudge } from "../judge/pair-judge.ts";
+import type { PairJudge } from "../judge/pair-judge.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import {
   manifestVersion,
