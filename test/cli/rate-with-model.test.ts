@@ -361,7 +361,7 @@ describe("an interruption", () => {
       if (code === 0) break;
       kills++;
     }
-    expect(kills).toBeGreaterThan(5);
+    expect(kills).toBeGreaterThan(3);
     expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
     const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
     expect(server.replied.size).toBe(250);
