@@ -64,7 +64,7 @@ function createFieldRenderer(
   { system, user }: Rubric["templates"],
   fields: readonly string[],
 ): (values: Values) => RenderedPrompt {
-  const delimiters = new Map<string, readonly string[]>();
+  const delimiters = new Map<string, readonly Delimiter[]>();
   return (values) => {
     const form = Object.values(values)
       .map((value) => (value === "" ? "0" : "1"))
@@ -88,6 +88,12 @@ const shownDelimiter = 60;
 const shortestDelimiter = 4; // characters: less than that stands in any text
 const mark = "\u{f0000}"; // for private use
 
+/** A line of the rubric's own, and the form in which it is looked for. */
+interface Delimiter {
+  readonly line: string;
+  readonly normal: string;
+}
+
 /** A mark that the fields do not contain: who wants to write it into one changes it by doing so. */
 function boundaryOf(...fields: readonly string[]): string {
   return hash("sha256", ["boundary", ...fields].join("\0")).slice(0, 12);
@@ -98,7 +104,7 @@ function findDelimiters(
   render: (marks: Record<string, string>) => string,
   values: Values,
   fields: readonly string[],
-): string[] {
+): Delimiter[] {
   const marks = Object.fromEntries(
     fields.filter((field) => values[field] !== "").map((field) => [field, `${mark}${field}${mark}`]),
   );
@@ -112,29 +118,29 @@ function findDelimiters(
     if (i > 0 && lines[0]) found.add(lines[0]);
     if (i < pieces.length - 1 && lines.length > 0) found.add(lines.at(-1)!);
   }
-  return [...found].filter(
-    (line) => normalise(line).length >= shortestDelimiter && !line.includes(values["boundary"]!),
-  );
+  return [...found]
+    .map((line) => ({ line, normal: normalise(line) }))
+    .filter(({ line, normal }) => normal.length >= shortestDelimiter && !line.includes(values["boundary"]!));
 }
 
-function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly string[]): string[] {
+function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly Delimiter[]): string[] {
   const found = new Set<string>();
   if (delimiters.length === 0) return [];
   for (const field of fields) {
     const text = values[field]!;
     if (text.length < shortestDelimiter) continue;
     const normalised = normalise(text);
-    for (const delimiter of delimiters)
-      if (normalised.includes(normalise(delimiter))) found.add(delimiter.slice(0, shownDelimiter));
+    for (const { line, normal } of delimiters)
+      if (normalised.includes(normal)) found.add(line.slice(0, shownDelimiter));
   }
   return [...found];
 }
 
 /** What does not matter to a reader: case, spaces, invisible characters, how often a heading's mark is repeated. */
 function normalise(text: string): string {
-  return text
-    .normalize("NFKC")
+  const plain = /^[\x20-\x7e\s]*$/.test(text) ? text : text.normalize("NFKC").replace(/\p{Cf}+/gu, "");
+  return plain
     .toLowerCase()
-    .replace(/[\s\p{Cf}]+/gu, "")
+    .replace(/\s+/g, "")
     .replace(/([#=*_-])\1+/g, "$1");
 }
