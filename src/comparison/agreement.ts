@@ -1,4 +1,5 @@
-import { pearson } from "../stats/agreement.ts";
+import { toEstimateRecord } from "../run/estimate-record.ts";
+import { pearson, type Estimate } from "../stats/agreement.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { cohensKappa } from "../stats/kappa.ts";
 import type { Outcome } from "../stats/outcomes.ts";
@@ -37,19 +38,13 @@ export function measureOutcomeAgreement(
       ];
     },
     { seed, draws },
-  );
-  const finite = (value: number) => (Number.isFinite(value) ? value : null);
-  const record = (estimate = { value: NaN, low: NaN, high: NaN }) => ({
-    value: finite(estimate.value),
-    low: finite(estimate.low),
-    high: finite(estimate.high),
-  });
+  ) as [Estimate, Estimate, Estimate]; // three figures
   return {
     with: name,
     pairs: own.length,
-    share: record(share),
-    kappa: record(kappa),
-    correlation: record(correlation),
+    share: toEstimateRecord(share),
+    kappa: toEstimateRecord(kappa),
+    correlation: toEstimateRecord(correlation),
   };
 }
 

@@ -100,7 +100,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
   return [...pairs.values()].map((both) => {
     const { set, id, prompt, category, answers, arms, isOrderKnown } = both[0]!;
     const b = arms.find((arm) => arm !== a)!;
-    const orders = both.map((review) => toVerdict(review, a)).toSorted((x) => (x.shownFirst === "A" ? -1 : 1));
+    const orders = both.map((review) => toVerdict(review, a)).toSorted(byShownFirst);
     if (hasBothOrders && both.length === 1 && isOrderKnown)
       orders.push({
         shownFirst: orders[0]!.shownFirst === "A" ? "B" : "A",
@@ -118,6 +118,10 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       ...(answerA !== undefined && answerB !== undefined && { lengths: [answerA.length, answerB.length] as const }),
     };
   });
+}
+
+function byShownFirst(one: Verdict, other: Verdict): number {
+  return Number(one.shownFirst === "B") - Number(other.shownFirst === "B");
 }
 
 /** What was said of two arms in the order they were shown, said of A and B. */

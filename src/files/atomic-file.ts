@@ -4,6 +4,7 @@ import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
+import { isProcessAlive } from "../is-process-alive.ts";
 
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
@@ -78,16 +79,7 @@ function removeOrphans(path: string): void {
   const beginning = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
     const [, pid] = (name.startsWith(beginning) && /^(\d+)\.partial$/.exec(name.slice(beginning.length))) || [];
-    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(dirname(path), name), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // asks only whether there is such a process
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // it is somebody else's
+    if (pid !== undefined && !isProcessAlive(Number(pid))) rmSync(join(dirname(path), name), { force: true });
   }
 }
 

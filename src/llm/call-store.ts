@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
+import { isProcessAlive } from "../is-process-alive.ts";
 import type { Finish, Usage } from "./reply.ts";
 
 /*
@@ -338,13 +339,7 @@ export class CallStore implements Disposable {
 function isDead(host: string, pid: number, seenAt: number): boolean {
   const silence = Date.now() - seenAt;
   if (host !== hostname()) return silence > silentMs;
-  if (silence > longSilentMs) return true;
-  try {
-    process.kill(pid, 0); // asks only whether there is such a process
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH"; // EPERM: it is somebody else's, and alive
-  }
+  return silence > longSilentMs || !isProcessAlive(pid);
 }
 
 function openDatabase(path: string): DatabaseSync {

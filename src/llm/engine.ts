@@ -349,7 +349,7 @@ export class Engine {
     return this.#gate.tryEnter(call.estimate, now);
   }
 
-  /** Within a turn: takes calls for this process and reserves their money. Changes nothing but the store. */
+  /** Within a turn: takes calls for this process and reserves their money. Changes nothing that a failed turn would have to undo. */
   #admit(calls: readonly Call[]): Admission {
     const begun: Call[] = [];
     const found: { call: Call; stored: StoredCall }[] = [];

@@ -6,7 +6,7 @@ const connectMs = 10_000;
 export type Fetch = typeof globalThis.fetch;
 
 /**
- * A `fetch` over a pool of kept-alive connections, about half again as fast as the built-in one for many small calls. It
+ * A `fetch` over a pool of kept-alive connections, made for many small calls. It
  * sets no time limit of its own (the caller's signal does), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
  */
 export function createPooledFetch(connections: number): Fetch {
@@ -32,8 +32,8 @@ export function createPooledFetch(connections: number): Fetch {
 }
 
 /**
- * As much of a `Response` as the AI SDK reads: a reply that has arrived whole. Made for every call, where a real one takes
- * as long as the request; what is read otherwise is read through a real one.
+ * As much of a `Response` as the AI SDK reads: a reply that has arrived whole. One is made for
+ * every call, and a real one is dear; what is read otherwise is read through a real one.
  */
 class WholeResponse {
   readonly status: number;

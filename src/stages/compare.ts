@@ -1,5 +1,4 @@
-import { createHash, hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { hash } from "node:crypto";
 import { basename, extname, join } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse, type ComparisonResult } from "../comparison/analyse.ts";
@@ -7,11 +6,10 @@ import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
+import { readVerdicts, writeVerdicts } from "../comparison/verdicts-file.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
-import { openAtomicFile } from "../files/atomic-file.ts";
 import { formatCount } from "../format-count.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
-import { nanosPerUsd } from "../llm/price.ts";
 import {
   manifestVersion,
   type ComparisonRecord,
@@ -19,10 +17,11 @@ import {
   type Gate,
   type OutcomeAgreement,
 } from "../run/manifest.ts";
+import { toEstimateRecord } from "../run/estimate-record.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
-import { describeCalls, describeQuestion } from "./describe-calls.ts";
+import { describeCallProgress, describeCalls, describeQuestion } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 /** One of the models that are compared. */
@@ -157,10 +156,7 @@ export function recount(
 export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise<Map<string, Outcome>> {
   const outcomes = new Map<string, Outcome>();
   if (verdictsPath === undefined) return outcomes;
-  for (const line of (await readFile(verdictsPath, "utf8")).split("\n").filter(Boolean)) {
-    const verdict = JSON.parse(line) as PairVerdict; // as compare wrote it
-    outcomes.set(pairKey(verdict), verdict.outcome);
-  }
+  for (const verdict of await readVerdicts(verdictsPath)) outcomes.set(pairKey(verdict), verdict.outcome);
   return outcomes;
 }
 
@@ -170,21 +166,13 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   const different = pairs.filter(({ answers: [one, other] }) => one !== other);
   const judged: (readonly [Verdict, Verdict])[] = [];
   const show = () => {
-    const calls = judge.calls?.();
     options.onProgress?.({
       stage: "compare",
       doing: "judging",
       done: judged.length,
       total: different.length,
       unit: "pairs",
-      ...(calls && {
-        calls: {
-          inFlight: calls.inFlight,
-          waiting: calls.waiting,
-          failed: calls.failed,
-          paidUsd: calls.paid === null ? null : calls.paid / nanosPerUsd,
-        },
-      }),
+      ...describeCallProgress(judge.calls?.()),
     });
   };
   const clock = setInterval(show, progressMs).unref();
@@ -263,36 +251,27 @@ function withoutSets(
 
 /** The same with null where there is no number, since JSON has no other. */
 function toRecord(result: ComparisonResult): ComparisonRecord {
-  const estimate = ({ value, low, high }: { value: number; low: number; high: number }) => ({
-    value: finite(value),
-    low: finite(low),
-    high: finite(high),
-  });
   const { orders, length, relativeScore, winningScore, winRate } = result;
   return {
     group: result.group,
     pairs: result.pairs,
     counts: { ...result.counts },
     identical: result.identical,
-    winningScore: estimate(winningScore),
-    winRate: estimate(winRate),
+    winningScore: toEstimateRecord(winningScore),
+    winRate: toEstimateRecord(winRate),
     pValue: result.pValue,
     conclusion: result.conclusion,
     promptsNeeded: result.promptsNeeded,
-    orders: { ...orders, flipRate: estimate(orders.flipRate), firstShare: estimate(orders.firstShare) },
+    orders: { ...orders, flipRate: toEstimateRecord(orders.flipRate), firstShare: toEstimateRecord(orders.firstShare) },
     ...(length && {
       length: {
         ...length,
-        longerWins: estimate(length.longerWins),
-        controlledWinRate: estimate(length.controlledWinRate),
+        longerWins: toEstimateRecord(length.longerWins),
+        controlledWinRate: toEstimateRecord(length.controlledWinRate),
       },
     }),
-    ...(relativeScore && { relativeScore: estimate(relativeScore) }),
+    ...(relativeScore && { relativeScore: toEstimateRecord(relativeScore) }),
   };
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }
 
 function coverageGate(decided: number, prompts: number, least: number): Gate {
@@ -310,22 +289,6 @@ function comparisonName(a: string, b: string, judge: string): string {
   const name = `${parts[0]}-vs-${parts[1]}.by.${parts[2]}`;
   const isExact = parts.every((part, i) => part === [a, b, judge][i] && !/-vs-|\.by\./.test(part));
   return isExact ? name : `${name}.${hash("sha256", JSON.stringify([a, b, judge])).slice(0, 8)}`;
-}
-
-async function writeVerdicts(path: string, verdicts: readonly PairVerdict[]): Promise<string> {
-  const file = openAtomicFile(path);
-  const sha = createHash("sha256");
-  try {
-    for (const verdict of verdicts) {
-      const text = `${JSON.stringify(verdict)}\n`;
-      sha.update(text);
-      await file.write(text);
-    }
-    await file.commit();
-  } finally {
-    await file.discard();
-  }
-  return sha.digest("hex");
 }
 
 async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {

@@ -2,6 +2,7 @@ import { formatCount } from "../format-count.ts";
 import type { Judge } from "../judge/judge.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import { nanosPerUsd } from "../llm/price.ts";
+import type { Progress } from "./progress.ts";
 import type { CallsRecord, Question } from "../run/manifest.ts";
 
 /**
@@ -53,4 +54,11 @@ export function describeQuestion(question: Question | undefined): string {
   if (temperature !== undefined) settings.push(`temperature ${temperature}`);
   if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
   return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
+}
+
+/** How a judge's calls go, for a progress line. */
+export function describeCallProgress(calls: CallsReport | undefined): Pick<Progress, "calls"> {
+  if (!calls) return {};
+  const { inFlight, waiting, failed, paid } = calls;
+  return { calls: { inFlight, waiting, failed, paidUsd: paid === null ? null : paid / nanosPerUsd } };
 }

@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
-import type { PairVerdict } from "../comparison/verdict.ts";
 import { pairKey } from "../comparison/agreement.ts";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { ComparisonSummary } from "../run/manifest.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { bradleyTerry } from "../stats/bradley-terry.ts";
@@ -27,8 +26,7 @@ export async function rankArms(
   const prompts = new Map<string, number>();
   const results: { prompt: number; a: number; b: number; won: number }[] = [];
   for (const { a, b, verdictsPath } of comparisons) {
-    for (const line of (await readFile(verdictsPath!, "utf8")).split("\n").filter(Boolean)) {
-      const verdict = JSON.parse(line) as PairVerdict; // as compare has just written it
+    for (const verdict of await readVerdicts(verdictsPath!)) {
       if (verdict.outcome === "undecided") continue;
       const key = pairKey(verdict);
       if (!prompts.has(key)) prompts.set(key, prompts.size);

@@ -5,7 +5,6 @@ import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
-import { nanosPerUsd } from "../llm/price.ts";
 import {
   isRated,
   manifestVersion,
@@ -16,13 +15,14 @@ import {
   type RatedManifest,
   type RateSummary,
 } from "../run/manifest.ts";
+import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
-import { describeCalls, describeQuestion } from "./describe-calls.ts";
+import { describeCallProgress, describeCalls, describeQuestion } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {
@@ -70,14 +70,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
       unit: "rows",
       ...(total !== undefined && { total }),
-      ...(calls && {
-        calls: {
-          inFlight: calls.inFlight,
-          waiting: calls.waiting,
-          failed: calls.failed,
-          paidUsd: calls.paid === null ? null : calls.paid / nanosPerUsd,
-        },
-      }),
+      ...describeCallProgress(calls),
     });
   };
   const clock = options.judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
@@ -246,11 +239,11 @@ class Comparison {
     return {
       reference: this.#reference.name,
       rows,
-      spearman: { value: finite(spearman.value), low: finite(spearman.low), high: finite(spearman.high) },
+      spearman: toEstimateRecord(spearman),
       thresholds: thresholds.map((threshold) => ({
         ...threshold,
-        auc: finite(threshold.auc),
-        precision: finite(threshold.precision),
+        auc: finiteOrNull(threshold.auc),
+        precision: finiteOrNull(threshold.precision),
       })),
     };
   }
@@ -306,8 +299,4 @@ function expectSameQuestion(
     throw new RunError(
       `${run}: holds ratings that were asked for otherwise (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

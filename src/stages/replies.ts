@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import type { PairVerdict, Side, VerdictState } from "../comparison/verdict.ts";
+import type { Side, VerdictState } from "../comparison/verdict.ts";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { nanosPerUsd } from "../llm/price.ts";
@@ -111,8 +111,7 @@ export async function* verdictReplies({ run: folder, state }: VerdictRepliesOpti
     );
   for (const [comparison, { calls, verdictsPath }] of comparisons) {
     using store = openStore(calls!.store, folder);
-    for (const line of (await readFile(verdictsPath!, "utf8")).split("\n").filter(Boolean)) {
-      const { set, id, orders } = JSON.parse(line) as PairVerdict; // as compare wrote it
+    for (const { set, id, orders } of await readVerdicts(verdictsPath!)) {
       for (const verdict of orders) {
         if (state !== undefined && verdict.state !== state) continue;
         const call = verdict.call === undefined ? undefined : store.find(verdict.call);
