@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import type { CallStore } from "../llm/call-store.ts";
 import { Engine, type CallsReport, type EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/open-model.ts";

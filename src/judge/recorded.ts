@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import { valueAt } from "../dataset/column-path.ts";
 import { hashExample, type Example, type Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";

@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
 import { RunError } from "../errors.ts";

@@ -1,5 +1,5 @@
 import { packageFolder } from "../package-folder.ts";
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import { join } from "node:path";
 import { readStudent } from "../student/model-file.ts";
 import { createPredictor, expectedScore, type StudentModel } from "../student/student.ts";

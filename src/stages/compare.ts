@@ -8,7 +8,7 @@ import type { Reviews } from "../comparison/reviews.ts";
 import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
 import { readVerdicts, writeVerdicts } from "../comparison/verdicts-file.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import {
   manifestVersion,

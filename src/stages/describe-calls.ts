@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import type { Judge } from "../judge/judge.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import { nanosPerUsd } from "../llm/price.ts";

@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Dataset } from "../dataset/open.ts";

@@ -1,7 +1,7 @@
 import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Dataset } from "../dataset/open.ts";
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import type { Asker } from "../judge/asker.ts";
 import type { LlmJudge } from "../judge/llm.ts";
 import type { LlmPairJudge } from "../judge/pair-llm.ts";

@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Dataset } from "../dataset/open.ts";

@@ -1,4 +1,4 @@
-import { formatCount } from "../format-count.ts";
+import { formatCount } from "../format.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { valueAt } from "../dataset/column-path.ts";
 import { extensionOf, openRowWriter } from "../dataset/write.ts";

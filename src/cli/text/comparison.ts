@@ -1,8 +1,7 @@
 import { styleText } from "node:util";
-import { formatCount } from "../../format-count.ts";
+import { formatCount, formatShare } from "../../format.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
-import { formatShare } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";

@@ -1,7 +1,6 @@
 import { styleText } from "node:util";
 import type { Bin } from "../../stats/histogram.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatScore, formatShare } from "./numbers.ts";
+import { formatCount, formatScore, formatShare } from "../../format.ts";
 
 const barWidth = 44;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

@@ -1,7 +1,6 @@
 import { styleText } from "node:util";
 import type { CallPlan } from "../../stages/plan-calls.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatUsd } from "./numbers.ts";
+import { formatCount, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
 /** What `rate --dry-run` and `compare --dry-run` print. */

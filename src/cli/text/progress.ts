@@ -1,6 +1,5 @@
 import type { Progress } from "../../stages/progress.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatDuration, formatUsd } from "./numbers.ts";
+import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 
 const terminalIntervalMs = 100;
 const logIntervalMs = 10_000; // without a terminal: a line every ten seconds

@@ -2,8 +2,7 @@ import { styleText } from "node:util";
 import type { AgreementRecord, CallsRecord, Gate, RatedManifest } from "../../run/manifest.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatDuration, formatShare, formatUsd } from "./numbers.ts";
+import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 

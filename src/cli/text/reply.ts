@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { RatedReply, VerdictReply } from "../../stages/replies.ts";
-import { formatScore, formatUsd } from "./numbers.ts";
+import { formatScore, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
 /** What `replies` prints of one rating. */

@@ -1,8 +1,7 @@
 import { styleText } from "node:util";
 import type { ArmSummary, RatedManifest, WhatIf } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatDuration, formatScore, formatShare } from "./numbers.ts";
+import { formatCount, formatDuration, formatScore, formatShare } from "../../format.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";

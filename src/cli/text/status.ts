@@ -1,8 +1,7 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount } from "../../format-count.ts";
+import { formatCount, formatScore, formatShare, formatUsd } from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
-import { formatScore, formatShare, formatUsd } from "./numbers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 

@@ -1,7 +1,6 @@
 import { styleText } from "node:util";
 import type { DistillSummary } from "../../stages/distill.ts";
-import { formatCount } from "../../format-count.ts";
-import { formatDuration, formatShare } from "./numbers.ts";
+import { formatCount, formatDuration, formatShare } from "../../format.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";

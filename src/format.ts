@@ -1,3 +1,12 @@
+/*
+ * How numbers are written everywhere: on the terminal, in messages and on the page. No locale is loaded for it.
+ */
+
+/** `52,002`: a whole number with its thousands apart. */
+export function formatCount(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
 /** `17.6 %` */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
