@@ -7,6 +7,16 @@ export function formatCount(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** `1 win`, `2 wins` */
+export function formatNumbered(value: number, one: string, many: string): string {
+  return `${formatCount(value)} ${value === 1 ? one : many}`;
+}
+
+/** A p-value with its sign: `= 0.032`, `< 0.001` */
+export function formatP(p: number): string {
+  return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
+}
+
 /** `17.6 %` */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;

@@ -42,7 +42,7 @@ export {
   type VerdictReply,
   type VerdictRepliesOptions,
 } from "./stages/replies.ts";
-export { armName, compare, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
+export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";

@@ -8,7 +8,7 @@ import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/manifest.ts";
-import { armName, compare, readOutcomes, recount, type Arm } from "../stages/compare.ts";
+import { armName, compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
@@ -64,7 +64,7 @@ export function compareCommand(context: CommandContext): Command {
     .optionsGroup("Published judgements:")
     .option(
       "--reviews <file...>",
-      "count these again instead: review files of AlpaGasus, Cherry, FastChat or AlpacaEval",
+      "count these again instead, and keep them where --run is given: review files of AlpaGasus, Cherry, FastChat or AlpacaEval",
     )
     .option("--arms <a,b>", "which two arms of the reviews, and whose side is told")
     .optionsGroup("Judges that ask a model:");
@@ -169,7 +169,7 @@ async function compareWith(
   flags: CompareFlags,
   context: CommandContext,
 ): Promise<ComparisonSummary[]> {
-  if (!isModelName(name)) return playMatches(await openPairJudge(name), arms, before, flags, context.signal);
+  if (!isModelName(name)) return playMatches(await openPairJudge(name), arms, before, flags, context, context.signal);
   const judge = await openLlmPairJudge(name, {
     ...readModelFlags(flags),
     run: flags.run,
@@ -178,7 +178,7 @@ async function compareWith(
   });
   try {
     if (judge.problem !== undefined) throw new UsageError(judge.problem);
-    return await playMatches(judge, arms, before, flags);
+    return await playMatches(judge, arms, before, flags, context);
   } finally {
     judge.close();
   }
@@ -189,6 +189,7 @@ async function playMatches(
   arms: readonly Arm[],
   before: readonly (readonly ComparisonSummary[])[],
   flags: CompareFlags,
+  { command }: CommandContext,
   signal?: AbortSignal,
 ): Promise<ComparisonSummary[]> {
   const progress = openProgressLine();
@@ -204,6 +205,7 @@ async function playMatches(
         await compare(a, b, {
           run: flags.run,
           judge,
+          command,
           against,
           minCoverage: flags.minCoverage,
           seed: flags.seed,
@@ -244,15 +246,10 @@ async function recountReviews(
   self: Command,
   context: CommandContext,
 ): Promise<void> {
-  expectNoModelFlags(self, "--reviews", [
-    "judge",
-    "rubric",
-    "dry-run",
-    "all-pairs",
-    "min-coverage",
-    "overwrite",
-    "run",
-  ]);
+  expectNoModelFlags(self, "--reviews", ["judge", "rubric", "dry-run", "all-pairs", "min-coverage"]);
+  const isKept = self.getOptionValueSource("run") === "cli";
+  if (flags.overwrite && !isKept)
+    throw new UsageError("--overwrite: expected --run DIR with it; without one, --reviews writes nothing");
   if (files.length > 0)
     throw new UsageError(`expected either files of answers or --reviews, got both: ${files.join(", ")}`);
   const [a, b, ...more] = flags.arms?.split(",").map((name) => name.trim()) ?? [];
@@ -261,7 +258,15 @@ async function recountReviews(
   const reviews = await readReviews(flags.reviews!, a && b ? { arms: [a, b] } : {});
   const against =
     flags.labels === undefined ? [] : [{ name: flags.labels, outcomes: await readLabels(flags.labels, reviews.arms) }];
-  const summary = recount(reviews, { seed: flags.seed, minCoverage: flags.minCoverage, against });
+  const counting = { seed: flags.seed, minCoverage: flags.minCoverage, against };
+  const summary = isKept
+    ? await keepReviews(reviews, {
+        ...counting,
+        run: flags.run,
+        command: context.command,
+        ...(flags.overwrite && { overwrite: true }),
+      })
+    : recount(reviews, counting);
   if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
   process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderComparison(summary));
 }

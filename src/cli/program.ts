@@ -29,7 +29,12 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   loadEnvironment();
   ignoreClosedPipe();
   const interruption = new AbortController();
-  const context: CommandContext = { signal: interruption.signal, exitCode: 0, interruptedWith: interrupted };
+  const context: CommandContext = {
+    signal: interruption.signal,
+    command: ["alpagasus", ...args].map(shellWord).join(" "),
+    exitCode: 0,
+    interruptedWith: interrupted,
+  };
   const stop = (signal: NodeJS.Signals): void => {
     context.interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
     if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second time: at once
@@ -65,6 +70,11 @@ function describeRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || !("path" in error)) return undefined;
   const reason = refusals[String(error.code)];
   return reason && `${String(error.path).replace(/\.\d+\.partial$/, "")}: ${reason}; choose another place`;
+}
+
+/** A word as a shell would read it. */
+function shellWord(word: string): string {
+  return /^[\w./:=,@%+#-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 export function createProgram(context: CommandContext): Command {

@@ -151,6 +151,7 @@ async function rateAndShow(
   const summary = await rate(dataset, {
     run: flags.run,
     judge,
+    command: context.command,
     minCoverage: flags.minCoverage,
     onProgress: progress.show,
     ...(signal && { signal }),

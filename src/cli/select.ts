@@ -87,6 +87,7 @@ Examples:
       const { minScore, top, where, per, method, arm, fullMinutes, fullUsd } = flags;
       const summary = await select({
         run: flags.run,
+        command: context.command,
         seed: flags.seed,
         minCoverage: flags.minCoverage,
         signal: context.signal,

@@ -29,8 +29,12 @@ interface Review {
   /** What several reviews are about together, where that is more than the id: the turns of one conversation. */
   readonly prompt?: string;
   readonly category?: string;
+  /** The text of the prompt. */
+  readonly instruction?: string;
   readonly answers?: Readonly<Record<string, string>>;
   readonly judge?: string;
+  /** What the judge said, word for word. */
+  readonly reply?: string;
   /** The arm shown first, where it is known; the scores belong to these two in this order. */
   readonly arms: readonly [string, string];
   readonly isOrderKnown: boolean;
@@ -98,7 +102,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
   }
   const hasBothOrders = [...pairs.values()].some((both) => both.length === 2);
   return [...pairs.values()].map((both) => {
-    const { set, id, prompt, category, answers, arms, isOrderKnown } = both[0]!;
+    const { set, id, prompt, category, instruction, answers, arms, isOrderKnown } = both[0]!;
     const b = arms.find((arm) => arm !== a)!;
     const orders = both.map((review) => toVerdict(review, a)).toSorted(byShownFirst);
     if (hasBothOrders && both.length === 1 && isOrderKnown)
@@ -115,7 +119,12 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       ...(category !== undefined && { category }),
       outcome: outcomeOfOrders(orders),
       orders,
-      ...(answerA !== undefined && answerB !== undefined && { lengths: [answerA.length, answerB.length] as const }),
+      ...(instruction !== undefined && { instruction }),
+      ...(answerA !== undefined &&
+        answerB !== undefined && {
+          lengths: [answerA.length, answerB.length] as const,
+          answers: [answerA, answerB] as const,
+        }),
     };
   });
 }
@@ -125,14 +134,14 @@ function byShownFirst(one: Verdict, other: Verdict): number {
 }
 
 /** What was said of two arms in the order they were shown, said of A and B. */
-function toVerdict({ arms, isOrderKnown, said }: Review, a: string): Verdict {
+function toVerdict({ arms, isOrderKnown, said, reply }: Review, a: string): Verdict {
   const first: Side = arms[0] === a ? "A" : "B";
-  const shown = isOrderKnown ? { shownFirst: first } : {};
-  if (said.state !== "judged") return { ...shown, state: said.state, detail: said.detail };
+  const seen = { ...(isOrderKnown && { shownFirst: first }), ...(reply !== undefined && { reply }) };
+  if (said.state !== "judged") return { ...seen, state: said.state, detail: said.detail };
   const second: Side = first === "A" ? "B" : "A";
   const { winner, scores } = said;
   return {
-    ...shown,
+    ...seen,
     state: "judged",
     winner: winner === undefined ? "draw" : winner === 0 ? first : second,
     ...(scores && { scores: first === "A" ? { A: scores[0], B: scores[1] } : { A: scores[1], B: scores[0] } }),
@@ -190,6 +199,7 @@ function readAlpaGasus(row: Row, place: ReviewPlace): Review {
     );
   return {
     ...identify(row, name.slice(first.length + second.length + 2), place),
+    ...replyOf(row["review"]),
     answers: { [first]: String(row[first]), [second]: String(row[second]) },
     arms: [first, second],
     isOrderKnown: true,
@@ -220,8 +230,8 @@ function readCherry(row: Row, place: ReviewPlace): Review[] {
     isOrderKnown: true,
   };
   return [
-    { ...common, arms: [one, other], said: readScores(row["scores"]) },
-    { ...common, arms: [other, one], said: readScores(row["scores_reverse"]) },
+    { ...common, arms: [one, other], said: readScores(row["scores"]), ...replyOf(row["review"]) },
+    { ...common, arms: [other, one], said: readScores(row["scores_reverse"]), ...replyOf(row["review_reverse"]) },
   ];
 }
 
@@ -243,8 +253,16 @@ function readFastChat(row: Row, place: ReviewPlace): Review[] {
     const won = winner === "model_1" ? one : other;
     return { state: "judged", winner: won === arms[0] ? 0 : 1 };
   };
-  const reviews: Review[] = [{ ...common, arms: [one, other], said: read(row["g1_winner"], [one, other]) }];
-  if ("g2_winner" in row) reviews.push({ ...common, arms: [other, one], said: read(row["g2_winner"], [other, one]) });
+  const reviews: Review[] = [
+    { ...common, arms: [one, other], said: read(row["g1_winner"], [one, other]), ...replyOf(row["g1_judgment"]) },
+  ];
+  if ("g2_winner" in row)
+    reviews.push({
+      ...common,
+      arms: [other, one],
+      said: read(row["g2_winner"], [other, one]),
+      ...replyOf(row["g2_judgment"]),
+    });
   return reviews;
 }
 
@@ -271,15 +289,27 @@ function nameOf({ path }: ReviewPlace): string {
   return basename(path).replace(/\.jsonl?$/, "");
 }
 
-function identify(row: Row, set: string, { ordinal }: ReviewPlace): Pick<Review, "set" | "id" | "category"> {
+function replyOf(text: unknown): Pick<Review, "reply"> {
+  return typeof text === "string" ? { reply: text } : {};
+}
+
+function identify(
+  row: Row,
+  set: string,
+  { ordinal }: ReviewPlace,
+): Pick<Review, "set" | "id" | "category" | "instruction"> {
   const id = ["question_id", "id", "idx"]
     .map((key) => row[key])
     .find((found): found is string | number => typeof found === "string" || typeof found === "number");
   const category = ["category", "Skill"].map((key) => row[key]).find((found) => typeof found === "string");
+  const instruction = ["prompt", "instruction", "question", "text"]
+    .map((key) => row[key])
+    .find((found) => typeof found === "string");
   return {
     set,
     id: id === undefined ? String(ordinal + 1) : String(id),
     ...(category !== undefined && { category }),
+    ...(instruction !== undefined && { instruction }),
   };
 }
 

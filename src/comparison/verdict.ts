@@ -23,6 +23,8 @@ export type Verdict = {
   readonly shownFirst?: Side;
   /** The key of the reply in the call store. */
   readonly call?: string;
+  /** What the judge said word for word, where no call store has it: of published judgements. */
+  readonly reply?: string;
 } & (
   | {
       readonly state: "judged";
@@ -48,6 +50,10 @@ export interface PairVerdict {
    * are the same, which is a tie without asking.
    */
   readonly orders: readonly Verdict[];
+  /** What was judged, where it is known. */
+  readonly instruction?: string;
+  readonly input?: string;
+  readonly answers?: readonly [a: string, b: string];
   /** Characters of A's and B's answer, where they are known. */
   readonly lengths?: readonly [number, number];
 }

@@ -11,6 +11,14 @@ const estimateSchema = z.object({
   high: z.number().nullable(),
 });
 
+/** How a stage was run. */
+const taskSchema = {
+  /** What the user typed; absent when the stage was called from a program. */
+  command: z.string().optional(),
+  startedAt: z.string(),
+  wallMs: z.number(),
+};
+
 /** Which data a run is about. */
 const datasetRecordSchema = z.object({
   source: z.string(),
@@ -111,8 +119,7 @@ const rateSummarySchema = z.object({
   gates: z.array(gateSchema),
   /** SHA-256 of ratings.jsonl. */
   ratingsHash: z.string(),
-  startedAt: z.string(),
-  wallMs: z.number(),
+  ...taskSchema,
 });
 export type RateSummary = z.infer<typeof rateSummarySchema>;
 
@@ -165,8 +172,7 @@ const armSummarySchema = z.object({
   gates: z.array(gateSchema),
   /** The ratings this arm was made from. */
   ratingsHash: z.string(),
-  startedAt: z.string(),
-  wallMs: z.number(),
+  ...taskSchema,
 });
 export type ArmSummary = z.infer<typeof armSummarySchema>;
 
@@ -240,8 +246,7 @@ const comparisonSummarySchema = z.object({
   verdictsPath: z.string().optional(),
   /** SHA-256 of that file. */
   verdictsHash: z.string().optional(),
-  startedAt: z.string(),
-  wallMs: z.number(),
+  ...taskSchema,
 });
 export type ComparisonSummary = z.infer<typeof comparisonSummarySchema>;
 

@@ -91,6 +91,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     ...summarise(verdicts, [a.name, b.name], judge.name, seed, against),
     answersHash,
     ...(judge.question && { question: judge.question }),
+    ...(options.command !== undefined && { command: options.command }),
     notes: [
       ...judge.notes,
       ...([a.name, b.name] as const).flatMap((arm, side) =>
@@ -115,6 +116,40 @@ function describeGaps(arm: string, missing: number, empty: number): string[] {
   if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
   if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
   return notes;
+}
+
+/**
+ * Counts published judgements again and keeps them in a run, with the replies and answers that the files have.
+ *
+ * @throws RunError when the run holds another comparison of these arms by this judge, and `overwrite` is not set
+ */
+export async function keepReviews(
+  reviews: Reviews,
+  options: Omit<CompareOptions, "judge" | "onProgress" | "signal">,
+): Promise<ComparisonSummary> {
+  const counted = recount(reviews, options);
+  const run = runFolder(options.run);
+  const name = comparisonName(counted.a, counted.b, counted.judge);
+  const answersHash = hash(
+    "sha256",
+    JSON.stringify(reviews.verdicts.map(({ set, id, answers }) => [set, id, answers])),
+  );
+  const previous = (await readManifest(run))?.comparisons?.[name];
+  if (previous && previous.answersHash !== answersHash && !options.overwrite)
+    throw new RunError(
+      `${options.run}: holds another comparison of ${counted.a} and ${counted.b} by ${counted.judge}; use another run with --run DIR, or replace it with --overwrite`,
+    );
+  const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
+  const verdictsHash = await writeVerdicts(verdictsPath, reviews.verdicts);
+  const summary: ComparisonSummary = {
+    ...counted,
+    ...(options.command !== undefined && { command: options.command }),
+    answersHash,
+    verdictsPath,
+    verdictsHash,
+  };
+  await addComparison(run, name, summary);
+  return summary;
 }
 
 /** Counts published judgements again. Nothing is asked, and nothing written. */
@@ -185,7 +220,7 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
     clearInterval(clock);
   }
   let next = 0;
-  return pairs.map(({ id, set, category, answers }) => {
+  return pairs.map(({ id, set, category, instruction, input, answers }) => {
     const isSame = answers[0] === answers[1];
     const orders = isSame ? [] : judged[next++]!;
     return {
@@ -195,6 +230,9 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
       outcome: isSame ? "tie" : outcomeOfOrders(orders),
       orders,
       lengths: [answers[0].length, answers[1].length],
+      instruction,
+      input,
+      answers,
     };
   });
 }

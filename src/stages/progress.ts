@@ -19,6 +19,8 @@ export interface Progress {
 
 /** What every stage accepts beside its own options. */
 export interface StageOptions {
+  /** What the user typed, kept in the manifest so that everyone can do it again. */
+  readonly command?: string;
   /** Called often; whoever shows it decides how often to. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops the stage; nothing half-written stays behind. */

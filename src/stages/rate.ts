@@ -100,6 +100,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ...(agreement && { agreement }),
       gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
       ratingsHash: await writer.commit(),
+      ...(options.command !== undefined && { command: options.command }),
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };

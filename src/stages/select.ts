@@ -524,6 +524,7 @@ function summarise(
     alarms,
     gates: [coverageGate(written.scoredRows / totalRows, options.minCoverage ?? defaultMinCoverage)],
     ratingsHash: manifest.rate.ratingsHash,
+    ...(options.command !== undefined && { command: options.command }),
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };

@@ -171,7 +171,7 @@ describe("interruption", () => {
 });
 
 describe("help", () => {
-  const context = { signal: new AbortController().signal, exitCode: 0, interruptedWith: 130 };
+  const context = { signal: new AbortController().signal, command: "alpagasus", exitCode: 0, interruptedWith: 130 };
   const program = createProgram(context);
 
   it.each(["", ...program.commands.map((command) => command.name())])("of alpagasus %s", async (name) => {

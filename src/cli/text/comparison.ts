@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
-import { formatCount, formatShare } from "../../format.ts";
+import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
+import { conclude } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
@@ -18,7 +19,7 @@ export function renderComparison(summary: ComparisonSummary): string {
   const lines = [
     `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
-    `\n  ${conclude(summary)}\n`,
+    `\n  ${plainText(conclude(summary))}\n`,
     renderTable(
       ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "sign test"],
       ["left", "left", "right", "right", "right", "right", "right", "left", "right"],
@@ -37,32 +38,6 @@ export function renderComparison(summary: ComparisonSummary): string {
   lines.push(...renderWarnings([], summary.gates));
   if (summary.verdictsPath !== undefined) lines.push(`\n  verdicts  ${plainText(summary.verdictsPath)}`);
   return `${lines.join("\n")}\n`;
-}
-
-/** One plain sentence. */
-function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {
-  const { counts, conclusion, pValue } = pooled;
-  const decided = counts.win + counts.tie + counts.lose;
-  const [one, other] = [plainText(a), plainText(b)];
-  const split = [
-    count(counts.win, "win", "wins"),
-    count(counts.tie, "tie", "ties"),
-    count(counts.lose, "loss", "losses"),
-  ].join(", ");
-  if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
-  if (calls?.stopped || gates.some(({ held }) => !held))
-    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts are decided (${split}).`;
-  if (conclusion !== "no difference shown")
-    return `${one} is ${conclusion} than ${other}: ${split} (sign test, p ${formatP(pValue)}).`;
-  const needed =
-    pooled.promptsNeeded === null
-      ? ""
-      : `; to show a difference of this size takes about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts`;
-  return `No difference shown between ${one} and ${other} at n = ${formatCount(decided)}: ${split} (sign test, p ${formatP(pValue)})${needed}.`;
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${formatCount(number)} ${number === 1 ? one : many}`;
 }
 
 function renderGroup({ group, counts, winningScore, pValue }: ComparisonRecord): string[] {
@@ -94,7 +69,7 @@ function renderTrust({ pooled, states, calls, verdictsPath }: ComparisonSummary)
   const seesOrder = calls !== undefined || verdictsPath === undefined; // the student sees each answer alone
   if (seesOrder && orders.pairs > 0)
     lines.push(
-      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${count(orders.pairs, "pair", "pairs")} when the order is turned (A in one, B in the other)`,
+      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${formatNumbered(orders.pairs, "pair", "pairs")} when the order is turned (A in one, B in the other)`,
     );
   if (seesOrder && orders.first + orders.second > 0)
     lines.push(
@@ -176,8 +151,4 @@ function shareInterval({ low, high }: Figure): string {
 
 function percent({ value }: Figure): string {
   return value === null ? "-" : formatShare(value);
-}
-
-function formatP(p: number): string {
-  return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
 }
