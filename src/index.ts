@@ -45,6 +45,9 @@ export {
 export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
+export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";
+export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
+export type { LeftOut, RunReport } from "./page/contract.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";
 export { status, type FileState, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";

@@ -6,6 +6,8 @@ import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
 import { rateCommand } from "./rate.ts";
 import { repliesCommand } from "./replies.ts";
+import { reportCommand } from "./report.ts";
+import { viewCommand } from "./view.ts";
 import { selectCommand } from "./select.ts";
 import { statusCommand } from "./status.ts";
 import { plainText } from "./text/plain-text.ts";
@@ -102,13 +104,24 @@ Examples:
                                                       rate with a model, for at most five dollars
   alpagasus rate train.json --judge recorded:gpt.json use scores you already have
   alpagasus compare selected.jsonl full.jsonl         who wins, how sure, and whether the judge can be trusted
+  alpagasus report                                    all of it as one page that opens from disk
+  alpagasus view                                      look through every row in the browser
   alpagasus distill --out mine.student                train a student on this run's ratings
 
 Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
 130 interrupted.`,
     );
-  for (const create of [rateCommand, repliesCommand, selectCommand, compareCommand, distillCommand, statusCommand]) {
+  for (const create of [
+    rateCommand,
+    repliesCommand,
+    selectCommand,
+    compareCommand,
+    reportCommand,
+    viewCommand,
+    distillCommand,
+    statusCommand,
+  ]) {
     program.addCommand(inherit(create(context), program));
   }
   program.exitOverride();

@@ -21,3 +21,8 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
       : `; to show a difference of this size takes about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts`;
   return `No difference shown between ${a} and ${b} at n = ${formatCount(decided)}: ${split} (sign test, p ${formatP(pValue)})${needed}.`;
 }
+
+/** Whether the judge saw both answers at once, and so could be swayed by their order; the student sees each alone. */
+export function seesOrder({ judge }: Pick<ComparisonSummary, "judge">): boolean {
+  return judge !== "student" && !judge.startsWith("student:");
+}

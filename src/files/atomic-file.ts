@@ -9,6 +9,8 @@ import { isProcessAlive } from "../is-process-alive.ts";
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
   write(text: string): Promise<void> | void;
+  /** Hands on what is gathered, for whoever reads the unfinished file. */
+  flush(): Promise<void>;
   commit(): Promise<void>;
   /** Gives up and leaves nothing behind; does nothing after `commit`. */
   discard(): Promise<void>;
@@ -42,18 +44,20 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
 
   async function flush(): Promise<void> {
     if (failure) throw failure;
+    if (isOver || !pending) return;
     const text = pending;
     pending = "";
     if (!stream.write(text)) await once(stream, "drain"); // rejects when the stream fails meanwhile
   }
 
   return {
+    flush,
     write(text) {
       pending += text;
       return pending.length >= flushCharacters ? flush() : undefined;
     },
     async commit() {
-      if (pending) await flush();
+      await flush();
       stream.end();
       await finished(file);
       if (failure) throw failure;

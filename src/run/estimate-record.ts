@@ -1,10 +1,25 @@
-import type { Estimate } from "../stats/agreement.ts";
+import type { Agreement, Estimate } from "../stats/agreement.ts";
+import type { AgreementRecord } from "./manifest.ts";
 
 /** A figure and its interval as a file can hold them: JSON has no NaN, so null stands where there is no number. */
 export function toEstimateRecord({ value, low, high }: Estimate): { [Key in keyof Estimate]: number | null } {
   return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
 }
 
-export function finiteOrNull(value: number): number | null {
+function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** How far a judge agrees with a reference, as a file can hold it. */
+export function toAgreementRecord(reference: string, { rows, spearman, thresholds }: Agreement): AgreementRecord {
+  return {
+    reference,
+    rows,
+    spearman: toEstimateRecord(spearman),
+    thresholds: thresholds.map((threshold) => ({
+      ...threshold,
+      auc: finiteOrNull(threshold.auc),
+      precision: finiteOrNull(threshold.precision),
+    })),
+  };
 }

@@ -9,6 +9,8 @@ export type RatingLine = { readonly index: number; readonly id?: string | undefi
 
 export interface RatingsWriter {
   write(line: RatingLine): Promise<void> | void;
+  /** Hands on the lines so far, for whoever reads the unfinished file. */
+  flush(): Promise<void>;
   /** Puts the finished file in its place and gives its SHA-256. */
   commit(): Promise<string>;
   discard(): Promise<void>;
@@ -24,6 +26,7 @@ export function openRatingsWriter(path: string): RatingsWriter {
       sha.update(text);
       return file.write(text);
     },
+    flush: () => file.flush(),
     async commit() {
       await file.commit();
       return sha.digest("hex");
@@ -36,9 +39,14 @@ export function openRatingsWriter(path: string): RatingsWriter {
  * All lines of a `ratings.jsonl`, in batches.
  *
  * @param sha256 what the file's hash must be, where it is known; checked when all is read
+ * @param options.isUnfinished whether it is still being written: a last line without its end is then left out
  * @throws RunError at a line that is not one of ours, or at the end when the file was changed
  */
-export async function* readRatings(path: string, sha256?: string): AsyncGenerator<readonly RatingLine[]> {
+export async function* readRatings(
+  path: string,
+  sha256?: string,
+  { isUnfinished = false }: { readonly isUnfinished?: boolean } = {},
+): AsyncGenerator<readonly RatingLine[]> {
   const sha = createHash("sha256");
   let rest = "";
   let count = 0;
@@ -53,7 +61,7 @@ export async function* readRatings(path: string, sha256?: string): AsyncGenerato
     count += ratings.length;
     yield ratings;
   }
-  if (rest.trim())
+  if (rest.trim() && !isUnfinished)
     throw new RunError(`${path}:${count + 1}: the file ends in the middle of a line; rate the data again`);
   if (sha256 !== undefined && sha.digest("hex") !== sha256)
     throw new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);

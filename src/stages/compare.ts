@@ -18,6 +18,7 @@ import {
   type OutcomeAgreement,
 } from "../run/manifest.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
+import { openProgressFile } from "../run/progress-file.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
@@ -200,15 +201,18 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   const { judge } = options;
   const different = pairs.filter(({ answers: [one, other] }) => one !== other);
   const judged: (readonly [Verdict, Verdict])[] = [];
+  using progressFile = openProgressFile(runFolder(options.run));
   const show = () => {
-    options.onProgress?.({
-      stage: "compare",
+    const progress = {
+      stage: "compare" as const,
       doing: "judging",
       done: judged.length,
       total: different.length,
-      unit: "pairs",
+      unit: "pairs" as const,
       ...describeCallProgress(judge.calls?.()),
-    });
+    };
+    options.onProgress?.(progress);
+    progressFile.show(progress);
   };
   const clock = setInterval(show, progressMs).unref();
   try {

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
+import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
 import {
   isRated,
@@ -15,8 +16,9 @@ import {
   type RatedManifest,
   type RateSummary,
 } from "../run/manifest.ts";
-import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
+import { toAgreementRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
+import { openProgressFile } from "../run/progress-file.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
@@ -62,18 +64,30 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const comparison = options.against && new Comparison(options.against);
+  const { judge } = options;
+  using progressFile = openProgressFile(run, {
+    source: dataset.source,
+    shape: dataset.shape.name,
+    ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+    judge: judge.name,
+    ...(judge.scale && { scale: judge.scale }),
+    ratingsPath: partialPath(run.ratingsPath),
+  });
   const showProgress = () => {
-    const calls = options.judge.calls?.();
-    options.onProgress?.({
-      stage: "rate",
+    const calls = judge.calls?.();
+    const progress = {
+      stage: "rate" as const,
       doing: "rating",
       done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
-      unit: "rows",
+      unit: "rows" as const,
       ...(total !== undefined && { total }),
       ...describeCallProgress(calls),
-    });
+    };
+    options.onProgress?.(progress);
+    progressFile.show(progress);
   };
-  const clock = options.judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
+  const clock = judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
+  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), progressMs).unref(); // a failure is met again by the next write
   try {
     for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
       for (const line of lines) {
@@ -116,6 +130,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     return summary;
   } finally {
     clearInterval(clock);
+    clearInterval(flushing);
     await writer.discard();
   }
 }
@@ -236,17 +251,7 @@ class Comparison {
         reference.push(rating.score);
       }
     }
-    const { rows, spearman, thresholds } = measureAgreement(scores, reference);
-    return {
-      reference: this.#reference.name,
-      rows,
-      spearman: toEstimateRecord(spearman),
-      thresholds: thresholds.map((threshold) => ({
-        ...threshold,
-        auc: finiteOrNull(threshold.auc),
-        precision: finiteOrNull(threshold.precision),
-      })),
-    };
+    return toAgreementRecord(this.#reference.name, measureAgreement(scores, reference));
   }
 }
 

@@ -6,7 +6,8 @@
 export type Preference = "first" | "draw" | "second";
 
 /** How a pair ended for the first arm; `undecided` when an order has no readable verdict. */
-export type Outcome = "win" | "tie" | "lose" | "undecided";
+export const outcomes = ["win", "tie", "lose", "undecided"] as const;
+export type Outcome = (typeof outcomes)[number];
 
 export type OutcomeCounts = Readonly<Record<Outcome, number>>;
 

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
-import { conclude } from "../../comparison/conclude.ts";
+import { conclude, seesOrder } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
@@ -63,15 +63,16 @@ function renderBar({ win, tie, lose }: ComparisonRecord["counts"]): string {
 }
 
 /** How far the judge depends on the order, and what it could not say. */
-function renderTrust({ pooled, states, calls, verdictsPath }: ComparisonSummary): string[] {
+function renderTrust(summary: ComparisonSummary): string[] {
+  const { pooled, states, calls } = summary;
   const { orders, identical } = pooled;
   const lines: string[] = [];
-  const seesOrder = calls !== undefined || verdictsPath === undefined; // the student sees each answer alone
-  if (seesOrder && orders.pairs > 0)
+  const isOrdered = seesOrder(summary);
+  if (isOrdered && orders.pairs > 0)
     lines.push(
       `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${formatNumbered(orders.pairs, "pair", "pairs")} when the order is turned (A in one, B in the other)`,
     );
-  if (seesOrder && orders.first + orders.second > 0)
+  if (isOrdered && orders.first + orders.second > 0)
     lines.push(
       `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${percent(orders.firstShare)} ${shareInterval(orders.firstShare)} first), neither ${formatCount(orders.draws)} times`,
     );

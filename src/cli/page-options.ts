@@ -1,0 +1,39 @@
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { OpenRunOptions } from "../page/open-run.ts";
+
+/*
+ * Options of the two commands that show a run: `report` and `view`.
+ */
+
+export interface PageFlags {
+  against?: string[];
+  size?: Record<string, number>;
+}
+
+export function addPageOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--against <judge>",
+        "show another judge's scores beside the run's own: run:DIR, recorded:FILE, column:NAME, student; again for another one (the one it was rated against)",
+      ).argParser((judge: string, others: string[] | undefined) => [...(others ?? []), judge]),
+    )
+    .addOption(
+      new Option(
+        "--size <arm=rows>",
+        "rows that an arm was trained on, where this run did not select it; again for another one",
+      ).argParser(parseSize),
+    );
+}
+
+export function readPageFlags({ against, size }: PageFlags): OpenRunOptions {
+  return { ...(against && { against }), ...(size && { sizes: size }) };
+}
+
+/** `selected=9229` */
+function parseSize(text: string, others: Record<string, number> = {}): Record<string, number> {
+  const [, arm, rows] = /^(.+)=([1-9]\d*)$/.exec(text) ?? [];
+  if (arm === undefined || !Number.isSafeInteger(Number(rows)))
+    throw new InvalidArgumentError("Expected an arm and its rows: selected=9229.");
+  return { ...others, [arm]: Number(rows) };
+}

@@ -1,0 +1,41 @@
+import { Command } from "commander";
+import { report } from "../stages/report.ts";
+import type { CommandContext } from "./context.ts";
+import { jsonOption, runOption } from "./options.ts";
+import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
+import { renderReport } from "./text/report.ts";
+import { plainJson } from "./text/plain-text.ts";
+
+interface ReportFlags extends PageFlags {
+  out?: string;
+  run: string;
+  json?: boolean;
+}
+
+export function reportCommand(_context: CommandContext): Command {
+  const command = new Command("report")
+    .summary("write a run as one page that opens from disk")
+    .description(
+      "Writes report.html, one file with all figures of a run and a bounded sample of its rows and pairs, which opens from disk and asks the network for nothing; and report.json, the same figures.",
+    );
+  return addPageOptions(command)
+    .option("--out <file>", "where the page goes (report.html in the run's folder); the figures go beside it")
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus report
+  alpagasus report --against run:runs/other-rubric
+  alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
+    )
+    .action(async (flags: ReportFlags) => {
+      const summary = await report({
+        run: flags.run,
+        ...readPageFlags(flags),
+        ...(flags.out !== undefined && { out: flags.out }),
+      });
+      process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderReport(summary));
+    });
+}

@@ -1,0 +1,39 @@
+import { once } from "node:events";
+import { Command, InvalidArgumentError } from "commander";
+import { view } from "../stages/view.ts";
+import type { CommandContext } from "./context.ts";
+import { parseWhole, runOption } from "./options.ts";
+import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
+import { plainText } from "./text/plain-text.ts";
+
+interface ViewFlags extends PageFlags {
+  port?: number;
+  run: string;
+}
+
+export function viewCommand(context: CommandContext): Command {
+  const command = new Command("view")
+    .summary("look through a run in the browser, every row of it")
+    .description(
+      "Serves the page of a run on 127.0.0.1, with every row and pair behind it, until it is interrupted. A run in progress updates by itself. Nothing is ever changed.",
+    );
+  return addPageOptions(command)
+    .option("--port <n>", "where it listens; 0 takes any free port (4620, or any where that is taken)", parsePort)
+    .addOption(runOption())
+    .action(async (flags: ViewFlags) => {
+      await using viewer = await view({
+        run: flags.run,
+        ...readPageFlags(flags),
+        ...(flags.port !== undefined && { port: flags.port }),
+      });
+      process.stdout.write(`${plainText(flags.run)} is shown at ${viewer.url} until Ctrl-C\n`);
+      if (!context.signal.aborted) await once(context.signal, "abort");
+      process.stdout.write("closed\n");
+    });
+}
+
+function parsePort(text: string): number {
+  const port = parseWhole(text);
+  if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
+  return port;
+}

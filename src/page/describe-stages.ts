@@ -1,0 +1,88 @@
+import type { ArmSummary, CallsRecord, ComparisonSummary, Gate, Manifest, Question } from "../run/manifest.ts";
+import type { StageReport } from "./contract.ts";
+
+/** What was done to a run, in the order in which it was: the provenance of every figure. */
+export function describeStages({ dataset, rate, arms, comparisons = {} }: Manifest): StageReport[] {
+  const stages = [
+    ...(dataset && rate
+      ? [
+          {
+            ...describe("rate", dataset.source, rate),
+            details: [
+              ["judge", rate.judge],
+              ...describeQuestion(rate.question),
+              ["dataset hash", dataset.hash],
+              ["ratings hash", rate.ratingsHash],
+            ] as const,
+          },
+        ]
+      : []),
+    ...Object.values(arms).map((arm) => ({ ...describe("select", arm.arm, arm), details: describeArm(arm) })),
+    ...Object.values(comparisons).map((comparison) => ({
+      ...describe("compare", `${comparison.a} against ${comparison.b}`, comparison),
+      details: describeComparison(comparison),
+    })),
+  ];
+  return stages.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : a.startedAt > b.startedAt ? 1 : 0));
+}
+
+interface Task {
+  readonly startedAt: string;
+  readonly wallMs: number;
+  readonly command?: string | undefined;
+  readonly calls?: CallsRecord | undefined;
+  readonly gates: readonly Gate[];
+}
+
+function describe(
+  stage: StageReport["stage"],
+  name: string,
+  { startedAt, wallMs, command, calls, gates }: Task,
+): Omit<StageReport, "details"> {
+  return {
+    stage,
+    name,
+    startedAt,
+    wallMs,
+    ...(command !== undefined && { command }),
+    ...(calls && {
+      paidUsd: calls.paidUsd,
+      perhapsPaidUsd: calls.perhapsPaidUsd,
+      calls: { made: calls.made, stored: calls.stored, failed: calls.failed },
+      tokens: { input: calls.inputTokens, output: calls.outputTokens },
+    }),
+    coverage: gates.find(({ name: gate }) => gate === "coverage")?.message ?? "",
+  };
+}
+
+type Details = StageReport["details"];
+
+function describeQuestion(question: Question | undefined): Details {
+  if (!question) return [];
+  return [
+    ["rubric", `${question.rubric} ${question.rubricVersion}`],
+    ["most tokens of a reply", String(question.maxOutputTokens)],
+    ...(question.temperature === undefined ? [] : ([["temperature", String(question.temperature)]] as const)),
+    ...(question.reasoning === undefined ? [] : ([["reasoning", question.reasoning]] as const)),
+    ["question hash", question.hash],
+  ];
+}
+
+function describeArm({ choice, seed, path, ratingsHash }: ArmSummary): Details {
+  return [
+    ["choice", choice],
+    ["seed", String(seed)],
+    ["file", path],
+    ["ratings hash", ratingsHash],
+  ];
+}
+
+function describeComparison({ judge, question, seed, answersHash, verdictsHash }: ComparisonSummary): Details {
+  return [
+    ["judge", judge],
+    ...describeQuestion(question),
+    ["seed of the intervals", String(seed)],
+    ...(answersHash === undefined ? [] : ([["answers hash", answersHash]] as const)),
+    ...(verdictsHash === undefined ? [] : ([["verdicts hash", verdictsHash]] as const)),
+  ];
+}

@@ -1,0 +1,51 @@
+import { existsSync } from "node:fs";
+import { CallStore } from "../llm/call-store.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import type { Manifest } from "../run/manifest.ts";
+import { readPurse, type RunFolder } from "../run/run-folder.ts";
+import type { ReplyReport } from "./contract.ts";
+
+/** Finds what models said, by the calls' keys. */
+export interface Replies extends Disposable {
+  /** Undefined when the store does not have it. */
+  find(call: string): ReplyReport | undefined;
+  /** Whether there is a store. */
+  readonly isOpen: boolean;
+  /** Why replies cannot be shown. */
+  readonly problem?: string;
+}
+
+/** Opens the call store of a run, as its purse or its manifest names it, to look replies up. */
+export async function openReplies(run: RunFolder, manifest: Manifest | undefined): Promise<Replies> {
+  const named = [
+    (await readPurse(run).catch(() => undefined))?.store,
+    manifest?.rate?.calls?.store,
+    ...Object.values(manifest?.comparisons ?? {}).map(({ calls }) => calls?.store),
+  ].filter((path) => path !== undefined);
+  if (named.length === 0) return { isOpen: false, find: () => undefined, [Symbol.dispose]: () => {} };
+  const path = named.find((candidate) => existsSync(candidate));
+  if (path === undefined)
+    return {
+      isOpen: false,
+      find: () => undefined,
+      problem: `${named[0]}: the call store is not there: the judges' replies cannot be shown; run this from the folder where the run was made`,
+      [Symbol.dispose]: () => {},
+    };
+  const store = new CallStore(path, { readOnly: true });
+  return {
+    isOpen: true,
+    find(key) {
+      const call = store.find(key);
+      if (!call) return undefined;
+      return {
+        reply: call.state === "replied" ? { text: call.text } : null,
+        ...(call.finish !== null && { finish: call.finish }),
+        ...(call.build !== null && { build: call.build }),
+        ...(call.usage && { outputTokens: call.usage.outputTokens }),
+        ...(call.cost !== null && { costUsd: call.cost / nanosPerUsd }),
+        call: key,
+      };
+    },
+    [Symbol.dispose]: () => store[Symbol.dispose](),
+  };
+}

@@ -1,0 +1,95 @@
+import { hash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
+import type { PairVerdict, Verdict } from "../comparison/verdict.ts";
+import { messageOf } from "../errors.ts";
+import type { ComparisonSummary } from "../run/manifest.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import type { PairDetail, PairLine, VerdictReport } from "./contract.ts";
+import type { Replies } from "./find-replies.ts";
+import { searchTextOf, type SearchablePair } from "./select-pairs.ts";
+
+const beginning = 240; // characters of a prompt in a list
+
+/** A compared pair, and the verdicts it comes from. */
+export interface ReadPair {
+  readonly line: SearchablePair;
+  readonly verdict: PairVerdict;
+}
+
+/** The pairs of a comparison, from its file in the run's folder; what is wrong with the file is said. */
+export async function readPairs(
+  run: RunFolder,
+  key: string,
+  { verdictsPath, verdictsHash }: ComparisonSummary,
+): Promise<{ readonly pairs: readonly ReadPair[]; readonly problem?: string }> {
+  if (verdictsPath === undefined) return { pairs: [] };
+  const path = join(run.folder, "verdicts", basename(verdictsPath)); // where it was written, wherever the run is now
+  try {
+    const verdicts = await readVerdicts(path);
+    const isChanged = verdictsHash !== undefined && hash("sha256", await readFile(path)) !== verdictsHash;
+    return {
+      pairs: verdicts.map((verdict) => toReadPair(key, verdict)),
+      ...(isChanged && {
+        problem: `${path}: the verdicts were changed since they were counted: pairs and figures may not fit`,
+      }),
+    };
+  } catch (error) {
+    return { pairs: [], problem: `${path}: the pairs cannot be shown: ${messageOf(error)}` };
+  }
+}
+
+function toReadPair(key: string, verdict: PairVerdict): ReadPair {
+  const line = toLine(key, verdict);
+  return { verdict, line: { ...line, search: searchTextOf(toDetail({ line, verdict }, undefined)) } };
+}
+
+function toLine(
+  comparison: string,
+  { set, id, category, outcome, orders, lengths, instruction }: PairVerdict,
+): PairLine {
+  return {
+    comparison,
+    set,
+    id,
+    ...(category !== undefined && { category }),
+    outcome,
+    orders: orders.map((verdict) => (verdict.state === "judged" ? verdict.winner : verdict.state)),
+    ...(lengths && { lengths }),
+    instruction: (instruction ?? "").slice(0, beginning),
+  };
+}
+
+/** A pair with all that is known of it. */
+export function toDetail(
+  {
+    line,
+    verdict: { instruction, input, answers, orders },
+  }: { readonly line: PairLine; readonly verdict: PairVerdict },
+  replies: Replies | undefined,
+): PairDetail {
+  const { search: _, ...plain } = { search: "", ...line };
+  return {
+    ...plain,
+    ...(instruction !== undefined && { instructionText: { text: instruction } }),
+    ...(input !== undefined && input !== "" && { inputText: { text: input } }),
+    ...(answers && { answers: [{ text: answers[0] }, { text: answers[1] }] }),
+    verdicts: orders.map((order) => toVerdictReport(order, replies)),
+  };
+}
+
+function toVerdictReport(verdict: Verdict, replies: Replies | undefined): VerdictReport {
+  const { shownFirst, state, call, reply } = verdict;
+  const stored = call === undefined ? undefined : replies?.find(call);
+  return {
+    reply: reply === undefined ? null : { text: reply },
+    ...(call !== undefined && { call }),
+    ...stored,
+    ...(shownFirst !== undefined && { shownFirst }),
+    state,
+    ...(verdict.state === "judged"
+      ? { winner: verdict.winner, ...(verdict.scores && { scores: verdict.scores }) }
+      : verdict.detail !== undefined && { detail: verdict.detail }),
+  };
+}

@@ -1,0 +1,272 @@
+import type { Dataset } from "../dataset/open.ts";
+import { hashExample, type Example } from "../dataset/example.ts";
+import { pairWithRatings, type RatedExample } from "../judge/run.ts";
+import type { Judge } from "../judge/judge.ts";
+import { toAgreementRecord } from "../run/estimate-record.ts";
+import { readRatings, type RatingLine } from "../run/ratings-file.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import { readDecisions } from "../selection/decisions-file.ts";
+import { measureAgreement, rank } from "../stats/agreement.ts";
+import { histogram, type Bin } from "../stats/histogram.ts";
+import type { ReferenceReport, ThresholdTable } from "./contract.ts";
+import { openRowIndex, type RowIndex } from "./row-index.ts";
+import { ThresholdTally } from "./threshold-table.ts";
+
+/** Which rows to read. */
+export interface RowSource {
+  readonly run: RunFolder;
+  readonly dataset: Dataset;
+  /** The hash of the finished ratings; or the file that they are still being written to. */
+  readonly ratings: { readonly hash: string } | { readonly unfinished: string };
+  /** Arms whose decisions are of these ratings. */
+  readonly arms: readonly { readonly arm: string; readonly cut: number | null }[];
+  readonly references: readonly Judge[];
+  readonly signal: AbortSignal;
+  /** Told from time to time. */
+  readonly onRead?: (rows: number) => void;
+}
+
+/** What reading all rows gives beside the rows themselves. */
+export interface RowFigures {
+  readonly thresholds: ThresholdTable;
+  readonly references: readonly ReferenceReport[];
+  /** The run's own scores. */
+  readonly histogram: readonly Bin[];
+  readonly states: Readonly<Record<string, number>>;
+  readonly mean: number | null;
+}
+
+export interface RowReading extends AsyncDisposable {
+  /** There from the first row on; rows appear in it while they are read. */
+  readonly index: RowIndex;
+  /** Rows that are in the index by now. */
+  readonly read: number;
+  /** Rejects when the rows cannot be read, or are not those that were rated. */
+  readonly figures: Promise<RowFigures>;
+}
+
+const flushRows = 20_000;
+const fewScores = 20_000; // different scores that are counted exactly; more are counted to four digits
+
+/** Starts to read the rows of a run into an index; those read so far can be searched. */
+export async function startReading(source: RowSource): Promise<RowReading> {
+  const { references, arms, signal } = source;
+  const index = await openRowIndex(
+    references.length,
+    arms.map(({ arm }) => arm),
+  );
+  const stopping = new AbortController();
+  const progress = { read: 0 };
+  const work = readAll({ ...source, signal: AbortSignal.any([signal, stopping.signal]) }, index, progress);
+  work.catch(() => {}); // whoever waits for the figures is told
+  return {
+    index,
+    figures: work,
+    get read() {
+      return progress.read;
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      await work.catch(() => {});
+      await index[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function readAll(source: RowSource, index: RowIndex, progress: { read: number }): Promise<RowFigures> {
+  const { dataset, run, arms, signal } = source;
+  const own = await readScores(ratingLines(source), signal);
+  const others: { judge: Judge; scores: Float64Array }[] = [];
+  for (const judge of source.references)
+    others.push({ judge, scores: await rateWith(judge, dataset, own.length, signal) });
+  const disagreement = others[0] ? measureDisagreement(own, others[0].scores) : undefined;
+  const bins = histogramOf(own);
+  const tally = new ThresholdTally(
+    bins,
+    arms.flatMap(({ cut }) => cut ?? []),
+  );
+  const fates = arms.map(({ arm }) => inTurn(readDecisions(run.decisionsPath(arm))));
+  const states: Record<string, number> = {};
+  let unseen = 0;
+  for await (const batch of ratedExamples(source)) {
+    signal.throwIfAborted();
+    for (const { example, rating } of batch) {
+      const { index: row } = example;
+      const reasons: (string | undefined)[] = [];
+      for (const nextDecision of fates) {
+        const decision = nextDecision();
+        reasons.push((decision instanceof Promise ? await decision : decision)?.reason);
+      }
+      states[rating.state] = (states[rating.state] ?? 0) + 1;
+      tally.add(example, rating.state === "scored" ? rating.score : undefined);
+      index.add({
+        example,
+        rating,
+        references: others.map(({ scores }) => scores[row] ?? NaN),
+        disagreement: disagreement?.[row] ?? NaN,
+        fates: reasons,
+      });
+    }
+    unseen += batch.length;
+    if (unseen < flushRows) continue;
+    progress.read += unseen;
+    unseen = 0;
+    index.flush();
+    source.onRead?.(progress.read);
+  }
+  index.flush();
+  progress.read += unseen;
+  return {
+    thresholds: tally.describe(),
+    histogram: bins,
+    states,
+    mean: meanOf(own),
+    references: others.map(({ judge, scores }) => describeReference(judge, own, bins, scores)),
+  };
+}
+
+function ratingLines({ run, ratings }: RowSource): AsyncIterable<readonly RatingLine[]> {
+  return "hash" in ratings
+    ? readRatings(run.ratingsPath, ratings.hash)
+    : readRatings(ratings.unfinished, undefined, { isUnfinished: true });
+}
+
+/** Every row with its rating; of an unfinished rating, as far as it has come. */
+function ratedExamples(source: RowSource): AsyncIterable<readonly RatedExample[]> {
+  const { dataset, run, ratings } = source;
+  if ("hash" in ratings) return pairWithRatings(dataset.batches(), run, ratings.hash);
+  return pairSoFar(dataset.batches(), inTurn(ratingLines(source)));
+}
+
+async function* pairSoFar(
+  examples: AsyncIterable<readonly Example[]>,
+  nextRating: () => Promise<RatingLine | undefined> | RatingLine | undefined,
+): AsyncGenerator<readonly RatedExample[]> {
+  for await (const batch of examples) {
+    const pairs: RatedExample[] = [];
+    for (const example of batch) {
+      const rating = await nextRating();
+      if (!rating || rating.hash !== hashExample(example)) {
+        yield pairs;
+        return;
+      }
+      pairs.push({ example, rating });
+    }
+    yield pairs;
+  }
+}
+
+/** The members of batches one by one; undefined when there are no more. */
+function inTurn<T>(batches: AsyncIterable<readonly T[]>): () => Promise<T | undefined> | T | undefined {
+  const iterator = batches[Symbol.asyncIterator]();
+  let batch: readonly T[] = [];
+  let at = 0;
+  const more = async (): Promise<T | undefined> => {
+    while (at === batch.length) {
+      const { value, done } = await iterator.next();
+      if (done) return undefined;
+      batch = value;
+      at = 0;
+    }
+    return batch[at++];
+  };
+  return () => (at < batch.length ? batch[at++] : more());
+}
+
+async function readScores(lines: AsyncIterable<readonly RatingLine[]>, signal: AbortSignal): Promise<Float64Array> {
+  const parts: Float64Array[] = [];
+  for await (const batch of lines) {
+    signal.throwIfAborted();
+    parts.push(Float64Array.from(batch, (rating) => (rating.state === "scored" ? rating.score : NaN)));
+  }
+  const scores = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    scores.set(part, at);
+    at += part.length;
+  }
+  return scores;
+}
+
+/** @throws DataError when recorded scores do not fit the data */
+async function rateWith(judge: Judge, dataset: Dataset, rows: number, signal: AbortSignal): Promise<Float64Array> {
+  const scores = new Float64Array(rows).fill(NaN);
+  let row = 0;
+  for await (const ratings of judge.rate(dataset.batches())) {
+    signal.throwIfAborted();
+    for (const rating of ratings) {
+      if (rating.state === "scored") scores[row] = rating.score;
+      row++;
+    }
+  }
+  return scores;
+}
+
+/** How far apart two judges rank each row, 0 to 1. */
+function measureDisagreement(own: Float64Array, other: Float64Array): Float64Array {
+  const rows = bothScored(own, other);
+  const ranks = [own, other].map((scores) => rank(Float64Array.from(rows, (row) => scores[row]!)));
+  const far = new Float64Array(own.length).fill(NaN);
+  rows.forEach((row, i) => (far[row] = Math.abs(ranks[0]![i]! - ranks[1]![i]!) / rows.length));
+  return far;
+}
+
+function bothScored(own: Float64Array, other: Float64Array): Uint32Array {
+  const rows = new Uint32Array(own.length);
+  let count = 0;
+  own.forEach((score, row) => {
+    if (!Number.isNaN(score) && !Number.isNaN(other[row]!)) rows[count++] = row;
+  });
+  return rows.subarray(0, count);
+}
+
+function histogramOf(scores: Float64Array): readonly Bin[] {
+  const counts = new Map<number, number>();
+  for (const score of scores) {
+    if (Number.isNaN(score)) continue;
+    const key = counts.size > fewScores ? Number(score.toPrecision(4)) : score;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return histogram(counts);
+}
+
+function meanOf(scores: Float64Array): number | null {
+  let [sum, count] = [0, 0];
+  for (const score of scores) {
+    if (Number.isNaN(score)) continue;
+    sum += score;
+    count++;
+  }
+  return count > 0 ? sum / count : null;
+}
+
+function describeReference(
+  { name }: Judge,
+  own: Float64Array,
+  ownBins: readonly Bin[],
+  reference: Float64Array,
+): ReferenceReport {
+  const rows = bothScored(own, reference);
+  const [ownScores, referenceScores] = [own, reference].map((scores) =>
+    Float64Array.from(rows, (row) => scores[row]!),
+  ) as [Float64Array, Float64Array]; // two of two
+  const bins = histogramOf(reference);
+  const counts = bins.map(() => ownBins.map(() => 0));
+  if (ownBins.length > 0)
+    ownScores.forEach((score, i) => counts[binOf(bins, referenceScores[i]!)]![binOf(ownBins, score)]!++);
+  return {
+    name,
+    scored: reference.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0),
+    mean: meanOf(reference),
+    histogram: bins,
+    agreement: toAgreementRecord(name, measureAgreement(ownScores, referenceScores)),
+    grid: { own: ownBins, reference: bins, counts },
+  };
+}
+
+/** The last bar that begins at or below the score. */
+function binOf(bins: readonly Bin[], score: number): number {
+  let i = bins.length - 1;
+  while (i > 0 && bins[i]!.from > score + 1e-9) i--;
+  return i;
+}

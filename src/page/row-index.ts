@@ -1,0 +1,211 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DuckDBAppender, DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
+import type { Example } from "../dataset/example.ts";
+import { isProcessAlive } from "../is-process-alive.ts";
+import type { RatingState } from "../run/rating.ts";
+import type { RatingLine } from "../run/ratings-file.ts";
+import type { PageText, RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
+import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
+
+/*
+ * The rows of a run in a DuckDB database of this process, so that any of them is found at once. It lies in a temporary
+ * folder, and goes with the process.
+ */
+
+/** What is known of a row beside its example and rating. */
+export interface RowFacts {
+  readonly example: Example;
+  readonly rating: RatingLine;
+  /** Of each reference; NaN where it has none. */
+  readonly references: readonly number[];
+  /** How far the first reference's rank is from the run's own, 0 to 1; NaN where one has no score. */
+  readonly disagreement: number;
+  /** Why each arm kept it or not; undefined where that is not known. */
+  readonly fates: readonly (string | undefined)[];
+}
+
+/** The judge's reply to one row is found by this. */
+export interface IndexedRow extends RowDetail {
+  readonly call?: string;
+}
+
+export interface RowIndex extends AsyncDisposable {
+  add(row: RowFacts): void;
+  /** Makes the rows added so far visible. */
+  flush(): void;
+  /** @throws UsageError when the query asks for an arm that is not there */
+  find(query: RowQuery): Promise<Omit<RowPage, "searched">>;
+  get(index: number): Promise<IndexedRow | undefined>;
+  /** The same rows as `find`, each with all that is known of it. */
+  findWhole(query: RowQuery): Promise<readonly IndexedRow[]>;
+}
+
+const memoryLimit = "1GB"; // beyond it, DuckDB goes to its file
+const beginning = 240; // characters of a text in a list
+const folderPrefix = "alpagasus-view-";
+
+/** @param references how many other judges there are; @param arms the arms' names */
+export async function openRowIndex(references: number, arms: readonly string[]): Promise<RowIndex> {
+  removeOrphans();
+  const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  process.on("exit", removeFolder);
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  const database = await DuckDBInstance.create(join(folder, "rows.duckdb"), { memory_limit: memoryLimit });
+  const connection = await database.connect();
+  const referenceNames = Array.from({ length: references }, (_, i) => `reference_${i}`);
+  const fateNames = arms.map((_, i) => `fate_${i}`);
+  await connection.run(`CREATE TABLE rows (
+    index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
+    instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR,
+    disagreement DOUBLE ${[...referenceNames.map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
+  )`);
+  const appender = await connection.createAppender("rows");
+  const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])) };
+  const counts = new Map<string, number>();
+  let isOpen = true;
+
+  return {
+    add: (row) => append(appender, row),
+    flush() {
+      appender.flushSync();
+      counts.clear();
+    },
+    async find(query) {
+      const { limit = 50, offset = 0 } = query;
+      const where = whereSql(query, columns);
+      const order = orderSql(query);
+      const rows = await read(
+        connection,
+        `SELECT index, id, state, score, category, output_length, disagreement, left(instruction, ${beginning}) AS instruction,
+          left(output, ${beginning}) AS output ${[...referenceNames, ...fateNames].map((name) => `, ${name}`).join("")}
+        FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
+        where.values,
+      );
+      const key = JSON.stringify(where);
+      const known =
+        counts.get(key) ??
+        Number((await read(connection, `SELECT count(*) AS n FROM rows WHERE ${where.sql}`, where.values))[0]!["n"]);
+      counts.set(key, known);
+      return { total: known, rows: rows.map((row) => toLine(row, referenceNames, fateNames)) };
+    },
+    async findWhole(query) {
+      const { limit = 50, offset = 0 } = query;
+      const where = whereSql(query, columns);
+      const rows = await read(
+        connection,
+        `SELECT * EXCLUDE (search) FROM rows WHERE ${where.sql} ORDER BY ${orderSql(query)} LIMIT ${limit} OFFSET ${offset}`,
+        where.values,
+      );
+      return rows.map((row) => toDetail(row, toLine(row, referenceNames, fateNames)));
+    },
+    async get(index) {
+      const [row] = await read(connection, "SELECT * FROM rows WHERE index = $1", [index]);
+      return row && toDetail(row, toLine(row, referenceNames, fateNames));
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (!isOpen) return;
+      isOpen = false;
+      appender.closeSync();
+      connection.closeSync();
+      database.closeSync();
+      process.off("exit", removeFolder);
+      removeFolder();
+    },
+  };
+}
+
+/** Removes the folders of processes that were killed. */
+function removeOrphans(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const [, pid] = (name.startsWith(folderPrefix) && /^(\d+)-/.exec(name.slice(folderPrefix.length))) || [];
+    if (pid !== undefined && !isProcessAlive(Number(pid)))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function append(appender: DuckDBAppender, { example, rating, references, disagreement, fates }: RowFacts): void {
+  const { index, id, instruction, input, output, category } = example;
+  const text = (value: string | undefined) =>
+    value === undefined ? appender.appendNull() : appender.appendVarchar(storable(value));
+  const number = (value: number) => (Number.isNaN(value) ? appender.appendNull() : appender.appendDouble(value));
+  appender.appendUBigInt(BigInt(index));
+  text(id);
+  text(rating.state);
+  number(rating.state === "scored" ? rating.score : NaN);
+  text(rating.state === "scored" ? undefined : rating.detail);
+  text(rating.call);
+  text(rating.hash);
+  text(rating.intrusions && JSON.stringify(rating.intrusions));
+  text(instruction);
+  text(input);
+  text(output);
+  text(category);
+  appender.appendUInteger(output.length);
+  text(`${instruction}\n${input}\n${output}\n${id ?? ""}`.toLowerCase());
+  number(disagreement);
+  references.forEach(number);
+  fates.forEach(text);
+  appender.endRow();
+}
+
+/** DuckDB's texts end at a zero; a mark stands for it. */
+function storable(text: string): string {
+  return text.includes("\0") ? text.replaceAll("\0", "\u2400") : text;
+}
+
+type Row = Readonly<Record<string, DuckDBValue>>;
+
+async function read(connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[]): Promise<Row[]> {
+  const result = await connection.runAndReadAll(sql, [...values]);
+  return result.getRowObjects();
+}
+
+/* The columns have the types that the table was made with: texts, numbers, null. */
+
+function textOf(value: DuckDBValue | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function numberOf(value: DuckDBValue | undefined): number | null {
+  return typeof value === "number" || typeof value === "bigint" ? Number(value) : null;
+}
+
+function toLine(row: Row, references: readonly string[], fates: readonly string[]): RowLine {
+  const [id, category] = [textOf(row["id"]), textOf(row["category"])];
+  const disagreement = numberOf(row["disagreement"]);
+  return {
+    index: numberOf(row["index"])!,
+    ...(id !== undefined && { id }),
+    state: row["state"] as RatingState, // as it was put in
+    score: numberOf(row["score"]),
+    references: references.map((name) => numberOf(row[name])),
+    ...(disagreement !== null && { disagreement }),
+    ...(category !== undefined && { category }),
+    outputLength: numberOf(row["output_length"])!,
+    fates: fates.map((name) => textOf(row[name]) ?? null),
+    instruction: beginningOf(textOf(row["instruction"])!),
+    output: beginningOf(textOf(row["output"])!),
+  };
+}
+
+function toDetail(row: Row, line: RowLine): IndexedRow {
+  const [detail, call, intrusions] = [textOf(row["detail"]), textOf(row["call"]), textOf(row["intrusions"])];
+  const whole = (name: string): PageText => ({ text: textOf(row[name])! });
+  return {
+    ...line,
+    hash: textOf(row["hash"])!,
+    ...(detail !== undefined && { detail }),
+    ...(call !== undefined && { call }),
+    ...(intrusions !== undefined && { intrusions: JSON.parse(intrusions) as string[] }), // as it was put in
+    instructionText: whole("instruction"),
+    inputText: whole("input"),
+    outputText: whole("output"),
+  };
+}
+
+function beginningOf(text: string): string {
+  return text.length > beginning ? text.slice(0, beginning) : text;
+}

@@ -1,0 +1,54 @@
+import type { RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
+import { readSearch } from "./search-terms.ts";
+
+/** A row that a report carries, with what its sort and search need. */
+export interface CarriedRow {
+  readonly detail: RowDetail;
+  readonly search: string;
+}
+
+/**
+ * The carried rows that a query asks for, in its order: what the viewer asks its database.
+ *
+ * @param arms the arms' names, in the order of the rows' fates
+ */
+export function selectRows(
+  rows: readonly CarriedRow[],
+  query: RowQuery,
+  arms: readonly string[],
+): Omit<RowPage, "searched"> {
+  const { sort = "index", isDescending = false, offset = 0, limit = 50 } = query;
+  const direction = isDescending ? -1 : 1;
+  const found = rows
+    .filter((row) => isWanted(row, query, arms))
+    .toSorted((a, b) => {
+      const [x, y] = [keyOf(a, sort), keyOf(b, sort)];
+      if (x === null || y === null) return Number(x === null) - Number(y === null) || a.detail.index - b.detail.index;
+      return direction * (x - y) || a.detail.index - b.detail.index;
+    });
+  return { total: found.length, rows: found.slice(offset, offset + limit).map(({ detail }): RowLine => detail) };
+}
+
+function keyOf({ detail }: CarriedRow, sort: NonNullable<RowQuery["sort"]>): number | null {
+  return {
+    index: detail.index,
+    score: detail.score,
+    length: detail.outputLength,
+    disagreement: detail.disagreement ?? null,
+  }[sort];
+}
+
+function isWanted({ detail, search: text }: CarriedRow, query: RowQuery, arms: readonly string[]): boolean {
+  const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept } = query;
+  const found = readSearch(search);
+  if ("row" in found ? detail.index !== found.row : !found.terms.every((term) => text.includes(term))) return false;
+  if (state === "unscored" ? detail.state === "scored" : state !== undefined && detail.state !== state) return false;
+  if (atLeast !== undefined && !(detail.score !== null && detail.score >= atLeast)) return false;
+  if (below !== undefined && !(detail.score !== null && detail.score < below)) return false;
+  if (category !== undefined && detail.category !== category) return false;
+  if (shortest !== undefined && detail.outputLength < shortest) return false;
+  if (longest !== undefined && detail.outputLength > longest) return false;
+  if (arm === undefined) return true;
+  const fate = detail.fates[arms.indexOf(arm)] ?? null;
+  return fate !== null && (fate === "kept") === (isKept ?? true);
+}

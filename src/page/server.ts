@@ -1,0 +1,120 @@
+import { hash } from "node:crypto";
+import { Hono, type Context } from "hono";
+import * as z from "zod";
+import { AlpagasusError, messageOf } from "../errors.ts";
+import { ratingStates } from "../run/rating.ts";
+import { outcomes } from "../stats/outcomes.ts";
+import type { PairQuery, RowQuery } from "./contract.ts";
+import type { Html } from "./html.ts";
+import type { OpenRun } from "./open-run.ts";
+
+/*
+ * What the viewer answers: the page, and pieces of one run. Nothing is found by a path that the asker gives, nothing is
+ * changed, and only pages of this very server are answered.
+ */
+
+const text = z.string().max(2_000).optional();
+const number = z.coerce.number().finite().optional();
+const whole = z.coerce.number().int().min(0).max(1e9).optional();
+const limit = z.coerce.number().int().min(1).max(500).optional();
+const flag = z.stringbool().optional();
+
+const rowQuerySchema = z.strictObject({
+  search: text,
+  state: z.enum([...ratingStates, "unscored"]).optional(),
+  atLeast: number,
+  below: number,
+  category: text,
+  shortest: whole,
+  longest: whole,
+  arm: text,
+  isKept: flag,
+  sort: z.enum(["index", "score", "length", "disagreement"]).optional(),
+  isDescending: flag,
+  offset: whole,
+  limit,
+});
+
+const pairQuerySchema = z.strictObject({
+  comparison: text,
+  search: text,
+  set: text,
+  category: text,
+  outcome: z.enum(outcomes).optional(),
+  orders: z.enum(["flipped", "differ", "unread"]).optional(),
+  sort: z.enum(["disagreement", "set", "length"]).optional(),
+  offset: whole,
+  limit,
+});
+
+const pairNameSchema = z.strictObject({ comparison: z.string(), set: z.string(), id: z.string() });
+
+const privateHeaders = {
+  "Cache-Control": "no-store",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+};
+
+/**
+ * The viewer's answers over one run.
+ *
+ * @param hosts the names that a request may call this server by, with the port
+ */
+export function createServer(run: OpenRun, page: Html, hosts: () => readonly string[]): Hono {
+  const app = new Hono();
+
+  app.use(async (c, next) => {
+    const refusal = refuse(c, hosts());
+    if (refusal) return c.json({ problem: refusal.problem }, refusal.status, privateHeaders);
+    await next();
+    for (const [name, value] of Object.entries(privateHeaders)) c.res.headers.set(name, value);
+    return undefined;
+  });
+
+  app.get("/", (c) => c.html(page.html, 200, { "Content-Security-Policy": page.contentSecurityPolicy }));
+  app.get("/api/report", async (c) => {
+    const { madeAt, ...report } = await run.report();
+    const tag = `"${hash("sha256", JSON.stringify(report)).slice(0, 16)}"`;
+    if (c.req.header("If-None-Match") === tag) return c.body(null, 304);
+    return c.json({ ...report, madeAt }, 200, { ETag: tag });
+  });
+  app.get("/api/rows", async (c) => c.json(await run.rows(defined<RowQuery>(rowQuerySchema.parse(c.req.query())))));
+  app.get("/api/rows/:index{[0-9]{1,15}}", async (c) => {
+    const row = await run.row(Number(c.req.param("index")));
+    return row ? c.json(row) : c.json({ problem: "no such row, or it was not read yet" }, 404);
+  });
+  app.get("/api/pairs", async (c) => c.json(await run.pairs(defined<PairQuery>(pairQuerySchema.parse(c.req.query())))));
+  app.get("/api/pair", async (c) => {
+    const { comparison, set, id } = pairNameSchema.parse(c.req.query());
+    const pair = await run.pair(comparison, set, id);
+    return pair ? c.json(pair) : c.json({ problem: "no such pair" }, 404);
+  });
+  app.notFound((c) => c.json({ problem: "there is nothing here; the page is at /" }, 404));
+  app.onError((error, c) => {
+    if (error instanceof z.ZodError) {
+      const [issue] = error.issues;
+      return c.json({ problem: `${issue!.path.join(".") || "the query"}: ${issue!.message}` }, 400);
+    }
+    return c.json({ problem: messageOf(error) }, error instanceof AlpagasusError ? 409 : 500);
+  });
+  return app;
+}
+
+/** Why a request is not answered. */
+function refuse(c: Context, hosts: readonly string[]): { status: 403 | 405 | 421; problem: string } | undefined {
+  if (!hosts.includes(c.req.header("Host") ?? ""))
+    return { status: 421, problem: `this server answers as ${hosts.join(" or ")} only` };
+  if (c.req.method !== "GET" && c.req.method !== "HEAD")
+    return { status: 405, problem: "this server only shows: GET is all it takes" };
+  const site = c.req.header("Sec-Fetch-Site");
+  const isNavigation = c.req.header("Sec-Fetch-Mode") === "navigate" && c.req.path === "/";
+  if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation)
+    return { status: 403, problem: "this server answers its own page only" };
+  return undefined;
+}
+
+/** Without the keys that have no value. */
+function defined<T extends object>(query: { readonly [Key in keyof T]?: T[Key] | undefined }): T {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as T; // the same without undefined
+}

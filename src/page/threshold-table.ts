@@ -1,0 +1,107 @@
+import type { Example } from "../dataset/example.ts";
+import { roundStep, tidy, type Bin } from "../stats/histogram.ts";
+import type { ThresholdTable } from "./contract.ts";
+
+const finestEdges = 400; // steps of the threshold over the range of the scores
+const namedCategories = 12;
+const countedCategories = 500; // beyond them a category is one of the rest: such a column names rows, not groups
+const rest = "other";
+
+/** Counts rows, lengths and categories by score, for every threshold at once. */
+export class ThresholdTally {
+  readonly #edges: readonly number[];
+  readonly #rows: number[];
+  readonly #prompts: number[];
+  readonly #outputs: number[];
+  readonly #categories = new Map<string, { total: number; readonly rows: number[] }>();
+  readonly #total = { rows: 0, promptCharacters: 0, outputCharacters: 0 };
+
+  /**
+   * @param bins a histogram of the scores, which tells their range
+   * @param cuts thresholds that must be told exactly: those of the arms
+   */
+  constructor(bins: readonly Bin[], cuts: readonly number[]) {
+    this.#edges = findEdges(bins, cuts);
+    const zeros = () => this.#edges.map(() => 0);
+    this.#rows = zeros();
+    this.#prompts = zeros();
+    this.#outputs = zeros();
+  }
+
+  /** @param score undefined when the row has none: it counts for the whole alone */
+  add(
+    { instruction, input, output, category }: Pick<Example, "instruction" | "input" | "output" | "category">,
+    score: number | undefined,
+  ): void {
+    const promptLength = instruction.length + input.length;
+    this.#total.rows++;
+    this.#total.promptCharacters += promptLength;
+    this.#total.outputCharacters += output.length;
+    const tally = category === undefined ? undefined : this.#tallyOf(category);
+    if (tally) tally.total++;
+    if (score === undefined) return;
+    if (this.#edges.length === 0) return;
+    const i = this.#find(score);
+    this.#rows[i]!++;
+    this.#prompts[i]! += promptLength;
+    this.#outputs[i]! += output.length;
+    if (tally) tally.rows[i]!++;
+  }
+
+  describe(): ThresholdTable {
+    const categories = [...this.#categories].sort(
+      ([a, one], [b, other]) => Number(a === rest) - Number(b === rest) || other.total - one.total,
+    );
+    const named = categories.slice(0, namedCategories);
+    const others = categories.slice(namedCategories);
+    const together = others.length > 0 && {
+      category: rest,
+      total: others.reduce((sum, [, { total }]) => sum + total, 0),
+      rows: this.#edges.map((_, i) => others.reduce((sum, [, { rows }]) => sum + rows[i]!, 0)),
+    };
+    return {
+      edges: this.#edges,
+      rows: this.#rows,
+      promptCharacters: this.#prompts,
+      outputCharacters: this.#outputs,
+      ...(categories.length > 0 && {
+        categories: [
+          ...named.map(([category, { total, rows }]) => ({ category, total, rows })),
+          ...(together ? [together] : []),
+        ],
+      }),
+      total: this.#total,
+    };
+  }
+
+  #tallyOf(category: string): { total: number; readonly rows: number[] } {
+    const name = this.#categories.has(category) || this.#categories.size < countedCategories ? category : rest;
+    let tally = this.#categories.get(name);
+    if (!tally) this.#categories.set(name, (tally = { total: 0, rows: this.#edges.map(() => 0) }));
+    return tally;
+  }
+
+  /** The last edge that the score reaches, or the first of all. */
+  #find(score: number): number {
+    let [low, high] = [0, this.#edges.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#edges[middle]! <= score) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+}
+
+/** Single values are edges themselves; a range is cut into some hundred steps of a round width. */
+function findEdges(bins: readonly Bin[], cuts: readonly number[]): number[] {
+  if (bins.length === 0) return [];
+  const edges = new Set(cuts);
+  const [lowest, highest] = [bins[0]!.from, bins.at(-1)!.to];
+  if (bins.every(({ from, to }) => from === to)) for (const { from } of bins) edges.add(from);
+  else {
+    const step = roundStep((highest - lowest) / finestEdges);
+    for (let i = Math.floor(lowest / step + 1e-9); i * step <= highest; i++) edges.add(tidy(i * step));
+  }
+  return [...edges].sort((a, b) => a - b);
+}

@@ -1,0 +1,86 @@
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isProcessAlive } from "../is-process-alive.ts";
+import { workSchema, type Work } from "./work.ts";
+import type { RunFolder } from "./run-folder.ts";
+
+/*
+ * What a stage at work leaves in the run's folder for whoever watches: `progress.PID.json`, gone when it ends.
+ */
+
+export interface ProgressFile extends Disposable {
+  /** Called often; written once a second, for the first time after a second. */
+  show(progress: Omit<Work, "pid" | "startedAt" | "rating">): void;
+}
+
+const intervalMs = 1_000;
+
+/** Opens the progress file of a stage; a stage that is done within a second never writes one. */
+export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["rating"]): ProgressFile {
+  const path = join(run.folder, `progress.${process.pid}.json`);
+  const startedAt = new Date();
+  let writtenAt = startedAt.getTime();
+  let isWritten = false;
+  return {
+    show(progress) {
+      const now = Date.now();
+      if (now - writtenAt < intervalMs) return;
+      writtenAt = now;
+      const work: Work = {
+        pid: process.pid,
+        startedAt: startedAt.toISOString(),
+        ...progress,
+        ...(rating && { rating }),
+      };
+      try {
+        if (!isWritten) removeOrphans(run.folder);
+        isWritten = true;
+        writeFileSync(`${path}.partial`, JSON.stringify(work));
+        renameSync(`${path}.partial`, path);
+      } catch {
+        // nobody can watch then; the stage itself says what is wrong with its folder
+      }
+    },
+    [Symbol.dispose]: () => {
+      if (!isWritten) return;
+      rmSync(path, { force: true });
+      rmSync(`${path}.partial`, { force: true });
+    },
+  };
+}
+
+/** The stages that are at work in a run. */
+export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<Work[]> {
+  const names = await readdir(folder).catch(() => []);
+  const found: Work[] = [];
+  for (const name of names) {
+    const pid = pidOf(name);
+    if (pid === undefined || !isProcessAlive(pid)) continue;
+    const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // it may have ended meanwhile
+    const work = workSchema.safeParse(parse(text));
+    if (work.success) found.push(work.data);
+  }
+  return found;
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Removes what processes that were killed have left. */
+function removeOrphans(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = pidOf(name);
+    if (pid !== undefined && !isProcessAlive(pid)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function pidOf(name: string): number | undefined {
+  const [, pid] = /^progress\.(\d+)\.json$/.exec(name) ?? [];
+  return pid === undefined ? undefined : Number(pid);
+}

@@ -1,0 +1,70 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { UsageError } from "../errors.ts";
+import { renderHtml } from "../page/html.ts";
+import { openRun, type OpenRunOptions } from "../page/open-run.ts";
+import { createServer } from "../page/server.ts";
+import { titleOf } from "./report.ts";
+
+export interface ViewOptions extends OpenRunOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** Where it listens on 127.0.0.1; 0 takes any free port. When left out, 4620, or any where that is taken. */
+  readonly port?: number;
+}
+
+export interface Viewer extends AsyncDisposable {
+  /** Where the page is. */
+  readonly url: string;
+}
+
+const usualPort = 4620; // the same each time, so that links to rows stay good
+const host = "127.0.0.1";
+
+/**
+ * Serves a run's page on 127.0.0.1, with every row and pair behind it. It only ever reads.
+ *
+ * @throws RunError when there is nothing to show, or the manifest is damaged
+ * @throws UsageError when the port is taken, or a judge of `against` is of no known form
+ */
+export async function view(options: ViewOptions): Promise<Viewer> {
+  const run = await openRun(options.run, options);
+  try {
+    await run.report(); // what is wrong with the run is said before anybody looks, and reading begins
+    const { getRequestListener } = await import("@hono/node-server");
+    const page = await renderHtml({ kind: "viewer" }, titleOf(options.run));
+    let port = 0;
+    const app = createServer(run, page, () => [`${host}:${port}`, `localhost:${port}`]);
+    const server = createHttpServer(getRequestListener((request) => app.fetch(request)));
+    port = await listen(server, options.port);
+    return {
+      url: `http://${host}:${port}/`,
+      async [Symbol.asyncDispose]() {
+        server.close();
+        server.closeAllConnections();
+        await run[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await run[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function listen(server: ReturnType<typeof createHttpServer>, wanted: number | undefined): Promise<number> {
+  try {
+    server.listen(wanted ?? usualPort, host);
+    await once(server, "listening");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException; // listen fails with errors of this kind
+    if (wanted !== undefined)
+      throw new UsageError(
+        `--port ${wanted}: ${code === "EADDRINUSE" ? "another program listens there" : `cannot be listened on (${code})`}; choose another, or 0 for any free one`,
+        { cause: error },
+      );
+    server.listen(0, host);
+    await once(server, "listening");
+  }
+  return (server.address() as AddressInfo).port; // of a server that listens on a port
+}

@@ -1,0 +1,146 @@
+import { useEffect, useState } from "preact/hooks";
+import { formatCount, formatUsd } from "../../src/format.ts";
+import type { RunReport } from "../../src/page/contract.ts";
+import { Notice } from "./parts/words.tsx";
+import { hashOf, usePlace, type View } from "./place.ts";
+import type { Source } from "./source.ts";
+import { useTheme } from "./theme.ts";
+import { PairsView } from "./views/pairs.tsx";
+import { ProvenanceView } from "./views/provenance.tsx";
+import { RowsView } from "./views/rows.tsx";
+import { ScoresView } from "./views/scores.tsx";
+import { VerdictView } from "./views/verdict.tsx";
+
+const names: Readonly<Record<View, string>> = {
+  scores: "Scores",
+  verdict: "Verdict",
+  rows: "Rows",
+  pairs: "Pairs",
+  provenance: "Provenance",
+};
+
+/** The page of one run. */
+export function App({ source }: { source: Source }) {
+  const [report, setReport] = useState<RunReport>();
+  const [problem, setProblem] = useState<string>();
+  const [place, go] = usePlace();
+  const [theme, turnTheme] = useTheme();
+  useEffect(
+    () =>
+      source.follow((latest) => {
+        setReport(latest);
+        setProblem(undefined);
+      }, setProblem),
+    [source],
+  );
+  if (!report)
+    return (
+      <main class="empty">
+        {problem === undefined ? <p>Reading the run …</p> : <Notice kind="alarm">{problem}</Notice>}
+      </main>
+    );
+  const there = viewsOf(report);
+  const view = place.view !== undefined && there.includes(place.view) ? place.view : there[0]!;
+  const { values } = place;
+  return (
+    <>
+      <header>
+        <div class="title">
+          <h1>{report.run}</h1>
+          <p class="quiet">
+            {report.dataset && `${formatCount(report.dataset.rows)} rows of ${report.dataset.source}`}
+            {report.dataset && report.comparisons.length > 0 && " · "}
+            {report.comparisons.length > 0 &&
+              `${report.comparisons.length === 1 ? "one comparison" : `${report.comparisons.length} comparisons`}`}
+          </p>
+          <button type="button" class="small theme" onClick={turnTheme}>
+            {theme === "dark" ? "light" : "dark"} colours
+          </button>
+        </div>
+        <nav aria-label="views">
+          {there.map((name) => (
+            <a href={hashOf(name)} aria-current={name === view ? "page" : undefined}>
+              {names[name]}
+            </a>
+          ))}
+        </nav>
+      </header>
+      <main>
+        {problem !== undefined && <Notice kind="alarm">{problem}</Notice>}
+        {report.problems.map((line) => (
+          <Notice kind="alarm">{line}</Notice>
+        ))}
+        <Working report={report} />
+        {view === "scores" && report.scores && (
+          <ScoresView
+            report={report}
+            scores={report.scores}
+            source={source}
+            threshold={values["threshold"] === undefined ? undefined : Number(values["threshold"])}
+            onThreshold={(threshold) => go("scores", { ...values, threshold })}
+          />
+        )}
+        {view === "verdict" && (
+          <VerdictView
+            report={report}
+            chosen={values["comparison"]}
+            onChoose={(comparison) => go("verdict", { comparison })}
+          />
+        )}
+        {view === "rows" && (
+          <RowsView report={report} source={source} values={values} onChange={(to) => go("rows", to)} />
+        )}
+        {view === "pairs" && (
+          <PairsView report={report} source={source} values={values} onChange={(to) => go("pairs", to)} />
+        )}
+        {view === "provenance" && <ProvenanceView report={report} leftOut={source.leftOut} />}
+      </main>
+      <footer class="quiet">
+        alpagasus {report.alpagasus}
+        {source.leftOut && source.leftOut.rows + source.leftOut.pairs > 0 && (
+          <>
+            {" "}
+            · this report carries a sample; <a href={hashOf("provenance")}>what it leaves out</a>
+          </>
+        )}
+      </footer>
+    </>
+  );
+}
+
+/** What there is to see; a run that only compares has no rows. */
+function viewsOf({ scores, comparisons, dataset, working }: RunReport): View[] {
+  const views: View[] = [];
+  if (comparisons.length > 0 && !scores) views.push("verdict");
+  if (scores) views.push("scores");
+  if (comparisons.length > 0 && scores) views.push("verdict");
+  if (dataset || scores || working.some(({ rating }) => rating)) views.push("rows");
+  if (comparisons.length > 0) views.push("pairs");
+  return [...views, "provenance"];
+}
+
+function Working({ report: { working, rows, scores } }: { report: RunReport }) {
+  return (
+    <>
+      {working.map(({ stage, doing, done, total, unit, calls }) => (
+        <div class="working" role="status">
+          <label>
+            {stage} is {doing}: {formatCount(done)}
+            {total !== undefined && ` of ${formatCount(total)}`} {unit}
+            {calls && calls.paidUsd !== null && `, ${formatUsd(calls.paidUsd)} paid`}
+            {calls && calls.failed > 0 && `, ${formatCount(calls.failed)} failed`}
+            <progress max={total ?? 1} value={total === undefined ? undefined : done} />
+          </label>
+        </div>
+      ))}
+      {scores && !scores.isPartial && !rows.isReady && rows.total > 0 && rows.read < rows.total && (
+        <div class="working" role="status">
+          <label>
+            reading the rows: {formatCount(rows.read)} of {formatCount(rows.total)}
+            <progress max={rows.total} value={rows.read} />
+          </label>
+        </div>
+      )}
+    </>
+  );
+}

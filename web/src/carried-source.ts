@@ -1,0 +1,42 @@
+import type { EmbeddedReport } from "../../src/page/contract.ts";
+import { searchTextOf, selectPairs } from "../../src/page/select-pairs.ts";
+import { selectRows, type CarriedRow } from "../../src/page/select-rows.ts";
+import type { Source } from "./source.ts";
+
+const beginning = 240; // characters of a text in a list
+
+/** The rows and pairs that a report carries in its own file. */
+export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport): Source {
+  const arms = report.arms.map(({ arm }) => arm);
+  const carriedRows = rows.map((row): CarriedRow => {
+    const { instructionText, inputText, outputText } = row;
+    const detail = {
+      ...row,
+      instruction: instructionText.text.slice(0, beginning),
+      output: outputText.text.slice(0, beginning),
+    };
+    const search = `${instructionText.text}\n${inputText.text}\n${outputText.text}\n${row.id ?? ""}`.toLowerCase();
+    return { detail, search };
+  });
+  const carriedPairs = pairs.map((pair) => {
+    const detail = { ...pair, instruction: (pair.instructionText?.text ?? "").slice(0, beginning) };
+    return { detail, line: { ...detail, search: searchTextOf(detail) } };
+  });
+  return {
+    leftOut,
+    follow(onReport) {
+      onReport(report);
+      return () => {};
+    },
+    rows: async (query) => ({ ...selectRows(carriedRows, query, arms), searched: rows.length }),
+    row: async (index) => carriedRows.find(({ detail }) => detail.index === index)?.detail,
+    pairs: async (query) =>
+      selectPairs(
+        carriedPairs.map(({ line }) => line),
+        query,
+      ),
+    pair: async ({ comparison, set, id }) =>
+      carriedPairs.find(({ detail: pair }) => pair.comparison === comparison && pair.set === set && pair.id === id)
+        ?.detail,
+  };
+}

@@ -1,0 +1,248 @@
+import * as Plot from "@observablehq/plot";
+import { formatCount, formatShare } from "../../../src/format.ts";
+import type { ComparisonReport } from "../../../src/page/contract.ts";
+import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+import { paper, paperSizeCurve } from "../paper.ts";
+import { Figure } from "../parts/figure.tsx";
+
+/*
+ * The figures of a comparison, told from A's side.
+ */
+
+const line = 34; // pixels for each group
+const head = 58;
+const groupMargin = 120;
+
+interface GroupsProps {
+  readonly title: string;
+  readonly groups: readonly ComparisonRecord[];
+  readonly a: string;
+  readonly b: string;
+}
+
+/** Wins, ties and losses of each group as one bar. */
+export function OutcomeBars({ title, groups, a, b }: GroupsProps) {
+  const parts = groups.flatMap(({ group, counts: { win, tie, lose } }) => {
+    const decided = Math.max(1, win + tie + lose);
+    return [
+      { group, name: "win", from: 0, to: win / decided, count: win },
+      { group, name: "tie", from: win / decided, to: (win + tie) / decided, count: tie },
+      { group, name: "lose", from: (win + tie) / decided, to: 1, count: lose },
+    ].filter(({ count }) => count > 0);
+  });
+  return (
+    <Figure
+      title={title}
+      label={`${a} against ${b}. ${groups.map(({ group, counts }) => `${group}: ${counts.win} wins, ${counts.tie} ties, ${counts.lose} losses, ${counts.undecided} undecided`).join("; ")}`}
+      height={head + line * groups.length}
+      from={[JSON.stringify(groups.map(({ group, counts }) => [group, counts]))]}
+      note={
+        <span class="legend">
+          <i class="swatch win" /> {a} wins <i class="swatch tie" /> tie <i class="swatch lose" /> {b} wins
+        </span>
+      }
+      draw={() => ({
+        marginLeft: groupMargin,
+        marginBottom: 36,
+        marginTop: 8,
+        x: {
+          label: "share of decided pairs",
+          domain: [0, 1],
+          tickFormat: (share: number) => `${Math.round(100 * share)} %`,
+          ticks: 5,
+        },
+        y: { label: null, domain: groups.map(({ group }) => group), tickFormat: shorten, padding: 0.25 },
+        marks: [
+          Plot.barX(parts, {
+            y: "group",
+            x1: "from",
+            x2: "to",
+            fill: ({ name }: { name: string }) => `var(--${name})`,
+          }),
+          Plot.text(parts, {
+            y: "group",
+            x: ({ from, to }: (typeof parts)[number]) => (from + to) / 2,
+            text: ({ count, from, to }: (typeof parts)[number]) => (to - from > 0.06 ? formatCount(count) : ""),
+            fill: "var(--on-bar)",
+            fontWeight: "bold",
+          }),
+        ],
+      })}
+    />
+  );
+}
+
+interface Point {
+  readonly group: string;
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** The winning score of each group with its interval; 1 is parity. */
+export function WinningScores({ title, groups, a, b }: GroupsProps) {
+  const points = groups.flatMap(({ group, winningScore: { value, low, high } }): Point[] =>
+    value === null ? [] : [{ group, value, low, high }],
+  );
+  return (
+    <Figure
+      title={title}
+      label={`Winning score of ${a} against ${b}, with 95 % intervals. ${points.map(({ group, value, low, high }) => `${group}: ${value.toFixed(3)}, from ${low?.toFixed(3)} to ${high?.toFixed(3)}`).join("; ")}`}
+      height={head + line * groups.length}
+      from={[JSON.stringify(points)]}
+      note="Winning score: (wins − losses) / decided pairs + 1; 1 is parity. Lines: 95 % intervals, by the bootstrap over prompts."
+      draw={() => ({
+        marginLeft: groupMargin,
+        marginBottom: 36,
+        marginTop: 8,
+        x: { label: "winning score", domain: around(points, 1), grid: true },
+        y: { label: null, domain: groups.map(({ group }) => group), tickFormat: shorten, type: "point" },
+        marks: [
+          Plot.ruleX([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+          Plot.ruleY(points, { y: "group", x1: "low", x2: "high", stroke: "var(--kept)", strokeWidth: 2.5 }),
+          Plot.dot(points, { y: "group", x: "value", fill: "var(--kept)", r: 5 }),
+        ],
+      })}
+    />
+  );
+}
+
+/** The win rate as counted, and as it would be if both answers were as long. */
+export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
+  const points = groups.flatMap(({ group, winRate, length }) =>
+    length
+      ? [
+          { group, kind: "as counted", ...winRate, shift: -5 },
+          { group, kind: "at equal length", ...length.controlledWinRate, shift: 5 },
+        ].flatMap(({ value, ...others }) => (value === null ? [] : [{ value, ...others }]))
+      : [],
+  );
+  const marksOf = (kind: string, colour: string, dy: number) => {
+    const own = points.filter((point) => point.kind === kind);
+    return [
+      Plot.ruleY(own, { y: "group", x1: "low", x2: "high", stroke: colour, strokeWidth: 2.5, dy }),
+      Plot.dot(own, { y: "group", x: "value", fill: colour, r: 5, dy }),
+    ];
+  };
+  return (
+    <Figure
+      title="Win rate, as counted and at equal length"
+      label={`Win rate of ${a} against ${b}. ${points.map(({ group, kind, value }) => `${group} ${kind}: ${formatShare(value)}`).join("; ")}`}
+      height={head + line * groups.length}
+      from={[JSON.stringify(points)]}
+      note={
+        <span class="legend">
+          <i class="swatch counted" /> as counted, ties by half <i class="swatch controlled" /> at equal length
+          (AlpacaEval 2's model)
+        </span>
+      }
+      draw={() => ({
+        marginLeft: groupMargin,
+        marginBottom: 36,
+        marginTop: 8,
+        x: {
+          label: "win rate",
+          domain: around(points, 0.5),
+          grid: true,
+          tickFormat: (share: number) => `${Math.round(100 * share)} %`,
+        },
+        y: { label: null, domain: groups.map(({ group }) => group), tickFormat: shorten, type: "point" },
+        marks: [
+          Plot.ruleX([0.5], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+          ...marksOf("as counted", "var(--counted)", -5),
+          ...marksOf("at equal length", "var(--controlled)", 5),
+        ],
+      })}
+    />
+  );
+}
+
+/** Winning score by the rows that the arm was trained on, with the paper's curve behind. */
+export function SizeCurve({ comparisons, b }: { comparisons: readonly ComparisonReport[]; b: string }) {
+  const points = comparisons.flatMap(({ a, sizes, sets, pooled }) =>
+    sizes.a === undefined
+      ? []
+      : [...(sets.length > 1 ? [pooled] : sets)].flatMap(({ winningScore: { value, low, high } }) =>
+          value === null ? [] : [{ arm: a, rows: sizes.a!, value, low, high }],
+        ),
+  );
+  if (points.length === 0) return null;
+  const shown = [
+    ...points,
+    ...paperSizeCurve.map(({ winningScore }) => ({ value: winningScore, low: null, high: null })),
+  ];
+  return (
+    <Figure
+      title={`Winning score against ${b}, by training-set size`}
+      label={`Winning score against ${b} by rows trained on. ${points.map(({ arm, rows, value }) => `${arm}, ${formatCount(rows)} rows: ${value.toFixed(3)}`).join("; ")}. Behind: the paper's curves for four test sets`}
+      height={300}
+      from={[JSON.stringify(points)]}
+      note={`Thin lines: the 7B model of the paper on four test sets against all 52,002 rows (${paper}).`}
+      draw={(width) => ({
+        marginLeft: 48,
+        marginRight: width < 500 ? 20 : 90,
+        marginBottom: 40,
+        x: {
+          label: "rows trained on",
+          type: "log",
+          grid: true,
+          tickFormat: (rows: number) => formatCount(rows),
+          ticks: width < 500 ? 3 : 6,
+        },
+        y: { label: "winning score", grid: true, domain: around(shown, 1) },
+        marks: [
+          Plot.ruleY([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+          Plot.line(paperSizeCurve, {
+            x: "rows",
+            y: "winningScore",
+            z: "set",
+            stroke: "var(--paper)",
+            strokeWidth: 1.2,
+          }),
+          ...(width < 500
+            ? []
+            : [
+                Plot.text(
+                  paperSizeCurve,
+                  Plot.selectMinX({
+                    x: "rows",
+                    y: "winningScore",
+                    z: "set",
+                    text: "set",
+                    textAnchor: "end",
+                    dx: -5,
+                    fill: "var(--muted)",
+                  }),
+                ),
+              ]),
+          Plot.ruleX(points, { x: "rows", y1: "low", y2: "high", stroke: "var(--kept)", strokeWidth: 2.5 }),
+          Plot.dot(points, { x: "rows", y: "value", fill: "var(--kept)", r: 5 }),
+          Plot.text(points, {
+            x: "rows",
+            y: "value",
+            text: "arm",
+            dx: 9,
+            textAnchor: "start",
+            fill: "var(--ink)",
+            fontWeight: "bold",
+          }),
+        ],
+      })}
+    />
+  );
+}
+
+function shorten(group: string): string {
+  return group.length > 17 ? `${group.slice(0, 16)}…` : group;
+}
+
+/** From the lowest to the highest end of the intervals, with the point of parity among them. */
+function around(
+  points: readonly { readonly value: number; readonly low: number | null; readonly high: number | null }[],
+  parity: number,
+): [number, number] {
+  const ends = [parity, ...points.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value])];
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const margin = Math.max(0.02, (high - low) * 0.06);
+  return [low - margin, high + margin];
+}

@@ -1,0 +1,10 @@
+import { render } from "preact";
+import type { PageData } from "../../src/page/contract.ts";
+import { App } from "./app.tsx";
+import { carriedSource } from "./carried-source.ts";
+import { servedSource } from "./served-source.ts";
+import "./page.css";
+
+const data = JSON.parse(document.getElementById("data")!.textContent) as PageData; // as html.ts wrote it
+const source = data.kind === "report" ? carriedSource(data) : servedSource();
+render(<App source={source} />, document.getElementById("page")!);

@@ -1,0 +1,87 @@
+import * as Plot from "@observablehq/plot";
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { savePng, saveSvg } from "./save.ts";
+
+export type PlotSvg = SVGSVGElement & Plot.Plot;
+
+interface FigureProps {
+  readonly title: string;
+  /** What it shows, in words, for those who cannot see it. */
+  readonly label: string;
+  readonly height: number;
+  /** Draws it in the width there is. */
+  readonly draw: (width: number) => Plot.PlotOptions;
+  /** What it is drawn from: it is drawn again when one of these changes. */
+  readonly from: readonly unknown[];
+  /** Told of what was drawn, to put things over it. */
+  readonly onDrawn?: (svg: PlotSvg, width: number) => void;
+  /** Stands over the figure, in its coordinates. */
+  readonly children?: ComponentChildren;
+  readonly note?: ComponentChildren;
+  readonly controls?: ComponentChildren;
+}
+
+const narrowest = 280;
+
+/** A figure with its title, which can be saved as SVG and PNG. Its height is kept free before it is drawn. */
+export function Figure({ title, label, height, draw, from, onDrawn, children, note, controls }: FigureProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const drawing = useRef<PlotSvg | null>(null);
+  const [width, setWidth] = useState(0);
+
+  useLayoutEffect(() => {
+    const measure = () => setWidth(Math.max(narrowest, Math.floor(box.current!.parentElement!.clientWidth)));
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(box.current!.parentElement!);
+    return () => observer.disconnect();
+  }, []);
+
+  useLayoutEffect(() => {
+    if (width === 0) return;
+    const svg = Plot.plot({
+      width,
+      height,
+      style: { background: "transparent", fontFamily: "inherit", fontSize: "12px" },
+      ...draw(width),
+    }) as PlotSvg; // no legend is asked for, which would wrap it
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", label);
+    drawing.current = svg;
+    box.current!.replaceChildren(svg);
+    onDrawn?.(svg, width);
+  }, [width, height, label, ...from]);
+
+  return (
+    <figure>
+      <div class="figure-head">
+        <figcaption>{title}</figcaption>
+        {controls}
+        <span class="figure-buttons">
+          <button
+            type="button"
+            class="small"
+            onClick={() => saveSvg(drawing.current!, title)}
+            aria-label={`Save the figure "${title}" as SVG`}
+          >
+            SVG
+          </button>
+          <button
+            type="button"
+            class="small"
+            onClick={() => void savePng(drawing.current!, title)}
+            aria-label={`Save the figure "${title}" as PNG`}
+          >
+            PNG
+          </button>
+        </span>
+      </div>
+      <div class="drawing" style={{ minHeight: `${height}px` }}>
+        <div ref={box} />
+        {children}
+      </div>
+      {note && <p class="quiet">{note}</p>}
+    </figure>
+  );
+}

@@ -1,0 +1,71 @@
+import type { ComponentChildren } from "preact";
+import { saveCsv, type Cell } from "./save.ts";
+
+export interface Column<T> {
+  readonly name: string;
+  /** Numbers stand under one another. */
+  readonly isNumber?: boolean;
+  readonly show: (row: T) => ComponentChildren;
+  /** What the CSV has; none for a column that is not in it. */
+  readonly value?: (row: T) => Cell;
+}
+
+interface TableProps<T> {
+  readonly caption: string;
+  readonly columns: readonly Column<T>[];
+  readonly rows: readonly T[];
+  /** What marks a row out. */
+  readonly isMarked?: (row: T) => boolean;
+  /** Further columns of the CSV: the numbers behind an interval. */
+  readonly more?: readonly { readonly name: string; readonly value: (row: T) => Cell }[];
+}
+
+/** A table with its caption, which can be saved as CSV; its first column names the rows. */
+export function Table<T>({ caption, columns, rows, isMarked, more = [] }: TableProps<T>) {
+  const saved = [...columns.flatMap(({ name, value }) => (value ? [{ name, value }] : [])), ...more];
+  const save = () =>
+    saveCsv(
+      saved.map(({ name }) => name),
+      rows.map((row) => saved.map(({ value }) => value(row))),
+      caption,
+    );
+  return (
+    <div class="table-box">
+      <div class="table-head">
+        <h3>{caption}</h3>
+        <button type="button" class="small" onClick={save} aria-label={`Save the table "${caption}" as CSV`}>
+          CSV
+        </button>
+      </div>
+      <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+        <table>
+          <caption class="hidden">{caption}</caption>
+          <thead>
+            <tr>
+              {columns.map(({ name, isNumber }) => (
+                <th scope="col" class={isNumber ? "number" : undefined}>
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr class={isMarked?.(row) ? "marked" : undefined}>
+                {columns.map(({ isNumber, show }, i) =>
+                  i === 0 ? (
+                    <th scope="row" class={isNumber ? "number" : undefined}>
+                      {show(row)}
+                    </th>
+                  ) : (
+                    <td class={isNumber ? "number" : undefined}>{show(row)}</td>
+                  ),
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,55 @@
+import type { ComponentChildren } from "preact";
+import { formatScore, formatShare } from "../../../src/format.ts";
+import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+
+export type Figured = ComparisonRecord["winningScore"];
+
+/** `1.439 [1.344, 1.533]` */
+export function WithInterval({ of: { value, low, high }, asShare = false }: { of: Figured; asShare?: boolean }) {
+  if (value === null) return <span class="quiet">–</span>;
+  const write = asShare ? formatShare : (number: number) => number.toFixed(3);
+  return (
+    <span>
+      {write(value)}{" "}
+      {low !== null && high !== null && (
+        <span class="interval">
+          [{write(low)}, {write(high)}]
+        </span>
+      )}
+    </span>
+  );
+}
+
+/** A fact with its name: `355` rows kept. */
+export function Fact({
+  name,
+  children,
+  note,
+}: {
+  name: string;
+  children: ComponentChildren;
+  note?: ComponentChildren;
+}) {
+  return (
+    <div class="fact">
+      <dt>{name}</dt>
+      <dd>
+        <b>{children}</b>
+        {note !== undefined && <span class="quiet">{note}</span>}
+      </dd>
+    </div>
+  );
+}
+
+export function Score({ of }: { of: number | null }) {
+  return of === null ? <span class="quiet">–</span> : <>{formatScore(of)}</>;
+}
+
+/** Something that a reader must see before believing the figures. */
+export function Notice({ kind, children }: { kind: "alarm" | "note"; children: ComponentChildren }) {
+  return (
+    <p class={`notice ${kind}`}>
+      <strong>{kind === "alarm" ? "Careful:" : "Note:"}</strong> {children}
+    </p>
+  );
+}

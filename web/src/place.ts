@@ -1,0 +1,42 @@
+import { useEffect, useState } from "preact/hooks";
+
+/*
+ * Where in the page the reader is: the part after `#`, so that a link to any row survives a reload and works from disk.
+ */
+
+export const views = ["scores", "verdict", "rows", "pairs", "provenance"] as const;
+export type View = (typeof views)[number];
+
+export interface Place {
+  readonly view: View | undefined;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** `#/rows?state=failed` */
+export function hashOf(view: View, values: Readonly<Record<string, string | number | undefined>> = {}): string {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
+  const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+  return `#/${view}${search.size > 0 ? `?${search}` : ""}`;
+}
+
+export function readPlace(hash: string): Place {
+  const [, name, search = ""] = /^#\/([a-z]+)(?:\?(.*))?$/s.exec(hash) ?? [];
+  const view = views.find((known) => known === name);
+  return { view, values: Object.fromEntries(new URLSearchParams(search)) };
+}
+
+/** The place, and how to go to another. Going there by `replace` leaves no step to go back to. */
+export function usePlace(): [Place, (view: View, values: Record<string, string | number | undefined>) => void] {
+  const [place, setPlace] = useState(() => readPlace(location.hash));
+  useEffect(() => {
+    const follow = () => setPlace(readPlace(location.hash));
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  const replace = (view: View, values: Record<string, string | number | undefined>) => {
+    const hash = hashOf(view, values);
+    history.replaceState(null, "", hash);
+    setPlace(readPlace(hash));
+  };
+  return [place, replace];
+}

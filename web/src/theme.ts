@@ -1,0 +1,34 @@
+import { useEffect, useState } from "preact/hooks";
+
+export type Theme = "light" | "dark";
+
+/** The colours: those of the system, until the reader turns them. */
+export function useTheme(): [Theme, () => void] {
+  const [theme, setTheme] = useState<Theme>(() => remembered() ?? ofSystem());
+  useEffect(() => {
+    document.documentElement.dataset["theme"] = theme;
+  }, [theme]);
+  const turn = () => {
+    const other = theme === "dark" ? "light" : "dark";
+    setTheme(other);
+    try {
+      localStorage.setItem("alpagasus-theme", other);
+    } catch {
+      // a page from disk may not remember anything
+    }
+  };
+  return [theme, turn];
+}
+
+function ofSystem(): Theme {
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+function remembered(): Theme | undefined {
+  try {
+    const theme = localStorage.getItem("alpagasus-theme");
+    return theme === "dark" || theme === "light" ? theme : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,369 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { formatCount, formatUsd } from "../../../src/format.ts";
+import type {
+  ComparisonReport,
+  PairDetail,
+  PairLine,
+  PairQuery,
+  RunReport,
+  VerdictReport,
+} from "../../../src/page/contract.ts";
+import { CopyButton } from "../parts/copy.tsx";
+import { Choice, Field, Pager } from "../parts/filters.tsx";
+import { LongText, Plain } from "../parts/text.tsx";
+import { TextDifference } from "../parts/text-difference.tsx";
+import { Fact, Notice } from "../parts/words.tsx";
+import { saveCsv } from "../parts/save.ts";
+import { hashOf } from "../place.ts";
+import type { PairName, Source } from "../source.ts";
+import { useLoaded } from "../use-loaded.ts";
+
+type Values = Readonly<Record<string, string>>;
+
+interface PairsProps {
+  readonly report: RunReport;
+  readonly source: Source;
+  readonly values: Values;
+  readonly onChange: (values: Record<string, string | undefined>) => void;
+}
+
+const pageSize = 50;
+const typingMs = 150;
+
+/** All compared pairs, what is doubtful first; one of them in full, side by side. */
+export function PairsView({ report, source, values, onChange }: PairsProps) {
+  const { comparisons } = report;
+  const query = toQuery(values);
+  const { value: page, problem } = useLoaded(
+    JSON.stringify([query, comparisons.map(({ verdictsHash }) => verdictsHash)]),
+    () => source.pairs(query),
+    typingMs,
+  );
+  const set = (change: Record<string, string | undefined>) => onChange({ ...values, page: undefined, ...change });
+  const concerned = comparisons.filter(({ key }) => values["comparison"] === undefined || key === values["comparison"]);
+  const sets = [...new Set(concerned.flatMap((comparison) => comparison.sets.map(({ group }) => group)))];
+  const categories = [...new Set(concerned.flatMap((comparison) => comparison.categories.map(({ group }) => group)))];
+  const open = nameOf(values);
+  const all: [string, string] = ["", "all"];
+  const named = (names: readonly string[]) => [all, ...names.map((name): [string, string] => [name, name])];
+  return (
+    <>
+      <h2 class="hidden">Pairs</h2>
+      {open && (
+        <PairPanel
+          name={open}
+          comparison={comparisons.find(({ key }) => key === open.comparison)}
+          source={source}
+          run={report.run}
+          onClose={() => onChange({ ...values, pair: undefined, pairSet: undefined, of: undefined })}
+        />
+      )}
+      <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
+        <Field
+          label="Search"
+          hint='words or "a phrase"'
+          type="search"
+          value={values["search"]}
+          onInput={(search) => set({ search })}
+          isWide
+        />
+        {comparisons.length > 1 && (
+          <Choice
+            label="Comparison"
+            value={values["comparison"]}
+            onChange={(comparison) => set({ comparison })}
+            options={[
+              all,
+              ...comparisons.map(({ key, a, b, judge }): [string, string] => [key, `${a} against ${b}, by ${judge}`]),
+            ]}
+          />
+        )}
+        <Choice
+          label="Outcome"
+          value={values["outcome"]}
+          onChange={(outcome) => set({ outcome })}
+          options={named(["win", "tie", "lose", "undecided"])}
+        />
+        <Choice
+          label="Orders"
+          value={values["orders"]}
+          onChange={(orders) => set({ orders })}
+          options={[all, ["flipped", "contradict each other"], ["differ", "differ"], ["unread", "cannot be read"]]}
+        />
+        {sets.length > 1 && (
+          <Choice
+            label="Test set"
+            value={values["set"]}
+            onChange={(name) => set({ set: name })}
+            options={named(sets)}
+          />
+        )}
+        {categories.length > 0 && (
+          <Choice
+            label="Category"
+            value={values["category"]}
+            onChange={(category) => set({ category })}
+            options={named(categories)}
+          />
+        )}
+        <Choice
+          label="Sort by"
+          value={values["sort"] ?? "disagreement"}
+          onChange={(sort) => set({ sort })}
+          options={[
+            ["disagreement", "doubtful first"],
+            ["set", "position"],
+            ["length", "difference in length"],
+          ]}
+        />
+        <button type="button" onClick={() => onChange({})}>
+          Reset
+        </button>
+      </form>
+      <div class="list-head">
+        <p role="status">
+          {problem ??
+            (page
+              ? `${formatCount(page.total)} pairs${source.leftOut && source.leftOut.pairs > 0 ? " that this report carries" : ""}`
+              : "…")}
+        </p>
+        <CopyButton text={() => location.href}>copy link</CopyButton>
+        <button
+          type="button"
+          class="small"
+          disabled={!page || page.pairs.length === 0}
+          onClick={() => savePairs(page?.pairs ?? [])}
+        >
+          CSV of these
+        </button>
+      </div>
+      <div class="scroll" tabIndex={0} role="region" aria-label="pairs">
+        <table class="rows">
+          <thead>
+            <tr>
+              <th scope="col">prompt</th>
+              <th scope="col">set</th>
+              <th scope="col">outcome</th>
+              <th scope="col">A first</th>
+              <th scope="col">B first</th>
+              <th scope="col" class="number">
+                A
+              </th>
+              <th scope="col" class="number">
+                B
+              </th>
+              <th scope="col">text of the prompt</th>
+            </tr>
+          </thead>
+          <tbody>
+            {page?.pairs.map((pair) => (
+              <tr class={open && isOf(pair, open) ? "marked" : undefined}>
+                <th scope="row">
+                  <a href={linkTo(pair, values)}>
+                    <Plain>{pair.id}</Plain>
+                  </a>
+                </th>
+                <td>
+                  <Plain>{pair.set}</Plain>
+                </td>
+                <td>
+                  <span class={`outcome ${pair.outcome}`}>{pair.outcome}</span>
+                </td>
+                <td>{pair.orders[0] ?? "–"}</td>
+                <td>{pair.orders[1] ?? "–"}</td>
+                <td class="number">{pair.lengths ? formatCount(pair.lengths[0]) : "–"}</td>
+                <td class="number">{pair.lengths ? formatCount(pair.lengths[1]) : "–"}</td>
+                <td class="texts">
+                  <span class="foreign clipped-line" dir="auto">
+                    <Plain>{pair.instruction}</Plain>
+                  </span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <Pager
+        page={Number(values["page"] ?? 0)}
+        pageSize={pageSize}
+        total={page?.total ?? 0}
+        onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
+      />
+      <p class="quiet">A and B are the arms of each comparison; figures under them are characters.</p>
+    </>
+  );
+}
+
+function toQuery(values: Values): PairQuery {
+  const page = Number(values["page"] ?? 0);
+  const given = Object.fromEntries(
+    ["comparison", "search", "set", "category", "outcome", "orders", "sort"].flatMap((name) =>
+      values[name] ? [[name, values[name]]] : [],
+    ),
+  ) as PairQuery; // what is not one is refused by whoever answers
+  return { ...given, offset: (Number.isSafeInteger(page) && page > 0 ? page : 0) * pageSize, limit: pageSize };
+}
+
+/** The pair that a link names. */
+function nameOf({ pair, pairSet, of }: Values): PairName | undefined {
+  return pair === undefined || pairSet === undefined || of === undefined
+    ? undefined
+    : { comparison: of, set: pairSet, id: pair };
+}
+
+function linkTo({ comparison, set, id }: PairLine, values: Values): string {
+  return hashOf("pairs", { ...values, of: comparison, pairSet: set, pair: id });
+}
+
+function isOf(pair: PairLine, { comparison, set, id }: PairName): boolean {
+  return pair.comparison === comparison && pair.set === set && pair.id === id;
+}
+
+function savePairs(pairs: readonly PairLine[]): void {
+  saveCsv(
+    ["comparison", "set", "prompt", "category", "outcome", "A first", "B first", "A characters", "B characters"],
+    pairs.map(({ comparison, set, id, category, outcome, orders, lengths }) => [
+      comparison,
+      set,
+      id,
+      category,
+      outcome,
+      orders[0],
+      orders[1],
+      lengths?.[0],
+      lengths?.[1],
+    ]),
+    "pairs",
+  );
+}
+
+interface PanelProps {
+  readonly name: PairName;
+  readonly comparison: ComparisonReport | undefined;
+  readonly source: Source;
+  readonly run: string;
+  readonly onClose: () => void;
+}
+
+function PairPanel({ name, comparison, source, run, onClose }: PanelProps) {
+  const key = JSON.stringify(name);
+  const { value: pair, problem, isLoading } = useLoaded(key, () => source.pair(name));
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), [key]);
+  return (
+    <section
+      class="panel"
+      aria-labelledby="pair-heading"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose();
+      }}
+    >
+      <div class="panel-head">
+        <h3 id="pair-heading" tabIndex={-1} ref={heading}>
+          <Plain>{`${name.set} ${name.id}`}</Plain>
+        </h3>
+        <CopyButton text={() => location.href}>copy link</CopyButton>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </div>
+      {pair && comparison && isOf(pair, name) ? (
+        <Pair pair={pair} comparison={comparison} />
+      ) : problem !== undefined ? (
+        <Notice kind="alarm">{problem}</Notice>
+      ) : isLoading ? (
+        <p class="quiet">…</p>
+      ) : (
+        <p>
+          {source.leftOut
+            ? `This report does not carry this pair. It is counted in all figures; alpagasus view --run ${run} shows it.`
+            : "There is no such pair in this run."}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Pair({ pair, comparison: { a, b, seesOrder } }: { pair: PairDetail; comparison: ComparisonReport }) {
+  const [isMarked, setMarked] = useState(true);
+  return (
+    <>
+      <dl class="facts">
+        <Fact name={`outcome for ${a}`}>{pair.outcome}</Fact>
+        {pair.category !== undefined && (
+          <Fact name="category">
+            <Plain>{pair.category}</Plain>
+          </Fact>
+        )}
+        {seesOrder && pair.orders.includes("A") && pair.orders.includes("B") && (
+          <Fact name="orders">contradict each other</Fact>
+        )}
+      </dl>
+      {pair.instructionText && (
+        <>
+          <h4>Prompt</h4>
+          <LongText whole={pair.instructionText} label="prompt" />
+        </>
+      )}
+      {pair.inputText && <LongText whole={pair.inputText} label="input" />}
+      {pair.answers ? (
+        <>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={isMarked}
+              onChange={({ currentTarget }) => setMarked(currentTarget.checked)}
+            />{" "}
+            mark where they differ
+          </label>
+          <TextDifference names={[`A: ${a}`, `B: ${b}`]} texts={pair.answers} isMarked={isMarked} />
+        </>
+      ) : (
+        <p class="quiet">The answers are not known: the judgements were published without them.</p>
+      )}
+      <h4>What the judge said</h4>
+      {pair.verdicts.length === 0 && <p class="quiet">The answers are the same: a tie without asking.</p>}
+      <div class="sides">
+        {pair.verdicts.map((verdict) => (
+          <VerdictCard verdict={verdict} a={a} b={b} seesOrder={seesOrder} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+interface CardProps {
+  readonly verdict: VerdictReport;
+  readonly a: string;
+  readonly b: string;
+  readonly seesOrder: boolean;
+}
+
+function VerdictCard({ verdict, a, b, seesOrder }: CardProps) {
+  const { shownFirst, state, winner, scores, detail, reply, costUsd, build, call } = verdict;
+  const nameOfSide = { A: a, B: b, draw: "neither" };
+  return (
+    <div class="card">
+      <h5>
+        {shownFirst && seesOrder ? `${nameOfSide[shownFirst]} shown first` : "verdict"}:{" "}
+        {winner ? (winner === "draw" ? "a draw" : `${nameOfSide[winner]} is better`) : state}
+      </h5>
+      {scores && (
+        <p>
+          {a} {scores.A} · {b} {scores.B}
+        </p>
+      )}
+      {detail !== undefined && (
+        <p class="quiet">
+          <Plain>{detail}</Plain>
+        </p>
+      )}
+      {reply ? <LongText whole={reply} label="the judge's reply" /> : <p class="quiet">no reply is stored</p>}
+      <p class="quiet">
+        {[build, costUsd !== undefined && formatUsd(costUsd), call && `call ${call.slice(0, 12)}`]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+    </div>
+  );
+}

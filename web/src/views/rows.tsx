@@ -1,0 +1,397 @@
+import { useEffect, useRef } from "preact/hooks";
+import { formatCount, formatScore, formatUsd } from "../../../src/format.ts";
+import type { RowDetail, RowLine, RowQuery, RowSort, RunReport } from "../../../src/page/contract.ts";
+import { CopyButton } from "../parts/copy.tsx";
+import { Choice, Field, Pager } from "../parts/filters.tsx";
+import { saveCsv } from "../parts/save.ts";
+import { LongText, Plain } from "../parts/text.tsx";
+import { Fact, Notice, Score } from "../parts/words.tsx";
+import { hashOf } from "../place.ts";
+import type { Source } from "../source.ts";
+import { useLoaded } from "../use-loaded.ts";
+
+type Values = Readonly<Record<string, string>>;
+
+interface RowsProps {
+  readonly report: RunReport;
+  readonly source: Source;
+  readonly values: Values;
+  readonly onChange: (values: Record<string, string | undefined>) => void;
+}
+
+const pageSize = 50;
+const typingMs = 150;
+
+/** All rows: searched, filtered, sorted; one of them in full. */
+export function RowsView({ report, source, values, onChange }: RowsProps) {
+  const query = toQuery(values);
+  const { rows: progress, arms, scores } = report;
+  const { value: page, problem } = useLoaded(
+    JSON.stringify([query, progress.read, progress.isReady]),
+    () => source.rows(query),
+    typingMs,
+  );
+  const set = (change: Record<string, string | undefined>) => onChange({ ...values, page: undefined, ...change });
+  const references = scores?.references ?? [];
+  const categories = scores?.thresholds?.categories?.map(({ category }) => category) ?? [];
+  const number = Number(values["page"] ?? 0);
+  return (
+    <>
+      <h2 class="hidden">Rows</h2>
+      {values["row"] !== undefined && (
+        <RowPanel
+          index={Number(values["row"])}
+          report={report}
+          source={source}
+          onClose={() => onChange({ ...values, row: undefined })}
+        />
+      )}
+      <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
+        <Field
+          label="Search"
+          hint='words, "a phrase" or #row'
+          type="search"
+          value={values["search"]}
+          onInput={(search) => set({ search })}
+          isWide
+        />
+        <Choice
+          label="State"
+          value={values["state"]}
+          onChange={(state) => set({ state })}
+          options={[
+            ["", "all"],
+            ["scored", "scored"],
+            ["unscored", "without a score"],
+            ...Object.keys(scores?.states ?? {})
+              .filter((state) => state !== "scored")
+              .map((state): [string, string] => [state, state]),
+          ]}
+        />
+        <Field label="Score from" type="number" value={values["atLeast"]} onInput={(atLeast) => set({ atLeast })} />
+        <Field label="Score below" type="number" value={values["below"]} onInput={(below) => set({ below })} />
+        {categories.length > 0 && (
+          <Choice
+            label="Category"
+            value={values["category"]}
+            onChange={(category) => set({ category })}
+            options={[["", "all"], ...categories.map((category): [string, string] => [category, category])]}
+          />
+        )}
+        {arms.length > 0 && (
+          <Choice
+            label="Arm"
+            value={values["arm"] === undefined ? "" : `${values["isKept"] === "false" ? "-" : "+"}${values["arm"]}`}
+            onChange={(choice) =>
+              set(
+                choice === ""
+                  ? { arm: undefined, isKept: undefined }
+                  : { arm: choice.slice(1), isKept: String(choice.startsWith("+")) },
+              )
+            }
+            options={[
+              ["", "all"],
+              ...arms.flatMap(({ arm }): [string, string][] => [
+                [`+${arm}`, `kept in ${arm}`],
+                [`-${arm}`, `not in ${arm}`],
+              ]),
+            ]}
+          />
+        )}
+        <Field label="Output from" type="number" value={values["shortest"]} onInput={(shortest) => set({ shortest })} />
+        <Field label="Output up to" type="number" value={values["longest"]} onInput={(longest) => set({ longest })} />
+        <Choice
+          label="Sort by"
+          value={`${values["sort"] ?? "index"}${values["isDescending"] === "true" ? "-" : "+"}`}
+          onChange={(choice) => set({ sort: choice.slice(0, -1), isDescending: String(choice.endsWith("-")) })}
+          options={[
+            ["index+", "position"],
+            ["index-", "position, last first"],
+            ["score-", "score, best first"],
+            ["score+", "score, worst first"],
+            ["length-", "output, longest first"],
+            ["length+", "output, shortest first"],
+            ...(references.length > 0 ? ([["disagreement-", "disagreement of the judges"]] as [string, string][]) : []),
+          ]}
+        />
+        <button type="button" onClick={() => onChange({ row: values["row"] })}>
+          Reset
+        </button>
+      </form>
+      <div class="list-head">
+        <p role="status">
+          {problem !== undefined
+            ? problem
+            : page
+              ? `${formatCount(page.total)} of ${formatCount(page.searched)} rows${source.leftOut && source.leftOut.rows > 0 ? " that this report carries" : ""}${progress.isReady || source.leftOut ? "" : ` (${formatCount(progress.read)} of ${formatCount(progress.total)} are read so far)`}`
+              : "…"}
+        </p>
+        <CopyButton text={() => location.href}>copy link</CopyButton>
+        <button
+          type="button"
+          class="small"
+          disabled={!page || page.rows.length === 0}
+          onClick={() => saveRows(page?.rows ?? [], report)}
+        >
+          CSV of these
+        </button>
+      </div>
+      <div class="scroll" tabIndex={0} role="region" aria-label="rows">
+        <table class="rows">
+          <thead>
+            <tr>
+              <th scope="col" class="number">
+                row
+              </th>
+              <th scope="col">state</th>
+              <th scope="col" class="number">
+                score
+              </th>
+              {references.map(({ name }) => (
+                <th scope="col" class="number">
+                  {name}
+                </th>
+              ))}
+              <th scope="col" class="number">
+                output
+              </th>
+              {categories.length > 0 && <th scope="col">category</th>}
+              {arms.map(({ arm }) => (
+                <th scope="col">{arm}</th>
+              ))}
+              <th scope="col">instruction and output</th>
+            </tr>
+          </thead>
+          <tbody>
+            {page?.rows.map((row) => (
+              <tr class={String(row.index) === values["row"] ? "marked" : undefined}>
+                <th scope="row" class="number">
+                  <a href={hashOf("rows", { ...values, row: row.index })}>{formatCount(row.index)}</a>
+                </th>
+                <td>{row.state}</td>
+                <td class="number">
+                  <Score of={row.score} />
+                </td>
+                {references.map((_, i) => (
+                  <td class="number">
+                    <Score of={row.references[i] ?? null} />
+                  </td>
+                ))}
+                <td class="number">{formatCount(row.outputLength)}</td>
+                {categories.length > 0 && (
+                  <td>
+                    <Plain>{row.category ?? ""}</Plain>
+                  </td>
+                )}
+                {arms.map((_, i) => (
+                  <td>{row.fates[i] ?? "–"}</td>
+                ))}
+                <td class="texts">
+                  <span class="foreign clipped-line" dir="auto">
+                    <Plain>{row.instruction}</Plain>
+                  </span>
+                  <span class="foreign clipped-line quiet" dir="auto">
+                    <Plain>{row.output}</Plain>
+                  </span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <Pager
+        page={number}
+        pageSize={pageSize}
+        total={page?.total ?? 0}
+        onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
+      />
+    </>
+  );
+}
+
+/** What the link says, as a query. */
+export function toQuery(values: Values): RowQuery {
+  const number = (name: string) => {
+    const text = values[name];
+    return text === undefined || text === "" || !Number.isFinite(Number(text)) ? {} : { [name]: Number(text) };
+  };
+  const text = (name: string) => (values[name] ? { [name]: values[name] } : {});
+  const page = Number(values["page"] ?? 0);
+  return {
+    ...text("search"),
+    ...text("state"),
+    ...number("atLeast"),
+    ...number("below"),
+    ...text("category"),
+    ...number("shortest"),
+    ...number("longest"),
+    ...text("arm"),
+    ...(values["arm"] && values["isKept"] !== undefined && { isKept: values["isKept"] === "true" }),
+    sort: (values["sort"] as RowSort | undefined) ?? "index", // what is not one is refused by whoever answers
+    ...(values["isDescending"] === "true" && { isDescending: true }),
+    offset: (Number.isSafeInteger(page) && page > 0 ? page : 0) * pageSize,
+    limit: pageSize,
+  };
+}
+
+function saveRows(rows: readonly RowLine[], { scores, arms }: RunReport): void {
+  saveCsv(
+    [
+      "row",
+      "id",
+      "state",
+      "score",
+      ...(scores?.references.map(({ name }) => name) ?? []),
+      "output characters",
+      "category",
+      ...arms.map(({ arm }) => arm),
+      "instruction (beginning)",
+    ],
+    rows.map((row) => [
+      row.index,
+      row.id,
+      row.state,
+      row.score,
+      ...row.references,
+      row.outputLength,
+      row.category,
+      ...arms.map((_, i) => row.fates[i]),
+      row.instruction,
+    ]),
+    "rows",
+  );
+}
+
+interface PanelProps {
+  readonly index: number;
+  readonly report: RunReport;
+  readonly source: Source;
+  readonly onClose: () => void;
+}
+
+/** One row in full. */
+function RowPanel({ index, report, source, onClose }: PanelProps) {
+  const {
+    value: row,
+    problem,
+    isLoading,
+  } = useLoaded(JSON.stringify([index, report.rows.isReady, report.rows.read > index]), () => source.row(index));
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), [index]);
+  return (
+    <section
+      class="panel"
+      aria-labelledby="row-heading"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose();
+      }}
+    >
+      <div class="panel-head">
+        <h3 id="row-heading" tabIndex={-1} ref={heading}>
+          Row {Number.isFinite(index) ? formatCount(index) : "?"}
+        </h3>
+        <CopyButton text={() => location.href}>copy link</CopyButton>
+        <a class="button" href={hashOf("rows", { row: index - 1 })} aria-disabled={index <= 0}>
+          previous
+        </a>
+        <a class="button" href={hashOf("rows", { row: index + 1 })}>
+          next
+        </a>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </div>
+      {row && row.index === index ? (
+        <Row row={row} report={report} />
+      ) : problem !== undefined ? (
+        <Notice kind="alarm">{problem}</Notice>
+      ) : isLoading ? (
+        <p class="quiet">…</p>
+      ) : (
+        <p>
+          {source.leftOut && index < report.rows.read
+            ? `This report carries a sample of the rows, and row ${formatCount(index)} is not among them. It is counted in all figures; alpagasus view --run ${report.run} shows it.`
+            : `There is no row ${index}${report.rows.isReady ? "" : " by now"}.`}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunReport }) {
+  const { said, intrusions } = row;
+  return (
+    <>
+      <dl class="facts">
+        <Fact name="state" note={row.detail}>
+          {row.state}
+        </Fact>
+        <Fact name="score" note={scores?.judge}>
+          <Score of={row.score} />
+        </Fact>
+        {scores?.references.map(({ name }, i) => (
+          <Fact name="score" note={name}>
+            <Score of={row.references[i] ?? null} />
+          </Fact>
+        ))}
+        {arms.map(({ arm }, i) => (
+          <Fact name={arm}>{row.fates[i] ?? "–"}</Fact>
+        ))}
+        {row.category !== undefined && (
+          <Fact name="category">
+            <Plain>{row.category}</Plain>
+          </Fact>
+        )}
+        {row.id !== undefined && (
+          <Fact name="id">
+            <Plain>{row.id}</Plain>
+          </Fact>
+        )}
+        <Fact name="hash">
+          <code>{row.hash}</code>
+        </Fact>
+      </dl>
+      {intrusions && (
+        <Notice kind="alarm">
+          this row contains words of the rubric itself: <Plain>{intrusions.join(", ")}</Plain>
+        </Notice>
+      )}
+      <h4>Instruction</h4>
+      <LongText whole={row.instructionText} label="instruction" />
+      {row.inputText.text !== "" && (
+        <>
+          <h4>Input</h4>
+          <LongText whole={row.inputText} label="input" />
+        </>
+      )}
+      <h4>Output</h4>
+      <LongText whole={row.outputText} label="output" />
+      {said && (
+        <>
+          <h4>What the judge said</h4>
+          {said.reply ? (
+            <LongText whole={said.reply} label="the judge's reply" />
+          ) : (
+            <p class="quiet">no reply is stored</p>
+          )}
+          <p class="quiet">
+            {[
+              said.build,
+              said.finish && `ended by ${said.finish}`,
+              said.outputTokens !== undefined && `${formatCount(said.outputTokens)} tokens`,
+              said.costUsd !== undefined && formatUsd(said.costUsd),
+              said.call && `call ${said.call.slice(0, 12)}`,
+            ]
+              .filter(Boolean)
+              .join(" · ")}
+          </p>
+        </>
+      )}
+      {row.score !== null && (
+        <p>
+          <a href={hashOf("scores", { threshold: row.score })}>The threshold at {formatScore(row.score)}</a>
+        </p>
+      )}
+    </>
+  );
+}

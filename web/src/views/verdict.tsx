@@ -1,0 +1,233 @@
+import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
+import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
+import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
+import { Table, type Column } from "../parts/table.tsx";
+import { Plain } from "../parts/text.tsx";
+import { Fact, Notice, WithInterval, type Figured } from "../parts/words.tsx";
+import { hashOf } from "../place.ts";
+
+interface VerdictProps {
+  readonly report: RunReport;
+  /** The comparison that the link names. */
+  readonly chosen: string | undefined;
+  readonly onChoose: (key: string) => void;
+}
+
+/** Who won, how sure that is, and how far the judge can be trusted. */
+export function VerdictView({ report: { comparisons }, chosen, onChoose }: VerdictProps) {
+  const comparison = comparisons.find(({ key }) => key === chosen) ?? comparisons[0]!;
+  const rivals = comparisons.filter(({ b, judge }) => b === comparison.b && judge === comparison.judge);
+  return (
+    <>
+      {comparisons.length > 1 && (
+        <section aria-labelledby="comparisons">
+          <h2 id="comparisons">Comparisons</h2>
+          <ul class="choices">
+            {comparisons.map(({ key, a, b, judge, sentence }) => (
+              <li>
+                <button type="button" aria-pressed={key === comparison.key} onClick={() => onChoose(key)}>
+                  {a} against {b}, by {judge}
+                </button>{" "}
+                <span class="quiet">{sentence}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <Comparison comparison={comparison} />
+      <SizeCurve comparisons={rivals} b={comparison.b} />
+      {rivals.every(({ sizes }) => sizes.a === undefined) && (
+        <p class="quiet">
+          The winning score by training-set size needs the rows that {comparison.a} was trained on:{" "}
+          <code>alpagasus report --size {comparison.a}=ROWS</code>
+        </p>
+      )}
+    </>
+  );
+}
+
+function Comparison({ comparison }: { comparison: ComparisonReport }) {
+  const { a, b, judge, sentence, pooled, sets, categories, notes, gates, question, missing } = comparison;
+  const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
+  const severalSets = sets.length > 1;
+  const named = categories.map((category) => ({
+    ...category,
+    group: severalSets ? `${category.set}: ${category.group}` : category.group,
+  }));
+  return (
+    <section aria-labelledby="verdict">
+      <h2 id="verdict" class="sentence">
+        {sentence}
+      </h2>
+      <p class="quiet">
+        {formatCount(pooled.pairs)} prompts, judged by {judge}
+        {question && ` with the rubric ${question.rubric}`}
+        {missing > 0 && `; ${formatCount(missing)} prompts that only one side answered are left out`}
+      </p>
+      {gates
+        .filter(({ held }) => !held)
+        .map(({ message }) => (
+          <Notice kind="alarm">{message}</Notice>
+        ))}
+      {notes.map((note) => (
+        <Notice kind="note">{note}</Notice>
+      ))}
+      <Trust comparison={comparison} />
+      <div class="sides">
+        <OutcomeBars title="Wins, ties and losses" groups={groups} a={a} b={b} />
+        <WinningScores title="Winning score" groups={groups} a={a} b={b} />
+      </div>
+      <Table
+        caption="Results by test set"
+        columns={resultColumns(comparison, "test set")}
+        rows={groups}
+        isMarked={({ group }) => group === "pooled"}
+        more={intervalColumns}
+      />
+      {pooled.length && (
+        <>
+          <LengthControl groups={groups} a={a} b={b} />
+          <p>
+            Answers of {a} have {formatCount(pooled.length.meanA)} characters on average, those of {b}{" "}
+            {formatCount(pooled.length.meanB)}
+            {pooled.length.longerWins.value !== null && (
+              <>
+                ; the longer answer wins <WithInterval of={pooled.length.longerWins} asShare /> of the decided pairs
+                that are not tied
+              </>
+            )}
+            .
+          </p>
+        </>
+      )}
+      {pooled.relativeScore && (
+        <p>
+          {a} gets <WithInterval of={pooled.relativeScore} asShare /> of the total score of {b}: a few large losses can
+          outweigh many narrow wins.
+        </p>
+      )}
+      {named.length > 0 && (
+        <>
+          <OutcomeBars title="Wins, ties and losses by category" groups={named} a={a} b={b} />
+          <Table
+            caption="Results by category"
+            columns={resultColumns(comparison, "category")}
+            rows={named}
+            more={intervalColumns}
+          />
+        </>
+      )}
+    </section>
+  );
+}
+
+/** What weakens the figures: contradictory orders, pairs without a verdict, agreement with others. */
+function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states } }: { comparison: ComparisonReport }) {
+  const { orders, counts, identical } = pooled;
+  const pairs = (query: Record<string, string>) => hashOf("pairs", { comparison: key, ...query });
+  const unread = Object.entries(states).filter(([state]) => state !== "judged");
+  return (
+    <>
+      <dl class="facts">
+        <Fact name="winning score">
+          <WithInterval of={pooled.winningScore} />
+        </Fact>
+        <Fact
+          name="sign test"
+          note={
+            pooled.promptsNeeded === null
+              ? undefined
+              : `${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts would show such a difference four times in five`
+          }
+        >
+          p {formatP(pooled.pValue)}
+        </Fact>
+        {seesOrder && orders.pairs > 0 && (
+          <Fact name="flip rate" note={<a href={pairs({ orders: "flipped" })}>the pairs it contradicts itself in</a>}>
+            <WithInterval of={orders.flipRate} asShare />
+          </Fact>
+        )}
+        {seesOrder && orders.first + orders.second > 0 && (
+          <Fact
+            name="prefers the answer shown first"
+            note={`${formatCount(orders.first)} to ${formatCount(orders.second)}, ${formatCount(orders.draws)} draws`}
+          >
+            <WithInterval of={orders.firstShare} asShare />
+          </Fact>
+        )}
+        <Fact name="undecided" note={counts.undecided > 0 && <a href={pairs({ outcome: "undecided" })}>show them</a>}>
+          {formatNumbered(counts.undecided, "pair", "pairs")}
+        </Fact>
+        {identical > 0 && <Fact name="equal answers">{formatNumbered(identical, "tie", "ties")} without asking</Fact>}
+        {unread.map(([state, count]) => (
+          <Fact name={`replies ${state}`} note={<a href={pairs({ orders: "unread" })}>show them</a>}>
+            {formatCount(count)}
+          </Fact>
+        ))}
+      </dl>
+      {agreement.map(({ with: other, pairs: both, share, kappa, correlation }) => (
+        <p>
+          Agreement with {other} on {formatCount(both)} pairs: <WithInterval of={share} asShare /> the same, kappa{" "}
+          <WithInterval of={kappa} />, correlation <WithInterval of={correlation} />.
+        </p>
+      ))}
+      <p>
+        <a href={pairs({})}>
+          All pairs of {a} and {b}
+        </a>
+      </p>
+    </>
+  );
+}
+
+type Group = ComparisonRecord;
+
+function resultColumns({ seesOrder }: ComparisonReport, kind: string): readonly Column<Group>[] {
+  const count = (name: keyof Group["counts"]): Column<Group> => ({
+    name,
+    isNumber: true,
+    show: ({ counts }) => formatCount(counts[name]),
+    value: ({ counts }) => counts[name],
+  });
+  const figured = (name: string, of: (group: Group) => Figured | undefined, asShare = false): Column<Group> => ({
+    name,
+    isNumber: true,
+    show: (group) => {
+      const found = of(group);
+      return found ? <WithInterval of={found} asShare={asShare} /> : "–";
+    },
+    value: (group) => of(group)?.value,
+  });
+  return [
+    { name: kind, show: ({ group }) => <Plain>{group}</Plain>, value: ({ group }) => group },
+    { name: "pairs", isNumber: true, show: ({ pairs }) => formatCount(pairs), value: ({ pairs }) => pairs },
+    count("win"),
+    count("tie"),
+    count("lose"),
+    count("undecided"),
+    ...(seesOrder ? [figured("flip rate", ({ orders }) => orders.flipRate, true)] : []),
+    figured("winning score", ({ winningScore }) => winningScore),
+    figured("win rate", ({ winRate }) => winRate, true),
+    figured("at equal length", ({ length }) => length?.controlledWinRate, true),
+    {
+      name: "p",
+      isNumber: true,
+      show: ({ pValue }) => formatP(pValue).replace(/^= /, ""),
+      value: ({ pValue }) => pValue,
+    },
+    { name: "conclusion", show: ({ conclusion }) => conclusion, value: ({ conclusion }) => conclusion },
+  ];
+}
+
+/** The ends of the intervals, for the CSV. */
+const intervalColumns = (
+  [
+    ["winning score", ({ winningScore }: Group) => winningScore],
+    ["win rate", ({ winRate }: Group) => winRate],
+    ["flip rate", ({ orders }: Group) => orders.flipRate],
+    ["at equal length", ({ length }: Group) => length?.controlledWinRate],
+  ] as const
+).flatMap(([name, of]) =>
+  (["low", "high"] as const).map((end) => ({ name: `${name}, ${end}`, value: (group: Group) => of(group)?.[end] })),
+);
