@@ -185,6 +185,10 @@ export function SizeCurve({ comparisons, b }: { comparisons: readonly Comparison
         x: {
           label: "rows trained on",
           type: "log",
+          domain: [
+            Math.min(1_500, ...points.map(({ rows }) => rows * 0.8)),
+            Math.max(70_000, ...points.map(({ rows }) => rows * 1.3)),
+          ],
           grid: true,
           tickFormat: (rows: number) => formatCount(rows),
           ticks: width < 500 ? 3 : 6,

@@ -75,7 +75,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
         y: { label: "rows", grid: true, tickFormat: (count: number) => formatCount(count) },
         marks: [
           Plot.ruleY([0], { stroke: "var(--rule)" }),
-          Plot.rectY(bars.bins, { x1: "x1", x2: "x2", y: "count", fill: "var(--rest)" }),
+          Plot.rectY(bars.bins, { x1: "x1", x2: "x2", y: "count", fill: "var(--rest)", insetRight: 1 }),
           ...(threshold === undefined
             ? []
             : [
@@ -84,6 +84,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
                   x2: "x2",
                   y: "count",
                   fill: "var(--kept)",
+                  insetRight: 1,
                 }),
               ]),
           ...(hasPaper ? paperMarks(scored) : []),

@@ -48,6 +48,7 @@ export function Figure({ title, label, height, draw, from, onDrawn, children, no
     }) as PlotSvg; // no legend is asked for, which would wrap it
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", label);
+    for (const mark of svg.querySelectorAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect" tells nobody anything
     drawing.current = svg;
     box.current!.replaceChildren(svg);
     onDrawn?.(svg, width);

@@ -27,8 +27,15 @@ export function standaloneSvg(svg: SVGSVGElement, title: string): string {
   const copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
   for (const [i, element] of copies.entries()) {
     if (element.localName === "style") continue;
-    const style = getComputedStyle(originals[i]!);
-    for (const name of drawn) element.style.setProperty(name, style.getPropertyValue(name));
+    const original = originals[i]!;
+    const style = getComputedStyle(original);
+    const parent = original === svg ? undefined : getComputedStyle(original.parentElement!);
+    for (const name of drawn) {
+      element.removeAttribute(name); // it may name a colour of this page
+      const value = style.getPropertyValue(name);
+      const isInherited = name !== "opacity" && parent?.getPropertyValue(name) === value;
+      if (!isInherited && !(name === "opacity" && value === "1")) element.style.setProperty(name, value);
+    }
     element.removeAttribute("class");
   }
   for (const style of copy.querySelectorAll("style")) style.remove();

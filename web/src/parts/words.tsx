@@ -41,8 +41,9 @@ export function Fact({
   );
 }
 
-export function Score({ of }: { of: number | null }) {
-  return of === null ? <span class="quiet">–</span> : <>{formatScore(of)}</>;
+export function Score({ of, digits }: { of: number | null; digits?: number }) {
+  if (of === null) return <span class="quiet">–</span>;
+  return <>{digits === undefined ? formatScore(of) : of.toFixed(digits)}</>;
 }
 
 /** Something that a reader must see before believing the figures. */

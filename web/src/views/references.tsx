@@ -4,6 +4,7 @@ import type { ReferenceReport, ScoreReport } from "../../../src/page/contract.ts
 import type { AgreementRecord } from "../../../src/run/manifest.ts";
 import type { Bin } from "../../../src/stats/histogram.ts";
 import { toBars } from "../figures/score-histogram.tsx";
+import { shortName } from "../parts/judge-name.ts";
 import { Figure } from "../parts/figure.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Fact, WithInterval } from "../parts/words.tsx";
@@ -11,13 +12,15 @@ import { hashOf } from "../place.ts";
 
 /** Another judge's scores of the same rows, beside the run's own. */
 export function References({ scores, reference }: { scores: ScoreReport; reference: ReferenceReport }) {
-  const { name, agreement, mean, scored } = reference;
+  const { agreement, mean, scored } = reference;
+  const name = shortName(reference.name);
   const id = `reference-${name.replace(/\W+/g, "-")}`;
   return (
     <section aria-labelledby={id}>
       <h2 id={id}>
         {scores.judge} beside {name}
       </h2>
+      {name !== reference.name && <p class="quiet">{reference.name}</p>}
       <dl class="facts">
         <Fact name="agreement" note="Spearman's rank correlation, 95 % interval">
           <WithInterval of={agreement.spearman} />
@@ -79,7 +82,7 @@ function SmallHistogram({ title, bins }: { title: string; bins: readonly Bin[] }
         y: { label: "rows", grid: true, tickFormat: (count: number) => formatCount(count) },
         marks: [
           Plot.ruleY([0], { stroke: "var(--rule)" }),
-          Plot.rectY(bars.bins, { x1: "x1", x2: "x2", y: "count", fill: "var(--rest)" }),
+          Plot.rectY(bars.bins, { x1: "x1", x2: "x2", y: "count", fill: "var(--rest)", insetRight: 1 }),
         ],
       })}
     />
@@ -87,7 +90,8 @@ function SmallHistogram({ title, bins }: { title: string; bins: readonly Bin[] }
 }
 
 /** Rows by both judges' scores: the darker, the more. */
-function Grid({ judge, reference: { name, grid, agreement } }: { judge: string; reference: ReferenceReport }) {
+function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: string; reference: ReferenceReport }) {
+  const name = shortName(whole);
   const own = toBars(grid.own).bins;
   const theirs = toBars(grid.reference).bins;
   const cells = grid.counts.flatMap((counts, j) =>

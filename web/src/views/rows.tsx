@@ -1,7 +1,9 @@
 import { useEffect, useRef } from "preact/hooks";
 import { formatCount, formatScore, formatUsd } from "../../../src/format.ts";
 import type { RowDetail, RowLine, RowQuery, RowSort, RunReport } from "../../../src/page/contract.ts";
+import type { Bin } from "../../../src/stats/histogram.ts";
 import { CopyButton } from "../parts/copy.tsx";
+import { shortName } from "../parts/judge-name.ts";
 import { Choice, Field, Pager } from "../parts/filters.tsx";
 import { saveCsv } from "../parts/save.ts";
 import { LongText, Plain } from "../parts/text.tsx";
@@ -148,8 +150,8 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
                 score
               </th>
               {references.map(({ name }) => (
-                <th scope="col" class="number">
-                  {name}
+                <th scope="col" class="number" title={name}>
+                  {shortName(name)}
                 </th>
               ))}
               <th scope="col" class="number">
@@ -170,11 +172,11 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
                 </th>
                 <td>{row.state}</td>
                 <td class="number">
-                  <Score of={row.score} />
+                  <Score of={row.score} digits={digitsOf(scores?.histogram)} />
                 </td>
-                {references.map((_, i) => (
+                {references.map(({ histogram }, i) => (
                   <td class="number">
-                    <Score of={row.references[i] ?? null} />
+                    <Score of={row.references[i] ?? null} digits={digitsOf(histogram)} />
                   </td>
                 ))}
                 <td class="number">{formatCount(row.outputLength)}</td>
@@ -207,6 +209,14 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
       />
     </>
   );
+}
+
+const mostDigits = 3;
+
+/** Digits after the point that set scores under one another: as many as the values have, or three. */
+function digitsOf(bins: readonly Bin[] = []): number {
+  if (bins.some(({ from, to }) => from !== to)) return mostDigits;
+  return Math.min(mostDigits, Math.max(0, ...bins.map(({ from }) => formatScore(from).split(".")[1]?.length ?? 0)));
 }
 
 /** What the link says, as a query. */
@@ -330,7 +340,7 @@ function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunRep
           <Score of={row.score} />
         </Fact>
         {scores?.references.map(({ name }, i) => (
-          <Fact name="score" note={name}>
+          <Fact name="score" note={shortName(name)}>
             <Score of={row.references[i] ?? null} />
           </Fact>
         ))}
