@@ -37,7 +37,7 @@ export async function benchMemory({ folder, alpaca, cli }: Bench): Promise<void>
 }
 
 /** Alpaca's rows over and over, with a field that changes. */
-async function writeRows(rows: readonly object[], count: number, path: string): Promise<void> {
+export async function writeRows(rows: readonly object[], count: number, path: string): Promise<void> {
   const file = createWriteStream(path);
   for (let i = 0; i < count;) {
     let text = "";

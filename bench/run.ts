@@ -1,6 +1,6 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
- * They need ../shared/data, GNU time and python3; `memory` also 9 GB of disk and some minutes,
+ * They need ../shared/data, GNU time and python3; `memory` and `view` also 9 GB of disk and some minutes,
  * `calls` taskset and three minutes, `endurance` 3 GB and ten.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,6 +13,7 @@ import { benchMemory } from "./memory.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
 import { benchStudent } from "./student.ts";
+import { benchView } from "./view.ts";
 
 export interface Bench {
   /** An empty folder that goes away afterwards. */
@@ -29,6 +30,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   calls: benchCalls,
   endurance: benchEndurance,
   memory: benchMemory,
+  view: benchView,
 };
 const wanted = process.argv.slice(2);
 

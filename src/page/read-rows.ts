@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { pairWithRatings, type RatedExample } from "../judge/run.ts";
@@ -46,6 +47,7 @@ export interface RowReading extends AsyncDisposable {
 }
 
 const flushRows = 20_000;
+const batchesPerTurn = 4; // some hundred rows
 const fewScores = 20_000; // different scores that are counted exactly; more are counted to four digits
 
 /** Starts to read the rows of a run into an index; those read so far can be searched. */
@@ -88,6 +90,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
   const fates = arms.map(({ arm }) => inTurn(readDecisions(run.decisionsPath(arm))));
   const states: Record<string, number> = {};
   let unseen = 0;
+  let batches = 0;
   for await (const batch of ratedExamples(source)) {
     signal.throwIfAborted();
     for (const { example, rating } of batch) {
@@ -108,6 +111,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
       });
     }
     unseen += batch.length;
+    if (++batches % batchesPerTurn === 0) await setImmediate(); // who asks meanwhile is answered
     if (unseen < flushRows) continue;
     progress.read += unseen;
     unseen = 0;
@@ -177,6 +181,7 @@ async function readScores(lines: AsyncIterable<readonly RatingLine[]>, signal: A
   const parts: Float64Array[] = [];
   for await (const batch of lines) {
     signal.throwIfAborted();
+    if (parts.length % batchesPerTurn === 0) await setImmediate();
     parts.push(Float64Array.from(batch, (rating) => (rating.state === "scored" ? rating.score : NaN)));
   }
   const scores = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
