@@ -4,6 +4,7 @@ import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
 import type { ScoreReport, ThresholdTable } from "../../../src/page/contract.ts";
 import type { Bin } from "../../../src/stats/histogram.ts";
 import { paper, paperHistogram } from "../paper.ts";
+import { shortName } from "../parts/judge-name.ts";
 import { Figure } from "../parts/figure.tsx";
 import type { Kept } from "../what-if.ts";
 import { edgeOf, lastEdge } from "../what-if.ts";
@@ -65,7 +66,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
 
   return (
     <Figure
-      title={`Scores by ${scores.judge}`}
+      title={`Scores by ${shortName(scores.judge)}`}
       label={`Histogram of ${formatCount(scored)} scores: ${scores.histogram.map(({ from, to, count }) => `${from === to ? formatScore(from) : `${formatScore(from)} to ${formatScore(to)}`}: ${formatCount(count)} rows`).join(", ")}`}
       height={histogramHeight}
       from={[JSON.stringify(scores.histogram), threshold, hasPaper]}

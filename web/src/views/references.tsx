@@ -14,11 +14,12 @@ import { hashOf } from "../place.ts";
 export function References({ scores, reference }: { scores: ScoreReport; reference: ReferenceReport }) {
   const { agreement, mean, scored } = reference;
   const name = shortName(reference.name);
+  const judge = shortName(scores.judge);
   const id = `reference-${name.replace(/\W+/g, "-")}`;
   return (
     <section aria-labelledby={id}>
       <h2 id={id}>
-        {scores.judge} beside {name}
+        {judge} beside {name}
       </h2>
       {name !== reference.name && <p class="quiet">{reference.name}</p>}
       <dl class="facts">
@@ -34,13 +35,13 @@ export function References({ scores, reference }: { scores: ScoreReport; referen
         </Fact>
       </dl>
       <div class="sides">
-        <SmallHistogram title={`Scores by ${scores.judge}, in short`} bins={scores.histogram} />
+        <SmallHistogram title={`Scores by ${judge}, in short`} bins={scores.histogram} />
         <SmallHistogram title={`Scores by ${name}`} bins={reference.histogram} />
       </div>
       <div class="sides">
-        <Grid judge={scores.judge} reference={reference} />
+        <Grid judge={judge} reference={reference} />
         <Table
-          caption={`How ${scores.judge} finds what ${name} rates high`}
+          caption={`How ${judge} finds what ${name} rates high`}
           columns={thresholdColumns}
           rows={agreement.thresholds}
         />

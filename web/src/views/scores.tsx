@@ -1,5 +1,6 @@
 import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
 import type { RunReport, ScoreReport } from "../../../src/page/contract.ts";
+import { shortName } from "../parts/judge-name.ts";
 import { Fact, Notice } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
@@ -35,7 +36,7 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
       <dl class="facts">
         <Fact name={isPartial ? "rows so far" : "rows"}>{formatCount(rows)}</Fact>
         <Fact name="judge" note={question}>
-          {judge}
+          {shortName(judge)}
         </Fact>
         <Fact name="scored" note={`${formatCount(states.scored ?? 0)} rows`}>
           {formatShare(coverage)}
