@@ -15,9 +15,11 @@ export default defineConfig({
   external: [
     /^@ai-sdk\//,
     "@duckdb/node-api",
+    "@hono/node-server",
     "@huggingface/hub",
     "@huggingface/jinja",
     "@pydantic/genai-prices",
+    "hono",
     "undici",
     "yaml",
   ],

@@ -32,7 +32,7 @@ export async function benchView({ folder, alpaca, cli }: Bench): Promise<void> {
   }
 }
 
-export async function look(cli: string, folder: string, run: string, count: number): Promise<void> {
+async function look(cli: string, folder: string, run: string, count: number): Promise<void> {
   const child = spawn(process.execPath, [cli, "view", "--run", run, "--port", "0"], { cwd: folder });
   try {
     const [line] = (await once(child.stdout, "data")) as [Buffer];
@@ -75,7 +75,7 @@ async function firstView(url: string): Promise<string> {
 async function timeQueries(url: string, count: number): Promise<{ median: number; most: number; longest: number }> {
   const times: number[] = [];
   for (let i = 0; i < count; i++) {
-    const search = `${words[i % words.length]!}`;
+    const search = words[i % words.length]!;
     const bound = (1 + (i % 50) / 25).toFixed(2);
     const queries = [
       `search=${search}&shortest=${i}`,

@@ -11,6 +11,7 @@ const commands = [
   ["rate", sample, "--against", `recorded:${recorded}`, "--run", "runs/sample", "--overwrite"],
   ["select", "--top", paperShare, "--run", "runs/sample"],
   ["select", "--method", "random", "--run", "runs/sample"],
+  ["report", "--run", "runs/sample"],
 ];
 
 for (const command of commands) {

@@ -49,7 +49,7 @@ export { report, type ReportOptions, type ReportSummary } from "./stages/report.
 export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
 export type { LeftOut, RunReport } from "./page/contract.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";
-export { status, type FileState, type RunStatus } from "./stages/status.ts";
+export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
 export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
@@ -95,7 +95,9 @@ export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/ra
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
 export type {
   AgreementRecord,
+  ArmState,
   ArmSummary,
+  FileState,
   CallsRecord,
   Gate,
   Manifest,

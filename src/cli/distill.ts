@@ -1,12 +1,12 @@
+import { reopenDataset } from "../dataset/reopen.ts";
 import { Command } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
 import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { openJudge } from "../judge/open.ts";
 import { createRunJudge } from "../judge/run.ts";
-import { runFolder } from "../run/run-folder.ts";
+import { requireRatings, runFolder } from "../run/run-folder.ts";
 import { distill } from "../stages/distill.ts";
-import { reopenDataset, requireRatings } from "../stages/rated-data.ts";
 import { jsonOption, parseMap, parseScale, parseWhole, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
@@ -80,7 +80,7 @@ Examples:
 
 async function openRunData(folder: string, signal: AbortSignal) {
   const manifest = await requireRatings(runFolder(folder));
-  return { dataset: await reopenDataset(manifest, signal), teacher: await createRunJudge(folder) };
+  return { dataset: await reopenDataset(manifest.dataset, signal), teacher: await createRunJudge(folder) };
 }
 
 async function openRatedData(data: string, flags: DistillFlags, signal: AbortSignal) {

@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { report } from "../stages/report.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
@@ -31,6 +30,7 @@ Examples:
   alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
     )
     .action(async (flags: ReportFlags) => {
+      const { report } = await import("../stages/report.ts"); // only here, since it is large
       const summary = await report({
         run: flags.run,
         ...readPageFlags(flags),

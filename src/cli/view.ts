@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { Command, InvalidArgumentError } from "commander";
-import { view } from "../stages/view.ts";
 import type { CommandContext } from "./context.ts";
 import { parseWhole, runOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
@@ -21,6 +20,7 @@ export function viewCommand(context: CommandContext): Command {
     .option("--port <n>", "where it listens; 0 takes any free port (4620, or any where that is taken)", parsePort)
     .addOption(runOption())
     .action(async (flags: ViewFlags) => {
+      const { view } = await import("../stages/view.ts"); // only here, since it is large
       await using viewer = await view({
         run: flags.run,
         ...readPageFlags(flags),

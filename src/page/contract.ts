@@ -1,6 +1,6 @@
 import type {
   AgreementRecord,
-  ArmSummary,
+  ArmState,
   ComparisonSummary,
   DatasetRecord,
   Gate,
@@ -26,7 +26,7 @@ export interface RunReport {
   readonly madeAt: string;
   readonly dataset?: DatasetRecord;
   readonly scores?: ScoreReport;
-  readonly arms: readonly ArmReport[];
+  readonly arms: readonly ArmState[];
   readonly comparisons: readonly ComparisonReport[];
   readonly stages: readonly StageReport[];
   /** What could not be shown, and why: files that are gone or changed. */
@@ -91,13 +91,6 @@ export interface ReferenceReport {
     /** `counts[reference bin][own bin]` */
     readonly counts: readonly (readonly number[])[];
   };
-}
-
-export interface ArmReport extends ArmSummary {
-  /** Whether its file is there. */
-  readonly state: "present" | "missing" | "changed";
-  /** Whether the rows were rated anew, or the data changed, since this arm was made. */
-  readonly isStale: boolean;
 }
 
 export interface ComparisonReport extends ComparisonSummary {
@@ -211,7 +204,7 @@ export interface RowDetail extends RowLine {
 
 // --- pairs ---
 
-export type PairSort = "disagreement" | "set" | "length";
+type PairSort = "disagreement" | "set" | "length";
 
 export interface PairQuery {
   readonly comparison?: string;
@@ -283,7 +276,7 @@ export interface LeftOut {
 }
 
 /** The page of the viewer: it asks its server for everything. */
-export interface ServedPage {
+interface ServedPage {
   readonly kind: "viewer";
 }
 

@@ -1,3 +1,4 @@
+import { reopenDataset } from "../dataset/reopen.ts";
 import { stat } from "node:fs/promises";
 import { openDataset } from "../dataset/open.ts";
 import { conclude, seesOrder } from "../comparison/conclude.ts";
@@ -8,9 +9,8 @@ import { isRated, type ComparisonSummary, type Manifest } from "../run/manifest.
 import { readWork } from "../run/progress-file.ts";
 import type { Work } from "../run/work.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
-import { describeQuestion } from "../stages/describe-calls.ts";
-import { reopenDataset } from "../stages/rated-data.ts";
-import { status, type RunStatus } from "../stages/status.ts";
+import { describeQuestion } from "../run/describe-question.ts";
+import { readFileStates, type FileStates } from "../run/file-states.ts";
 import { version } from "../version.ts";
 import type {
   ComparisonReport,
@@ -57,7 +57,8 @@ const rereadShare = 10; // an unfinished rating is read again after this many ti
 /** What the run's files say, at one moment. */
 interface Look {
   readonly manifest: Manifest | undefined;
-  readonly status: RunStatus;
+  /** Absent when nothing was rated yet. */
+  readonly files: FileStates | undefined;
   readonly working: readonly Work[];
   readonly pairs: ReadonlyMap<string, readonly ReadPair[]>;
   readonly problems: readonly string[];
@@ -94,7 +95,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   let shown: Rows | undefined;
   let next: Rows | undefined;
   let rowProblem: string | undefined;
-  let replies: Replies | undefined;
+  let store: Replies | undefined;
 
   async function lookAtFiles(): Promise<Look> {
     if (!(await stat(folder).catch(() => undefined)))
@@ -109,7 +110,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       );
     const isSame = look !== undefined && JSON.stringify(look.manifest) === JSON.stringify(manifest);
     const comparisons = isSame ? { pairs: look!.pairs, problems: look!.problems } : await readComparisons(manifest);
-    return { manifest, working, status: await status(folder), ...comparisons };
+    const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
+    return { manifest, working, files, ...comparisons };
   }
 
   async function readComparisons(manifest: Manifest | undefined): Promise<Pick<Look, "pairs" | "problems">> {
@@ -127,9 +129,9 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
 
   /** The store once it is there; looked for again while it is not. */
   async function findReplies(manifest: Manifest | undefined): Promise<Replies> {
-    if (replies?.isOpen) return replies;
-    replies = await openReplies(run, manifest);
-    return replies;
+    if (store?.isOpen) return store;
+    store = await openReplies(run, manifest);
+    return store;
   }
 
   async function refresh(): Promise<Look> {
@@ -143,13 +145,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   }
 
   /** Starts to read rows that are not being read yet. */
-  async function readRows({ manifest, working, status: { arms } }: Look): Promise<void> {
+  async function readRows({ manifest, working, files }: Look): Promise<void> {
     const rating = working.find((work) => work.rating !== undefined);
     const latest = next ?? shown;
     if (latest && latest.finishedAt === undefined && latest.problem === undefined) return;
     const rated = isRated(manifest) ? manifest : undefined;
     if (!rating?.rating && !rated) return;
-    const usable = arms.filter(({ isStale, state }) => !isStale && state !== "missing");
+    const usable = (files?.arms ?? []).filter(({ isStale, state }) => !isStale && state !== "missing");
     const key = rating?.rating
       ? `${rating.rating.ratingsPath} ${rating.done}`
       : JSON.stringify([rated!.rate.ratingsHash, usable.map(({ arm, startedAt }) => [arm, startedAt])]);
@@ -161,9 +163,10 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       const source: RowSource = rating?.rating
         ? {
             run,
-            dataset: await openDataset(rating.rating.source, {
-              ...(rating.rating.map ? { map: rating.rating.map } : { shape: rating.rating.shape }),
-            }),
+            dataset: await openDataset(
+              rating.rating.source,
+              rating.rating.map ? { map: rating.rating.map } : { shape: rating.rating.shape },
+            ),
             ratings: { unfinished: rating.rating.ratingsPath },
             arms: [],
             references: [],
@@ -171,7 +174,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
           }
         : {
             run,
-            dataset: await reopenDataset(rated!, closing.signal),
+            dataset: await reopenDataset(rated!.dataset, closing.signal),
             ratings: { hash: rated!.rate.ratingsHash },
             arms: usable,
             references: await openReferences(rated!),
@@ -215,7 +218,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
 
   return {
     async report() {
-      const { manifest, working, status: found, problems } = await refresh();
+      const { manifest, working, files, problems } = await refresh();
       const rows = shown;
       const rowProblems = [rowProblem, rows?.problem].filter((problem) => problem !== undefined);
       const scores = describeScores(manifest, working, rows?.figures);
@@ -226,12 +229,12 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         madeAt: new Date().toISOString(),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         ...(scores && { scores }),
-        arms: found.arms,
+        arms: files?.arms ?? [],
         comparisons: Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) =>
           describeComparison(key, comparison, manifest!, options.sizes),
         ),
         stages: manifest ? describeStages(manifest) : [],
-        problems: [...describeFiles(found), ...rowProblems, ...problems],
+        problems: [...describeFiles(manifest, files), ...rowProblems, ...problems],
         working,
         rows: {
           read: rows?.reading.read ?? 0,
@@ -257,29 +260,25 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     async wholeRows(query) {
       const { manifest } = await refresh();
       const found = (await shown?.reading.index.findWhole(query)) ?? [];
-      const store = await findReplies(manifest);
-      return found.map((row) => withReply(row, store));
+      const replies = await findReplies(manifest);
+      return found.map((row) => withReply(row, replies));
     },
     async pairs(query) {
       const { pairs } = await refresh();
-      return selectPairs(
-        [...pairs.values()].flat().map(({ line }) => line),
-        query,
-      );
+      return selectPairs([...pairs.values()].flat(), query);
     },
     async pair(comparison, set, id) {
       const { pairs, manifest } = await refresh();
       const found = pairs.get(comparison)?.find(({ line }) => line.set === set && line.id === id);
       if (!found) return undefined;
       const replies = await findReplies(manifest);
-      const { search: _, ...line } = found.line;
-      return toDetail({ line, verdict: found.verdict }, replies);
+      return toDetail(found, replies);
     },
     async [Symbol.asyncDispose]() {
       closing.abort();
-      replies?.[Symbol.dispose]();
+      store?.[Symbol.dispose]();
       await isStarting;
-      await Promise.all([shown, next].map((rows) => rows?.reading[Symbol.asyncDispose]()));
+      for (const rows of [shown, next]) await rows?.reading[Symbol.asyncDispose]();
     },
   };
 }
@@ -361,11 +360,12 @@ function describeComparison(
 }
 
 /** Files of the run that are not what its manifest says. */
-function describeFiles({ dataset, rate, arms }: RunStatus): string[] {
+function describeFiles(manifest: Manifest | undefined, files: FileStates | undefined): string[] {
+  if (!files || !manifest?.dataset) return [];
+  const { dataset, ratings, arms } = files;
   const problems: string[] = [];
-  if (dataset && dataset.state !== "present")
-    problems.push(`${dataset.source}: the data is ${dataset.state} since it was rated`);
-  if (rate && rate.state !== "present") problems.push(`${rate.path}: the ratings are ${rate.state}`);
+  if (dataset !== "present") problems.push(`${manifest.dataset.source}: the data is ${dataset} since it was rated`);
+  if (ratings !== "present") problems.push(`ratings.jsonl: the ratings are ${ratings}`);
   for (const { arm, path, state, isStale } of arms) {
     if (state !== "present") problems.push(`${path}: the arm ${arm} is ${state}`);
     else if (isStale) problems.push(`${path}: the arm ${arm} is of older ratings or other data; select it again`);

@@ -13,8 +13,7 @@ import { searchTextOf, type SearchablePair } from "./select-pairs.ts";
 const beginning = 240; // characters of a prompt in a list
 
 /** A compared pair, and the verdicts it comes from. */
-export interface ReadPair {
-  readonly line: SearchablePair;
+export interface ReadPair extends SearchablePair {
   readonly verdict: PairVerdict;
 }
 
@@ -42,7 +41,7 @@ export async function readPairs(
 
 function toReadPair(key: string, verdict: PairVerdict): ReadPair {
   const line = toLine(key, verdict);
-  return { verdict, line: { ...line, search: searchTextOf(toDetail({ line, verdict }, undefined)) } };
+  return { verdict, line, search: searchTextOf(toDetail({ line, verdict }, undefined)) };
 }
 
 function toLine(
@@ -69,9 +68,8 @@ export function toDetail(
   }: { readonly line: PairLine; readonly verdict: PairVerdict },
   replies: Replies | undefined,
 ): PairDetail {
-  const { search: _, ...plain } = { search: "", ...line };
   return {
-    ...plain,
+    ...line,
     ...(instruction !== undefined && { instructionText: { text: instruction } }),
     ...(input !== undefined && input !== "" && { inputText: { text: input } }),
     ...(answers && { answers: [{ text: answers[0] }, { text: answers[1] }] }),

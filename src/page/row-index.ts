@@ -15,7 +15,7 @@ import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
  */
 
 /** What is known of a row beside its example and rating. */
-export interface RowFacts {
+interface RowFacts {
   readonly example: Example;
   readonly rating: RatingLine;
   /** Of each reference; NaN where it has none. */

@@ -1,17 +1,20 @@
 import type { PairDetail, PairLine, PairPage, PairQuery } from "./contract.ts";
 import { readSearch } from "./search-terms.ts";
 
-/** What of a pair a search looks through. */
-export type SearchablePair = PairLine & { readonly search: string };
+/** A pair, and what of it a search looks through. */
+export interface SearchablePair {
+  readonly line: PairLine;
+  readonly search: string;
+}
 
 /** The pairs that a query asks for, in its order. The same in the viewer and in a report. */
 export function selectPairs(pairs: readonly SearchablePair[], query: PairQuery): PairPage {
   const { sort = "disagreement", offset = 0, limit = 50 } = query;
   const found = pairs.filter((pair) => isWanted(pair, query));
-  const ordered = sort === "set" ? found : found.toSorted((a, b) => keys[sort](b) - keys[sort](a));
+  const ordered = sort === "set" ? found : found.toSorted((a, b) => keys[sort](b.line) - keys[sort](a.line));
   return {
     total: found.length,
-    pairs: ordered.slice(offset, offset + limit).map(({ search: _, ...line }) => line),
+    pairs: ordered.slice(offset, offset + limit).map(({ line }) => line),
   };
 }
 
@@ -21,7 +24,7 @@ const keys = {
 };
 
 /** How much is doubtful about a pair: what cannot be read first, then what the orders contradict each other in. */
-export function disagreement(pair: PairLine): number {
+function disagreement(pair: PairLine): number {
   if (isUnread(pair)) return 3;
   if (isFlipped(pair)) return 2;
   return differs(pair) ? 1 : 0;
@@ -33,7 +36,10 @@ export function searchTextOf({ set, id, instructionText, inputText, answers }: P
   return [set, id, ...texts].join("\n").toLowerCase();
 }
 
-function isWanted(pair: SearchablePair, { comparison, search, set, category, outcome, orders }: PairQuery): boolean {
+function isWanted(
+  { line: pair, search: text }: SearchablePair,
+  { comparison, search, set, category, outcome, orders }: PairQuery,
+): boolean {
   if (comparison !== undefined && pair.comparison !== comparison) return false;
   if (set !== undefined && pair.set !== set) return false;
   if (category !== undefined && pair.category !== category) return false;
@@ -42,7 +48,7 @@ function isWanted(pair: SearchablePair, { comparison, search, set, category, out
   if (orders === "differ" && !differs(pair)) return false;
   if (orders === "unread" && !isUnread(pair)) return false;
   const found = readSearch(search ?? "");
-  return "row" in found ? pair.id === String(found.row) : found.terms.every((term) => pair.search.includes(term));
+  return "row" in found ? pair.id === String(found.row) : found.terms.every((term) => text.includes(term));
 }
 
 function isUnread({ orders }: PairLine): boolean {

@@ -270,3 +270,13 @@ export type RatedManifest = Manifest & { readonly dataset: DatasetRecord; readon
 export function isRated(manifest: Manifest | undefined): manifest is RatedManifest {
   return manifest?.dataset !== undefined && manifest.rate !== undefined;
 }
+
+/** Whether a file of the run is what its manifest says. */
+export type FileState = "present" | "missing" | "changed";
+
+/** An arm, and whether it is still what it was. */
+export interface ArmState extends ArmSummary {
+  readonly state: FileState;
+  /** Whether the rows were rated anew, or the data changed, since this arm was made. */
+  readonly isStale: boolean;
+}

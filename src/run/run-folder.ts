@@ -4,7 +4,7 @@ import { join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
-import { manifestSchema, type Manifest } from "./manifest.ts";
+import { isRated, manifestSchema, type Manifest, type RatedManifest } from "./manifest.ts";
 
 /** Where the files of a run lie. */
 export interface RunFolder {
@@ -55,6 +55,16 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
       { cause },
     );
   }
+}
+
+/** The manifest of a run that has ratings. @throws RunError when nothing was rated yet */
+export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
+  const manifest = await readManifest(run);
+  if (!isRated(manifest))
+    throw new RunError(
+      `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`,
+    );
+  return manifest;
 }
 
 /** Writes the manifest in one step: a reader sees the old one or the new one. */

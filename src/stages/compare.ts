@@ -22,7 +22,8 @@ import { openProgressFile } from "../run/progress-file.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
-import { describeCallProgress, describeCalls, describeQuestion } from "./describe-calls.ts";
+import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeQuestion } from "../run/describe-question.ts";
 import type { StageOptions } from "./progress.ts";
 
 /** One of the models that are compared. */

@@ -1,9 +1,8 @@
-import { formatCount } from "../format.ts";
 import type { Judge } from "../judge/judge.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Progress } from "./progress.ts";
-import type { CallsRecord, Question } from "../run/manifest.ts";
+import type { CallsRecord } from "../run/manifest.ts";
 
 /**
  * What a judge's calls did and cost, for judges that make calls.
@@ -44,16 +43,6 @@ export function describeCalls(
         }),
     },
   };
-}
-
-/** How a judge was asked, in words. */
-export function describeQuestion(question: Question | undefined): string {
-  if (!question) return "without a rubric";
-  const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;
-  const settings = [`at most ${formatCount(maxOutputTokens)} tokens`];
-  if (temperature !== undefined) settings.push(`temperature ${temperature}`);
-  if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
-  return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
 }
 
 /** How a judge's calls go, for a progress line. */

@@ -24,7 +24,8 @@ import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
-import { describeCallProgress, describeCalls, describeQuestion } from "./describe-calls.ts";
+import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeQuestion } from "../run/describe-question.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {

@@ -7,8 +7,7 @@ import { nanosPerUsd } from "../llm/price.ts";
 import type { Finish } from "../llm/reply.ts";
 import type { RatingState } from "../run/rating.ts";
 import { readRatings } from "../run/ratings-file.ts";
-import { readManifest, runFolder } from "../run/run-folder.ts";
-import { requireRatings } from "./rated-data.ts";
+import { requireRatings, readManifest, runFolder } from "../run/run-folder.ts";
 
 /** A rating and the reply that it was read from. */
 export interface RatedReply {

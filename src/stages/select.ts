@@ -1,3 +1,4 @@
+import { reopenDataset } from "../dataset/reopen.ts";
 import { formatCount } from "../format.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { valueAt } from "../dataset/column-path.ts";
@@ -9,7 +10,7 @@ import { openAtomicFile } from "../files/atomic-file.ts";
 import type { ArmSummary, RatedManifest } from "../run/manifest.ts";
 import type { Rating } from "../run/rating.ts";
 import { readRatings } from "../run/ratings-file.ts";
-import { runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
+import { requireRatings, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
 import type { Decision, Reason, ReasonDetail } from "../selection/decision.ts";
 import { diversity } from "../selection/diversity.ts";
@@ -20,7 +21,6 @@ import { openWhereFilter } from "../selection/where.ts";
 import { renderHistogram } from "../stats/histogram.ts";
 import type { StageOptions } from "./progress.ts";
 import { checkShare, coverageGate } from "./rate.ts";
-import { reopenDataset, requireRatings } from "./rated-data.ts";
 
 export const selectMethods = ["score", "random", "longest", "full"] as const;
 export type SelectMethod = (typeof selectMethods)[number];
@@ -75,7 +75,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
   const plan = planSelection(options, manifest);
-  const dataset = await reopenDataset(manifest, options.signal);
+  const dataset = await reopenDataset(manifest.dataset, options.signal);
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run);

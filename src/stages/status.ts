@@ -1,7 +1,8 @@
-import { stat } from "node:fs/promises";
+import { readFileStates, type FileStates } from "../run/file-states.ts";
 import {
   isRated,
-  type ArmSummary,
+  type ArmState,
+  type FileState,
   type ComparisonSummary,
   type DatasetRecord,
   type RatedManifest,
@@ -10,9 +11,6 @@ import {
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { defaultRunFolder, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
-
-/** Whether a file of the run is what its manifest says. */
-export type FileState = "present" | "missing" | "changed";
 
 export interface RunStatus {
   readonly run: string;
@@ -29,11 +27,7 @@ export interface RunStatus {
     readonly paidUsd: number;
     readonly perhapsPaidUsd: number;
   };
-  readonly arms: readonly (ArmSummary & {
-    readonly state: FileState;
-    /** Whether the rows were rated anew, or the data changed, since this arm was made. */
-    readonly isStale: boolean;
-  })[];
+  readonly arms: readonly ArmState[];
   /** What to do next, as a command. */
   readonly next: string;
 }
@@ -65,23 +59,14 @@ export async function status(folder: string): Promise<RunStatus> {
         : `alpagasus rate DATA${flag}`;
     return { run: folder, ...(isOpen && { begun }), arms: [], comparisons, next };
   }
-  const files = await Promise.all(manifest.dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
-  const dataState = files.find((state) => state !== "present") ?? "present";
-  const arms = await Promise.all(
-    Object.values(manifest.arms).map(async (arm) => ({
-      ...arm,
-      state: await fileState(arm.path),
-      isStale: arm.ratingsHash !== manifest.rate.ratingsHash || dataState !== "present",
-    })),
-  );
-  const rateState = await fileState(run.ratingsPath);
+  const states = await readFileStates(folder, manifest);
   return {
     run: folder,
-    dataset: { ...manifest.dataset, state: dataState },
-    rate: { ...manifest.rate, path: run.ratingsPath, state: rateState },
-    arms,
+    dataset: { ...manifest.dataset, state: states.dataset },
+    rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
+    arms: states.arms,
     comparisons,
-    next: nextStep(manifest, arms, dataState === "present" && rateState === "present", flag),
+    next: nextStep(manifest, states, flag),
   };
 }
 
@@ -101,17 +86,11 @@ async function findBegun(run: RunFolder): Promise<RunStatus["begun"]> {
   };
 }
 
-async function fileState(path: string, bytes?: number): Promise<FileState> {
-  const info = await stat(path).catch(() => undefined);
-  if (!info) return "missing";
-  return bytes === undefined || info.size === bytes ? "present" : "changed";
-}
-
-function nextStep(manifest: RatedManifest, arms: RunStatus["arms"], isThere: boolean, flag: string): string {
+function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileStates, flag: string): string {
   const { judge, question, calls } = manifest.rate;
   if (calls?.stopped)
     return `alpagasus rate ${manifest.dataset.source} --judge ${judge} --rubric ${question!.rubric}${flag}`;
-  if (!isThere) return `alpagasus rate ${manifest.dataset.source}${flag}`;
+  if (dataset !== "present" || ratings !== "present") return `alpagasus rate ${manifest.dataset.source}${flag}`;
   const selected = arms.find((arm) => arm.arm === "selected");
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");

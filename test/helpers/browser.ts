@@ -24,7 +24,7 @@ export interface TestBrowser extends AsyncDisposable {
   open(url: string, options?: BrowserContextOptions): Promise<WatchedPage>;
 }
 
-export interface WatchedPage {
+interface WatchedPage {
   readonly page: Page;
   /** Everything the page asked for. */
   readonly requests: string[];

@@ -168,13 +168,7 @@ test("what a threshold keeps adds up, for any scores", () => {
 
 describe("pairs", () => {
   const pair = (id: string, orders: PairLine["orders"], lengths: readonly [number, number] = [1, 1]) => ({
-    comparison: "c",
-    set: "s",
-    id,
-    outcome: "tie" as const,
-    orders,
-    lengths,
-    instruction: "",
+    line: { comparison: "c", set: "s", id, outcome: "tie" as const, orders, lengths, instruction: "" },
     search: `text of ${id}`,
   });
   const pairs = [

@@ -37,7 +37,7 @@ async function startView(cwd: string, ...args: string[]): Promise<RunningView> {
   const [line] = (await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), once(child, "close")])) as [
     string,
   ];
-  const [, url = "", port = "0"] = /(http:\/\/127\.0\.0\.1:(\d+)\/)/.exec(String(line)) ?? [];
+  const [, url = "", port = "0"] = /(http:\/\/127\.0\.0\.1:(\d+)\/)/.exec(line) ?? [];
   expect(url, view.stderr).not.toBe("");
   return Object.assign(view, { url, port: Number(port) });
 }

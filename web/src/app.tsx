@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { formatCount, formatUsd } from "../../src/format.ts";
+import { formatCount, formatNumbered, formatUsd } from "../../src/format.ts";
 import type { RunReport } from "../../src/page/contract.ts";
 import { Notice } from "./parts/words.tsx";
 import { hashOf, usePlace, type View } from "./place.ts";
@@ -50,8 +50,7 @@ export function App({ source }: { source: Source }) {
           <p class="quiet">
             {report.dataset && `${formatCount(report.dataset.rows)} rows of ${report.dataset.source}`}
             {report.dataset && report.comparisons.length > 0 && " · "}
-            {report.comparisons.length > 0 &&
-              `${report.comparisons.length === 1 ? "one comparison" : `${report.comparisons.length} comparisons`}`}
+            {report.comparisons.length > 0 && formatNumbered(report.comparisons.length, "comparison", "comparisons")}
           </p>
           <button type="button" class="small theme" onClick={turnTheme}>
             {theme === "dark" ? "light" : "dark"} colours

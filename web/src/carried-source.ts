@@ -20,7 +20,7 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
   });
   const carriedPairs = pairs.map((pair) => {
     const detail = { ...pair, instruction: (pair.instructionText?.text ?? "").slice(0, beginning) };
-    return { detail, line: { ...detail, search: searchTextOf(detail) } };
+    return { detail, line: detail, search: searchTextOf(detail) };
   });
   return {
     leftOut,
@@ -30,11 +30,7 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
     },
     rows: async (query) => ({ ...selectRows(carriedRows, query, arms), searched: rows.length }),
     row: async (index) => carriedRows.find(({ detail }) => detail.index === index)?.detail,
-    pairs: async (query) =>
-      selectPairs(
-        carriedPairs.map(({ line }) => line),
-        query,
-      ),
+    pairs: async (query) => selectPairs(carriedPairs, query),
     pair: async ({ comparison, set, id }) =>
       carriedPairs.find(({ detail: pair }) => pair.comparison === comparison && pair.set === set && pair.id === id)
         ?.detail,

@@ -14,7 +14,6 @@ export const paperHistogram: readonly { readonly from: number; readonly to: numb
   { from: 4.5, to: 5, count: 9_218 },
   { from: 5, to: 5.5, count: 11 },
 ];
-export const paperThreshold = 4.5;
 
 /** Winning score against the model trained on all 52,002 rows. */
 export const paperSizeCurve: readonly { readonly set: string; readonly rows: number; readonly winningScore: number }[] =

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
  * Where in the page the reader is: the part after `#`, so that a link to any row survives a reload and works from disk.
  */
 
-export const views = ["scores", "verdict", "rows", "pairs", "provenance"] as const;
+const views = ["scores", "verdict", "rows", "pairs", "provenance"] as const;
 export type View = (typeof views)[number];
 
 export interface Place {
@@ -19,7 +19,7 @@ export function hashOf(view: View, values: Readonly<Record<string, string | numb
   return `#/${view}${search.size > 0 ? `?${search}` : ""}`;
 }
 
-export function readPlace(hash: string): Place {
+function readPlace(hash: string): Place {
   const [, name, search = ""] = /^#\/([a-z]+)(?:\?(.*))?$/s.exec(hash) ?? [];
   const view = views.find((known) => known === name);
   return { view, values: Object.fromEntries(new URLSearchParams(search)) };

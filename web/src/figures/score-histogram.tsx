@@ -23,7 +23,7 @@ interface Scale {
   readonly toScore: (pixels: number) => number;
 }
 
-export const histogramHeight = 280;
+const histogramHeight = 280;
 const margins = { marginTop: 24, marginBottom: 40, marginLeft: 56, marginRight: 16 };
 const pageStep = 10;
 
@@ -127,8 +127,8 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
             tabIndex={0}
             aria-label="threshold"
             aria-orientation="horizontal"
-            aria-valuemin={table.edges[0]!}
-            aria-valuemax={table.edges[lastEdge(table)]!}
+            aria-valuemin={table.edges[0]}
+            aria-valuemax={table.edges[lastEdge(table)]}
             aria-valuenow={threshold}
             aria-valuetext={`at least ${formatScore(threshold)}: ${formatCount(kept.rows)} rows, ${formatShare(kept.share)}`}
             style={{ left: `${scale.toPixels(Math.max(domain[0], threshold + offset))}px` }}

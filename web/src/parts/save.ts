@@ -21,7 +21,7 @@ const drawn = [
 ];
 
 /** The figure as it is seen, without need of this page's style. */
-export function standaloneSvg(svg: SVGSVGElement, title: string): string {
+function standaloneSvg(svg: SVGSVGElement, title: string): string {
   const copy = svg.cloneNode(true) as SVGSVGElement; // a clone is of the same kind
   const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")];
   const copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
@@ -76,7 +76,7 @@ export function saveCsv(header: readonly string[], rows: readonly (readonly Cell
 }
 
 /** CSV as RFC 4180 has it. A text that a spreadsheet would take for a formula is told apart by an apostrophe. */
-export function toCsv(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
+function toCsv(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   return [header, ...rows].map((cells) => `${cells.map(toCell).join(",")}\r\n`).join("");
 }
 

@@ -8,8 +8,8 @@ import type { PageText } from "../../../src/page/contract.ts";
  * direction of writing, halves of broken characters.
  */
 
-// oxlint-disable-next-line no-control-regex -- control characters are what it is for
 const unseen =
+  // oxlint-disable-next-line no-control-regex -- control characters are what it is for
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** Text on one line or several, as it is. */

@@ -220,7 +220,7 @@ function digitsOf(bins: readonly Bin[] = []): number {
 }
 
 /** What the link says, as a query. */
-export function toQuery(values: Values): RowQuery {
+function toQuery(values: Values): RowQuery {
   const number = (name: string) => {
     const text = values[name];
     return text === undefined || text === "" || !Number.isFinite(Number(text)) ? {} : { [name]: Number(text) };

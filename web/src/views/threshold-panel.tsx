@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { formatCount, formatDuration, formatScore, formatShare, formatUsd } from "../../../src/format.ts";
-import type { ArmReport, RowLine, ScoreReport, ThresholdTable } from "../../../src/page/contract.ts";
+import type { RowLine, RunReport, ScoreReport, ThresholdTable } from "../../../src/page/contract.ts";
 import { ScoreHistogram } from "../figures/score-histogram.tsx";
 import { paper, paperTraining } from "../paper.ts";
 import { CopyButton } from "../parts/copy.tsx";
@@ -15,7 +15,7 @@ import { edgeOf, edgeOfShare, keptAt, lastEdge, type Kept } from "../what-if.ts"
 interface PanelProps {
   readonly run: string;
   readonly scores: ScoreReport;
-  readonly arms: readonly ArmReport[];
+  readonly arms: RunReport["arms"];
   readonly source: Source;
   readonly threshold: number | undefined;
   readonly onThreshold: (threshold: number) => void;

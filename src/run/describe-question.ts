@@ -1,0 +1,12 @@
+import { formatCount } from "../format.ts";
+import type { Question } from "./manifest.ts";
+
+/** How a judge was asked, in words. */
+export function describeQuestion(question: Question | undefined): string {
+  if (!question) return "without a rubric";
+  const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;
+  const settings = [`at most ${formatCount(maxOutputTokens)} tokens`];
+  if (temperature !== undefined) settings.push(`temperature ${temperature}`);
+  if (reasoning !== undefined) settings.push(`reasoning ${reasoning}`);
+  return `rubric ${rubric} ${rubricVersion}, ${settings.join(", ")}, #${hash.slice(0, 6)}`;
+}

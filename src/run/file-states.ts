@@ -1,0 +1,32 @@
+import { stat } from "node:fs/promises";
+import type { ArmState, FileState, RatedManifest } from "./manifest.ts";
+import { runFolder } from "./run-folder.ts";
+
+export interface FileStates {
+  readonly dataset: FileState;
+  readonly ratings: FileState;
+  readonly arms: readonly ArmState[];
+}
+
+/** Looks whether the files of a run are there, and of the sizes they had; nothing of them is read. */
+export async function readFileStates(folder: string, { dataset, rate, arms }: RatedManifest): Promise<FileStates> {
+  const files = await Promise.all(dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
+  const dataState = files.find((state) => state !== "present") ?? "present";
+  return {
+    dataset: dataState,
+    ratings: await fileState(runFolder(folder).ratingsPath),
+    arms: await Promise.all(
+      Object.values(arms).map(async (arm) => ({
+        ...arm,
+        state: await fileState(arm.path),
+        isStale: arm.ratingsHash !== rate.ratingsHash || dataState !== "present",
+      })),
+    ),
+  };
+}
+
+async function fileState(path: string, bytes?: number): Promise<FileState> {
+  const info = await stat(path).catch(() => undefined);
+  if (!info) return "missing";
+  return bytes === undefined || info.size === bytes ? "present" : "changed";
+}
