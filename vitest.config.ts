@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "test/helpers/build-page.ts",
+    globalSetup: "test/helpers/build.ts",
     testTimeout: 60_000,
     maxWorkers: 4, // more than the cores of a small machine: many tests wait for a server or a process
     reporters: ["default", "./test/helpers/count-reporter.ts"],

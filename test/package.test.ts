@@ -31,9 +31,9 @@ describe("the package", () => {
     { timeout: 170_000 },
     () => {
       using folder = tempFolder();
-      const [packed] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", folder.path], packageFolder)) as [
-        { filename: string; size: number; files: { path: string }[] },
-      ];
+      const [packed] = JSON.parse(
+        run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder.path], packageFolder),
+      ) as [{ filename: string; size: number; files: { path: string }[] }];
       expect(packed.size).toBeLessThan(2_000_000);
       const names = packed.files.map(({ path }) => path);
       expect(names).toEqual(
@@ -47,6 +47,8 @@ describe("the package", () => {
           "testsets/vicuna.jsonl",
           "dist/index.d.ts",
           "dist/bin/alpagasus.js",
+          "dist/web/page.js",
+          "dist/web/page.css",
           "students/gpt-4o-mini-alpaca.student",
           "students/gpt-4o-mini-alpaca.md",
         ]),
@@ -75,6 +77,7 @@ describe("the package", () => {
       expect(
         run("npx", ["alpagasus", "select", "--where", "score > 2 and output_length > 100", "--json"], folder.path),
       ).toContain('"arm": "selected"');
+      expect(run("npx", ["alpagasus", "report"], folder.path)).toContain("runs/default/report.html");
 
       for (const example of readdirSync(join(packageFolder, "examples"))) {
         mkdirSync(join(folder.path, "samples"), { recursive: true });
