@@ -159,8 +159,8 @@ export interface RowLine {
   readonly outputLength: number;
   /** How far the first reference ranks it from the run's own judge, 0 to 1. */
   readonly disagreement?: number;
-  /** Why each arm kept it or not, in the report's order of arms; `kept` when it did, null where that is not known. */
-  readonly fates: readonly (string | null)[];
+  /** By arm, why it kept the row or not: `kept` when it did. Arms of other ratings are not there. */
+  readonly fates: Readonly<Record<string, string>>;
   readonly instruction: string;
   readonly output: string;
 }

@@ -65,7 +65,16 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   const appender = await connection.createAppender("rows");
   const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])) };
   const counts = new Map<string, number>();
+  const queries = new Set<Promise<unknown>>();
   let isOpen = true;
+
+  /** Asks the database; it is not closed while somebody waits for an answer. */
+  function read(sql: string, values: readonly DuckDBValue[]): Promise<Row[]> {
+    if (!isOpen) return Promise.resolve([]);
+    const query = readRows(connection, sql, values).finally(() => queries.delete(query));
+    queries.add(query);
+    return query;
+  }
 
   return {
     add: (row) => append(appender, row),
@@ -78,7 +87,6 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       const where = whereSql(query, columns);
       const order = orderSql(query);
       const rows = await read(
-        connection,
         `SELECT index, id, state, score, category, output_length, disagreement, left(instruction, ${beginning}) AS instruction,
           left(output, ${beginning}) AS output ${[...referenceNames, ...fateNames].map((name) => `, ${name}`).join("")}
         FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
@@ -87,27 +95,27 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       const key = JSON.stringify(where);
       const known =
         counts.get(key) ??
-        Number((await read(connection, `SELECT count(*) AS n FROM rows WHERE ${where.sql}`, where.values))[0]!["n"]);
+        Number((await read(`SELECT count(*) AS n FROM rows WHERE ${where.sql}`, where.values))[0]?.["n"] ?? 0);
       counts.set(key, known);
-      return { total: known, rows: rows.map((row) => toLine(row, referenceNames, fateNames)) };
+      return { total: known, rows: rows.map((row) => toLine(row, referenceNames, columns.fates)) };
     },
     async findWhole(query) {
       const { limit = 50, offset = 0 } = query;
       const where = whereSql(query, columns);
       const rows = await read(
-        connection,
         `SELECT * EXCLUDE (search) FROM rows WHERE ${where.sql} ORDER BY ${orderSql(query)} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
       );
-      return rows.map((row) => toDetail(row, toLine(row, referenceNames, fateNames)));
+      return rows.map((row) => toDetail(row, toLine(row, referenceNames, columns.fates)));
     },
     async get(index) {
-      const [row] = await read(connection, "SELECT * FROM rows WHERE index = $1", [index]);
-      return row && toDetail(row, toLine(row, referenceNames, fateNames));
+      const [row] = await read("SELECT * FROM rows WHERE index = $1", [index]);
+      return row && toDetail(row, toLine(row, referenceNames, columns.fates));
     },
     [Symbol.asyncDispose]: async () => {
       if (!isOpen) return;
       isOpen = false;
+      await Promise.allSettled(queries);
       appender.closeSync();
       connection.closeSync();
       database.closeSync();
@@ -158,7 +166,7 @@ function storable(text: string): string {
 
 type Row = Readonly<Record<string, DuckDBValue>>;
 
-async function read(connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[]): Promise<Row[]> {
+async function readRows(connection: DuckDBConnection, sql: string, values: readonly DuckDBValue[]): Promise<Row[]> {
   const result = await connection.runAndReadAll(sql, [...values]);
   return result.getRowObjects();
 }
@@ -173,7 +181,7 @@ function numberOf(value: DuckDBValue | undefined): number | null {
   return typeof value === "number" || typeof value === "bigint" ? Number(value) : null;
 }
 
-function toLine(row: Row, references: readonly string[], fates: readonly string[]): RowLine {
+function toLine(row: Row, references: readonly string[], fates: ReadonlyMap<string, string>): RowLine {
   const [id, category] = [textOf(row["id"]), textOf(row["category"])];
   const disagreement = numberOf(row["disagreement"]);
   return {
@@ -185,7 +193,12 @@ function toLine(row: Row, references: readonly string[], fates: readonly string[
     ...(disagreement !== null && { disagreement }),
     ...(category !== undefined && { category }),
     outputLength: numberOf(row["output_length"])!,
-    fates: fates.map((name) => textOf(row[name]) ?? null),
+    fates: Object.fromEntries(
+      [...fates].flatMap(([arm, column]) => {
+        const fate = textOf(row[column]);
+        return fate === undefined ? [] : [[arm, fate]];
+      }),
+    ),
     instruction: beginningOf(textOf(row["instruction"])!),
     output: beginningOf(textOf(row["output"])!),
   };

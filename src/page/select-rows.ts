@@ -9,18 +9,12 @@ export interface CarriedRow {
 
 /**
  * The carried rows that a query asks for, in its order: what the viewer asks its database.
- *
- * @param arms the arms' names, in the order of the rows' fates
  */
-export function selectRows(
-  rows: readonly CarriedRow[],
-  query: RowQuery,
-  arms: readonly string[],
-): Omit<RowPage, "searched"> {
+export function selectRows(rows: readonly CarriedRow[], query: RowQuery): Omit<RowPage, "searched"> {
   const { sort = "index", isDescending = false, offset = 0, limit = 50 } = query;
   const direction = isDescending ? -1 : 1;
   const found = rows
-    .filter((row) => isWanted(row, query, arms))
+    .filter((row) => isWanted(row, query))
     .toSorted((a, b) => {
       const [x, y] = [keyOf(a, sort), keyOf(b, sort)];
       if (x === null || y === null) return Number(x === null) - Number(y === null) || a.detail.index - b.detail.index;
@@ -38,7 +32,7 @@ function keyOf({ detail }: CarriedRow, sort: NonNullable<RowQuery["sort"]>): num
   }[sort];
 }
 
-function isWanted({ detail, search: text }: CarriedRow, query: RowQuery, arms: readonly string[]): boolean {
+function isWanted({ detail, search: text }: CarriedRow, query: RowQuery): boolean {
   const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept } = query;
   const found = readSearch(search);
   if ("row" in found ? detail.index !== found.row : !found.terms.every((term) => text.includes(term))) return false;
@@ -49,6 +43,6 @@ function isWanted({ detail, search: text }: CarriedRow, query: RowQuery, arms: r
   if (shortest !== undefined && detail.outputLength < shortest) return false;
   if (longest !== undefined && detail.outputLength > longest) return false;
   if (arm === undefined) return true;
-  const fate = detail.fates[arms.indexOf(arm)] ?? null;
-  return fate !== null && (fate === "kept") === (isKept ?? true);
+  const fate = Object.hasOwn(detail.fates, arm) ? detail.fates[arm] : undefined;
+  return fate !== undefined && (fate === "kept") === (isKept ?? true);
 }

@@ -7,7 +7,6 @@ const beginning = 240; // characters of a text in a list
 
 /** The rows and pairs that a report carries in its own file. */
 export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport): Source {
-  const arms = report.arms.map(({ arm }) => arm);
   const carriedRows = rows.map((row): CarriedRow => {
     const { instructionText, inputText, outputText } = row;
     const detail = {
@@ -28,7 +27,7 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
       onReport(report);
       return () => {};
     },
-    rows: async (query) => ({ ...selectRows(carriedRows, query, arms), searched: rows.length }),
+    rows: async (query) => ({ ...selectRows(carriedRows, query), searched: rows.length }),
     row: async (index) => carriedRows.find(({ detail }) => detail.index === index)?.detail,
     pairs: async (query) => selectPairs(carriedPairs, query),
     pair: async ({ comparison, set, id }) =>

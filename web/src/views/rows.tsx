@@ -185,8 +185,8 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
                     <Plain>{row.category ?? ""}</Plain>
                   </td>
                 )}
-                {arms.map((_, i) => (
-                  <td>{row.fates[i] ?? "–"}</td>
+                {arms.map(({ arm }) => (
+                  <td>{row.fates[arm] ?? "–"}</td>
                 ))}
                 <td class="texts">
                   <span class="foreign clipped-line" dir="auto">
@@ -265,7 +265,7 @@ function saveRows(rows: readonly RowLine[], { scores, arms }: RunReport): void {
       ...row.references,
       row.outputLength,
       row.category,
-      ...arms.map((_, i) => row.fates[i]),
+      ...arms.map(({ arm }) => row.fates[arm]),
       row.instruction,
     ]),
     "rows",
@@ -344,8 +344,8 @@ function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunRep
             <Score of={row.references[i] ?? null} />
           </Fact>
         ))}
-        {arms.map(({ arm }, i) => (
-          <Fact name={arm}>{row.fates[i] ?? "–"}</Fact>
+        {arms.map(({ arm }) => (
+          <Fact name={arm}>{row.fates[arm] ?? "–"}</Fact>
         ))}
         {row.category !== undefined && (
           <Fact name="category">

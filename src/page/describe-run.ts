@@ -1,0 +1,101 @@
+import { conclude, seesOrder } from "../comparison/conclude.ts";
+import { describeQuestion } from "../run/describe-question.ts";
+import type { FileStates } from "../run/file-states.ts";
+import { isRated, type ComparisonSummary, type Manifest, type RatedManifest } from "../run/manifest.ts";
+import type { Work } from "../run/work.ts";
+import type { ComparisonReport, ScoreReport } from "./contract.ts";
+import type { FollowedRows } from "./follow-rows.ts";
+import type { RowFigures } from "./read-rows.ts";
+
+/** What the judge gave: of a rating that is going on, as far as it has come; else as the manifest has it. */
+export function describeScores(
+  manifest: Manifest | undefined,
+  working: readonly Work[],
+  rows: FollowedRows | undefined,
+): ScoreReport | undefined {
+  const rating = working.find((work) => work.rating !== undefined)?.rating;
+  if (rating && rows?.isPartial && rows.figures) return describeUnfinished(rating, rows.figures);
+  if (!isRated(manifest)) return undefined;
+  return describeFinished(manifest, rows?.ratingsHash === manifest.rate.ratingsHash ? rows?.figures : undefined);
+}
+
+function describeUnfinished({ judge, scale }: NonNullable<Work["rating"]>, figures: RowFigures): ScoreReport {
+  const { states, mean, histogram, thresholds } = figures;
+  const { rows } = thresholds.total;
+  return {
+    judge,
+    ...(scale && { scale }),
+    states,
+    coverage: rows > 0 ? (states["scored"] ?? 0) / rows : 0,
+    mean,
+    histogram: [...histogram],
+    notes: [],
+    alarms: [],
+    rows,
+    gates: [],
+    isPartial: true,
+    thresholds,
+    references: [],
+  };
+}
+
+function describeFinished({ rate, dataset, arms }: RatedManifest, figures: RowFigures | undefined): ScoreReport {
+  const { judge, scale, states, coverage, mean, histogram, notes, alarms, gates, question } = rate;
+  const full = Object.values(arms)
+    .map((arm) => arm.full)
+    .find((whole) => whole?.trainingMinutes !== undefined || whole?.trainingUsd !== undefined);
+  return {
+    judge,
+    ...(scale && { scale }),
+    states,
+    coverage,
+    mean,
+    histogram,
+    notes,
+    alarms,
+    gates,
+    rows: dataset.rows,
+    ...(question && { question: describeQuestion(question) }),
+    isPartial: false,
+    ...(figures && {
+      thresholds: {
+        ...figures.thresholds,
+        ...(full?.trainingMinutes !== undefined && { fullMinutes: full.trainingMinutes }),
+        ...(full?.trainingUsd !== undefined && { fullUsd: full.trainingUsd }),
+      },
+    }),
+    references: figures?.references ?? [],
+  };
+}
+
+/** A comparison, in words and figures. */
+export function describeComparison(
+  key: string,
+  comparison: ComparisonSummary,
+  { arms, dataset }: Manifest,
+  sizes: Readonly<Record<string, number>> = {},
+): ComparisonReport {
+  const sizeOf = (arm: string) => sizes[arm] ?? arms[arm]?.rows ?? (arm === "full" ? dataset?.rows : undefined);
+  const [a, b] = [sizeOf(comparison.a), sizeOf(comparison.b)];
+  return {
+    ...comparison,
+    key,
+    sentence: conclude(comparison),
+    sizes: { ...(a !== undefined && { a }), ...(b !== undefined && { b }) },
+    seesOrder: seesOrder(comparison),
+  };
+}
+
+/** Files of the run that are not what its manifest says. */
+export function describeFiles(manifest: Manifest | undefined, files: FileStates | undefined): string[] {
+  if (!files || !manifest?.dataset) return [];
+  const { dataset, ratings, arms } = files;
+  const problems: string[] = [];
+  if (dataset !== "present") problems.push(`${manifest.dataset.source}: the data is ${dataset} since it was rated`);
+  if (ratings !== "present") problems.push(`ratings.jsonl: the ratings are ${ratings}`);
+  for (const { arm, path, state, isStale } of arms) {
+    if (state !== "present") problems.push(`${path}: the arm ${arm} is ${state}`);
+    else if (isStale) problems.push(`${path}: the arm ${arm} is of older ratings or other data; select it again`);
+  }
+  return problems;
+}

@@ -1,0 +1,205 @@
+import { basename, join } from "node:path";
+import { openDataset } from "../dataset/open.ts";
+import { reopenDataset } from "../dataset/reopen.ts";
+import { messageOf } from "../errors.ts";
+import type { Judge } from "../judge/judge.ts";
+import { openJudge } from "../judge/open.ts";
+import type { FileStates } from "../run/file-states.ts";
+import { isRated, type Manifest, type RatedManifest } from "../run/manifest.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import type { Work } from "../run/work.ts";
+import { startReading, type RowFigures, type RowReading, type RowSource } from "./read-rows.ts";
+
+/** What a run's files say about its rows, at one moment. */
+interface RowsNow {
+  readonly manifest: Manifest | undefined;
+  readonly files: FileStates | undefined;
+  readonly working: readonly Work[];
+}
+
+/** Rows that are being read, or were. */
+export interface FollowedRows {
+  readonly reading: RowReading;
+  /** How many there will be. */
+  readonly total: number;
+  /** Whether they are those of a rating that is still going on. */
+  readonly isPartial: boolean;
+  /** Of the finished rating that they are of. */
+  readonly ratingsHash?: string;
+  /** There when all are read. */
+  readonly figures?: RowFigures;
+  /** Why they could not all be read. */
+  readonly problem?: string;
+}
+
+/** The rows of a run, read again whenever it has others. */
+export interface RowFollower extends AsyncDisposable {
+  follow(now: RowsNow): Promise<void>;
+  readonly shown: FollowedRows | undefined;
+  /** Why there are none. */
+  readonly problem: string | undefined;
+  /** Waits until all are read, or found unreadable. */
+  whenRead(): Promise<void>;
+}
+
+interface FollowOptions {
+  /** Judges to show beside the run's own; the one it was rated against when left out. */
+  readonly against?: readonly Judge[];
+}
+
+interface Rows extends FollowedRows {
+  /** What they are read from: other rows have another key. */
+  readonly key: string;
+  figures?: RowFigures;
+  problem?: string;
+  finishedAt?: number;
+  tookMs?: number;
+}
+
+/** Rows to read, found but not opened. */
+interface Wanted {
+  readonly key: string;
+  readonly total: number;
+  readonly isPartial: boolean;
+  readonly ratingsHash?: string;
+  readonly open: (signal: AbortSignal) => Promise<RowSource>;
+}
+
+const rereadShare = 10; // an unfinished rating is read again after this many times as long as reading it took
+
+export function createRowFollower(run: RunFolder, { against }: FollowOptions = {}): RowFollower {
+  const closing = new AbortController();
+  let shown: Rows | undefined;
+  let next: Rows | undefined;
+  let failed: { readonly key: string; readonly problem: string } | undefined;
+  let following: Promise<void> = Promise.resolve();
+
+  async function read(wanted: Wanted): Promise<void> {
+    const startedAt = Date.now();
+    const { open, ...about } = wanted;
+    let rows: Rows;
+    try {
+      rows = { ...about, reading: await startReading(await open(closing.signal)) };
+      failed = undefined;
+    } catch (error) {
+      failed = { key: wanted.key, problem: describe(error) };
+      return;
+    }
+    if (shown && shown.finishedAt !== undefined) next = rows;
+    else shown = rows; // they appear while they are read, unless there are others that are complete
+    rows.reading.figures
+      .then((figures) => (rows.figures = figures))
+      .catch((error: unknown) => (rows.problem = describe(error)))
+      .finally(() => {
+        rows.finishedAt = Date.now();
+        rows.tookMs = rows.finishedAt - startedAt;
+        if (next === rows) takeNext();
+      });
+  }
+
+  function takeNext(): void {
+    const former = shown;
+    shown = next;
+    next = undefined;
+    Promise.resolve(former?.reading[Symbol.asyncDispose]()).catch(() => {}); // nobody looks at them any more
+  }
+
+  async function followNow(now: RowsNow): Promise<void> {
+    const wanted = findWanted(run, now, against);
+    const latest = next ?? shown;
+    if (!wanted || latest?.key === wanted.key || failed?.key === wanted.key) return;
+    if (latest && latest.finishedAt === undefined) return; // one after the other
+    const isEarly =
+      wanted.isPartial && latest?.isPartial && Date.now() - latest.finishedAt! < rereadShare * latest.tookMs!;
+    if (!isEarly) await read(wanted);
+  }
+
+  return {
+    get shown() {
+      return shown;
+    },
+    get problem() {
+      return failed?.problem;
+    },
+    follow(now) {
+      following = following.then(() => (closing.signal.aborted ? undefined : followNow(now)));
+      return following;
+    },
+    async whenRead() {
+      await (next ?? shown)?.reading.figures.catch(() => {});
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      await following;
+      for (const rows of [shown, next]) await rows?.reading[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function describe(error: unknown): string {
+  return `the rows cannot be shown: ${messageOf(error)}`;
+}
+
+/** The rows there are to read: of a rating that is going on, else of the finished one. */
+function findWanted(
+  run: RunFolder,
+  { manifest, files, working }: RowsNow,
+  against: FollowOptions["against"],
+): Wanted | undefined {
+  const work = working.find(({ rating }) => rating !== undefined);
+  if (work?.rating) return partialRows(run, work, work.rating);
+  return isRated(manifest) && files ? finishedRows(run, manifest, files, against) : undefined;
+}
+
+function partialRows(run: RunFolder, { done, total, startedAt }: Work, rating: NonNullable<Work["rating"]>): Wanted {
+  const { source, map, shape, ratingsPath } = rating;
+  return {
+    key: `${startedAt} ${done}`,
+    total: total ?? done,
+    isPartial: true,
+    open: async (signal) => ({
+      run,
+      dataset: await openDataset(source, { ...(map ? { map } : { shape }), signal }),
+      ratings: { unfinished: join(run.folder, basename(ratingsPath)) }, // it may be another folder that it was started from
+      arms: [],
+      references: [],
+      signal,
+    }),
+  };
+}
+
+function finishedRows(
+  run: RunFolder,
+  manifest: RatedManifest,
+  files: FileStates,
+  against: FollowOptions["against"],
+): Wanted {
+  const { dataset, rate } = manifest;
+  const arms = files.arms.filter(({ isStale, state }) => !isStale && state !== "missing");
+  return {
+    key: JSON.stringify([
+      rate.ratingsHash,
+      files.dataset,
+      files.ratings,
+      arms.map(({ arm, startedAt }) => [arm, startedAt]),
+    ]),
+    total: dataset.rows,
+    isPartial: false,
+    ratingsHash: rate.ratingsHash,
+    open: async (signal) => ({
+      run,
+      dataset: await reopenDataset(dataset, signal),
+      ratings: { hash: rate.ratingsHash },
+      arms,
+      references: against ?? (await openReference(manifest)),
+      signal,
+    }),
+  };
+}
+
+/** The scores that the run was rated against. */
+async function openReference({ rate }: RatedManifest): Promise<Judge[]> {
+  const name = rate.agreement?.reference;
+  const judge = name === undefined ? undefined : await openJudge(name).catch(() => undefined); // gone since: its agreement is still in the manifest
+  return judge ? [judge] : [];
+}
