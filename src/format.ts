@@ -17,8 +17,9 @@ export function formatP(p: number): string {
   return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
 }
 
-/** `17.6 %` */
+/** `17.6 %`; what is too small for that is still not nothing: `<0.1 %`. */
 export function formatShare(share: number): string {
+  if (share > 0 && share < 0.0005) return "<0.1 %";
   return `${(100 * share).toFixed(1)} %`;
 }
 

@@ -80,7 +80,10 @@ Examples:
 
 async function openRunData(folder: string, signal: AbortSignal) {
   const manifest = await requireRatings(runFolder(folder));
-  return { dataset: await reopenDataset(manifest.dataset, signal), teacher: await createRunJudge(folder) };
+  return {
+    dataset: await reopenDataset(manifest.dataset, runFolder(folder), signal),
+    teacher: await createRunJudge(folder),
+  };
 }
 
 async function openRatedData(data: string, flags: DistillFlags, signal: AbortSignal) {

@@ -8,6 +8,7 @@ import type { OpenRunOptions } from "../page/open-run.ts";
 export interface PageFlags {
   against?: string[];
   size?: Record<string, number>;
+  title?: string;
 }
 
 export function addPageOptions(command: Command): Command {
@@ -23,16 +24,18 @@ export function addPageOptions(command: Command): Command {
         "--size <arm=rows>",
         "rows that an arm was trained on, where this run did not select it; again for another one",
       ).argParser(parseSize),
-    );
+    )
+    .option("--title <text>", "what the page is called (the run's folder)");
 }
 
-export function readPageFlags({ against, size }: PageFlags): OpenRunOptions {
-  return { ...(against && { against }), ...(size && { sizes: size }) };
+export function readPageFlags({ against, size, title }: PageFlags): OpenRunOptions {
+  return { ...(against && { against }), ...(size && { sizes: size }), ...(title !== undefined && { title }) };
 }
 
 /** `selected=9229` */
 function parseSize(text: string, others: Record<string, number> = {}): Record<string, number> {
   const [, arm, rows] = /^(.+)=([1-9]\d*)$/.exec(text) ?? [];
+  if (arm !== undefined && Object.hasOwn(others, arm)) throw new InvalidArgumentError(`Expected ${arm} once.`);
   if (arm === undefined || !Number.isSafeInteger(Number(rows)))
     throw new InvalidArgumentError("Expected an arm and its rows: selected=9229.");
   return { ...others, [arm]: Number(rows) };

@@ -11,7 +11,7 @@ interface ReportFlags extends PageFlags {
   json?: boolean;
 }
 
-export function reportCommand(_context: CommandContext): Command {
+export function reportCommand(context: CommandContext): Command {
   const command = new Command("report")
     .summary("write a run as one page that opens from disk")
     .description(
@@ -24,6 +24,8 @@ export function reportCommand(_context: CommandContext): Command {
     .addHelpText(
       "after",
       `
+Exit code 3 when the rows could not be read: the data was changed or is not there.
+
 Examples:
   alpagasus report
   alpagasus report --against run:runs/other-rubric
@@ -33,9 +35,11 @@ Examples:
       const { report } = await import("../stages/report.ts"); // only here, since it is large
       const summary = await report({
         run: flags.run,
+        command: context.command,
         ...readPageFlags(flags),
         ...(flags.out !== undefined && { out: flags.out }),
       });
+      if (!summary.isComplete) context.exitCode = 3;
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderReport(summary));
     });
 }

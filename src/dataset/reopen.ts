@@ -1,7 +1,16 @@
 import type { DatasetRecord } from "../run/manifest.ts";
+import { recordedPath } from "../run/recorded-path.ts";
+import type { RunFolder } from "../run/run-folder.ts";
 import { openDataset, type Dataset } from "./open.ts";
 
 /** Opens the data of a run again, as it was opened for rating. */
-export function reopenDataset({ source, map, shape }: DatasetRecord, signal?: AbortSignal): Promise<Dataset> {
-  return openDataset(source, { ...(map ? { map } : { shape }), ...(signal && { signal }) });
+export function reopenDataset(
+  { source, workingFolder, map, shape }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape">,
+  run: RunFolder,
+  signal?: AbortSignal,
+): Promise<Dataset> {
+  return openDataset(recordedPath(source, run, workingFolder), {
+    ...(map ? { map } : { shape }),
+    ...(signal && { signal }),
+  });
 }

@@ -21,7 +21,13 @@ const flushCharacters = 256 * 1024;
 /** Files that are not complete yet: when the process is ended at once, they go with it. */
 const partials = new Set<string>();
 process.on("exit", () => {
-  for (const path of partials) rmSync(path, { force: true });
+  for (const path of partials) {
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // what could not be written need not be removed
+    }
+  }
 });
 
 /** Opens a text file for writing in pieces, with the folders above it; pieces are gathered, and `write` waits when the disk is slower than the caller. */

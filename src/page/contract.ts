@@ -23,6 +23,10 @@ export interface RunReport {
   readonly alpagasus: string;
   /** The run's folder. */
   readonly run: string;
+  /** What the page is called; the run's folder when absent. */
+  readonly title?: string;
+  /** What the user typed to see it. */
+  readonly command?: string;
   readonly madeAt: string;
   readonly dataset?: DatasetRecord;
   readonly scores?: ScoreReport;
@@ -34,7 +38,12 @@ export interface RunReport {
   /** What is at work in the run now. */
   readonly working: readonly Work[];
   /** How many of the rows can be searched by now. */
-  readonly rows: { readonly read: number; readonly total: number; readonly isReady: boolean };
+  readonly rows: {
+    readonly read: number;
+    readonly total: number;
+    readonly isReady: boolean;
+    readonly isReading: boolean;
+  };
 }
 
 /** What a judge gave. */
@@ -142,6 +151,8 @@ export interface RowQuery {
   readonly arm?: string;
   readonly isKept?: boolean;
   readonly sort?: RowSort;
+  /** Whose disagreement to sort by: a reference's place in the report; the first when left out. */
+  readonly reference?: number;
   readonly isDescending?: boolean;
   readonly offset?: number;
   readonly limit?: number;
@@ -157,8 +168,8 @@ export interface RowLine {
   readonly references: readonly (number | null)[];
   readonly category?: string;
   readonly outputLength: number;
-  /** How far the first reference ranks it from the run's own judge, 0 to 1. */
-  readonly disagreement?: number;
+  /** How far each reference ranks it from the run's own judge, 0 to 1; null where one has no score. */
+  readonly disagreements: readonly (number | null)[];
   /** By arm, why it kept the row or not: `kept` when it did. Arms of other ratings are not there. */
   readonly fates: Readonly<Record<string, string>>;
   readonly instruction: string;

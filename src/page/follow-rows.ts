@@ -1,7 +1,6 @@
 import { basename, join } from "node:path";
-import { openDataset } from "../dataset/open.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
-import { messageOf } from "../errors.ts";
+import { messageOf, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { openJudge } from "../judge/open.ts";
 import type { FileStates } from "../run/file-states.ts";
@@ -126,7 +125,9 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       return following;
     },
     async whenRead() {
-      await (next ?? shown)?.reading.figures.catch(() => {});
+      await (next ?? shown)?.reading.figures.catch((error: unknown) => {
+        if (error instanceof UsageError) throw error;
+      });
     },
     async [Symbol.asyncDispose]() {
       closing.abort();
@@ -152,15 +153,14 @@ function findWanted(
 }
 
 function partialRows(run: RunFolder, { done, total, startedAt }: Work, rating: NonNullable<Work["rating"]>): Wanted {
-  const { source, map, shape, ratingsPath } = rating;
   return {
     key: `${startedAt} ${done}`,
     total: total ?? done,
     isPartial: true,
     open: async (signal) => ({
       run,
-      dataset: await openDataset(source, { ...(map ? { map } : { shape }), signal }),
-      ratings: { unfinished: join(run.folder, basename(ratingsPath)) }, // it may be another folder that it was started from
+      dataset: await reopenDataset(rating, run, signal),
+      ratings: { unfinished: join(run.folder, basename(rating.ratingsPath)) }, // it may be another folder that it was started from
       arms: [],
       references: [],
       signal,
@@ -188,7 +188,7 @@ function finishedRows(
     ratingsHash: rate.ratingsHash,
     open: async (signal) => ({
       run,
-      dataset: await reopenDataset(dataset, signal),
+      dataset: await reopenDataset(dataset, run, signal),
       ratings: { hash: rate.ratingsHash },
       arms,
       references: against ?? (await openReference(manifest)),

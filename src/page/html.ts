@@ -5,6 +5,13 @@ import { messageOf, RunError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
 import type { PageData } from "./contract.ts";
 
+const generator = '<meta name="generator" content="alpagasus">';
+
+/** Whether a text begins as this page does. */
+export function isPage(text: string): boolean {
+  return text.startsWith("<!doctype html>") && text.slice(0, 4_000).includes(generator);
+}
+
 /** The page, and the policy that it is to be served with. */
 export interface Html {
   readonly html: string;
@@ -35,6 +42,7 @@ export async function renderHtml(data: PageData, title: string): Promise<Html> {
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
+${generator}
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
 <link rel="icon" href="data:,">

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { RunError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { openJudge } from "../judge/open.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
@@ -22,13 +22,17 @@ export interface OpenRunOptions {
   readonly against?: readonly string[];
   /** Rows that arms were trained on, where this run did not select them. */
   readonly sizes?: Readonly<Record<string, number>>;
+  /** What the page is called; the run's folder when left out. */
+  readonly title?: string;
+  /** What the user typed to see it, so that everyone can do it again. */
+  readonly command?: string;
 }
 
 /** A run as it is looked at: its figures, and any row or pair of it. Follows the run while it changes. */
 export interface OpenRun extends AsyncDisposable {
   /** All figures as they are by now. @throws RunError when the run's folder is gone or its manifest damaged */
   report(): Promise<RunReport>;
-  /** Waits until every row was read, or found unreadable. */
+  /** Waits until every row was read, or found unreadable. @throws UsageError when a judge of `against` does not fit the data */
   whenRead(): Promise<void>;
   rows(query: RowQuery): Promise<RowPage>;
   row(index: number): Promise<RowDetail | undefined>;
@@ -59,7 +63,7 @@ interface Look {
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
   const run = runFolder(folder);
   const against: Judge[] = [];
-  for (const name of options.against ?? []) against.push(await openJudge(name));
+  for (const name of options.against ?? []) against.push(await openReference(name));
   const rows = createRowFollower(run, options.against ? { against } : {});
   let look: Look | undefined;
   let lookedAt = 0;
@@ -116,11 +120,14 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     async report() {
       const { manifest, working, files, problems } = await refresh();
       const { shown } = rows;
+      expectArms(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
       return {
         version: 1,
         alpagasus: version,
         run: folder,
+        ...(options.title !== undefined && { title: options.title }),
+        ...(options.command !== undefined && { command: options.command }),
         madeAt: new Date().toISOString(),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         ...(scores && { scores }),
@@ -139,6 +146,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
           read: shown?.reading.read ?? 0,
           total: shown?.total ?? manifest?.dataset?.rows ?? 0,
           isReady: shown?.figures !== undefined,
+          isReading: shown !== undefined && shown.figures === undefined && shown.problem === undefined,
         },
       };
     },
@@ -177,6 +185,29 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       await rows[Symbol.asyncDispose]();
     },
   };
+}
+
+/** @throws UsageError when a size is told of an arm that nothing is known of */
+function expectArms(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | undefined): void {
+  const known = new Set([
+    ...Object.keys(manifest?.arms ?? {}),
+    ...Object.values(manifest?.comparisons ?? {}).flatMap(({ a, b }) => [a, b]),
+  ]);
+  const unknown = Object.keys(sizes).find((arm) => !known.has(arm));
+  if (unknown !== undefined)
+    throw new UsageError(
+      `--size: expected an arm of this run (${[...known].join(", ") || "it has none"}), got ${JSON.stringify(unknown)}`,
+    );
+}
+
+/** @throws UsageError, DataError in the words of `--against` */
+async function openReference(name: string): Promise<Judge> {
+  try {
+    return await openJudge(name);
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause;
+    throw new UsageError(`--against: ${cause.message.replace(/^--judge: /, "")}`, { cause });
+  }
 }
 
 function withReply({ call, ...detail }: IndexedRow, replies: Replies): RowDetail {

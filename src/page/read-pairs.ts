@@ -35,7 +35,7 @@ export async function readPairs(
       }),
     };
   } catch (error) {
-    return { pairs: [], problem: `${path}: the pairs cannot be shown: ${messageOf(error)}` };
+    return { pairs: [], problem: `the pairs of ${key} cannot be shown: ${messageOf(error)}` };
   }
 }
 

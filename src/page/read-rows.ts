@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { pairWithRatings, type RatedExample } from "../judge/run.ts";
+import { AlpagasusError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { toAgreementRecord } from "../run/estimate-record.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
@@ -81,7 +82,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
   const others: { judge: Judge; scores: Float64Array }[] = [];
   for (const judge of source.references)
     others.push({ judge, scores: await rateWith(judge, dataset, own.length, signal) });
-  const disagreement = others[0] ? measureDisagreement(own, others[0].scores) : undefined;
+  const disagreements = others.map(({ scores }) => measureDisagreement(own, scores));
   const bins = histogramOf(own);
   const tally = new ThresholdTally(
     bins,
@@ -106,7 +107,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
         example,
         rating,
         references: others.map(({ scores }) => scores[row] ?? NaN),
-        disagreement: disagreement?.[row] ?? NaN,
+        disagreements: disagreements.map((far) => far[row] ?? NaN),
         fates: reasons,
       });
     }
@@ -193,16 +194,21 @@ async function readScores(lines: AsyncIterable<readonly RatingLine[]>, signal: A
   return scores;
 }
 
-/** @throws DataError when recorded scores do not fit the data */
+/** @throws UsageError when its scores do not fit the data */
 async function rateWith(judge: Judge, dataset: Dataset, rows: number, signal: AbortSignal): Promise<Float64Array> {
   const scores = new Float64Array(rows).fill(NaN);
   let row = 0;
-  for await (const ratings of judge.rate(dataset.batches())) {
-    signal.throwIfAborted();
-    for (const rating of ratings) {
-      if (rating.state === "scored") scores[row] = rating.score;
-      row++;
+  try {
+    for await (const ratings of judge.rate(dataset.batches())) {
+      signal.throwIfAborted();
+      for (const rating of ratings) {
+        if (rating.state === "scored") scores[row] = rating.score;
+        row++;
+      }
     }
+  } catch (cause) {
+    if (!(cause instanceof AlpagasusError)) throw cause;
+    throw new UsageError(`--against ${judge.name}: its scores are not of this run's data: ${cause.message}`, { cause });
   }
   return scores;
 }

@@ -20,8 +20,8 @@ interface RowFacts {
   readonly rating: RatingLine;
   /** Of each reference; NaN where it has none. */
   readonly references: readonly number[];
-  /** How far the first reference's rank is from the run's own, 0 to 1; NaN where one has no score. */
-  readonly disagreement: number;
+  /** How far each reference's rank is from the run's own, 0 to 1; NaN where one has no score. */
+  readonly disagreements: readonly number[];
   /** Why each arm kept it or not; undefined where that is not known. */
   readonly fates: readonly (string | undefined)[];
 }
@@ -56,14 +56,15 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   const database = await DuckDBInstance.create(join(folder, "rows.duckdb"), { memory_limit: memoryLimit });
   const connection = await database.connect();
   const referenceNames = Array.from({ length: references }, (_, i) => `reference_${i}`);
+  const farNames = Array.from({ length: references }, (_, i) => `disagreement_${i}`);
   const fateNames = arms.map((_, i) => `fate_${i}`);
   await connection.run(`CREATE TABLE rows (
     index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
-    instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR,
-    disagreement DOUBLE ${[...referenceNames.map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
+    instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR
+    ${[...[...referenceNames, ...farNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
   )`);
   const appender = await connection.createAppender("rows");
-  const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])) };
+  const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])), references };
   const counts = new Map<string, number>();
   const queries = new Set<Promise<unknown>>();
   let isOpen = true;
@@ -85,10 +86,10 @@ export async function openRowIndex(references: number, arms: readonly string[]):
     async find(query) {
       const { limit = 50, offset = 0 } = query;
       const where = whereSql(query, columns);
-      const order = orderSql(query);
+      const order = orderSql(query, columns);
       const rows = await read(
-        `SELECT index, id, state, score, category, output_length, disagreement, left(instruction, ${beginning}) AS instruction,
-          left(output, ${beginning}) AS output ${[...referenceNames, ...fateNames].map((name) => `, ${name}`).join("")}
+        `SELECT index, id, state, score, category, output_length, left(instruction, ${beginning}) AS instruction,
+          left(output, ${beginning}) AS output ${[...referenceNames, ...farNames, ...fateNames].map((name) => `, ${name}`).join("")}
         FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
       );
@@ -103,7 +104,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       const { limit = 50, offset = 0 } = query;
       const where = whereSql(query, columns);
       const rows = await read(
-        `SELECT * EXCLUDE (search) FROM rows WHERE ${where.sql} ORDER BY ${orderSql(query)} LIMIT ${limit} OFFSET ${offset}`,
+        `SELECT * EXCLUDE (search) FROM rows WHERE ${where.sql} ORDER BY ${orderSql(query, columns)} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
       );
       return rows.map((row) => toDetail(row, toLine(row, referenceNames, columns.fates)));
@@ -134,7 +135,7 @@ function removeOrphans(): void {
   }
 }
 
-function append(appender: DuckDBAppender, { example, rating, references, disagreement, fates }: RowFacts): void {
+function append(appender: DuckDBAppender, { example, rating, references, disagreements, fates }: RowFacts): void {
   const { index, id, instruction, input, output, category } = example;
   const text = (value: string | undefined) =>
     value === undefined ? appender.appendNull() : appender.appendVarchar(storable(value));
@@ -153,8 +154,8 @@ function append(appender: DuckDBAppender, { example, rating, references, disagre
   text(category);
   appender.appendUInteger(output.length);
   text(`${instruction}\n${input}\n${output}\n${id ?? ""}`.toLowerCase());
-  number(disagreement);
   references.forEach(number);
+  disagreements.forEach(number);
   fates.forEach(text);
   appender.endRow();
 }
@@ -183,14 +184,13 @@ function numberOf(value: DuckDBValue | undefined): number | null {
 
 function toLine(row: Row, references: readonly string[], fates: ReadonlyMap<string, string>): RowLine {
   const [id, category] = [textOf(row["id"]), textOf(row["category"])];
-  const disagreement = numberOf(row["disagreement"]);
   return {
     index: numberOf(row["index"])!,
     ...(id !== undefined && { id }),
     state: row["state"] as RatingState, // as it was put in
     score: numberOf(row["score"]),
     references: references.map((name) => numberOf(row[name])),
-    ...(disagreement !== null && { disagreement }),
+    disagreements: references.map((_, i) => numberOf(row[`disagreement_${i}`])),
     ...(category !== undefined && { category }),
     outputLength: numberOf(row["output_length"])!,
     fates: Object.fromEntries(

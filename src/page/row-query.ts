@@ -7,6 +7,8 @@ import { readSearch } from "./search-terms.ts";
 export interface RowColumns {
   /** The column with each arm's reason to keep a row or not. */
   readonly fates: ReadonlyMap<string, string>;
+  /** How many other judges there are. */
+  readonly references: number;
 }
 
 /** The condition of a query; every value of it stands outside the SQL. */
@@ -32,7 +34,7 @@ export function whereSql(
     const column = fates.get(arm);
     if (column === undefined)
       throw new UsageError(
-        `arm: expected one of ${[...fates.keys()].join(", ") || "no arms"}, got ${JSON.stringify(arm)}`,
+        `expected an arm of these ratings (${[...fates.keys()].join(", ") || "there are none"}), got ${JSON.stringify(arm)}`,
       );
     conditions.push(isKept === false ? `${column} <> 'kept'` : `${column} = 'kept'`);
   }
@@ -40,9 +42,13 @@ export function whereSql(
 }
 
 /** Rows without what they are sorted by come last; rows that tie, in the dataset's order. */
-export function orderSql({ sort = "index", isDescending = false }: RowQuery): string {
+export function orderSql(
+  { sort = "index", reference = 0, isDescending = false }: RowQuery,
+  { references }: RowColumns,
+): string {
   const direction = isDescending ? "DESC" : "ASC";
   if (sort === "index") return `index ${direction}`;
-  const column = { score: "score", length: "output_length", disagreement: "disagreement" }[sort];
+  if (sort === "disagreement" && reference >= references) return "index"; // nobody to disagree with
+  const column = { score: "score", length: "output_length", disagreement: `disagreement_${reference}` }[sort];
   return `${column} ${direction} NULLS LAST, index`;
 }

@@ -51,7 +51,8 @@ async function sampleRows(run: OpenRun, { scores, arms }: RunReport, cutter: Cut
     }
   };
   await take({ state: "unscored" }, mostUnscored);
-  if (scores?.references.length) await take({ sort: "disagreement", isDescending: true }, disagreements);
+  for (const reference of scores?.references.keys() ?? [])
+    await take({ sort: "disagreement", reference, isDescending: true }, disagreements);
   for (const { cut } of arms) {
     if (cut === null) continue;
     await take({ atLeast: cut, sort: "score" }, perCut);

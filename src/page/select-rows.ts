@@ -11,24 +11,24 @@ export interface CarriedRow {
  * The carried rows that a query asks for, in its order: what the viewer asks its database.
  */
 export function selectRows(rows: readonly CarriedRow[], query: RowQuery): Omit<RowPage, "searched"> {
-  const { sort = "index", isDescending = false, offset = 0, limit = 50 } = query;
+  const { sort = "index", reference = 0, isDescending = false, offset = 0, limit = 50 } = query;
   const direction = isDescending ? -1 : 1;
   const found = rows
     .filter((row) => isWanted(row, query))
     .toSorted((a, b) => {
-      const [x, y] = [keyOf(a, sort), keyOf(b, sort)];
+      const [x, y] = [keyOf(a, sort, reference), keyOf(b, sort, reference)];
       if (x === null || y === null) return Number(x === null) - Number(y === null) || a.detail.index - b.detail.index;
       return direction * (x - y) || a.detail.index - b.detail.index;
     });
   return { total: found.length, rows: found.slice(offset, offset + limit).map(({ detail }): RowLine => detail) };
 }
 
-function keyOf({ detail }: CarriedRow, sort: NonNullable<RowQuery["sort"]>): number | null {
+function keyOf({ detail }: CarriedRow, sort: NonNullable<RowQuery["sort"]>, reference: number): number | null {
   return {
     index: detail.index,
     score: detail.score,
     length: detail.outputLength,
-    disagreement: detail.disagreement ?? null,
+    disagreement: detail.disagreements[reference] ?? null,
   }[sort];
 }
 

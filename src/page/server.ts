@@ -16,7 +16,7 @@ import type { OpenRun } from "./open-run.ts";
 const text = z.string().max(2_000).optional();
 const number = z.coerce.number().finite().optional();
 const whole = z.coerce.number().int().min(0).max(1e9).optional();
-const limit = z.coerce.number().int().min(1).max(500).optional();
+const limit = z.coerce.number().int().min(1).max(2_000).optional();
 const flag = z.stringbool().optional();
 
 const rowQuerySchema = z.strictObject({
@@ -30,6 +30,7 @@ const rowQuerySchema = z.strictObject({
   arm: text,
   isKept: flag,
   sort: z.enum(["index", "score", "length", "disagreement"]).optional(),
+  reference: whole,
   isDescending: flag,
   offset: whole,
   limit,

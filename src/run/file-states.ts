@@ -1,5 +1,7 @@
 import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { ArmState, FileState, RatedManifest } from "./manifest.ts";
+import { recordedPath } from "./recorded-path.ts";
 import { runFolder } from "./run-folder.ts";
 
 export interface FileStates {
@@ -10,15 +12,18 @@ export interface FileStates {
 
 /** Looks whether the files of a run are there, and of the sizes they had; nothing of them is read. */
 export async function readFileStates(folder: string, { dataset, rate, arms }: RatedManifest): Promise<FileStates> {
-  const files = await Promise.all(dataset.files.map(({ path, bytes }) => fileState(path, bytes)));
+  const run = runFolder(folder);
+  const files = await Promise.all(
+    dataset.files.map(({ path, bytes }) => fileState(recordedPath(path, run, dataset.workingFolder), bytes)),
+  );
   const dataState = files.find((state) => state !== "present") ?? "present";
   return {
     dataset: dataState,
-    ratings: await fileState(runFolder(folder).ratingsPath),
+    ratings: await fileState(run.ratingsPath),
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(arm.path),
+        state: await fileState(join(folder, "arms", basename(arm.path))), // where it was written, wherever the run is now
         isStale: arm.ratingsHash !== rate.ratingsHash || dataState !== "present",
       })),
     ),

@@ -22,6 +22,8 @@ const taskSchema = {
 /** Which data a run is about. */
 const datasetRecordSchema = z.object({
   source: z.string(),
+  /** The folder that paths were typed from, seen from the run's folder. */
+  workingFolder: z.string().optional(),
   files: z.array(z.object({ path: z.string(), bytes: z.number() })),
   format: z.enum(["json", "jsonl", "csv", "parquet"]),
   shape: z.string(),

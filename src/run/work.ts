@@ -17,6 +17,7 @@ export const workSchema = z.object({
   rating: z
     .object({
       source: z.string(),
+      workingFolder: z.string().optional(),
       shape: z.string(),
       map: z.record(z.string(), z.string()).optional(),
       judge: z.string(),

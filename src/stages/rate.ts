@@ -20,7 +20,8 @@ import { toAgreementRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
-import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
+import { workingFolder } from "../run/recorded-path.ts";
+import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
@@ -68,6 +69,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const { judge } = options;
   using progressFile = openProgressFile(run, {
     source: dataset.source,
+    workingFolder: workingFolder(run),
     shape: dataset.shape.name,
     ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
     judge: judge.name,
@@ -101,7 +103,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       showProgress();
     }
     const agreement = await comparison?.measure(dataset);
-    const datasetRecord = describeDataset(dataset, tally.rows, identity.digest("hex"));
+    const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
     const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other rows mean nothing now
     options.signal?.throwIfAborted();
 
@@ -256,9 +258,10 @@ class Comparison {
   }
 }
 
-function describeDataset(dataset: Dataset, rows: number, hash: string): DatasetRecord {
+function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: string): DatasetRecord {
   return {
     source: dataset.source,
+    workingFolder: workingFolder(run),
     files: dataset.files.map(({ path, bytes }) => ({ path, bytes })),
     format: dataset.format,
     shape: dataset.shape.name,

@@ -1,8 +1,9 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openAtomicFile } from "../files/atomic-file.ts";
-import type { LeftOut } from "../page/contract.ts";
-import { renderHtml } from "../page/html.ts";
+import { UsageError } from "../errors.ts";
+import type { LeftOut, RunReport } from "../page/contract.ts";
+import { isPage, renderHtml } from "../page/html.ts";
 import { openRun, type OpenRunOptions } from "../page/open-run.ts";
 import { embed } from "../page/sample.ts";
 
@@ -24,6 +25,8 @@ export interface ReportSummary {
   readonly rows: number;
   readonly pairs: number;
   readonly leftOut: LeftOut;
+  /** Whether all rows could be read; without them, what a threshold would keep is not known. */
+  readonly isComplete: boolean;
   /** What could not be shown, and why. */
   readonly problems: readonly string[];
 }
@@ -33,16 +36,21 @@ export interface ReportSummary {
  * same figures as JSON.
  *
  * @throws RunError when there is nothing to show, or the manifest is damaged
- * @throws UsageError, DataError when a judge of `against` cannot be opened
+ * @throws UsageError, DataError when a judge of `against` cannot be opened or is not of this data, a size is of no arm, or
+ *   another file is where the report would go
  */
 export async function report(options: ReportOptions): Promise<ReportSummary> {
+  const path = options.out ?? join(options.run, "report.html");
+  if (!/\.html?$/i.test(path))
+    throw new UsageError(`--out: expected a name that ends in .html, got ${JSON.stringify(path)}`);
+  const jsonPath = path.replace(/\.html?$/i, ".json");
+  await expectOwn(path, isPage);
+  await expectOwn(jsonPath, isFigures);
   await using run = await openRun(options.run, options);
   await run.whenRead();
   const figures = await run.report();
   const embedded = await embed(run, figures);
-  const { html } = await renderHtml(embedded, titleOf(options.run));
-  const path = options.out ?? join(options.run, "report.html");
-  const jsonPath = path.replace(/(\.html?)?$/i, ".json");
+  const { html } = await renderHtml(embedded, titleOf(options));
   await mkdir(dirname(path), { recursive: true });
   await writeWhole(path, html);
   await writeWhole(jsonPath, `${JSON.stringify(figures, null, 2)}\n`);
@@ -54,13 +62,35 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
     rows: embedded.rows.length,
     pairs: embedded.pairs.length,
     leftOut: embedded.leftOut,
+    isComplete: figures.dataset === undefined || figures.rows.isReady,
     problems: figures.problems,
   };
 }
 
+/** @throws UsageError when a file is there that is no report: it could be somebody's data */
+async function expectOwn(path: string, isOwn: (text: string) => boolean): Promise<void> {
+  const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined; // what is in the way is told when it is written
+    throw error;
+  });
+  if (found !== undefined && !isOwn(found))
+    throw new UsageError(
+      `${path}: expected no file or an older report there, got a file that is none; choose another --out`,
+    );
+}
+
+function isFigures(text: string): boolean {
+  try {
+    const found = JSON.parse(text) as Partial<RunReport> | null; // looked at below
+    return found?.alpagasus !== undefined && found.madeAt !== undefined && found.stages !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** What the page is called in the browser's tab. */
-export function titleOf(run: string): string {
-  return `${run} · alpagasus`;
+export function titleOf({ title, run }: Pick<ReportOptions, "title" | "run">): string {
+  return `${title ?? run} · alpagasus`;
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {

@@ -75,7 +75,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
   const plan = planSelection(options, manifest);
-  const dataset = await reopenDataset(manifest.dataset, options.signal);
+  const dataset = await reopenDataset(manifest.dataset, run, options.signal);
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run);
@@ -272,7 +272,8 @@ async function pickedFates(
     const other = excluded.get(row) ?? picked.rejected.get(row);
     if (other) return other;
     if (survey.filtered?.[row] === 0) return { reason: "filtered" };
-    return { reason: plan.method === "score" && rating.state !== "scored" ? "unrated" : losing };
+    if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
+    return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // as good as the last one kept
   };
   return Object.assign(fateOf, { picked });
 }

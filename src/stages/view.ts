@@ -33,7 +33,7 @@ export async function view(options: ViewOptions): Promise<Viewer> {
   try {
     await run.report(); // what is wrong with the run is said before anybody looks, and reading begins
     const { getRequestListener } = await import("@hono/node-server");
-    const page = await renderHtml({ kind: "viewer" }, titleOf(options.run));
+    const page = await renderHtml({ kind: "viewer" }, titleOf(options));
     let port = 0;
     const app = createServer(run, page, () => [`${host}:${port}`, `localhost:${port}`]);
     const server = createHttpServer(getRequestListener((request) => app.fetch(request)));

@@ -30,13 +30,14 @@ describe("a query finds the same rows in the viewer's database and in a report's
       category: ["open_qa", "creative'", "x"][i % 3],
       score: i % 11 === 0 ? null : (i % 10) / 2,
       other: (i * 13) % 7,
+      third: (i * 5) % 11,
     }));
     folder.write("rows.json", rows);
     const data = await openDataset(`${folder.path}/rows.json`);
     await rate(data, { run: `${folder.path}/run`, judge: await openJudge("column:score") });
     await select({ run: `${folder.path}/run`, top: 60 });
     await select({ run: `${folder.path}/run`, method: "random" });
-    run = await openRun(`${folder.path}/run`, { against: ["column:other"] });
+    run = await openRun(`${folder.path}/run`, { against: ["column:other", "column:third"] });
     await run.whenRead();
     all = await run.wholeRows({ limit: 500 });
   });
@@ -76,6 +77,7 @@ describe("a query finds the same rows in the viewer's database and in a report's
       arm: fc.constantFrom("selected", "random"),
       isKept: fc.boolean(),
       sort: fc.constantFrom("index", "score", "length", "disagreement"),
+      reference: fc.constantFrom(0, 1),
       isDescending: fc.boolean(),
       offset: fc.integer({ min: 0, max: 20 }),
       limit: fc.integer({ min: 1, max: 100 }),
@@ -104,8 +106,8 @@ describe("a query finds the same rows in the viewer's database and in a report's
     expect((await run.rows({ arm: "selected" })).total).toBe(60);
     expect((await run.rows({ arm: "selected", isKept: false })).total).toBe(240);
     const [apart] = (await run.rows({ sort: "disagreement", isDescending: true, limit: 1 })).rows;
-    expect(apart!.disagreement).toBeGreaterThan(0.7);
-    await expect(run.rows({ arm: "none" })).rejects.toThrow("arm: expected one of selected, random");
+    expect(apart!.disagreements[0]).toBeGreaterThan(0.7);
+    await expect(run.rows({ arm: "none" })).rejects.toThrow("expected an arm of these ratings (selected, random)");
   });
 
   test("text that would be SQL is text", async () => {

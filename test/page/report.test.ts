@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatCount, formatShare } from "../../src/format.ts";
@@ -94,7 +94,7 @@ describe("report", () => {
 
   test("the paper's figures are as published", () => {
     expect(paperHistogram.reduce((sum, { count }) => sum + count, 0)).toBe(52_002);
-    expect(paperHistogram.filter(({ from }) => from >= 4.5).reduce((sum, { count }) => sum + count, 0)).toBe(9_229);
+    expect(paperHistogram.filter(({ score }) => score >= 4.5).reduce((sum, { count }) => sum + count, 0)).toBe(9_229);
     expect(paperSizeCurve.find(({ set, rows }) => set === "vicuna" && rows === 9_229)?.winningScore).toBe(1.2125);
   });
 
@@ -102,8 +102,14 @@ describe("report", () => {
     [["report", "--run", "runs/none"], "runs/none: expected a run, found no such folder"],
     [["view", "--run", "runs/none"], "runs/none: expected a run, found no such folder"],
     [["report", "--run", "empty"], "empty: expected a run with something to show, found neither"],
-    [["report", "--against", "nothing"], "--judge: expected student"],
+    [["report", "--against", "nothing"], "--against: expected student"],
     [["report", "--against", "openai:gpt-5"], "the model"],
+    [["report", "--against", "column:score"], "--against column:score: its scores are not of this run's data"],
+    [["report", "--size", "nobody=5"], '--size: expected an arm of this run (selected, random), got "nobody"'],
+    [["report", "--size", "selected=5", "--size", "selected=6"], "Expected selected once"],
+    [["report", "--out", "page.pdf"], "--out: expected a name that ends in .html"],
+    [["report", "--out", "data.html"], "data.json: expected no file or an older report there, got a file that is none"],
+    [["report", "--out", "mine.html"], "mine.html: expected no file or an older report there"],
     [["report", "--size", "selected"], "Expected an arm and its rows"],
     [["report", "--size", "selected=0"], "Expected an arm and its rows"],
     [["report", "--out", "in-the-way/x.html"], "in-the-way"],
@@ -113,6 +119,8 @@ describe("report", () => {
   ])("bad input is one line: %j", async (args, problem) => {
     folder.write("empty/.keep", "");
     folder.write("in-the-way", "a file");
+    folder.write("data.json", [{ instruction: "mine" }]);
+    folder.write("mine.html", "<p>mine</p>");
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect(stderr).toContain(problem);
     expect(stderr.trim().split("\n")).toHaveLength(1);
@@ -130,11 +138,35 @@ describe("report", () => {
       { instruction: "a", input: "", output: "changed" },
       { instruction: "c", input: "", output: "d" },
     ]);
-    const stdout = await must(other, "report");
+    const { code, stdout } = await alpagasus(["report"], { cwd: other.path });
+    expect(code).toBe(3);
     expect(stdout).toContain("problem: rows.json: the data is changed since it was rated");
     const { scores, problems } = readReport(other);
     expect(scores!.rows).toBe(2);
     expect(problems.join("\n")).toContain("expected the row that was rated, got another");
+  });
+
+  test("a run can be used from another folder, and moved", async () => {
+    using other = tempFolder();
+    other.write("here/rows.json", [
+      { instruction: "a", input: "", output: "b" },
+      { instruction: "c", input: "", output: "d" },
+    ]);
+    const here = `${other.path}/here`;
+    for (const args of [
+      ["rate", "rows.json"],
+      ["select", "--top", "1"],
+    ])
+      expect((await alpagasus(args, { cwd: here })).code).toBe(0);
+    const elsewhere = await alpagasus(["report", "--run", "here/runs/default"], { cwd: other.path });
+    expect(elsewhere).toMatchObject({ code: 0, stderr: "" });
+    expect(elsewhere.stdout).not.toContain("problem");
+    expect(readReport(other, "here/runs/default").rows.isReady).toBe(true);
+    expect((await alpagasus(["select", "--top", "2", "--run", "here/runs/default"], { cwd: other.path })).code).toBe(0);
+    renameSync(`${here}/runs/default`, `${here}/runs/renamed`);
+    const moved = await alpagasus(["report", "--run", "runs/renamed"], { cwd: here });
+    expect(moved).toMatchObject({ code: 0 });
+    expect(moved.stdout).not.toContain("problem");
   });
 
   describeWithBrowser("in a browser, from disk", () => {
@@ -180,7 +212,7 @@ describe("report", () => {
       expect(await value()).toBe(table.edges[start + 1]);
       expect(await factOf(page, "rows kept")).toBe(formatCount(keptAt(table, start + 1).rows));
       await page.keyboard.press("PageDown");
-      expect(await value()).toBe(table.edges[start - 9]);
+      expect(await value()).toBe(table.edges[start + 1 - Math.round(table.edges.length / 20)]);
       await page.keyboard.press("Home");
       expect(await factOf(page, "rows kept")).toBe("2,000");
 
@@ -237,7 +269,9 @@ describe("report", () => {
         page.getByRole("button", { name: 'Save the table "What each threshold would keep" as CSV' }).click(),
       );
       const [header, first] = csv.bytes.toString("utf8").split("\r\n");
-      expect(header).toBe("at least,rows,share,mean prompt,mean output,text");
+      expect(header).toBe(
+        'at least,rows,share,"mean prompt, characters","mean output, characters",share of text,"training, share of steps"',
+      );
       expect(first).toMatch(/^0,2000,1,/);
     });
 
@@ -266,6 +300,9 @@ describe("report", () => {
       await page.getByRole("heading", { name: heading }).waitFor();
       await page.keyboard.press("Escape");
       await expect.poll(() => page.url()).not.toContain("row=");
+      expect(page.url()).toContain("sort=score"); // the list stays as it was
+      const saved = await download(page, () => page.getByRole("button", { name: /^CSV of all/ }).click());
+      expect(saved.bytes.toString("utf8").trim().split("\r\n").length).toBeGreaterThan(withPoem);
       if (leftOut.rows > 0) {
         const missing = Array.from({ length: 2000 }, (_, i) => i).find(
           (i) => !carried.some(({ index }) => index === i),

@@ -46,7 +46,7 @@ export function App({ source }: { source: Source }) {
     <>
       <header>
         <div class="title">
-          <h1>{report.run}</h1>
+          <h1>{report.title ?? report.run}</h1>
           <p class="quiet">
             {report.dataset && `${formatCount(report.dataset.rows)} rows of ${report.dataset.source}`}
             {report.dataset && report.comparisons.length > 0 && " · "}
@@ -75,7 +75,7 @@ export function App({ source }: { source: Source }) {
             report={report}
             scores={report.scores}
             source={source}
-            threshold={values["threshold"] === undefined ? undefined : Number(values["threshold"])}
+            threshold={numberOf(values["threshold"])}
             onThreshold={(threshold) => go("scores", { ...values, threshold })}
           />
         )}
@@ -96,15 +96,20 @@ export function App({ source }: { source: Source }) {
       </main>
       <footer class="quiet">
         alpagasus {report.alpagasus}
-        {source.leftOut && source.leftOut.rows + source.leftOut.pairs > 0 && (
+        {source.leftOut && source.leftOut.rows + source.leftOut.pairs + source.leftOut.cutTexts > 0 && (
           <>
             {" "}
-            · this report carries a sample; <a href={hashOf("provenance")}>what it leaves out</a>
+            · this report leaves texts out; <a href={hashOf("provenance")}>what it leaves out</a>
           </>
         )}
       </footer>
     </>
   );
+}
+
+/** The number that a link has; undefined when it has none. */
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined || text === "" || !Number.isFinite(Number(text)) ? undefined : Number(text);
 }
 
 /** What there is to see; a run that only compares has no rows. */
@@ -132,7 +137,7 @@ function Working({ report: { working, rows, scores } }: { report: RunReport }) {
           </label>
         </div>
       ))}
-      {scores && !scores.isPartial && !rows.isReady && rows.total > 0 && rows.read < rows.total && (
+      {scores && !scores.isPartial && rows.isReading && (
         <div class="working" role="status">
           <label>
             reading the rows: {formatCount(rows.read)} of {formatCount(rows.total)}

@@ -12,6 +12,7 @@ import { Figure } from "../parts/figure.tsx";
 const line = 34; // pixels for each group
 const head = 58;
 const groupMargin = 120;
+const narrow = 0.06; // of a bar: its number would not fit inside
 
 interface GroupsProps {
   readonly title: string;
@@ -36,13 +37,14 @@ export function OutcomeBars({ title, groups, a, b }: GroupsProps) {
       label={`${a} against ${b}. ${groups.map(({ group, counts }) => `${group}: ${counts.win} wins, ${counts.tie} ties, ${counts.lose} losses, ${counts.undecided} undecided`).join("; ")}`}
       height={head + line * groups.length}
       from={[JSON.stringify(groups.map(({ group, counts }) => [group, counts]))]}
-      note={
-        <span class="legend">
-          <i class="swatch win" /> {a} wins <i class="swatch tie" /> tie <i class="swatch lose" /> {b} wins
-        </span>
-      }
+      legend={[
+        { colour: "--win", name: `${a} wins` },
+        { colour: "--tie", name: "tie" },
+        { colour: "--lose", name: `${b} wins` },
+      ]}
       draw={() => ({
         marginLeft: groupMargin,
+        marginRight: 28,
         marginBottom: 36,
         marginTop: 8,
         x: {
@@ -62,10 +64,21 @@ export function OutcomeBars({ title, groups, a, b }: GroupsProps) {
           Plot.text(parts, {
             y: "group",
             x: ({ from, to }: (typeof parts)[number]) => (from + to) / 2,
-            text: ({ count, from, to }: (typeof parts)[number]) => (to - from > 0.06 ? formatCount(count) : ""),
+            text: ({ count, from, to }: (typeof parts)[number]) => (to - from > narrow ? formatCount(count) : ""),
             fill: "var(--on-bar)",
             fontWeight: "bold",
           }),
+          Plot.text(
+            parts.filter(({ from, to }) => to === 1 && to - from <= narrow),
+            {
+              y: "group",
+              x: 1,
+              dx: 4,
+              textAnchor: "start",
+              text: ({ count }: (typeof parts)[number]) => formatCount(count),
+              fill: "var(--ink)",
+            },
+          ),
         ],
       })}
     />
@@ -90,7 +103,7 @@ export function WinningScores({ title, groups, a, b }: GroupsProps) {
       label={`Winning score of ${a} against ${b}, with 95 % intervals. ${points.map(({ group, value, low, high }) => `${group}: ${value.toFixed(3)}, from ${low?.toFixed(3)} to ${high?.toFixed(3)}`).join("; ")}`}
       height={head + line * groups.length}
       from={[JSON.stringify(points)]}
-      note="Winning score: (wins − losses) / decided pairs + 1; 1 is parity. Lines: 95 % intervals, by the bootstrap over prompts."
+      note={`${a} against ${b}: (wins − losses) / decided pairs + 1; 1 is parity. Lines: 95 % intervals, by the bootstrap over prompts.`}
       draw={() => ({
         marginLeft: groupMargin,
         marginBottom: 36,
@@ -130,12 +143,11 @@ export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
       label={`Win rate of ${a} against ${b}. ${points.map(({ group, kind, value }) => `${group} ${kind}: ${formatShare(value)}`).join("; ")}`}
       height={head + line * groups.length}
       from={[JSON.stringify(points)]}
-      note={
-        <span class="legend">
-          <i class="swatch counted" /> as counted, ties by half <i class="swatch controlled" /> at equal length
-          (AlpacaEval 2's model)
-        </span>
-      }
+      legend={[
+        { colour: "--counted", name: "as counted, ties by half" },
+        { colour: "--controlled", name: "if both answers were as long (AlpacaEval 2's model)" },
+      ]}
+      note={`Win rate of ${a} against ${b}, with 95 % intervals; 50 % is parity.`}
       draw={() => ({
         marginLeft: groupMargin,
         marginBottom: 36,
@@ -157,6 +169,13 @@ export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
   );
 }
 
+const paperSets = [
+  { set: "vicuna", colour: "--line-1" },
+  { set: "koala", colour: "--line-2" },
+  { set: "wizardlm", colour: "--line-3" },
+  { set: "self-instruct", colour: "--line-4" },
+] as const;
+
 /** Winning score by the rows that the arm was trained on, with the paper's curve behind. */
 export function SizeCurve({ comparisons, b }: { comparisons: readonly ComparisonReport[]; b: string }) {
   const points = comparisons.flatMap(({ a, sizes, sets, pooled }) =>
@@ -177,10 +196,14 @@ export function SizeCurve({ comparisons, b }: { comparisons: readonly Comparison
       label={`Winning score against ${b} by rows trained on. ${points.map(({ arm, rows, value }) => `${arm}, ${formatCount(rows)} rows: ${value.toFixed(3)}`).join("; ")}. Behind: the paper's curves for four test sets`}
       height={300}
       from={[JSON.stringify(points)]}
-      note={`Thin lines: the 7B model of the paper on four test sets against all 52,002 rows (${paper}).`}
+      legend={[
+        { colour: "--kept", name: "this run, with 95 % interval" },
+        ...paperSets.map(({ set, colour }) => ({ colour, name: `the paper's 7B on ${set}` })),
+      ]}
+      note={`Points of this run: ${comparisons[0]!.sets.length > 1 ? `pooled over ${comparisons[0]!.sets.map(({ group }) => group).join(", ")}` : comparisons[0]!.sets[0]!.group}, judged by ${comparisons[0]!.judge}. Lines behind: the paper's 7B model against its own on all 52,002 rows, another judge and other models (${paper}).`}
       draw={(width) => ({
         marginLeft: 48,
-        marginRight: width < 500 ? 20 : 90,
+        marginRight: 24,
         marginBottom: 40,
         x: {
           label: "rows trained on",
@@ -191,34 +214,17 @@ export function SizeCurve({ comparisons, b }: { comparisons: readonly Comparison
           ],
           grid: true,
           tickFormat: (rows: number) => formatCount(rows),
-          ticks: width < 500 ? 3 : 6,
+          ticks: width < 700 ? 3 : 6,
         },
         y: { label: "winning score", grid: true, domain: around(shown, 1) },
         marks: [
           Plot.ruleY([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
-          Plot.line(paperSizeCurve, {
-            x: "rows",
-            y: "winningScore",
-            z: "set",
-            stroke: "var(--paper)",
-            strokeWidth: 1.2,
-          }),
-          ...(width < 500
-            ? []
-            : [
-                Plot.text(
-                  paperSizeCurve,
-                  Plot.selectMinX({
-                    x: "rows",
-                    y: "winningScore",
-                    z: "set",
-                    text: "set",
-                    textAnchor: "end",
-                    dx: -5,
-                    fill: "var(--muted)",
-                  }),
-                ),
-              ]),
+          ...paperSets.map(({ set, colour }) =>
+            Plot.line(
+              paperSizeCurve.filter((point) => point.set === set),
+              { x: "rows", y: "winningScore", stroke: `var(${colour})`, strokeWidth: 1.5, strokeDasharray: "6 3" },
+            ),
+          ),
           Plot.ruleX(points, { x: "rows", y1: "low", y2: "high", stroke: "var(--kept)", strokeWidth: 2.5 }),
           Plot.dot(points, { x: "rows", y: "value", fill: "var(--kept)", r: 5 }),
           Plot.text(points, {

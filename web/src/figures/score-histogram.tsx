@@ -25,7 +25,7 @@ interface Scale {
 
 const histogramHeight = 280;
 const margins = { marginTop: 24, marginBottom: 40, marginLeft: 56, marginRight: 16 };
-const pageStep = 10;
+const pageShare = 20; // steps of a page over all edges
 
 /** The rows by score, with the threshold as a handle that pointer and keys can move. */
 export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramProps) {
@@ -47,6 +47,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
     const isNearerBelow = Math.abs(table.edges[below]! - score) < Math.abs(table.edges[above]! - score);
     onMove(isNearerBelow ? below : above);
   };
+  const pageStep = Math.max(1, Math.round(table.edges.length / pageShare));
   const press = (event: KeyboardEvent) => {
     const moves: Record<string, number> = {
       ArrowRight: edge! + 1,
@@ -89,6 +90,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
                 }),
               ]),
           ...(hasPaper ? paperMarks(scored) : []),
+          ...(threshold === undefined ? [] : thresholdMarks(Math.max(domain[0], threshold + offset), threshold)),
         ],
       })}
       onDrawn={(svg) => {
@@ -101,6 +103,11 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
           the paper's ratings behind
         </label>
       }
+      legend={[
+        { colour: "--kept" as const, name: "kept" },
+        { colour: "--rest" as const, name: "not kept" },
+        ...(hasPaper ? [{ colour: "--paper" as const, name: "the paper's ratings (outline)" }] : []),
+      ]}
       note={
         hasPaper
           ? `Outlined: ChatGPT's ratings of Alpaca's 52,002 rows, to the same number of rows (${paper}). Its threshold was 4.5; another judge's scale means something else.`
@@ -134,7 +141,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
             style={{ left: `${scale.toPixels(Math.max(domain[0], threshold + offset))}px` }}
             onKeyDown={press}
           >
-            <span aria-hidden="true">≥ {formatScore(threshold)}</span>
+            <span aria-hidden="true" />
           </div>
         )}
       </div>
@@ -168,17 +175,37 @@ function domainOf(bars: readonly Bar[], hasPaper: boolean): [number, number] {
   const [low, high] = [bars[0]?.x1 ?? 0, bars.at(-1)?.x2 ?? 1];
   const margin = (high - low) * 0.03;
   const own: [number, number] = [low - margin, high + margin];
-  return hasPaper ? [Math.min(own[0], -0.1), Math.max(own[1], 5.6)] : own;
+  return hasPaper ? [Math.min(own[0], 2.2), Math.max(own[1], 5.3)] : own;
 }
 
 function keptParts(bars: readonly Bar[], from: number): Bar[] {
   return bars.flatMap((bar) => (bar.x2 <= from ? [] : [{ ...bar, x1: Math.max(bar.x1, from) }]));
 }
 
+/** The threshold itself, so that a saved figure has it too. */
+function thresholdMarks(x: number, threshold: number): Plot.Markish[] {
+  return [
+    Plot.ruleX([x], { stroke: "var(--ink)", strokeWidth: 2 }),
+    Plot.text([x], {
+      x: (at: number) => at,
+      frameAnchor: "top",
+      dy: -20,
+      text: () => `≥ ${formatScore(threshold)}`,
+      fontWeight: "bold",
+      fontSize: 13,
+      fill: "var(--ink)",
+    }),
+  ];
+}
+
 /** The paper's bars as outlines, to the same number of rows. */
 function paperMarks(scored: number): Plot.Markish[] {
   const total = paperHistogram.reduce((sum, { count }) => sum + count, 0);
-  const outlines = paperHistogram.map(({ from, to, count }) => ({ x1: from, x2: to, rows: (count / total) * scored }));
+  const outlines = paperHistogram.map(({ score, count }) => ({
+    x1: score - 0.25,
+    x2: score + 0.25,
+    rows: (count / total) * scored,
+  }));
   return [
     Plot.rectY(outlines, {
       x1: "x1",

@@ -5,6 +5,12 @@ import { savePng, saveSvg } from "./save.ts";
 
 export type PlotSvg = SVGSVGElement & Plot.Plot;
 
+/** A colour of the style sheet, and what it stands for. */
+export interface LegendEntry {
+  readonly colour: `--${string}`;
+  readonly name: string;
+}
+
 interface FigureProps {
   readonly title: string;
   /** What it shows, in words, for those who cannot see it. */
@@ -18,17 +24,32 @@ interface FigureProps {
   readonly onDrawn?: (svg: PlotSvg, width: number) => void;
   /** Stands over the figure, in its coordinates. */
   readonly children?: ComponentChildren;
-  readonly note?: ComponentChildren;
+  /** What its colours mean. */
+  readonly legend?: readonly LegendEntry[];
+  /** How to read it. */
+  readonly note?: string | undefined;
   readonly controls?: ComponentChildren;
 }
 
 const narrowest = 280;
 
 /** A figure with its title, which can be saved as SVG and PNG. Its height is kept free before it is drawn. */
-export function Figure({ title, label, height, draw, from, onDrawn, children, note, controls }: FigureProps) {
+export function Figure({
+  title,
+  label,
+  height,
+  draw,
+  from,
+  onDrawn,
+  children,
+  legend = [],
+  note,
+  controls,
+}: FigureProps) {
   const box = useRef<HTMLDivElement>(null);
   const drawing = useRef<PlotSvg | null>(null);
   const [width, setWidth] = useState(0);
+  const texts = { title, legend, note };
 
   useLayoutEffect(() => {
     const measure = () => setWidth(Math.max(narrowest, Math.floor(box.current!.parentElement!.clientWidth)));
@@ -63,7 +84,7 @@ export function Figure({ title, label, height, draw, from, onDrawn, children, no
           <button
             type="button"
             class="small"
-            onClick={() => saveSvg(drawing.current!, title)}
+            onClick={() => saveSvg(drawing.current!, texts)}
             aria-label={`Save the figure "${title}" as SVG`}
           >
             SVG
@@ -71,7 +92,7 @@ export function Figure({ title, label, height, draw, from, onDrawn, children, no
           <button
             type="button"
             class="small"
-            onClick={() => void savePng(drawing.current!, title)}
+            onClick={() => void savePng(drawing.current!, texts)}
             aria-label={`Save the figure "${title}" as PNG`}
           >
             PNG
@@ -82,6 +103,15 @@ export function Figure({ title, label, height, draw, from, onDrawn, children, no
         <div ref={box} />
         {children}
       </div>
+      {legend.length > 0 && (
+        <p class="quiet legend">
+          {legend.map(({ colour, name }) => (
+            <span>
+              <i class="swatch" style={{ background: `var(${colour})` }} /> {name}
+            </span>
+          ))}
+        </p>
+      )}
       {note && <p class="quiet">{note}</p>}
     </figure>
   );

@@ -78,3 +78,8 @@ export function Pager({ page, pageSize, total, onPage }: PagerProps) {
     </nav>
   );
 }
+
+/** Says that a list has nothing in it, since an empty table says nothing. */
+export function Empty({ what }: { what: string }) {
+  return <p class="quiet">No {what} fits what is asked for.</p>;
+}

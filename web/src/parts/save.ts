@@ -1,3 +1,5 @@
+import type { LegendEntry } from "./figure.tsx";
+
 /*
  * Figures and tables as files of their own.
  */
@@ -20,53 +22,148 @@ const drawn = [
   "visibility",
 ];
 
-/** The figure as it is seen, without need of this page's style. */
-function standaloneSvg(svg: SVGSVGElement, title: string): string {
+/** What stands around a figure. */
+export interface FigureTexts {
+  readonly title: string;
+  readonly legend: readonly LegendEntry[];
+  readonly note: string | undefined;
+}
+
+const titleHeight = 30;
+const lineHeight = 16;
+const margin = 10;
+const letterWidth = 6.2; // on average, at the size of the notes
+
+/** The figure with its title, legend and note, in light colours, without need of this page's style. */
+function standaloneSvg(svg: SVGSVGElement, texts: FigureTexts): string {
+  return inLightColours(() => {
+    const copy = copyWithStyle(svg);
+    const { width, height } = svg.viewBox.baseVal;
+    const ink = getComputedStyle(document.body).color;
+    const whole = element("svg", {});
+    const inner = element("g", { transform: `translate(0,${titleHeight})` });
+    inner.setAttribute("style", copy.getAttribute("style") ?? "");
+    inner.append(...copy.childNodes);
+    const lines = texts.note === undefined ? [] : wrap(texts.note, Math.floor((width - 2 * margin) / letterWidth));
+    const legend = drawLegend(texts.legend, width, titleHeight + height + lineHeight, ink);
+    const notesFrom = titleHeight + height + lineHeight * (1 + legend.lines);
+    const total = notesFrom + lineHeight * lines.length + margin;
+    for (const [name, value] of Object.entries({
+      xmlns: svgNamespace,
+      width,
+      height: total,
+      viewBox: `0 0 ${width} ${total}`,
+    }))
+      whole.setAttribute(name, String(value));
+    whole.setAttribute("font-family", "system-ui, sans-serif");
+    const title = element("title", {});
+    title.textContent = texts.title;
+    const background = element("rect", { width, height: total, fill: getComputedStyle(document.body).backgroundColor });
+    const heading = textAt(margin, 20, texts.title, ink, 15);
+    heading.setAttribute("font-weight", "bold");
+    const notes = lines.map((line, i) => textAt(margin, notesFrom + lineHeight * i, line, ink, 12));
+    whole.append(title, background, heading, inner, ...legend.elements, ...notes);
+    return new XMLSerializer().serializeToString(whole);
+  });
+}
+
+const svgNamespace = "http://www.w3.org/2000/svg";
+
+function element(name: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
+  const made = document.createElementNS(svgNamespace, name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, String(value));
+  return made;
+}
+
+function textAt(x: number, y: number, text: string, fill: string, size: number): SVGElement {
+  const made = element("text", { x, y, fill, "font-size": size });
+  made.textContent = text;
+  return made;
+}
+
+function drawLegend(
+  legend: readonly LegendEntry[],
+  width: number,
+  from: number,
+  ink: string,
+): { elements: SVGElement[]; lines: number } {
+  let [x, line] = [margin, 0];
+  const style = getComputedStyle(document.documentElement);
+  const elements = legend.flatMap(({ colour, name }) => {
+    const wide = 24 + name.length * 7;
+    if (x > margin && x + wide > width) [x, line] = [margin, line + 1];
+    const y = from + line * lineHeight;
+    const drawnHere = [
+      element("rect", { x, y: y - 10, width: 12, height: 12, fill: style.getPropertyValue(colour) }),
+      textAt(x + 17, y, name, ink, 12),
+    ];
+    x += wide;
+    return drawnHere;
+  });
+  return { elements, lines: legend.length > 0 ? line + 1 : 0 };
+}
+
+/** A text in lines of so many letters. */
+function wrap(text: string, most: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const longer = lines.at(-1) === "" ? word : `${lines.at(-1)} ${word}`;
+    if (longer.length > most && lines.at(-1) !== "") lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
+/** Figures are saved for paper and slides, whatever the reader's own colours are. Nothing is painted meanwhile. */
+function inLightColours<T>(make: () => T): T {
+  const root = document.documentElement;
+  const theme = root.dataset["theme"];
+  root.dataset["theme"] = "light";
+  try {
+    return make();
+  } finally {
+    if (theme !== undefined) root.dataset["theme"] = theme;
+  }
+}
+
+/** A copy that looks the same anywhere: the style sheet's part of it is written into it. */
+function copyWithStyle(svg: SVGSVGElement): SVGSVGElement {
   const copy = svg.cloneNode(true) as SVGSVGElement; // a clone is of the same kind
   const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")];
-  const copies = [copy, ...copy.querySelectorAll<SVGElement>("*")];
-  for (const [i, element] of copies.entries()) {
-    if (element.localName === "style") continue;
+  for (const [i, made] of [copy, ...copy.querySelectorAll<SVGElement>("*")].entries()) {
+    if (made.localName === "style") continue;
     const original = originals[i]!;
     const style = getComputedStyle(original);
     const parent = original === svg ? undefined : getComputedStyle(original.parentElement!);
     for (const name of drawn) {
-      element.removeAttribute(name); // it may name a colour of this page
+      made.removeAttribute(name); // it may name a colour of this page
       const value = style.getPropertyValue(name);
       const isInherited = name !== "opacity" && parent?.getPropertyValue(name) === value;
-      if (!isInherited && !(name === "opacity" && value === "1")) element.style.setProperty(name, value);
+      if (!isInherited && !(name === "opacity" && value === "1")) made.style.setProperty(name, value);
     }
-    element.removeAttribute("class");
+    made.removeAttribute("class");
   }
   for (const style of copy.querySelectorAll("style")) style.remove();
-  const name = document.createElementNS("http://www.w3.org/2000/svg", "title");
-  name.textContent = title;
-  copy.prepend(name);
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copy.style.setProperty("background", getComputedStyle(document.body).backgroundColor);
-  return new XMLSerializer().serializeToString(copy);
+  copy.style.removeProperty("background");
+  return copy;
 }
 
-export function saveSvg(svg: SVGSVGElement, title: string): void {
-  save(new Blob([standaloneSvg(svg, title)], { type: "image/svg+xml" }), `${fileName(title)}.svg`);
+export function saveSvg(svg: SVGSVGElement, texts: FigureTexts): void {
+  save(new Blob([standaloneSvg(svg, texts)], { type: "image/svg+xml" }), `${fileName(texts.title)}.svg`);
 }
 
 const pixelsPerPoint = 2; // so that it is sharp in print and on fine screens
 
-export async function savePng(svg: SVGSVGElement, title: string): Promise<void> {
+export async function savePng(svg: SVGSVGElement, texts: FigureTexts): Promise<void> {
   const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standaloneSvg(svg, title))}`;
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standaloneSvg(svg, texts))}`;
   await image.decode();
-  const { width, height } = svg.viewBox.baseVal;
   const canvas = document.createElement("canvas");
-  canvas.width = width * pixelsPerPoint;
-  canvas.height = height * pixelsPerPoint;
-  const context = canvas.getContext("2d")!;
-  context.fillStyle = getComputedStyle(document.body).backgroundColor;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  canvas.width = image.naturalWidth * pixelsPerPoint;
+  canvas.height = image.naturalHeight * pixelsPerPoint;
+  canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-  if (blob) save(blob, `${fileName(title)}.png`);
+  if (blob) save(blob, `${fileName(texts.title)}.png`);
 }
 
 export type Cell = string | number | null | undefined;

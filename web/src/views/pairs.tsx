@@ -9,10 +9,11 @@ import type {
   VerdictReport,
 } from "../../../src/page/contract.ts";
 import { CopyButton } from "../parts/copy.tsx";
-import { Choice, Field, Pager } from "../parts/filters.tsx";
+import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
 import { LongText, Plain } from "../parts/text.tsx";
 import { TextDifference } from "../parts/text-difference.tsx";
 import { Fact, Notice } from "../parts/words.tsx";
+import { SaveAll } from "../parts/save-all.tsx";
 import { saveCsv } from "../parts/save.ts";
 import { hashOf } from "../place.ts";
 import type { PairName, Source } from "../source.ts";
@@ -44,6 +45,8 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
   const sets = [...new Set(concerned.flatMap((comparison) => comparison.sets.map(({ group }) => group)))];
   const categories = [...new Set(concerned.flatMap((comparison) => comparison.categories.map(({ group }) => group)))];
   const open = nameOf(values);
+  const [only, ...others] = concerned;
+  const [armA, armB] = only && others.length === 0 ? [only.a, only.b] : ["the first arm", "the second arm"];
   const all: [string, string] = ["", "all"];
   const named = (names: readonly string[]) => [all, ...names.map((name): [string, string] => [name, name])];
   return (
@@ -52,6 +55,8 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
       {open && (
         <PairPanel
           name={open}
+          values={values}
+          list={page?.pairs ?? []}
           comparison={comparisons.find(({ key }) => key === open.comparison)}
           source={source}
           run={report.run}
@@ -84,12 +89,14 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
           onChange={(outcome) => set({ outcome })}
           options={named(["win", "tie", "lose", "undecided"])}
         />
-        <Choice
-          label="Orders"
-          value={values["orders"]}
-          onChange={(orders) => set({ orders })}
-          options={[all, ["flipped", "contradict each other"], ["differ", "differ"], ["unread", "cannot be read"]]}
-        />
+        {concerned.some(({ seesOrder }) => seesOrder) && (
+          <Choice
+            label="Orders"
+            value={values["orders"]}
+            onChange={(orders) => set({ orders })}
+            options={[all, ["flipped", "contradict each other"], ["differ", "differ"], ["unread", "cannot be read"]]}
+          />
+        )}
         {sets.length > 1 && (
           <Choice
             label="Test set"
@@ -128,14 +135,11 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
               : "…")}
         </p>
         <CopyButton text={() => location.href}>copy link</CopyButton>
-        <button
-          type="button"
-          class="small"
-          disabled={!page || page.pairs.length === 0}
-          onClick={() => savePairs(page?.pairs ?? [])}
-        >
-          CSV of these
-        </button>
+        <SaveAll
+          total={page?.total ?? 0}
+          load={async (offset, limit) => (await source.pairs({ ...query, offset, limit })).pairs}
+          save={(pairs) => savePairs(pairs, comparisons)}
+        />
       </div>
       <div class="scroll" tabIndex={0} role="region" aria-label="pairs">
         <table class="rows">
@@ -144,13 +148,13 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
               <th scope="col">prompt</th>
               <th scope="col">set</th>
               <th scope="col">outcome</th>
-              <th scope="col">A first</th>
-              <th scope="col">B first</th>
-              <th scope="col" class="number">
-                A
+              <th scope="col">{armA} shown first: better is</th>
+              <th scope="col">{armB} shown first: better is</th>
+              <th scope="col" class="number minor">
+                {armA}, characters
               </th>
-              <th scope="col" class="number">
-                B
+              <th scope="col" class="number minor">
+                {armB}, characters
               </th>
               <th scope="col">text of the prompt</th>
             </tr>
@@ -169,10 +173,10 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
                 <td>
                   <span class={`outcome ${pair.outcome}`}>{pair.outcome}</span>
                 </td>
-                <td>{pair.orders[0] ?? "–"}</td>
-                <td>{pair.orders[1] ?? "–"}</td>
-                <td class="number">{pair.lengths ? formatCount(pair.lengths[0]) : "–"}</td>
-                <td class="number">{pair.lengths ? formatCount(pair.lengths[1]) : "–"}</td>
+                <td>{saidOf(pair, 0, comparisons)}</td>
+                <td>{saidOf(pair, 1, comparisons)}</td>
+                <td class="number minor">{pair.lengths ? formatCount(pair.lengths[0]) : "–"}</td>
+                <td class="number minor">{pair.lengths ? formatCount(pair.lengths[1]) : "–"}</td>
                 <td class="texts">
                   <span class="foreign clipped-line" dir="auto">
                     <Plain>{pair.instruction}</Plain>
@@ -182,6 +186,7 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
             ))}
           </tbody>
         </table>
+        {page?.pairs.length === 0 && problem === undefined && <Empty what="pair" />}
       </div>
       <Pager
         page={Number(values["page"] ?? 0)}
@@ -189,7 +194,6 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
         total={page?.total ?? 0}
         onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
       />
-      <p class="quiet">A and B are the arms of each comparison; figures under them are characters.</p>
     </>
   );
 }
@@ -219,33 +223,71 @@ function isOf(pair: PairLine, { comparison, set, id }: PairName): boolean {
   return pair.comparison === comparison && pair.set === set && pair.id === id;
 }
 
-function savePairs(pairs: readonly PairLine[]): void {
+/** What the judge said in one order, by the arms' names. */
+function saidOf({ comparison, orders }: PairLine, order: 0 | 1, comparisons: readonly ComparisonReport[]): string {
+  const of = comparisons.find(({ key }) => key === comparison);
+  const said = orders[order];
+  if (!of || said === undefined || (order === 1 && !of.seesOrder)) return "–";
+  return said === "A" ? of.a : said === "B" ? of.b : said;
+}
+
+function savePairs(pairs: readonly PairLine[], comparisons: readonly ComparisonReport[]): void {
   saveCsv(
-    ["comparison", "set", "prompt", "category", "outcome", "A first", "B first", "A characters", "B characters"],
-    pairs.map(({ comparison, set, id, category, outcome, orders, lengths }) => [
-      comparison,
-      set,
-      id,
-      category,
-      outcome,
-      orders[0],
-      orders[1],
-      lengths?.[0],
-      lengths?.[1],
-    ]),
+    [
+      "comparison",
+      "A",
+      "B",
+      "judge",
+      "set",
+      "prompt",
+      "category",
+      "outcome for A",
+      "better with A first",
+      "better with B first",
+      "A characters",
+      "B characters",
+      "text of the prompt (beginning)",
+    ],
+    pairs.map((line) => {
+      const { comparison, set, id, category, outcome, lengths, instruction } = line;
+      const of = comparisons.find(({ key }) => key === comparison);
+      const said = ([0, 1] as const).map((order) => saidOf(line, order, comparisons));
+      return [
+        comparison,
+        of?.a,
+        of?.b,
+        of?.judge,
+        set,
+        id,
+        category,
+        outcome,
+        ...said,
+        lengths?.[0],
+        lengths?.[1],
+        instruction,
+      ];
+    }),
     "pairs",
   );
 }
 
 interface PanelProps {
   readonly name: PairName;
+  readonly values: Values;
+  /** The pairs of the list behind it, in its order. */
+  readonly list: readonly PairLine[];
   readonly comparison: ComparisonReport | undefined;
   readonly source: Source;
   readonly run: string;
   readonly onClose: () => void;
 }
 
-function PairPanel({ name, comparison, source, run, onClose }: PanelProps) {
+function PairPanel({ name, values, list, comparison, source, run, onClose }: PanelProps) {
+  const at = list.findIndex((listed) => isOf(listed, name));
+  const neighbours = [
+    ["previous", list[at - 1]],
+    ["next", at < 0 ? undefined : list[at + 1]],
+  ] as const;
   const key = JSON.stringify(name);
   const { value: pair, problem, isLoading } = useLoaded(key, () => source.pair(name));
   const heading = useRef<HTMLHeadingElement>(null);
@@ -263,6 +305,17 @@ function PairPanel({ name, comparison, source, run, onClose }: PanelProps) {
           <Plain>{`${name.set} ${name.id}`}</Plain>
         </h3>
         <CopyButton text={() => location.href}>copy link</CopyButton>
+        {neighbours.map(([word, neighbour]) =>
+          neighbour ? (
+            <a class="button" href={linkTo(neighbour, values)}>
+              {word}
+            </a>
+          ) : (
+            <button type="button" disabled>
+              {word}
+            </button>
+          ),
+        )}
         <button type="button" onClick={onClose}>
           Close
         </button>

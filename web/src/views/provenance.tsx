@@ -7,14 +7,15 @@ import { Fact, Notice } from "../parts/words.tsx";
 
 /** Where every figure comes from, and how to make it again. */
 export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut: LeftOut | undefined }) {
-  const { dataset, stages, scores, arms, comparisons, alpagasus, madeAt, run } = report;
+  const { dataset, stages, scores, arms, comparisons, alpagasus, madeAt, run, command: shownBy } = report;
   const gates = [
     ...(scores?.gates ?? []).map((gate) => ({ stage: "rate", ...gate })),
     ...arms.flatMap((arm) => arm.gates.map((gate) => ({ stage: `select ${arm.arm}`, ...gate }))),
     ...comparisons.flatMap(({ a, b, gates: own }) => own.map((gate) => ({ stage: `compare ${a}, ${b}`, ...gate }))),
   ];
   const alarms = [...new Set([...(scores?.alarms ?? []), ...arms.flatMap((arm) => arm.alarms)])];
-  const commands = stages.flatMap(({ command }) => command ?? []);
+  const made = stages.flatMap(({ command }) => command ?? []);
+  const commands = [...made, ...(shownBy === undefined ? [] : [shownBy])];
   const paid = stages.flatMap(({ paidUsd }) => paidUsd ?? []).reduce((sum, usd) => sum + usd, 0);
   return (
     <>
@@ -61,12 +62,12 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
       <Table caption="Time and money of each stage" columns={stageColumns} rows={stages} />
       {gates.length > 0 && <Table caption="Gates" columns={gateColumns} rows={gates} isMarked={({ held }) => !held} />}
       <h3>The commands that make it again</h3>
-      {commands.length === 0 ? (
+      {made.length === 0 ? (
         <p class="quiet">The stages were called from a program, or by an older version: no command is known.</p>
       ) : (
         <div class="commands">
           <pre tabIndex={0}>
-            <code>{[...commands, `alpagasus report --run ${run}`].join("\n")}</code>
+            <code>{commands.join("\n")}</code>
           </pre>
           <CopyButton text={() => commands.join("\n")}>copy</CopyButton>
         </div>

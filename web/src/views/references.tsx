@@ -10,8 +10,15 @@ import { Table, type Column } from "../parts/table.tsx";
 import { Fact, WithInterval } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 
+interface ReferencesProps {
+  readonly scores: ScoreReport;
+  readonly reference: ReferenceReport;
+  /** Its place among the references. */
+  readonly place: number;
+}
+
 /** Another judge's scores of the same rows, beside the run's own. */
-export function References({ scores, reference }: { scores: ScoreReport; reference: ReferenceReport }) {
+export function References({ scores, reference, place }: ReferencesProps) {
   const { agreement, mean, scored } = reference;
   const name = shortName(reference.name);
   const judge = shortName(scores.judge);
@@ -31,11 +38,13 @@ export function References({ scores, reference }: { scores: ScoreReport; referen
           {mean === null ? "–" : mean.toFixed(2)}
         </Fact>
         <Fact name="rows they disagree about">
-          <a href={hashOf("rows", { sort: "disagreement", isDescending: "true" })}>the farthest apart first</a>
+          <a href={hashOf("rows", { sort: "disagreement", reference: place, isDescending: "true" })}>
+            the farthest apart first
+          </a>
         </Fact>
       </dl>
       <div class="sides">
-        <SmallHistogram title={`Scores by ${judge}, in short`} bins={scores.histogram} />
+        <SmallHistogram title={`Scores by ${judge}, for comparison`} bins={scores.histogram} />
         <SmallHistogram title={`Scores by ${name}`} bins={reference.histogram} />
       </div>
       <div class="sides">
@@ -123,6 +132,7 @@ function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: s
         .join(", ")}`}
       height={300}
       from={[JSON.stringify(grid)]}
+      note={`The darker, the more rows (by the square root); the darkest stands for ${formatCount(most)} rows.`}
       draw={() => ({
         marginLeft: 48,
         marginBottom: 40,

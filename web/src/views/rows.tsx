@@ -4,7 +4,8 @@ import type { RowDetail, RowLine, RowQuery, RowSort, RunReport } from "../../../
 import type { Bin } from "../../../src/stats/histogram.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { shortName } from "../parts/judge-name.ts";
-import { Choice, Field, Pager } from "../parts/filters.tsx";
+import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
+import { SaveAll } from "../parts/save-all.tsx";
 import { saveCsv } from "../parts/save.ts";
 import { LongText, Plain } from "../parts/text.tsx";
 import { Fact, Notice, Score } from "../parts/words.tsx";
@@ -37,12 +38,18 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
   const references = scores?.references ?? [];
   const categories = scores?.thresholds?.categories?.map(({ category }) => category) ?? [];
   const number = Number(values["page"] ?? 0);
+  const last = Math.max(0, Math.ceil((page?.total ?? 0) / pageSize) - 1);
+  useEffect(() => {
+    if (page && page.total > 0 && number > last) onChange({ ...values, page: String(last) }); // an old link to a longer list
+  }, [page, number, last]);
   return (
     <>
       <h2 class="hidden">Rows</h2>
       {values["row"] !== undefined && (
         <RowPanel
           index={Number(values["row"])}
+          values={values}
+          list={page?.rows.map(({ index }) => index) ?? []}
           report={report}
           source={source}
           onClose={() => onChange({ ...values, row: undefined })}
@@ -104,8 +111,15 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
         <Field label="Output up to" type="number" value={values["longest"]} onInput={(longest) => set({ longest })} />
         <Choice
           label="Sort by"
-          value={`${values["sort"] ?? "index"}${values["isDescending"] === "true" ? "-" : "+"}`}
-          onChange={(choice) => set({ sort: choice.slice(0, -1), isDescending: String(choice.endsWith("-")) })}
+          value={`${values["sort"] ?? "index"}${values["sort"] === "disagreement" ? (values["reference"] ?? "0") : ""}${values["isDescending"] === "true" ? "-" : "+"}`}
+          onChange={(choice) => {
+            const [, sort, reference] = /^([a-z]+)(\d*)/.exec(choice)!;
+            set({
+              sort,
+              reference: reference === "" ? undefined : reference,
+              isDescending: String(choice.endsWith("-")),
+            });
+          }}
           options={[
             ["index+", "position"],
             ["index-", "position, last first"],
@@ -113,7 +127,10 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
             ["score+", "score, worst first"],
             ["length-", "output, longest first"],
             ["length+", "output, shortest first"],
-            ...(references.length > 0 ? ([["disagreement-", "disagreement of the judges"]] as [string, string][]) : []),
+            ...references.map(({ name }, i): [string, string] => [
+              `disagreement${i}-`,
+              `disagreement with ${shortName(name)}`,
+            ]),
           ]}
         />
         <button type="button" onClick={() => onChange({ row: values["row"] })}>
@@ -129,37 +146,34 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
               : "…"}
         </p>
         <CopyButton text={() => location.href}>copy link</CopyButton>
-        <button
-          type="button"
-          class="small"
-          disabled={!page || page.rows.length === 0}
-          onClick={() => saveRows(page?.rows ?? [], report)}
-        >
-          CSV of these
-        </button>
+        <SaveAll
+          total={page?.total ?? 0}
+          load={async (offset, limit) => (await source.rows({ ...query, offset, limit })).rows}
+          save={(rows) => saveRows(rows, report)}
+        />
       </div>
       <div class="scroll" tabIndex={0} role="region" aria-label="rows">
         <table class="rows">
           <thead>
             <tr>
-              <th scope="col" class="number">
-                row
-              </th>
+              <SortHeader name="row" sort="index" values={values} onSort={set} />
               <th scope="col">state</th>
-              <th scope="col" class="number">
-                score
-              </th>
+              <SortHeader name="score" sort="score" values={values} onSort={set} />
               {references.map(({ name }) => (
-                <th scope="col" class="number" title={name}>
+                <th scope="col" class="number judge minor" title={name}>
                   {shortName(name)}
                 </th>
               ))}
-              <th scope="col" class="number">
-                output
-              </th>
-              {categories.length > 0 && <th scope="col">category</th>}
+              <SortHeader name="output, characters" sort="length" values={values} onSort={set} isMinor />
+              {categories.length > 0 && (
+                <th scope="col" class="minor">
+                  category
+                </th>
+              )}
               {arms.map(({ arm }) => (
-                <th scope="col">{arm}</th>
+                <th scope="col" class="minor">
+                  {arm}
+                </th>
               ))}
               <th scope="col">instruction and output</th>
             </tr>
@@ -175,18 +189,18 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
                   <Score of={row.score} digits={digitsOf(scores?.histogram)} />
                 </td>
                 {references.map(({ histogram }, i) => (
-                  <td class="number">
+                  <td class="number minor">
                     <Score of={row.references[i] ?? null} digits={digitsOf(histogram)} />
                   </td>
                 ))}
-                <td class="number">{formatCount(row.outputLength)}</td>
+                <td class="number minor">{formatCount(row.outputLength)}</td>
                 {categories.length > 0 && (
-                  <td>
+                  <td class="minor">
                     <Plain>{row.category ?? ""}</Plain>
                   </td>
                 )}
                 {arms.map(({ arm }) => (
-                  <td>{row.fates[arm] ?? "–"}</td>
+                  <td class="minor">{row.fates[arm] ?? "–"}</td>
                 ))}
                 <td class="texts">
                   <span class="foreign clipped-line" dir="auto">
@@ -200,6 +214,7 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
             ))}
           </tbody>
         </table>
+        {page?.rows.length === 0 && problem === undefined && <Empty what="row" />}
       </div>
       <Pager
         page={number}
@@ -208,6 +223,32 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
         onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
       />
     </>
+  );
+}
+
+interface SortHeaderProps {
+  readonly name: string;
+  readonly sort: RowSort;
+  readonly values: Values;
+  readonly onSort: (change: Record<string, string | undefined>) => void;
+  readonly isMinor?: boolean;
+}
+
+/** A heading that sorts: by the highest first, and turned around when pressed again. */
+function SortHeader({ name, sort, values, onSort, isMinor = false }: SortHeaderProps) {
+  const isSorted = (values["sort"] ?? "index") === sort;
+  const isDescending = values["isDescending"] === "true";
+  const turned = isSorted ? !isDescending : sort !== "index";
+  return (
+    <th
+      scope="col"
+      class={isMinor ? "number minor" : "number"}
+      aria-sort={isSorted ? (isDescending ? "descending" : "ascending") : undefined}
+    >
+      <button type="button" onClick={() => onSort({ sort, isDescending: String(turned) })}>
+        {name}
+      </button>
+    </th>
   );
 }
 
@@ -235,6 +276,7 @@ function toQuery(values: Values): RowQuery {
     ...text("category"),
     ...number("shortest"),
     ...number("longest"),
+    ...number("reference"),
     ...text("arm"),
     ...(values["arm"] && values["isKept"] !== undefined && { isKept: values["isKept"] === "true" }),
     sort: (values["sort"] as RowSort | undefined) ?? "index", // what is not one is refused by whoever answers
@@ -274,13 +316,32 @@ function saveRows(rows: readonly RowLine[], { scores, arms }: RunReport): void {
 
 interface PanelProps {
   readonly index: number;
+  readonly values: Values;
+  /** The rows of the list behind it, in its order. */
+  readonly list: readonly number[];
   readonly report: RunReport;
   readonly source: Source;
   readonly onClose: () => void;
 }
 
+/** The row before or after in the list, which stays as it is. */
+function Neighbour({ name, row, values }: { name: string; row: number | undefined; values: Values }) {
+  const isThere = row !== undefined && row >= 0;
+  return isThere ? (
+    <a class="button" href={hashOf("rows", { ...values, row })}>
+      {name}
+    </a>
+  ) : (
+    <button type="button" disabled>
+      {name}
+    </button>
+  );
+}
+
 /** One row in full. */
-function RowPanel({ index, report, source, onClose }: PanelProps) {
+function RowPanel({ index, values, list, report, source, onClose }: PanelProps) {
+  const at = list.indexOf(index);
+  const [before, after] = at < 0 ? [index - 1, index + 1] : [list[at - 1], list[at + 1]];
   const {
     value: row,
     problem,
@@ -301,12 +362,8 @@ function RowPanel({ index, report, source, onClose }: PanelProps) {
           Row {Number.isFinite(index) ? formatCount(index) : "?"}
         </h3>
         <CopyButton text={() => location.href}>copy link</CopyButton>
-        <a class="button" href={hashOf("rows", { row: index - 1 })} aria-disabled={index <= 0}>
-          previous
-        </a>
-        <a class="button" href={hashOf("rows", { row: index + 1 })}>
-          next
-        </a>
+        <Neighbour name="previous" row={before} values={values} />
+        <Neighbour name="next" row={after} values={values} />
         <button type="button" onClick={onClose}>
           Close
         </button>

@@ -56,8 +56,8 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
         threshold={threshold}
         onThreshold={onThreshold}
       />
-      {references.map((reference) => (
-        <References scores={scores} reference={reference} />
+      {references.map((reference, place) => (
+        <References scores={scores} reference={reference} place={place} />
       ))}
       <Arms report={report} />
     </>

@@ -6,7 +6,7 @@ import { paper, paperTraining } from "../paper.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
-import { Fact } from "../parts/words.tsx";
+import { Fact, Notice } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
 import { useLoaded } from "../use-loaded.ts";
@@ -58,7 +58,10 @@ export function ThresholdPanel({ run, scores, arms, source, threshold, onThresho
                 step="any"
                 disabled={!isReady}
                 value={isReady ? formatScore(kept.threshold) : ""}
-                onChange={({ currentTarget }) => move(edgeOf(table, Number(currentTarget.value)))}
+                onChange={({ currentTarget }) => {
+                  if (currentTarget.value !== "") move(edgeOf(table, Number(currentTarget.value)));
+                  currentTarget.value = formatScore(kept.threshold); // the next score there is, or what it was
+                }}
               />
             </b>
           </dd>
@@ -78,6 +81,7 @@ export function ThresholdPanel({ run, scores, arms, source, threshold, onThresho
         </Fact>
         <Fact name="share of all text">{shown(formatShare(kept.textShare))}</Fact>
       </dl>
+      {isReady && <Ties arms={arms} kept={kept} />}
       <TrainingCost table={table} kept={kept} isReady={isReady} />
       {isReady && (
         <p class="command">
@@ -89,6 +93,21 @@ export function ThresholdPanel({ run, scores, arms, source, threshold, onThresho
       {isReady && !scores.isPartial && <Examples threshold={kept.threshold} source={source} />}
       {isReady && <WhatIfTable table={table} edge={edge} />}
     </section>
+  );
+}
+
+/** Says where an arm is not what its cut would keep: rows that tie at it were drawn. */
+function Ties({ arms, kept }: { arms: RunReport["arms"]; kept: Kept }) {
+  const cutHere = arms.filter(({ cut, rows, isStale }) => cut === kept.threshold && rows !== kept.rows && !isStale);
+  return (
+    <>
+      {cutHere.map(({ arm, rows }) => (
+        <Notice kind="note">
+          the arm {arm} has {formatCount(rows)} rows, not these {formatCount(kept.rows)}: of the rows that score exactly{" "}
+          {formatScore(kept.threshold)}, only some were drawn into it
+        </Notice>
+      ))}
+    </>
   );
 }
 
@@ -188,8 +207,8 @@ function Examples({ threshold, source }: { threshold: number; source: Source }) 
     settleMs,
   );
   const sides = [
-    { name: "Just above: kept", page: value?.[0] },
-    { name: "Just below: not kept", page: value?.[1] },
+    { name: "Just above: at or over the threshold", page: value?.[0] },
+    { name: "Just below", page: value?.[1] },
   ];
   return (
     <>
@@ -250,24 +269,29 @@ function WhatIfTable({ table, edge }: { table: ThresholdTable; edge: number }) {
     { name: "rows", isNumber: true, show: (kept) => formatCount(kept.rows), value: (kept) => kept.rows },
     { name: "share", isNumber: true, show: ({ share }) => formatShare(share), value: ({ share }) => share },
     {
-      name: "mean prompt",
+      name: "mean prompt, characters",
       isNumber: true,
       show: ({ meanPromptLength }) => (meanPromptLength === null ? "–" : formatCount(meanPromptLength)),
       value: ({ meanPromptLength }) => meanPromptLength,
     },
     {
-      name: "mean output",
+      name: "mean output, characters",
       isNumber: true,
       show: ({ meanOutputLength }) => (meanOutputLength === null ? "–" : formatCount(meanOutputLength)),
       value: ({ meanOutputLength }) => meanOutputLength,
     },
     {
-      name: "text",
+      name: "share of text",
       isNumber: true,
       show: ({ textShare }) => formatShare(textShare),
       value: ({ textShare }) => textShare,
     },
-    { name: "training", isNumber: true, show: ({ share }) => (share > 0 ? `${(1 / share).toFixed(1)}× less` : "–") },
+    {
+      name: "training, share of steps",
+      isNumber: true,
+      show: ({ share }) => (share > 0 ? `${formatShare(share)} (${(1 / share).toFixed(1)}× less)` : "–"),
+      value: ({ share }) => share,
+    },
   ];
   return (
     <Table caption="What each threshold would keep" columns={columns} rows={rows} isMarked={({ i }) => i === edge} />

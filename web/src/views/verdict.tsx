@@ -138,7 +138,7 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
           note={
             pooled.promptsNeeded === null
               ? undefined
-              : `${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts would show such a difference four times in five`
+              : `about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts are enough to show a difference of this size`
           }
         >
           p {formatP(pooled.pValue)}
