@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf } from "../errors.ts";
+import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
 import { compareCommand } from "./compare.ts";
@@ -72,11 +73,6 @@ function describeRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || !("path" in error)) return undefined;
   const reason = refusals[String(error.code)];
   return reason && `${String(error.path).replace(/\.\d+\.partial$/, "")}: ${reason}; choose another place`;
-}
-
-/** A word as a shell would read it. */
-function shellWord(word: string): string {
-  return /^[\w./:=,@%+#-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 export function createProgram(context: CommandContext): Command {

@@ -33,6 +33,8 @@ export interface RunReport {
   readonly arms: readonly ArmState[];
   readonly comparisons: readonly ComparisonReport[];
   readonly stages: readonly StageReport[];
+  /** What all commands of the run have cost; absent where no model was asked, null where no price is known. */
+  readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number };
   /** What could not be shown, and why: files that are gone or changed. */
   readonly problems: readonly string[];
   /** What is at work in the run now. */
@@ -43,6 +45,8 @@ export interface RunReport {
     readonly total: number;
     readonly isReady: boolean;
     readonly isReading: boolean;
+    /** Another one when there are other rows, or more of them. */
+    readonly revision: string;
   };
 }
 
@@ -73,9 +77,11 @@ export interface ThresholdTable {
   readonly rows: readonly number[];
   readonly promptCharacters: readonly number[];
   readonly outputCharacters: readonly number[];
-  /** The largest categories, the rest together under `other`; absent where the data has none. */
+  /** The largest categories; absent where the data has none. */
   readonly categories?: readonly {
     readonly category: string;
+    /** Whether this is all others together. */
+    readonly isRest?: boolean;
     readonly total: number;
     readonly rows: readonly number[];
   }[];
@@ -236,8 +242,11 @@ export interface PairLine {
   readonly id: string;
   readonly category?: string;
   readonly outcome: Outcome;
-  /** In words, each order: `A`, `B`, `draw`, or the state of one that is no verdict. */
-  readonly orders: readonly (Side | "draw" | VerdictState)[];
+  /** What the judge said in each order; `shownFirst` where it is known. */
+  readonly orders: readonly {
+    readonly said: Side | "draw" | Exclude<VerdictState, "judged">;
+    readonly shownFirst?: Side;
+  }[];
   readonly lengths?: readonly [number, number];
   /** The prompt's beginning. */
   readonly instruction: string;

@@ -1,9 +1,10 @@
 import { conclude, seesOrder } from "../comparison/conclude.ts";
+import { formatCount } from "../format.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { FileStates } from "../run/file-states.ts";
 import { isRated, type ComparisonSummary, type Manifest, type RatedManifest } from "../run/manifest.ts";
 import type { Work } from "../run/work.ts";
-import type { ComparisonReport, ScoreReport } from "./contract.ts";
+import type { ComparisonReport, RunReport, ScoreReport } from "./contract.ts";
 import type { FollowedRows } from "./follow-rows.ts";
 import type { RowFigures } from "./read-rows.ts";
 
@@ -98,4 +99,23 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
     else if (isStale) problems.push(`${path}: the arm ${arm} is of older ratings or other data; select it again`);
   }
   return problems;
+}
+
+/** What the run has cost, every command of it; null where no price is known. Absent where no model was asked. */
+export function describeMoney({ rate, comparisons = {} }: Manifest): Pick<RunReport, "money"> {
+  const asked = [rate, ...Object.values(comparisons)]
+    .flatMap((task) => (task?.calls ? [{ startedAt: task.startedAt, calls: task.calls }] : []))
+    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  const latest = asked[0]?.calls; // each counts on from what was paid before
+  return latest ? { money: { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd } } : {};
+}
+
+/** The judge that the run was rated against, where its scores cannot be shown any more. */
+export function missingReference(manifest: Manifest | undefined, scores: ScoreReport | undefined): string[] {
+  const agreement = manifest?.rate?.agreement;
+  if (!agreement || !scores?.thresholds || scores.isPartial || scores.references.length > 0) return [];
+  const { value } = agreement.spearman;
+  return [
+    `${agreement.reference}: its scores are not to be found any more; on ${formatCount(agreement.rows)} rows, Spearman's correlation with them was ${value?.toFixed(3) ?? "not known"}`,
+  ];
 }

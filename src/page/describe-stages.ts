@@ -10,7 +10,7 @@ export function describeStages({ dataset, rate, arms, comparisons = {} }: Manife
             ...describe("rate", dataset.source, rate),
             details: [
               ["judge", rate.judge],
-              ...describeQuestion(rate.question),
+              ...questionDetails(rate.question),
               ["dataset hash", dataset.hash],
               ["ratings hash", rate.ratingsHash],
             ] as const,
@@ -57,7 +57,7 @@ function describe(
 
 type Details = StageReport["details"];
 
-function describeQuestion(question: Question | undefined): Details {
+function questionDetails(question: Question | undefined): Details {
   if (!question) return [];
   return [
     ["rubric", `${question.rubric} ${question.rubricVersion}`],
@@ -80,7 +80,7 @@ function describeArm({ choice, seed, path, ratingsHash }: ArmSummary): Details {
 function describeComparison({ judge, question, seed, answersHash, verdictsHash }: ComparisonSummary): Details {
   return [
     ["judge", judge],
-    ...describeQuestion(question),
+    ...questionDetails(question),
     ["seed of the intervals", String(seed)],
     ...(answersHash === undefined ? [] : ([["answers hash", answersHash]] as const)),
     ...(verdictsHash === undefined ? [] : ([["verdicts hash", verdictsHash]] as const)),

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { CallStore } from "../llm/call-store.ts";
+import { messageOf } from "../errors.ts";
+import { CallStore, type StoredCall } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readPurse, type RunFolder } from "../run/run-folder.ts";
@@ -31,11 +32,22 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
       problem: `${named[0]}: the call store is not there: the judges' replies cannot be shown; run this from the folder where the run was made`,
       [Symbol.dispose]: () => {},
     };
-  const store = new CallStore(path, { readOnly: true });
+  let store: CallStore;
+  try {
+    store = new CallStore(path, { readOnly: true });
+    store.find(""); // a damaged file shows itself when it is first read
+  } catch (error) {
+    return {
+      isOpen: false,
+      find: () => undefined,
+      problem: `${path}: the judges' replies cannot be shown: ${messageOf(error)}`,
+      [Symbol.dispose]: () => {},
+    };
+  }
   return {
     isOpen: true,
     find(key) {
-      const call = store.find(key);
+      const call = findCall(store, key);
       if (!call) return undefined;
       return {
         reply: call.state === "replied" ? { text: call.text } : null,
@@ -48,4 +60,13 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
     },
     [Symbol.dispose]: () => store[Symbol.dispose](),
   };
+}
+
+/** Undefined as well where the store is damaged there. */
+function findCall(store: CallStore, key: string): StoredCall | undefined {
+  try {
+    return store.find(key);
+  } catch {
+    return undefined;
+  }
 }

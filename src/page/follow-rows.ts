@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { reopenDataset } from "../dataset/reopen.ts";
 import { messageOf, UsageError } from "../errors.ts";
@@ -18,6 +19,8 @@ interface RowsNow {
 
 /** Rows that are being read, or were. */
 export interface FollowedRows {
+  /** What they are read from: other rows have another key. */
+  readonly key: string;
   readonly reading: RowReading;
   /** How many there will be. */
   readonly total: number;
@@ -47,8 +50,6 @@ interface FollowOptions {
 }
 
 interface Rows extends FollowedRows {
-  /** What they are read from: other rows have another key. */
-  readonly key: string;
   figures?: RowFigures;
   problem?: string;
   finishedAt?: number;
@@ -92,14 +93,16 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       .finally(() => {
         rows.finishedAt = Date.now();
         rows.tookMs = rows.finishedAt - startedAt;
-        if (next === rows) takeNext();
+        if (next === rows) takeNext(rows);
       });
   }
 
-  function takeNext(): void {
-    const former = shown;
-    shown = next;
+  /** Shows the rows that were read behind; when they could not be, those that are shown stay. */
+  function takeNext(rows: Rows): void {
     next = undefined;
+    const former = rows.problem === undefined ? shown : rows;
+    if (rows.problem === undefined) shown = rows;
+    else failed = { key: rows.key, problem: rows.problem };
     Promise.resolve(former?.reading[Symbol.asyncDispose]()).catch(() => {}); // nobody looks at them any more
   }
 
@@ -148,7 +151,8 @@ function findWanted(
   against: FollowOptions["against"],
 ): Wanted | undefined {
   const work = working.find(({ rating }) => rating !== undefined);
-  if (work?.rating) return partialRows(run, work, work.rating);
+  if (work?.rating && existsSync(join(run.folder, basename(work.rating.ratingsPath))))
+    return partialRows(run, work, work.rating);
   return isRated(manifest) && files ? finishedRows(run, manifest, files, against) : undefined;
 }
 
@@ -163,6 +167,7 @@ function partialRows(run: RunFolder, { done, total, startedAt }: Work, rating: N
       ratings: { unfinished: join(run.folder, basename(rating.ratingsPath)) }, // it may be another folder that it was started from
       arms: [],
       references: [],
+      areReferencesAsked: false,
       signal,
     }),
   };
@@ -192,6 +197,7 @@ function finishedRows(
       ratings: { hash: rate.ratingsHash },
       arms,
       references: against ?? (await openReference(manifest)),
+      areReferencesAsked: against !== undefined,
       signal,
     }),
   };

@@ -7,6 +7,17 @@ import type { PageData } from "./contract.ts";
 
 const generator = '<meta name="generator" content="alpagasus">';
 
+/** Bytes of the page without its data. */
+export async function pageBytes(): Promise<number> {
+  const { html } = await renderHtml({ kind: "viewer" }, "");
+  return Buffer.byteLength(html);
+}
+
+/** Bytes that a value takes inside the page. */
+export function bytesInHtml(value: unknown): number {
+  return Buffer.byteLength(escapeJson(value));
+}
+
 /** Whether a text begins as this page does. */
 export function isPage(text: string): boolean {
   return text.startsWith("<!doctype html>") && text.slice(0, 4_000).includes(generator);
@@ -49,7 +60,7 @@ ${generator}
 <style>${style}</style>
 </head>
 <body>
-<div id="page"><noscript>This page shows its figures with a script; the same figures are in report.json.</noscript></div>
+<div id="page"><noscript>This page shows its figures with a script; the same figures are in the file of the same name that ends in .json.</noscript></div>
 <script type="application/json" id="data">${escapeJson(data)}</script>
 <script>${script}</script>
 </body>

@@ -9,7 +9,7 @@ import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
-import { describeComparison, describeFiles, describeScores } from "./describe-run.ts";
+import { describeComparison, describeFiles, describeMoney, describeScores, missingReference } from "./describe-run.ts";
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
 import { createRowFollower } from "./follow-rows.ts";
@@ -22,6 +22,8 @@ export interface OpenRunOptions {
   readonly against?: readonly string[];
   /** Rows that arms were trained on, where this run did not select them. */
   readonly sizes?: Readonly<Record<string, number>>;
+  /** Whether to look again while the run changes; without it, all is as it was at first. */
+  readonly isFollowing?: boolean;
   /** What the page is called; the run's folder when left out. */
   readonly title?: string;
   /** What the user typed to see it, so that everyone can do it again. */
@@ -69,6 +71,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   let lookedAt = 0;
   let isLooking: Promise<Look> | undefined;
   let store: Replies | undefined;
+  let isClosed = false;
 
   async function lookAtFiles(): Promise<Look> {
     if (!(await stat(folder).catch(() => undefined)))
@@ -81,7 +84,10 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       throw new RunError(
         `${folder}: expected a run with something to show, found neither ratings nor comparisons; start with alpagasus rate DATA --run ${folder}`,
       );
-    const isSame = look !== undefined && JSON.stringify(look.manifest) === JSON.stringify(manifest);
+    const isSame =
+      look !== undefined &&
+      look.problems.length === 0 && // what was wrong may have been mended
+      JSON.stringify(look.manifest) === JSON.stringify(manifest);
     const comparisons = isSame ? { pairs: look!.pairs, problems: look!.problems } : await readComparisons(manifest);
     const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
     return { manifest, working, files, ...comparisons };
@@ -102,13 +108,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
 
   /** The store once it is there; looked for again while it is not. */
   async function findReplies(manifest: Manifest | undefined): Promise<Replies> {
-    if (store?.isOpen) return store;
+    if (store && (store.isOpen || isClosed)) return store;
     store = await openReplies(run, manifest);
     return store;
   }
 
   async function refresh(): Promise<Look> {
-    if (look && Date.now() - lookedAt < lookAgainMs) return look;
+    if (look && (!options.isFollowing || isClosed || Date.now() - lookedAt < lookAgainMs)) return look;
     isLooking ??= lookAtFiles().finally(() => (isLooking = undefined));
     look = await isLooking;
     lookedAt = Date.now();
@@ -136,16 +142,20 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
           describeComparison(key, comparison, manifest!, options.sizes),
         ),
         stages: manifest ? describeStages(manifest) : [],
+        ...(manifest && describeMoney(manifest)),
         problems: [
           ...describeFiles(manifest, files),
           ...[rows.problem, shown?.problem].filter((problem) => problem !== undefined),
+          ...(shown?.figures?.problems ?? []),
+          ...missingReference(manifest, scores),
           ...problems,
         ],
         working,
         rows: {
           read: shown?.reading.read ?? 0,
           total: shown?.total ?? manifest?.dataset?.rows ?? 0,
-          isReady: shown?.figures !== undefined,
+          isReady: scores?.thresholds !== undefined && !scores.isPartial,
+          revision: `${shown?.key ?? ""} ${shown?.figures === undefined ? (shown?.reading.read ?? 0) : "all"}`,
           isReading: shown !== undefined && shown.figures === undefined && shown.problem === undefined,
         },
       };
@@ -181,6 +191,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       return found && toDetail(found, await findReplies(manifest));
     },
     async [Symbol.asyncDispose]() {
+      isClosed = true;
+      await isLooking?.catch(() => {});
       store?.[Symbol.dispose]();
       await rows[Symbol.asyncDispose]();
     },

@@ -8,9 +8,8 @@ import type { ComparisonSummary } from "../run/manifest.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { PairDetail, PairLine, VerdictReport } from "./contract.ts";
 import type { Replies } from "./find-replies.ts";
+import { beginningLength } from "./search-terms.ts";
 import { searchTextOf, type SearchablePair } from "./select-pairs.ts";
-
-const beginning = 240; // characters of a prompt in a list
 
 /** A compared pair, and the verdicts it comes from. */
 export interface ReadPair extends SearchablePair {
@@ -54,9 +53,12 @@ function toLine(
     id,
     ...(category !== undefined && { category }),
     outcome,
-    orders: orders.map((verdict) => (verdict.state === "judged" ? verdict.winner : verdict.state)),
+    orders: orders.map((verdict) => ({
+      said: verdict.state === "judged" ? verdict.winner : verdict.state,
+      ...(verdict.shownFirst && { shownFirst: verdict.shownFirst }),
+    })),
     ...(lengths && { lengths }),
-    instruction: (instruction ?? "").slice(0, beginning),
+    instruction: (instruction ?? "").slice(0, beginningLength),
   };
 }
 

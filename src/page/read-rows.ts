@@ -2,14 +2,15 @@ import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { pairWithRatings, type RatedExample } from "../judge/run.ts";
-import { AlpagasusError, UsageError } from "../errors.ts";
+import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { toAgreementRecord } from "../run/estimate-record.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
 import type { RunFolder } from "../run/run-folder.ts";
+import type { Decision } from "../selection/decision.ts";
 import { readDecisions } from "../selection/decisions-file.ts";
 import { measureAgreement, rank } from "../stats/agreement.ts";
-import { histogram, type Bin } from "../stats/histogram.ts";
+import { histogram, histogramOfMany, type Bin } from "../stats/histogram.ts";
 import type { ReferenceReport, ThresholdTable } from "./contract.ts";
 import { openRowIndex, type RowIndex } from "./row-index.ts";
 import { ThresholdTally } from "./threshold-table.ts";
@@ -23,9 +24,9 @@ export interface RowSource {
   /** Arms whose decisions are of these ratings. */
   readonly arms: readonly { readonly arm: string; readonly cut: number | null }[];
   readonly references: readonly Judge[];
+  /** Whether somebody asked for them: they must fit then. */
+  readonly areReferencesAsked: boolean;
   readonly signal: AbortSignal;
-  /** Told from time to time. */
-  readonly onRead?: (rows: number) => void;
 }
 
 /** What reading all rows gives beside the rows themselves. */
@@ -36,6 +37,8 @@ export interface RowFigures {
   readonly histogram: readonly Bin[];
   readonly states: Readonly<Record<string, number>>;
   readonly mean: number | null;
+  /** What could not be read beside the rows, and why. */
+  readonly problems: readonly string[];
 }
 
 export interface RowReading extends AsyncDisposable {
@@ -49,7 +52,8 @@ export interface RowReading extends AsyncDisposable {
 
 const flushRows = 20_000;
 const batchesPerTurn = 4; // some hundred rows
-const fewScores = 20_000; // different scores that are counted exactly; more are counted to four digits
+const fewScores = 20_000; // different scores that are counted one by one; more only by their bar
+const mostCompared = 1_000_000; // rows that agreement is measured on; of more, every so many
 
 /** Starts to read the rows of a run into an index; those read so far can be searched. */
 export async function startReading(source: RowSource): Promise<RowReading> {
@@ -77,57 +81,115 @@ export async function startReading(source: RowSource): Promise<RowReading> {
 }
 
 async function readAll(source: RowSource, index: RowIndex, progress: { read: number }): Promise<RowFigures> {
-  const { dataset, run, arms, signal } = source;
+  const { signal } = source;
   const own = await readScores(ratingLines(source), signal);
-  const others: { judge: Judge; scores: Float64Array }[] = [];
-  for (const judge of source.references)
-    others.push({ judge, scores: await rateWith(judge, dataset, own.length, signal) });
-  const disagreements = others.map(({ scores }) => measureDisagreement(own, scores));
+  const problems: string[] = [];
+  const others = await rateWithReferences(source, own.length, problems);
+  const disagreements: Float64Array[] = [];
+  for (const { scores } of others) {
+    disagreements.push(measureDisagreement(own, scores));
+    await setImmediate();
+  }
   const bins = histogramOf(own);
   const tally = new ThresholdTally(
     bins,
-    arms.flatMap(({ cut }) => cut ?? []),
+    source.arms.flatMap(({ cut }) => cut ?? []),
   );
-  const fates = arms.map(({ arm }) => inTurn(readDecisions(run.decisionsPath(arm))));
+  const fates = new Fates(source, problems);
   const states: Record<string, number> = {};
   let unseen = 0;
   let batches = 0;
-  for await (const batch of ratedExamples(source)) {
-    signal.throwIfAborted();
-    for (const { example, rating } of batch) {
-      const { index: row } = example;
-      const reasons: (string | undefined)[] = [];
-      for (const nextDecision of fates) {
-        const decision = nextDecision();
-        reasons.push((decision instanceof Promise ? await decision : decision)?.reason);
+  try {
+    for await (const batch of ratedExamples(source)) {
+      signal.throwIfAborted();
+      for (const { example, rating } of batch) {
+        const { index: row } = example;
+        const told = fates.next();
+        states[rating.state] = (states[rating.state] ?? 0) + 1;
+        tally.add(example, rating.state === "scored" ? rating.score : undefined);
+        index.add({
+          example,
+          rating,
+          references: others.map(({ scores }) => scores[row] ?? NaN),
+          disagreements: disagreements.map((far) => far[row] ?? NaN),
+          fates: told instanceof Promise ? await told : told,
+        });
       }
-      states[rating.state] = (states[rating.state] ?? 0) + 1;
-      tally.add(example, rating.state === "scored" ? rating.score : undefined);
-      index.add({
-        example,
-        rating,
-        references: others.map(({ scores }) => scores[row] ?? NaN),
-        disagreements: disagreements.map((far) => far[row] ?? NaN),
-        fates: reasons,
-      });
+      unseen += batch.length;
+      if (++batches % batchesPerTurn === 0) await setImmediate(); // who asks meanwhile is answered
+      if (unseen < flushRows) continue;
+      progress.read += unseen;
+      unseen = 0;
+      index.flush();
     }
-    unseen += batch.length;
-    if (++batches % batchesPerTurn === 0) await setImmediate(); // who asks meanwhile is answered
-    if (unseen < flushRows) continue;
-    progress.read += unseen;
-    unseen = 0;
-    index.flush();
-    source.onRead?.(progress.read);
+  } finally {
+    await fates.close();
   }
   index.flush();
   progress.read += unseen;
-  return {
-    thresholds: tally.describe(),
-    histogram: bins,
-    states,
-    mean: meanOf(own),
-    references: others.map(({ judge, scores }) => describeReference(judge, own, bins, scores)),
-  };
+  const references: ReferenceReport[] = [];
+  for (const { judge, scores } of others) {
+    references.push(describeReference(judge, own, bins, scores));
+    await setImmediate();
+  }
+  return { thresholds: tally.describe(), histogram: bins, states, mean: meanOf(own), references, problems };
+}
+
+/** @throws UsageError when a judge that was asked for does not fit; another one is a problem to be told */
+async function rateWithReferences(
+  { references, areReferencesAsked, dataset, signal }: RowSource,
+  rows: number,
+  problems: string[],
+): Promise<{ judge: Judge; scores: Float64Array }[]> {
+  const rated: { judge: Judge; scores: Float64Array }[] = [];
+  for (const judge of references) {
+    try {
+      rated.push({ judge, scores: await rateWith(judge, dataset, rows, signal) });
+    } catch (error) {
+      if (areReferencesAsked || !(error instanceof UsageError)) throw error;
+      problems.push(messageOf(error));
+    }
+  }
+  return rated;
+}
+
+/** What the arms decided about each row, row after row. An arm whose file is damaged is a problem, and tells nothing. */
+class Fates {
+  readonly #arms: { readonly arm: string; decisions: InTurn<Decision> | undefined }[];
+  readonly #problems: string[];
+
+  constructor({ run, arms }: RowSource, problems: string[]) {
+    this.#arms = arms.map(({ arm }) => ({ arm, decisions: inTurn(readDecisions(run.decisionsPath(arm))) }));
+    this.#problems = problems;
+  }
+
+  /** Of the next row; undefined for an arm that does not tell. */
+  next(): (string | undefined)[] | Promise<(string | undefined)[]> {
+    const found = this.#arms.map(({ decisions }) => decisions?.next());
+    return found.some((decision) => decision instanceof Promise)
+      ? this.#waitFor(found)
+      : found.map((decision) => (decision as Decision | undefined)?.reason); // none of them is a promise
+  }
+
+  async #waitFor(
+    found: readonly (Promise<Decision | undefined> | Decision | undefined)[],
+  ): Promise<(string | undefined)[]> {
+    const reasons: (string | undefined)[] = [];
+    for (const [i, decision] of found.entries()) {
+      try {
+        reasons.push((await decision)?.reason);
+      } catch (error) {
+        this.#problems.push(`what the arm ${this.#arms[i]!.arm} decided cannot be shown: ${messageOf(error)}`);
+        this.#arms[i]!.decisions = undefined;
+        reasons.push(undefined);
+      }
+    }
+    return reasons;
+  }
+
+  async close(): Promise<void> {
+    for (const { decisions } of this.#arms) await decisions?.close();
+  }
 }
 
 function ratingLines({ run, ratings }: RowSource): AsyncIterable<readonly RatingLine[]> {
@@ -145,24 +207,34 @@ function ratedExamples(source: RowSource): AsyncIterable<readonly RatedExample[]
 
 async function* pairSoFar(
   examples: AsyncIterable<readonly Example[]>,
-  nextRating: () => Promise<RatingLine | undefined> | RatingLine | undefined,
+  ratings: InTurn<RatingLine>,
 ): AsyncGenerator<readonly RatedExample[]> {
-  for await (const batch of examples) {
-    const pairs: RatedExample[] = [];
-    for (const example of batch) {
-      const rating = await nextRating();
-      if (!rating || rating.hash !== hashExample(example)) {
-        yield pairs;
-        return;
+  try {
+    for await (const batch of examples) {
+      const pairs: RatedExample[] = [];
+      for (const example of batch) {
+        const rating = await ratings.next();
+        if (!rating || rating.hash !== hashExample(example)) {
+          yield pairs;
+          return;
+        }
+        pairs.push({ example, rating });
       }
-      pairs.push({ example, rating });
+      yield pairs;
     }
-    yield pairs;
+  } finally {
+    await ratings.close();
   }
 }
 
-/** The members of batches one by one; undefined when there are no more. */
-function inTurn<T>(batches: AsyncIterable<readonly T[]>): () => Promise<T | undefined> | T | undefined {
+/** Takes the members of batches one by one. */
+interface InTurn<T> {
+  /** Undefined when there are no more. */
+  next(): Promise<T | undefined> | T | undefined;
+  close(): Promise<void>;
+}
+
+function inTurn<T>(batches: AsyncIterable<readonly T[]>): InTurn<T> {
   const iterator = batches[Symbol.asyncIterator]();
   let batch: readonly T[] = [];
   let at = 0;
@@ -175,7 +247,10 @@ function inTurn<T>(batches: AsyncIterable<readonly T[]>): () => Promise<T | unde
     }
     return batch[at++];
   };
-  return () => (at < batch.length ? batch[at++] : more());
+  return {
+    next: () => (at < batch.length ? batch[at++] : more()),
+    close: async () => void (await iterator.return?.()),
+  };
 }
 
 async function readScores(lines: AsyncIterable<readonly RatingLine[]>, signal: AbortSignal): Promise<Float64Array> {
@@ -235,8 +310,8 @@ function histogramOf(scores: Float64Array): readonly Bin[] {
   const counts = new Map<number, number>();
   for (const score of scores) {
     if (Number.isNaN(score)) continue;
-    const key = counts.size > fewScores ? Number(score.toPrecision(4)) : score;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    counts.set(score, (counts.get(score) ?? 0) + 1);
+    if (counts.size > fewScores) return histogramOfMany(scores);
   }
   return histogram(counts);
 }
@@ -270,9 +345,15 @@ function describeReference(
     scored: reference.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0),
     mean: meanOf(reference),
     histogram: bins,
-    agreement: toAgreementRecord(name, measureAgreement(ownScores, referenceScores)),
+    agreement: toAgreementRecord(name, measureAgreement(everySoMany(ownScores), everySoMany(referenceScores))),
     grid: { own: ownBins, reference: bins, counts },
   };
+}
+
+/** The same scores where they are few enough to sort while somebody waits; else every second, third, … of them. */
+function everySoMany(scores: Float64Array): Float64Array {
+  const step = Math.ceil(scores.length / mostCompared);
+  return step <= 1 ? scores : scores.filter((_, i) => i % step === 0);
 }
 
 /** The last bar that begins at or below the score. */

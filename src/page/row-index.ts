@@ -7,6 +7,7 @@ import { isProcessAlive } from "../is-process-alive.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import type { PageText, RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
+import { beginningLength, searchTextOfRow } from "./search-terms.ts";
 import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
 
 /*
@@ -43,7 +44,7 @@ export interface RowIndex extends AsyncDisposable {
 }
 
 const memoryLimit = "1GB"; // beyond it, DuckDB goes to its file
-const beginning = 240; // characters of a text in a list
+const knownCounts = 1_000; // of queries that are remembered
 const folderPrefix = "alpagasus-view-";
 
 /** @param references how many other judges there are; @param arms the arms' names */
@@ -52,20 +53,46 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   process.on("exit", removeFolder);
-  const { DuckDBInstance } = await import("@duckdb/node-api");
-  const database = await DuckDBInstance.create(join(folder, "rows.duckdb"), { memory_limit: memoryLimit });
-  const connection = await database.connect();
   const referenceNames = Array.from({ length: references }, (_, i) => `reference_${i}`);
   const farNames = Array.from({ length: references }, (_, i) => `disagreement_${i}`);
   const fateNames = arms.map((_, i) => `fate_${i}`);
-  await connection.run(`CREATE TABLE rows (
-    index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
-    instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR
-    ${[...[...referenceNames, ...farNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
-  )`);
-  const appender = await connection.createAppender("rows");
+  const handles: { closeSync(): void }[] = [];
+
+  /** Closes what was opened, the last first, whatever goes wrong with any of it. */
+  function close(): void {
+    for (const handle of handles.toReversed()) {
+      try {
+        handle.closeSync();
+      } catch {
+        // its file may be gone, or the disk full: nothing of it is needed any more
+      }
+    }
+    process.off("exit", removeFolder);
+    removeFolder();
+  }
+
+  async function open(): Promise<{ connection: DuckDBConnection; appender: DuckDBAppender }> {
+    const { DuckDBInstance } = await import("@duckdb/node-api");
+    const database = await DuckDBInstance.create(join(folder, "rows.duckdb"), { memory_limit: memoryLimit });
+    handles.push(database);
+    const connection = await database.connect();
+    handles.push(connection);
+    await connection.run(`CREATE TABLE rows (
+      index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
+      instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR
+      ${[...[...referenceNames, ...farNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
+    )`);
+    const appender = await connection.createAppender("rows");
+    handles.push(appender);
+    return { connection, appender };
+  }
+
+  const { connection, appender } = await open().catch((error: unknown) => {
+    close();
+    throw error;
+  });
   const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])), references };
-  const counts = new Map<string, number>();
+  let counts = new Map<string, number>(); // another one after every flush: a count that was under way then is of before
   const queries = new Set<Promise<unknown>>();
   let isOpen = true;
 
@@ -77,28 +104,35 @@ export async function openRowIndex(references: number, arms: readonly string[]):
     return query;
   }
 
+  async function count({ sql, values }: ReturnType<typeof whereSql>): Promise<number> {
+    const key = JSON.stringify([sql, values]);
+    const known = counts;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const [row] = await read(`SELECT count(*) AS n FROM rows WHERE ${sql}`, values);
+    const found = Number(row?.["n"] ?? 0);
+    if (known.size < knownCounts) known.set(key, found);
+    return found;
+  }
+
   return {
     add: (row) => append(appender, row),
     flush() {
       appender.flushSync();
-      counts.clear();
+      counts = new Map();
     },
     async find(query) {
       const { limit = 50, offset = 0 } = query;
       const where = whereSql(query, columns);
       const order = orderSql(query, columns);
       const rows = await read(
-        `SELECT index, id, state, score, category, output_length, left(instruction, ${beginning}) AS instruction,
-          left(output, ${beginning}) AS output ${[...referenceNames, ...farNames, ...fateNames].map((name) => `, ${name}`).join("")}
+        `SELECT index, id, state, score, category, output_length, left(instruction, ${beginningLength}) AS instruction,
+          left(output, ${beginningLength}) AS output ${[...referenceNames, ...farNames, ...fateNames].map((name) => `, ${name}`).join("")}
         FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
       );
-      const key = JSON.stringify(where);
-      const known =
-        counts.get(key) ??
-        Number((await read(`SELECT count(*) AS n FROM rows WHERE ${where.sql}`, where.values))[0]?.["n"] ?? 0);
-      counts.set(key, known);
-      return { total: known, rows: rows.map((row) => toLine(row, referenceNames, columns.fates)) };
+      const total = await count(where);
+      return { total, rows: rows.map((row) => toLine(row, referenceNames, columns.fates)) };
     },
     async findWhole(query) {
       const { limit = 50, offset = 0 } = query;
@@ -117,11 +151,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       if (!isOpen) return;
       isOpen = false;
       await Promise.allSettled(queries);
-      appender.closeSync();
-      connection.closeSync();
-      database.closeSync();
-      process.off("exit", removeFolder);
-      removeFolder();
+      close();
     },
   };
 }
@@ -130,8 +160,12 @@ export async function openRowIndex(references: number, arms: readonly string[]):
 function removeOrphans(): void {
   for (const name of readdirSync(tmpdir())) {
     const [, pid] = (name.startsWith(folderPrefix) && /^(\d+)-/.exec(name.slice(folderPrefix.length))) || [];
-    if (pid !== undefined && !isProcessAlive(Number(pid)))
+    if (pid === undefined || isProcessAlive(Number(pid))) continue;
+    try {
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // somebody else's
+    }
   }
 }
 
@@ -153,7 +187,7 @@ function append(appender: DuckDBAppender, { example, rating, references, disagre
   text(output);
   text(category);
   appender.appendUInteger(output.length);
-  text(`${instruction}\n${input}\n${output}\n${id ?? ""}`.toLowerCase());
+  text(searchTextOfRow({ instruction, input, output, id }));
   references.forEach(number);
   disagreements.forEach(number);
   fates.forEach(text);
@@ -220,5 +254,5 @@ function toDetail(row: Row, line: RowLine): IndexedRow {
 }
 
 function beginningOf(text: string): string {
-  return text.length > beginning ? text.slice(0, beginning) : text;
+  return text.slice(0, beginningLength);
 }

@@ -1,96 +1,118 @@
-import type { EmbeddedReport, LeftOut, PageText, PairDetail, RowDetail, RowQuery, RunReport } from "./contract.ts";
+import type {
+  EmbeddedReport,
+  LeftOut,
+  PageText,
+  PairDetail,
+  RowDetail,
+  RowQuery,
+  RunReport,
+  VerdictReport,
+} from "./contract.ts";
+import { bytesInHtml, pageBytes } from "./html.ts";
 import type { OpenRun } from "./open-run.ts";
+import { differs, isUnread } from "./select-pairs.ts";
 
 /*
  * What a report carries of the rows and pairs: a bounded sample. What failed and what judges disagree about comes first,
  * then the rows around the cuts, then some rows at every score, so that any threshold has examples beside it.
  */
 
-const rowBytes = 1_100_000; // of rows
-const allBytes = 2_300_000; // of rows and pairs: with the page itself, under 3 MB
+const wholeBytes = 2_900_000; // of the HTML
+const rowShare = 0.55; // of what is left beside page and figures, where there are pairs too
 const textLimit = 1_500; // characters of a text
+const nameLimit = 200; // of an id, a category, a reason
 const perCut = 15; // rows on each side of an arm's cut
 const disagreements = 150;
 const perEdge = 3; // rows at each score, or step of it
 const longest = 30; // outputs
-const mostRows = 5_000;
-const mostUnscored = 2_000;
+const everyRow = 1_000_000; // as many as there is room for
 const batch = 200;
+
+/** How much of the rows' room a kind of rows may fill, those before it included. */
+const until = { unscored: 0.4, disagreements: 0.55, cuts: 0.65, edges: 0.95, rest: 1 };
 
 /** Everything that goes into the HTML. */
 export async function embed(run: OpenRun, report: RunReport): Promise<EmbeddedReport> {
   const cutter = new Cutter();
-  const rows = await sampleRows(run, report, cutter);
-  const pairs = await samplePairs(run, cutter, allBytes - bytesOf(rows));
-  const unscored = report.scores ? report.scores.rows - (report.scores.states.scored ?? 0) : 0;
+  const room = Math.max(0, wholeBytes - (await pageBytes()) - bytesInHtml(report));
+  const hasPairs = report.comparisons.length > 0;
+  const rows = await sampleRows(run, report, cutter, hasPairs ? rowShare * room : room);
+  const pairs = await samplePairs(run, cutter, room - bytesInHtml(rows));
+  const total = report.scores?.rows ?? 0;
+  const unscored = total - (report.scores?.states.scored ?? 0);
   const leftOut: LeftOut = {
-    rows: Math.max(0, report.rows.read - rows.length),
+    rows: Math.max(0, total - rows.length),
     unscored: Math.max(0, unscored - rows.filter(({ state }) => state !== "scored").length),
     pairs: pairs.leftOut,
-    contradictory: pairs.contradictory,
+    contradictory: pairs.doubtful,
     cutTexts: cutter.count,
     textLimit,
   };
   return { kind: "report", report, rows, pairs: pairs.pairs, leftOut };
 }
 
-async function sampleRows(run: OpenRun, { scores, arms }: RunReport, cutter: Cutter): Promise<RowDetail[]> {
+async function sampleRows(
+  run: OpenRun,
+  { scores, arms }: RunReport,
+  cutter: Cutter,
+  room: number,
+): Promise<RowDetail[]> {
   const found = new Map<number, RowDetail>();
   let bytes = 0;
-  const take = async (query: RowQuery, most: number): Promise<void> => {
-    for (let offset = 0; offset < most && bytes < rowBytes; offset += batch) {
+  const take = async (query: RowQuery, most: number, share: number): Promise<void> => {
+    for (let offset = 0; offset < most && bytes < share * room; offset += batch) {
       const rows = await run.wholeRows({ ...query, offset, limit: Math.min(batch, most - offset) });
       for (const whole of rows) {
-        if (bytes >= rowBytes) return;
         if (found.has(whole.index)) continue;
         const row = cutRow(whole, cutter);
+        const more = bytesInHtml(row) + 1;
+        if (bytes + more > share * room) return;
         found.set(row.index, row);
-        bytes += bytesOf(row);
+        bytes += more;
       }
       if (rows.length < batch) return;
     }
   };
-  await take({ state: "unscored" }, mostUnscored);
+  await take({ state: "unscored" }, everyRow, until.unscored);
   for (const reference of scores?.references.keys() ?? [])
-    await take({ sort: "disagreement", reference, isDescending: true }, disagreements);
+    await take({ sort: "disagreement", reference, isDescending: true }, disagreements, until.disagreements);
   for (const { cut } of arms) {
     if (cut === null) continue;
-    await take({ atLeast: cut, sort: "score" }, perCut);
-    await take({ below: cut, sort: "score", isDescending: true }, perCut);
+    await take({ atLeast: cut, sort: "score" }, perCut, until.cuts);
+    await take({ below: cut, sort: "score", isDescending: true }, perCut, until.cuts);
   }
   const edges = scores?.thresholds?.edges ?? [];
   for (const [i, edge] of edges.entries()) {
     const isEmpty = scores!.thresholds!.rows[i] === 0;
     const next = edges[i + 1];
-    if (!isEmpty) await take({ atLeast: edge, ...(next !== undefined && { below: next }), sort: "score" }, perEdge);
+    const here = { atLeast: edge, ...(next !== undefined && { below: next }), sort: "score" as const };
+    if (!isEmpty) await take(here, perEdge, until.edges);
   }
-  await take({ sort: "length", isDescending: true }, longest);
-  await take({}, mostRows);
+  await take({ sort: "length", isDescending: true }, longest, until.rest);
+  await take({ state: "unscored" }, everyRow, until.rest);
+  await take({}, everyRow, until.rest);
   return [...found.values()].toSorted((a, b) => a.index - b.index);
 }
 
 async function samplePairs(
   run: OpenRun,
   cutter: Cutter,
-  pairBytes: number,
-): Promise<{ pairs: PairDetail[]; leftOut: number; contradictory: number }> {
+  room: number,
+): Promise<{ pairs: PairDetail[]; leftOut: number; doubtful: number }> {
   const pairs: PairDetail[] = [];
+  const { pairs: lines } = await run.pairs({ sort: "disagreement", limit: Infinity });
   let bytes = 0;
-  let total = 0;
-  let contradictory = 0;
-  for (let offset = 0; ; offset += batch) {
-    const page = await run.pairs({ sort: "disagreement", offset, limit: batch });
-    total = page.total;
-    for (const { comparison, set, id, orders } of page.pairs) {
-      const pair = bytes < pairBytes ? await run.pair(comparison, set, id) : undefined;
-      if (pair) {
-        const whole = cutPair(pair, cutter);
-        pairs.push(whole);
-        bytes += bytesOf(whole);
-      } else if (new Set(orders).size > 1) contradictory++;
-    }
-    if (page.pairs.length < batch) return { pairs, leftOut: total - pairs.length, contradictory };
+  let doubtful = 0;
+  for (const line of lines) {
+    const pair = bytes < room ? await run.pair(line.comparison, line.set, line.id) : undefined;
+    const cut = pair && cutPair(pair, cutter);
+    const more = cut ? bytesInHtml(cut) + 1 : 0;
+    if (cut && bytes + more <= room) {
+      pairs.push(cut);
+      bytes += more;
+    } else if (isUnread(line) || differs(line)) doubtful++;
   }
+  return { pairs, leftOut: lines.length - pairs.length, doubtful };
 }
 
 /** Cuts long texts and counts them. */
@@ -100,21 +122,32 @@ class Cutter {
   cut(whole: PageText): PageText {
     if (whole.text.length <= textLimit) return whole;
     this.count++;
-    const end = textLimit - (isHighSurrogate(whole.text.charCodeAt(textLimit - 1)) ? 1 : 0);
+    const end = endOf(whole.text, textLimit);
     return { text: whole.text.slice(0, end), cut: whole.text.length - end + (whole.cut ?? 0) };
+  }
+
+  /** A text of one line, whose beginning is enough. */
+  shorten(name: string): string {
+    return name.length <= nameLimit ? name : `${name.slice(0, endOf(name, nameLimit))}…`;
   }
 }
 
-function isHighSurrogate(code: number): boolean {
-  return code >= 0xd800 && code < 0xdc00;
+/** Where to cut, so that no character is cut in two. */
+function endOf(text: string, limit: number): number {
+  const code = text.charCodeAt(limit - 1);
+  return code >= 0xd800 && code < 0xdc00 ? limit - 1 : limit;
 }
 
 function cutRow(row: RowDetail, cutter: Cutter): RowDetail {
-  const { said } = row;
+  const { said, id, category, detail, intrusions } = row;
   return {
     ...row,
     instruction: "", // the page takes the beginnings from the whole texts again
     output: "",
+    ...(id !== undefined && { id: cutter.shorten(id) }),
+    ...(category !== undefined && { category: cutter.shorten(category) }),
+    ...(detail !== undefined && { detail: cutter.shorten(detail) }),
+    ...(intrusions && { intrusions: intrusions.map((intrusion) => cutter.shorten(intrusion)) }),
     instructionText: cutter.cut(row.instructionText),
     inputText: cutter.cut(row.inputText),
     outputText: cutter.cut(row.outputText),
@@ -123,17 +156,18 @@ function cutRow(row: RowDetail, cutter: Cutter): RowDetail {
 }
 
 function cutPair(pair: PairDetail, cutter: Cutter): PairDetail {
-  const { instructionText, inputText, answers, verdicts } = pair;
+  const { instructionText, inputText, answers, verdicts, category } = pair;
   return {
     ...pair,
     instruction: "",
+    ...(category !== undefined && { category: cutter.shorten(category) }),
     ...(instructionText && { instructionText: cutter.cut(instructionText) }),
     ...(inputText && { inputText: cutter.cut(inputText) }),
     ...(answers && { answers: [cutter.cut(answers[0]), cutter.cut(answers[1])] }),
-    verdicts: verdicts.map((verdict) => ({ ...verdict, reply: verdict.reply && cutter.cut(verdict.reply) })),
+    verdicts: verdicts.map((verdict): VerdictReport => ({
+      ...verdict,
+      ...(verdict.detail !== undefined && { detail: cutter.shorten(verdict.detail) }),
+      reply: verdict.reply && cutter.cut(verdict.reply),
+    })),
   };
-}
-
-function bytesOf(value: unknown): number {
-  return Buffer.byteLength(JSON.stringify(value));
 }

@@ -8,3 +8,16 @@ export function readSearch(search: string): SearchTerms {
   const terms = [...search.toLowerCase().matchAll(/"([^"]+)"?|[^\s"]+/g)].map(([word, phrase]) => phrase ?? word);
   return { terms };
 }
+
+/** Characters of a text in a list. */
+export const beginningLength = 240;
+
+/** What a search looks through, of a row. */
+export function searchTextOfRow(row: {
+  readonly instruction: string;
+  readonly input: string;
+  readonly output: string;
+  readonly id?: string | undefined;
+}): string {
+  return `${row.instruction}\n${row.input}\n${row.output}\n${row.id ?? ""}`.toLowerCase();
+}

@@ -51,14 +51,15 @@ function isWanted(
   return "row" in found ? pair.id === String(found.row) : found.terms.every((term) => text.includes(term));
 }
 
-function isUnread({ orders }: PairLine): boolean {
-  return orders.some((order) => order !== "A" && order !== "B" && order !== "draw");
+export function isUnread({ orders }: PairLine): boolean {
+  return orders.some(({ said }) => said !== "A" && said !== "B" && said !== "draw");
 }
 
-function isFlipped({ orders }: PairLine): boolean {
-  return orders.includes("A") && orders.includes("B");
+/** Whether one order says A and the other B. */
+export function isFlipped({ orders }: PairLine): boolean {
+  return ["A", "B"].every((side) => orders.some(({ said }) => said === side));
 }
 
-function differs({ orders }: PairLine): boolean {
-  return new Set(orders).size > 1;
+export function differs({ orders }: PairLine): boolean {
+  return new Set(orders.map(({ said }) => said)).size > 1;
 }

@@ -4,8 +4,12 @@ import type { ThresholdTable } from "./contract.ts";
 
 const finestEdges = 400; // steps of the threshold over the range of the scores
 const namedCategories = 12;
-const countedCategories = 500; // beyond them a category is one of the rest: such a column names rows, not groups
-const rest = "other";
+const countedCategories = 500; // a column with more names rows, not groups
+
+interface CategoryTally {
+  total: number;
+  readonly rows: number[];
+}
 
 /** Counts rows, lengths and categories by score, for every threshold at once. */
 export class ThresholdTally {
@@ -13,7 +17,8 @@ export class ThresholdTally {
   readonly #rows: number[];
   readonly #prompts: number[];
   readonly #outputs: number[];
-  readonly #categories = new Map<string, { total: number; readonly rows: number[] }>();
+  readonly #categories = new Map<string, CategoryTally>();
+  #rest: CategoryTally | undefined;
   readonly #total = { rows: 0, promptCharacters: 0, outputCharacters: 0 };
 
   /**
@@ -49,35 +54,37 @@ export class ThresholdTally {
   }
 
   describe(): ThresholdTable {
-    const categories = [...this.#categories].sort(
-      ([a, one], [b, other]) => Number(a === rest) - Number(b === rest) || other.total - one.total,
-    );
-    const named = categories.slice(0, namedCategories);
-    const others = categories.slice(namedCategories);
-    const together = others.length > 0 && {
-      category: rest,
-      total: others.reduce((sum, [, { total }]) => sum + total, 0),
-      rows: this.#edges.map((_, i) => others.reduce((sum, [, { rows }]) => sum + rows[i]!, 0)),
+    const categories = [...this.#categories].sort(([, one], [, other]) => other.total - one.total);
+    const named = categories
+      .slice(0, namedCategories)
+      .map(([category, { total, rows }]) => ({ category, total, rows }));
+    const others = [
+      ...categories.slice(namedCategories).map(([, tally]) => tally),
+      ...(this.#rest ? [this.#rest] : []),
+    ];
+    const rest = others.length > 0 && {
+      category: "all others",
+      isRest: true,
+      total: others.reduce((sum, { total }) => sum + total, 0),
+      rows: this.#edges.map((_, i) => others.reduce((sum, { rows }) => sum + rows[i]!, 0)),
     };
     return {
       edges: this.#edges,
       rows: this.#rows,
       promptCharacters: this.#prompts,
       outputCharacters: this.#outputs,
-      ...(categories.length > 0 && {
-        categories: [
-          ...named.map(([category, { total, rows }]) => ({ category, total, rows })),
-          ...(together ? [together] : []),
-        ],
-      }),
+      ...(categories.length > 0 && { categories: [...named, ...(rest ? [rest] : [])] }),
       total: this.#total,
     };
   }
 
-  #tallyOf(category: string): { total: number; readonly rows: number[] } {
-    const name = this.#categories.has(category) || this.#categories.size < countedCategories ? category : rest;
-    let tally = this.#categories.get(name);
-    if (!tally) this.#categories.set(name, (tally = { total: 0, rows: this.#edges.map(() => 0) }));
+  #tallyOf(category: string): CategoryTally {
+    const newTally = () => ({ total: 0, rows: this.#edges.map(() => 0) });
+    const known = this.#categories.get(category);
+    if (known) return known;
+    if (this.#categories.size >= countedCategories) return (this.#rest ??= newTally());
+    const tally = newTally();
+    this.#categories.set(category, tally);
     return tally;
   }
 

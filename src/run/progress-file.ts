@@ -1,12 +1,13 @@
+import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isProcessAlive } from "../is-process-alive.ts";
 import { workSchema, type Work } from "./work.ts";
 import type { RunFolder } from "./run-folder.ts";
 
 /*
- * What a stage at work leaves in the run's folder for whoever watches: `progress.PID.json`, gone when it ends.
+ * What a stage at work leaves in the run's folder for whoever watches: `progress.PID.MARK.json`, gone when it ends.
  */
 
 export interface ProgressFile extends Disposable {
@@ -15,13 +16,18 @@ export interface ProgressFile extends Disposable {
 }
 
 const intervalMs = 1_000;
+const silentMs = 15_000; // who has not said anything for so long is not at work
 
 /** Opens the progress file of a stage; a stage that is done within a second never writes one. */
 export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["rating"]): ProgressFile {
-  const path = join(run.folder, `progress.${process.pid}.json`);
+  const path = join(run.folder, `progress.${process.pid}.${randomUUID().slice(0, 8)}.json`);
   const startedAt = new Date();
   let writtenAt = startedAt.getTime();
   let isWritten = false;
+  const remove = () => {
+    rmSync(path, { force: true });
+    rmSync(`${path}.partial`, { force: true });
+  };
   return {
     show(progress) {
       const now = Date.now();
@@ -34,7 +40,10 @@ export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["
         ...(rating && { rating }),
       };
       try {
-        if (!isWritten) removeOrphans(run.folder);
+        if (!isWritten) {
+          removeOrphans(run.folder);
+          process.on("exit", remove);
+        }
         isWritten = true;
         writeFileSync(`${path}.partial`, JSON.stringify(work));
         renameSync(`${path}.partial`, path);
@@ -44,8 +53,8 @@ export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["
     },
     [Symbol.dispose]: () => {
       if (!isWritten) return;
-      rmSync(path, { force: true });
-      rmSync(`${path}.partial`, { force: true });
+      process.off("exit", remove);
+      remove();
     },
   };
 }
@@ -57,6 +66,8 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
   for (const name of names) {
     const pid = pidOf(name);
     if (pid === undefined || !isProcessAlive(pid)) continue;
+    const written = await stat(join(folder, name)).catch(() => undefined);
+    if (!written || Date.now() - written.mtimeMs > silentMs) continue; // of a process that had this number before
     const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // it may have ended meanwhile
     const work = workSchema.safeParse(parse(text));
     if (work.success) found.push(work.data);
@@ -81,6 +92,6 @@ function removeOrphans(folder: string): void {
 }
 
 function pidOf(name: string): number | undefined {
-  const [, pid] = /^progress\.(\d+)\.json$/.exec(name) ?? [];
+  const [, pid] = /^progress\.(\d+)\.\w+\.json$/.exec(name) ?? [];
   return pid === undefined ? undefined : Number(pid);
 }

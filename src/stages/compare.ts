@@ -132,10 +132,7 @@ export async function keepReviews(
   const counted = recount(reviews, options);
   const run = runFolder(options.run);
   const name = comparisonName(counted.a, counted.b, counted.judge);
-  const answersHash = hash(
-    "sha256",
-    JSON.stringify(reviews.verdicts.map(({ set, id, answers }) => [set, id, answers])),
-  );
+  const answersHash = hash("sha256", JSON.stringify(reviews.verdicts)); // what was judged, and what was said of it
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(

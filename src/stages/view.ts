@@ -29,7 +29,7 @@ const host = "127.0.0.1";
  * @throws UsageError when the port is taken, or a judge of `against` is of no known form
  */
 export async function view(options: ViewOptions): Promise<Viewer> {
-  const run = await openRun(options.run, options);
+  const run = await openRun(options.run, { ...options, isFollowing: true });
   try {
     await run.report(); // what is wrong with the run is said before anybody looks, and reading begins
     const { getRequestListener } = await import("@hono/node-server");

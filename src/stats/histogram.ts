@@ -24,6 +24,21 @@ export function histogram(counts: ScoreCounts): Bin[] {
   return bins.map((count, i) => ({ from: tidy((start + i) * width), to: tidy((start + i + 1) * width), count }));
 }
 
+/** The same of many different scores, without counting each of them. NaN is no score. */
+export function histogramOfMany(scores: Float64Array): Bin[] {
+  let [lowest, highest] = [Infinity, -Infinity];
+  for (const score of scores) {
+    if (score < lowest) lowest = score;
+    if (score > highest) highest = score;
+  }
+  const width = roundStep((highest - lowest) / wantedBins);
+  const numberOf = (score: number) => Math.floor(score / width + 1e-9);
+  const start = numberOf(lowest);
+  const counts = Array.from({ length: numberOf(highest) - start + 1 }, () => 0);
+  for (const score of scores) if (!Number.isNaN(score)) counts[numberOf(score) - start]!++;
+  return counts.map((count, i) => ({ from: tidy((start + i) * width), to: tidy((start + i + 1) * width), count }));
+}
+
 /** The score that most rows have, and their share; undefined without any scores. */
 export function commonestScore(counts: ScoreCounts): { score: number; share: number } | undefined {
   let total = 0;

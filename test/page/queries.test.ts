@@ -1,10 +1,12 @@
+import { existsSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
 import { openJudge } from "../../src/judge/open.ts";
 import type { PairLine, RowDetail, RowQuery } from "../../src/page/contract.ts";
 import { openRun, type OpenRun } from "../../src/page/open-run.ts";
-import { readSearch } from "../../src/page/search-terms.ts";
+import { readSearch, searchTextOfRow } from "../../src/page/search-terms.ts";
 import { selectPairs } from "../../src/page/select-pairs.ts";
 import { selectRows } from "../../src/page/select-rows.ts";
 import { ThresholdTally } from "../../src/page/threshold-table.ts";
@@ -49,8 +51,12 @@ describe("a query finds the same rows in the viewer's database and in a report's
   const carried = () =>
     all.map((detail) => ({
       detail,
-      search:
-        `${detail.instructionText.text}\n${detail.inputText.text}\n${detail.outputText.text}\n${detail.id ?? ""}`.toLowerCase(),
+      search: searchTextOfRow({
+        instruction: detail.instructionText.text,
+        input: detail.inputText.text,
+        output: detail.outputText.text,
+        id: detail.id,
+      }),
     }));
 
   const queries: fc.Arbitrary<RowQuery> = fc.record(
@@ -119,6 +125,30 @@ describe("a query finds the same rows in the viewer's database and in a report's
   });
 });
 
+test.skipIf(!existsSync("/proc/self/fd"))("a run that is closed leaves no file open and no folder behind", async () => {
+  using folder = tempFolder();
+  folder.write(
+    "rows.json",
+    Array.from({ length: 50 }, (_, i) => ({ instruction: `i ${i}`, input: "", output: `o ${i}` })),
+  );
+  const path = `${folder.path}/run`;
+  await rate(await openDataset(`${folder.path}/rows.json`), { run: path, judge: await openJudge("student") });
+  await select({ run: path, top: 5 });
+  const look = async (): Promise<number> => {
+    const opened = await openRun(path, { isFollowing: true });
+    const asking = [opened.whenRead().then(() => opened.rows({ search: "i 7" })), opened.report(), opened.rows({})];
+    await asking[0];
+    await opened[Symbol.asyncDispose]();
+    await Promise.all(asking);
+    return readdirSync("/proc/self/fd").length;
+  };
+  const first = await look();
+  for (let i = 0; i < 4; i++) await look();
+  expect(await look()).toBeLessThanOrEqual(first);
+  const left = readdirSync(tmpdir()).filter((name) => name.startsWith(`alpagasus-view-${process.pid}-`));
+  expect(left.length).toBeLessThanOrEqual(1); // of the suite above, if it runs meanwhile
+});
+
 test("a search is words, phrases in quotes, or a row's number", () => {
   expect(readSearch(' Two  "a Phrase here" x')).toEqual({ terms: ["two", "a phrase here", "x"] });
   expect(readSearch(" #12 ")).toEqual({ row: 12 });
@@ -167,8 +197,20 @@ test("what a threshold keeps adds up, for any scores", () => {
 });
 
 describe("pairs", () => {
-  const pair = (id: string, orders: PairLine["orders"], lengths: readonly [number, number] = [1, 1]) => ({
-    line: { comparison: "c", set: "s", id, outcome: "tie" as const, orders, lengths, instruction: "" },
+  const pair = (
+    id: string,
+    said: PairLine["orders"][number]["said"][],
+    lengths: readonly [number, number] = [1, 1],
+  ) => ({
+    line: {
+      comparison: "c",
+      set: "s",
+      id,
+      outcome: "tie" as const,
+      orders: said.map((word) => ({ said: word })),
+      lengths,
+      instruction: "",
+    },
     search: `text of ${id}`,
   });
   const pairs = [

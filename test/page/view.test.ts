@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -192,6 +192,25 @@ describe("the viewer's server", () => {
     expect(view.stderr).toBe("");
   });
 
+  test("its database can be taken away under it", async () => {
+    using other = tempFolder();
+    other.write(
+      "rows.json",
+      Array.from({ length: 40 }, (_, i) => ({ instruction: `i ${i}`, input: "", output: `o ${i}` })),
+    );
+    await must(other, "rate", "rows.json");
+    const view = await startView(other.path);
+    await expect.poll(async () => (await json<RowPage>(`${view.url}api/rows`)).total).toBe(40);
+    for (const name of readdirSync(tmpdir()))
+      if (name.startsWith(`alpagasus-view-${view.child.pid}-`)) rmSync(`${tmpdir()}/${name}`, { recursive: true });
+    await must(other, "select", "--top", "5");
+    await expect
+      .poll(async () => (await ask(view.port, "/api/rows?arm=selected")).status, { timeout: 5_000 })
+      .toBe(200);
+    expect(view.stderr).toBe("");
+    expect(await stop(view.child)).toBe(0);
+  });
+
   test("an unchanged report is not sent again", async () => {
     const { url } = await startView(folder.path);
     let tag = "";
@@ -208,6 +227,9 @@ describe("the viewer's server", () => {
       .poll(async () => (await fetch(`${url}api/report`, { headers: { "If-None-Match": tag } })).status)
       .toBe(200);
     await expect.poll(async () => (await json<RowPage>(`${url}api/rows?arm=another`)).total).toBe(355);
+    const { rows } = await json<RunReport>(`${url}api/report`);
+    expect(rows.revision).not.toBe("");
+    expect(rows).toMatchObject({ read: 2000, isReady: true, isReading: false });
   });
 });
 
@@ -221,6 +243,7 @@ describeWithBrowser("the viewer in a browser", () => {
   test("a rating in progress updates by itself, and what the judge said about a row is there", async () => {
     await using server = await startModelServer({
       latencyMs: () => 120,
+      price: { input: 1, output: 1 },
       answer: (asked) =>
         asked.user.includes("Instruction 7 ")
           ? "I would rather not give a number."
@@ -274,6 +297,8 @@ describeWithBrowser("the viewer in a browser", () => {
     expect(complaints).toEqual([]);
 
     await must(folder, "report");
+    const { money } = JSON.parse(readFileSync(`${folder.path}/runs/default/report.json`, "utf8")) as RunReport;
+    expect(money!.paidUsd! + money!.perhapsPaidUsd).toBeCloseTo(server.bill.usd, 6);
     const report = await browser.open(`${pathToFileURL(`${folder.path}/runs/default/report.html`).href}#/rows?row=7`);
     await expect.poll(() => report.page.locator(".panel").innerText()).toContain("I would rather not give a number.");
   });

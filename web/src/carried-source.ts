@@ -1,9 +1,8 @@
 import type { EmbeddedReport } from "../../src/page/contract.ts";
+import { beginningLength, searchTextOfRow } from "../../src/page/search-terms.ts";
 import { searchTextOf, selectPairs } from "../../src/page/select-pairs.ts";
 import { selectRows, type CarriedRow } from "../../src/page/select-rows.ts";
 import type { Source } from "./source.ts";
-
-const beginning = 240; // characters of a text in a list
 
 /** The rows and pairs that a report carries in its own file. */
 export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport): Source {
@@ -11,14 +10,19 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
     const { instructionText, inputText, outputText } = row;
     const detail = {
       ...row,
-      instruction: instructionText.text.slice(0, beginning),
-      output: outputText.text.slice(0, beginning),
+      instruction: instructionText.text.slice(0, beginningLength),
+      output: outputText.text.slice(0, beginningLength),
     };
-    const search = `${instructionText.text}\n${inputText.text}\n${outputText.text}\n${row.id ?? ""}`.toLowerCase();
+    const search = searchTextOfRow({
+      instruction: instructionText.text,
+      input: inputText.text,
+      output: outputText.text,
+      id: row.id,
+    });
     return { detail, search };
   });
   const carriedPairs = pairs.map((pair) => {
-    const detail = { ...pair, instruction: (pair.instructionText?.text ?? "").slice(0, beginning) };
+    const detail = { ...pair, instruction: (pair.instructionText?.text ?? "").slice(0, beginningLength) };
     return { detail, line: detail, search: searchTextOf(detail) };
   });
   return {

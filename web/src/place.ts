@@ -12,6 +12,9 @@ export interface Place {
   readonly values: Readonly<Record<string, string>>;
 }
 
+const restMs = 100; // browsers refuse an address that changes with every move of a pointer
+let writing = 0;
+
 /** `#/rows?state=failed` */
 export function hashOf(view: View, values: Readonly<Record<string, string | number | undefined>> = {}): string {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
@@ -29,14 +32,18 @@ function readPlace(hash: string): Place {
 export function usePlace(): [Place, (view: View, values: Record<string, string | number | undefined>) => void] {
   const [place, setPlace] = useState(() => readPlace(location.hash));
   useEffect(() => {
-    const follow = () => setPlace(readPlace(location.hash));
+    const follow = () => {
+      clearTimeout(writing);
+      setPlace(readPlace(location.hash));
+    };
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
   const replace = (view: View, values: Record<string, string | number | undefined>) => {
     const hash = hashOf(view, values);
-    history.replaceState(null, "", hash);
     setPlace(readPlace(hash));
+    clearTimeout(writing);
+    writing = window.setTimeout(() => history.replaceState(null, "", hash), restMs);
   };
   return [place, replace];
 }

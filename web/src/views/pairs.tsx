@@ -8,6 +8,9 @@ import type {
   RunReport,
   VerdictReport,
 } from "../../../src/page/contract.ts";
+import { isFlipped } from "../../../src/page/select-pairs.ts";
+import type { Side } from "../../../src/comparison/verdict.ts";
+import { shellWord } from "../../../src/shell-word.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
 import { LongText, Plain } from "../parts/text.tsx";
@@ -173,8 +176,8 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
                 <td>
                   <span class={`outcome ${pair.outcome}`}>{pair.outcome}</span>
                 </td>
-                <td>{saidOf(pair, 0, comparisons)}</td>
-                <td>{saidOf(pair, 1, comparisons)}</td>
+                <td>{saidOf(pair, "A", comparisons)}</td>
+                <td>{saidOf(pair, "B", comparisons)}</td>
                 <td class="number minor">{pair.lengths ? formatCount(pair.lengths[0]) : "–"}</td>
                 <td class="number minor">{pair.lengths ? formatCount(pair.lengths[1]) : "–"}</td>
                 <td class="texts">
@@ -223,12 +226,17 @@ function isOf(pair: PairLine, { comparison, set, id }: PairName): boolean {
   return pair.comparison === comparison && pair.set === set && pair.id === id;
 }
 
-/** What the judge said in one order, by the arms' names. */
-function saidOf({ comparison, orders }: PairLine, order: 0 | 1, comparisons: readonly ComparisonReport[]): string {
+/** What the judge said with one arm shown first, by the arms' names. */
+function saidOf({ comparison, orders }: PairLine, first: Side, comparisons: readonly ComparisonReport[]): string {
   const of = comparisons.find(({ key }) => key === comparison);
-  const said = orders[order];
-  if (!of || said === undefined || (order === 1 && !of.seesOrder)) return "–";
-  return said === "A" ? of.a : said === "B" ? of.b : said;
+  const order = of?.seesOrder
+    ? orders.find(({ shownFirst }) => shownFirst === first)
+    : first === "A"
+      ? orders[0]
+      : undefined;
+  const known = order ?? (first === "A" ? orders.find(({ shownFirst }) => shownFirst === undefined) : undefined); // nobody wrote the order down
+  if (!of || !known) return "–";
+  return known.said === "A" ? of.a : known.said === "B" ? of.b : known.said;
 }
 
 function savePairs(pairs: readonly PairLine[], comparisons: readonly ComparisonReport[]): void {
@@ -251,7 +259,7 @@ function savePairs(pairs: readonly PairLine[], comparisons: readonly ComparisonR
     pairs.map((line) => {
       const { comparison, set, id, category, outcome, lengths, instruction } = line;
       const of = comparisons.find(({ key }) => key === comparison);
-      const said = ([0, 1] as const).map((order) => saidOf(line, order, comparisons));
+      const said = (["A", "B"] as const).map((first) => saidOf(line, first, comparisons));
       return [
         comparison,
         of?.a,
@@ -288,7 +296,7 @@ function PairPanel({ name, values, list, comparison, source, run, onClose }: Pan
     ["previous", list[at - 1]],
     ["next", at < 0 ? undefined : list[at + 1]],
   ] as const;
-  const key = JSON.stringify(name);
+  const key = JSON.stringify([name, comparison?.verdictsHash]);
   const { value: pair, problem, isLoading } = useLoaded(key, () => source.pair(name));
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [key]);
@@ -329,7 +337,7 @@ function PairPanel({ name, values, list, comparison, source, run, onClose }: Pan
       ) : (
         <p>
           {source.leftOut
-            ? `This report does not carry this pair. It is counted in all figures; alpagasus view --run ${run} shows it.`
+            ? `This report does not carry this pair. It is counted in all figures; alpagasus view --run ${shellWord(run)} shows it.`
             : "There is no such pair in this run."}
         </p>
       )}
@@ -348,9 +356,7 @@ function Pair({ pair, comparison: { a, b, seesOrder } }: { pair: PairDetail; com
             <Plain>{pair.category}</Plain>
           </Fact>
         )}
-        {seesOrder && pair.orders.includes("A") && pair.orders.includes("B") && (
-          <Fact name="orders">contradict each other</Fact>
-        )}
+        {seesOrder && isFlipped(pair) && <Fact name="orders">contradict each other</Fact>}
       </dl>
       {pair.instructionText && (
         <>

@@ -1,5 +1,6 @@
 import { formatCount, formatDuration, formatUsd } from "../../../src/format.ts";
 import type { LeftOut, RunReport, StageReport } from "../../../src/page/contract.ts";
+import { shellWord } from "../../../src/shell-word.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
@@ -7,7 +8,7 @@ import { Fact, Notice } from "../parts/words.tsx";
 
 /** Where every figure comes from, and how to make it again. */
 export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut: LeftOut | undefined }) {
-  const { dataset, stages, scores, arms, comparisons, alpagasus, madeAt, run, command: shownBy } = report;
+  const { dataset, stages, scores, arms, comparisons, alpagasus, madeAt, run, command: shownBy, money } = report;
   const gates = [
     ...(scores?.gates ?? []).map((gate) => ({ stage: "rate", ...gate })),
     ...arms.flatMap((arm) => arm.gates.map((gate) => ({ stage: `select ${arm.arm}`, ...gate }))),
@@ -16,7 +17,6 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
   const alarms = [...new Set([...(scores?.alarms ?? []), ...arms.flatMap((arm) => arm.alarms)])];
   const made = stages.flatMap(({ command }) => command ?? []);
   const commands = [...made, ...(shownBy === undefined ? [] : [shownBy])];
-  const paid = stages.flatMap(({ paidUsd }) => paidUsd ?? []).reduce((sum, usd) => sum + usd, 0);
   return (
     <>
       <h2>Where these figures come from</h2>
@@ -27,7 +27,20 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
         <Fact name="alpagasus">{alpagasus}</Fact>
         <Fact name="put together">{madeAt.replace("T", " ").replace(/\..*/, " UTC")}</Fact>
         <Fact name="time of all stages">{formatDuration(stages.reduce((sum, { wallMs }) => sum + wallMs, 0))}</Fact>
-        <Fact name="money of all stages">{formatUsd(paid)}</Fact>
+        <Fact
+          name="paid for all of it"
+          note={
+            money &&
+            money.perhapsPaidUsd > 0 &&
+            `and at most ${formatUsd(money.perhapsPaidUsd)} for replies that never arrived`
+          }
+        >
+          {money
+            ? money.paidUsd === null
+              ? "not known: no price"
+              : formatUsd(money.paidUsd)
+            : "nothing: no model was asked"}
+        </Fact>
       </dl>
       {dataset && (
         <>
@@ -113,7 +126,8 @@ function LeftOutSection({ leftOut, run }: { leftOut: LeftOut; run: string }) {
           {pairs > 0 && (
             <li>
               {formatCount(pairs)} pairs likewise
-              {contradictory > 0 && `, ${formatCount(contradictory)} of them with orders that differ`}
+              {contradictory > 0 &&
+                `, ${formatCount(contradictory)} of them doubtful: unread, or with orders that differ`}
             </li>
           )}
           {cutTexts > 0 && (
@@ -125,7 +139,7 @@ function LeftOutSection({ leftOut, run }: { leftOut: LeftOut; run: string }) {
       )}
       <p class="quiet">
         Failed rows and pairs whose orders contradict each other come first, then rows around the cuts and at every
-        score. <code>alpagasus view --run {run}</code> shows everything.
+        score. <code>alpagasus view --run {shellWord(run)}</code> shows everything.
       </p>
     </>
   );
@@ -141,7 +155,7 @@ const stageColumns: readonly Column<StageReport>[] = [
   },
   { name: "time", isNumber: true, show: ({ wallMs }) => formatDuration(wallMs), value: ({ wallMs }) => wallMs / 1000 },
   {
-    name: "paid",
+    name: "paid by this command",
     isNumber: true,
     show: ({ paidUsd, perhapsPaidUsd = 0 }) =>
       paidUsd === undefined

@@ -2,6 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { formatCount, formatScore, formatUsd } from "../../../src/format.ts";
 import type { RowDetail, RowLine, RowQuery, RowSort, RunReport } from "../../../src/page/contract.ts";
 import type { Bin } from "../../../src/stats/histogram.ts";
+import { shellWord } from "../../../src/shell-word.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { shortName } from "../parts/judge-name.ts";
 import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
@@ -30,13 +31,14 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
   const query = toQuery(values);
   const { rows: progress, arms, scores } = report;
   const { value: page, problem } = useLoaded(
-    JSON.stringify([query, progress.read, progress.isReady]),
+    JSON.stringify([query, progress.revision]),
     () => source.rows(query),
     typingMs,
   );
   const set = (change: Record<string, string | undefined>) => onChange({ ...values, page: undefined, ...change });
   const references = scores?.references ?? [];
-  const categories = scores?.thresholds?.categories?.map(({ category }) => category) ?? [];
+  const categories =
+    scores?.thresholds?.categories?.flatMap(({ category, isRest }) => (isRest ? [] : [category])) ?? [];
   const number = Number(values["page"] ?? 0);
   const last = Math.max(0, Math.ceil((page?.total ?? 0) / pageSize) - 1);
   useEffect(() => {
@@ -346,7 +348,9 @@ function RowPanel({ index, values, list, report, source, onClose }: PanelProps) 
     value: row,
     problem,
     isLoading,
-  } = useLoaded(JSON.stringify([index, report.rows.isReady, report.rows.read > index]), () => source.row(index));
+  } = useLoaded(JSON.stringify([index, report.rows.revision]), async () =>
+    Number.isSafeInteger(index) && index >= 0 ? source.row(index) : undefined,
+  );
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [index]);
   return (
@@ -377,8 +381,8 @@ function RowPanel({ index, values, list, report, source, onClose }: PanelProps) 
       ) : (
         <p>
           {source.leftOut && index < report.rows.read
-            ? `This report carries a sample of the rows, and row ${formatCount(index)} is not among them. It is counted in all figures; alpagasus view --run ${report.run} shows it.`
-            : `There is no row ${index}${report.rows.isReady ? "" : " by now"}.`}
+            ? `This report carries a sample of the rows, and row ${formatCount(index)} is not among them. It is counted in all figures; alpagasus view --run ${shellWord(report.run)} shows it.`
+            : `There is no such row${report.rows.isReady ? "" : " by now"}.`}
         </p>
       )}
     </section>

@@ -53,6 +53,7 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
         scores={scores}
         arms={report.arms}
         source={source}
+        revision={report.rows.revision}
         threshold={threshold}
         onThreshold={onThreshold}
       />

@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import { formatCount, formatDuration, formatScore, formatShare, formatUsd } from "../../../src/format.ts";
+import { shellWord } from "../../../src/shell-word.ts";
 import type { RowLine, RunReport, ScoreReport, ThresholdTable } from "../../../src/page/contract.ts";
 import { ScoreHistogram } from "../figures/score-histogram.tsx";
-import { paper, paperTraining } from "../paper.ts";
+import { paper, paperShare, paperTraining } from "../paper.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
@@ -17,11 +18,12 @@ interface PanelProps {
   readonly scores: ScoreReport;
   readonly arms: RunReport["arms"];
   readonly source: Source;
+  /** Of the rows that examples are taken from. */
+  readonly revision: string;
   readonly threshold: number | undefined;
   readonly onThreshold: (threshold: number) => void;
 }
 
-const paperShare = 0.1775; // AlpaGasus kept 9,229 of 52,002 rows
 const nothing: ThresholdTable = {
   edges: [],
   rows: [],
@@ -31,7 +33,7 @@ const nothing: ThresholdTable = {
 };
 
 /** The histogram with the threshold as a handle, and what lies above it. */
-export function ThresholdPanel({ run, scores, arms, source, threshold, onThreshold }: PanelProps) {
+export function ThresholdPanel({ run, scores, arms, source, revision, threshold, onThreshold }: PanelProps) {
   const table = scores.thresholds ?? nothing;
   const isReady = scores.thresholds !== undefined && table.edges.length > 0;
   const cut = arms.find((arm) => arm.cut !== null && !arm.isStale)?.cut ?? undefined;
@@ -85,15 +87,19 @@ export function ThresholdPanel({ run, scores, arms, source, threshold, onThresho
       <TrainingCost table={table} kept={kept} isReady={isReady} />
       {isReady && (
         <p class="command">
-          <code>{`alpagasus select --min-score ${kept.threshold} --run ${run}`}</code>
-          <CopyButton text={() => `alpagasus select --min-score ${kept.threshold} --run ${run}`}>copy</CopyButton>
+          <code>{selecting(kept.threshold, run)}</code>
+          <CopyButton text={() => selecting(kept.threshold, run)}>copy</CopyButton>
         </p>
       )}
       {kept.categories.length > 0 && <Categories kept={kept} />}
-      {isReady && !scores.isPartial && <Examples threshold={kept.threshold} source={source} />}
+      {isReady && !scores.isPartial && <Examples threshold={kept.threshold} source={source} revision={revision} />}
       {isReady && <WhatIfTable table={table} edge={edge} />}
     </section>
   );
+}
+
+function selecting(threshold: number, run: string): string {
+  return `alpagasus select --min-score ${threshold} --run ${shellWord(run)}`;
 }
 
 /** Says where an arm is not what its cut would keep: rows that tie at it were drawn. */
@@ -113,8 +119,8 @@ function Ties({ arms, kept }: { arms: RunReport["arms"]; kept: Kept }) {
 
 /** Time and money by steps, as in the paper: rows at a fixed batch. */
 function TrainingCost({ table, kept, isReady }: { table: ThresholdTable; kept: Kept; isReady: boolean }) {
-  const [minutes, setMinutes] = useState<number | undefined>(table.fullMinutes);
-  const [usd, setUsd] = useState<number | undefined>(table.fullUsd);
+  const [typed, setTyped] = useState<{ minutes?: number | undefined; usd?: number | undefined }>({});
+  const { minutes, usd } = { minutes: table.fullMinutes, usd: table.fullUsd, ...typed };
   const ratio = kept.share > 0 ? `${(1 / kept.share).toFixed(1)}× less` : "–";
   const number = (text: string) => (text === "" || !(Number(text) >= 0) ? undefined : Number(text));
   return (
@@ -137,7 +143,7 @@ function TrainingCost({ table, kept, isReady }: { table: ThresholdTable; kept: K
             min="0"
             step="any"
             value={minutes ?? ""}
-            onInput={({ currentTarget }) => setMinutes(number(currentTarget.value))}
+            onInput={({ currentTarget }) => setTyped({ ...typed, minutes: number(currentTarget.value) })}
           />{" "}
           minutes
         </label>{" "}
@@ -149,19 +155,12 @@ function TrainingCost({ table, kept, isReady }: { table: ThresholdTable; kept: K
             min="0"
             step="any"
             value={usd ?? ""}
-            onInput={({ currentTarget }) => setUsd(number(currentTarget.value))}
+            onInput={({ currentTarget }) => setTyped({ ...typed, usd: number(currentTarget.value) })}
           />{" "}
           US dollars
         </label>
         .{" "}
-        <button
-          type="button"
-          class="small"
-          onClick={() => {
-            setMinutes(paperTraining.minutes);
-            setUsd(paperTraining.usd);
-          }}
-        >
+        <button type="button" class="small" onClick={() => setTyped(paperTraining)}>
           as in the paper (7B: {paperTraining.minutes} min, {formatUsd(paperTraining.usd)})
         </button>
       </p>
@@ -194,11 +193,11 @@ const exampleCount = 3;
 const settleMs = 150; // after the handle was moved
 
 /** Rows just above and just below the cut. */
-function Examples({ threshold, source }: { threshold: number; source: Source }) {
+function Examples({ threshold, source, revision }: { threshold: number; source: Source; revision: string }) {
   const [skipped, setSkipped] = useState({ threshold, offset: 0 });
   const offset = skipped.threshold === threshold ? skipped.offset : 0;
   const { value } = useLoaded(
-    `${threshold} ${offset}`,
+    `${threshold} ${offset} ${revision}`,
     () =>
       Promise.all([
         source.rows({ atLeast: threshold, sort: "score", offset, limit: exampleCount }),
