@@ -45,6 +45,11 @@ export {
 export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
+export { planTrain, train, type PlannedTraining, type TrainOptions } from "./stages/train.ts";
+export { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe, type TrainingRecipe } from "./trainer/recipe.ts";
+export { planTraining, type TrainingOverrides, type TrainingPlan } from "./trainer/plan-training.ts";
+export type { TrainingEstimate } from "./trainer/estimate.ts";
+export { TrainerError } from "./trainer/find-uv.ts";
 export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";
 export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
 export type { LeftOut, RunReport } from "./page/contract.ts";
@@ -103,6 +108,7 @@ export type {
   Manifest,
   Question,
   RateSummary,
+  TrainSummary,
   WhatIf,
 } from "./run/manifest.ts";
 export type { Decision, Reason, ReasonDetail } from "./selection/decision.ts";

@@ -11,6 +11,7 @@ import { reportCommand } from "./report.ts";
 import { viewCommand } from "./view.ts";
 import { selectCommand } from "./select.ts";
 import { statusCommand } from "./status.ts";
+import { trainCommand } from "./train.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
@@ -99,6 +100,7 @@ Examples:
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
                                                       rate with a model, for at most five dollars
   alpagasus rate train.json --judge recorded:gpt.json use scores you already have
+  alpagasus train --recipe paper-7b --dry-run         what training on the selected rows will take
   alpagasus compare selected.jsonl full.jsonl         who wins, how sure, and whether the judge can be trusted
   alpagasus report                                    all of it as one page that opens from disk
   alpagasus view                                      look through every row in the browser
@@ -112,6 +114,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
     rateCommand,
     repliesCommand,
     selectCommand,
+    trainCommand,
     compareCommand,
     reportCommand,
     viewCommand,

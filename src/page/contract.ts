@@ -121,7 +121,7 @@ export interface ComparisonReport extends ComparisonSummary {
 
 /** One thing that was done to the run. */
 export interface StageReport {
-  readonly stage: "rate" | "select" | "compare";
+  readonly stage: "rate" | "select" | "train" | "compare";
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;

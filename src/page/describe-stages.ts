@@ -1,8 +1,17 @@
-import type { ArmSummary, CallsRecord, ComparisonSummary, Gate, Manifest, Question } from "../run/manifest.ts";
+import { formatUsd } from "../format.ts";
+import type {
+  ArmSummary,
+  CallsRecord,
+  ComparisonSummary,
+  Gate,
+  Manifest,
+  Question,
+  TrainSummary,
+} from "../run/manifest.ts";
 import type { StageReport } from "./contract.ts";
 
 /** What was done to a run, in the order in which it was: the provenance of every figure. */
-export function describeStages({ dataset, rate, arms, comparisons = {} }: Manifest): StageReport[] {
+export function describeStages({ dataset, rate, arms, models = {}, comparisons = {} }: Manifest): StageReport[] {
   const stages = [
     ...(dataset && rate
       ? [
@@ -18,6 +27,10 @@ export function describeStages({ dataset, rate, arms, comparisons = {} }: Manife
         ]
       : []),
     ...Object.values(arms).map((arm) => ({ ...describe("select", arm.arm, arm), details: describeArm(arm) })),
+    ...Object.values(models).map((model) => ({
+      ...describe("train", model.model, model),
+      details: describeModel(model),
+    })),
     ...Object.values(comparisons).map((comparison) => ({
       ...describe("compare", `${comparison.a} against ${comparison.b}`, comparison),
       details: describeComparison(comparison),
@@ -74,6 +87,22 @@ function describeArm({ choice, seed, path, ratingsHash }: ArmSummary): Details {
     ["seed", String(seed)],
     ["file", path],
     ["ratings hash", ratingsHash],
+  ];
+}
+
+function describeModel(model: TrainSummary): Details {
+  const { recipe, recipeVersion, base, arm, seed, differences, steps, finalLoss, gpuHours, usd, hash } = model;
+  return [
+    ["recipe", `${recipe} ${recipeVersion}`],
+    ["base", base],
+    ["arm", arm],
+    ["seed", String(seed)],
+    ...differences.map(({ setting, here, recipe: theirs }) => [setting, `${here}, not ${theirs}`] as const),
+    ["steps", String(steps)],
+    ["last loss", finalLoss === null ? "not known" : finalLoss.toFixed(4)],
+    ["GPU hours", gpuHours.toFixed(3)],
+    ["cost by the hour", usd === null ? "no price is known" : formatUsd(usd)],
+    ["hash of settings and rows", hash],
   ];
 }
 

@@ -10,6 +10,7 @@ export const workSchema = z.object({
   done: z.number(),
   total: z.number().optional(),
   unit: z.string(),
+  note: z.string().optional(),
   calls: z
     .object({ inFlight: z.number(), waiting: z.number(), failed: z.number(), paidUsd: z.number().nullable() })
     .optional(),

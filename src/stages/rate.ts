@@ -128,6 +128,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       rate: summary,
       arms,
       ...(latest?.comparisons && { comparisons: latest.comparisons }),
+      ...(latest?.models && { models: latest.models }),
     });
     await updateManifest(run, change, { mayBeDamaged: options.overwrite ?? false });
     return summary;

@@ -7,6 +7,7 @@ import {
   type DatasetRecord,
   type RatedManifest,
   type RateSummary,
+  type TrainSummary,
 } from "../run/manifest.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
@@ -28,6 +29,8 @@ export interface RunStatus {
     readonly perhapsPaidUsd: number;
   };
   readonly arms: readonly ArmState[];
+  /** What was trained, in a few figures each. */
+  readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
   /** What to do next, as a command. */
   readonly next: string;
 }
@@ -57,7 +60,7 @@ export async function status(folder: string): Promise<RunStatus> {
       : comparisons.length > 0
         ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
         : `alpagasus rate DATA${flag}`;
-    return { run: folder, ...(isOpen && { begun }), arms: [], comparisons, next };
+    return { run: folder, ...(isOpen && { begun }), arms: [], models: [], comparisons, next };
   }
   const states = await readFileStates(folder, manifest);
   return {
@@ -65,6 +68,15 @@ export async function status(folder: string): Promise<RunStatus> {
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
     arms: states.arms,
+    models: Object.values(manifest.models ?? {}).map(({ model, arm, recipe, base, steps, finalLoss, gates }) => ({
+      model,
+      arm,
+      recipe,
+      base,
+      steps,
+      finalLoss,
+      gates,
+    })),
     comparisons,
     next: nextStep(manifest, states, flag),
   };
@@ -95,5 +107,7 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");
   if (!random || random.isStale || random.rows !== selected.rows) return `alpagasus select --method random${flag}`;
-  return `nothing: ${selected.path} and its control are ready to train on`;
+  if (!manifest.models)
+    return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
+  return `nothing: ${selected.path} and its control are there, and ${Object.keys(manifest.models).join(", ")} trained`;
 }

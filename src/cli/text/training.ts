@@ -1,0 +1,78 @@
+import { styleText } from "node:util";
+import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
+import type { TrainSummary } from "../../run/manifest.ts";
+import type { PlannedTraining } from "../../stages/train.ts";
+import { plainText } from "./plain-text.ts";
+import { renderWarnings } from "./rating.ts";
+
+type Differences = PlannedTraining["plan"]["differences"];
+
+/** What `train --dry-run` prints. */
+export function renderTrainingPlan({ model, arm, path, plan, base, estimate, checkpoints }: PlannedTraining): string {
+  const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
+  const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
+  const lines = [
+    `\n${styleText("bold", `Training ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
+    `  base    ${plainText(base)}`,
+    ...renderDifferences(plan.differences),
+    `  steps   ${formatCount(steps)} of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} epochs`,
+    `  tokens  at most ${formatCount(rows * settings.epochs * settings.max_length)} (${formatCount(settings.max_length)} a row); counted when it is run`,
+    `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, from ${formatCount(estimate.parameters!)} weights`}`,
+    `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
+    `  money   ${estimate.usd === undefined ? "not known" : `about ${formatUsd(estimate.usd)}, at ${formatUsd(plan.usdPerHour!)} an hour`}`,
+    ...(checkpoints.length > 0
+      ? [`  an earlier attempt has come to step ${formatCount(checkpoints.at(-1)!)}; it goes on from there`]
+      : []),
+    `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there, or on any machine with uv`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** What `train` prints. */
+export function renderTraining(summary: TrainSummary, models: Readonly<Record<string, TrainSummary>>): string {
+  const { model, arm, rows, steps, recipe, trainMs, startMs, gpus, gpuHours, usd, usdPerHour, tokens, lossCurve } =
+    summary;
+  const full = models["full"];
+  const lines = [
+    `\n${styleText("bold", `Trained ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe} ${summary.recipeVersion} (${summary.method}), from ${plainText(summary.base)}`,
+    ...renderDifferences(summary.differences),
+    `  steps   ${formatCount(steps)}; loss ${lossCurve[0]?.loss.toFixed(3) ?? "-"} at first, ${summary.finalLoss?.toFixed(3) ?? "-"} at last`,
+    `  time    ${formatDuration(trainMs)}, ${formatDuration(startMs)} of it before the first step${gpus > 0 ? `, ${gpuHours.toFixed(2)} GPU hours` : " on the CPU"}${summary.attempts > 1 ? `, in ${summary.attempts} attempts` : ""}; ${summary.examplesPerSecond.toFixed(1)} rows and ${formatCount(summary.tokensPerSecond)} tokens a second (${formatCount(tokens)} in all)`,
+    `  money   ${usd === null ? "no price an hour is known (--usd-per-hour)" : `${formatUsd(usd)}, at ${formatUsd(usdPerHour!)} an hour`}`,
+    ...renderCuts(summary),
+    ...(full && full.model !== model
+      ? [
+          `  against full  ${(full.trainMs / trainMs).toFixed(1)}× less time (${formatDuration(full.trainMs)} there), for ${formatShare(rows / full.rows)} of the rows`,
+        ]
+      : []),
+    ...summary.checks.filter(({ held }) => held).map(({ name, message }) => `  checked ${name}: ${plainText(message)}`),
+    ...renderWarnings([], summary.gates),
+    `\n  model   ${plainText(summary.outputPath)}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function renderDifferences(differences: Differences): string[] {
+  if (differences.length === 0) return ["  as the recipe says, in every setting"];
+  return differences.map(
+    ({ setting, recipe, here }) =>
+      `  not as the recipe says: ${setting} is ${plainText(here)}, not ${plainText(recipe)}`,
+  );
+}
+
+function renderCuts({ cutRows, unlabelledRows, rows }: TrainSummary): string[] {
+  const lines: string[] = [];
+  if (cutRows.length > 0)
+    lines.push(
+      `  ${formatCount(cutRows.length)} of ${formatCount(rows)} rows were cut at the maximum length: ${listRows(cutRows)}`,
+    );
+  if (unlabelledRows.length > 0)
+    lines.push(
+      `  ${formatCount(unlabelledRows.length)} rows have no label left, and teach nothing: ${listRows(unlabelledRows)}`,
+    );
+  return lines;
+}
+
+function listRows(rows: readonly number[]): string {
+  return `${rows.slice(0, 8).join(", ")}${rows.length > 8 ? ", …" : ""} (positions in the arm, from 0)`;
+}

@@ -1,0 +1,169 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { openTrainingRecipe } from "../trainer/recipe.ts";
+import type { CommandContext } from "./context.ts";
+import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
+import { plainJson } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
+import { renderTraining, renderTrainingPlan } from "./text/training.ts";
+
+interface TrainFlags {
+  arm: string;
+  recipe?: string;
+  base?: string;
+  model?: string;
+  template?: "alpaca" | "chat";
+  epochs?: number;
+  learningRate?: number;
+  globalBatch?: number;
+  maxLength?: number;
+  schedule?: TrainingOverrides["schedule"];
+  warmup?: number;
+  weightDecay?: number;
+  precision?: TrainingOverrides["precision"];
+  sharding?: TrainingOverrides["sharding"];
+  loraRank?: number;
+  loraAlpha?: number;
+  loraDropout?: number;
+  gpus?: number;
+  processes?: number;
+  deviceBatch?: number;
+  usdPerHour?: number;
+  seed: number;
+  dryRun?: boolean;
+  overwrite?: boolean;
+  run: string;
+  json?: boolean;
+}
+
+export function trainCommand(context: CommandContext): Command {
+  return new Command("train")
+    .summary("fine-tune a model on an arm")
+    .description(
+      "Fine-tunes a model on an arm by a recipe, with PyTorch's own trainer (TRL, brought by uv). Writes a folder that holds all it takes and can be run elsewhere by itself: sh run.sh. After an interruption, the same command goes on from the last checkpoint.",
+    )
+    .option("--arm <name>", "the arm to train on", "selected")
+    .option("--recipe <name>", "paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop, or a YAML file")
+    .option(
+      "--base <model>",
+      "the model to begin with: a Hub id, a folder, or smollm2, which needs no Hub (the recipe's)",
+    )
+    .option("--model <name>", "what the model is called (the arm's name)")
+    .option("--dry-run", "write the folder and show the plan: steps, tokens, memory, time, money; train nothing")
+    .option("--overwrite", "replace a model of that name that was trained otherwise")
+    .optionsGroup("Instead of what the recipe says:")
+    .addOption(new Option("--template <kind>", "how a row is put to the model").choices(["alpaca", "chat"]))
+    .option("--epochs <n>", "passes over the rows", parseOver)
+    .option("--learning-rate <rate>", "highest learning rate", parseOver)
+    .option("--global-batch <rows>", "rows a step, over all GPUs", parsePositive)
+    .option("--max-length <tokens>", "longest row; the rest of it is cut", parsePositive)
+    .addOption(
+      new Option("--schedule <name>", "how the learning rate falls").choices([
+        "cosine",
+        "linear",
+        "constant",
+        "constant_with_warmup",
+      ]),
+    )
+    .option("--warmup <share>", "share of the steps in which it rises, 0 to 1", parseShare)
+    .option("--weight-decay <value>", "weight decay", parseNotNegative)
+    .addOption(new Option("--precision <type>", "of the computation").choices(["bf16", "fp16", "fp32"]))
+    .addOption(new Option("--sharding <kind>", "how weights are shared out over GPUs").choices(["fsdp", "none"]))
+    .option("--lora-rank <r>", "rank of the adapter", parsePositive)
+    .option("--lora-alpha <alpha>", "its scale", parseOver)
+    .option("--lora-dropout <share>", "its dropout, 0 to 1", parseShare)
+    .optionsGroup("The machine:")
+    .option("--gpus <n>", "GPUs that train together; 0 trains on the CPU (the recipe's)", parseWhole)
+    .option("--processes <n>", "processes that train together on the CPU (1)", parsePositive)
+    .option("--device-batch <rows>", "rows that one of them takes at a time (at most 4)", parsePositive)
+    .option("--usd-per-hour <usd>", "what all GPUs together cost an hour (the recipe's)", parseNotNegative)
+    .optionsGroup("Options:")
+    .addOption(seedOption("the order of the rows and new weights"))
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus train --recipe paper-7b --dry-run
+  alpagasus train --recipe paper-7b --base huggyllama/llama-7b
+  alpagasus train --recipe alpagasus2-qlora-7b --arm random
+  alpagasus train --recipe laptop                     SmolLM2-135M on this machine, without a GPU and without the Hub`,
+    )
+    .action(async (flags: TrainFlags) => {
+      if (flags.recipe === undefined)
+        throw new UsageError(
+          "--recipe: expected one, since there is none that fits every machine: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop or a YAML file",
+        );
+      const recipe = await openTrainingRecipe(flags.recipe);
+      const { planTrain, train } = await import("../stages/train.ts"); // only here, since it is large
+      const options = {
+        run: flags.run,
+        arm: flags.arm,
+        recipe,
+        overrides: readOverrides(flags),
+        command: context.command,
+        signal: context.signal,
+        ...(flags.model !== undefined && { model: flags.model }),
+        ...(flags.overwrite && { overwrite: true }),
+      };
+      if (flags.dryRun) {
+        const planned = await planTrain(options);
+        process.stdout.write(flags.json ? `${plainJson(planned, 2)}\n` : renderTrainingPlan(planned));
+        return;
+      }
+      const progress = openProgressLine();
+      const summary = await train({ ...options, onProgress: progress.show }).finally(progress.clear);
+      if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
+      const { readManifest, runFolder } = await import("../run/run-folder.ts");
+      const models = (await readManifest(runFolder(flags.run)))?.models ?? {};
+      process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderTraining(summary, models));
+    });
+}
+
+function readOverrides(flags: TrainFlags): TrainingOverrides {
+  const { base, template, epochs, learningRate, globalBatch, maxLength, schedule, warmup, weightDecay, precision } =
+    flags;
+  const { sharding, loraRank, loraAlpha, loraDropout, gpus, processes, deviceBatch, usdPerHour, seed } = flags;
+  const all = {
+    base,
+    template,
+    epochs,
+    learningRate,
+    globalBatch,
+    maxLength,
+    schedule,
+    warmup,
+    weightDecay,
+    precision,
+    sharding,
+    loraRank,
+    loraAlpha,
+    loraDropout,
+    gpus,
+    processes,
+    deviceBatch,
+    usdPerHour,
+    seed,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function parseOver(text: string): number {
+  const value = parseNumber(text);
+  if (!(value > 0)) throw new InvalidArgumentError("Expected a number over 0.");
+  return value;
+}
+
+function parseNotNegative(text: string): number {
+  const value = parseNumber(text);
+  if (!(value >= 0)) throw new InvalidArgumentError("Expected a number from 0.");
+  return value;
+}
+
+function parseShare(text: string): number {
+  const value = parseNumber(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError("Expected a share from 0 to 1.");
+  return value;
+}

@@ -1,0 +1,340 @@
+import { createHash, hash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as z from "zod";
+import { openDataset } from "../dataset/open.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import type { ArmSummary, Gate, TrainSummary } from "../run/manifest.ts";
+import { openProgressFile } from "../run/progress-file.ts";
+import { readFileStates } from "../run/file-states.ts";
+import { requireRatings, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
+import { countParameters, isSmollm2, makeSmollm2, resolveBase } from "../trainer/base-model.ts";
+import { estimateTraining, type TimedTraining, type TrainingEstimate } from "../trainer/estimate.ts";
+import { findUv } from "../trainer/find-uv.ts";
+import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
+import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { findCheckpoints, readHistory, runTraining } from "../trainer/run-training.ts";
+import {
+  trainingFolder,
+  writeTrainingData,
+  writeTrainingFolder,
+  type TrainingFolder,
+} from "../trainer/training-folder.ts";
+import type { StageOptions } from "./progress.ts";
+
+export interface TrainOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** The arm to train on. */
+  readonly arm: string;
+  readonly recipe: TrainingRecipe;
+  readonly overrides?: TrainingOverrides;
+  /** The model's name; the arm's when left out. */
+  readonly model?: string;
+  /** Replace a model of that name that was trained otherwise. */
+  readonly overwrite?: boolean;
+}
+
+/** A training that is ready to be run. */
+export interface PlannedTraining {
+  readonly model: string;
+  readonly arm: string;
+  /** Its folder, complete: `sh run.sh` there trains it. */
+  readonly path: string;
+  readonly plan: TrainingPlan;
+  readonly base: string;
+  readonly estimate: TrainingEstimate;
+  /** Checkpoints of an attempt that was interrupted: training goes on from the last. */
+  readonly checkpoints: readonly number[];
+}
+
+const mostPoints = 400; // of a loss curve
+
+/**
+ * Writes the training folder of an arm, and what it will take.
+ *
+ * @throws UsageError for settings that make no sense, RunError when the arm is not there or the name is taken
+ */
+export async function planTrain(options: TrainOptions): Promise<PlannedTraining> {
+  const { planned } = await prepare(options);
+  return planned;
+}
+
+/**
+ * Trains a model on an arm, goes on where an earlier attempt was interrupted, and checks what came out.
+ *
+ * @throws TrainerError when uv is missing or the trainer fails, with its last words; others as `planTrain`
+ */
+export async function train(options: TrainOptions): Promise<TrainSummary> {
+  const startedAt = new Date();
+  const { planned, folder, run, arm, trainingHash } = await prepare(options);
+  const { model, plan } = planned;
+  const before = (await requireRatings(run)).models?.[model];
+  if (before?.hash === trainingHash) return before; // it is trained
+  findUv();
+  if (isSmollm2(plan.settings.base)) await makeSmollm2();
+  const attempts = await openAttempts(folder);
+  using progressFile = openProgressFile(run);
+  const tell = (doing: string, done: number, note?: string) => {
+    const progress = {
+      stage: "train" as const,
+      doing,
+      done,
+      total: plan.steps,
+      unit: "steps" as const,
+      ...(note !== undefined && { note }),
+    };
+    options.onProgress?.(progress);
+    progressFile.show(progress);
+  };
+  let trainingSince: number | undefined;
+  let first: { readonly at: number; readonly tokens: number } | undefined;
+  await runTraining(folder, {
+    stepsPerEpoch: plan.stepsPerEpoch,
+    ...(options.signal && { signal: options.signal }),
+    onPhase(phase) {
+      if (phase === "training") trainingSince = Date.now();
+      else if (trainingSince !== undefined) {
+        attempts.spent(Date.now() - trainingSince, (first?.at ?? Date.now()) - trainingSince);
+        trainingSince = undefined;
+      }
+      tell(phase, 0);
+    },
+    onStep({ step, loss, tokens }) {
+      if (trainingSince === undefined) return;
+      const now = Date.now();
+      first ??= { at: now, tokens };
+      attempts.spent(now - trainingSince, first.at - trainingSince);
+      const speed = now > first.at ? (tokens - first.tokens) / ((now - first.at) / 1000) : 0;
+      tell("training", step, `loss ${loss.toFixed(3)}, ${formatCount(speed)} tokens/s`);
+    },
+  }).finally(() => attempts.save());
+  const summary = await summarise(planned, folder, arm, trainingHash, attempts, options, startedAt);
+  await updateManifest(run, (latest) => ({ ...latest!, models: { ...latest!.models, [model]: summary } }));
+  return summary;
+}
+
+interface Prepared {
+  readonly planned: PlannedTraining;
+  readonly folder: TrainingFolder;
+  readonly run: RunFolder;
+  readonly arm: ArmSummary;
+  readonly trainingHash: string;
+}
+
+async function prepare(options: TrainOptions): Promise<Prepared> {
+  const { recipe, overrides = {} } = options;
+  const run = runFolder(options.run);
+  const manifest = await requireRatings(run);
+  const arm = manifest.arms[options.arm];
+  if (!arm)
+    throw new RunError(
+      `${options.run}: expected an arm ${JSON.stringify(options.arm)}, found ${Object.keys(manifest.arms).join(", ") || "none"}; select it first: alpagasus select … --arm ${options.arm}`,
+    );
+  const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
+  if (state.isStale || state.state !== "present")
+    throw new RunError(
+      `${arm.path}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
+    );
+  const model = options.model ?? options.arm;
+  if (!/^\w[\w.-]*$/.test(model) || model.includes(".."))
+    throw new UsageError(`--model: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(model)}`);
+  const plan = planTraining(recipe, arm.rows, overrides);
+  const base = resolveBase(plan.settings.base);
+  const folder = trainingFolder(join(run.folder, "models", model));
+  const trainingHash = await hashTraining(plan, base, join(run.folder, "arms", basename(arm.path)));
+  await expectSame(folder, trainingHash, model, options);
+  const { map, shape } = manifest.dataset;
+  const rows = await openDataset(join(run.folder, "arms", basename(arm.path)), map ? { map } : { shape });
+  await writeTrainingData(folder, rows.batches(), plan.settings.template);
+  await writeTrainingFolder(folder, plan, base, trainingHash);
+  const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
+  return {
+    planned: {
+      model,
+      arm: arm.arm,
+      path: folder.folder,
+      plan,
+      base,
+      estimate,
+      checkpoints: await findCheckpoints(folder),
+    },
+    folder,
+    run,
+    arm,
+    trainingHash,
+  };
+}
+
+/** What makes this training another one: settings and rows, not the files' names. */
+async function hashTraining(plan: TrainingPlan, base: string, armPath: string): Promise<string> {
+  const sha = createHash("sha256");
+  for await (const chunk of createReadStream(armPath)) sha.update(chunk as Buffer); // a stream of bytes
+  const { settings, seed, gpus, processes, deviceBatch, accumulation } = plan;
+  const { method, sharding, template, epochs, learning_rate, global_batch, max_length } = settings;
+  const { schedule, warmup, weight_decay, precision, lora, quantisation } = settings;
+  const what = [method, sharding, template, epochs, learning_rate, global_batch, max_length];
+  const how = [schedule, warmup, weight_decay, precision, lora, quantisation];
+  return hash(
+    "sha256",
+    JSON.stringify([what, how, base, seed, gpus, processes, deviceBatch, accumulation, sha.digest("hex")]),
+  );
+}
+
+/** @throws RunError when the folder holds another training */
+async function expectSame(
+  folder: TrainingFolder,
+  trainingHash: string,
+  model: string,
+  options: TrainOptions,
+): Promise<void> {
+  const found = await readFile(folder.settings, "utf8").catch(() => undefined);
+  if (found === undefined) return;
+  const known = z.object({ hash: z.string() }).safeParse(tryParse(found));
+  if (known.success && known.data.hash === trainingHash) return;
+  const isBegun = existsSync(folder.log);
+  if (isBegun && !options.overwrite)
+    throw new RunError(
+      `${folder.folder}: holds a training of ${model} with other settings or rows; name this one with --model, or replace it with --overwrite`,
+    );
+  await rm(folder.folder, { recursive: true, force: true });
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A training of this run by the same recipe, on the same base and machines. */
+function findTimed(models: Record<string, TrainSummary> | undefined, plan: TrainingPlan): TimedTraining | undefined {
+  const like = Object.values(models ?? {}).find(
+    ({ recipe, base, gpus, processes, globalBatch }) =>
+      recipe === plan.recipe.name &&
+      base === plan.settings.base &&
+      gpus === plan.gpus &&
+      processes === plan.processes &&
+      globalBatch === plan.settings.global_batch,
+  );
+  return like && { name: like.model, secondsPerStep: (like.trainMs - like.startMs) / 1000 / like.steps };
+}
+
+/** How long training took, over all attempts: kept beside the training, since an attempt can end at any time. */
+interface Attempts {
+  readonly count: number;
+  readonly trainMs: number;
+  /** The part of it before a first step. */
+  readonly startMs: number;
+  /** By this attempt, so far. */
+  spent(trainMs: number, startMs: number): void;
+  save(): Promise<void>;
+}
+
+const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
+const saveMs = 5_000;
+
+async function openAttempts({ folder }: TrainingFolder): Promise<Attempts> {
+  const path = join(folder, "attempts.json");
+  const found = attemptsSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "[]")));
+  const attempts = found.success ? found.data : [];
+  const own = { startedAt: new Date().toISOString(), trainMs: 0, startMs: 0 };
+  attempts.push(own);
+  let savedAt = Date.now();
+  const save = () => writeFile(path, JSON.stringify(attempts));
+  await save();
+  return {
+    get count() {
+      return attempts.length;
+    },
+    get trainMs() {
+      return attempts.reduce((sum, { trainMs }) => sum + trainMs, 0);
+    },
+    get startMs() {
+      return attempts.reduce((sum, { startMs }) => sum + startMs, 0);
+    },
+    spent(trainMs, startMs) {
+      Object.assign(own, { trainMs, startMs });
+      if (Date.now() - savedAt < saveMs) return;
+      savedAt = Date.now();
+      void save().catch(() => {}); // it is saved again at the end
+    },
+    save,
+  };
+}
+
+const rowsSchema = z.object({
+  rows: z.number(),
+  tokens: z.number(),
+  labels: z.number(),
+  cut: z.array(z.number()),
+  unlabelled: z.array(z.number()),
+});
+const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
+
+async function summarise(
+  { model, plan, path }: PlannedTraining,
+  folder: TrainingFolder,
+  arm: ArmSummary,
+  trainingHash: string,
+  { count, trainMs, startMs }: Attempts,
+  { command }: TrainOptions,
+  startedAt: Date,
+): Promise<TrainSummary> {
+  const rows = rowsSchema.parse(JSON.parse(await readFile(folder.rows, "utf8")));
+  const checks = checksSchema.parse(JSON.parse(await readFile(folder.checks, "utf8")));
+  const history = await readHistory(folder);
+  const losses = history.flatMap(({ step, loss }) =>
+    step === undefined || loss === undefined ? [] : [{ step, loss }],
+  );
+  const tokens = Math.max(0, ...history.map(({ num_tokens: seen = 0 }) => seen));
+  const { settings, gpus, processes, steps, differences, seed, usdPerHour } = plan;
+  const hours = trainMs / 3_600_000;
+  const examples = arm.rows * settings.epochs;
+  const seconds = Math.max(1e-3, (trainMs - startMs) / 1000);
+  return {
+    model,
+    arm: arm.arm,
+    base: settings.base,
+    recipe: plan.recipe.name,
+    recipeVersion: plan.recipe.version,
+    method: settings.method,
+    template: settings.template,
+    differences: [...differences],
+    seed,
+    path,
+    outputPath: folder.output,
+    rows: arm.rows,
+    cutRows: rows.cut,
+    unlabelledRows: rows.unlabelled,
+    steps: losses.at(-1)?.step ?? steps,
+    globalBatch: settings.global_batch,
+    gpus,
+    processes,
+    tokens,
+    finalLoss: losses.at(-1)?.loss ?? null,
+    lossCurve: everySoMany(losses),
+    trainMs,
+    startMs,
+    gpuHours: hours * gpus,
+    usdPerHour: usdPerHour ?? null,
+    usd: usdPerHour === undefined ? null : hours * usdPerHour,
+    examplesPerSecond: examples / seconds,
+    tokensPerSecond: tokens / seconds,
+    checks,
+    gates: checks.map(({ name, held, message }): Gate => ({ name, held, message })),
+    attempts: count,
+    hash: trainingHash,
+    ...(command !== undefined && { command }),
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+}
+
+function everySoMany<T>(points: readonly T[]): T[] {
+  const step = Math.ceil(points.length / mostPoints);
+  return points.filter((_, i) => i % step === 0 || i === points.length - 1);
+}

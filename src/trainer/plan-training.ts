@@ -1,0 +1,162 @@
+import { UsageError } from "../errors.ts";
+import type { TrainingRecipe } from "./recipe.ts";
+
+/** Settings that take the place of the recipe's. */
+export interface TrainingOverrides {
+  readonly base?: string;
+  readonly template?: TrainingRecipe["template"];
+  readonly epochs?: number;
+  readonly learningRate?: number;
+  readonly globalBatch?: number;
+  readonly maxLength?: number;
+  readonly schedule?: TrainingRecipe["schedule"];
+  readonly warmup?: number;
+  readonly weightDecay?: number;
+  readonly precision?: TrainingRecipe["precision"];
+  readonly sharding?: TrainingRecipe["sharding"];
+  readonly loraRank?: number;
+  readonly loraAlpha?: number;
+  readonly loraDropout?: number;
+  /** GPUs that train together; 0 trains on the CPU. */
+  readonly gpus?: number;
+  /** Processes that train together on the CPU. */
+  readonly processes?: number;
+  /** Rows that one GPU takes at a time; more is faster and needs more memory. */
+  readonly deviceBatch?: number;
+  /** US dollars an hour for all GPUs together. */
+  readonly usdPerHour?: number;
+  readonly seed?: number;
+}
+
+/** A setting that is not the recipe's. */
+interface Difference {
+  readonly setting: string;
+  readonly recipe: string;
+  readonly here: string;
+}
+
+/** A training as it will be run. Money in US dollars. */
+export interface TrainingPlan {
+  readonly recipe: TrainingRecipe;
+  /** The recipe with what was overridden. */
+  readonly settings: TrainingRecipe;
+  readonly differences: readonly Difference[];
+  readonly seed: number;
+  readonly rows: number;
+  readonly gpus: number;
+  /** Processes that train together: one a GPU, or those on the CPU. */
+  readonly processes: number;
+  /** Rows of one process at a time, and how often before a step is taken: together the global batch. */
+  readonly deviceBatch: number;
+  readonly accumulation: number;
+  readonly stepsPerEpoch: number;
+  readonly steps: number;
+  readonly usdPerHour?: number;
+}
+
+const defaultSeed = 42;
+const mostDeviceBatch = 4; // as the paper's 7B: fits a 7B model with FSDP on 80 GB
+
+/**
+ * Works out how a recipe runs on the machines there are. The global batch stays what the recipe says.
+ *
+ * @throws UsageError when the global batch cannot be shared out over the processes
+ */
+export function planTraining(recipe: TrainingRecipe, rows: number, overrides: TrainingOverrides = {}): TrainingPlan {
+  const settings = override(recipe, overrides);
+  const gpus = overrides.gpus ?? settings.hardware.gpus;
+  if (gpus > 0 && overrides.processes !== undefined && overrides.processes !== gpus)
+    throw new UsageError(
+      `--processes: expected one a GPU, ${gpus}, got ${overrides.processes}; leave it out, or train on the CPU with --gpus 0`,
+    );
+  const processes = gpus > 0 ? gpus : (overrides.processes ?? 1);
+  const { deviceBatch, accumulation } = shareBatch(settings.global_batch, processes, overrides.deviceBatch);
+  const stepsPerEpoch = Math.ceil(Math.ceil(rows / (deviceBatch * processes)) / accumulation);
+  const usdPerHour = overrides.usdPerHour ?? priceOf(recipe, gpus);
+  return {
+    recipe,
+    settings,
+    differences: findDifferences(recipe, settings, gpus),
+    seed: overrides.seed ?? defaultSeed,
+    rows,
+    gpus,
+    processes,
+    deviceBatch,
+    accumulation,
+    stepsPerEpoch,
+    steps: Math.ceil(settings.epochs * stepsPerEpoch),
+    ...(usdPerHour !== undefined && { usdPerHour }),
+  };
+}
+
+function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRecipe {
+  const { lora } = recipe;
+  if (!lora && (given.loraRank ?? given.loraAlpha ?? given.loraDropout) !== undefined)
+    throw new UsageError(`--lora-…: the recipe ${recipe.name} trains all weights; choose one with LoRA`);
+  return {
+    ...recipe,
+    base: given.base ?? recipe.base,
+    template: given.template ?? recipe.template,
+    epochs: given.epochs ?? recipe.epochs,
+    learning_rate: given.learningRate ?? recipe.learning_rate,
+    global_batch: given.globalBatch ?? recipe.global_batch,
+    max_length: given.maxLength ?? recipe.max_length,
+    schedule: given.schedule ?? recipe.schedule,
+    warmup: given.warmup ?? recipe.warmup,
+    weight_decay: given.weightDecay ?? recipe.weight_decay,
+    precision: given.precision ?? recipe.precision,
+    sharding: given.sharding ?? recipe.sharding,
+    ...(lora && {
+      lora: {
+        ...lora,
+        r: given.loraRank ?? lora.r,
+        alpha: given.loraAlpha ?? lora.alpha,
+        dropout: given.loraDropout ?? lora.dropout,
+      },
+    }),
+  };
+}
+
+/** The largest batch of a device that shares the global batch out evenly. */
+function shareBatch(
+  globalBatch: number,
+  processes: number,
+  wanted: number | undefined,
+): Pick<TrainingPlan, "deviceBatch" | "accumulation"> {
+  if (globalBatch % processes !== 0)
+    throw new UsageError(
+      `expected a global batch that ${processes} processes can share evenly, got ${globalBatch}; choose another number of GPUs, or another --global-batch`,
+    );
+  const each = globalBatch / processes;
+  if (wanted !== undefined && each % wanted !== 0)
+    throw new UsageError(
+      `--device-batch: expected a number that divides ${each}, the rows of a step for each process, got ${wanted}`,
+    );
+  let deviceBatch = wanted ?? Math.min(mostDeviceBatch, each);
+  while (each % deviceBatch !== 0) deviceBatch--;
+  return { deviceBatch, accumulation: each / deviceBatch };
+}
+
+/** The recipe's price, by the GPU. */
+function priceOf({ hardware }: TrainingRecipe, gpus: number): number | undefined {
+  if (hardware.usd_per_hour === undefined || hardware.gpus === 0) return undefined;
+  return (hardware.usd_per_hour * gpus) / hardware.gpus;
+}
+
+function findDifferences(recipe: TrainingRecipe, settings: TrainingRecipe, gpus: number): Difference[] {
+  const [theirs, ours] = [flatten(recipe), flatten({ ...settings, hardware: { ...settings.hardware, gpus } })];
+  return Object.keys({ ...theirs, ...ours })
+    .filter((setting) => theirs[setting] !== ours[setting])
+    .map((setting) => ({ setting, recipe: theirs[setting] ?? "none", here: ours[setting] ?? "none" }));
+}
+
+/** Settings by name, those inside others with a point: `lora.r`. */
+function flatten(value: object, prefix = ""): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]: [string, unknown]) =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? Object.entries(flatten(inner, `${prefix}${name}.`))
+        : [[`${prefix}${name}`, String(inner)] as const],
+    ),
+  );
+}

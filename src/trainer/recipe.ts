@@ -1,0 +1,130 @@
+import { readdir, readFile } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
+import { LineCounter, parseDocument } from "yaml";
+import * as z from "zod";
+import { DataError, messageOf, UsageError } from "../errors.ts";
+import { packageFolder } from "../package-folder.ts";
+
+/*
+ * How a model is trained, as data: `recipes/training/NAME.yaml`. Every setting can be overridden.
+ */
+
+const share = z.number().min(0).max(1);
+const count = z.number().int().min(1);
+
+const loraSchema = z.strictObject({
+  r: count,
+  alpha: z.number().positive(),
+  dropout: share,
+  targets: z.array(z.string()).min(1),
+});
+
+const quantisationSchema = z.strictObject({ type: z.enum(["nf4", "fp4"]), nested: z.boolean() });
+
+const hardwareSchema = z.strictObject({
+  /** What it is called, for people. */
+  gpu: z.string(),
+  gpus: z.number().int().min(0),
+  /** Of one GPU. */
+  memory_gb: z.number().positive().optional(),
+  /** US dollars an hour, of all of them together. */
+  usd_per_hour: z.number().min(0).optional(),
+});
+
+/** What training by the recipe was reported to take. */
+const publishedSchema = z.strictObject({ rows: count, minutes: z.number().positive() });
+
+const trainingMethods = ["full", "lora", "qlora"] as const;
+
+const recipeSchema = z
+  .strictObject({
+    name: z.string().regex(/^[\w.-]+$/),
+    version: count,
+    description: z.string(),
+    source: z.string(),
+    /** A Hub id, a folder, or `smollm2`. */
+    base: z.string(),
+    method: z.enum(trainingMethods),
+    sharding: z.enum(["fsdp", "none"]),
+    /** `alpaca`, the paper's prompt; or `chat`, the base model's own. */
+    template: z.enum(["alpaca", "chat"]),
+    epochs: z.number().positive(),
+    learning_rate: z.number().positive(),
+    /** Rows a step, over all GPUs and accumulated gradients. */
+    global_batch: count,
+    /** Tokens of prompt and answer; longer rows are cut. */
+    max_length: count,
+    schedule: z.enum(["cosine", "linear", "constant", "constant_with_warmup"]),
+    /** Share of the steps. */
+    warmup: share,
+    weight_decay: z.number().min(0),
+    precision: z.enum(["bf16", "fp16", "fp32"]),
+    lora: loraSchema.optional(),
+    quantisation: quantisationSchema.optional(),
+    hardware: hardwareSchema,
+    published: publishedSchema.optional(),
+  })
+  .refine(({ method, lora }) => (method === "full") === (lora === undefined), {
+    path: ["lora"],
+    message: "expected with the methods lora and qlora, and only there",
+  })
+  .refine(({ method, quantisation }) => (method === "qlora") === (quantisation !== undefined), {
+    path: ["quantisation"],
+    message: "expected with the method qlora, and only there",
+  });
+export type TrainingRecipe = z.infer<typeof recipeSchema>;
+
+const shippedFolder = join(packageFolder, "recipes", "training");
+
+/** The names of the recipes that ship with the package. */
+export async function listTrainingRecipes(): Promise<string[]> {
+  const files = await readdir(shippedFolder);
+  return files
+    .filter((name) => extname(name) === ".yaml")
+    .map((name) => basename(name, ".yaml"))
+    .sort();
+}
+
+/**
+ * A recipe by its name, or from a YAML file.
+ *
+ * @throws UsageError when no recipe has that name, DataError with place and field when the file is wrong
+ */
+export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> {
+  const isFile = /\.ya?ml$/i.test(name);
+  const path = isFile ? name : join(shippedFolder, `${name}.yaml`);
+  if (!isFile && !(await listTrainingRecipes()).includes(name))
+    throw new UsageError(
+      `--recipe: expected ${(await listTrainingRecipes()).join(", ")} or a YAML file, got ${JSON.stringify(name)}`,
+    );
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new DataError(`${path}: cannot be read: ${messageOf(cause)}`, { cause });
+  }
+  return parseTrainingRecipe(text, path);
+}
+
+/** @param path for messages */
+export function parseTrainingRecipe(text: string, path: string): TrainingRecipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error) throw new DataError(`${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
+  const found = recipeSchema.safeParse(document.toJS());
+  if (found.success) return found.data;
+  const issue = found.error.issues[0]!;
+  const names = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]!] : issue.path;
+  const node: unknown = document.getIn(names, true) ?? document.contents;
+  const offset = isRanged(node) ? node.range[0] : 0;
+  const problem =
+    issue.code === "unrecognized_keys"
+      ? `expected one of ${Object.keys(recipeSchema.shape).join(", ")}, got ${issue.keys.join(", ")}`
+      : issue.message;
+  throw new DataError(`${path}:${lines.linePos(offset).line}: ${names.join(".") || "recipe"}: ${problem}`);
+}
+
+function isRanged(node: unknown): node is { range: [number, number, number] } {
+  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range);
+}

@@ -1,0 +1,320 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
+import { packageFolder } from "../../src/package-folder.ts";
+import type { Manifest, TrainSummary } from "../../src/run/manifest.ts";
+import { userMessage } from "../../src/trainer/training-folder.ts";
+import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+const here = fileURLToPath(new URL("./", import.meta.url));
+const environment = {
+  HOME: process.env["HOME"] ?? "",
+  HF_HUB_OFFLINE: "1",
+  ...(Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(uv|pip|ssl)_/i.test(name))) as Record<
+    string,
+    string
+  >),
+};
+
+/** Runs a Python script with the trainer's parts. */
+function python(script: string, args: readonly string[], input = "", cwd?: string): string {
+  const requirements = `${packageFolder}python/requirements.txt`;
+  const uv = [
+    "run",
+    "--quiet",
+    "--no-project",
+    "--python",
+    "3.11",
+    "--with-requirements",
+    requirements,
+    "--",
+    "python",
+    script,
+    ...args,
+  ];
+  return execFileSync("uv", uv, {
+    input,
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, HF_HUB_OFFLINE: "1" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+}
+
+const rows = ["red", "blue", "green", "black", "white", "pink", "brown", "grey", "gold", "cyan"].flatMap(
+  (colour, i) => [
+    { instruction: `Name a thing that is ${colour}.`, input: "", output: `A ${colour} hat, number ${i}.` },
+    { instruction: `Repeat the colour ${i} times.`, input: colour, output: `${colour} ${colour} and so on` },
+  ],
+);
+
+const common = {
+  version: 1,
+  description: "for the tests",
+  source: "made up",
+  base: "tiny",
+  template: "alpaca",
+  epochs: 40,
+  global_batch: 4,
+  max_length: 256,
+  schedule: "cosine",
+  warmup: 0.03,
+  weight_decay: 0,
+  precision: "fp32",
+  hardware: { gpu: "none", gpus: 0 },
+};
+const lora = {
+  r: 32,
+  alpha: 64,
+  dropout: 0,
+  targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+};
+const recipes = {
+  full: { ...common, name: "full", method: "full", sharding: "none", learning_rate: 0.003 },
+  fsdp: { ...common, name: "fsdp", method: "full", sharding: "fsdp", learning_rate: 0.003 },
+  lora: { ...common, name: "lora", method: "lora", sharding: "none", learning_rate: 0.004, lora },
+  qlora: {
+    ...common,
+    name: "qlora",
+    method: "qlora",
+    sharding: "none",
+    learning_rate: 0.004,
+    lora,
+    quantisation: { type: "nf4", nested: true },
+  },
+};
+
+let folder: TempFolder;
+const at = (name: string) => `${folder.path}/runs/default/models/${name}`;
+
+beforeAll(async () => {
+  folder = tempFolder();
+  folder.write("rows.json", rows);
+  for (const [name, recipe] of Object.entries(recipes)) folder.write(`${name}.yaml`, stringify(recipe));
+  await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "20"]);
+  python(`${here}tiny.py`, ["rows.json", "tiny"], "", folder.path);
+});
+afterAll(() => folder[Symbol.dispose]());
+
+async function train(...args: string[]): Promise<TrainSummary> {
+  const { code, stdout, stderr } = await alpagasus(["train", ...args, "--json"], {
+    cwd: folder.path,
+    env: environment,
+  });
+  expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+  return JSON.parse(stdout) as TrainSummary;
+}
+
+interface State {
+  readonly log_history: readonly Record<string, number>[];
+  readonly global_step: number;
+}
+
+function lastState(name: string): State {
+  const checkpoint = readdirSync(`${at(name)}/output`)
+    .filter((entry) => entry.startsWith("checkpoint-"))
+    .toSorted((a, b) => Number(a.slice(11)) - Number(b.slice(11)))
+    .at(-1)!;
+  return JSON.parse(readFileSync(`${at(name)}/output/${checkpoint}/trainer_state.json`, "utf8")) as State;
+}
+
+function expectNoOrphans(): void {
+  const { stdout } = spawnSync("pgrep", ["-f", folder.path], { encoding: "utf8" });
+  expect(stdout.trim()).toBe("");
+}
+
+describe.each(Object.keys(recipes))("%s", (name) => {
+  test("trains, saves, passes its checks, and the model repeats what it was taught", async () => {
+    const summary = await train(
+      "--recipe",
+      `${name}.yaml`,
+      "--model",
+      name,
+      ...(name === "fsdp" ? ["--processes", "2"] : []),
+    );
+    expect(summary.steps).toBe(200);
+    expect(summary.checks.map(({ held, message }) => [held, message])).toEqual(
+      summary.checks.map(({ message }) => [true, message]),
+    );
+    expect(summary.finalLoss!).toBeLessThan(0.2);
+    expect(summary.tokens).toBeGreaterThan(1_000);
+    expect(summary.unlabelledRows).toEqual([]);
+    const prompts = rows.map((row) => userMessage(row, "alpaca"));
+    const answers = JSON.parse(python(`${here}answer.py`, [at(name)], JSON.stringify(prompts))) as string[];
+    const right = answers.filter((answer, i) => answer === `${rows[i]!.output}</s>`).length;
+    console.log(
+      `${name}: ${right} of ${rows.length} answers word for word, last loss ${summary.finalLoss!.toFixed(4)}`,
+    );
+    expect(right).toBeGreaterThanOrEqual(18);
+    expectNoOrphans();
+  });
+
+  test("the optimiser saw the recipe: a cosine with 3 % warm-up", () => {
+    const history = lastState(name).log_history.filter((entry) => entry["loss"] !== undefined);
+    const highest = recipes[name as keyof typeof recipes].learning_rate;
+    expect(history).toHaveLength(200);
+    const warmup = Math.ceil(0.03 * 200);
+    for (const { step, learning_rate: rate } of history) {
+      const before = step! - 1; // the rate of a step is set before it
+      const wanted =
+        before < warmup
+          ? (highest * before) / warmup
+          : (highest / 2) * (1 + Math.cos((Math.PI * (before - warmup)) / (200 - warmup)));
+      expect(rate!).toBeCloseTo(wanted, 9);
+    }
+  });
+});
+
+test("a global batch takes the steps that it implies, however it is put together", async () => {
+  const args = ["--recipe", "full.yaml", "--epochs", "3", "--global-batch", "8"];
+  const one = await train(...args, "--model", "batch-1", "--device-batch", "2");
+  const other = await train(...args, "--model", "batch-2", "--device-batch", "8");
+  expect([one.steps, other.steps]).toEqual([9, 9]);
+  expect(one.finalLoss!).toBeCloseTo(other.finalLoss!, 2);
+});
+
+test("killed and started again, it goes on from the last checkpoint to the same end", async () => {
+  const args = ["train", "--recipe", "full.yaml", "--model", "killed", "--epochs", "400"];
+  const log = `${at("killed")}/log.txt`;
+  for (let kills = 0; kills < 2; kills++) {
+    const seen = existsSync(log) ? readFileSync(log, "utf8").length : 0;
+    const running = startAlpagasus(args, { cwd: folder.path, env: environment });
+    await expect
+      .poll(
+        () =>
+          existsSync(log)
+            ? (
+                readFileSync(log, "utf8")
+                  .slice(seen)
+                  .match(/'loss'/g) ?? []
+              ).length
+            : 0,
+        { timeout: 300_000, interval: 50 },
+      )
+      .toBeGreaterThan(250 + 150 * kills);
+    running.kill("SIGKILL");
+    await running.ended;
+    await expect
+      .poll(() => spawnSync("pgrep", ["-f", folder.path], { encoding: "utf8" }).stdout.trim(), { timeout: 30_000 })
+      .toBe("");
+  }
+  const summary = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "400");
+  expect(summary.steps).toBe(2_000);
+  expect(summary.attempts).toBe(3);
+  const losses = lastState("killed").log_history.filter((entry) => entry["loss"] !== undefined);
+  expect(losses.map(({ step }) => step)).toEqual(Array.from({ length: 2_000 }, (_, i) => i + 1));
+  expect(readFileSync(log, "utf8").match(/alpagasus: training/g)).toHaveLength(3);
+  const again = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "400");
+  expect(again).toEqual(summary); // trained is trained
+});
+
+test("Ctrl-C stops it at once, and nothing is left running", async () => {
+  const running = startAlpagasus(["train", "--recipe", "full.yaml", "--model", "stopped", "--epochs", "4000"], {
+    cwd: folder.path,
+    env: environment,
+  });
+  const log = `${at("stopped")}/log.txt`;
+  await expect
+    .poll(() => existsSync(log) && readFileSync(log, "utf8").includes("'loss'"), { timeout: 300_000 })
+    .toBe(true);
+  running.kill("SIGINT");
+  expect((await running.ended).code).toBe(130);
+  expectNoOrphans();
+});
+
+describe("the check finds", () => {
+  const check = (name: string): Record<string, string> => {
+    execFileSync(
+      "uv",
+      [
+        "run",
+        "--quiet",
+        "--no-project",
+        "--python",
+        "3.11",
+        "--with-requirements",
+        "requirements.txt",
+        "--",
+        "python",
+        "check.py",
+      ],
+      {
+        cwd: at(name),
+        env: { ...process.env, HF_HUB_OFFLINE: "1" },
+        stdio: "ignore",
+      },
+    );
+    const checks = JSON.parse(readFileSync(`${at(name)}/checks.json`, "utf8")) as TrainSummary["checks"];
+    return Object.fromEntries(checks.filter(({ held }) => !held).map((failed) => [failed.name, failed.message]));
+  };
+
+  test("an adapter that is all zeros", () => {
+    const path = `${at("lora")}/output/adapter_model.safetensors`;
+    const bytes = readFileSync(path);
+    const start = 8 + Number(bytes.readBigUInt64LE(0));
+    const zeroed = Buffer.from(bytes);
+    zeroed.fill(0, start);
+    writeFileSync(path, zeroed);
+    expect(check("lora")).toMatchObject({
+      weights: expect.stringContaining("all zeros") as string,
+      "loss after loading": expect.any(String) as string,
+    });
+    writeFileSync(path, bytes);
+    expect(check("lora")).toEqual({});
+  });
+
+  test("weights that are missing", () => {
+    const output = `${at("full")}/output`;
+    renameSync(`${output}/model.safetensors`, `${output}/model.away`);
+    expect(check("full")["weights"]).toContain("expected weights");
+    const index = `${output}/model.safetensors.index.json`;
+    writeFileSync(index, JSON.stringify({ weight_map: { "lm_head.weight": "model-00002-of-00002.safetensors" } }));
+    expect(check("full")["weights"]).toContain("expected the shard model-00002-of-00002.safetensors");
+    rmSync(index);
+    renameSync(`${output}/model.away`, `${output}/model.safetensors`);
+  });
+
+  test("a chat template that is missing, or another one", () => {
+    const path = `${at("full")}/output/chat_template.jinja`;
+    const template = readFileSync(path, "utf8");
+    rmSync(path);
+    expect(check("full")["chat template"]).toContain("without its chat template");
+    writeFileSync(path, template);
+    appendFileSync(path, "{{ ' ' }}");
+    expect(check("full")["chat template"]).toContain("not the one");
+    writeFileSync(path, template);
+    expect(check("full")).toEqual({});
+  });
+});
+
+test("a failure of the trainer is one line with its own last words and advice", async () => {
+  folder.write("broken/config.json", { model_type: "llama" });
+  const { code, stderr } = await alpagasus(
+    ["train", "--recipe", "full.yaml", "--base", "broken", "--model", "broken"],
+    { cwd: folder.path, env: environment },
+  );
+  expect(code).toBe(1);
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .filter((line) => line.startsWith("alpagasus:"));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain("log.txt: the trainer ended with code 1");
+  expect(lines[0]).not.toContain("Traceback");
+});
+
+test("9,229 rows against 52,002 of the same mix: the ratio of their training times", () => {
+  const { models } = JSON.parse(readFileSync(`${folder.path}/runs/default/run.json`, "utf8")) as Manifest;
+  const { trainMs, startMs, steps } = models!["killed"]!;
+  const secondsPerStep = (trainMs - startMs) / 1000 / steps;
+  const minutes = (count: number) => (3 * Math.ceil(count / 128) * secondsPerStep) / 60;
+  const ratio = minutes(52_002) / minutes(9_229);
+  console.log(
+    `${secondsPerStep.toFixed(4)} s a step: ratio ${ratio.toFixed(2)}; the paper has 5.7, from whole minutes`,
+  );
+  expect(ratio).toBeGreaterThan(5.5);
+  expect(ratio).toBeLessThan(5.7);
+});
