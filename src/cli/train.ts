@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
-import { openTrainingRecipe } from "../trainer/recipe.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
 import { plainJson } from "./text/plain-text.ts";
@@ -96,8 +95,9 @@ Examples:
         throw new UsageError(
           "--recipe: expected one, since there is none that fits every machine: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop or a YAML file",
         );
-      const recipe = await openTrainingRecipe(flags.recipe);
       const { planTrain, train } = await import("../stages/train.ts"); // only here, since it is large
+      const { openTrainingRecipe } = await import("../trainer/recipe.ts");
+      const recipe = await openTrainingRecipe(flags.recipe);
       const options = {
         run: flags.run,
         arm: flags.arm,
