@@ -74,7 +74,6 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const before = (await requireRatings(run)).models?.[model];
   if (before?.hash === trainingHash) return before; // it is trained
   findUv();
-  if (isSmollm2(plan.settings.base)) await makeSmollm2();
   const attempts = await openAttempts(folder);
   using progressFile = openProgressFile(run);
   const tell = (doing: string, done: number, note?: string) => {
@@ -89,6 +88,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     options.onProgress?.(progress);
     progressFile.show(progress);
   };
+  if (isSmollm2(plan.settings.base)) {
+    tell("making the base model", 0);
+    await makeSmollm2(options.signal);
+  }
   let trainingSince: number | undefined;
   let first: { readonly at: number; readonly tokens: number } | undefined;
   await runTraining(folder, {
@@ -100,7 +103,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
         attempts.spent(Date.now() - trainingSince, (first?.at ?? Date.now()) - trainingSince);
         trainingSince = undefined;
       }
-      tell(phase, 0);
+      if (phase !== "done") tell(phase, phase === "checking" ? plan.steps : 0);
     },
     onStep({ step, loss, tokens }) {
       if (trainingSince === undefined) return;

