@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { formatCount, formatDuration, formatNumbered, formatShare, formatUsd } from "../../format.ts";
+import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
 import type { TrainSummary } from "../../run/manifest.ts";
 import type { PlannedTraining } from "../../stages/train.ts";
 import { plainText } from "./plain-text.ts";
@@ -15,7 +15,7 @@ export function renderTrainingPlan({ model, arm, path, plan, base, estimate, che
     `\n${styleText("bold", `Training ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
     `  base    ${plainText(base)}`,
     ...renderDifferences(plan.differences),
-    `  steps   ${formatCount(steps)} of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${formatNumbered(settings.epochs, "epoch", "epochs")}`,
+    `  steps   ${formatCount(steps)} of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
     `  tokens  at most ${formatCount(rows * settings.epochs * settings.max_length)} (${formatCount(settings.max_length)} a row); counted when it is run`,
     `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, from ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
