@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
 import type { RunReport } from "../src/page/contract.ts";
+import { chromiumPath } from "../test/helpers/chromium.ts";
 import type { Bench } from "./run.ts";
 import { measure } from "./measure.ts";
 import { writeRows } from "./memory.ts";
@@ -56,9 +56,8 @@ async function look(cli: string, folder: string, run: string, count: number): Pr
 
 /** From the request to the histogram, in a real browser where there is one. */
 async function firstView(url: string): Promise<string> {
-  const executablePath = "/usr/bin/chromium";
-  if (!existsSync(executablePath)) return "not measured";
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+  if (chromiumPath === undefined) return "not measured";
+  const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox", "--disable-gpu"] });
   try {
     const page = await browser.newPage();
     await page.goto("about:blank");

@@ -28,6 +28,11 @@ export class RunError extends AlpagasusError {
   override name = "RunError";
 }
 
+/** The trainer is not there, or it failed: its last words, and advice where there is some. */
+export class TrainerError extends AlpagasusError {
+  override name = "TrainerError";
+}
+
 /** What a value is, in the words an error message uses: `null`, `array`, `number`. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";

@@ -49,7 +49,6 @@ export { planTrain, train, type PlannedTraining, type TrainOptions } from "./sta
 export { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe, type TrainingRecipe } from "./trainer/recipe.ts";
 export { planTraining, type TrainingOverrides, type TrainingPlan } from "./trainer/plan-training.ts";
 export type { TrainingEstimate } from "./trainer/estimate.ts";
-export { TrainerError } from "./trainer/find-uv.ts";
 export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";
 export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
 export type { LeftOut, RunReport } from "./page/contract.ts";

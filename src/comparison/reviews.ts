@@ -1,3 +1,4 @@
+import { tryParse } from "../files/try-parse.ts";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { DataError, kindOf } from "../errors.ts";
@@ -320,14 +321,6 @@ function readScores(recorded: unknown): Said {
     return { state: "unparsable", detail: `recorded as ${JSON.stringify(recorded)}` };
   const [one, other] = list as [number, number]; // as was just checked
   return { state: "judged", winner: one === other ? undefined : one > other ? 0 : 1, scores: [one, other] };
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function longest(names: readonly string[]): string | undefined {

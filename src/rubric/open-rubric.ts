@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { LineCounter, parseDocument, type Document } from "yaml";
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
+import { parseYaml, type YamlFile } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
 import {
   completeRubric,
@@ -131,27 +131,16 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   kind: Kind<File>,
   text: string,
   path: string,
-): { readonly file: File; readonly at: (issuePath: readonly PropertyKey[]) => string } {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
-  const at = (issuePath: readonly PropertyKey[]) => lineOf(offsetOf(document, { path: issuePath }));
-  const [broken] = document.errors;
-  if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
-  const found = kind.schema.safeParse(document.toJS());
-  if (!found.success) {
-    const { issues } = found.error;
-    const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a name mistyped explains one that is missing
-    throw new DataError(`${at(issue.path)}: ${describeIssue(issue, kind.settings)}`);
-  }
-  const { user, system } = found.data;
+): YamlFile<File> {
+  const { file, at } = parseYaml(text, path, kind.schema, (issue) => describeIssue(issue, kind.settings));
+  const { user, system } = file;
   if (system !== undefined) checkTemplate(system, "system", at(["system"]), kind.names);
   checkTemplate(user, "user", at(["user"]), kind.names);
   for (const [name, what] of kind.shows) {
     if (!freeNames(parseTemplate(user).parsed).has(name))
       throw new DataError(`${at(["user"])}: expected "user" to show ${what} with {{ ${name} }}, got none`);
   }
-  return { file: found.data, at };
+  return { file, at };
 }
 
 function checkTemplate(template: string, field: string, place: string, known: readonly string[]): void {
@@ -193,27 +182,6 @@ function freeNames(template: unknown): Set<string> {
   };
   visit(template);
   return new Set([...used].filter((name) => !bound.has(name)));
-}
-
-/** Where in the file an issue is: the value it is about, or the nearest one above that exists. */
-function offsetOf(document: Document, issue: { path: readonly PropertyKey[] }): number {
-  for (let depth = issue.path.length; depth > 0; depth--) {
-    const pair = findPair(document, issue.path.slice(0, depth));
-    if (pair !== undefined) return pair;
-  }
-  return document.range?.[0] ?? 0;
-}
-
-/** The place of the key of a value. */
-function findPair(document: Document, path: readonly PropertyKey[]): number | undefined {
-  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-  const items = typeof parent === "object" && parent !== null && "items" in parent ? parent.items : undefined;
-  if (!Array.isArray(items)) return undefined;
-  const name = String(path.at(-1));
-  for (const item of items as { key?: { value?: unknown; range?: number[] } }[]) {
-    if (String(item.key?.value) === name) return item.key?.range?.[0];
-  }
-  return undefined;
 }
 
 /** What may stand in the parts of a rubric. */

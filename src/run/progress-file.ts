@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { tryParse } from "../files/try-parse.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
 import { workSchema, type Work } from "./work.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -69,18 +70,10 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
     const written = await stat(join(folder, name)).catch(() => undefined);
     if (!written || Date.now() - written.mtimeMs > silentMs) continue; // of a process that had this number before
     const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // it may have ended meanwhile
-    const work = workSchema.safeParse(parse(text));
+    const work = workSchema.safeParse(text === undefined ? undefined : tryParse(text));
     if (work.success) found.push(work.data);
   }
   return found;
-}
-
-function parse(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Removes what processes that were killed have left. */

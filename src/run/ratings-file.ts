@@ -1,4 +1,5 @@
-import { readBytes } from "../files/read-bytes.ts";
+import { readLineBlocks } from "../files/line-blocks.ts";
+import { tryParse } from "../files/try-parse.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { createHash } from "node:crypto";
 import { RunError } from "../errors.ts";
@@ -48,21 +49,19 @@ export async function* readRatings(
   { isUnfinished = false }: { readonly isUnfinished?: boolean } = {},
 ): AsyncGenerator<readonly RatingLine[]> {
   const sha = createHash("sha256");
-  let rest = "";
   let count = 0;
-  const decoder = new TextDecoder();
-  for await (const chunk of readBytes({ path, gzipped: false })) {
-    if (sha256 !== undefined) sha.update(chunk);
-    const text = rest + decoder.decode(chunk, { stream: true });
-    const end = text.lastIndexOf("\n");
-    rest = text.slice(end + 1);
-    if (end < 0) continue;
-    const ratings = parseLines(text.slice(0, end), path, count);
+  for await (const { text, isCutOff } of readLineBlocks(
+    path,
+    sha256 === undefined ? undefined : (bytes) => sha.update(bytes),
+  )) {
+    if (isCutOff) {
+      if (isUnfinished) return;
+      throw new RunError(`${path}:${count + 1}: the file ends in the middle of a line; rate the data again`);
+    }
+    const ratings = parseLines(text, path, count);
     count += ratings.length;
     yield ratings;
   }
-  if (rest.trim() && !isUnfinished)
-    throw new RunError(`${path}:${count + 1}: the file ends in the middle of a line; rate the data again`);
   if (sha256 !== undefined && sha.digest("hex") !== sha256)
     throw new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);
 }
@@ -73,7 +72,7 @@ function parseLines(text: string, path: string, before: number): RatingLine[] {
   try {
     values = JSON.parse(`[${text.replaceAll("\n", ",")}]`) as unknown[]; // an array, by its brackets
   } catch {
-    values = text.split("\n").map(parseValue);
+    values = text.split("\n").map(tryParse);
   }
   values.forEach((value, i) => {
     const problem = findProblem(value, before + i);
@@ -97,11 +96,3 @@ function findProblem(value: unknown, index: number): string | undefined {
 }
 
 const states: ReadonlySet<string> = new Set(ratingStates);
-
-function parseValue(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

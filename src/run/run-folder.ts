@@ -1,3 +1,4 @@
+import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
@@ -154,11 +155,3 @@ export async function readPurse({
 }
 
 const purseSchema = z.object({ purse: z.uuid(), store: z.string() });
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -2,6 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { UsageError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
 import type { LeftOut, RunReport } from "../page/contract.ts";
 import { isPage, renderHtml } from "../page/html.ts";
 import { openRun, type OpenRunOptions } from "../page/open-run.ts";
@@ -80,12 +81,8 @@ async function expectOwn(path: string, isOwn: (text: string) => boolean): Promis
 }
 
 function isFigures(text: string): boolean {
-  try {
-    const found = JSON.parse(text) as Partial<RunReport> | null; // looked at below
-    return found?.alpagasus !== undefined && found.madeAt !== undefined && found.stages !== undefined;
-  } catch {
-    return false;
-  }
+  const found = tryParse(text) as Partial<RunReport> | null | undefined; // looked at below
+  return found?.alpagasus !== undefined && found.madeAt !== undefined && found.stages !== undefined;
 }
 
 /** What the page is called in the browser's tab. */

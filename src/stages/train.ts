@@ -1,3 +1,4 @@
+import { tryParse } from "../files/try-parse.ts";
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +13,7 @@ import { readFileStates } from "../run/file-states.ts";
 import { requireRatings, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { countParameters, isSmollm2, makeSmollm2, resolveBase } from "../trainer/base-model.ts";
 import { estimateTraining, type TimedTraining, type TrainingEstimate } from "../trainer/estimate.ts";
-import { findUv } from "../trainer/find-uv.ts";
+import { findUv } from "../trainer/uv.ts";
 import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { findCheckpoints, readHistory, runTraining } from "../trainer/run-training.ts";
@@ -72,7 +73,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const { planned, folder, run, arm, trainingHash } = await prepare(options);
   const { model, plan } = planned;
   const before = (await requireRatings(run)).models?.[model];
-  if (before?.hash === trainingHash) return before; // it is trained
+  if (before?.hash === trainingHash && existsSync(folder.output)) return before; // it is trained
   findUv();
   const attempts = await openAttempts(folder);
   using progressFile = openProgressFile(run);
@@ -205,14 +206,6 @@ async function expectSame(
   await rm(folder.folder, { recursive: true, force: true });
 }
 
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** A training of this run by the same recipe, on the same base and machines. */
 function findTimed(models: Record<string, TrainSummary> | undefined, plan: TrainingPlan): TimedTraining | undefined {
   const like = Object.values(models ?? {}).find(
@@ -293,8 +286,8 @@ async function summarise(
   const losses = history.flatMap(({ step, loss }) =>
     step === undefined || loss === undefined ? [] : [{ step, loss }],
   );
-  const tokens = Math.max(0, ...history.map(({ num_tokens: seen = 0 }) => seen));
   const { settings, gpus, processes, steps, differences, seed, usdPerHour } = plan;
+  const tokens = Math.round(rows.tokens * settings.epochs); // the trainer's own count begins anew with every attempt
   const hours = trainMs / 3_600_000;
   const examples = arm.rows * settings.epochs;
   const seconds = Math.max(1e-3, (trainMs - startMs) / 1000);

@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { messageOf, UsageError } from "../errors.ts";
-import { packageFolder } from "../package-folder.ts";
-import { TrainerError } from "./find-uv.ts";
+import { messageOf, TrainerError, UsageError } from "../errors.ts";
+import { pythonFolder, uvArguments } from "./uv.ts";
 
 /*
  * The model that training begins from: a Hub id, a folder, or `smollm2`, which needs no Hub.
@@ -42,21 +41,9 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   if (existsSync(join(folder, "config.json"))) return;
   await mkdir(join(folder, ".."), { recursive: true });
   await rm(`${folder}.partial`, { recursive: true, force: true });
-  const python = join(packageFolder, "python");
-  const parts = ["--with-requirements", join(python, "requirements.txt"), "--with", smollm2Package, "--with", "gguf"];
-  const uv = [
-    "run",
-    "--quiet",
-    "--no-project",
-    "--python",
-    "3.11",
-    ...parts,
-    "--",
-    "python",
-    join(python, "smollm2.py"),
-  ];
+  const args = uvArguments(join(pythonFolder, "smollm2.py"), [folder], [smollm2Package, "gguf"]);
   try {
-    await promisify(execFile)("uv", [...uv, folder], {
+    await promisify(execFile)("uv", args, {
       env: { ...process.env, HF_HUB_OFFLINE: "1" },
       maxBuffer: mostOutput,
       ...(signal && { signal }),

@@ -19,10 +19,10 @@ export interface TimedTraining {
 }
 
 const gigabyte = 1e9;
-const activationShare = 0.25; // on top of weights and their optimiser, for what a step keeps meanwhile
+const activationShare = 0.25; // on top of weights and their optimiser, for what a step keeps meanwhile: a rule of thumb
 
 /**
- * Estimates memory from the number of weights, and time from a training that was timed: one of this run by the same
+ * Estimates memory from the number of weights by a rule of thumb that was not measured, and time from a training that was timed: one of this run by the same
  * recipe, else the one that was published with it, both by steps.
  */
 export function estimateTraining(

@@ -45,7 +45,7 @@ const advices: readonly (readonly [pattern: RegExp, advice: string])[] = [
     /LocalEntryNotFoundError|couldn't connect to|OfflineModeIsEnabled|Name or service not known|Connection(?:Error|refused)/i,
     "the Hub cannot be reached: name a folder with --base, or --base smollm2, which needs no Hub",
   ],
-  [/No space left on device|ENOSPC/i, "the disk is full: checkpoints of all weights need some 14 bytes a weight"],
+  [/No space left on device|ENOSPC/i, "the disk is full: a checkpoint of full training takes some 12 bytes a weight"],
   [
     /Some specified arguments are not used|unrecognized arguments|unexpected keyword argument/i,
     "the trainer does not know a setting: its version is not that of requirements.txt",

@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
+import { parseYaml } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /*
@@ -106,25 +106,13 @@ export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> 
   return parseTrainingRecipe(text, path);
 }
 
-/** @param path for messages */
+/** @param path for messages @throws DataError with line and field */
 export function parseTrainingRecipe(text: string, path: string): TrainingRecipe {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [error] = document.errors;
-  if (error) throw new DataError(`${path}:${lines.linePos(error.pos[0]).line}: ${error.message}`);
-  const found = recipeSchema.safeParse(document.toJS());
-  if (found.success) return found.data;
-  const issue = found.error.issues[0]!;
-  const names = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0]!] : issue.path;
-  const node: unknown = document.getIn(names, true) ?? document.contents;
-  const offset = isRanged(node) ? node.range[0] : 0;
-  const problem =
-    issue.code === "unrecognized_keys"
-      ? `expected one of ${Object.keys(recipeSchema.shape).join(", ")}, got ${issue.keys.join(", ")}`
-      : issue.message;
-  throw new DataError(`${path}:${lines.linePos(offset).line}: ${names.join(".") || "recipe"}: ${problem}`);
+  return parseYaml(text, path, recipeSchema, describeIssue).file;
 }
 
-function isRanged(node: unknown): node is { range: [number, number, number] } {
-  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range);
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const field = issue.path.map(String).join(".");
+  if (issue.code !== "unrecognized_keys") return `${field || "recipe"}: ${issue.message}`;
+  return `expected ${field ? `the settings of ${field}` : Object.keys(recipeSchema.shape).join(", ")}, got ${issue.keys.join(", ")}`;
 }

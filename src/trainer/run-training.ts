@@ -3,8 +3,8 @@ import { createWriteStream } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { TrainerError } from "../errors.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
-import { TrainerError } from "./find-uv.ts";
 import { adviseOn, readMetrics, type StepMetrics } from "./metrics.ts";
 import type { TrainingFolder } from "./training-folder.ts";
 

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
-import { packageFolder } from "../package-folder.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
+import { pythonFolder } from "./uv.ts";
 
 /*
  * A training as a folder that needs nothing of ours: data, settings, pinned parts, and `sh run.sh`.
@@ -37,7 +37,6 @@ export function trainingFolder(folder: string): TrainingFolder {
 
 const probeRows = 8; // of the training rows: the loss on them at the end tells whether the saved model is the trained one
 const checkpoints = 10; // over the whole training
-const python = join(packageFolder, "python");
 const separator = "\n\n### Input:\n"; // where the Alpaca template finds the input in a message
 
 /** Writes the rows as the trainer reads them, and gives how many. */
@@ -97,8 +96,8 @@ export async function writeTrainingFolder(
   const { settings } = plan;
   const chatTemplate = settings.template === "alpaca" ? "chat_template.jinja" : null;
   for (const name of ["requirements.txt", "rows.py", "check.py"])
-    await copyFile(join(python, name), join(folder.folder, name));
-  if (chatTemplate) await copyFile(join(python, "alpaca.jinja"), join(folder.folder, chatTemplate));
+    await copyFile(join(pythonFolder, name), join(folder.folder, name));
+  if (chatTemplate) await copyFile(join(pythonFolder, "alpaca.jinja"), join(folder.folder, chatTemplate));
   await writeFile(join(folder.folder, "sft.yaml"), toYaml(trlSettings(plan, base, chatTemplate)));
   await writeFile(join(folder.folder, "accelerate.yaml"), toYaml(accelerateSettings(plan)));
   await writeFile(

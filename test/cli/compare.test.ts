@@ -35,6 +35,11 @@ function writeAnswers(folder: TempFolder, name: string, answers: readonly Answer
   return `${name}.jsonl`;
 }
 
+/** Writes answers of this quality. */
+function writeRated(folder: TempFolder, name: string, count: number, quality: (i: number) => number): string {
+  return writeAnswers(folder, name, rows(count, quality));
+}
+
 /** Judges by the stars, in the way of the Vicuna prompt. */
 function byStars(asked: Asked): string {
   const [, one = "", other = ""] =
@@ -52,16 +57,8 @@ describe("comparing two arms", () => {
   test("judges both orders, and says who wins", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "good",
-      rows(40, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "poor",
-      rows(40, (i) => (i % 10 === 0 ? 5 : i % 10 === 1 ? 7 : 2)),
-    );
+    writeRated(folder, "good", 40, () => 5);
+    writeRated(folder, "poor", 40, (i) => (i % 10 === 0 ? 5 : i % 10 === 1 ? 7 : 2));
     const args = ["compare", "good.jsonl", "poor.jsonl", "--judge", server.judge];
     const { code, stdout, stderr } = await alpagasus([...args, "--json"], { cwd: folder.path });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -95,16 +92,8 @@ describe("comparing two arms", () => {
   test("a judge that likes the first answer is told to, and its pairs are ties", async () => {
     await using server = await startModelServer({ answer: () => "8 5\nThe first." });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(30, () => 1),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(30, () => 2),
-    );
+    writeRated(folder, "a", 30, () => 1);
+    writeRated(folder, "b", 30, () => 2);
     const { stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge], {
       cwd: folder.path,
     });
@@ -125,16 +114,8 @@ describe("comparing two arms", () => {
       answer: (asked) => Object.entries(odd).find(([question]) => asked.user.includes(question))?.[1] ?? byStars(asked),
     });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(8, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(8, () => 2),
-    );
+    writeRated(folder, "a", 8, () => 5);
+    writeRated(folder, "b", 8, () => 2);
     const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--json"], {
       cwd: folder.path,
     });
@@ -165,16 +146,8 @@ describe("comparing two arms", () => {
       answer: (asked) => (asked.user.includes("Question 2") ? "Both fine." : byStars(asked)),
     });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(4, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(4, () => 2),
-    );
+    writeRated(folder, "a", 4, () => 5);
+    writeRated(folder, "b", 4, () => 2);
     await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge], { cwd: folder.path });
     const all = await alpagasus(["replies", "--verdicts", "--json"], { cwd: folder.path });
     const lines = parseLines<{ id: string; shownFirst: string; winner: string | null; reply: string }>(all.stdout);
@@ -215,11 +188,7 @@ describe("comparing two arms", () => {
       comparisons: ComparisonSummary[];
     };
     expect(new Set(comparisons.map(({ verdictsPath }) => verdictsPath)).size).toBe(6);
-    writeAnswers(
-      folder,
-      "a_b",
-      rows(5, () => 9),
-    );
+    writeRated(folder, "a_b", 5, () => 9);
     const again = await alpagasus(["compare", "a b.jsonl", "a_b.jsonl"], { cwd: folder.path });
     expect(again).toMatchObject({ code: 2, stdout: "" });
     expect(again.stderr).toContain("holds a comparison of other answers of a b and a_b");
@@ -228,16 +197,8 @@ describe("comparing two arms", () => {
   test("nobody is paid before all judges can be asked and all labels fit", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(5, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(5, () => 2),
-    );
+    writeRated(folder, "a", 5, () => 5);
+    writeRated(folder, "b", 5, () => 2);
     folder.write("labels.jsonl", '{"id": "other", "label": "A"}');
     for (const more of [
       ["--judge", "studnet"],
@@ -254,16 +215,8 @@ describe("comparing two arms", () => {
 
   test("--dry-run shows the prompt and the calls, and asks and writes nothing", async () => {
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(10, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(10, (i) => (i < 3 ? 5 : 2)),
-    );
+    writeRated(folder, "a", 10, () => 5);
+    writeRated(folder, "b", 10, (i) => (i < 3 ? 5 : 2));
     const args = ["compare", "a.jsonl", "b.jsonl", "--judge", "openai:gpt-4o-mini", "--dry-run"];
     const { code, stdout } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(0);
@@ -278,16 +231,8 @@ describe("comparing two arms", () => {
         `They differ.\n${asked.user.indexOf("*****") < asked.user.indexOf("answer B]") ? "[[A]]" : "[[B]]"}`,
     });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(6, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(6, () => 1),
-    );
+    writeRated(folder, "a", 6, () => 5);
+    writeRated(folder, "b", 6, () => 1);
     const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--rubric", "verdict", "--json"];
     const summary = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as ComparisonSummary;
     expect(summary.pooled.counts.win).toBe(6);
@@ -358,16 +303,8 @@ describe("comparing two arms", () => {
   test("people's labels measure the judge", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(20, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(20, (i) => (i < 10 ? 2 : 8)),
-    );
+    writeRated(folder, "a", 20, () => 5);
+    writeRated(folder, "b", 20, (i) => (i < 10 ? 2 : 8));
     folder.write(
       "labels.jsonl",
       Array.from({ length: 20 }, (_, i) => JSON.stringify({ id: `p${i}`, label: i < 12 ? "A" : "b" })).join("\n"),
@@ -385,16 +322,8 @@ describe("comparing two arms", () => {
   test("several judges are measured against one another", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(20, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(20, (i) => (i < 10 ? 2 : 8)),
-    );
+    writeRated(folder, "a", 20, () => 5);
+    writeRated(folder, "b", 20, (i) => (i < 10 ? 2 : 8));
     const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge, "--judge", `${server.judge}-2`, "--json"];
     const { comparisons } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as {
       comparisons: ComparisonSummary[];
@@ -405,16 +334,8 @@ describe("comparing two arms", () => {
 
   test("a run with ratings keeps them, and a run that only compares has none", async () => {
     using folder = tempFolder();
-    writeAnswers(
-      folder,
-      "a",
-      rows(5, () => 5),
-    );
-    writeAnswers(
-      folder,
-      "b",
-      rows(5, () => 1),
-    );
+    writeRated(folder, "a", 5, () => 5);
+    writeRated(folder, "b", 5, () => 1);
     folder.write(
       "rows.json",
       rows(5, () => 3),
@@ -444,16 +365,8 @@ test("730 prompts in both orders against a server that misbehaves, killed and re
     },
   });
   using folder = tempFolder();
-  writeAnswers(
-    folder,
-    "a",
-    rows(730, (i) => (i * 7) % 9),
-  );
-  writeAnswers(
-    folder,
-    "b",
-    rows(730, (i) => (i * 5) % 8),
-  );
+  writeRated(folder, "a", 730, (i) => (i * 7) % 9);
+  writeRated(folder, "b", 730, (i) => (i * 5) % 8);
   const args = (judge: string, run: string) => [
     "compare",
     "a.jsonl",

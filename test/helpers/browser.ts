@@ -1,23 +1,14 @@
-import { existsSync } from "node:fs";
 import axe from "axe-core";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { describe, expect } from "vitest";
+import { chromiumPath } from "./chromium.ts";
 
 /*
  * A real Chromium, without a window: the system's, since none is downloaded.
  */
 
-const places = [
-  process.env["CHROMIUM"],
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
-const executablePath = places.find((path) => path !== undefined && existsSync(path));
-
 /** A suite that says it is skipped where there is no Chromium. */
-export const describeWithBrowser = describe.skipIf(executablePath === undefined);
+export const describeWithBrowser = describe.skipIf(chromiumPath === undefined);
 
 export interface TestBrowser extends AsyncDisposable {
   /** A fresh page, whose requests and complaints are watched. */
@@ -34,7 +25,7 @@ interface WatchedPage {
 
 export async function startBrowser(): Promise<TestBrowser> {
   const browser: Browser = await chromium.launch({
-    executablePath: executablePath!,
+    executablePath: chromiumPath!,
     args: [
       "--no-sandbox",
       "--disable-gpu",

@@ -538,15 +538,27 @@ describeWithSharedData("published reviews, counted again", () => {
       expect(await panel.locator("mark").count()).toBe(0);
     });
 
-    test.each(["light", "dark"] as const)(
-      "an accessibility checker finds nothing in %s colours",
-      async (colorScheme) => {
-        const { page } = await browser.open(urlOf(folder, "", "runs/pub"), { colorScheme });
+    test.each([
+      ["light", 1280],
+      ["dark", 1280],
+      ["light", 400],
+      ["dark", 400],
+    ] as const)(
+      "an accessibility checker finds nothing in %s colours at %i pixels, and nothing is wider than the page",
+      async (colorScheme, width) => {
+        const { page } = await browser.open(urlOf(folder, "", "runs/pub"), {
+          colorScheme,
+          viewport: { width, height: 900 },
+        });
         expect(await findViolations(page)).toEqual([]);
         await page.goto(urlOf(folder, "#/pairs?orders=flipped", "runs/pub"));
         await page.locator("table.rows tbody th a").first().click();
         await expect.poll(() => page.locator(".panel mark").count()).toBeGreaterThan(1);
         expect(await findViolations(page)).toEqual([]);
+        const overflow = await page.evaluate<number>(
+          "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+        );
+        expect(overflow).toBeLessThanOrEqual(0);
       },
     );
   });

@@ -17,7 +17,7 @@ export function renderTrainingPlan({ model, arm, path, plan, base, estimate, che
     ...renderDifferences(plan.differences),
     `  steps   ${formatCount(steps)} of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
     `  tokens  at most ${formatCount(rows * settings.epochs * settings.max_length)} (${formatCount(settings.max_length)} a row); counted when it is run`,
-    `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, from ${formatCount(estimate.parameters!)} weights`}`,
+    `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
     `  money   ${estimate.usd === undefined ? "not known" : `about ${formatUsd(estimate.usd)}, at ${formatUsd(plan.usdPerHour!)} an hour`}`,
     ...(checkpoints.length > 0

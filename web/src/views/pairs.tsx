@@ -1,18 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { formatCount, formatUsd } from "../../../src/format.ts";
-import type {
-  ComparisonReport,
-  PairDetail,
-  PairLine,
-  PairQuery,
-  RunReport,
-  VerdictReport,
-} from "../../../src/page/contract.ts";
+import type { ComparisonReport, PairDetail, PairLine, PairQuery, VerdictReport } from "../../../src/page/contract.ts";
 import { isFlipped } from "../../../src/page/select-pairs.ts";
 import type { Side } from "../../../src/comparison/verdict.ts";
 import { shellWord } from "../../../src/shell-word.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
+import { pageOf, pageSize, typingMs, useLastPage, type ListProps, type Values } from "../parts/list.ts";
 import { LongText, Plain } from "../parts/text.tsx";
 import { TextDifference } from "../parts/text-difference.tsx";
 import { Fact, Notice } from "../parts/words.tsx";
@@ -22,20 +16,8 @@ import { hashOf } from "../place.ts";
 import type { PairName, Source } from "../source.ts";
 import { useLoaded } from "../use-loaded.ts";
 
-type Values = Readonly<Record<string, string>>;
-
-interface PairsProps {
-  readonly report: RunReport;
-  readonly source: Source;
-  readonly values: Values;
-  readonly onChange: (values: Record<string, string | undefined>) => void;
-}
-
-const pageSize = 50;
-const typingMs = 150;
-
 /** All compared pairs, what is doubtful first; one of them in full, side by side. */
-export function PairsView({ report, source, values, onChange }: PairsProps) {
+export function PairsView({ report, source, values, onChange }: ListProps) {
   const { comparisons } = report;
   const query = toQuery(values);
   const { value: page, problem } = useLoaded(
@@ -50,6 +32,7 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
   const open = nameOf(values);
   const [only, ...others] = concerned;
   const [armA, armB] = only && others.length === 0 ? [only.a, only.b] : ["the first arm", "the second arm"];
+  useLastPage(page?.total, { values, onChange });
   const all: [string, string] = ["", "all"];
   const named = (names: readonly string[]) => [all, ...names.map((name): [string, string] => [name, name])];
   return (
@@ -192,7 +175,7 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
         {page?.pairs.length === 0 && problem === undefined && <Empty what="pair" />}
       </div>
       <Pager
-        page={Number(values["page"] ?? 0)}
+        page={pageOf(values)}
         pageSize={pageSize}
         total={page?.total ?? 0}
         onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
@@ -202,13 +185,12 @@ export function PairsView({ report, source, values, onChange }: PairsProps) {
 }
 
 function toQuery(values: Values): PairQuery {
-  const page = Number(values["page"] ?? 0);
   const given = Object.fromEntries(
     ["comparison", "search", "set", "category", "outcome", "orders", "sort"].flatMap((name) =>
       values[name] ? [[name, values[name]]] : [],
     ),
   ) as PairQuery; // what is not one is refused by whoever answers
-  return { ...given, offset: (Number.isSafeInteger(page) && page > 0 ? page : 0) * pageSize, limit: pageSize };
+  return { ...given, offset: pageOf(values) * pageSize, limit: pageSize };
 }
 
 /** The pair that a link names. */

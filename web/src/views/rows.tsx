@@ -8,26 +8,15 @@ import { shortName } from "../parts/judge-name.ts";
 import { Choice, Empty, Field, Pager } from "../parts/filters.tsx";
 import { SaveAll } from "../parts/save-all.tsx";
 import { saveCsv } from "../parts/save.ts";
+import { pageOf, pageSize, typingMs, useLastPage, type ListProps, type Values } from "../parts/list.ts";
 import { LongText, Plain } from "../parts/text.tsx";
 import { Fact, Notice, Score } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
 import { useLoaded } from "../use-loaded.ts";
 
-type Values = Readonly<Record<string, string>>;
-
-interface RowsProps {
-  readonly report: RunReport;
-  readonly source: Source;
-  readonly values: Values;
-  readonly onChange: (values: Record<string, string | undefined>) => void;
-}
-
-const pageSize = 50;
-const typingMs = 150;
-
 /** All rows: searched, filtered, sorted; one of them in full. */
-export function RowsView({ report, source, values, onChange }: RowsProps) {
+export function RowsView({ report, source, values, onChange }: ListProps) {
   const query = toQuery(values);
   const { rows: progress, arms, scores } = report;
   const { value: page, problem } = useLoaded(
@@ -39,11 +28,7 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
   const references = scores?.references ?? [];
   const categories =
     scores?.thresholds?.categories?.flatMap(({ category, isRest }) => (isRest ? [] : [category])) ?? [];
-  const number = Number(values["page"] ?? 0);
-  const last = Math.max(0, Math.ceil((page?.total ?? 0) / pageSize) - 1);
-  useEffect(() => {
-    if (page && page.total > 0 && number > last) onChange({ ...values, page: String(last) }); // an old link to a longer list
-  }, [page, number, last]);
+  useLastPage(page?.total, { values, onChange });
   return (
     <>
       <h2 class="hidden">Rows</h2>
@@ -219,7 +204,7 @@ export function RowsView({ report, source, values, onChange }: RowsProps) {
         {page?.rows.length === 0 && problem === undefined && <Empty what="row" />}
       </div>
       <Pager
-        page={number}
+        page={pageOf(values)}
         pageSize={pageSize}
         total={page?.total ?? 0}
         onPage={(to) => onChange({ ...values, page: to === 0 ? undefined : String(to) })}
@@ -269,7 +254,6 @@ function toQuery(values: Values): RowQuery {
     return text === undefined || text === "" || !Number.isFinite(Number(text)) ? {} : { [name]: Number(text) };
   };
   const text = (name: string) => (values[name] ? { [name]: values[name] } : {});
-  const page = Number(values["page"] ?? 0);
   return {
     ...text("search"),
     ...text("state"),
@@ -283,7 +267,7 @@ function toQuery(values: Values): RowQuery {
     ...(values["arm"] && values["isKept"] !== undefined && { isKept: values["isKept"] === "true" }),
     sort: (values["sort"] as RowSort | undefined) ?? "index", // what is not one is refused by whoever answers
     ...(values["isDescending"] === "true" && { isDescending: true }),
-    offset: (Number.isSafeInteger(page) && page > 0 ? page : 0) * pageSize,
+    offset: pageOf(values) * pageSize,
     limit: pageSize,
   };
 }

@@ -1,0 +1,57 @@
+import { LineCounter, parseDocument, type Document } from "yaml";
+import type * as z from "zod";
+import { DataError } from "../errors.ts";
+
+/** A YAML file that its schema takes, and where things in it stand. */
+export interface YamlFile<File> {
+  readonly file: File;
+  /** `my.yaml:7`, the line of a field, or of the nearest one above it that exists. */
+  readonly at: (field: readonly PropertyKey[]) => string;
+}
+
+/**
+ * Reads a YAML text by a schema.
+ *
+ * @param path for messages
+ * @param describe says what is wrong, in words
+ * @throws DataError with the line and the field
+ */
+export function parseYaml<File>(
+  text: string,
+  path: string,
+  schema: z.ZodType<File>,
+  describe: (issue: z.core.$ZodIssue) => string,
+): YamlFile<File> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
+  const at = (field: readonly PropertyKey[]) => lineOf(offsetOf(document, field));
+  const [broken] = document.errors;
+  if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
+  const found = schema.safeParse(document.toJS());
+  if (found.success) return { file: found.data, at };
+  const { issues } = found.error;
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a name mistyped explains one that is missing
+  throw new DataError(`${at(issue.path)}: ${describe(issue)}`);
+}
+
+/** Where in the file a field is: its own place, or that of the nearest one above that exists. */
+function offsetOf(document: Document, field: readonly PropertyKey[]): number {
+  for (let depth = field.length; depth > 0; depth--) {
+    const pair = findPair(document, field.slice(0, depth));
+    if (pair !== undefined) return pair;
+  }
+  return document.range?.[0] ?? 0;
+}
+
+/** The place of the key of a value. */
+function findPair(document: Document, path: readonly PropertyKey[]): number | undefined {
+  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  const items = typeof parent === "object" && parent !== null && "items" in parent ? parent.items : undefined;
+  if (!Array.isArray(items)) return undefined;
+  const name = String(path.at(-1));
+  for (const item of items as { key?: { value?: unknown; range?: number[] } }[]) {
+    if (String(item.key?.value) === name) return item.key?.range?.[0];
+  }
+  return undefined;
+}

@@ -1,0 +1,38 @@
+import { useEffect } from "preact/hooks";
+import type { RunReport } from "../../../src/page/contract.ts";
+import type { Source } from "../source.ts";
+
+/*
+ * What the lists of rows and of pairs have in common.
+ */
+
+/** What a link says. */
+export type Values = Readonly<Record<string, string>>;
+
+export interface ListProps {
+  readonly report: RunReport;
+  readonly source: Source;
+  readonly values: Values;
+  readonly onChange: (values: Record<string, string | undefined>) => void;
+}
+
+export const pageSize = 50;
+export const typingMs = 150; // before a search is asked for
+
+/** The page that a link names, from 0. */
+export function pageOf({ page }: Values): number {
+  const number = Number(page ?? 0);
+  return Number.isSafeInteger(number) && number > 0 ? number : 0;
+}
+
+/** Goes to the last page where a link, to a list that was longer, names one beyond it. */
+export function useLastPage(
+  total: number | undefined,
+  { values, onChange }: Pick<ListProps, "values" | "onChange">,
+): void {
+  const page = pageOf(values);
+  const last = Math.max(0, Math.ceil((total ?? 0) / pageSize) - 1);
+  useEffect(() => {
+    if (total !== undefined && page > last) onChange({ ...values, page: last === 0 ? undefined : String(last) });
+  }, [total, page, last]);
+}
