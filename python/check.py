@@ -108,9 +108,9 @@ def template_is_there(training):
         with open(training["chatTemplate"], encoding="utf-8") as file:
             tokenizer_here = AutoTokenizer.from_pretrained(training["base"])
             tokenizer_here.chat_template = file.read()
-        row = first_rows(1)[0]
-        if token_ids(tokenizer, row) != token_ids(tokenizer_here, row):
-            return False, "the saved chat template is not the one that was trained with"
+        for row in first_rows():
+            if token_ids(tokenizer, row) != token_ids(tokenizer_here, row):
+                return False, "the saved chat template is not the one that was trained with"
     return True, "the one that was trained with"
 
 

@@ -1,6 +1,7 @@
 """Counts the tokens of the training rows: what is cut at the maximum length, and what is left without any label.
 
-Writes rows.json: rows, tokens (as trained on, for one epoch), labels, cut and unlabelled (their positions, from 0).
+Writes rows.json: rows, tokens (as trained on, for one epoch), labels, cut and unlabelled (their positions, from 0), and
+the tokens of the prompts in data/test.jsonl, to be compared with what a server reads.
 """
 
 import json
@@ -8,14 +9,15 @@ import sys
 
 from transformers import AutoTokenizer
 
+BEGIN = "{{- bos_token -}}"
+
 
 def main() -> None:
     with open("training.json", encoding="utf-8") as file:
         training = json.load(file)
     tokenizer = AutoTokenizer.from_pretrained(training["base"])
     if training["chatTemplate"]:
-        with open(training["chatTemplate"], encoding="utf-8") as file:
-            tokenizer.chat_template = file.read()
+        tokenizer.chat_template = begin_as_usual(tokenizer, training["chatTemplate"])
     if not tokenizer.chat_template:
         sys.exit(f"{training['base']}: expected a model with a chat template, found none; train with --template alpaca")
     found = {"rows": 0, "tokens": 0, "labels": 0, "cut": [], "unlabelled": []}
@@ -31,8 +33,22 @@ def main() -> None:
                 found["cut"].append(position)
             if labels == 0:
                 found["unlabelled"].append(position)
+    with open("data/test.jsonl", encoding="utf-8") as file:
+        found["prompts"] = [token_ids(tokenizer, json.loads(line))[0] for line in file]
     with open("rows.json", "w", encoding="utf-8") as file:
         json.dump(found, file)
+
+
+def begin_as_usual(tokenizer, path):
+    """Lets the template begin with the token that the tokenizer begins every text with, if it does (as Llama's)."""
+    with open(path, encoding="utf-8") as file:
+        template = file.read()
+    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    if begins and not template.startswith(BEGIN):
+        template = BEGIN + template
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(template)
+    return template
 
 
 def token_ids(tokenizer, row):

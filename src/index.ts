@@ -28,9 +28,11 @@ export { createStudentJudge } from "./judge/student.ts";
 
 export { rate, type RateOptions } from "./stages/rate.ts";
 export {
+  planAnswers,
   planComparison,
   planRating,
   type CallPlan,
+  type PlanAnswersOptions,
   type PlanComparisonOptions,
   type PlanRatingOptions,
 } from "./stages/plan-calls.ts";
@@ -46,6 +48,10 @@ export { armName, compare, keepReviews, recount, type Arm, type CompareOptions }
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
 export { planTrain, train, type PlannedTraining, type TrainOptions } from "./stages/train.ts";
+export { generate, type GenerateOptions } from "./stages/generate.ts";
+export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";
+export type { Answerer, AnsweredPrompt, AnswerSampling, AnswerState } from "./generation/answerer.ts";
+export { listTestSets, openTestSets } from "./generation/test-sets.ts";
 export { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe, type TrainingRecipe } from "./trainer/recipe.ts";
 export { planTraining, type TrainingOverrides, type TrainingPlan } from "./trainer/plan-training.ts";
 export type { TrainingEstimate } from "./trainer/estimate.ts";
@@ -99,6 +105,8 @@ export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/ra
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
 export type {
   AgreementRecord,
+  AnsweredSet,
+  AnswersSummary,
   ArmState,
   ArmSummary,
   FileState,

@@ -8,6 +8,7 @@ import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/manifest.ts";
+import { runFolder, type RunFolder } from "../run/run-folder.ts";
 import { armName, compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
@@ -42,7 +43,7 @@ export function compareCommand(context: CommandContext): Command {
     )
     .argument(
       "[answers...]",
-      "files of answers, or NAME=FILE: rows with the prompt and its output; prompts are matched by set and id, or by text",
+      "names of answers in the run, files of answers, or NAME=FILE: rows with the prompt and its output; prompts are matched by set and id, or by text",
     )
     .option(
       "--judge <judge>",
@@ -76,7 +77,7 @@ A pair is won by two wins, or a win and a draw; lost likewise; else it is a tie,
 Winning score: (wins - losses) / (wins + ties + losses) + 1; 1 is parity.
 
 Examples:
-  alpagasus compare selected.jsonl full.jsonl --judge openai:gpt-5-mini --budget 5
+  alpagasus compare selected full --judge openai:gpt-5-mini --budget 5
   alpagasus compare selected.jsonl random.jsonl full.jsonl --all-pairs
   alpagasus compare --reviews alpagasus2-alpaca2-koala.json alpaca2-alpagasus2-koala.json`,
     )
@@ -87,7 +88,7 @@ Examples:
       if (files.length < 2)
         throw new UsageError(`expected two files of answers or more, got ${files.length}; or --reviews FILE…`);
       const arms: Arm[] = [];
-      for (const file of files) arms.push(await openArm(file));
+      for (const file of files) arms.push(await openArm(file, runFolder(flags.run)));
       const clash = arms.find(({ name }, i) => arms.findIndex((arm) => arm.name === name) < i);
       if (clash)
         throw new UsageError(`expected arms of different names, got ${clash.name} twice; name them: NAME=FILE`);
@@ -129,12 +130,12 @@ async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
   if (judge.problem !== undefined && !flags.dryRun) throw new UsageError(judge.problem);
 }
 
-/** An arm as a user names it: a file, or NAME=FILE. */
-async function openArm(text: string): Promise<Arm> {
+/** An arm as a user names it: a file, NAME=FILE, or the name of answers that the run holds. */
+async function openArm(text: string, run: RunFolder): Promise<Arm> {
   const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
-  return file === undefined
-    ? { name: armName(text), ...(await readAnswers(text)) }
-    : { name: name!, ...(await readAnswers(file)) };
+  if (file !== undefined) return { name: name!, ...(await readAnswers(file)) };
+  const own = run.answersPath(text);
+  return { name: armName(text), ...(await readAnswers(!existsSync(text) && existsSync(own) ? own : text)) };
 }
 
 /** Who is compared with whom. */

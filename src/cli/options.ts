@@ -10,8 +10,8 @@ export const runOption = () => new Option("--run <dir>", "the run's folder").def
 export const jsonOption = () => new Option("--json", "print the summary as JSON on stdout, and nothing else there");
 export const seedOption = (what: string) =>
   new Option("--seed <n>", `draws ${what}; the same seed gives the same result`).argParser(parseWhole).default(42);
-export const minCoverageOption = () =>
-  new Option("--min-coverage <share>", "least share of rows with a score; exit code 3 when it is missed")
+export const minCoverageOption = (of = "rows with a score") =>
+  new Option("--min-coverage <share>", `least share of ${of}; exit code 3 when it is missed`)
     .argParser(parseShare)
     .default(0.95, "95%");
 

@@ -5,6 +5,7 @@ import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
 import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
+import { generateCommand } from "./generate.ts";
 import { rateCommand } from "./rate.ts";
 import { repliesCommand } from "./replies.ts";
 import { reportCommand } from "./report.ts";
@@ -101,7 +102,8 @@ Examples:
                                                       rate with a model, for at most five dollars
   alpagasus rate train.json --judge recorded:gpt.json use scores you already have
   alpagasus train --recipe paper-7b --dry-run         what training on the selected rows will take
-  alpagasus compare selected.jsonl full.jsonl         who wins, how sure, and whether the judge can be trusted
+  alpagasus generate --model selected                 let the model answer the paper's four test sets
+  alpagasus compare selected random                   who wins, how sure, and whether the judge can be trusted
   alpagasus report                                    all of it as one page that opens from disk
   alpagasus view                                      look through every row in the browser
   alpagasus distill --out mine.student                train a student on this run's ratings
@@ -115,6 +117,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
     repliesCommand,
     selectCommand,
     trainCommand,
+    generateCommand,
     compareCommand,
     reportCommand,
     viewCommand,

@@ -9,13 +9,14 @@ import type { Question } from "../run/manifest.ts";
 import type { JudgeAccounts } from "./judge.ts";
 
 export interface AskerOptions extends EngineOptions {
-  readonly rubric: RubricBase;
+  /** How a model is asked; a name and a version where that is a rubric. */
+  readonly rubric: Pick<RubricBase, "hash" | "sampling"> & Partial<Pick<RubricBase, "name" | "version">>;
   /** Instead of the rubric's own limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
 }
 
-/** What judges that ask a model have in common, whatever they ask. */
+/** What those have in common that ask a model, whatever they ask. */
 export interface Asker {
   readonly name: string;
   readonly model: ChatModel;
@@ -92,10 +93,9 @@ function chooseSampling(model: ChatModel, { rubric, maxOutputTokens, reasoning }
   };
 }
 
-function describeQuestion(model: ChatModel, rubric: RubricBase, sampling: Sampling): Question {
+function describeQuestion(model: ChatModel, rubric: AskerOptions["rubric"], sampling: Sampling): Question {
   return {
-    rubric: rubric.name,
-    rubricVersion: rubric.version,
+    ...(rubric.name !== undefined && { rubric: rubric.name, rubricVersion: rubric.version }),
     maxOutputTokens: sampling.maxOutputTokens,
     ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
     ...(sampling.reasoning && { reasoning: sampling.reasoning }),

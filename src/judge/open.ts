@@ -1,14 +1,9 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
-import type { Limits } from "../llm/gate.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
-import type { ReasoningEffort } from "../llm/request.ts";
-import { openPurse, runFolder } from "../run/run-folder.ts";
-import type { EngineOptions } from "../llm/engine.ts";
-import type { ChatModel } from "../llm/open-model.ts";
-import type { AskerOptions } from "./asker.ts";
 import type { Judge, Scale } from "./judge.ts";
 import type { LlmJudge } from "./llm.ts";
+import { openAsker, type OpenAskerOptions } from "./open-asker.ts";
 import type { PairJudge } from "./pair-judge.ts";
 import type { LlmPairJudge } from "./pair-llm.ts";
 import { createStudentPairJudge } from "./pair-student.ts";
@@ -48,34 +43,9 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
   throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(name)}`);
 }
 
-export interface OpenLlmJudgeOptions {
-  /** The folder of the run that the calls are made for: its budget holds over all of them. */
-  readonly run: string;
+export interface OpenLlmJudgeOptions extends OpenAskerOptions {
   /** A shipped rubric's name, or a YAML file; AlpaGasus' accuracy when left out. */
   readonly rubric?: string;
-  /** The file that replies are kept in, and looked for; `.alpagasus/calls.sqlite` when left out. */
-  readonly store?: string;
-  /** US dollars that may be spent for the run. */
-  readonly budgetUsd?: number;
-  /** US dollars for a million tokens, for models that the price list does not have. */
-  readonly price?: { readonly input: number; readonly output: number };
-  /** The most calls in flight at a time. */
-  readonly concurrency?: number;
-  /** Limits a minute; those left out are read from the provider's replies. */
-  readonly limits?: Limits;
-  /** How long one attempt may take. */
-  readonly timeoutMs?: number;
-  /** How often a call is tried that fails for other reasons than the provider's load. */
-  readonly maxAttempts?: number;
-  /** Instead of the rubric's own limit. */
-  readonly maxOutputTokens?: number;
-  readonly reasoning?: ReasoningEffort;
-  /** Ask again about the examples whose call failed. */
-  readonly retryFailed?: boolean;
-  /** Only to plan with: nothing is written, and it cannot rate. */
-  readonly forPlan?: boolean;
-  /** Stops asking: calls in flight end and are kept, the examples left are `pending`. */
-  readonly signal?: AbortSignal;
 }
 
 /** A judge that asks a model, with its store open; `close` it when it is done. */
@@ -100,7 +70,7 @@ export async function openLlmJudge(
   ]);
   const { rubric: name, ...others } = options;
   const rubric = await openRubric(name);
-  return openWithStore(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, rubric }));
+  return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, rubric }));
 }
 
 /** The same for comparing answers; the rubric is Vicuna's when left out. */
@@ -114,7 +84,7 @@ export async function openLlmPairJudge(
   ]);
   const { rubric: name, ...others } = options;
   const rubric = await openPairRubric(name);
-  return openWithStore(model, others, (chatModel, asking) => createLlmPairJudge(chatModel, { ...asking, rubric }));
+  return openAsker(model, others, (chatModel, asking) => createLlmPairJudge(chatModel, { ...asking, rubric }));
 }
 
 /** A judge of answers behind a name that needs no model to be asked. @throws UsageError when the name is of no known form */
@@ -124,34 +94,4 @@ export async function openPairJudge(name: string): Promise<PairJudge> {
   throw new UsageError(
     `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(name)}`,
   );
-}
-
-async function openWithStore<J extends object>(
-  model: string | LanguageModelV4,
-  { run, store: storePath, price: given, forPlan = false, ...engine }: Omit<OpenLlmJudgeOptions, "rubric">,
-  create: (model: ChatModel, asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning">) => J,
-): Promise<J & { close(): void }> {
-  const [{ modelOf, openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
-    import("../llm/open-model.ts"),
-    import("../llm/price.ts"),
-    import("../llm/call-store.ts"),
-  ]);
-  const price = given && flatPrice(given.input, given.output);
-  const chatModel =
-    typeof model === "string"
-      ? await openModel(model, {
-          ...(price && { price }),
-          ...(engine.concurrency !== undefined && { connections: engine.concurrency }),
-        })
-      : modelOf(model, price ? { price } : {});
-  const path = storePath ?? defaultStorePath;
-  const store = new CallStore(path, { readOnly: forPlan });
-  try {
-    const purse = forPlan ? "" : await openPurse(runFolder(run), path);
-    const judge = create(chatModel, { ...engine, store, purse });
-    return Object.assign(judge, { close: () => store[Symbol.dispose]() });
-  } catch (error) {
-    store[Symbol.dispose]();
-    throw error;
-  }
 }

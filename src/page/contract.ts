@@ -121,11 +121,12 @@ export interface ComparisonReport extends ComparisonSummary {
 
 /** One thing that was done to the run. */
 export interface StageReport {
-  readonly stage: "rate" | "select" | "train" | "compare";
+  readonly stage: "rate" | "select" | "train" | "generate" | "compare";
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;
   readonly command?: string;
+  readonly gates: readonly Gate[];
   /** Absent for stages that ask no model; null where no price is known. */
   readonly paidUsd?: number | null;
   readonly perhapsPaidUsd?: number;

@@ -1,5 +1,6 @@
 import { formatUsd } from "../format.ts";
 import type {
+  AnswersSummary,
   ArmSummary,
   CallsRecord,
   ComparisonSummary,
@@ -11,7 +12,14 @@ import type {
 import type { StageReport } from "./contract.ts";
 
 /** What was done to a run, in the order in which it was: the provenance of every figure. */
-export function describeStages({ dataset, rate, arms, models = {}, comparisons = {} }: Manifest): StageReport[] {
+export function describeStages({
+  dataset,
+  rate,
+  arms,
+  models = {},
+  answers = {},
+  comparisons = {},
+}: Manifest): StageReport[] {
   const stages = [
     ...(dataset && rate
       ? [
@@ -30,6 +38,10 @@ export function describeStages({ dataset, rate, arms, models = {}, comparisons =
     ...Object.values(models).map((model) => ({
       ...describe("train", model.model, model),
       details: describeModel(model),
+    })),
+    ...Object.values(answers).map((own) => ({
+      ...describe("generate", own.arm, own),
+      details: describeAnswers(own),
     })),
     ...Object.values(comparisons).map((comparison) => ({
       ...describe("compare", `${comparison.a} against ${comparison.b}`, comparison),
@@ -64,6 +76,7 @@ function describe(
       calls: { made: calls.made, stored: calls.stored, failed: calls.failed },
       tokens: { input: calls.inputTokens, output: calls.outputTokens },
     }),
+    gates,
     coverage: gates.find(({ name: gate }) => gate === "coverage")?.message ?? "",
   };
 }
@@ -73,7 +86,7 @@ type Details = StageReport["details"];
 function questionDetails(question: Question | undefined): Details {
   if (!question) return [];
   return [
-    ["rubric", `${question.rubric} ${question.rubricVersion}`],
+    ...(question.rubric === undefined ? [] : ([["rubric", `${question.rubric} ${question.rubricVersion}`]] as const)),
     ["most tokens of a reply", String(question.maxOutputTokens)],
     ...(question.temperature === undefined ? [] : ([["temperature", String(question.temperature)]] as const)),
     ...(question.reasoning === undefined ? [] : ([["reasoning", question.reasoning]] as const)),
@@ -103,6 +116,32 @@ function describeModel(model: TrainSummary): Details {
     ["GPU hours", gpuHours.toFixed(3)],
     ["cost by the hour", usd === null ? "no price is known" : formatUsd(usd)],
     ["hash of settings and rows", hash],
+  ];
+}
+
+function describeAnswers({
+  model,
+  template,
+  server,
+  question,
+  sets,
+  answersPath,
+  answersHash,
+}: AnswersSummary): Details {
+  return [
+    ["model", model],
+    ["prompts", sets.map(({ set, prompts }) => `${set} ${prompts}`).join(", ")],
+    ["template", template],
+    ...(server
+      ? ([
+          ["server", server.description],
+          ["prompt parity", server.parity],
+        ] as const)
+      : []),
+    ...questionDetails(question),
+    ["cut at the limit", String(sets.reduce((sum, { cut }) => sum + cut, 0))],
+    ["file", answersPath],
+    ["answers hash", answersHash],
   ];
 }
 

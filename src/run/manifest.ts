@@ -59,10 +59,11 @@ const gateSchema = z.object({
 });
 export type Gate = z.infer<typeof gateSchema>;
 
-/** How a judge that asks a model asks it. */
+/** How a model is asked. */
 const questionSchema = z.object({
-  rubric: z.string(),
-  rubricVersion: z.number(),
+  /** Absent where a model is asked a prompt as it is. */
+  rubric: z.string().optional(),
+  rubricVersion: z.number().optional(),
   /** The most tokens a reply may have, reasoning included. */
   maxOutputTokens: z.number(),
   temperature: z.number().optional(),
@@ -301,6 +302,41 @@ const trainSummarySchema = z.object({
 });
 export type TrainSummary = z.infer<typeof trainSummarySchema>;
 
+/** What became of a test set's prompts. Lengths in characters. */
+const answeredSetSchema = z.object({
+  set: z.string(),
+  prompts: z.number(),
+  answered: z.number(),
+  cut: z.number(),
+  refused: z.number(),
+  failed: z.number(),
+  pending: z.number(),
+  /** Answers without a text. */
+  empty: z.number(),
+  meanLength: z.number().nullable(),
+});
+export type AnsweredSet = z.infer<typeof answeredSetSchema>;
+
+/** What `generate` says of one model's answers. */
+const answersSummarySchema = z.object({
+  /** What the answers are called. */
+  arm: z.string(),
+  model: z.string(),
+  template: z.enum(["alpaca", "chat"]),
+  question: questionSchema,
+  /** The server that was started, and how its prompts compare with the training's; absent for one that already ran. */
+  server: z.object({ description: z.string(), startMs: z.number(), parity: z.string() }).optional(),
+  sets: z.array(answeredSetSchema),
+  notes: z.array(z.string()),
+  calls: callsSchema.optional(),
+  gates: z.array(gateSchema),
+  answersPath: z.string(),
+  /** SHA-256 of that file. */
+  answersHash: z.string(),
+  ...taskSchema,
+});
+export type AnswersSummary = z.infer<typeof answersSummarySchema>;
+
 /** What a run was asked and what came out: `run.json`. */
 export const manifestSchema = z.object({
   version: z.literal(manifestVersion),
@@ -314,6 +350,8 @@ export const manifestSchema = z.object({
   comparisons: z.record(z.string(), comparisonSummarySchema).optional(),
   /** By the model's name. */
   models: z.record(z.string(), trainSummarySchema).optional(),
+  /** By what the answers are called. */
+  answers: z.record(z.string(), answersSummarySchema).optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

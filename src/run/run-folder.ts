@@ -15,6 +15,7 @@ export interface RunFolder {
   /** @param arm its name; @param extension of the dataset's format, with its dot */
   armPath(arm: string, extension: string): string;
   decisionsPath(arm: string): string;
+  answersPath(arm: string): string;
 }
 
 export const defaultRunFolder = join("runs", "default");
@@ -26,6 +27,7 @@ export function runFolder(folder: string): RunFolder {
     ratingsPath: join(folder, "ratings.jsonl"),
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
+    answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };
 }
 

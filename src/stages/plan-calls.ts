@@ -1,7 +1,9 @@
 import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Dataset } from "../dataset/open.ts";
+import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";
+import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { Asker } from "../judge/asker.ts";
 import type { LlmJudge } from "../judge/llm.ts";
 import type { LlmPairJudge } from "../judge/pair-llm.ts";
@@ -14,9 +16,9 @@ import type { StageOptions } from "./progress.ts";
 export interface CallPlan {
   readonly judge: string;
   readonly question: Question;
-  /** Rows of a dataset, or pairs of answers that differ. */
+  /** Rows of a dataset, pairs of answers that differ, or prompts. */
   readonly items: number;
-  readonly unit: "rows" | "pairs";
+  readonly unit: "rows" | "pairs" | "prompts";
   readonly firstPrompt: readonly Message[];
   readonly calls: {
     /** Different calls, where several items may be the same. */
@@ -41,6 +43,8 @@ export interface CallPlan {
   /** What no bill can pass, but for retries whose reply was lost. */
   readonly highestUsd: number | null;
   readonly priceBasis: string | null;
+  /** What would be started for it on this machine: `vllm 0.33.0`. */
+  readonly server?: string;
   readonly notes: readonly string[];
 }
 
@@ -55,6 +59,10 @@ export interface PlanRatingOptions extends PlanOptions {
 
 export interface PlanComparisonOptions extends PlanOptions {
   readonly judge: LlmPairJudge;
+}
+
+export interface PlanAnswersOptions extends PlanOptions {
+  readonly answerer: OpenAnswerer;
 }
 
 const guessedTokensPerByte = 0.25;
@@ -90,6 +98,17 @@ export function planComparison(
     }
   }
   return planner.plan("pairs", judge.notes);
+}
+
+/** Tells what `generate` would do, without asking anything. */
+export function planAnswers(
+  prompts: readonly TestPrompt[],
+  { answerer, retryFailed = false }: PlanAnswersOptions,
+): CallPlan {
+  const planner = new Planner(answerer, retryFailed);
+  for (const prompt of prompts) planner.add([answerer.ask(prompt)], []);
+  const { server } = answerer;
+  return { ...planner.plan("prompts", answerer.notes()), ...(server && { server: server.description }) };
 }
 
 /** Counts calls as they come. */
@@ -136,7 +155,7 @@ class Planner {
     this.#highest += this.#asker.highestCost(request);
   }
 
-  plan(unit: "rows" | "pairs", notes: readonly string[]): CallPlan {
+  plan(unit: CallPlan["unit"], notes: readonly string[]): CallPlan {
     const { model, store, question, problem, name } = this.#asker;
     const past = store.pastUse(model.identity);
     const input = Math.round(this.#bytes * (past?.inputTokensPerByte ?? guessedTokensPerByte));

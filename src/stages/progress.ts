@@ -1,12 +1,12 @@
 /** How far a stage has come. */
 export interface Progress {
-  readonly stage: "rate" | "select" | "distill" | "compare" | "train";
+  readonly stage: "rate" | "select" | "distill" | "compare" | "train" | "generate";
   /** What is being done, in a word or two: `rating`, `comparing texts`. */
   readonly doing: string;
   readonly done: number;
   /** Undefined while it is not known: files are not counted before they are read. */
   readonly total?: number;
-  readonly unit: "rows" | "pairs" | "percent" | "steps";
+  readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "seconds";
   /** Further figures, ready to be shown: `loss 1.234`. */
   readonly note?: string;
   /** How the calls to a model go, where there are any; US dollars of this command, null when no price is known. */

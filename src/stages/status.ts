@@ -1,6 +1,7 @@
 import { readFileStates, type FileStates } from "../run/file-states.ts";
 import {
   isRated,
+  type AnswersSummary,
   type ArmState,
   type FileState,
   type ComparisonSummary,
@@ -31,6 +32,8 @@ export interface RunStatus {
   readonly arms: readonly ArmState[];
   /** What was trained, in a few figures each. */
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
+  /** Which models have answered test prompts. */
+  readonly answers: readonly Pick<AnswersSummary, "arm" | "model" | "sets" | "answersPath">[];
   /** What to do next, as a command. */
   readonly next: string;
 }
@@ -52,15 +55,24 @@ export async function status(folder: string): Promise<RunStatus> {
       isFinished: calls?.stopped === undefined,
     }),
   );
+  const answers = Object.values(manifest?.answers ?? {}).map(({ arm, model, sets, answersPath }) => ({
+    arm,
+    model,
+    sets,
+    answersPath,
+  }));
   if (!isRated(manifest)) {
     const begun = await findBegun(run);
-    const isOpen = begun !== undefined && comparisons.every(({ isFinished }) => !isFinished);
+    const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
+    const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
     const next = isOpen
       ? "the same command again: it goes on where it was"
       : comparisons.length > 0
         ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
-        : `alpagasus rate DATA${flag}`;
-    return { run: folder, ...(isOpen && { begun }), arms: [], models: [], comparisons, next };
+        : answers.length > 1
+          ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
+          : `alpagasus rate DATA${flag}`;
+    return { run: folder, ...(isOpen && { begun }), arms: [], models: [], answers, comparisons, next };
   }
   const states = await readFileStates(folder, manifest);
   return {
@@ -77,6 +89,7 @@ export async function status(folder: string): Promise<RunStatus> {
       finalLoss,
       gates,
     })),
+    answers,
     comparisons,
     next: nextStep(manifest, states, flag),
   };
@@ -109,5 +122,11 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
   if (!random || random.isStale || random.rows !== selected.rows) return `alpagasus select --method random${flag}`;
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
-  return `nothing: ${selected.path} and its control are there, and ${Object.keys(manifest.models).join(", ")} trained`;
+  const { models, answers = {}, comparisons } = manifest;
+  const silent = Object.keys(models).find((model) => !answers[model]);
+  if (silent !== undefined) return `alpagasus generate --model ${silent}${flag}`;
+  if (!models["random"]) return `alpagasus train --arm random --recipe ${Object.values(models)[0]!.recipe}${flag}`;
+  const [one, other] = Object.keys(answers);
+  if (!comparisons && other !== undefined) return `alpagasus compare ${one} ${other}${flag}`;
+  return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
 }

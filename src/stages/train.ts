@@ -13,7 +13,7 @@ import { readFileStates } from "../run/file-states.ts";
 import { requireRatings, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { countParameters, isSmollm2, makeSmollm2, resolveBase } from "../trainer/base-model.ts";
 import { estimateTraining, type TimedTraining, type TrainingEstimate } from "../trainer/estimate.ts";
-import { findUv } from "../trainer/uv.ts";
+import { findUv } from "../python/uv.ts";
 import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { findCheckpoints, readHistory, runTraining } from "../trainer/run-training.ts";

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { messageOf, TrainerError, UsageError } from "../errors.ts";
-import { pythonFolder, uvArguments } from "./uv.ts";
+import { pythonFolder, uvArguments } from "../python/uv.ts";
 
 /*
  * The model that training begins from: a Hub id, a folder, or `smollm2`, which needs no Hub.

@@ -5,7 +5,8 @@ import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
-import { pythonFolder } from "./uv.ts";
+import { userMessage } from "./user-message.ts";
+import { pythonFolder } from "../python/uv.ts";
 
 /*
  * A training as a folder that needs nothing of ours: data, settings, pinned parts, and `sh run.sh`.
@@ -37,7 +38,6 @@ export function trainingFolder(folder: string): TrainingFolder {
 
 const probeRows = 8; // of the training rows: the loss on them at the end tells whether the saved model is the trained one
 const checkpoints = 10; // over the whole training
-const separator = "\n\n### Input:\n"; // where the Alpaca template finds the input in a message
 
 /** Writes the rows as the trainer reads them, and gives how many. */
 export async function writeTrainingData(
@@ -74,15 +74,6 @@ export function toMessages(
     prompt: [{ role: "user", content: userMessage({ instruction, input }, template) }],
     completion: [{ role: "assistant", content: output }],
   };
-}
-
-/** What the user says, in training and when a prompt is answered. */
-export function userMessage(
-  { instruction, input }: Pick<Example, "instruction" | "input">,
-  template: TrainingRecipe["template"],
-): string {
-  if (input === "") return instruction;
-  return template === "alpaca" ? `${instruction}${separator}${input}` : `${instruction}\n\n${input}`;
 }
 
 /** Writes everything but the data. */

@@ -13,8 +13,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { TrainSummary } from "../../src/run/manifest.ts";
-import { userMessage } from "../../src/trainer/training-folder.ts";
-import { uvArguments } from "../../src/trainer/uv.ts";
+import { userMessage } from "../../src/trainer/user-message.ts";
+import { uvArguments } from "../../src/python/uv.ts";
 import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 

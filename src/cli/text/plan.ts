@@ -3,11 +3,11 @@ import type { CallPlan } from "../../stages/plan-calls.ts";
 import { formatCount, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
-/** What `rate --dry-run` and `compare --dry-run` print. */
+/** What `--dry-run` prints where a model would be asked. */
 export function renderPlan(plan: CallPlan): string {
   const { calls, tokens, question, expectedUsd, highestUsd } = plan;
   const settings = [
-    `rubric ${question.rubric} ${question.rubricVersion}`,
+    ...(question.rubric === undefined ? [] : [`rubric ${question.rubric} ${question.rubricVersion}`]),
     `at most ${formatCount(question.maxOutputTokens)} tokens a reply`,
     ...(question.temperature === undefined ? [] : [`temperature ${question.temperature}`]),
     ...(question.reasoning === undefined ? [] : [`reasoning ${question.reasoning}`]),
@@ -19,10 +19,11 @@ export function renderPlan(plan: CallPlan): string {
     `  ${plan.unit.padEnd(6)}  ${formatCount(plan.items)}`,
     `  calls   ${formatCount(calls.left)} to make${calls.shared > 0 ? `, ${formatCount(calls.shared)} the same as another` : ""}, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
     `  tokens  ${formatCount(tokens.input)} in, ${formatCount(tokens.output)} out (by ${tokens.basis})`,
+    ...(plan.server === undefined ? [] : [`  server  ${plan.server}, to be started on this machine`]),
     highestUsd === null
       ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
       : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
-    ...(highestUsd !== null && expectedUsd === null
+    ...(highestUsd !== null && highestUsd > 0 && expectedUsd === null
       ? ["          make some calls with a small --budget, and this tells what to expect"]
       : []),
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),

@@ -45,6 +45,7 @@ export function openProgressLine(
 /** `rate: rating 1,200 of 52,002 rows, 184 rows/s, 4 min 36 s left, $0.42 spent, 3 failed, 32 in flight, 2 waiting to be tried again` */
 function describeProgress({ stage, doing, done, total, unit, calls, note }: Progress, speed: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
+  if (unit === "seconds") return `${stage}: ${doing}, ${formatDuration(1000 * done)} so far`;
   const parts = [
     `${stage}: ${doing} ${formatCount(done)}${total === undefined ? "" : ` of ${formatCount(total)}`} ${unit}`,
     `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`,

@@ -6,15 +6,26 @@ import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `status` prints. */
-export function renderStatus({ run, dataset, rate, begun, arms, models, comparisons, next }: RunStatus): string {
+export function renderStatus({
+  run,
+  dataset,
+  rate,
+  begun,
+  arms,
+  models,
+  answers,
+  comparisons,
+  next,
+}: RunStatus): string {
   if (!dataset || !rate) {
     const paid =
       begun && begun.paidUsd + begun.perhapsPaidUsd > 0
         ? ` (${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
         : "";
     const what = begun ? `begun: ${formatCount(begun.calls)} replies are kept${paid}` : "nothing rated yet";
+    const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
-    return `\n${plainText(run)}: ${what}\n\n${compared}  next  ${plainText(next)}\n`;
+    return `\n${plainText(run)}: ${what}\n\n${answered}${compared}  next  ${plainText(next)}\n`;
   }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
@@ -58,8 +69,25 @@ export function renderStatus({ run, dataset, rate, begun, arms, models, comparis
         ]),
       ),
     );
+  if (answers.length > 0) lines.push("", renderOwnAnswers(answers));
   if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
+}
+
+function renderOwnAnswers(answers: RunStatus["answers"]): string {
+  return renderTable(
+    ["answers", "model", "test sets", ""],
+    ["left", "left", "left", "left"],
+    answers.map(({ arm, model, sets }) => {
+      const missing = sets.reduce((sum, { refused, failed, pending }) => sum + refused + failed + pending, 0);
+      return [
+        arm,
+        plainText(model),
+        plainText(sets.map(({ set, prompts }) => `${set} ${formatCount(prompts)}`).join(", ")),
+        missing > 0 ? `${formatCount(missing)} without an answer` : "",
+      ];
+    }),
+  );
 }
 
 function renderComparisons(comparisons: RunStatus["comparisons"]): string {

@@ -8,12 +8,10 @@ import { Fact, Notice } from "../parts/words.tsx";
 
 /** Where every figure comes from, and how to make it again. */
 export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut: LeftOut | undefined }) {
-  const { dataset, stages, scores, arms, comparisons, alpagasus, madeAt, run, command: shownBy, money } = report;
-  const gates = [
-    ...(scores?.gates ?? []).map((gate) => ({ stage: "rate", ...gate })),
-    ...arms.flatMap((arm) => arm.gates.map((gate) => ({ stage: `select ${arm.arm}`, ...gate }))),
-    ...comparisons.flatMap(({ a, b, gates: own }) => own.map((gate) => ({ stage: `compare ${a}, ${b}`, ...gate }))),
-  ];
+  const { dataset, stages, scores, arms, alpagasus, madeAt, run, command: shownBy, money } = report;
+  const gates = stages.flatMap(({ stage, name, gates: own }) =>
+    own.map((gate) => ({ ...gate, stage: stage === "rate" ? stage : `${stage} ${name}` })),
+  );
   const alarms = [...new Set([...(scores?.alarms ?? []), ...arms.flatMap((arm) => arm.alarms)])];
   const made = stages.flatMap(({ command }) => command ?? []);
   const commands = [...made, ...(shownBy === undefined ? [] : [shownBy])];

@@ -1,0 +1,165 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { isModelName, modelForms } from "../llm/model-name.ts";
+import type { AnswersSummary } from "../run/manifest.ts";
+import type { ServerKind } from "../generation/serve-model.ts";
+import type { CommandContext } from "./context.ts";
+import { addModelOptions, readModelFlags, type ModelFlags } from "./model-options.ts";
+import { jsonOption, minCoverageOption, parseNumber, parsePositive, parseWhole, runOption } from "./options.ts";
+import { renderAnswers } from "./text/answers.ts";
+import { renderPlan } from "./text/plan.ts";
+import { plainJson } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
+
+interface GenerateFlags extends ModelFlags {
+  model?: string;
+  endpoint?: string;
+  tests: string[];
+  limit?: number;
+  name?: string;
+  template?: "alpaca" | "chat";
+  server?: ServerKind;
+  temperature?: number;
+  topP?: number;
+  seed?: number;
+  dryRun?: boolean;
+  minCoverage: number;
+  overwrite?: boolean;
+  run: string;
+  json?: boolean;
+}
+
+const paperTests = ["vicuna", "koala", "wizardlm", "self-instruct"];
+
+export function generateCommand(context: CommandContext): Command {
+  const command = new Command("generate")
+    .summary("let a model answer test prompts")
+    .description(
+      "Lets a model answer test prompts, greedily, and keeps its answers: answers/NAME.jsonl in the run, which compare takes by that name. For a model of this machine a server is started: vLLM where there is an NVIDIA GPU, transformers serve otherwise. After an interruption, the same command goes on.",
+    )
+    .option(
+      "--model <model>",
+      `a model that the run has trained (selected), a folder with a model, a Hub id, smollm2, ${modelForms}`,
+    )
+    .option("--endpoint <url>", "a server that runs already and speaks OpenAI's protocol: http://127.0.0.1:8000/v1")
+    .option("--tests <set...>", "vicuna, koala, wizardlm, self-instruct, or files with prompts", paperTests)
+    .option("--limit <n>", "only the first prompts of each set", parsePositive)
+    .option("--name <name>", "what the answers are called (the model's name)")
+    .addOption(
+      new Option(
+        "--template <kind>",
+        "how a prompt and its input become a message (as the model was trained, else chat)",
+      ).choices(["alpaca", "chat"]),
+    )
+    .addOption(new Option("--server <kind>", "which server to start (vllm on a GPU)").choices(["vllm", "transformers"]))
+    .option("--temperature <t>", "draw answers, 0 to 2; the paper's are greedy (0)", parseTemperature)
+    .option("--top-p <share>", "draw from the likeliest tokens of this share, over 0 to 1", parseTopP)
+    .option("--seed <n>", "draws answers that can be had again, where the server can", parseWhole)
+    .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing, start nothing")
+    .addOption(minCoverageOption("prompts with an answer"))
+    .option("--overwrite", "replace answers of that name by another model, or asked for otherwise")
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .optionsGroup("Calls:");
+  return addModelOptions(command)
+    .addHelpText(
+      "after",
+      `
+An answer may have 1,024 new tokens (--max-output-tokens); one that is cut there is marked "cut".
+
+Examples:
+  alpagasus generate --model selected
+  alpagasus generate --model models/selected --tests vicuna koala
+  alpagasus generate --model openai:gpt-5-mini --tests vicuna --budget 2
+  alpagasus generate --endpoint http://127.0.0.1:8000/v1 --name team --tests mine.jsonl
+  alpagasus compare selected random --judge openai:gpt-5-mini`,
+    )
+    .action(async (flags: GenerateFlags) => {
+      const [{ openAnswerer }, { openTestSets }, { generate }, { planAnswers }] = await Promise.all([
+        import("../generation/open-answerer.ts"), // only here, since they are large
+        import("../generation/test-sets.ts"),
+        import("../stages/generate.ts"),
+        import("../stages/plan-calls.ts"),
+      ]);
+      const prompts = await openTestSets(flags.tests, flags.limit);
+      const model = await chooseModel(flags);
+      const { temperature, topP, seed } = flags;
+      const sampling = {
+        ...(temperature !== undefined && { temperature }),
+        ...(topP !== undefined && { topP }),
+        ...(seed !== undefined && { seed }),
+      };
+      const answerer = await openAnswerer(model, {
+        ...readModelFlags(flags),
+        run: flags.run,
+        sampling,
+        signal: context.signal,
+        forPlan: flags.dryRun ?? false,
+        ...(flags.template && { template: flags.template }),
+        ...(flags.server && { server: flags.server }),
+      });
+      const sayWaiting = () => {
+        const { inFlight } = answerer.calls();
+        process.stderr.write(
+          `\nalpagasus: stopping; waiting for ${inFlight} calls in flight (Ctrl-C again: at once)\n`,
+        );
+      };
+      try {
+        const retryFailed = flags.retryFailed ?? false;
+        if (flags.dryRun) {
+          const plan = planAnswers(prompts, { answerer, retryFailed });
+          process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderPlan(plan));
+          return;
+        }
+        if (answerer.problem !== undefined) throw new UsageError(answerer.problem);
+        context.signal.addEventListener("abort", sayWaiting);
+        const progress = openProgressLine();
+        const summary = await generate(prompts, {
+          run: flags.run,
+          answerer,
+          retryFailed,
+          command: context.command,
+          minCoverage: flags.minCoverage,
+          onProgress: progress.show,
+          ...(flags.name !== undefined && { name: flags.name }),
+          ...(flags.overwrite && { overwrite: true }),
+        }).finally(progress.clear);
+        setExitCode(summary, context);
+        process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderAnswers(summary));
+      } finally {
+        context.signal.removeEventListener("abort", sayWaiting);
+        await answerer.close();
+      }
+    });
+}
+
+function setExitCode({ gates, calls }: AnswersSummary, context: CommandContext): void {
+  if (gates.some(({ held }) => !held)) context.exitCode = 3;
+  if (calls?.stopped === "failure") context.exitCode = 1;
+  if (calls?.stopped === "budget") context.exitCode = 4;
+  if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
+}
+
+/** The model's name, with that of the endpoint that serves it. */
+async function chooseModel({ model, endpoint }: GenerateFlags): Promise<string> {
+  if (endpoint === undefined) {
+    if (model === undefined) throw new UsageError("--model: expected a model to answer, got none; or --endpoint URL");
+    return model;
+  }
+  if (model !== undefined && isModelName(model))
+    throw new UsageError(`--model: expected what the endpoint calls its model, got ${model}; leave --endpoint out`);
+  const { findServedModel } = await import("../llm/served-models.ts");
+  return `${endpoint}#${model ?? (await findServedModel(endpoint))}`;
+}
+
+function parseTemperature(text: string): number {
+  const value = parseNumber(text);
+  if (!(value >= 0 && value <= 2)) throw new InvalidArgumentError("Expected a number from 0 to 2.");
+  return value;
+}
+
+function parseTopP(text: string): number {
+  const value = parseNumber(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Expected a share over 0 and up to 1.");
+  return value;
+}

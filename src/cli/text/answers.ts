@@ -1,0 +1,36 @@
+import { styleText } from "node:util";
+import { formatCount, formatDuration } from "../../format.ts";
+import type { AnswersSummary } from "../../run/manifest.ts";
+import { plainText } from "./plain-text.ts";
+import { renderCalls, renderWarnings } from "./rating.ts";
+import { renderTable } from "./table.ts";
+
+/** What `generate` prints. */
+export function renderAnswers(summary: AnswersSummary): string {
+  const { arm, model, sets, calls, server, wallMs, question, notes, gates } = summary;
+  const prompts = sets.reduce((sum, set) => sum + set.prompts, 0);
+  const pending = sets.reduce((sum, set) => sum + set.pending, 0);
+  const lines = [
+    `\n${styleText("bold", `${plainText(model)} answered`)} ${formatCount(prompts)} prompts (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${question.temperature ? `temperature ${question.temperature}` : "greedy"}) in ${formatDuration(wallMs)}`,
+    renderTable(
+      ["test set", "prompts", "answered", "cut", "refused", "failed", "pending", "mean length"],
+      ["left", "right", "right", "right", "right", "right", "right", "right"],
+      sets.map((set) => [
+        plainText(set.set),
+        ...[set.prompts, set.answered, set.cut, set.refused, set.failed, set.pending].map(formatCount),
+        set.meanLength === null ? "-" : formatCount(set.meanLength),
+      ]),
+    ),
+    ...(server
+      ? [
+          `  server  ${server.description}, ready after ${formatDuration(server.startMs)}`,
+          `  prompts ${plainText(server.parity)}`,
+        ]
+      : []),
+    ...(calls ? renderCalls(calls, { pending }, "prompts") : []),
+    ...notes.map((note) => `  note: ${plainText(note)}`),
+    ...renderWarnings([], gates),
+    `\n  answers ${plainText(summary.answersPath)}; compare them: alpagasus compare ${arm} OTHER`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,112 @@
+import { hash } from "node:crypto";
+import type { TestPrompt } from "../dataset/prompts.ts";
+import { createAsker, type Asker } from "../judge/asker.ts";
+import { askInOrder } from "../llm/ask-in-order.ts";
+import type { EngineOptions } from "../llm/engine.ts";
+import type { ChatModel } from "../llm/open-model.ts";
+import type { CallOutcome } from "../llm/reply.ts";
+import type { ModelRequest, ReasoningEffort } from "../llm/request.ts";
+import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { userMessage } from "../trainer/user-message.ts";
+
+/*
+ * A model that answers test prompts.
+ */
+
+/** How answers are drawn; greedy when nothing is said. */
+export interface AnswerSampling {
+  readonly temperature?: number;
+  readonly topP?: number;
+  /** Draws answers again as they were, where the server can and the temperature is over 0. */
+  readonly seed?: number;
+}
+
+export interface AnswererOptions extends EngineOptions {
+  /** How an instruction and its input become one message: as the Alpaca template finds them, or one after the other. */
+  readonly template: TrainingRecipe["template"];
+  readonly sampling?: AnswerSampling;
+  /** The most new tokens of an answer, reasoning included. */
+  readonly maxOutputTokens?: number;
+  readonly reasoning?: ReasoningEffort;
+}
+
+/**
+ * How an answer ended.
+ *
+ * - `answered`: as the model wished, maybe with nothing.
+ * - `cut`: at the limit of new tokens, or by the provider's filter.
+ * - `refused`: by the provider's filter; a model that declines in words of its own has answered.
+ * - `failed`: every attempt failed, or the prompt is too long.
+ * - `pending`: not asked yet; the same command goes on.
+ */
+export const answerStates = ["answered", "cut", "refused", "failed", "pending"] as const;
+export type AnswerState = (typeof answerStates)[number];
+
+/** A prompt with what a model made of it, as a line of `answers/NAME.jsonl`. */
+export interface AnsweredPrompt extends TestPrompt {
+  readonly state: AnswerState;
+  /** Null where there is no answer. */
+  readonly output: string | null;
+  /** Why there is none. */
+  readonly detail?: string;
+  /** The key of the reply in the call store. */
+  readonly call?: string;
+}
+
+/** A model that answers prompts, and what it would be asked. */
+export interface Answerer extends Asker {
+  readonly template: TrainingRecipe["template"];
+  readonly notes: () => readonly string[];
+  ask(prompt: TestPrompt): ModelRequest;
+  /** The prompts with their answers, in order, as many at a time as are there. */
+  answer(prompts: AsyncIterable<readonly TestPrompt[]>): AsyncGenerator<readonly AnsweredPrompt[]>;
+}
+
+const newTokens = 1024; // as AlpaGasus let its models write
+
+/** @throws UsageError when an option makes no sense */
+export function createAnswerer(model: ChatModel, options: AnswererOptions): Answerer {
+  const { template, sampling: { temperature = 0, topP, seed } = {} } = options;
+  const { asker, engine, sampling, notes } = createAsker(model, {
+    ...options,
+    rubric: {
+      hash: hash("sha256", JSON.stringify(["answer", template])).slice(0, 16),
+      sampling: {
+        temperature,
+        max_output_tokens: newTokens,
+        ...(topP !== undefined && { top_p: topP }),
+        ...(seed !== undefined && { seed }),
+      },
+    },
+  });
+  const ask = (prompt: TestPrompt): ModelRequest => ({
+    messages: [{ role: "user", text: userMessage(prompt, template) }],
+    sampling,
+  });
+  return {
+    ...asker,
+    template,
+    notes,
+    ask,
+    answer: (prompts) =>
+      askInOrder(engine, prompts, (prompt) => ({
+        requests: [ask(prompt)],
+        read: ([outcome]) => readAnswer(prompt, outcome!),
+      })),
+  };
+}
+
+function readAnswer(prompt: TestPrompt, outcome: CallOutcome): AnsweredPrompt {
+  if (outcome.state === "pending") return { ...prompt, state: "pending", output: null, detail: outcome.detail };
+  const { key: call } = outcome;
+  if (outcome.state !== "replied")
+    return { ...prompt, state: outcome.state, output: null, detail: outcome.detail, call };
+  const { text, finish } = outcome;
+  if (finish === "content-filter") {
+    const detail = "the provider's filter ended the answer";
+    return text === ""
+      ? { ...prompt, state: "refused", output: null, detail, call }
+      : { ...prompt, state: "cut", output: text, detail, call };
+  }
+  return { ...prompt, state: finish === "length" ? "cut" : "answered", output: text, call };
+}

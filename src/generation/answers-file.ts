@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { RunError } from "../errors.ts";
+import { openAtomicFile } from "../files/atomic-file.ts";
+import type { AnsweredPrompt } from "./answerer.ts";
+
+/** Writes answers, a line each, and gives the file's SHA-256. */
+export async function writeAnswers(path: string, answers: readonly AnsweredPrompt[]): Promise<string> {
+  const file = openAtomicFile(path);
+  const sha = createHash("sha256");
+  try {
+    for (const answer of answers) {
+      const text = `${JSON.stringify(answer)}\n`;
+      sha.update(text);
+      await file.write(text);
+    }
+    await file.commit();
+  } finally {
+    await file.discard();
+  }
+  return sha.digest("hex");
+}
+
+/** Reads them again; none where there is no file. @throws RunError at a line that is not one of ours */
+export async function readOwnAnswers(path: string): Promise<AnsweredPrompt[]> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line, i) => {
+      try {
+        return JSON.parse(line) as AnsweredPrompt; // as writeAnswers wrote it
+      } catch (cause) {
+        throw new RunError(`${path}:${i + 1}: expected an answer, got something else; remove the file`, { cause });
+      }
+    });
+}

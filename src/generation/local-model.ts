@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import * as z from "zod";
+import { RunError, UsageError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
+import { modelForms } from "../llm/model-name.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import { isSmollm2, resolveBase } from "../trainer/base-model.ts";
+import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { trainingFolder } from "../trainer/training-folder.ts";
+import { isAlpacaTemplate } from "../trainer/user-message.ts";
+
+/** A model that a server is to be started for. */
+export interface LocalModel {
+  /** As it is shown, and its answers are called. */
+  readonly name: string;
+  /** Its folder, or its id on the Hub. */
+  readonly path: string;
+  readonly isOnHub: boolean;
+  /** The base, where the folder has an adapter only. */
+  readonly adapter?: { readonly base: string; readonly rank: number };
+  /** How prompts are put to it; undefined where the folder does not tell. */
+  readonly template?: TrainingRecipe["template"];
+  readonly precision: TrainingRecipe["precision"];
+  /** Where it was trained by us: messages that it was trained with, and the tokens of their prompts. */
+  readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[];
+}
+
+const adapterSchema = z.object({ base_model_name_or_path: z.string(), r: z.number() });
+const trainingSchema = z.object({ precision: z.enum(["bf16", "fp16", "fp32"]) });
+const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() });
+const probeSchema = z.object({ prompt: z.array(z.object({ content: z.string() })).min(1) });
+
+/**
+ * The model behind a name: one that the run has trained (`selected`, `models/selected`), a folder with a training or a
+ * model, a Hub id, or `smollm2`.
+ *
+ * @throws UsageError when there is nothing of that name, RunError when its training has not come to its end
+ */
+export async function findLocalModel(name: string, run: RunFolder): Promise<LocalModel> {
+  const folder = [join(run.folder, "models", name), join(run.folder, name), name].find((path) => existsSync(path));
+  if (isSmollm2(name)) {
+    const path = resolveBase(name);
+    return { name, path, isOnHub: false, precision: "fp32", probes: [], template: "chat" };
+  }
+  if (folder === undefined) return findOnHub(name, run);
+  const training = trainingFolder(folder);
+  if (!existsSync(training.settings)) return readModel(basename(resolve(folder)), folder, undefined);
+  if (!existsSync(training.checks))
+    throw new RunError(
+      `${folder}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
+    );
+  return readModel(basename(resolve(folder)), training.output, folder);
+}
+
+function findOnHub(name: string, run: RunFolder): LocalModel {
+  if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) || name.startsWith("models/"))
+    throw new UsageError(
+      `--model: expected a model of ${run.folder}/models, a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,
+    );
+  return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: [] };
+}
+
+/** @param trained the training's folder, where it was trained by us */
+async function readModel(name: string, folder: string, trained: string | undefined): Promise<LocalModel> {
+  const adapterFile = await readFile(join(folder, "adapter_config.json"), "utf8").catch(() => undefined);
+  if (adapterFile === undefined && !existsSync(join(folder, "config.json")))
+    throw new UsageError(
+      `${folder}: expected a model (config.json or adapter_config.json) or a training (training.json), found neither`,
+    );
+  const adapter = adapterSchema.safeParse(tryParse(adapterFile ?? ""));
+  if (adapterFile !== undefined && !adapter.success)
+    throw new UsageError(`${folder}/adapter_config.json: expected an adapter's base and rank, got something else`);
+  const chatTemplate = await readFile(join(folder, "chat_template.jinja"), "utf8").catch(() => undefined);
+  const owner = trained ?? dirname(resolve(folder)); // a training's own output/ may be named as well
+  const settings = trainingSchema.safeParse(await readJson(join(owner, "training.json")));
+  return {
+    name,
+    path: resolve(folder),
+    isOnHub: false,
+    ...(adapter.success && { adapter: { base: adapter.data.base_model_name_or_path, rank: adapter.data.r } }),
+    ...(chatTemplate !== undefined && { template: isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat" }),
+    precision: settings.success ? settings.data.precision : "bf16",
+    probes: trained === undefined ? [] : await readProbes(trained),
+  };
+}
+
+async function readProbes(folder: string): Promise<LocalModel["probes"]> {
+  const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
+  const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
+  const messages = text.split("\n").flatMap((line) => {
+    const row = probeSchema.safeParse(tryParse(line));
+    return row.success ? [row.data.prompt[0]!.content] : [];
+  });
+  const prompts = rows.success ? (rows.data.prompts ?? []) : [];
+  return prompts.length === messages.length ? prompts.map((tokens, i) => ({ message: messages[i]!, tokens })) : []; // of a training by an older version
+}
+
+async function readJson(path: string): Promise<unknown> {
+  return tryParse(await readFile(path, "utf8").catch(() => ""));
+}
+
+/**
+ * What makes this model another one: SHA-256 over its files, weights and all; of a model on the Hub, its id.
+ *
+ */
+export async function hashModel({ path, isOnHub }: LocalModel, signal?: AbortSignal): Promise<string> {
+  const sha = createHash("sha256");
+  if (isOnHub) return sha.update(path).digest("hex");
+  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|json|jinja|model|txt)$/.test(name));
+  for (const name of files.filter((file) => file !== "training_args.bin").toSorted()) {
+    sha.update(`\0${name}\0`);
+    for await (const chunk of createReadStream(join(path, name), { highWaterMark: 4 * 1024 * 1024 })) {
+      signal?.throwIfAborted();
+      sha.update(chunk as Buffer); // a stream of bytes
+    }
+  }
+  return sha.digest("hex");
+}

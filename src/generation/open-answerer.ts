@@ -1,0 +1,151 @@
+import { existsSync } from "node:fs";
+import type { LanguageModelV4 } from "@ai-sdk/provider";
+import { UsageError } from "../errors.ts";
+import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
+import { isModelName } from "../llm/model-name.ts";
+import type { ChatModel } from "../llm/open-model.ts";
+import { flatPrice } from "../llm/price.ts";
+import { runFolder } from "../run/run-folder.ts";
+import { isSmollm2, makeSmollm2 } from "../trainer/base-model.ts";
+import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { createAnswerer, type Answerer, type AnswerSampling } from "./answerer.ts";
+import { findLocalModel, hashModel, type LocalModel } from "./local-model.ts";
+import { checkPromptParity } from "./prompt-parity.ts";
+import {
+  chooseServer,
+  describeServer,
+  serverConcurrency,
+  serveModel,
+  type ModelServer,
+  type ServerKind,
+} from "./serve-model.ts";
+
+export interface OpenAnswererOptions extends OpenAskerOptions {
+  /** How an instruction and its input become one message; what the model was trained with, else `chat`. */
+  readonly template?: TrainingRecipe["template"];
+  readonly sampling?: AnswerSampling;
+  /** Which server is started for a model of this machine; vLLM where there is an NVIDIA GPU. */
+  readonly server?: ServerKind;
+}
+
+/** A model that answers, with its store open; `close` it when it is done, which stops its server. */
+export type OpenAnswerer = Answerer & {
+  /** What its answers are called. */
+  readonly armName: string;
+  /** What is started before a first call, for models of this machine; calls that are in the store need none. */
+  readonly server?: {
+    /** `vllm 0.33.0` */
+    readonly description: string;
+    /** Starts it. Gives what it took, in milliseconds, and how prompts were found to be read. */
+    start(onPhase: (phase: string) => void): Promise<{ startMs: number; parity: string }>;
+    /** Why it ended by itself, if it did. */
+    readonly failure: string | undefined;
+  };
+  close(): Promise<void>;
+};
+
+/**
+ * A model that answers prompts: one behind an API (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), any model of
+ * the AI SDK, or one of this machine (see `findLocalModel`), for which a server is started when it is first asked.
+ *
+ * @throws UsageError when the name or an option makes no sense, RunError when a training has not come to its end
+ */
+export async function openAnswerer(
+  model: string | LanguageModelV4,
+  options: OpenAnswererOptions,
+): Promise<OpenAnswerer> {
+  if (typeof model === "string" && !isModelName(model)) return openLocalAnswerer(model, options);
+  const { template = "chat", sampling, server, ...others } = options;
+  if (server !== undefined)
+    throw new UsageError("--server: expected a model of this machine; one behind an API has its own server");
+  const answerer = await openAsker(model, others, (chatModel, asking) =>
+    createAnswerer(chatModel, { ...asking, template, ...(sampling && { sampling }) }),
+  );
+  return { ...answerer, armName: armNameOf(answerer.name), close: async () => answerer.close() };
+}
+
+/** `openai:gpt-5-mini` → `gpt-5-mini`, `http://HOST/v1#org/qwen3` → `qwen3`; as a file may be called. */
+function armNameOf(name: string): string {
+  const [, last = name] = /([^:#/]+)$/.exec(name) ?? [];
+  return last.replace(/[^\w.-]+/g, "_").replace(/^\W+/, "") || "model";
+}
+
+async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Promise<OpenAnswerer> {
+  const { template, sampling, server: wanted, ...asking } = options;
+  const { concurrency, timeoutMs, signal, forPlan = false } = asking;
+  const run = runFolder(options.run);
+  const local = await findLocalModel(name, run);
+  const kind = wanted ?? chooseServer();
+  if (isSmollm2(name) && !forPlan) await makeSmollm2(signal);
+  const isMade = local.isOnHub || existsSync(local.path); // SmolLM2 is not when only planned for
+  const modelHash = isMade ? await hashModel(local, signal) : "";
+  const description = await describeServer(kind);
+  const ended = new AbortController();
+  let running: ModelServer | undefined;
+  let language: LanguageModelV4 | undefined;
+  let failure: string | undefined;
+  const answerer = await openAsker(
+    describeModel(local, `${modelHash.slice(0, 16)} ${description}`, () => language!),
+    {
+      ...asking,
+      concurrency: concurrency ?? serverConcurrency[kind],
+      timeoutMs: timeoutMs ?? longTimeoutMs, // on a CPU an answer takes minutes
+      signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
+    },
+    (chatModel, engine) =>
+      createAnswerer(chatModel, {
+        ...engine,
+        template: template ?? local.template ?? "chat",
+        ...(sampling && { sampling }),
+      }),
+  );
+  const stopNow = () => void running?.stop(); // what it was writing costs nothing to write again
+  return {
+    ...answerer,
+    armName: armNameOf(local.name),
+    server: {
+      description,
+      get failure() {
+        return failure;
+      },
+      async start(onPhase: (phase: string) => void) {
+        const onFailure = (error: Error) => {
+          failure = error.message;
+          ended.abort();
+        };
+        running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, ...(signal && { signal }) });
+        signal?.addEventListener("abort", stopNow);
+        const { openModel } = await import("../llm/open-model.ts");
+        language = (await openModel(`${running.url}#${running.modelName}`)).language;
+        onPhase("comparing prompts with the training's");
+        return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
+      },
+    },
+    async close() {
+      signal?.removeEventListener("abort", stopNow);
+      await running?.stop();
+      answerer.close();
+    },
+  };
+}
+
+const longTimeoutMs = 3_600_000;
+
+/** The model as the engine asks it: known by its files and its server, wherever that runs. */
+function describeModel({ name }: LocalModel, identity: string, served: () => LanguageModelV4): ChatModel {
+  return {
+    name,
+    identity: `local:${identity}`,
+    language: {
+      specificationVersion: "v4",
+      provider: "local",
+      modelId: name,
+      supportedUrls: {},
+      doGenerate: (call) => served().doGenerate(call),
+      doStream: (call) => served().doStream(call),
+    },
+    price: flatPrice(0, 0, "a server of this machine"),
+    thinksFirst: false,
+    redact: (text) => text,
+  };
+}

@@ -1,0 +1,184 @@
+import { spawnSync } from "node:child_process";
+import { createServer } from "node:net";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { TrainerError } from "../errors.ts";
+import { describeFailure } from "../python/failure.ts";
+import { startGroup, watched } from "../python/process-group.ts";
+import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import type { LocalModel } from "./local-model.ts";
+import { endOrphans, newMark, recordServer } from "./server-record.ts";
+
+/*
+ * Starting a server for a model: vLLM on a GPU, `transformers serve` otherwise.
+ */
+
+export type ServerKind = "vllm" | "transformers";
+
+/** A server that runs. */
+export interface ModelServer {
+  /** Of its OpenAI protocol: `http://127.0.0.1:41234/v1`. */
+  readonly url: string;
+  /** What it calls the model. */
+  readonly modelName: string;
+  /** How long it took until it was ready, merging included. */
+  readonly startMs: number;
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly run: RunFolder;
+  readonly kind: ServerKind;
+  /** Over the model's files: a merged copy of an adapter is made again when it changes. */
+  readonly modelHash: string;
+  readonly signal?: AbortSignal;
+  /** Told of what is being done. */
+  readonly onPhase?: (phase: string) => void;
+  /** Told when it ends by itself after it was ready. */
+  readonly onFailure?: (error: TrainerError) => void;
+}
+
+/** How many calls a server takes at a time with profit: `transformers serve` answers one after the other. */
+export const serverConcurrency: Readonly<Record<ServerKind, number>> = { vllm: 64, transformers: 2 };
+
+const healthMs = 250;
+const mostStartMs = 30 * 60_000; // a model of many gigabytes is downloaded and read
+const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM takes
+const requirements: Readonly<Record<ServerKind, string>> = {
+  vllm: join(pythonFolder, "requirements-vllm.txt"),
+  transformers: join(pythonFolder, "requirements.txt"),
+};
+
+/** The server that fits this machine. */
+export function chooseServer(): ServerKind {
+  return spawnSync("nvidia-smi", ["-L"], { stdio: "ignore" }).status === 0 ? "vllm" : "transformers";
+}
+
+/** Its version, as it is pinned: `vllm 0.33.0`. */
+export async function describeServer(kind: ServerKind): Promise<string> {
+  const [, version = ""] =
+    new RegExp(`^${kind}[^=]*==(\\S+)`, "m").exec(await readFile(requirements[kind], "utf8")) ?? [];
+  return `${kind} ${version}`;
+}
+
+/**
+ * Starts a server for a model on a free port of 127.0.0.1 and waits until it is ready. It ends when this process ends,
+ * however that ends; servers that outlived their owners are ended first.
+ *
+ * @throws TrainerError when uv is missing or the server ends, with its last words
+ */
+export async function serveModel(model: LocalModel, options: ServeOptions): Promise<ModelServer> {
+  const { run, kind, signal, onPhase } = options;
+  findUv();
+  const since = Date.now();
+  const orphans = await endOrphans(run);
+  if (orphans > 0) onPhase?.(`ending ${orphans} servers that were left over`);
+  const log = join(run.folder, "served", `${model.name}.log`);
+  await mkdir(join(run.folder, "served"), { recursive: true });
+  const served = model.adapter && kind === "transformers" ? await merge(model, log, options) : model.path;
+  signal?.throwIfAborted();
+  onPhase?.("starting the server");
+  const port = await findFreePort();
+  const isOffline = !model.isOnHub && (!model.adapter || existsSync(model.adapter.base) || kind === "transformers");
+  const mark = newMark();
+  const group = startGroup("sh", watched(["uv", ...serverCommand(kind, model, served, port)], mark), {
+    env: { TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
+    log,
+  });
+  const record = recordServer(run, group.pid, mark);
+  let state: "starting" | "ready" | "stopping" = "starting";
+  let failure: TrainerError | undefined;
+  void group.ended
+    .catch(() => null)
+    .then((code) => {
+      record[Symbol.dispose]();
+      failure = describeFailure(`${log}: the server`, code, group.said);
+      if (state === "ready") options.onFailure?.(failure);
+      return undefined;
+    });
+  const stop = async () => {
+    state = "stopping";
+    await group.stop();
+    record[Symbol.dispose]();
+  };
+  try {
+    await waitForHealth(`http://127.0.0.1:${port}/health`, () => failure, signal);
+    state = "ready";
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    url: `http://127.0.0.1:${port}/v1`,
+    modelName: kind === "vllm" ? model.name : served,
+    startMs: Date.now() - since,
+    stop,
+  };
+}
+
+/** uv's arguments that start a server. */
+export function serverCommand(kind: ServerKind, model: LocalModel, served: string, port: number): string[] {
+  const place = ["--host", "127.0.0.1", "--port", String(port)];
+  const { adapter, name, path } = model;
+  if (kind === "transformers")
+    return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], { requirements: requirements[kind] });
+  const command = ["vllm", "serve", adapter?.base ?? path, ...place];
+  command.push("--generation-config", "vllm"); // nothing of the model's own on top of what is asked for
+  if (adapter) {
+    command.push("--enable-lora", "--lora-modules", `${name}=${path}`);
+    command.push("--max-lora-rank", String(loraRanks.find((rank) => rank >= adapter.rank) ?? adapter.rank));
+    command.push("--tokenizer", path, "--chat-template", join(path, "chat_template.jinja"));
+  } else command.push("--served-model-name", name);
+  return uvRun(command, { requirements: requirements[kind] });
+}
+
+/** Merges an adapter into its base, unless that was done: `transformers serve` takes whole models only. */
+async function merge(model: LocalModel, log: string, options: ServeOptions): Promise<string> {
+  const { run, modelHash, signal, onPhase } = options;
+  const folder = join(run.folder, "served", model.name);
+  const mark = `${folder}/merged-from.txt`;
+  if ((await readFile(mark, "utf8").catch(() => "")) === modelHash) return folder;
+  onPhase?.("merging the adapter");
+  const command = uvRun(["python", join(pythonFolder, "merge.py"), model.path, folder, model.precision]);
+  const group = startGroup("sh", watched(["uv", ...command], "alpagasus-merge"), { log });
+  const stop = () => void group.stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    const code = await group.ended;
+    signal?.throwIfAborted();
+    if (code !== 0) throw describeFailure(`${log}: merging the adapter`, code, group.said);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  await writeFile(mark, modelHash);
+  return folder;
+}
+
+/** A port of 127.0.0.1 that nobody listens on. */
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return (address as { port: number }).port; // of a server that listens on a port
+}
+
+/** @param failed what has gone wrong meanwhile, if anything @throws TrainerError when that tells */
+async function waitForHealth(url: string, failed: () => TrainerError | undefined, signal?: AbortSignal): Promise<void> {
+  const deadline = Date.now() + mostStartMs;
+  while (Date.now() < deadline) {
+    signal?.throwIfAborted();
+    const isHealthy = await fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+      (response) => response.ok,
+      () => false,
+    );
+    const failure = failed();
+    if (failure) throw failure;
+    if (isHealthy) return;
+    await delay(healthMs);
+  }
+  throw new TrainerError(`${url}: the server was not ready after ${mostStartMs / 60_000} minutes`);
+}

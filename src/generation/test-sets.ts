@@ -1,0 +1,51 @@
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { basename, extname, join } from "node:path";
+import { DataError, UsageError } from "../errors.ts";
+import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
+import { packageFolder } from "../package-folder.ts";
+
+const shippedFolder = join(packageFolder, "testsets");
+
+/** The names of the test sets that ship with the package: the paper's four. */
+export async function listTestSets(): Promise<string[]> {
+  const files = await readdir(shippedFolder);
+  return files
+    .filter((name) => extname(name) === ".jsonl")
+    .map((name) => basename(name, ".jsonl"))
+    .sort();
+}
+
+/**
+ * The prompts of test sets, by their names or from files.
+ *
+ * @param most only the first so many of each set
+ * @throws UsageError when there is no set of a name, DataError when a file cannot be read or a prompt is there twice
+ */
+export async function openTestSets(names: readonly string[], most = Infinity): Promise<TestPrompt[]> {
+  const shipped = await listTestSets();
+  const prompts: TestPrompt[] = [];
+  const seen = new Set<string>();
+  for (const name of names) {
+    const isShipped = shipped.includes(name);
+    if (!isShipped && !existsSync(name) && /^[\w-]+$/.test(name))
+      throw new UsageError(
+        `--tests: expected ${shipped.join(", ")} or a file with prompts, got ${JSON.stringify(name)}`,
+      );
+    const path = isShipped ? join(shippedFolder, `${name}.jsonl`) : name;
+    const counts = new Map<string, number>();
+    for (const read of await readPrompts(path)) {
+      const prompt = { ...read, set: read.set === path ? basename(path).replace(/\..*$/, "") : read.set };
+      const key = `${prompt.set}\0${prompt.id}`;
+      if (seen.has(key))
+        throw new DataError(
+          `${name}: expected each prompt once, got ${JSON.stringify(prompt.id)} of ${prompt.set} again; give the prompts ids, and the sets names`,
+        );
+      seen.add(key);
+      const count = (counts.get(prompt.set) ?? 0) + 1;
+      counts.set(prompt.set, count);
+      if (count <= most) prompts.push(prompt);
+    }
+  }
+  return prompts;
+}

@@ -1,0 +1,40 @@
+import * as z from "zod";
+import { messageOf, UsageError } from "../errors.ts";
+
+const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+const answerMs = 10_000;
+
+/**
+ * What an endpoint calls the one model that it serves.
+ *
+ * @param endpoint `http://127.0.0.1:8000/v1`
+ * @throws UsageError when it cannot be reached, does not say, or serves several
+ */
+export async function findServedModel(endpoint: string, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
+  if (!URL.canParse(endpoint))
+    throw new UsageError(
+      `--endpoint: expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(endpoint)}`,
+    );
+  const key = environment["ALPAGASUS_API_KEY"]?.trim();
+  const url = `${endpoint.replace(/\/+$/, "")}/models`;
+  let found: unknown;
+  try {
+    const response = await fetch(url, {
+      signal: AbortSignal.timeout(answerMs),
+      ...(key && { headers: { authorization: `Bearer ${key}` } }),
+    });
+    if (!response.ok) throw new Error(`it answers ${response.status}`);
+    found = await response.json();
+  } catch (cause) {
+    throw new UsageError(
+      `${url}: expected the models that are served there, got none (${messageOf(cause)}); start the server, or name its model with --model`,
+      { cause },
+    );
+  }
+  const models = modelsSchema.safeParse(found);
+  if (!models.success || models.data.data.length !== 1)
+    throw new UsageError(
+      `${url}: expected one model, got ${models.success ? models.data.data.map(({ id }) => id).join(", ") || "none" : "something else"}; name it with --model`,
+    );
+  return models.data.data[0]!.id;
+}

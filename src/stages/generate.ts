@@ -1,0 +1,187 @@
+import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
+import { readOwnAnswers, writeAnswers } from "../generation/answers-file.ts";
+import type { OpenAnswerer } from "../generation/open-answerer.ts";
+import type { TestPrompt } from "../dataset/prompts.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import { requestKey } from "../llm/request.ts";
+import { describeQuestion } from "../run/describe-question.ts";
+import { manifestVersion, type AnsweredSet, type AnswersSummary, type Gate } from "../run/manifest.ts";
+import { openProgressFile } from "../run/progress-file.ts";
+import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
+import { version } from "../version.ts";
+import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import type { Progress, StageOptions } from "./progress.ts";
+
+export interface GenerateOptions extends Omit<StageOptions, "signal"> {
+  /** The run's folder. */
+  readonly run: string;
+  /** Opened with a signal, it stops when that says so: what is there by then is written, the rest is `pending`. */
+  readonly answerer: OpenAnswerer;
+  /** What the answers are called; the model's name when left out. */
+  readonly name?: string;
+  /** The least share of the prompts that must be answered for the gate to hold, 0 to 1. */
+  readonly minCoverage?: number;
+  /** Ask again where the call failed, as the answerer was opened to. */
+  readonly retryFailed?: boolean;
+  /** Replace answers of that name by another model, or asked for otherwise. */
+  readonly overwrite?: boolean;
+}
+
+const defaultMinCoverage = 0.95;
+const batchSize = 100;
+const progressMs = 1_000;
+
+/**
+ * Lets a model answer test prompts, and keeps its answers: `answers/NAME.jsonl`, with those of other test sets that it has
+ * answered before. A server is started only where a call has to be made.
+ *
+ * @throws RunError when the run holds answers of that name that were asked for otherwise, and `overwrite` is not set
+ * @throws TrainerError when the model's server cannot be started, or reads prompts otherwise than they were trained with
+ */
+export async function generate(prompts: readonly TestPrompt[], options: GenerateOptions): Promise<AnswersSummary> {
+  const startedAt = new Date();
+  const { answerer, name = answerer.armName } = options;
+  if (!/^\w[\w.-]*$/.test(name) || name.includes(".."))
+    throw new UsageError(`--name: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`);
+  const run = runFolder(options.run);
+  const previous = (await readManifest(run))?.answers?.[name];
+  const isOther = previous !== undefined && previous.question.hash !== answerer.question.hash;
+  if (isOther && !options.overwrite)
+    throw new RunError(
+      `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(answerer.question)}); call these otherwise with --name, or replace them with --overwrite`,
+    );
+  const path = run.answersPath(name);
+  const before = isOther ? [] : await readOwnAnswers(path);
+  const answered: AnsweredPrompt[] = [];
+  using progressFile = openProgressFile(run);
+  const show = (progress: Progress) => {
+    options.onProgress?.(progress);
+    progressFile.show(progress);
+  };
+  const server = await startServer(prompts, options, show);
+  const showAnswers = () =>
+    show({
+      stage: "generate",
+      doing: "answering",
+      done: answered.length,
+      total: prompts.length,
+      unit: "prompts",
+      ...describeCallProgress(answerer.calls()),
+    });
+  const clock = setInterval(showAnswers, progressMs).unref();
+  try {
+    for await (const some of answerer.answer(inBatches(prompts))) {
+      answered.push(...some);
+      showAnswers();
+    }
+  } finally {
+    clearInterval(clock);
+  }
+  const all = addSets(before, answered);
+  const answersHash = await writeAnswers(path, all);
+  const sets = countSets(all);
+  const pending = answered.filter(({ state }) => state === "pending").length;
+  const { calls } = describeCalls(answerer, pending);
+  const failure = answerer.server?.failure;
+  const summary: AnswersSummary = {
+    arm: name,
+    model: answerer.name,
+    template: answerer.template,
+    question: answerer.question,
+    ...(server ? { server } : !isOther && previous?.server && { server: previous.server }),
+    sets,
+    notes: [...answerer.notes(), ...describeCuts(sets, answerer.question.maxOutputTokens)],
+    ...(calls && { calls: failure === undefined ? calls : { ...calls, stopped: "failure", failure } }),
+    gates: [coverageGate(all, options.minCoverage ?? defaultMinCoverage)],
+    answersPath: path,
+    answersHash,
+    ...(options.command !== undefined && { command: options.command }),
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+  await updateManifest(run, (manifest) => ({
+    version: manifestVersion,
+    alpagasus: version,
+    arms: {},
+    ...manifest,
+    answers: { ...manifest?.answers, [name]: summary },
+  }));
+  return summary;
+}
+
+/** Starts the model's server, where it has one and a call is left. */
+async function startServer(
+  prompts: readonly TestPrompt[],
+  { answerer, retryFailed = false }: GenerateOptions,
+  show: (progress: Progress) => void,
+): Promise<AnswersSummary["server"]> {
+  const { server, store, model } = answerer;
+  if (!server) return undefined;
+  const isLeft = prompts.some((prompt) => {
+    const call = store.find(requestKey(model.identity, answerer.ask(prompt)));
+    return !call || (retryFailed && call.state === "failed");
+  });
+  if (!isLeft) return undefined;
+  let doing = "starting the server";
+  let since = Date.now();
+  const showPhase = () =>
+    show({ stage: "generate", doing, done: Math.round((Date.now() - since) / 1000), unit: "seconds" });
+  const clock = setInterval(showPhase, progressMs).unref();
+  try {
+    const started = await server.start((phase) => {
+      doing = phase;
+      since = Date.now();
+    });
+    return { description: server.description, ...started };
+  } finally {
+    clearInterval(clock);
+  }
+}
+
+async function* inBatches(prompts: readonly TestPrompt[]): AsyncGenerator<readonly TestPrompt[]> {
+  for (let from = 0; from < prompts.length; from += batchSize) yield prompts.slice(from, from + batchSize);
+}
+
+/** The sets that were answered before, and these, which take the place of sets of the same name. */
+function addSets(before: readonly AnsweredPrompt[], answered: readonly AnsweredPrompt[]): AnsweredPrompt[] {
+  const now = new Set(answered.map(({ set }) => set));
+  return [...before.filter(({ set }) => !now.has(set)), ...answered];
+}
+
+function countSets(all: readonly AnsweredPrompt[]): AnsweredSet[] {
+  return [...Map.groupBy(all, ({ set }) => set)].map(([set, answers]) => {
+    const count = (state: AnswerState) => answers.filter((answer) => answer.state === state).length;
+    const outputs = answers.flatMap(({ output }) => (output === null ? [] : [output]));
+    return {
+      set,
+      prompts: answers.length,
+      ...(Object.fromEntries(answerStates.map((state) => [state, count(state)])) as Record<AnswerState, number>),
+      empty: outputs.filter((output) => output.trim() === "").length,
+      meanLength: outputs.length > 0 ? outputs.reduce((sum, { length }) => sum + length, 0) / outputs.length : null,
+    };
+  });
+}
+
+function describeCuts(sets: readonly AnsweredSet[], limit: number): string[] {
+  const cut = sets.reduce((sum, set) => sum + set.cut, 0);
+  const empty = sets.reduce((sum, set) => sum + set.empty, 0);
+  return [
+    ...(cut > 0
+      ? [
+          `${formatCount(cut)} answers were cut at ${formatCount(limit)} tokens; they are marked "cut" and stay as they are`,
+        ]
+      : []),
+    ...(empty > 0 ? [`${formatCount(empty)} answers are empty`] : []),
+  ];
+}
+
+function coverageGate(all: readonly AnsweredPrompt[], least: number): Gate {
+  const answered = all.filter(({ output }) => output !== null).length;
+  const share = all.length > 0 ? answered / all.length : 0;
+  return {
+    name: "coverage",
+    held: share >= least,
+    message: `${formatCount(answered)} of ${formatCount(all.length)} prompts are answered (${(Math.floor(share * 1000) / 10).toFixed(1)} %); at least ${(100 * least).toFixed(1)} % are wanted`,
+  };
+}
