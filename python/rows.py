@@ -53,6 +53,8 @@ def begin_as_usual(tokenizer, path):
 
 def token_ids(tokenizer, row):
     """The tokens of the prompt, and of the prompt with its answer, as the trainer makes them."""
+    if "messages" in row:
+        row = {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}
     prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True)
     whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=True, return_dict=True)
     return prompt["input_ids"], whole["input_ids"]

@@ -47,7 +47,7 @@ export {
 export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
-export { planTrain, train, type PlannedTraining, type TrainOptions } from "./stages/train.ts";
+export { planTrain, train, type PlannedTraining, type PlanTrainOptions, type TrainOptions } from "./stages/train.ts";
 export { generate, type GenerateOptions } from "./stages/generate.ts";
 export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";
 export type { Answerer, AnsweredPrompt, AnswerSampling, AnswerState } from "./generation/answerer.ts";

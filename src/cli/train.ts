@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { trainerNames, type TrainerName } from "../trainer/formats/format.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
@@ -30,6 +31,7 @@ interface TrainFlags {
   deviceBatch?: number;
   usdPerHour?: number;
   seed: number;
+  trainer: TrainerName;
   dryRun?: boolean;
   overwrite?: boolean;
   run: string;
@@ -49,6 +51,14 @@ export function trainCommand(context: CommandContext): Command {
       "the model to begin with: a Hub id, a folder, or smollm2, which needs no Hub (the recipe's)",
     )
     .option("--model <name>", "what the model is called (the arm's name)")
+    .addOption(
+      new Option(
+        "--trainer <name>",
+        "which trainer the folder is for; axolotl's and llama-factory's are only written, to be run by sh run.sh",
+      )
+        .choices(trainerNames)
+        .default("trl"),
+    )
     .option("--dry-run", "write the folder and show the plan: steps, tokens, memory, time, money; train nothing")
     .option("--overwrite", "replace a model of that name that was trained otherwise")
     .optionsGroup("Instead of what the recipe says:")
@@ -108,8 +118,8 @@ Examples:
         ...(flags.model !== undefined && { model: flags.model }),
         ...(flags.overwrite && { overwrite: true }),
       };
-      if (flags.dryRun) {
-        const planned = await planTrain(options);
+      if (flags.dryRun || flags.trainer !== "trl") {
+        const planned = await planTrain({ ...options, trainer: flags.trainer });
         process.stdout.write(flags.json ? `${plainJson(planned, 2)}\n` : renderTrainingPlan(planned));
         return;
       }

@@ -9,6 +9,7 @@ import { modelForms } from "../llm/model-name.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { isSmollm2, resolveBase } from "../trainer/base-model.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { trainerNames } from "../trainer/formats/format.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
 import { isAlpacaTemplate } from "../trainer/user-message.ts";
 
@@ -29,7 +30,12 @@ export interface LocalModel {
 }
 
 const adapterSchema = z.object({ base_model_name_or_path: z.string(), r: z.number() });
-const trainingSchema = z.object({ precision: z.enum(["bf16", "fp16", "fp32"]) });
+const trainingSchema = z.object({
+  trainer: z.enum(trainerNames),
+  template: z.enum(["alpaca", "chat"]),
+  precision: z.enum(["bf16", "fp16", "fp32"]),
+});
+type Training = z.infer<typeof trainingSchema>;
 const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() });
 const probeSchema = z.object({ prompt: z.array(z.object({ content: z.string() })).min(1) });
 
@@ -46,13 +52,22 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
     return { name, path, isOnHub: false, precision: "fp32", probes: [], template: "chat" };
   }
   if (folder === undefined) return findOnHub(name, run);
-  const training = trainingFolder(folder);
-  if (!existsSync(training.settings)) return readModel(basename(resolve(folder)), folder, undefined);
-  if (!existsSync(training.checks))
+  const owner = dirname(resolve(folder));
+  const trained = existsSync(trainingFolder(folder).settings)
+    ? folder
+    : basename(resolve(folder)) === "output" && existsSync(trainingFolder(owner).settings)
+      ? owner // a training's own output/ may be named as well
+      : undefined;
+  if (trained === undefined) return readModel(basename(resolve(folder)), folder);
+  const { settings, checks, output } = trainingFolder(trained);
+  const training = trainingSchema.safeParse(await readJson(settings));
+  if (!training.success) throw new RunError(`${settings}: expected the settings of a training, got something else`);
+  const isAtItsEnd = training.data.trainer === "trl" ? existsSync(checks) : existsSync(output);
+  if (!isAtItsEnd)
     throw new RunError(
-      `${folder}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
+      `${trained}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
     );
-  return readModel(basename(resolve(folder)), training.output, folder);
+  return readModel(basename(resolve(trained)), output, { ...training.data, probes: await readProbes(trained) });
 }
 
 function findOnHub(name: string, run: RunFolder): LocalModel {
@@ -63,8 +78,12 @@ function findOnHub(name: string, run: RunFolder): LocalModel {
   return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: [] };
 }
 
-/** @param trained the training's folder, where it was trained by us */
-async function readModel(name: string, folder: string, trained: string | undefined): Promise<LocalModel> {
+/** @param training how it was trained, where it was by us */
+async function readModel(
+  name: string,
+  folder: string,
+  training?: Training & Pick<LocalModel, "probes">,
+): Promise<LocalModel> {
   const adapterFile = await readFile(join(folder, "adapter_config.json"), "utf8").catch(() => undefined);
   if (adapterFile === undefined && !existsSync(join(folder, "config.json")))
     throw new UsageError(
@@ -74,16 +93,16 @@ async function readModel(name: string, folder: string, trained: string | undefin
   if (adapterFile !== undefined && !adapter.success)
     throw new UsageError(`${folder}/adapter_config.json: expected an adapter's base and rank, got something else`);
   const chatTemplate = await readFile(join(folder, "chat_template.jinja"), "utf8").catch(() => undefined);
-  const owner = trained ?? dirname(resolve(folder)); // a training's own output/ may be named as well
-  const settings = trainingSchema.safeParse(await readJson(join(owner, "training.json")));
+  const spoken = chatTemplate === undefined ? undefined : isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat";
+  const template = training?.template ?? spoken;
   return {
     name,
     path: resolve(folder),
     isOnHub: false,
     ...(adapter.success && { adapter: { base: adapter.data.base_model_name_or_path, rank: adapter.data.r } }),
-    ...(chatTemplate !== undefined && { template: isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat" }),
-    precision: settings.success ? settings.data.precision : "bf16",
-    probes: trained === undefined ? [] : await readProbes(trained),
+    ...(template && { template }),
+    precision: training?.precision ?? "bf16",
+    probes: training?.probes ?? [],
   };
 }
 

@@ -14,6 +14,8 @@ import { requireRatings, runFolder, updateManifest, type RunFolder } from "../ru
 import { countParameters, isSmollm2, makeSmollm2, resolveBase } from "../trainer/base-model.ts";
 import { estimateTraining, type TimedTraining, type TrainingEstimate } from "../trainer/estimate.ts";
 import { findUv } from "../python/uv.ts";
+import { trainerFormats } from "../trainer/formats/index.ts";
+import type { TrainerName } from "../trainer/formats/format.ts";
 import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { findCheckpoints, readHistory, runTraining } from "../trainer/run-training.ts";
@@ -38,8 +40,16 @@ export interface TrainOptions extends StageOptions {
   readonly overwrite?: boolean;
 }
 
+export interface PlanTrainOptions extends TrainOptions {
+  /** The trainer that the folder is written for; TRL when left out, which is the one that `train` runs. */
+  readonly trainer?: TrainerName;
+}
+
 /** A training that is ready to be run. */
 export interface PlannedTraining {
+  readonly trainer: TrainerName;
+  /** Where that trainer does otherwise than the recipe says. */
+  readonly departures: readonly string[];
   readonly model: string;
   readonly arm: string;
   /** Its folder, complete: `sh run.sh` there trains it. */
@@ -58,7 +68,7 @@ const mostPoints = 400; // of a loss curve
  *
  * @throws UsageError for settings that make no sense, RunError when the arm is not there or the name is taken
  */
-export async function planTrain(options: TrainOptions): Promise<PlannedTraining> {
+export async function planTrain(options: PlanTrainOptions): Promise<PlannedTraining> {
   const { planned } = await prepare(options);
   return planned;
 }
@@ -128,7 +138,7 @@ interface Prepared {
   readonly trainingHash: string;
 }
 
-async function prepare(options: TrainOptions): Promise<Prepared> {
+async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const { recipe, overrides = {} } = options;
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
@@ -148,15 +158,19 @@ async function prepare(options: TrainOptions): Promise<Prepared> {
   const plan = planTraining(recipe, arm.rows, overrides);
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(join(run.folder, "models", model));
-  const trainingHash = await hashTraining(plan, base, join(run.folder, "arms", basename(arm.path)));
+  const trainer = trainerFormats[options.trainer ?? "trl"];
+  trainer.files(plan, base); // whether it can train so at all
+  const trainingHash = await hashTraining(trainer.name, plan, base, join(run.folder, "arms", basename(arm.path)));
   await expectSame(folder, trainingHash, model, options);
   const { map, shape } = manifest.dataset;
   const rows = await openDataset(join(run.folder, "arms", basename(arm.path)), map ? { map } : { shape });
-  await writeTrainingData(folder, rows.batches(), plan.settings.template);
-  await writeTrainingFolder(folder, plan, base, trainingHash);
+  await writeTrainingData(folder, rows.batches(), plan.settings.template, trainer);
+  await writeTrainingFolder(folder, plan, base, trainingHash, trainer);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
   return {
     planned: {
+      trainer: trainer.name,
+      departures: trainer.departures(plan),
       model,
       arm: arm.arm,
       path: folder.folder,
@@ -173,7 +187,7 @@ async function prepare(options: TrainOptions): Promise<Prepared> {
 }
 
 /** What makes this training another one: settings and rows, not the files' names. */
-async function hashTraining(plan: TrainingPlan, base: string, armPath: string): Promise<string> {
+async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: string, armPath: string): Promise<string> {
   const sha = createHash("sha256");
   for await (const chunk of createReadStream(armPath)) sha.update(chunk as Buffer); // a stream of bytes
   const { settings, seed, gpus, processes, deviceBatch, accumulation } = plan;
@@ -183,7 +197,18 @@ async function hashTraining(plan: TrainingPlan, base: string, armPath: string): 
   const how = [schedule, warmup, weight_decay, precision, lora, quantisation];
   return hash(
     "sha256",
-    JSON.stringify([what, how, base, seed, gpus, processes, deviceBatch, accumulation, sha.digest("hex")]),
+    JSON.stringify([
+      ...(trainer === "trl" ? [] : [trainer]),
+      what,
+      how,
+      base,
+      seed,
+      gpus,
+      processes,
+      deviceBatch,
+      accumulation,
+      sha.digest("hex"),
+    ]),
   );
 }
 

@@ -261,7 +261,7 @@ describe("generate by a model behind an API", () => {
   ] as const)("bad usage %j is one line", async (args, message) => {
     using folder = tempFolder();
     folder.write("empty/readme.txt", "");
-    folder.write("half/training.json", {});
+    folder.write("half/training.json", { trainer: "trl", template: "chat", precision: "fp32" });
     folder.write("mine.json", prompts.slice(0, 1));
     const { code, stdout, stderr } = await alpagasus(["generate", ...args], { cwd: folder.path });
     expect([code, stdout]).toEqual([2, ""]);

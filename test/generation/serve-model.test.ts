@@ -11,7 +11,11 @@ const commandOf = (args: readonly string[]) => args.slice(args.indexOf("--") + 1
 describe("a model of this machine", () => {
   test("an adapter is served as it is by vLLM, with its own tokenizer and template; transformers gets a merged copy", async () => {
     using folder = tempFolder();
-    folder.write("runs/a/models/selected/training.json", { precision: "bf16" });
+    folder.write("runs/a/models/selected/training.json", {
+      trainer: "trl",
+      template: "alpaca",
+      precision: "bf16",
+    });
     folder.write("runs/a/models/selected/checks.json", []);
     folder.write("runs/a/models/selected/output/adapter_config.json", {
       base_model_name_or_path: "meta-llama/Llama-2-7b-hf",

@@ -8,7 +8,7 @@ import { adviseOn } from "../../src/python/failure.ts";
 import { readMetrics } from "../../src/trainer/metrics.ts";
 import { planTraining } from "../../src/trainer/plan-training.ts";
 import { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe } from "../../src/trainer/recipe.ts";
-import { toMessages } from "../../src/trainer/training-folder.ts";
+import { toMessages } from "../../src/trainer/formats/format.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";

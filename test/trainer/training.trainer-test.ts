@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
+  cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -12,22 +14,16 @@ import {
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import type { TrainSummary } from "../../src/run/manifest.ts";
-import { userMessage } from "../../src/trainer/user-message.ts";
+import type { Example } from "../../src/dataset/example.ts";
+import type { AnswersSummary, TrainSummary } from "../../src/run/manifest.ts";
 import { uvArguments } from "../../src/python/uv.ts";
+import { toMessages } from "../../src/trainer/formats/format.ts";
 import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
+import { parseLines } from "../helpers/json-lines.ts";
+import { pythonEnvironment } from "./python-environment.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
-const environment = {
-  HOME: process.env["HOME"] ?? "",
-  HF_HUB_OFFLINE: "1",
-  ...(Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(uv|pip|ssl)_/i.test(name))) as Record<
-    string,
-    string
-  >),
-};
-
 /** Runs a Python script with the trainer's parts. */
 function python(script: string, args: readonly string[], input = "", cwd?: string): string {
   return execFileSync("uv", uvArguments(script, args), {
@@ -88,6 +84,10 @@ const at = (name: string) => `${folder.path}/runs/default/models/${name}`;
 beforeAll(async () => {
   folder = tempFolder();
   folder.write("rows.json", rows);
+  folder.write(
+    "taught.json",
+    rows.map(({ instruction, input }, i) => ({ id: i, set: "taught", instruction, input })),
+  );
   for (const [name, recipe] of Object.entries(recipes)) folder.write(`${name}.yaml`, stringify(recipe));
   await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "20"]);
   python(`${here}tiny.py`, ["rows.json", "tiny"], "", folder.path);
@@ -97,10 +97,23 @@ afterAll(() => folder[Symbol.dispose]());
 async function train(...args: string[]): Promise<TrainSummary> {
   const { code, stdout, stderr } = await alpagasus(["train", ...args, "--json"], {
     cwd: folder.path,
-    env: environment,
+    env: pythonEnvironment,
   });
   expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
   return JSON.parse(stdout) as TrainSummary;
+}
+
+async function generate(...args: string[]): Promise<AnswersSummary> {
+  const { code, stdout, stderr } = await alpagasus(["generate", ...args, "--json"], {
+    cwd: folder.path,
+    env: pythonEnvironment,
+  });
+  expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+  return JSON.parse(stdout) as AnswersSummary;
+}
+
+function readAnswers(name: string): { output: string | null; state: string; call: string }[] {
+  return parseLines(readFileSync(`${folder.path}/runs/default/answers/${name}.jsonl`, "utf8"));
 }
 
 interface State {
@@ -116,13 +129,13 @@ function lastState(name: string): State {
   return JSON.parse(readFileSync(`${at(name)}/output/${checkpoint}/trainer_state.json`, "utf8")) as State;
 }
 
-/** Processes that work in the folder of these tests; they are known by that, since their commands name only files in it. */
+/** Processes that work in the folder of these tests, or below it. */
 function processesThere(): string[] {
   return readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .filter((pid) => {
       try {
-        return readlinkSync(`/proc/${pid}/cwd`).startsWith(at(""));
+        return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder.path);
       } catch {
         return false; // it has ended, or is somebody else's
       }
@@ -130,7 +143,7 @@ function processesThere(): string[] {
 }
 
 describe.each(Object.keys(recipes))("%s", (name) => {
-  test("trains, saves, passes its checks, and the model repeats what it was taught", async () => {
+  test("trains, saves, passes its checks, is served, and repeats what it was taught", async () => {
     const summary = await train(
       "--recipe",
       `${name}.yaml`,
@@ -145,14 +158,16 @@ describe.each(Object.keys(recipes))("%s", (name) => {
     expect(summary.finalLoss!).toBeLessThan(0.2);
     expect(summary.tokens).toBe(Math.max(...lastState(name).log_history.map(({ num_tokens: seen = 0 }) => seen))); // the trainer's own count
     expect(summary.unlabelledRows).toEqual([]);
-    const prompts = rows.map((row) => userMessage(row, "alpaca"));
-    const answers = JSON.parse(python(`${here}answer.py`, [at(name)], JSON.stringify(prompts))) as string[];
-    const right = answers.filter((answer, i) => answer === `${rows[i]!.output}</s>`).length;
+    const answered = await generate("--model", `models/${name}`, "--tests", "taught.json");
+    const answers = readAnswers(name);
+    const right = answers.filter(({ output }, i) => output === rows[i]!.output).length;
     console.log(
-      `${name}: ${right} of ${rows.length} answers word for word, last loss ${summary.finalLoss!.toFixed(4)}`,
+      `${name}: ${right} of ${rows.length} answers word for word, last loss ${summary.finalLoss!.toFixed(4)}; served after ${answered.server!.startMs} ms`,
     );
     expect(right).toBeGreaterThanOrEqual(18);
-    expect(processesThere()).toEqual([]);
+    expect(answers.every(({ state }) => state === "answered")).toBe(true); // each has ended by itself
+    expect(answered.server!.parity).toContain("reads 8 training prompts as they were trained with");
+    await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
   });
 
   test("the optimiser saw the recipe: a cosine with 3 % warm-up", () => {
@@ -184,7 +199,7 @@ test("killed and started again, it goes on from the last checkpoint to the same 
   const log = `${at("killed")}/log.txt`;
   for (let kills = 0; kills < 2; kills++) {
     const seen = existsSync(log) ? readFileSync(log, "utf8").length : 0;
-    const running = startAlpagasus(args, { cwd: folder.path, env: environment });
+    const running = startAlpagasus(args, { cwd: folder.path, env: pythonEnvironment });
     await expect
       .poll(
         () =>
@@ -219,7 +234,7 @@ test("killed and started again, it goes on from the last checkpoint to the same 
 test("Ctrl-C stops it at once, and nothing is left running", async () => {
   const running = startAlpagasus(["train", "--recipe", "full.yaml", "--model", "stopped", "--epochs", "4000"], {
     cwd: folder.path,
-    env: environment,
+    env: pythonEnvironment,
   });
   const log = `${at("stopped")}/log.txt`;
   await expect
@@ -229,6 +244,152 @@ test("Ctrl-C stops it at once, and nothing is left running", async () => {
   running.kill("SIGINT");
   expect((await running.ended).code).toBe(130);
   await expect.poll(processesThere).toEqual([]);
+});
+
+describe("a server", () => {
+  const args = ["generate", "--model", "lora", "--tests", "vicuna", "--name", "stopped"];
+  const serverRecords = () => readdirSync(`${folder.path}/runs/default`).filter((name) => name.startsWith("server."));
+
+  test("ends with Ctrl-C, and with kill -9 of what started it; the same command goes on", async () => {
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGKILL", null],
+    ] as const) {
+      const running = startAlpagasus(args, { cwd: folder.path, env: pythonEnvironment });
+      await expect.poll(serverRecords, { timeout: 120_000 }).toHaveLength(1);
+      await new Promise((resolve) => setTimeout(resolve, 2_000)); // it is starting
+      expect(processesThere().length).toBeGreaterThan(2);
+      running.kill(signal);
+      expect((await running.ended).code).toBe(code);
+      await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
+    }
+    const summary = await generate(...args.slice(1), "--limit", "3", "--max-output-tokens", "20");
+    expect(summary.sets).toMatchObject([{ set: "vicuna", prompts: 3 }]);
+    expect(serverRecords()).toEqual([]);
+    const again = await generate(...args.slice(1), "--limit", "3", "--max-output-tokens", "20");
+    expect(again.calls).toMatchObject({ made: 0, stored: 3 }); // no server was needed
+    expect(again.wallMs).toBeLessThan(summary.server!.startMs);
+  });
+
+  test("that reads prompts otherwise than they were trained with is not asked", async () => {
+    const path = `${at("full")}/output/chat_template.jinja`;
+    const template = readFileSync(path, "utf8");
+    writeFileSync(path, `Another beginning. ${template}`);
+    const { code, stderr } = await alpagasus(
+      ["generate", "--model", "full", "--tests", "taught.json", "--name", "other-template"],
+      { cwd: folder.path, env: pythonEnvironment },
+    );
+    writeFileSync(path, template);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /full: expected the server to read training row 1 as it was trained \(\d+ tokens\), got \d+/,
+    );
+    await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
+  });
+});
+
+test("a tokenizer that begins every text with a token of its own begins the prompt with it", () => {
+  const from = at("lora");
+  const to = `${folder.path}/begins`;
+  cpSync(from, to, { recursive: true });
+  cpSync(`${folder.path}/tiny`, `${folder.path}/tiny-begins`, { recursive: true });
+  const path = `${folder.path}/tiny-begins/tokenizer.json`;
+  const tokenizer = JSON.parse(readFileSync(path, "utf8")) as object;
+  const post = {
+    type: "TemplateProcessing",
+    single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+    pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }],
+    special_tokens: { "<s>": { id: "<s>", ids: [1], tokens: ["<s>"] } },
+  };
+  writeFileSync(path, JSON.stringify({ ...tokenizer, post_processor: post }));
+  const settings = JSON.parse(readFileSync(`${to}/training.json`, "utf8")) as object;
+  writeFileSync(`${to}/training.json`, JSON.stringify({ ...settings, base: `${folder.path}/tiny-begins` }));
+  const promptsIn = (place: string) =>
+    (JSON.parse(readFileSync(`${place}/rows.json`, "utf8")) as { prompts: number[][] }).prompts;
+  for (let times = 0; times < 2; times++) {
+    python("rows.py", [], "", to);
+    expect(promptsIn(to)).toEqual(promptsIn(from).map((tokens) => [1, ...tokens]));
+  }
+});
+
+test("prompts of real rows are the trainer's own tokens, whichever way they are made", () => {
+  const sample = fileURLToPath(new URL("../../samples/alpaca-2000.json", import.meta.url));
+  const real = (JSON.parse(readFileSync(sample, "utf8")) as Example[]).slice(0, 200);
+  const lines = real.map((row) => JSON.stringify(toMessages(row, "alpaca"))).join("\n");
+  mkdirSync(`${folder.path}/parity`);
+  writeFileSync(`${folder.path}/parity/train.jsonl`, lines);
+  const found = JSON.parse(python(`${here}parity.py`, [at("full"), `${folder.path}/parity`], "", folder.path)) as {
+    rows: number;
+    equal: number;
+  };
+  expect(found).toEqual({ rows: 200, equal: 200 });
+});
+
+describe("settings for another trainer are what it takes:", () => {
+  /** An environment with a trainer's own package, and not what it depends on. */
+  function install(name: string, parts: readonly string[], alone: readonly string[]): string {
+    const environmentPath = `${folder.path}/venv-${name}`;
+    const uv = (...args: string[]) =>
+      execFileSync("uv", args, { env: { ...process.env, VIRTUAL_ENV: environmentPath }, stdio: "ignore" });
+    uv("venv", "--python", "3.11", environmentPath);
+    uv("pip", "install", ...parts);
+    uv("pip", "install", "--no-deps", ...alone);
+    return `${environmentPath}/bin/python`;
+  }
+  const pinned = (name: string) =>
+    readFileSync(fileURLToPath(new URL(`../../python/requirements-${name}.txt`, import.meta.url)), "utf8")
+      .split("\n")
+      .find((line) => line.startsWith(name.replace("-", "")))!;
+  const read = (interpreter: string, trainer: string, model: string) =>
+    JSON.parse(
+      execFileSync(interpreter, [`${here}settings.py`, trainer, at(model)], { encoding: "utf8" })
+        .trim()
+        .split("\n")
+        .at(-1)!,
+    ) as object;
+  const write = (...args: string[]) => prepare(folder.path, ["train", ...args]);
+
+  test("axolotl's, by its schema", async () => {
+    const requirements = fileURLToPath(new URL("../../python/requirements.txt", import.meta.url));
+    const interpreter = install("axolotl", ["-r", requirements, "pillow"], [pinned("axolotl"), "addict"]);
+    await write("--recipe", "paper-7b", "--trainer", "axolotl", "--model", "ax-7b");
+    expect(read(interpreter, "axolotl", "ax-7b")).toMatchObject({
+      unknown: [],
+      micro_batch_size: 4,
+      gradient_accumulation_steps: 8,
+      warmup_ratio: 0.03,
+      fsdp_config: { fsdp_version: 2, state_dict_type: "FULL_STATE_DICT" },
+    });
+    await write("--recipe", "alpagasus2-qlora-7b", "--trainer", "axolotl", "--model", "ax-qlora");
+    expect(read(interpreter, "axolotl", "ax-qlora")).toMatchObject({
+      unknown: [],
+      adapter: "qlora",
+      load_in_4bit: true,
+    });
+  });
+
+  test("LLaMA-Factory's, by its parser, and its dataset's registration", async () => {
+    const parts = ["torch==2.15.0", "transformers==5.6.0", "trl==0.24.0", "peft==0.18.1", "accelerate==1.11.0"];
+    const others = ["datasets==4.0.0", "bitsandbytes==0.50.2", "omegaconf", "fire", "psutil", "numpy"];
+    const interpreter = install("llama-factory", [...parts, ...others], [pinned("llama-factory")]);
+    const cpu = ["--gpus", "0", "--precision", "fp32"]; // its parser looks whether this machine can do it
+    await write("--recipe", "alpagasus2-qlora-7b", "--trainer", "llama-factory", "--model", "lf-qlora", ...cpu);
+    expect(read(interpreter, "llama-factory", "lf-qlora")).toEqual({
+      template: "alpaca",
+      method: "lora",
+      targets: ["q_proj", "v_proj"],
+      bits: 4,
+      warmup: 30,
+      columns: ["system", "instruction", null, "output"],
+      file: true,
+    });
+    await write("--recipe", "paper-7b", "--trainer", "llama-factory", "--model", "lf-7b", ...cpu, "--template", "chat");
+    expect(read(interpreter, "llama-factory", "lf-7b")).toMatchObject({
+      template: null,
+      method: "full",
+      columns: [null, "instruction", null, "output"],
+    });
+  });
 });
 
 describe("the check finds", () => {
@@ -281,7 +442,7 @@ test("a failure of the trainer is one line with its own last words and advice", 
   folder.write("broken/config.json", { model_type: "llama" });
   const { code, stderr } = await alpagasus(
     ["train", "--recipe", "full.yaml", "--base", "broken", "--model", "broken"],
-    { cwd: folder.path, env: environment },
+    { cwd: folder.path, env: pythonEnvironment },
   );
   expect(code).toBe(1);
   const lines = stderr

@@ -8,7 +8,8 @@ import { renderWarnings } from "./rating.ts";
 type Differences = PlannedTraining["plan"]["differences"];
 
 /** What `train --dry-run` prints. */
-export function renderTrainingPlan({ model, arm, path, plan, base, estimate, checkpoints }: PlannedTraining): string {
+export function renderTrainingPlan(planned: PlannedTraining): string {
+  const { trainer, departures, model, arm, path, plan, base, estimate, checkpoints } = planned;
   const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
   const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
   const lines = [
@@ -23,7 +24,8 @@ export function renderTrainingPlan({ model, arm, path, plan, base, estimate, che
     ...(checkpoints.length > 0
       ? [`  an earlier attempt has come to step ${formatCount(checkpoints.at(-1)!)}; it goes on from there`]
       : []),
-    `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there, or on any machine with uv`,
+    ...departures.map((departure) => `  ${trainer}: ${departure}`),
+    `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -1,0 +1,90 @@
+import { stringify } from "yaml";
+import { UsageError } from "../../errors.ts";
+import type { TrainingPlan } from "../plan-training.ts";
+import { chatTemplateFile, countTokens, saveSteps, toMessages, type TrainerFormat } from "./format.ts";
+
+/** Axolotl (axolotl-ai-cloud/axolotl). It speaks the same chat template as TRL, so that rows become the same tokens. */
+export const axolotl: TrainerFormat = {
+  name: "axolotl",
+  requirements: "requirements-axolotl.txt",
+  scripts: ["rows.py"],
+  row(example, template) {
+    const { prompt, completion } = toMessages(example, template);
+    return { messages: [...prompt, ...completion] };
+  },
+  files: (plan, base) => ({ "axolotl.yaml": stringify(axolotlSettings(plan, base), { version: "1.1" }) }),
+  commands: `${countTokens}
+with_parts axolotl train axolotl.yaml`,
+  departures: ({ processes }) => [
+    `the processes are started by axolotl: give it the ${processes} ${processes === 1 ? "GPU" : "GPUs"} of the plan (CUDA_VISIBLE_DEVICES)`,
+    "what it saves is not checked by alpagasus",
+  ],
+};
+
+/** `axolotl train`: its settings by its names. @throws UsageError without a GPU */
+function axolotlSettings(plan: TrainingPlan, base: string): object {
+  const { settings, deviceBatch, accumulation, processes, seed, gpus } = plan;
+  const { lora, quantisation, precision } = settings;
+  if (gpus === 0) throw new UsageError("--trainer axolotl: expected a GPU, got a plan for the CPU; give --gpus 1");
+  return {
+    base_model: base,
+    datasets: [
+      {
+        path: "data/train.jsonl",
+        ds_type: "json",
+        type: "chat_template",
+        field_messages: "messages",
+        roles_to_train: ["assistant"],
+        train_on_eos: "turn",
+      },
+    ],
+    ...(settings.template === "alpaca"
+      ? { chat_template: "jinja", chat_template_jinja: chatTemplateFile }
+      : { chat_template: "tokenizer_default" }),
+    dataset_prepared_path: "prepared",
+    val_set_size: 0,
+    output_dir: "output",
+    sequence_len: settings.max_length,
+    sample_packing: false, // one row a place, as in the recipe
+    num_epochs: settings.epochs,
+    micro_batch_size: deviceBatch,
+    gradient_accumulation_steps: accumulation,
+    optimizer: "adamw_torch",
+    learning_rate: settings.learning_rate,
+    lr_scheduler: settings.schedule,
+    warmup_ratio: settings.warmup,
+    weight_decay: settings.weight_decay,
+    bf16: precision === "bf16",
+    fp16: precision === "fp16",
+    gradient_checkpointing: true,
+    ...(lora && {
+      adapter: quantisation ? "qlora" : "lora",
+      lora_r: lora.r,
+      lora_alpha: lora.alpha,
+      lora_dropout: lora.dropout,
+      lora_target_modules: lora.targets,
+    }),
+    ...(quantisation && {
+      load_in_4bit: true,
+      bnb_config_kwargs: {
+        bnb_4bit_quant_type: quantisation.type,
+        bnb_4bit_use_double_quant: quantisation.nested,
+      },
+    }),
+    ...(settings.sharding === "fsdp" &&
+      processes > 1 && {
+        fsdp_version: 2,
+        fsdp_config: {
+          auto_wrap_policy: "TRANSFORMER_BASED_WRAP",
+          state_dict_type: "FULL_STATE_DICT",
+          reshard_after_forward: true,
+        },
+      }),
+    logging_steps: 1,
+    save_strategy: "steps",
+    save_steps: saveSteps(plan),
+    save_total_limit: 1,
+    auto_resume_from_checkpoints: true,
+    seed,
+  };
+}

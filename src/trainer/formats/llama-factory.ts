@@ -1,0 +1,98 @@
+import { stringify } from "yaml";
+import type { TrainingPlan } from "../plan-training.ts";
+import { userMessage } from "../user-message.ts";
+import { accelerateSettings } from "./accelerate.ts";
+import { saveSteps, type TrainerFormat } from "./format.ts";
+
+const opening = "Below is an instruction that describes a task";
+const request = "Write a response that appropriately completes the request.\n\n";
+
+/** LLaMA-Factory (hiyouga/LLaMA-Factory). Its templates are its own; the Alpaca one is as near as it comes to the paper's. */
+export const llamaFactory: TrainerFormat = {
+  name: "llama-factory",
+  requirements: "requirements-llama-factory.txt",
+  scripts: [],
+  row: (example, template) => ({
+    instruction: userMessage(example, template),
+    output: example.output,
+    ...(template === "alpaca" && {
+      system: `${opening}${example.input === "" ? "" : ", paired with an input that provides further context"}. ${request}`,
+    }),
+  }),
+  files: (plan, base) => ({
+    "sft.yaml": stringify(settings(plan, base), { version: "1.1" }),
+    "accelerate.yaml": accelerateSettings(plan),
+    "data/dataset_info.json": `${JSON.stringify(registration(plan), null, 2)}\n`,
+  }),
+  commands:
+    'echo "alpagasus: training"\nwith_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml',
+  departures: ({ settings: { template } }) => [
+    ...(template === "alpaca"
+      ? [
+          'its Alpaca template has a line feed after "### Response:", two after the end of an answer, and no token at the beginning',
+        ]
+      : ["the base's chat template is read by LLaMA-Factory's own means"]),
+    "what it saves is not checked by alpagasus",
+  ],
+};
+
+/** How `data/train.jsonl` is made known to it. */
+function registration({ settings: { template } }: TrainingPlan): object {
+  return {
+    train: {
+      file_name: "train.jsonl",
+      formatting: "alpaca",
+      columns: {
+        prompt: "instruction",
+        response: "output",
+        ...(template === "alpaca" && { system: "system" }),
+      },
+    },
+  };
+}
+
+/** Its settings by its names. */
+function settings(plan: TrainingPlan, base: string): object {
+  const { settings: recipe, deviceBatch, accumulation, seed, gpus } = plan;
+  const { lora, quantisation, precision } = recipe;
+  return {
+    stage: "sft",
+    do_train: true,
+    model_name_or_path: base,
+    dataset: "train",
+    dataset_dir: "data",
+    ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it reads the base's
+    cutoff_len: recipe.max_length,
+    packing: false, // one row a place, as in the recipe
+    output_dir: "output",
+    finetuning_type: lora ? "lora" : "full",
+    ...(lora && {
+      lora_rank: lora.r,
+      lora_alpha: lora.alpha,
+      lora_dropout: lora.dropout,
+      lora_target: lora.targets.join(","),
+    }),
+    ...(quantisation && {
+      quantization_bit: 4,
+      quantization_method: "bnb",
+      quantization_type: quantisation.type,
+      double_quantization: quantisation.nested,
+    }),
+    num_train_epochs: recipe.epochs,
+    per_device_train_batch_size: deviceBatch,
+    gradient_accumulation_steps: accumulation,
+    learning_rate: recipe.learning_rate,
+    lr_scheduler_type: recipe.schedule,
+    warmup_steps: recipe.warmup, // a fraction below 1 is a share of the steps
+    weight_decay: recipe.weight_decay,
+    bf16: precision === "bf16",
+    fp16: precision === "fp16",
+    ...(gpus === 0 && { use_cpu: true }),
+    logging_steps: 1,
+    save_strategy: "steps",
+    save_steps: saveSteps(plan),
+    save_total_limit: 1,
+    report_to: "none",
+    seed,
+  };
+}

@@ -1,0 +1,72 @@
+import { stringify } from "yaml";
+import { accelerateSettings } from "./accelerate.ts";
+import { chatTemplateFile, countTokens, saveSteps, toMessages, weightType, type TrainerFormat } from "./format.ts";
+import type { TrainingPlan } from "../plan-training.ts";
+
+/** TRL, Hugging Face's trainer: the one that this package runs. */
+export const trl: TrainerFormat = {
+  name: "trl",
+  requirements: "requirements.txt",
+  scripts: ["rows.py", "check.py"],
+  row: toMessages,
+  files: (plan, base) => ({
+    "sft.yaml": stringify(trlSettings(plan, base), { version: "1.1" }), // as Python's reader takes it, to which a bare `no` is false
+    "accelerate.yaml": accelerateSettings(plan),
+  }),
+  commands: `${countTokens}
+last=$(ls -d output/checkpoint-*/trainer_state.json 2>/dev/null | sort -t- -k2 -n | tail -n 1)
+if [ -n "$last" ]; then
+  with_parts trl sft --config sft.yaml --accelerate_config accelerate.yaml --resume_from_checkpoint "\${last%/trainer_state.json}"
+else
+  with_parts trl sft --config sft.yaml --accelerate_config accelerate.yaml
+fi
+echo "alpagasus: checking"
+with_parts python check.py`,
+  departures: () => [],
+};
+
+/** `trl sft --config`: its settings by its names. */
+function trlSettings(plan: TrainingPlan, base: string): object {
+  const { settings, deviceBatch, accumulation, steps, seed, gpus } = plan;
+  const { lora, quantisation, precision } = settings;
+  return {
+    model_name_or_path: base,
+    dataset_name: "data",
+    output_dir: "output",
+    ...(settings.template === "alpaca" && { chat_template_path: chatTemplateFile }),
+    completion_only_loss: true,
+    max_length: settings.max_length,
+    num_train_epochs: settings.epochs,
+    per_device_train_batch_size: deviceBatch,
+    gradient_accumulation_steps: accumulation,
+    learning_rate: settings.learning_rate,
+    lr_scheduler_type: settings.schedule,
+    warmup_steps: settings.warmup, // a fraction below 1 is a share of the steps
+    weight_decay: settings.weight_decay,
+    bf16: precision === "bf16",
+    fp16: precision === "fp16",
+    dtype: weightType(plan),
+    ...(gpus === 0 && { use_cpu: true, gradient_checkpointing: false }), // slower, and memory is not what lacks
+    ...(lora && {
+      use_peft: true,
+      lora_r: lora.r,
+      lora_alpha: lora.alpha,
+      lora_dropout: lora.dropout,
+      lora_target_modules: lora.targets,
+    }),
+    ...(quantisation && {
+      load_in_4bit: true,
+      bnb_4bit_quant_type: quantisation.type,
+      use_bnb_nested_quant: quantisation.nested,
+    }),
+    logging_steps: 1,
+    save_strategy: "steps",
+    save_steps: saveSteps(plan),
+    save_total_limit: 1,
+    eval_strategy: "steps",
+    eval_steps: steps,
+    per_device_eval_batch_size: 1,
+    report_to: "none",
+    seed,
+  };
+}
