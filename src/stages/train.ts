@@ -4,6 +4,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
+import { own, ownerOf } from "../files/owner-file.ts";
 import { openDataset } from "../dataset/open.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
@@ -85,6 +86,8 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const before = (await requireRatings(run)).models?.[model];
   if (before?.hash === trainingHash && existsSync(folder.output)) return before; // it is trained
   findUv();
+  using owned = own(folder.owner);
+  if (!owned) throw describeOwner(folder);
   const attempts = await openAttempts(folder);
   using progressFile = openProgressFile(run);
   const tell = (doing: string, done: number, note?: string) => {
@@ -212,13 +215,20 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
   );
 }
 
-/** @throws RunError when the folder holds another training */
+function describeOwner({ folder, owner }: TrainingFolder): RunError {
+  return new RunError(
+    `${folder}: expected a training that nobody works on, process ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
+  );
+}
+
+/** @throws RunError when the folder holds another training, or another process works there */
 async function expectSame(
   folder: TrainingFolder,
   trainingHash: string,
   model: string,
   options: TrainOptions,
 ): Promise<void> {
+  if (ownerOf(folder.owner) !== undefined) throw describeOwner(folder);
   const found = await readFile(folder.settings, "utf8").catch(() => undefined);
   if (found === undefined) return;
   const known = z.object({ hash: z.string() }).safeParse(tryParse(found));

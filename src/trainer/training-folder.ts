@@ -20,6 +20,8 @@ export interface TrainingFolder {
   readonly output: string;
   readonly rows: string;
   readonly checks: string;
+  /** Says which process trains there. */
+  readonly owner: string;
   /** The same settings for another folder of the same content have the same text. */
   readonly settings: string;
 }
@@ -32,6 +34,7 @@ export function trainingFolder(folder: string): TrainingFolder {
     output: join(folder, "output"),
     rows: join(folder, "rows.json"),
     checks: join(folder, "checks.json"),
+    owner: join(folder, "training.pid"),
     settings: join(folder, "training.json"),
   };
 }

@@ -241,6 +241,14 @@ test("Ctrl-C stops it at once, and nothing is left running", async () => {
     .poll(() => existsSync(log) && readFileSync(log, "utf8").includes("'loss'"), { timeout: 300_000 })
     .toBe(true);
   expect(processesThere().length).toBeGreaterThan(0);
+  const other = await alpagasus(
+    ["train", "--recipe", "full.yaml", "--model", "stopped", "--epochs", "3", "--overwrite"],
+    {
+      cwd: folder.path,
+      env: pythonEnvironment,
+    },
+  );
+  expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/nobody works on, process \d+ does/)]);
   running.kill("SIGINT");
   expect((await running.ended).code).toBe(130);
   await expect.poll(processesThere).toEqual([]);
