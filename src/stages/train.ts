@@ -272,8 +272,8 @@ async function openAttempts({ folder }: TrainingFolder): Promise<Attempts> {
   const path = join(folder, "attempts.json");
   const found = attemptsSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "[]")));
   const attempts = found.success ? found.data : [];
-  const own = { startedAt: new Date().toISOString(), trainMs: 0, startMs: 0 };
-  attempts.push(own);
+  const current = { startedAt: new Date().toISOString(), trainMs: 0, startMs: 0 };
+  attempts.push(current);
   let savedAt = Date.now();
   const save = () => writeFile(path, JSON.stringify(attempts));
   await save();
@@ -288,7 +288,7 @@ async function openAttempts({ folder }: TrainingFolder): Promise<Attempts> {
       return attempts.reduce((sum, { startMs }) => sum + startMs, 0);
     },
     spent(trainMs, startMs) {
-      Object.assign(own, { trainMs, startMs });
+      Object.assign(current, { trainMs, startMs });
       if (Date.now() - savedAt < saveMs) return;
       savedAt = Date.now();
       void save().catch(() => {}); // it is saved again at the end
