@@ -99,7 +99,7 @@ export function expectNoModelFlags(command: Command, judge: string, others: read
 
 const modelOptionNames = addModelOptions(new Command()).options.map((option) => option.name());
 
-function parseUsd(text: string): number {
+export function parseUsd(text: string): number {
   const value = parseNumber(text.replace(/^\$/, ""));
   if (value < 0) throw new InvalidArgumentError("Expected US dollars from 0: 5 or 0.50.");
   return value;

@@ -6,6 +6,7 @@ import type { CommandContext } from "./context.ts";
 import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
 import { generateCommand } from "./generate.ts";
+import { runCommand } from "./run.ts";
 import { rateCommand } from "./rate.ts";
 import { repliesCommand } from "./replies.ts";
 import { reportCommand } from "./report.ts";
@@ -95,6 +96,7 @@ export function createProgram(context: CommandContext): Command {
       "after",
       `
 Examples:
+  alpagasus run laptop                                the whole experiment on this machine, with its control
   alpagasus rate train.json                           rate with the embedded judge: no key, no network
   alpagasus select --top 10%                          keep the best tenth
   alpagasus select --method random                    a control of the same size
@@ -113,6 +115,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
 130 interrupted.`,
     );
   for (const create of [
+    runCommand,
     rateCommand,
     repliesCommand,
     selectCommand,

@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import { basename, extname, join } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
-import { analyse, type ComparisonResult } from "../comparison/analyse.ts";
+import { analyse } from "../comparison/analyse.ts";
+import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
@@ -10,14 +11,7 @@ import { readVerdicts, writeVerdicts } from "../comparison/verdicts-file.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
-import {
-  manifestVersion,
-  type ComparisonRecord,
-  type ComparisonSummary,
-  type Gate,
-  type OutcomeAgreement,
-} from "../run/manifest.ts";
-import { toEstimateRecord } from "../run/estimate-record.ts";
+import { manifestVersion, type ComparisonSummary, type Gate, type OutcomeAgreement } from "../run/manifest.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
@@ -265,9 +259,9 @@ function summarise(
     judge,
     states,
     seed,
-    pooled: toRecord(pooled),
-    sets: sets.map(toRecord),
-    categories: categories.map((category) => ({ ...toRecord(category), set: category.set })),
+    pooled: toComparisonRecord(pooled),
+    sets: sets.map(toComparisonRecord),
+    categories: categories.map((category) => ({ ...toComparisonRecord(category), set: category.set })),
     agreement,
   };
 }
@@ -289,31 +283,6 @@ function withoutSets(
   return known;
 }
 
-/** The same with null where there is no number, since JSON has no other. */
-function toRecord(result: ComparisonResult): ComparisonRecord {
-  const { orders, length, relativeScore, winningScore, winRate } = result;
-  return {
-    group: result.group,
-    pairs: result.pairs,
-    counts: { ...result.counts },
-    identical: result.identical,
-    winningScore: toEstimateRecord(winningScore),
-    winRate: toEstimateRecord(winRate),
-    pValue: result.pValue,
-    conclusion: result.conclusion,
-    promptsNeeded: result.promptsNeeded,
-    orders: { ...orders, flipRate: toEstimateRecord(orders.flipRate), firstShare: toEstimateRecord(orders.firstShare) },
-    ...(length && {
-      length: {
-        ...length,
-        longerWins: toEstimateRecord(length.longerWins),
-        controlledWinRate: toEstimateRecord(length.controlledWinRate),
-      },
-    }),
-    ...(relativeScore && { relativeScore: toEstimateRecord(relativeScore) }),
-  };
-}
-
 function coverageGate(decided: number, prompts: number, least: number): Gate {
   const share = prompts > 0 ? decided / prompts : 0;
   return {
@@ -324,7 +293,7 @@ function coverageGate(decided: number, prompts: number, least: number): Gate {
 }
 
 /** A name for files: readable, and with a mark of its own where that leaves something out. */
-function comparisonName(a: string, b: string, judge: string): string {
+export function comparisonName(a: string, b: string, judge: string): string {
   const parts = [a, b, judge].map((part) => part.replace(/[^\p{L}\p{N}.-]+/gu, "_"));
   const name = `${parts[0]}-vs-${parts[1]}.by.${parts[2]}`;
   const isExact = parts.every((part, i) => part === [a, b, judge][i] && !/-vs-|\.by\./.test(part));

@@ -129,6 +129,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       arms,
       ...(latest?.comparisons && { comparisons: latest.comparisons }),
       ...(latest?.models && { models: latest.models }),
+      ...(latest?.answers && { answers: latest.answers }),
+      ...(latest?.experiment && { experiment: latest.experiment }),
     });
     await updateManifest(run, change, { mayBeDamaged: options.overwrite ?? false });
     return summary;

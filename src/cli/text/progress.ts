@@ -21,14 +21,18 @@ export function openProgressLine(
   let shownAt = startedAt;
   let isShown = false;
   let samples: { at: number; done: number; doing: string }[] = [];
+  let begun = { at: startedAt, done: 0, doing: "" };
   return {
     show(progress) {
       const at = now();
+      const doing = `${progress.stage} ${progress.doing}`;
+      if (begun.doing !== "" && begun.doing !== doing) begun = { at, done: progress.done, doing }; // the next stage's speed is its own
+      begun.doing = doing;
       if (at - shownAt < interval) return;
       shownAt = at;
-      samples = samples.filter((sample) => sample.doing === progress.doing && at - sample.at <= speedMs);
-      const before = samples[0] ?? { at: startedAt, done: 0 };
-      samples.push({ at, done: progress.done, doing: progress.doing });
+      samples = samples.filter((sample) => sample.doing === doing && at - sample.at <= speedMs);
+      const before = samples[0] ?? begun;
+      samples.push({ at, done: progress.done, doing });
       const text = describeProgress(progress, (progress.done - before.done) / Math.max(1e-3, (at - before.at) / 1000));
       if (stream.isTTY) {
         stream.write(`\r\u001b[2K${text}`);

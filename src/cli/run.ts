@@ -1,0 +1,143 @@
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
+import type { ExperimentRecipe } from "../experiment/recipe.ts";
+import type { TaskResult } from "../experiment/schedule.ts";
+import { experimentStages, type ExperimentStage } from "../experiment/task.ts";
+import type { ExperimentEnd, RunExperimentOptions } from "../stages/run-experiment.ts";
+import type { CommandContext } from "./context.ts";
+import { parseUsd } from "./model-options.ts";
+import { jsonOption } from "./options.ts";
+import { plainJson, plainText } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
+import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
+
+interface RunFlags {
+  run?: string;
+  data?: string;
+  dryRun?: boolean;
+  budget?: number;
+  from?: ExperimentStage;
+  only?: ExperimentStage[];
+  force?: ExperimentStage[];
+  retryFailed?: boolean;
+  json?: boolean;
+}
+
+export function runCommand(context: CommandContext): Command {
+  return new Command("run")
+    .summary("run a whole experiment from a recipe, with its controls")
+    .description(
+      "Rates, selects, trains, lets the models answer, compares and reports, for every arm of a recipe, and says whether selecting helped, how sure that is, and what it saved. What is done stays as it is; a stage is done again exactly when something it depends on has changed; after an interruption, the same command goes on.",
+    )
+    .argument(
+      "<recipe>",
+      "laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, or a YAML file",
+    )
+    .option("--data <dataset>", "other data than the recipe's")
+    .option("--dry-run", "show the plan: what is done, what is due and why, what it costs and takes; do nothing")
+    .option("--budget <usd>", "most US dollars for all stages together, training included (the recipe's)", parseUsd)
+    .addOption(
+      new Option("--from <stage>", "begin with this stage; take those before it as they are").choices(experimentStages),
+    )
+    .addOption(
+      new Option("--only <stage...>", "only these stages; take all others as they are").choices(experimentStages),
+    )
+    .addOption(new Option("--force <stage...>", "do these stages again").choices(experimentStages))
+    .option("--retry-failed", "ask again where every attempt of a call failed")
+    .option("--run <dir>", "the run's folder (runs/ and the recipe's name)")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus init train.json                      write a recipe for your data, with comments
+  alpagasus run recipe.yaml --dry-run            what it will do, take and cost
+  alpagasus run recipe.yaml --budget 50
+  alpagasus run laptop                           the whole loop on this machine: no key, no GPU, no Hub`,
+    )
+    .action(async (name: string, flags: RunFlags) => {
+      const { openExperiment } = await import("../experiment/recipe.ts");
+      const { planExperiment, runExperiment } = await import("../stages/run-experiment.ts"); // only here, since it is large
+      const opened = await openExperiment(name);
+      if (flags.data !== undefined && opened.recorded)
+        throw new UsageError(`--data: expected a recipe with stages, got ${name}, which has recorded figures`);
+      const recipe: ExperimentRecipe =
+        flags.data === undefined
+          ? opened
+          : { ...opened, data: flags.data, pathOf: (path) => (path === flags.data ? path : opened.pathOf(path)) };
+      const run = flags.run ?? join("runs", recipe.name);
+      const options: RunExperimentOptions = {
+        run,
+        command: context.command,
+        signal: context.signal,
+        ...(flags.budget !== undefined && { budgetUsd: flags.budget }),
+        ...(flags.from && { from: flags.from }),
+        ...(flags.only && { only: flags.only }),
+        ...(flags.force && { force: flags.force }),
+        ...(flags.retryFailed && { retryFailed: true }),
+      };
+      if (flags.dryRun) {
+        const plan = await planExperiment(recipe, options);
+        process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderExperimentPlan(recipe, plan));
+        return;
+      }
+      const end = await follow((telling) => runExperiment(recipe, { ...options, ...telling }));
+      setExitCode(end, context);
+      process.stdout.write(
+        flags.json
+          ? `${plainJson({ run, results: Object.fromEntries(end.results), result: end.result ?? null }, 2)}\n`
+          : renderEnd(end, context),
+      );
+    });
+}
+
+/** Shows tasks as they begin and end, and how those at work get on. */
+async function follow(
+  run: (telling: Pick<RunExperimentOptions, "onProgress" | "onBegin" | "onEnd">) => Promise<ExperimentEnd>,
+): Promise<ExperimentEnd> {
+  const line = openProgressLine();
+  const say = (text: string) => {
+    line.clear();
+    process.stderr.write(`${plainText(text)}\n`);
+  };
+  let shown = "";
+  try {
+    return await run({
+      onBegin: (task, why) => say(`${task}: begins (${why})`),
+      onEnd(task, result) {
+        if (result.state !== "kept") say(renderTaskEnd(task, result));
+      },
+      onProgress(task, progress) {
+        if (shown !== task && shown !== "" && progress.done === 0) return; // of two at a time, the one that moves
+        shown = task;
+        line.show(progress);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+}
+
+function setExitCode({ results }: ExperimentEnd, context: CommandContext): void {
+  const ends = [...results.values()];
+  const has = (is: (result: TaskResult) => boolean) => ends.some(is);
+  const failed = ends.find((result) => result.state === "failed");
+  if (has((result) => result.state === "stopped")) context.exitCode = 3;
+  if (has((result) => result.state === "stopped" && result.end.stopped === "failure")) context.exitCode = 1;
+  if (failed) context.exitCode = failed.error instanceof AlpagasusError ? failed.error.exitCode : 1;
+  if (has((result) => result.state === "stopped" && result.end.stopped === "budget")) context.exitCode = 4;
+  if (context.signal.aborted) context.exitCode = context.interruptedWith;
+}
+
+function renderEnd({ run, results, result }: ExperimentEnd, context: CommandContext): string {
+  if (result) return renderExperimentResult(result, run);
+  const lost = [...results].filter(([, { state }]) => state === "failed" || state === "stopped");
+  const why = lost.map(([task, end]) =>
+    end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),
+  );
+  const advice = context.signal.aborted
+    ? "Interrupted. All that was done is kept; the same command goes on."
+    : "The experiment did not come to its end. All that was done is kept; the same command goes on.";
+  return `\n${[...(context.signal.aborted ? [] : why.map((line) => `  ${plainText(line)}`)), `  ${advice}`].join("\n")}\n`;
+}

@@ -1,0 +1,138 @@
+import { styleText } from "node:util";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
+import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
+import { formatCount, formatDuration, formatP, formatUsd } from "../../format.ts";
+import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/manifest.ts";
+import type { ExperimentPlan } from "../../stages/run-experiment.ts";
+import { plainText } from "./plain-text.ts";
+import { renderTable } from "./table.ts";
+
+/** What `run --dry-run` prints. */
+export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentPlan): string {
+  const { tasks, expectedUsd, highestUsd, budgetUsd, paidUsd, run } = plan;
+  const due = tasks.filter(({ state }) => state.state !== "done");
+  const usd = (value: number | null | undefined) =>
+    value === undefined ? "" : value === null ? "unknown" : formatUsd(value);
+  const lines = [
+    `\n${styleText("bold", `The experiment ${plainText(recipe.name)}`)} in ${plainText(run)}${recipe.description === undefined ? "" : `: ${plainText(recipe.description)}`}`,
+    recipe.recorded
+      ? "  its figures are recorded: nothing is to be done but to work out what they come to"
+      : renderTable(
+          ["task", "", "what", "time", "expected", "at most", "why"],
+          ["left", "left", "right", "right", "right", "right", "left"],
+          tasks.map(({ task, state, what, minutes, expectedUsd: expected, highestUsd: highest }) => [
+            plainText(task),
+            state.state === "done" ? "done" : state.state === "waits" ? "maybe" : "due",
+            what ?? "",
+            minutes === undefined ? "" : formatDuration(60_000 * minutes),
+            usd(expected),
+            usd(highest),
+            state.state === "done" ? "" : plainText(state.why),
+          ]),
+        ),
+    `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are to be done.`} Money: ${formatUsd(expectedUsd)} expected where it is known, ${highestUsd === null ? "no bound is known" : `${formatUsd(highestUsd)} at the very most`}; ${formatUsd(paidUsd)} were paid before${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    "  Nothing was asked and nothing was written.",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A line for a task that has ended. */
+export function renderTaskEnd(task: string, result: TaskResult): string {
+  if (result.state === "done") return `${task}: done in ${formatDuration(result.wallMs)}`;
+  if (result.state === "kept") return `${task}: done before`;
+  return `${task}: ${result.state}: ${describeLoss(result) ?? ""}`;
+}
+
+/** What `run` prints at its end. */
+export function renderExperimentResult(result: ExperimentResult, run: string): string {
+  const { name, sentence, caveat, arms, matches, savings, money } = result;
+  const lines = [
+    `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
+    ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
+    "",
+    ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
+    ...renderSeeds(matches),
+    renderArms(arms),
+    "",
+    ...savings.map(renderSaving),
+    `  money   ${renderMoney(money)}`,
+    `\n  report  ${plainText(run)}/report.html, and report.json with the same figures`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function renderMatches(matches: readonly MatchResult[]): string {
+  const judges = new Set(matches.map(({ judge }) => judge));
+  const rows = matches.flatMap((match) =>
+    [...(match.sets.length > 1 ? match.sets : []), match.pooled].map((group, i) => [
+      i === 0 ? plainText(`${match.a} against ${match.b}${judges.size > 1 ? ` by ${match.judge}` : ""}`) : "",
+      plainText(group.group === "pooled" ? "all prompts" : group.group),
+      ...[group.counts.win, group.counts.tie, group.counts.lose].map(formatCount),
+      group.winningScore.value === null ? "-" : group.winningScore.value.toFixed(3),
+      group.winningScore.low === null
+        ? ""
+        : `[${group.winningScore.low.toFixed(3)}, ${group.winningScore.high!.toFixed(3)}]`,
+      `p ${formatP(group.pValue)}`,
+    ]),
+  );
+  return renderTable(
+    ["", "test set", "win", "tie", "lose", "winning score", "95 % interval", "sign test"],
+    ["left", "left", "right", "right", "right", "right", "left", "left"],
+    rows,
+  );
+}
+
+/** How far trainings with other seeds are apart: one training run proves little. */
+function renderSeeds(matches: readonly MatchResult[]): string[] {
+  const several = matches.filter(({ seeds }) => seeds.length > 1);
+  if (several.length === 0) return [];
+  return [
+    ...several.map(({ a, b, seeds }) => {
+      const scores = seeds.map(({ winningScore }) => winningScore);
+      return `  seeds   ${plainText(a)} against ${plainText(b)}: ${scores.map((score) => score.toFixed(3)).join(", ")} (from ${Math.min(...scores).toFixed(3)} to ${Math.max(...scores).toFixed(3)})`;
+    }),
+    "",
+  ];
+}
+
+function renderArms(arms: readonly ExperimentArm[]): string {
+  return renderTable(
+    ["arm", "rows", "trainings", "time of one", "money of one", "last loss"],
+    ["left", "right", "right", "right", "right", "right"],
+    arms.map(({ arm, rows, trainings, minutes, usd }) => [
+      plainText(arm),
+      rows === null ? "-" : formatCount(rows),
+      formatCount(trainings.length),
+      minutes === null ? "-" : formatDuration(60_000 * minutes),
+      usd === null ? "-" : formatUsd(usd),
+      trainings.map(({ finalLoss }) => finalLoss?.toFixed(3) ?? "-").join(", ") || "-",
+    ]),
+  );
+}
+
+function renderSaving({
+  arm,
+  full,
+  timesFaster,
+  minutes,
+  usd,
+  paysBackAfter,
+}: ExperimentResult["savings"][number]): string {
+  const paid =
+    paysBackAfter === null
+      ? ""
+      : paysBackAfter === 0
+        ? "; rating cost nothing"
+        : `; that pays for the rating after ${formatCount(paysBackAfter)} ${paysBackAfter === 1 ? "training" : "trainings"}`;
+  return `  saved   training on ${plainText(arm)} is ${timesFaster.toFixed(1)} times faster than on ${plainText(full)} (${formatDuration(60_000 * minutes)} less)${usd === null ? "" : `, and ${formatUsd(usd)} cheaper`}${paid}`;
+}
+
+function renderMoney({ rating, training, generating, comparing }: ExperimentResult["money"]): string {
+  const tell = (what: string, usd: number | null) => `${what} ${usd === null ? "not known" : formatUsd(usd)}`;
+  return [
+    tell("rating", rating),
+    tell("training", training),
+    tell("answers", generating),
+    tell("judging", comparing),
+  ].join(", ");
+}

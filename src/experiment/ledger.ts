@@ -1,0 +1,56 @@
+import { rename, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { RunError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+
+/*
+ * Which tasks of an experiment are done, and what they were made of: `experiment.json` in the run's folder.
+ */
+
+const entrySchema = z.object({
+  /** What the result follows from, by name: hashes and settings. */
+  inputs: z.record(z.string(), z.string()),
+  /** The hash of what came out. */
+  output: z.string(),
+  startedAt: z.string(),
+  wallMs: z.number(),
+});
+export type LedgerEntry = z.infer<typeof entrySchema>;
+
+const ledgerSchema = z.object({ version: z.literal(1), tasks: z.record(z.string(), entrySchema) });
+
+export interface Ledger {
+  find(task: string): LedgerEntry | undefined;
+  /** Notes that a task is done; on disk when it resolves. */
+  note(task: string, entry: LedgerEntry): Promise<void>;
+  /** Forgets a task, so that it is done again. */
+  forget(task: string): void;
+}
+
+/** @throws RunError when it is damaged */
+export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise<Ledger> {
+  const path = join(folder, "experiment.json");
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  const found = ledgerSchema.safeParse(text === undefined ? { version: 1, tasks: {} } : tryParse(text));
+  if (!found.success)
+    throw new RunError(
+      `${path}: expected what was done of an experiment, got something else; remove it, and stages that are done are found done again`,
+    );
+  const { tasks } = found.data;
+  let writing = Promise.resolve();
+  const write = async () => {
+    await writeFile(`${path}.partial`, `${JSON.stringify({ version: 1, tasks }, null, 2)}\n`);
+    await rename(`${path}.partial`, path);
+  };
+  return {
+    find: (task) => tasks[task],
+    forget: (task) => void delete tasks[task],
+    async note(task, entry) {
+      tasks[task] = entry;
+      writing = writing.then(write); // one after the other
+      await writing;
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { messageOf } from "../errors.ts";
+import type { Ledger } from "./ledger.ts";
+import { lookAt, type Resource, type Task, type TaskEnd, type TaskState } from "./task.ts";
+
+/** What became of a task. */
+export type TaskResult =
+  | { readonly state: "done"; readonly wallMs: number }
+  /** It was done already. */
+  | { readonly state: "kept" }
+  /** A gate did not hold, or it was stopped. */
+  | { readonly state: "stopped"; readonly end: TaskEnd }
+  | { readonly state: "failed"; readonly error: unknown }
+  /** What it needs did not come about, or the experiment was interrupted. */
+  | { readonly state: "not begun"; readonly why: string };
+
+export interface ScheduleOptions {
+  readonly ledger: Ledger;
+  readonly signal?: AbortSignal;
+  /** Tasks that are taken as they are, done or not. */
+  readonly leave?: (task: Task) => boolean;
+  readonly onBegin?: (task: Task, why: string) => void;
+  readonly onEnd?: (task: Task, result: TaskResult) => void;
+}
+
+const places: Readonly<Record<Resource, number>> = { machine: 1, calls: 4 };
+
+/**
+ * Runs tasks as soon as what they need is done and there is a place for them; those that are done stay as they are. Where a
+ * task fails or is stopped, those that need it are not begun, and the others go on.
+ */
+export async function runTasks(tasks: readonly Task[], options: ScheduleOptions): Promise<Map<string, TaskResult>> {
+  const { ledger, signal, leave = () => false, onBegin, onEnd } = options;
+  const results = new Map<string, TaskResult>();
+  const running = new Map<string, Promise<void>>();
+  const used: Record<Resource, number> = { machine: 0, calls: 0 };
+  const finish = (task: Task, result: TaskResult) => {
+    results.set(task.id, result);
+    onEnd?.(task, result);
+  };
+
+  const execute = async (task: Task): Promise<void> => {
+    try {
+      const look = leave(task) ? { state: "done" as const } : await lookAt(task, ledger);
+      if (look.state === "done") return finish(task, { state: "kept" });
+      onBegin?.(task, look.why);
+      finish(task, await perform(task, ledger));
+    } catch (error) {
+      finish(task, { state: "failed", error });
+    }
+  };
+
+  for (;;) {
+    for (const task of tasks) {
+      if (results.has(task.id) || running.has(task.id)) continue;
+      const missing = task.needs.find((need) => isLost(results.get(need)));
+      if (missing !== undefined) {
+        finish(task, { state: "not begun", why: `${missing} is not done` });
+        continue;
+      }
+      if (signal?.aborted) {
+        finish(task, { state: "not begun", why: "interrupted" });
+        continue;
+      }
+      const isReady = task.needs.every((need) => results.has(need)) && used[task.resource] < places[task.resource];
+      if (!isReady) continue;
+      used[task.resource]++;
+      running.set(
+        task.id,
+        execute(task).finally(() => {
+          used[task.resource]--;
+          running.delete(task.id);
+        }),
+      );
+    }
+    if (running.size === 0) {
+      if (results.size === tasks.length) return results;
+      continue; // what was lost a moment ago loses others
+    }
+    await Promise.race(running.values());
+  }
+}
+
+async function perform(task: Task, ledger: Ledger): Promise<TaskResult> {
+  const startedAt = new Date();
+  const end = await task.run();
+  if (end.stopped !== undefined || end.gates.some(({ held }) => !held)) return { state: "stopped", end };
+  const output = await task.output();
+  if (output === undefined) return { state: "failed", error: new Error(`${task.id}: has left no result`) };
+  const wallMs = Date.now() - startedAt.getTime();
+  await ledger.note(task.id, { inputs: await task.inputs(), output, startedAt: startedAt.toISOString(), wallMs });
+  return { state: "done", wallMs };
+}
+
+function isLost(result: TaskResult | undefined): boolean {
+  return result !== undefined && result.state !== "done" && result.state !== "kept";
+}
+
+/** Which tasks there are to be done, without doing any. */
+export async function planTasks(
+  tasks: readonly Task[],
+  ledger: Ledger,
+  leave: (task: Task) => boolean = () => false,
+): Promise<Map<string, TaskState>> {
+  const states = new Map<string, TaskState>();
+  for (const task of tasks) {
+    const before = task.needs.find((need) => states.get(need)!.state !== "done");
+    if (leave(task)) states.set(task.id, { state: "done" });
+    else if (before === undefined) states.set(task.id, await lookAt(task, ledger));
+    else if (ledger.find(task.id)) states.set(task.id, { state: "waits", why: `if ${before} gives something else` });
+    else states.set(task.id, { state: "due", why: "it was not done yet" });
+  }
+  return states;
+}
+
+/** The message of a result that is none. */
+export function describeLoss(result: TaskResult): string | undefined {
+  if (result.state === "failed") return messageOf(result.error);
+  if (result.state === "not begun") return result.why;
+  if (result.state !== "stopped") return undefined;
+  const { end } = result;
+  return end.failure ?? end.gates.find(({ held }) => !held)?.message ?? `stopped: ${end.stopped}`;
+}

@@ -1,0 +1,176 @@
+import { openDataset } from "../dataset/open.ts";
+import type { TestPrompt } from "../dataset/prompts.ts";
+import type { ExperimentRecipe } from "../experiment/recipe.ts";
+import type { Task } from "../experiment/task.ts";
+import { openTestSets } from "../generation/test-sets.ts";
+import { openLlmJudge } from "../judge/open.ts";
+import { CallStore } from "../llm/call-store.ts";
+import { isModelName } from "../llm/model-name.ts";
+import { openModel } from "../llm/open-model.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import type { Manifest } from "../run/manifest.ts";
+import { readManifest, readPurse, runFolder } from "../run/run-folder.ts";
+import { countParameters } from "../trainer/base-model.ts";
+import { estimateTraining } from "../trainer/estimate.ts";
+import { planTraining } from "../trainer/plan-training.ts";
+import { openTrainingRecipe } from "../trainer/recipe.ts";
+import { listModels, toOverrides, type TaskOptions } from "./experiment-tasks.ts";
+import { planRating } from "./plan-calls.ts";
+
+/*
+ * What the tasks of an experiment that are due will take, as far as that can be known before.
+ */
+
+/** Money in US dollars. */
+export interface TaskEstimate {
+  /** Calls to a model, steps, rows or prompts, in words. */
+  readonly what?: string;
+  readonly expectedUsd?: number;
+  /** Null where no bound is known. */
+  readonly highestUsd?: number | null;
+  readonly minutes?: number;
+}
+
+const bytesPerToken = 4;
+const ratingTokens = 60; // of a rating's reply, where none is in the store yet
+const verdictPromptTokens = 200; // of the rubric, around the prompt and both answers
+const verdictTokens = 200; // of a verdict's reply, its reasons included
+const answerTokens = 300; // of an answer, in the mean
+
+/** @throws UsageError, DataError or RunError when a task could not be run as it is */
+export async function estimateTasks(
+  recipe: ExperimentRecipe,
+  options: Omit<TaskOptions, "recipe">,
+  due: readonly Task[],
+): Promise<{ readonly estimates: ReadonlyMap<string, TaskEstimate>; readonly paidUsd: number }> {
+  const run = runFolder(options.run);
+  const manifest = await readManifest(run);
+  const prompts = recipe.generate
+    ? await openTestSets(recipe.generate.tests.map(recipe.pathOf), recipe.generate.limit)
+    : [];
+  const estimates = new Map<string, TaskEstimate>();
+  const dueIds = new Set(due.map(({ id }) => id));
+  if (dueIds.has("rate")) estimates.set("rate", await estimateRating(recipe, options));
+  for (const model of listModels(recipe)) {
+    const [training, answering] = [`train ${model.name}`, `generate ${model.name}`];
+    if (dueIds.has(training)) estimates.set(training, await estimateArm(recipe, model.arm!, manifest));
+    if (dueIds.has(answering)) estimates.set(answering, await estimateAnswers(recipe, model.model, prompts));
+  }
+  for (const { id, stage } of due)
+    if (stage === "compare") estimates.set(id, await estimateComparison(id, recipe, prompts));
+  const purse = await readPurse(run);
+  let paid = 0;
+  if (purse) {
+    using store = new CallStore(purse.store, { readOnly: true });
+    const { paid: sure, perhapsPaid } = store.purse(purse.name);
+    paid = (sure + perhapsPaid) / nanosPerUsd;
+  }
+  const trained = Object.values(manifest?.models ?? {}).reduce((sum, { usd }) => sum + (usd ?? 0), 0);
+  return { estimates, paidUsd: paid + trained };
+}
+
+async function estimateRating(recipe: ExperimentRecipe, options: Omit<TaskOptions, "recipe">): Promise<TaskEstimate> {
+  const { judge: name, rubric } = recipe.rate!;
+  const { map, shape } = recipe;
+  const dataset = await openDataset(recipe.pathOf(recipe.data!), {
+    ...(map ? { map } : {}),
+    ...(shape !== undefined && { shape }),
+  });
+  if (!isModelName(name)) return {};
+  const judge = await openLlmJudge(name, {
+    run: options.run,
+    forPlan: true,
+    ...(rubric !== undefined && { rubric: /\.ya?ml$/i.test(rubric) ? recipe.pathOf(rubric) : rubric }),
+  });
+  try {
+    const { calls, expectedUsd, highestUsd, tokens } = await planRating(dataset, { judge });
+    const { price } = judge.model;
+    const guessed = price && price.highestCost(tokens.input, calls.left * ratingTokens) / nanosPerUsd;
+    const expected = expectedUsd ?? guessed;
+    return {
+      what: `${calls.left} calls`,
+      ...(expected !== undefined && { expectedUsd: expected }),
+      highestUsd,
+    };
+  } finally {
+    judge.close();
+  }
+}
+
+async function estimateArm(
+  recipe: ExperimentRecipe,
+  arm: string,
+  manifest: Manifest | undefined,
+): Promise<TaskEstimate> {
+  const { recipe: name, seeds: _, ...given } = recipe.train!;
+  const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, manifest?.dataset?.rows);
+  if (rows === undefined) return {};
+  const plan = planTraining(await openTrainingRecipe(recipe.pathOf(name)), rows, toOverrides(given));
+  const timed = Object.values(manifest?.models ?? {}).find(
+    (model) => model.recipe === plan.recipe.name && model.base === plan.settings.base && model.gpus === plan.gpus,
+  );
+  const { minutes, usd } = estimateTraining(
+    plan,
+    await countParameters(plan.settings.base),
+    timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
+  );
+  return {
+    what: `${plan.steps} steps`,
+    ...(minutes !== undefined && { minutes }),
+    ...(usd !== undefined && { expectedUsd: usd, highestUsd: usd }),
+  };
+}
+
+/** How many rows an arm will have, where its size is said. */
+function guessRows(recipe: ExperimentRecipe, arm: string, all: number | undefined): number | undefined {
+  const { top, like, method } = recipe.arms![arm]!;
+  if (method === "full") return all;
+  if (typeof top === "number") return top;
+  if (top !== undefined) return all === undefined ? undefined : Math.round((all * Number(top.slice(0, -1))) / 100);
+  const other = like ?? Object.keys(recipe.arms!).find((name) => name !== arm);
+  const isControl = method === "random" || method === "longest";
+  return isControl && other !== undefined && other !== arm ? guessRows(recipe, other, all) : undefined;
+}
+
+async function estimateAnswers(
+  { generate: settings }: ExperimentRecipe,
+  model: string,
+  prompts: readonly TestPrompt[],
+): Promise<TaskEstimate> {
+  const what = `${prompts.length} prompts`;
+  if (!isModelName(model)) return { what };
+  const { price } = await openModel(model);
+  if (!price) return { what, highestUsd: null };
+  const input = prompts.map(({ instruction, input: given }) => Buffer.byteLength(instruction + given));
+  const cost = (tokens: number, share: number) =>
+    input.reduce((sum, bytes) => sum + price.highestCost(Math.ceil(bytes / share), tokens), 0) / nanosPerUsd;
+  return {
+    what,
+    expectedUsd: cost(Math.min(answerTokens, settings!.max_output_tokens), bytesPerToken),
+    highestUsd: cost(settings!.max_output_tokens, 1),
+  };
+}
+
+/** Answers are not there yet: they are taken to be as long as answers are. */
+async function estimateComparison(
+  id: string,
+  { compare: settings, generate: generation }: ExperimentRecipe,
+  prompts: readonly TestPrompt[],
+): Promise<TaskEstimate> {
+  const judge = settings!.judges.find((name) => id.endsWith(` by ${name}`))!;
+  const what = `${2 * prompts.length} judgements`;
+  if (!isModelName(judge)) return { what };
+  const { price } = await openModel(judge);
+  if (!price) return { what, highestUsd: null };
+  const cost = (answer: number, reply: number) =>
+    prompts.reduce((sum, { instruction, input }) => {
+      const prompt = Math.ceil(Buffer.byteLength(instruction + input) / bytesPerToken);
+      return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, reply);
+    }, 0) / nanosPerUsd;
+  const longest = generation!.max_output_tokens;
+  return {
+    what,
+    expectedUsd: cost(Math.min(answerTokens, longest), verdictTokens),
+    highestUsd: cost(longest, 2 * verdictTokens + 4096),
+  };
+}

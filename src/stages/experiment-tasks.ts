@@ -1,0 +1,601 @@
+import { createHash, hash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { readAnswers } from "../comparison/answers.ts";
+import { openDataset, type Dataset } from "../dataset/open.ts";
+import { readPositions } from "../dataset/positions.ts";
+import type { TestPrompt } from "../dataset/prompts.ts";
+import { RunError } from "../errors.ts";
+import type { ExperimentRecipe } from "../experiment/recipe.ts";
+import type { Task, TaskEnd } from "../experiment/task.ts";
+import { formatCount } from "../format.ts";
+import { openAnswerer, type OpenAnswerer } from "../generation/open-answerer.ts";
+import { openTestSets } from "../generation/test-sets.ts";
+import {
+  openJudge,
+  openLlmJudge,
+  openLlmPairJudge,
+  openPairJudge,
+  type OpenLlmJudge,
+  type OpenLlmPairJudge,
+} from "../judge/open.ts";
+import type { OpenAskerOptions } from "../judge/open-asker.ts";
+import { isModelName } from "../llm/model-name.ts";
+import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
+import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { contaminationFinder } from "../selection/contamination.ts";
+import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { openTrainingRecipe } from "../trainer/recipe.ts";
+import { compare, comparisonName } from "./compare.ts";
+import { generate } from "./generate.ts";
+import type { Progress } from "./progress.ts";
+import { rate } from "./rate.ts";
+import { report } from "./report.ts";
+import { select } from "./select.ts";
+import { train } from "./train.ts";
+
+/*
+ * The tasks of an experiment: which stages it has, in an order in which each can be done after those before it, and what
+ * each one's result follows from.
+ */
+
+export interface TaskOptions {
+  readonly recipe: ExperimentRecipe;
+  readonly run: string;
+  /** What the user typed. */
+  readonly command?: string;
+  readonly signal?: AbortSignal;
+  /** What may be paid for calls, in US dollars. */
+  readonly budgetUsd?: number;
+  readonly onProgress?: (task: string, progress: Progress) => void;
+  /** Ask again where a call failed. */
+  readonly retryFailed?: boolean;
+  /** Called before the report is written, when all else is done. */
+  readonly onReport?: () => Promise<void>;
+}
+
+/** A model of the experiment: one that is trained on an arm with a seed, or one that only answers. */
+export interface ExperimentModel {
+  /** What its answers are called. */
+  readonly name: string;
+  /** Absent for one that only answers. */
+  readonly arm?: string;
+  readonly seed?: number;
+  /** As generate names it. */
+  readonly model: string;
+}
+
+/** The models of an experiment, arm by arm; those with several seeds are called ARM-sSEED. */
+export function listModels({ arms = {}, train: training, models }: ExperimentRecipe): ExperimentModel[] {
+  const seeds = training?.seeds ?? [];
+  const trained = Object.keys(arms).flatMap((arm) =>
+    seeds.map((seed) => {
+      const name = seeds.length > 1 ? `${arm}-s${seed}` : arm;
+      return { name, arm, seed, model: join("models", name) };
+    }),
+  );
+  return [...trained, ...Object.entries(models).map(([name, model]) => ({ name, model }))];
+}
+
+/** Who is compared with whom, by arm; and by model, seed by seed. */
+export function listMatches(recipe: ExperimentRecipe): {
+  readonly a: string;
+  readonly b: string;
+  readonly pairs: readonly (readonly [ExperimentModel, ExperimentModel])[];
+}[] {
+  const models = listModels(recipe);
+  const sides = [...Object.keys(recipe.arms ?? {}), ...Object.keys(recipe.models)];
+  const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);
+  const of = (side: string) => models.filter(({ name, arm }) => (arm ?? name) === side);
+  return matches.map(([a, b]) => {
+    const [ours, theirs] = [of(a), of(b)];
+    const times = Math.max(ours.length, theirs.length); // one that only answers meets each seed
+    return {
+      a,
+      b,
+      pairs: Array.from({ length: times }, (_, i) => [ours[i % ours.length]!, theirs[i % theirs.length]!] as const),
+    };
+  });
+}
+
+/** All tasks, in an order in which each comes after those that it needs. */
+export function listTasks(options: TaskOptions): Task[] {
+  const { recipe } = options;
+  const context = new Context(options);
+  const tasks: Task[] = [];
+  if (recipe.rate) tasks.push(rateTask(context));
+  const arms = orderArms(recipe);
+  for (const arm of arms) tasks.push(selectTask(context, arm));
+  const isGuarded = arms.length > 0 && recipe.generate !== undefined;
+  if (isGuarded) tasks.push(contaminationTask(context, arms));
+  const models = listModels(recipe);
+  if (recipe.train)
+    for (const model of models.filter(({ arm }) => arm !== undefined)) tasks.push(trainTask(context, model, isGuarded));
+  if (recipe.generate) for (const model of models) tasks.push(generateTask(context, model));
+  for (const judge of recipe.compare?.judges ?? [])
+    for (const { pairs } of listMatches(recipe))
+      for (const pair of pairs) tasks.push(compareTask(context, judge, pair));
+  tasks.push(reportTask(context, tasks));
+  return tasks;
+}
+
+/** The arms, each after the one whose size it takes. @throws RunError when they take each other's */
+function orderArms({ arms = {}, at }: ExperimentRecipe): string[] {
+  const ordered: string[] = [];
+  const add = (arm: string, above: readonly string[]) => {
+    if (ordered.includes(arm)) return;
+    const { like, method, top } = arms[arm]!;
+    const needed = like ?? (method === "random" || method === "longest" ? Object.keys(arms)[0] : undefined);
+    if (above.includes(arm))
+      throw new RunError(
+        `${at(["arms", arm])}: arms.${arm}: expected a size of its own, got that of ${above.join(", ")} in turn; give it top`,
+      );
+    if (needed !== undefined && needed !== arm && top === undefined) add(needed, [...above, arm]);
+    ordered.push(arm);
+  };
+  for (const arm of Object.keys(arms)) add(arm, []);
+  return ordered;
+}
+
+/** What tasks share. */
+class Context {
+  readonly options: TaskOptions;
+  readonly recipe: ExperimentRecipe;
+  readonly run: RunFolder;
+  #prompts: Promise<TestPrompt[]> | undefined;
+
+  constructor(options: TaskOptions) {
+    this.options = options;
+    this.recipe = options.recipe;
+    this.run = runFolder(options.run);
+  }
+
+  /** The prompts of all test sets. */
+  prompts(): Promise<TestPrompt[]> {
+    const { generate: generation, pathOf } = this.recipe;
+    return (this.#prompts ??= openTestSets((generation?.tests ?? []).map(pathOf), generation?.limit));
+  }
+
+  async manifest(): Promise<Manifest | undefined> {
+    return readManifest(this.run);
+  }
+
+  openDataset(): Promise<Dataset> {
+    const { data, map, shape, pathOf } = this.recipe;
+    return openDataset(pathOf(data!), {
+      ...(map ? { map } : {}),
+      ...(shape !== undefined && { shape }),
+      ...(this.options.signal && { signal: this.options.signal }),
+    });
+  }
+
+  /** What every stage is told. */
+  stage(task: string): { run: string; command?: string; onProgress: (progress: Progress) => void } {
+    const { run, command, onProgress } = this.options;
+    return {
+      run,
+      ...(command !== undefined && { command }),
+      onProgress: (progress) => onProgress?.(task, progress),
+    };
+  }
+
+  /** What every stage that asks a model is told. */
+  asking(): OpenAskerOptions {
+    const { run, budgetUsd, signal, retryFailed } = this.options;
+    return {
+      run,
+      ...(budgetUsd !== undefined && { budgetUsd }),
+      ...(signal && { signal }),
+      ...(retryFailed && { retryFailed: true }),
+    };
+  }
+}
+
+const rateId = "rate";
+const contaminationId = "contamination";
+
+function rateTask(context: Context): Task {
+  const { recipe } = context;
+  const settings = recipe.rate!;
+  const judgeName = nameJudge(settings.judge, recipe);
+  return {
+    id: rateId,
+    stage: "rate",
+    needs: [],
+    resource: isModelName(judgeName) ? "calls" : "machine",
+    async inputs() {
+      const dataset = await context.openDataset();
+      return {
+        data: await hashFiles(dataset.files.map(({ path }) => path)),
+        columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null]),
+        judge: settings.judge,
+        "the judge's file": await hashJudge(judgeName),
+        rubric: isModelName(judgeName)
+          ? (await openRubric(settings.rubric && rubricOf(settings.rubric, recipe))).hash
+          : "none",
+        scale: JSON.stringify(settings.scale ?? null),
+        reasoning: settings.reasoning ?? "as its provider sets it",
+      };
+    },
+    output: () => hashFile(context.run.ratingsPath),
+    async run() {
+      const judge = await openRatingJudge(context);
+      try {
+        const summary = await rate(await context.openDataset(), {
+          ...context.stage(rateId),
+          judge,
+          overwrite: true,
+          minCoverage: settings.min_coverage,
+          ...(!("close" in judge) && context.options.signal && { signal: context.options.signal }),
+        });
+        return endOf(summary.gates, summary.calls);
+      } finally {
+        if ("close" in judge) judge.close();
+      }
+    },
+  };
+}
+
+/** The judge that rates; one that asks a model is closed by whoever opened it. */
+export async function openRatingJudge(
+  { recipe, options }: Pick<Context, "recipe" | "options">,
+  forPlan = false,
+): Promise<OpenLlmJudge | Awaited<ReturnType<typeof openJudge>>> {
+  const { judge, rubric, scale, reasoning } = recipe.rate!;
+  const name = nameJudge(judge, recipe);
+  if (!isModelName(name)) return openJudge(name, scale ? { scale: { min: scale[0], max: scale[1] } } : {});
+  return openLlmJudge(name, {
+    ...new Context(options).asking(),
+    forPlan,
+    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
+    ...(reasoning && { reasoning }),
+  });
+}
+
+function selectTask(context: Context, arm: string): Task {
+  const { recipe } = context;
+  const names = Object.keys(recipe.arms!);
+  const { min_score: minScore, like: named, rows, method, top, ...others } = recipe.arms![arm]!;
+  const isControl = method === "random" || method === "longest";
+  const like = named ?? (isControl && top === undefined ? names.find((name) => name !== arm) : undefined);
+  const id = `select ${arm}`;
+  const count = typeof top === "string" ? { share: Number(top.slice(0, -1)) / 100 } : top;
+  return {
+    id,
+    stage: "select",
+    needs: [rateId, ...(like === undefined ? [] : [`select ${like}`])],
+    resource: "machine",
+    async inputs() {
+      const manifest = await context.manifest();
+      return {
+        ratings: manifest?.rate?.ratingsHash ?? "none",
+        min_score: String(minScore ?? "none"),
+        top: String(top ?? "none"),
+        ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
+        rows: rows === undefined ? "none" : ((await hashFile(recipe.pathOf(rows))) ?? "none"),
+        choice: JSON.stringify({ method, ...others }),
+        ...(recipe.contamination === "remove" && { prompts: hashText(JSON.stringify(await context.prompts())) }),
+      };
+    },
+    async output() {
+      const summary = (await context.manifest())?.arms[arm];
+      return summary && hashFile(join(context.run.folder, "arms", basename(summary.path)));
+    },
+    async run() {
+      const { where, per, dedup, diverse, seed } = others;
+      const { gates } = await select({
+        ...context.stage(id),
+        arm,
+        seed,
+        ...(rows === undefined && { method }),
+        ...(rows !== undefined && { rows: await readPositions(recipe.pathOf(rows)) }),
+        ...(minScore !== undefined && { minScore }),
+        ...(count !== undefined && { top: count }),
+        ...(like !== undefined && { like }),
+        ...(where !== undefined && { where }),
+        ...(per !== undefined && { per }),
+        ...(dedup && { dedup }),
+        ...(diverse !== undefined && { diverse }),
+        ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),
+        ...(context.options.signal && { signal: context.options.signal }),
+      });
+      return { gates };
+    },
+  };
+}
+
+/** Looks for rows of any arm that overlap a test prompt: a gate between choosing rows and training on them. */
+function contaminationTask(context: Context, arms: readonly string[]): Task {
+  const { recipe } = context;
+  const path = join(context.run.folder, "contamination.json");
+  const armFile = async (arm: string) => {
+    const summary = (await context.manifest())?.arms[arm];
+    return summary && join(context.run.folder, "arms", basename(summary.path));
+  };
+  return {
+    id: contaminationId,
+    stage: "contamination",
+    needs: arms.map((arm) => `select ${arm}`),
+    resource: "machine",
+    async inputs() {
+      const files = await Promise.all(arms.map(async (arm) => [`rows of ${arm}`, await hashArm(await armFile(arm))]));
+      return {
+        ...(Object.fromEntries(files) as Record<string, string>),
+        prompts: hashText(JSON.stringify(await context.prompts())),
+        contamination: recipe.contamination,
+      };
+    },
+    output: () => hashFile(path),
+    async run() {
+      const find = contaminationFinder(await context.prompts());
+      const dataset = (await context.manifest())!.dataset!;
+      const found: { arm: string; row: number; test?: string; prompt?: string; words?: string }[] = [];
+      for (const arm of arms) {
+        const { map, shape } = dataset;
+        const rows = await openDataset((await armFile(arm))!, map ? { map } : { shape });
+        for await (const batch of rows.batches())
+          for (const example of batch) {
+            const overlap = find(example);
+            if (overlap) found.push({ arm, row: example.index, ...overlap });
+          }
+      }
+      await writeFile(path, `${JSON.stringify(found, null, 2)}\n`);
+      const first = found[0];
+      const message =
+        first === undefined
+          ? `no row of ${arms.join(", ")} overlaps a test prompt`
+          : `${formatCount(found.length)} rows overlap test prompts, such as row ${first.row} of ${first.arm} and ${first.prompt} of ${first.test} ("${first.words}"); all are in ${path}; leave them out with contamination: remove, or go on with contamination: note`;
+      return {
+        gates: [{ name: "contamination", held: first === undefined || recipe.contamination !== "stop", message }],
+      };
+    },
+  };
+}
+
+function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGuarded: boolean): Task {
+  const { recipe } = context;
+  const { recipe: recipeName, seeds: _, ...given } = recipe.train!;
+  const id = `train ${name}`;
+  const overrides = { ...toOverrides(given), seed: seed! };
+  return {
+    id,
+    stage: "train",
+    needs: [`select ${arm!}`, ...(isGuarded ? [contaminationId] : [])],
+    resource: "machine",
+    async inputs() {
+      const summary = (await context.manifest())?.arms[arm!];
+      const training = await openTrainingRecipe(recipe.pathOf(recipeName));
+      return {
+        [`rows of ${arm!}`]: await hashArm(summary && join(context.run.folder, "arms", basename(summary.path))),
+        recipe: hashText(JSON.stringify({ ...training, description: "", source: "" })),
+        settings: JSON.stringify(given),
+        seed: String(seed),
+      };
+    },
+    async output() {
+      const model = (await context.manifest())?.models?.[name];
+      return model && existsSync(join(context.run.folder, "models", name, "output")) ? model.hash : undefined;
+    },
+    async run() {
+      const summary = await train({
+        ...context.stage(id),
+        arm: arm!,
+        model: name,
+        recipe: await openTrainingRecipe(recipe.pathOf(recipeName)),
+        overrides,
+        overwrite: true,
+        ...(context.options.signal && { signal: context.options.signal }),
+      });
+      return { gates: summary.gates };
+    },
+  };
+}
+
+/** A training's settings by the names that the library has for them. */
+export function toOverrides(
+  given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
+): TrainingOverrides {
+  const { base, template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
+  const { device_batch, usd_per_hour } = given;
+  return Object.fromEntries(
+    Object.entries({
+      base,
+      template,
+      epochs,
+      learningRate: learning_rate,
+      globalBatch: global_batch,
+      maxLength: max_length,
+      precision,
+      gpus,
+      processes,
+      deviceBatch: device_batch,
+      usdPerHour: usd_per_hour,
+    }).filter(([, value]) => value !== undefined),
+  );
+}
+
+function generateTask(context: Context, { name, arm, model }: ExperimentModel): Task {
+  const { recipe } = context;
+  const settings = recipe.generate!;
+  const id = `generate ${name}`;
+  return {
+    id,
+    stage: "generate",
+    needs: arm === undefined ? [] : [`train ${name}`],
+    resource: isModelName(model) ? "calls" : "machine",
+    async inputs() {
+      return {
+        model: arm === undefined ? model : ((await context.manifest())?.models?.[name]?.hash ?? "none"),
+        prompts: hashText(JSON.stringify(await context.prompts())),
+        max_output_tokens: String(settings.max_output_tokens),
+        temperature: String(settings.temperature),
+        server: settings.server ?? "what fits the machine",
+      };
+    },
+    output: () => hashFile(context.run.answersPath(name)),
+    async run() {
+      const answerer = await openExperimentAnswerer(context, model);
+      try {
+        const summary = await generate(await context.prompts(), {
+          ...context.stage(id),
+          answerer,
+          name,
+          overwrite: true,
+          minCoverage: settings.min_coverage,
+          ...(context.options.retryFailed && { retryFailed: true }),
+        });
+        return endOf(summary.gates, summary.calls);
+      } finally {
+        await answerer.close();
+      }
+    },
+  };
+}
+
+function openExperimentAnswerer(context: Context, model: string): Promise<OpenAnswerer> {
+  const { max_output_tokens: maxOutputTokens, temperature, server } = context.recipe.generate!;
+  return openAnswerer(model, {
+    ...context.asking(),
+    maxOutputTokens,
+    sampling: { temperature },
+    ...(server && !isModelName(model) && { server }),
+  });
+}
+
+function compareTask(context: Context, judge: string, [a, b]: readonly [ExperimentModel, ExperimentModel]): Task {
+  const { recipe } = context;
+  const settings = recipe.compare!;
+  const judgeName = nameJudge(judge, recipe);
+  const id = `compare ${a.name} ${b.name} by ${judge}`;
+  return {
+    id,
+    stage: "compare",
+    needs: [`generate ${a.name}`, `generate ${b.name}`],
+    resource: isModelName(judgeName) ? "calls" : "machine",
+    async inputs() {
+      return {
+        [`answers of ${a.name}`]: (await hashFile(context.run.answersPath(a.name))) ?? "none",
+        [`answers of ${b.name}`]: (await hashFile(context.run.answersPath(b.name))) ?? "none",
+        judge,
+        "the judge's file": await hashJudge(judgeName),
+        rubric: isModelName(judgeName)
+          ? (await openPairRubric(settings.rubric && rubricOf(settings.rubric, recipe))).hash
+          : "none",
+        reasoning: settings.reasoning ?? "as its provider sets it",
+      };
+    },
+    output: () => hashFile(join(context.run.folder, "verdicts", `${comparisonName(a.name, b.name, judgeName)}.jsonl`)),
+    async run() {
+      const pairJudge = await openComparingJudge(context, judgeName);
+      const arms = await Promise.all(
+        [a, b].map(async ({ name }) => ({ name, ...(await readAnswers(context.run.answersPath(name))) })),
+      );
+      try {
+        const summary = await compare(arms[0]!, arms[1]!, {
+          ...context.stage(id),
+          judge: pairJudge,
+          overwrite: true,
+          minCoverage: settings.min_coverage,
+          ...(!("close" in pairJudge) && context.options.signal && { signal: context.options.signal }),
+        });
+        return endOf(summary.gates, summary.calls);
+      } finally {
+        if ("close" in pairJudge) pairJudge.close();
+      }
+    },
+  };
+}
+
+function openComparingJudge(
+  context: Context,
+  judge: string,
+): Promise<OpenLlmPairJudge | Awaited<ReturnType<typeof openPairJudge>>> {
+  const { rubric, reasoning } = context.recipe.compare!;
+  if (!isModelName(judge)) return openPairJudge(judge);
+  return openLlmPairJudge(judge, {
+    ...context.asking(),
+    ...(rubric !== undefined && { rubric: rubricOf(rubric, context.recipe) }),
+    ...(reasoning && { reasoning }),
+  });
+}
+
+/** The page, and the figures in it. */
+function reportTask(context: Context, before: readonly Task[]): Task {
+  const last = before.filter(({ stage }) => stage === before.at(-1)?.stage);
+  return {
+    id: "report",
+    stage: "report",
+    needs: (last.some(({ stage }) => stage === "compare") ? last : before).map(({ id }) => id),
+    resource: "machine",
+    async inputs() {
+      const outputs = await Promise.all(
+        before.map(async (task) => [task.id, (await task.output()) ?? "none"] as const),
+      );
+      return { recipe: context.recipe.hash, ...Object.fromEntries(outputs) };
+    },
+    async output() {
+      return existsSync(join(context.run.folder, "report.html")) ? "written" : undefined;
+    },
+    async run() {
+      await context.options.onReport?.();
+      await report({ run: context.run.folder });
+      return { gates: [] };
+    },
+  };
+}
+
+/** How a stage's end reads as a task's. */
+function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd {
+  return {
+    gates,
+    ...(calls?.stopped && { stopped: calls.stopped }),
+    ...(calls?.failure !== undefined && { failure: calls.failure }),
+  };
+}
+
+/** A judge's name with the path of its file as it is seen from here. */
+function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
+  const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
+  if (kind === undefined) return judge;
+  const [path, column] = file!.split("#", 2);
+  return `${kind}:${pathOf(path!)}${column === undefined ? "" : `#${column}`}`;
+}
+
+/** A rubric's name, or the path of its file as it is seen from here. */
+function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
+  return /\.ya?ml$/i.test(rubric) ? pathOf(rubric) : rubric;
+}
+
+/** The hash of the file that a judge is made of, where it is made of one. */
+async function hashJudge(judge: string): Promise<string> {
+  const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
+  if (kind === undefined) return "none";
+  return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";
+}
+
+async function hashArm(path: string | undefined): Promise<string> {
+  return (path === undefined ? undefined : await hashFile(path)) ?? "none";
+}
+
+async function hashFiles(paths: readonly string[]): Promise<string> {
+  const hashes = await Promise.all(paths.map(hashFile));
+  return hashText(JSON.stringify(hashes));
+}
+
+/** SHA-256 of a file's bytes; undefined where there is none. */
+async function hashFile(path: string): Promise<string | undefined> {
+  const sha = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer); // a stream of bytes
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined; // streams fail with errors of this kind
+    throw error;
+  }
+  return sha.digest("hex");
+}
+
+function hashText(text: string): string {
+  return hash("sha256", text);
+}

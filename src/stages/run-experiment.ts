@@ -1,0 +1,292 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { openLedger, type Ledger } from "../experiment/ledger.ts";
+import type { ExperimentRecipe } from "../experiment/recipe.ts";
+import {
+  concludeExperiment,
+  meanTraining,
+  poolMatches,
+  recordedFacts,
+  type ExperimentFacts,
+} from "../experiment/result.ts";
+import { planTasks, runTasks, type TaskResult } from "../experiment/schedule.ts";
+import { experimentStages, type ExperimentStage, type Task, type TaskState } from "../experiment/task.ts";
+import { own } from "../files/owner-file.ts";
+import { readOwnAnswers } from "../generation/answers-file.ts";
+import { CallStore } from "../llm/call-store.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import {
+  manifestVersion,
+  type AnswersSummary,
+  type ComparisonSummary,
+  type ExperimentResult,
+  type Manifest,
+} from "../run/manifest.ts";
+import { readRatings } from "../run/ratings-file.ts";
+import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
+import { version } from "../version.ts";
+import { estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
+import { listMatches, listModels, listTasks, type TaskOptions } from "./experiment-tasks.ts";
+
+export interface RunExperimentOptions extends Omit<TaskOptions, "recipe" | "budgetUsd"> {
+  /** US dollars for all stages together, training included; the recipe's when left out. */
+  readonly budgetUsd?: number;
+  /** Begin with this stage: those before it are taken as they are. */
+  readonly from?: ExperimentStage;
+  /** Only these stages: all others are taken as they are. */
+  readonly only?: readonly ExperimentStage[];
+  /** Do these stages again, whether anything changed or not. */
+  readonly force?: readonly ExperimentStage[];
+  readonly onBegin?: (task: string, why: string) => void;
+  readonly onEnd?: (task: string, result: TaskResult) => void;
+}
+
+/** One line of an experiment's plan. */
+export interface PlannedTask extends TaskEstimate {
+  readonly task: string;
+  readonly stage: ExperimentStage;
+  readonly state: TaskState;
+}
+
+/** What running an experiment would do. Money in US dollars, where it is known. */
+export interface ExperimentPlan {
+  readonly run: string;
+  readonly tasks: readonly PlannedTask[];
+  /** Of what is due, as far as it is known. */
+  readonly expectedUsd: number;
+  readonly highestUsd: number | null;
+  readonly budgetUsd: number | null;
+  /** Paid before, by this run. */
+  readonly paidUsd: number;
+}
+
+/** How an experiment ended. */
+export interface ExperimentEnd {
+  readonly run: string;
+  readonly results: ReadonlyMap<string, TaskResult>;
+  /** Absent where it did not come to its end. */
+  readonly result?: ExperimentResult;
+}
+
+/**
+ * Tells what running an experiment would do, why, and what it would take.
+ *
+ * @throws UsageError, DataError or RunError when it could not be run as it is
+ */
+export async function planExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentPlan> {
+  const { tasks, ledger, leave } = await prepare(recipe, options);
+  return makePlan(recipe, options, tasks, await planTasks(tasks, ledger, leave));
+}
+
+async function makePlan(
+  recipe: ExperimentRecipe,
+  options: RunExperimentOptions,
+  tasks: readonly Task[],
+  states: ReadonlyMap<string, TaskState>,
+): Promise<ExperimentPlan> {
+  const due = tasks.filter(({ id }) => states.get(id)!.state !== "done");
+  const { estimates, paidUsd } = await estimateTasks(recipe, options, due);
+  const planned = tasks.map(({ id, stage }) => ({
+    task: id,
+    stage,
+    state: states.get(id)!,
+    ...estimates.get(id),
+  }));
+  const highest = planned.map(({ highestUsd = 0 }) => highestUsd);
+  return {
+    run: options.run,
+    tasks: planned,
+    expectedUsd: planned.reduce((sum, { expectedUsd }) => sum + (expectedUsd ?? 0), 0),
+    highestUsd: highest.some((usd) => usd === null) ? null : highest.reduce<number>((sum, usd) => sum + usd!, 0),
+    budgetUsd: options.budgetUsd ?? recipe.budget_usd ?? null,
+    paidUsd,
+  };
+}
+
+/**
+ * Runs an experiment to its report: what is done stays, what changed is done again, and what was interrupted goes on.
+ * Whatever goes wrong in one task loses those that need it, and no others.
+ *
+ * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is
+ */
+export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
+  const run = runFolder(options.run);
+  await mkdir(run.folder, { recursive: true });
+  using owned = own(join(run.folder, "experiment.pid"));
+  if (!owned)
+    throw new RunError(`${run.folder}: expected an experiment that nobody works on, another process does; wait for it`);
+  if (recipe.recorded) {
+    const result = concludeExperiment(recordedFacts(recipe));
+    await keepResult(run, result);
+    return { run: options.run, results: new Map(), result };
+  }
+  const { tasks, ledger, leave } = await prepare(recipe, options);
+  const plan = await makePlan(recipe, options, tasks, await planTasks(tasks, ledger, leave));
+  expectEnough(plan);
+  const results = await runTasks(tasks, {
+    ledger,
+    leave,
+    ...(options.signal && { signal: options.signal }),
+    onBegin: (task, why) => options.onBegin?.(task.id, why),
+    onEnd: (task, result) => options.onEnd?.(task.id, result),
+  });
+  const isDone = [...results.values()].every(({ state }) => state === "done" || state === "kept");
+  const result = (await readManifest(run))?.experiment;
+  return { run: options.run, results, ...(isDone && result && { result }) };
+}
+
+/** @throws UsageError when the first stage that costs something is expected to cost more than there is */
+function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
+  if (budgetUsd === null) return;
+  const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
+  if (first && first.expectedUsd! > budgetUsd - paidUsd)
+    throw new UsageError(
+      `--budget: expected at least $${(first.expectedUsd! + paidUsd).toFixed(2)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the $${paidUsd.toFixed(2)} paid before` : ""}, got $${budgetUsd}; nothing was asked`,
+    );
+}
+
+async function prepare(
+  recipe: ExperimentRecipe,
+  options: RunExperimentOptions,
+): Promise<{ tasks: readonly Task[]; ledger: Ledger; leave: (task: Task) => boolean }> {
+  if (recipe.recorded) return { tasks: [], ledger: await openLedger(runFolder(options.run)), leave: () => false };
+  const { budgetUsd: given, ...others } = options;
+  const budgetUsd = given ?? recipe.budget_usd;
+  const run = runFolder(options.run);
+  const forCalls = budgetUsd === undefined ? undefined : Math.max(0, budgetUsd - (await trainingUsd(run)));
+  const tasks = listTasks({
+    ...others,
+    recipe,
+    onReport: () => concludeRun(recipe, run),
+    ...(forCalls !== undefined && { budgetUsd: forCalls }),
+  });
+  const ledger = await openLedger(run);
+  for (const stage of options.force ?? []) for (const task of tasks) if (task.stage === stage) ledger.forget(task.id);
+  const firstStage = options.from === undefined ? 0 : experimentStages.indexOf(options.from);
+  const leave = ({ stage }: Task) =>
+    experimentStages.indexOf(stage) < firstStage || (options.only !== undefined && !options.only.includes(stage));
+  await expectLeft(tasks.filter(leave), options);
+  return { tasks, ledger, leave };
+}
+
+/** @throws RunError when a stage that is to be taken as it is was never done */
+async function expectLeft(left: readonly Task[], { run, from, only }: RunExperimentOptions): Promise<void> {
+  if (only) return; // what one of these needs and has not, it says itself
+  for (const task of left)
+    if ((await task.output()) === undefined)
+      throw new RunError(
+        `${run}: expected "${task.id}" to be done, since --from ${from} begins after it, found nothing; leave --from out`,
+      );
+}
+
+/** What trainings have cost this run, by the hour. */
+async function trainingUsd(run: RunFolder): Promise<number> {
+  const models = Object.values((await readManifest(run))?.models ?? {});
+  return models.reduce((sum, { usd }) => sum + (usd ?? 0), 0);
+}
+
+/** Works out what the experiment came to, and keeps it in the run. */
+async function concludeRun(recipe: ExperimentRecipe, run: RunFolder): Promise<void> {
+  await keepResult(run, concludeExperiment(await gatherFacts(recipe, run)));
+}
+
+async function keepResult(run: RunFolder, experiment: ExperimentResult): Promise<void> {
+  await updateManifest(run, (manifest) => ({
+    version: manifestVersion,
+    alpagasus: version,
+    arms: {},
+    ...manifest,
+    experiment,
+  }));
+}
+
+async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<ExperimentFacts> {
+  const manifest = (await readManifest(run))!;
+  const { name, caveat, source } = recipe;
+  const models = listModels(recipe);
+  return {
+    name,
+    ...(caveat !== undefined && { caveat }),
+    ...(source !== undefined && { source }),
+    arms: [...Object.keys(recipe.arms ?? {}), ...Object.keys(recipe.models)].map((arm) => {
+      const trainings = models
+        .filter((model) => model.arm === arm)
+        .flatMap((model) => manifest.models?.[model.name] ?? [])
+        .map(({ seed, trainMs, usd, finalLoss, lossCurve }) => ({
+          seed,
+          minutes: trainMs / 60_000,
+          usd,
+          finalLoss,
+          lossCurve,
+        }));
+      return { arm, rows: manifest.arms[arm]?.rows ?? null, trainings, ...meanTraining(trainings) };
+    }),
+    matches: await gatherMatches(recipe, manifest),
+    money: await gatherMoney(manifest, run),
+    methods: Object.fromEntries(Object.entries(recipe.arms ?? {}).map(([arm, { method }]) => [arm, method])),
+  };
+}
+
+async function gatherMatches(recipe: ExperimentRecipe, manifest: Manifest): Promise<ExperimentFacts["matches"]> {
+  const comparisons = Object.values(manifest.comparisons ?? {});
+  const found = [];
+  for (const judge of new Set(comparisons.map((comparison) => comparison.judge)))
+    for (const { a, b, pairs } of listMatches(recipe)) {
+      const played = [];
+      for (const [ours, theirs] of pairs) {
+        const own = comparisons.find(
+          (comparison) => comparison.judge === judge && comparison.a === ours.name && comparison.b === theirs.name,
+        );
+        if (own?.verdictsPath === undefined || !existsSync(own.verdictsPath)) continue;
+        played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(own.verdictsPath) });
+      }
+      if (played.length > 0) found.push(poolMatches({ a, b, judge }, played));
+    }
+  return found;
+}
+
+/** What the replies behind each stage's figures cost; 0 where no model was asked, null where no price is known. */
+async function gatherMoney(manifest: Manifest, run: RunFolder): Promise<ExperimentResult["money"]> {
+  const { rate, answers = {}, comparisons = {}, models = {} } = manifest;
+  const purse = await readPurse(run);
+  const trainings = Object.values(models).map(({ usd }) => usd);
+  const training = trainings.some((usd) => usd === null) ? null : trainings.reduce<number>((sum, usd) => sum + usd!, 0);
+  if (!purse) return { rating: 0, training, generating: 0, comparing: 0 };
+  using store = new CallStore(purse.store, { readOnly: true });
+  const cost = async (keys: AsyncIterable<string> | Iterable<string>) => {
+    let nanos = 0;
+    for await (const key of keys) {
+      const call = store.find(key);
+      if (call?.state === "replied" && call.cost === null) return null;
+      nanos += call?.cost ?? 0;
+    }
+    return nanos / nanosPerUsd;
+  };
+  return {
+    rating: rate?.calls ? await cost(ratingCalls(run)) : 0,
+    training,
+    generating: await cost(answerCalls(Object.values(answers))),
+    comparing: await cost(verdictCalls(Object.values(comparisons))),
+  };
+}
+
+async function* ratingCalls(run: RunFolder): AsyncGenerator<string> {
+  for await (const lines of readRatings(run.ratingsPath))
+    for (const line of lines) if ("call" in line && line.call !== undefined) yield line.call;
+}
+
+async function* answerCalls(answers: readonly AnswersSummary[]): AsyncGenerator<string> {
+  for (const { answersPath } of answers)
+    for (const { call } of await readOwnAnswers(answersPath)) if (call !== undefined) yield call;
+}
+
+async function* verdictCalls(comparisons: readonly ComparisonSummary[]): AsyncGenerator<string> {
+  for (const { verdictsPath } of comparisons) {
+    if (verdictsPath === undefined || !existsSync(verdictsPath)) continue;
+    for (const { orders } of await readVerdicts(verdictsPath))
+      for (const { call } of orders) if (call !== undefined) yield call;
+  }
+}
