@@ -37,10 +37,10 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-/** `$0.0042`, `$1.23`, `$27`: three figures of what is small, cents of what is not. */
+/** `$0.0042`, `$1.23`, `$2,730`: three figures of what is small, cents of what is not, and neither of thousands. */
 export function formatUsd(usd: number): string {
   if (usd === 0) return "$0";
-  if (Math.abs(usd) >= 100) return `$${usd.toFixed(0)}`;
+  if (Math.abs(usd) >= 1000) return `$${formatCount(usd)}`;
   return Math.abs(usd) >= 1
     ? `$${usd.toFixed(2)}`
     : `$${Number(usd.toPrecision(3)).toFixed(Math.min(9, 2 - Math.floor(Math.log10(Math.abs(usd)))))}`;

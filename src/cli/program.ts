@@ -6,6 +6,7 @@ import type { CommandContext } from "./context.ts";
 import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
 import { generateCommand } from "./generate.ts";
+import { initCommand } from "./init.ts";
 import { runCommand } from "./run.ts";
 import { rateCommand } from "./rate.ts";
 import { repliesCommand } from "./replies.ts";
@@ -115,6 +116,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
 130 interrupted.`,
     );
   for (const create of [
+    initCommand,
     runCommand,
     rateCommand,
     repliesCommand,

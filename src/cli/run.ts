@@ -86,7 +86,7 @@ Examples:
       setExitCode(end, context);
       process.stdout.write(
         flags.json
-          ? `${plainJson({ run, results: Object.fromEntries(end.results), result: end.result ?? null }, 2)}\n`
+          ? `${plainJson({ run, results: tellResults(end), result: end.result ?? null }, 2)}\n`
           : renderEnd(end, context),
       );
     });
@@ -128,6 +128,16 @@ function setExitCode({ results }: ExperimentEnd, context: CommandContext): void 
   if (failed) context.exitCode = failed.error instanceof AlpagasusError ? failed.error.exitCode : 1;
   if (has((result) => result.state === "stopped" && result.end.stopped === "budget")) context.exitCode = 4;
   if (context.signal.aborted) context.exitCode = context.interruptedWith;
+}
+
+/** What became of each task, with messages for errors. */
+function tellResults({ results }: ExperimentEnd): object {
+  return Object.fromEntries(
+    [...results].map(([task, result]) => [
+      task,
+      result.state === "failed" ? { state: result.state, why: messageOf(result.error) } : result,
+    ]),
+  );
 }
 
 function renderEnd({ run, results, result }: ExperimentEnd, context: CommandContext): string {

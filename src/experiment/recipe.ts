@@ -102,7 +102,7 @@ const recordedSchema = z.strictObject({
   comparisons: z.array(z.strictObject({ a: name, b: name, sets: z.array(outcomesSchema).min(1) })),
 });
 
-export const experimentSchema = z
+const experimentSchema = z
   .strictObject({
     $schema: z.string().optional(),
     name: name.describe("The run's folder is called by it: runs/NAME"),
@@ -133,6 +133,14 @@ export const experimentSchema = z
     path: ["data"],
     message: "expected data to work on, or figures that were recorded, and not both",
   });
+
+/** The JSON Schema of a recipe, for editors. */
+export function experimentJsonSchema(): object {
+  return {
+    title: "alpagasus experiment",
+    ...z.toJSONSchema(experimentSchema, { io: "input", target: "draft-7" }),
+  };
+}
 
 /** The file, with what is left out filled in. */
 type ExperimentFile = z.infer<typeof experimentSchema>;

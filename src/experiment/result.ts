@@ -107,10 +107,9 @@ function describeOutcome(
     saving && saving.timesFaster > 1
       ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms[0]!.minutes ?? 0))})`
       : "";
-  const views = decisive.map(viewOf);
-  if (views.includes("worse"))
-    return { verdict: "did not help", sentence: `Selecting did not help: ${told}${faster}.` };
-  if (random ? viewOf(random) === "better" : views.includes("better"))
+  const views = new Set(decisive.map(viewOf));
+  if (views.has("worse")) return { verdict: "did not help", sentence: `Selecting did not help: ${told}${faster}.` };
+  if (random ? viewOf(random) === "better" : views.has("better"))
     return { verdict: "helped", sentence: `Selecting helped: ${told}${faster}.` };
   const beatsFull = full && viewOf(full) === "better";
   return {

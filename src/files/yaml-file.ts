@@ -32,7 +32,8 @@ export function parseYaml<File>(
   if (found.success) return { file: found.data, at };
   const { issues } = found.error;
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a name mistyped explains one that is missing
-  throw new DataError(`${at(issue.path)}: ${describe(issue)}`);
+  const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
+  throw new DataError(`${at([...issue.path, ...unknown])}: ${describe(issue)}`);
 }
 
 /** Where in the file a field is: its own place, or that of the nearest one above that exists. */

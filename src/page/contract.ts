@@ -3,6 +3,7 @@ import type {
   ArmState,
   ComparisonSummary,
   DatasetRecord,
+  ExperimentResult,
   Gate,
   RateSummary,
 } from "../run/manifest.ts";
@@ -31,6 +32,8 @@ export interface RunReport {
   readonly dataset?: DatasetRecord;
   readonly scores?: ScoreReport;
   readonly arms: readonly ArmState[];
+  /** What the experiment that the run is came to. */
+  readonly experiment?: ExperimentResult;
   readonly comparisons: readonly ComparisonReport[];
   readonly stages: readonly StageReport[];
   /** What all commands of the run have cost; absent where no model was asked, null where no price is known. */

@@ -138,6 +138,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         ...(scores && { scores }),
         arms: files?.arms ?? [],
+        ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons: Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) =>
           describeComparison(key, comparison, manifest!, options.sizes),
         ),

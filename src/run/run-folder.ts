@@ -124,7 +124,7 @@ async function tryLock(path: string): Promise<boolean> {
 export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
   const path = join(folder, "purse.json");
   await mkdir(folder, { recursive: true });
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
   try {
     await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);
     await link(partial, path); // all of it at once, and only where there is none

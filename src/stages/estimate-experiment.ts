@@ -50,10 +50,15 @@ export async function estimateTasks(
     : [];
   const estimates = new Map<string, TaskEstimate>();
   const dueIds = new Set(due.map(({ id }) => id));
-  if (dueIds.has("rate")) estimates.set("rate", await estimateRating(recipe, options));
+  let rows = manifest?.dataset?.rows;
+  if (dueIds.has("rate")) {
+    const rating = await estimateRating(recipe, options);
+    ({ rows } = rating);
+    estimates.set("rate", rating.estimate);
+  }
   for (const model of listModels(recipe)) {
     const [training, answering] = [`train ${model.name}`, `generate ${model.name}`];
-    if (dueIds.has(training)) estimates.set(training, await estimateArm(recipe, model.arm!, manifest));
+    if (dueIds.has(training)) estimates.set(training, await estimateArm(recipe, model.arm!, rows, manifest));
     if (dueIds.has(answering)) estimates.set(answering, await estimateAnswers(recipe, model.model, prompts));
   }
   for (const { id, stage } of due)
@@ -69,29 +74,33 @@ export async function estimateTasks(
   return { estimates, paidUsd: paid + trained };
 }
 
-async function estimateRating(recipe: ExperimentRecipe, options: Omit<TaskOptions, "recipe">): Promise<TaskEstimate> {
+async function estimateRating(
+  recipe: ExperimentRecipe,
+  options: Omit<TaskOptions, "recipe">,
+): Promise<{ rows: number; estimate: TaskEstimate }> {
   const { judge: name, rubric } = recipe.rate!;
   const { map, shape } = recipe;
   const dataset = await openDataset(recipe.pathOf(recipe.data!), {
     ...(map ? { map } : {}),
     ...(shape !== undefined && { shape }),
   });
-  if (!isModelName(name)) return {};
+  if (!isModelName(name)) {
+    let rows = 0;
+    for await (const batch of dataset.batches()) rows += batch.length;
+    return { rows, estimate: { what: `${rows} rows` } };
+  }
   const judge = await openLlmJudge(name, {
     run: options.run,
     forPlan: true,
     ...(rubric !== undefined && { rubric: /\.ya?ml$/i.test(rubric) ? recipe.pathOf(rubric) : rubric }),
   });
   try {
-    const { calls, expectedUsd, highestUsd, tokens } = await planRating(dataset, { judge });
+    const { items: rows, calls, expectedUsd, highestUsd, tokens } = await planRating(dataset, { judge });
     const { price } = judge.model;
     const guessed = price && price.highestCost(tokens.input, calls.left * ratingTokens) / nanosPerUsd;
     const expected = expectedUsd ?? guessed;
-    return {
-      what: `${calls.left} calls`,
-      ...(expected !== undefined && { expectedUsd: expected }),
-      highestUsd,
-    };
+    const what = `${calls.left} calls`;
+    return { rows, estimate: { what, ...(expected !== undefined && { expectedUsd: expected }), highestUsd } };
   } finally {
     judge.close();
   }
@@ -100,10 +109,11 @@ async function estimateRating(recipe: ExperimentRecipe, options: Omit<TaskOption
 async function estimateArm(
   recipe: ExperimentRecipe,
   arm: string,
+  all: number | undefined,
   manifest: Manifest | undefined,
 ): Promise<TaskEstimate> {
   const { recipe: name, seeds: _, ...given } = recipe.train!;
-  const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, manifest?.dataset?.rows);
+  const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, all);
   if (rows === undefined) return {};
   const plan = planTraining(await openTrainingRecipe(recipe.pathOf(name)), rows, toOverrides(given));
   const timed = Object.values(manifest?.models ?? {}).find(

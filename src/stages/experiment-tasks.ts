@@ -523,11 +523,10 @@ function openComparingJudge(
 
 /** The page, and the figures in it. */
 function reportTask(context: Context, before: readonly Task[]): Task {
-  const last = before.filter(({ stage }) => stage === before.at(-1)?.stage);
   return {
     id: "report",
     stage: "report",
-    needs: (last.some(({ stage }) => stage === "compare") ? last : before).map(({ id }) => id),
+    needs: before.map(({ id }) => id),
     resource: "machine",
     async inputs() {
       const outputs = await Promise.all(

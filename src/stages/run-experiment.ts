@@ -12,9 +12,10 @@ import {
   recordedFacts,
   type ExperimentFacts,
 } from "../experiment/result.ts";
+import { report } from "./report.ts";
 import { planTasks, runTasks, type TaskResult } from "../experiment/schedule.ts";
 import { experimentStages, type ExperimentStage, type Task, type TaskState } from "../experiment/task.ts";
-import { own } from "../files/owner-file.ts";
+import { own as ownFile } from "../files/owner-file.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
@@ -115,12 +116,13 @@ async function makePlan(
 export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
   const run = runFolder(options.run);
   await mkdir(run.folder, { recursive: true });
-  using owned = own(join(run.folder, "experiment.pid"));
+  using owned = ownFile(join(run.folder, "experiment.pid"));
   if (!owned)
     throw new RunError(`${run.folder}: expected an experiment that nobody works on, another process does; wait for it`);
   if (recipe.recorded) {
     const result = concludeExperiment(recordedFacts(recipe));
     await keepResult(run, result);
+    await report({ run: options.run });
     return { run: options.run, results: new Map(), result };
   }
   const { tasks, ledger, leave } = await prepare(recipe, options);
@@ -237,11 +239,11 @@ async function gatherMatches(recipe: ExperimentRecipe, manifest: Manifest): Prom
     for (const { a, b, pairs } of listMatches(recipe)) {
       const played = [];
       for (const [ours, theirs] of pairs) {
-        const own = comparisons.find(
-          (comparison) => comparison.judge === judge && comparison.a === ours.name && comparison.b === theirs.name,
+        const comparison = comparisons.find(
+          ({ judge: by, a: one, b: other }) => by === judge && one === ours.name && other === theirs.name,
         );
-        if (own?.verdictsPath === undefined || !existsSync(own.verdictsPath)) continue;
-        played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(own.verdictsPath) });
+        if (comparison?.verdictsPath === undefined || !existsSync(comparison.verdictsPath)) continue;
+        played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(comparison.verdictsPath) });
       }
       if (played.length > 0) found.push(poolMatches({ a, b, judge }, played));
     }

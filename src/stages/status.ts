@@ -120,6 +120,7 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");
   if (!random || random.isStale || random.rows !== selected.rows) return `alpagasus select --method random${flag}`;
+  if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;

@@ -5,6 +5,7 @@ import { Notice } from "./parts/words.tsx";
 import { hashOf, usePlace, type View } from "./place.ts";
 import type { Source } from "./source.ts";
 import { useTheme } from "./theme.ts";
+import { ExperimentView } from "./views/experiment.tsx";
 import { PairsView } from "./views/pairs.tsx";
 import { ProvenanceView } from "./views/provenance.tsx";
 import { RowsView } from "./views/rows.tsx";
@@ -12,6 +13,7 @@ import { ScoresView } from "./views/scores.tsx";
 import { VerdictView } from "./views/verdict.tsx";
 
 const names: Readonly<Record<View, string>> = {
+  experiment: "Experiment",
   scores: "Scores",
   verdict: "Verdict",
   rows: "Rows",
@@ -70,6 +72,9 @@ export function App({ source }: { source: Source }) {
           <Notice kind="alarm">{line}</Notice>
         ))}
         <Working report={report} />
+        {view === "experiment" && report.experiment && (
+          <ExperimentView report={report} experiment={report.experiment} />
+        )}
         {view === "scores" && report.scores && (
           <ScoresView
             report={report}
@@ -113,8 +118,8 @@ function numberOf(text: string | undefined): number | undefined {
 }
 
 /** What there is to see; a run that only compares has no rows. */
-function viewsOf({ scores, comparisons, dataset, working }: RunReport): View[] {
-  const views: View[] = [];
+function viewsOf({ experiment, scores, comparisons, dataset, working }: RunReport): View[] {
+  const views: View[] = experiment ? ["experiment"] : [];
   if (comparisons.length > 0 && !scores) views.push("verdict");
   if (scores) views.push("scores");
   if (comparisons.length > 0 && scores) views.push("verdict");

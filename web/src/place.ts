@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
  * Where in the page the reader is: the part after `#`, so that a link to any row survives a reload and works from disk.
  */
 
-const views = ["scores", "verdict", "rows", "pairs", "provenance"] as const;
+const views = ["experiment", "scores", "verdict", "rows", "pairs", "provenance"] as const;
 export type View = (typeof views)[number];
 
 export interface Place {

@@ -177,7 +177,13 @@ const paperSets = [
 ] as const;
 
 /** Winning score by the rows that the arm was trained on, with the paper's curve behind. */
-export function SizeCurve({ comparisons, b }: { comparisons: readonly ComparisonReport[]; b: string }) {
+export function SizeCurve({
+  comparisons,
+  b,
+}: {
+  comparisons: readonly Pick<ComparisonReport, "a" | "judge" | "sizes" | "sets" | "pooled">[];
+  b: string;
+}) {
   const points = comparisons.flatMap(({ a, sizes, sets, pooled }) =>
     sizes.a === undefined
       ? []

@@ -1,0 +1,101 @@
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
+import { Command } from "commander";
+import { openDataset } from "../dataset/open.ts";
+import { UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import { packageFolder } from "../package-folder.ts";
+import type { CommandContext } from "./context.ts";
+import { parseMap } from "./options.ts";
+import { plainText } from "./text/plain-text.ts";
+
+interface InitFlags {
+  out: string;
+  map?: Record<string, string>;
+}
+
+export function initCommand(context: CommandContext): Command {
+  return new Command("init")
+    .summary("write a recipe for a whole experiment on your data")
+    .description("Looks at the data and writes a recipe for an experiment on it, with comments; alpagasus run runs it.")
+    .argument("<data>", "the dataset: a file, a folder, a pattern, or hf:owner/name")
+    .option("--out <file>", "where the recipe goes", "recipe.yaml")
+    .option("--map <field=column,…>", "columns by hand: instruction=prompt,output=answer", parseMap)
+    .action(async (data: string, flags: InitFlags) => {
+      if (!/\.ya?ml$/i.test(flags.out))
+        throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);
+      if (existsSync(flags.out))
+        throw new UsageError(`${flags.out}: expected no file there yet, found one; name another with --out`);
+      const dataset = await openDataset(data, { signal: context.signal, ...(flags.map && { map: flags.map }) });
+      let rows = 0;
+      for await (const batch of dataset.batches()) rows += batch.length; // and every row can be read
+      await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));
+      process.stdout.write(
+        `\nWrote ${plainText(flags.out)} for the ${formatCount(rows)} rows of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${plainText(flags.out)} --dry-run\n`,
+      );
+    });
+}
+
+/** The data as it is seen from the recipe's folder. */
+function seenFrom(recipe: string, data: string): string {
+  return /^[a-z]+:/.test(data) || isAbsolute(data) ? data : relative(dirname(recipe), data);
+}
+
+const paperShare = 17.75; // percent of Alpaca that AlpaGasus kept
+
+function writeRecipe(data: string, rows: number, shape: string, { out, map }: InitFlags): string {
+  const name =
+    basename(out)
+      .replace(/\.ya?ml$/i, "")
+      .replace(/[^\w.-]+/g, "-")
+      .replace(/^\W+/, "") || "experiment";
+  const kept = Math.max(1, Math.round((rows * paperShare) / 100));
+  const columns = map
+    ? `map: { ${Object.entries(map)
+        .map(([field, column]) => `${field}: ${JSON.stringify(column)}`)
+        .join(", ")} }\n`
+    : "";
+  return `# yaml-language-server: $schema=${relative(resolve(dirname(out)), `${packageFolder}recipes/experiment.schema.json`)}
+# An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${basename(out)}
+name: ${name}
+
+# ${formatCount(rows)} rows, ${shape} shape. Paths are seen from this file's folder.
+data: ${JSON.stringify(data)}
+${columns}
+# Most US dollars for all stages together, trainings included. Nothing is sent that could cost more.
+budget_usd: 50
+
+# Who rates every row. The student needs no key and is a rehearsal; a model costs money and is worth it.
+rate:
+  judge: student # or "openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "http://127.0.0.1:8000/v1#MODEL", "recorded:scores.json"
+  # rubric: alpagasus-accuracy # the paper's; others: ultrafeedback, deita-quality, deita-complexity, ds2, or a YAML file
+
+# The training sets. The first is the one that is told of; the others are what it is measured against.
+arms:
+  selected: { top: 17.75% } # ${formatCount(kept)} rows, the share that AlpaGasus kept; or min_score: 4.5, on the judge's own scale
+  random: { method: random } # as many rows, drawn at random: the control that tells choosing from having fewer
+  full: { method: full } # all rows: what selecting is to beat
+
+# Rows that overlap the test prompts: stop before training, remove them from every arm, or only note them.
+contamination: stop
+
+# How each arm is trained. paper-7b and paper-13b need GPUs; laptop trains a small model here.
+train:
+  recipe: laptop # or paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, or a YAML file
+  seeds: [42] # several show how much a single training proves: [42, 43, 44]
+  # usd_per_hour: 20.48 # what the GPUs cost together, so that the report can say what was saved
+
+# Further models that answer the same prompts, to compare with.
+# models: { chatgpt: "openai:gpt-5-mini" }
+
+generate:
+  tests: [vicuna, koala, wizardlm, self-instruct] # the paper's four, or files of yours
+  limit: 20 # only the first prompts of each set; take this line out for all 730
+  max_output_tokens: 256 # 1024 in the paper
+
+# Who compares the answers, in both orders. Several judges are measured against each other.
+compare:
+  judges: [student] # or ["openai:gpt-5-mini"]
+`;
+}

@@ -1,0 +1,335 @@
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { stringify } from "yaml";
+import { experimentJsonSchema, listExperiments, openExperiment } from "../../src/experiment/recipe.ts";
+import type { ExperimentResult } from "../../src/run/manifest.ts";
+import { createRandom } from "../../src/stats/random.ts";
+import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
+import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+const packageFile = (path: string) => new URL(`../../${path}`, import.meta.url);
+
+interface End {
+  readonly results: Readonly<Record<string, { readonly state: string }>>;
+  readonly result: ExperimentResult | null;
+}
+
+const endOf = ({ stdout }: CommandResult) => JSON.parse(stdout) as End;
+
+/** The tasks of an end that were done, not kept. */
+function doneIn(result: CommandResult): string[] {
+  return Object.entries(endOf(result).results)
+    .filter(([, { state }]) => state === "done")
+    .map(([task]) => task);
+}
+
+/** Rates, answers and compares by what it is asked: a long answer wins. */
+function play({ user, model }: Asked): string {
+  if (user.includes("Response 2") || user.includes("Assistant 2")) {
+    const [, one = "", other = ""] =
+      /Answer\]\n([\s\S]*?)\n\n\[The End of Assistant 1[\s\S]*Answer\]\n([\s\S]*?)\n\n\[The End/.exec(user) ?? [];
+    return one.length > other.length ? "9 5\nlonger" : one.length < other.length ? "5 9\nlonger" : "7 7\nequal";
+  }
+  if (model === "long" || (model === "gpt-4.1-mini" && user.startsWith("A prompt")))
+    return `A long answer to ${user}, with more words than needed`;
+  if (model === "short") return `To ${user}`;
+  return `${(user.length % 11) / 2}\nby its length`;
+}
+
+function writeExperiment(folder: TempFolder, server: ModelServer, changes: object = {}): string {
+  folder.write(
+    "rows.json",
+    Array.from({ length: 60 }, (_, i) => ({
+      instruction: `Instruction ${"x".repeat(i)}`,
+      input: "",
+      output: `Output ${i}`,
+    })),
+  );
+  folder.write(
+    "prompts.json",
+    Array.from({ length: 12 }, (_, i) => ({
+      id: i,
+      set: i % 2 ? "odd" : "even",
+      instruction: `A prompt of its own, number ${i}`,
+    })),
+  );
+  const address = `${server.origin}/v1`;
+  return folder.write(
+    "recipe.yaml",
+    stringify({
+      name: "small",
+      data: "rows.json",
+      rate: { judge: `${address}#rater` },
+      arms: { selected: { min_score: 3 }, random: { method: "random" }, full: { method: "full" } },
+      models: { long: `${address}#long`, short: `${address}#short` },
+      generate: { tests: ["prompts.json"] },
+      compare: { judges: [`${address}#comparer`], matches: [["long", "short"]] },
+      ...changes,
+    }),
+  );
+}
+
+const run = (folder: TempFolder, ...args: string[]) =>
+  alpagasus(["run", "recipe.yaml", "--json", ...args], { cwd: folder.path });
+
+describe("an experiment", () => {
+  test("runs to its result, and is done then; each change does again only what follows from it", async () => {
+    const asked: string[] = [];
+    await using server = await startModelServer({ answer: (question) => (asked.push(question.model), play(question)) });
+    using folder = tempFolder();
+    writeExperiment(folder, server);
+    const first = await run(folder);
+    expect([first.code, first.stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+    const { result } = endOf(first);
+    expect(result!.matches).toMatchObject([
+      { a: "long", b: "short", pooled: { counts: { win: 12, tie: 0, lose: 0 } } },
+    ]);
+    expect(result!.arms.map(({ arm, rows }) => [arm, rows])).toContainEqual(["full", 60]);
+    expect(existsSync(join(folder.path, "runs/small/report.html"))).toBe(true);
+    expect(asked.filter((model) => model === "rater")).toHaveLength(60);
+    const second = await run(folder);
+    expect([doneIn(second), endOf(second).result]).toEqual([[], result]);
+    const calls = asked.length;
+    expect(calls).toBe(60 + 24 + 24);
+
+    const changed = async (changes: object) => {
+      writeExperiment(folder, server, changes);
+      return doneIn(await run(folder));
+    };
+    // another threshold: nobody is asked
+    const threshold = { arms: { selected: { min_score: 4 }, random: { method: "random" }, full: { method: "full" } } };
+    expect(await changed(threshold)).toEqual(["select selected", "select random", "contamination", "report"]);
+    expect(asked).toHaveLength(calls);
+    // another judge of the comparison: nothing else is asked
+    const judge = `${server.origin}/v1#other-comparer`;
+    const compare = { judges: [judge], matches: [["long", "short"]] };
+    expect(await changed({ ...threshold, compare })).toEqual([`compare long short by ${judge}`, "report"]);
+    expect(asked.slice(calls).every((model) => model === "other-comparer")).toBe(true);
+    // one row edited: one rating
+    const rows = JSON.parse(readFileSync(join(folder.path, "rows.json"), "utf8")) as { output: string }[];
+    const before = asked.length;
+    writeFileSync(
+      join(folder.path, "rows.json"),
+      JSON.stringify(rows.map((row, i) => (i === 7 ? { ...row, output: "edited" } : row))),
+    );
+    const edited = await run(folder);
+    expect(asked.slice(before)).toEqual(["rater"]);
+    expect(doneIn(edited)).toEqual(
+      expect.arrayContaining(["rate", "select selected", "select full", "contamination", "report"]),
+    );
+    expect(doneIn(edited)).not.toContain("generate long");
+  });
+
+  test("tells before what it would do, and why", async () => {
+    await using server = await startModelServer({ answer: play });
+    using folder = tempFolder();
+    writeExperiment(folder, server);
+    const plan = async () => (await alpagasus(["run", "recipe.yaml", "--dry-run"], { cwd: folder.path })).stdout;
+    expect(await plan()).toMatch(/rate +due +60 calls.*it was not done yet/);
+    expect(server.log).toEqual([]);
+    expect(existsSync(join(folder.path, "runs"))).toBe(false);
+    await run(folder);
+    expect(await plan()).toContain("Everything is done.");
+    writeExperiment(folder, server, { arms: { selected: { min_score: 4 }, full: { method: "full" } } });
+    expect(await plan()).toMatch(/select selected +due .*min_score is 4, and was 3/);
+    writeFileSync(join(folder.path, "runs/small/answers/long.jsonl"), "");
+    expect(await plan()).toMatch(/generate long +due .*its result was changed by somebody else/);
+  });
+
+  test("killed at 20 moments and started again, it comes to the same result, and nothing is paid twice", async () => {
+    await using server = await startModelServer({ answer: play, latencyMs: () => 15 });
+    using folder = tempFolder();
+    writeExperiment(folder, server);
+    using undisturbed = tempFolder();
+    writeExperiment(undisturbed, server);
+    const wanted = endOf(await run(undisturbed)).result;
+    const asked = server.log.length;
+    const random = createRandom(5);
+    let kills = 0;
+    while (kills < 20) {
+      const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
+      const timer = setTimeout(() => running.kill("SIGKILL"), 150 + 450 * random());
+      const { code } = await running.ended;
+      clearTimeout(timer);
+      if (code === 0) break; // it was faster than the kills
+      kills++;
+    }
+    expect(kills).toBeGreaterThan(4);
+    const end = await run(folder);
+    expect(end.code).toBe(0);
+    expect(endOf(end).result).toEqual(wanted);
+    const replied = [...server.replied.values()].reduce((sum, times) => sum + times, 0);
+    expect(replied).toBeLessThanOrEqual(2 * asked + 32 * kills); // what was in flight when it was killed
+    expect(server.replied.size).toBeLessThanOrEqual(asked);
+  });
+
+  test("the budget holds over all stages together", async () => {
+    await using server = await startModelServer({ answer: play, price: { input: 0.15, output: 0.6 } });
+    using folder = tempFolder();
+    const judge = "openai:gpt-4o-mini";
+    writeExperiment(folder, server, {
+      rate: { judge },
+      models: { long: judge, short: `${server.origin}/v1#short` },
+      compare: { judges: [judge], matches: [["long", "short"]] },
+    });
+    const env = server.environment;
+    const small = await alpagasus(["run", "recipe.yaml", "--budget", "0.000001"], { cwd: folder.path, env });
+    expect([small.code, small.stderr]).toEqual([
+      2,
+      expect.stringMatching(/--budget: expected at least \$.*"rate" is expected to need.*nothing was asked/),
+    ]);
+    expect(server.log).toEqual([]);
+    const without = await alpagasus(["run", "recipe.yaml", "--budget", "1"], { cwd: folder.path, env });
+    expect(without.code).toBe(2); // one of its models has no price: a budget cannot be kept
+    expect(without.stderr + without.stdout).toContain("expected a model whose price is known");
+    writeExperiment(folder, server, {
+      rate: { judge },
+      models: { long: judge, short: "openai:gpt-4.1-mini" },
+      compare: { judges: [judge], matches: [["long", "short"]] },
+    });
+    const enough = await alpagasus(["run", "recipe.yaml", "--budget", "1", "--json"], { cwd: folder.path, env });
+    expect(enough.code).toBe(0);
+    const { rating, comparing } = endOf(enough).result!.money;
+    expect(rating).toBeGreaterThan(0);
+    expect(comparing).toBeGreaterThan(0);
+  });
+
+  test("rows that overlap a test prompt stop it before anything is trained or answered, unless they are removed", async () => {
+    await using server = await startModelServer({ answer: play });
+    using folder = tempFolder();
+    const spoilt = "Tell in a few words of your own how a bicycle stays upright while it is ridden";
+    writeExperiment(folder, server);
+    const rows = JSON.parse(readFileSync(join(folder.path, "rows.json"), "utf8")) as object[];
+    folder.write("rows.json", [...rows, { instruction: spoilt, input: "", output: "By steering." }]);
+    folder.write("prompts.json", [
+      { id: 1, instruction: spoilt },
+      { id: 2, instruction: "Another one" },
+    ]);
+    const recipe = readFileSync(join(folder.path, "recipe.yaml"), "utf8");
+    const stopped = await run(folder);
+    expect(stopped.code).toBe(3);
+    expect(endOf(stopped).results["contamination"]).toMatchObject({ state: "stopped" });
+    expect(endOf(stopped).result).toBeNull();
+    writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: remove\n`);
+    const removed = await run(folder);
+    expect(removed.code).toBe(0);
+    expect(endOf(removed).result!.arms.find(({ arm }) => arm === "full")!.rows).toBe(60);
+  });
+
+  test("stages can be taken as they are, or done again", async () => {
+    await using server = await startModelServer({ answer: play });
+    using folder = tempFolder();
+    writeExperiment(folder, server);
+    const early = await run(folder, "--from", "generate");
+    expect([early.code, early.stderr]).toEqual([2, expect.stringContaining('expected "rate" to be done')]);
+    await run(folder);
+    writeExperiment(folder, server, {
+      arms: { selected: { min_score: 4 }, random: { method: "random" }, full: { method: "full" } },
+    });
+    expect(doneIn(await run(folder, "--from", "generate"))).toEqual(["report"]);
+    expect(doneIn(await run(folder, "--only", "select"))).toEqual(["select selected", "select random"]);
+    expect(doneIn(await run(folder, "--force", "compare"))).toEqual(
+      expect.arrayContaining([expect.stringContaining("compare long short")]),
+    );
+  });
+});
+
+describe("recipes", () => {
+  test("those that ship can be read, and their schema is the one that is published", async () => {
+    const names = await listExperiments();
+    expect(names).toEqual(
+      expect.arrayContaining([
+        "paper-7b",
+        "paper-13b",
+        "alpagasus2-qlora",
+        "dolly",
+        "claude-filter",
+        "helpfulness",
+        "size-curve",
+        "laptop",
+      ]),
+    );
+    for (const name of names) expect((await openExperiment(name)).name).toBe(name);
+    const published = JSON.parse(readFileSync(packageFile("recipes/experiment.schema.json"), "utf8")) as object;
+    expect(JSON.parse(JSON.stringify(experimentJsonSchema()))).toEqual(published);
+  });
+
+  test.each([
+    ["paper-7b-published", [1.2125, 1.022, 1.06, 1.056], "5.7", "22.53"],
+    ["paper-13b-published", [1.2125, 1.017, 1.133, 1.02], "5.5", "184.32"],
+  ] as const)("%s gives the paper's figures", async (name, scores, faster, saved) => {
+    using folder = tempFolder();
+    const { code, stdout } = await alpagasus(["run", name], { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${faster} times faster`);
+    expect(stdout).toContain(`$${saved} cheaper`);
+    const { result } = endOf(await alpagasus(["run", name, "--json"], { cwd: folder.path }));
+    expect(result!.matches[0]!.sets.map(({ winningScore }) => winningScore.value)).toEqual(
+      scores.map((score) => expect.closeTo(score, 2.9) as number),
+    );
+    expect(existsSync(join(folder.path, `runs/${name}/report.html`))).toBe(true);
+  });
+
+  test.each([
+    ["name: x\ndata: rows.json\njudge: student\n", /bad\.yaml:3: expected name, version, .*, got judge$/],
+    ["name: x\ndata: none.json\nrate: { judge: student }\n", /none\.json: no such file/],
+    ["name: x\n", /bad\.yaml:1: data: expected data to work on/],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: {} }\n",
+      /bad\.yaml:4: arms\.selected: expected min_score, top or rows/,
+    ],
+    ["name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: { top: 900 } }\n", /900/],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { method: random, like: b }, b: { method: random, like: a } }\n",
+      /expected a size of its own/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 } }\ntrain: { recipe: nope }\n",
+      /--recipe: expected .*laptop.*got "nope"/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\ncompare: { judges: [student] }\n",
+      /bad\.yaml:4: compare: expected answers to compare/,
+    ],
+    [
+      "name: x\ndata: rows.json\ntrain: { recipe: laptop }\ngenerate: { tests: [rows.json] }\nrate: { judge: student }\narms: { a: { top: 3 } }\n",
+      /rows overlap test prompts/,
+    ],
+    ["name: [\n", /bad\.yaml:\d+: expected YAML/],
+  ])("a bad one is one line, before anything is asked: %j", async (text, message) => {
+    using folder = tempFolder();
+    folder.write(
+      "rows.json",
+      Array.from({ length: 10 }, (_, i) => ({
+        id: i,
+        instruction: `Say how many apples lie in basket number ${i} on the old table`,
+        input: "",
+        output: "x",
+      })),
+    );
+    folder.write("bad.yaml", text);
+    const { code, stdout, stderr } = await alpagasus(["run", "bad.yaml"], { cwd: folder.path });
+    expect([2, 3]).toContain(code);
+    expect(`${stderr}${stdout}`).toMatch(new RegExp(message.source.replace(/\$$/, ""), "m"));
+    expect(stderr.split("\n").filter((line) => line.startsWith("alpagasus:")).length).toBeLessThanOrEqual(1);
+    expect(stderr).not.toContain("    at ");
+  });
+
+  test("init writes one for the data, which can be planned as it is", async () => {
+    using folder = tempFolder();
+    folder.write(
+      "rows.json",
+      Array.from({ length: 10 }, (_, i) => ({ instruction: `Say ${i}`, input: "", output: "x" })),
+    );
+    const made = await alpagasus(["init", "rows.json", "--out", "plans/mine.yaml"], { cwd: folder.path });
+    expect([made.code, made.stderr]).toEqual([2, expect.stringContaining("plans/mine.yaml")]); // no such folder
+    expect((await alpagasus(["init", "rows.json"], { cwd: folder.path })).code).toBe(0);
+    const plan = await alpagasus(["run", "recipe.yaml", "--dry-run"], { cwd: folder.path });
+    expect([plan.code, plan.stdout]).toEqual([0, expect.stringContaining("14 of 14 tasks are to be done")]);
+    const again = await alpagasus(["init", "rows.json"], { cwd: folder.path });
+    expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("expected no file there yet")]);
+    expect(readdirSync(folder.path).toSorted()).toEqual(["recipe.yaml", "rows.json"]);
+  });
+});
