@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { Command } from "commander";
 import { readAnswers } from "../comparison/answers.ts";
 import { readLabels } from "../comparison/labels.ts";
@@ -135,7 +135,10 @@ async function openArm(text: string, run: RunFolder): Promise<Arm> {
   const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
   if (file !== undefined) return { name: name!, ...(await readAnswers(file)) };
   const own = run.answersPath(text);
-  return { name: armName(text), ...(await readAnswers(!existsSync(text) && existsSync(own) ? own : text)) };
+  const isFile = statSync(text, { throwIfNoEntry: false })?.isFile() ?? false;
+  return !isFile && /^[\w.-]+$/.test(text) && existsSync(own)
+    ? { name: text, ...(await readAnswers(own)) }
+    : { name: armName(text), ...(await readAnswers(text)) };
 }
 
 /** Who is compared with whom. */

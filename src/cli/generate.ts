@@ -105,9 +105,8 @@ Examples:
         );
       };
       try {
-        const retryFailed = flags.retryFailed ?? false;
         if (flags.dryRun) {
-          const plan = planAnswers(prompts, { answerer, retryFailed });
+          const plan = planAnswers(prompts, { answerer });
           process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderPlan(plan));
           return;
         }
@@ -117,7 +116,6 @@ Examples:
         const summary = await generate(prompts, {
           run: flags.run,
           answerer,
-          retryFailed,
           command: context.command,
           minCoverage: flags.minCoverage,
           onProgress: progress.show,
@@ -148,8 +146,12 @@ async function chooseModel({ model, endpoint }: GenerateFlags): Promise<string> 
   }
   if (model !== undefined && isModelName(model))
     throw new UsageError(`--model: expected what the endpoint calls its model, got ${model}; leave --endpoint out`);
-  const { findServedModel } = await import("../llm/served-models.ts");
-  return `${endpoint}#${model ?? (await findServedModel(endpoint))}`;
+  const [{ findServedModel }, { checkAddress }] = await Promise.all([
+    import("../llm/served-models.ts"),
+    import("../llm/open-model.ts"),
+  ]);
+  const address = checkAddress(endpoint, "--endpoint: ");
+  return `${address}#${model ?? (await findServedModel(address))}`;
 }
 
 function parseTemperature(text: string): number {

@@ -56,6 +56,8 @@ export interface AnsweredPrompt extends TestPrompt {
 /** A model that answers prompts, and what it would be asked. */
 export interface Answerer extends Asker {
   readonly template: TrainingRecipe["template"];
+  /** Whether it asks again where a call has failed. */
+  readonly retryFailed: boolean;
   readonly notes: () => readonly string[];
   ask(prompt: TestPrompt): ModelRequest;
   /** The prompts with their answers, in order, as many at a time as are there. */
@@ -86,6 +88,7 @@ export function createAnswerer(model: ChatModel, options: AnswererOptions): Answ
   return {
     ...asker,
     template,
+    retryFailed: options.retryFailed ?? false,
     notes,
     ask,
     answer: (prompts) =>

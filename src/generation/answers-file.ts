@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { RunError } from "../errors.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
@@ -21,10 +21,17 @@ export async function writeAnswers(path: string, answers: readonly AnsweredPromp
   return sha.digest("hex");
 }
 
-/** Reads them again; none where there is no file. @throws RunError at a line that is not one of ours */
-export async function readOwnAnswers(path: string): Promise<AnsweredPrompt[]> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  return text
+/**
+ * Reads them again, with the file's SHA-256; none where there is no file.
+ *
+ * @throws RunError at a line that is not one of ours
+ */
+export async function readOwnAnswers(path: string): Promise<{ answers: AnsweredPrompt[]; sha256: string }> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  const answers = text
     .split("\n")
     .filter(Boolean)
     .map((line, i) => {
@@ -34,4 +41,5 @@ export async function readOwnAnswers(path: string): Promise<AnsweredPrompt[]> {
         throw new RunError(`${path}:${i + 1}: expected an answer, got something else; remove the file`, { cause });
       }
     });
+  return { answers, sha256: hash("sha256", text) };
 }

@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import * as z from "zod";
 import { RunError, UsageError } from "../errors.ts";
@@ -25,8 +26,10 @@ export interface LocalModel {
   /** How prompts are put to it; undefined where the folder does not tell. */
   readonly template?: TrainingRecipe["template"];
   readonly precision: TrainingRecipe["precision"];
-  /** Where it was trained by us: messages that it was trained with, and the tokens of their prompts. */
-  readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[];
+  /** Messages that it was trained with, and the tokens of their prompts; or why they are not known. */
+  readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[] | string;
+  /** What the reader of its answers should know, a line each. */
+  readonly notes: readonly string[];
 }
 
 const adapterSchema = z.object({ base_model_name_or_path: z.string(), r: z.number() });
@@ -37,7 +40,13 @@ const trainingSchema = z.object({
 });
 type Training = z.infer<typeof trainingSchema>;
 const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() });
-const probeSchema = z.object({ prompt: z.array(z.object({ content: z.string() })).min(1) });
+const messagesSchema = z.array(z.object({ content: z.string() })).min(1);
+const probeSchema = z.union([
+  z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt[0]!.content),
+  z.object({ messages: messagesSchema }).transform(({ messages }) => messages[0]!.content), // as axolotl wants them
+]);
+const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
+const foreign = "it was not trained by alpagasus train";
 
 /**
  * The model behind a name: one that the run has trained (`selected`, `models/selected`), a folder with a training or a
@@ -46,11 +55,12 @@ const probeSchema = z.object({ prompt: z.array(z.object({ content: z.string() })
  * @throws UsageError when there is nothing of that name, RunError when its training has not come to its end
  */
 export async function findLocalModel(name: string, run: RunFolder): Promise<LocalModel> {
-  const folder = [join(run.folder, "models", name), join(run.folder, name), name].find((path) => existsSync(path));
-  if (isSmollm2(name)) {
+  const own = join(run.folder, "models", name);
+  if (isSmollm2(name) && !existsSync(own)) {
     const path = resolveBase(name);
-    return { name, path, isOnHub: false, precision: "fp32", probes: [], template: "chat" };
+    return { name, path, isOnHub: false, precision: "fp32", probes: foreign, notes: [], template: "chat" };
   }
+  const folder = [own, join(run.folder, name), name].find((path) => existsSync(path));
   if (folder === undefined) return findOnHub(name, run);
   const owner = dirname(resolve(folder));
   const trained = existsSync(trainingFolder(folder).settings)
@@ -62,12 +72,19 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   const { settings, checks, output } = trainingFolder(trained);
   const training = trainingSchema.safeParse(await readJson(settings));
   if (!training.success) throw new RunError(`${settings}: expected the settings of a training, got something else`);
-  const isAtItsEnd = training.data.trainer === "trl" ? existsSync(checks) : existsSync(output);
+  const isAtItsEnd = existsSync(training.data.trainer === "trl" ? checks : join(trained, "done"));
   if (!isAtItsEnd)
     throw new RunError(
       `${trained}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
     );
-  return readModel(basename(resolve(trained)), output, { ...training.data, probes: await readProbes(trained) });
+  const found = checksSchema.safeParse(await readJson(checks));
+  return readModel(basename(resolve(trained)), output, {
+    ...training.data,
+    probes: await readProbes(trained),
+    notes: (found.success ? found.data : []).flatMap(({ name: check, held, message }) =>
+      held ? [] : [`a check of the trained model did not hold: ${check}: ${message}`],
+    ),
+  });
 }
 
 function findOnHub(name: string, run: RunFolder): LocalModel {
@@ -75,14 +92,14 @@ function findOnHub(name: string, run: RunFolder): LocalModel {
     throw new UsageError(
       `--model: expected a model of ${run.folder}/models, a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,
     );
-  return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: [] };
+  return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: foreign, notes: [] };
 }
 
 /** @param training how it was trained, where it was by us */
 async function readModel(
   name: string,
   folder: string,
-  training?: Training & Pick<LocalModel, "probes">,
+  training?: Training & Pick<LocalModel, "probes" | "notes">,
 ): Promise<LocalModel> {
   const adapterFile = await readFile(join(folder, "adapter_config.json"), "utf8").catch(() => undefined);
   if (adapterFile === undefined && !existsSync(join(folder, "config.json")))
@@ -102,39 +119,70 @@ async function readModel(
     ...(adapter.success && { adapter: { base: adapter.data.base_model_name_or_path, rank: adapter.data.r } }),
     ...(template && { template }),
     precision: training?.precision ?? "bf16",
-    probes: training?.probes ?? [],
+    probes: training?.probes ?? foreign,
+    notes: [...(training?.notes ?? []), ...(await noteHabits(folder))],
   };
 }
 
 async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
+  if (!rows.success) return "its trainer told no tokens";
   const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
-  const messages = text.split("\n").flatMap((line) => {
-    const row = probeSchema.safeParse(tryParse(line));
-    return row.success ? [row.data.prompt[0]!.content] : [];
-  });
-  const prompts = rows.success ? (rows.data.prompts ?? []) : [];
-  return prompts.length === messages.length ? prompts.map((tokens, i) => ({ message: messages[i]!, tokens })) : []; // of a training by an older version
+  const messages = text.split("\n").flatMap((line) => probeSchema.safeParse(tryParse(line)).data ?? []);
+  const { prompts = [] } = rows.data;
+  if (prompts.length !== messages.length || prompts.length === 0) return "it was trained by an older version";
+  return prompts.map((tokens, i) => ({ message: messages[i]!, tokens }));
+}
+
+const habits = ["repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty", "suppress_tokens"];
+
+/** What a model's own settings change about greedy answers. */
+async function noteHabits(folder: string): Promise<string[]> {
+  const settings = z.record(z.string(), z.unknown()).safeParse(await readJson(join(folder, "generation_config.json")));
+  const found = habits.filter((habit) => settings.data?.[habit] != null);
+  return found.length === 0
+    ? []
+    : [`its generation_config.json sets ${found.join(", ")}, which transformers serve heeds and vLLM does not`];
 }
 
 async function readJson(path: string): Promise<unknown> {
   return tryParse(await readFile(path, "utf8").catch(() => ""));
 }
 
-/**
- * What makes this model another one: SHA-256 over its files, weights and all; of a model on the Hub, its id.
- *
- */
-export async function hashModel({ path, isOnHub }: LocalModel, signal?: AbortSignal): Promise<string> {
+/** What makes this model another one: SHA-256 over its files, weights and all, and its base's; of the Hub's, id and commit. */
+export async function hashModel(
+  { path, isOnHub, adapter, precision }: LocalModel,
+  signal?: AbortSignal,
+): Promise<string> {
   const sha = createHash("sha256");
-  if (isOnHub) return sha.update(path).digest("hex");
-  const files = (await readdir(path)).filter((name) => /\.(safetensors|bin|json|jinja|model|txt)$/.test(name));
+  if (isOnHub)
+    return sha
+      .update(path)
+      .update(await hubCommit(path))
+      .digest("hex");
+  await hashFolder(path, sha, signal);
+  if (adapter) {
+    sha.update(`\0${precision}\0${adapter.base}\0`);
+    if (existsSync(adapter.base)) await hashFolder(adapter.base, sha, signal);
+    else sha.update(await hubCommit(adapter.base));
+  }
+  return sha.digest("hex");
+}
+
+async function hashFolder(folder: string, sha: Hash, signal?: AbortSignal): Promise<void> {
+  const files = (await readdir(folder)).filter((name) => /\.(safetensors|bin|json|jinja|model|txt)$/.test(name));
   for (const name of files.filter((file) => file !== "training_args.bin").toSorted()) {
     sha.update(`\0${name}\0`);
-    for await (const chunk of createReadStream(join(path, name), { highWaterMark: 4 * 1024 * 1024 })) {
+    for await (const chunk of createReadStream(join(folder, name), { highWaterMark: 4 * 1024 * 1024 })) {
       signal?.throwIfAborted();
       sha.update(chunk as Buffer); // a stream of bytes
     }
   }
-  return sha.digest("hex");
+}
+
+/** The commit that the Hub's library has of a model here; "" where it has none yet. */
+async function hubCommit(id: string): Promise<string> {
+  const { HF_HUB_CACHE: cache, HF_HOME: home = join(homedir(), ".cache", "huggingface") } = process.env;
+  const folder = join(cache ?? join(home, "hub"), `models--${id.replaceAll("/", "--")}`);
+  return readFile(join(folder, "refs", "main"), "utf8").catch(() => "");
 }

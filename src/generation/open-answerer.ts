@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
-import { UsageError } from "../errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { TrainerError, UsageError } from "../errors.ts";
 import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ChatModel } from "../llm/open-model.ts";
@@ -76,6 +77,10 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   const run = runFolder(options.run);
   const local = await findLocalModel(name, run);
   const kind = wanted ?? chooseServer();
+  if (kind === "transformers" && ((sampling?.temperature ?? 0) > 0 || sampling?.topP !== undefined))
+    throw new UsageError(
+      "--temperature, --top-p: expected greedy answers, since transformers serve gives no others; leave the options out, or use --server vllm",
+    );
   if (isSmollm2(name) && !forPlan) await makeSmollm2(signal);
   const isMade = local.isOnHub || existsSync(local.path); // SmolLM2 is not when only planned for
   const modelHash = isMade ? await hashModel(local, signal) : "";
@@ -100,29 +105,41 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       }),
   );
   const stopNow = () => void running?.stop(); // what it was writing costs nothing to write again
+  let starting: Promise<{ startMs: number; parity: string }> | undefined;
+  const start = async (onPhase: (phase: string) => void) => {
+    const onFailure = (error: Error) => {
+      failure = error.message;
+      ended.abort();
+    };
+    running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, ...(signal && { signal }) });
+    signal?.addEventListener("abort", stopNow);
+    const { openServedModel } = await import("../llm/open-model.ts");
+    language = openServedModel(running.url, running.modelName, concurrency ?? serverConcurrency[kind]);
+    onPhase("comparing prompts with the training's");
+    try {
+      return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
+    } catch (error) {
+      await delay(500); // where the server died of it, its own words say more
+      throw failure === undefined ? error : new TrainerError(failure, { cause: error });
+    }
+  };
   return {
     ...answerer,
+    notes: () => [...local.notes, ...answerer.notes()],
     armName: armNameOf(local.name),
     server: {
       description,
       get failure() {
         return failure;
       },
-      async start(onPhase: (phase: string) => void) {
-        const onFailure = (error: Error) => {
-          failure = error.message;
-          ended.abort();
-        };
-        running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, ...(signal && { signal }) });
-        signal?.addEventListener("abort", stopNow);
-        const { openModel } = await import("../llm/open-model.ts");
-        language = (await openModel(`${running.url}#${running.modelName}`)).language;
-        onPhase("comparing prompts with the training's");
-        return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
+      start(onPhase: (phase: string) => void) {
+        starting ??= start(onPhase); // once, however often it is asked for
+        return starting;
       },
     },
     async close() {
       signal?.removeEventListener("abort", stopNow);
+      await starting?.catch(() => {});
       await running?.stop();
       answerer.close();
     },

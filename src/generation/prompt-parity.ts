@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import { TrainerError } from "../errors.ts";
 import type { LocalModel } from "./local-model.ts";
+import { postJson } from "./post-json.ts";
 import type { ModelServer, ServerKind } from "./serve-model.ts";
 
 /*
@@ -25,15 +26,10 @@ export async function checkPromptParity(
   kind: ServerKind,
   signal?: AbortSignal,
 ): Promise<string> {
-  if (probes.length === 0) return "not checked: this is no model that was trained here";
+  if (typeof probes === "string") return `not compared with training: ${probes}`;
   for (const [row, { message, tokens }] of probes.entries()) {
     const asked = { model: modelName, messages: [{ role: "user", content: message }] };
-    const read =
-      kind === "vllm"
-        ? tokenizedSchema.parse(await post(new URL("/tokenize", url), asked, signal)).tokens
-        : usageSchema.parse(
-            await post(new URL(`${url}/chat/completions`), { ...asked, temperature: 0, max_tokens: 1 }, signal),
-          ).usage.prompt_tokens;
+    const read = kind === "vllm" ? await tokenize(url, asked, signal) : await countTokens(url, asked, signal);
     const wanted = kind === "vllm" ? tokens : tokens.length;
     if (!isDeepStrictEqual(read, wanted))
       throw new TrainerError(
@@ -43,16 +39,17 @@ export async function checkPromptParity(
   return `the server reads ${probes.length} training prompts as they were trained with (${kind === "vllm" ? "the same tokens" : "as many tokens; the tokens themselves were compared when the model was saved"})`;
 }
 
-async function post(url: URL, body: object, signal?: AbortSignal): Promise<unknown> {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-    ...(signal && { signal }),
-  });
-  if (!response.ok)
-    throw new TrainerError(
-      `${url.href}: the server answers ${response.status}: ${(await response.text()).slice(0, 300)}`,
-    );
-  return response.json();
+/** What vLLM makes of a message. */
+async function tokenize(url: string, asked: object, signal?: AbortSignal): Promise<readonly number[]> {
+  const found = tokenizedSchema.safeParse(await postJson(new URL("/tokenize", url), asked, signal));
+  if (!found.success) throw new TrainerError(`${url}: expected the tokens of a prompt, got something else`);
+  return found.data.tokens;
+}
+
+/** How many tokens any server counts in a prompt. */
+async function countTokens(url: string, asked: object, signal?: AbortSignal): Promise<number> {
+  const once = { ...asked, temperature: 0, max_tokens: 1 };
+  const found = usageSchema.safeParse(await postJson(new URL(`${url}/chat/completions`), once, signal));
+  if (!found.success) throw new TrainerError(`${url}: expected a reply with its usage, got something else`);
+  return found.data.usage.prompt_tokens;
 }

@@ -1,16 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TrainerError } from "../errors.ts";
-import { describeFailure } from "../python/failure.ts";
+import { commonAdvice, describeFailure, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { LocalModel } from "./local-model.ts";
-import { endOrphans, newMark, recordServer } from "./server-record.ts";
+import { postJson } from "./post-json.ts";
+import { endOrphans, markVariable, newMark, recordServer } from "./server-record.ts";
 
 /*
  * Starting a server for a model: vLLM on a GPU, `transformers serve` otherwise.
@@ -45,12 +46,23 @@ export interface ServeOptions {
 export const serverConcurrency: Readonly<Record<ServerKind, number>> = { vllm: 64, transformers: 2 };
 
 const healthMs = 250;
+const goneMs = 1_000; // for a process that has died to be known as dead
 const mostStartMs = 30 * 60_000; // a model of many gigabytes is downloaded and read
 const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM takes
 const requirements: Readonly<Record<ServerKind, string>> = {
   vllm: join(pythonFolder, "requirements-vllm.txt"),
   transformers: join(pythonFolder, "requirements.txt"),
 };
+
+/** What usually keeps a server from serving. */
+const serverAdvice: readonly Advice[] = [
+  [
+    /out of memory|OutOfMemoryError|std::bad_alloc|No available memory|KV cache/i,
+    "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint",
+  ],
+  ...commonAdvice,
+  [/address already in use/i, "another program took its port: run the same command again"],
+];
 
 /** The server that fits this machine. */
 export function chooseServer(): ServerKind {
@@ -82,55 +94,71 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   signal?.throwIfAborted();
   onPhase?.("starting the server");
   const port = await findFreePort();
-  const isOffline = !model.isOnHub && (!model.adapter || existsSync(model.adapter.base) || kind === "transformers");
   const mark = newMark();
-  const group = startGroup("sh", watched(["uv", ...serverCommand(kind, model, served, port)], mark), {
-    env: { TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
+  const isOffline = !model.isOnHub && (!model.adapter || existsSync(model.adapter.base) || kind === "transformers");
+  const group = startGroup("sh", watched(["uv", ...serverCommand(kind, model, { served, port, name: mark })]), {
+    env: { [markVariable]: mark, TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
     log,
   });
-  const record = recordServer(run, group.pid, mark);
+  let record: Disposable | undefined;
   let state: "starting" | "ready" | "stopping" = "starting";
   let failure: TrainerError | undefined;
   void group.ended
     .catch(() => null)
     .then((code) => {
-      record[Symbol.dispose]();
-      failure = describeFailure(`${log}: the server`, code, group.said);
+      record?.[Symbol.dispose]();
+      failure = describeFailure(`${log}: the server`, code, group.said, serverAdvice);
       if (state === "ready") options.onFailure?.(failure);
       return undefined;
     });
   const stop = async () => {
     state = "stopping";
     await group.stop();
-    record[Symbol.dispose]();
+    record?.[Symbol.dispose]();
   };
+  const modelName = kind === "vllm" ? mark : served; // a name that no other server has
+  const url = `http://127.0.0.1:${port}/v1`;
   try {
+    record = recordServer(run, group.pid, mark);
     await waitForHealth(`http://127.0.0.1:${port}/health`, () => failure, signal);
+    await askOnce(url, modelName, signal).catch(async (error: unknown) => {
+      await delay(goneMs); // where it died of it, its own words say more
+      throw failure ?? error;
+    });
     state = "ready";
   } catch (error) {
     await stop();
     throw error;
   }
-  return {
-    url: `http://127.0.0.1:${port}/v1`,
-    modelName: kind === "vllm" ? model.name : served,
-    startMs: Date.now() - since,
-    stop,
-  };
+  return { url, modelName, startMs: Date.now() - since, stop };
+}
+
+/** Lets the model write one token: it is there, under its name, and there is memory for it. @throws TrainerError when not */
+async function askOnce(url: string, model: string, signal?: AbortSignal): Promise<void> {
+  await postJson(
+    new URL(`${url}/chat/completions`),
+    { model, messages: [{ role: "user", content: "Hello" }], temperature: 0, max_tokens: 1 },
+    signal,
+  );
 }
 
 /** uv's arguments that start a server. */
-export function serverCommand(kind: ServerKind, model: LocalModel, served: string, port: number): string[] {
+export function serverCommand(
+  kind: ServerKind,
+  { adapter, path }: LocalModel,
+  { served, port, name }: { readonly served: string; readonly port: number; readonly name: string },
+): string[] {
   const place = ["--host", "127.0.0.1", "--port", String(port)];
-  const { adapter, name, path } = model;
   if (kind === "transformers")
     return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], { requirements: requirements[kind] });
   const command = ["vllm", "serve", adapter?.base ?? path, ...place];
   command.push("--generation-config", "vllm"); // nothing of the model's own on top of what is asked for
   if (adapter) {
-    command.push("--enable-lora", "--lora-modules", `${name}=${path}`);
+    command.push("--enable-lora", "--lora-modules", JSON.stringify({ name, path }));
     command.push("--max-lora-rank", String(loraRanks.find((rank) => rank >= adapter.rank) ?? adapter.rank));
-    command.push("--tokenizer", path, "--chat-template", join(path, "chat_template.jinja"));
+    if (existsSync(join(path, "tokenizer_config.json"))) command.push("--tokenizer", path);
+    const template = join(path, "chat_template.jinja");
+    if (existsSync(template)) command.push("--chat-template", template);
   } else command.push("--served-model-name", name);
   return uvRun(command, { requirements: requirements[kind] });
 }
@@ -138,22 +166,21 @@ export function serverCommand(kind: ServerKind, model: LocalModel, served: strin
 /** Merges an adapter into its base, unless that was done: `transformers serve` takes whole models only. */
 async function merge(model: LocalModel, log: string, options: ServeOptions): Promise<string> {
   const { run, modelHash, signal, onPhase } = options;
-  const folder = join(run.folder, "served", model.name);
-  const mark = `${folder}/merged-from.txt`;
-  if ((await readFile(mark, "utf8").catch(() => "")) === modelHash) return folder;
+  const folder = join(run.folder, "served", `${model.name}-${modelHash.slice(0, 12)}`);
+  if (existsSync(folder)) return folder;
   onPhase?.("merging the adapter");
   const command = uvRun(["python", join(pythonFolder, "merge.py"), model.path, folder, model.precision]);
-  const group = startGroup("sh", watched(["uv", ...command], "alpagasus-merge"), { log });
+  const isOffline = existsSync(model.adapter!.base);
+  const group = startGroup("sh", watched(["uv", ...command]), { log, env: isOffline ? { HF_HUB_OFFLINE: "1" } : {} });
   const stop = () => void group.stop();
   signal?.addEventListener("abort", stop);
   try {
     const code = await group.ended;
     signal?.throwIfAborted();
-    if (code !== 0) throw describeFailure(`${log}: merging the adapter`, code, group.said);
+    if (code !== 0) throw describeFailure(`${log}: merging the adapter`, code, group.said, serverAdvice);
   } finally {
     signal?.removeEventListener("abort", stop);
   }
-  await writeFile(mark, modelHash);
   return folder;
 }
 

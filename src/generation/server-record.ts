@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
@@ -11,11 +12,11 @@ import type { RunFolder } from "../run/run-folder.ts";
 
 /*
  * Servers that were started for a run: `server.MARK.json`, gone when they have ended. A server ends with the process that
- * started it; should one outlive it, the next start ends it. It is known by a mark in its command line, since numbers of
+ * started it; should one outlive it, the next start ends it. It is known by a mark in its environment, since numbers of
  * processes are used again.
  */
 
-const recordSchema = z.object({ pid: z.number(), owner: z.number(), mark: z.string() });
+const recordSchema = z.object({ host: z.string(), pid: z.number(), owner: z.number(), mark: z.string() });
 
 /** A mark for a server to be started. */
 export function newMark(): string {
@@ -26,7 +27,7 @@ export function newMark(): string {
 export function recordServer(run: Pick<RunFolder, "folder">, pid: number, mark: string): Disposable {
   mkdirSync(run.folder, { recursive: true });
   const path = join(run.folder, `server.${mark}.json`);
-  writeFileSync(path, JSON.stringify({ pid, owner: process.pid, mark }));
+  writeFileSync(path, JSON.stringify({ host: hostname(), pid, owner: process.pid, mark }));
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
@@ -38,9 +39,9 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
     const path = join(folder, name);
     const record = recordSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "")));
     if (record.success) {
-      const { pid, owner, mark } = record.data;
-      if (isProcessAlive(owner)) continue;
-      if (isProcessAlive(pid) && isOurs(pid, mark)) {
+      const { pid, owner, mark, host } = record.data;
+      if (host !== hostname() || isProcessAlive(owner)) continue;
+      if (membersOf(pid, mark).length > 0) {
         await endGroup(pid);
         ended++;
       }
@@ -50,15 +51,43 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
   return ended;
 }
 
-/** Whether a process has a word in its command line. */
-function isOurs(pid: number, word: string): boolean {
+/** The variable that every process of a server has the mark in. */
+export const markVariable = "ALPAGASUS_SERVER";
+
+/** The processes of a group that have a mark in their environment. */
+function membersOf(group: number, mark: string): number[] {
+  const found = spawnSync("ps", ["-A", "-o", "pid=,pgid="], { encoding: "utf8" });
+  if (found.status !== 0) return process.platform === "linux" ? membersInProc(group, mark) : [];
+  return found.stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([pid, own]) => (own === group && pid !== undefined && isMarked(pid, mark) ? [pid] : []));
+}
+
+/** The same where there is no `ps`, as in slim containers. */
+function membersInProc(group: number, mark: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => groupOf(pid) === group && isMarked(pid, mark));
+}
+
+function groupOf(pid: number): number | undefined {
   try {
-    const command =
-      process.platform === "linux"
-        ? readFileSync(`/proc/${pid}/cmdline`, "utf8")
-        : execFileSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" });
-    return command.includes(word);
+    return Number(readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ")[2]);
   } catch {
-    return false; // it has ended meanwhile
+    return undefined; // it has ended meanwhile
+  }
+}
+
+function isMarked(pid: number, mark: string): boolean {
+  try {
+    const environment =
+      process.platform === "linux"
+        ? readFileSync(`/proc/${pid}/environ`, "utf8")
+        : spawnSync("ps", ["eww", "-o", "command=", "-p", String(pid)], { encoding: "utf8" }).stdout;
+    return environment.includes(mark);
+  } catch {
+    return false; // it has ended meanwhile, or is somebody else's
   }
 }

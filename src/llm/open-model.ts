@@ -174,6 +174,21 @@ async function openCompatibleModel(name: string, options: OpenModelOptions): Pro
   };
 }
 
+/** A model behind a server of this machine that speaks OpenAI's protocol: without a key, and past any proxy. */
+export function openServedModel(url: string, model: string, connections: number): LanguageModelV4 {
+  const fetch = createPooledFetch(connections, { isHere: true });
+  return createOpenAICompatible({ name: "served", baseURL: url, fetch }).chatModel(model);
+}
+
+/**
+ * The address of a server, checked. @param before says whose it is, in messages
+ *
+ * @throws UsageError when it is none, or has a password or a key in it
+ */
+export function checkAddress(text: string, before: string): string {
+  return parseAddress(text, before).href.replace(/\/+$/, "");
+}
+
 /** What is wrong with a key, if anything is. */
 function describeKey(name: string, key: string | undefined, variables: readonly string[]): { problem?: string } {
   const variable = variables.join(" or ");
@@ -185,12 +200,11 @@ function describeKey(name: string, key: string | undefined, variables: readonly 
 }
 
 function parseAddress(text: string, before: string): URL {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new UsageError(`${before}expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(text)}`);
-  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new UsageError(
+      `${before}expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(withoutPassword(text))}`,
+    );
   if (url.username || url.password || url.search)
     throw new UsageError(
       `${before}${url.origin}${url.pathname}: expected an address without a name, password or question mark; put a key into ${compatibleKey}`,

@@ -1,4 +1,4 @@
-import { EnvHttpProxyAgent, request } from "undici";
+import { Agent, EnvHttpProxyAgent, request } from "undici";
 
 const idleMs = 30_000;
 const connectMs = 10_000;
@@ -8,16 +8,19 @@ export type Fetch = typeof globalThis.fetch;
 /**
  * A `fetch` over a pool of kept-alive connections, made for many small calls. It
  * sets no time limit of its own (the caller's signal does), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
+ *
+ * @param isHere whether it is for a server of this machine, which no proxy stands before
  */
-export function createPooledFetch(connections: number): Fetch {
-  const dispatcher = new EnvHttpProxyAgent({
+export function createPooledFetch(connections: number, { isHere = false } = {}): Fetch {
+  const options = {
     connections,
     keepAliveTimeout: idleMs,
     connect: { timeout: connectMs },
     headersTimeout: 0,
     bodyTimeout: 0,
     allowH2: false,
-  });
+  };
+  const dispatcher = isHere ? new Agent(options) : new EnvHttpProxyAgent(options);
   return async (input, init) => {
     const url = typeof input === "object" && "url" in input ? input.url : String(input);
     const { statusCode, headers, body } = await request(url, {

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { messageOf, UsageError } from "../errors.ts";
+import { checkAddress } from "./open-model.ts";
+import { createPooledFetch } from "./pooled-fetch.ts";
 
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 const answerMs = 10_000;
@@ -8,20 +10,16 @@ const answerMs = 10_000;
  * What an endpoint calls the one model that it serves.
  *
  * @param endpoint `http://127.0.0.1:8000/v1`
- * @throws UsageError when it cannot be reached, does not say, or serves several
+ * @throws UsageError when it is no address, cannot be reached, does not say, or serves several
  */
 export async function findServedModel(endpoint: string, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
-  if (!URL.canParse(endpoint))
-    throw new UsageError(
-      `--endpoint: expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(endpoint)}`,
-    );
   const key = environment["ALPAGASUS_API_KEY"]?.trim();
-  const url = `${endpoint.replace(/\/+$/, "")}/models`;
+  const url = `${checkAddress(endpoint, "--endpoint: ")}/models`;
   let found: unknown;
   try {
-    const response = await fetch(url, {
+    const response = await createPooledFetch(1)(url, {
       signal: AbortSignal.timeout(answerMs),
-      ...(key && { headers: { authorization: `Bearer ${key}` } }),
+      headers: key ? { authorization: `Bearer ${key}` } : {},
     });
     if (!response.ok) throw new Error(`it answers ${response.status}`);
     found = await response.json();

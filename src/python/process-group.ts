@@ -65,16 +65,17 @@ export function startGroup(command: string, args: readonly string[], options: Pr
       log.end();
     },
   );
-  ended.catch(() => {}); // whoever waits for it is told
-  return {
-    pid: child.pid!,
-    ended,
-    said,
-    async stop() {
-      await endGroup(child.pid!);
-      await ended.catch(() => null);
-    },
+  let isEnded = false;
+  ended.then(
+    () => (isEnded = true),
+    () => (isEnded = true), // whoever waits for it is told
+  );
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    if (!isEnded) await endGroup(child.pid!); // afterwards its number may be another group's
+    await ended.catch(() => null);
   };
+  return { pid: child.pid!, ended, said, stop: () => (stopping ??= stop()) };
 }
 
 /** Asks a process group to end, and ends it when it does not. */
@@ -93,16 +94,31 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Runs a command until its standard input closes, and with it all that the command started. */
+/**
+ * Runs a command until its standard input closes, and with it all that the command started: asked first, ended ten seconds
+ * later. What watches does not answer to being asked, so that it is there to the end.
+ */
 const watchScript = `exec 3<&0
-(cat <&3 >/dev/null; kill -TERM -$$ 2>/dev/null) &
-"$@" </dev/null 3<&-`;
+"$@" </dev/null 3<&- &
+main=$!
+(
+  trap '' TERM
+  cat <&3
+  kill -TERM -$$
+  for second in 1 2 3 4 5 6 7 8 9 10; do
+    kill -0 $main || break
+    sleep 1
+  done
+  kill -KILL -$$
+) >/dev/null 2>&1 &
+exec 3<&-
+wait $main`;
 
 /**
  * The arguments of `sh` for a command that ends when this process does, even by `kill -9`.
  *
- * @param mark stands in the process's command line, so that it can be known again
+ * @param name what the shell calls itself
  */
-export function watched(command: readonly string[], mark: string): string[] {
-  return ["-c", watchScript, mark, ...command];
+export function watched(command: readonly string[], name = "alpagasus"): string[] {
+  return ["-c", watchScript, name, ...command];
 }

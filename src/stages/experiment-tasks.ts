@@ -444,7 +444,6 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
           name,
           overwrite: true,
           minCoverage: settings.min_coverage,
-          ...(context.options.retryFailed && { retryFailed: true }),
         });
         return endOf(summary.gates, summary.calls);
       } finally {

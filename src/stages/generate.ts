@@ -1,8 +1,11 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
 import { readOwnAnswers, writeAnswers } from "../generation/answers-file.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError, UsageError } from "../errors.ts";
+import { own, ownerOf } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { requestKey } from "../llm/request.ts";
 import { describeQuestion } from "../run/describe-question.ts";
@@ -22,8 +25,6 @@ export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   readonly name?: string;
   /** The least share of the prompts that must be answered for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** Ask again where the call failed, as the answerer was opened to. */
-  readonly retryFailed?: boolean;
   /** Replace answers of that name by another model, or asked for otherwise. */
   readonly overwrite?: boolean;
 }
@@ -52,7 +53,14 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
       `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(answerer.question)}); call these otherwise with --name, or replace them with --overwrite`,
     );
   const path = run.answersPath(name);
-  const before = isOther ? [] : await readOwnAnswers(path);
+  await mkdir(join(run.folder, "answers"), { recursive: true });
+  using owned = own(`${path}.pid`);
+  if (!owned)
+    throw new RunError(
+      `${path}: expected answers that nobody works on, process ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
+    );
+  const before = options.overwrite ? [] : await readBefore(path, previous);
+  expectSamePrompts(before, prompts, path);
   const answered: AnsweredPrompt[] = [];
   using progressFile = openProgressFile(run);
   const show = (progress: Progress) => {
@@ -78,7 +86,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   } finally {
     clearInterval(clock);
   }
-  const all = addSets(before, answered);
+  const all = addAnswers(before, answered);
   const answersHash = await writeAnswers(path, all);
   const sets = countSets(all);
   const pending = answered.filter(({ state }) => state === "pending").length;
@@ -91,7 +99,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     question: answerer.question,
     ...(server ? { server } : !isOther && previous?.server && { server: previous.server }),
     sets,
-    notes: [...answerer.notes(), ...describeCuts(sets, answerer.question.maxOutputTokens)],
+    notes: [...answerer.notes(), ...describeCuts(all, sets, answerer.question.maxOutputTokens)],
     ...(calls && { calls: failure === undefined ? calls : { ...calls, stopped: "failure", failure } }),
     gates: [coverageGate(all, options.minCoverage ?? defaultMinCoverage)],
     answersPath: path,
@@ -110,13 +118,40 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   return summary;
 }
 
+/** The answers that the run holds under this name. @throws RunError when somebody has changed their file */
+async function readBefore(path: string, previous: AnswersSummary | undefined): Promise<AnsweredPrompt[]> {
+  if (!previous) return []; // of a run that was cut off before it could say whose they are: their replies are in the store
+  const { answers, sha256 } = await readOwnAnswers(path);
+  if (answers.length > 0 && sha256 !== previous.answersHash)
+    throw new RunError(
+      `${path}: expected the answers as they were written, found them changed; call these otherwise with --name, or replace them with --overwrite`,
+    );
+  return answers;
+}
+
+/** @throws RunError when an id stands for another prompt than before */
+function expectSamePrompts(before: readonly AnsweredPrompt[], prompts: readonly TestPrompt[], path: string): void {
+  const known = new Map(before.map((answer) => [keyOf(answer), answer]));
+  for (const prompt of prompts) {
+    const other = known.get(keyOf(prompt));
+    if (other && (other.instruction !== prompt.instruction || other.input !== prompt.input))
+      throw new RunError(
+        `${path}: holds an answer to another prompt called ${prompt.id} of ${prompt.set}; call these otherwise with --name, or replace them with --overwrite`,
+      );
+  }
+}
+
+function keyOf({ set, id }: TestPrompt): string {
+  return `${set}\0${id}`;
+}
+
 /** Starts the model's server, where it has one and a call is left. */
 async function startServer(
   prompts: readonly TestPrompt[],
-  { answerer, retryFailed = false }: GenerateOptions,
+  { answerer }: GenerateOptions,
   show: (progress: Progress) => void,
 ): Promise<AnswersSummary["server"]> {
-  const { server, store, model } = answerer;
+  const { server, store, model, retryFailed } = answerer;
   if (!server) return undefined;
   const isLeft = prompts.some((prompt) => {
     const call = store.find(requestKey(model.identity, answerer.ask(prompt)));
@@ -143,10 +178,10 @@ async function* inBatches(prompts: readonly TestPrompt[]): AsyncGenerator<readon
   for (let from = 0; from < prompts.length; from += batchSize) yield prompts.slice(from, from + batchSize);
 }
 
-/** The sets that were answered before, and these, which take the place of sets of the same name. */
-function addSets(before: readonly AnsweredPrompt[], answered: readonly AnsweredPrompt[]): AnsweredPrompt[] {
-  const now = new Set(answered.map(({ set }) => set));
-  return [...before.filter(({ set }) => !now.has(set)), ...answered];
+/** What was answered before, and these in their places; sets stay together. */
+function addAnswers(before: readonly AnsweredPrompt[], answered: readonly AnsweredPrompt[]): AnsweredPrompt[] {
+  const all = new Map([...before, ...answered].map((answer) => [keyOf(answer), answer]));
+  return [...Map.groupBy(all.values(), ({ set }) => set).values()].flat();
 }
 
 function countSets(all: readonly AnsweredPrompt[]): AnsweredSet[] {
@@ -163,14 +198,18 @@ function countSets(all: readonly AnsweredPrompt[]): AnsweredSet[] {
   });
 }
 
-function describeCuts(sets: readonly AnsweredSet[], limit: number): string[] {
-  const cut = sets.reduce((sum, set) => sum + set.cut, 0);
+function describeCuts(answers: readonly AnsweredPrompt[], sets: readonly AnsweredSet[], limit: number): string[] {
+  const filtered = answers.filter(({ state, detail }) => state === "cut" && detail !== undefined).length;
+  const cut = sets.reduce((sum, set) => sum + set.cut, 0) - filtered;
   const empty = sets.reduce((sum, set) => sum + set.empty, 0);
   return [
     ...(cut > 0
       ? [
           `${formatCount(cut)} answers were cut at ${formatCount(limit)} tokens; they are marked "cut" and stay as they are`,
         ]
+      : []),
+    ...(filtered > 0
+      ? [`${formatCount(filtered)} answers were ended by the provider's filter; they are marked "cut"`]
       : []),
     ...(empty > 0 ? [`${formatCount(empty)} answers are empty`] : []),
   ];

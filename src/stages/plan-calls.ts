@@ -61,7 +61,7 @@ export interface PlanComparisonOptions extends PlanOptions {
   readonly judge: LlmPairJudge;
 }
 
-export interface PlanAnswersOptions extends PlanOptions {
+export interface PlanAnswersOptions extends StageOptions {
   readonly answerer: OpenAnswerer;
 }
 
@@ -101,11 +101,8 @@ export function planComparison(
 }
 
 /** Tells what `generate` would do, without asking anything. */
-export function planAnswers(
-  prompts: readonly TestPrompt[],
-  { answerer, retryFailed = false }: PlanAnswersOptions,
-): CallPlan {
-  const planner = new Planner(answerer, retryFailed);
+export function planAnswers(prompts: readonly TestPrompt[], { answerer }: PlanAnswersOptions): CallPlan {
+  const planner = new Planner(answerer, answerer.retryFailed);
   for (const prompt of prompts) planner.add([answerer.ask(prompt)], []);
   const { server } = answerer;
   return { ...planner.plan("prompts", answerer.notes()), ...(server && { server: server.description }) };

@@ -282,7 +282,7 @@ async function* ratingCalls(run: RunFolder): AsyncGenerator<string> {
 
 async function* answerCalls(answers: readonly AnswersSummary[]): AsyncGenerator<string> {
   for (const { answersPath } of answers)
-    for (const { call } of await readOwnAnswers(answersPath)) if (call !== undefined) yield call;
+    for (const { call } of (await readOwnAnswers(answersPath)).answers) if (call !== undefined) yield call;
 }
 
 async function* verdictCalls(comparisons: readonly ComparisonSummary[]): AsyncGenerator<string> {

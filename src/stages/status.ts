@@ -124,10 +124,11 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;
-  const silent = Object.keys(models).find((model) => !answers[model]);
-  if (silent !== undefined) return `alpagasus generate --model ${silent}${flag}`;
-  if (!models["random"]) return `alpagasus train --arm random --recipe ${Object.values(models)[0]!.recipe}${flag}`;
+  const trained = new Set(Object.values(models).map(({ arm }) => arm));
+  if (!trained.has("random")) return `alpagasus train --arm random${flag}, with the recipe of the others`;
   const [one, other] = Object.keys(answers);
-  if (!comparisons && other !== undefined) return `alpagasus compare ${one} ${other}${flag}`;
+  if (other === undefined)
+    return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
+  if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
   return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
 }

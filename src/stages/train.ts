@@ -233,7 +233,9 @@ async function expectSame(
   if (found === undefined) return;
   const known = z.object({ hash: z.string() }).safeParse(tryParse(found));
   if (known.success && known.data.hash === trainingHash) return;
-  const isBegun = existsSync(folder.log);
+  const isBegun = [folder.log, folder.rows, folder.output, join(folder.folder, "prepared")].some((path) =>
+    existsSync(path),
+  );
   if (isBegun && !options.overwrite)
     throw new RunError(
       `${folder.folder}: holds a training of ${model} with other settings or rows; name this one with --model, or replace it with --overwrite`,

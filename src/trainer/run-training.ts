@@ -1,7 +1,8 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describeFailure } from "../python/failure.ts";
-import { startGroup } from "../python/process-group.ts";
+import { startGroup, watched } from "../python/process-group.ts";
+import { trainerAdvice } from "./advice.ts";
 import { readMetrics, type StepMetrics } from "./metrics.ts";
 import type { TrainingFolder } from "./training-folder.ts";
 
@@ -22,9 +23,9 @@ export interface RunTrainingOptions {
 export async function runTraining(folder: TrainingFolder, options: RunTrainingOptions): Promise<void> {
   await removeBroken(folder);
   options.signal?.throwIfAborted();
-  const group = startGroup("sh", ["run.sh"], {
+  const group = startGroup("sh", watched(["sh", "run.sh"]), {
     cwd: folder.folder,
-    env: { ALPAGASUS_WATCHED: "1", TOKENIZERS_PARALLELISM: "false" },
+    env: { TOKENIZERS_PARALLELISM: "false" },
     log: folder.log,
     onLine(line) {
       const [, phase] = /^alpagasus: (.+)$/.exec(line) ?? [];
@@ -39,7 +40,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
   try {
     const code = await group.ended;
     options.signal?.throwIfAborted();
-    if (code !== 0) throw describeFailure(`${folder.log}: the trainer`, code, group.said);
+    if (code !== 0) throw describeFailure(`${folder.log}: the trainer`, code, group.said, trainerAdvice);
   } finally {
     options.signal?.removeEventListener("abort", stop);
   }

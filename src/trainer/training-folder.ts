@@ -1,9 +1,8 @@
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { chatTemplateFile, type TrainerFormat } from "./formats/format.ts";
-import { trl } from "./formats/trl.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
@@ -46,7 +45,7 @@ export async function writeTrainingData(
   folder: TrainingFolder,
   batches: AsyncIterable<readonly Example[]>,
   template: TrainingRecipe["template"],
-  trainer: TrainerFormat = trl,
+  trainer: TrainerFormat,
 ): Promise<number> {
   const train = openAtomicFile(folder.data);
   const probe = openAtomicFile(join(folder.folder, "data", "test.jsonl"));
@@ -74,16 +73,19 @@ export async function writeTrainingFolder(
   plan: TrainingPlan,
   base: string,
   trainingHash: string,
-  trainer: TrainerFormat = trl,
+  trainer: TrainerFormat,
 ): Promise<void> {
   const { settings } = plan;
   const files = trainer.files(plan, base);
   await mkdir(join(folder.folder, "data"), { recursive: true });
-  const isOurTemplate = Object.values(files).some((text) => text.includes(chatTemplateFile));
-  const chatTemplate = isOurTemplate ? chatTemplateFile : null;
+  const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
   await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
   for (const name of trainer.scripts) await copyFile(join(pythonFolder, name), join(folder.folder, name));
-  if (chatTemplate) await copyFile(join(pythonFolder, "alpaca.jinja"), join(folder.folder, chatTemplate));
+  if (chatTemplate && trainer.chatTemplate)
+    await writeFile(
+      join(folder.folder, chatTemplate),
+      trainer.chatTemplate(await readFile(join(pythonFolder, "alpaca.jinja"), "utf8")),
+    );
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder.folder, name), text);
   await writeFile(
     folder.settings,
@@ -112,12 +114,6 @@ const runScript = ({ commands }: TrainerFormat) => `#!/bin/sh
 # Run it again after an interruption: it goes on from the last checkpoint.
 set -eu
 cd "$(dirname "$0")"
-
-# Started by alpagasus, it ends when alpagasus does: its standard input closes then.
-if [ -n "\${ALPAGASUS_WATCHED:-}" ]; then
-  exec 3<&0
-  (cat <&3 >/dev/null; kill -TERM -$$ 2>/dev/null) &
-fi
 
 with_parts() {
   uv run --quiet --no-project --python 3.11 --with-requirements requirements.txt -- "$@"

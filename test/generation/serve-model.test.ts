@@ -22,6 +22,7 @@ describe("a model of this machine", () => {
       r: 24,
     });
     folder.write("runs/a/models/selected/output/chat_template.jinja", "### Input:");
+    folder.write("runs/a/models/selected/output/tokenizer_config.json", {});
     const run = runFolder(join(folder.path, "runs/a"));
     const output = join(folder.path, "runs/a/models/selected/output");
     for (const name of ["selected", "models/selected", join(folder.path, "runs/a/models/selected"), output]) {
@@ -29,10 +30,10 @@ describe("a model of this machine", () => {
       expect(model).toMatchObject({ path: output, template: "alpaca", precision: "bf16" });
     }
     const model = await findLocalModel("selected", run);
-    expect(commandOf(serverCommand("vllm", model, "", 8000))).toBe(
-      `vllm serve meta-llama/Llama-2-7b-hf --host 127.0.0.1 --port 8000 --generation-config vllm --enable-lora --lora-modules selected=${output} --max-lora-rank 32 --tokenizer ${output} --chat-template ${output}/chat_template.jinja`,
+    expect(commandOf(serverCommand("vllm", model, { served: "", port: 8000, name: "selected" }))).toBe(
+      `vllm serve meta-llama/Llama-2-7b-hf --host 127.0.0.1 --port 8000 --generation-config vllm --enable-lora --lora-modules {"name":"selected","path":"${output}"} --max-lora-rank 32 --tokenizer ${output} --chat-template ${output}/chat_template.jinja`,
     );
-    expect(commandOf(serverCommand("transformers", model, "/merged", 8000))).toBe(
+    expect(commandOf(serverCommand("transformers", model, { served: "/merged", port: 8000, name: "selected" }))).toBe(
       "transformers serve /merged --host 127.0.0.1 --port 8000 --device cpu",
     );
   });
@@ -42,7 +43,7 @@ describe("a model of this machine", () => {
     folder.write("mine/config.json", {});
     const run = runFolder(join(folder.path, "runs/a"));
     const model = await findLocalModel(join(folder.path, "mine"), run);
-    expect(commandOf(serverCommand("vllm", model, "", 1))).toBe(
+    expect(commandOf(serverCommand("vllm", model, { served: "", port: 1, name: "mine" }))).toBe(
       `vllm serve ${folder.path}/mine --host 127.0.0.1 --port 1 --generation-config vllm --served-model-name mine`,
     );
     const onHub = await findLocalModel("huggyllama/llama-7b", run);

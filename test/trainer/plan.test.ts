@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { packageFolder } from "../../src/package-folder.ts";
 import { estimateTraining } from "../../src/trainer/estimate.ts";
 import { adviseOn } from "../../src/python/failure.ts";
+import { trainerAdvice } from "../../src/trainer/advice.ts";
 import { readMetrics } from "../../src/trainer/metrics.ts";
 import { planTraining } from "../../src/trainer/plan-training.ts";
 import { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe } from "../../src/trainer/recipe.ts";
@@ -93,7 +94,7 @@ describe("the trainer's words", () => {
     ],
     ["ConnectionError: Couldn't connect to the Hub", "--base smollm2"],
   ])("advice for %s", (log, advice) => {
-    expect(adviseOn(log)).toContain(advice);
+    expect(adviseOn(log, trainerAdvice)).toContain(advice);
   });
 });
 

@@ -11,7 +11,7 @@ export function renderAnswers(summary: AnswersSummary): string {
   const prompts = sets.reduce((sum, set) => sum + set.prompts, 0);
   const pending = sets.reduce((sum, set) => sum + set.pending, 0);
   const lines = [
-    `\n${styleText("bold", `${plainText(model)} answered`)} ${formatCount(prompts)} prompts (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${question.temperature ? `temperature ${question.temperature}` : "greedy"}) in ${formatDuration(wallMs)}`,
+    `\n${styleText("bold", `${plainText(model)} answered`)} ${formatCount(prompts)} prompts (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${describeDrawing(summary)}) in ${formatDuration(wallMs)}`,
     renderTable(
       ["test set", "prompts", "answered", "cut", "refused", "failed", "pending", "mean length"],
       ["left", "right", "right", "right", "right", "right", "right", "right"],
@@ -33,4 +33,10 @@ export function renderAnswers(summary: AnswersSummary): string {
     `\n  answers ${plainText(summary.answersPath)}; compare them: alpagasus compare ${arm} OTHER`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** How answers are drawn; a model's client may leave the temperature out, which it then warns of. */
+function describeDrawing({ question: { temperature }, notes }: AnswersSummary): string {
+  if (notes.some((note) => /temperature/i.test(note))) return "drawn as the model does it";
+  return temperature ? `temperature ${temperature}` : "greedy";
 }

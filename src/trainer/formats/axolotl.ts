@@ -13,10 +13,13 @@ export const axolotl: TrainerFormat = {
     return { messages: [...prompt, ...completion] };
   },
   files: (plan, base) => ({ "axolotl.yaml": stringify(axolotlSettings(plan, base), { version: "1.1" }) }),
+  chatTemplate: (alpaca) => alpaca,
   commands: `${countTokens}
-with_parts axolotl train axolotl.yaml`,
-  departures: ({ processes }) => [
+with_parts axolotl train axolotl.yaml
+touch done`,
+  departures: ({ processes, settings: { method, precision } }) => [
     `the processes are started by axolotl: give it the ${processes} ${processes === 1 ? "GPU" : "GPUs"} of the plan (CUDA_VISIBLE_DEVICES)`,
+    ...(method === "full" && precision === "bf16" ? ["it holds the weights themselves in bf16, not in fp32"] : []),
     "what it saves is not checked by alpagasus",
   ],
 };

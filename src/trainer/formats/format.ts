@@ -14,6 +14,8 @@ export interface TrainerFormat {
   row(example: Fields, template: TrainingRecipe["template"]): object;
   /** Settings by file name. @throws UsageError when it cannot train as planned */
   files(plan: TrainingPlan, base: string): Readonly<Record<string, string>>;
+  /** The folder's chat template, made of the Alpaca prompt's; left out where it has none of ours. */
+  readonly chatTemplate?: (alpaca: string) => string;
   /** The lines of `run.sh` that train: `with_parts COMMAND`; `echo "alpagasus: …"` tells what is being done. */
   readonly commands: string;
   /** Where it does otherwise than the recipe says, a line each. */

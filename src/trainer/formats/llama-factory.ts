@@ -2,7 +2,7 @@ import { stringify } from "yaml";
 import type { TrainingPlan } from "../plan-training.ts";
 import { userMessage } from "../user-message.ts";
 import { accelerateSettings } from "./accelerate.ts";
-import { saveSteps, type TrainerFormat } from "./format.ts";
+import { chatTemplateFile, saveSteps, type TrainerFormat } from "./format.ts";
 
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";
@@ -24,8 +24,11 @@ export const llamaFactory: TrainerFormat = {
     "accelerate.yaml": accelerateSettings(plan),
     "data/dataset_info.json": `${JSON.stringify(registration(plan), null, 2)}\n`,
   }),
-  commands:
-    'echo "alpagasus: training"\nwith_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml',
+  chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as it trains
+  commands: `echo "alpagasus: training"
+with_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml
+if [ -f ${chatTemplateFile} ]; then cp ${chatTemplateFile} output/; fi # its own knows one opening only
+touch done`,
   departures: ({ settings: { template } }) => [
     ...(template === "alpaca"
       ? [

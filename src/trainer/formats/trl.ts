@@ -13,6 +13,7 @@ export const trl: TrainerFormat = {
     "sft.yaml": stringify(trlSettings(plan, base), { version: "1.1" }), // as Python's reader takes it, to which a bare `no` is false
     "accelerate.yaml": accelerateSettings(plan),
   }),
+  chatTemplate: (alpaca) => alpaca,
   commands: `${countTokens}
 last=$(ls -d output/checkpoint-*/trainer_state.json 2>/dev/null | sort -t- -k2 -n | tail -n 1)
 if [ -n "$last" ]; then

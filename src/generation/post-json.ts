@@ -1,0 +1,21 @@
+import { messageOf, TrainerError } from "../errors.ts";
+import { createPooledFetch } from "../llm/pooled-fetch.ts";
+
+const post = createPooledFetch(1, { isHere: true });
+
+/** Asks a server of this machine. @throws TrainerError when it does not answer, or not as it should */
+export async function postJson(url: URL, body: object, signal?: AbortSignal): Promise<unknown> {
+  try {
+    const response = await post(url.href, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+      ...(signal && { signal }),
+    });
+    if (!response.ok) throw new Error(`it answers ${response.status}: ${(await response.text()).slice(0, 300)}`);
+    return await response.json();
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new TrainerError(`${url.href}: the model's server does not answer: ${messageOf(cause)}`, { cause });
+  }
+}
