@@ -55,6 +55,16 @@ export { listTestSets, openTestSets } from "./generation/test-sets.ts";
 export { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe, type TrainingRecipe } from "./trainer/recipe.ts";
 export { planTraining, type TrainingOverrides, type TrainingPlan } from "./trainer/plan-training.ts";
 export type { TrainingEstimate } from "./trainer/estimate.ts";
+export { listExperiments, openExperiment, parseExperiment, type ExperimentRecipe } from "./experiment/recipe.ts";
+export {
+  planExperiment,
+  runExperiment,
+  type ExperimentEnd,
+  type ExperimentPlan,
+  type RunExperimentOptions,
+} from "./stages/run-experiment.ts";
+export type { TaskResult } from "./experiment/schedule.ts";
+export type { ExperimentStage, TaskState } from "./experiment/task.ts";
 export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";
 export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
 export type { LeftOut, RunReport } from "./page/contract.ts";
@@ -111,6 +121,7 @@ export type {
   ArmSummary,
   FileState,
   CallsRecord,
+  ExperimentResult,
   Gate,
   Manifest,
   Question,

@@ -17,7 +17,7 @@ const entrySchema = z.object({
   startedAt: z.string(),
   wallMs: z.number(),
 });
-export type LedgerEntry = z.infer<typeof entrySchema>;
+type LedgerEntry = z.infer<typeof entrySchema>;
 
 const ledgerSchema = z.object({ version: z.literal(1), tasks: z.record(z.string(), entrySchema) });
 

@@ -239,16 +239,13 @@ function rateTask(context: Context): Task {
 }
 
 /** The judge that rates; one that asks a model is closed by whoever opened it. */
-export async function openRatingJudge(
-  { recipe, options }: Pick<Context, "recipe" | "options">,
-  forPlan = false,
-): Promise<OpenLlmJudge | Awaited<ReturnType<typeof openJudge>>> {
+async function openRatingJudge(context: Context): Promise<OpenLlmJudge | Awaited<ReturnType<typeof openJudge>>> {
+  const { recipe } = context;
   const { judge, rubric, scale, reasoning } = recipe.rate!;
   const name = nameJudge(judge, recipe);
   if (!isModelName(name)) return openJudge(name, scale ? { scale: { min: scale[0], max: scale[1] } } : {});
   return openLlmJudge(name, {
-    ...new Context(options).asking(),
-    forPlan,
+    ...context.asking(),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
     ...(reasoning && { reasoning }),
   });

@@ -46,7 +46,7 @@ export interface RunExperimentOptions extends Omit<TaskOptions, "recipe" | "budg
 }
 
 /** One line of an experiment's plan. */
-export interface PlannedTask extends TaskEstimate {
+interface PlannedTask extends TaskEstimate {
   readonly task: string;
   readonly stage: ExperimentStage;
   readonly state: TaskState;
