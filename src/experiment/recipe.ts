@@ -254,7 +254,7 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
       fail(["arms", arm], "expected min_score, top or rows");
     if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");
   }
-  const known = [...armNames, ...Object.keys(models)];
+  const known = [...(train ? armNames : []), ...Object.keys(models)]; // who answers
   for (const [i, match] of (compare?.matches ?? []).entries()) {
     for (const [side, answered] of match.entries())
       if (!known.includes(answered))

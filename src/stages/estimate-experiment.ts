@@ -1,20 +1,19 @@
-import { openDataset } from "../dataset/open.ts";
+import { openDataset, type Dataset } from "../dataset/open.ts";
+import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
+import { UsageError } from "../errors.ts";
 import type { ExperimentRecipe } from "../experiment/recipe.ts";
 import type { Task } from "../experiment/task.ts";
 import { openTestSets } from "../generation/test-sets.ts";
 import { openLlmJudge } from "../judge/open.ts";
-import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openModel } from "../llm/open-model.ts";
 import { nanosPerUsd } from "../llm/price.ts";
+import { openPairRubric } from "../rubric/open-rubric.ts";
 import type { Manifest } from "../run/manifest.ts";
-import { readManifest, readPurse, runFolder } from "../run/run-folder.ts";
-import { countParameters } from "../trainer/base-model.ts";
-import { estimateTraining } from "../trainer/estimate.ts";
-import { planTraining } from "../trainer/plan-training.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
-import { listModels, toOverrides, type TaskOptions } from "./experiment-tasks.ts";
+import { callsUsd, estimateArm, listModels, toOverrides, trainingUsd, type TaskOptions } from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
 
 /*
@@ -56,22 +55,64 @@ export async function estimateTasks(
     ({ rows } = rating);
     estimates.set("rate", rating.estimate);
   }
+  if (due.length > 0) await expectFeasible(recipe, rows, prompts);
   for (const model of listModels(recipe)) {
     const [training, answering] = [`train ${model.name}`, `generate ${model.name}`];
-    if (dueIds.has(training)) estimates.set(training, await estimateArm(recipe, model.arm!, rows, manifest));
+    if (dueIds.has(training)) estimates.set(training, await estimateTrainingOf(recipe, model.arm!, rows, manifest));
     if (dueIds.has(answering)) estimates.set(answering, await estimateAnswers(recipe, model.model, prompts));
   }
   for (const { id, stage } of due)
     if (stage === "compare") estimates.set(id, await estimateComparison(id, recipe, prompts));
-  const purse = await readPurse(run);
-  let paid = 0;
-  if (purse) {
-    using store = new CallStore(purse.store, { readOnly: true });
-    const { paid: sure, perhapsPaid } = store.purse(purse.name);
-    paid = (sure + perhapsPaid) / nanosPerUsd;
+  return { estimates, paidUsd: (await callsUsd(run)) + trainingUsd(manifest) };
+}
+
+/**
+ * Looks before anything is spent whether all of it can be done: files, names, keys, sizes, and that the tests are none of
+ * the training data.
+ *
+ * @throws UsageError or DataError at the first thing that is wrong
+ */
+async function expectFeasible(
+  recipe: ExperimentRecipe,
+  rows: number | undefined,
+  prompts: readonly TestPrompt[],
+): Promise<void> {
+  const { arms = {}, compare, models, rate, train, pathOf, at } = recipe;
+  for (const [arm, { top, rows: file }] of Object.entries(arms)) {
+    if (typeof top === "number" && rows !== undefined && top > rows)
+      throw new UsageError(
+        `${at(["arms", arm, "top"])}: arms.${arm}.top: expected at most the ${rows} rows of the data, got ${top}`,
+      );
+    if (file !== undefined) await readPositions(pathOf(file));
   }
-  const trained = Object.values(manifest?.models ?? {}).reduce((sum, { usd }) => sum + (usd ?? 0), 0);
-  return { estimates, paidUsd: paid + trained };
+  if (train) await openTrainingRecipe(pathOf(train.recipe));
+  if (compare?.rubric !== undefined)
+    await openPairRubric(/\.ya?ml$/i.test(compare.rubric) ? pathOf(compare.rubric) : compare.rubric);
+  for (const name of [rate?.judge ?? "", ...(compare?.judges ?? []), ...Object.values(models)].filter(isModelName)) {
+    const { problem } = await openModel(name);
+    if (problem !== undefined) throw new UsageError(problem);
+  }
+  await expectOtherTests(recipe, prompts);
+}
+
+const mostShared = 0.5; // of the test prompts: single overlaps are the contamination gate's
+
+/** @throws UsageError when most test prompts stand in the data: then they are the same thing */
+async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly TestPrompt[]): Promise<void> {
+  if (prompts.length === 0 || recipe.contamination !== "stop" || !recipe.arms) return;
+  const left = new Set(prompts.map(({ instruction, input }) => `${instruction}\0${input}`));
+  const all = left.size;
+  for await (const batch of (await openData(recipe)).batches())
+    for (const { instruction, input } of batch) left.delete(`${instruction}\0${input}`);
+  const shared = all - left.size;
+  if (shared > mostShared * all)
+    throw new UsageError(
+      `${recipe.at(["generate", "tests"])}: generate.tests: expected prompts that are no training data, ${shared} of ${all} stand in the data, word for word; choose others`,
+    );
+}
+
+function openData({ data, map, shape, pathOf }: ExperimentRecipe): Promise<Dataset> {
+  return openDataset(pathOf(data!), { ...(map ? { map } : {}), ...(shape !== undefined && { shape }) });
 }
 
 async function estimateRating(
@@ -79,11 +120,7 @@ async function estimateRating(
   options: Omit<TaskOptions, "recipe">,
 ): Promise<{ rows: number; estimate: TaskEstimate }> {
   const { judge: name, rubric } = recipe.rate!;
-  const { map, shape } = recipe;
-  const dataset = await openDataset(recipe.pathOf(recipe.data!), {
-    ...(map ? { map } : {}),
-    ...(shape !== undefined && { shape }),
-  });
+  const dataset = await openData(recipe);
   if (!isModelName(name)) {
     let rows = 0;
     for await (const batch of dataset.batches()) rows += batch.length;
@@ -106,7 +143,7 @@ async function estimateRating(
   }
 }
 
-async function estimateArm(
+async function estimateTrainingOf(
   recipe: ExperimentRecipe,
   arm: string,
   all: number | undefined,
@@ -115,17 +152,10 @@ async function estimateArm(
   const { recipe: name, seeds: _, ...given } = recipe.train!;
   const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, all);
   if (rows === undefined) return {};
-  const plan = planTraining(await openTrainingRecipe(recipe.pathOf(name)), rows, toOverrides(given));
-  const timed = Object.values(manifest?.models ?? {}).find(
-    (model) => model.recipe === plan.recipe.name && model.base === plan.settings.base && model.gpus === plan.gpus,
-  );
-  const { minutes, usd } = estimateTraining(
-    plan,
-    await countParameters(plan.settings.base),
-    timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
-  );
+  const training = await openTrainingRecipe(recipe.pathOf(name));
+  const { steps, minutes, usd } = await estimateArm(training, rows, toOverrides(given), manifest);
   return {
-    what: `${plan.steps} steps`,
+    what: `${steps} steps`,
     ...(minutes !== undefined && { minutes }),
     ...(usd !== undefined && { expectedUsd: usd, highestUsd: usd }),
   };

@@ -21,13 +21,17 @@ import {
   type OpenLlmPairJudge,
 } from "../judge/open.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
+import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
+import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
 import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
-import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
-import type { TrainingOverrides } from "../trainer/plan-training.ts";
-import { openTrainingRecipe } from "../trainer/recipe.ts";
+import { countParameters } from "../trainer/base-model.ts";
+import { estimateTraining, type TrainingEstimate } from "../trainer/estimate.ts";
+import { planTraining, type TrainingOverrides } from "../trainer/plan-training.ts";
+import { openTrainingRecipe, type TrainingRecipe } from "../trainer/recipe.ts";
 import { compare, comparisonName } from "./compare.ts";
 import { generate } from "./generate.ts";
 import type { Progress } from "./progress.ts";
@@ -47,7 +51,7 @@ export interface TaskOptions {
   /** What the user typed. */
   readonly command?: string;
   readonly signal?: AbortSignal;
-  /** What may be paid for calls, in US dollars. */
+  /** US dollars for all stages together, trainings by the hour included. */
   readonly budgetUsd?: number;
   readonly onProgress?: (task: string, progress: Progress) => void;
   /** Ask again where a call failed. */
@@ -86,7 +90,7 @@ export function listMatches(recipe: ExperimentRecipe): {
   readonly pairs: readonly (readonly [ExperimentModel, ExperimentModel])[];
 }[] {
   const models = listModels(recipe);
-  const sides = [...Object.keys(recipe.arms ?? {}), ...Object.keys(recipe.models)];
+  const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // who answers
   const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);
   const of = (side: string) => models.filter(({ name, arm }) => (arm ?? name) === side);
   return matches.map(([a, b]) => {
@@ -110,10 +114,10 @@ export function listTasks(options: TaskOptions): Task[] {
   for (const arm of arms) tasks.push(selectTask(context, arm));
   const isGuarded = arms.length > 0 && recipe.generate !== undefined;
   if (isGuarded) tasks.push(contaminationTask(context, arms));
-  const models = listModels(recipe);
-  if (recipe.train)
-    for (const model of models.filter(({ arm }) => arm !== undefined)) tasks.push(trainTask(context, model, isGuarded));
-  if (recipe.generate) for (const model of models) tasks.push(generateTask(context, model));
+  for (const model of listModels(recipe)) {
+    if (model.arm !== undefined) tasks.push(trainTask(context, model, isGuarded));
+    if (recipe.generate) tasks.push(generateTask(context, model)); // before the next training: it can be judged meanwhile
+  }
   for (const judge of recipe.compare?.judges ?? [])
     for (const { pairs } of listMatches(recipe))
       for (const pair of pairs) tasks.push(compareTask(context, judge, pair));
@@ -181,16 +185,30 @@ class Context {
     };
   }
 
-  /** What every stage that asks a model is told. */
-  asking(): OpenAskerOptions {
+  /** What every stage that asks a model is told; of the budget, what trainings have left. */
+  async asking(): Promise<OpenAskerOptions> {
     const { run, budgetUsd, signal, retryFailed } = this.options;
     return {
       run,
-      ...(budgetUsd !== undefined && { budgetUsd }),
+      ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - trainingUsd(await this.manifest())) }),
       ...(signal && { signal }),
       ...(retryFailed && { retryFailed: true }),
     };
   }
+}
+
+/** What trainings have cost a run, by the hour. */
+export function trainingUsd(manifest: Manifest | undefined): number {
+  return Object.values(manifest?.models ?? {}).reduce((sum, { usd }) => sum + (usd ?? 0), 0);
+}
+
+/** What a run has paid for calls, and may have, in US dollars. */
+export async function callsUsd(run: RunFolder): Promise<number> {
+  const purse = await readPurse(run);
+  if (!purse) return 0;
+  using store = new CallStore(purse.store, { readOnly: true });
+  const { paid, perhapsPaid } = store.purse(purse.name);
+  return (paid + perhapsPaid) / nanosPerUsd;
 }
 
 const rateId = "rate";
@@ -245,7 +263,7 @@ async function openRatingJudge(context: Context): Promise<OpenLlmJudge | Awaited
   const name = nameJudge(judge, recipe);
   if (!isModelName(name)) return openJudge(name, scale ? { scale: { min: scale[0], max: scale[1] } } : {});
   return openLlmJudge(name, {
-    ...context.asking(),
+    ...(await context.asking()),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
     ...(reasoning && { reasoning }),
   });
@@ -376,11 +394,22 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
       return model && existsSync(join(context.run.folder, "models", name, "output")) ? model.hash : undefined;
     },
     async run() {
+      const rows = (await context.manifest())?.arms[arm!]?.rows ?? 0;
+      const training = await openTrainingRecipe(recipe.pathOf(recipeName));
+      const needed = (await estimateArm(training, rows, overrides, await context.manifest())).usd ?? 0;
+      const { budgetUsd } = context.options;
+      const spent = trainingUsd(await context.manifest()) + (await callsUsd(context.run));
+      if (budgetUsd !== undefined && spent + needed > budgetUsd)
+        return {
+          gates: [],
+          stopped: "budget",
+          failure: `it is expected to cost $${needed.toFixed(2)}, and $${Math.max(0, budgetUsd - spent).toFixed(2)} of the budget are left`,
+        };
       const summary = await train({
         ...context.stage(id),
         arm: arm!,
         model: name,
-        recipe: await openTrainingRecipe(recipe.pathOf(recipeName)),
+        recipe: training,
         overrides,
         overwrite: true,
         ...(context.options.signal && { signal: context.options.signal }),
@@ -388,6 +417,25 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
       return { gates: summary.gates };
     },
   };
+}
+
+/** What training on so many rows will take; by one of this run where there is one like it. */
+export async function estimateArm(
+  training: TrainingRecipe,
+  rows: number,
+  overrides: TrainingOverrides,
+  manifest: Manifest | undefined,
+): Promise<TrainingEstimate & { readonly steps: number }> {
+  const plan = planTraining(training, rows, overrides);
+  const timed = Object.values(manifest?.models ?? {}).find(
+    (model) => model.recipe === plan.recipe.name && model.base === plan.settings.base && model.gpus === plan.gpus,
+  );
+  const estimate = estimateTraining(
+    plan,
+    await countParameters(plan.settings.base),
+    timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
+  );
+  return { ...estimate, steps: plan.steps };
 }
 
 /** A training's settings by the names that the library has for them. */
@@ -450,10 +498,10 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
   };
 }
 
-function openExperimentAnswerer(context: Context, model: string): Promise<OpenAnswerer> {
+async function openExperimentAnswerer(context: Context, model: string): Promise<OpenAnswerer> {
   const { max_output_tokens: maxOutputTokens, temperature, server } = context.recipe.generate!;
   return openAnswerer(model, {
-    ...context.asking(),
+    ...(await context.asking()),
     maxOutputTokens,
     sampling: { temperature },
     ...(server && !isModelName(model) && { server }),
@@ -504,14 +552,14 @@ function compareTask(context: Context, judge: string, [a, b]: readonly [Experime
   };
 }
 
-function openComparingJudge(
+async function openComparingJudge(
   context: Context,
   judge: string,
 ): Promise<OpenLlmPairJudge | Awaited<ReturnType<typeof openPairJudge>>> {
   const { rubric, reasoning } = context.recipe.compare!;
   if (!isModelName(judge)) return openPairJudge(judge);
   return openLlmPairJudge(judge, {
-    ...context.asking(),
+    ...(await context.asking()),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, context.recipe) }),
     ...(reasoning && { reasoning }),
   });

@@ -158,12 +158,11 @@ async function prepare(
   const { budgetUsd: given, ...others } = options;
   const budgetUsd = given ?? recipe.budget_usd;
   const run = runFolder(options.run);
-  const forCalls = budgetUsd === undefined ? undefined : Math.max(0, budgetUsd - (await trainingUsd(run)));
   const tasks = listTasks({
     ...others,
     recipe,
     onReport: () => concludeRun(recipe, run),
-    ...(forCalls !== undefined && { budgetUsd: forCalls }),
+    ...(budgetUsd !== undefined && { budgetUsd }),
   });
   const ledger = await openLedger(run);
   for (const stage of options.force ?? []) for (const task of tasks) if (task.stage === stage) ledger.forget(task.id);
@@ -182,12 +181,6 @@ async function expectLeft(left: readonly Task[], { run, from, only }: RunExperim
       throw new RunError(
         `${run}: expected "${task.id}" to be done, since --from ${from} begins after it, found nothing; leave --from out`,
       );
-}
-
-/** What trainings have cost this run, by the hour. */
-async function trainingUsd(run: RunFolder): Promise<number> {
-  const models = Object.values((await readManifest(run))?.models ?? {});
-  return models.reduce((sum, { usd }) => sum + (usd ?? 0), 0);
 }
 
 /** Works out what the experiment came to, and keeps it in the run. */

@@ -280,7 +280,10 @@ describe("recipes", () => {
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: {} }\n",
       /bad\.yaml:4: arms\.selected: expected min_score, top or rows/,
     ],
-    ["name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: { top: 900 } }\n", /900/],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: { top: 900 } }\n",
+      /bad\.yaml:4: arms\.selected\.top: expected at most the 10 rows of the data, got 900/,
+    ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { method: random, like: b }, b: { method: random, like: a } }\n",
       /expected a size of its own/,
@@ -295,7 +298,15 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\ntrain: { recipe: laptop }\ngenerate: { tests: [rows.json] }\nrate: { judge: student }\narms: { a: { top: 3 } }\n",
-      /rows overlap test prompts/,
+      /bad\.yaml:4: generate\.tests: expected prompts that are no training data, 10 of 10 stand in the data/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 }, b: { top: 4 } }\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [student], rubric: none.yaml }\n",
+      /none\.yaml: expected a rubric/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: 'openai:gpt-4o' }\n",
+      /openai:gpt-4o: expected a key in OPENAI_API_KEY, got none/,
     ],
     ["name: [\n", /bad\.yaml:\d+: expected YAML/],
   ])("a bad one is one line, before anything is asked: %j", async (text, message) => {
@@ -311,7 +322,8 @@ describe("recipes", () => {
     );
     folder.write("bad.yaml", text);
     const { code, stdout, stderr } = await alpagasus(["run", "bad.yaml"], { cwd: folder.path });
-    expect([2, 3]).toContain(code);
+    expect(code).toBe(2);
+    expect(existsSync(join(folder.path, "runs/x/ratings.jsonl"))).toBe(false);
     expect(`${stderr}${stdout}`).toMatch(new RegExp(message.source.replace(/\$$/, ""), "m"));
     expect(stderr.split("\n").filter((line) => line.startsWith("alpagasus:")).length).toBeLessThanOrEqual(1);
     expect(stderr).not.toContain("    at ");
