@@ -8,7 +8,7 @@ import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/manifest.ts";
-import { runFolder, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { armName, compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
@@ -57,7 +57,7 @@ export function compareCommand(context: CommandContext): Command {
       "--labels <file>",
       "people's labels (id, label: A for the first file, B or tie), to measure the judge against",
     )
-    .addOption(minCoverageOption())
+    .addOption(minCoverageOption("prompts that are decided"))
     .option("--overwrite", "replace a comparison that was asked for otherwise")
     .addOption(seedOption("the intervals"))
     .addOption(runOption())
@@ -135,6 +135,10 @@ async function openArm(text: string, run: RunFolder): Promise<Arm> {
   const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
   if (file !== undefined) return { name: name!, ...(await readAnswers(file)) };
   const own = run.answersPath(text);
+  if (!existsSync(text) && !existsSync(own) && !/\.[a-z]+$/i.test(text) && !/[/\\=:*]/.test(text)) {
+    const answers = Object.keys((await readManifest(run))?.answers ?? {}).join(", ") || "none";
+    throw new UsageError(`${text}: no such file, nor answers of that name in ${run.folder} (there: ${answers})`);
+  }
   const isFile = statSync(text, { throwIfNoEntry: false })?.isFile() ?? false;
   return !isFile && /^[\w.-]+$/.test(text) && existsSync(own)
     ? { name: text, ...(await readAnswers(own)) }

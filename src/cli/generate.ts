@@ -61,7 +61,7 @@ export function generateCommand(context: CommandContext): Command {
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Calls:");
-  return addModelOptions(command)
+  return addModelOptions(command, "1,024")
     .addHelpText(
       "after",
       `
@@ -99,10 +99,10 @@ Examples:
         ...(flags.server && { server: flags.server }),
       });
       const sayWaiting = () => {
-        const { inFlight } = answerer.calls();
-        process.stderr.write(
-          `\nalpagasus: stopping; waiting for ${inFlight} calls in flight (Ctrl-C again: at once)\n`,
-        );
+        const waiting = answerer.server
+          ? "ending the model's server; answers that it was writing are asked for again"
+          : `waiting for ${answerer.calls().inFlight} calls in flight (Ctrl-C again: at once)`;
+        process.stderr.write(`\nalpagasus: stopping; ${waiting}\n`);
       };
       try {
         if (flags.dryRun) {

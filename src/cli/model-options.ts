@@ -25,8 +25,8 @@ export interface ModelFlags {
   retryFailed?: boolean;
 }
 
-/** Adds the options to a command. */
-export function addModelOptions(command: Command): Command {
+/** Adds the options to a command. @param mostTokens how long a reply may be when nothing is said */
+export function addModelOptions(command: Command, mostTokens = "as the rubric says"): Command {
   return command
     .option("--budget <usd>", "stop before this run has cost more, this time and before; exit code 4", parseUsd)
     .option(
@@ -49,7 +49,7 @@ export function addModelOptions(command: Command): Command {
       "how often a call is tried that fails for other reasons than the provider's load (6)",
       parsePositive,
     )
-    .option("--max-output-tokens <n>", "most tokens of a reply, reasoning included (as the rubric says)", parsePositive)
+    .option("--max-output-tokens <n>", `most tokens of a reply, reasoning included (${mostTokens})`, parsePositive)
     .addOption(
       new Option(
         "--reasoning <effort>",

@@ -30,9 +30,9 @@ export function parseWhole(text: string): number {
 }
 
 export function parsePositive(text: string): number {
-  const value = parseWhole(text);
-  if (value === 0) throw new InvalidArgumentError("Expected a whole number from 1.");
-  return value;
+  if (!/^0*[1-9]\d*$/.test(text) || !Number.isSafeInteger(Number(text)))
+    throw new InvalidArgumentError("Expected a whole number from 1.");
+  return Number(text);
 }
 
 /** `95%` or `0.95` */

@@ -124,7 +124,8 @@ Examples:
         return;
       }
       const progress = openProgressLine();
-      const summary = await train({ ...options, onProgress: progress.show }).finally(progress.clear);
+      const onTrained = () => process.stderr.write("it is trained already; what follows is of that training\n");
+      const summary = await train({ ...options, onTrained, onProgress: progress.show }).finally(progress.clear);
       if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
       const { readManifest, runFolder } = await import("../run/run-folder.ts");
       const models = (await readManifest(runFolder(flags.run)))?.models ?? {};

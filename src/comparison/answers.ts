@@ -10,6 +10,8 @@ import type { AnswerPair } from "./verdict.ts";
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {
   readonly output: string;
+  /** Whether it ended at a limit, where the file tells. */
+  readonly isCut?: boolean;
 }
 
 /** One arm's answers, and the file they come from. */
@@ -25,6 +27,8 @@ export interface PairedAnswers {
   readonly missing: readonly [a: number, b: number];
   /** How many answers of A and of B are empty. */
   readonly empty: readonly [a: number, b: number];
+  /** How many were cut at a limit. */
+  readonly cut: readonly [a: number, b: number];
 }
 
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
@@ -65,7 +69,8 @@ export async function readAnswers(path: string): Promise<Answers> {
               : "expected each prompt once, got one again; give the rows ids",
           );
         found.set(key, record.place);
-        answers.push({ ...prompt, id: hasId ? prompt.id : key, output });
+        const isCut = row["state"] === "cut";
+        answers.push({ ...prompt, id: hasId ? prompt.id : key, output, ...(isCut && { isCut }) });
       }
     }
   }
@@ -91,7 +96,9 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
     throw new DataError(
       `${a.path}, ${b.path}: expected answers to the same prompts, got none in common, neither by set and id nor by text`,
     );
-  const pairs = matches.map(([{ output, ...prompt }, other]): AnswerPair => {
+  const pairs = matches.map(([own, other]): AnswerPair => {
+    const { set, category, instruction, input, output } = own;
+    const prompt = { set, id: own.id, ...(category !== undefined && { category }), instruction, input };
     if (other.instruction !== prompt.instruction || other.input !== prompt.input)
       throw new DataError(
         `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers (${shorten(prompt.instruction)}), got ${shorten(other.instruction)}`,
@@ -105,6 +112,7 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
     pairs,
     missing: [b.answers.length - pairs.length, a.answers.length - pairs.length],
     empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
+    cut: [matches.filter(([one]) => one.isCut).length, matches.filter(([, other]) => other.isCut).length],
   };
 }
 

@@ -47,6 +47,9 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
   const row = value as Row; // an object read from a file
   const instruction = firstText(row, instructionColumns);
   if (instruction === undefined) {
+    const other = instructionColumns.find((column) => valueAt(row, column) !== undefined);
+    if (other !== undefined)
+      throw dataErrorAt(place, `expected ${JSON.stringify(other)} to be a text, got ${kindOf(valueAt(row, other))}`);
     const wanted = instructionColumns.join(", ");
     throw dataErrorAt(
       place,

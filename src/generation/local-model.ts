@@ -87,10 +87,11 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   });
 }
 
-function findOnHub(name: string, run: RunFolder): LocalModel {
+async function findOnHub(name: string, run: RunFolder): Promise<LocalModel> {
+  const trained = (await readdir(join(run.folder, "models")).catch(() => [])).join(", ") || "none";
   if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) || name.startsWith("models/"))
     throw new UsageError(
-      `--model: expected a model of ${run.folder}/models, a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,
+      `--model: expected a model of ${run.folder}/models (there: ${trained}), a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,
     );
   return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: foreign, notes: [] };
 }

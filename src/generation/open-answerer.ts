@@ -17,6 +17,7 @@ import {
   describeServer,
   serverConcurrency,
   serveModel,
+  serverLog,
   type ModelServer,
   type ServerKind,
 } from "./serve-model.ts";
@@ -37,6 +38,8 @@ export type OpenAnswerer = Answerer & {
   readonly server?: {
     /** `vllm 0.33.0` */
     readonly description: string;
+    /** The file that what it says is added to. */
+    readonly log: string;
     /** Starts it. Gives what it took, in milliseconds, and how prompts were found to be read. */
     start(onPhase: (phase: string) => void): Promise<{ startMs: number; parity: string }>;
     /** Why it ended by itself, if it did. */
@@ -129,6 +132,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     armName: armNameOf(local.name),
     server: {
       description,
+      log: serverLog(run, local),
       get failure() {
         return failure;
       },

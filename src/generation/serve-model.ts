@@ -69,6 +69,11 @@ export function chooseServer(): ServerKind {
   return spawnSync("nvidia-smi", ["-L"], { stdio: "ignore" }).status === 0 ? "vllm" : "transformers";
 }
 
+/** The file that what a model's server says is added to. */
+export function serverLog(run: Pick<RunFolder, "folder">, { name }: Pick<LocalModel, "name">): string {
+  return join(run.folder, "served", `${name}.log`);
+}
+
 /** Its version, as it is pinned: `vllm 0.33.0`. */
 export async function describeServer(kind: ServerKind): Promise<string> {
   const [, version = ""] =
@@ -88,7 +93,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   const since = Date.now();
   const orphans = await endOrphans(run);
   if (orphans > 0) onPhase?.(`ending ${orphans} servers that were left over`);
-  const log = join(run.folder, "served", `${model.name}.log`);
+  const log = serverLog(run, model);
   await mkdir(join(run.folder, "served"), { recursive: true });
   const served = model.adapter && kind === "transformers" ? await merge(model, log, options) : model.path;
   signal?.throwIfAborted();

@@ -24,6 +24,8 @@ export async function listTestSets(): Promise<string[]> {
  */
 export async function openTestSets(names: readonly string[], most = Infinity): Promise<TestPrompt[]> {
   const shipped = await listTestSets();
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new UsageError(`--tests: expected each set once, got ${twice} again`);
   const prompts: TestPrompt[] = [];
   const seen = new Set<string>();
   for (const name of names) {
@@ -39,9 +41,13 @@ export async function openTestSets(names: readonly string[], most = Infinity): P
       const key = `${prompt.set}\0${prompt.id}`;
       if (seen.has(key))
         throw new DataError(
-          `${name}: expected each prompt once, got ${JSON.stringify(prompt.id)} of ${prompt.set} again; give the prompts ids, and the sets names`,
+          `${name}: expected each prompt once, got ${JSON.stringify(prompt.id)} of ${prompt.set} again; give the prompts ids ("id"), and sets of the same name others ("set")`,
         );
       seen.add(key);
+      if (`${prompt.instruction}${prompt.input}`.trim() === "")
+        throw new DataError(
+          `${name}: expected a prompt, got an empty one: ${JSON.stringify(prompt.id)} of ${prompt.set}`,
+        );
       const count = (counts.get(prompt.set) ?? 0) + 1;
       counts.set(prompt.set, count);
       if (count <= most) prompts.push(prompt);

@@ -54,7 +54,12 @@ export function readFailure(error: unknown, now: number): Failure {
   if (status < 300) {
     const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
     return isPage
-      ? { kind: "stop", detail: "expected JSON, got a page (HTML); check the address", isUsage: true }
+      ? {
+          kind: "stop",
+          detail: "expected JSON, got a page (HTML); check the address",
+          isUsage: true,
+          isRowPossible: true,
+        }
       : lost(`the reply was cut off or is not of the protocol (${detail})`);
   }
   if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };

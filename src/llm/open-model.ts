@@ -205,6 +205,10 @@ function parseAddress(text: string, before: string): URL {
     throw new UsageError(
       `${before}expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(withoutPassword(text))}`,
     );
+  if (url.hash)
+    throw new UsageError(
+      `${before}${url.origin}${url.pathname}: expected an address without #, got ${url.hash}; name the model with --model`,
+    );
   if (url.username || url.password || url.search)
     throw new UsageError(
       `${before}${url.origin}${url.pathname}: expected an address without a name, password or question mark; put a key into ${compatibleKey}`,

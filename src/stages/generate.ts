@@ -32,6 +32,7 @@ export interface GenerateOptions extends Omit<StageOptions, "signal"> {
 const defaultMinCoverage = 0.95;
 const batchSize = 100;
 const progressMs = 1_000;
+const slowMs = 15_000; // after which a reader may want to look
 
 /**
  * Lets a model answer test prompts, and keeps its answers: `answers/NAME.jsonl`, with those of other test sets that it has
@@ -43,14 +44,16 @@ const progressMs = 1_000;
 export async function generate(prompts: readonly TestPrompt[], options: GenerateOptions): Promise<AnswersSummary> {
   const startedAt = new Date();
   const { answerer, name = answerer.armName } = options;
-  if (!/^\w[\w.-]*$/.test(name) || name.includes(".."))
-    throw new UsageError(`--name: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`);
+  if (!/^\w[\w.-]{0,99}$/.test(name) || name.includes(".."))
+    throw new UsageError(
+      `--name: expected a name of at most 100 letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`,
+    );
   const run = runFolder(options.run);
   const previous = (await readManifest(run))?.answers?.[name];
   const isOther = previous !== undefined && previous.question.hash !== answerer.question.hash;
   if (isOther && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(answerer.question)}); call these otherwise with --name, or replace them with --overwrite`,
+      `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeAnswers(previous)}, not ${describeAnswers({ ...answerer, model: answerer.name })}); call these otherwise with --name, or replace them with --overwrite`,
     );
   const path = run.answersPath(name);
   await mkdir(join(run.folder, "answers"), { recursive: true });
@@ -99,7 +102,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     question: answerer.question,
     ...(server ? { server } : !isOther && previous?.server && { server: previous.server }),
     sets,
-    notes: [...answerer.notes(), ...describeCuts(all, sets, answerer.question.maxOutputTokens)],
+    notes: [...answerer.notes(), ...describeLosses(all), ...describeCuts(all, sets, answerer.question.maxOutputTokens)],
     ...(calls && { calls: failure === undefined ? calls : { ...calls, stopped: "failure", failure } }),
     gates: [coverageGate(all, options.minCoverage ?? defaultMinCoverage)],
     answersPath: path,
@@ -116,6 +119,15 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     answers: { ...manifest?.answers, [name]: summary },
   }));
   return summary;
+}
+
+/** Who answered, and how it was asked. */
+function describeAnswers({
+  model,
+  template,
+  question,
+}: Pick<AnswersSummary, "model" | "template" | "question">): string {
+  return `${model}, template ${template}, ${describeQuestion(question)}`;
 }
 
 /** The answers that the run holds under this name. @throws RunError when somebody has changed their file */
@@ -161,7 +173,13 @@ async function startServer(
   let doing = "starting the server";
   let since = Date.now();
   const showPhase = () =>
-    show({ stage: "generate", doing, done: Math.round((Date.now() - since) / 1000), unit: "seconds" });
+    show({
+      stage: "generate",
+      doing,
+      done: Math.round((Date.now() - since) / 1000),
+      unit: "seconds",
+      ...(Date.now() - since > slowMs && { note: `what it says is in ${server.log}` }),
+    });
   const clock = setInterval(showPhase, progressMs).unref();
   try {
     const started = await server.start((phase) => {
@@ -196,6 +214,17 @@ function countSets(all: readonly AnsweredPrompt[]): AnsweredSet[] {
       meanLength: outputs.length > 0 ? outputs.reduce((sum, { length }) => sum + length, 0) / outputs.length : null,
     };
   });
+}
+
+const mostReasons = 3;
+
+/** Why prompts have no answer, the commonest reasons first. */
+function describeLosses(answers: readonly AnsweredPrompt[]): string[] {
+  const lost = answers.filter(({ state }) => state === "failed" || state === "refused");
+  return [...Map.groupBy(lost, ({ detail = "" }) => detail)]
+    .toSorted(([, a], [, b]) => b.length - a.length)
+    .slice(0, mostReasons)
+    .map(([reason, { length }]) => `${formatCount(length)} without an answer: ${reason}`);
 }
 
 function describeCuts(answers: readonly AnsweredPrompt[], sets: readonly AnsweredSet[], limit: number): string[] {

@@ -39,6 +39,8 @@ export interface TrainOptions extends StageOptions {
   readonly model?: string;
   /** Replace a model of that name that was trained otherwise. */
   readonly overwrite?: boolean;
+  /** Called when there is nothing to do, since it is trained. */
+  readonly onTrained?: () => void;
 }
 
 export interface PlanTrainOptions extends TrainOptions {
@@ -84,7 +86,10 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const { planned, folder, run, arm, trainingHash } = await prepare(options);
   const { model, plan } = planned;
   const before = (await requireRatings(run)).models?.[model];
-  if (before?.hash === trainingHash && existsSync(folder.output)) return before; // it is trained
+  if (before?.hash === trainingHash && existsSync(folder.output)) {
+    options.onTrained?.();
+    return before;
+  }
   findUv();
   using owned = own(folder.owner);
   if (!owned) throw describeOwner(folder);

@@ -238,16 +238,25 @@ describe("generate by a model behind an API", () => {
   test.each([
     [["--model", "openai:gpt-4o-mini"], "expected a key in OPENAI_API_KEY, got none"],
     [[], "--model: expected a model to answer, got none; or --endpoint URL"],
-    [["--model", "nothing-here"], "--model: expected a model of runs/default/models, a folder, a Hub id, smollm2"],
+    [
+      ["--model", "nothing-here"],
+      "--model: expected a model of runs/default/models (there: none), a folder, a Hub id, smollm2",
+    ],
     [
       ["--model", "selected", "--tests", "vicunia"],
       'expected koala, self-instruct, vicuna, wizardlm or a file with prompts, got "vicunia"',
     ],
     [["--model", "selected", "--tests", "none.jsonl"], "none.jsonl: no such file, folder or pattern"],
+    [["--model", "selected", "--tests", "vicuna", "vicuna"], "--tests: expected each set once, got vicuna again"],
     [
-      ["--model", "selected", "--tests", "vicuna", "vicuna"],
-      'vicuna: expected each prompt once, got "1" of vicuna again',
+      ["--model", "http://127.0.0.1:9/v1#m", "--tests", "blank.json"],
+      'blank.json: expected a prompt, got an empty one: "1" of blank',
     ],
+    [
+      ["--model", "http://127.0.0.1:9/v1#m", "--tests", "numbers.json"],
+      'expected "instruction" to be a text, got number',
+    ],
+    [["--endpoint", "http://127.0.0.1:9/v1#m"], "expected an address without #, got #m; name the model with --model"],
     [
       ["--model", "empty"],
       "empty: expected a model (config.json or adapter_config.json) or a training (training.json), found neither",
@@ -255,7 +264,7 @@ describe("generate by a model behind an API", () => {
     [["--model", "openai:gpt-4o-mini", "--server", "vllm"], "--server: expected a model of this machine"],
     [
       ["--model", "http://127.0.0.1:9/v1#m", "--name", "../x", "--tests", "mine.json"],
-      "--name: expected a name of letters",
+      "--name: expected a name of at most 100 letters",
     ],
     [
       ["--endpoint", "http://127.0.0.1:9/v1"],
@@ -275,6 +284,8 @@ describe("generate by a model behind an API", () => {
   ] as const)("bad usage %j is one line", async (args, message) => {
     using folder = tempFolder();
     folder.write("empty/readme.txt", "");
+    folder.write("blank.json", [{ instruction: "  " }]);
+    folder.write("numbers.json", [{ id: 1, instruction: 7 }]);
     folder.write("half/training.json", { trainer: "trl", template: "chat", precision: "fp32" });
     folder.write("mine.json", prompts.slice(0, 1));
     const { code, stdout, stderr } = await alpagasus(["generate", ...args], { cwd: folder.path });

@@ -135,7 +135,7 @@ describe("the command", () => {
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain("as the recipe says, in every setting");
-    expect(stdout).toContain("6 of 128 rows (4 at a time × 8 × 4 GPUs), 3 epochs");
+    expect(stdout).toContain("6, each of 128 rows (4 at a time × 8 × 4 GPUs), 3 epochs");
     const place = `${folder.path}/runs/default/models/selected`;
     expect(readdirSync(place).sort()).toEqual([
       "accelerate.yaml",

@@ -9,15 +9,16 @@ import { renderTable } from "./table.ts";
 export function renderAnswers(summary: AnswersSummary): string {
   const { arm, model, sets, calls, server, wallMs, question, notes, gates } = summary;
   const prompts = sets.reduce((sum, set) => sum + set.prompts, 0);
+  const there = sets.reduce((sum, { answered, cut }) => sum + answered + cut, 0);
   const pending = sets.reduce((sum, set) => sum + set.pending, 0);
   const lines = [
-    `\n${styleText("bold", `${plainText(model)} answered`)} ${formatCount(prompts)} prompts (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${describeDrawing(summary)}) in ${formatDuration(wallMs)}`,
+    `\n${styleText("bold", `${plainText(model)}: ${formatCount(there)} of ${formatCount(prompts)} prompts have an answer`)} (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${describeDrawing(summary)}) in ${formatDuration(wallMs)}`,
     renderTable(
-      ["test set", "prompts", "answered", "cut", "refused", "failed", "pending", "mean length"],
+      ["test set", "prompts", "answered", "of them cut", "refused", "failed", "pending", "mean length"],
       ["left", "right", "right", "right", "right", "right", "right", "right"],
       sets.map((set) => [
         plainText(set.set),
-        ...[set.prompts, set.answered, set.cut, set.refused, set.failed, set.pending].map(formatCount),
+        ...[set.prompts, set.answered + set.cut, set.cut, set.refused, set.failed, set.pending].map(formatCount),
         set.meanLength === null ? "-" : formatCount(set.meanLength),
       ]),
     ),
@@ -30,7 +31,7 @@ export function renderAnswers(summary: AnswersSummary): string {
     ...(calls ? renderCalls(calls, { pending }, "prompts") : []),
     ...notes.map((note) => `  note: ${plainText(note)}`),
     ...renderWarnings([], gates),
-    `\n  answers ${plainText(summary.answersPath)}; compare them: alpagasus compare ${arm} OTHER`,
+    `\n  answers ${plainText(summary.answersPath)}${there > 0 ? `; compare them: alpagasus compare ${arm} OTHER` : ""}`,
   ];
   return `${lines.join("\n")}\n`;
 }

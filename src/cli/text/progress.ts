@@ -46,13 +46,20 @@ export function openProgressLine(
   };
 }
 
+/** `184 rows/s`; of what is slow, `27.2 s each` */
+function describeSpeed(speed: number, unit: string): string {
+  if (speed > 0 && speed < 0.5) return `${(1 / speed).toFixed(1)} s each`;
+  return `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`;
+}
+
 /** `rate: rating 1,200 of 52,002 rows, 184 rows/s, 4 min 36 s left, $0.42 spent, 3 failed, 32 in flight, 2 waiting to be tried again` */
 function describeProgress({ stage, doing, done, total, unit, calls, note }: Progress, speed: number): string {
   if (unit === "percent") return `${stage}: ${doing} ${done} %`;
-  if (unit === "seconds") return `${stage}: ${doing}, ${formatDuration(1000 * done)} so far`;
+  if (unit === "seconds")
+    return `${stage}: ${doing}, ${formatDuration(1000 * done)} so far${note === undefined ? "" : `; ${note}`}`;
   const parts = [
     `${stage}: ${doing} ${formatCount(done)}${total === undefined ? "" : ` of ${formatCount(total)}`} ${unit}`,
-    `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`,
+    describeSpeed(speed, unit),
   ];
   if (total !== undefined && speed > 0) parts.push(`${formatDuration(((total - done) / speed) * 1000)} left`);
   if (note !== undefined) parts.push(note);

@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import { styleText } from "node:util";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
 import type { TrainSummary } from "../../run/manifest.ts";
@@ -13,10 +14,10 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
   const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
   const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
   const lines = [
-    `\n${styleText("bold", `Training ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
+    `\n${styleText("bold", trainer === "trl" ? `Training ${plainText(model)}` : `A folder for ${trainer} to train ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
     `  base    ${plainText(base)}`,
     ...renderDifferences(plan.differences),
-    `  steps   ${formatCount(steps)} of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
+    `  steps   ${formatCount(steps)}, each of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
     `  tokens  at most ${formatCount(rows * settings.epochs * settings.max_length)} (${formatCount(settings.max_length)} a row); counted when it is run`,
     `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
@@ -24,6 +25,12 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
     ...(checkpoints.length > 0
       ? [`  an earlier attempt has come to step ${formatCount(checkpoints.at(-1)!)}; it goes on from there`]
       : []),
+    ...(settings.global_batch > rows
+      ? [
+          `  a step would take ${settings.global_batch} rows, and there are only ${rows}: a smaller --global-batch makes more steps`,
+        ]
+      : []),
+    ...(isAbsolute(base) ? ["  the base is a folder of this machine: elsewhere it has to be there too"] : []),
     ...departures.map((departure) => `  ${trainer}: ${departure}`),
     `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
   ];
