@@ -18,7 +18,7 @@ export interface ScheduleOptions {
   readonly signal?: AbortSignal;
   /** Tasks that are taken as they are, done or not. */
   readonly leave?: (task: Task) => boolean;
-  readonly onBegin?: (task: Task, why: string) => void;
+  readonly onBegin?: (task: Task, why: string) => Promise<void> | void;
   readonly onEnd?: (task: Task, result: TaskResult) => void;
 }
 
@@ -42,7 +42,7 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
     try {
       const look = leave(task) ? { state: "done" as const } : await lookAt(task, ledger);
       if (look.state === "done") return finish(task, { state: "kept" });
-      onBegin?.(task, look.why);
+      await onBegin?.(task, look.why);
       finish(task, await perform(task, ledger));
     } catch (error) {
       finish(task, { state: "failed", error });

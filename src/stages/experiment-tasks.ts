@@ -25,7 +25,7 @@ import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
-import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
+import type { CallsRecord, Gate, Manifest, TrainSummary } from "../run/manifest.ts";
 import { readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
 import { countParameters } from "../trainer/base-model.ts";
@@ -391,7 +391,7 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
     },
     async output() {
       const model = (await context.manifest())?.models?.[name];
-      return model && existsSync(join(context.run.folder, "models", name, "output")) ? model.hash : undefined;
+      return model && existsSync(join(context.run.folder, "models", name, "output")) ? identifyModel(model) : undefined;
     },
     async run() {
       const rows = (await context.manifest())?.arms[arm!]?.rows ?? 0;
@@ -417,6 +417,11 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
       return { gates: summary.gates };
     },
   };
+}
+
+/** What makes a trained model another one: what it was trained by and on, and when that was begun. */
+function identifyModel(model: TrainSummary | undefined): string {
+  return model ? hashText(`${model.hash} ${model.startedAt}`) : "none";
 }
 
 /** What training on so many rows will take; by one of this run where there is one like it. */
@@ -472,7 +477,7 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
     resource: isModelName(model) ? "calls" : "machine",
     async inputs() {
       return {
-        model: arm === undefined ? model : ((await context.manifest())?.models?.[name]?.hash ?? "none"),
+        model: arm === undefined ? model : identifyModel((await context.manifest())?.models?.[name]),
         prompts: hashText(JSON.stringify(await context.prompts())),
         max_output_tokens: String(settings.max_output_tokens),
         temperature: String(settings.temperature),
@@ -599,7 +604,7 @@ function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd 
 }
 
 /** A judge's name with the path of its file as it is seen from here. */
-function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
+export function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
   if (kind === undefined) return judge;
   const [path, column] = file!.split("#", 2);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { openLedger, type Ledger } from "../experiment/ledger.ts";
@@ -19,18 +19,12 @@ import { own as ownFile } from "../files/owner-file.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import {
-  manifestVersion,
-  type AnswersSummary,
-  type ComparisonSummary,
-  type ExperimentResult,
-  type Manifest,
-} from "../run/manifest.ts";
+import { manifestVersion, type ExperimentResult, type Manifest } from "../run/manifest.ts";
 import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { version } from "../version.ts";
 import { estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
-import { listMatches, listModels, listTasks, type TaskOptions } from "./experiment-tasks.ts";
+import { listMatches, listModels, listTasks, nameJudge, type TaskOptions } from "./experiment-tasks.ts";
 
 export interface RunExperimentOptions extends Omit<TaskOptions, "recipe" | "budgetUsd"> {
   /** US dollars for all stages together, training included; the recipe's when left out. */
@@ -128,11 +122,17 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const { tasks, ledger, leave } = await prepare(recipe, options);
   const plan = await makePlan(recipe, options, tasks, await planTasks(tasks, ledger, leave));
   expectEnough(plan);
+  let isFirst = true;
   const results = await runTasks(tasks, {
     ledger,
     leave,
     ...(options.signal && { signal: options.signal }),
-    onBegin: (task, why) => options.onBegin?.(task.id, why),
+    async onBegin(task, why) {
+      options.onBegin?.(task.id, why);
+      const wasFirst = isFirst;
+      isFirst = false;
+      if (wasFirst) await forgetResult(run); // it is of what was
+    },
     onEnd: (task, result) => options.onEnd?.(task.id, result),
   });
   const isDone = [...results.values()].every(({ state }) => state === "done" || state === "kept");
@@ -188,6 +188,15 @@ async function concludeRun(recipe: ExperimentRecipe, run: RunFolder): Promise<vo
   await keepResult(run, concludeExperiment(await gatherFacts(recipe, run)));
 }
 
+/** Takes an earlier result away, since something it follows from is done again. */
+async function forgetResult(run: RunFolder): Promise<void> {
+  if (!(await readManifest(run))?.experiment) return;
+  await updateManifest(run, (manifest) => {
+    const { experiment: _, ...rest } = manifest!;
+    return rest;
+  });
+}
+
 async function keepResult(run: RunFolder, experiment: ExperimentResult): Promise<void> {
   await updateManifest(run, (manifest) => ({
     version: manifestVersion,
@@ -219,52 +228,77 @@ async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<Ex
         }));
       return { arm, rows: manifest.arms[arm]?.rows ?? null, trainings, ...meanTraining(trainings) };
     }),
-    matches: await gatherMatches(recipe, manifest),
-    money: await gatherMoney(manifest, run),
+    matches: await gatherMatches(recipe, manifest, run),
+    money: await gatherMoney(recipe, manifest, run),
     methods: Object.fromEntries(Object.entries(recipe.arms ?? {}).map(([arm, { method }]) => [arm, method])),
   };
 }
 
-async function gatherMatches(recipe: ExperimentRecipe, manifest: Manifest): Promise<ExperimentFacts["matches"]> {
-  const comparisons = Object.values(manifest.comparisons ?? {});
+async function gatherMatches(
+  recipe: ExperimentRecipe,
+  manifest: Manifest,
+  run: RunFolder,
+): Promise<ExperimentFacts["matches"]> {
   const found = [];
-  for (const judge of new Set(comparisons.map((comparison) => comparison.judge)))
+  for (const judge of recipe.compare?.judges ?? [])
     for (const { a, b, pairs } of listMatches(recipe)) {
       const played = [];
       for (const [ours, theirs] of pairs) {
-        const comparison = comparisons.find(
-          ({ judge: by, a: one, b: other }) => by === judge && one === ours.name && other === theirs.name,
-        );
-        if (comparison?.verdictsPath === undefined || !existsSync(comparison.verdictsPath)) continue;
-        played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(comparison.verdictsPath) });
+        const path = findVerdicts(manifest, run, [ours.name, theirs.name, nameJudge(judge, recipe)]);
+        if (path !== undefined) played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(path) });
       }
       if (played.length > 0) found.push(poolMatches({ a, b, judge }, played));
     }
   return found;
 }
 
+/** The verdicts of a comparison that the run holds. */
+function findVerdicts(
+  { comparisons = {} }: Manifest,
+  { folder }: RunFolder,
+  [a, b, judge]: readonly [a: string, b: string, judge: string],
+): string | undefined {
+  const comparison = Object.values(comparisons).find(
+    (other) => other.a === a && other.b === b && other.judge === judge && other.verdictsPath !== undefined,
+  );
+  const path = comparison && join(folder, "verdicts", basename(comparison.verdictsPath!));
+  return path !== undefined && existsSync(path) ? path : undefined;
+}
+
 /** What the replies behind each stage's figures cost; 0 where no model was asked, null where no price is known. */
-async function gatherMoney(manifest: Manifest, run: RunFolder): Promise<ExperimentResult["money"]> {
-  const { rate, answers = {}, comparisons = {}, models = {} } = manifest;
-  const purse = await readPurse(run);
-  const trainings = Object.values(models).map(({ usd }) => usd);
+async function gatherMoney(
+  recipe: ExperimentRecipe,
+  manifest: Manifest,
+  run: RunFolder,
+): Promise<ExperimentResult["money"]> {
+  const names = listModels(recipe).map(({ name }) => name);
+  const trainings = names.flatMap((name) => manifest.models?.[name] ?? []).map(({ usd }) => usd);
   const training = trainings.some((usd) => usd === null) ? null : trainings.reduce<number>((sum, usd) => sum + usd!, 0);
+  const purse = await readPurse(run);
   if (!purse) return { rating: 0, training, generating: 0, comparing: 0 };
   using store = new CallStore(purse.store, { readOnly: true });
-  const cost = async (keys: AsyncIterable<string> | Iterable<string>) => {
+  const cost = async (keys: AsyncIterable<string>) => {
     let nanos = 0;
+    const seen = new Set<string>();
     for await (const key of keys) {
+      if (seen.has(key)) continue; // one reply to a question that was asked twice
+      seen.add(key);
       const call = store.find(key);
       if (call?.state === "replied" && call.cost === null) return null;
       nanos += call?.cost ?? 0;
     }
     return nanos / nanosPerUsd;
   };
+  const verdicts = (recipe.compare?.judges ?? []).flatMap((judge) =>
+    listMatches(recipe).flatMap(({ pairs }) =>
+      pairs.flatMap(([a, b]) => findVerdicts(manifest, run, [a.name, b.name, nameJudge(judge, recipe)]) ?? []),
+    ),
+  );
   return {
-    rating: rate?.calls ? await cost(ratingCalls(run)) : 0,
+    rating: manifest.rate?.calls ? await cost(ratingCalls(run)) : 0,
     training,
-    generating: await cost(answerCalls(Object.values(answers))),
-    comparing: await cost(verdictCalls(Object.values(comparisons))),
+    generating: await cost(answerCalls(names.map((name) => run.answersPath(name)))),
+    comparing: await cost(verdictCalls(verdicts)),
   };
 }
 
@@ -273,15 +307,13 @@ async function* ratingCalls(run: RunFolder): AsyncGenerator<string> {
     for (const line of lines) if ("call" in line && line.call !== undefined) yield line.call;
 }
 
-async function* answerCalls(answers: readonly AnswersSummary[]): AsyncGenerator<string> {
-  for (const { answersPath } of answers)
-    for (const { call } of (await readOwnAnswers(answersPath)).answers) if (call !== undefined) yield call;
+async function* answerCalls(paths: readonly string[]): AsyncGenerator<string> {
+  for (const path of paths)
+    for (const { call } of (await readOwnAnswers(path)).answers) if (call !== undefined) yield call;
 }
 
-async function* verdictCalls(comparisons: readonly ComparisonSummary[]): AsyncGenerator<string> {
-  for (const { verdictsPath } of comparisons) {
-    if (verdictsPath === undefined || !existsSync(verdictsPath)) continue;
-    for (const { orders } of await readVerdicts(verdictsPath))
+async function* verdictCalls(paths: readonly string[]): AsyncGenerator<string> {
+  for (const path of paths)
+    for (const { orders } of await readVerdicts(path))
       for (const { call } of orders) if (call !== undefined) yield call;
-  }
 }

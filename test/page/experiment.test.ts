@@ -1,0 +1,120 @@
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { PairVerdict } from "../../src/comparison/verdict.ts";
+import { concludeExperiment, meanTraining, poolMatches } from "../../src/experiment/result.ts";
+import type { RunReport } from "../../src/page/contract.ts";
+import type { ExperimentResult } from "../../src/run/manifest.ts";
+import { createRandom } from "../../src/stats/random.ts";
+import { describeWithBrowser, findViolations, startBrowser, tableOf, type TestBrowser } from "../helpers/browser.ts";
+import { prepare } from "../helpers/command-line.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+/** Verdicts of which so many are won, the others lost; another draw of prompts for each seed. */
+function makeVerdicts(share: number, seed: number): PairVerdict[] {
+  const random = createRandom(seed);
+  return Array.from({ length: 60 }, (_, i) => ({
+    id: String(i),
+    set: i % 2 ? "koala" : "vicuna",
+    outcome: random() < share ? "win" : "lose",
+    orders: [],
+  }));
+}
+
+function train(seed: number, minutes: number): ExperimentResult["arms"][number]["trainings"][number] {
+  const lossCurve = Array.from({ length: 40 }, (_, i) => ({ step: i + 1, loss: 2 / (1 + i / 9) + seed / 100 }));
+  return { seed, minutes, usd: minutes / 10, finalLoss: lossCurve.at(-1)!.loss, lossCurve };
+}
+
+/** An experiment with three arms and three seeds. */
+function makeResult(): ExperimentResult {
+  const seeds = [1, 2, 3];
+  const arm = (name: string, rows: number, minutes: number) => {
+    const trainings = seeds.map((seed) => train(seed, minutes + seed / 10));
+    return { arm: name, rows, trainings, ...meanTraining(trainings) };
+  };
+  const match = (b: string, share: number) =>
+    poolMatches(
+      { a: "selected", b, judge: "student" },
+      seeds.map((seed) => ({ a: `selected-s${seed}`, b: `${b}-s${seed}`, verdicts: makeVerdicts(share, seed) })),
+    );
+  return concludeExperiment({
+    name: "made",
+    caveat: "Made for a test.",
+    arms: [arm("selected", 9_000, 14), arm("random", 9_000, 14), arm("full", 52_002, 80)],
+    matches: [match("random", 0.7), match("full", 0.6)],
+    money: { rating: 20, training: 33, generating: 0, comparing: 4 },
+    methods: { selected: "score", random: "random", full: "full" },
+  });
+}
+
+test("several seeds are pooled by prompt: the interval is wider than if all pairs were independent", () => {
+  const verdicts = makeVerdicts(0.6, 1);
+  const same = [1, 2, 3].map((seed) => ({ a: `a-s${seed}`, b: `b-s${seed}`, verdicts }));
+  const one = poolMatches({ a: "a", b: "b", judge: "j" }, same.slice(0, 1)).pooled.winningScore;
+  const three = poolMatches({ a: "a", b: "b", judge: "j" }, same).pooled.winningScore;
+  expect(three.value).toBeCloseTo(one.value!, 12);
+  expect(three.high! - three.low!).toBeCloseTo(one.high! - one.low!, 1); // three times the same is worth one
+});
+
+test("what an experiment comes to follows from its controls", () => {
+  const { sentence, verdict, savings } = makeResult();
+  expect([verdict, sentence]).toEqual([
+    "helped",
+    expect.stringMatching(/^Selecting helped: selected against random .* over 3 seeds; selected against full/),
+  ]);
+  expect(savings).toMatchObject([
+    { arm: "selected", full: "full", usd: expect.closeTo(6.6, 6) as number, paysBackAfter: 4 },
+  ]);
+});
+
+describeWithBrowser("the page of an experiment", () => {
+  let folder: TempFolder;
+  let browser: TestBrowser;
+  beforeAll(async () => {
+    folder = tempFolder();
+    browser = await startBrowser();
+    folder.write("runs/made/run.json", { version: 1, alpagasus: "0", arms: {}, experiment: makeResult() });
+    await prepare(folder.path, ["report", "--run", "runs/made"], ["run", "paper-7b-published"]);
+  });
+  afterAll(async () => {
+    await browser[Symbol.asyncDispose]();
+    folder[Symbol.dispose]();
+  });
+  const urlOf = (run: string) => pathToFileURL(`${folder.path}/runs/${run}/report.html`).href;
+
+  test("shows the figures of report.json: arms, matches, seeds, losses, what was saved", async () => {
+    const { experiment } = JSON.parse(readFileSync(`${folder.path}/runs/made/report.json`, "utf8")) as RunReport;
+    const { page, complaints, requests } = await browser.open(urlOf("made"));
+    expect(await page.textContent("h2.sentence")).toBe(experiment!.sentence);
+    expect(await page.textContent("main")).toContain("Made for a test.");
+    const results = await tableOf(page, "Results");
+    expect(results).toHaveLength(6); // two matches, two sets and all prompts each
+    const arms = await tableOf(page, "Arms");
+    expect(arms.map((row) => Object.values(row).slice(0, 3))).toEqual([
+      ["selected", "9,000", "3"],
+      ["random", "9,000", "3"],
+      ["full", "52,002", "3"],
+    ]);
+    for (const title of [
+      "Wins, ties and losses",
+      "Winning score by seed",
+      "Winning score against full, by training-set size",
+      "Loss while training",
+    ])
+      expect(await page.locator("figure, section", { hasText: title }).count()).toBeGreaterThan(0);
+    expect(await page.textContent("main")).toContain("pays for the rating after 4 trainings");
+    expect([complaints, requests]).toEqual([[], [urlOf("made")]]);
+  });
+
+  test.each([
+    ["made", "light", 1280],
+    ["made", "dark", 400],
+    ["paper-7b-published", "dark", 1280],
+    ["paper-7b-published", "light", 400],
+  ] as const)("an accessibility checker finds nothing on %s in %s at %i pixels", async (run, colorScheme, width) => {
+    const { page } = await browser.open(urlOf(run), { colorScheme, viewport: { width, height: 900 } });
+    expect(await findViolations(page)).toEqual([]);
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(width);
+  });
+});
