@@ -11,7 +11,7 @@ import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { LocalModel } from "./local-model.ts";
 import { postJson } from "./post-json.ts";
-import { endOrphans, markVariable, newMark, recordServer } from "./server-record.ts";
+import { endOrphans, markVariable, newMark, recordServer, serverGraceMs } from "./server-record.ts";
 
 /*
  * Starting a server for a model: vLLM on a GPU, `transformers serve` otherwise.
@@ -101,10 +101,15 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   const port = await findFreePort();
   const mark = newMark();
   const isOffline = !model.isOnHub && (!model.adapter || existsSync(model.adapter.base) || kind === "transformers");
-  const group = startGroup("sh", watched(["uv", ...serverCommand(kind, model, { served, port, name: mark })]), {
-    env: { [markVariable]: mark, TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
-    log,
-  });
+  const group = startGroup(
+    "sh",
+    watched(["uv", ...serverCommand(kind, model, { served, port, name: mark })], serverGraceMs),
+    {
+      graceMs: serverGraceMs,
+      env: { [markVariable]: mark, TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
+      log,
+    },
+  );
   let record: Disposable | undefined;
   let state: "starting" | "ready" | "stopping" = "starting";
   let failure: TrainerError | undefined;

@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
-import { endGroup } from "../python/process-group.ts";
+import { endGroup, listGroup } from "../python/process-group.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
 /*
@@ -41,8 +41,8 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
     if (record.success) {
       const { pid, owner, mark, host } = record.data;
       if (host !== hostname() || isProcessAlive(owner)) continue;
-      if (membersOf(pid, mark).length > 0) {
-        await endGroup(pid);
+      if (listGroup(pid).some((member) => isMarked(member, mark))) {
+        await endGroup(pid, serverGraceMs);
         ended++;
       }
     }
@@ -51,35 +51,13 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
   return ended;
 }
 
+/** How long a server has to end by itself: what it is writing costs nothing to write again. */
+export const serverGraceMs = 2_000;
+
 /** The variable that every process of a server has the mark in. */
 export const markVariable = "ALPAGASUS_SERVER";
 
-/** The processes of a group that have a mark in their environment. */
-function membersOf(group: number, mark: string): number[] {
-  const found = spawnSync("ps", ["-A", "-o", "pid=,pgid="], { encoding: "utf8" });
-  if (found.status !== 0) return process.platform === "linux" ? membersInProc(group, mark) : [];
-  return found.stdout
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .flatMap(([pid, own]) => (own === group && pid !== undefined && isMarked(pid, mark) ? [pid] : []));
-}
-
-/** The same where there is no `ps`, as in slim containers. */
-function membersInProc(group: number, mark: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => groupOf(pid) === group && isMarked(pid, mark));
-}
-
-function groupOf(pid: number): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ")[2]);
-  } catch {
-    return undefined; // it has ended meanwhile
-  }
-}
-
+/** Whether a process has a mark in its environment. */
 function isMarked(pid: number, mark: string): boolean {
   try {
     const environment =

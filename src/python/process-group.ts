@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { createWriteStream } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createWriteStream, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { isProcessAlive } from "../is-process-alive.ts";
@@ -27,9 +27,11 @@ export interface ProcessGroupOptions {
   readonly log: string;
   /** Called for every line. True keeps the line out of `said`. */
   readonly onLine?: (line: string) => boolean | void;
+  /** How long its processes have to end by themselves. */
+  readonly graceMs?: number;
 }
 
-const killMs = 10_000; // for processes to end by themselves
+const defaultGraceMs = 10_000;
 const pollMs = 50;
 const mostSaid = 400; // lines
 
@@ -40,7 +42,7 @@ const mostSaid = 400; // lines
  * @throws Error when there is no such command
  */
 export function startGroup(command: string, args: readonly string[], options: ProcessGroupOptions): ProcessGroup {
-  const { cwd, env, log: logPath, onLine } = options;
+  const { cwd, env, log: logPath, onLine, graceMs } = options;
   const log = createWriteStream(logPath, { flags: "a" });
   log.on("error", () => {}); // a full disk is told of by the command itself
   const child = spawn(command, args, {
@@ -72,18 +74,46 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   );
   let stopping: Promise<void> | undefined;
   const stop = async () => {
-    if (!isEnded) await endGroup(child.pid!); // afterwards its number may be another group's
+    if (!isEnded) await endGroup(child.pid!, graceMs); // afterwards its number may be another group's
     await ended.catch(() => null);
   };
   return { pid: child.pid!, ended, said, stop: () => (stopping ??= stop()) };
 }
 
 /** Asks a process group to end, and ends it when it does not. */
-export async function endGroup(pid: number): Promise<void> {
+export async function endGroup(pid: number, graceMs = defaultGraceMs): Promise<void> {
   signalGroup(pid, "SIGTERM");
-  const deadline = Date.now() + killMs;
-  while (Date.now() < deadline && isProcessAlive(-pid)) await delay(pollMs);
+  const deadline = Date.now() + graceMs;
+  while (Date.now() < deadline && listGroup(pid).length > 0) await delay(pollMs);
   signalGroup(pid, "SIGKILL");
+}
+
+/** The processes of a group that have not ended; one that nobody has taken notice of yet has. */
+export function listGroup(group: number): number[] {
+  if (!isProcessAlive(-group)) return [];
+  return process.platform === "linux" ? listInProc(group) : listByPs(group);
+}
+
+function listInProc(group: number): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const [state, , own] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ");
+        return Number(own) === group && state !== "Z";
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
+
+function listByPs(group: number): number[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,pgid=,stat="], { encoding: "utf8" });
+  return stdout.split("\n").flatMap((line) => {
+    const [pid, own, state = ""] = line.trim().split(/\s+/);
+    return Number(own) === group && !state.startsWith("Z") ? [Number(pid)] : [];
+  });
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
@@ -95,19 +125,20 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * Runs a command until its standard input closes, and with it all that the command started: asked first, ended ten seconds
+ * Runs a command until its standard input closes, and with it all that the command started: asked first, ended some seconds
  * later. What watches does not answer to being asked, so that it is there to the end.
  */
-const watchScript = `exec 3<&0
+const watchScript = (seconds: number) => `exec 3<&0
 "$@" </dev/null 3<&- &
 main=$!
 (
   trap '' TERM
   cat <&3
   kill -TERM -$$
-  for second in 1 2 3 4 5 6 7 8 9 10; do
-    kill -0 $main || break
+  left=${seconds}
+  while [ $left -gt 0 ] && kill -0 $main; do
     sleep 1
+    left=$((left - 1))
   done
   kill -KILL -$$
 ) >/dev/null 2>&1 &
@@ -117,8 +148,8 @@ wait $main`;
 /**
  * The arguments of `sh` for a command that ends when this process does, even by `kill -9`.
  *
- * @param name what the shell calls itself
+ * @param graceMs how long its processes have to end by themselves
  */
-export function watched(command: readonly string[], name = "alpagasus"): string[] {
-  return ["-c", watchScript, name, ...command];
+export function watched(command: readonly string[], graceMs = defaultGraceMs): string[] {
+  return ["-c", watchScript(Math.ceil(graceMs / 1000)), "alpagasus", ...command];
 }
