@@ -94,7 +94,7 @@ generate:
   limit: 20 # only the first prompts of each set; take this line out for all 730
   max_output_tokens: 256 # 1024 in the paper
 
-# Who compares the answers, in both orders. Several judges are measured against each other.
+# Who compares the answers, in both orders. Where several judges disagree, the result says so.
 compare:
   judges: [student] # or ["openai:gpt-5-mini"]
 `;

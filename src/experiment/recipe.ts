@@ -89,7 +89,8 @@ const compareSchema = z.strictObject({
   min_coverage: share.default(0.95).describe("Least share of prompts that are decided"),
 });
 
-const outcomesSchema = z.strictObject({ set: z.string(), win: z.number(), tie: z.number(), lose: z.number() });
+const times = z.number().int().min(0);
+const outcomesSchema = z.strictObject({ set: z.string(), win: times, tie: times, lose: times });
 
 /** Figures of an experiment that was made elsewhere. */
 const recordedSchema = z.strictObject({
@@ -116,6 +117,10 @@ const experimentSchema = z
       .record(z.string(), z.string())
       .optional()
       .describe("Columns by hand: { instruction: prompt, output: answer }"),
+    prices: z
+      .record(z.string(), z.strictObject({ input: z.number().min(0), output: z.number().min(0) }))
+      .default({})
+      .describe("US dollars for a million tokens, of models that the price list does not have, by their names"),
     budget_usd: z.number().min(0).optional().describe("Most US dollars, over all stages together, training included"),
     rate: rateSchema.optional(),
     arms: z.record(name, armSchema).optional().describe("Training sets by name; the first is the one that is told of"),
@@ -242,6 +247,22 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
   };
   if (recorded) return checkRecorded(recorded, fail);
   const armNames = Object.keys(arms);
+  const numeric = [...armNames, ...Object.keys(models)].find((other) => /^\d+$/.test(other));
+  if (numeric !== undefined)
+    fail(
+      [arms[numeric] ? "arms" : "models", numeric],
+      "expected a name with a letter in it, since names of digits lose their order: 3k",
+    );
+  const twice = (list: readonly unknown[]) => list.findIndex((item, i) => list.indexOf(item) < i);
+  for (const [field, list] of [
+    [["train", "seeds"], train?.seeds ?? []],
+    [["compare", "judges"], compare?.judges ?? []],
+    [["compare", "matches"], (compare?.matches ?? []).map((match) => match.join(" "))],
+  ] as const)
+    if (twice(list) >= 0) fail([...field, twice(list)], "expected each once, got one again");
+  for (const model of Object.keys(models))
+    if (armNames.some((arm) => train?.seeds.some((seed) => model === `${arm}-s${seed}`)))
+      fail(["models", model], "expected a name that no trained model has");
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
@@ -249,6 +270,8 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
     fail(["generate"], "expected models to answer; add train, or models");
   for (const [arm, { like, method, top, min_score: least, rows }] of Object.entries(arms)) {
     if (like !== undefined && !arms[like]) fail(["arms", arm, "like"], `expected ${armNames.join(", ")}, got ${like}`);
+    if (sizeSource(file, arm) === undefined && (method === "random" || method === "longest") && top === undefined)
+      fail(["arms", arm], "expected an arm whose size it takes, or top");
     if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
     if (method === "score" && top === undefined && least === undefined && rows === undefined)
       fail(["arms", arm], "expected min_score, top or rows");
@@ -263,6 +286,17 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
   }
   if (compare && !compare.matches && known.length < 2)
     fail(["compare"], "expected two arms or models to compare; add a control: random: { method: random }");
+}
+
+/** The arm whose size another one takes, if it takes one's: for a control the first that is none. */
+export function sizeSource({ arms = {} }: Pick<ExperimentFile, "arms">, arm: string): string | undefined {
+  const { like, method, top } = arms[arm]!;
+  if (like !== undefined) return like;
+  if ((method !== "random" && method !== "longest") || top !== undefined) return undefined;
+  return (
+    Object.keys(arms).find((other) => arms[other]!.method === "score") ??
+    Object.keys(arms).find((other) => arms[other]!.method === "full")
+  );
 }
 
 function checkRecorded(

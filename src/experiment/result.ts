@@ -2,7 +2,7 @@ import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
 import { formatCount, formatDuration, formatNumbered, formatP } from "../format.ts";
-import type { ExperimentArm, ExperimentResult, MatchResult } from "../run/manifest.ts";
+import type { ComparisonRecord, ExperimentArm, ExperimentResult, MatchResult } from "../run/manifest.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 
@@ -51,9 +51,8 @@ export function meanTraining(trainings: ExperimentArm["trainings"]): Pick<Experi
 function findSavings({ arms, money, methods }: ExperimentFacts): ExperimentResult["savings"] {
   const full = arms.find(({ arm }) => isFull(arm, methods));
   if (!full || full.minutes === null) return [];
-  const [first] = arms;
   return arms
-    .filter((own) => own !== full && own.minutes !== null && (own === first || methods[own.arm] === "score"))
+    .filter((own) => own !== full && own.minutes !== null && methods[own.arm] === "score")
     .map((own) => {
       const usd = own.usd === null || full.usd === null ? null : full.usd - own.usd;
       return {
@@ -73,11 +72,76 @@ function isFull(arm: string, methods: ExperimentFacts["methods"]): boolean {
 
 type View = "better" | "worse" | "no difference shown";
 
-/** Whether a match shows anything: by its sign test, or by its interval where several seeds are pooled. */
+/**
+ * Whether a match shows anything: by its sign test; where several seeds are pooled, by its interval, and only if no seed
+ * says the opposite, since the interval draws prompts and no trainings.
+ */
 function viewOf({ pooled, seeds }: MatchResult): View {
   if (seeds.length < 2) return pooled.conclusion;
   const { low, high } = pooled.winningScore;
-  return low !== null && low > 1 ? "better" : high !== null && high < 1 ? "worse" : "no difference shown";
+  const scores = seeds.flatMap(({ winningScore }) => winningScore ?? []);
+  if (low !== null && low > 1 && scores.every((score) => score >= 1)) return "better";
+  if (high !== null && high < 1 && scores.every((score) => score <= 1)) return "worse";
+  return "no difference shown";
+}
+
+/** The arm that is told of: the first that was chosen by scores. */
+function toldArm({ arms, methods }: Pick<ExperimentFacts, "arms" | "methods">): string {
+  return (arms.find(({ arm }) => methods[arm] === "score") ?? arms[0])?.arm ?? "";
+}
+
+/** A match told from the other side. */
+function mirror(match: MatchResult): MatchResult {
+  const turn = ({ value, low, high }: ComparisonRecord["winningScore"]) => ({
+    value: value === null ? null : 2 - value,
+    low: high === null ? null : 2 - high,
+    high: low === null ? null : 2 - low,
+  });
+  const { pooled, seeds } = match;
+  const opposite = { better: "worse", worse: "better", "no difference shown": "no difference shown" } as const;
+  return {
+    ...match,
+    a: match.b,
+    b: match.a,
+    pooled: {
+      ...pooled,
+      counts: { ...pooled.counts, win: pooled.counts.lose, lose: pooled.counts.win },
+      winningScore: turn(pooled.winningScore),
+      conclusion: opposite[pooled.conclusion],
+    },
+    seeds: seeds.map(({ a, b, winningScore }) => ({
+      a: b,
+      b: a,
+      winningScore: winningScore === null ? null : 2 - winningScore,
+    })),
+  };
+}
+
+/** What one judge's matches say of the told arm against its controls. */
+function hear(
+  matches: readonly MatchResult[],
+  told: string,
+  methods: ExperimentFacts["methods"],
+): {
+  readonly decisive: readonly MatchResult[];
+  readonly verdict: ExperimentResult["verdict"];
+  readonly hasControl: boolean;
+} {
+  const own = matches.flatMap((match) => (match.a === told ? match : match.b === told ? mirror(match) : []));
+  const isDecided = ({ pooled: { counts } }: MatchResult) => counts.win + counts.tie + counts.lose > 0;
+  const random = own.find((match) => methods[match.b] === "random" && isDecided(match));
+  const full = own.find((match) => isFull(match.b, methods) && isDecided(match));
+  const decisive = [random, full].filter((match) => match !== undefined);
+  const views = decisive.map(viewOf);
+  const verdict =
+    decisive.length === 0
+      ? "not compared"
+      : views.some((view) => view === "worse")
+        ? "did not help"
+        : (random ? viewOf(random) : views[0]) === "better"
+          ? "helped"
+          : "no benefit shown";
+  return { decisive, verdict, hasControl: random !== undefined };
 }
 
 function describeOutcome(
@@ -85,54 +149,76 @@ function describeOutcome(
   savings: ExperimentResult["savings"],
 ): Pick<ExperimentResult, "sentence" | "verdict"> {
   const { arms, matches, methods } = facts;
-  const selected = arms[0]?.arm ?? "";
-  const judge = matches[0]?.judge;
-  const own = matches.filter((match) => match.a === selected && match.judge === judge);
-  const random = own.find(({ b }) => methods[b] === "random");
-  const full = own.find(({ b }) => isFull(b, methods));
-  const decisive = [random, full].filter((match) => match !== undefined);
-  if (decisive.length === 0)
+  const told = toldArm(facts);
+  const judges = [...new Set(matches.map(({ judge }) => judge))];
+  const heard = judges.map((judge) => ({
+    judge,
+    ...hear(
+      matches.filter((match) => match.judge === judge),
+      told,
+      methods,
+    ),
+  }));
+  const saying = heard.filter(({ verdict }) => verdict !== "not compared");
+  if (saying.length === 0)
     return {
       verdict: "not compared",
-      sentence: `Whether selecting helped cannot be said: ${selected || "nothing"} was compared neither with a random control nor with the full set.`,
+      sentence: matches.some(({ a, b }) => a === told || b === told)
+        ? `Whether selecting helped cannot be said: no pair of ${told} and a random control or the full set is decided.`
+        : `Whether selecting helped cannot be said: ${told || "nothing"} was compared neither with a random control nor with the full set.`,
     };
-  if (decisive.every(({ pooled }) => pooled.counts.win + pooled.counts.tie + pooled.counts.lose === 0))
-    return { verdict: "not compared", sentence: "Nothing can be concluded: no pair could be judged." };
-  const alone = random
-    ? ""
-    : "; without a random control, having fewer rows and having chosen them cannot be told apart";
-  const told = `${decisive.map(tellMatch).join("; ")}${alone}`;
-  const [saving] = savings;
+  const saving = savings.find(({ arm }) => arm === told);
   const faster =
     saving && saving.timesFaster > 1
-      ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms[0]!.minutes ?? 0))})`
+      ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms.find(({ arm }) => arm === told)?.minutes ?? 0))})`
       : "";
-  const views = new Set(decisive.map(viewOf));
-  if (views.has("worse")) return { verdict: "did not help", sentence: `Selecting did not help: ${told}${faster}.` };
-  if (random ? viewOf(random) === "better" : views.has("better"))
-    return { verdict: "helped", sentence: `Selecting helped: ${told}${faster}.` };
-  const beatsFull = full && viewOf(full) === "better";
-  return {
-    verdict: "no benefit shown",
-    sentence: beatsFull
-      ? `Fewer rows helped, choosing them was not shown to: ${told}${faster}.`
-      : `No benefit shown: ${told}${faster}.`,
-  };
+  const verdicts = new Set(saying.map(({ verdict }) => verdict));
+  if (verdicts.size > 1)
+    return {
+      verdict: "no benefit shown",
+      sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${faster}.`,
+    };
+  const { decisive, verdict, hasControl } = saying[0]!;
+  const alone = hasControl
+    ? ""
+    : "; without a random control, having fewer rows and having chosen them cannot be told apart";
+  const by = saying.length > 1 ? `, by all of ${saying.map(({ judge }) => judge).join(", ")}` : "";
+  const beatsFull = decisive.some((match) => isFull(match.b, methods) && viewOf(match) === "better");
+  const beginning =
+    verdict === "no benefit shown" && beatsFull && hasControl
+      ? "Fewer rows helped, choosing them was not shown to"
+      : capitalise(beginnings[verdict]);
+  return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
+}
+
+const beginnings: Readonly<Record<ExperimentResult["verdict"], string>> = {
+  helped: "selecting helped",
+  "did not help": "selecting did not help",
+  "no benefit shown": "no benefit shown",
+  "not compared": "nothing compared",
+};
+
+function capitalise(text: string): string {
+  return text[0]!.toUpperCase() + text.slice(1);
 }
 
 /** `selected against random: 41 wins, 15 ties, 24 losses, winning score 1.212 [1.013, 1.412]` */
 function tellMatch(match: MatchResult): string {
   const { a, b, pooled, seeds } = match;
   const { counts, winningScore, pValue, promptsNeeded } = pooled;
+  const bySeed = seeds.flatMap(({ winningScore: score }) => score ?? []);
   const split = `${formatNumbered(counts.win, "win", "wins")}, ${formatNumbered(counts.tie, "tie", "ties")}, ${formatNumbered(counts.lose, "loss", "losses")}`;
   const interval =
     winningScore.value === null
       ? ""
       : `, winning score ${winningScore.value.toFixed(3)} [${winningScore.low?.toFixed(3) ?? "-"}, ${winningScore.high?.toFixed(3) ?? "-"}]`;
-  const test = seeds.length > 1 ? ` over ${seeds.length} seeds` : `, p ${formatP(pValue)}`;
+  const test =
+    seeds.length > 1
+      ? ` over ${seeds.length} seeds (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
+      : `, p ${formatP(pValue)}`;
   const needed =
     viewOf(match) === "no difference shown" && promptsNeeded !== null
-      ? ` (to show a difference of this size takes about ${formatCount(Number(promptsNeeded.toPrecision(2)))} prompts)`
+      ? ` (to show a difference of this size takes about ${formatCount(Number((promptsNeeded / Math.max(1, seeds.length)).toPrecision(2)))} prompts)`
       : "";
   return `${a} against ${b} ${split}${interval}${test}${needed}`;
 }
@@ -165,7 +251,7 @@ export function poolMatches(
       matches.length > 1
         ? matches.map(({ verdicts, ...names }) => ({
             ...names,
-            winningScore: toComparisonRecord(analyse(verdicts).pooled).winningScore.value ?? 1,
+            winningScore: toComparisonRecord(analyse(verdicts).pooled).winningScore.value,
           }))
         : [],
   };

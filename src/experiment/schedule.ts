@@ -1,4 +1,4 @@
-import { messageOf } from "../errors.ts";
+import { messageOf, RunError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import { lookAt, type Resource, type Task, type TaskEnd, type TaskState } from "./task.ts";
 
@@ -49,6 +49,7 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
     }
   };
 
+  let settled = -1;
   for (;;) {
     for (const task of tasks) {
       if (results.has(task.id) || running.has(task.id)) continue;
@@ -74,7 +75,14 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
     }
     if (running.size === 0) {
       if (results.size === tasks.length) return results;
-      continue; // what was lost a moment ago loses others
+      if (results.size > settled) {
+        settled = results.size; // what was lost a moment ago loses others
+        continue;
+      }
+      const stuck = tasks.filter(({ id }) => !results.has(id)).map(({ id }) => id);
+      throw new RunError(
+        `expected tasks that can be done one after the other, got ones that wait for each other: ${stuck.join(", ")}`,
+      );
     }
     await Promise.race(running.values());
   }
@@ -82,12 +90,13 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
 
 async function perform(task: Task, ledger: Ledger): Promise<TaskResult> {
   const startedAt = new Date();
+  const inputs = await task.inputs(); // what was edited meanwhile makes it due again
   const end = await task.run();
   if (end.stopped !== undefined || end.gates.some(({ held }) => !held)) return { state: "stopped", end };
   const output = await task.output();
   if (output === undefined) return { state: "failed", error: new Error(`${task.id}: has left no result`) };
   const wallMs = Date.now() - startedAt.getTime();
-  await ledger.note(task.id, { inputs: await task.inputs(), output, startedAt: startedAt.toISOString(), wallMs });
+  await ledger.note(task.id, { inputs, output, startedAt: startedAt.toISOString(), wallMs });
   return { state: "done", wallMs };
 }
 
@@ -103,7 +112,8 @@ export async function planTasks(
 ): Promise<Map<string, TaskState>> {
   const states = new Map<string, TaskState>();
   for (const task of tasks) {
-    const before = task.needs.find((need) => states.get(need)!.state !== "done");
+    const before = task.needs.find((need) => states.get(need)?.state !== "done");
+    if (states.has(task.id)) throw new RunError(`expected tasks of different names, got ${task.id} twice`);
     if (leave(task)) states.set(task.id, { state: "done" });
     else if (before === undefined) states.set(task.id, await lookAt(task, ledger));
     else if (ledger.find(task.id)) states.set(task.id, { state: "waits", why: `if ${before} gives something else` });

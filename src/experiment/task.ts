@@ -32,6 +32,8 @@ export interface Task {
   /** The hash of its result as it lies there; undefined when there is none. */
   output(): Promise<string | undefined>;
   run(): Promise<TaskEnd>;
+  /** Calls that have failed and are to be asked again; absent where that is not wanted. */
+  readonly failedCalls?: () => Promise<number>;
 }
 
 /** Whether a task has to be done, and why. */
@@ -51,6 +53,8 @@ export async function lookAt(task: Task, ledger: Ledger): Promise<TaskState> {
   const output = await task.output();
   if (output === undefined) return { state: "due", why: "its result is missing" };
   if (output !== entry.output) return { state: "due", why: "its result was changed by somebody else" };
+  const failed = (await task.failedCalls?.()) ?? 0;
+  if (failed > 0) return { state: "due", why: `${failed} calls have failed, and are asked again` };
   return { state: "done" };
 }
 

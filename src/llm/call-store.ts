@@ -361,19 +361,22 @@ function openDatabase(path: string): DatabaseSync {
 }
 
 /** Opens a store that is there; an empty one stands for one that is not. */
+/** A store without anything in it. */
+function openNothing(): DatabaseSync {
+  const nothing = new DatabaseSync(":memory:");
+  nothing.exec(tables);
+  return nothing;
+}
+
 function openToRead(path: string): DatabaseSync {
-  if (!existsSync(path)) {
-    const nothing = new DatabaseSync(":memory:");
-    nothing.exec(tables);
-    return nothing;
-  }
+  if (!existsSync(path)) return openNothing();
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
     expectOurs(database, path);
-    if (readPragma(database, "user_version") === 0)
-      throw new UsageError(`${path}: expected a call store, got an empty file`);
-    return database;
+    if (readPragma(database, "user_version") > 0) return database;
+    database.close(); // whoever made the file was killed before there was anything in it
+    return openNothing();
   } catch (cause) {
     database?.close();
     throw describeOpening(path, cause);

@@ -366,7 +366,7 @@ const matchResultSchema = z.object({
   pooled: comparisonResultSchema,
   sets: z.array(comparisonResultSchema),
   /** The winning score by seed, where there are several. */
-  seeds: z.array(z.object({ a: z.string(), b: z.string(), winningScore: z.number() })),
+  seeds: z.array(z.object({ a: z.string(), b: z.string(), winningScore: z.number().nullable() })),
 });
 export type MatchResult = z.infer<typeof matchResultSchema>;
 

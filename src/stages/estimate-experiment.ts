@@ -1,20 +1,35 @@
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
-import { UsageError } from "../errors.ts";
-import type { ExperimentRecipe } from "../experiment/recipe.ts";
+import { messageOf, UsageError } from "../errors.ts";
+import { sizeSource, type ExperimentRecipe } from "../experiment/recipe.ts";
 import type { Task } from "../experiment/task.ts";
 import { openTestSets } from "../generation/test-sets.ts";
-import { openLlmJudge } from "../judge/open.ts";
+import { findLocalModel } from "../generation/local-model.ts";
+import { chooseServer } from "../generation/serve-model.ts";
+import { openJudge, openLlmJudge, openPairJudge } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openModel } from "../llm/open-model.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric } from "../rubric/open-rubric.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
+import { findUv } from "../python/uv.ts";
+import { resolveBase } from "../trainer/base-model.ts";
+import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
-import { callsUsd, estimateArm, listModels, toOverrides, trainingUsd, type TaskOptions } from "./experiment-tasks.ts";
+import {
+  callsUsd,
+  estimateArm,
+  folderOf,
+  listModels,
+  nameJudge,
+  toOverrides,
+  type TaskOptions,
+} from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
+import { checkCombination } from "./select.ts";
+import { spentOnTraining } from "./train.ts";
 
 /*
  * What the tasks of an experiment that are due will take, as far as that can be known before.
@@ -55,7 +70,7 @@ export async function estimateTasks(
     ({ rows } = rating);
     estimates.set("rate", rating.estimate);
   }
-  if (due.length > 0) await expectFeasible(recipe, rows, prompts);
+  if (due.length > 0) await expectFeasible(recipe, rows, prompts, options);
   for (const model of listModels(recipe)) {
     const [training, answering] = [`train ${model.name}`, `generate ${model.name}`];
     if (dueIds.has(training)) estimates.set(training, await estimateTrainingOf(recipe, model.arm!, rows, manifest));
@@ -63,7 +78,7 @@ export async function estimateTasks(
   }
   for (const { id, stage } of due)
     if (stage === "compare") estimates.set(id, await estimateComparison(id, recipe, prompts));
-  return { estimates, paidUsd: (await callsUsd(run)) + trainingUsd(manifest) };
+  return { estimates, paidUsd: (await callsUsd(run)) + (await spentOnTraining(run)) };
 }
 
 /**
@@ -76,8 +91,11 @@ async function expectFeasible(
   recipe: ExperimentRecipe,
   rows: number | undefined,
   prompts: readonly TestPrompt[],
+  { run, budgetUsd }: Omit<TaskOptions, "recipe">,
 ): Promise<void> {
-  const { arms = {}, compare, models, rate, train, pathOf, at } = recipe;
+  const isLimited = (budgetUsd ?? recipe.budget_usd) !== undefined;
+  const { arms = {}, compare, generate: generation, models, rate, train, pathOf, at } = recipe;
+  for (const arm of Object.keys(arms)) expectArm(recipe, arm);
   for (const [arm, { top, rows: file }] of Object.entries(arms)) {
     if (typeof top === "number" && rows !== undefined && top > rows)
       throw new UsageError(
@@ -85,14 +103,62 @@ async function expectFeasible(
       );
     if (file !== undefined) await readPositions(pathOf(file));
   }
-  if (train) await openTrainingRecipe(pathOf(train.recipe));
   if (compare?.rubric !== undefined)
     await openPairRubric(/\.ya?ml$/i.test(compare.rubric) ? pathOf(compare.rubric) : compare.rubric);
-  for (const name of [rate?.judge ?? "", ...(compare?.judges ?? []), ...Object.values(models)].filter(isModelName)) {
-    const { problem } = await openModel(name);
+  if (rate) await expectJudge(nameJudge(rate.judge, recipe), (name) => openJudge(name));
+  for (const judge of compare?.judges ?? []) await expectJudge(nameJudge(judge, recipe), openPairJudge);
+  for (const model of Object.values(models))
+    if (!isModelName(model)) await findLocalModel(folderOf(model, pathOf), runFolder(run));
+  const asked = [rate?.judge, ...(compare?.judges ?? []), ...Object.values(models)].filter(
+    (name) => name !== undefined,
+  );
+  for (const name of asked.map((judge) => nameJudge(judge, recipe)).filter(isModelName)) {
+    const { problem, price } = await openModel(name);
     if (problem !== undefined) throw new UsageError(problem);
+    if (isLimited && !price && !recipe.prices[name])
+      throw new UsageError(
+        `${name}: expected a model whose price is known, since there is a budget; give it in the recipe, prices: { ${JSON.stringify(name)}: { input: 0, output: 0 } } (US dollars for a million tokens)`,
+      );
   }
+  if (train) {
+    const { recipe: name, seeds: _, ...given } = train;
+    const plan = planTraining(await openTrainingRecipe(pathOf(name)), 1, toOverrides(given, recipe));
+    resolveBase(plan.settings.base);
+  }
+  const isServed = train !== undefined || Object.values(models).some((model) => !isModelName(model));
+  if (isServed) findUv();
+  if (isServed && (generation?.temperature ?? 0) > 0 && (generation?.server ?? chooseServer()) === "transformers")
+    throw new UsageError(
+      `${at(["generate", "temperature"])}: generate.temperature: expected 0, since transformers serve answers greedily only, got ${generation!.temperature}`,
+    );
   await expectOtherTests(recipe, prompts);
+}
+
+/** @throws UsageError, DataError when a judge that asks no model cannot be opened */
+async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
+  if (!isModelName(name)) await open(name);
+}
+
+/** @throws UsageError when an arm's settings do not go together */
+function expectArm(recipe: ExperimentRecipe, arm: string): void {
+  const { method, min_score: minScore, top, like, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
+  const isRemoved = recipe.contamination === "remove";
+  try {
+    checkCombination(rows === undefined ? method : "rows", {
+      run: "",
+      ...(minScore !== undefined && { minScore }),
+      ...(top !== undefined && { top: 1 }),
+      ...(like !== undefined && { like }),
+      ...(where !== undefined && { where }),
+      ...(per !== undefined && { per }),
+      ...(dedup && { dedup }),
+      ...(diverse !== undefined && { diverse }),
+      ...(isRemoved && rows !== undefined && { decontaminate: [] }),
+    });
+    if (top === "0%") throw new UsageError("top: expected a share over 0 %");
+  } catch (cause) {
+    throw new UsageError(`${recipe.at(["arms", arm])}: arms.${arm}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 const mostShared = 0.5; // of the test prompts: single overlaps are the contamination gate's
@@ -119,7 +185,8 @@ async function estimateRating(
   recipe: ExperimentRecipe,
   options: Omit<TaskOptions, "recipe">,
 ): Promise<{ rows: number; estimate: TaskEstimate }> {
-  const { judge: name, rubric } = recipe.rate!;
+  const { rubric, reasoning } = recipe.rate!;
+  const name = nameJudge(recipe.rate!.judge, recipe);
   const dataset = await openData(recipe);
   if (!isModelName(name)) {
     let rows = 0;
@@ -129,6 +196,8 @@ async function estimateRating(
   const judge = await openLlmJudge(name, {
     run: options.run,
     forPlan: true,
+    ...(reasoning && { reasoning }),
+    ...(recipe.prices[name] && { price: recipe.prices[name] }),
     ...(rubric !== undefined && { rubric: /\.ya?ml$/i.test(rubric) ? recipe.pathOf(rubric) : rubric }),
   });
   try {
@@ -151,25 +220,33 @@ async function estimateTrainingOf(
 ): Promise<TaskEstimate> {
   const { recipe: name, seeds: _, ...given } = recipe.train!;
   const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, all);
-  if (rows === undefined) return {};
+  if (rows === undefined) {
+    const { usdPerHour } = await estimateArm(
+      await openTrainingRecipe(recipe.pathOf(name)),
+      1,
+      toOverrides(given, recipe),
+      manifest,
+    );
+    return usdPerHour !== undefined && usdPerHour > 0 ? { highestUsd: null } : {};
+  }
   const training = await openTrainingRecipe(recipe.pathOf(name));
-  const { steps, minutes, usd } = await estimateArm(training, rows, toOverrides(given), manifest);
+  const { steps, minutes, usd, usdPerHour } = await estimateArm(training, rows, toOverrides(given, recipe), manifest);
   return {
     what: `${steps} steps`,
     ...(minutes !== undefined && { minutes }),
-    ...(usd !== undefined && { expectedUsd: usd, highestUsd: usd }),
+    ...(usd !== undefined && { expectedUsd: usd }),
+    ...(usdPerHour !== undefined && usdPerHour > 0 && { highestUsd: null }), // nobody knows how long it may take
   };
 }
 
 /** How many rows an arm will have, where its size is said. */
 function guessRows(recipe: ExperimentRecipe, arm: string, all: number | undefined): number | undefined {
-  const { top, like, method } = recipe.arms![arm]!;
+  const { top, method } = recipe.arms![arm]!;
   if (method === "full") return all;
   if (typeof top === "number") return top;
   if (top !== undefined) return all === undefined ? undefined : Math.round((all * Number(top.slice(0, -1))) / 100);
-  const other = like ?? Object.keys(recipe.arms!).find((name) => name !== arm);
-  const isControl = method === "random" || method === "longest";
-  return isControl && other !== undefined && other !== arm ? guessRows(recipe, other, all) : undefined;
+  const other = sizeSource(recipe, arm);
+  return other === undefined ? undefined : guessRows(recipe, other, all);
 }
 
 async function estimateAnswers(

@@ -1,14 +1,15 @@
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
+import { openAtomicFile } from "../files/atomic-file.ts";
 import { basename, join } from "node:path";
 import { readAnswers } from "../comparison/answers.ts";
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError } from "../errors.ts";
-import type { ExperimentRecipe } from "../experiment/recipe.ts";
-import type { Task, TaskEnd } from "../experiment/task.ts";
+import { sizeSource, type ExperimentRecipe } from "../experiment/recipe.ts";
+import type { ExperimentStage, Task, TaskEnd } from "../experiment/task.ts";
 import { formatCount } from "../format.ts";
 import { openAnswerer, type OpenAnswerer } from "../generation/open-answerer.ts";
 import { openTestSets } from "../generation/test-sets.ts";
@@ -21,8 +22,10 @@ import {
   type OpenLlmPairJudge,
 } from "../judge/open.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
+import { embeddedStudentPath } from "../judge/student.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
+import { checkAddress } from "../llm/open-model.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
 import type { CallsRecord, Gate, Manifest, TrainSummary } from "../run/manifest.ts";
@@ -30,7 +33,7 @@ import { readManifest, readPurse, runFolder, type RunFolder } from "../run/run-f
 import { contaminationFinder } from "../selection/contamination.ts";
 import { countParameters } from "../trainer/base-model.ts";
 import { estimateTraining, type TrainingEstimate } from "../trainer/estimate.ts";
-import { planTraining, type TrainingOverrides } from "../trainer/plan-training.ts";
+import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
 import { openTrainingRecipe, type TrainingRecipe } from "../trainer/recipe.ts";
 import { compare, comparisonName } from "./compare.ts";
 import { generate } from "./generate.ts";
@@ -38,7 +41,7 @@ import type { Progress } from "./progress.ts";
 import { rate } from "./rate.ts";
 import { report } from "./report.ts";
 import { select } from "./select.ts";
-import { train } from "./train.ts";
+import { spentOnTraining, train } from "./train.ts";
 
 /*
  * The tasks of an experiment: which stages it has, in an order in which each can be done after those before it, and what
@@ -56,6 +59,8 @@ export interface TaskOptions {
   readonly onProgress?: (task: string, progress: Progress) => void;
   /** Ask again where a call failed. */
   readonly retryFailed?: boolean;
+  /** Stages that are done again, whether anything changed or not. */
+  readonly force?: readonly ExperimentStage[];
   /** Called before the report is written, when all else is done. */
   readonly onReport?: () => Promise<void>;
 }
@@ -121,22 +126,24 @@ export function listTasks(options: TaskOptions): Task[] {
   for (const judge of recipe.compare?.judges ?? [])
     for (const { pairs } of listMatches(recipe))
       for (const pair of pairs) tasks.push(compareTask(context, judge, pair));
-  tasks.push(reportTask(context, tasks));
-  return tasks;
+  tasks.push(reportTask(context, [...tasks]));
+  // a budget over calls and trainings together: one after the other, so that neither spends what the other will
+  const isOneByOne = options.budgetUsd !== undefined && recipe.train !== undefined;
+  return isOneByOne ? tasks.map((task) => ({ ...task, resource: "machine" as const })) : tasks;
 }
 
 /** The arms, each after the one whose size it takes. @throws RunError when they take each other's */
-function orderArms({ arms = {}, at }: ExperimentRecipe): string[] {
+function orderArms(recipe: ExperimentRecipe): string[] {
+  const { arms = {}, at } = recipe;
   const ordered: string[] = [];
   const add = (arm: string, above: readonly string[]) => {
     if (ordered.includes(arm)) return;
-    const { like, method, top } = arms[arm]!;
-    const needed = like ?? (method === "random" || method === "longest" ? Object.keys(arms)[0] : undefined);
+    const needed = sizeSource(recipe, arm);
     if (above.includes(arm))
       throw new RunError(
         `${at(["arms", arm])}: arms.${arm}: expected a size of its own, got that of ${above.join(", ")} in turn; give it top`,
       );
-    if (needed !== undefined && needed !== arm && top === undefined) add(needed, [...above, arm]);
+    if (needed !== undefined && needed !== arm) add(needed, [...above, arm]);
     ordered.push(arm);
   };
   for (const arm of Object.keys(arms)) add(arm, []);
@@ -185,21 +192,28 @@ class Context {
     };
   }
 
+  /** A further model, with its folder as it is seen from here. */
+  answererOf(model: string): string {
+    return folderOf(model, this.recipe.pathOf);
+  }
+
+  /** How many calls of a task have failed, where they are to be asked again. */
+  askAgain(failedCalls: () => Promise<number>): Pick<Task, "failedCalls"> {
+    return this.options.retryFailed ? { failedCalls } : {};
+  }
+
   /** What every stage that asks a model is told; of the budget, what trainings have left. */
-  async asking(): Promise<OpenAskerOptions> {
+  async asking(model: string): Promise<OpenAskerOptions> {
     const { run, budgetUsd, signal, retryFailed } = this.options;
+    const price = this.recipe.prices[model];
     return {
       run,
-      ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - trainingUsd(await this.manifest())) }),
+      ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - (await spentOnTraining(this.run))) }),
+      ...(price && { price }),
       ...(signal && { signal }),
       ...(retryFailed && { retryFailed: true }),
     };
   }
-}
-
-/** What trainings have cost a run, by the hour. */
-export function trainingUsd(manifest: Manifest | undefined): number {
-  return Object.values(manifest?.models ?? {}).reduce((sum, { usd }) => sum + (usd ?? 0), 0);
 }
 
 /** What a run has paid for calls, and may have, in US dollars. */
@@ -235,9 +249,11 @@ function rateTask(context: Context): Task {
           : "none",
         scale: JSON.stringify(settings.scale ?? null),
         reasoning: settings.reasoning ?? "as its provider sets it",
+        min_coverage: String(settings.min_coverage),
       };
     },
     output: () => hashFile(context.run.ratingsPath),
+    ...context.askAgain(async () => (await context.manifest())?.rate?.states.failed ?? 0),
     async run() {
       const judge = await openRatingJudge(context);
       try {
@@ -263,7 +279,7 @@ async function openRatingJudge(context: Context): Promise<OpenLlmJudge | Awaited
   const name = nameJudge(judge, recipe);
   if (!isModelName(name)) return openJudge(name, scale ? { scale: { min: scale[0], max: scale[1] } } : {});
   return openLlmJudge(name, {
-    ...(await context.asking()),
+    ...(await context.asking(name)),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
     ...(reasoning && { reasoning }),
   });
@@ -271,10 +287,8 @@ async function openRatingJudge(context: Context): Promise<OpenLlmJudge | Awaited
 
 function selectTask(context: Context, arm: string): Task {
   const { recipe } = context;
-  const names = Object.keys(recipe.arms!);
-  const { min_score: minScore, like: named, rows, method, top, ...others } = recipe.arms![arm]!;
-  const isControl = method === "random" || method === "longest";
-  const like = named ?? (isControl && top === undefined ? names.find((name) => name !== arm) : undefined);
+  const { min_score: minScore, like: _, rows, method, top, ...others } = recipe.arms![arm]!;
+  const like = sizeSource(recipe, arm);
   const id = `select ${arm}`;
   const count = typeof top === "string" ? { share: Number(top.slice(0, -1)) / 100 } : top;
   return {
@@ -304,6 +318,7 @@ function selectTask(context: Context, arm: string): Task {
         ...context.stage(id),
         arm,
         seed,
+        minCoverage: recipe.rate!.min_coverage,
         ...(rows === undefined && { method }),
         ...(rows !== undefined && { rows: await readPositions(recipe.pathOf(rows)) }),
         ...(minScore !== undefined && { minScore }),
@@ -356,7 +371,9 @@ function contaminationTask(context: Context, arms: readonly string[]): Task {
             if (overlap) found.push({ arm, row: example.index, ...overlap });
           }
       }
-      await writeFile(path, `${JSON.stringify(found, null, 2)}\n`);
+      const file = openAtomicFile(path);
+      await file.write(`${JSON.stringify(found, null, 2)}\n`);
+      await file.commit();
       const first = found[0];
       const message =
         first === undefined
@@ -371,9 +388,9 @@ function contaminationTask(context: Context, arms: readonly string[]): Task {
 
 function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGuarded: boolean): Task {
   const { recipe } = context;
-  const { recipe: recipeName, seeds: _, ...given } = recipe.train!;
+  const { recipe: recipeName, seeds: _, usd_per_hour: __, ...settings } = recipe.train!;
   const id = `train ${name}`;
-  const overrides = { ...toOverrides(given), seed: seed! };
+  const overrides = { ...toOverrides(recipe.train!, recipe), seed: seed! };
   return {
     id,
     stage: "train",
@@ -385,7 +402,8 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
       return {
         [`rows of ${arm!}`]: await hashArm(summary && join(context.run.folder, "arms", basename(summary.path))),
         recipe: hashText(JSON.stringify({ ...training, description: "", source: "" })),
-        settings: JSON.stringify(given),
+        settings: JSON.stringify(settings), // but for the price, which changes no model
+        ...(await hashBase(settings.base, recipe)),
         seed: String(seed),
       };
     },
@@ -394,27 +412,47 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
       return model && existsSync(join(context.run.folder, "models", name, "output")) ? identifyModel(model) : undefined;
     },
     async run() {
-      const rows = (await context.manifest())?.arms[arm!]?.rows ?? 0;
+      const manifest = await context.manifest();
       const training = await openTrainingRecipe(recipe.pathOf(recipeName));
-      const needed = (await estimateArm(training, rows, overrides, await context.manifest())).usd ?? 0;
-      const { budgetUsd } = context.options;
-      const spent = trainingUsd(await context.manifest()) + (await callsUsd(context.run));
-      if (budgetUsd !== undefined && spent + needed > budgetUsd)
+      const { usd: needed = 0, usdPerHour } = await estimateArm(
+        training,
+        manifest?.arms[arm!]?.rows ?? 0,
+        overrides,
+        manifest,
+      );
+      const { budgetUsd, signal, force = [] } = context.options;
+      const left = (budgetUsd ?? Infinity) - (await spentOnTraining(context.run)) - (await callsUsd(context.run));
+      if (needed > left || (usdPerHour !== undefined && usdPerHour > 0 && left <= 0))
         return {
           gates: [],
           stopped: "budget",
-          failure: `it is expected to cost $${needed.toFixed(2)}, and $${Math.max(0, budgetUsd - spent).toFixed(2)} of the budget are left`,
+          failure: `it is expected to cost $${needed.toFixed(2)}, and $${Math.max(0, left).toFixed(2)} of the budget are left`,
         };
-      const summary = await train({
-        ...context.stage(id),
-        arm: arm!,
-        model: name,
-        recipe: training,
-        overrides,
-        overwrite: true,
-        ...(context.options.signal && { signal: context.options.signal }),
-      });
-      return { gates: summary.gates };
+      // it ends with the money, however long it was expected to take
+      const most =
+        usdPerHour !== undefined && usdPerHour > 0 && left < Infinity ? (3_600_000 * left) / usdPerHour : undefined;
+      const deadline = most === undefined || most > longestTimer ? undefined : AbortSignal.timeout(most);
+      const ends = [signal, deadline].filter((end) => end !== undefined);
+      try {
+        const summary = await train({
+          ...context.stage(id),
+          arm: arm!,
+          model: name,
+          recipe: training,
+          overrides,
+          overwrite: true,
+          ...(force.includes("train") && { again: true }),
+          ...(ends.length > 0 && { signal: AbortSignal.any(ends) }),
+        });
+        return { gates: summary.gates };
+      } catch (error) {
+        if (!deadline?.aborted || signal?.aborted) throw error;
+        return {
+          gates: [],
+          stopped: "budget",
+          failure: "the budget was used up before it came to its end; it goes on from its last checkpoint",
+        };
+      }
     },
   };
 }
@@ -430,7 +468,7 @@ export async function estimateArm(
   rows: number,
   overrides: TrainingOverrides,
   manifest: Manifest | undefined,
-): Promise<TrainingEstimate & { readonly steps: number }> {
+): Promise<TrainingEstimate & Pick<TrainingPlan, "steps" | "usdPerHour">> {
   const plan = planTraining(training, rows, overrides);
   const timed = Object.values(manifest?.models ?? {}).find(
     (model) => model.recipe === plan.recipe.name && model.base === plan.settings.base && model.gpus === plan.gpus,
@@ -440,14 +478,16 @@ export async function estimateArm(
     await countParameters(plan.settings.base),
     timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
   );
-  return { ...estimate, steps: plan.steps };
+  return { ...estimate, steps: plan.steps, ...(plan.usdPerHour !== undefined && { usdPerHour: plan.usdPerHour }) };
 }
 
 /** A training's settings by the names that the library has for them. */
 export function toOverrides(
   given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
+  { pathOf }: Pick<ExperimentRecipe, "pathOf">,
 ): TrainingOverrides {
-  const { base, template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
+  const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
+  const { template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
   const { device_batch, usd_per_hour } = given;
   return Object.fromEntries(
     Object.entries({
@@ -477,16 +517,22 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
     resource: isModelName(model) ? "calls" : "machine",
     async inputs() {
       return {
-        model: arm === undefined ? model : identifyModel((await context.manifest())?.models?.[name]),
+        model:
+          arm === undefined ? context.answererOf(model) : identifyModel((await context.manifest())?.models?.[name]),
         prompts: hashText(JSON.stringify(await context.prompts())),
         max_output_tokens: String(settings.max_output_tokens),
         temperature: String(settings.temperature),
         server: settings.server ?? "what fits the machine",
+        min_coverage: String(settings.min_coverage),
       };
     },
     output: () => hashFile(context.run.answersPath(name)),
+    ...context.askAgain(async () => {
+      const sets = (await context.manifest())?.answers?.[name]?.sets ?? [];
+      return sets.reduce((sum, { failed }) => sum + failed, 0);
+    }),
     async run() {
-      const answerer = await openExperimentAnswerer(context, model);
+      const answerer = await openExperimentAnswerer(context, arm === undefined ? context.answererOf(model) : model);
       try {
         const summary = await generate(await context.prompts(), {
           ...context.stage(id),
@@ -506,7 +552,7 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
 async function openExperimentAnswerer(context: Context, model: string): Promise<OpenAnswerer> {
   const { max_output_tokens: maxOutputTokens, temperature, server } = context.recipe.generate!;
   return openAnswerer(model, {
-    ...(await context.asking()),
+    ...(await context.asking(model)),
     maxOutputTokens,
     sampling: { temperature },
     ...(server && !isModelName(model) && { server }),
@@ -533,9 +579,14 @@ function compareTask(context: Context, judge: string, [a, b]: readonly [Experime
           ? (await openPairRubric(settings.rubric && rubricOf(settings.rubric, recipe))).hash
           : "none",
         reasoning: settings.reasoning ?? "as its provider sets it",
+        min_coverage: String(settings.min_coverage),
       };
     },
     output: () => hashFile(join(context.run.folder, "verdicts", `${comparisonName(a.name, b.name, judgeName)}.jsonl`)),
+    ...context.askAgain(async () => {
+      const own = (await context.manifest())?.comparisons?.[comparisonName(a.name, b.name, judgeName)];
+      return own?.states["failed"] ?? 0;
+    }),
     async run() {
       const pairJudge = await openComparingJudge(context, judgeName);
       const arms = await Promise.all(
@@ -564,7 +615,7 @@ async function openComparingJudge(
   const { rubric, reasoning } = context.recipe.compare!;
   if (!isModelName(judge)) return openPairJudge(judge);
   return openLlmPairJudge(judge, {
-    ...(await context.asking()),
+    ...(await context.asking(judge)),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, context.recipe) }),
     ...(reasoning && { reasoning }),
   });
@@ -584,7 +635,10 @@ function reportTask(context: Context, before: readonly Task[]): Task {
       return { recipe: context.recipe.hash, ...Object.fromEntries(outputs) };
     },
     async output() {
-      return existsSync(join(context.run.folder, "report.html")) ? "written" : undefined;
+      const result = (await context.manifest())?.experiment;
+      return result && existsSync(join(context.run.folder, "report.html"))
+        ? hashText(JSON.stringify(result))
+        : undefined;
     },
     async run() {
       await context.options.onReport?.();
@@ -603,8 +657,35 @@ function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd 
   };
 }
 
+/** A model's folder as it is seen from here, where it is one; else its name as it stands. */
+export function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
+  const path = pathOf(model);
+  return !isModelName(model) && existsSync(path) ? path : model;
+}
+
+const sampleBytes = 1024 * 1024; // of each file of weights: enough to tell models apart, and soon read
+
+/** What tells a base of this machine from another: its small files, and the sizes and beginnings of its weights. */
+async function hashBase(base: string | undefined, { pathOf }: ExperimentRecipe): Promise<Record<string, string>> {
+  const folder = base === undefined ? undefined : folderOf(base, pathOf);
+  if (folder === undefined || !existsSync(join(folder, "config.json"))) return {};
+  const sha = createHash("sha256");
+  for (const name of (await readdir(folder))
+    .filter((file) => /\.(safetensors|bin|json|jinja|txt)$/.test(file))
+    .toSorted()) {
+    const { size } = await stat(join(folder, name));
+    sha.update(`\0${name} ${size}\0`);
+    for await (const chunk of createReadStream(join(folder, name), { end: sampleBytes })) sha.update(chunk as Buffer); // a stream of bytes
+  }
+  return { "the base's files": sha.digest("hex") };
+}
+
+const longestTimer = 2 ** 31 - 1; // milliseconds
+
 /** A judge's name with the path of its file as it is seen from here. */
 export function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
+  const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
+  if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
   const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
   if (kind === undefined) return judge;
   const [path, column] = file!.split("#", 2);
@@ -619,6 +700,7 @@ function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
 /** The hash of the file that a judge is made of, where it is made of one. */
 async function hashJudge(judge: string): Promise<string> {
   const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
+  if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
   if (kind === undefined) return "none";
   return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";
 }

@@ -15,6 +15,7 @@ import {
 import { report } from "./report.ts";
 import { planTasks, runTasks, type TaskResult } from "../experiment/schedule.ts";
 import { experimentStages, type ExperimentStage, type Task, type TaskState } from "../experiment/task.ts";
+import { formatUsd } from "../format.ts";
 import { own as ownFile } from "../files/owner-file.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { CallStore } from "../llm/call-store.ts";
@@ -120,7 +121,9 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
     return { run: options.run, results: new Map(), result };
   }
   const { tasks, ledger, leave } = await prepare(recipe, options);
-  const plan = await makePlan(recipe, options, tasks, await planTasks(tasks, ledger, leave));
+  const states = await planTasks(tasks, ledger, leave);
+  await expectNeeds(tasks, leave, options);
+  const plan = await makePlan(recipe, options, tasks, states);
   expectEnough(plan);
   let isFirst = true;
   const results = await runTasks(tasks, {
@@ -146,8 +149,24 @@ function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
   const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
   if (first && first.expectedUsd! > budgetUsd - paidUsd)
     throw new UsageError(
-      `--budget: expected at least $${(first.expectedUsd! + paidUsd).toFixed(2)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the $${paidUsd.toFixed(2)} paid before` : ""}, got $${budgetUsd}; nothing was asked`,
+      `--budget: expected at least ${formatUsd(first.expectedUsd! + paidUsd)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the ${formatUsd(paidUsd)} paid before` : ""}, got ${formatUsd(budgetUsd)}; nothing was asked`,
     );
+}
+
+/** @throws RunError when a stage that is asked for needs one that is left out and was never done */
+async function expectNeeds(
+  tasks: readonly Task[],
+  leave: (task: Task) => boolean,
+  { run, only }: RunExperimentOptions,
+): Promise<void> {
+  if (!only) return;
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  for (const task of tasks.filter((other) => !leave(other)))
+    for (const need of task.needs.map((id) => byId.get(id)!))
+      if (leave(need) && (await need.output()) === undefined)
+        throw new RunError(
+          `${run}: expected "${need.id}" to be done before "${task.id}", found nothing; add ${need.stage} to --only, or leave --only out`,
+        );
 }
 
 async function prepare(
@@ -222,7 +241,7 @@ async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<Ex
         .map(({ seed, trainMs, usd, finalLoss, lossCurve }) => ({
           seed,
           minutes: trainMs / 60_000,
-          usd,
+          usd: priceTraining(recipe, trainMs, usd),
           finalLoss,
           lossCurve,
         }));
@@ -232,6 +251,11 @@ async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<Ex
     money: await gatherMoney(recipe, manifest, run),
     methods: Object.fromEntries(Object.entries(recipe.arms ?? {}).map(([arm, { method }]) => [arm, method])),
   };
+}
+
+/** What a training has cost: by the recipe's price an hour, which may have been told after it, else as it was counted. */
+function priceTraining({ train }: ExperimentRecipe, trainMs: number, usd: number | null): number | null {
+  return train?.usd_per_hour === undefined ? usd : (trainMs / 3_600_000) * train.usd_per_hour;
 }
 
 async function gatherMatches(
@@ -272,7 +296,9 @@ async function gatherMoney(
   run: RunFolder,
 ): Promise<ExperimentResult["money"]> {
   const names = listModels(recipe).map(({ name }) => name);
-  const trainings = names.flatMap((name) => manifest.models?.[name] ?? []).map(({ usd }) => usd);
+  const trainings = names
+    .flatMap((name) => manifest.models?.[name] ?? [])
+    .map(({ trainMs, usd }) => priceTraining(recipe, trainMs, usd));
   const training = trainings.some((usd) => usd === null) ? null : trainings.reduce<number>((sum, usd) => sum + usd!, 0);
   const purse = await readPurse(run);
   if (!purse) return { rating: 0, training, generating: 0, comparing: 0 };

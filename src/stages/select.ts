@@ -141,7 +141,8 @@ function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
   };
 }
 
-function checkCombination(method: Plan["method"], options: SelectOptions): void {
+/** @throws UsageError when options do not go together */
+export function checkCombination(method: Plan["method"], options: SelectOptions): void {
   const { minScore, top, where, per, dedup, diverse, decontaminate } = options;
   if (
     method === "rows" &&

@@ -1,7 +1,7 @@
 import { tryParse } from "../files/try-parse.ts";
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { own, ownerOf } from "../files/owner-file.ts";
@@ -39,6 +39,8 @@ export interface TrainOptions extends StageOptions {
   readonly model?: string;
   /** Replace a model of that name that was trained otherwise. */
   readonly overwrite?: boolean;
+  /** Train it again from the beginning, though it is trained. */
+  readonly again?: boolean;
   /** Called when there is nothing to do, since it is trained. */
   readonly onTrained?: () => void;
 }
@@ -86,7 +88,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   const { planned, folder, run, arm, trainingHash } = await prepare(options);
   const { model, plan } = planned;
   const before = (await requireRatings(run)).models?.[model];
-  if (before?.hash === trainingHash && existsSync(folder.output)) {
+  if (before?.hash === trainingHash && existsSync(folder.output) && !options.again) {
     options.onTrained?.();
     return before;
   }
@@ -170,6 +172,7 @@ async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   trainer.files(plan, base); // whether it can train so at all
   const trainingHash = await hashTraining(trainer.name, plan, base, join(run.folder, "arms", basename(arm.path)));
   await expectSame(folder, trainingHash, model, options);
+  if (options.again && existsSync(folder.checks)) await removeTraining(folder);
   const { map, shape } = manifest.dataset;
   const rows = await openDataset(join(run.folder, "arms", basename(arm.path)), map ? { map } : { shape });
   await writeTrainingData(folder, rows.batches(), plan.settings.template, trainer);
@@ -245,7 +248,40 @@ async function expectSame(
     throw new RunError(
       `${folder.folder}: holds a training of ${model} with other settings or rows; name this one with --model, or replace it with --overwrite`,
     );
+  await removeTraining(folder);
+}
+
+/** Removes a training, but not what it has cost. */
+async function removeTraining(folder: TrainingFolder): Promise<void> {
+  const usd = await costOf(folder.folder);
+  if (usd > 0)
+    await appendFile(
+      join(folder.folder, "..", "removed.jsonl"),
+      `${JSON.stringify({ model: basename(folder.folder), usd })}\n`,
+    );
   await rm(folder.folder, { recursive: true, force: true });
+}
+
+const costSchema = z.object({ usdPerHour: z.number().nullable() });
+
+/** What the attempts at a training have cost, by the hour, in US dollars. */
+async function costOf(folder: string): Promise<number> {
+  const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
+  const attempts = attemptsSchema.safeParse(await read("attempts.json"));
+  const settings = costSchema.safeParse(await read("training.json"));
+  if (!attempts.success || !settings.success) return 0;
+  const hours = attempts.data.reduce((sum, { trainMs }) => sum + trainMs, 0) / 3_600_000;
+  return hours * (settings.data.usdPerHour ?? 0);
+}
+
+/** What all trainings of a run have cost by the hour, those that were interrupted or replaced too, in US dollars. */
+export async function spentOnTraining({ folder }: Pick<RunFolder, "folder">): Promise<number> {
+  const models = join(folder, "models");
+  let usd = 0;
+  for (const name of await readdir(models).catch(() => [])) usd += await costOf(join(models, name));
+  const removed = await readFile(join(models, "removed.jsonl"), "utf8").catch(() => "");
+  for (const line of removed.split("\n")) usd += (tryParse(line) as { usd?: number } | undefined)?.usd ?? 0; // as it was written above
+  return usd;
 }
 
 /** A training of this run by the same recipe, on the same base and machines. */

@@ -100,6 +100,7 @@ export async function writeTrainingFolder(
         precision: settings.precision,
         quantisation: settings.quantisation ?? null,
         gpus: plan.gpus,
+        usdPerHour: plan.usdPerHour ?? null,
         hash: trainingHash,
       },
       null,

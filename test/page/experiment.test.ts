@@ -61,11 +61,37 @@ test("what an experiment comes to follows from its controls", () => {
   const { sentence, verdict, savings } = makeResult();
   expect([verdict, sentence]).toEqual([
     "helped",
-    expect.stringMatching(/^Selecting helped: selected against random .* over 3 seeds; selected against full/),
+    expect.stringMatching(
+      /^Selecting helped: selected against random .* over 3 seeds \(.* to .*\); selected against full/,
+    ),
   ]);
   expect(savings).toMatchObject([
     { arm: "selected", full: "full", usd: expect.closeTo(6.6, 6) as number, paysBackAfter: 4 },
   ]);
+});
+
+test("judges that disagree, seeds that disagree, and matches that are told from the other side", () => {
+  const base = { name: "x", money: { rating: 0, training: 0, generating: 0, comparing: 0 } };
+  const arms = ["full", "selected", "random"].map((arm) => ({ arm, rows: 9, trainings: [], minutes: null, usd: null }));
+  const methods = { full: "full", selected: "score", random: "random" };
+  const match = (a: string, b: string, judge: string, ...shares: number[]) =>
+    poolMatches(
+      { a, b, judge },
+      shares.map((share, i) => ({ a: `${a}-s${i}`, b: `${b}-s${i}`, verdicts: makeVerdicts(share, i + 1) })),
+    );
+  const conclude = (...matches: ExperimentResult["matches"]) => concludeExperiment({ ...base, arms, methods, matches });
+  expect(conclude(match("selected", "random", "one", 0.9), match("selected", "random", "two", 0.1))).toMatchObject({
+    verdict: "no benefit shown",
+    sentence: expect.stringMatching(
+      /^The judges disagree: by one, selecting helped .*; by two, selecting did not help/,
+    ) as string,
+  });
+  expect(conclude(match("selected", "random", "one", 1, 0.1, 1)).verdict).toBe("no benefit shown");
+  expect(conclude(match("random", "selected", "one", 0.1))).toMatchObject({
+    verdict: "helped",
+    sentence: expect.stringContaining("selected against random") as string,
+  });
+  expect(conclude(match("full", "random", "one", 0.9)).verdict).toBe("not compared");
 });
 
 describeWithBrowser("the page of an experiment", () => {

@@ -72,7 +72,7 @@ function renderMatches(matches: readonly MatchResult[]): string {
       group.winningScore.low === null
         ? ""
         : `[${group.winningScore.low.toFixed(3)}, ${group.winningScore.high!.toFixed(3)}]`,
-      `p ${formatP(group.pValue)}`,
+      match.seeds.length > 1 ? "" : `p ${formatP(group.pValue)}`, // pairs of several seeds are not independent
     ]),
   );
   return renderTable(
@@ -87,9 +87,9 @@ function renderSeeds(matches: readonly MatchResult[]): string[] {
   const several = matches.filter(({ seeds }) => seeds.length > 1);
   if (several.length === 0) return [];
   return [
-    ...several.map(({ a, b, seeds }) => {
-      const scores = seeds.map(({ winningScore }) => winningScore);
-      return `  seeds   ${plainText(a)} against ${plainText(b)}: ${scores.map((score) => score.toFixed(3)).join(", ")} (from ${Math.min(...scores).toFixed(3)} to ${Math.max(...scores).toFixed(3)})`;
+    ...several.map(({ a, b, judge, seeds }) => {
+      const scores = seeds.flatMap(({ winningScore }) => winningScore ?? []);
+      return `  seeds   ${plainText(a)} against ${plainText(b)} by ${plainText(judge)}: ${scores.map((score) => score.toFixed(3)).join(", ")} (from ${Math.min(...scores).toFixed(3)} to ${Math.max(...scores).toFixed(3)})`;
     }),
     "",
   ];
@@ -124,7 +124,9 @@ function renderSaving({
       : paysBackAfter === 0
         ? "; rating cost nothing"
         : `; that pays for the rating after ${formatCount(paysBackAfter)} ${paysBackAfter === 1 ? "training" : "trainings"}`;
-  return `  saved   training on ${plainText(arm)} is ${timesFaster.toFixed(1)} times faster than on ${plainText(full)} (${formatDuration(60_000 * minutes)} less)${usd === null ? "" : `, and ${formatUsd(usd)} cheaper`}${paid}`;
+  if (timesFaster < 1)
+    return `  saved   nothing: training on ${plainText(arm)} takes longer than on ${plainText(full)}`;
+  return `  saved   training on ${plainText(arm)} is ${timesFaster.toFixed(1)} times faster than on ${plainText(full)} (${formatDuration(60_000 * minutes)} less)${usd === null || usd <= 0 ? "" : `, and ${formatUsd(usd)} cheaper`}${paid}`;
 }
 
 function renderMoney({ rating, training, generating, comparing }: ExperimentResult["money"]): string {

@@ -53,9 +53,13 @@ export function LossCurves({ arms }: { arms: readonly ExperimentArm[] }) {
 export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
   const several = matches.filter(({ seeds, pooled }) => seeds.length > 1 && pooled.winningScore.value !== null);
   if (several.length === 0) return null;
-  const nameOf = ({ a, b }: Pick<MatchResult, "a" | "b">) => `${a} – ${b}`;
+  const hasJudges = new Set(several.map(({ judge }) => judge)).size > 1;
+  const nameOf = ({ a, b, judge }: Pick<MatchResult, "a" | "b" | "judge">) =>
+    `${a} – ${b}${hasJudges ? `, ${judge}` : ""}`;
   const points = several.flatMap((match) =>
-    match.seeds.map(({ winningScore }) => ({ match: nameOf(match), value: winningScore })),
+    match.seeds.flatMap(({ winningScore }) =>
+      winningScore === null ? [] : [{ match: nameOf(match), value: winningScore }],
+    ),
   );
   const all = several.map((match) => ({ match: nameOf(match), ...match.pooled.winningScore }));
   return (
@@ -63,7 +67,8 @@ export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
       title="Winning score by seed"
       label={several
         .map(
-          (match) => `${nameOf(match)}: ${match.seeds.map(({ winningScore }) => winningScore.toFixed(3)).join(", ")}`,
+          (match) =>
+            `${nameOf(match)}: ${match.seeds.map(({ winningScore }) => winningScore?.toFixed(3) ?? "–").join(", ")}`,
         )
         .join("; ")}
       height={head + line * several.length}

@@ -25,20 +25,22 @@ export function ExperimentView({ report, experiment }: { report: RunReport; expe
         </p>
       )}
       <dl class="facts">
-        {savings.map(({ arm, full, timesFaster, minutes, usd, paysBackAfter }) => (
-          <Fact
-            name={`training on ${arm}`}
-            note={[
-              `${formatDuration(60_000 * minutes)} less than on ${full}`,
-              ...(usd === null ? [] : [`${formatUsd(usd)} cheaper`]),
-              ...(paysBackAfter === null || paysBackAfter === 0
-                ? []
-                : [`pays for the rating after ${formatCount(paysBackAfter)} trainings`]),
-            ].join(", ")}
-          >
-            {timesFaster.toFixed(1)} times faster
-          </Fact>
-        ))}
+        {savings
+          .filter(({ timesFaster }) => timesFaster > 1)
+          .map(({ arm, full, timesFaster, minutes, usd, paysBackAfter }) => (
+            <Fact
+              name={`training on ${arm}`}
+              note={[
+                `${formatDuration(60_000 * minutes)} less than on ${full}`,
+                ...(usd === null || usd <= 0 ? [] : [`${formatUsd(usd)} cheaper`]),
+                ...(paysBackAfter === null || paysBackAfter === 0
+                  ? []
+                  : [`pays for the rating after ${formatCount(paysBackAfter)} trainings`]),
+              ].join(", ")}
+            >
+              {timesFaster.toFixed(1)} times faster
+            </Fact>
+          ))}
         {(["rating", "training", "generating", "comparing"] as const).map((stage) => (
           <Fact name={`${stage} cost`}>{money[stage] === null ? "not known" : formatUsd(money[stage])}</Fact>
         ))}
@@ -79,11 +81,13 @@ export function ExperimentView({ report, experiment }: { report: RunReport; expe
 interface ResultRow extends Pick<MatchResult, "a" | "b" | "judge"> {
   readonly group: string;
   readonly of: MatchResult["pooled"];
+  /** Pairs of several seeds are not independent: the sign test says nothing of them. */
+  readonly isOfSeeds: boolean;
 }
 
 /** A match by its test sets, and over all of them. */
-function withSets({ a, b, judge, sets, pooled }: MatchResult): ResultRow[] {
-  const own = { a, b, judge };
+function withSets({ a, b, judge, sets, pooled, seeds }: MatchResult): ResultRow[] {
+  const own = { a, b, judge, isOfSeeds: seeds.length > 1 };
   return [
     ...(sets.length > 1 ? sets.map((set) => ({ ...own, group: set.group, of: set })) : []),
     { ...own, group: "all prompts", of: pooled },
@@ -126,8 +130,8 @@ function matchColumns(hasJudges: boolean): readonly Column<ResultRow>[] {
     {
       name: "p",
       isNumber: true,
-      show: ({ of }) => formatP(of.pValue).replace(/^= /, ""),
-      value: ({ of }) => of.pValue,
+      show: ({ of, isOfSeeds }) => (isOfSeeds ? "–" : formatP(of.pValue).replace(/^= /, "")),
+      value: ({ of, isOfSeeds }) => (isOfSeeds ? undefined : of.pValue),
     },
   ];
 }
