@@ -187,13 +187,21 @@ export async function openExperiment(nameOrPath: string): Promise<ExperimentReci
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new DataError(`${path}: cannot be read: ${messageOf(cause)}`, { cause });
+    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT"; // readFile fails with errors of this kind
+    throw new DataError(
+      isMissing
+        ? `${path}: expected a recipe, found no such file; alpagasus init DATA writes one`
+        : `${path}: cannot be read: ${messageOf(cause)}`,
+      { cause },
+    );
   }
   return parseExperiment(text, path);
 }
 
 /** @param path for messages, and for the paths in it @throws DataError with line and field */
 export function parseExperiment(text: string, path: string): ExperimentRecipe {
+  if (text.trim() === "")
+    throw new DataError(`${path}: expected a recipe, got an empty file; alpagasus init DATA writes one`);
   const { file, at } = parseYaml(text, path, experimentSchema, describeIssue);
   checkNames(file, at);
   return {

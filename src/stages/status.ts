@@ -6,6 +6,7 @@ import {
   type FileState,
   type ComparisonSummary,
   type DatasetRecord,
+  type ExperimentResult,
   type RatedManifest,
   type RateSummary,
   type TrainSummary,
@@ -34,6 +35,8 @@ export interface RunStatus {
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
   /** Which models have answered test prompts. */
   readonly answers: readonly Pick<AnswersSummary, "arm" | "model" | "sets" | "answersPath">[];
+  /** What the experiment that the run is came to. */
+  readonly experiment?: Pick<ExperimentResult, "name" | "sentence">;
   /** What to do next, as a command. */
   readonly next: string;
 }
@@ -61,6 +64,9 @@ export async function status(folder: string): Promise<RunStatus> {
     sets,
     answersPath,
   }));
+  const experiment = manifest?.experiment && {
+    experiment: { name: manifest.experiment.name, sentence: manifest.experiment.sentence },
+  };
   if (!isRated(manifest)) {
     const begun = await findBegun(run);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
@@ -72,7 +78,17 @@ export async function status(folder: string): Promise<RunStatus> {
         : answers.length > 1
           ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
           : `alpagasus rate DATA${flag}`;
-    return { run: folder, ...(isOpen && { begun }), arms: [], models: [], answers, comparisons, next };
+    const isOver = manifest?.experiment !== undefined && !isOpen;
+    return {
+      run: folder,
+      ...(isOpen && { begun }),
+      arms: [],
+      models: [],
+      answers,
+      comparisons,
+      ...experiment,
+      next: isOver ? `nothing: the experiment ${manifest.experiment!.name} came to its end` : next,
+    };
   }
   const states = await readFileStates(folder, manifest);
   return {
@@ -91,6 +107,7 @@ export async function status(folder: string): Promise<RunStatus> {
     })),
     answers,
     comparisons,
+    ...experiment,
     next: nextStep(manifest, states, flag),
   };
 }

@@ -15,6 +15,7 @@ export function renderStatus({
   models,
   answers,
   comparisons,
+  experiment,
   next,
 }: RunStatus): string {
   if (!dataset || !rate) {
@@ -22,10 +23,15 @@ export function renderStatus({
       begun && begun.paidUsd + begun.perhapsPaidUsd > 0
         ? ` (${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
         : "";
-    const what = begun ? `begun: ${formatCount(begun.calls)} replies are kept${paid}` : "nothing rated yet";
+    const what = begun
+      ? `begun: ${formatCount(begun.calls)} replies are kept${paid}`
+      : experiment
+        ? `the experiment ${plainText(experiment.name)}`
+        : "nothing rated yet";
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
-    return `\n${plainText(run)}: ${what}\n\n${answered}${compared}  next  ${plainText(next)}\n`;
+    const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
+    return `\n${plainText(run)}: ${what}\n\n${came}${answered}${compared}  next  ${plainText(next)}\n`;
   }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
@@ -71,6 +77,7 @@ export function renderStatus({
     );
   if (answers.length > 0) lines.push("", renderOwnAnswers(answers));
   if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
+  if (experiment) lines.push("", `  ${plainText(experiment.name)}: ${plainText(experiment.sentence)}`);
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
 }
 
