@@ -18,15 +18,9 @@ import { findUv } from "../python/uv.ts";
 import { resolveBase } from "../trainer/base-model.ts";
 import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
-import {
-  callsUsd,
-  estimateArm,
-  folderOf,
-  listModels,
-  nameJudge,
-  toOverrides,
-  type TaskOptions,
-} from "./experiment-tasks.ts";
+import { listModels } from "../experiment/models.ts";
+import { folderOf, nameJudge, rubricOf, toOverrides } from "../experiment/names.ts";
+import { callsUsd, estimateArm, type TaskOptions } from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
 import { checkCombination } from "./select.ts";
 import { spentOnTraining } from "./train.ts";
@@ -103,8 +97,7 @@ async function expectFeasible(
       );
     if (file !== undefined) await readPositions(pathOf(file));
   }
-  if (compare?.rubric !== undefined)
-    await openPairRubric(/\.ya?ml$/i.test(compare.rubric) ? pathOf(compare.rubric) : compare.rubric);
+  if (compare?.rubric !== undefined) await openPairRubric(rubricOf(compare.rubric, recipe));
   if (rate) await expectJudge(nameJudge(rate.judge, recipe), (name) => openJudge(name));
   for (const judge of compare?.judges ?? []) await expectJudge(nameJudge(judge, recipe), openPairJudge);
   for (const model of Object.values(models))
@@ -198,7 +191,7 @@ async function estimateRating(
     forPlan: true,
     ...(reasoning && { reasoning }),
     ...(recipe.prices[name] && { price: recipe.prices[name] }),
-    ...(rubric !== undefined && { rubric: /\.ya?ml$/i.test(rubric) ? recipe.pathOf(rubric) : rubric }),
+    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
   });
   try {
     const { items: rows, calls, expectedUsd, highestUsd, tokens } = await planRating(dataset, { judge });

@@ -1,6 +1,4 @@
-import { createHash, hash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { basename, join } from "node:path";
 import { readAnswers } from "../comparison/answers.ts";
@@ -8,6 +6,9 @@ import { openDataset, type Dataset } from "../dataset/open.ts";
 import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError } from "../errors.ts";
+import { hashArm, hashBase, hashFile, hashFiles, hashJudge, hashText, identifyModel } from "../experiment/hashes.ts";
+import { listMatches, listModels, type ExperimentModel } from "../experiment/models.ts";
+import { folderOf, nameJudge, rubricOf, toOverrides } from "../experiment/names.ts";
 import { sizeSource, type ExperimentRecipe } from "../experiment/recipe.ts";
 import type { ExperimentStage, Task, TaskEnd } from "../experiment/task.ts";
 import { formatCount } from "../format.ts";
@@ -22,13 +23,11 @@ import {
   type OpenLlmPairJudge,
 } from "../judge/open.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
-import { embeddedStudentPath } from "../judge/student.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
-import { checkAddress } from "../llm/open-model.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
-import type { CallsRecord, Gate, Manifest, TrainSummary } from "../run/manifest.ts";
+import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
 import { readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
 import { countParameters } from "../trainer/base-model.ts";
@@ -63,50 +62,6 @@ export interface TaskOptions {
   readonly force?: readonly ExperimentStage[];
   /** Called before the report is written, when all else is done. */
   readonly onReport?: () => Promise<void>;
-}
-
-/** A model of the experiment: one that is trained on an arm with a seed, or one that only answers. */
-export interface ExperimentModel {
-  /** What its answers are called. */
-  readonly name: string;
-  /** Absent for one that only answers. */
-  readonly arm?: string;
-  readonly seed?: number;
-  /** As generate names it. */
-  readonly model: string;
-}
-
-/** The models of an experiment, arm by arm; those with several seeds are called ARM-sSEED. */
-export function listModels({ arms = {}, train: training, models }: ExperimentRecipe): ExperimentModel[] {
-  const seeds = training?.seeds ?? [];
-  const trained = Object.keys(arms).flatMap((arm) =>
-    seeds.map((seed) => {
-      const name = seeds.length > 1 ? `${arm}-s${seed}` : arm;
-      return { name, arm, seed, model: join("models", name) };
-    }),
-  );
-  return [...trained, ...Object.entries(models).map(([name, model]) => ({ name, model }))];
-}
-
-/** Who is compared with whom, by arm; and by model, seed by seed. */
-export function listMatches(recipe: ExperimentRecipe): {
-  readonly a: string;
-  readonly b: string;
-  readonly pairs: readonly (readonly [ExperimentModel, ExperimentModel])[];
-}[] {
-  const models = listModels(recipe);
-  const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // who answers
-  const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);
-  const of = (side: string) => models.filter(({ name, arm }) => (arm ?? name) === side);
-  return matches.map(([a, b]) => {
-    const [ours, theirs] = [of(a), of(b)];
-    const times = Math.max(ours.length, theirs.length); // one that only answers meets each seed
-    return {
-      a,
-      b,
-      pairs: Array.from({ length: times }, (_, i) => [ours[i % ours.length]!, theirs[i % theirs.length]!] as const),
-    };
-  });
 }
 
 /** All tasks, in an order in which each comes after those that it needs. */
@@ -457,11 +412,6 @@ function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGua
   };
 }
 
-/** What makes a trained model another one: what it was trained by and on, and when that was begun. */
-function identifyModel(model: TrainSummary | undefined): string {
-  return model ? hashText(`${model.hash} ${model.startedAt}`) : "none";
-}
-
 /** What training on so many rows will take; by one of this run where there is one like it. */
 export async function estimateArm(
   training: TrainingRecipe,
@@ -479,31 +429,6 @@ export async function estimateArm(
     timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
   );
   return { ...estimate, steps: plan.steps, ...(plan.usdPerHour !== undefined && { usdPerHour: plan.usdPerHour }) };
-}
-
-/** A training's settings by the names that the library has for them. */
-export function toOverrides(
-  given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
-  { pathOf }: Pick<ExperimentRecipe, "pathOf">,
-): TrainingOverrides {
-  const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
-  const { template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
-  const { device_batch, usd_per_hour } = given;
-  return Object.fromEntries(
-    Object.entries({
-      base,
-      template,
-      epochs,
-      learningRate: learning_rate,
-      globalBatch: global_batch,
-      maxLength: max_length,
-      precision,
-      gpus,
-      processes,
-      deviceBatch: device_batch,
-      usdPerHour: usd_per_hour,
-    }).filter(([, value]) => value !== undefined),
-  );
 }
 
 function generateTask(context: Context, { name, arm, model }: ExperimentModel): Task {
@@ -657,75 +582,4 @@ function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd 
   };
 }
 
-/** A model's folder as it is seen from here, where it is one; else its name as it stands. */
-export function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
-  const path = pathOf(model);
-  return !isModelName(model) && existsSync(path) ? path : model;
-}
-
-const sampleBytes = 1024 * 1024; // of each file of weights: enough to tell models apart, and soon read
-
-/** What tells a base of this machine from another: its small files, and the sizes and beginnings of its weights. */
-async function hashBase(base: string | undefined, { pathOf }: ExperimentRecipe): Promise<Record<string, string>> {
-  const folder = base === undefined ? undefined : folderOf(base, pathOf);
-  if (folder === undefined || !existsSync(join(folder, "config.json"))) return {};
-  const sha = createHash("sha256");
-  for (const name of (await readdir(folder))
-    .filter((file) => /\.(safetensors|bin|json|jinja|txt)$/.test(file))
-    .toSorted()) {
-    const { size } = await stat(join(folder, name));
-    sha.update(`\0${name} ${size}\0`);
-    for await (const chunk of createReadStream(join(folder, name), { end: sampleBytes })) sha.update(chunk as Buffer); // a stream of bytes
-  }
-  return { "the base's files": sha.digest("hex") };
-}
-
 const longestTimer = 2 ** 31 - 1; // milliseconds
-
-/** A judge's name with the path of its file as it is seen from here. */
-export function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
-  const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
-  if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
-  const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
-  if (kind === undefined) return judge;
-  const [path, column] = file!.split("#", 2);
-  return `${kind}:${pathOf(path!)}${column === undefined ? "" : `#${column}`}`;
-}
-
-/** A rubric's name, or the path of its file as it is seen from here. */
-function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
-  return /\.ya?ml$/i.test(rubric) ? pathOf(rubric) : rubric;
-}
-
-/** The hash of the file that a judge is made of, where it is made of one. */
-async function hashJudge(judge: string): Promise<string> {
-  const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
-  if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
-  if (kind === undefined) return "none";
-  return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";
-}
-
-async function hashArm(path: string | undefined): Promise<string> {
-  return (path === undefined ? undefined : await hashFile(path)) ?? "none";
-}
-
-async function hashFiles(paths: readonly string[]): Promise<string> {
-  const hashes = await Promise.all(paths.map(hashFile));
-  return hashText(JSON.stringify(hashes));
-}
-
-/** SHA-256 of a file's bytes; undefined where there is none. */
-async function hashFile(path: string): Promise<string | undefined> {
-  const sha = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer); // a stream of bytes
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined; // streams fail with errors of this kind
-    throw error;
-  }
-  return sha.digest("hex");
-}
-
-function hashText(text: string): string {
-  return hash("sha256", text);
-}

@@ -25,7 +25,9 @@ import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { version } from "../version.ts";
 import { estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
-import { listMatches, listModels, listTasks, nameJudge, type TaskOptions } from "./experiment-tasks.ts";
+import { listMatches, listModels } from "../experiment/models.ts";
+import { nameJudge } from "../experiment/names.ts";
+import { listTasks, type TaskOptions } from "./experiment-tasks.ts";
 
 export interface RunExperimentOptions extends Omit<TaskOptions, "recipe" | "budgetUsd"> {
   /** US dollars for all stages together, training included; the recipe's when left out. */

@@ -1,0 +1,70 @@
+import { createHash, hash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { embeddedStudentPath } from "../judge/student.ts";
+import type { TrainSummary } from "../run/manifest.ts";
+import { folderOf } from "./names.ts";
+import type { ExperimentRecipe } from "./recipe.ts";
+
+/*
+ * What tells what a task depends on from what it was.
+ */
+
+const sampleBytes = 1024 * 1024; // of each file of weights: enough to tell models apart, and soon read
+
+/** What tells a base of this machine from another: its small files, and the sizes and beginnings of its weights. */
+export async function hashBase(
+  base: string | undefined,
+  { pathOf }: ExperimentRecipe,
+): Promise<Record<string, string>> {
+  const folder = base === undefined ? undefined : folderOf(base, pathOf);
+  if (folder === undefined || !existsSync(join(folder, "config.json"))) return {};
+  const sha = createHash("sha256");
+  for (const name of (await readdir(folder))
+    .filter((file) => /\.(safetensors|bin|json|jinja|txt)$/.test(file))
+    .toSorted()) {
+    const { size } = await stat(join(folder, name));
+    sha.update(`\0${name} ${size}\0`);
+    for await (const chunk of createReadStream(join(folder, name), { end: sampleBytes })) sha.update(chunk as Buffer); // a stream of bytes
+  }
+  return { "the base's files": sha.digest("hex") };
+}
+
+/** What makes a trained model another one: what it was trained by and on, and when that was begun. */
+export function identifyModel(model: TrainSummary | undefined): string {
+  return model ? hashText(`${model.hash} ${model.startedAt}`) : "none";
+}
+
+/** The hash of the file that a judge is made of, where it is made of one. */
+export async function hashJudge(judge: string): Promise<string> {
+  const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
+  if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
+  if (kind === undefined) return "none";
+  return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";
+}
+
+export async function hashArm(path: string | undefined): Promise<string> {
+  return (path === undefined ? undefined : await hashFile(path)) ?? "none";
+}
+
+export async function hashFiles(paths: readonly string[]): Promise<string> {
+  const hashes = await Promise.all(paths.map(hashFile));
+  return hashText(JSON.stringify(hashes));
+}
+
+/** SHA-256 of a file's bytes; undefined where there is none. */
+export async function hashFile(path: string): Promise<string | undefined> {
+  const sha = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer); // a stream of bytes
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined; // streams fail with errors of this kind
+    throw error;
+  }
+  return sha.digest("hex");
+}
+
+export function hashText(text: string): string {
+  return hash("sha256", text);
+}
