@@ -361,6 +361,25 @@ function openDatabase(path: string): DatabaseSync {
 }
 
 /** Opens a store that is there; an empty one stands for one that is not. */
+const readOnlyCode = 8; // SQLITE_READONLY: there is something to be taken back first
+
+/** Lets SQLite take back what a killed process had begun to write: it cannot while it only reads. */
+function takeBackUnfinished(path: string): void {
+  const look = (readOnly: boolean) => {
+    const database = new DatabaseSync(path, { timeout: busyMs, readOnly });
+    try {
+      database.prepare("pragma user_version").get();
+    } finally {
+      database.close();
+    }
+  };
+  try {
+    look(true);
+  } catch (error) {
+    if (((error as { errcode?: number }).errcode ?? 0) % 256 === readOnlyCode) look(false);
+  }
+}
+
 /** A store without anything in it. */
 function openNothing(): DatabaseSync {
   const nothing = new DatabaseSync(":memory:");
@@ -370,6 +389,7 @@ function openNothing(): DatabaseSync {
 
 function openToRead(path: string): DatabaseSync {
   if (!existsSync(path)) return openNothing();
+  takeBackUnfinished(path);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });

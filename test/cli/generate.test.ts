@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -212,6 +213,26 @@ describe("generate by a model behind an API", () => {
     two.close();
     const named = ["generate", "--tests", "mine.json", "--endpoint", `${server.origin}/v1`, "--model", "m"];
     expect((await alpagasus(named, { cwd: folder.path })).code).toBe(0);
+  });
+
+  test("a store that a killed process had begun to write is taken back, and read", async () => {
+    using folder = tempFolder();
+    folder.write("mine.json", prompts.slice(0, 2));
+    folder.write(
+      "kill.mjs",
+      `import { mkdirSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+mkdirSync(".alpagasus");
+const database = new DatabaseSync(".alpagasus/calls.sqlite");
+database.exec("pragma cache_size = 1; create table other (text); begin immediate; drop table other; create table t (x)");
+for (let i = 0; i < 5000; i++) database.exec("insert into t values ('" + "y".repeat(200) + "')");
+process.kill(process.pid, "SIGKILL");`,
+    );
+    spawnSync(process.execPath, ["kill.mjs"], { cwd: folder.path });
+    expect(existsSync(join(folder.path, ".alpagasus/calls.sqlite-journal"))).toBe(true);
+    const args = ["generate", "--model", "http://127.0.0.1:9/v1#m", "--tests", "mine.json", "--dry-run"];
+    const { stderr } = await alpagasus(args, { cwd: folder.path });
+    expect(stderr).not.toContain("readonly");
   });
 
   test("a dry run shows the prompt and the bill, and writes nothing", async () => {

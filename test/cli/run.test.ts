@@ -158,7 +158,11 @@ describe("an experiment", () => {
     }
     expect(kills).toBeGreaterThan(4);
     const end = await run(folder);
-    expect(end.code).toBe(0);
+    expect([
+      end.code,
+      end.stderr.split("\n").filter((line) => line.startsWith("alpagasus:")),
+      end.code === 0 ? "" : end.stdout,
+    ]).toEqual([0, [], ""]);
     expect(endOf(end).result).toEqual(wanted);
     const replied = [...server.replied.values()].reduce((sum, times) => sum + times, 0);
     const twice = replied - 2 * asked; // each question once undisturbed, and once in all the attempts

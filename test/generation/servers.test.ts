@@ -32,7 +32,12 @@ describe("generate by a model of this machine", () => {
       generate: (standIn: string, ...args: string[]) =>
         startAlpagasus(["generate", "--model", "model", "--tests", "mine.json", "--json", ...args], {
           cwd: folder.path,
-          env: { PATH, STAND_IN: standIn, STAND_IN_MS: "100", http_proxy: "http://127.0.0.1:9" },
+          env: {
+            PATH,
+            STAND_IN: standIn,
+            STAND_IN_MS: standIn === "slow" ? "2000" : "100",
+            http_proxy: "http://127.0.0.1:9",
+          },
         }),
     });
   }
@@ -94,7 +99,7 @@ describe("generate by a model of this machine", () => {
 
   test("one process at a time answers under a name", async () => {
     using folder = openModelFolder();
-    const running = folder.generate("");
+    const running = folder.generate("slow");
     await expect
       .poll(() => existsSync(join(folder.path, "runs/default/answers/model.jsonl.pid")), { timeout: 20_000 })
       .toBe(true);
