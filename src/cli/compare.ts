@@ -15,6 +15,7 @@ import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
+import { setExitCode } from "./exit-code.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
 import { renderPlan } from "./text/plan.ts";
 import { plainJson } from "./text/plain-text.ts";
@@ -235,12 +236,7 @@ function show(
   flags: CompareFlags,
   context: CommandContext,
 ): void {
-  for (const { gates, calls } of summaries) {
-    if (gates.some((gate) => !gate.held) && context.exitCode === 0) context.exitCode = 3;
-    if (calls?.stopped === "failure") context.exitCode = 1;
-    if (calls?.stopped === "budget") context.exitCode = 4;
-    if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
-  }
+  for (const summary of summaries) setExitCode(summary, context);
   const isWhole = summaries.every(({ gates, calls }) => !calls?.stopped && gates.every(({ held }) => held));
   const [only, ...more] = summaries;
   const whole = more.length === 0 ? only : { comparisons: summaries, rankings: isWhole ? rankings : [] };

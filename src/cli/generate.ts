@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
-import type { AnswersSummary } from "../run/manifest.ts";
 import type { ServerKind } from "../generation/serve-model.ts";
 import type { CommandContext } from "./context.ts";
+import { setExitCode } from "./exit-code.ts";
 import { addModelOptions, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseNumber, parsePositive, parseWhole, runOption } from "./options.ts";
 import { renderAnswers } from "./text/answers.ts";
@@ -129,13 +129,6 @@ Examples:
         await answerer.close();
       }
     });
-}
-
-function setExitCode({ gates, calls }: AnswersSummary, context: CommandContext): void {
-  if (gates.some(({ held }) => !held)) context.exitCode = 3;
-  if (calls?.stopped === "failure") context.exitCode = 1;
-  if (calls?.stopped === "budget") context.exitCode = 4;
-  if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
 }
 
 /** The model's name, with that of the endpoint that serves it. */

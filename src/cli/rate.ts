@@ -12,6 +12,7 @@ import { rate } from "../stages/rate.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
+import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
@@ -158,10 +159,7 @@ async function rateAndShow(
     ...(against && { against }),
     ...(flags.overwrite && { overwrite: true }),
   }).finally(progress.clear);
-  if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;
-  if (summary.calls?.stopped === "failure") context.exitCode = 1;
-  if (summary.calls?.stopped === "budget") context.exitCode = 4;
-  if (summary.calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
+  setExitCode(summary, context);
   const manifest = (await readManifest(runFolder(flags.run))) as RatedManifest; // rate has just written it
   process.stdout.write(
     flags.json ? `${plainJson(summary, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),

@@ -184,10 +184,13 @@ function describeOutcome(
     : "; without a random control, having fewer rows and having chosen them cannot be told apart";
   const by = saying.length > 1 ? `, by all of ${saying.map(({ judge }) => judge).join(", ")}` : "";
   const beatsFull = decisive.some((match) => isFull(match.b, methods) && viewOf(match) === "better");
+  const beatsRandom = decisive.some((match) => methods[match.b] === "random" && viewOf(match) === "better");
   const beginning =
     verdict === "no benefit shown" && beatsFull && hasControl
       ? "Fewer rows helped, choosing them was not shown to"
-      : capitalise(beginnings[verdict]);
+      : verdict === "did not help" && beatsRandom
+        ? "Choosing rows helped, but having fewer did not"
+        : capitalise(beginnings[verdict]);
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
 }
 

@@ -88,7 +88,12 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
 }
 
 async function findOnHub(name: string, run: RunFolder): Promise<LocalModel> {
-  const trained = (await readdir(join(run.folder, "models")).catch(() => [])).join(", ") || "none";
+  const there = await readdir(join(run.folder, "models"), { withFileTypes: true }).catch(() => []);
+  const trained =
+    there
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .join(", ") || "none";
   if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(name) || name.startsWith("models/"))
     throw new UsageError(
       `--model: expected a model of ${run.folder}/models (there: ${trained}), a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,

@@ -5,7 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TrainerError } from "../errors.ts";
-import { commonAdvice, describeFailure, type Advice } from "../python/failure.ts";
+import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
 import type { RunFolder } from "../run/run-folder.ts";
@@ -54,12 +54,13 @@ const requirements: Readonly<Record<ServerKind, string>> = {
   transformers: join(pythonFolder, "requirements.txt"),
 };
 
+const noRoom =
+  "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint";
+
 /** What usually keeps a server from serving. */
 const serverAdvice: readonly Advice[] = [
-  [
-    /out of memory|OutOfMemoryError|std::bad_alloc|No available memory|KV cache/i,
-    "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint",
-  ],
+  [failures.memory, noRoom],
+  [/No available memory|KV cache/i, noRoom],
   ...commonAdvice,
   [/address already in use/i, "another program took its port: run the same command again"],
 ];

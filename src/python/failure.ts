@@ -10,29 +10,27 @@ const mostCharacters = 600;
 /** What a failure looks like in the log, and what to do about it. */
 export type Advice = readonly [pattern: RegExp, advice: string];
 
-/** Failures of everything that runs on Python. */
-export const commonAdvice: readonly Advice[] = [
-  [
-    /gated repo|GatedRepoError|401 Client Error|awaiting a review/i,
-    "the base model is gated: accept its licence on the Hub and set HF_TOKEN",
-  ],
-  [
+/** How the usual failures look in a log. */
+export const failures = {
+  memory: /out of memory|OutOfMemoryError|std::bad_alloc/i,
+  gated: /gated repo|GatedRepoError|401 Client Error|awaiting a review/i,
+  noModel:
     /RepositoryNotFoundError|is not a local folder and is not a valid model identifier|Can't load the configuration/i,
-    "the model was not found: a Hub id or a folder is expected",
-  ],
-  [
+  noHub:
     /LocalEntryNotFoundError|couldn't connect to|OfflineModeIsEnabled|Name or service not known|Connection(?:Error|refused)/i,
-    "the Hub cannot be reached: name a folder, or smollm2, which needs no Hub",
-  ],
-  [/No space left on device|ENOSPC/i, "the disk is full"],
-  [
-    /Some specified arguments are not used|unrecognized arguments|unexpected keyword argument/i,
-    "a setting is not known: its version is not that of the requirements",
-  ],
-  [
-    /No solution found when resolving|Failed to (?:fetch|download)|error sending request/i,
-    "uv could not install the trainer: look at the network and the package index",
-  ],
+  noSpace: /No space left on device|ENOSPC/i,
+  unknownSetting: /Some specified arguments are not used|unrecognized arguments|unexpected keyword argument/i,
+  noParts: /No solution found when resolving|Failed to (?:fetch|download)|error sending request/i,
+} as const;
+
+/** What to do about them, whatever runs on Python. */
+export const commonAdvice: readonly Advice[] = [
+  [failures.gated, "the base model is gated: accept its licence on the Hub and set HF_TOKEN"],
+  [failures.noModel, "the model was not found: a Hub id or a folder is expected"],
+  [failures.noHub, "the Hub cannot be reached: name a folder, or smollm2, which needs no Hub"],
+  [failures.noSpace, "the disk is full"],
+  [failures.unknownSetting, "a setting is not known: its version is not that of the requirements"],
+  [failures.noParts, "uv could not install the Python packages: look at the network and the package index"],
 ];
 
 /** A word of advice for the usual ways to fail; undefined for the others. */

@@ -7,7 +7,8 @@ import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
-import { readVerdicts, writeVerdicts } from "../comparison/verdicts-file.ts";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
+import { writeJsonLines } from "../files/json-lines.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
@@ -80,7 +81,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const before = judge.calls?.();
   const verdicts = await judgePairs(pairs, options);
   const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
-  const verdictsHash = await writeVerdicts(verdictsPath, verdicts);
+  const verdictsHash = await writeJsonLines(verdictsPath, verdicts);
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
   const pending = verdicts.flatMap(({ orders }) => orders).filter(({ state }) => state === "pending").length;
   const summary: ComparisonSummary = {
@@ -135,7 +136,7 @@ export async function keepReviews(
       `${options.run}: holds another comparison of ${counted.a} and ${counted.b} by ${counted.judge}; use another run with --run DIR, or replace it with --overwrite`,
     );
   const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
-  const verdictsHash = await writeVerdicts(verdictsPath, reviews.verdicts);
+  const verdictsHash = await writeJsonLines(verdictsPath, reviews.verdicts);
   const summary: ComparisonSummary = {
     ...counted,
     ...(options.command !== undefined && { command: options.command }),

@@ -1,4 +1,3 @@
-import { openDataset, type Dataset } from "../dataset/open.ts";
 import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { messageOf, UsageError } from "../errors.ts";
@@ -10,7 +9,7 @@ import { chooseServer } from "../generation/serve-model.ts";
 import { openJudge, openLlmJudge, openPairJudge } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openModel } from "../llm/open-model.ts";
-import { nanosPerUsd } from "../llm/price.ts";
+import { flatPrice, nanosPerUsd, type Price } from "../llm/price.ts";
 import { openPairRubric } from "../rubric/open-rubric.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
@@ -20,7 +19,7 @@ import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
 import { listModels } from "../experiment/models.ts";
 import { folderOf, nameJudge, rubricOf, toOverrides } from "../experiment/names.ts";
-import { callsUsd, estimateArm, type TaskOptions } from "./experiment-tasks.ts";
+import { callsUsd, estimateArm, openData, type TaskOptions } from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
 import { checkCombination } from "./select.ts";
 import { spentOnTraining } from "./train.ts";
@@ -44,6 +43,9 @@ const ratingTokens = 60; // of a rating's reply, where none is in the store yet
 const verdictPromptTokens = 200; // of the rubric, around the prompt and both answers
 const verdictTokens = 200; // of a verdict's reply, its reasons included
 const answerTokens = 300; // of an answer, in the mean
+
+/** What expected costs rest on, in words. */
+export const estimateBasis = `the replies in the store; where there are none, guesses: ${ratingTokens} tokens a rating, ${answerTokens} an answer, ${verdictTokens} a verdict`;
 
 /** @throws UsageError, DataError or RunError when a task could not be run as it is */
 export async function estimateTasks(
@@ -170,10 +172,6 @@ async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly Test
     );
 }
 
-function openData({ data, map, shape, pathOf }: ExperimentRecipe): Promise<Dataset> {
-  return openDataset(pathOf(data!), { ...(map ? { map } : {}), ...(shape !== undefined && { shape }) });
-}
-
 async function estimateRating(
   recipe: ExperimentRecipe,
   options: Omit<TaskOptions, "recipe">,
@@ -242,14 +240,21 @@ function guessRows(recipe: ExperimentRecipe, arm: string, all: number | undefine
   return other === undefined ? undefined : guessRows(recipe, other, all);
 }
 
+/** What a model's calls cost, by the recipe or the price list; undefined where neither has it. */
+async function priceOf(model: string, { prices }: ExperimentRecipe): Promise<Price | undefined> {
+  const given = prices[model];
+  return given ? flatPrice(given.input, given.output) : (await openModel(model)).price;
+}
+
 async function estimateAnswers(
-  { generate: settings }: ExperimentRecipe,
+  recipe: ExperimentRecipe,
   model: string,
   prompts: readonly TestPrompt[],
 ): Promise<TaskEstimate> {
+  const settings = recipe.generate;
   const what = `${prompts.length} prompts`;
   if (!isModelName(model)) return { what };
-  const { price } = await openModel(model);
+  const price = await priceOf(model, recipe);
   if (!price) return { what, highestUsd: null };
   const input = prompts.map(({ instruction, input: given }) => Buffer.byteLength(instruction + given));
   const cost = (tokens: number, share: number) =>
@@ -261,26 +266,25 @@ async function estimateAnswers(
   };
 }
 
-/** Answers are not there yet: they are taken to be as long as answers are. */
+/** Answers are not there yet: they are taken to be as long as answers are, and no bound is known. */
 async function estimateComparison(
   id: string,
-  { compare: settings, generate: generation }: ExperimentRecipe,
+  recipe: ExperimentRecipe,
   prompts: readonly TestPrompt[],
 ): Promise<TaskEstimate> {
-  const judge = settings!.judges.find((name) => id.endsWith(` by ${name}`))!;
+  const { compare: settings, generate: generation } = recipe;
+  const judge = nameJudge(
+    settings!.judges.find((name) => id.endsWith(` by ${name}`))!,
+    recipe,
+  );
   const what = `${2 * prompts.length} judgements`;
   if (!isModelName(judge)) return { what };
-  const { price } = await openModel(judge);
+  const price = await priceOf(judge, recipe);
   if (!price) return { what, highestUsd: null };
-  const cost = (answer: number, reply: number) =>
-    prompts.reduce((sum, { instruction, input }) => {
-      const prompt = Math.ceil(Buffer.byteLength(instruction + input) / bytesPerToken);
-      return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, reply);
-    }, 0) / nanosPerUsd;
-  const longest = generation!.max_output_tokens;
-  return {
-    what,
-    expectedUsd: cost(Math.min(answerTokens, longest), verdictTokens),
-    highestUsd: cost(longest, 2 * verdictTokens + 4096),
-  };
+  const answer = Math.min(answerTokens, generation!.max_output_tokens);
+  const nanos = prompts.reduce((sum, { instruction, input }) => {
+    const prompt = Math.ceil(Buffer.byteLength(instruction + input) / bytesPerToken);
+    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, verdictTokens);
+  }, 0);
+  return { what, expectedUsd: nanos / nanosPerUsd, highestUsd: null };
 }

@@ -129,12 +129,7 @@ class Context {
   }
 
   openDataset(): Promise<Dataset> {
-    const { data, map, shape, pathOf } = this.recipe;
-    return openDataset(pathOf(data!), {
-      ...(map ? { map } : {}),
-      ...(shape !== undefined && { shape }),
-      ...(this.options.signal && { signal: this.options.signal }),
-    });
+    return openData(this.recipe, this.options.signal);
   }
 
   /** What every stage is told. */
@@ -169,6 +164,15 @@ class Context {
       ...(retryFailed && { retryFailed: true }),
     };
   }
+}
+
+/** The data of a recipe. */
+export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?: AbortSignal): Promise<Dataset> {
+  return openDataset(pathOf(data!), {
+    ...(map ? { map } : {}),
+    ...(shape !== undefined && { shape }),
+    ...(signal && { signal }),
+  });
 }
 
 /** What a run has paid for calls, and may have, in US dollars. */

@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
-import { readOwnAnswers, writeAnswers } from "../generation/answers-file.ts";
+import { readOwnAnswers } from "../generation/answers-file.ts";
+import { writeJsonLines } from "../files/json-lines.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError, UsageError } from "../errors.ts";
@@ -90,7 +91,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     clearInterval(clock);
   }
   const all = addAnswers(before, answered);
-  const answersHash = await writeAnswers(path, all);
+  const answersHash = await writeJsonLines(path, all);
   const sets = countSets(all);
   const pending = answered.filter(({ state }) => state === "pending").length;
   const { calls } = describeCalls(answerer, pending);

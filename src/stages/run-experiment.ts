@@ -24,7 +24,7 @@ import { manifestVersion, type ExperimentResult, type Manifest } from "../run/ma
 import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { version } from "../version.ts";
-import { estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
+import { estimateBasis, estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
 import { listMatches, listModels } from "../experiment/models.ts";
 import { nameJudge } from "../experiment/names.ts";
 import { listTasks, type TaskOptions } from "./experiment-tasks.ts";
@@ -55,6 +55,8 @@ export interface ExperimentPlan {
   readonly tasks: readonly PlannedTask[];
   /** Of what is due, as far as it is known. */
   readonly expectedUsd: number;
+  /** What that rests on, in words. */
+  readonly basis: string;
   readonly highestUsd: number | null;
   readonly budgetUsd: number | null;
   /** Paid before, by this run. */
@@ -98,6 +100,7 @@ async function makePlan(
     run: options.run,
     tasks: planned,
     expectedUsd: planned.reduce((sum, { expectedUsd }) => sum + (expectedUsd ?? 0), 0),
+    basis: estimateBasis,
     highestUsd: highest.some((usd) => usd === null) ? null : highest.reduce<number>((sum, usd) => sum + usd!, 0),
     budgetUsd: options.budgetUsd ?? recipe.budget_usd ?? null,
     paidUsd,

@@ -11,7 +11,7 @@ import { pythonEnvironment } from "./python-environment.ts";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 
-test("a small experiment, killed while it trains and while it answers, comes to its report", async () => {
+test("a small experiment, killed while it trains and while its servers start, comes to its report", async () => {
   using folder = tempFolder();
   const sample = fileURLToPath(new URL("../../samples/alpaca-2000.json", import.meta.url));
   const rows = JSON.parse(readFileSync(sample, "utf8")) as { instruction: string; input: string }[];

@@ -31,6 +31,7 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
           ]),
         ),
     `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are to be done.`} Money: ${formatUsd(expectedUsd)} expected where it is known, ${highestUsd === null ? "no bound is known" : `${formatUsd(highestUsd)} at the very most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
     "  Nothing was asked and nothing was written.",
   ];
   return `${lines.join("\n")}\n`;

@@ -3,6 +3,7 @@ import { formatDuration, formatUsd } from "../../../src/format.ts";
 import type { StageReport } from "../../../src/page/contract.ts";
 import type { ExperimentArm, MatchResult } from "../../../src/run/manifest.ts";
 import { Figure } from "../parts/figure.tsx";
+import { around } from "./outcome-figures.tsx";
 
 /*
  * The figures of an experiment: its trainings, its seeds, its stages.
@@ -78,7 +79,17 @@ export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
         marginLeft: 160,
         marginBottom: 36,
         marginTop: 8,
-        x: { label: "winning score", grid: true, domain: around([...all, ...points]) },
+        x: {
+          label: "winning score",
+          grid: true,
+          domain: around(
+            [
+              ...all.map(({ value, low, high }) => ({ value: value!, low, high })),
+              ...points.map(({ value }) => ({ value, low: null, high: null })),
+            ],
+            1,
+          ),
+        },
         y: { label: null, domain: several.map(nameOf), type: "point" },
         marks: [
           Plot.ruleX([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
@@ -88,16 +99,6 @@ export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
       })}
     />
   );
-}
-
-/** From the lowest to the highest end, with parity among them. */
-function around(
-  points: readonly { value: number | null; low?: number | null; high?: number | null }[],
-): [number, number] {
-  const ends = [1, ...points.flatMap(({ value, low, high }) => [value ?? 1, low ?? 1, high ?? 1])];
-  const [low, high] = [Math.min(...ends), Math.max(...ends)];
-  const margin = Math.max(0.02, (high - low) * 0.06);
-  return [low - margin, high + margin];
 }
 
 /** How long each stage took, and what it cost. */

@@ -253,7 +253,7 @@ function shorten(group: string): string {
 }
 
 /** From the lowest to the highest end of the intervals, with the point of parity among them. */
-function around(
+export function around(
   points: readonly { readonly value: number; readonly low: number | null; readonly high: number | null }[],
   parity: number,
 ): [number, number] {

@@ -1,0 +1,13 @@
+import type { CallsRecord, Gate } from "../run/manifest.ts";
+import type { CommandContext } from "./context.ts";
+
+/** Sets the exit code that a stage's summary asks for: a gate that did not hold, and above it what stopped its calls. */
+export function setExitCode(
+  { gates, calls }: { readonly gates: readonly Gate[]; readonly calls?: CallsRecord | undefined },
+  context: CommandContext,
+): void {
+  if (gates.some(({ held }) => !held) && context.exitCode === 0) context.exitCode = 3;
+  if (calls?.stopped === "failure") context.exitCode = 1;
+  if (calls?.stopped === "budget") context.exitCode = 4;
+  if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
+}
