@@ -13,7 +13,6 @@ import { flatPrice, nanosPerUsd, type Price } from "../llm/price.ts";
 import { openPairRubric } from "../rubric/open-rubric.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
-import { findUv } from "../python/uv.ts";
 import { resolveBase } from "../trainer/base-model.ts";
 import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
@@ -121,7 +120,6 @@ async function expectFeasible(
     resolveBase(plan.settings.base);
   }
   const isServed = train !== undefined || Object.values(models).some((model) => !isModelName(model));
-  if (isServed) findUv();
   if (isServed && (generation?.temperature ?? 0) > 0 && (generation?.server ?? chooseServer()) === "transformers")
     throw new UsageError(
       `${at(["generate", "temperature"])}: generate.temperature: expected 0, since transformers serve answers greedily only, got ${generation!.temperature}`,

@@ -19,7 +19,9 @@ import { formatUsd } from "../format.ts";
 import { own as ownFile } from "../files/owner-file.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { CallStore } from "../llm/call-store.ts";
+import { isModelName } from "../llm/model-name.ts";
 import { nanosPerUsd } from "../llm/price.ts";
+import { findUv } from "../python/uv.ts";
 import { manifestVersion, type ExperimentResult, type Manifest } from "../run/manifest.ts";
 import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
@@ -111,7 +113,8 @@ async function makePlan(
  * Runs an experiment to its report: what is done stays, what changed is done again, and what was interrupted goes on.
  * Whatever goes wrong in one task loses those that need it, and no others.
  *
- * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is
+ * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is; TrainerError when it
+ *   needs uv and there is none
  */
 export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
   const run = runFolder(options.run);
@@ -130,6 +133,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   await expectNeeds(tasks, leave, options);
   const plan = await makePlan(recipe, options, tasks, states);
   expectEnough(plan);
+  if (tasks.some((task) => needsPython(task, recipe) && states.get(task.id)!.state !== "done")) findUv();
   let isFirst = true;
   const results = await runTasks(tasks, {
     ledger,
@@ -146,6 +150,12 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const isDone = [...results.values()].every(({ state }) => state === "done" || state === "kept");
   const result = (await readManifest(run))?.experiment;
   return { run: options.run, results, ...(isDone && result && { result }) };
+}
+
+/** Whether a task trains, or lets a model of this machine answer: uv brings what that takes. */
+function needsPython({ id, stage }: Task, recipe: ExperimentRecipe): boolean {
+  if (stage !== "generate") return stage === "train";
+  return listModels(recipe).some(({ name, model }) => id === `generate ${name}` && !isModelName(model));
 }
 
 /** @throws UsageError when the first stage that costs something is expected to cost more than there is */

@@ -151,13 +151,15 @@ describe("an experiment", () => {
     let inFlight = 0;
     while (kills < 20) {
       const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
-      let code: number | null | undefined;
-      const ended = running.ended.then((result) => (code = result.code));
       const until = server.log.length + 1 + Math.floor(5 * random()); // some replies later
-      while (code === undefined && server.log.length < until) await new Promise((resolve) => setTimeout(resolve, 1));
-      inFlight += server.inFlight.now;
-      running.kill("SIGKILL");
-      await ended;
+      const timer = setInterval(() => {
+        if (server.log.length < until) return;
+        inFlight += server.inFlight.now;
+        running.kill("SIGKILL");
+        clearInterval(timer);
+      }, 1);
+      const { code } = await running.ended;
+      clearInterval(timer);
       if (code === 0) break; // it was faster than the kills
       kills++;
     }
@@ -443,6 +445,23 @@ describe("recipes", () => {
     isBroken = false;
     expect(doneIn(await run(folder))).toEqual([]);
     expect(doneIn(await run(folder, "--retry-failed"))).toEqual(expect.arrayContaining(["generate long", "report"]));
+  });
+
+  test("a machine without uv is told of it before anything is done, and can plan", async () => {
+    using folder = tempFolder();
+    folder.write(
+      "rows.json",
+      Array.from({ length: 10 }, (_, i) => ({ instruction: `Say ${i}`, input: "", output: "x" })),
+    );
+    folder.write(
+      "recipe.yaml",
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 } }\ntrain: { recipe: laptop }\n",
+    );
+    const without = { cwd: folder.path, env: { PATH: folder.path } };
+    expect((await alpagasus(["run", "recipe.yaml", "--dry-run"], without)).code).toBe(0);
+    const { code, stderr } = await alpagasus(["run", "recipe.yaml"], without);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("uv: expected it on the PATH")]);
+    expect(existsSync(join(folder.path, "runs/x/ratings.jsonl"))).toBe(false);
   });
 
   test("init writes one for the data, which can be planned as it is", async () => {
