@@ -2,11 +2,13 @@ import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { CallStore } from "../../src/llm/call-store.ts";
 import { experimentJsonSchema, listExperiments, openExperiment } from "../../src/experiment/recipe.ts";
 import type { ExperimentResult } from "../../src/run/manifest.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
+import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const packageFile = (path: string) => new URL(`../../${path}`, import.meta.url);
@@ -69,6 +71,18 @@ function writeExperiment(folder: TempFolder, server: ModelServer, changes: objec
       ...changes,
     }),
   );
+}
+
+/** The keys of all calls that a finished experiment has made. */
+function callsOf(folder: TempFolder): string[] {
+  const at = join(folder.path, "runs/small");
+  const lines = ["ratings.jsonl", "answers/long.jsonl", "answers/short.jsonl"].flatMap((name) =>
+    parseLines<{ call?: string }>(readFileSync(join(at, name), "utf8")),
+  );
+  const verdicts = readdirSync(join(at, "verdicts")).flatMap((name) =>
+    parseLines<{ orders: { call?: string }[] }>(readFileSync(join(at, "verdicts", name), "utf8")),
+  );
+  return [...new Set([...lines, ...verdicts.flatMap(({ orders }) => orders)].flatMap(({ call }) => call ?? []))];
 }
 
 const run = (folder: TempFolder, ...args: string[]) =>
@@ -139,7 +153,7 @@ describe("an experiment", () => {
   });
 
   test("killed at 20 moments and started again, it comes to the same result, and nothing is paid twice", async () => {
-    await using server = await startModelServer({ answer: play, latencyMs: () => 15 });
+    await using server = await startModelServer({ answer: play, latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160) });
     using folder = tempFolder();
     writeExperiment(folder, server);
     using undisturbed = tempFolder();
@@ -148,22 +162,26 @@ describe("an experiment", () => {
     const asked = server.log.length;
     const random = createRandom(5);
     let kills = 0;
-    let inFlight = 0;
     while (kills < 20) {
       const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
-      const until = server.log.length + 1 + Math.floor(5 * random()); // some replies later
+      const until = server.log.length + 1 + Math.floor(16 * random()); // some replies later
       const timer = setInterval(() => {
         if (server.log.length < until) return;
-        inFlight += server.inFlight.now;
-        running.kill("SIGKILL");
         clearInterval(timer);
+        setTimeout(() => running.kill("SIGKILL"), 30 * random());
       }, 1);
       const { code } = await running.ended;
       clearInterval(timer);
       if (code === 0) break; // it was faster than the kills
       kills++;
     }
+    using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
+    const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
+    expect(kept).toBeGreaterThan(kills); // it has got on
+    await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
+    const before = server.log.length;
     const end = await run(folder);
+    expect(server.log.length - before).toBe(asked - kept); // nothing that it has is asked for again
     expect([
       end.code,
       end.stderr.split("\n").filter((line) => line.startsWith("alpagasus:")),
@@ -172,7 +190,7 @@ describe("an experiment", () => {
     expect(endOf(end).result).toEqual(wanted);
     const replied = [...server.replied.values()].reduce((sum, times) => sum + times, 0);
     const twice = replied - 2 * asked; // each question once undisturbed, and once in all the attempts
-    expect(twice).toBeLessThanOrEqual(inFlight + 4 * kills); // in flight when it was killed, or just arrived
+    expect(twice).toBeLessThanOrEqual(3 * 32 * kills); // what three stages may have in flight when they are killed
   });
 
   test("the budget holds over all stages together", async () => {
