@@ -4,7 +4,7 @@ import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { ServerKind } from "../generation/serve-model.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
-import { addModelOptions, readModelFlags, type ModelFlags } from "./model-options.ts";
+import { addModelOptions, describeWaiting, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseNumber, parsePositive, parseWhole, runOption } from "./options.ts";
 import { renderAnswers } from "./text/answers.ts";
 import { renderPlan } from "./text/plan.ts";
@@ -101,7 +101,7 @@ Examples:
       const sayWaiting = () => {
         const waiting = answerer.server
           ? "ending the model's server; answers that it was writing are asked for again"
-          : `waiting for ${answerer.calls().inFlight} calls in flight (Ctrl-C again: at once)`;
+          : describeWaiting(answerer.calls());
         process.stderr.write(`\nalpagasus: stopping; ${waiting}\n`);
       };
       try {

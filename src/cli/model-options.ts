@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import type { CallsReport } from "../llm/engine.ts";
 import { limitKinds, type LimitKind } from "../llm/headers.ts";
 import type { OpenLlmJudgeOptions } from "../judge/open.ts";
 import { reasoningEfforts, type ReasoningEffort } from "../llm/request.ts";
@@ -23,6 +25,9 @@ export interface ModelFlags {
   reasoning?: ReasoningEffort;
   store?: string;
   retryFailed?: boolean;
+  batch?: boolean;
+  batchSize?: number;
+  wait?: boolean;
 }
 
 /** Adds the options to a command. @param mostTokens how long a reply may be when nothing is said */
@@ -57,11 +62,22 @@ export function addModelOptions(command: Command, mostTokens = "as the rubric sa
       ).choices(reasoningEfforts),
     )
     .option("--store <file>", "where replies are kept, and looked for first (.alpagasus/calls.sqlite)")
-    .option("--retry-failed", "ask again where every attempt failed; other replies stay");
+    .option("--retry-failed", "ask again where every attempt failed; other replies stay")
+    .option(
+      "--batch",
+      "ask in the provider's batches: within a day, at about half the price (openai, anthropic, google)",
+    )
+    .option("--batch-size <n>", "most calls of one batch (10,000)", parsePositive)
+    .option("--no-wait", "with --batch: hand in and fetch what is ready; the same command later goes on");
 }
 
 /** The options as the library takes them. */
 export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> {
+  for (const [name, value] of [
+    ["--batch-size", flags.batchSize],
+    ["--no-wait", flags.wait === false ? true : undefined],
+  ] as const)
+    if (value !== undefined && !flags.batch) throw new UsageError(`${name}: expected --batch with it, got none`);
   const given: Record<LimitKind, number | undefined> = {
     requests: flags.rpm,
     tokens: flags.tpm,
@@ -82,7 +98,20 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
     ...(flags.reasoning && { reasoning: flags.reasoning }),
     ...(flags.store !== undefined && { store: flags.store }),
     ...(flags.retryFailed && { retryFailed: true }),
+    ...(flags.batch && {
+      batch: {
+        ...(flags.batchSize !== undefined && { size: flags.batchSize }),
+        ...(flags.wait === false && { wait: false }),
+      },
+    }),
   };
+}
+
+/** What is waited for when the user wants to stop. */
+export function describeWaiting({ inFlight, inBatches }: CallsReport): string {
+  return inBatches > 0
+    ? `${formatCount(inBatches)} calls stay in batches at the provider; the same command fetches them`
+    : `waiting for ${formatCount(inFlight)} calls in flight (Ctrl-C again: at once)`;
 }
 
 /** @throws UsageError when an option is given that only judges heed that ask a model */

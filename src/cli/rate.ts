@@ -9,7 +9,13 @@ import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating } from "../stages/plan-calls.ts";
 import { rate } from "../stages/rate.ts";
-import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
+import {
+  addModelOptions,
+  describeWaiting,
+  expectNoModelFlags,
+  readModelFlags,
+  type ModelFlags,
+} from "./model-options.ts";
 import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
@@ -103,8 +109,7 @@ async function rateWithModel(data: string, flags: RateFlags, context: CommandCon
     ...(flags.rubric !== undefined && { rubric: flags.rubric }),
   });
   const sayWaiting = () => {
-    const { inFlight } = judge.calls();
-    process.stderr.write(`\nalpagasus: stopping; waiting for ${inFlight} calls in flight (Ctrl-C again: at once)\n`);
+    process.stderr.write(`\nalpagasus: stopping; ${describeWaiting(judge.calls())}\n`);
   };
   try {
     const opening = new AbortController();

@@ -14,7 +14,7 @@ export type Resource = "machine" | "calls";
 export interface TaskEnd {
   readonly gates: readonly Gate[];
   /** What stopped it before everything was done; the same command goes on. */
-  readonly stopped?: "interrupted" | "budget" | "failure";
+  readonly stopped?: "interrupted" | "budget" | "failure" | "batches";
   /** What went wrong, in a line. */
   readonly failure?: string;
 }

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { TestPrompt } from "../dataset/prompts.ts";
-import { createAsker, type Asker } from "../judge/asker.ts";
+import { createAsker, type Asker, type AskerOptions } from "../judge/asker.ts";
+import type { Prepare } from "../judge/judge.ts";
 import { askInOrder } from "../llm/ask-in-order.ts";
 import type { EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/open-model.ts";
@@ -28,6 +29,8 @@ export interface AnswererOptions extends EngineOptions {
   /** The most new tokens of an answer, reasoning included. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
+  /** Ask in the provider's batches. */
+  readonly batch?: AskerOptions["batch"] & {};
 }
 
 /**
@@ -60,6 +63,7 @@ export interface Answerer extends Asker {
   readonly retryFailed: boolean;
   readonly notes: () => readonly string[];
   ask(prompt: TestPrompt): ModelRequest;
+  readonly prepare: Prepare<TestPrompt>;
   /** The prompts with their answers, in order, as many at a time as are there. */
   answer(prompts: AsyncIterable<readonly TestPrompt[]>): AsyncGenerator<readonly AnsweredPrompt[]>;
 }
@@ -69,7 +73,7 @@ const newTokens = 1024; // as AlpaGasus let its models write
 /** @throws UsageError when an option makes no sense */
 export function createAnswerer(model: ChatModel, options: AnswererOptions): Answerer {
   const { template, sampling: { temperature = 0, topP, seed } = {} } = options;
-  const { asker, engine, sampling, notes } = createAsker(model, {
+  const { asker, engine, sampling, notes, askAhead } = createAsker(model, {
     ...options,
     rubric: {
       hash: hash("sha256", JSON.stringify(["answer", template])).slice(0, 16),
@@ -91,6 +95,10 @@ export function createAnswerer(model: ChatModel, options: AnswererOptions): Answ
     retryFailed: options.retryFailed ?? false,
     notes,
     ask,
+    prepare: (allPrompts, onProgress) =>
+      askAhead(async function* () {
+        for await (const some of allPrompts()) yield some.map(ask);
+      }, onProgress),
     answer: (prompts) =>
       askInOrder(engine, prompts, (prompt) => ({
         requests: [ask(prompt)],

@@ -75,7 +75,11 @@ function armNameOf(name: string): string {
 }
 
 async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Promise<OpenAnswerer> {
-  const { template, sampling, server: wanted, ...asking } = options;
+  const { template, sampling, server: wanted, batch, ...asking } = options;
+  if (batch)
+    throw new UsageError(
+      `--batch: expected a model of a provider with batches (openai:, anthropic:, google:), got ${name}; leave --batch out`,
+    );
   const { concurrency, timeoutMs, signal, forPlan = false } = asking;
   const run = runFolder(options.run);
   const local = await findLocalModel(name, run);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { formatCount } from "../format.ts";
+import { BatchAsker, type BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallStore } from "../llm/call-store.ts";
 import { Engine, type CallsReport, type EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/open-model.ts";
@@ -14,6 +15,8 @@ export interface AskerOptions extends EngineOptions {
   /** Instead of the rubric's own limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
+  /** Ask in the provider's batches, in so large ones, and wait for them or not. */
+  readonly batch?: { readonly size?: number; readonly wait?: boolean };
 }
 
 /** What those have in common that ask a model, whatever they ask. */
@@ -48,16 +51,19 @@ export function createAsker(
   readonly sampling: Sampling;
   readonly counts: ReplyCounts;
   readonly notes: () => string[];
+  readonly askAhead: AskAhead;
 } {
   const sampling = chooseSampling(model, options);
-  const engine = new Engine(model, options);
+  const { batch: batching, retryFailed, ...asking } = options;
+  const engine = new Engine(model, { ...asking, ...(retryFailed && !batching && { retryFailed }) });
+  const batches = batching && openBatches(model, options);
   const counts = { intruded: 0, truncated: 0 };
   const asker: Asker = {
     name: model.name,
     model,
     store: options.store,
     question: describeQuestion(model, options.rubric, sampling),
-    calls: () => engine.report,
+    calls: () => (batches ? addBatches(engine.report, batches.report) : engine.report),
     accounts: () => {
       const { paid, perhapsPaid } = options.store.purse(options.purse);
       return {
@@ -77,7 +83,52 @@ export function createAsker(
     engine,
     sampling,
     counts,
-    notes: () => describeNotes(model, sampling, engine.report, counts),
+    notes: () => describeNotes(model, sampling, asker.calls(), counts),
+    askAhead: async (requests, onProgress) => {
+      if (batches) {
+        await batches.ask(requests, onProgress);
+        const { stopped, failure, hasReplied } = batches;
+        engine.hold(stopped ?? "batches", { hasReplied, ...(failure && { failure }) }); // nothing is asked at the dearer tariff
+      } else if (model.batches && options.store.batches.open(model.identity).length > 0) {
+        await openBatches(model, options).fetchEnded();
+      }
+    },
+  };
+}
+
+/** Has calls made ahead, in batches, where that is wanted, and fetches what earlier batches have come to. */
+export type AskAhead = (
+  requests: () => AsyncIterable<readonly ModelRequest[]>,
+  onProgress?: (progress: BatchProgress) => void,
+) => Promise<void>;
+
+function openBatches(model: ChatModel, { batch, ...options }: AskerOptions): BatchAsker {
+  return new BatchAsker(model, {
+    ...options,
+    ...(batch?.size !== undefined && { batchSize: batch.size }),
+    ...(batch?.wait !== undefined && { wait: batch.wait }),
+  });
+}
+
+/** What was done in batches, and what was found in the store after that. */
+function addBatches(direct: CallsReport, batched: BatchAsker["report"]): CallsReport {
+  return {
+    made: direct.made + batched.made,
+    stored: Math.max(0, direct.stored - batched.made),
+    shared: direct.shared,
+    attempts: direct.attempts + batched.attempts,
+    failed: direct.failed + batched.failed,
+    withoutUsage: direct.withoutUsage + batched.withoutUsage,
+    waiting: direct.waiting,
+    inputTokens: direct.inputTokens + batched.inputTokens,
+    outputTokens: direct.outputTokens + batched.outputTokens,
+    paid: direct.paid === null || batched.paid === null ? null : direct.paid + batched.paid,
+    perhapsPaid: direct.perhapsPaid + batched.perhapsPaid,
+    inFlight: direct.inFlight + batched.inFlight,
+    inBatches: batched.inBatches,
+    stopped: direct.stopped ?? batched.stopped,
+    failure: direct.failure ?? batched.failure,
+    warnings: [...new Set([...direct.warnings, ...batched.warnings])],
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Example } from "../dataset/example.ts";
+import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import type { Question } from "../run/manifest.ts";
 import type { Rating } from "../run/rating.ts";
@@ -28,8 +29,19 @@ export interface Judge {
   readonly calls?: () => CallsReport;
   /** Where the replies are and what they cost. */
   readonly accounts?: () => JudgeAccounts;
+  /**
+   * What is to be done before it rates, for judges that ask in batches; takes all examples, from the beginning each time
+   * they are asked for.
+   */
+  readonly prepare?: Prepare<Example>;
   rate(examples: AsyncIterable<readonly Example[]>): AsyncIterable<readonly Rating[]>;
 }
+
+/** Does ahead what is better done for all items at once. */
+export type Prepare<Item> = (
+  items: () => AsyncIterable<readonly Item[]>,
+  onProgress?: (progress: BatchProgress) => void,
+) => Promise<void>;
 
 /** Where a judge's replies are, and what they cost. Money in billionths of a US dollar; null when no price is known. */
 export interface JudgeAccounts {

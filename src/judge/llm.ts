@@ -31,7 +31,7 @@ export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
  */
 export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJudge {
   const { rubric } = options;
-  const { asker, engine, sampling, counts, notes } = createAsker(model, options);
+  const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
   const replySchema = replySchemaOf(rubric);
   const render = createRenderer(rubric);
 
@@ -64,6 +64,12 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     ask,
     get notes() {
       return notes();
+    },
+    prepare(examples, onProgress) {
+      if (model.problem !== undefined) throw new UsageError(model.problem);
+      return askAhead(async function* () {
+        for await (const batch of examples()) yield batch.map((example) => ask(example).request);
+      }, onProgress);
     },
     rate(examples) {
       if (model.problem !== undefined) throw new UsageError(model.problem);

@@ -1,7 +1,9 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
+import { UsageError } from "../errors.ts";
 import type { EngineOptions } from "../llm/engine.ts";
 import type { Limits } from "../llm/gate.ts";
 import type { ChatModel } from "../llm/open-model.ts";
+import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { AskerOptions } from "./asker.ts";
@@ -27,6 +29,11 @@ export interface OpenAskerOptions {
   /** Most tokens of a reply, reasoning included, instead of the rubric's own limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
+  /**
+   * Ask in the provider's batches: at about half the price, within a day. `wait: false` only hands in and fetches what is
+   * ready; whoever asks the same later goes on.
+   */
+  readonly batch?: { readonly size?: number; readonly wait?: boolean };
   /** Ask again where the call failed. */
   readonly retryFailed?: boolean;
   /** Only to plan with: nothing is written, and nothing can be asked. */
@@ -43,7 +50,10 @@ export interface OpenAskerOptions {
 export async function openAsker<A extends object>(
   model: string | LanguageModelV4 | ChatModel,
   { run, store: storePath, price: given, forPlan = false, ...engine }: OpenAskerOptions,
-  create: (model: ChatModel, asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning">) => A,
+  create: (
+    model: ChatModel,
+    asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning" | "batch">,
+  ) => A,
 ): Promise<A & { close(): void }> {
   const [{ modelOf, openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
     import("../llm/open-model.ts"),
@@ -51,15 +61,16 @@ export async function openAsker<A extends object>(
     import("../llm/call-store.ts"),
   ]);
   const price = given && flatPrice(given.input, given.output);
-  const chatModel =
+  const opened =
     typeof model === "string"
       ? await openModel(model, {
           ...(price && { price }),
           ...(engine.concurrency !== undefined && { connections: engine.concurrency }),
         })
       : "language" in model
-        ? { ...model, ...(price && { price }) }
+        ? withPrice(model, price)
         : modelOf(model, price ? { price } : {});
+  const chatModel = engine.batch ? atBatchPrice(opened) : opened;
   const path = storePath ?? defaultStorePath;
   const store = new CallStore(path, { readOnly: forPlan });
   try {
@@ -70,4 +81,18 @@ export async function openAsker<A extends object>(
     store[Symbol.dispose]();
     throw error;
   }
+}
+
+function withPrice(model: ChatModel, price: Price | undefined): ChatModel {
+  if (!price) return model;
+  return { ...model, price, ...(model.batches && { batches: { ...model.batches, price } }) };
+}
+
+/** The model with what its calls cost in batches. @throws UsageError when its provider has none */
+function atBatchPrice(model: ChatModel): ChatModel {
+  if (!model.batches)
+    throw new UsageError(
+      `--batch: expected a model of a provider with batches (openai:, anthropic:, google:), got ${model.name}; leave --batch out`,
+    );
+  return { ...model, price: model.batches.price };
 }

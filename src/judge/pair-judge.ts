@@ -1,7 +1,7 @@
 import type { CallsReport } from "../llm/engine.ts";
 import type { Question } from "../run/manifest.ts";
 import type { AnswerPair, Verdict } from "../comparison/verdict.ts";
-import type { JudgeAccounts } from "./judge.ts";
+import type { JudgeAccounts, Prepare } from "./judge.ts";
 
 /**
  * What says which of two answers is better: the seam that every kind of such judge implements. It is given pairs whose
@@ -13,5 +13,6 @@ export interface PairJudge {
   readonly question?: Question;
   readonly calls?: () => CallsReport;
   readonly accounts?: () => JudgeAccounts;
+  readonly prepare?: Prepare<AnswerPair>;
   compare(pairs: AsyncIterable<readonly AnswerPair[]>): AsyncIterable<readonly (readonly [Verdict, Verdict])[]>;
 }

@@ -26,7 +26,7 @@ export interface LlmPairJudge extends Asker, Omit<PairJudge, keyof Asker> {
 /** A judge that asks a model about every pair, in both orders, as a rubric says. See `createLlmJudge`. */
 export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOptions): LlmPairJudge {
   const { rubric } = options;
-  const { asker, engine, sampling, counts, notes } = createAsker(model, options);
+  const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
   const render = createPairRenderer(rubric);
 
   const ask: LlmPairJudge["ask"] = ({ answers: [a, b], ...pair }) => {
@@ -50,6 +50,12 @@ export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOption
     ask,
     get notes() {
       return notes();
+    },
+    prepare(pairs, onProgress) {
+      if (model.problem !== undefined) throw new UsageError(model.problem);
+      return askAhead(async function* () {
+        for await (const batch of pairs()) yield batch.flatMap((pair) => ask(pair).requests);
+      }, onProgress);
     },
     compare(pairs) {
       if (model.problem !== undefined) throw new UsageError(model.problem);

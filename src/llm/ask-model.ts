@@ -1,7 +1,14 @@
-import type { LanguageModelV4CallOptions, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
+import type {
+  LanguageModelV4CallOptions,
+  LanguageModelV4GenerateResult,
+  LanguageModelV4Usage,
+  SharedV4ProviderOptions,
+  SharedV4Warning,
+} from "@ai-sdk/provider";
 import { timedOut } from "./failure.ts";
 import type { Headers } from "./headers.ts";
 import type { ChatModel } from "./open-model.ts";
+import { readLogprobs } from "./logprobs.ts";
 import type { Finish, Reply, Usage } from "./reply.ts";
 import type { ModelRequest } from "./request.ts";
 
@@ -26,18 +33,26 @@ export async function askModel(
     reject(error);
   }, timeoutMs);
   try {
-    const result = await Promise.race([model.language.doGenerate(toCallOptions(model, request, timeout.signal)), late]);
+    const asked = { ...toCallOptions(model, request), abortSignal: timeout.signal };
+    const result = await Promise.race([model.language.doGenerate(asked), late]);
     return { reply: readReply(result), headers: result.response?.headers ?? {} };
   } finally {
     clearTimeout(timer);
   }
 }
 
-function toCallOptions(
+/** A request as a model's client takes it, whether asked at once or in a batch. */
+export function toCallOptions(
   model: ChatModel,
-  { messages, sampling, replySchema }: ModelRequest,
-  signal: AbortSignal,
+  { messages, sampling, replySchema, topLogprobs }: ModelRequest,
 ): LanguageModelV4CallOptions {
+  const reasoning =
+    sampling.reasoning &&
+    (model.reason?.(sampling.reasoning, sampling.maxOutputTokens) ?? { reasoning: sampling.reasoning });
+  const providerOptions = mergeOptions(
+    reasoning?.providerOptions,
+    topLogprobs === undefined ? undefined : model.tellLogprobs?.(topLogprobs),
+  );
   return {
     prompt: messages.map(({ role, text }) =>
       role === "system" ? { role, content: text } : { role, content: [{ type: "text", text }] },
@@ -46,27 +61,47 @@ function toCallOptions(
     ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
     ...(sampling.topP !== undefined && { topP: sampling.topP }),
     ...(sampling.seed !== undefined && { seed: sampling.seed }),
-    ...(sampling.reasoning &&
-      (model.reason?.(sampling.reasoning, sampling.maxOutputTokens) ?? { reasoning: sampling.reasoning })),
+    ...reasoning,
     ...(replySchema && { responseFormat: { type: "json", name: replySchema.name, schema: replySchema.schema } }),
-    abortSignal: signal,
+    ...(providerOptions && { providerOptions }),
   };
 }
 
+function mergeOptions(
+  one: SharedV4ProviderOptions | undefined,
+  other: SharedV4ProviderOptions | undefined,
+): SharedV4ProviderOptions | undefined {
+  if (!one || !other) return one ?? other;
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return Object.fromEntries([...names].map((name) => [name, { ...one[name], ...other[name] }]));
+}
+
 /** @throws Error when the provider broke off in the middle */
-function readReply({ content, finishReason, usage, warnings, response }: LanguageModelV4GenerateResult): Reply {
+export function readReply({
+  content,
+  finishReason,
+  usage,
+  warnings,
+  response,
+  providerMetadata,
+}: LanguageModelV4GenerateResult): Reply {
+  const logprobs = readLogprobs(providerMetadata);
   const finish = finishReason.unified;
   if (finish === "error" || finish === "interrupted")
     throw new Error(`the provider broke off (${finishReason.raw ?? finish})`);
   return {
     text: content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(""),
     finish: finishes[finish],
+    ...(logprobs && { logprobs }),
     ...readUsage(usage),
     ...(response?.modelId !== undefined && { build: response.modelId }),
-    warnings: warnings.map((warning) =>
-      "message" in warning ? warning.message : (warning.details ?? `${warning.feature} is not supported`),
-    ),
+    warnings: warnings.map(describeWarning),
   };
+}
+
+/** What of a request was left out, in words. */
+export function describeWarning(warning: SharedV4Warning): string {
+  return "message" in warning ? warning.message : (warning.details ?? `${warning.feature} is not supported`);
 }
 
 /** Nothing where the provider does not count. Parts are never more than the whole, and tokens are whole. */

@@ -5,14 +5,16 @@ import { dirname, join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
-import type { Finish, Usage } from "./reply.ts";
+import { BatchBook, batchTables } from "./batch-book.ts";
+import type { Finish, TokenLogprob, Usage } from "./reply.ts";
 
 /*
  * Every reply that was paid for, in one SQLite file that processes share. A call is known by its key (see `requestKey`).
  *
  * Beside the replies it holds what is under way: a claim for each call in flight, so that no two processes make the same
  * one, with the money reserved for it; and a purse for each budget, with what was paid from it. A process that died
- * leaves claims behind; whoever meets one next takes it away and books its money as perhaps paid.
+ * leaves claims behind; whoever meets one next takes it away and books its money as perhaps paid. Calls in batches are in
+ * a book of their own (see `BatchBook`): they outlive the process that handed them in.
  */
 
 /** A call that has an outcome. Money in billionths of a US dollar. */
@@ -22,6 +24,8 @@ export interface StoredCall {
   readonly state: "replied" | "refused" | "failed";
   /** The reply word for word; empty unless replied. */
   readonly text: string;
+  /** Where they were asked for and told. */
+  readonly logprobs?: readonly TokenLogprob[];
   readonly finish: Finish | null;
   /** Why there is no reply. */
   readonly detail: string | null;
@@ -54,7 +58,7 @@ export interface PastUse {
 
 export const defaultStorePath = join(".alpagasus", "calls.sqlite");
 
-const layout = 1;
+const layout = 2;
 const application = 0x616c7067; // "alpg"
 const busyMs = 20_000;
 const heartbeatMs = 2_000;
@@ -85,7 +89,8 @@ create table if not exists calls (
   attempts integer not null,
   latency_ms integer not null,
   purse text not null,
-  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ'))
+  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')),
+  logprobs text
 ) strict;
 create table if not exists purses (name text primary key, paid integer not null, perhaps_paid integer not null) strict, without rowid;
 create table if not exists owners (id text primary key, host text not null, pid integer not null, seen_at integer not null) strict, without rowid;
@@ -94,6 +99,8 @@ create table if not exists claims (key text primary key, owner text not null, pu
 
 export class CallStore implements Disposable {
   readonly path: string;
+  /** Which calls are in batches at a provider. */
+  readonly batches: BatchBook;
   readonly #database: DatabaseSync;
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
@@ -107,6 +114,13 @@ export class CallStore implements Disposable {
       throw new UsageError(`--store: expected a file, got ${JSON.stringify(path)}`);
     this.path = path;
     this.#database = readOnly ? openToRead(path) : openDatabase(path);
+    this.batches = new BatchBook(
+      {
+        run: (sql, ...values) => this.#run(sql, ...values),
+        all: (sql, ...values) => this.#prepare(sql).all(...values),
+      },
+      this.#owner,
+    );
     if (readOnly) return;
     this.#beat();
     this.transact(() => this.buryDead());
@@ -128,7 +142,7 @@ export class CallStore implements Disposable {
 
   find(key: string): StoredCall | undefined {
     const row = this.#prepare(
-      "select model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms from calls where key = ?",
+      "select model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, logprobs from calls where key = ?",
     ).get(key);
     if (!row) return undefined;
     const number = (name: string) => row[name] as number; // by the table's own types
@@ -137,6 +151,9 @@ export class CallStore implements Disposable {
       model: row["model"] as string,
       state: row["state"] as StoredCall["state"],
       text: row["text"] as string,
+      ...(row["logprobs"] !== null && {
+        logprobs: JSON.parse(row["logprobs"] as string) as readonly TokenLogprob[], // as `save` wrote them
+      }),
       finish: row["finish"] as Finish | null,
       detail: row["detail"] as string | null,
       build: row["build"] as string | null,
@@ -172,8 +189,8 @@ export class CallStore implements Disposable {
     const { usage } = call;
     this.#run(
       `insert or replace into calls
-        (key, model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, purse)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        (key, model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, purse, logprobs)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       call.key,
       call.model,
       call.state,
@@ -191,6 +208,7 @@ export class CallStore implements Disposable {
       call.attempts,
       call.latencyMs,
       purse,
+      call.logprobs ? JSON.stringify(call.logprobs) : null,
     );
     if (call.cost !== null && call.cost > 0) this.#book(purse, call.cost, 0);
     this.release(call.key);
@@ -212,6 +230,7 @@ export class CallStore implements Disposable {
         purse,
         reserved,
       ) === 1;
+    if (this.batches.batchOf(key) !== undefined) return false;
     const isTaken = insert() || (this.buryDead() && insert());
     if (isTaken) this.#holders.set(key, holder);
     return isTaken;
@@ -240,8 +259,39 @@ export class CallStore implements Disposable {
     return {
       paid: Number(paid?.["paid"] ?? 0),
       perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0),
-      reserved: Number(claims?.["reserved"] ?? 0),
+      reserved: Number(claims?.["reserved"] ?? 0) + this.batches.reserved(name),
     };
+  }
+
+  /** Whether somebody who lives is making a call. */
+  isClaimed(key: string): boolean {
+    const isThere = () => this.#prepare("select 1 from claims where key = ?").get(key) !== undefined;
+    return isThere() && !(this.buryDead() && !isThere());
+  }
+
+  /** Money of calls that cost nothing the provider would own up to, and may be on its bill all the same. */
+  bookPerhaps(purse: string, perhapsPaid: number): void {
+    if (perhapsPaid > 0) this.#book(purse, 0, perhapsPaid);
+  }
+
+  /** Whether an owner, of a claim or a batch, is this process. */
+  isOwn(owner: string): boolean {
+    return owner === this.#owner;
+  }
+
+  /** Whether an owner is another process that is at work. */
+  isAlive(owner: string): boolean {
+    const row = this.#prepare("select host, pid, seen_at from owners where id = ?").get(owner);
+    return row !== undefined && !isDead(String(row["host"]), Number(row["pid"]), Number(row["seen_at"]));
+  }
+
+  /** The exact models that gave a model's replies, where the provider tells, and how many each. */
+  builds(model: string): { readonly build: string; readonly replies: number }[] {
+    return this.#prepare(
+      "select build, count(*) as replies from calls where model = ? and build is not null group by build order by replies desc",
+    )
+      .all(model)
+      .map((row) => ({ build: String(row["build"]), replies: Number(row["replies"]) }));
   }
 
   /** How many calls were paid from a purse. */
@@ -351,7 +401,8 @@ function openDatabase(path: string): DatabaseSync {
     // A reply is on disk before it counts: with "full", also when the power fails.
     database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
     database.exec("begin immediate");
-    database.exec(tables);
+    database.exec(tables + batchTables);
+    if (readPragma(database, "user_version") === 1) database.exec("alter table calls add column logprobs text");
     database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
     return database;
   } catch (cause) {
@@ -383,7 +434,7 @@ function takeBackUnfinished(path: string): void {
 /** A store without anything in it. */
 function openNothing(): DatabaseSync {
   const nothing = new DatabaseSync(":memory:");
-  nothing.exec(tables);
+  nothing.exec(tables + batchTables);
   return nothing;
 }
 
@@ -394,8 +445,13 @@ function openToRead(path: string): DatabaseSync {
   try {
     database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
     expectOurs(database, path);
-    if (readPragma(database, "user_version") > 0) return database;
-    database.close(); // whoever made the file was killed before there was anything in it
+    const version = readPragma(database, "user_version");
+    if (version === layout) return database;
+    database.close();
+    if (version > 0) {
+      openDatabase(path).close(); // brings an older one's tables up to date
+      return new DatabaseSync(path, { timeout: busyMs, readOnly: true });
+    } // else whoever made the file was killed before there was anything in it
     return openNothing();
   } catch (cause) {
     database?.close();

@@ -54,11 +54,14 @@ export interface CallsReport {
   readonly stopped: StopReason | undefined;
   /** What stopped it for good, in a line. */
   readonly failure: string | undefined;
+  /** Calls that are in batches at the provider, without an outcome yet. */
+  readonly inBatches: number;
   /** What the model's client left out of the requests. */
   readonly warnings: readonly string[];
 }
 
-export type StopReason = "interrupted" | "budget" | "failure";
+/** `batches`: what is left is in batches that have not ended. */
+export type StopReason = "interrupted" | "budget" | "failure" | "batches";
 
 const defaultConcurrency = 32;
 const defaultTimeoutMs = 120_000;
@@ -66,6 +69,7 @@ const defaultMaxAttempts = 6;
 const congestionAttempts = 40; // a provider that only wants us slower is asked longer
 const unreachableAttempts = 3; // of a call, before anything was ever answered
 const doubtfulCalls = 8; // refused as malformed before anything was ever answered: the request itself is wrong
+const callsWithoutLogprobs = 3; // replied without what was asked for: the provider does not tell it
 const silentCalls = 10; // given up in a row: the provider is gone
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
@@ -81,6 +85,7 @@ const details = {
   budget: "the budget was reached before it was asked",
   tooDear: "what it can cost at most is more than the budget has left",
   failure: "the run stopped before it was asked",
+  batches: "in a batch that has not ended",
 };
 
 /** A call that has no outcome yet. */
@@ -119,6 +124,8 @@ interface Admission {
   readonly short: Call[];
   /** Their money will never be there. */
   readonly unaffordable: Call[];
+  /** They are in a batch at the provider. */
+  readonly inBatches: Call[];
   /** Whether there is money for no call at all. */
   readonly isOverBudget: boolean;
 }
@@ -179,7 +186,10 @@ export class Engine {
     outputTokens: 0,
     paid: 0,
     perhapsPaid: 0,
+    inBatches: 0,
   };
+  /** Replies that came without the probabilities that were asked for; -1 when one had them. */
+  #withoutLogprobs = 0;
 
   /** @throws UsageError when an option makes no sense, or there is a budget but no price */
   constructor(model: ChatModel, options: EngineOptions) {
@@ -211,6 +221,16 @@ export class Engine {
     this.#stop("interrupted");
   };
 
+  /** Asks nothing from here on, for a reason that its user knows; what is stored is still found. */
+  hold(
+    reason: StopReason,
+    { failure, hasReplied = false }: { failure?: AlpagasusError; hasReplied?: boolean } = {},
+  ): void {
+    this.#failure ??= failure;
+    this.#hasReplied ||= hasReplied;
+    this.#stop(reason);
+  }
+
   /** Whether the model has replied to this engine. */
   get hasReplied(): boolean {
     return this.#hasReplied;
@@ -228,7 +248,7 @@ export class Engine {
       inFlight: this.#gate.inFlight,
       waiting: this.#queue.timed,
       failure: this.#failure?.message,
-      stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : undefined),
+      stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : this.#count.inBatches > 0 ? "batches" : undefined),
       warnings: [...this.#warnings],
     };
   }
@@ -356,6 +376,7 @@ export class Engine {
     const elsewhere: Call[] = [];
     const short: Call[] = [];
     const unaffordable: Call[] = [];
+    const inBatches: Call[] = [];
     let isOverBudget = false;
     if (calls.length > 0) {
       const { purse } = this.#options;
@@ -364,10 +385,12 @@ export class Engine {
       const left = this.#budget - paid - perhapsPaid;
       let free = left - reserved;
       isOverBudget = left < this.#leastCost;
+      const hasBatches = !this.#store.batches.isEmpty;
       this.#isShared ||= this.#store.version !== this.#storeVersion; // from then on, others' replies may appear
       for (const call of calls) {
         const stored = this.#isShared ? this.#findElsewhere(call.key) : undefined;
         if (stored) found.push({ call, stored });
+        else if (hasBatches && this.#store.batches.batchOf(call.key) !== undefined) inBatches.push(call);
         else if (call.highestCost > left) unaffordable.push(call);
         else if (call.highestCost > free) short.push(call);
         else if (this.#store.claim(call.key, purse, call.highestCost, this)) {
@@ -377,11 +400,12 @@ export class Engine {
       }
       if (short.length > 0) this.#store.buryDead(); // what the dead have reserved is not coming back by itself
     }
-    return { begun, found, elsewhere, short, unaffordable, isOverBudget };
+    return { begun, found, elsewhere, short, unaffordable, inBatches, isOverBudget };
   }
 
   /** After a turn: does what was decided. */
-  #begin({ begun, found, elsewhere, short, unaffordable, isOverBudget }: Admission, now: number): void {
+  #begin(admission: Admission, now: number): void {
+    const { begun, found, elsewhere, short, unaffordable, inBatches, isOverBudget } = admission;
     for (const { call, stored } of found) {
       this.#gate.withdraw(call.estimate);
       this.#count.stored++;
@@ -395,18 +419,22 @@ export class Engine {
       call.notBefore = now + elsewhereMs * (0.5 + this.#random());
       this.#queue.add(call);
     }
-    for (const call of [...short, ...unaffordable]) this.#gate.withdraw(call.estimate);
+    for (const call of [...short, ...unaffordable, ...inBatches]) this.#gate.withdraw(call.estimate);
     this.#queue.putBack(short);
     for (const call of unaffordable) {
       this.#hasPassedOver = true;
       this.#postponed(call, 0, () => call.finish({ state: "pending", key: call.key, detail: details.tooDear }));
+    }
+    for (const call of inBatches) {
+      this.#count.inBatches++;
+      this.#postponed(call, 0, () => call.finish({ state: "pending", key: call.key, detail: details.batches }));
     }
     for (const call of begun) {
       call.isClaimed = true;
       void this.#attempt(call);
     }
     if (isOverBudget) this.#stop("budget");
-    else if (found.length + elsewhere.length + unaffordable.length > 0) this.#scheduleTurn(); // their places are free
+    else if (found.length + elsewhere.length + unaffordable.length + inBatches.length > 0) this.#scheduleTurn(); // their places are free
   }
 
   /** What another process may have stored meanwhile. */
@@ -499,6 +527,7 @@ export class Engine {
     if (!usage) this.#count.withoutUsage++;
     for (const warning of reply.warnings) this.#warnings.add(warning);
     if (usage) this.#learn(call, usage);
+    if (call.request.topLogprobs !== undefined) this.#expectLogprobs(reply);
     if (cost !== null && cost > call.highestCost && this.#budget < Infinity)
       this.#fail(
         `a call cost more ($${(cost / nanosPerUsd).toFixed(6)}) than its limits allow ($${(call.highestCost / nanosPerUsd).toFixed(6)}), so that a budget cannot be kept`,
@@ -507,6 +536,7 @@ export class Engine {
     this.#end(call, {
       state: "replied",
       text: reply.text,
+      ...(reply.logprobs && { logprobs: reply.logprobs }),
       finish: reply.finish,
       detail: null,
       build: reply.build ?? null,
@@ -514,6 +544,16 @@ export class Engine {
       cost,
       latencyMs: Math.round(latencyMs),
     });
+  }
+
+  /** A provider that never tells probabilities is not paid for all rows to find that out. */
+  #expectLogprobs(reply: Reply): void {
+    if (reply.logprobs) this.#withoutLogprobs = -1;
+    else if (this.#withoutLogprobs >= 0 && ++this.#withoutLogprobs >= callsWithoutLogprobs)
+      this.#fail(`it tells no token probabilities (${callsWithoutLogprobs} replies came without them)`, {
+        isUsage: true,
+        advice: "use --samples instead of --logprobs",
+      });
   }
 
   /** What a reply cost; the most that it can, where the provider tells no usage, or one that makes no sense. */
@@ -722,9 +762,9 @@ function checkOptions({ concurrency, budgetUsd, timeoutMs, maxAttempts, limits =
 
 const noMoney = { paid: 0, perhapsPaid: 0, reserved: 0 };
 
-function outcomeOf({ key, state, text, finish, detail }: StoredCall): CallOutcome {
+function outcomeOf({ key, state, text, logprobs, finish, detail }: StoredCall): CallOutcome {
   return state === "replied"
-    ? { state, key, text, finish: finish ?? "other" }
+    ? { state, key, text, finish: finish ?? "other", ...(logprobs && { logprobs }) }
     : { state, key, detail: detail ?? "no reply" };
 }
 

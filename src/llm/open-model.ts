@@ -1,12 +1,18 @@
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogle } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import { createOpenAICompatible, type MetadataExtractor } from "@ai-sdk/openai-compatible";
+import type {
+  Experimental_BatchV4 as BatchV4,
+  JSONValue,
+  LanguageModelV4,
+  LanguageModelV4CallOptions,
+  SharedV4ProviderOptions,
+} from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isProviderName, modelForms, type ProviderName } from "./model-name.ts";
 import { createPooledFetch, type Fetch } from "./pooled-fetch.ts";
-import { findPrice, type Price } from "./price.ts";
+import { findPrice, reducedPrice, type Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
 /** A model that can be asked, and what is known of it. */
@@ -28,10 +34,28 @@ export interface ChatModel {
     effort: ReasoningEffort,
     maxOutputTokens: number,
   ) => Partial<LanguageModelV4CallOptions> | undefined;
+  /** How the client is told to give so many tokens' probabilities at each place; undefined where it cannot. */
+  readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
+  /** The provider's batches, where it has them. */
+  readonly batches?: ModelBatches;
   /** What is wrong with the way it would be called, in a line: a missing key. Undefined when nothing is. */
   readonly problem?: string;
   /** Takes keys out of a text that is to be shown or stored. */
   redact(text: string): string;
+}
+
+/** A provider's batches: many calls that are handed in together, answered within a day, and cost less. */
+export interface ModelBatches {
+  readonly api: BatchV4;
+  /** The model as the provider calls it. */
+  readonly modelId: string;
+  /** Most calls and bytes of one batch that the provider takes. */
+  readonly mostCalls: number;
+  readonly mostBytes: number;
+  /** What a call costs in a batch; undefined when nobody told. */
+  readonly price: Price | undefined;
+  /** Sent with every call. */
+  readonly options?: SharedV4ProviderOptions;
 }
 
 export interface OpenModelOptions {
@@ -48,7 +72,14 @@ interface Provider {
   /** Environment variables that may hold the key, the usual one first. */
   readonly keys: readonly string[];
   readonly addressVariable: string;
-  create(model: string, settings: { apiKey: string; baseURL?: string; fetch: Fetch }): LanguageModelV4;
+  create(
+    model: string,
+    settings: { apiKey: string; baseURL?: string; fetch: Fetch },
+  ): { readonly language: LanguageModelV4; readonly batches: BatchV4 };
+  /** Its own limits of one batch. */
+  readonly batchLimits: { readonly mostCalls: number; readonly mostBytes: number };
+  readonly batchOptions?: SharedV4ProviderOptions;
+  readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
   thinksFirst(model: string): boolean;
   reason?(
     model: string,
@@ -62,13 +93,23 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     keys: ["OPENAI_API_KEY"],
     addressVariable: "OPENAI_BASE_URL",
     // chat completions: nothing is kept at the provider, and every server that speaks its protocol has them
-    create: (model, settings) => createOpenAI(settings).chat(model),
+    create: (model, settings) => {
+      const provider = createOpenAI(settings);
+      return { language: provider.chat(model), batches: provider.experimental_batch() };
+    },
+    batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },
+    batchOptions: { openai: { store: false } }, // batches go through the interface that keeps replies unless told not to
+    tellLogprobs: openAiLogprobs,
     thinksFirst: (model) => /^(o\d|gpt-[5-9])/.test(model) && !model.includes("chat"),
   },
   anthropic: {
     keys: ["ANTHROPIC_API_KEY"],
     addressVariable: "ANTHROPIC_BASE_URL",
-    create: (model, settings) => createAnthropic(settings)(model),
+    create: (model, settings) => {
+      const provider = createAnthropic(settings);
+      return { language: provider(model), batches: provider.experimental_batch() };
+    },
+    batchLimits: { mostCalls: 100_000, mostBytes: 256e6 },
     thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
     // Models up to 4.5 think within a budget of tokens, which the AI SDK adds to the limit: it is taken off before.
     reason: (model, effort, maxOutputTokens) => {
@@ -84,7 +125,11 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
-    create: (model, settings) => createGoogle(settings)(model),
+    create: (model, settings) => {
+      const provider = createGoogle(settings);
+      return { language: provider(model), batches: provider.experimental_batch() };
+    },
+    batchLimits: { mostCalls: 100_000, mostBytes: 2e9 },
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
     // Gemini 2.5 thinks within a budget of tokens that the AI SDK sets by the model's limit, not by ours.
     reason: (model, effort, maxOutputTokens) => {
@@ -95,6 +140,8 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   },
 };
 
+/** What all three ask for calls in a batch, of their list prices. */
+const batchShare = 0.5;
 const leastThinking = 1024; // tokens; Anthropic takes no less
 /** How much of the output limit may go into thinking. */
 const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> = {
@@ -116,13 +163,28 @@ export interface ModelOfOptions {
   readonly price?: Price;
   /** Texts, such as keys, that are taken out of errors before they are shown or stored. */
   readonly secrets?: readonly string[];
+  /** The provider's batches: `{ api: openai.experimental_batch(), … }`. */
+  readonly batches?: Omit<ModelBatches, "modelId">;
 }
 
 /** Any AI SDK model as one that the engine can ask. Its provider and id name it in the store. */
-export function modelOf(language: LanguageModelV4, { price, secrets = [] }: ModelOfOptions = {}): ChatModel {
+export function modelOf(language: LanguageModelV4, { price, secrets = [], batches }: ModelOfOptions = {}): ChatModel {
   const name = `${language.provider}:${language.modelId}`;
   const redact = (text: string) => secrets.reduce((clean, secret) => redactor(secret)(clean), text);
-  return { name, identity: name, language, price, thinksFirst: false, redact };
+  return {
+    name,
+    identity: name,
+    language,
+    price,
+    thinksFirst: false,
+    ...(language.provider.startsWith("openai.") && { tellLogprobs: openAiLogprobs }),
+    ...(batches && { batches: { ...batches, modelId: language.modelId } }),
+    redact,
+  };
+}
+
+function openAiLogprobs(top: number): SharedV4ProviderOptions {
+  return { openai: { logprobs: top } };
 }
 
 async function openProviderModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
@@ -134,12 +196,26 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
   const baseURL = environment[provider.addressVariable]?.trim().replace(/\/+$/, "") || undefined;
   if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
   const fetch = createPooledFetch(options.connections ?? defaultConnections);
+  const { language, batches } = provider.create(model, {
+    apiKey: apiKey ?? "none",
+    fetch,
+    ...(baseURL !== undefined && { baseURL }),
+  });
+  const listPrice = options.price === undefined ? await findPrice(providerName, model) : undefined;
   return {
     name,
     identity: baseURL === undefined ? name : `${name}@${baseURL}`,
-    language: provider.create(model, { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) }),
-    price: options.price ?? (await findPrice(providerName, model)),
+    language,
+    price: options.price ?? listPrice,
     thinksFirst: provider.thinksFirst(model),
+    ...(provider.tellLogprobs && !provider.thinksFirst(model) && { tellLogprobs: provider.tellLogprobs }),
+    batches: {
+      api: batches,
+      modelId: model,
+      ...provider.batchLimits,
+      price: options.price ?? (listPrice && reducedPrice(listPrice, batchShare, "halved in batches")),
+      ...(provider.batchOptions && { options: provider.batchOptions }),
+    },
     ...(provider.reason && {
       reason: (effort: ReasoningEffort, limit: number) => provider.reason!(model, effort, limit),
     }),
@@ -159,6 +235,7 @@ async function openCompatibleModel(name: string, options: OpenModelOptions): Pro
     name: "compatible",
     baseURL,
     supportsStructuredOutputs: true, // vLLM, Ollama, llama.cpp and LM Studio all take a JSON schema
+    metadataExtractor: logprobsExtractor,
     fetch: createPooledFetch(options.connections ?? defaultConnections),
     ...(apiKey !== undefined && { apiKey }),
   }).chatModel(model);
@@ -169,10 +246,21 @@ async function openCompatibleModel(name: string, options: OpenModelOptions): Pro
     language,
     price: options.price,
     thinksFirst: false,
+    tellLogprobs: (top) => ({ compatible: { logprobs: true, top_logprobs: top } }),
     ...(apiKey !== undefined && describeKey(identity, apiKey, [compatibleKey])),
     redact: redactor(apiKey),
   };
 }
+
+/** Takes along what the protocol's own client leaves out. */
+const logprobsExtractor: MetadataExtractor = {
+  extractMetadata: async ({ parsedBody }) => {
+    const content = (parsedBody as { choices?: readonly { logprobs?: { content?: JSONValue } | null }[] } | null)
+      ?.choices?.[0]?.logprobs?.content;
+    return content == null ? undefined : { compatible: { logprobs: content } };
+  },
+  createStreamExtractor: () => ({ processChunk: () => {}, buildMetadata: () => undefined }), // nothing is streamed
+};
 
 /** A model behind a server of this machine that speaks OpenAI's protocol: without a key, and past any proxy. */
 export function openServedModel(url: string, model: string, connections: number): LanguageModelV4 {

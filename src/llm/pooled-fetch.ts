@@ -23,14 +23,29 @@ export function createPooledFetch(connections: number, { isHere = false } = {}):
   const dispatcher = isHere ? new Agent(options) : new EnvHttpProxyAgent(options);
   return async (input, init) => {
     const url = typeof input === "object" && "url" in input ? input.url : String(input);
+    const sent = await encodeBody(init);
     const { statusCode, headers, body } = await request(url, {
       dispatcher,
       method: init?.method ?? "GET",
-      headers: init?.headers as Record<string, string>, // the AI SDK gives a plain object
-      body: (init?.body ?? null) as string | null, // and a text
+      ...sent,
       signal: init?.signal ?? null,
     });
     return new WholeResponse(statusCode, headers, await body.bytes()) as unknown as Response; // as much of one as is read
+  };
+}
+
+/** The body as bytes or a text: the AI SDK gives a text, and a form where it sends a file. */
+async function encodeBody(
+  init: RequestInit | undefined,
+): Promise<{ headers: Record<string, string>; body: string | Uint8Array | null }> {
+  const headers = init?.headers as Record<string, string>; // the AI SDK gives a plain object
+  const body = init?.body ?? null;
+  if (body === null || typeof body === "string") return { headers, body };
+  const encoded = new Response(body); // writes a form as it goes over the wire
+  const type = encoded.headers.get("content-type");
+  return {
+    headers: { ...headers, ...(type !== null && { "content-type": type }) },
+    body: new Uint8Array(await encoded.arrayBuffer()),
   };
 }
 

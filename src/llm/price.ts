@@ -29,6 +29,17 @@ export function flatPrice(input: number, output: number, basis = "the price give
   };
 }
 
+/** The same price at a part of it, as for calls in batches. */
+export function reducedPrice(price: Price, share: number, basis: string): Price {
+  return {
+    basis: `${price.basis}, ${basis}`,
+    inputUsdPerMillion: price.inputUsdPerMillion * share,
+    outputUsdPerMillion: price.outputUsdPerMillion * share,
+    costOf: (usage) => Math.ceil(price.costOf(usage) * share),
+    highestCost: (inputTokens, outputTokens) => Math.ceil(price.highestCost(inputTokens, outputTokens) * share),
+  };
+}
+
 /** The list price of a provider's model, or undefined when the price list does not have it. */
 export async function findPrice(provider: string, model: string): Promise<Price | undefined> {
   const { calcPrice } = await import("@pydantic/genai-prices"); // large: loaded only when money is at stake

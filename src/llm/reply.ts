@@ -13,9 +13,18 @@ export interface Usage {
 /** Why a reply ended: as the model wished, at the length limit, by a filter or refusal of the provider, or otherwise. */
 export type Finish = "stop" | "length" | "content-filter" | "other";
 
+/** A token of a reply: its text, the logarithm of its probability, and those of the likeliest tokens at its place, where they are kept. */
+export interface TokenLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly top?: readonly (readonly [token: string, logprob: number])[];
+}
+
 /** What a model said, word for word. */
 export interface Reply {
   readonly text: string;
+  /** Where they were asked for and told. The likeliest others are kept at tokens with a digit, since scores are numbers. */
+  readonly logprobs?: readonly TokenLogprob[];
   readonly finish: Finish;
   readonly usage?: Usage;
   /** The exact model that answered, where the provider tells. */
@@ -33,6 +42,12 @@ export interface Reply {
  * - `pending`: not asked, or not answered when the engine stopped; the same call goes on later.
  */
 export type CallOutcome =
-  | { readonly state: "replied"; readonly key: string; readonly text: string; readonly finish: Finish }
+  | {
+      readonly state: "replied";
+      readonly key: string;
+      readonly text: string;
+      readonly finish: Finish;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   | { readonly state: "refused" | "failed"; readonly key: string; readonly detail: string }
   | { readonly state: "pending"; readonly key: string; readonly detail: string };

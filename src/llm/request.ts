@@ -30,6 +30,10 @@ export interface ModelRequest {
   readonly messages: readonly Message[];
   readonly sampling: Sampling;
   readonly replySchema?: ReplySchema;
+  /** With the reply, how probable this many tokens were at each place. */
+  readonly topLogprobs?: number;
+  /** Which of several replies to the same question it is, from 1; left out for the first. A name for one that is asked anew. */
+  readonly sample?: number | string;
 }
 
 const keyVersion = 1; // raised when the same question would be hashed differently
@@ -40,8 +44,11 @@ const keyVersion = 1; // raised when the same question would be hashed different
  *
  * @param model the model's full name, with its address where it is not the provider's own
  */
-export function requestKey(model: string, { messages, sampling, replySchema }: ModelRequest): string {
-  const asked = [
+export function requestKey(
+  model: string,
+  { messages, sampling, replySchema, topLogprobs, sample }: ModelRequest,
+): string {
+  const asked: unknown[] = [
     keyVersion,
     model,
     messages.map(({ role, text }) => [role, text]),
@@ -54,6 +61,7 @@ export function requestKey(model: string, { messages, sampling, replySchema }: M
     ],
     replySchema ? [replySchema.name, replySchema.schema] : null,
   ];
+  if (topLogprobs !== undefined || sample !== undefined) asked.push([topLogprobs ?? null, sample ?? null]);
   return hash("sha256", JSON.stringify(asked)).slice(0, 32);
 }
 

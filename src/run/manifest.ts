@@ -94,7 +94,7 @@ const callsSchema = z.object({
   priceBasis: z.string().nullable(),
   budgetUsd: z.number().optional(),
   /** What stopped the calls before all rows were asked about. */
-  stopped: z.enum(["interrupted", "budget", "failure"]).optional(),
+  stopped: z.enum(["interrupted", "budget", "failure", "batches"]).optional(),
   /** What went wrong, where that stopped them. */
   failure: z.string().optional(),
   /** What asking about the remaining rows would cost, by the mean so far. */

@@ -17,9 +17,9 @@ import { openProgressFile } from "../run/progress-file.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { version } from "../version.ts";
-import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
 import { describeQuestion } from "../run/describe-question.ts";
-import type { StageOptions } from "./progress.ts";
+import type { Progress, StageOptions } from "./progress.ts";
 
 /** One of the models that are compared. */
 export interface Arm extends Answers {
@@ -197,20 +197,29 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   const different = pairs.filter(({ answers: [one, other] }) => one !== other);
   const judged: (readonly [Verdict, Verdict])[] = [];
   using progressFile = openProgressFile(runFolder(options.run));
-  const show = () => {
-    const progress = {
-      stage: "compare" as const,
-      doing: "judging",
-      done: judged.length,
-      total: different.length,
-      unit: "pairs" as const,
-      ...describeCallProgress(judge.calls?.()),
-    };
+  const tell = (progress: Progress) => {
     options.onProgress?.(progress);
     progressFile.show(progress);
   };
+  let isPreparing = true;
+  const show = () => {
+    if (isPreparing) return;
+    tell({
+      stage: "compare",
+      doing: "judging",
+      done: judged.length,
+      total: different.length,
+      unit: "pairs",
+      ...describeCallProgress(judge.calls?.()),
+    });
+  };
   const clock = setInterval(show, progressMs).unref();
   try {
+    await judge.prepare?.(
+      () => inBatches(different, options.signal),
+      (batches) => tell({ stage: "compare", ...describeBatchProgress(batches, judge.calls?.()) }),
+    );
+    isPreparing = false;
     for await (const some of judge.compare(inBatches(different, options.signal))) {
       judged.push(...some);
       show();

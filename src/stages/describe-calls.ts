@@ -1,4 +1,5 @@
 import type { Judge } from "../judge/judge.ts";
+import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Progress } from "./progress.ts";
@@ -43,6 +44,14 @@ export function describeCalls(
         }),
     },
   };
+}
+
+/** How a judge's batches go, for a progress line. */
+export function describeBatchProgress(
+  { done, total, note }: BatchProgress,
+  calls: CallsReport | undefined,
+): Pick<Progress, "doing" | "done" | "total" | "unit" | "note" | "calls"> {
+  return { doing: "in batches,", done, total, unit: "calls", note, ...describeCallProgress(calls) };
 }
 
 /** How a judge's calls go, for a progress line. */

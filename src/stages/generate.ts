@@ -14,7 +14,7 @@ import { manifestVersion, type AnsweredSet, type AnswersSummary, type Gate } fro
 import { openProgressFile } from "../run/progress-file.ts";
 import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
 import { version } from "../version.ts";
-import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
 import type { Progress, StageOptions } from "./progress.ts";
 
 export interface GenerateOptions extends Omit<StageOptions, "signal"> {
@@ -72,7 +72,9 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     progressFile.show(progress);
   };
   const server = await startServer(prompts, options, show);
+  let isPreparing = true;
   const showAnswers = () =>
+    isPreparing ||
     show({
       stage: "generate",
       doing: "answering",
@@ -83,6 +85,11 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     });
   const clock = setInterval(showAnswers, progressMs).unref();
   try {
+    await answerer.prepare(
+      () => inBatches(prompts),
+      (batches) => show({ stage: "generate", ...describeBatchProgress(batches, answerer.calls()) }),
+    );
+    isPreparing = false;
     for await (const some of answerer.answer(inBatches(prompts))) {
       answered.push(...some);
       showAnswers();

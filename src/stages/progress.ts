@@ -6,7 +6,7 @@ export interface Progress {
   readonly done: number;
   /** Undefined while it is not known: files are not counted before they are read. */
   readonly total?: number;
-  readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "seconds";
+  readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "calls" | "seconds";
   /** Further figures, ready to be shown: `loss 1.234`. */
   readonly note?: string;
   /** How the calls to a model go, where there are any; US dollars of this command, null when no price is known. */

@@ -25,9 +25,9 @@ import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/
 import { measureAgreement } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
-import { describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
 import { describeQuestion } from "../run/describe-question.ts";
-import type { StageOptions } from "./progress.ts";
+import type { Progress, StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {
   /** The run's folder. */
@@ -76,22 +76,31 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     ...(judge.scale && { scale: judge.scale }),
     ratingsPath: partialPath(run.ratingsPath),
   });
-  const showProgress = () => {
-    const calls = judge.calls?.();
-    const progress = {
-      stage: "rate" as const,
-      doing: "rating",
-      done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
-      unit: "rows" as const,
-      ...(total !== undefined && { total }),
-      ...describeCallProgress(calls),
-    };
+  let isPreparing = true;
+  const show = (progress: Progress) => {
     options.onProgress?.(progress);
     progressFile.show(progress);
+  };
+  const showProgress = () => {
+    if (isPreparing) return;
+    const calls = judge.calls?.();
+    show({
+      stage: "rate",
+      doing: "rating",
+      done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
+      unit: "rows",
+      ...(total !== undefined && { total }),
+      ...describeCallProgress(calls),
+    });
   };
   const clock = judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
   const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), progressMs).unref(); // a failure is met again by the next write
   try {
+    await judge.prepare?.(
+      () => dataset.batches(),
+      (batches) => show({ stage: "rate", ...describeBatchProgress(batches, judge.calls?.()) }),
+    );
+    isPreparing = false;
     for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
       for (const line of lines) {
         tally.add(line);

@@ -54,12 +54,16 @@ export function renderCalls(
       ? `Stopped: ${plainText(calls.failure)}`
       : calls.stopped === "budget"
         ? "The budget is reached"
-        : "Interrupted";
+        : calls.stopped === "batches"
+          ? "Batches are under way at the provider"
+          : "Interrupted";
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
       ? "go on with a higher --budget (it counts all that this run has paid)"
-      : "the same command goes on";
+      : calls.stopped === "batches"
+        ? "the same command with --batch goes on"
+        : "the same command goes on";
   lines.push(
     styleText(
       "yellow",

@@ -1,0 +1,32 @@
+import type { SharedV4ProviderMetadata } from "@ai-sdk/provider";
+import * as z from "zod";
+import type { TokenLogprob } from "./reply.ts";
+
+const tokenSchema = z.object({ token: z.string(), logprob: z.number() });
+const entrySchema = tokenSchema.extend({ top_logprobs: z.array(tokenSchema).nullish() });
+
+/**
+ * The tokens of a reply with their probabilities, where its provider's metadata has them: in the form of OpenAI's chat
+ * completions, or one such list for each part of its newer interface. Undefined where there are none.
+ *
+ * The likeliest others are kept only where a token, or one of them, holds a digit: of a reply's hundreds of tokens, those
+ * that can be a score.
+ */
+export function readLogprobs(metadata: SharedV4ProviderMetadata | undefined): readonly TokenLogprob[] | undefined {
+  for (const part of Object.values(metadata ?? {})) {
+    const found: unknown = part?.["logprobs"];
+    if (!Array.isArray(found) || found.length === 0) continue;
+    const entries = z.array(entrySchema).safeParse(found.flat());
+    if (entries.success) return entries.data.map(shorten);
+  }
+  return undefined;
+}
+
+function shorten({ token, logprob, top_logprobs: top }: z.infer<typeof entrySchema>): TokenLogprob {
+  const isNumeric = top?.some((other) => /\d/.test(other.token)) || /[\d.]/.test(token);
+  return {
+    token,
+    logprob,
+    ...(isNumeric && top && { top: top.map((other) => [other.token, other.logprob] as const) }),
+  };
+}
