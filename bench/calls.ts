@@ -75,7 +75,7 @@ async function overhead(folder: string, cli: string, rows: readonly Row[]): Prom
   const prompts: { system: string; user: string }[] = [];
   for await (const batch of (await openDataset(data)).batches()) {
     for (const example of batch) {
-      const [system, user] = judge.ask(example).request.messages;
+      const [system, user] = judge.ask(example).requests[0]!.messages;
       prompts.push({ system: system!.text, user: user!.text });
     }
   }

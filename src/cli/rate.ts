@@ -16,7 +16,7 @@ import {
   readModelFlags,
   type ModelFlags,
 } from "./model-options.ts";
-import { jsonOption, minCoverageOption, parseMap, parseScale, runOption } from "./options.ts";
+import { jsonOption, minCoverageOption, parseMap, parsePositive, parseScale, runOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
@@ -28,6 +28,8 @@ interface RateFlags extends ModelFlags {
   judge: string;
   rubric?: string;
   dryRun?: boolean;
+  logprobs?: boolean;
+  samples?: number;
   against?: string;
   shape?: string;
   map?: Record<string, string>;
@@ -61,6 +63,8 @@ export function rateCommand(context: CommandContext): Command {
     .addOption(jsonOption())
     .optionsGroup("Judges that ask a model:")
     .option("--rubric <name>", "how it is asked and read: a rubric of the package, or a YAML file (alpagasus-accuracy)")
+    .option("--logprobs", "the score is the mean of what the judge could have written, by its tokens' probabilities")
+    .option("--samples <n>", "the score is the mean of so many replies", parsePositive)
     .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing");
   return addModelOptions(command)
     .addHelpText(
@@ -92,7 +96,7 @@ Examples:
     .action(async (data: string, flags: RateFlags, self: Command) => {
       if (isModelName(flags.judge)) return rateWithModel(data, flags, context);
       const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
-      expectNoModelFlags(self, flags.judge, ["rubric", "dry-run"]);
+      expectNoModelFlags(self, flags.judge, ["rubric", "dry-run", "logprobs", "samples"]);
       const dataset = await open(data, flags, context.signal);
       await rateAndShow(dataset, judge, flags, context, context.signal);
     });
@@ -107,6 +111,8 @@ async function rateWithModel(data: string, flags: RateFlags, context: CommandCon
     signal: context.signal,
     forPlan: flags.dryRun ?? false,
     ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    ...(flags.logprobs && { logprobs: true }),
+    ...(flags.samples !== undefined && { samples: flags.samples }),
   });
   const sayWaiting = () => {
     process.stderr.write(`\nalpagasus: stopping; ${describeWaiting(judge.calls())}\n`);

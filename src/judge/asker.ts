@@ -15,6 +15,10 @@ export interface AskerOptions extends EngineOptions {
   /** Instead of the rubric's own limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
+  /** Have the probabilities of the likeliest tokens told at each place of a reply. */
+  readonly logprobs?: boolean;
+  /** How many replies there are to each question. */
+  readonly samples?: number;
   /** Ask in the provider's batches, in so large ones, and wait for them or not. */
   readonly batch?: { readonly size?: number; readonly wait?: boolean };
 }
@@ -39,6 +43,7 @@ export interface ReplyCounts {
   truncated: number;
 }
 
+const samplesTemperature = 1; // as G-Eval draws them: at 0 all replies would be the same
 const roomToThink = 4096; // tokens for models that reason before they answer: the rubric's limit is for the answer
 
 /** An engine with what a rubric and the user say about how to ask. */
@@ -62,7 +67,7 @@ export function createAsker(
     name: model.name,
     model,
     store: options.store,
-    question: describeQuestion(model, options.rubric, sampling),
+    question: describeQuestion(model, options, sampling),
     calls: () => (batches ? addBatches(engine.report, batches.report) : engine.report),
     accounts: () => {
       const { paid, perhapsPaid } = options.store.purse(options.purse);
@@ -132,26 +137,33 @@ function addBatches(direct: CallsReport, batched: BatchAsker["report"]): CallsRe
   };
 }
 
-function chooseSampling(model: ChatModel, { rubric, maxOutputTokens, reasoning }: AskerOptions): Sampling {
-  const { temperature, top_p: topP, max_output_tokens: limit, seed } = rubric.sampling;
+function chooseSampling(model: ChatModel, { rubric, maxOutputTokens, reasoning, samples = 1 }: AskerOptions): Sampling {
+  const { top_p: topP, max_output_tokens: limit, seed } = rubric.sampling;
+  const temperature = samples > 1 ? rubric.sampling.temperature || samplesTemperature : rubric.sampling.temperature;
   const thinks = model.thinksFirst ? reasoning !== "none" : reasoning !== undefined && reasoning !== "none";
   return {
     maxOutputTokens: maxOutputTokens ?? limit + (thinks ? roomToThink : 0),
     ...(temperature !== undefined && { temperature }),
     ...(topP !== undefined && { topP }),
-    ...(seed !== undefined && { seed }),
+    ...(seed !== undefined && samples === 1 && { seed }),
     ...(reasoning && { reasoning }),
   };
 }
 
-function describeQuestion(model: ChatModel, rubric: AskerOptions["rubric"], sampling: Sampling): Question {
+function describeQuestion(
+  model: ChatModel,
+  { rubric, logprobs, samples = 1 }: AskerOptions,
+  sampling: Sampling,
+): Question {
+  const more = { ...(logprobs && { logprobs }), ...(samples > 1 && { samples }) };
   return {
     ...(rubric.name !== undefined && { rubric: rubric.name, rubricVersion: rubric.version }),
     maxOutputTokens: sampling.maxOutputTokens,
     ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
     ...(sampling.reasoning && { reasoning: sampling.reasoning }),
+    ...more,
     hash: createHash("sha256")
-      .update(JSON.stringify([model.identity, rubric.hash, sampling]))
+      .update(JSON.stringify([model.identity, rubric.hash, sampling, ...(Object.keys(more).length > 0 ? [more] : [])]))
       .digest("hex")
       .slice(0, 16),
   };

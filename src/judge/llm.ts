@@ -5,10 +5,13 @@ import { askInOrder } from "../llm/ask-in-order.ts";
 import type { ChatModel } from "../llm/open-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest, ReplySchema } from "../llm/request.ts";
+import { formatScore, formatShare } from "../format.ts";
+import { meanOfReplies, readExpectedScore } from "../rubric/expected-score.ts";
 import { readScore } from "../rubric/read-score.ts";
 import { createRenderer } from "../rubric/render.ts";
 import type { Rubric } from "../rubric/rubric.ts";
 import type { Rating } from "../run/rating.ts";
+import { commonestScore } from "../stats/histogram.ts";
 import { createAsker, type Asker, type AskerOptions } from "./asker.ts";
 import type { Judge } from "./judge.ts";
 
@@ -18,19 +21,31 @@ export interface LlmJudgeOptions extends AskerOptions {
 
 /** A judge that asks a model, and what it would ask. */
 export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
-  /** The request that an example becomes. */
-  ask(example: Example): { readonly request: ModelRequest; readonly intrusions: readonly string[] };
+  /** The requests that an example becomes: one, or as many as there are to be replies. */
+  ask(example: Example): { readonly requests: readonly ModelRequest[]; readonly intrusions: readonly string[] };
 }
+
+const topLogprobs = 20; // the most that OpenAI tells, and vLLM
 
 /**
  * A judge that asks a model about every example, as a rubric says. Replies are kept in the call store, and looked for
  * there first. When its engine stops (interrupted, at the budget), the examples not asked about are `pending`.
  *
+ * With `logprobs` the score is the mean of what it could have written (see `readExpectedScore`), with `samples` the mean of
+ * so many replies.
+ *
  * Its `rate` throws what stops the engine for good, after everything in flight has ended: a key that is not accepted, a
  * model that is not there.
  */
 export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJudge {
-  const { rubric } = options;
+  const { rubric, logprobs = false, samples = 1 } = options;
+  if (logprobs && samples > 1)
+    throw new UsageError("--samples: expected either --logprobs or --samples, got both; leave one out");
+  if (logprobs && !model.tellLogprobs)
+    throw new UsageError(
+      `--logprobs: expected a model that tells token probabilities (openai: one that does not reason first, or a server of your own), got ${model.name}; use --samples`,
+    );
+  const piles = new Piles();
   const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
   const replySchema = replySchemaOf(rubric);
   const render = createRenderer(rubric);
@@ -48,10 +63,19 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
   };
   const ask = (example: Example) => {
     const { messages, intrusions } = renderAt(example);
-    return { request: { messages, sampling, ...(replySchema && { replySchema }) }, intrusions };
+    const request: ModelRequest = {
+      messages,
+      sampling,
+      ...(replySchema && { replySchema }),
+      ...(logprobs && { topLogprobs }),
+    };
+    const more = Array.from({ length: samples - 1 }, (_, i) => ({ ...request, sample: i + 1 }));
+    return { requests: [request, ...more], intrusions };
   };
-  const toRating = (outcome: CallOutcome, intrusions: readonly string[]): Rating => {
-    const rating = readOutcome(outcome, rubric);
+  const toRating = (outcomes: readonly CallOutcome[], intrusions: readonly string[]): Rating => {
+    const ratings = outcomes.map((outcome) => readOutcome(outcome, rubric, logprobs));
+    const rating = samples === 1 ? ratings[0]! : meanOf(ratings);
+    piles.add(rating);
     if (rating.state === "truncated") counts.truncated++;
     if (intrusions.length === 0) return rating;
     counts.intruded++;
@@ -63,28 +87,65 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     scale: { min: rubric.scale.min, max: rubric.scale.max },
     ask,
     get notes() {
-      return notes();
+      return [
+        ...notes(),
+        ...(samples > 1
+          ? [`each score is the mean of ${samples} replies, drawn at temperature ${sampling.temperature}`]
+          : []),
+        ...piles.describe(),
+      ];
     },
     prepare(examples, onProgress) {
       if (model.problem !== undefined) throw new UsageError(model.problem);
       return askAhead(async function* () {
-        for await (const batch of examples()) yield batch.map((example) => ask(example).request);
+        for await (const batch of examples()) yield batch.flatMap((example) => ask(example).requests);
       }, onProgress);
     },
     rate(examples) {
       if (model.problem !== undefined) throw new UsageError(model.problem);
       return askInOrder(engine, examples, (example) => {
-        const { request, intrusions } = ask(example);
-        return { requests: [request], read: ([outcome]) => toRating(outcome!, intrusions) };
+        const { requests, intrusions } = ask(example);
+        return { requests, read: (outcomes) => toRating(outcomes, intrusions) };
       });
     },
   };
 }
 
-function readOutcome(outcome: CallOutcome, rubric: Rubric): Rating {
-  if (outcome.state === "replied") return { ...readScore(outcome.text, outcome.finish, rubric), call: outcome.key };
+function readOutcome(outcome: CallOutcome, rubric: Rubric, hasLogprobs: boolean): Rating {
+  if (outcome.state === "replied") {
+    const { text, finish, logprobs, key } = outcome;
+    const read = hasLogprobs ? readExpectedScore(text, finish, logprobs, rubric) : readScore(text, finish, rubric);
+    return { ...read, call: key };
+  }
   if (outcome.state === "pending") return { state: "pending", detail: outcome.detail };
   return { state: outcome.state, detail: outcome.detail, call: outcome.key };
+}
+
+function meanOf(ratings: readonly Rating[]): Rating {
+  const calls = ratings.flatMap(({ call }) => (call === undefined ? [] : [call]));
+  const [call] = calls;
+  return { ...meanOfReplies(ratings), ...(call !== undefined && { call, calls }) };
+}
+
+/** How many rows share a score, as it was written and as the mean: what the means are for. */
+class Piles {
+  readonly #written = new Map<number, number>();
+  readonly #means = new Map<number, number>();
+
+  add(rating: Rating): void {
+    if (rating.state !== "scored" || rating.written === undefined) return;
+    const mean = Number(rating.score.toFixed(4));
+    this.#written.set(rating.written, (this.#written.get(rating.written) ?? 0) + 1);
+    this.#means.set(mean, (this.#means.get(mean) ?? 0) + 1);
+  }
+
+  describe(): string[] {
+    const [written, mean] = [commonestScore(this.#written), commonestScore(this.#means)];
+    if (!written || !mean) return [];
+    return [
+      `${formatShare(written.share)} of the scores as written are ${formatScore(written.score)}; of their means, ${formatShare(mean.share)} are the same to four digits (${formatScore(mean.score)})`,
+    ];
+  }
 }
 
 function replySchemaOf({ name, scale, reply }: Rubric): ReplySchema | undefined {

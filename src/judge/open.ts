@@ -46,6 +46,10 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {
   /** A shipped rubric's name, or a YAML file; AlpaGasus' accuracy when left out. */
   readonly rubric?: string;
+  /** The score is the mean of what the judge could have written, by the probabilities of its tokens. */
+  readonly logprobs?: boolean;
+  /** The score is the mean of so many replies. */
+  readonly samples?: number;
 }
 
 /** A judge that asks a model, with its store open; `close` it when it is done. */
@@ -68,15 +72,16 @@ export async function openLlmJudge(
     import("./llm.ts"),
     import("../rubric/open-rubric.ts"),
   ]);
-  const { rubric: name, ...others } = options;
+  const { rubric: name, logprobs, samples, ...others } = options;
   const rubric = await openRubric(name);
-  return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, rubric }));
+  const means = { ...(logprobs && { logprobs }), ...(samples !== undefined && { samples }) };
+  return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
 }
 
 /** The same for comparing answers; the rubric is Vicuna's when left out. */
 export async function openLlmPairJudge(
   model: string | LanguageModelV4,
-  options: OpenLlmJudgeOptions,
+  options: Omit<OpenLlmJudgeOptions, "logprobs" | "samples">,
 ): Promise<OpenLlmPairJudge> {
   const [{ createLlmPairJudge }, { openPairRubric }] = await Promise.all([
     import("./pair-llm.ts"),

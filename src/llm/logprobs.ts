@@ -9,8 +9,8 @@ const entrySchema = tokenSchema.extend({ top_logprobs: z.array(tokenSchema).null
  * The tokens of a reply with their probabilities, where its provider's metadata has them: in the form of OpenAI's chat
  * completions, or one such list for each part of its newer interface. Undefined where there are none.
  *
- * The likeliest others are kept only where a token, or one of them, holds a digit: of a reply's hundreds of tokens, those
- * that can be a score.
+ * The likeliest others are kept only where a token, or one of them, holds a digit or a point: of a reply's hundreds of
+ * tokens, those that can be of a score.
  */
 export function readLogprobs(metadata: SharedV4ProviderMetadata | undefined): readonly TokenLogprob[] | undefined {
   for (const part of Object.values(metadata ?? {})) {
@@ -23,7 +23,7 @@ export function readLogprobs(metadata: SharedV4ProviderMetadata | undefined): re
 }
 
 function shorten({ token, logprob, top_logprobs: top }: z.infer<typeof entrySchema>): TokenLogprob {
-  const isNumeric = top?.some((other) => /\d/.test(other.token)) || /[\d.]/.test(token);
+  const isNumeric = /[\d.]/.test(token) || top?.some((other) => /[\d.]/.test(other.token));
   return {
     token,
     logprob,

@@ -8,7 +8,8 @@ import type { Rubric } from "./rubric.ts";
  * that is not the judge's score is worse than none.
  */
 
-interface ReadingRubric {
+/** What of a rubric reading depends on. */
+export interface ReadingRubric {
   readonly scale: Rubric["scale"];
   readonly reply:
     | { readonly format: "number"; readonly labels?: readonly string[] | undefined }
@@ -52,6 +53,40 @@ interface ScoreLine {
   readonly label: string;
   readonly score: string;
   readonly rest: string;
+}
+
+/**
+ * Where in a reply the score stands that was read from it: from this character to before that one. Undefined when it is
+ * not found.
+ */
+export function locateScore(
+  text: string,
+  score: number,
+  rubric: ReadingRubric,
+): readonly [start: number, end: number] | undefined {
+  const answer = withoutThinking(text, (before) => typeof readNumber(before, "stop", rubric) === "number");
+  if (answer === undefined) return undefined;
+  const plain = plainCharacters(answer);
+  const { reply } = rubric;
+  let from = plain.search(/\d/);
+  if (reply.format === "json") {
+    const field = plain.search(
+      new RegExp(`${JSON.stringify(reply.score).replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)}\\s*:`),
+    );
+    if (field < 0) return undefined;
+    from = field + JSON.stringify(reply.score).length;
+  } else if (from >= 0) {
+    const lineStart = Math.max(plain.lastIndexOf("\n", from), plain.lastIndexOf("\r", from)) + 1;
+    const [label] = scaleBeforeColon.exec(plain.slice(lineStart).split(/[\n\r]/, 1)[0]!) ?? [];
+    if (label !== undefined) from = plain.indexOf(label, lineStart) + label.length;
+  }
+  if (from < 0) return undefined;
+  for (const match of plain.slice(from).matchAll(/[-+−]?\d+(?:\.\d+)?/g)) {
+    if (Number(match[0].replace("−", "-")) !== score) continue;
+    const start = text.length - answer.length + from + match.index;
+    return [start, start + match[0].length];
+  }
+  return undefined;
 }
 
 /** The score on the first line that holds a digit, or why there is none. */

@@ -39,6 +39,8 @@ const agreementSchema = z.object({
   reference: z.string(),
   rows: z.number(),
   spearman: estimateSchema,
+  /** Of the scores as the judge wrote them, where the score is a mean. */
+  writtenSpearman: estimateSchema.optional(),
   thresholds: z.array(
     z.object({
       threshold: z.number(),
@@ -68,6 +70,10 @@ const questionSchema = z.object({
   maxOutputTokens: z.number(),
   temperature: z.number().optional(),
   reasoning: z.string().optional(),
+  /** Whether the score is the mean by the probabilities of the reply's tokens. */
+  logprobs: z.boolean().optional(),
+  /** Of how many replies the score is the mean. */
+  samples: z.number().optional(),
   /** Over everything that was asked but for the rows: the model, the rubric, the sampling. */
   hash: z.string(),
 });

@@ -9,6 +9,8 @@ export type Rating = ScoredRating | UnscoredRating;
 interface Traces {
   /** The key of the reply in the call store. */
   readonly call?: string;
+  /** Those of all replies, where there are several. */
+  readonly calls?: readonly string[];
   /** Parts of the rubric's own text that the row contains, by which it could pass for the rubric's words. */
   readonly intrusions?: readonly string[];
 }
@@ -18,6 +20,12 @@ export interface ScoredRating extends Traces {
   readonly score: number;
   /** The probability of each of the judge's scores, ascending, from judges that have one. */
   readonly probabilities?: readonly number[];
+  /** What the judge wrote, where the score is the mean of what it could have written, or of several replies. */
+  readonly written?: number;
+  /** The probability that was on no score, where the score is a mean by token probabilities. */
+  readonly missing?: number;
+  /** The scores of the replies that it is the mean of; null for one without. */
+  readonly replies?: readonly (number | null)[];
 }
 
 export interface UnscoredRating extends Traces {

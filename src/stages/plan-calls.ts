@@ -76,8 +76,8 @@ export async function planRating(
   for await (const batch of dataset.batches()) {
     signal?.throwIfAborted();
     for (const example of batch) {
-      const { request, intrusions } = judge.ask(example);
-      planner.add([request], intrusions);
+      const { requests, intrusions } = judge.ask(example);
+      planner.add(requests, intrusions);
     }
     onProgress?.({ stage: "rate", doing: "planning", done: planner.items, unit: "rows" });
   }

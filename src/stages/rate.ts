@@ -16,13 +16,13 @@ import {
   type RatedManifest,
   type RateSummary,
 } from "../run/manifest.ts";
-import { toAgreementRecord } from "../run/estimate-record.ts";
+import { toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { workingFolder } from "../run/recorded-path.ts";
 import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
-import { measureAgreement } from "../stats/agreement.ts";
+import { measureAgreement, spearman } from "../stats/agreement.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
 import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
@@ -245,28 +245,39 @@ class RatingTally {
 class Comparison {
   readonly #reference: Judge;
   readonly #scores: number[] = [];
+  readonly #written: number[] = [];
 
   constructor(reference: Judge) {
     this.#reference = reference;
   }
 
   addScores(ratings: readonly Rating[]): void {
-    for (const rating of ratings) this.#scores.push(rating.state === "scored" ? rating.score : NaN);
+    for (const rating of ratings) {
+      this.#scores.push(rating.state === "scored" ? rating.score : NaN);
+      this.#written.push(rating.state === "scored" ? (rating.written ?? NaN) : NaN);
+    }
   }
 
   async measure(dataset: Dataset): Promise<AgreementRecord> {
     const scores: number[] = [];
     const reference: number[] = [];
+    const written: number[] = [];
     let row = 0;
     for await (const ratings of this.#reference.rate(dataset.batches())) {
       for (const rating of ratings) {
-        const score = this.#scores[row++]!;
+        const score = this.#scores[row]!;
+        const asWritten = this.#written[row++]!;
         if (rating.state !== "scored" || Number.isNaN(score)) continue;
         scores.push(score);
+        written.push(asWritten);
         reference.push(rating.score);
       }
     }
-    return toAgreementRecord(this.#reference.name, measureAgreement(scores, reference));
+    const hasWritten = written.length > 0 && !written.some(Number.isNaN);
+    return {
+      ...toAgreementRecord(this.#reference.name, measureAgreement(scores, reference)),
+      ...(hasWritten && { writtenSpearman: toEstimateRecord(spearman(written, reference)) }),
+    };
   }
 }
 

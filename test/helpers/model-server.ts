@@ -28,6 +28,8 @@ export type Answer =
       readonly text: string;
       readonly finish?: "stop" | "length" | "content_filter";
       readonly outputTokens?: number;
+      /** OpenAI's, as `choices[0].logprobs.content`. */
+      readonly logprobs?: unknown;
     }
   | {
       readonly kind: "status";
@@ -291,9 +293,10 @@ function write(
     response.writeHead(answer.status, { "content-type": "application/json", ...headers, ...answer.headers }).end(body);
     return;
   }
-  const body = JSON.stringify(
-    replyBody(asked, answer.text, "finish" in answer ? (answer.finish ?? "stop") : "stop", tokens),
-  );
+  const reply = replyBody(asked, answer.text, "finish" in answer ? (answer.finish ?? "stop") : "stop", tokens);
+  if ("logprobs" in answer)
+    Object.assign((reply as { choices: object[] }).choices[0]!, { logprobs: { content: answer.logprobs } });
+  const body = JSON.stringify(reply);
   response.writeHead(200, {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),

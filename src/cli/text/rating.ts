@@ -92,7 +92,7 @@ export function renderWarnings(alarms: readonly string[], gates: readonly Gate[]
   ];
 }
 
-function renderAgreement({ reference, rows, spearman, thresholds }: AgreementRecord): string {
+function renderAgreement({ reference, rows, spearman, writtenSpearman, thresholds }: AgreementRecord): string {
   const figure = (value: number | null) => (value === null ? "-" : value.toFixed(2));
   const table = renderTable(
     ["reference at least", "rows", "AUC", "precision", "by chance"],
@@ -105,7 +105,7 @@ function renderAgreement({ reference, rows, spearman, thresholds }: AgreementRec
       formatShare(line.share),
     ]),
   );
-  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})
+  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
 ${table}
   precision: of as many rows taken from this judge's top, the share that the reference would keep too`;
 }
