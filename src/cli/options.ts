@@ -36,7 +36,7 @@ export function parsePositive(text: string): number {
 }
 
 /** `95%` or `0.95` */
-function parseShare(text: string): number {
+export function parseShare(text: string): number {
   const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
   if (text.trim() === "" || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError("Expected a share: 95% or 0.95.");

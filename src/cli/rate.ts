@@ -1,13 +1,16 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
-import { openJudge, openLlmJudge } from "../judge/open.ts";
+import { isEscalating } from "../judge/escalate.ts";
+import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
+import { combinations, type Combination } from "../judge/panel.ts";
+import { isStudentName } from "../judge/student.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
-import { planRating } from "../stages/plan-calls.ts";
+import { planRating, type CallPlan } from "../stages/plan-calls.ts";
 import { rate } from "../stages/rate.ts";
 import {
   addModelOptions,
@@ -16,7 +19,17 @@ import {
   readModelFlags,
   type ModelFlags,
 } from "./model-options.ts";
-import { jsonOption, minCoverageOption, parseMap, parsePositive, parseScale, runOption } from "./options.ts";
+import {
+  jsonOption,
+  minCoverageOption,
+  parseMap,
+  parseNumber,
+  parsePositive,
+  parseScale,
+  parseShare,
+  parseTop,
+  runOption,
+} from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
@@ -25,7 +38,12 @@ import { renderRating } from "./text/rating.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 interface RateFlags extends ModelFlags {
-  judge: string;
+  judge?: string[];
+  combine?: Combination;
+  escalate?: number | { share: number };
+  to?: string;
+  minScore?: number;
+  precision?: number;
   rubric?: string;
   dryRun?: boolean;
   logprobs?: boolean;
@@ -48,7 +66,20 @@ export function rateCommand(context: CommandContext): Command {
       "<data>",
       "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz), or hf:owner/name[@revision][:split | /file]",
     )
-    .option("--judge <judge>", "who rates: see below", "student")
+    .option(
+      "--judge <judge>",
+      "who rates: see below (student); several, each with its own --judge, make a panel",
+      (judge: string, before?: string[]) => [...(before ?? []), judge],
+    )
+    .addOption(new Option("--combine <how>", "the score of a panel, of its judges' (mean)").choices(combinations))
+    .option(
+      "--escalate <rows>",
+      "with the student: ask another judge about so many rows, or a share: 5000 or 20%",
+      parseTop,
+    )
+    .option("--to <judge>", "with --escalate: who is asked about the rows nearest the cut")
+    .option("--min-score <score>", "with --escalate: the cut, a score of that judge's (4.5)", parseNumber)
+    .option("--precision <share>", "with --escalate: the least share of right rows among those kept (90%)", parseShare)
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
     .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
@@ -91,21 +122,44 @@ Examples:
   alpagasus rate train.json --judge openai:gpt-5-mini --dry-run
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
   alpagasus rate train.json --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback
-  alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10`,
+  alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10
+  alpagasus rate train.json --judge openai:gpt-4o-mini --logprobs --batch
+  alpagasus rate train.json --judge openai:gpt-5-mini --judge anthropic:claude-haiku-4-5 --combine lowest
+  alpagasus rate train.json --judge student --escalate 20% --to openai:gpt-5-mini --min-score 4.5`,
     )
     .action(async (data: string, flags: RateFlags, self: Command) => {
-      if (isModelName(flags.judge)) return rateWithModel(data, flags, context);
-      const judge = await openJudge(flags.judge, flags.scale ? { scale: flags.scale } : {});
-      expectNoModelFlags(self, flags.judge, ["rubric", "dry-run", "logprobs", "samples"]);
-      const dataset = await open(data, flags, context.signal);
-      await rateAndShow(dataset, judge, flags, context, context.signal);
+      const names = flags.judge ?? ["student"];
+      expectFittingFlags(flags, names, self);
+      await rateWith(data, names, flags, context);
     });
 }
 
-/** Rates with a model, or plans to. An interruption stops the asking and not the stage: what was paid for is written. */
-async function rateWithModel(data: string, flags: RateFlags, context: CommandContext): Promise<void> {
-  if (flags.scale) throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
-  const judge = await openLlmJudge(flags.judge, {
+/** @throws UsageError when an option is given that these judges do not heed */
+function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Command): void {
+  for (const name of ["to", "min-score", "precision"] as const) {
+    const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];
+    if (value !== undefined && flags.escalate === undefined)
+      throw new UsageError(`--${name}: expected --escalate with it, got none`);
+  }
+  if (flags.escalate !== undefined && flags.to === undefined)
+    throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
+  const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
+  const askers = all.filter(isModelName);
+  if (askers.length === 0) expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples"]);
+  if (flags.scale && all.every((name) => isModelName(name)))
+    throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
+  if (flags.scale && all.every((name) => isStudentName(name)))
+    throw new UsageError("--scale: the student has a scale of its own; leave the option out");
+}
+
+/** Rates, or plans to. Where models are asked, an interruption stops the asking and not the stage: what was paid for is written. */
+async function rateWith(
+  data: string,
+  names: readonly string[],
+  flags: RateFlags,
+  context: CommandContext,
+): Promise<void> {
+  const { judge, models, close } = await openRatingJudge(names, {
     ...readModelFlags(flags),
     run: flags.run,
     signal: context.signal,
@@ -113,34 +167,59 @@ async function rateWithModel(data: string, flags: RateFlags, context: CommandCon
     ...(flags.rubric !== undefined && { rubric: flags.rubric }),
     ...(flags.logprobs && { logprobs: true }),
     ...(flags.samples !== undefined && { samples: flags.samples }),
+    ...(flags.scale && { scale: flags.scale }),
+    ...(flags.combine && { combine: flags.combine }),
+    ...(flags.escalate !== undefined && {
+      escalate: {
+        to: flags.to!,
+        ask: flags.escalate,
+        ...(flags.minScore !== undefined && { minScore: flags.minScore }),
+        ...(flags.precision !== undefined && { precision: flags.precision }),
+      },
+    }),
   });
-  const sayWaiting = () => {
-    process.stderr.write(`\nalpagasus: stopping; ${describeWaiting(judge.calls())}\n`);
-  };
+  const sayWaiting = () => process.stderr.write(`\nalpagasus: stopping; ${describeWaiting(judge.calls!())}\n`);
   try {
     const opening = new AbortController();
     const abortOpening = () => opening.abort();
     context.signal.addEventListener("abort", abortOpening);
-    const dataset = await open(data, flags, opening.signal);
+    const dataset = await open(data, flags, models.length > 0 ? opening.signal : context.signal);
     context.signal.removeEventListener("abort", abortOpening);
-    if (flags.dryRun) {
-      const progress = openProgressLine();
-      const plan = await planRating(dataset, {
-        judge,
-        retryFailed: flags.retryFailed ?? false,
-        signal: context.signal,
-        onProgress: progress.show,
-      }).finally(progress.clear);
-      process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderPlan(plan));
-      return;
-    }
-    if (judge.problem !== undefined) throw new UsageError(judge.problem);
-    context.signal.addEventListener("abort", sayWaiting);
-    await rateAndShow(dataset, judge, flags, context);
+    if (flags.dryRun) return await showPlans(dataset, judge, models, flags, context);
+    for (const { problem } of models) if (problem !== undefined) throw new UsageError(problem);
+    if (models.length > 0) context.signal.addEventListener("abort", sayWaiting);
+    await rateAndShow(dataset, judge, flags, context, models.length > 0 ? undefined : context.signal);
   } finally {
     context.signal.removeEventListener("abort", sayWaiting);
-    judge.close();
+    close();
   }
+}
+
+async function showPlans(
+  dataset: Dataset,
+  judge: Judge,
+  models: readonly OpenLlmJudge[],
+  flags: RateFlags,
+  context: CommandContext,
+): Promise<void> {
+  const progress = openProgressLine();
+  const plans: CallPlan[] = [];
+  try {
+    for (const model of models)
+      plans.push(
+        await planRating(isEscalating(judge) ? { batches: () => judge.expect(() => dataset.batches()) } : dataset, {
+          judge: model,
+          retryFailed: flags.retryFailed ?? false,
+          signal: context.signal,
+          onProgress: progress.show,
+        }),
+      );
+  } finally {
+    progress.clear();
+  }
+  process.stdout.write(
+    flags.json ? `${plainJson(plans.length === 1 ? plans[0] : plans, 2)}\n` : plans.map(renderPlan).join(""),
+  );
 }
 
 function open(data: string, flags: RateFlags, signal: AbortSignal): Promise<Dataset> {

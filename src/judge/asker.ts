@@ -35,6 +35,8 @@ export interface Asker {
   highestCost(request: ModelRequest): number;
   /** What would keep it from asking, in a line. */
   readonly problem: string | undefined;
+  /** Whether it asks in batches. */
+  readonly isBatched: boolean;
 }
 
 /** What an asker's judge counts of its replies, for the notes. */
@@ -82,6 +84,7 @@ export function createAsker(
     },
     highestCost: (request) => engine.highestCost(request),
     problem: model.problem,
+    isBatched: batching !== undefined,
   };
   return {
     asker,

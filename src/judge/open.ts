@@ -9,7 +9,9 @@ import type { LlmPairJudge } from "./pair-llm.ts";
 import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
-import { createStudentJudge } from "./student.ts";
+import type { EscalateOptions } from "./escalate.ts";
+import type { Combination } from "./panel.ts";
+import { createStudentJudge, isStudentName, readStudentNamed } from "./student.ts";
 
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
@@ -76,6 +78,78 @@ export async function openLlmJudge(
   const rubric = await openRubric(name);
   const means = { ...(logprobs && { logprobs }), ...(samples !== undefined && { samples }) };
   return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
+}
+
+export interface OpenRatingJudgeOptions extends OpenLlmJudgeOptions {
+  /** Scale of recorded scores. */
+  readonly scale?: Scale;
+  /** How several judges' scores become one; their mean when left out. */
+  readonly combine?: Combination;
+  /** Another judge, whom the student asks where it is not sure. */
+  readonly escalate?: EscalateOptions & { readonly to: string };
+}
+
+/** Whoever rates, with all that was opened for it. */
+export interface OpenRatingJudge {
+  readonly judge: Judge;
+  /** Those that ask models. */
+  readonly models: readonly OpenLlmJudge[];
+  readonly close: () => void;
+}
+
+/**
+ * Who rates, by name: one judge of any kind, several as a panel, or a student that asks another one where it is not sure.
+ *
+ * @throws UsageError when a name or an option makes no sense, DataError when a file is wrong
+ */
+export async function openRatingJudge(
+  names: readonly string[],
+  { scale, combine, escalate, ...asking }: OpenRatingJudgeOptions,
+): Promise<OpenRatingJudge> {
+  const models: OpenLlmJudge[] = [];
+  const openOne = async (name: string): Promise<Judge> => {
+    if (!isModelName(name)) return openJudge(name, scale && !isStudentName(name) ? { scale } : {});
+    const model = await openLlmJudge(name, asking);
+    models.push(model);
+    return model;
+  };
+  const close = () => {
+    for (const model of models) model.close();
+  };
+  try {
+    const judge = escalate ? await openEscalating(names, escalate, openOne) : await openPanel(names, combine, openOne);
+    return { judge, models, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+async function openPanel(
+  names: readonly string[],
+  combine: Combination | undefined,
+  openOne: (name: string) => Promise<Judge>,
+): Promise<Judge> {
+  if (names.length === 1 && combine !== undefined)
+    throw new UsageError("--combine: expected several judges, got one; name more with --judge");
+  const judges: Judge[] = [];
+  for (const name of names) judges.push(await openOne(name));
+  if (judges.length === 1) return judges[0]!;
+  const { createPanelJudge } = await import("./panel.ts");
+  return createPanelJudge(judges, combine);
+}
+
+async function openEscalating(
+  names: readonly string[],
+  { to, ...options }: NonNullable<OpenRatingJudgeOptions["escalate"]>,
+  openOne: (name: string) => Promise<Judge>,
+): Promise<Judge> {
+  const [name = "", ...more] = names;
+  if (more.length > 0 || !isStudentName(name))
+    throw new UsageError(`--escalate: expected --judge student or student:FILE, got ${names.join(", ")}`);
+  if (isStudentName(to)) throw new UsageError(`--to: expected a judge to ask, got the student ${JSON.stringify(to)}`);
+  const { createEscalatingJudge } = await import("./escalate.ts");
+  return createEscalatingJudge({ name, model: await readStudentNamed(name) }, await openOne(to), options);
 }
 
 /** The same for comparing answers; the rubric is Vicuna's when left out. */

@@ -20,6 +20,17 @@ export async function createStudentJudge(path?: string): Promise<Judge> {
   );
 }
 
+/** Whether a name is a student's: `student`, `student:FILE`. */
+export function isStudentName(name: string): boolean {
+  return /^student(:|$)/.test(name);
+}
+
+/** The student behind a name, as a model. */
+export function readStudentNamed(name: string): Promise<StudentModel> {
+  const [, path] = /^student:(.+)$/s.exec(name) ?? [];
+  return readStudent(path ?? embeddedStudentPath);
+}
+
 /** The same over a model at hand. */
 function studentJudge(model: StudentModel, name: string): Judge {
   const { card } = model;

@@ -178,6 +178,7 @@ export class BatchAsker {
     onProgress?: (progress: BatchProgress) => void,
   ): Promise<void> {
     const startedAt = Date.now();
+    this.#isPassDue = true;
     while (!this.#isInterrupted()) {
       const elsewhere = this.#isPassDue ? await this.#handIn(requests) : 0;
       const before = this.#open;

@@ -6,7 +6,7 @@ export function toEstimateRecord({ value, low, high }: Estimate): { [Key in keyo
   return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
 }
 
-function finiteOrNull(value: number): number | null {
+export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 

@@ -5,12 +5,23 @@ export type RatingState = (typeof ratingStates)[number];
 /** A judge's answer about one example. */
 export type Rating = ScoredRating | UnscoredRating;
 
+/** What one judge of a panel said of a row. */
+export interface PanelRating {
+  readonly state: RatingState;
+  readonly score?: number;
+  readonly call?: string;
+}
+
 /** What ratings by a model carry besides. */
 interface Traces {
   /** The key of the reply in the call store. */
   readonly call?: string;
   /** Those of all replies, where there are several. */
   readonly calls?: readonly string[];
+  /** Who gave it, where it may be one of two. */
+  readonly by?: string;
+  /** What each judge of a panel said, in the judges' order. */
+  readonly panel?: readonly PanelRating[];
   /** Parts of the rubric's own text that the row contains, by which it could pass for the rubric's words. */
   readonly intrusions?: readonly string[];
 }
@@ -26,6 +37,8 @@ export interface ScoredRating extends Traces {
   readonly missing?: number;
   /** The scores of the replies that it is the mean of; null for one without. */
   readonly replies?: readonly (number | null)[];
+  /** The probability to reach the cut, where the score stands for that. */
+  readonly probability?: number;
 }
 
 export interface UnscoredRating extends Traces {

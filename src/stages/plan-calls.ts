@@ -69,7 +69,7 @@ const guessedTokensPerByte = 0.25;
 
 /** Tells what `rate` would do, without asking anything. @throws DataError at the first row that cannot be read */
 export async function planRating(
-  dataset: Dataset,
+  dataset: Pick<Dataset, "batches">,
   { judge, retryFailed = false, signal, onProgress }: PlanRatingOptions,
 ): Promise<CallPlan> {
   const planner = new Planner(judge, retryFailed);

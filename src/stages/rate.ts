@@ -6,17 +6,20 @@ import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
+import { isEscalating, type EscalatingJudge, type Escalation } from "../judge/escalate.ts";
+import { isPanel } from "../judge/panel.ts";
 import {
   isRated,
   manifestVersion,
   type AgreementRecord,
   type DatasetRecord,
+  type EscalationRecord,
   type Gate,
   type Manifest,
   type RatedManifest,
   type RateSummary,
 } from "../run/manifest.ts";
-import { toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
+import { finiteOrNull, toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
@@ -27,6 +30,7 @@ import { commonestScore, histogram } from "../stats/histogram.ts";
 import { version } from "../version.ts";
 import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
 import { describeQuestion } from "../run/describe-question.ts";
+import { PanelTally } from "./panel-summary.ts";
 import type { Progress, StageOptions } from "./progress.ts";
 
 export interface RateOptions extends StageOptions {
@@ -67,6 +71,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const identity = createHash("sha256");
   const comparison = options.against && new Comparison(options.against);
   const { judge } = options;
+  const panel = isPanel(judge) ? new PanelTally(judge) : undefined;
   using progressFile = openProgressFile(run, {
     source: dataset.source,
     workingFolder: workingFolder(run),
@@ -109,9 +114,11 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         if (written) await written;
       }
       comparison?.addScores(lines);
+      panel?.add(lines);
       showProgress();
     }
     const agreement = await comparison?.measure(dataset);
+    const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
     const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other rows mean nothing now
     options.signal?.throwIfAborted();
@@ -123,6 +130,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       notes: [...options.judge.notes],
       ...describeCalls(options.judge, tally.pending),
       ...tally.summarise(),
+      ...(panelSummary && { panel: panelSummary }),
+      ...(isEscalating(judge) && judge.escalation && { escalation: toEscalationRecord(judge, judge.escalation) }),
       ...(agreement && { agreement }),
       gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
       ratingsHash: await writer.commit(),
@@ -279,6 +288,24 @@ class Comparison {
       ...(hasWritten && { writtenSpearman: toEstimateRecord(spearman(written, reference)) }),
     };
   }
+}
+
+function toEscalationRecord(
+  { studentName, other }: EscalatingJudge,
+  { asked, rows, minScore, kept, keptFrom, precision, recall, alone }: Escalation,
+): EscalationRecord {
+  return {
+    student: studentName,
+    to: other.name,
+    asked,
+    rows,
+    minScore,
+    kept,
+    keptFrom: finiteOrNull(keptFrom),
+    precision: toEstimateRecord(precision),
+    recall: toEstimateRecord(recall),
+    alone: { precision: finiteOrNull(alone.precision), recall: finiteOrNull(alone.recall) },
+  };
 }
 
 function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: string): DatasetRecord {

@@ -1,3 +1,5 @@
+import type { Estimate } from "./agreement.ts";
+
 /**
  * Cohen's kappa: how far two judges agree beyond chance, 1 for always, 0 for as often as chance would have it. NaN when
  * both always say the same one thing.
@@ -19,4 +21,35 @@ export function cohensKappa(a: readonly string[], b: readonly string[], weights?
   let chance = 0;
   for (const [said, count] of countsA) chance += (count * (countsB.get(said) ?? 0)) / total ** 2;
   return chance < 1 ? (agreed / total - chance) / (1 - chance) : NaN;
+}
+
+/**
+ * Cohen's kappa with quadratic weights (Cohen 1968): agreement of two lists of scores beyond chance, where a disagreement
+ * counts by the square of its distance. For scores on a line it is 1 - E(a - b)² / (E(a - b)² if they were independent),
+ * which is Lin's coefficient of concordance. With its 95 % interval by the delta method; NaN where neither list has any spread.
+ */
+export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
+  const n = a.length;
+  const moments = (i: number) => [a[i]!, b[i]!, a[i]! ** 2, b[i]! ** 2, a[i]! * b[i]!] as const;
+  const mean = [0, 0, 0, 0, 0];
+  for (let i = 0; i < n; i++) for (const [m, value] of moments(i).entries()) mean[m]! += value / n;
+  const value = kappaOfMoments(mean);
+  const gradient = mean.map((_, m) => {
+    const step = 1e-5 * Math.max(1, Math.abs(mean[m]!));
+    const moved = (by: number) => kappaOfMoments(mean.map((one, k) => (k === m ? one + by : one)));
+    return (moved(step) - moved(-step)) / (2 * step);
+  });
+  let variance = 0;
+  for (let i = 0; i < n; i++) {
+    const influence = moments(i).reduce((sum, moment, m) => sum + gradient[m]! * (moment - mean[m]!), 0);
+    variance += influence ** 2 / n;
+  }
+  const margin = 1.959964 * Math.sqrt(variance / n);
+  return { value, low: Math.max(-1, value - margin), high: Math.min(1, value + margin) };
+}
+
+function kappaOfMoments([meanA, meanB, squareA, squareB, product]: readonly number[]): number {
+  const apart = squareA! + squareB! - 2 * product!;
+  const byChance = squareA! + squareB! - 2 * meanA! * meanB!;
+  return byChance > 0 ? 1 - apart / byChance : NaN;
 }

@@ -25,9 +25,26 @@ export interface StudentModel {
  * the next call overwrites.
  */
 export function createPredictor(model: StudentModel): (example: ExampleFields) => Float64Array {
+  const look = createViewer(model);
+  return (example) => look(example).probabilities;
+}
+
+/** What a student makes of an example, in buffers that the next look overwrites. */
+export interface StudentView {
+  /** Calibrated, of {@link StudentCard.scores}. */
+  readonly probabilities: Float64Array;
+  /** [hiddenSize]: rows that the student takes for alike are near one another. */
+  readonly hidden: Float32Array;
+  /** [inputCount]: what its network reads. */
+  readonly input: Float32Array;
+}
+
+/** A function that gives all that a student makes of an example. */
+export function createViewer(model: StudentModel): (example: ExampleFields) => StudentView {
   const { weights, standardisation, calibration } = model;
   const extract = createFeatureExtractor();
   const activations = createActivations(weights.classCount);
+  const view = { probabilities: activations.logits, hidden: activations.hidden, input: activations.input };
   return (example) => {
     const features = extract(example);
     clearInput(activations);
@@ -36,7 +53,7 @@ export function createPredictor(model: StudentModel): (example: ExampleFields) =
       addField(weights, activations, f, features.buckets[f]!, 0, features.counts[f]!);
     forward(weights, activations);
     applyCalibration(activations.logits, calibration);
-    return activations.logits;
+    return view;
   };
 }
 

@@ -14,7 +14,7 @@ export type Fate =
   | { readonly kind: "failed"; readonly status: number; readonly message: string; readonly code?: string };
 
 /** A call as it was handed in. */
-export interface Call {
+interface Call {
   readonly id: string;
   readonly user: string;
   readonly body: Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ export const steps = [
   "results sent",
   "list asked",
 ] as const;
-export type Step = (typeof steps)[number];
+type Step = (typeof steps)[number];
 
 export interface BatchServerOptions {
   readonly fate?: (call: Call) => Fate;

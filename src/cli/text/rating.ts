@@ -3,6 +3,7 @@ import type { AgreementRecord, CallsRecord, Gate, RatedManifest } from "../../ru
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
+import { renderEscalation, renderPanel } from "./panel.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
@@ -16,12 +17,14 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
   const asked = rate.calls ? rate.calls.made + rate.calls.shared : rows;
   const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatCount(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
-    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question ? ` and the rubric ${rate.question.rubric}` : ""} in ${speed}`,
+    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`} in ${speed}`,
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     `\n${renderHistogram(rate.histogram)}\n`,
     `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
     ...(rate.calls ? renderCalls(rate.calls, rate.states) : []),
     ...renderWarnings(rate.alarms, rate.gates),
+    ...(rate.panel ? renderPanel(rate.panel) : []),
+    ...(rate.escalation ? renderEscalation(rate.escalation) : []),
     ...(rate.agreement ? [renderAgreement(rate.agreement)] : []),
     `\n  ratings  ${plainText(ratingsPath)}`,
   ];

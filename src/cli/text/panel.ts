@@ -1,0 +1,114 @@
+import { styleText } from "node:util";
+import type { EscalationRecord, PanelCorrection, PanelSummary } from "../../run/manifest.ts";
+import { formatCount, formatNumbered, formatScore, formatShare } from "../../format.ts";
+import { ratingStates } from "../../run/rating.ts";
+import { renderHistogram } from "./histogram.ts";
+import { plainText } from "./plain-text.ts";
+import { renderTable } from "./table.ts";
+
+const shownDisagreements = 5;
+
+interface Estimate {
+  readonly value: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** What the judges of a panel said, each for itself and beside one another. */
+export function renderPanel({ judges, agreements, disagreements, correction, uncorrected }: PanelSummary): string[] {
+  const rows = disagreements
+    .slice(0, shownDisagreements)
+    .map(({ index, scores }) => [String(index), ...scores.map((score) => (score === null ? "-" : formatScore(score)))]);
+  const numberOf = (name: string) => `judge ${judges.findIndex(({ judge }) => judge === name) + 1}`;
+  return [
+    ...judges.flatMap(({ judge, mean, histogram, states }, i) => [
+      `\n  ${styleText("bold", `judge ${i + 1}  ${plainText(judge)}`)}${mean === null ? "" : `, mean ${mean.toFixed(2)}`}${describeStates(states)}`,
+      renderHistogram(histogram),
+    ]),
+    `\n  ${styleText("bold", "How far they agree")}`,
+    renderTable(
+      ["judges", "rows", "Spearman", "weighted kappa"],
+      ["left", "right", "left", "left"],
+      agreements.map(({ a, b, rows: both, spearman, kappa }) => [
+        `${numberOf(a)} and ${numberOf(b)}`,
+        formatCount(both),
+        figure(spearman),
+        figure(kappa),
+      ]),
+    ),
+    ...(rows.length > 0
+      ? [
+          `\n  They disagree most about ${formatNumbered(rows.length, "row", "rows")} (more in run.json)`,
+          renderTable(
+            ["row", ...judges.map((_, i) => `judge ${i + 1}`)],
+            ["right", ...judges.map(() => "right" as const)],
+            rows,
+          ),
+        ]
+      : []),
+    ...(correction ? renderCorrection(correction) : []),
+    ...(uncorrected === undefined ? [] : [`  not corrected for the judges' errors: ${plainText(uncorrected)}`]),
+  ];
+}
+
+function renderCorrection({ judges, rows, path }: PanelCorrection): string[] {
+  return [
+    `\n  ${styleText("bold", "Corrected for what each judge seems to get wrong")} (from ${formatCount(rows)} rows: rows that are nearly alike should score alike; no labels)`,
+    renderTable(
+      ["", "right", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
+      ["left", "right", ...judges.map(() => "left" as const)],
+      judges.map(({ judge, rightShare, agreements }, i) => [
+        `judge ${i + 1}`,
+        formatShare(rightShare),
+        ...agreements.map(({ with: other, raw, corrected }) =>
+          other === judge ? `-, ${short(corrected)}` : `${short(raw)}, ${short(corrected)}`,
+        ),
+      ]),
+    ),
+    `  corrected  ${plainText(path)} (to use: --judge recorded:${plainText(path)}#score)`,
+  ];
+}
+
+/** What came of a student that asked another judge. */
+export function renderEscalation({
+  student,
+  to,
+  asked,
+  rows,
+  minScore,
+  kept,
+  precision,
+  recall,
+  alone,
+}: EscalationRecord): string[] {
+  const share = (value: number | null) => (value === null ? "-" : formatShare(value));
+  const range = ({ value, low, high }: Estimate) =>
+    value === null ? "-" : `${formatShare(value)} [${share(low)}, ${share(high)}]`;
+  return [
+    `\n  ${styleText("bold", `${formatCount(kept)} rows reach ${formatScore(minScore)}`)}, ${formatCount(asked)} of ${formatCount(rows)} rows asked about (${formatShare(asked / rows)})`,
+    renderTable(
+      ["against asking about every row (estimates)", "precision", "recall"],
+      ["left", "left", "left"],
+      [
+        [plainText(`${student}, and ${to} where it is not sure`), range(precision), range(recall)],
+        [plainText(`${student} alone, as many rows`), share(alone.precision), share(alone.recall)],
+      ],
+    ),
+    `  next: alpagasus select --min-score ${formatScore(minScore)}`,
+  ];
+}
+
+function describeStates(states: PanelSummary["judges"][number]["states"]): string {
+  const others = ratingStates.flatMap((state) =>
+    state === "scored" || states[state] === undefined ? [] : [`${formatCount(states[state])} ${state}`],
+  );
+  return others.length > 0 ? `; ${others.join(", ")}` : "";
+}
+
+function short({ value }: Estimate): string {
+  return value === null ? "-" : value.toFixed(2);
+}
+
+function figure({ value, low, high }: Estimate): string {
+  return value === null ? "-" : `${value.toFixed(3)} [${(low ?? NaN).toFixed(3)}, ${(high ?? NaN).toFixed(3)}]`;
+}

@@ -1,0 +1,68 @@
+import { createRandom, shuffledIndices } from "../stats/random.ts";
+
+/** Points in a space of few dimensions, row by row. */
+export interface Points {
+  readonly count: number;
+  readonly dimensions: number;
+  /** [row, dimension] */
+  readonly values: Float32Array;
+}
+
+const visited = 4; // of the cells, those whose pivots are nearest: enough to find nearly all true neighbours
+
+/**
+ * The two nearest other points of each point: [row, 0 or 1]. Points are shared out over cells by the pivot that is nearest
+ * to them, and only the nearest cells are looked through, so that a neighbour is missed now and then. Distances are
+ * Euclidean.
+ */
+export function twoNearest(points: Points, seed = 42): Uint32Array {
+  const { count, dimensions, values } = points;
+  const pivotCount = Math.max(1, Math.round(Math.sqrt(count)));
+  const pivots = shuffledIndices(count, createRandom(seed)).slice(0, pivotCount);
+  const distance = (a: number, b: number, most: number): number => {
+    let sum = 0;
+    for (let d = 0, i = a * dimensions, j = b * dimensions; d < dimensions && sum < most; d++, i++, j++) {
+      const difference = values[i]! - values[j]!;
+      sum += difference * difference;
+    }
+    return sum;
+  };
+  const cells: number[][] = Array.from(pivots, () => []);
+  const nearestCells = new Uint32Array(count * visited);
+  for (let row = 0; row < count; row++) {
+    const best = nearestOf(visited, pivotCount, (pivot, most) => distance(row, pivots[pivot]!, most));
+    nearestCells.set(best, row * visited);
+    cells[best[0]!]!.push(row);
+  }
+  const found = new Uint32Array(count * 2);
+  for (let row = 0; row < count; row++) {
+    const looked = [...new Set(nearestCells.subarray(row * visited, (row + 1) * visited))].flatMap(
+      (cell) => cells[cell]!,
+    );
+    const candidates = looked.length > 2 ? looked : Array.from({ length: count }, (_, other) => other);
+    const best = nearestOf(2, candidates.length, (i, most) =>
+      candidates[i] === row ? Infinity : distance(row, candidates[i]!, most),
+    );
+    found[row * 2] = candidates[best[0]!]!;
+    found[row * 2 + 1] = candidates[best[1]!]!;
+  }
+  return found;
+}
+
+/** Which of `among` are nearest, the nearest first; a distance may stop to be counted at `most`. */
+function nearestOf(count: number, among: number, distanceOf: (i: number, most: number) => number): Uint32Array {
+  const best = new Uint32Array(count);
+  const distances = new Float64Array(count).fill(Infinity);
+  for (let i = 0; i < among; i++) {
+    const distance = distanceOf(i, distances[count - 1]!);
+    if (distance >= distances[count - 1]!) continue;
+    let at = count - 1;
+    for (; at > 0 && distances[at - 1]! > distance; at--) {
+      distances[at] = distances[at - 1]!;
+      best[at] = best[at - 1]!;
+    }
+    distances[at] = distance;
+    best[at] = i;
+  }
+  return best;
+}

@@ -1,0 +1,131 @@
+/*
+ * Logistic regression with a prior, by Newton's method: small enough to be fitted again after every round of questions.
+ */
+
+/** What is known of the weights: the likeliest ones, and how they may be off (Laplace's approximation). */
+export interface LogisticFit {
+  readonly weights: Float64Array;
+  /** Lower Cholesky factor of the inverse covariance's inverse: weights + factor · normals is a draw. [row, column] */
+  readonly spread: Float64Array;
+  /** The logarithm of how probable the labels are under the priors (Laplace's approximation), to choose among priors by. */
+  readonly evidence: number;
+}
+
+export interface Prior {
+  readonly mean: number;
+  /** One over the variance. */
+  readonly precision: number;
+}
+
+const steps = 12;
+
+/**
+ * Fits weights to labels.
+ *
+ * @param features [row, weight]
+ * @param rows which rows have a label
+ * @param labels by row: 1 or 0
+ * @param priors of each weight, a normal one
+ */
+export function fitLogistic(
+  features: Float32Array,
+  rows: ArrayLike<number>,
+  labels: ArrayLike<number>,
+  priors: readonly Prior[],
+): LogisticFit {
+  const size = priors.length;
+  const weights = Float64Array.from(priors, ({ mean }) => mean);
+  let hessian = new Float64Array(size * size);
+  for (let step = 0; step < steps; step++) {
+    const gradient = Float64Array.from(priors, ({ mean, precision }, w) => precision * (weights[w]! - mean));
+    hessian = new Float64Array(size * size);
+    for (const [w, { precision }] of priors.entries()) hessian[w * size + w] = precision;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      const p = probability(features, row, weights);
+      const error = p - labels[row]!;
+      const curvature = p * (1 - p);
+      const at = row * size;
+      for (let a = 0; a < size; a++) {
+        gradient[a]! += error * features[at + a]!;
+        const scaled = curvature * features[at + a]!;
+        for (let b = 0; b <= a; b++) hessian[a * size + b]! += scaled * features[at + b]!;
+      }
+    }
+    const factor = cholesky(hessian, size);
+    const move = solve(factor, gradient, size);
+    const longest = Math.max(...move.map(Math.abs));
+    const share = Math.min(1, 2 / Math.max(longest, 1e-12)); // a step too far is no step at all
+    for (let w = 0; w < size; w++) weights[w]! -= share * move[w]!;
+    if (longest < 1e-6) break;
+  }
+  const factor = cholesky(hessian, size);
+  let evidence = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const p = probability(features, rows[i]!, weights);
+    evidence += Math.log(Math.max(1e-12, labels[rows[i]!] ? p : 1 - p));
+  }
+  for (const [w, { mean, precision }] of priors.entries())
+    evidence += 0.5 * (Math.log(precision) - precision * (weights[w]! - mean) ** 2) - Math.log(factor[w * size + w]!);
+  return { weights, spread: inverseTransposed(factor, size), evidence };
+}
+
+/** The probability of a row's label. */
+export function probability(features: Float32Array, row: number, weights: Float64Array): number {
+  let sum = 0;
+  for (let w = 0, at = row * weights.length; w < weights.length; w++, at++) sum += weights[w]! * features[at]!;
+  return 1 / (1 + Math.exp(-sum));
+}
+
+/** Other weights that may be the right ones, drawn by how the fit may be off. @param normal draws from the standard normal distribution */
+export function drawWeights({ weights, spread }: LogisticFit, normal: () => number): Float64Array {
+  const size = weights.length;
+  const normals = Float64Array.from(weights, normal);
+  return weights.map((weight, a) => {
+    let sum = weight;
+    for (let b = 0; b < size; b++) sum += spread[a * size + b]! * normals[b]!;
+    return sum;
+  });
+}
+
+/** The lower factor of a matrix whose lower half is given. */
+function cholesky(matrix: Float64Array, size: number): Float64Array {
+  const factor = new Float64Array(size * size);
+  for (let a = 0; a < size; a++) {
+    for (let b = 0; b <= a; b++) {
+      let sum = matrix[a * size + b]!;
+      for (let k = 0; k < b; k++) sum -= factor[a * size + k]! * factor[b * size + k]!;
+      factor[a * size + b] = a === b ? Math.sqrt(Math.max(sum, 1e-12)) : sum / factor[b * size + b]!;
+    }
+  }
+  return factor;
+}
+
+/** Solves factor · factorᵀ · x = right. */
+function solve(factor: Float64Array, right: Float64Array, size: number): Float64Array {
+  const x = right.slice();
+  for (let a = 0; a < size; a++) {
+    for (let k = 0; k < a; k++) x[a]! -= factor[a * size + k]! * x[k]!;
+    x[a]! /= factor[a * size + a]!;
+  }
+  for (let a = size - 1; a >= 0; a--) {
+    for (let k = a + 1; k < size; k++) x[a]! -= factor[k * size + a]! * x[k]!;
+    x[a]! /= factor[a * size + a]!;
+  }
+  return x;
+}
+
+/** The transposed inverse of a lower factor: of H = L Lᵀ, it makes draws of covariance H⁻¹. */
+function inverseTransposed(factor: Float64Array, size: number): Float64Array {
+  const result = new Float64Array(size * size);
+  for (let column = 0; column < size; column++) {
+    const unit = new Float64Array(size);
+    unit[column] = 1;
+    for (let a = size - 1; a >= 0; a--) {
+      for (let k = a + 1; k < size; k++) unit[a]! -= factor[k * size + a]! * unit[k]!;
+      unit[a]! /= factor[a * size + a]!;
+      result[a * size + column] = unit[a]!;
+    }
+  }
+  return result;
+}

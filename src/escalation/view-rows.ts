@@ -1,0 +1,71 @@
+import type { Example } from "../dataset/example.ts";
+import { standardiseColumns } from "../stats/standardise.ts";
+import { hiddenSize, inputCount } from "../student/network.ts";
+import { createViewer, expectedScore, type StudentModel } from "../student/student.ts";
+import type { CheapView } from "./escalation.ts";
+
+const fullRows = 300_000; // beyond that only the hidden units are kept: a hundred numbers a row would take gigabytes
+const paperShare = 0.1775; // of Alpaca that AlpaGasus kept: taken where the student's own scale says nothing of the cut
+const leastProbability = 1e-4; // whose logarithm still means something
+const leastShare = 0.005;
+const sharpness = 3; // of the probability, by standard deviations of the student's score, then
+
+/**
+ * What a student makes of all rows with respect to a cut.
+ *
+ * @param examples all of them, from the beginning each time it is called
+ * @param cut a score of another judge's scale; where the student's scale reaches that far, it is taken for the same
+ */
+export async function viewRows(
+  model: StudentModel,
+  examples: () => AsyncIterable<readonly Example[]>,
+  cut: number,
+  onRows?: (rows: number) => void,
+): Promise<CheapView> {
+  const { scores: levels } = model.card;
+  let rows = 0;
+  for await (const batch of examples()) rows += batch.length;
+  const seen = rows > fullRows ? hiddenSize : hiddenSize + inputCount + levels.length;
+  const columnCount = seen + 2;
+  const columns = new Float32Array(rows * columnCount);
+  const probabilities = new Float64Array(rows);
+  const scores = new Float64Array(rows);
+  const look = createViewer(model);
+  let row = 0;
+  for await (const batch of examples()) {
+    for (const example of batch) {
+      const { probabilities: own, hidden, input } = look(example);
+      const at = row * columnCount;
+      columns[at] = 1;
+      columns.set(hidden, at + 2);
+      if (seen > hiddenSize) {
+        columns.set(input, at + 2 + hiddenSize);
+        for (const [c, p] of own.entries())
+          columns[at + 2 + hiddenSize + inputCount + c] = Math.log(p + leastProbability);
+      }
+      probabilities[row] = levels.reduce((sum, level, c) => sum + (level >= cut ? own[c]! : 0), 0);
+      scores[row] = expectedScore(own, levels);
+      row++;
+    }
+    onRows?.(row);
+  }
+  const share = probabilities.reduce((sum, p) => sum + p, 0) / Math.max(1, rows);
+  if (!(share > leastShare && share < 1 - leastShare)) setByRank(probabilities, scores);
+  for (let r = 0; r < rows; r++) {
+    const p = Math.min(1 - 1e-6, Math.max(1e-6, probabilities[r]!));
+    columns[r * columnCount + 1] = Math.log(p / (1 - p));
+  }
+  standardiseColumns(columns, rows, columnCount, 2);
+  return { rows, probabilities, columns, columnCount };
+}
+
+/** Probabilities by the order of scores alone, where the cut is off the student's scale. */
+function setByRank(probabilities: Float64Array, scores: Float64Array): void {
+  const sorted = scores.toSorted();
+  const cut = sorted[Math.floor((1 - paperShare) * (sorted.length - 1))] ?? 0;
+  const mean = scores.reduce((sum, score) => sum + score, 0) / Math.max(1, scores.length);
+  const deviation =
+    Math.sqrt(scores.reduce((sum, score) => sum + (score - mean) ** 2, 0) / Math.max(1, scores.length)) || 1;
+  for (const [row, score] of scores.entries())
+    probabilities[row] = 1 / (1 + Math.exp((-sharpness * (score - cut)) / deviation));
+}

@@ -1,0 +1,215 @@
+import { hash } from "node:crypto";
+import type { Example } from "../dataset/example.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { escalate, firstChoice, type EscalationResult, type Verdict } from "../escalation/escalation.ts";
+import { viewRows } from "../escalation/view-rows.ts";
+import { formatCount, formatScore, formatShare } from "../format.ts";
+import type { Rating } from "../run/rating.ts";
+import type { StudentModel } from "../student/student.ts";
+import type { Judge } from "./judge.ts";
+
+export interface EscalateOptions {
+  /** How many rows the other judge may be asked about, or which share of them. */
+  readonly ask: number | { readonly share: number };
+  /** The other judge's score from which on a row is to be kept; 4.5 as in the paper, when left out. */
+  readonly minScore?: number;
+  /** The least share of the kept rows that is to have it; 0.9 when left out. */
+  readonly precision?: number;
+  /** How often it is asked, each time about what is unclear then; 8 when left out, and 2 in batches. */
+  readonly rounds?: number;
+  readonly seed?: number;
+}
+
+/** What escalating came to; see `EscalationResult`. */
+export interface Escalation extends Omit<EscalationResult, "asked" | "probabilities"> {
+  readonly asked: number;
+  readonly rows: number;
+  readonly minScore: number;
+}
+
+/** A student that asks another judge where it is not sure. */
+export interface EscalatingJudge extends Judge {
+  readonly prepare: NonNullable<Judge["prepare"]>;
+  /** What it came to; undefined before all is rated. */
+  readonly escalation: Escalation | undefined;
+  /** The examples that the other judge would be asked about, as far as that can be told before it has said anything. */
+  expect(examples: () => AsyncIterable<readonly Example[]>): AsyncIterable<readonly Example[]>;
+  /** Who is asked. */
+  readonly other: Judge;
+  readonly studentName: string;
+}
+
+const paperThreshold = 4.5;
+const defaultPrecision = 0.9;
+const defaultRounds = 8;
+const batchRounds = 1; // beside the pilot: each takes up to a day
+const leastAsked = 50; // fewer replies teach nothing
+
+export function isEscalating(judge: Judge): judge is EscalatingJudge {
+  return "escalation" in judge;
+}
+
+/**
+ * A student that rates all rows and asks another judge about those nearest the cut (see `escalate`). A row that was asked
+ * about has the other judge's rating, whatever its state. The others have a score on its scale by their probability to
+ * reach the cut: at or above it exactly where they are to be kept, so that selecting by that score is what the estimates
+ * are about.
+ *
+ * @param other any judge: a model, or scores that were recorded
+ * @throws UsageError when the numbers make no sense
+ */
+export function createEscalatingJudge(
+  student: { readonly name: string; readonly model: StudentModel },
+  other: Judge & { readonly isBatched?: boolean },
+  options: EscalateOptions,
+): EscalatingJudge {
+  const { precision = defaultPrecision, seed = 42, minScore = paperThreshold } = options;
+  const rounds = options.rounds ?? (other.isBatched ? batchRounds : defaultRounds);
+  const { scale } = other;
+  if (scale && !(minScore > scale.min && minScore <= scale.max))
+    throw new UsageError(
+      `--min-score: expected a score over ${scale.min} and up to ${scale.max}, the scale of ${other.name}, got ${minScore}`,
+    );
+  if (!(precision > 0 && precision < 1))
+    throw new UsageError(`--precision: expected a share between 0 and 1, got ${precision}`);
+  const ratings = new Map<number, Rating>();
+  let result: EscalationResult | undefined;
+  let rows = 0;
+  const name = `escalate(${student.name}, ${other.name})`;
+  const budgetOf = (total: number): number => {
+    const budget = typeof options.ask === "number" ? options.ask : Math.round(options.ask.share * total);
+    if (budget < leastAsked)
+      throw new UsageError(
+        `--escalate: expected at least ${leastAsked} rows to ask about, got ${formatCount(budget)} of ${formatCount(total)}; ask about more`,
+      );
+    return budget;
+  };
+  return {
+    name,
+    other,
+    studentName: student.name,
+    async *expect(examples) {
+      const view = await viewRows(student.model, examples, minScore);
+      yield* pick(examples(), firstChoice(view, budgetOf(view.rows)));
+    },
+    ...(scale && { scale }),
+    ...(other.question && {
+      question: {
+        ...other.question,
+        hash: hash("sha256", JSON.stringify([other.question.hash, student.name, options])).slice(0, 16),
+      },
+    }),
+    ...(other.calls && { calls: other.calls }),
+    ...(other.accounts && { accounts: other.accounts }),
+    get notes() {
+      return [...other.notes, ...(result ? describe(summarise(result, rows, minScore), student.name, other.name) : [])];
+    },
+    get escalation() {
+      return result && summarise(result, rows, minScore);
+    },
+    async prepare(examples, onProgress) {
+      const view = await viewRows(student.model, examples, minScore);
+      rows = view.rows;
+      const budget = budgetOf(rows);
+      result = await escalate(
+        view,
+        async (asked) => {
+          const chosen = () => pick(examples(), asked);
+          await other.prepare?.(chosen, onProgress);
+          const verdicts: Verdict[] = [];
+          let isOver = false;
+          for await (const some of other.calls ? other.rate(chosen()) : rateAll(other, examples(), asked)) {
+            for (const rating of some) {
+              ratings.set(asked[verdicts.length]!, rating);
+              if (rating.state === "pending") isOver = true;
+              verdicts.push(rating.state === "scored" ? rating.score >= minScore : undefined);
+            }
+            onProgress?.({
+              done: ratings.size,
+              total: budget,
+              note: `${other.name} is asked about ${formatCount(budget)} of ${formatCount(rows)} rows`,
+            });
+          }
+          if (verdicts.length < asked.length)
+            throw new RunError(
+              `${other.name}: expected a rating for every row, got ${verdicts.length} of ${asked.length}`,
+            );
+          return isOver ? verdicts.slice(0, -1) : verdicts; // nobody answers any more
+        },
+        { budget, precision, rounds, seed },
+      );
+    },
+    async *rate(examples) {
+      const from = result;
+      if (!from) throw new RunError(`${name}: expected to be prepared before it rates`);
+      const top = scale?.max ?? Math.max(minScore + 1, ...scoresOf(ratings));
+      const bottom = scale?.min ?? Math.min(minScore - 1, ...scoresOf(ratings));
+      for await (const batch of examples)
+        yield batch.map(({ index }): Rating => {
+          const rating = ratings.get(index);
+          if (rating) return { ...rating, by: other.name };
+          const probability = from.probabilities[index]!;
+          const score = scoreOf(probability, from.keptFrom, [bottom, minScore, top]);
+          return { state: "scored", score, probability: Math.round(probability * 1e4) / 1e4, by: student.name };
+        });
+    },
+  };
+}
+
+function summarise(result: EscalationResult, rows: number, minScore: number): Escalation {
+  const { asked, keptFrom, kept, precision, recall, alone } = result;
+  return { asked: asked.length, rows, minScore, keptFrom, kept, precision, recall, alone };
+}
+
+function describe({ asked, rows, minScore, precision }: Escalation, student: string, other: string): string[] {
+  return [
+    `${other} was asked about ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), those nearest to ${formatScore(minScore)} as ${student} sees them; the others have a score by their probability to reach it`,
+    ...(Number.isNaN(precision.value) ? [`no row is kept: ${other} has given no row that score`] : []),
+  ];
+}
+
+function scoresOf(ratings: ReadonlyMap<number, Rating>): number[] {
+  return [...ratings.values()].flatMap((rating) => (rating.state === "scored" ? [rating.score] : []));
+}
+
+/** A score on the scale, at or above the cut exactly where the probability is one of those that are kept. */
+function scoreOf(probability: number, keptFrom: number, [bottom, cut, top]: readonly [number, number, number]): number {
+  const round = (score: number) => Math.round(score * 1e3) / 1e3;
+  if (probability >= keptFrom)
+    return Math.max(cut, round(cut + ((probability - keptFrom) / Math.max(1e-9, 1 - keptFrom)) * (top - cut)));
+  const share = Math.min(1, probability / Math.min(1, keptFrom)); // no probability is kept: as far as 1 is from it
+  const score = round(bottom + share * (cut - bottom));
+  return score < cut ? score : cut - 1e-3;
+}
+
+/** The ratings of these rows by a judge that costs nothing, and may only know a dataset as a whole. */
+async function* rateAll(
+  judge: Judge,
+  examples: AsyncIterable<readonly Example[]>,
+  rows: Uint32Array,
+): AsyncGenerator<readonly Rating[]> {
+  let index = 0;
+  let next = 0;
+  for await (const ratings of judge.rate(examples)) {
+    const chosen: Rating[] = [];
+    for (const rating of ratings) {
+      if (index++ !== rows[next]) continue;
+      chosen.push(rating);
+      next++;
+    }
+    yield chosen;
+  }
+}
+
+/** The examples at these places, which ascend. */
+async function* pick(
+  examples: AsyncIterable<readonly Example[]>,
+  places: Uint32Array,
+): AsyncGenerator<readonly Example[]> {
+  let next = 0;
+  for await (const batch of examples) {
+    const chosen = batch.filter(({ index }) => index === places[next] && ++next);
+    if (chosen.length > 0) yield chosen;
+    if (next >= places.length) return;
+  }
+}

@@ -1,0 +1,249 @@
+import { hash } from "node:crypto";
+import type { Example } from "../dataset/example.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import type { BatchProgress } from "../llm/ask-in-batches.ts";
+import type { CallsReport } from "../llm/engine.ts";
+import type { Question } from "../run/manifest.ts";
+import type { PanelRating, Rating } from "../run/rating.ts";
+import { quantile } from "../stats/bootstrap.ts";
+import type { Judge, JudgeAccounts, Scale } from "./judge.ts";
+
+/** How several judges' scores become one. */
+export const combinations = ["mean", "median", "lowest"] as const;
+export type Combination = (typeof combinations)[number];
+
+/** Several judges as one. */
+export interface PanelJudge extends Judge {
+  readonly members: readonly Judge[];
+  readonly combine: Combination;
+}
+
+export function isPanel(judge: Judge): judge is PanelJudge {
+  return "members" in judge;
+}
+
+/**
+ * Several judges as one, whose score is the mean, the median or the lowest of theirs. A row has a score only when every
+ * one of them has given it one; otherwise it is what the first of the others says, with that judge's name. Each rating
+ * carries what every judge said.
+ *
+ * @throws UsageError when the judges are not of the same scale, or one of them is there twice
+ */
+export function createPanelJudge(members: readonly Judge[], combine: Combination = "mean"): PanelJudge {
+  const names = members.map(({ name }) => name);
+  if (members.length < 2)
+    throw new UsageError(`--judge: expected two judges or more for a panel, got ${members.length}`);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new UsageError(`--judge: expected each judge once, got ${twice} again`);
+  const scale = commonScale(members);
+  const question = describeQuestion(members, combine);
+  const asking = members.filter(({ calls }) => calls !== undefined);
+  return {
+    name: `${combine}(${names.join(", ")})`,
+    members,
+    combine,
+    ...(scale && { scale }),
+    ...(question && { question }),
+    get notes() {
+      return members.flatMap(({ name, notes }) =>
+        notes.map((note) => (note.startsWith(name) ? note : `${name}: ${note}`)),
+      );
+    },
+    ...(asking.length > 0 && {
+      calls: () => asking.map(({ calls }) => calls!()).reduce(addCalls),
+      accounts: () => mergeAccounts(asking.map(({ accounts }) => accounts!())),
+    }),
+    async prepare(examples, onProgress) {
+      const progress = new Map<Judge, BatchProgress>();
+      await Promise.all(
+        members.map(async (judge) => {
+          await judge.prepare?.(examples, (own) => {
+            progress.set(judge, own);
+            onProgress?.(addProgress([...progress.values()]));
+          });
+        }),
+      );
+    },
+    async *rate(examples) {
+      const shared = shareOut(examples);
+      const streams = members.map((judge) => judge.rate(shared.tap())[Symbol.asyncIterator]());
+      try {
+        for await (const ratings of zip(streams, names))
+          yield ratings.map((panel) => combineRatings(panel, names, combine));
+      } finally {
+        await Promise.all(streams.map(async (stream) => void (await stream.return?.())));
+        await shared.close();
+      }
+    },
+  };
+}
+
+/** One rating of several judges' ratings of a row. */
+function combineRatings(ratings: readonly Rating[], names: readonly string[], combine: Combination): Rating {
+  const panel = ratings.map(toPanelRating);
+  const calls = ratings.flatMap(({ call }) => (call === undefined ? [] : [call]));
+  const intrusions = [...new Set(ratings.flatMap((rating) => rating.intrusions ?? []))];
+  const traces = {
+    panel,
+    ...(calls.length > 0 && { call: calls[0]!, calls }),
+    ...(intrusions.length > 0 && { intrusions }),
+  };
+  const at = ratings.findIndex(({ state }) => state !== "scored");
+  const missing = ratings[at];
+  if (missing && missing.state !== "scored")
+    return {
+      state: missing.state,
+      detail: `${names[at]}${missing.detail === undefined ? " gave no score" : `: ${missing.detail}`}`,
+      ...traces,
+    };
+  const scores = ratings.flatMap((rating) => (rating.state === "scored" ? [rating.score] : []));
+  return { state: "scored", score: combineScores(scores, combine), ...traces };
+}
+
+/** One score of several. */
+export function combineScores(scores: readonly number[], combine: Combination): number {
+  return combined[combine](scores);
+}
+
+const combined: Readonly<Record<Combination, (scores: readonly number[]) => number>> = {
+  mean: (scores) => scores.reduce((sum, score) => sum + score, 0) / scores.length,
+  median: (scores) => quantile(Float64Array.from(scores).sort(), 0.5),
+  lowest: (scores) => Math.min(...scores),
+};
+
+function toPanelRating(rating: Rating): PanelRating {
+  return {
+    state: rating.state,
+    ...(rating.state === "scored" ? { score: rating.score } : {}),
+    ...(rating.call !== undefined && { call: rating.call }),
+  };
+}
+
+/** The judges' scale. @throws UsageError when those that have one have different ones */
+function commonScale(members: readonly Judge[]): Scale | undefined {
+  const known = members.flatMap(({ name, scale }) => (scale ? [{ name, scale }] : []));
+  const [first] = known;
+  const other = known.find(({ scale }) => scale.min !== first!.scale.min || scale.max !== first!.scale.max);
+  if (first && other)
+    throw new UsageError(
+      `--judge: expected judges of one scale, got ${first.name} (${first.scale.min} to ${first.scale.max}) and ${other.name} (${other.scale.min} to ${other.scale.max}); give them the same --rubric`,
+    );
+  return first?.scale;
+}
+
+function describeQuestion(members: readonly Judge[], combine: Combination): Question | undefined {
+  const questions = members.flatMap(({ question }) => (question ? [question] : []));
+  const [first] = questions;
+  if (!first) return undefined;
+  const same = questions.every(({ rubric }) => rubric === first.rubric);
+  return {
+    ...(same && first.rubric !== undefined && { rubric: first.rubric, rubricVersion: first.rubricVersion }),
+    maxOutputTokens: Math.max(...questions.map(({ maxOutputTokens }) => maxOutputTokens)),
+    ...(first.logprobs && { logprobs: true }),
+    ...(first.samples !== undefined && { samples: first.samples }),
+    hash: hash("sha256", JSON.stringify([combine, members.map(({ name, question }) => [name, question?.hash])])).slice(
+      0,
+      16,
+    ),
+  };
+}
+
+function addCalls(one: CallsReport, other: CallsReport): CallsReport {
+  const paid = one.paid === null || other.paid === null ? null : one.paid + other.paid;
+  const stopped = one.stopped ?? other.stopped;
+  return {
+    made: one.made + other.made,
+    stored: one.stored + other.stored,
+    shared: one.shared + other.shared,
+    attempts: one.attempts + other.attempts,
+    failed: one.failed + other.failed,
+    withoutUsage: one.withoutUsage + other.withoutUsage,
+    waiting: one.waiting + other.waiting,
+    inputTokens: one.inputTokens + other.inputTokens,
+    outputTokens: one.outputTokens + other.outputTokens,
+    paid,
+    perhapsPaid: one.perhapsPaid + other.perhapsPaid,
+    inFlight: one.inFlight + other.inFlight,
+    inBatches: one.inBatches + other.inBatches,
+    stopped: one.stopped === "failure" || other.stopped === "failure" ? "failure" : stopped,
+    failure: one.failure ?? other.failure,
+    warnings: [...one.warnings, ...other.warnings],
+  };
+}
+
+/** All judges that ask pay from one purse; what the next row costs is what all of them cost. */
+function mergeAccounts(accounts: readonly JudgeAccounts[]): JudgeAccounts {
+  const bases = [...new Set(accounts.flatMap(({ priceBasis }) => (priceBasis === null ? [] : [priceBasis])))];
+  const costs = accounts.map(({ meanCost }) => meanCost);
+  return {
+    ...accounts[0]!,
+    priceBasis: bases.length > 0 ? bases.join("; ") : null,
+    runPaid: accounts.some(({ runPaid }) => runPaid === null) ? null : accounts[0]!.runPaid,
+    meanCost: costs.includes(null) ? null : costs.reduce<number>((sum, cost) => sum + cost!, 0),
+  };
+}
+
+function addProgress(all: readonly BatchProgress[]): BatchProgress {
+  return {
+    done: all.reduce((sum, { done }) => sum + done, 0),
+    total: all.reduce((sum, { total }) => sum + total, 0),
+    note: all.map(({ note }) => note).join("; "),
+  };
+}
+
+// --- one stream of examples for several judges ---
+
+interface Link<T> {
+  readonly value: T;
+  readonly next: () => Promise<Link<T> | undefined>;
+}
+
+/**
+ * Lets several readers read one stream, each at its own pace. What the slowest has not read yet is held; judges that ask
+ * models run ahead of what they give by a bounded number of rows, so that is bounded too.
+ */
+function shareOut(examples: AsyncIterable<readonly Example[]>) {
+  const source = examples[Symbol.asyncIterator]();
+  const read = (): (() => Promise<Link<readonly Example[]> | undefined>) => {
+    let link: Promise<Link<readonly Example[]> | undefined> | undefined;
+    return () =>
+      (link ??= source.next().then(({ done, value }) => (done === true ? undefined : { value, next: read() })));
+  };
+  const first = read();
+  return {
+    async *tap(): AsyncGenerator<readonly Example[]> {
+      for (let link = await first(); link; link = await link.next()) yield link.value;
+    },
+    close: async () => void (await source.return?.()),
+  };
+}
+
+/** The judges' ratings row by row, as many rows at a time as all of them have given. */
+async function* zip(
+  streams: readonly AsyncIterator<readonly Rating[]>[],
+  names: readonly string[],
+): AsyncGenerator<readonly (readonly Rating[])[]> {
+  const queues: Rating[][] = streams.map(() => []);
+  for (;;) {
+    const ends = await Promise.all(
+      streams.map(async (stream, i) => {
+        while (queues[i]!.length === 0) {
+          const { done, value } = await stream.next();
+          if (done === true) return true;
+          queues[i]!.push(...value);
+        }
+        return false;
+      }),
+    );
+    if (ends.every(Boolean)) return;
+    const short = ends.indexOf(true);
+    if (short >= 0)
+      throw new RunError(
+        `${names[short]}: expected a rating for every row, got none for the last ${formatCount(Math.max(...queues.map(({ length }) => length)))} or more`,
+      );
+    const rows = Math.min(...queues.map(({ length }) => length));
+    const taken = queues.map((queue) => queue.splice(0, rows));
+    yield Array.from({ length: rows }, (_, row) => taken.map((ratings) => ratings[row]!));
+  }
+}
