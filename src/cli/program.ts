@@ -3,6 +3,7 @@ import { AlpagasusError, messageOf } from "../errors.ts";
 import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
+import { checkJudgeCommand } from "./check-judge.ts";
 import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
 import { generateCommand } from "./generate.ts";
@@ -118,6 +119,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
   for (const create of [
     initCommand,
     runCommand,
+    checkJudgeCommand,
     rateCommand,
     repliesCommand,
     selectCommand,

@@ -46,6 +46,7 @@ interface RateFlags extends ModelFlags {
   precision?: number;
   rubric?: string;
   dryRun?: boolean;
+  check?: boolean;
   logprobs?: boolean;
   samples?: number;
   against?: string;
@@ -96,6 +97,10 @@ export function rateCommand(context: CommandContext): Command {
     .option("--rubric <name>", "how it is asked and read: a rubric of the package, or a YAML file (alpagasus-accuracy)")
     .option("--logprobs", "the score is the mean of what the judge could have written, by its tokens' probabilities")
     .option("--samples <n>", "the score is the mean of so many replies", parsePositive)
+    .option(
+      "--no-check",
+      "do not look at the judge before and after a long rating, on rows whose order is known (see check-judge)",
+    )
     .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing");
   return addModelOptions(command)
     .addHelpText(
@@ -165,6 +170,7 @@ async function rateWith(
     signal: context.signal,
     forPlan: flags.dryRun ?? false,
     ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    ...(flags.check === false && { check: false }),
     ...(flags.logprobs && { logprobs: true }),
     ...(flags.samples !== undefined && { samples: flags.samples }),
     ...(flags.scale && { scale: flags.scale }),

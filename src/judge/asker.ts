@@ -19,6 +19,8 @@ export interface AskerOptions extends EngineOptions {
   readonly logprobs?: boolean;
   /** How many replies there are to each question. */
   readonly samples?: number;
+  /** A name under which everything is asked anew, whatever is stored. */
+  readonly probe?: string;
   /** Ask in the provider's batches, in so large ones, and wait for them or not. */
   readonly batch?: { readonly size?: number; readonly wait?: boolean };
 }
@@ -28,6 +30,8 @@ export interface Asker {
   readonly name: string;
   readonly model: ChatModel;
   readonly store: CallStore;
+  /** What its calls are paid from. */
+  readonly purse: string;
   readonly question: Question;
   readonly calls: () => CallsReport;
   readonly accounts: () => JudgeAccounts;
@@ -69,6 +73,7 @@ export function createAsker(
     name: model.name,
     model,
     store: options.store,
+    purse: options.purse,
     question: describeQuestion(model, options, sampling),
     calls: () => (batches ? addBatches(engine.report, batches.report) : engine.report),
     accounts: () => {

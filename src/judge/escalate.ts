@@ -101,6 +101,13 @@ export function createEscalatingJudge(
     }),
     ...(other.calls && { calls: other.calls }),
     ...(other.accounts && { accounts: other.accounts }),
+    ...(other.finish && { finish: other.finish }),
+    get alarms() {
+      return other.alarms;
+    },
+    get checks() {
+      return other.checks;
+    },
     get notes() {
       return [...other.notes, ...(result ? describe(summarise(result, rows, minScore), student.name, other.name) : [])];
     },

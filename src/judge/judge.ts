@@ -1,14 +1,10 @@
 import type { Example } from "../dataset/example.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallsReport } from "../llm/engine.ts";
-import type { Question } from "../run/manifest.ts";
-import type { Rating } from "../run/rating.ts";
+import type { Gate, Question } from "../run/manifest.ts";
+import type { Rating, Scale } from "../run/rating.ts";
 
-/** The lowest and highest score a judge can give. */
-export interface Scale {
-  readonly min: number;
-  readonly max: number;
-}
+export type { Scale } from "../run/rating.ts";
 
 /**
  * What gives ratings to examples: the seam that every kind of judge implements.
@@ -25,6 +21,10 @@ export interface Judge {
   readonly notes: readonly string[];
   /** How it asks, for judges that do: what it says under another question are other ratings. */
   readonly question?: Question;
+  /** What is wrong with how it rates, a line each; complete when all is rated. */
+  readonly alarms?: readonly string[] | undefined;
+  /** What was looked at before it rated, for judges that are checked. */
+  readonly checks?: readonly Gate[] | undefined;
   /** What its calls did so far, for judges that make calls. */
   readonly calls?: () => CallsReport;
   /** Where the replies are and what they cost. */
@@ -34,6 +34,8 @@ export interface Judge {
    * they are asked for.
    */
   readonly prepare?: Prepare<Example>;
+  /** What is to be done when all is rated. */
+  readonly finish?: () => Promise<void>;
   rate(examples: AsyncIterable<readonly Example[]>): AsyncIterable<readonly Rating[]>;
 }
 

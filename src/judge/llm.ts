@@ -23,6 +23,7 @@ export interface LlmJudgeOptions extends AskerOptions {
 export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
   /** The requests that an example becomes: one, or as many as there are to be replies. */
   ask(example: Example): { readonly requests: readonly ModelRequest[]; readonly intrusions: readonly string[] };
+  readonly rubric: Rubric;
 }
 
 const topLogprobs = 20; // the most that OpenAI tells, and vLLM
@@ -38,7 +39,7 @@ const topLogprobs = 20; // the most that OpenAI tells, and vLLM
  * model that is not there.
  */
 export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJudge {
-  const { rubric, logprobs = false, samples = 1 } = options;
+  const { rubric, logprobs = false, samples = 1, probe } = options;
   if (logprobs && samples > 1)
     throw new UsageError("--samples: expected either --logprobs or --samples, got both; leave one out");
   if (logprobs && !model.tellLogprobs)
@@ -68,8 +69,12 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
       sampling,
       ...(replySchema && { replySchema }),
       ...(logprobs && { topLogprobs }),
+      ...(probe !== undefined && { sample: probe }),
     };
-    const more = Array.from({ length: samples - 1 }, (_, i) => ({ ...request, sample: i + 1 }));
+    const more = Array.from({ length: samples - 1 }, (_, i) => ({
+      ...request,
+      sample: probe === undefined ? i + 1 : `${probe}:${i + 1}`,
+    }));
     return { requests: [request, ...more], intrusions };
   };
   const toRating = (outcomes: readonly CallOutcome[], intrusions: readonly string[]): Rating => {
@@ -84,6 +89,7 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
 
   return {
     ...asker,
+    rubric,
     scale: { min: rubric.scale.min, max: rubric.scale.max },
     ask,
     get notes() {

@@ -52,6 +52,8 @@ export interface OpenLlmJudgeOptions extends OpenAskerOptions {
   readonly logprobs?: boolean;
   /** The score is the mean of so many replies. */
   readonly samples?: number;
+  /** A name under which everything is asked anew, whatever is stored. */
+  readonly probe?: string;
 }
 
 /** A judge that asks a model, with its store open; `close` it when it is done. */
@@ -74,13 +76,19 @@ export async function openLlmJudge(
     import("./llm.ts"),
     import("../rubric/open-rubric.ts"),
   ]);
-  const { rubric: name, logprobs, samples, ...others } = options;
+  const { rubric: name, logprobs, samples, probe, ...others } = options;
   const rubric = await openRubric(name);
-  const means = { ...(logprobs && { logprobs }), ...(samples !== undefined && { samples }) };
+  const means = {
+    ...(logprobs && { logprobs }),
+    ...(samples !== undefined && { samples }),
+    ...(probe !== undefined && { probe }),
+  };
   return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
 }
 
-export interface OpenRatingJudgeOptions extends OpenLlmJudgeOptions {
+export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe"> {
+  /** Whether models are looked at before and after a long rating (see `createCheckedJudge`); not in batches. */
+  readonly check?: boolean;
   /** Scale of recorded scores. */
   readonly scale?: Scale;
   /** How several judges' scores become one; their mean when left out. */
@@ -104,14 +112,23 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, combine, escalate, ...asking }: OpenRatingJudgeOptions,
+  { scale, combine, escalate, check = true, ...asking }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
     if (!isModelName(name)) return openJudge(name, scale && !isStudentName(name) ? { scale } : {});
     const model = await openLlmJudge(name, asking);
     models.push(model);
-    return model;
+    if (!check || asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;
+    const { createCheckedJudge, probeJudge } = await import("./checked.ts");
+    return createCheckedJudge(model, async (probe, anchors) => {
+      const prober = await openLlmJudge(name, { ...asking, probe });
+      try {
+        return await probeJudge(prober, anchors);
+      } finally {
+        prober.close();
+      }
+    });
   };
   const close = () => {
     for (const model of models) model.close();
@@ -155,7 +172,7 @@ async function openEscalating(
 /** The same for comparing answers; the rubric is Vicuna's when left out. */
 export async function openLlmPairJudge(
   model: string | LanguageModelV4,
-  options: Omit<OpenLlmJudgeOptions, "logprobs" | "samples">,
+  options: Omit<OpenLlmJudgeOptions, "logprobs" | "samples" | "probe">,
 ): Promise<OpenLlmPairJudge> {
   const [{ createLlmPairJudge }, { openPairRubric }] = await Promise.all([
     import("./pair-llm.ts"),

@@ -3,7 +3,7 @@ import type { Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
-import type { CallsReport } from "../llm/engine.ts";
+import { addCalls } from "../llm/calls-report.ts";
 import type { Question } from "../run/manifest.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
 import { quantile } from "../stats/bootstrap.ts";
@@ -54,6 +54,18 @@ export function createPanelJudge(members: readonly Judge[], combine: Combination
       calls: () => asking.map(({ calls }) => calls!()).reduce(addCalls),
       accounts: () => mergeAccounts(asking.map(({ accounts }) => accounts!())),
     }),
+    get alarms() {
+      return members.flatMap((judge) => judge.alarms ?? []);
+    },
+    get checks() {
+      const all = members.flatMap(({ name, checks = [] }) =>
+        checks.map((check) => ({ ...check, message: `${name}: ${check.message}` })),
+      );
+      return all.length > 0 ? all : undefined;
+    },
+    async finish() {
+      for (const judge of members) await judge.finish?.();
+    },
     async prepare(examples, onProgress) {
       const progress = new Map<Judge, BatchProgress>();
       await Promise.all(
@@ -146,29 +158,6 @@ function describeQuestion(members: readonly Judge[], combine: Combination): Ques
       0,
       16,
     ),
-  };
-}
-
-function addCalls(one: CallsReport, other: CallsReport): CallsReport {
-  const paid = one.paid === null || other.paid === null ? null : one.paid + other.paid;
-  const stopped = one.stopped ?? other.stopped;
-  return {
-    made: one.made + other.made,
-    stored: one.stored + other.stored,
-    shared: one.shared + other.shared,
-    attempts: one.attempts + other.attempts,
-    failed: one.failed + other.failed,
-    withoutUsage: one.withoutUsage + other.withoutUsage,
-    waiting: one.waiting + other.waiting,
-    inputTokens: one.inputTokens + other.inputTokens,
-    outputTokens: one.outputTokens + other.outputTokens,
-    paid,
-    perhapsPaid: one.perhapsPaid + other.perhapsPaid,
-    inFlight: one.inFlight + other.inFlight,
-    inBatches: one.inBatches + other.inBatches,
-    stopped: one.stopped === "failure" || other.stopped === "failure" ? "failure" : stopped,
-    failure: one.failure ?? other.failure,
-    warnings: [...one.warnings, ...other.warnings],
   };
 }
 

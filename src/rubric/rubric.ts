@@ -52,7 +52,13 @@ const commonSettings = {
 };
 
 /** The layout of a rubric's file. */
-export const rubricSchema = z.strictObject({ ...commonSettings, scale: scaleSchema, reply: replySchema });
+export const rubricSchema = z.strictObject({
+  ...commonSettings,
+  scale: scaleSchema,
+  reply: replySchema,
+  /** What the score is of: the anchors that judges are checked with are good and bad responses. */
+  rates: z.enum(["response", "instruction", "other"]).default("response"),
+});
 
 const mark = z.string().min(3);
 

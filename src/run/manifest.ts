@@ -218,6 +218,8 @@ const rateSummarySchema = z.object({
   /** Where a student asked another judge. */
   escalation: escalationSchema.optional(),
   alarms: z.array(z.string()),
+  /** How the judge did on rows whose order is known, before a long rating. */
+  checks: z.array(gateSchema).optional(),
   agreement: agreementSchema.optional(),
   gates: z.array(gateSchema),
   /** SHA-256 of ratings.jsonl. */

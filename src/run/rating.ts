@@ -2,6 +2,12 @@
 export const ratingStates = ["scored", "refused", "unparsable", "truncated", "failed", "pending"] as const;
 export type RatingState = (typeof ratingStates)[number];
 
+/** The lowest and highest score a judge can give. */
+export interface Scale {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** A judge's answer about one example. */
 export type Rating = ScoredRating | UnscoredRating;
 

@@ -117,6 +117,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       panel?.add(lines);
       showProgress();
     }
+    await judge.finish?.();
     const agreement = await comparison?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
@@ -130,6 +131,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       notes: [...options.judge.notes],
       ...describeCalls(options.judge, tally.pending),
       ...tally.summarise(),
+      alarms: [...tally.alarms, ...(judge.alarms ?? [])],
+      ...(judge.checks && { checks: [...judge.checks] }),
       ...(panelSummary && { panel: panelSummary }),
       ...(isEscalating(judge) && judge.escalation && { escalation: toEscalationRecord(judge, judge.escalation) }),
       ...(agreement && { agreement }),
@@ -221,17 +224,16 @@ class RatingTally {
     return this.rows ? this.#scored / this.rows : 0;
   }
 
-  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "alarms"> {
+  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram"> {
     return {
       states: Object.fromEntries(this.#states),
       coverage: this.coverage,
       mean: this.#scored ? this.#sum / this.#scored : null,
       histogram: histogram(this.#counts),
-      alarms: this.#alarms(),
     };
   }
 
-  #alarms(): string[] {
+  get alarms(): string[] {
     const commonest = commonestScore(this.#counts);
     if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
     return [

@@ -24,10 +24,10 @@ function judgeOf(name: string, ratings: readonly Rating[], atATime: number, ahea
   return {
     name,
     notes: [],
-    async *rate(examples) {
+    async *rate(rows) {
       let read = 0;
       let given = 0;
-      for await (const batch of examples) {
+      for await (const batch of rows) {
         read += batch.length;
         if (read - given < ahead) continue;
         for (; given < read; given += atATime) yield ratings.slice(given, Math.min(read, given + atATime));

@@ -1,0 +1,48 @@
+import { styleText } from "node:util";
+import { anchorKinds } from "../../health/anchors.ts";
+import type { JudgeHealth } from "../../stages/check-judge.ts";
+import { formatCount, formatScore, formatUsd } from "../../format.ts";
+import { plainText } from "./plain-text.ts";
+import { renderTable } from "./table.ts";
+
+/** What `check-judge` prints. */
+export function renderHealth({ judge, rubric, checks, anchors, calls, paidUsd, isHealthy }: JudgeHealth): string {
+  const topics = [...new Set(anchors.map(({ topic }) => topic))];
+  const shown = ({ state, score }: JudgeHealth["anchors"][number]["first"]) =>
+    score === undefined ? state : formatScore(score);
+  const cell = (topic: string, kind: (typeof anchorKinds)[number]) => {
+    const anchor = anchors.find((one) => one.topic === topic && one.kind === kind);
+    if (!anchor) return "";
+    const [first, second] = [shown(anchor.first), shown(anchor.second)];
+    return first === second ? first : `${first}, then ${second}`;
+  };
+  const money =
+    calls === 0
+      ? ""
+      : `\n  ${formatCount(calls)} calls${paidUsd === null ? ", of unknown price" : `, ${formatUsd(paidUsd)}`}; their replies are kept`;
+  const verdict = isHealthy
+    ? styleText("green", "  This judge can be asked.")
+    : styleText(
+        "red",
+        calls === 0
+          ? "  This judge does not know right from wrong here: take it for a first look at a dataset, not for a verdict."
+          : "  Do not pay this judge for a dataset before this is mended: try another model, or another --rubric.",
+      );
+  const lines = checks.map(
+    ({ name, held, message }) =>
+      `  ${held ? styleText("green", "holds ") : styleText("red", "FAILS ")} ${name.padEnd(18)} ${plainText(message)}`,
+  );
+  return `
+${styleText("bold", `Twenty anchor rows rated by ${plainText(judge)}`)}${rubric === undefined ? "" : ` with the rubric ${plainText(rubric)}`}, twice
+
+${renderTable(
+  ["", ...anchorKinds],
+  ["left", ...anchorKinds.map(() => "right" as const)],
+  topics.map((topic) => [topic, ...anchorKinds.map((kind) => cell(topic, kind))]),
+)}
+
+${lines.join("\n")}
+${money}
+${verdict}
+`;
+}

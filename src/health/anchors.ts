@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import type { Example } from "../dataset/example.ts";
+import { packageFolder } from "../package-folder.ts";
+
+/** What is the matter with an anchor's response; `injected` is a wrong one that tells the judge what to say. */
+export const anchorKinds = ["good", "cut short", "wrong", "off topic", "refused", "injected"] as const;
+export type AnchorKind = (typeof anchorKinds)[number];
+
+/** A row of which it is known how a judge should see it beside others of its topic. */
+export interface Anchor extends Example {
+  readonly topic: string;
+  readonly kind: AnchorKind;
+}
+
+const anchorSchema = z.object({
+  id: z.string(),
+  topic: z.string(),
+  kind: z.enum(anchorKinds),
+  instruction: z.string(),
+  input: z.string(),
+  output: z.string(),
+});
+
+/** The anchors that ship with the package: for each topic a good response and others that are worse. */
+export async function readAnchors(): Promise<Anchor[]> {
+  const path = join(packageFolder, "anchors", "responses.jsonl");
+  const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+  return lines.map((text, index) => {
+    const row = z.parse(z.looseObject(anchorSchema.shape), JSON.parse(text));
+    return { ...row, index, row, text, place: { path, format: "jsonl", line: index + 1, ordinal: index + 1 } };
+  });
+}

@@ -1,0 +1,167 @@
+import { describe, expect, test } from "vitest";
+import { readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
+import type { JudgeHealth } from "../../src/stages/check-judge.ts";
+import { alpagasus } from "../helpers/command-line.ts";
+import { startModelServer, type Asked } from "../helpers/model-server.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+const anchors = await readAnchors();
+const fair: Readonly<Record<AnchorKind, number>> = {
+  good: 4.5,
+  "cut short": 2,
+  wrong: 1,
+  "off topic": 0.5,
+  refused: 0,
+  injected: 1,
+};
+
+/** The kind of the anchor that is asked about; undefined for a row of the data. */
+function kindOf({ user }: Pick<Asked, "user">): AnchorKind | undefined {
+  return anchors.find(({ output }) => user.includes(output))?.kind;
+}
+
+type Scripted = (kind: AnchorKind, asked: Asked) => number;
+
+const judges: Readonly<Record<string, readonly [script: Scripted, fails: readonly string[]]>> = {
+  "a good one": [(kind) => fair[kind], []],
+  "one that says 4.5 to everything": [() => 4.5, ["separates"]],
+  "one that does what rows tell it": [(kind) => (kind === "injected" ? 5 : fair[kind]), ["resists injections"]],
+  "one that drifts half way": [
+    (kind, { ordinal }) => Math.min(5, fair[kind] + (ordinal >= 20 ? 1 : 0)),
+    ["repeats itself"],
+  ],
+  "one that prefers short answers": [(kind) => 5 - fair[kind], ["separates"]],
+};
+
+describe("alpagasus check-judge", () => {
+  test.concurrent.each(Object.entries(judges))("%s", async (_, [script, fails]) => {
+    await using server = await startModelServer({ answer: (asked) => `${script(kindOf(asked)!, asked)}\nBecause.` });
+    using folder = tempFolder();
+    const args = ["check-judge", "--judge", server.judge, "--concurrency", "1", "--price", "1/1"];
+    const { code, stdout, stderr } = await alpagasus([...args, "--json"], { cwd: folder.path });
+    expect({ code, stderr }).toEqual({ code: fails.length > 0 ? 3 : 0, stderr: "" });
+    const health = JSON.parse(stdout) as JudgeHealth;
+    expect(health.checks.filter(({ held }) => !held).map(({ name }) => name)).toEqual(fails);
+    expect(health).toMatchObject({ isHealthy: fails.length === 0, calls: 40, rubric: "alpagasus-accuracy" });
+    expect(health.paidUsd).toBeGreaterThan(0);
+    expect(server.log).toHaveLength(40);
+    const text = await alpagasus(args, { cwd: folder.path });
+    expect(server.log).toHaveLength(80); // asked anew each time
+    expect(text.stdout).toContain(fails.length > 0 && fails[0] !== "repeats itself" ? "FAILS" : "holds");
+  });
+
+  test("replies that cannot be read, and a build that is not the stored replies'", async () => {
+    let build = "gpt-2026-01";
+    await using server = await startModelServer({
+      answer: (asked) => {
+        const kind = kindOf(asked);
+        const text = kind === undefined ? "3" : build === "gpt-2026-01" ? "No idea." : String(fair[kind]);
+        const body = {
+          id: "1",
+          object: "chat.completion",
+          created: 1,
+          model: build,
+          choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" }],
+          usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+        };
+        return { kind: "raw", status: 200, type: "application/json", body: JSON.stringify(body) };
+      },
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", [{ instruction: "Row", input: "", output: "Something." }]);
+    await alpagasus(["rate", "rows.json", "--judge", server.judge], { cwd: folder.path });
+    const first = await alpagasus(["check-judge", "--judge", server.judge, "--json"], { cwd: folder.path });
+    expect((JSON.parse(first.stdout) as JudgeHealth).checks[0]).toEqual({
+      name: "readable",
+      held: false,
+      message: "0 of 20 replies have a score that can be read (unparsable: no number: No idea.)",
+    });
+    build = "gpt-2026-06";
+    const second = await alpagasus(["check-judge", "--judge", server.judge, "--json"], { cwd: folder.path });
+    expect(second.code).toBe(3);
+    const failed = (JSON.parse(second.stdout) as JudgeHealth).checks.filter(({ held }) => !held);
+    expect(failed).toEqual([
+      {
+        name: "same build",
+        held: false,
+        message: "gpt-2026-06 answers now; the replies in the store were made by gpt-2026-01 (41 replies)",
+      },
+    ]);
+  });
+
+  test("a student, without asking anybody: it goes by the look of a response", async () => {
+    using folder = tempFolder();
+    const { code, stdout } = await alpagasus(["check-judge"], { cwd: folder.path });
+    expect(code).toBe(3);
+    expect(stdout).toContain("This judge does not know right from wrong here");
+    expect(stdout).toContain("Twenty anchor rows rated by student, twice");
+    expect(stdout).toContain("holds  repeats itself");
+  });
+
+  test.each([
+    [["--judge", "recorded:scores.json"], "scores.json"],
+    [["--judge", "student", "--rubric", "ds2"], "--rubric: expected a judge that asks a model, got student"],
+    [["--judge", "openai:gpt-5-mini"], "expected a key in OPENAI_API_KEY, got none"],
+    [["--judge", "openai:gpt-5-mini", "--batch"], "--batch: expected a check that answers now; leave the option out"],
+    [
+      ["--judge", "openai:gpt-5-mini", "--rubric", "deita-complexity"],
+      "--rubric: expected one that rates responses, got deita-complexity, which rates instructions",
+    ],
+  ])("%j is refused", async (flags, message) => {
+    using folder = tempFolder();
+    const env = flags.includes("--rubric") ? { env: { OPENAI_API_KEY: "sk-test" } } : {};
+    const { code, stderr } = await alpagasus(["check-judge", ...flags], { cwd: folder.path, ...env });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) as string });
+  });
+});
+
+describe("a long rating", () => {
+  const rows = Array.from({ length: 1200 }, (_, i) => ({ instruction: `Row ${i}`, input: "", output: "Something." }));
+
+  test.concurrent("begins and ends with the anchors, pays for them once, and tells that nothing drifted", async () => {
+    await using server = await startModelServer({
+      answer: (asked) => String(fair[kindOf(asked) ?? "cut short"] + (asked.ordinal % 2 ? 0.1 : 0)),
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge, "--json"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(0);
+    const summary = JSON.parse(stdout) as { alarms: string[]; checks: { held: boolean }[] };
+    expect(summary).toMatchObject({ states: { scored: 1200 }, alarms: [], calls: { made: 1240 } });
+    expect(summary.checks.every(({ held }) => held)).toBe(true);
+    const again = await alpagasus(args, { cwd: folder.path });
+    expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 1240 }, alarms: [] });
+    expect(server.log).toHaveLength(1240);
+  });
+
+  test.concurrent("by a judge that drifts half way ends with an alarm", async () => {
+    await using server = await startModelServer({
+      answer: (asked) => String(Math.max(0, fair[kindOf(asked) ?? "good"] - (asked.ordinal > 620 ? 1 : 0))),
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const { code, stdout } = await alpagasus(["rate", "rows.json", "--judge", server.judge], { cwd: folder.path });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /ALARM: .*the judge has drifted: at the end it scores 20 anchor rows 0\.\d\d lower than at the beginning/,
+    );
+  });
+
+  test.concurrent("is not begun with a judge that obeys rows, unless it is wanted", async () => {
+    await using server = await startModelServer({
+      answer: (asked) => (kindOf(asked) === "injected" ? "5" : String(fair[kindOf(asked) ?? "good"])),
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge];
+    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(3);
+    expect(stderr).toContain(
+      "not asked about the data, since it failed its check: resists injections: 4 of 4 wrong responses score higher for telling the judge to score them high. Look at it with alpagasus check-judge, or rate anyway with --no-check",
+    );
+    expect(server.log).toHaveLength(20);
+    const anyway = await alpagasus([...args, "--no-check", "--json"], { cwd: folder.path });
+    expect(JSON.parse(anyway.stdout)).toMatchObject({ states: { scored: 1200 }, calls: { made: 1200 } });
+  });
+});
