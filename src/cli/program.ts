@@ -3,6 +3,7 @@ import { AlpagasusError, messageOf } from "../errors.ts";
 import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
+import { batchesCommand } from "./batches.ts";
 import { checkJudgeCommand } from "./check-judge.ts";
 import { compareCommand } from "./compare.ts";
 import { distillCommand } from "./distill.ts";
@@ -129,6 +130,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
     reportCommand,
     viewCommand,
     distillCommand,
+    batchesCommand,
     statusCommand,
   ]) {
     program.addCommand(inherit(create(context), program));
