@@ -25,6 +25,19 @@ export type { PairJudge } from "./judge/pair-judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
+export { openRatingJudge, type OpenRatingJudge, type OpenRatingJudgeOptions } from "./judge/open.ts";
+export { combinations, createPanelJudge, type Combination, type PanelJudge } from "./judge/panel.ts";
+export {
+  createEscalatingJudge,
+  type EscalateOptions,
+  type EscalatingJudge,
+  type Escalation,
+} from "./judge/escalate.ts";
+export { createCheckedJudge, JudgeCheckError, probeJudge, type Probe } from "./judge/checked.ts";
+export { readAnchors, type Anchor, type AnchorKind } from "./health/anchors.ts";
+export type { HealthCheck } from "./health/examine.ts";
+export { checkJudge, type CheckJudgeOptions, type JudgeHealth } from "./stages/check-judge.ts";
+export { cancelBatches, forgetBatches, listBatches, type BatchesOptions, type BatchStatus } from "./stages/batches.ts";
 
 export { rate, type RateOptions } from "./stages/rate.ts";
 export {
@@ -72,12 +85,13 @@ export { distill, type DistillOptions, type DistillSummary } from "./stages/dist
 export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
+export { BatchAsker, type BatchAskerOptions, type BatchProgress } from "./llm/ask-in-batches.ts";
 export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
 export { Engine, type CallsReport, type EngineOptions, type StopReason } from "./llm/engine.ts";
 export type { Limits } from "./llm/gate.ts";
-export { modelOf, openModel, type ChatModel, type OpenModelOptions } from "./llm/open-model.ts";
+export { modelOf, openModel, type ChatModel, type ModelBatches, type OpenModelOptions } from "./llm/open-model.ts";
 export { findPrice, flatPrice, type Price } from "./llm/price.ts";
-export type { CallOutcome, Finish, Usage } from "./llm/reply.ts";
+export type { CallOutcome, Finish, TokenLogprob, Usage } from "./llm/reply.ts";
 export {
   requestKey,
   type Message,
@@ -108,6 +122,7 @@ export {
 } from "./rubric/open-rubric.ts";
 export { createRenderer, type RenderedPrompt } from "./rubric/render.ts";
 export { readScore } from "./rubric/read-score.ts";
+export { readExpectedScore } from "./rubric/expected-score.ts";
 export { readVerdict, type ReadVerdict } from "./rubric/read-verdict.ts";
 export type { PairRubric, Rubric } from "./rubric/rubric.ts";
 
@@ -149,7 +164,10 @@ export {
 } from "./stats/agreement.ts";
 export { bootstrap, type BootstrapOptions } from "./stats/bootstrap.ts";
 export { bradleyTerry } from "./stats/bradley-terry.ts";
-export { cohensKappa } from "./stats/kappa.ts";
+export { cohensKappa, weightedKappa } from "./stats/kappa.ts";
+export { curateScores, type CuratedScores } from "./curation/curate.ts";
+export { twoNearest, type Points } from "./curation/neighbours.ts";
+export { estimateRater, posterior, type RaterModel } from "./curation/transition.ts";
 export { lengthControlledWinRate, type LengthPair } from "./stats/length-controlled.ts";
 export {
   countOutcomes,

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-model.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
@@ -22,6 +23,37 @@ export function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   if (kind === undefined) return judge;
   const [path, column] = file!.split("#", 2);
   return `${kind}:${pathOf(path!)}${column === undefined ? "" : `#${column}`}`;
+}
+
+/** All judges that rate, as they are seen from here: the first ones, and the one that is asked where they are not sure. */
+export function ratingJudges(recipe: ExperimentRecipe): { readonly judges: readonly string[]; readonly to?: string } {
+  const { judge, escalate } = recipe.rate!;
+  const judges = (typeof judge === "string" ? [judge] : judge).map((name) => nameJudge(name, recipe));
+  return { judges, ...(escalate && { to: nameJudge(escalate.to, recipe) }) };
+}
+
+/** What a recipe says of how rows are rated, as `openRatingJudge` takes it. */
+export function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
+  const { rubric, scale, reasoning, combine, escalate, logprobs, samples, batch, check } = recipe.rate!;
+  return {
+    pricesOf: (model) => recipe.prices[model],
+    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
+    ...(scale && { scale: { min: scale[0], max: scale[1] } }),
+    ...(reasoning && { reasoning }),
+    ...(combine && { combine }),
+    ...(logprobs && { logprobs }),
+    ...(samples !== undefined && { samples }),
+    ...(batch && { batch: {} }),
+    ...(!check && { check }),
+    ...(escalate && {
+      escalate: {
+        to: nameJudge(escalate.to, recipe),
+        ask: typeof escalate.ask === "string" ? { share: Number(escalate.ask.slice(0, -1)) / 100 } : escalate.ask,
+        ...(escalate.min_score !== undefined && { minScore: escalate.min_score }),
+        ...(escalate.precision !== undefined && { precision: escalate.precision }),
+      },
+    }),
+  };
 }
 
 /** A rubric's name, or the path of its file as it is seen from here. */

@@ -5,6 +5,7 @@ import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import { parseYaml } from "../files/yaml-file.ts";
+import { combinations } from "../judge/panel.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /*
@@ -17,12 +18,31 @@ const count = z.number().int().min(1);
 const share = z.number().min(0).max(1);
 const percentage = z.string().regex(/^\d+(\.\d+)?%$/, 'expected a share such as "10%"');
 
+const batch = z
+  .boolean()
+  .default(false)
+  .describe("Ask in the provider's batches: within a day, at about half the price (openai, anthropic, google)");
+
 const rateSchema = z.strictObject({
   judge: z
-    .string()
+    .union([z.string(), z.array(z.string()).min(2)])
     .describe(
-      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, recorded:FILE, column:NAME or run:DIR",
+      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
     ),
+  combine: z.enum(combinations).optional().describe("The score of a panel, of its judges' (mean)"),
+  escalate: z
+    .strictObject({
+      ask: z.union([count, percentage]).describe("About how many rows, or which share: 5000 or 20%"),
+      to: z.string().describe("Who is asked about the rows nearest the cut"),
+      min_score: z.number().optional().describe("The cut, a score of that judge's (4.5)"),
+      precision: z.number().gt(0).lt(1).optional().describe("Least share of right rows among those kept (0.9)"),
+    })
+    .optional()
+    .describe("With a student as the judge: ask another one where it is not sure"),
+  logprobs: z.boolean().default(false).describe("Scores are means by the probabilities of the reply's tokens"),
+  samples: count.optional().describe("Scores are means of so many replies"),
+  batch,
+  check: z.boolean().default(true).describe("Look at a model before and after a long rating"),
   rubric: z.string().optional().describe("How a model is asked: a shipped rubric's name, or a YAML file"),
   scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
@@ -74,6 +94,7 @@ const generateSchema = z.strictObject({
   max_output_tokens: count.default(1024).describe("Most new tokens of an answer"),
   temperature: z.number().min(0).max(2).default(0),
   server: z.enum(["vllm", "transformers"]).optional(),
+  batch,
   min_coverage: share.default(0.95).describe("Least share of prompts with an answer"),
 });
 
@@ -86,6 +107,7 @@ const compareSchema = z.strictObject({
     .optional()
     .describe("Who is compared with whom; the first arm with every other when left out"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
+  batch,
   min_coverage: share.default(0.95).describe("Least share of prompts that are decided"),
 });
 
@@ -262,7 +284,12 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
       "expected a name with a letter in it, since names of digits lose their order: 3k",
     );
   const twice = (list: readonly unknown[]) => list.findIndex((item, i) => list.indexOf(item) < i);
+  if (rate?.escalate && (typeof rate.judge !== "string" || !/^student(:|$)/.test(rate.judge)))
+    fail(["rate", "escalate"], "expected a student as the judge: judge: student");
+  if (rate?.combine && typeof rate.judge === "string")
+    fail(["rate", "combine"], "expected several judges: judge: [a, b]");
   for (const [field, list] of [
+    [["rate", "judge"], typeof rate?.judge === "object" ? rate.judge : []],
     [["train", "seeds"], train?.seeds ?? []],
     [["compare", "judges"], compare?.judges ?? []],
     [["compare", "matches"], (compare?.matches ?? []).map((match) => match.join(" "))],

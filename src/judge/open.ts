@@ -91,6 +91,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
   readonly check?: boolean;
   /** Scale of recorded scores. */
   readonly scale?: Scale;
+  /** What a model costs that the price list does not have, by its name. */
+  readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How several judges' scores become one; their mean when left out. */
   readonly combine?: Combination;
   /** Another judge, whom the student asks where it is not sure. */
@@ -112,11 +114,13 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, combine, escalate, check = true, ...asking }: OpenRatingJudgeOptions,
+  { scale, combine, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
     if (!isModelName(name)) return openJudge(name, scale && !isStudentName(name) ? { scale } : {});
+    const price = pricesOf?.(name) ?? settings.price;
+    const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);
     models.push(model);
     if (!check || asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;

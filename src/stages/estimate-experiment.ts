@@ -6,7 +6,8 @@ import type { Task } from "../experiment/task.ts";
 import { openTestSets } from "../generation/test-sets.ts";
 import { findLocalModel } from "../generation/local-model.ts";
 import { chooseServer } from "../generation/serve-model.ts";
-import { openJudge, openLlmJudge, openPairJudge } from "../judge/open.ts";
+import { isEscalating } from "../judge/escalate.ts";
+import { openJudge, openPairJudge, openRatingJudge } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openModel } from "../llm/open-model.ts";
 import { flatPrice, nanosPerUsd, type Price } from "../llm/price.ts";
@@ -17,7 +18,7 @@ import { resolveBase } from "../trainer/base-model.ts";
 import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
 import { listModels } from "../experiment/models.ts";
-import { folderOf, nameJudge, rubricOf, toOverrides } from "../experiment/names.ts";
+import { folderOf, nameJudge, ratingJudges, ratingSettings, rubricOf, toOverrides } from "../experiment/names.ts";
 import { callsUsd, estimateArm, openData, type TaskOptions } from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
 import { checkCombination } from "./select.ts";
@@ -99,13 +100,13 @@ async function expectFeasible(
     if (file !== undefined) await readPositions(pathOf(file));
   }
   if (compare?.rubric !== undefined) await openPairRubric(rubricOf(compare.rubric, recipe));
-  if (rate) await expectJudge(nameJudge(rate.judge, recipe), (name) => openJudge(name));
+  const { judges = [], to } = rate ? ratingJudges(recipe) : {};
+  const rating = [...judges, ...(to === undefined ? [] : [to])];
+  for (const name of rating) await expectJudge(name, (one) => openJudge(one));
   for (const judge of compare?.judges ?? []) await expectJudge(nameJudge(judge, recipe), openPairJudge);
   for (const model of Object.values(models))
     if (!isModelName(model)) await findLocalModel(folderOf(model, pathOf), runFolder(run));
-  const asked = [rate?.judge, ...(compare?.judges ?? []), ...Object.values(models)].filter(
-    (name) => name !== undefined,
-  );
+  const asked = [...rating, ...(compare?.judges ?? []), ...Object.values(models)];
   for (const name of asked.map((judge) => nameJudge(judge, recipe)).filter(isModelName)) {
     const { problem, price } = await openModel(name);
     if (problem !== undefined) throw new UsageError(problem);
@@ -174,30 +175,38 @@ async function estimateRating(
   recipe: ExperimentRecipe,
   options: Omit<TaskOptions, "recipe">,
 ): Promise<{ rows: number; estimate: TaskEstimate }> {
-  const { rubric, reasoning } = recipe.rate!;
-  const name = nameJudge(recipe.rate!.judge, recipe);
+  const { judges } = ratingJudges(recipe);
   const dataset = await openData(recipe);
-  if (!isModelName(name)) {
-    let rows = 0;
-    for await (const batch of dataset.batches()) rows += batch.length;
-    return { rows, estimate: { what: `${rows} rows` } };
-  }
-  const judge = await openLlmJudge(name, {
+  const { judge, models, close } = await openRatingJudge(judges, {
     run: options.run,
     forPlan: true,
-    ...(reasoning && { reasoning }),
-    ...(recipe.prices[name] && { price: recipe.prices[name] }),
-    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
+    ...ratingSettings(recipe),
   });
   try {
-    const { items: rows, calls, expectedUsd, highestUsd, tokens } = await planRating(dataset, { judge });
-    const { price } = judge.model;
-    const guessed = price && price.highestCost(tokens.input, calls.left * ratingTokens) / nanosPerUsd;
-    const expected = expectedUsd ?? guessed;
-    const what = `${calls.left} calls`;
-    return { rows, estimate: { what, ...(expected !== undefined && { expectedUsd: expected }), highestUsd } };
+    let rows = 0;
+    for await (const batch of dataset.batches()) rows += batch.length;
+    if (models.length === 0) return { rows, estimate: { what: `${rows} rows` } };
+    let [left, expected, highest]: [number, number | undefined, number | null] = [0, 0, 0];
+    for (const model of models) {
+      const asked = isEscalating(judge) ? { batches: () => judge.expect(() => dataset.batches()) } : dataset;
+      const { calls, expectedUsd, highestUsd, tokens } = await planRating(asked, { judge: model });
+      const { price } = model.model;
+      const guessed = price && price.highestCost(tokens.input, calls.left * ratingTokens) / nanosPerUsd;
+      const own = expectedUsd ?? guessed;
+      left += calls.left;
+      expected = expected === undefined || own === undefined ? undefined : expected + own;
+      highest = highest === null || highestUsd === null ? null : highest + highestUsd;
+    }
+    return {
+      rows,
+      estimate: {
+        what: `${left} calls`,
+        ...(expected !== undefined && { expectedUsd: expected }),
+        highestUsd: highest,
+      },
+    };
   } finally {
-    judge.close();
+    close();
   }
 }
 

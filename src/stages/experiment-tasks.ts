@@ -8,20 +8,13 @@ import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError } from "../errors.ts";
 import { hashArm, hashBase, hashFile, hashFiles, hashJudge, hashText, identifyModel } from "../experiment/hashes.ts";
 import { listMatches, listModels, type ExperimentModel } from "../experiment/models.ts";
-import { folderOf, nameJudge, rubricOf, toOverrides } from "../experiment/names.ts";
+import { folderOf, nameJudge, ratingJudges, ratingSettings, rubricOf, toOverrides } from "../experiment/names.ts";
 import { sizeSource, type ExperimentRecipe } from "../experiment/recipe.ts";
 import type { ExperimentStage, Task, TaskEnd } from "../experiment/task.ts";
 import { formatCount } from "../format.ts";
 import { openAnswerer, type OpenAnswerer } from "../generation/open-answerer.ts";
 import { openTestSets } from "../generation/test-sets.ts";
-import {
-  openJudge,
-  openLlmJudge,
-  openLlmPairJudge,
-  openPairJudge,
-  type OpenLlmJudge,
-  type OpenLlmPairJudge,
-} from "../judge/open.ts";
+import { openLlmPairJudge, openPairJudge, openRatingJudge, type OpenLlmPairJudge } from "../judge/open.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
@@ -190,22 +183,24 @@ const contaminationId = "contamination";
 function rateTask(context: Context): Task {
   const { recipe } = context;
   const settings = recipe.rate!;
-  const judgeName = nameJudge(settings.judge, recipe);
+  const { judges, to } = ratingJudges(recipe);
+  const all = [...judges, ...(to === undefined ? [] : [to])];
   return {
     id: rateId,
     stage: "rate",
     needs: [],
-    resource: isModelName(judgeName) ? "calls" : "machine",
+    resource: all.some(isModelName) ? "calls" : "machine",
     async inputs() {
       const dataset = await context.openDataset();
       return {
         data: await hashFiles(dataset.files.map(({ path }) => path)),
         columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null]),
-        judge: settings.judge,
-        "the judge's file": await hashJudge(judgeName),
-        rubric: isModelName(judgeName)
+        judge: typeof settings.judge === "string" ? settings.judge : settings.judge.join(", "),
+        "the judge's file": (await Promise.all(all.map(hashJudge))).join(" "),
+        rubric: all.some(isModelName)
           ? (await openRubric(settings.rubric && rubricOf(settings.rubric, recipe))).hash
           : "none",
+        ...describeMeans(settings),
         scale: JSON.stringify(settings.scale ?? null),
         reasoning: settings.reasoning ?? "as its provider sets it",
         min_coverage: String(settings.min_coverage),
@@ -214,34 +209,39 @@ function rateTask(context: Context): Task {
     output: () => hashFile(context.run.ratingsPath),
     ...context.askAgain(async () => (await context.manifest())?.rate?.states.failed ?? 0),
     async run() {
-      const judge = await openRatingJudge(context);
+      const { judge, models, close } = await openRatingJudge(judges, {
+        ...(await context.asking("")),
+        ...ratingSettings(recipe),
+      });
       try {
         const summary = await rate(await context.openDataset(), {
           ...context.stage(rateId),
           judge,
           overwrite: true,
           minCoverage: settings.min_coverage,
-          ...(!("close" in judge) && context.options.signal && { signal: context.options.signal }),
+          ...(models.length === 0 && context.options.signal && { signal: context.options.signal }),
         });
         return endOf(summary.gates, summary.calls);
       } finally {
-        if ("close" in judge) judge.close();
+        close();
       }
     },
   };
 }
 
-/** The judge that rates; one that asks a model is closed by whoever opened it. */
-async function openRatingJudge(context: Context): Promise<OpenLlmJudge | Awaited<ReturnType<typeof openJudge>>> {
-  const { recipe } = context;
-  const { judge, rubric, scale, reasoning } = recipe.rate!;
-  const name = nameJudge(judge, recipe);
-  if (!isModelName(name)) return openJudge(name, scale ? { scale: { min: scale[0], max: scale[1] } } : {});
-  return openLlmJudge(name, {
-    ...(await context.asking(name)),
-    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
-    ...(reasoning && { reasoning }),
-  });
+/** What of the settings makes other scores; nothing where all is as it always was. */
+function describeMeans({
+  combine,
+  escalate,
+  logprobs,
+  samples,
+}: NonNullable<ExperimentRecipe["rate"]>): Record<string, string> {
+  return {
+    ...(combine && { combine }),
+    ...(escalate && { escalate: JSON.stringify(escalate) }),
+    ...(logprobs && { logprobs: "yes" }),
+    ...(samples !== undefined && { samples: String(samples) }),
+  };
 }
 
 function selectTask(context: Context, arm: string): Task {
@@ -479,9 +479,10 @@ function generateTask(context: Context, { name, arm, model }: ExperimentModel): 
 }
 
 async function openExperimentAnswerer(context: Context, model: string): Promise<OpenAnswerer> {
-  const { max_output_tokens: maxOutputTokens, temperature, server } = context.recipe.generate!;
+  const { max_output_tokens: maxOutputTokens, temperature, server, batch } = context.recipe.generate!;
   return openAnswerer(model, {
     ...(await context.asking(model)),
+    ...(batch && isModelName(model) && { batch: {} }),
     maxOutputTokens,
     sampling: { temperature },
     ...(server && !isModelName(model) && { server }),
@@ -541,10 +542,11 @@ async function openComparingJudge(
   context: Context,
   judge: string,
 ): Promise<OpenLlmPairJudge | Awaited<ReturnType<typeof openPairJudge>>> {
-  const { rubric, reasoning } = context.recipe.compare!;
+  const { rubric, reasoning, batch } = context.recipe.compare!;
   if (!isModelName(judge)) return openPairJudge(judge);
   return openLlmPairJudge(judge, {
     ...(await context.asking(judge)),
+    ...(batch && { batch: {} }),
     ...(rubric !== undefined && { rubric: rubricOf(rubric, context.recipe) }),
     ...(reasoning && { reasoning }),
   });
