@@ -56,7 +56,17 @@ export interface RunReport {
 /** What a judge gave. */
 export interface ScoreReport extends Pick<
   RateSummary,
-  "judge" | "scale" | "states" | "coverage" | "mean" | "histogram" | "notes" | "alarms"
+  | "judge"
+  | "scale"
+  | "states"
+  | "coverage"
+  | "mean"
+  | "histogram"
+  | "notes"
+  | "alarms"
+  | "panel"
+  | "escalation"
+  | "checks"
 > {
   readonly rows: number;
   /** How a model was asked, in words. */

@@ -42,6 +42,7 @@ function describeUnfinished({ judge, scale }: NonNullable<Work["rating"]>, figur
 
 function describeFinished({ rate, dataset, arms }: RatedManifest, figures: RowFigures | undefined): ScoreReport {
   const { judge, scale, states, coverage, mean, histogram, notes, alarms, gates, question } = rate;
+  const { panel, escalation, checks } = rate;
   const full = Object.values(arms)
     .map((arm) => arm.full)
     .find((whole) => whole?.trainingMinutes !== undefined || whole?.trainingUsd !== undefined);
@@ -55,6 +56,9 @@ function describeFinished({ rate, dataset, arms }: RatedManifest, figures: RowFi
     notes,
     alarms,
     gates,
+    ...(panel && { panel }),
+    ...(escalation && { escalation }),
+    ...(checks && { checks }),
     rows: dataset.rows,
     ...(question && { question: describeQuestion(question) }),
     isPartial: false,

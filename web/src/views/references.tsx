@@ -77,7 +77,7 @@ const thresholdColumns: readonly Column<AgreementRecord["thresholds"][number]>[]
   },
 ];
 
-function SmallHistogram({ title, bins }: { title: string; bins: readonly Bin[] }) {
+export function SmallHistogram({ title, bins }: { title: string; bins: readonly Bin[] }) {
   const bars = toBars(bins);
   return (
     <Figure

@@ -4,6 +4,7 @@ import { shortName } from "../parts/judge-name.ts";
 import { Fact, Notice } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
+import { Checks, EscalationFacts, Panel } from "./judges.tsx";
 import { References } from "./references.tsx";
 import { ThresholdPanel } from "./threshold-panel.tsx";
 
@@ -19,6 +20,7 @@ interface ScoresProps {
 /** What the judge gave, and what any threshold would keep of it. */
 export function ScoresView({ report, scores, source, threshold, onThreshold }: ScoresProps) {
   const { states, rows, mean, coverage, judge, question, alarms, gates, notes, isPartial, references } = scores;
+  const { panel, escalation, checks } = scores;
   const unscored = Object.entries(states).filter(([state, count]) => state !== "scored" && count > 0);
   return (
     <>
@@ -57,6 +59,9 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
         threshold={threshold}
         onThreshold={onThreshold}
       />
+      {escalation && <EscalationFacts escalation={escalation} />}
+      {panel && <Panel panel={panel} />}
+      {checks && <Checks checks={checks} />}
       {references.map((reference, place) => (
         <References scores={scores} reference={reference} place={place} />
       ))}

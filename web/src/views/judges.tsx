@@ -1,0 +1,164 @@
+import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
+import type { EscalationRecord, Gate, PanelCorrection, PanelSummary } from "../../../src/run/manifest.ts";
+import { shortName } from "../parts/judge-name.ts";
+import { Table } from "../parts/table.tsx";
+import { Fact, WithInterval } from "../parts/words.tsx";
+import { hashOf } from "../place.ts";
+import { SmallHistogram } from "./references.tsx";
+
+/** The judges of a panel, each for itself and beside one another. */
+export function Panel({ panel: { judges, agreements, disagreements, correction } }: { panel: PanelSummary }) {
+  const numberOf = (name: string) => `judge ${judges.findIndex(({ judge }) => judge === name) + 1}`;
+  return (
+    <section aria-labelledby="panel">
+      <h2 id="panel">The judges of the panel</h2>
+      <div class="sides">
+        {judges.map(({ judge, histogram, mean }, i) => (
+          <SmallHistogram
+            title={`Judge ${i + 1}, ${shortName(judge)}${mean === null ? "" : `, mean ${mean.toFixed(2)}`}`}
+            bins={histogram}
+          />
+        ))}
+      </div>
+      <Table
+        caption="How far the judges agree"
+        columns={[
+          {
+            name: "judges",
+            show: ({ a, b }) => `${numberOf(a)} and ${numberOf(b)}`,
+            value: ({ a, b }) => `${a}, ${b}`,
+          },
+          { name: "rows", isNumber: true, show: ({ rows }) => formatCount(rows), value: ({ rows }) => rows },
+          {
+            name: "Spearman",
+            isNumber: true,
+            show: ({ spearman }) => <WithInterval of={spearman} />,
+            value: ({ spearman }) => spearman.value,
+          },
+          {
+            name: "weighted kappa",
+            isNumber: true,
+            show: ({ kappa }) => <WithInterval of={kappa} />,
+            value: ({ kappa }) => kappa.value,
+          },
+        ]}
+        rows={agreements}
+        more={[
+          { name: "Spearman low", value: ({ spearman }) => spearman.low },
+          { name: "Spearman high", value: ({ spearman }) => spearman.high },
+          { name: "kappa low", value: ({ kappa }) => kappa.low },
+          { name: "kappa high", value: ({ kappa }) => kappa.high },
+        ]}
+      />
+      {correction && <Correction correction={correction} numberOf={numberOf} />}
+      {disagreements.length > 0 && (
+        <Table
+          caption="Rows that the judges disagree about most"
+          columns={[
+            {
+              name: "row",
+              isNumber: true,
+              show: ({ index }) => <a href={hashOf("rows", { row: String(index) })}>{formatCount(index)}</a>,
+              value: ({ index }) => index,
+            },
+            ...judges.map((_, i) => ({
+              name: `judge ${i + 1}`,
+              isNumber: true,
+              show: ({ scores }: PanelSummary["disagreements"][number]) => {
+                const score = scores[i] ?? null;
+                return score === null ? "–" : formatScore(score);
+              },
+              value: ({ scores }: PanelSummary["disagreements"][number]) => scores[i] ?? null,
+            })),
+          ]}
+          rows={disagreements}
+        />
+      )}
+    </section>
+  );
+}
+
+function Correction({
+  correction: { judges, rows },
+  numberOf,
+}: {
+  correction: PanelCorrection;
+  numberOf: (name: string) => string;
+}) {
+  const lines = judges.flatMap(({ judge, agreements }) =>
+    agreements.flatMap(({ with: other, raw, corrected }) =>
+      other === judge ? [] : [{ judge, other, raw, corrected }],
+    ),
+  );
+  return (
+    <>
+      <p class="quiet">
+        Estimated from {formatCount(rows)} rows without labels: rows that are nearly alike should score alike.{" "}
+        {judges
+          .map(({ judge, rightShare }) => `${numberOf(judge)} is right about ${formatShare(rightShare)} of the rows`)
+          .join(", ")}
+        .
+      </p>
+      <Table
+        caption="Agreement before and after scores are corrected for each judge's errors (Spearman)"
+        columns={[
+          { name: "scores of", show: ({ judge }) => numberOf(judge), value: ({ judge }) => judge },
+          { name: "beside raw scores of", show: ({ other }) => numberOf(other), value: ({ other }) => other },
+          { name: "raw", isNumber: true, show: ({ raw }) => <WithInterval of={raw} />, value: ({ raw }) => raw.value },
+          {
+            name: "corrected",
+            isNumber: true,
+            show: ({ corrected }) => <WithInterval of={corrected} />,
+            value: ({ corrected }) => corrected.value,
+          },
+        ]}
+        rows={lines}
+      />
+    </>
+  );
+}
+
+/** What came of a student that asked another judge where it was not sure. */
+export function EscalationFacts({ escalation }: { escalation: EscalationRecord }) {
+  const { student, to, asked, rows, minScore, kept, precision, recall, alone } = escalation;
+  const share = (value: number | null) => (value === null ? "–" : formatShare(value));
+  return (
+    <section aria-labelledby="escalation">
+      <h2 id="escalation">
+        {shortName(student)}, and {shortName(to)} where it is not sure
+      </h2>
+      <dl class="facts">
+        <Fact name="rows asked about" note={formatShare(asked / rows)}>
+          {formatCount(asked)}
+        </Fact>
+        <Fact name={`rows that reach ${formatScore(minScore)}`}>{formatCount(kept)}</Fact>
+        <Fact name="precision" note={`estimated; the student alone ${share(alone.precision)}`}>
+          <WithInterval of={precision} asShare />
+        </Fact>
+        <Fact name="recall" note={`estimated; the student alone ${share(alone.recall)}`}>
+          <WithInterval of={recall} asShare />
+        </Fact>
+      </dl>
+      <p class="quiet">Against asking {shortName(to)} about every row; 95 % intervals.</p>
+    </section>
+  );
+}
+
+/** How the judge did on rows whose order is known. */
+export function Checks({ checks }: { checks: readonly Gate[] }) {
+  return (
+    <section aria-labelledby="checks">
+      <h2 id="checks">What the judge said of rows whose order is known</h2>
+      <Table
+        caption="Checks before the rating"
+        columns={[
+          { name: "check", show: ({ name }) => name, value: ({ name }) => name },
+          { name: "holds", show: ({ held }) => (held ? "yes" : "no"), value: ({ held }) => (held ? "yes" : "no") },
+          { name: "what was seen", show: ({ message }) => message, value: ({ message }) => message },
+        ]}
+        rows={checks}
+        isMarked={({ held }) => !held}
+      />
+    </section>
+  );
+}
