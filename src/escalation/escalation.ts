@@ -117,6 +117,8 @@ interface LayerFit extends LogisticFit {
 class LastLayer {
   readonly #columns: Float32Array;
   readonly #columnCount: number;
+  /** The weights of the round before, by doubt. */
+  readonly #before: Float64Array[] = [];
   readonly #rows: number;
 
   constructor({ rows, columns, columnCount }: CheapView) {
@@ -129,10 +131,11 @@ class LastLayer {
     const rows = Uint32Array.from(labels.keys()).filter((row) => labels[row]! >= 0);
     if (rows.length === 0) return undefined;
     return doubts
-      .map((precision) => ({
-        ...fitLogistic(this.#columns, rows, labels, this.#priors(precision)),
-        isTrusted: precision === doubts[0],
-      }))
+      .map((precision, i) => {
+        const fit = fitLogistic(this.#columns, rows, labels, this.#priors(precision), this.#before[i]);
+        this.#before[i] = fit.weights;
+        return { ...fit, isTrusted: i === 0 };
+      })
       .reduce((best, other) => (other.evidence > best.evidence ? other : best));
   }
 

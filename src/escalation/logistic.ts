@@ -18,6 +18,7 @@ export interface Prior {
 }
 
 const steps = 12;
+const enough = 1e-4; // of a weight, in the last step
 
 /**
  * Fits weights to labels.
@@ -26,15 +27,17 @@ const steps = 12;
  * @param rows which rows have a label
  * @param labels by row: 1 or 0
  * @param priors of each weight, a normal one
+ * @param start weights that are nearly right
  */
 export function fitLogistic(
   features: Float32Array,
   rows: ArrayLike<number>,
   labels: ArrayLike<number>,
   priors: readonly Prior[],
+  start?: Float64Array,
 ): LogisticFit {
   const size = priors.length;
-  const weights = Float64Array.from(priors, ({ mean }) => mean);
+  const weights = start?.slice() ?? Float64Array.from(priors, ({ mean }) => mean);
   let hessian = new Float64Array(size * size);
   for (let step = 0; step < steps; step++) {
     const gradient = Float64Array.from(priors, ({ mean, precision }, w) => precision * (weights[w]! - mean));
@@ -57,7 +60,7 @@ export function fitLogistic(
     const longest = Math.max(...move.map(Math.abs));
     const share = Math.min(1, 2 / Math.max(longest, 1e-12)); // a step too far is no step at all
     for (let w = 0; w < size; w++) weights[w]! -= share * move[w]!;
-    if (longest < 1e-6) break;
+    if (longest < enough) break;
   }
   const factor = cholesky(hessian, size);
   let evidence = 0;

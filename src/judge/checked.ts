@@ -67,8 +67,15 @@ export async function createCheckedJudge<J extends LlmJudge>(
   const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
     if (isStored(anchors[0]!, nameOf("start"))) return true;
     let left = 0;
-    for await (const batch of examples)
-      for (const example of batch) if (!isStored(example) && ++left >= leastCalls) return true;
+    for await (const batch of examples) {
+      for (const example of batch) {
+        try {
+          if (!isStored(example) && ++left >= leastCalls) return true;
+        } catch {
+          return false; // a row that cannot be shown is met when it is its turn
+        }
+      }
+    }
     return false;
   };
   const ask = async (when: "start" | "end"): Promise<Probe | undefined> => {

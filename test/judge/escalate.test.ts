@@ -71,7 +71,7 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
   beforeAll(() => load("ratings.gpt-4o-mini.json", 3));
 
   it("beats the recipe's cascade at a fifth of the rows: at least .90 precision and .77 recall", async () => {
-    const seeds = [1, 2, 3, 4, 5, 6];
+    const seeds = [1, 2, 3];
     const found: Awaited<ReturnType<typeof escalateOver>>[] = [];
     for (const seed of seeds) found.push(await escalateOver(view, reaches, 0.2, 0.894, seed)); // the estimate is cautious: what comes is a little more
     const mean = (of: (one: (typeof found)[number]) => number) =>
@@ -90,7 +90,7 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
   it("gains with every share that is asked about, and more than asking at random", async () => {
     const lines = ["  asked   at 90 % precision: precision, recall   at the same size   random: same size"];
     let before = 0;
-    for (const share of [0, 0.05, 0.1, 0.2, 0.3, 0.4]) {
+    for (const share of [0, 0.1, 0.2, 0.4]) {
       const budget = Math.round(share * view.rows);
       const found = share > 0 ? await escalateOver(view, reaches, share) : undefined;
       const asked = found?.asked ?? new Set<number>();

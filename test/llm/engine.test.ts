@@ -72,7 +72,7 @@ describe("what is tried again", () => {
         return asked.before === 0 ? answer : "4.5";
       },
     });
-    using open = openEngine(await openModel(server.judge), { timeoutMs: 300 });
+    using open = openEngine(await openModel(server.judge), { timeoutMs: 1000 });
     expect(await open.engine.call(ask("a"))).toMatchObject({ state: "replied", text: "4.5" });
     expect(open.engine.report).toMatchObject({ made: 1, attempts: 2, failed: 0 });
     expect(bodies).toHaveLength(2);
@@ -643,7 +643,7 @@ describe("a store", () => {
     using folder = tempFolder();
     const path = `${folder.path}/calls.sqlite`;
     new CallStore(path)[Symbol.dispose]();
-    new DatabaseSync(path).exec("pragma user_version = 2");
+    new DatabaseSync(path).exec("pragma user_version = 3");
     expect(() => new CallStore(path)).toThrow(/newer one; update alpagasus/);
   });
 });

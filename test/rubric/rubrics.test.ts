@@ -93,7 +93,7 @@ describe("a rubric's file", () => {
     [
       "an unknown setting",
       whole.replace("description", "descripton"),
-      'mine.yaml:3: expected name, version, description, source, sampling, system, user, scale, reply, got "descripton"',
+      'mine.yaml:3: expected name, version, description, source, sampling, system, user, scale, reply, rates, got "descripton"',
     ],
     [
       "an unknown setting within",
