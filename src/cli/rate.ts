@@ -6,7 +6,6 @@ import type { Judge } from "../judge/judge.ts";
 import { isEscalating } from "../judge/escalate.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
 import { combinations, type Combination } from "../judge/panel.ts";
-import { isStudentName } from "../judge/student.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
@@ -146,6 +145,8 @@ function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Co
     if (value !== undefined && flags.escalate === undefined)
       throw new UsageError(`--${name}: expected --escalate with it, got none`);
   }
+  if (flags.combine && flags.escalate !== undefined)
+    throw new UsageError("--combine: expected a panel, got --escalate; leave one out");
   if (flags.escalate !== undefined && flags.to === undefined)
     throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
   const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
@@ -153,8 +154,8 @@ function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Co
   if (askers.length === 0) expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples"]);
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
-  if (flags.scale && all.every((name) => isStudentName(name)))
-    throw new UsageError("--scale: the student has a scale of its own; leave the option out");
+  if (flags.scale && !all.some((name) => /^(recorded|column):/.test(name)))
+    throw new UsageError("--scale: expected recorded scores or a column; the student has a scale of its own");
 }
 
 /** Rates, or plans to. Where models are asked, an interruption stops the asking and not the stage: what was paid for is written. */

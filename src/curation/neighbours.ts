@@ -8,6 +8,7 @@ export interface Points {
   readonly values: Float32Array;
 }
 
+const mostLooked = 4000; // candidates of a cell: many equal rows are all in one
 const visited = 4; // of the cells, those whose pivots are nearest: enough to find nearly all true neighbours
 
 /**
@@ -36,8 +37,8 @@ export function twoNearest(points: Points, seed = 42): Uint32Array {
   }
   const found = new Uint32Array(count * 2);
   for (let row = 0; row < count; row++) {
-    const looked = [...new Set(nearestCells.subarray(row * visited, (row + 1) * visited))].flatMap(
-      (cell) => cells[cell]!,
+    const looked = [...new Set(nearestCells.subarray(row * visited, (row + 1) * visited))].flatMap((cell) =>
+      cells[cell]!.slice(0, mostLooked),
     );
     const candidates = looked.length > 2 ? looked : Array.from({ length: count }, (_, other) => other);
     const best = nearestOf(2, candidates.length, (i, most) =>

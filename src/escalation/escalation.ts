@@ -18,8 +18,8 @@ export interface CheapView {
   readonly columnCount: number;
 }
 
-/** The dear judge's word on a row: whether it reaches the cut; undefined where it gave no score. */
-export type Verdict = boolean | undefined;
+/** The dear judge's word on a row: whether it reaches the cut, `unscored` where it gave no score, `pending` where it was not asked after all. */
+export type Verdict = boolean | "unscored" | "pending";
 
 export interface EscalationOptions {
   /** How many rows the dear judge may be asked about. */
@@ -32,6 +32,12 @@ export interface EscalationOptions {
 
 /** What came of it. */
 export interface EscalationResult {
+  /** Whether all that was allowed was asked; otherwise nothing else here is final. */
+  readonly isComplete: boolean;
+  /** Whether there is anything to go by: without a single score, nothing is known of any row. */
+  readonly hasLabels: boolean;
+  /** Rows drawn evenly to check the probabilities with; 0 where the cheap judge could be believed. */
+  readonly audited: number;
   /** Rows that were asked about, ascending. */
   readonly asked: Uint32Array;
   /** The probability of each row to reach the cut: 1 or 0 where it is known. */
@@ -70,7 +76,7 @@ const interceptPrecision = 0.01;
  * wanted. The intervals are over how the re-trained layer may be off and over what the rows not asked about may turn out to
  * be; they hold as far as its probabilities are honest.
  *
- * @param ask answers about rows, in their order; fewer when there is no more money, and then it is not asked again
+ * @param ask answers about rows, in their order; when some are pending, it is not asked again
  */
 export async function escalate(
   view: CheapView,
@@ -80,27 +86,36 @@ export async function escalate(
   const random = createRandom(seed);
   const layer = new LastLayer(view);
   const labels = new Int8Array(view.rows).fill(-1); // 1 and 0; -1 unknown
+  let isComplete = true;
   const isAsked = new Uint8Array(view.rows);
   let { probabilities } = view;
   let fit: LayerFit | undefined;
   const most = Math.min(budget, view.rows);
   let chosen = drawPilot(probabilities, Math.ceil(most * pilotShare), random);
   let audit: Uint32Array | undefined; // drawn evenly, once it shows that the cheap judge is not to be believed
-  for (let round = 0; chosen.length > 0; round++) {
+  for (let round = 0; chosen.length > 0;) {
     const verdicts = await ask(chosen);
     for (const [i, verdict] of verdicts.entries()) {
-      isAsked[chosen[i]!] = 1;
-      if (verdict !== undefined) labels[chosen[i]!] = verdict ? 1 : 0;
+      if (verdict === "pending") isComplete = false;
+      else isAsked[chosen[i]!] = 1;
+      if (typeof verdict === "boolean") labels[chosen[i]!] = verdict ? 1 : 0;
     }
-    fit = layer.fit(labels);
+    fit = layer.fit(audit ? without(labels, audit) : labels); // what is to check the fit has no part in it
     if (fit) probabilities = layer.probabilities(fit);
-    if (verdicts.length < chosen.length || round >= rounds) break;
     const left = most - count(isAsked);
+    if (!isComplete || left <= 0) break;
     if (!audit && fit && !fit.isTrusted)
       chosen = audit = drawEvenly(isAsked, Math.min(left, Math.ceil(most * auditShare)), random);
-    else chosen = mostGaining(probabilities, isAsked, Math.ceil(left / (rounds - round)));
+    else if (round >= rounds) break;
+    else chosen = mostGaining(probabilities, isAsked, Math.ceil(left / (rounds - round++)));
   }
-  return conclude(view, { labels, isAsked, probabilities, fit, layer, precision, random, audit });
+  return conclude(view, { labels, isAsked, probabilities, fit, layer, precision, random, audit, isComplete });
+}
+
+function without(labels: Int8Array, rows: Uint32Array): Int8Array {
+  const others = labels.slice();
+  for (const row of rows) others[row] = -1;
+  return others;
 }
 
 /** The rows that it would be asked about if its replies changed nothing, ascending. */
@@ -199,6 +214,7 @@ interface State {
   readonly precision: number;
   readonly random: Random;
   readonly audit: Uint32Array | undefined;
+  readonly isComplete: boolean;
 }
 
 /** Makes probabilities honest by rows that were drawn evenly: a line through their logits (Platt 1999). */
@@ -223,13 +239,16 @@ function logit(p: number): number {
 }
 
 function conclude(view: CheapView, state: State): EscalationResult {
-  const { labels, isAsked, fit, layer, random, audit } = state;
+  const { labels, isAsked, fit, layer, random, audit, isComplete } = state;
+  const askedCount = count(isAsked);
+  const scored = labels.reduce((sum, label) => sum + (label >= 0 ? 1 : 0), 0);
+  const scoredShare = askedCount > 0 ? scored / askedCount : 0; // a row without a score reaches nothing
   const line = audit && recalibrate(state.probabilities, labels, audit);
   const straight = line ? state.probabilities.map((p) => straighten(p, line.weights)) : state.probabilities;
-  const known = straight.map((p, row) => (labels[row]! >= 0 ? labels[row]! : isAsked[row] ? 0 : p)); // without a score, a row is not kept
+  const known = straight.map((p, row) => (labels[row]! >= 0 ? labels[row]! : isAsked[row] ? 0 : p * scoredShare));
   const open = Uint32Array.from(known.keys()).filter((row) => !isAsked[row]);
   const sure = labels.reduce((sum, label) => sum + (label === 1 ? 1 : 0), 0);
-  const keptFrom = findKeptFrom(open, known, sure, state.precision);
+  const keptFrom = fit ? findKeptFrom(open, known, sure, state.precision) : Infinity;
   const kept = open.filter((row) => known[row]! >= keptFrom);
   const isKept = (row: number) => (isAsked[row] ? labels[row] === 1 : known[row]! >= keptFrom);
 
@@ -243,10 +262,11 @@ function conclude(view: CheapView, state: State): EscalationResult {
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   for (const weights of fit ? Array.from({ length: draws }, () => drawWeights(fit, normal)) : []) {
     const bend = line && drawWeights(line, normal);
+    const share = scoredShare + Math.sqrt((scoredShare * (1 - scoredShare)) / Math.max(1, askedCount)) * normal();
     const tally = { kept: { mean: 0, variance: 0 }, dropped: { mean: 0, variance: 0 } };
     for (const row of counted) {
       const own = layer.probability(row, weights);
-      const p = bend ? straighten(own, bend) : own;
+      const p = Math.min(1, Math.max(0, share)) * (bend ? straighten(own, bend) : own);
       const side = isKept(row) ? tally.kept : tally.dropped;
       side.mean += p * stride;
       side.variance += p * (1 - p) * stride;
@@ -263,12 +283,15 @@ function conclude(view: CheapView, state: State): EscalationResult {
     .slice(0, total);
   const aloneRight = sum(alone, (row) => known[row]!);
   return {
+    isComplete,
+    hasLabels: fit !== undefined,
+    audited: audit?.length ?? 0,
     asked: Uint32Array.from(isAsked.keys()).filter((row) => isAsked[row]),
     probabilities: known,
     keptFrom,
     kept: total,
-    precision: withInterval(total > 0 ? right / total : NaN, precisions),
-    recall: withInterval(all > 0 ? right / all : NaN, recalls),
+    precision: withInterval(fit && total > 0 ? right / total : NaN, precisions),
+    recall: withInterval(fit && all > 0 ? right / all : NaN, recalls),
     alone: { precision: total > 0 ? aloneRight / total : NaN, recall: all > 0 ? aloneRight / all : NaN },
   };
 }
@@ -278,10 +301,14 @@ function findKeptFrom(open: Uint32Array, known: Float64Array, sure: number, prec
   const order = open.toSorted((a, b) => known[b]! - known[a]!);
   let right = sure;
   let keptFrom = Infinity;
-  for (const [i, row] of order.entries()) {
-    right += known[row]!;
-    if (right / (sure + i + 1) < precision) break; // from here on it only falls
-    keptFrom = known[row]!;
+  for (let from = 0; from < order.length;) {
+    const p = known[order[from]!]!;
+    let to = from;
+    while (to < order.length && known[order[to]!] === p) to++; // what is equally probable is kept together
+    right += p * (to - from);
+    if (right / (sure + to) < precision) break; // from here on it only falls
+    keptFrom = p;
+    from = to;
   }
   return keptFrom;
 }

@@ -130,6 +130,7 @@ export function findDrift(start: AnchorRatings, end: AnchorRatings, { min, max }
   const deviation = Math.sqrt(mean(changes.map((one) => (one - change) ** 2)));
   const isOneWay = Math.abs(change) > 2 * (deviation / Math.sqrt(Math.max(1, changes.length - 1)));
   const span = max - min;
+  if (changes.length < leastPairs) return undefined;
   if (!(apart > mostApart * span || (Math.abs(change) >= driftedBy * span && isOneWay))) return undefined;
   const sign = change > 0 ? "higher" : "lower";
   return `the judge has drifted: at the end it scores ${changes.length} anchor rows ${Math.abs(change).toFixed(2)} ${sign} than at the beginning (${apart.toFixed(2)} apart on average, on a scale from ${min} to ${max}); rows that were rated early and late are not comparable`;

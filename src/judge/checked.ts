@@ -64,9 +64,9 @@ export async function createCheckedJudge<J extends LlmJudge>(
       return judge.store.find(key) !== undefined;
     });
   /** Whether enough is left to ask, or a rating goes on that was long. */
+  let left = 0; // over all that it is asked in turn
   const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
     if (isStored(anchors[0]!, nameOf("start"))) return true;
-    let left = 0;
     for await (const batch of examples) {
       for (const example of batch) {
         try {
@@ -118,6 +118,8 @@ export async function createCheckedJudge<J extends LlmJudge>(
       const end = await ask("end");
       const drift = end && findDrift(start.ratings, end.ratings, scale);
       if (drift !== undefined) alarms.push(`${judge.name}: ${drift}`);
+      const readable = end && examineRatings(anchors, end.ratings, scale)[0]!;
+      if (readable && !readable.held) alarms.push(`${judge.name}: at the end, ${readable.message}`);
       const other = end?.builds.filter((build) => !start!.builds.includes(build)) ?? [];
       if (other.length > 0 && start.builds.length > 0)
         alarms.push(

@@ -30,8 +30,10 @@ export interface Escalation extends Omit<EscalationResult, "asked" | "probabilit
 /** A student that asks another judge where it is not sure. */
 export interface EscalatingJudge extends Judge {
   readonly prepare: NonNullable<Judge["prepare"]>;
-  /** What it came to; undefined before all is rated. */
+  /** What it came to; undefined before all is rated, and when the asking was stopped. */
   readonly escalation: Escalation | undefined;
+  /** Rows that are still to be asked about. */
+  readonly left: number;
   /** The examples that the other judge would be asked about, as far as that can be told before it has said anything. */
   expect(examples: () => AsyncIterable<readonly Example[]>): AsyncIterable<readonly Example[]>;
   /** Who is asked. */
@@ -93,26 +95,45 @@ export function createEscalatingJudge(
       yield* pick(examples(), firstChoice(view, budgetOf(view.rows)));
     },
     ...(scale && { scale }),
-    ...(other.question && {
-      question: {
-        ...other.question,
-        hash: hash("sha256", JSON.stringify([other.question.hash, student.name, options])).slice(0, 16),
-      },
-    }),
+    question: {
+      maxOutputTokens: 0,
+      ...other.question,
+      hash: hash(
+        "sha256",
+        JSON.stringify([
+          other.question?.hash ?? other.name,
+          student.model.card,
+          student.model.calibration,
+          { ask: options.ask, minScore, precision, rounds, seed },
+        ]),
+      ).slice(0, 16),
+    },
     ...(other.calls && { calls: other.calls }),
     ...(other.accounts && { accounts: other.accounts }),
     ...(other.finish && { finish: other.finish }),
     get alarms() {
-      return other.alarms;
+      const silence =
+        result?.isComplete && !result.hasLabels
+          ? [
+              `${other.name} gave no score to any of the ${formatCount(result.asked.length)} rows it was asked about: nothing is known of the others`,
+            ]
+          : [];
+      return [...(other.alarms ?? []), ...silence];
     },
     get checks() {
       return other.checks;
     },
     get notes() {
-      return [...other.notes, ...(result ? describe(summarise(result, rows, minScore), student.name, other.name) : [])];
+      return [
+        ...other.notes,
+        ...(result?.isComplete ? describe(summarise(result, rows, minScore), student.name, other.name) : []),
+      ];
     },
     get escalation() {
-      return result && summarise(result, rows, minScore);
+      return result?.isComplete ? summarise(result, rows, minScore) : undefined;
+    },
+    get left() {
+      return result ? Math.max(0, budgetOf(rows) - result.asked.length) : 0;
     },
     async prepare(examples, onProgress) {
       const view = await viewRows(student.model, examples, minScore);
@@ -124,12 +145,11 @@ export function createEscalatingJudge(
           const chosen = () => pick(examples(), asked);
           await other.prepare?.(chosen, onProgress);
           const verdicts: Verdict[] = [];
-          let isOver = false;
           for await (const some of other.calls ? other.rate(chosen()) : rateAll(other, examples(), asked)) {
             for (const rating of some) {
               ratings.set(asked[verdicts.length]!, rating);
-              if (rating.state === "pending") isOver = true;
-              verdicts.push(rating.state === "scored" ? rating.score >= minScore : undefined);
+              if (rating.state === "scored") verdicts.push(rating.score >= minScore);
+              else verdicts.push(rating.state === "pending" && other.calls ? "pending" : "unscored");
             }
             onProgress?.({
               done: ratings.size,
@@ -141,7 +161,7 @@ export function createEscalatingJudge(
             throw new RunError(
               `${other.name}: expected a rating for every row, got ${verdicts.length} of ${asked.length}`,
             );
-          return isOver ? verdicts.slice(0, -1) : verdicts; // nobody answers any more
+          return verdicts;
         },
         { budget, precision, rounds, seed },
       );
@@ -149,12 +169,15 @@ export function createEscalatingJudge(
     async *rate(examples) {
       const from = result;
       if (!from) throw new RunError(`${name}: expected to be prepared before it rates`);
-      const top = scale?.max ?? Math.max(minScore + 1, ...scoresOf(ratings));
-      const bottom = scale?.min ?? Math.min(minScore - 1, ...scoresOf(ratings));
+      const given = scoresOf(ratings);
+      const top = scale?.max ?? given.reduce((most, score) => Math.max(most, score), minScore + 1);
+      const bottom = scale?.min ?? given.reduce((least, score) => Math.min(least, score), minScore - 1);
       for await (const batch of examples)
         yield batch.map(({ index }): Rating => {
           const rating = ratings.get(index);
           if (rating) return { ...rating, by: other.name };
+          if (!from.isComplete) return { state: "pending", detail: `the asking of ${other.name} was stopped` };
+          if (!from.hasLabels) return { state: "failed", detail: `${other.name} gave no score to learn from` };
           const probability = from.probabilities[index]!;
           const score = scoreOf(probability, from.keptFrom, [bottom, minScore, top]);
           return { state: "scored", score, probability: Math.round(probability * 1e4) / 1e4, by: student.name };
@@ -163,13 +186,19 @@ export function createEscalatingJudge(
   };
 }
 
-function summarise(result: EscalationResult, rows: number, minScore: number): Escalation {
-  const { asked, keptFrom, kept, precision, recall, alone } = result;
-  return { asked: asked.length, rows, minScore, keptFrom, kept, precision, recall, alone };
+function summarise(
+  { asked, probabilities: _, ...result }: EscalationResult,
+  rows: number,
+  minScore: number,
+): Escalation {
+  return { ...result, asked: asked.length, rows, minScore };
 }
 
-function describe({ asked, rows, minScore, precision }: Escalation, student: string, other: string): string[] {
+function describe({ asked, rows, minScore, precision, audited }: Escalation, student: string, other: string): string[] {
   return [
+    audited > 0
+      ? `${student} was not to be believed here: ${formatCount(audited)} of the rows were drawn evenly, to check what it learnt from the others`
+      : `the estimates take ${student}'s probabilities, re-trained on what ${other} said, for honest: its replies gave no reason to doubt them`,
     `${other} was asked about ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), those nearest to ${formatScore(minScore)} as ${student} sees them; the others have a score by their probability to reach it`,
     ...(Number.isNaN(precision.value) ? [`no row is kept: ${other} has given no row that score`] : []),
   ];

@@ -68,7 +68,7 @@ export function createPanelJudge(members: readonly Judge[], combine: Combination
     },
     async prepare(examples, onProgress) {
       const progress = new Map<Judge, BatchProgress>();
-      await Promise.all(
+      const ends = await Promise.allSettled(
         members.map(async (judge) => {
           await judge.prepare?.(examples, (own) => {
             progress.set(judge, own);
@@ -76,6 +76,8 @@ export function createPanelJudge(members: readonly Judge[], combine: Combination
           });
         }),
       );
+      const failed = ends.find(({ status }) => status === "rejected"); // when nobody is at work any more
+      if (failed?.status === "rejected") throw failed.reason;
     },
     async *rate(examples) {
       const shared = shareOut(examples);
@@ -101,7 +103,8 @@ function combineRatings(ratings: readonly Rating[], names: readonly string[], co
     ...(calls.length > 0 && { call: calls[0]!, calls }),
     ...(intrusions.length > 0 && { intrusions }),
   };
-  const at = ratings.findIndex(({ state }) => state !== "scored");
+  const pending = ratings.findIndex(({ state }) => state === "pending"); // it may have a score yet, or fail otherwise
+  const at = pending >= 0 ? pending : ratings.findIndex(({ state }) => state !== "scored");
   const missing = ratings[at];
   if (missing && missing.state !== "scored")
     return {

@@ -14,9 +14,10 @@ const mostMissing = 0.2; // of the probability; more than that on tokens that ar
 /**
  * Reads a reply with the probabilities of its tokens.
  *
- * A score may be several tokens (`4`, `.`, `5`). At each of them, the tokens that were not written stand for the number
- * that they would have made by themselves; what is no number of the scale, or could have gone on to become another one
- * (`1` where 10 is possible), counts as missing. The mean is over what is known.
+ * A score may be several tokens (`4`, `.`, `5`). At each of them, and at the one that comes after it, the tokens that were not
+ * written stand for the number that they would have made. Where fractions are possible, another whole number is taken to go
+ * on as the written one does (4.5 written with `.5` at .6: a 3 in its place is worth 3.3). What is no number of the scale, or
+ * could have gone on to become another one (`1` where 10 is possible), counts as missing. The mean is over what is known.
  */
 export function readExpectedScore(
   text: string,
@@ -59,6 +60,8 @@ function weighScores(
   const add = (value: number | undefined, probability: number) => {
     if (value !== undefined) known.set(value, (known.get(value) ?? 0) + probability);
   };
+  const siblings: [whole: number, probability: number][] = []; // in place of the score's whole part
+  let [whole, wholeSum, wholeTotal] = [NaN, 0, 0]; // of what goes on from the written whole part: the mean of its fractions
   let at = 0; // where the token begins
   let prefix = ""; // of the score, as far as it was written
   let path = 1; // the probability of that
@@ -67,7 +70,15 @@ function weighScores(
     at = to;
     if (to <= start) continue;
     if (from >= end) {
-      if (!isWhole(scale)) path -= path * shareThatGoesOn(token, top); // 4 that may have become 4.5
+      let gone = 0;
+      for (const [other, otherLogprob] of top) {
+        if (other === token || !/^[\d.]/.test(other)) continue; // `10` for `1`, or 4 that may have become 4.5
+        const value = readBranch(prefix + other, prefix, scale);
+        if (value === score) continue; // a point that ends a sentence
+        gone += Math.exp(otherLogprob);
+        add(value, path * Math.exp(otherLogprob));
+      }
+      path *= 1 - Math.min(1, gone);
       break;
     }
     const isFirst = prefix === "";
@@ -75,12 +86,27 @@ function weighScores(
     for (const [other, otherLogprob] of top) {
       if (other === token) continue;
       const text = isFirst ? withoutLead(other, lead) : other;
-      add(text === undefined ? undefined : readBranch(prefix + text, prefix, scale), path * Math.exp(otherLogprob));
+      const value = text === undefined ? undefined : readBranch(prefix + text, prefix, scale);
+      const probability = path * Math.exp(otherLogprob);
+      if (value === undefined) continue;
+      if (isFirst && !isWhole(scale) && /^\d+$/.test(text!)) siblings.push([value, probability]);
+      else add(value, probability);
+      if (!isFirst && Math.floor(value) === whole) {
+        wholeSum += probability * (value - whole);
+        wholeTotal += probability;
+      }
     }
     path *= Math.exp(logprob);
     prefix += token.slice(Math.max(0, start - from), Math.min(token.length, end - from));
+    if (/^\d+$/.test(prefix)) whole = Number(prefix);
   }
   add(score, path);
+  if (Math.floor(score) === whole) {
+    wholeSum += path * (score - whole);
+    wholeTotal += path;
+  }
+  const fraction = wholeTotal > 0 ? wholeSum / wholeTotal : 0;
+  for (const [value, probability] of siblings) add(Math.min(scale.max, value + fraction), probability);
   return known;
 }
 
@@ -101,13 +127,6 @@ function readBranch(text: string, prefix: string, scale: Scale): number | undefi
   if (isOpen && !digits.includes(".") && value > 0 && value * 10 <= scale.max) return undefined; // 1, or 10
   if (rest === "." && !isWhole(scale)) return undefined; // 4, or 4.5
   return isOnScale(value, scale) ? value : undefined;
-}
-
-/** The probability of a decimal point after what was the whole score. */
-function shareThatGoesOn(token: string, top: NonNullable<TokenLogprob["top"]>): number {
-  return top
-    .filter(([other]) => other !== token && /^\.\d*$/.test(other))
-    .reduce((sum, [, logprob]) => sum + Math.exp(logprob), 0);
 }
 
 function isWhole({ min, step }: Scale): boolean {

@@ -68,7 +68,7 @@ export function locateScore(
   if (answer === undefined) return undefined;
   const plain = plainCharacters(answer);
   const { reply } = rubric;
-  let from = plain.search(/\d/);
+  let from = plain.search(/[-+−]?\d/);
   if (reply.format === "json") {
     const field = plain.search(
       new RegExp(`${JSON.stringify(reply.score).replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)}\\s*:`),

@@ -131,8 +131,8 @@ const panelCorrectionSchema = z.object({
       prior: z.array(z.number()),
       /** [true score][given score]; rows sum to 1. */
       transition: z.array(z.array(z.number())),
-      /** The estimated share of rows that it scored right. */
-      rightShare: z.number(),
+      /** How much of the matrix is on its diagonal: the share of rows that it scores as it scores their like. */
+      consistentShare: z.number(),
       /** Spearman's correlation with each judge's raw scores, before and after the correction. */
       agreements: z.array(z.object({ with: z.string(), raw: estimateSchema, corrected: estimateSchema })),
     }),
@@ -186,6 +186,8 @@ const escalationSchema = z.object({
   /** Who was asked, and about how many rows. */
   to: z.string(),
   asked: z.number(),
+  /** Of these, drawn evenly to check the probabilities with, where the student could not be believed. */
+  audited: z.number(),
   rows: z.number(),
   /** The score of that judge from which on a row is to be kept. */
   minScore: z.number(),

@@ -128,7 +128,7 @@ export class PanelTally {
         levels: [...levels],
         prior: [...model.prior],
         transition: model.transition.map((row) => [...row]),
-        rightShare: model.prior.reduce((sum, share, c) => sum + share * model.transition[c]![c]!, 0),
+        consistentShare: model.prior.reduce((sum, share, c) => sum + share * model.transition[c]![c]!, 0),
         agreements: members.map((other, j) => ({
           with: other.name,
           raw: toEstimateRecord(spearman(taken[i]!, taken[j]!)),

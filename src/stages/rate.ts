@@ -129,7 +129,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ...(options.judge.scale && { scale: options.judge.scale }),
       ...(options.judge.question && { question: options.judge.question }),
       notes: [...options.judge.notes],
-      ...describeCalls(options.judge, tally.pending),
+      ...describeCalls(options.judge, isEscalating(judge) ? judge.left : tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],
       ...(judge.checks && { checks: [...judge.checks] }),
@@ -294,12 +294,13 @@ class Comparison {
 
 function toEscalationRecord(
   { studentName, other }: EscalatingJudge,
-  { asked, rows, minScore, kept, keptFrom, precision, recall, alone }: Escalation,
+  { asked, audited, rows, minScore, kept, keptFrom, precision, recall, alone }: Escalation,
 ): EscalationRecord {
   return {
     student: studentName,
     to: other.name,
     asked,
+    audited,
     rows,
     minScore,
     kept,

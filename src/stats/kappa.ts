@@ -23,14 +23,24 @@ export function cohensKappa(a: readonly string[], b: readonly string[], weights?
   return chance < 1 ? (agreed / total - chance) / (1 - chance) : NaN;
 }
 
+const leastPairs = 10; // for an interval
+
 /**
  * Cohen's kappa with quadratic weights (Cohen 1968): agreement of two lists of scores beyond chance, where a disagreement
  * counts by the square of its distance. For scores on a line it is 1 - E(a - b)² / (E(a - b)² if they were independent),
- * which is Lin's coefficient of concordance. With its 95 % interval by the delta method; NaN where neither list has any spread.
+ * which is Lin's coefficient of concordance. With its 95 % interval by the delta method, which says nothing under ten pairs;
+ * NaN where neither list has any spread.
  */
 export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const n = a.length;
-  const moments = (i: number) => [a[i]!, b[i]!, a[i]! ** 2, b[i]! ** 2, a[i]! * b[i]!] as const;
+  let [centre, square] = [0, 0];
+  for (let i = 0; i < n; i++) centre += (a[i]! + b[i]!) / (2 * n);
+  for (let i = 0; i < n; i++) square += ((a[i]! - centre) ** 2 + (b[i]! - centre) ** 2) / (2 * n);
+  const unit = Math.sqrt(square) || 1; // kappa is the same in any unit, the arithmetic is not
+  const moments = (i: number) => {
+    const [x, y] = [(a[i]! - centre) / unit, (b[i]! - centre) / unit];
+    return [x, y, x ** 2, y ** 2, x * y] as const;
+  };
   const mean = [0, 0, 0, 0, 0];
   for (let i = 0; i < n; i++) for (const [m, value] of moments(i).entries()) mean[m]! += value / n;
   const value = kappaOfMoments(mean);
@@ -44,6 +54,7 @@ export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estim
     const influence = moments(i).reduce((sum, moment, m) => sum + gradient[m]! * (moment - mean[m]!), 0);
     variance += influence ** 2 / n;
   }
+  if (n < leastPairs) return { value, low: -1, high: 1 };
   const margin = 1.959964 * Math.sqrt(variance / n);
   return { value, low: Math.max(-1, value - margin), high: Math.min(1, value + margin) };
 }

@@ -239,7 +239,7 @@ describeWithSharedData("the two recorded judges of Alpaca as a panel", () => {
     const llama = correction!.judges[1]!;
     expect(llama.agreements[0]!.raw.value).toBeCloseTo(agreement!.spearman.value!, 10);
     expect(llama.agreements[0]!.corrected.value).toBeGreaterThan(0.35);
-    expect(correction!.judges[0]!.rightShare).toBeGreaterThan(llama.rightShare);
+    expect(correction!.judges[0]!.consistentShare).toBeGreaterThan(llama.consistentShare);
     for (const { transition } of correction!.judges)
       for (const row of transition) expect(row.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
     const lines = parseLines<{ index: number; score: number; corrected: number[] }>(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TokenLogprob } from "../../src/llm/reply.ts";
 import { meanOfReplies, readExpectedScore } from "../../src/rubric/expected-score.ts";
-import { locateScore } from "../../src/rubric/read-score.ts";
+import { locateScore, type ReadingRubric } from "../../src/rubric/read-score.ts";
 import type { Rating } from "../../src/run/rating.ts";
 
 const whole = { scale: { min: 0, max: 5, step: 1 }, reply: { format: "number" } } as const;
@@ -20,7 +20,7 @@ function token(text: string, others: Record<string, number>): TokenLogprob {
 
 const plain = (text: string): TokenLogprob => ({ token: text, logprob: 0 });
 
-function read(tokens: readonly TokenLogprob[], rubric: typeof whole | typeof halves | typeof toTen | typeof json) {
+function read(tokens: readonly TokenLogprob[], rubric: ReadingRubric) {
   return readExpectedScore(tokens.map((one) => one.token).join(""), "stop", tokens, rubric);
 }
 
@@ -59,19 +59,19 @@ describe("the expected score", () => {
       token("5", { "5": 0.9, "0": 0.1 }),
       token("\n", { "\n": 1 }),
     ];
-    const known = [
-      [3, 0.2],
-      [4, 0.8 * 0.25],
-      [4.5, 0.8 * 0.75 * 0.9],
-      [4, 0.8 * 0.75 * 0.1],
-    ] as const;
-    expect(figures(read(tokens, halves))).toEqual(
-      digits(
-        known.reduce((sum, [score, p]) => sum + score * p, 0),
-        0,
-        4.5,
-      ),
-    );
+    const written = 0.25 * 4 + 0.75 * 0.9 * 4.5 + 0.75 * 0.1 * 4;
+    expect(figures(read(tokens, halves))).toEqual(digits(0.8 * written + 0.2 * (3 + written - 4), 0, 4.5)); // 3 goes on as 4 does
+  });
+
+  test("counts what the next token would have made of it: 1 that may have become 10", () => {
+    const tokens = [token("1", { "1": 1 }), token("\n", { "\n": 0.7, "0": 0.3 })];
+    expect(figures(read(tokens, toTen))).toEqual(digits(0.7 * 1 + 0.3 * 10, 0, 1));
+  });
+
+  test("reads scores under zero", () => {
+    const below = { scale: { min: -10, max: 0, step: 1 }, reply: { format: "number" } } as const;
+    const tokens = [token("-1", { "-1": 0.5, "-2": 0.5 }), plain("\n")];
+    expect(figures(read(tokens, below))).toEqual(digits(-1.5, 0, -1));
   });
 
   test("takes what could have gone on for missing: 4 where 4.5 is possible, 1 where 10 is", () => {

@@ -55,11 +55,11 @@ function renderCorrection({ judges, rows, path }: PanelCorrection): string[] {
   return [
     `\n  ${styleText("bold", "Corrected for what each judge seems to get wrong")} (from ${formatCount(rows)} rows: rows that are nearly alike should score alike; no labels)`,
     renderTable(
-      ["", "right", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
+      ["", "consistent", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
       ["left", "right", ...judges.map(() => "left" as const)],
-      judges.map(({ judge, rightShare, agreements }, i) => [
+      judges.map(({ judge, consistentShare, agreements }, i) => [
         `judge ${i + 1}`,
-        formatShare(rightShare),
+        formatShare(consistentShare),
         ...agreements.map(({ with: other, raw, corrected }) =>
           other === judge ? `-, ${short(corrected)}` : `${short(raw)}, ${short(corrected)}`,
         ),

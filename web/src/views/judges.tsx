@@ -95,7 +95,10 @@ function Correction({
       <p class="quiet">
         Estimated from {formatCount(rows)} rows without labels: rows that are nearly alike should score alike.{" "}
         {judges
-          .map(({ judge, rightShare }) => `${numberOf(judge)} is right about ${formatShare(rightShare)} of the rows`)
+          .map(
+            ({ judge, consistentShare }) =>
+              `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows as it scores their like`,
+          )
           .join(", ")}
         .
       </p>
