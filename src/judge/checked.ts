@@ -61,7 +61,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
   const isStored = (example: Example, name?: string): boolean =>
     judge.ask(example).requests.every((request) => {
       const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
-      return judge.store.find(key) !== undefined;
+      return judge.store.stateOf(key) !== undefined;
     });
   /** Whether enough is left to ask, or a rating goes on that was long. */
   let left = 0; // over all that it is asked in turn

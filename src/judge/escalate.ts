@@ -186,12 +186,21 @@ export function createEscalatingJudge(
   };
 }
 
-function summarise(
-  { asked, probabilities: _, ...result }: EscalationResult,
-  rows: number,
-  minScore: number,
-): Escalation {
-  return { ...result, asked: asked.length, rows, minScore };
+function summarise(result: EscalationResult, rows: number, minScore: number): Escalation {
+  const { isComplete, hasLabels, audited, keptFrom, kept, precision, recall, alone } = result;
+  return {
+    isComplete,
+    hasLabels,
+    audited,
+    keptFrom,
+    kept,
+    precision,
+    recall,
+    alone,
+    asked: result.asked.length,
+    rows,
+    minScore,
+  };
 }
 
 function describe({ asked, rows, minScore, precision, audited }: Escalation, student: string, other: string): string[] {

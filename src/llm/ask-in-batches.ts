@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { InvalidArgumentError, InvalidResponseDataError } from "@ai-sdk/provider";
 import type { Experimental_BatchV4ItemResult as ItemResult } from "@ai-sdk/provider";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import { formatCount, formatDuration } from "../format.ts";
@@ -271,9 +272,9 @@ export class BatchAsker {
       this.#awaited.add(batch);
       return false;
     }
-    const stored = this.#store.find(key);
-    if (!stored) return true;
-    return stored.state === "failed" && (this.#options.retryFailed ?? false) && !this.#askedAgain.has(key);
+    const state = this.#store.stateOf(key);
+    if (state === undefined) return true;
+    return state === "failed" && (this.#options.retryFailed ?? false) && !this.#askedAgain.has(key);
   }
 
   /** Hands in one batch, of what of it nobody else is making and the budget can bear. Gives how many others are making. */
@@ -606,14 +607,19 @@ export class BatchAsker {
 
   /** Whether a batch that has ended is made of our calls; one without any results is nobody's. */
   async #holdsCallsOf(batch: OpenBatch, batchId: string): Promise<boolean> {
-    const stream = await this.#batches.api.doGetBatchResults({
-      batchId,
-      abortSignal: AbortSignal.timeout(startTimeoutMs),
-    });
-    const reader = stream.getReader();
-    const first = await reader.read();
-    await reader.cancel().catch(() => {});
-    return !first.done && this.#store.batches.batchOf(first.value.id) === batch.id;
+    try {
+      const stream = await this.#batches.api.doGetBatchResults({
+        batchId,
+        abortSignal: AbortSignal.timeout(startTimeoutMs),
+      });
+      const reader = stream.getReader();
+      const first = await reader.read();
+      await reader.cancel().catch(() => {});
+      return !first.done && this.#store.batches.batchOf(first.value.id) === batch.id;
+    } catch (error) {
+      if (InvalidResponseDataError.isInstance(error) || InvalidArgumentError.isInstance(error)) return false; // it has no results to show
+      throw error;
+    }
   }
 
   // --- asking the provider ---

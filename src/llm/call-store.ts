@@ -174,6 +174,13 @@ export class CallStore implements Disposable {
     };
   }
 
+  /** How a call ended, without what was said; undefined when it has not. */
+  stateOf(key: string): StoredCall["state"] | undefined {
+    return this.#prepare("select state from calls where key = ?").get(key)?.["state"] as
+      | StoredCall["state"]
+      | undefined; // by the table's own types
+  }
+
   /** A number that changes when another process has written. */
   get version(): number {
     return Number(this.#prepare("pragma data_version").get()?.["data_version"]);

@@ -503,6 +503,11 @@ function summarise(
   }
   if (plan.count !== undefined && rows < plan.count)
     notes.push(`${formatCount(plan.count)} rows were asked for; no more than ${formatCount(rows)} could be kept`);
+  const { escalation } = manifest.rate;
+  if (escalation && plan.method === "score" && options.minScore !== escalation.minScore)
+    notes.push(
+      `rows that ${escalation.to} was not asked about have a score by their probability to reach ${escalation.minScore}, not one that it would give: only --min-score ${escalation.minScore} keeps what the estimates are about`,
+    );
   const unrated = totalRows - written.scoredRows;
   if (unrated > 0)
     notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);
