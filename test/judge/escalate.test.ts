@@ -109,6 +109,31 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
     console.log(lines.join("\n"));
   });
 
+  it("counts rows that it would refuse as rows that do not reach the cut", async () => {
+    const random = createRandom(9);
+    const refuses = reaches.map(() => random() < 0.5);
+    const truth = reaches.map((does, row) => does && !refuses[row]);
+    const result = await escalate(
+      view,
+      async (rows) => Array.from(rows, (row) => (refuses[row] ? "unscored" : reaches[row]!)),
+      { budget: 1000, precision: 0.7, rounds: 8, seed: 1 },
+    );
+    const asked = new Set(result.asked);
+    const found = measure(
+      (row) => (asked.has(row) ? truth[row]! : result.probabilities[row]! >= result.keptFrom),
+      truth,
+    );
+    expect(found.precision).toBeGreaterThan(result.precision.low);
+    expect(found.precision).toBeLessThan(result.precision.high);
+    const silent = await escalate(view, async (rows) => Array.from(rows, () => "unscored" as const), {
+      budget: 500,
+      precision: 0.9,
+      rounds: 8,
+      seed: 1,
+    });
+    expect(silent).toMatchObject({ hasLabels: false, kept: 0, precision: { value: NaN }, recall: { value: NaN } });
+  });
+
   it("learns another judge's taste: Llama's, of which the student alone knows nearly nothing", async () => {
     await load("ratings.llama-3.1-8b-instruct.json", 4);
     const { precision, recall, result, kept } = await escalateOver(view, reaches, 0.2);
