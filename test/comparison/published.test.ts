@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { analyse, analyseGroup } from "../../src/comparison/analyse.ts";
 import { readReviews } from "../../src/comparison/reviews.ts";
@@ -105,12 +105,16 @@ function pairsOf(set: string, counts: readonly number[]): PairVerdict[] {
 }
 
 describeWithSharedData("the paper's table", () => {
-  const { alpagasus_9k_vs_alpaca_52k: table, winning_score_by_training_size_7b: scores } = parse(
-    readFileSync(sharedData("protocol/published-results.yaml"), "utf8"),
-  ) as {
-    alpagasus_9k_vs_alpaca_52k: Record<"7b" | "13b", Record<string, number[]>>;
-    winning_score_by_training_size_7b: Record<string, Record<string, number>>;
-  };
+  let table: Record<"7b" | "13b", Record<string, number[]>>;
+  let scores: Record<string, Record<string, number>>;
+  beforeAll(() => {
+    const published = parse(readFileSync(sharedData("protocol/published-results.yaml"), "utf8")) as {
+      alpagasus_9k_vs_alpaca_52k: typeof table;
+      winning_score_by_training_size_7b: typeof scores;
+    };
+    table = published.alpagasus_9k_vs_alpaca_52k;
+    scores = published.winning_score_by_training_size_7b;
+  });
 
   test("has the winning scores that it says, and only three of its eight differences are shown by themselves", () => {
     const shown: string[] = [];
