@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: "test/helpers/build.ts",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     maxWorkers: 4, // more than the cores of a small machine: many tests wait for a server or a process
     reporters: ["default", "./test/helpers/count-reporter.ts"],
   },

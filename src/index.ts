@@ -101,7 +101,7 @@ export {
   type Sampling,
 } from "./llm/request.ts";
 export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers } from "./comparison/answers.ts";
-export { analyse, type AnalyseOptions, type ComparisonResult } from "./comparison/analyse.ts";
+export { analyse, type ComparisonResult } from "./comparison/analyse.ts";
 export { readLabels } from "./comparison/labels.ts";
 export { readReviews, type ReadReviewsOptions, type Reviews } from "./comparison/reviews.ts";
 export {
@@ -177,7 +177,15 @@ export {
   type OutcomeCounts,
   type Preference,
 } from "./stats/outcomes.ts";
-export { promptsNeeded, signTest } from "./stats/sign-test.ts";
+export {
+  crossedMean,
+  crossedRatio,
+  type CrossedMeanOptions,
+  type Sources,
+  type TestedEstimate,
+} from "./stats/crossed-mean.ts";
+export { promptsNeeded } from "./stats/prompts-needed.ts";
+export { signTest } from "./stats/sign-test.ts";
 export { histogram, type Bin, type ScoreCounts } from "./stats/histogram.ts";
 export { AlpagasusError, DataError, RunError, UsageError } from "./errors.ts";
 export { version } from "./version.ts";

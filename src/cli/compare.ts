@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { Command } from "commander";
+import { adjustComparisons } from "../comparison/adjust.ts";
 import { readAnswers } from "../comparison/answers.ts";
 import { readLabels } from "../comparison/labels.ts";
 import { readReviews } from "../comparison/reviews.ts";
@@ -60,7 +61,7 @@ export function compareCommand(context: CommandContext): Command {
     )
     .addOption(minCoverageOption("prompts that are decided"))
     .option("--overwrite", "replace a comparison that was asked for otherwise")
-    .addOption(seedOption("the intervals"))
+    .addOption(seedOption("the intervals of agreement and rankings"))
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Published judgements:")
@@ -109,7 +110,7 @@ Examples:
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
       show(
-        results.flat(),
+        adjustComparisons(results.flat()),
         arms.length > 2 && flags.allPairs
           ? await Promise.all(results.map((own) => rankArms(own, { seed: flags.seed })))
           : [],

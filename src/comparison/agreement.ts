@@ -1,13 +1,15 @@
 import { toEstimateRecord } from "../run/estimate-record.ts";
-import { pearson, type Estimate } from "../stats/agreement.ts";
-import { bootstrap } from "../stats/bootstrap.ts";
-import { cohensKappa } from "../stats/kappa.ts";
+import { pearson } from "../stats/agreement.ts";
+import { crossedMean } from "../stats/crossed-mean.ts";
+import { cohensKappa, tableKappa } from "../stats/kappa.ts";
 import type { Outcome } from "../stats/outcomes.ts";
+import { tableCorrelation, tableIntervals } from "../stats/table-bootstrap.ts";
 import type { OutcomeAgreement } from "../run/manifest.ts";
+import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict } from "./verdict.ts";
 
-const draws = 2_000;
 const worth: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1, tie: 0, lose: -1 };
+const levels = [-1, 0, 1];
 
 /** How far a judge's outcomes agree with another judge's, or with people's, on the pairs that both have decided. */
 export function measureOutcomeAgreement(
@@ -16,35 +18,39 @@ export function measureOutcomeAgreement(
   others: ReadonlyMap<string, Outcome>,
   seed: number,
 ): OutcomeAgreement {
-  const own: Exclude<Outcome, "undecided">[] = [];
-  const theirs: Exclude<Outcome, "undecided">[] = [];
-  for (const verdict of verdicts) {
+  const both = verdicts.flatMap((verdict) => {
     const other = others.get(pairKey(verdict));
-    if (verdict.outcome === "undecided" || other === undefined || other === "undecided") continue;
-    own.push(verdict.outcome);
-    theirs.push(other);
-  }
-  const [share, kappa, correlation] = bootstrap(
-    own.length,
-    (weights) => {
-      const drawn = Array.from(weights).flatMap((weight, i) => Array.from({ length: weight }, () => i));
-      return [
-        drawn.filter((i) => own[i] === theirs[i]).length / drawn.length,
-        cohensKappa(own, theirs, weights),
-        pearson(
-          drawn.map((i) => worth[own[i]!]),
-          drawn.map((i) => worth[theirs[i]!]),
-        ),
-      ];
+    return verdict.outcome === "undecided" || other === undefined || other === "undecided"
+      ? []
+      : [{ verdict, own: verdict.outcome, other }];
+  });
+  const own = both.map((pair) => worth[pair.own]);
+  const theirs = both.map((pair) => worth[pair.other]);
+  const prompts = numberPrompts(both.map(({ verdict }) => verdict));
+  const share = crossedMean(
+    own.map((value, i) => (value === theirs[i] ? 1 : 0)),
+    { prompts },
+    { range: [0, 1] },
+  );
+  const values = [cohensKappa(own.map(String), theirs.map(String)), pearson(own, theirs)];
+  // every category has a place in the table, whether it was seen or not
+  const [kappa, correlation] = tableIntervals(
+    own,
+    theirs,
+    (table) => [tableKappa(table), tableCorrelation(table, levels, levels)],
+    {
+      values,
+      levels: [levels, levels],
+      independent: new Set(prompts).size,
+      seed,
     },
-    { seed, draws },
-  ) as [Estimate, Estimate, Estimate]; // three figures
+  );
   return {
     with: name,
-    pairs: own.length,
+    pairs: both.length,
     share: toEstimateRecord(share),
-    kappa: toEstimateRecord(kappa),
-    correlation: toEstimateRecord(correlation),
+    kappa: toEstimateRecord(kappa!),
+    correlation: toEstimateRecord(correlation!),
   };
 }
 

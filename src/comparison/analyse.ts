@@ -1,8 +1,11 @@
 import type { Estimate } from "../stats/agreement.ts";
-import { bootstrap } from "../stats/bootstrap.ts";
+import { crossedMean, crossedRatio, type Sources } from "../stats/crossed-mean.ts";
 import { lengthControlledWinRate, type LengthPair } from "../stats/length-controlled.ts";
-import { countOutcomes, type Outcome, type OutcomeCounts } from "../stats/outcomes.ts";
-import { promptsNeeded, signTest } from "../stats/sign-test.ts";
+import { countOutcomes, winningScore, type Outcome, type OutcomeCounts } from "../stats/outcomes.ts";
+import { crossedNeeded, crossedVariances, promptsNeeded } from "../stats/prompts-needed.ts";
+import { wilson } from "../stats/wilson.ts";
+import { adjust, concludeFrom, type Adjusted, type Conclusion } from "./adjust.ts";
+import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict, Verdict } from "./verdict.ts";
 
 /** What can be concluded from the verdicts of one group of pairs. Shares are 0 to 1, lengths in characters. */
@@ -13,19 +16,35 @@ export interface ComparisonResult {
   readonly counts: OutcomeCounts;
   /** Pairs whose answers are the same: ties without asking. */
   readonly identical: number;
+  /** Conclusion, interval and p-value are one test: see `stats/crossed-mean.ts`. */
   readonly winningScore: Estimate;
   /** Wins, and ties by half, of the decided pairs. */
   readonly winRate: Estimate;
-  /** The chance of a split at least this uneven if neither were better (exact sign test). */
+  /** The mean preference for A, where the judge says how far it prefers an answer. */
+  readonly gradedWinRate?: Estimate;
+  /** How likely a winning score at least as far from 1 is if neither is better, over prompts and, where there are several, trainings. */
   readonly pValue: number;
-  readonly conclusion: "better" | "worse" | "no difference shown";
-  /** Prompts needed to show a difference of this size four times in five; null when wins and losses are even. */
+  /** The same, corrected for the comparisons that were made beside this one. */
+  readonly adjusted?: Adjusted;
+  readonly conclusion: Conclusion;
+  /** Prompts needed to show a difference of this size four times in five; null when no number is enough. */
   readonly promptsNeeded: number | null;
+  /** The same if the difference is as large, and as small, as its interval allows; null where no number is enough. */
+  readonly promptsNeededRange: readonly [fewest: number | null, most: number | null];
+  /** Trainings needed with as many prompts, where there are several trainings; null when fifty are not enough. */
+  readonly trainingsNeeded?: number | null;
+  /** The least and the greatest winning score when one of the test sets is left out. */
+  readonly withoutOneSet?: { readonly low: WithoutSet; readonly high: WithoutSet };
   readonly orders: OrderFigures;
   /** Absent when the answers are not known. */
   readonly length?: LengthFigures;
   /** A's total score over B's, over both orders, from judges that give scores: the paper's relative score. */
   readonly relativeScore?: Estimate;
+}
+
+interface WithoutSet {
+  readonly set: string;
+  readonly winningScore: number;
 }
 
 /** How much the judge depends on the order in which it sees the answers. */
@@ -47,117 +66,218 @@ interface LengthFigures {
   readonly meanB: number;
   /** Of the pairs that are not tied, the share won by the longer answer. */
   readonly longerWins: Estimate;
-  /** The win rate if both answers were as long (AlpacaEval 2's model). */
+  /** The win rate if both answers were as long: see `stats/length-controlled.ts`. */
   readonly controlledWinRate: Estimate;
 }
 
-export interface AnalyseOptions {
-  readonly seed?: number;
-}
-
-const significance = 0.05;
-const lengthDraws = 1_000; // each of them fits a model
 const pooled = "pooled";
 
-/** Results by test set (when there are several), by category (likewise), and pooled over all. */
-export function analyse(
-  verdicts: readonly PairVerdict[],
-  options: AnalyseOptions = {},
-): {
+/**
+ * Results by test set (when there are several), by category (likewise), and pooled over all. Test sets are corrected for their
+ * number by Holm's method, categories by Benjamini and Hochberg's.
+ */
+export function analyse(verdicts: readonly PairVerdict[]): {
   readonly pooled: ComparisonResult;
   readonly sets: readonly ComparisonResult[];
   readonly categories: readonly (ComparisonResult & { readonly set: string })[];
 } {
   const sets = groupBy(verdicts, ({ set }) => set);
+  const bySet = [...sets].map(([set, members]) => analyseGroup(set, members));
+  const byCategory = [...sets].flatMap(([set, members]) => {
+    const categories = groupBy(
+      members.filter(({ category }) => category !== undefined),
+      ({ category }) => category!,
+    );
+    return [...categories]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([category, some]) => ({ set, ...analyseGroup(category, some) }));
+  });
+  const all = analyseGroup(pooled, verdicts);
   return {
-    pooled: analyseGroup(pooled, verdicts, options),
-    sets: [...sets].map(([set, members]) => analyseGroup(set, members, options)),
-    categories: [...sets].flatMap(([set, members]) => {
-      const categories = groupBy(
-        members.filter(({ category }) => category !== undefined),
-        ({ category }) => category!,
-      );
-      return [...categories]
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .map(([category, some]) => ({ set, ...analyseGroup(category, some, options) }));
-    }),
+    pooled: sets.size > 1 ? { ...all, ...leaveSetsOut(verdicts, [...sets.keys()]) } : all,
+    sets: adjust(bySet, "Holm"),
+    categories: adjust(byCategory, "Benjamini-Hochberg"),
   };
 }
 
+/** How far the winning score hangs on one of the test sets. */
+function leaveSetsOut(
+  verdicts: readonly PairVerdict[],
+  sets: readonly string[],
+): Pick<ComparisonResult, "withoutOneSet"> {
+  const without = sets
+    .map((set) => ({
+      set,
+      winningScore: winningScore(
+        countOutcomes(verdicts.filter((one) => one.set !== set).map(({ outcome }) => outcome)),
+      ),
+    }))
+    .filter(({ winningScore: score }) => !Number.isNaN(score))
+    .toSorted((a, b) => a.winningScore - b.winningScore);
+  return without.length > 1 ? { withoutOneSet: { low: without[0]!, high: without.at(-1)! } } : {};
+}
+
 /** The same for one group of pairs. */
-export function analyseGroup(
-  group: string,
-  unordered: readonly PairVerdict[],
-  { seed = 42 }: AnalyseOptions = {},
-): ComparisonResult {
-  const verdicts = unordered.toSorted(byIdentity); // so that the order of the pairs changes no interval
-  const clusters = clusterOf(verdicts);
-  const clusterCount = Math.max(-1, ...clusters) + 1;
+export function analyseGroup(group: string, unordered: readonly PairVerdict[]): ComparisonResult {
+  const verdicts = unordered.toSorted(byIdentity); // so that the order of the pairs changes no figure
   const counts = countOutcomes(verdicts.map(({ outcome }) => outcome));
-  const scores = verdicts.map(totalScores);
-  const hasScores = scores.some((pair) => pair !== undefined);
-  const [winningScore, winRate, flipRate, relativeScore, firstShare] = bootstrap(
-    clusterCount,
-    (weights) => figures(verdicts, scores, clusters, weights),
-    { seed },
-  ) as [Estimate, Estimate, Estimate, Estimate, Estimate]; // as many as figures gives
-  const pValue = signTest(counts.win, counts.lose);
-  const needed = promptsNeeded(counts);
-  const length = lengthFigures(verdicts, clusters, clusterCount, seed);
+  const decided = verdicts.filter(({ outcome }) => outcome !== "undecided");
+  const sources = sourcesOf(decided);
+  const { pValue, ...score } = crossedMean(
+    decided.map(({ outcome }) => worth[outcome]),
+    sources,
+  );
+  const shifted = { value: 1 + score.value, low: 1 + score.low, high: 1 + score.high };
+  const length = lengthFigures(verdicts);
   return {
     group,
     pairs: verdicts.length,
     counts,
     identical: verdicts.filter(({ orders }) => orders.length === 0).length,
-    winningScore,
-    winRate,
+    winningScore: shifted,
+    winRate: { value: shifted.value / 2, low: shifted.low / 2, high: shifted.high / 2 },
+    ...gradedFigures(verdicts),
     pValue,
-    conclusion: pValue >= significance ? "no difference shown" : counts.win > counts.lose ? "better" : "worse",
-    promptsNeeded: Number.isFinite(needed) ? needed : null,
-    orders: { ...countOrders(verdicts), flipRate, firstShare },
+    conclusion: concludeFrom(pValue, shifted.value),
+    ...needed(decided, counts, score),
+    orders: orderFigures(verdicts),
     ...(length && { length }),
-    ...(hasScores && { relativeScore }),
+    ...scoreFigures(verdicts),
   };
 }
 
-/** Winning score, win rate, flip rate, relative score and position preference, with cluster i counted `weights[i]` times. */
-function figures(
-  verdicts: readonly PairVerdict[],
-  scores: readonly (readonly [number, number] | undefined)[],
-  clusters: Uint32Array,
-  weights: Uint16Array,
-): number[] {
-  let decided = 0;
-  let sum = 0;
-  let both = 0;
-  let flipped = 0;
-  let totalA = 0;
-  let totalB = 0;
-  let first = 0;
-  let preferred = 0;
-  for (let i = 0; i < verdicts.length; i++) {
-    const weight = weights[clusters[i]!]!;
-    if (weight === 0) continue;
-    const { outcome, orders } = verdicts[i]!;
-    if (outcome !== "undecided") decided += weight;
-    sum += weight * worth[outcome];
-    if (isReadable(orders)) {
-      both += weight;
-      if (isFlipped(orders)) flipped += weight;
-    }
-    for (const verdict of orders) {
-      const isFirst = prefersFirst(verdict);
-      if (isFirst === undefined) continue;
-      preferred += weight;
-      if (isFirst) first += weight;
-    }
-    const pair = scores[i];
-    if (pair) {
-      totalA += weight * pair[0];
-      totalB += weight * pair[1];
-    }
+/** Which prompt and which training each verdict is of. */
+function sourcesOf(verdicts: readonly PairVerdict[]): Sources {
+  const prompts = numberPrompts(verdicts);
+  const trainings = verdicts.map(({ training = 0 }) => training);
+  return new Set(trainings).size > 1 ? { prompts, trainings } : { prompts };
+}
+
+function gradedFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult, "gradedWinRate"> {
+  const graded = verdicts.filter(({ preference }) => preference !== undefined);
+  if (graded.length === 0) return {};
+  const { pValue: _, ...gradedWinRate } = crossedMean(
+    graded.map(({ preference }) => preference!),
+    sourcesOf(graded),
+    { range: [0, 1] },
+  );
+  return { gradedWinRate };
+}
+
+/** How many prompts, or trainings, a difference of this size takes. */
+function needed(
+  decided: readonly PairVerdict[],
+  counts: OutcomeCounts,
+  score: Estimate,
+): Pick<ComparisonResult, "promptsNeeded" | "promptsNeededRange" | "trainingsNeeded"> {
+  const finite = (value: number) => (Number.isFinite(value) ? value : null);
+  const furthest = Math.max(Math.abs(score.low), Math.abs(score.high));
+  const nearest = score.low > 0 ? score.low : score.high < 0 ? score.high : 0;
+  const sources = sourcesOf(decided);
+  if (sources.trainings) {
+    const table = tableOf(decided);
+    const variances = crossedVariances(table);
+    const sizes = { trainings: table.length, prompts: table[0]!.length };
+    const [own, few, many] = [score.value, furthest, nearest].map((effect) => crossedNeeded(effect, variances, sizes));
+    return {
+      promptsNeeded: finite(own!.prompts),
+      promptsNeededRange: [finite(few!.prompts), finite(many!.prompts)],
+      trainingsNeeded: finite(own!.trainings),
+    };
   }
-  return [1 + sum / decided, (1 + sum / decided) / 2, flipped / both, totalA / totalB, first / preferred];
+  const { win, tie, lose } = counts;
+  const prompts = new Set(Array.from(sources.prompts)).size;
+  const decisive = (win + lose) / (win + tie + lose);
+  const perPrompt = decided.length / prompts;
+  const effect = designEffect(decided, sources);
+  const forEffect = (difference: number) => {
+    const share = Math.min(decisive, Math.abs(difference));
+    const split = { win: (decisive + share) / 2, tie: 1 - decisive, lose: (decisive - share) / 2 };
+    return finite(Math.ceil((promptsNeeded(split) * effect) / perPrompt));
+  };
+  if (!(decisive > 0)) return { promptsNeeded: null, promptsNeededRange: [null, null] };
+  return {
+    promptsNeeded: finite(Math.ceil((promptsNeeded({ win, tie, lose }) * effect) / perPrompt)),
+    promptsNeededRange: [forEffect(furthest), forEffect(nearest)],
+  };
+}
+
+/** How much more the mean varies since several pairs are of one prompt: 1 where each has a prompt of its own (Kish 1965). */
+function designEffect(decided: readonly PairVerdict[], { prompts }: Sources): number {
+  const values = decided.map(({ outcome }) => worth[outcome]);
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const byPrompt = new Map<number, number>();
+  let alone = 0;
+  for (const [i, value] of values.entries()) {
+    byPrompt.set(prompts[i]!, (byPrompt.get(prompts[i]!) ?? 0) + value - mean);
+    alone += (value - mean) ** 2;
+  }
+  const together = [...byPrompt.values()].reduce((sum, value) => sum + value ** 2, 0);
+  return byPrompt.size === values.length || alone === 0 ? 1 : Math.max(1, together / alone);
+}
+
+/** The mean outcome by [training][prompt], of the prompts that every training has a decided pair of. */
+function tableOf(decided: readonly PairVerdict[]): number[][] {
+  const { prompts, trainings } = sourcesOf(decided);
+  const cells = new Map<number, Map<number, { sum: number; count: number }>>();
+  for (const [i, { outcome }] of decided.entries()) {
+    const row = cells.get(trainings![i]!) ?? new Map<number, { sum: number; count: number }>();
+    cells.set(trainings![i]!, row);
+    const cell = row.get(prompts[i]!) ?? { sum: 0, count: 0 };
+    row.set(prompts[i]!, { sum: cell.sum + worth[outcome], count: cell.count + 1 });
+  }
+  const rows = [...cells.values()];
+  const shared = [...rows[0]!.keys()].filter((prompt) => rows.every((row) => row.has(prompt)));
+  return rows.map((row) => shared.map((prompt) => row.get(prompt)!.sum / row.get(prompt)!.count));
+}
+
+/** A share with its interval: Wilson's (1927) where every prompt counts once, else over prompts. */
+function shareOf(hits: readonly boolean[], verdicts: readonly PairVerdict[]): Estimate {
+  const prompts = numberPrompts(verdicts);
+  if (new Set(prompts).size === hits.length) return wilson(hits.filter(Boolean).length, hits.length);
+  const { pValue: _, ...share } = crossedMean(hits.map(Number), { prompts }, { range: [0, 1] });
+  return share;
+}
+
+function orderFigures(verdicts: readonly PairVerdict[]): OrderFigures {
+  const readable = verdicts.filter(({ orders }) => isReadable(orders));
+  const preferring = verdicts.flatMap((verdict) =>
+    verdict.orders.flatMap((order) => {
+      const isFirst = prefersFirst(order);
+      return isFirst === undefined ? [] : [{ verdict, isFirst }];
+    }),
+  );
+  const first = preferring.filter(({ isFirst }) => isFirst).length;
+  return {
+    pairs: readable.length,
+    flipRate: shareOf(
+      readable.map(({ orders }) => isReadable(orders) && isFlipped(orders)),
+      readable,
+    ),
+    firstShare: shareOf(
+      preferring.map(({ isFirst }) => isFirst),
+      preferring.map(({ verdict }) => verdict),
+    ),
+    first,
+    second: preferring.length - first,
+    draws: verdicts
+      .flatMap(({ orders }) => orders)
+      .filter((verdict) => verdict.state === "judged" && verdict.winner === "draw").length,
+  };
+}
+
+function scoreFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult, "relativeScore"> {
+  const scored = verdicts.flatMap((verdict) => {
+    const scores = totalScores(verdict);
+    return scores ? [{ verdict, scores }] : [];
+  });
+  if (scored.length === 0) return {};
+  const { pValue: _, ...relativeScore } = crossedRatio(
+    scored.map(({ scores }) => scores[0]),
+    scored.map(({ scores }) => scores[1]),
+    sourcesOf(scored.map(({ verdict }) => verdict)),
+  );
+  return { relativeScore };
 }
 
 const worth: Readonly<Record<Outcome, number>> = { win: 1, tie: 0, lose: -1, undecided: 0 };
@@ -178,20 +298,6 @@ function prefersFirst(verdict: Verdict): boolean | undefined {
   return verdict.winner === verdict.shownFirst;
 }
 
-function countOrders(verdicts: readonly PairVerdict[]): Omit<OrderFigures, "flipRate" | "firstShare"> {
-  const counts = { pairs: 0, first: 0, second: 0, draws: 0 };
-  for (const { orders } of verdicts) {
-    if (isReadable(orders)) counts.pairs++;
-    for (const verdict of orders) {
-      if (verdict.state === "judged" && verdict.winner === "draw") counts.draws++;
-      const isFirst = prefersFirst(verdict);
-      if (isFirst === true) counts.first++;
-      if (isFirst === false) counts.second++;
-    }
-  }
-  return counts;
-}
-
 /** The scores of all orders together, where all have them. */
 function totalScores({ orders }: PairVerdict): readonly [number, number] | undefined {
   let [a, b] = [0, 0];
@@ -203,57 +309,25 @@ function totalScores({ orders }: PairVerdict): readonly [number, number] | undef
   return orders.length > 0 ? [a, b] : undefined;
 }
 
-function lengthFigures(
-  verdicts: readonly PairVerdict[],
-  clusters: Uint32Array,
-  clusterCount: number,
-  seed: number,
-): LengthFigures | undefined {
-  const known = verdicts.flatMap(({ lengths, outcome }, i) =>
-    lengths ? [{ lengths, outcome, cluster: clusters[i]! }] : [],
-  );
+function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures | undefined {
+  const known = verdicts.flatMap((verdict) => (verdict.lengths ? [{ verdict, lengths: verdict.lengths }] : []));
   if (known.length === 0) return undefined;
-  const decided = known.filter(({ outcome }) => outcome !== "undecided");
-  const pairs: LengthPair[] = decided.map(({ lengths: [a, b], outcome }) => ({
-    win: (1 + worth[outcome]) / 2,
-    lengthDifference: a - b,
+  const decided = known.filter(({ verdict }) => verdict.outcome !== "undecided");
+  const pairs: LengthPair[] = decided.map(({ verdict: { outcome, preference }, lengths }) => ({
+    win: preference ?? (1 + worth[outcome]) / 2,
+    lengths,
   }));
-  const [controlledWinRate, longerWins] = bootstrap(
-    clusterCount,
-    (drawn) => {
-      const weights = decided.map(({ cluster }) => drawn[cluster]!);
-      return [lengthControlledWinRate(pairs, weights), longerShare(pairs, weights)];
-    },
-    { seed, draws: lengthDraws },
-  ) as [Estimate, Estimate]; // two figures
+  const uneven = decided.filter(({ verdict, lengths: [a, b] }) => verdict.outcome !== "tie" && a !== b);
   const mean = (side: 0 | 1) => known.reduce((sum, { lengths }) => sum + lengths[side], 0) / known.length;
   return {
     meanA: mean(0),
     meanB: mean(1),
-    longerWins,
-    controlledWinRate,
+    longerWins: shareOf(
+      uneven.map(({ verdict, lengths: [a, b] }) => (verdict.outcome === "win") === a > b),
+      uneven.map(({ verdict }) => verdict),
+    ),
+    controlledWinRate: lengthControlledWinRate(pairs, sourcesOf(decided.map(({ verdict }) => verdict))),
   };
-}
-
-/** Of the pairs that one side wins, the share that the longer answer wins; NaN without such a pair. */
-function longerShare(pairs: readonly LengthPair[], weights: readonly number[]): number {
-  let [uneven, longer] = [0, 0];
-  for (const [i, { win, lengthDifference }] of pairs.entries()) {
-    if (win === 0.5 || lengthDifference === 0) continue;
-    uneven += weights[i]!;
-    if ((win === 1) === lengthDifference > 0) longer += weights[i]!;
-  }
-  return longer / uneven;
-}
-
-/** Which prompt each verdict is about, as numbers from 0. */
-function clusterOf(verdicts: readonly PairVerdict[]): Uint32Array {
-  const numbers = new Map<string, number>();
-  return Uint32Array.from(verdicts, ({ set, id, prompt }) => {
-    const name = `${set}\0${prompt ?? id}`;
-    if (!numbers.has(name)) numbers.set(name, numbers.size);
-    return numbers.get(name)!;
-  });
 }
 
 function byIdentity(a: PairVerdict, b: PairVerdict): number {

@@ -4,7 +4,7 @@ import type { ComparisonResult } from "./analyse.ts";
 
 /** A result as a file can hold it: with null where there is no number, since JSON has no other. */
 export function toComparisonRecord(result: ComparisonResult): ComparisonRecord {
-  const { orders, length, relativeScore, winningScore, winRate } = result;
+  const { orders, length, relativeScore, gradedWinRate, winningScore, winRate, promptsNeededRange } = result;
   return {
     group: result.group,
     pairs: result.pairs,
@@ -12,9 +12,14 @@ export function toComparisonRecord(result: ComparisonResult): ComparisonRecord {
     identical: result.identical,
     winningScore: toEstimateRecord(winningScore),
     winRate: toEstimateRecord(winRate),
+    ...(gradedWinRate && { gradedWinRate: toEstimateRecord(gradedWinRate) }),
     pValue: result.pValue,
+    ...(result.adjusted && { adjusted: result.adjusted }),
     conclusion: result.conclusion,
     promptsNeeded: result.promptsNeeded,
+    promptsNeededRange: [...promptsNeededRange],
+    ...(result.trainingsNeeded !== undefined && { trainingsNeeded: result.trainingsNeeded }),
+    ...(result.withoutOneSet && { withoutOneSet: result.withoutOneSet }),
     orders: { ...orders, flipRate: toEstimateRecord(orders.flipRate), firstShare: toEstimateRecord(orders.firstShare) },
     ...(length && {
       length: {

@@ -1,9 +1,9 @@
 import { formatCount, formatNumbered, formatP } from "../format.ts";
-import type { ComparisonSummary } from "../run/manifest.ts";
+import type { ComparisonRecord, ComparisonSummary } from "../run/manifest.ts";
 
 /** What a comparison comes to, in one plain sentence. */
 export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {
-  const { counts, conclusion, pValue } = pooled;
+  const { counts, conclusion } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
   const split = [
     formatNumbered(counts.win, "win", "wins"),
@@ -13,13 +13,41 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
   if (calls?.stopped || gates.some(({ held }) => !held))
     return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts are decided (${split}).`;
-  if (conclusion !== "no difference shown")
-    return `${a} is ${conclusion} than ${b}: ${split} (sign test, p ${formatP(pValue)}).`;
-  const needed =
-    pooled.promptsNeeded === null
+  if (conclusion !== "no difference shown") return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
+  const needed = describeNeeded(pooled);
+  return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
+}
+
+/** `p = 0.012, corrected for 3 comparisons 0.036` */
+export function describeP({ pValue, adjusted }: Pick<ComparisonRecord, "pValue" | "adjusted">): string {
+  const corrected = adjusted
+    ? `, corrected for ${adjusted.comparisons} comparisons ${formatP(adjusted.pValue).replace(/^= /, "")}`
+    : "";
+  return `p ${formatP(pValue)}${corrected}`;
+}
+
+/** How many prompts, or trainings, it would take to show a difference of this size; empty where there is none to show. */
+export function describeNeeded({
+  promptsNeeded,
+  promptsNeededRange: [fewest, most],
+  trainingsNeeded,
+  counts,
+}: Pick<ComparisonRecord, "promptsNeeded" | "promptsNeededRange" | "trainingsNeeded" | "counts">): string {
+  if (counts.win === counts.lose) return "";
+  const about = (count: number) => formatCount(Number(count.toPrecision(2)));
+  const range =
+    fewest === null
       ? ""
-      : `; to show a difference of this size takes about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts`;
-  return `No difference shown between ${a} and ${b} at n = ${formatCount(decided)}: ${split} (sign test, p ${formatP(pValue)})${needed}.`;
+      : ` (${most === null ? `${about(fewest)} or more` : `${about(fewest)} to ${about(most)}`}, by the interval)`;
+  if (trainingsNeeded !== undefined)
+    return promptsNeeded === null
+      ? trainingsNeeded === null
+        ? "a difference of this size is too small to be shown by more prompts or by fifty trainings"
+        : `to show a difference of this size takes about ${trainingsNeeded} trainings of each arm; more prompts alone are not enough`
+      : `to show a difference of this size takes about ${about(promptsNeeded)} prompts with as many trainings${range}${trainingsNeeded === null ? "" : `, or ${trainingsNeeded} trainings with these prompts`}`;
+  return promptsNeeded === null
+    ? ""
+    : `to show a difference of this size takes about ${about(promptsNeeded)} prompts${range}`;
 }
 
 /** Whether the judge saw both answers at once, and so could be swayed by their order; the student sees each alone. */

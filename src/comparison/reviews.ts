@@ -43,7 +43,13 @@ interface Review {
 }
 
 type Said =
-  | { readonly state: "judged"; readonly winner: 0 | 1 | undefined; readonly scores?: readonly [number, number] }
+  | {
+      readonly state: "judged";
+      readonly winner: 0 | 1 | undefined;
+      readonly scores?: readonly [number, number];
+      /** How far the first arm is preferred, 0 to 1, where the judge says it in grades. */
+      readonly graded?: number;
+    }
   | { readonly state: "unparsable" | "failed"; readonly detail: string };
 
 /**
@@ -120,6 +126,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       ...(category !== undefined && { category }),
       outcome: outcomeOfOrders(orders),
       orders,
+      ...gradedFor(both, a),
       ...(instruction !== undefined && { instruction }),
       ...(answerA !== undefined &&
         answerB !== undefined && {
@@ -128,6 +135,14 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
         }),
     };
   });
+}
+
+/** How far A is preferred, over the orders that say it. */
+function gradedFor(reviews: readonly Review[], a: string): Pick<PairVerdict, "preference"> {
+  const graded = reviews.flatMap(({ said, arms }) =>
+    said.state === "judged" && said.graded !== undefined ? [arms[0] === a ? said.graded : 1 - said.graded] : [],
+  );
+  return graded.length > 0 ? { preference: graded.reduce((sum, one) => sum + one, 0) / graded.length } : {};
 }
 
 function byShownFirst(one: Verdict, other: Verdict): number {
@@ -281,7 +296,7 @@ function readAlpacaEval(row: Row, place: ReviewPlace): Review {
     arms: [one, other],
     isOrderKnown: false,
     said: isReadable
-      ? { state: "judged", winner: preference === 1.5 ? undefined : preference < 1.5 ? 0 : 1 }
+      ? { state: "judged", winner: preference === 1.5 ? undefined : preference < 1.5 ? 0 : 1, graded: 2 - preference }
       : { state: "unparsable", detail: `recorded as ${String(row["preference"])}` },
   };
 }

@@ -54,6 +54,10 @@ export interface PairVerdict {
   readonly instruction?: string;
   readonly input?: string;
   readonly answers?: readonly [a: string, b: string];
+  /** How far the judge prefers A's answer, 0 to 1, from judges that say it in grades. */
+  readonly preference?: number;
+  /** Which of several trainings of the two arms it is, where they are pooled. */
+  readonly training?: number;
   /** Characters of A's and B's answer, where they are known. */
   readonly lengths?: readonly [number, number];
 }

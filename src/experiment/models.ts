@@ -7,18 +7,46 @@ export interface ExperimentModel {
   readonly name: string;
   /** Absent for one that only answers. */
   readonly arm?: string;
+  /** The rows that it is trained on: the name of a drawn arm. */
+  readonly rows?: string;
   readonly seed?: number;
   /** As generate names it. */
   readonly model: string;
 }
 
+/** Rows of an arm, under the name that they have in the run. */
+export interface Draw {
+  readonly name: string;
+  readonly arm: string;
+  /** Draws random rows and ties. */
+  readonly seed: number;
+  /** The seed of the one training that these rows are for; absent where every training has the same rows. */
+  readonly training?: number;
+}
+
+/**
+ * The rows that an arm has: a random control draws its own for every training, so that the luck of one draw is part of what the
+ * trainings differ by. All other arms have the same rows for all.
+ */
+export function listDraws(
+  { arms = {}, train }: Pick<ExperimentRecipe, "arms" | "train">,
+  arm: string,
+): readonly Draw[] {
+  const { method, seed } = arms[arm]!;
+  const seeds = train?.seeds ?? [];
+  if (method !== "random" || seeds.length < 2) return [{ name: arm, arm, seed }];
+  return seeds.map((training) => ({ name: `${arm}-s${training}`, arm, seed: seed + training, training }));
+}
+
 /** The models of an experiment, arm by arm; those with several seeds are called ARM-sSEED. */
-export function listModels({ arms = {}, train: training, models }: ExperimentRecipe): ExperimentModel[] {
+export function listModels(recipe: ExperimentRecipe): ExperimentModel[] {
+  const { arms = {}, train: training, models } = recipe;
   const seeds = training?.seeds ?? [];
   const trained = Object.keys(arms).flatMap((arm) =>
     seeds.map((seed) => {
       const name = seeds.length > 1 ? `${arm}-s${seed}` : arm;
-      return { name, arm, seed, model: join("models", name) };
+      const rows = listDraws(recipe, arm).find((draw) => draw.training === undefined || draw.training === seed)!.name;
+      return { name, arm, rows, seed, model: join("models", name) };
     }),
   );
   return [...trained, ...Object.entries(models).map(([name, model]) => ({ name, model }))];

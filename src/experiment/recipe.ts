@@ -51,7 +51,10 @@ const rateSchema = z.strictObject({
 
 const armSchema = z
   .strictObject({
-    method: z.enum(["score", "random", "longest", "full"]).default("score").describe("How rows are chosen"),
+    method: z
+      .enum(["score", "random", "longest", "full"])
+      .default("score")
+      .describe("How rows are chosen; random draws other rows for every training seed"),
     min_score: z.number().optional().describe("Keep rows that score at least this"),
     top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
     like: name.optional().describe("Of random and longest: the arm whose size is taken (the first arm)"),
@@ -295,6 +298,10 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
     [["compare", "matches"], (compare?.matches ?? []).map((match) => match.join(" "))],
   ] as const)
     if (twice(list) >= 0) fail([...field, twice(list)], "expected each once, got one again");
+  for (const [arm, { method }] of Object.entries(arms))
+    if (method === "random" && (train?.seeds.length ?? 0) > 1)
+      for (const seed of train!.seeds)
+        if (arms[`${arm}-s${seed}`]) fail(["arms", `${arm}-s${seed}`], `expected a name that no draw of ${arm} has`);
   for (const model of Object.keys(models))
     if (armNames.some((arm) => train?.seeds.some((seed) => model === `${arm}-s${seed}`)))
       fail(["models", model], "expected a name that no trained model has");

@@ -1,7 +1,9 @@
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
-import { formatCount, formatDuration, formatNumbered, formatP } from "../format.ts";
+import { adjust } from "../comparison/adjust.ts";
+import { describeNeeded, describeP } from "../comparison/conclude.ts";
+import { formatDuration, formatNumbered, formatUsd } from "../format.ts";
 import type { ComparisonRecord, ExperimentArm, ExperimentResult, MatchResult } from "../run/manifest.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
@@ -24,17 +26,49 @@ export interface ExperimentFacts {
 
 /** The result, with the sentence that follows. */
 export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
-  const { name, caveat, source, arms, matches, money } = facts;
+  const { name, caveat, source, arms, money } = facts;
+  const matches = adjustMatches(facts.matches);
   const savings = findSavings(facts);
+  const moreTrainings = priceTrainings(facts);
   return {
     name,
     ...(caveat !== undefined && { caveat }),
     ...(source !== undefined && { source }),
-    ...describeOutcome(facts, savings),
+    ...describeOutcome({ ...facts, matches }, savings, moreTrainings),
+    ...(moreTrainings && { moreTrainings }),
     arms: [...arms],
     matches: [...matches],
     money,
     savings,
+  };
+}
+
+/** All matches stand beside one another, so their p-values are corrected for their number. */
+function adjustMatches(matches: readonly MatchResult[]): MatchResult[] {
+  const pooled = adjust(
+    matches.map((match) => match.pooled),
+    "Holm",
+  );
+  return matches.map((match, i) => ({ ...match, pooled: pooled[i]! }));
+}
+
+const wantedTrainings = 3; // of each arm: fewer hardly tell how far trainings are apart
+
+/** What the trainings cost that are missing to three of each arm; undefined where there are as many, or nothing was trained. */
+function priceTrainings({ arms, money }: ExperimentFacts): ExperimentResult["moreTrainings"] {
+  const trained = arms.filter(({ trainings }) => trainings.length > 0);
+  const done = Math.min(...trained.map(({ trainings }) => trainings.length));
+  if (trained.length === 0 || done >= wantedTrainings) return undefined;
+  const trainings = wantedTrainings - done;
+  const sum = (values: readonly (number | null)[]) =>
+    values.some((value) => value === null) ? null : values.reduce<number>((total, value) => total + value!, 0);
+  const calls = sum([money.generating, money.comparing]);
+  const training = sum(trained.map(({ usd }) => usd));
+  const minutes = sum(trained.map((arm) => arm.minutes));
+  return {
+    trainings,
+    minutes: minutes === null ? null : trainings * minutes,
+    usd: calls === null || training === null ? null : trainings * (training + calls / done),
   };
 }
 
@@ -68,21 +102,6 @@ function findSavings({ arms, money, methods }: ExperimentFacts): ExperimentResul
 
 function isFull(arm: string, methods: ExperimentFacts["methods"]): boolean {
   return methods[arm] === "full";
-}
-
-type View = "better" | "worse" | "no difference shown";
-
-/**
- * Whether a match shows anything: by its sign test; where several seeds are pooled, by its interval, and only if no seed
- * says the opposite, since the interval draws prompts and no trainings.
- */
-function viewOf({ pooled, seeds }: MatchResult): View {
-  if (seeds.length < 2) return pooled.conclusion;
-  const { low, high } = pooled.winningScore;
-  const scores = seeds.flatMap(({ winningScore }) => winningScore ?? []);
-  if (low !== null && low > 1 && scores.every((score) => score >= 1)) return "better";
-  if (high !== null && high < 1 && scores.every((score) => score <= 1)) return "worse";
-  return "no difference shown";
 }
 
 /** The arm that is told of: the first that was chosen by scores. */
@@ -132,21 +151,27 @@ function hear(
   const random = own.find((match) => methods[match.b] === "random" && isDecided(match));
   const full = own.find((match) => isFull(match.b, methods) && isDecided(match));
   const decisive = [random, full].filter((match) => match !== undefined);
-  const views = decisive.map(viewOf);
+  const views = decisive.map(({ pooled }) => pooled.conclusion);
   const verdict =
     decisive.length === 0
       ? "not compared"
       : views.some((view) => view === "worse")
         ? "did not help"
-        : (random ? viewOf(random) : views[0]) === "better"
+        : (random ? random.pooled.conclusion : views[0]) === "better"
           ? "helped"
           : "no benefit shown";
   return { decisive, verdict, hasControl: random !== undefined };
 }
 
+/** Whether every arm of these matches was trained once: then they are about two models, not about how their rows were chosen. */
+function isOneTraining(matches: readonly MatchResult[]): boolean {
+  return matches.every(({ seeds }) => seeds.length < 2);
+}
+
 function describeOutcome(
   facts: ExperimentFacts,
   savings: ExperimentResult["savings"],
+  moreTrainings: ExperimentResult["moreTrainings"],
 ): Pick<ExperimentResult, "sentence" | "verdict"> {
   const { arms, matches, methods } = facts;
   const told = toldArm(facts);
@@ -172,6 +197,12 @@ function describeOutcome(
     saving && saving.timesFaster > 1
       ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms.find(({ arm }) => arm === told)?.minutes ?? 0))})`
       : "";
+  const heardAll = saying.flatMap(({ decisive }) => decisive);
+  if (isOneTraining(heardAll))
+    return {
+      verdict: "one training",
+      sentence: `${describeModels(saying)}; each was trained once, so this is about these models and not about selecting${describeMore(moreTrainings)}${faster}.`,
+    };
   const verdicts = new Set(saying.map(({ verdict }) => verdict));
   if (verdicts.size > 1)
     return {
@@ -179,12 +210,10 @@ function describeOutcome(
       sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${faster}.`,
     };
   const { decisive, verdict, hasControl } = saying[0]!;
-  const alone = hasControl
-    ? ""
-    : "; without a random control, having fewer rows and having chosen them cannot be told apart";
+  const alone = hasControl ? "" : "; without a random control we cannot say that the selection did it";
   const by = saying.length > 1 ? `, by all of ${saying.map(({ judge }) => judge).join(", ")}` : "";
-  const beatsFull = decisive.some((match) => isFull(match.b, methods) && viewOf(match) === "better");
-  const beatsRandom = decisive.some((match) => methods[match.b] === "random" && viewOf(match) === "better");
+  const beatsFull = decisive.some((match) => isFull(match.b, methods) && match.pooled.conclusion === "better");
+  const beatsRandom = decisive.some((match) => methods[match.b] === "random" && match.pooled.conclusion === "better");
   const beginning =
     verdict === "no benefit shown" && beatsFull && hasControl
       ? "Fewer rows helped, choosing them was not shown to"
@@ -194,10 +223,34 @@ function describeOutcome(
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
 }
 
+/** What single trainings show: whether these models differ. */
+function describeModels(
+  saying: readonly { readonly judge: string; readonly decisive: readonly MatchResult[] }[],
+): string {
+  const tell = (decisive: readonly MatchResult[]) => decisive.map(tellMatch).join("; ");
+  const differs = saying
+    .flatMap(({ decisive }) => decisive)
+    .some(({ pooled }) => pooled.conclusion !== "no difference shown");
+  const told = saying.map(({ judge, decisive }) =>
+    saying.length > 1 ? `by ${judge}, ${tell(decisive)}` : tell(decisive),
+  );
+  return `${differs ? "These trained models differ" : "These trained models are not shown to differ"}: ${told.join("; ")}`;
+}
+
+/** What the missing trainings would cost, in words. */
+function describeMore(more: ExperimentResult["moreTrainings"]): string {
+  if (!more) return "";
+  const { trainings, minutes, usd } = more;
+  const cost = [minutes === null ? [] : formatDuration(60_000 * minutes), usd === null ? [] : formatUsd(usd)].flat();
+  const what = trainings === 1 ? "one more training of each arm" : `${trainings} more trainings of each arm`;
+  return `; ${what} would tell more${cost.length > 0 ? `, at about ${cost.join(" and ")}` : ""}`;
+}
+
 const beginnings: Readonly<Record<ExperimentResult["verdict"], string>> = {
   helped: "selecting helped",
   "did not help": "selecting did not help",
   "no benefit shown": "no benefit shown",
+  "one training": "two models compared",
   "not compared": "nothing compared",
 };
 
@@ -208,28 +261,22 @@ function capitalise(text: string): string {
 /** `selected against random: 41 wins, 15 ties, 24 losses, winning score 1.212 [1.013, 1.412]` */
 function tellMatch(match: MatchResult): string {
   const { a, b, pooled, seeds } = match;
-  const { counts, winningScore, pValue, promptsNeeded } = pooled;
+  const { counts, winningScore } = pooled;
   const bySeed = seeds.flatMap(({ winningScore: score }) => score ?? []);
   const split = `${formatNumbered(counts.win, "win", "wins")}, ${formatNumbered(counts.tie, "tie", "ties")}, ${formatNumbered(counts.lose, "loss", "losses")}`;
   const interval =
     winningScore.value === null
       ? ""
       : `, winning score ${winningScore.value.toFixed(3)} [${winningScore.low?.toFixed(3) ?? "-"}, ${winningScore.high?.toFixed(3) ?? "-"}]`;
-  const test =
+  const spread =
     seeds.length > 1
-      ? ` over ${seeds.length} seeds (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
-      : `, p ${formatP(pValue)}`;
-  const needed =
-    viewOf(match) === "no difference shown" && promptsNeeded !== null
-      ? ` (to show a difference of this size takes about ${formatCount(Number((promptsNeeded / Math.max(1, seeds.length)).toPrecision(2)))} prompts)`
+      ? ` over ${seeds.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
       : "";
-  return `${a} against ${b} ${split}${interval}${test}${needed}`;
+  const needed = pooled.conclusion === "no difference shown" ? describeNeeded(pooled) : "";
+  return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
 }
 
-/**
- * Matches of the same arms by one judge, trained with several seeds, as one: the pairs of a prompt are drawn together for
- * the intervals, since they are not independent.
- */
+/** Matches of the same arms by one judge, trained with several seeds, as one: over prompts and trainings. */
 export function poolMatches(
   { a, b, judge }: Pick<MatchResult, "a" | "b" | "judge">,
   matches: readonly { readonly a: string; readonly b: string; readonly verdicts: readonly PairVerdict[] }[],
@@ -240,6 +287,7 @@ export function poolMatches(
       ...(matches.length > 1 && {
         id: `${verdict.id} ${names.a} ${names.b} ${i}`,
         prompt: verdict.prompt ?? verdict.id,
+        training: i,
       }),
     })),
   );

@@ -9,6 +9,7 @@ import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
+import { adjustComparisons } from "../comparison/adjust.ts";
 import { describeComparison, describeFiles, describeMoney, describeScores, missingReference } from "./describe-run.ts";
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
@@ -139,9 +140,9 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         ...(scores && { scores }),
         arms: files?.arms ?? [],
         ...(manifest?.experiment && { experiment: manifest.experiment }),
-        comparisons: Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) =>
-          describeComparison(key, comparison, manifest!, options.sizes),
-        ),
+        comparisons: adjustComparisons(
+          Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({ key, ...comparison })),
+        ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes)),
         stages: manifest ? describeStages(manifest) : [],
         ...(manifest && describeMoney(manifest)),
         problems: [

@@ -285,6 +285,8 @@ export type ArmSummary = z.infer<typeof armSummarySchema>;
 
 const outcomeCountsSchema = z.object({ win: z.number(), tie: z.number(), lose: z.number(), undecided: z.number() });
 
+const withoutSetSchema = z.object({ set: z.string(), winningScore: z.number() });
+
 /** What can be concluded about one group of prompts. Figures are told from A's side; null where there is none. */
 const comparisonResultSchema = z.object({
   group: z.string(),
@@ -293,9 +295,16 @@ const comparisonResultSchema = z.object({
   identical: z.number(),
   winningScore: estimateSchema,
   winRate: estimateSchema,
+  gradedWinRate: estimateSchema.optional(),
   pValue: z.number(),
+  adjusted: z
+    .object({ pValue: z.number(), comparisons: z.number(), method: z.enum(["Holm", "Benjamini-Hochberg"]) })
+    .optional(),
   conclusion: z.enum(["better", "worse", "no difference shown"]),
   promptsNeeded: z.number().nullable(),
+  promptsNeededRange: z.tuple([z.number().nullable(), z.number().nullable()]),
+  trainingsNeeded: z.number().nullable().optional(),
+  withoutOneSet: z.object({ low: withoutSetSchema, high: withoutSetSchema }).optional(),
   orders: z.object({
     pairs: z.number(),
     flipRate: estimateSchema,
@@ -466,7 +475,7 @@ const matchResultSchema = z.object({
   a: z.string(),
   b: z.string(),
   judge: z.string(),
-  /** Over all seeds together; prompts are drawn as a whole for the intervals. */
+  /** Over all trainings together; prompts and trainings are crossed sources of variance. */
   pooled: comparisonResultSchema,
   sets: z.array(comparisonResultSchema),
   /** The winning score by seed, where there are several. */
@@ -481,9 +490,13 @@ const experimentResultSchema = z.object({
   source: z.string().optional(),
   /** Whether selecting helped, in one plain sentence, and in a word. */
   sentence: z.string(),
-  verdict: z.enum(["helped", "did not help", "no benefit shown", "not compared"]),
+  verdict: z.enum(["helped", "did not help", "no benefit shown", "one training", "not compared"]),
   arms: z.array(experimentArmSchema),
   matches: z.array(matchResultSchema),
+  /** What it takes to have three trainings of each arm, where there are fewer. */
+  moreTrainings: z
+    .object({ trainings: z.number(), minutes: z.number().nullable(), usd: z.number().nullable() })
+    .optional(),
   money: z.object({
     rating: z.number().nullable(),
     training: z.number().nullable(),

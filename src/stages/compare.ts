@@ -159,7 +159,6 @@ export function recount(
 ): ComparisonSummary {
   const startedAt = new Date();
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
-  const hasTurns = new Set(verdicts.map(({ set, id, prompt }) => `${set}\0${prompt ?? id}`)).size < verdicts.length;
   const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
   return {
     ...summarise(
@@ -169,13 +168,7 @@ export function recount(
       seed,
       against.map(({ name, outcomes }) => ({ name, outcomes: withoutSets(outcomes, verdicts) })),
     ),
-    notes: isOneOrder
-      ? ["these reviews have one order only: what the judge owes to the order of the answers is not taken out"]
-      : hasTurns
-        ? [
-            "several turns of one conversation are drawn together for the intervals; the sign test takes them for independent",
-          ]
-        : [],
+    notes: isOneOrder ? ["only one order was judged, so position bias is not corrected"] : [],
     missing: 0,
     gates: [coverageGate(decided, verdicts.length, minCoverage)],
     startedAt: startedAt.toISOString(),
@@ -259,7 +252,7 @@ function summarise(
   seed: number,
   against: NonNullable<CompareOptions["against"]>,
 ): Pick<ComparisonSummary, "a" | "b" | "judge" | "states" | "seed" | "pooled" | "sets" | "categories" | "agreement"> {
-  const { pooled, sets, categories } = analyse(verdicts, { seed });
+  const { pooled, sets, categories } = analyse(verdicts);
   const states: Record<string, number> = {};
   for (const { orders } of verdicts) for (const { state } of orders) states[state] = (states[state] ?? 0) + 1;
   const agreement: OutcomeAgreement[] = against.map(({ name, outcomes }) =>

@@ -17,7 +17,7 @@ import { readManifest, runFolder } from "../run/run-folder.ts";
 import { resolveBase } from "../trainer/base-model.ts";
 import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
-import { listModels } from "../experiment/models.ts";
+import { listModels, type ExperimentModel } from "../experiment/models.ts";
 import { folderOf, nameJudge, ratingJudges, ratingSettings, rubricOf, toOverrides } from "../experiment/names.ts";
 import { callsUsd, estimateArm, openData, type TaskOptions } from "./experiment-tasks.ts";
 import { planRating } from "./plan-calls.ts";
@@ -69,7 +69,7 @@ export async function estimateTasks(
   if (due.length > 0) await expectFeasible(recipe, rows, prompts, options);
   for (const model of listModels(recipe)) {
     const [training, answering] = [`train ${model.name}`, `generate ${model.name}`];
-    if (dueIds.has(training)) estimates.set(training, await estimateTrainingOf(recipe, model.arm!, rows, manifest));
+    if (dueIds.has(training)) estimates.set(training, await estimateTrainingOf(recipe, model, rows, manifest));
     if (dueIds.has(answering)) estimates.set(answering, await estimateAnswers(recipe, model.model, prompts));
   }
   for (const { id, stage } of due)
@@ -212,12 +212,12 @@ async function estimateRating(
 
 async function estimateTrainingOf(
   recipe: ExperimentRecipe,
-  arm: string,
+  { arm, rows: drawn }: ExperimentModel,
   all: number | undefined,
   manifest: Manifest | undefined,
 ): Promise<TaskEstimate> {
   const { recipe: name, seeds: _, ...given } = recipe.train!;
-  const rows = manifest?.arms[arm]?.rows ?? guessRows(recipe, arm, all);
+  const rows = manifest?.arms[drawn!]?.rows ?? guessRows(recipe, arm!, all);
   if (rows === undefined) {
     const { usdPerHour } = await estimateArm(
       await openTrainingRecipe(recipe.pathOf(name)),

@@ -7,7 +7,7 @@ import { readPositions } from "../dataset/positions.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError } from "../errors.ts";
 import { hashArm, hashBase, hashFile, hashFiles, hashJudge, hashText, identifyModel } from "../experiment/hashes.ts";
-import { listMatches, listModels, type ExperimentModel } from "../experiment/models.ts";
+import { listDraws, listMatches, listModels, type Draw, type ExperimentModel } from "../experiment/models.ts";
 import { folderOf, nameJudge, ratingJudges, ratingSettings, rubricOf, toOverrides } from "../experiment/names.ts";
 import { sizeSource, type ExperimentRecipe } from "../experiment/recipe.ts";
 import type { ExperimentStage, Task, TaskEnd } from "../experiment/task.ts";
@@ -63,10 +63,16 @@ export function listTasks(options: TaskOptions): Task[] {
   const context = new Context(options);
   const tasks: Task[] = [];
   if (recipe.rate) tasks.push(rateTask(context));
-  const arms = orderArms(recipe);
-  for (const arm of arms) tasks.push(selectTask(context, arm));
-  const isGuarded = arms.length > 0 && recipe.generate !== undefined;
-  if (isGuarded) tasks.push(contaminationTask(context, arms));
+  const draws = orderArms(recipe).flatMap((arm) => listDraws(recipe, arm));
+  for (const draw of draws) tasks.push(selectTask(context, draw));
+  const isGuarded = draws.length > 0 && recipe.generate !== undefined;
+  if (isGuarded)
+    tasks.push(
+      contaminationTask(
+        context,
+        draws.map(({ name }) => name),
+      ),
+    );
   for (const model of listModels(recipe)) {
     if (model.arm !== undefined) tasks.push(trainTask(context, model, isGuarded));
     if (recipe.generate) tasks.push(generateTask(context, model)); // before the next training: it can be judged meanwhile
@@ -244,10 +250,12 @@ function describeMeans({
   };
 }
 
-function selectTask(context: Context, arm: string): Task {
+function selectTask(context: Context, { name: arm, arm: of, seed }: Draw): Task {
   const { recipe } = context;
-  const { min_score: minScore, like: _, rows, method, top, ...others } = recipe.arms![arm]!;
-  const like = sizeSource(recipe, arm);
+  const { min_score: minScore, like: _, rows, method, top, seed: __, ...chosen } = recipe.arms![of]!;
+  const others = { ...chosen, seed };
+  const source = sizeSource(recipe, of);
+  const like = source === undefined ? undefined : listDraws(recipe, source)[0]!.name; // all draws of an arm have one size
   const id = `select ${arm}`;
   const count = typeof top === "string" ? { share: Number(top.slice(0, -1)) / 100 } : top;
   return {
@@ -272,7 +280,7 @@ function selectTask(context: Context, arm: string): Task {
       return summary && hashFile(join(context.run.folder, "arms", basename(summary.path)));
     },
     async run() {
-      const { where, per, dedup, diverse, seed } = others;
+      const { where, per, dedup, diverse } = others;
       const { gates } = await select({
         ...context.stage(id),
         arm,
@@ -345,7 +353,7 @@ function contaminationTask(context: Context, arms: readonly string[]): Task {
   };
 }
 
-function trainTask(context: Context, { name, arm, seed }: ExperimentModel, isGuarded: boolean): Task {
+function trainTask(context: Context, { name, rows: arm, seed }: ExperimentModel, isGuarded: boolean): Task {
   const { recipe } = context;
   const { recipe: recipeName, seeds: _, usd_per_hour: __, ...settings } = recipe.train!;
   const id = `train ${name}`;

@@ -27,7 +27,7 @@ import { readRatings } from "../run/ratings-file.ts";
 import { readManifest, readPurse, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { version } from "../version.ts";
 import { estimateBasis, estimateTasks, type TaskEstimate } from "./estimate-experiment.ts";
-import { listMatches, listModels } from "../experiment/models.ts";
+import { listDraws, listMatches, listModels } from "../experiment/models.ts";
 import { nameJudge } from "../experiment/names.ts";
 import { listTasks, type TaskOptions } from "./experiment-tasks.ts";
 
@@ -260,7 +260,12 @@ async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<Ex
           finalLoss,
           lossCurve,
         }));
-      return { arm, rows: manifest.arms[arm]?.rows ?? null, trainings, ...meanTraining(trainings) };
+      return {
+        arm,
+        rows: (recipe.arms?.[arm] && manifest.arms[listDraws(recipe, arm)[0]!.name]?.rows) ?? null,
+        trainings,
+        ...meanTraining(trainings),
+      };
     }),
     matches: await gatherMatches(recipe, manifest, run),
     money: await gatherMoney(recipe, manifest, run),

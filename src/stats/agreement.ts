@@ -1,3 +1,6 @@
+import { z975 } from "./distributions.ts";
+import { isDominated, margins, middleRanks, tableCorrelation, tableIntervals, type Table } from "./table-bootstrap.ts";
+
 /*
  * How far two lists of scores agree. Pure functions on arrays of equal length, position by position.
  */
@@ -45,13 +48,21 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /**
- * Spearman's rank correlation with its 95 % interval, by Fisher's transformation with the variance of Bonett and
- * Wright (2000), (1 + r²/2) / (n - 3). Under four pairs the interval is all of [-1, 1].
+ * Spearman's rank correlation with its 95 % interval: by Fisher's transformation with the variance of Bonett and Wright (2000),
+ * (1 + r²/2) / (n - 3); by the smoothed bootstrap where one value makes up half of a list. Under four pairs the interval is all
+ * of [-1, 1].
  */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const value = pearson(rank(a), rank(b));
   if (a.length < 4) return { value, low: -1, high: 1 };
-  const margin = 1.959964 * Math.sqrt((1 + value ** 2 / 2) / (a.length - 3));
+  if (isDominated(a) || isDominated(b)) {
+    const measure = (table: Table) => {
+      const [rows, columns] = margins(table);
+      return [tableCorrelation(table, middleRanks(rows), middleRanks(columns))];
+    };
+    return tableIntervals(a, b, measure, { values: [value] })[0]!;
+  }
+  const margin = z975 * Math.sqrt((1 + value ** 2 / 2) / (a.length - 3));
   return { value, low: Math.tanh(Math.atanh(value) - margin), high: Math.tanh(Math.atanh(value) + margin) };
 }
 

@@ -1,35 +1,43 @@
 import type { Estimate } from "./agreement.ts";
+import { z975 } from "./distributions.ts";
+import { isDominated, margins, mostLevels, tableIntervals, type Table } from "./table-bootstrap.ts";
 
 /**
  * Cohen's kappa: how far two judges agree beyond chance, 1 for always, 0 for as often as chance would have it. NaN when
  * both always say the same one thing.
- *
- * @param weights how often each position counts
  */
-export function cohensKappa(a: readonly string[], b: readonly string[], weights?: ArrayLike<number>): number {
+export function cohensKappa(a: readonly string[], b: readonly string[]): number {
   const countsA = new Map<string, number>();
   const countsB = new Map<string, number>();
   let total = 0;
   let agreed = 0;
   for (const [i, said] of a.entries()) {
-    const weight = weights ? weights[i]! : 1;
-    total += weight;
-    if (said === b[i]) agreed += weight;
-    countsA.set(said, (countsA.get(said) ?? 0) + weight);
-    countsB.set(b[i]!, (countsB.get(b[i]!) ?? 0) + weight);
+    total++;
+    if (said === b[i]) agreed++;
+    countsA.set(said, (countsA.get(said) ?? 0) + 1);
+    countsB.set(b[i]!, (countsB.get(b[i]!) ?? 0) + 1);
   }
   let chance = 0;
   for (const [said, count] of countsA) chance += (count * (countsB.get(said) ?? 0)) / total ** 2;
   return chance < 1 ? (agreed / total - chance) / (1 - chance) : NaN;
 }
 
+/** The same of a table whose rows and columns are the same categories. */
+export function tableKappa(table: Table): number {
+  const [rows, columns] = margins(table);
+  const agreed = table.reduce((sum, row, i) => sum + row[i]!, 0);
+  const chance = rows.reduce((sum, share, i) => sum + share * columns[i]!, 0);
+  return chance < 1 ? (agreed - chance) / (1 - chance) : NaN;
+}
+
+const leastVariance = 1e-12; // less is rounding
 const leastPairs = 10; // for an interval
 
 /**
  * Cohen's kappa with quadratic weights (Cohen 1968): agreement of two lists of scores beyond chance, where a disagreement
  * counts by the square of its distance. For scores on a line it is 1 - E(a - b)² / (E(a - b)² if they were independent),
- * which is Lin's coefficient of concordance. With its 95 % interval by the delta method, which says nothing under ten pairs;
- * NaN where neither list has any spread.
+ * which is Lin's coefficient of concordance. With its 95 % interval: by the delta method, and as wide as the smoothed bootstrap's
+ * where one value makes up half of a list; it says nothing under ten pairs. NaN where neither list has any spread.
  */
 export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const n = a.length;
@@ -55,12 +63,37 @@ export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estim
     variance += influence ** 2 / n;
   }
   if (n < leastPairs) return { value, low: -1, high: 1 };
-  const margin = 1.959964 * Math.sqrt(variance / n);
-  return { value, low: Math.max(-1, value - margin), high: Math.min(1, value + margin) };
+  const margin = z975 * Math.sqrt(variance / n);
+  const plain = { value, low: Math.max(-1, value - margin), high: Math.min(1, value + margin) };
+  if (!isDominated(a) && !isDominated(b)) return plain;
+  const scale = [...new Set([...Array.from(a), ...Array.from(b)])].sort((x, y) => x - y); // both may give what one has given
+  const levels = scale.length <= mostLevels ? { levels: [scale, scale] as const } : {};
+  const [smoothed] = tableIntervals(a, b, weightedTableKappa, { values: [value], ...levels });
+  if (Number.isNaN(plain.low)) return smoothed!;
+  return { value, low: Math.min(plain.low, smoothed!.low), high: Math.max(plain.high, smoothed!.high) };
 }
 
 function kappaOfMoments([meanA, meanB, squareA, squareB, product]: readonly number[]): number {
   const apart = squareA! + squareB! - 2 * product!;
   const byChance = squareA! + squareB! - 2 * meanA! * meanB!;
-  return byChance > 0 ? 1 - apart / byChance : NaN;
+  return byChance > leastVariance ? 1 - apart / byChance : NaN;
+}
+
+function weightedTableKappa(
+  table: Table,
+  [valuesA, valuesB]: readonly [readonly number[], readonly number[]],
+): number[] {
+  const [rows, columns] = margins(table);
+  const mean = (shares: readonly number[], of: (i: number) => number) =>
+    shares.reduce((sum, share, i) => sum + share * of(i), 0);
+  const product = table.reduce((sum, row, i) => sum + valuesA[i]! * mean(row, (j) => valuesB[j]!), 0);
+  return [
+    kappaOfMoments([
+      mean(rows, (i) => valuesA[i]!),
+      mean(columns, (j) => valuesB[j]!),
+      mean(rows, (i) => valuesA[i]! ** 2),
+      mean(columns, (j) => valuesB[j]! ** 2),
+      product,
+    ]),
+  ];
 }

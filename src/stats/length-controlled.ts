@@ -1,59 +1,217 @@
+import { studentQuantile, z975 } from "./distributions.ts";
+import type { Estimate } from "./agreement.ts";
+import type { Sources } from "./crossed-mean.ts";
+
 /*
- * The win rate that would have been if both sides' answers were as long: judges favour the longer one.
+ * The win rate that would have been if both answers were as long: judges favour the longer one.
+ *
+ * The logistic model of AlpacaEval 2 (Dubois et al. 2024, arXiv 2404.04475): the preference follows from the arm, from
+ * tanh(length difference / its standard deviation), and from how hard the prompt is. Preferences stay graded. The length's
+ * coefficient has a prior, since one comparison says little of it; its centre and width are what their regulariser, the
+ * "gamed" annotations of one model told to answer shorter or longer, amounts to.
+ *
+ * How hard a prompt is takes annotations of many models. Without them, the length of the other arm's answer stands for it: it
+ * writes more on hard prompts. The model is fitted with either arm in that place and averaged, so that A against B and B against A
+ * sum to 1. On 55 models with published annotations and published length-controlled rates `test/stats/length-controlled.test.ts` measures
+ * how near it comes.
  */
 
-/** One decided pair: what it counts as a win (1, 0.5 for a tie, 0), and how much longer the first arm's answer is, in characters. */
+/** One decided pair: how far the judge prefers the first arm (1, 0.5 for a tie, 0, or in between), and both answers' lengths in characters. */
 export interface LengthPair {
   readonly win: number;
-  readonly lengthDifference: number;
+  readonly lengths: readonly [a: number, b: number];
+}
+
+export interface LengthControlOptions {
+  /**
+   * How easy each pair's prompt is for models like these, in logits of winning against the second arm: then that takes the place of
+   * the other answer's length. Centred, and scaled to AlpacaEval's standard deviation, by this function.
+   */
+  readonly difficulty?: readonly number[];
+}
+
+/** A normal prior: its mean, and the inverse of its covariance, of the coefficients length, arm, prompt. */
+interface Prior {
+  readonly mean: Vector;
+  readonly precision: Matrix;
+}
+
+type Vector = readonly [number, number, number];
+type Matrix = readonly [Vector, Vector, Vector];
+
+const byOtherLength: Prior = {
+  mean: [1.6, 0, 0],
+  precision: [
+    [13.5, 0, 0],
+    [0, 0.04, 0],
+    [0, 0, 1],
+  ],
+};
+
+const byDifficulty: Prior = {
+  mean: [1.83, 0, 0.742],
+  precision: [
+    [11.4, 0, -7.3],
+    [0, 0.04, 0],
+    [-7.3, 0, 44.2],
+  ],
+};
+const difficultySpread = 1.48; // of AlpacaEval's difficulties, in logits
+
+/** The length-controlled win rate of the first arm, with its 95 % interval over prompts and trainings; NaN without a pair. */
+export function lengthControlledWinRate(
+  pairs: readonly LengthPair[],
+  sources: Sources,
+  { difficulty }: LengthControlOptions = {},
+): Estimate {
+  if (pairs.length === 0) return { value: NaN, low: NaN, high: NaN };
+  const wins = pairs.map(({ win }) => win);
+  const differences = pairs.map(({ lengths: [a, b] }) => a - b);
+  const spread = standardDeviation(differences);
+  const terms = differences.map((difference) => (spread > 0 ? Math.tanh(difference / spread) : 0));
+  const rowsWith = (prompt: readonly number[]) => terms.map((term, i) => [term, 1, prompt[i]!] as const);
+  if (difficulty) {
+    const scaled = standardise(difficulty).map((value) => difficultySpread * value);
+    return toRate(readOff(fit(wins, rowsWith(scaled), byDifficulty), sources));
+  }
+  const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
+  const one = readOff(fit(wins, rowsWith(lengthOf(1)), byOtherLength), sources);
+  // the same with the sides turned: losing is the other's winning, being longer its being shorter
+  const turned = readOff(
+    fit(
+      wins.map((win) => 1 - win),
+      terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+      byOtherLength,
+    ),
+    sources,
+  );
+  return toRate({ logit: (one.logit - turned.logit) / 2, margin: (one.margin + turned.margin) / 2 });
+}
+
+interface Fit {
+  readonly wins: readonly number[];
+  readonly rows: readonly Vector[];
+  readonly weights: Vector;
+  readonly curvature: Matrix;
+  readonly prior: Prior;
 }
 
 const rounds = 50;
-const ridge = 0.01; // on the length's coefficient: keeps it finite where length alone decides
+const enough = 1e-10;
 
-/**
- * The length-controlled win rate of AlpacaEval 2 (Dubois et al. 2024, arXiv 2404.04475): a logistic model of winning by the
- * arm and by tanh(difference / its standard deviation), read off where the difference is 0. The term of theirs for how hard
- * a prompt is needs many models and is left out.
- *
- * @param weights how often each pair counts
- */
-export function lengthControlledWinRate(pairs: readonly LengthPair[], weights?: ArrayLike<number>): number {
-  const spread = standardDeviation(pairs.map(({ lengthDifference }) => lengthDifference));
-  const terms = pairs.map(({ lengthDifference }) => (spread > 0 ? Math.tanh(lengthDifference / spread) : 0));
-  let arm = 0;
-  let length = 0;
+/** The likeliest coefficients, by Newton's method with halved steps. */
+function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fit {
+  let weights = prior.mean;
+  let loss = lossOf(weights, wins, rows, prior);
   for (let round = 0; round < rounds; round++) {
-    let [gradientArm, gradientLength] = [0, -ridge * length];
-    let [armArm, armLength, lengthLength] = [1e-9, 0, ridge];
-    for (const [i, { win }] of pairs.entries()) {
-      const weight = weights ? weights[i]! : 1;
-      if (weight === 0) continue;
-      const term = terms[i]!;
-      const chance = 1 / (1 + Math.exp(-(arm + length * term)));
-      const error = weight * (win - chance);
-      const curvature = weight * chance * (1 - chance);
-      gradientArm += error;
-      gradientLength += error * term;
-      armArm += curvature;
-      armLength += curvature * term;
-      lengthLength += curvature * term * term;
+    const { gradient, curvature } = derivatives(weights, wins, rows, prior);
+    const step = solve(curvature, gradient);
+    let length = 1;
+    let next = move(weights, step, -length);
+    while (lossOf(next, wins, rows, prior) > loss + 1e-12 && length > 1e-6) {
+      length /= 2;
+      next = move(weights, step, -length);
     }
-    const determinant = armArm * lengthLength - armLength ** 2;
-    const stepArm = clamp((lengthLength * gradientArm - armLength * gradientLength) / determinant);
-    const stepLength = clamp((armArm * gradientLength - armLength * gradientArm) / determinant);
-    arm += stepArm;
-    length += stepLength;
-    if (Math.abs(stepArm) + Math.abs(stepLength) < 1e-10) break;
+    weights = next;
+    loss = lossOf(weights, wins, rows, prior);
+    if (Math.max(...step.map(Math.abs)) < enough) break;
   }
-  return pairs.length > 0 ? 1 / (1 + Math.exp(-arm)) : NaN;
+  return { wins, rows, weights, prior, curvature: derivatives(weights, wins, rows, prior).curvature };
 }
 
-function clamp(step: number): number {
-  return Math.max(-2, Math.min(2, step));
+/** The mean chance of winning with answers of equal length, as a logit, and half its interval. */
+function readOff({ wins, rows, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
+  const n = rows.length;
+  const chances = rows.map((row) => logistic(dot(weights, [0, 1, row[2]])));
+  const rate = chances.reduce((sum, chance) => sum + chance, 0) / n;
+  const slope = [0, 1, 2].map((at) =>
+    at === 0 ? 0 : chances.reduce((sum, chance, i) => sum + chance * (1 - chance) * rows[i]![at]!, 0) / n,
+  ) as unknown as Vector; // three of them
+  const direction = solve(curvature, slope);
+  const influences = rows.map(
+    (row, i) => (chances[i]! - rate) / n + (wins[i]! - logistic(dot(weights, row))) * dot(direction, row),
+  );
+  const ofPrior = dot(direction, prior.precision.map((line) => dot(line, direction)) as unknown as Vector); // the centre may be off
+  const [byPrompt, promptCount] = squaresBy(influences, prompts);
+  const [byTraining, trainingCount] = trainings ? squaresBy(influences, trainings) : [0, 1];
+  const t = trainingCount > 1 ? studentQuantile(0.05, trainingCount - 1) : 0;
+  const margin = Math.sqrt(
+    z975 ** 2 * ((byPrompt * promptCount) / Math.max(1, promptCount - 1) + ofPrior) +
+      t ** 2 * ((byTraining * trainingCount) / Math.max(1, trainingCount - 1)),
+  );
+  return { logit: Math.log(rate / (1 - rate)), margin: margin / (rate * (1 - rate)) };
+}
+
+function toRate({ logit, margin }: { readonly logit: number; readonly margin: number }): Estimate {
+  return { value: logistic(logit), low: logistic(logit - margin), high: logistic(logit + margin) };
+}
+
+function squaresBy(values: readonly number[], groups: ArrayLike<number>): readonly [squares: number, groups: number] {
+  const sums = new Map<number, number>();
+  for (const [i, value] of values.entries()) sums.set(groups[i]!, (sums.get(groups[i]!) ?? 0) + value);
+  return [[...sums.values()].reduce((sum, value) => sum + value ** 2, 0), sums.size];
+}
+
+function lossOf(weights: Vector, wins: readonly number[], rows: readonly Vector[], { mean, precision }: Prior): number {
+  const off = move(weights, mean, -1);
+  let loss = 0.5 * dot(off, precision.map((line) => dot(line, off)) as unknown as Vector);
+  for (const [i, row] of rows.entries()) {
+    const score = dot(weights, row);
+    loss += Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - wins[i]! * score;
+  }
+  return loss;
+}
+
+function derivatives(weights: Vector, wins: readonly number[], rows: readonly Vector[], { mean, precision }: Prior) {
+  const off = move(weights, mean, -1);
+  const gradient = precision.map((line) => dot(line, off)) as [number, number, number];
+  const curvature = precision.map((line) => [...line]) as [number, number, number][];
+  for (const [n, row] of rows.entries()) {
+    const chance = logistic(dot(weights, row));
+    for (let i = 0; i < 3; i++) {
+      gradient[i]! += (chance - wins[n]!) * row[i]!;
+      for (let j = 0; j < 3; j++) curvature[i]![j]! += chance * (1 - chance) * row[i]! * row[j]!;
+    }
+  }
+  return { gradient: gradient as Vector, curvature: curvature as unknown as Matrix };
+}
+
+function dot([a, b, c]: Vector, [x, y, z]: Vector): number {
+  return a * x + b * y + c * z;
+}
+
+function move([a, b, c]: Vector, [x, y, z]: Vector, by: number): Vector {
+  return [a + by * x, b + by * y, c + by * z];
+}
+
+/** The solution of three equations, by Cramer's rule. */
+function solve(matrix: Matrix, right: Vector): Vector {
+  const whole = determinant(matrix);
+  const replaced = (at: number) =>
+    determinant(matrix.map((line, i) => line.map((x, j) => (j === at ? right[i]! : x))) as unknown as Matrix) / whole;
+  return [replaced(0), replaced(1), replaced(2)];
+}
+
+function determinant([[a, b, c], [d, e, f], [g, h, i]]: Matrix): number {
+  return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+}
+
+function logistic(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function standardDeviation(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+  if (values.length < 2) return 0;
+  const centre = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1));
+}
+
+function standardise(values: readonly number[]): number[] {
+  const centre = mean(values);
+  const spread = standardDeviation(values);
+  return values.map((value) => (spread > 0 ? (value - centre) / spread : 0));
 }

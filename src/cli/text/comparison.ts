@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
-import { conclude, seesOrder } from "../../comparison/conclude.ts";
+import { conclude, describeP, seesOrder } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
@@ -21,11 +21,12 @@ export function renderComparison(summary: ComparisonSummary): string {
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
     `\n  ${plainText(conclude(summary))}\n`,
     renderTable(
-      ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "sign test"],
-      ["left", "left", "right", "right", "right", "right", "right", "left", "right"],
+      ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "test"],
+      ["left", "left", "right", "right", "right", "right", "right", "left", "left"],
       groups.map(renderGroup),
     ),
     "",
+    ...renderReach(pooled),
     ...renderTrust(summary),
     ...renderLength(a, b, pooled),
   ];
@@ -40,7 +41,8 @@ export function renderComparison(summary: ComparisonSummary): string {
   return `${lines.join("\n")}\n`;
 }
 
-function renderGroup({ group, counts, winningScore, pValue }: ComparisonRecord): string[] {
+function renderGroup(record: ComparisonRecord): string[] {
+  const { group, counts, winningScore } = record;
   return [
     plainText(group),
     renderBar(counts),
@@ -50,7 +52,7 @@ function renderGroup({ group, counts, winningScore, pValue }: ComparisonRecord):
     formatCount(counts.undecided),
     figure(winningScore, 3),
     interval(winningScore, 3),
-    `p ${formatP(pValue)}`,
+    describeP(record).replace(/corrected for \d+ comparisons/, "corrected"),
   ];
 }
 
@@ -60,6 +62,15 @@ function renderBar({ win, tie, lose }: ComparisonRecord["counts"]): string {
   const wins = Math.round((bars * win) / total);
   const losses = Math.round((bars * lose) / total);
   return `${"█".repeat(wins)}${"▒".repeat(Math.max(0, bars - wins - losses))}${"░".repeat(losses)}`;
+}
+
+/** What the pooled figure is about. */
+function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
+  if (!withoutOneSet) return [];
+  const { low, high } = withoutOneSet;
+  return [
+    `  reach   the pooled interval is about new prompts of these sets, not about other sets; without one of them the winning score is ${low.winningScore.toFixed(3)} (without ${plainText(low.set)}) to ${high.winningScore.toFixed(3)} (without ${plainText(high.set)})`,
+  ];
 }
 
 /** How far the judge depends on the order, and what it could not say. */
@@ -86,7 +97,9 @@ function renderTrust(summary: ComparisonSummary): string[] {
   return lines;
 }
 
-function renderLength(a: string, b: string, { length, winRate, relativeScore }: ComparisonRecord): string[] {
+function renderLength(a: string, b: string, record: ComparisonRecord): string[] {
+  const { length, winRate, gradedWinRate, relativeScore, counts } = record;
+  const graded = gradedWinRate ? `, in grades ${percent(gradedWinRate)} ${shareInterval(gradedWinRate)}` : "";
   const lines: string[] = [];
   if (length) {
     const longer =
@@ -95,21 +108,48 @@ function renderLength(a: string, b: string, { length, winRate, relativeScore }: 
         : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the decided pairs that are not tied`;
     lines.push(
       `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
-      `          win rate ${percent(winRate)} ${shareInterval(winRate)}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,
+      `          win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,
     );
-  } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}`);
+  } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}`);
   if (relativeScore)
     lines.push(
-      `  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the total score of ${b}: a few large losses can outweigh many narrow wins`,
+      `  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the total score of ${b}${outweighs(relativeScore, counts) ? ": a few large losses outweigh more narrow wins, or the other way round" : ""}`,
     );
   return lines;
 }
 
+/** Whether totals and wins point to different sides. */
+function outweighs({ value }: Figure, { win, lose }: ComparisonRecord["counts"]): boolean {
+  return value !== null && (value - 1) * (win - lose) < 0;
+}
+
 function renderCategories(categories: ComparisonSummary["categories"], hasSets: boolean): string {
   return renderTable(
-    [...(hasSets ? ["set"] : []), "category", "win", "tie", "lose", "winning score", "95 % interval", "relative score"],
-    [...(hasSets ? (["left"] as const) : []), "left", "right", "right", "right", "right", "left", "right"],
-    categories.map(({ set, group, counts, winningScore, relativeScore }) => [
+    [
+      ...(hasSets ? ["set"] : []),
+      "category",
+      "win",
+      "tie",
+      "lose",
+      "winning score",
+      "95 % interval",
+      "p",
+      "corrected",
+      "relative score",
+    ],
+    [
+      ...(hasSets ? (["left"] as const) : []),
+      "left",
+      "right",
+      "right",
+      "right",
+      "right",
+      "left",
+      "left",
+      "left",
+      "right",
+    ],
+    categories.map(({ set, group, counts, winningScore, relativeScore, pValue, adjusted }) => [
       ...(hasSets ? [plainText(set)] : []),
       plainText(group),
       formatCount(counts.win),
@@ -117,6 +157,8 @@ function renderCategories(categories: ComparisonSummary["categories"], hasSets: 
       formatCount(counts.lose),
       figure(winningScore, 3),
       interval(winningScore, 3),
+      formatP(pValue),
+      adjusted ? formatP(adjusted.pValue) : "",
       relativeScore ? percent(relativeScore) : "-",
     ]),
   );

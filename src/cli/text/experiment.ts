@@ -1,7 +1,8 @@
 import { styleText } from "node:util";
+import { describeP } from "../../comparison/conclude.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
-import { formatCount, formatDuration, formatP, formatUsd } from "../../format.ts";
+import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/manifest.ts";
 import type { ExperimentPlan } from "../../stages/run-experiment.ts";
 import { plainText } from "./plain-text.ts";
@@ -73,11 +74,11 @@ function renderMatches(matches: readonly MatchResult[]): string {
       group.winningScore.low === null
         ? ""
         : `[${group.winningScore.low.toFixed(3)}, ${group.winningScore.high!.toFixed(3)}]`,
-      match.seeds.length > 1 ? "" : `p ${formatP(group.pValue)}`, // pairs of several seeds are not independent
+      describeP(group).replace(/corrected for \d+ comparisons/, "corrected"),
     ]),
   );
   return renderTable(
-    ["", "test set", "win", "tie", "lose", "winning score", "95 % interval", "sign test"],
+    ["", "test set", "win", "tie", "lose", "winning score", "95 % interval", "test"],
     ["left", "left", "right", "right", "right", "right", "left", "left"],
     rows,
   );

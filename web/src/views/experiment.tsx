@@ -81,13 +81,11 @@ export function ExperimentView({ report, experiment }: { report: RunReport; expe
 interface ResultRow extends Pick<MatchResult, "a" | "b" | "judge"> {
   readonly group: string;
   readonly of: MatchResult["pooled"];
-  /** Pairs of several seeds are not independent: the sign test says nothing of them. */
-  readonly isOfSeeds: boolean;
 }
 
 /** A match by its test sets, and over all of them. */
-function withSets({ a, b, judge, sets, pooled, seeds }: MatchResult): ResultRow[] {
-  const own = { a, b, judge, isOfSeeds: seeds.length > 1 };
+function withSets({ a, b, judge, sets, pooled }: MatchResult): ResultRow[] {
+  const own = { a, b, judge };
   return [
     ...(sets.length > 1 ? sets.map((set) => ({ ...own, group: set.group, of: set })) : []),
     { ...own, group: "all prompts", of: pooled },
@@ -130,8 +128,14 @@ function matchColumns(hasJudges: boolean): readonly Column<ResultRow>[] {
     {
       name: "p",
       isNumber: true,
-      show: ({ of, isOfSeeds }) => (isOfSeeds ? "–" : formatP(of.pValue).replace(/^= /, "")),
-      value: ({ of, isOfSeeds }) => (isOfSeeds ? undefined : of.pValue),
+      show: ({ of }) => formatP(of.pValue).replace(/^= /, ""),
+      value: ({ of }) => of.pValue,
+    },
+    {
+      name: "p, corrected",
+      isNumber: true,
+      show: ({ of }) => (of.adjusted ? formatP(of.adjusted.pValue).replace(/^= /, "") : "–"),
+      value: ({ of }) => of.adjusted?.pValue,
     },
   ];
 }

@@ -1,4 +1,5 @@
 import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
+import { describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
 import type { ComparisonRecord } from "../../../src/run/manifest.ts";
 import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
@@ -85,6 +86,13 @@ function Comparison({ comparison }: { comparison: ComparisonReport }) {
         isMarked={({ group }) => group === "pooled"}
         more={intervalColumns}
       />
+      {pooled.withoutOneSet && (
+        <p class="quiet">
+          The pooled interval is about new prompts of these sets, not about other sets. Without one of them the winning
+          score is {pooled.withoutOneSet.low.winningScore.toFixed(3)} (without {pooled.withoutOneSet.low.set}) to{" "}
+          {pooled.withoutOneSet.high.winningScore.toFixed(3)} (without {pooled.withoutOneSet.high.set}).
+        </p>
+      )}
       {pooled.length && (
         <>
           <LengthControl groups={groups} a={a} b={b} />
@@ -103,8 +111,7 @@ function Comparison({ comparison }: { comparison: ComparisonReport }) {
       )}
       {pooled.relativeScore && (
         <p>
-          {a} gets <WithInterval of={pooled.relativeScore} asShare /> of the total score of {b}: a few large losses can
-          outweigh many narrow wins.
+          {a} gets <WithInterval of={pooled.relativeScore} asShare /> of the total score of {b}.
         </p>
       )}
       {named.length > 0 && (
@@ -134,14 +141,10 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
           <WithInterval of={pooled.winningScore} />
         </Fact>
         <Fact
-          name="sign test"
-          note={
-            pooled.promptsNeeded === null
-              ? undefined
-              : `about ${formatCount(Number(pooled.promptsNeeded.toPrecision(2)))} prompts are enough to show a difference of this size`
-          }
+          name="chance of this if neither is better"
+          note={pooled.conclusion === "no difference shown" ? describeNeeded(pooled) || undefined : undefined}
         >
-          p {formatP(pooled.pValue)}
+          {describeP(pooled)}
         </Fact>
         {seesOrder && orders.pairs > 0 && (
           <Fact name="flip rate" note={<a href={pairs({ orders: "flipped" })}>the pairs it contradicts itself in</a>}>
@@ -183,7 +186,7 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
 
 type Group = ComparisonRecord;
 
-function resultColumns({ seesOrder }: ComparisonReport, kind: string): readonly Column<Group>[] {
+function resultColumns({ seesOrder, pooled }: ComparisonReport, kind: string): readonly Column<Group>[] {
   const count = (name: keyof Group["counts"]): Column<Group> => ({
     name,
     isNumber: true,
@@ -199,6 +202,7 @@ function resultColumns({ seesOrder }: ComparisonReport, kind: string): readonly 
     },
     value: (group) => of(group)?.value,
   });
+  const isGraded = pooled.gradedWinRate !== undefined;
   return [
     { name: kind, show: ({ group }) => <Plain>{group}</Plain>, value: ({ group }) => group },
     { name: "pairs", isNumber: true, show: ({ pairs }) => formatCount(pairs), value: ({ pairs }) => pairs },
@@ -209,12 +213,19 @@ function resultColumns({ seesOrder }: ComparisonReport, kind: string): readonly 
     ...(seesOrder ? [figured("flip rate", ({ orders }) => orders.flipRate, true)] : []),
     figured("winning score", ({ winningScore }) => winningScore),
     figured("win rate", ({ winRate }) => winRate, true),
+    ...(isGraded ? [figured("win rate in grades", ({ gradedWinRate }) => gradedWinRate, true)] : []),
     figured("at equal length", ({ length }) => length?.controlledWinRate, true),
     {
       name: "p",
       isNumber: true,
       show: ({ pValue }) => formatP(pValue).replace(/^= /, ""),
       value: ({ pValue }) => pValue,
+    },
+    {
+      name: "p, corrected",
+      isNumber: true,
+      show: ({ adjusted }) => (adjusted ? formatP(adjusted.pValue).replace(/^= /, "") : "–"),
+      value: ({ adjusted }) => adjusted?.pValue,
     },
     { name: "conclusion", show: ({ conclusion }) => conclusion, value: ({ conclusion }) => conclusion },
   ];

@@ -1,0 +1,158 @@
+import type { Estimate } from "./agreement.ts";
+import { normalQuantile, studentQuantile } from "./distributions.ts";
+
+/*
+ * Means over prompts and trainings: the value, its interval and its p-value, from one procedure.
+ *
+ * Prompts and trainings (seeds, each with its own control) are crossed sources of variance: every training answers the same
+ * prompts. The statistic is the sum of value - mean over all observations; its variance is that of the sums by prompt plus
+ * that of the sums by training (Cameron, Gelbach and Miller 2011; Miller 2024, arXiv 2411.00640, for evaluations of language
+ * models). Few trainings tell their own variance badly, so each source has its own quantile: Student's t with trainings - 1
+ * degrees of freedom, and the normal distribution for prompts, whose squares are added (Banerjee 1961, which holds for any
+ * mixture of the two). What a prompt and a training have only together counts in both sums, so the interval is rather wide.
+ *
+ * By prompt the test is a score test: the variance is the one that the tested mean implies, so that interval and p-value are
+ * two views of the same thing. Without trainings and with outcomes of -1, 0 and 1 it is McNemar's test. Two further prompts, of
+ * the mean size, one at each end of the range, keep the interval open where all outcomes are equal (Agresti and Caffo 2000;
+ * Bonett and Price 2012 for paired proportions).
+ */
+
+/** A figure with its 95 % interval, and how likely one at least as far from the middle of the range is if that is the truth. */
+export interface TestedEstimate extends Estimate {
+  readonly pValue: number;
+}
+
+/** Where each observation comes from, as numbers from 0. */
+export interface Sources {
+  readonly prompts: ArrayLike<number>;
+  /** One training where left out. */
+  readonly trainings?: ArrayLike<number> | undefined;
+}
+
+export interface CrossedMeanOptions {
+  /** The least and the largest value that there can be; the p-value is for the middle of them. */
+  readonly range?: readonly [low: number, high: number];
+  /** What the observations are weighed by. */
+  readonly weights?: ArrayLike<number> | undefined;
+}
+
+/** Everything NaN, and p 1, without an observation. */
+export function crossedMean(
+  values: ArrayLike<number>,
+  sources: Sources,
+  { range: [lowest, highest] = [-1, 1], weights }: CrossedMeanOptions = {},
+): TestedEstimate {
+  const middle = (lowest + highest) / 2;
+  const half = (highest - lowest) / 2;
+  const scaled = Float64Array.from(values, (value, i) => ((value - middle) / half) * (weights ? weights[i]! : 1));
+  const { value, low, high, pValue } = crossedRatio(scaled, weights ?? new Uint8Array(scaled.length).fill(1), sources, {
+    openEnds: true,
+    tested: 0,
+  });
+  const back = (one: number) => middle + half * Math.max(-1, Math.min(1, one));
+  return { value: back(value), low: back(low), high: back(high), pValue };
+}
+
+/**
+ * The ratio of two sums over prompts and trainings, in the same way (Fieller 1954).
+ *
+ * @param openEnds adds a prompt at 1 and one at -1, of the mean size
+ * @param tested the ratio that the p-value is for
+ */
+export function crossedRatio(
+  above: ArrayLike<number>,
+  below: ArrayLike<number>,
+  { prompts, trainings }: Sources,
+  { openEnds = false, tested = 1 }: { readonly openEnds?: boolean; readonly tested?: number } = {},
+): TestedEstimate {
+  const byPrompt = sumBy(above, below, prompts);
+  const byTraining = trainings ? sumBy(above, below, trainings) : [];
+  const total = byPrompt.reduce((sum, [x, n]) => [sum[0] + x, sum[1] + n] as Pair, [0, 0]);
+  if (!(total[1] > 0)) return { value: NaN, low: NaN, high: NaN, pValue: 1 };
+  const value = total[0] / total[1];
+  const size = total[1] / byPrompt.length;
+  const counted = openEnds ? [...byPrompt, [size, size] as Pair, [-size, size] as Pair] : byPrompt;
+  const a = total[0];
+  const b = total[1] + (openEnds ? 2 * size : 0);
+  const promptSquares = squares(counted);
+  const seeds = byTraining.length;
+  const trainingSquares =
+    seeds > 1 ? squares(centred(byTraining)).map((one) => (one * seeds) / (seeds - 1)) : [0, 0, 0];
+  /** The squared margin at a ratio, of an interval that leaves out `outside`, as a polynomial of the ratio. */
+  const margin = (outside: number): readonly [square: number, linear: number, constant: number] => {
+    const z2 = normalQuantile(1 - outside / 2) ** 2;
+    const t2 = seeds > 1 ? studentQuantile(outside, seeds - 1) ** 2 : 0;
+    const [xx, xn, nn] = promptSquares.map((one, i) => z2 * one + t2 * trainingSquares[i]!) as [number, number, number];
+    return [nn, -2 * xn, xx];
+  };
+  const [square, linear, constant] = margin(0.05);
+  // inside is where (a - ratio * b)² <= margin(ratio)
+  const [p, q, r] = [b * b - square, -2 * a * b - linear, a * a - constant];
+  const root = Math.sqrt(Math.max(0, q * q - 4 * p * r));
+  const [low, high] = p > 0 ? [(-q - root) / (2 * p), (-q + root) / (2 * p)] : [-Infinity, Infinity];
+  const distance = (a - tested * b) ** 2;
+  const marginAt = (outside: number) => {
+    const [two, one, zero] = margin(outside);
+    return two * tested ** 2 + one * tested + zero;
+  };
+  return { value, low: Math.min(value, low), high: Math.max(value, high), pValue: findP(distance, marginAt) };
+}
+
+type Pair = readonly [above: number, below: number];
+
+function sumBy(above: ArrayLike<number>, below: ArrayLike<number>, groups: ArrayLike<number>): Pair[] {
+  const sums = new Map<number, [number, number]>();
+  for (let i = 0; i < above.length; i++) {
+    const sum = sums.get(groups[i]!);
+    if (!sum) sums.set(groups[i]!, [above[i]!, below[i]!]);
+    else {
+      sum[0] += above[i]!;
+      sum[1] += below[i]!;
+    }
+  }
+  return [...sums.values()].filter(([, n]) => n > 0);
+}
+
+/** Sums of the squares and products: xx, xn, nn. */
+function squares(pairs: readonly Pair[]): [number, number, number] {
+  const sums: [number, number, number] = [0, 0, 0];
+  for (const [x, n] of pairs) {
+    sums[0] += x * x;
+    sums[1] += x * n;
+    sums[2] += n * n;
+  }
+  return sums;
+}
+
+function centred(pairs: readonly Pair[]): Pair[] {
+  const mean = [0, 1].map((at) => pairs.reduce((sum, pair) => sum + pair[at as 0 | 1], 0) / pairs.length);
+  return pairs.map(([x, n]) => [x - mean[0]!, n - mean[1]!] as const);
+}
+
+const leastP = 1e-12;
+
+/** The share outside at which the margin is exactly the distance, by the rule of false position (Illinois). */
+function findP(distance: number, marginAt: (outside: number) => number): number {
+  if (!(distance > 0)) return 1;
+  const off = (logP: number) => Math.sqrt(marginAt(Math.exp(logP))) - Math.sqrt(distance);
+  let [low, high] = [Math.log(leastP), 0];
+  let [above, below] = [off(low), -Math.sqrt(distance)];
+  if (above <= 0) return leastP;
+  let side = 0;
+  for (let round = 0; round < 100 && high - low > 1e-10; round++) {
+    const middle = (low * below - high * above) / (below - above);
+    const value = off(middle);
+    if (value === 0) return Math.exp(middle);
+    if (value > 0) {
+      [low, above] = [middle, value];
+      if (side === 1) below /= 2;
+      side = 1;
+    } else {
+      [high, below] = [middle, value];
+      if (side === -1) above /= 2;
+      side = -1;
+    }
+    if (Math.abs(value) < 1e-12 * Math.sqrt(distance)) return Math.exp(middle);
+  }
+  return Math.exp((low + high) / 2);
+}

@@ -1,0 +1,182 @@
+import type { Estimate } from "./agreement.ts";
+import { quantile } from "./bootstrap.ts";
+import { createRandom, type Random } from "./random.ts";
+
+/*
+ * Intervals of figures of two lists that take few different values, or mostly one. There the usual intervals are too narrow: what
+ * was not seen among a few rows is taken never to happen. A smoothed bootstrap (Rubin 1981, with a prior as in Agresti and Min
+ * 2005) draws tables of both lists' values instead, in which every combination has some chance.
+ */
+
+/** A table of probabilities by [value of one list][value of the other]; sums to 1. */
+export type Table = readonly (readonly number[])[];
+
+/** More different values are put into so many groups. */
+export const mostLevels = 15;
+const draws = 1_000;
+const leastVariance = 1e-12; // less is rounding
+const smallSample = 100; // intervals of fewer rows leave out less, since the table's own levels are learnt from them too
+
+/** Whether one value makes up so much of a list that its rare values decide. */
+export function isDominated(values: ArrayLike<number>): boolean {
+  const counts = new Map<number, number>();
+  let most = 0;
+  for (let i = 0; i < values.length; i++) {
+    const count = (counts.get(values[i]!) ?? 0) + 1;
+    counts.set(values[i]!, count);
+    if (count > most) most = count;
+  }
+  return most >= values.length / 2;
+}
+
+export interface TableOptions {
+  /** The figures themselves, where they are known more exactly than from the table, whose values are put into at most fifteen groups. */
+  readonly values?: readonly number[];
+  /** All values that each list can have, ascending; those that it has where left out. */
+  readonly levels?: readonly [readonly number[], readonly number[]];
+  /** How many positions are independent of each other; all where left out. */
+  readonly independent?: number;
+  readonly seed?: number;
+}
+
+/**
+ * Figures of two lists, position by position, with 95 % intervals.
+ *
+ * @param measure the figures of a table; a figure that has no value in a table is NaN
+ */
+export function tableIntervals(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  measure: (table: Table, levels: readonly [readonly number[], readonly number[]]) => readonly number[],
+  { values, levels: given, independent = a.length, seed = 42 }: TableOptions = {},
+): Estimate[] {
+  const [one, other] = [group(a, given?.[0]), group(b, given?.[1])];
+  const counts = one.levels.map(() => other.levels.map(() => 0));
+  const unit = a.length > 0 ? independent / a.length : 0;
+  for (let i = 0; i < a.length; i++) counts[one.groups[i]!]![other.groups[i]!]! += unit;
+  const levels = [one.levels, other.levels] as const;
+  const seen = measure(normalise(counts), levels);
+  const figures = values ?? seen;
+  const prior = smooth(counts, independent);
+  const random = createRandom(seed);
+  const drawn = seen.map(() => new Float64Array(draws));
+  for (let draw = 0; draw < draws; draw++) {
+    const table = normalise(prior.map((row) => row.map((weight) => drawGamma(weight, random))));
+    for (const [figure, value] of measure(table, levels).entries()) drawn[figure]![draw] = value;
+  }
+  const outside = (0.05 * independent) / (independent + smallSample);
+  return figures.map((value, figure) => {
+    const sorted = drawn[figure]!.filter((x) => !Number.isNaN(x)).sort();
+    if (sorted.length === 0) return { value, low: -1, high: 1 }; // a list without any spread
+    const shift = Number.isNaN(value) || Number.isNaN(seen[figure]!) ? 0 : value - seen[figure]!;
+    const bounded = (x: number) => Math.max(-1, Math.min(1, x + shift));
+    const [low, high] = [bounded(quantile(sorted, outside / 2)), bounded(quantile(sorted, 1 - outside / 2))];
+    return Number.isNaN(value)
+      ? { value, low, high }
+      : { value, low: Math.min(value, low), high: Math.max(value, high) };
+  });
+}
+
+/** Which of at most fifteen groups each value belongs to, and the groups' mean values, ascending. */
+function group(
+  values: ArrayLike<number>,
+  given?: readonly number[],
+): {
+  readonly groups: Uint8Array;
+  readonly levels: readonly number[];
+} {
+  if (given)
+    return { groups: Uint8Array.from({ length: values.length }, (_, i) => given.indexOf(values[i]!)), levels: given };
+  const different = [...new Set(Array.from(values))].sort((x, y) => x - y);
+  const groupOf = new Map<number, number>();
+  if (different.length <= mostLevels) for (const [i, value] of different.entries()) groupOf.set(value, i);
+  else {
+    const counts = new Map<number, number>();
+    for (let i = 0; i < values.length; i++) counts.set(values[i]!, (counts.get(values[i]!) ?? 0) + 1);
+    let before = 0;
+    let next = -1;
+    let last = -1;
+    for (const value of different) {
+      const slot = Math.floor((mostLevels * (before + counts.get(value)! / 2)) / values.length); // by the middle of its ranks
+      if (slot !== last) next++;
+      last = slot;
+      groupOf.set(value, next);
+      before += counts.get(value)!;
+    }
+  }
+  const groups = Uint8Array.from({ length: values.length }, (_, i) => groupOf.get(values[i]!)!);
+  const sums = Array.from({ length: Math.max(0, ...groupOf.values()) + 1 }, () => [0, 0] as [number, number]);
+  for (let i = 0; i < values.length; i++) {
+    sums[groups[i]!]![0] += values[i]!;
+    sums[groups[i]!]![1]++;
+  }
+  return { groups, levels: sums.map(([sum, count]) => sum / count) };
+}
+
+/** Counts with a prior of about two rows: one as if the lists were independent, and half a row evenly along each list. */
+function smooth(counts: Table, total: number): number[][] {
+  const width = counts[0]?.length ?? 0;
+  const shareOf = (count: number, levels: number) => (count + 0.5) / (total + 0.5 * levels);
+  const rows = counts.map((row) =>
+    shareOf(
+      row.reduce((sum, x) => sum + x, 0),
+      counts.length,
+    ),
+  );
+  const columns = Array.from({ length: width }, (_, j) =>
+    shareOf(
+      counts.reduce((sum, row) => sum + row[j]!, 0),
+      width,
+    ),
+  );
+  const evenly = 0.5 / Math.max(counts.length, width);
+  return counts.map((row, i) => row.map((count, j) => count + rows[i]! * columns[j]! + evenly));
+}
+
+function normalise(table: Table): number[][] {
+  const total = table.reduce((sum, row) => sum + row.reduce((all, x) => all + x, 0), 0);
+  return table.map((row) => row.map((x) => x / total));
+}
+
+/** A draw of the gamma distribution with scale 1 (Marsaglia and Tsang 2000). */
+function drawGamma(shape: number, random: Random): number {
+  if (shape < 1) return drawGamma(shape + 1, random) * (1 - random()) ** (1 / shape);
+  const d = shape - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  for (;;) {
+    const x = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    const v = (1 + c * x) ** 3;
+    if (v > 0 && Math.log(1 - random()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
+  }
+}
+
+/** Sums over the rows and the columns of a table. */
+export function margins(table: Table): readonly [rows: number[], columns: number[]] {
+  return [
+    table.map((row) => row.reduce((sum, x) => sum + x, 0)),
+    Array.from({ length: table[0]?.length ?? 0 }, (_, j) => table.reduce((sum, row) => sum + row[j]!, 0)),
+  ];
+}
+
+/** Pearson's correlation of a table, each row and column having a value; NaN without spread. */
+export function tableCorrelation(table: Table, rowValues: readonly number[], columnValues: readonly number[]): number {
+  const [rows, columns] = margins(table);
+  const mean = (shares: readonly number[], values: readonly number[]) =>
+    shares.reduce((sum, share, i) => sum + share * values[i]!, 0);
+  const [meanA, meanB] = [mean(rows, rowValues), mean(columns, columnValues)];
+  const varianceA = rows.reduce((sum, share, i) => sum + share * (rowValues[i]! - meanA) ** 2, 0);
+  const varianceB = columns.reduce((sum, share, j) => sum + share * (columnValues[j]! - meanB) ** 2, 0);
+  let covariance = 0;
+  for (const [i, row] of table.entries())
+    for (const [j, share] of row.entries()) covariance += share * (rowValues[i]! - meanA) * (columnValues[j]! - meanB);
+  return varianceA > leastVariance && varianceB > leastVariance ? covariance / Math.sqrt(varianceA * varianceB) : NaN;
+}
+
+/** The ranks of a table's rows or columns, as shares: the middle of what lies below. */
+export function middleRanks(shares: readonly number[]): number[] {
+  let below = 0;
+  return shares.map((share) => {
+    below += share;
+    return below - share / 2;
+  });
+}
