@@ -39,6 +39,7 @@ import { plainJson } from "./text/plain-text.ts";
 interface RateFlags extends ModelFlags {
   judge?: string[];
   combine?: Combination;
+  rescale?: boolean;
   escalate?: number | { share: number };
   to?: string;
   minScore?: number;
@@ -72,6 +73,10 @@ export function rateCommand(context: CommandContext): Command {
       (judge: string, before?: string[]) => [...(before ?? []), judge],
     )
     .addOption(new Option("--combine <how>", "the score of a panel, of its judges' (mean)").choices(combinations))
+    .option(
+      "--rescale",
+      "map the scores of a panel linearly onto the first judge's scale, where they have different ones",
+    )
     .option(
       "--escalate <rows>",
       "with the student: ask another judge about so many rows, or a share: 5000 or 20%",
@@ -176,6 +181,7 @@ async function rateWith(
     ...(flags.samples !== undefined && { samples: flags.samples }),
     ...(flags.scale && { scale: flags.scale }),
     ...(flags.combine && { combine: flags.combine }),
+    ...(flags.rescale && { rescale: true }),
     ...(flags.escalate !== undefined && {
       escalate: {
         to: flags.to!,

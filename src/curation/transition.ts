@@ -59,6 +59,7 @@ interface Consensus {
   readonly three: Float64Array;
 }
 
+/** Pairs and triples count in every order: the model does not tell a row from its neighbours. */
 function countConsensus(triples: Iterable<Triple>, count: number): Consensus {
   const one = new Float64Array(count);
   const two = new Float64Array(count ** 2);
@@ -67,8 +68,20 @@ function countConsensus(triples: Iterable<Triple>, count: number): Consensus {
   for (const [a, b, c] of triples) {
     total++;
     one[a]!++;
-    two[a * count + b]!++;
-    three[(a * count + b) * count + c]!++;
+    for (const [x, y] of [
+      [a, b],
+      [b, a],
+    ] as const)
+      two[x * count + y]! += 1 / 2;
+    for (const [x, y, z] of [
+      [a, b, c],
+      [a, c, b],
+      [b, a, c],
+      [b, c, a],
+      [c, a, b],
+      [c, b, a],
+    ] as const)
+      three[(x * count + y) * count + z]! += 1 / 6;
   }
   for (const counts of [one, two, three]) for (let i = 0; i < counts.length; i++) counts[i]! /= Math.max(1, total);
   return { one, two, three };
@@ -92,31 +105,35 @@ function softmax(values: Float64Array, from: number, count: number): void {
 
 function gradientOf(parameters: Float64Array, { one, two, three }: Consensus, count: number): Float64Array {
   const { prior, transition } = probabilitiesOf(parameters, count);
-  const byPrior = new Float64Array(count);
-  const byTransition = new Float64Array(count * count);
-  const t = (c: number, score: number) => transition[c * count + score]!;
-  const addError = (error: number, scores: readonly number[]) => {
-    for (let c = 0; c < count; c++) {
-      const product = scores.reduce((all, score) => all * t(c, score), 1);
-      byPrior[c]! += 2 * error * product;
-      for (const [at, score] of scores.entries()) {
-        const others = scores.reduce((all, other, k) => (k === at ? all : all * t(c, other)), 1);
-        byTransition[c * count + score]! += 2 * error * prior[c]! * others;
+  // how far the model's shares are from those that were seen
+  const error1 = one.map((share) => -share);
+  const error2 = two.map((share) => -share);
+  const error3 = three.map((share) => -share);
+  for (let c = 0; c < count; c++)
+    for (let a = 0; a < count; a++) {
+      const first = prior[c]! * transition[c * count + a]!;
+      error1[a]! += first;
+      for (let b = 0; b < count; b++) {
+        const both = first * transition[c * count + b]!;
+        error2[a * count + b]! += both;
+        for (let d = 0; d < count; d++) error3[(a * count + b) * count + d]! += both * transition[c * count + d]!;
       }
     }
-  };
-  const modelled = (scores: readonly number[]) => {
-    let sum = 0;
-    for (let c = 0; c < count; c++) sum += scores.reduce((all, score) => all * t(c, score), prior[c]!);
-    return sum;
-  };
-  for (let a = 0; a < count; a++) {
-    addError(modelled([a]) - one[a]!, [a]);
-    for (let b = 0; b < count; b++) {
-      addError(modelled([a, b]) - two[a * count + b]!, [a, b]);
-      for (let d = 0; d < count; d++) addError(modelled([a, b, d]) - three[(a * count + b) * count + d]!, [a, b, d]);
+  const byPrior = new Float64Array(count);
+  const byTransition = new Float64Array(count * count);
+  for (let c = 0; c < count; c++)
+    for (let a = 0; a < count; a++) {
+      let [ofPairs, ofTriples] = [0, 0];
+      for (let b = 0; b < count; b++) {
+        let last = 0;
+        for (let d = 0; d < count; d++) last += error3[(a * count + b) * count + d]! * transition[c * count + d]!;
+        ofPairs += error2[a * count + b]! * transition[c * count + b]!;
+        ofTriples += last * transition[c * count + b]!;
+      }
+      // a score may stand in one place of one, two of a pair, three of a triple
+      byTransition[c * count + a] = 2 * prior[c]! * (error1[a]! + 2 * ofPairs + 3 * ofTriples);
+      byPrior[c]! += 2 * transition[c * count + a]! * (error1[a]! + ofPairs + ofTriples);
     }
-  }
   const gradient = new Float64Array(parameters.length);
   throughSoftmax(prior, byPrior, gradient, 0, 0, count);
   for (let c = 0; c < count; c++)

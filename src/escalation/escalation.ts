@@ -1,11 +1,12 @@
-import { quantile } from "../stats/bootstrap.ts";
 import type { Estimate } from "../stats/agreement.ts";
-import { createRandom, shuffle, type Random } from "../stats/random.ts";
-import { drawWeights, fitLogistic, probability, type LogisticFit, type Prior } from "./logistic.ts";
+import { createRandom, type Random } from "../stats/random.ts";
+import { checkShare, concludeCheck, leastChecked, planCheck, type CheckPlan } from "./check.ts";
+import { fitLogistic, probability, type LogisticFit, type Prior } from "./logistic.ts";
 
 /*
  * Which rows a dear judge is asked about, where a cheap one has seen all: those for which it is least clear on which side
- * of the cut they are. The cheap judge's last layer is trained again on what the dear one says, after each round.
+ * of the cut they are. The cheap judge's last layer is trained again on what the dear one says, after each round. In the
+ * end rows drawn at random show which others can be kept.
  */
 
 /** What the cheap judge says of all rows. */
@@ -24,7 +25,7 @@ export type Verdict = boolean | "unscored" | "pending";
 export interface EscalationOptions {
   /** How many rows the dear judge may be asked about. */
   readonly budget: number;
-  /** The least share of the kept rows that is to reach the cut. */
+  /** The least share of the kept rows that is to reach the cut: in 19 of 20 cases at least. */
   readonly precision: number;
   readonly rounds: number;
   readonly seed: number;
@@ -36,7 +37,7 @@ export interface EscalationResult {
   readonly isComplete: boolean;
   /** Whether there is anything to go by: without a single score, nothing is known of any row. */
   readonly hasLabels: boolean;
-  /** Rows drawn evenly to check the probabilities with; 0 where the cheap judge could be believed. */
+  /** Of the rows asked about, those drawn at random in the end, which the estimates rest on; 0 where all rows were asked about. */
   readonly audited: number;
   /** Rows that were asked about, ascending. */
   readonly asked: Uint32Array;
@@ -53,16 +54,15 @@ export interface EscalationResult {
   readonly alone: { readonly precision: number; readonly recall: number };
 }
 
-const pilotShare = 0.05; // of the budget, before the cheap judge is believed
+const pilotShare = 0.05; // of what teaches, before the cheap judge is believed
 const pilotEven = 0.05; // of it, drawn evenly: another judge's taste may differ anywhere
-const auditShare = 0.15; // of the budget, drawn evenly, where the cheap judge turns out not to be believed: nothing else tells of the rows that it thinks little of
 const askedCut = 0.4; // while it is asked: about where kept rows begin in the end
 const recalibrationPriors: readonly Prior[] = [
   { mean: 0, precision: 1 },
   { mean: 1, precision: 10 },
 ];
-const draws = 400;
-const countedRows = 50_000; // in the draws; of more rows, a part stands for all
+const leastSlope = 0.05; // of that line: the order stays
+const leastProbability = 1e-12; // whose logit still is a number
 /** How much doubt replies have to overcome that the cheap judge is wrong: that its own logit is worth another amount, that a column says more. */
 const doubts = [1000, 100, 10];
 const interceptPrecision = 0.01;
@@ -72,9 +72,8 @@ const interceptPrecision = 0.01;
  * each further one takes the rows where an answer gains most. With the cut's probability c, a row of probability p gains
  * (1 - p) c above it and p (1 - c) below it: what is kept wrongly or lost if it is not asked about, and the place of another row.
  *
- * In the end the rows not asked about are kept from the lowest probability on with which the expected precision is what is
- * wanted. The intervals are over how the re-trained layer may be off and over what the rows not asked about may turn out to
- * be; they hold as far as its probabilities are honest.
+ * The last round is drawn at random, and only checks: it finds the lowest probability from which on the rows not asked about
+ * are kept, and the estimates and intervals rest on it alone (see check.ts). They hold whatever the probabilities are worth.
  *
  * @param ask answers about rows, in their order; when some are pending, it is not asked again
  */
@@ -86,46 +85,47 @@ export async function escalate(
   const random = createRandom(seed);
   const layer = new LastLayer(view);
   const labels = new Int8Array(view.rows).fill(-1); // 1 and 0; -1 unknown
-  let isComplete = true;
   const isAsked = new Uint8Array(view.rows);
-  let { probabilities } = view;
-  let fit: LayerFit | undefined;
-  const most = Math.min(budget, view.rows);
-  let chosen = drawPilot(probabilities, Math.ceil(most * pilotShare), random);
-  let audit: Uint32Array | undefined; // drawn evenly, once it shows that the cheap judge is not to be believed
-  for (let round = 0; chosen.length > 0;) {
-    const verdicts = await ask(chosen);
-    for (const [i, verdict] of verdicts.entries()) {
+  let isComplete = true;
+  const askAbout = async (chosen: Uint32Array) => {
+    for (const [i, verdict] of (await ask(chosen)).entries()) {
       if (verdict === "pending") isComplete = false;
       else isAsked[chosen[i]!] = 1;
       if (typeof verdict === "boolean") labels[chosen[i]!] = verdict ? 1 : 0;
     }
-    fit = layer.fit(audit ? without(labels, audit) : labels); // what is to check the fit has no part in it
+  };
+  let { probabilities } = view;
+  const most = Math.min(budget, view.rows);
+  const checked =
+    most < view.rows ? Math.min(most, Math.max(Math.round(most * checkShare), leastChecked(precision))) : 0;
+  const taught = most - checked;
+  let chosen = drawPilot(probabilities, Math.ceil(taught * pilotShare), random);
+  for (let round = 0; chosen.length > 0;) {
+    await askAbout(chosen);
+    const fit = layer.fit(labels);
     if (fit) probabilities = layer.probabilities(fit);
-    const left = most - count(isAsked);
-    if (!isComplete || left <= 0) break;
-    if (!audit && fit && !fit.isTrusted)
-      chosen = audit = drawEvenly(isAsked, Math.min(left, Math.ceil(most * auditShare)), random);
-    else if (round >= rounds) break;
-    else chosen = mostGaining(probabilities, isAsked, Math.ceil(left / (rounds - round++)));
+    const left = taught - count(isAsked);
+    if (!isComplete || left <= 0 || round >= rounds) break;
+    chosen = mostGaining(probabilities, isAsked, Math.ceil(left / (rounds - round++)));
   }
-  return conclude(view, { labels, isAsked, probabilities, fit, layer, precision, random, audit, isComplete });
+  return finish(view, { labels, isAsked, probabilities, precision, random }, checked, isComplete, async (rows) => {
+    await askAbout(rows);
+    return isComplete;
+  });
 }
 
-function without(labels: Int8Array, rows: Uint32Array): Int8Array {
-  const others = labels.slice();
-  for (const row of rows) others[row] = -1;
-  return others;
+/** What is known once the cheap judge has learnt. */
+interface Taught {
+  readonly labels: Int8Array;
+  readonly isAsked: Uint8Array;
+  readonly probabilities: Float64Array;
+  readonly precision: number;
+  readonly random: Random;
 }
 
 /** The rows that it would be asked about if its replies changed nothing, ascending. */
 export function firstChoice({ probabilities, rows }: CheapView, budget: number): Uint32Array {
   return mostGaining(probabilities, new Uint8Array(rows), budget);
-}
-
-/** A fit, and whether it is the one that takes the cheap judge for right. */
-interface LayerFit extends LogisticFit {
-  readonly isTrusted: boolean;
 }
 
 /** The cheap judge's last layer: a weight for its own logit, one for each other column, and one for all. */
@@ -142,14 +142,14 @@ class LastLayer {
     this.#columnCount = columnCount;
   }
 
-  fit(labels: Int8Array): LayerFit | undefined {
+  fit(labels: Int8Array): LogisticFit | undefined {
     const rows = Uint32Array.from(labels.keys()).filter((row) => labels[row]! >= 0);
     if (rows.length === 0) return undefined;
     return doubts
       .map((precision, i) => {
         const fit = fitLogistic(this.#columns, rows, labels, this.#priors(precision), this.#before[i]);
         this.#before[i] = fit.weights;
-        return { ...fit, isTrusted: i === 0 };
+        return fit;
       })
       .reduce((best, other) => (other.evidence > best.evidence ? other : best));
   }
@@ -164,10 +164,6 @@ class LastLayer {
 
   probabilities({ weights }: Pick<LogisticFit, "weights">): Float64Array {
     return Float64Array.from({ length: this.#rows }, (_, row) => probability(this.#columns, row, weights));
-  }
-
-  probability(row: number, weights: Float64Array): number {
-    return probability(this.#columns, row, weights);
   }
 }
 
@@ -187,11 +183,6 @@ function drawPilot(probabilities: Float64Array, size: number, random: Random): U
     .sort();
 }
 
-function drawEvenly(isAsked: Uint8Array, size: number, random: Random): Uint32Array {
-  const open = Uint32Array.from(isAsked.keys()).filter((row) => !isAsked[row]);
-  return shuffle(open, random).slice(0, size).sort();
-}
-
 function mostGaining(probabilities: Float64Array, isAsked: Uint8Array, size: number): Uint32Array {
   const gains = probabilities.map((p) => gain(p, askedCut));
   return Uint32Array.from(isAsked.keys())
@@ -205,115 +196,76 @@ function count(flags: Uint8Array): number {
   return flags.reduce((sum, flag) => sum + flag, 0);
 }
 
-interface State {
-  readonly labels: Int8Array;
-  readonly isAsked: Uint8Array;
-  readonly probabilities: Float64Array;
-  readonly fit: LogisticFit | undefined;
-  readonly layer: LastLayer;
-  readonly precision: number;
-  readonly random: Random;
-  readonly audit: Uint32Array | undefined;
-  readonly isComplete: boolean;
-}
-
-/** Makes probabilities honest by rows that were drawn evenly: a line through their logits (Platt 1999). */
-function recalibrate(probabilities: Float64Array, labels: Int8Array, audit: Uint32Array): LogisticFit {
-  const columns = new Float32Array(probabilities.length * 2);
-  for (const row of audit) columns.set([1, logit(probabilities[row]!)], row * 2);
-  return fitLogistic(
-    columns,
-    audit.filter((row) => labels[row]! >= 0),
-    labels,
-    recalibrationPriors,
+/** Asks about the rows of the check, and concludes. @param ask whether all of them were answered */
+async function finish(
+  view: CheapView,
+  { labels, isAsked, probabilities, precision, random }: Taught,
+  size: number,
+  wasComplete: boolean,
+  ask: (rows: Uint32Array) => Promise<boolean>,
+): Promise<EscalationResult> {
+  const scored = count(isAsked) > 0 ? labels.filter((label) => label >= 0).length / count(isAsked) : 1;
+  const before = probabilities.map((p) => bound(p * scored)); // a row without a score reaches nothing
+  const plan = planCheck(
+    { probabilities: before, isAsked, sure: countSure(labels), size: wasComplete ? size : 0, precision },
+    random,
   );
-}
-
-function straighten(p: number, [shift, slope]: ArrayLike<number> & Iterable<number>): number {
-  return 1 / (1 + Math.exp(-(shift! + slope! * logit(p))));
-}
-
-function logit(p: number): number {
-  const bounded = Math.min(1 - 1e-6, Math.max(1e-6, p));
-  return Math.log(bounded / (1 - bounded));
-}
-
-function conclude(view: CheapView, state: State): EscalationResult {
-  const { labels, isAsked, fit, layer, random, audit, isComplete } = state;
-  const askedCount = count(isAsked);
-  const scored = labels.reduce((sum, label) => sum + (label >= 0 ? 1 : 0), 0);
-  const scoredShare = askedCount > 0 ? scored / askedCount : 0; // a row without a score reaches nothing
-  const line = audit && recalibrate(state.probabilities, labels, audit);
-  const straight = line ? state.probabilities.map((p) => straighten(p, line.weights)) : state.probabilities;
-  const known = straight.map((p, row) => (labels[row]! >= 0 ? labels[row]! : isAsked[row] ? 0 : p * scoredShare));
-  const open = Uint32Array.from(known.keys()).filter((row) => !isAsked[row]);
-  const sure = labels.reduce((sum, label) => sum + (label === 1 ? 1 : 0), 0);
-  const keptFrom = fit ? findKeptFrom(open, known, sure, state.precision) : Infinity;
-  const kept = open.filter((row) => known[row]! >= keptFrom);
-  const isKept = (row: number) => (isAsked[row] ? labels[row] === 1 : known[row]! >= keptFrom);
-
-  const sum = (rows: Uint32Array, of: (row: number) => number) => rows.reduce((total, row) => total + of(row), 0);
-  const right = sure + sum(kept, (row) => known[row]!);
-  const all = sure + sum(open, (row) => known[row]!);
-  const precisions: number[] = [];
-  const recalls: number[] = [];
-  const stride = Math.max(1, Math.floor(open.length / countedRows));
-  const counted = open.filter((_, i) => i % stride === 0);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  for (const weights of fit ? Array.from({ length: draws }, () => drawWeights(fit, normal)) : []) {
-    const bend = line && drawWeights(line, normal);
-    const share = scoredShare + Math.sqrt((scoredShare * (1 - scoredShare)) / Math.max(1, askedCount)) * normal();
-    const tally = { kept: { mean: 0, variance: 0 }, dropped: { mean: 0, variance: 0 } };
-    for (const row of counted) {
-      const own = layer.probability(row, weights);
-      const p = Math.min(1, Math.max(0, share)) * (bend ? straighten(own, bend) : own);
-      const side = isKept(row) ? tally.kept : tally.dropped;
-      side.mean += p * stride;
-      side.variance += p * (1 - p) * stride;
-    }
-    const turnOut = ({ mean, variance }: { mean: number; variance: number }) =>
-      Math.max(0, mean + Math.sqrt(variance) * normal());
-    const keptRight = Math.min(kept.length, turnOut(tally.kept));
-    precisions.push((sure + keptRight) / Math.max(1, sure + kept.length));
-    recalls.push((sure + keptRight) / Math.max(1, sure + keptRight + turnOut(tally.dropped)));
-  }
-  const total = sure + kept.length;
-  const alone = Uint32Array.from(known.keys())
-    .sort((a, b) => view.probabilities[b]! - view.probabilities[a]!)
-    .slice(0, total);
-  const aloneRight = sum(alone, (row) => known[row]!);
+  const isComplete = wasComplete && (plan.drawn.length === 0 || (await ask(plan.drawn)));
+  const hasLabels = labels.some((label) => label >= 0);
+  const sure = countSure(labels);
+  const line = recalibrate(before, labels, plan).weights;
+  const known = before.map((p, row) => (isAsked[row] ? Math.max(0, labels[row]!) : straighten(p, line)));
+  const sum = (rows: Uint32Array) => rows.reduce((total, row) => total + known[row]!, 0);
+  const {
+    kept,
+    precision: found,
+    recall,
+  } = concludeCheck(
+    plan,
+    (row) => labels[row] === 1,
+    { sure, precision, guess: (rows) => sum(rows) / Math.max(1, rows.length) },
+    random,
+  );
+  const keptFrom = kept.length > 0 ? straighten(before[kept.at(-1)!]!, line) : Infinity;
+  const total = sure + kept.filter((row) => !isAsked[row]).length;
+  const byView = Uint32Array.from(known.keys()).sort((a, b) => view.probabilities[b]! - view.probabilities[a]!);
+  const aloneRight = sum(byView.subarray(0, total));
+  const all = known.reduce((right, p) => right + p, 0);
+  const nothing: Estimate = { value: NaN, low: NaN, high: NaN };
   return {
     isComplete,
-    hasLabels: fit !== undefined,
-    audited: audit?.length ?? 0,
+    hasLabels,
+    audited: plan.drawn.length,
     asked: Uint32Array.from(isAsked.keys()).filter((row) => isAsked[row]),
     probabilities: known,
-    keptFrom,
-    kept: total,
-    precision: withInterval(fit && total > 0 ? right / total : NaN, precisions),
-    recall: withInterval(fit && all > 0 ? right / all : NaN, recalls),
+    keptFrom: hasLabels ? keptFrom : Infinity,
+    kept: hasLabels ? total : 0,
+    precision: hasLabels ? found : nothing,
+    recall: hasLabels ? recall : nothing,
     alone: { precision: total > 0 ? aloneRight / total : NaN, recall: all > 0 ? aloneRight / all : NaN },
   };
 }
 
-/** The lowest probability from which on open rows can be kept, so that of all kept rows the wanted share is expected to reach the cut. */
-function findKeptFrom(open: Uint32Array, known: Float64Array, sure: number, precision: number): number {
-  const order = open.toSorted((a, b) => known[b]! - known[a]!);
-  let right = sure;
-  let keptFrom = Infinity;
-  for (let from = 0; from < order.length;) {
-    const p = known[order[from]!]!;
-    let to = from;
-    while (to < order.length && known[order[to]!] === p) to++; // what is equally probable is kept together
-    right += p * (to - from);
-    if (right / (sure + to) < precision) break; // from here on it only falls
-    keptFrom = p;
-    from = to;
-  }
-  return keptFrom;
+function countSure(labels: Int8Array): number {
+  return labels.reduce((sum, label) => sum + (label === 1 ? 1 : 0), 0);
 }
 
-function withInterval(value: number, drawn: readonly number[]): Estimate {
-  const sorted = Float64Array.from(drawn).sort();
-  return { value, low: Math.min(value, quantile(sorted, 0.025)), high: Math.max(value, quantile(sorted, 0.975)) };
+/** Makes probabilities honest by rows that were drawn at random: a line through their logits (Platt 1999), which keeps their order. */
+function recalibrate(probabilities: Float64Array, labels: Int8Array, { drawn }: CheckPlan): LogisticFit {
+  const columns = new Float32Array(probabilities.length * 2);
+  for (const row of drawn) columns.set([1, logit(probabilities[row]!)], row * 2);
+  const right = labels.map((label) => Math.max(0, label));
+  return fitLogistic(columns, drawn, right, recalibrationPriors);
+}
+
+function straighten(p: number, [shift, slope]: ArrayLike<number> & Iterable<number>): number {
+  return 1 / (1 + Math.exp(-(shift! + Math.max(leastSlope, slope!) * logit(p))));
+}
+
+function logit(p: number): number {
+  return Math.log(p / (1 - p));
+}
+
+function bound(p: number): number {
+  return Math.min(1 - leastProbability, Math.max(leastProbability, p));
 }

@@ -2,11 +2,9 @@
  * Logistic regression with a prior, by Newton's method: small enough to be fitted again after every round of questions.
  */
 
-/** What is known of the weights: the likeliest ones, and how they may be off (Laplace's approximation). */
+/** The likeliest weights. */
 export interface LogisticFit {
   readonly weights: Float64Array;
-  /** Lower Cholesky factor of the inverse covariance's inverse: weights + factor · normals is a draw. [row, column] */
-  readonly spread: Float64Array;
   /** The logarithm of how probable the labels are under the priors (Laplace's approximation), to choose among priors by. */
   readonly evidence: number;
 }
@@ -70,7 +68,7 @@ export function fitLogistic(
   }
   for (const [w, { mean, precision }] of priors.entries())
     evidence += 0.5 * (Math.log(precision) - precision * (weights[w]! - mean) ** 2) - Math.log(factor[w * size + w]!);
-  return { weights, spread: inverseTransposed(factor, size), evidence };
+  return { weights, evidence };
 }
 
 /** The probability of a row's label. */
@@ -78,17 +76,6 @@ export function probability(features: Float32Array, row: number, weights: Float6
   let sum = 0;
   for (let w = 0, at = row * weights.length; w < weights.length; w++, at++) sum += weights[w]! * features[at]!;
   return 1 / (1 + Math.exp(-sum));
-}
-
-/** Other weights that may be the right ones, drawn by how the fit may be off. @param normal draws from the standard normal distribution */
-export function drawWeights({ weights, spread }: LogisticFit, normal: () => number): Float64Array {
-  const size = weights.length;
-  const normals = Float64Array.from(weights, normal);
-  return weights.map((weight, a) => {
-    let sum = weight;
-    for (let b = 0; b < size; b++) sum += spread[a * size + b]! * normals[b]!;
-    return sum;
-  });
 }
 
 /** The lower factor of a matrix whose lower half is given. */
@@ -116,19 +103,4 @@ function solve(factor: Float64Array, right: Float64Array, size: number): Float64
     x[a]! /= factor[a * size + a]!;
   }
   return x;
-}
-
-/** The transposed inverse of a lower factor: of H = L Lᵀ, it makes draws of covariance H⁻¹. */
-function inverseTransposed(factor: Float64Array, size: number): Float64Array {
-  const result = new Float64Array(size * size);
-  for (let column = 0; column < size; column++) {
-    const unit = new Float64Array(size);
-    unit[column] = 1;
-    for (let a = size - 1; a >= 0; a--) {
-      for (let k = a + 1; k < size; k++) unit[a]! -= factor[k * size + a]! * unit[k]!;
-      unit[a]! /= factor[a * size + a]!;
-      result[a * size + column] = unit[a]!;
-    }
-  }
-  return result;
 }

@@ -34,13 +34,14 @@ export function ratingJudges(recipe: ExperimentRecipe): { readonly judges: reado
 
 /** What a recipe says of how rows are rated, as `openRatingJudge` takes it. */
 export function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
-  const { rubric, scale, reasoning, combine, escalate, logprobs, samples, batch, check } = recipe.rate!;
+  const { rubric, scale, reasoning, combine, rescale, escalate, logprobs, samples, batch, check } = recipe.rate!;
   return {
     pricesOf: (model) => recipe.prices[model],
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
     ...(scale && { scale: { min: scale[0], max: scale[1] } }),
     ...(reasoning && { reasoning }),
     ...(combine && { combine }),
+    ...(rescale && { rescale }),
     ...(logprobs && { logprobs }),
     ...(samples !== undefined && { samples }),
     ...(batch && { batch: {} }),

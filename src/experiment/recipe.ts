@@ -30,6 +30,7 @@ const rateSchema = z.strictObject({
       "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
     ),
   combine: z.enum(combinations).optional().describe("The score of a panel, of its judges' (mean)"),
+  rescale: z.boolean().default(false).describe("Map a panel's scores linearly onto the first judge's scale"),
   escalate: z
     .strictObject({
       ask: z.union([count, percentage]).describe("About how many rows, or which share: 5000 or 20%"),

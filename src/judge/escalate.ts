@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
+import { leastBudget } from "../escalation/check.ts";
 import { escalate, firstChoice, type EscalationResult, type Verdict } from "../escalation/escalation.ts";
 import { viewRows } from "../escalation/view-rows.ts";
 import { formatCount, formatScore, formatShare } from "../format.ts";
@@ -13,7 +14,7 @@ export interface EscalateOptions {
   readonly ask: number | { readonly share: number };
   /** The other judge's score from which on a row is to be kept; 4.5 as in the paper, when left out. */
   readonly minScore?: number;
-  /** The least share of the kept rows that is to have it; 0.9 when left out. */
+  /** The least share of the kept rows that is to have it, in 19 of 20 cases at least; 0.9 when left out. */
   readonly precision?: number;
   /** How often it is asked, each time about what is unclear then; 8 when left out, and 2 in batches. */
   readonly rounds?: number;
@@ -45,7 +46,7 @@ const paperThreshold = 4.5;
 const defaultPrecision = 0.9;
 const defaultRounds = 8;
 const batchRounds = 1; // beside the pilot: each takes up to a day
-const leastAsked = 50; // fewer replies teach nothing
+const leastTaught = 50; // fewer replies teach nothing
 
 export function isEscalating(judge: Judge): judge is EscalatingJudge {
   return "escalation" in judge;
@@ -80,9 +81,10 @@ export function createEscalatingJudge(
   const name = `escalate(${student.name}, ${other.name})`;
   const budgetOf = (total: number): number => {
     const budget = typeof options.ask === "number" ? options.ask : Math.round(options.ask.share * total);
-    if (budget < leastAsked)
+    const least = Math.max(leastTaught, leastBudget(precision));
+    if (budget < Math.min(least, Math.max(leastTaught, total)))
       throw new UsageError(
-        `--escalate: expected at least ${leastAsked} rows to ask about, got ${formatCount(budget)} of ${formatCount(total)}; ask about more`,
+        `--escalate: expected at least ${formatCount(least)} rows to ask about, as fewer cannot show a precision of ${formatShare(precision)}, got ${formatCount(budget)} of ${formatCount(total)}; ask about more`,
       );
     return budget;
   };
@@ -205,9 +207,11 @@ function summarise(result: EscalationResult, rows: number, minScore: number): Es
 
 function describe({ asked, rows, minScore, precision, audited }: Escalation, student: string, other: string): string[] {
   return [
-    audited > 0
-      ? `${student} was not to be believed here: ${formatCount(audited)} of the rows were drawn evenly, to check what it learnt from the others`
-      : `the estimates take ${student}'s probabilities, re-trained on what ${other} said, for honest: its replies gave no reason to doubt them`,
+    ...(audited > 0
+      ? [
+          `${formatCount(audited)} of the rows asked about were drawn at random, to check what is kept: the estimates rest on them, not on what ${student} believes`,
+        ]
+      : []),
     `${other} was asked about ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), those nearest to ${formatScore(minScore)} as ${student} sees them; the others have a score by their probability to reach it`,
     ...(Number.isNaN(precision.value) ? [`no row is kept: ${other} has given no row that score`] : []),
   ];

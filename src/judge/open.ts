@@ -95,6 +95,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How several judges' scores become one; their mean when left out. */
   readonly combine?: Combination;
+  /** Map a panel's scores linearly onto the first judge's scale. */
+  readonly rescale?: boolean;
   /** Another judge, whom the student asks where it is not sure. */
   readonly escalate?: EscalateOptions & { readonly to: string };
 }
@@ -114,7 +116,7 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, combine, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
+  { scale, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
@@ -138,7 +140,9 @@ export async function openRatingJudge(
     for (const model of models) model.close();
   };
   try {
-    const judge = escalate ? await openEscalating(names, escalate, openOne) : await openPanel(names, combine, openOne);
+    const judge = escalate
+      ? await openEscalating(names, escalate, openOne)
+      : await openPanel(names, { combine, rescale }, openOne);
     return { judge, models, close };
   } catch (error) {
     close();
@@ -148,16 +152,18 @@ export async function openRatingJudge(
 
 async function openPanel(
   names: readonly string[],
-  combine: Combination | undefined,
+  { combine, rescale = false }: { readonly combine: Combination | undefined; readonly rescale: boolean | undefined },
   openOne: (name: string) => Promise<Judge>,
 ): Promise<Judge> {
-  if (names.length === 1 && combine !== undefined)
-    throw new UsageError("--combine: expected several judges, got one; name more with --judge");
+  if (names.length === 1 && (combine !== undefined || rescale))
+    throw new UsageError(
+      `${rescale ? "--rescale" : "--combine"}: expected several judges, got one; name more with --judge`,
+    );
   const judges: Judge[] = [];
   for (const name of names) judges.push(await openOne(name));
   if (judges.length === 1) return judges[0]!;
   const { createPanelJudge } = await import("./panel.ts");
-  return createPanelJudge(judges, combine);
+  return createPanelJudge(judges, combine, { rescale });
 }
 
 async function openEscalating(

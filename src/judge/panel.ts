@@ -19,6 +19,11 @@ export interface PanelJudge extends Judge {
   readonly combine: Combination;
 }
 
+export interface PanelOptions {
+  /** Map every judge's scores linearly from its own scale onto the first one's; otherwise different scales are refused. */
+  readonly rescale?: boolean;
+}
+
 export function isPanel(judge: Judge): judge is PanelJudge {
   return "members" in judge;
 }
@@ -28,22 +33,27 @@ export function isPanel(judge: Judge): judge is PanelJudge {
  * one of them has given it one; otherwise it is what the first of the others says, with that judge's name. Each rating
  * carries what every judge said.
  *
- * @throws UsageError when the judges are not of the same scale, or one of them is there twice
+ * @throws UsageError when a judge's scale is not known, they have different ones and are not to be rescaled, or one of them is
+ *   there twice
  */
-export function createPanelJudge(members: readonly Judge[], combine: Combination = "mean"): PanelJudge {
-  const names = members.map(({ name }) => name);
-  if (members.length < 2)
-    throw new UsageError(`--judge: expected two judges or more for a panel, got ${members.length}`);
+export function createPanelJudge(
+  given: readonly Judge[],
+  combine: Combination = "mean",
+  { rescale = false }: PanelOptions = {},
+): PanelJudge {
+  const names = given.map(({ name }) => name);
+  if (given.length < 2) throw new UsageError(`--judge: expected two judges or more for a panel, got ${given.length}`);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new UsageError(`--judge: expected each judge once, got ${twice} again`);
-  const scale = commonScale(members);
+  const scale = firstScale(given, rescale);
+  const members = given.map((judge) => (isSameScale(judge.scale!, scale) ? judge : rescaled(judge, scale)));
   const question = describeQuestion(members, combine);
   const asking = members.filter(({ calls }) => calls !== undefined);
   return {
     name: `${combine}(${names.join(", ")})`,
     members,
     combine,
-    ...(scale && { scale }),
+    scale,
     ...(question && { question }),
     get notes() {
       return members.flatMap(({ name, notes }) =>
@@ -135,16 +145,50 @@ function toPanelRating(rating: Rating): PanelRating {
   };
 }
 
-/** The judges' scale. @throws UsageError when those that have one have different ones */
-function commonScale(members: readonly Judge[]): Scale | undefined {
-  const known = members.flatMap(({ name, scale }) => (scale ? [{ name, scale }] : []));
-  const [first] = known;
-  const other = known.find(({ scale }) => scale.min !== first!.scale.min || scale.max !== first!.scale.max);
-  if (first && other)
+/** The scale of the first judge. @throws UsageError when one is not known, or another one is different and is not to be rescaled */
+function firstScale(members: readonly Judge[], rescale: boolean): Scale {
+  const unknown = members.find((judge) => !judge.scale);
+  if (unknown)
     throw new UsageError(
-      `--judge: expected judges of one scale, got ${first.name} (${first.scale.min} to ${first.scale.max}) and ${other.name} (${other.scale.min} to ${other.scale.max}); give them the same --rubric`,
+      `--judge: expected judges whose scales are known, since their scores are combined, got ${unknown.name}, which has none; give it with --scale, such as --scale 0..5`,
     );
-  return first?.scale;
+  const [first, ...others] = members as readonly (Judge & { readonly scale: Scale })[]; // as was just checked
+  const other = others.find(({ scale }) => !isSameScale(scale, first!.scale));
+  if (other && !rescale)
+    throw new UsageError(
+      `--judge: expected judges of one scale, got ${first!.name} (${first!.scale.min} to ${first!.scale.max}) and ${other.name} (${other.scale.min} to ${other.scale.max}); give them the same --rubric, or --rescale to map all scores linearly onto the first one's`,
+    );
+  return first!.scale;
+}
+
+function isSameScale(one: Scale, other: Scale): boolean {
+  return one.min === other.min && one.max === other.max;
+}
+
+/** A judge whose scores are mapped linearly onto another scale. */
+function rescaled(judge: Judge, scale: Scale): Judge {
+  const own = judge.scale!; // it was checked that it has one
+  const map = (score: number) => scale.min + ((score - own.min) / (own.max - own.min)) * (scale.max - scale.min);
+  return {
+    ...judge,
+    scale,
+    get notes() {
+      return [
+        ...judge.notes,
+        `${judge.name}: its scores from ${own.min} to ${own.max} are mapped linearly onto ${scale.min} to ${scale.max}`,
+      ];
+    },
+    get alarms() {
+      return judge.alarms;
+    },
+    get checks() {
+      return judge.checks;
+    },
+    async *rate(examples) {
+      for await (const ratings of judge.rate(examples))
+        yield ratings.map((rating) => (rating.state === "scored" ? { ...rating, score: map(rating.score) } : rating));
+    },
+  };
 }
 
 function describeQuestion(members: readonly Judge[], combine: Combination): Question | undefined {

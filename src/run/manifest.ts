@@ -122,9 +122,15 @@ const panelCorrectionSchema = z.object({
   path: z.string(),
   /** SHA-256 of that file. */
   correctedHash: z.string(),
+  /** By what factor the mean score's correlation with the truth is thought to grow. */
+  gain: z.object({ value: z.number(), low: z.number(), high: z.number() }),
   judges: z.array(
     z.object({
       judge: z.string(),
+      /** How much of the correction was taken over, from 0 to 1. */
+      weight: z.number(),
+      /** Its scores' covariance with their rows' neighbours' scores, in standard errors. */
+      neighbourAgreement: z.number(),
       /** The scores it gives, ascending. */
       levels: z.array(z.number()),
       /** The estimated share of rows of each true score. */
@@ -186,7 +192,7 @@ const escalationSchema = z.object({
   /** Who was asked, and about how many rows. */
   to: z.string(),
   asked: z.number(),
-  /** Of these, drawn evenly to check the probabilities with, where the student could not be believed. */
+  /** Of these, drawn at random in the end, which the estimates rest on. */
   audited: z.number(),
   rows: z.number(),
   /** The score of that judge from which on a row is to be kept. */

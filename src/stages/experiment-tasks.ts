@@ -238,12 +238,14 @@ function rateTask(context: Context): Task {
 /** What of the settings makes other scores; nothing where all is as it always was. */
 function describeMeans({
   combine,
+  rescale,
   escalate,
   logprobs,
   samples,
 }: NonNullable<ExperimentRecipe["rate"]>): Record<string, string> {
   return {
     ...(combine && { combine }),
+    ...(rescale && { rescale: "yes" }),
     ...(escalate && { escalate: JSON.stringify(escalate) }),
     ...(logprobs && { logprobs: "yes" }),
     ...(samples !== undefined && { samples: String(samples) }),

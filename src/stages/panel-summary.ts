@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { curateScores, leastRows, whyNotCurated } from "../curation/curate.ts";
+import { leastAgreement, weighCorrection } from "../curation/guard.ts";
 import { twoNearest, type Points } from "../curation/neighbours.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { formatCount } from "../format.ts";
 import { combineScores, type PanelJudge } from "../judge/panel.ts";
-import { embeddedStudentPath } from "../judge/student.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { PanelCorrection, PanelSummary } from "../run/manifest.ts";
 import type { RatingState } from "../run/rating.ts";
@@ -15,9 +15,7 @@ import { spearman } from "../stats/agreement.ts";
 import { histogram } from "../stats/histogram.ts";
 import { weightedKappa } from "../stats/kappa.ts";
 import { standardiseColumns } from "../stats/standardise.ts";
-import { readStudent } from "../student/model-file.ts";
-import { hiddenSize } from "../student/network.ts";
-import { createViewer } from "../student/student.ts";
+import { createFeatureExtractor, denseCount } from "../student/features.ts";
 import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
@@ -115,16 +113,31 @@ export class PanelTally {
     const points = await embed(dataset, rows, options);
     const nearest = twoNearest(points);
     const curated = taken.map((scores) => curateScores(scores, nearest));
+    const { weights, gain, neighbourAgreement } = weighCorrection(
+      curated.map(({ scores }, i) => ({ raw: taken[i]!, corrected: scores })),
+      nearest,
+    );
+    if (weights.every((weight) => weight === 0))
+      return {
+        uncorrected: neighbourAgreement.some((agreement) => agreement <= leastAgreement)
+          ? "rows that are nearly alike are not scored alike beyond chance, so that they cannot tell a judge's errors"
+          : "corrected scores agree no better with the other judges' raw scores, which the correction has not seen",
+      };
+    const corrected = curated.map(({ scores }, i) =>
+      scores.map((score, at) => taken[i]![at]! + weights[i]! * (score - taken[i]![at]!)),
+    );
     const path = join(run.folder, "corrected.jsonl");
     const lines = rows.map((index, at) => {
-      const corrected = curated.map(({ scores }) => Number(scores[at]!.toFixed(4)));
-      return { index, score: Number(combineScores(corrected, combine).toFixed(4)), corrected };
+      const own = corrected.map((scores) => Number(scores[at]!.toFixed(4)));
+      return { index, score: Number(combineScores(own, combine).toFixed(4)), corrected: own };
     });
     const correctedHash = await writeJsonLines(path, lines);
     const judges: PanelCorrection["judges"] = members.map(({ name }, i) => {
       const { levels, model } = curated[i]!;
       return {
         judge: name,
+        weight: weights[i]!,
+        neighbourAgreement: neighbourAgreement[i]!,
         levels: [...levels],
         prior: [...model.prior],
         transition: model.transition.map((row) => [...row]),
@@ -132,11 +145,11 @@ export class PanelTally {
         agreements: members.map((other, j) => ({
           with: other.name,
           raw: toEstimateRecord(spearman(taken[i]!, taken[j]!)),
-          corrected: toEstimateRecord(spearman(curated[i]!.scores, taken[j]!)),
+          corrected: toEstimateRecord(spearman(corrected[i]!, taken[j]!)),
         })),
       };
     });
-    return { correction: { rows: rows.length, path, correctedHash, judges } };
+    return { correction: { rows: rows.length, path, correctedHash, gain, judges } };
   }
 }
 
@@ -146,20 +159,23 @@ function pairUp(a: readonly number[], b: readonly number[]): [Float64Array, Floa
   return [Float64Array.from(a.filter((_, row) => both[row])), Float64Array.from(b.filter((_, row) => both[row]))];
 }
 
-/** The rows as the embedded student sees them: its hidden units, each of mean 0 and deviation 1. */
+/**
+ * The rows as counts and shares of what their texts are made of, each of mean 0 and deviation 1 over these rows: a space
+ * that no judge has taught anything.
+ */
 async function embed(dataset: Dataset, rows: readonly number[], options: StageOptions): Promise<Points> {
-  const look = createViewer(await readStudent(embeddedStudentPath));
-  const values = new Float32Array(rows.length * hiddenSize);
+  const extract = createFeatureExtractor();
+  const values = new Float32Array(rows.length * denseCount);
   let next = 0;
   for await (const batch of dataset.batches()) {
     options.signal?.throwIfAborted();
     for (const example of batch) {
       if (example.index !== rows[next]) continue;
-      values.set(look(example).hidden, next * hiddenSize);
+      values.set(extract(example).dense, next * denseCount);
       next++;
     }
     options.onProgress?.({ stage: "rate", doing: "correcting", done: next, total: rows.length, unit: "rows" });
   }
-  standardiseColumns(values, rows.length, hiddenSize);
-  return { count: rows.length, dimensions: hiddenSize, values };
+  standardiseColumns(values, rows.length, denseCount);
+  return { count: rows.length, dimensions: denseCount, values };
 }

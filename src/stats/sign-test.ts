@@ -10,7 +10,8 @@ export function signTest(wins: number, losses: number): number {
   return Math.min(1, 2 * tail);
 }
 
-function logChoose(n: number, k: number): number {
+/** The logarithm of in how many ways k can be chosen of n. */
+export function logChoose(n: number, k: number): number {
   return logFactorial(n) - logFactorial(k) - logFactorial(n - k);
 }
 

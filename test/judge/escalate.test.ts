@@ -70,16 +70,18 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
 
   beforeAll(() => load("ratings.gpt-4o-mini.json", 3));
 
-  it("beats the recipe's cascade at a fifth of the rows: at least .90 precision and .77 recall", async () => {
+  it("beats the recipe's cascade at a fifth of the rows: at least .90 precision in each run, and .69 recall", async () => {
     const seeds = [1, 2, 3];
     const found: Awaited<ReturnType<typeof escalateOver>>[] = [];
-    for (const seed of seeds) found.push(await escalateOver(view, reaches, 0.2, 0.894, seed)); // the estimate is cautious: what comes is a little more
+    for (const seed of seeds) found.push(await escalateOver(view, reaches, 0.2, 0.9, seed));
     const mean = (of: (one: (typeof found)[number]) => number) =>
       found.reduce((sum, one) => sum + of(one), 0) / seeds.length;
     expect(mean(({ precision }) => precision)).toBeGreaterThanOrEqual(0.9);
-    expect(mean(({ recall }) => recall)).toBeGreaterThanOrEqual(0.77);
+    expect(mean(({ recall }) => recall)).toBeGreaterThanOrEqual(0.69);
     for (const { result, precision, recall, asked } of found) {
       expect(asked.size).toBe(2000);
+      expect(result.audited).toBe(600);
+      expect(precision).toBeGreaterThanOrEqual(0.9);
       expect(precision).toBeGreaterThan(result.precision.low);
       expect(precision).toBeLessThan(result.precision.high);
       expect(recall).toBeGreaterThan(result.recall.low);
@@ -132,6 +134,19 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
       seed: 1,
     });
     expect(silent).toMatchObject({ hasLabels: false, kept: 0, precision: { value: NaN }, recall: { value: NaN } });
+  });
+
+  it("keeps its promise where the student is over-sure, and where its features tell nothing", async () => {
+    const random = createRandom(5);
+    const overSure = Array.from(view.probabilities, (p) => random() < 1 / (1 + Math.sqrt((1 - p) / Math.max(1e-9, p))));
+    const chance = Array.from(view.probabilities, () => random() < 0.4);
+    for (const judge of [overSure, chance]) {
+      const { precision, recall, result } = await escalateOver(view, judge, 0.1);
+      expect(precision).toBeGreaterThanOrEqual(0.9);
+      expect(result.precision.low).toBeGreaterThanOrEqual(0.9);
+      expect(recall).toBeGreaterThan(result.recall.low);
+      expect(recall).toBeLessThan(result.recall.high);
+    }
   });
 
   it("learns another judge's taste: Llama's, of which the student alone knows nearly nothing", async () => {
@@ -235,7 +250,7 @@ reply: { format: number }
     [["--to", "openai:gpt-5-mini"], "--to: expected --escalate with it, got none"],
     [
       ["--escalate", "10", "--to", "column:good"],
-      "--escalate: expected at least 50 rows to ask about, got 10 of 2,000",
+      "--escalate: expected at least 74 rows to ask about, as fewer cannot show a precision of 90.0 %, got 10 of 2,000",
     ],
     [["--escalate", "20%", "--to", "student"], "--to: expected a judge to ask, got the student"],
     [

@@ -23,6 +23,7 @@ const scored = (score: number): Rating => ({ state: "scored", score });
 function judgeOf(name: string, ratings: readonly Rating[], atATime: number, ahead = 0): Judge {
   return {
     name,
+    scale: { min: 0, max: 5 },
     notes: [],
     async *rate(rows) {
       let read = 0;
@@ -85,6 +86,7 @@ describe("a panel", () => {
     let hasEnded = false;
     const endless: Judge = {
       name: "b",
+      scale: { min: 0, max: 5 },
       notes: [],
       async *rate(rows) {
         try {
@@ -106,11 +108,50 @@ describe("a panel", () => {
       "--judge: expected judges of one scale, got a (0 to 5) and b (1 to 10); give them the same --rubric",
     );
     expect(() => createPanelJudge([one, one])).toThrow("--judge: expected each judge once, got a again");
+    const { scale: _, ...unknown } = judgeOf("c", [], 1);
+    expect(() => createPanelJudge([one, unknown])).toThrow(
+      "expected judges whose scales are known, since their scores are combined, got c, which has none; give it with --scale",
+    );
     expect([
       combineScores([1, 2, 6], "mean"),
       combineScores([1, 2, 6], "median"),
       combineScores([1, 2, 6], "lowest"),
     ]).toEqual([3, 2, 1]);
+  });
+});
+
+describe("a panel of different scales", () => {
+  it("is mapped onto the first one's when that is asked for, and says so", async () => {
+    const percent = { ...judgeOf("percent", [scored(100), scored(25)], 2), scale: { min: 0, max: 100 } };
+    const panel = createPanelJudge([judgeOf("a", [scored(5), scored(1)], 2), percent], "mean", { rescale: true });
+    expect((await rateAll(panel, 2)).map((rating) => (rating.state === "scored" ? rating.score : NaN))).toEqual([
+      5, 1.125,
+    ]);
+    expect(panel.scale).toEqual({ min: 0, max: 5 });
+    expect(panel.notes).toContain("percent: its scores from 0 to 100 are mapped linearly onto 0 to 5");
+  });
+
+  it("a column whose scale nobody told is refused, with what to do", async () => {
+    using folder = tempFolder();
+    folder.write(
+      "rows.json",
+      Array.from({ length: 40 }, (_, i) => ({
+        instruction: `Say ${i}`,
+        input: "",
+        output: `It is ${i}`,
+        percent: i * 2.5,
+      })),
+    );
+    const args = ["rate", "rows.json", "--judge", "student", "--judge", "column:percent", "--json"];
+    const refused = await alpagasus(args, { cwd: folder.path });
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain("got column:percent, which has none; give it with --scale");
+    const other = await alpagasus([...args, "--scale", "0..100"], { cwd: folder.path });
+    expect(other.code).toBe(2);
+    expect(other.stderr).toContain("--rescale to map all scores linearly onto the first one's");
+    const mapped = await alpagasus([...args, "--scale", "0..100", "--rescale"], { cwd: folder.path });
+    expect(mapped.code).toBe(0);
+    expect((JSON.parse(mapped.stdout) as { mean: number }).mean).toBeLessThan(5);
   });
 });
 

@@ -51,20 +51,22 @@ export function renderPanel({ judges, agreements, disagreements, correction, unc
   ];
 }
 
-function renderCorrection({ judges, rows, path }: PanelCorrection): string[] {
+function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string[] {
   return [
     `\n  ${styleText("bold", "Corrected for what each judge seems to get wrong")} (from ${formatCount(rows)} rows: rows that are nearly alike should score alike; no labels)`,
     renderTable(
-      ["", "consistent", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
-      ["left", "right", ...judges.map(() => "left" as const)],
-      judges.map(({ judge, consistentShare, agreements }, i) => [
+      ["", "consistent", "taken over", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
+      ["left", "right", "right", ...judges.map(() => "left" as const)],
+      judges.map(({ judge, consistentShare, weight, agreements }, i) => [
         `judge ${i + 1}`,
         formatShare(consistentShare),
+        formatShare(weight),
         ...agreements.map(({ with: other, raw, corrected }) =>
           other === judge ? `-, ${short(corrected)}` : `${short(raw)}, ${short(corrected)}`,
         ),
       ]),
     ),
+    `  taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen: the mean's correlation with what they have in common is thought to grow by a factor of ${gain.value.toFixed(2)} [${gain.low.toFixed(2)}, ${gain.high.toFixed(2)}]`,
     `  corrected  ${plainText(path)} (to use: --judge recorded:${plainText(path)}#score)`,
   ];
 }

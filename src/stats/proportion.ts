@@ -1,0 +1,66 @@
+import type { Random } from "./random.ts";
+import { logChoose } from "./sign-test.ts";
+
+/*
+ * What a sample tells of the share that it was drawn from.
+ */
+
+/** How many of a number of things were drawn at random without replacement, and how many of the drawn ones are marked. */
+export interface Sample {
+  readonly of: number;
+  readonly drawn: number;
+  readonly marked: number;
+}
+
+/**
+ * The most of all things that may be marked: with more of them, so few among the drawn ones would be less probable than
+ * the doubt (Clopper and Pearson 1934, for a finite population). As many as there can be, when none was drawn.
+ */
+export function mostMarked({ of, drawn, marked }: Sample, doubt: number): number {
+  let least = marked;
+  let most = of - (drawn - marked);
+  while (least < most) {
+    const middle = Math.ceil((least + most) / 2);
+    if (probabilityOfAtMost(marked, of, middle, drawn) > doubt) least = middle;
+    else most = middle - 1;
+  }
+  return least;
+}
+
+/** The fewest of all things that may be marked. */
+export function leastMarked({ of, drawn, marked }: Sample, doubt: number): number {
+  return of - mostMarked({ of, drawn, marked: drawn - marked }, doubt);
+}
+
+/** That at most so many of the drawn things are marked (the hypergeometric distribution). */
+function probabilityOfAtMost(few: number, of: number, marked: number, drawn: number): number {
+  const ways = logChoose(of, drawn);
+  let sum = 0;
+  for (let k = Math.max(0, drawn - (of - marked)); k <= Math.min(few, marked); k++)
+    sum += Math.exp(logChoose(marked, k) + logChoose(of - marked, drawn - k) - ways);
+  return sum;
+}
+
+/** A draw from the standard normal distribution (Box and Muller 1958). */
+export function drawNormal(random: Random): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+/** A draw from the beta distribution; 0 or 1 where one of its numbers is 0. */
+export function drawBeta(a: number, b: number, random: Random): number {
+  const one = drawGamma(a, random);
+  const other = drawGamma(b, random);
+  return one + other > 0 ? one / (one + other) : 0.5;
+}
+
+/** A draw from the gamma distribution (Marsaglia and Tsang 2000). */
+function drawGamma(shape: number, random: Random): number {
+  if (shape <= 0) return 0;
+  if (shape < 1) return drawGamma(shape + 1, random) * (1 - random()) ** (1 / shape);
+  const d = shape - 1 / 3;
+  for (;;) {
+    const normal = drawNormal(random);
+    const v = (1 + normal / Math.sqrt(9 * d)) ** 3;
+    if (v > 0 && Math.log(1 - random()) < 0.5 * normal ** 2 + d * (1 - v + Math.log(v))) return d * v;
+  }
+}
