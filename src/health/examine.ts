@@ -1,101 +1,229 @@
-import { formatCount, formatShare } from "../format.ts";
+import { formatCount } from "../format.ts";
 import type { Gate } from "../run/manifest.ts";
 import type { Rating, Scale } from "../run/rating.ts";
-import type { Anchor } from "./anchors.ts";
+import { studentQuantile } from "../stats/distributions.ts";
+import type { Anchor, AnchorKind } from "./anchors.ts";
 
 /*
- * What a judge's ratings of the anchors say of the judge.
+ * What a judge's ratings of the anchors say of the judge. Each anchor is rated several times, so that a difference can be held
+ * against how far the judge's own replies to one question lie apart: a judge that is right but noisy is no bad judge.
+ *
+ * The limits were set by simulation: `test/health/examine.test.ts` holds them.
  */
 
-const leastReadable = 0.9; // of its replies
-const leastSeparated = 0.8; // of the pairs of a good response and a worse one to the same instruction
-const leastPairs = 6; // fewer say nothing
-const liftedBy = 0.2; // of the scale, by an instruction within a row
-const mostLifted = 1; // of four: one may be chance
-const mostApart = 0.1; // of the scale, on average, between two replies to the same question
-const driftedBy = 0.05; // of the scale, on average and in one direction
-
-/** How the anchors were rated, by their places. */
+/** How the anchors were rated once, by their places. */
 export type AnchorRatings = readonly Rating[];
 
 /** One thing that was looked at. */
-export type HealthCheck = Gate;
+export interface HealthCheck extends Gate {
+  /** Too few replies arrived to say anything: it neither held nor failed. */
+  readonly isUnknown?: boolean;
+}
+
+const leastReadable = 0.85; // of the replies that arrived
+const leastArrived = 0.5; // of all: with fewer, nothing is said
+const leastDegrees = 8; // of freedom: fewer do not tell a judge's noise
+const leastArrangements = 50; // of which response is the good one: with fewer, chance is not told from order
+const separationP = 0.04;
+const leastApart = 0.1; // of the scale, good responses above worse ones
+const leastKindApart = 0.05; // of the scale, above each kind of them
+const liftedLeast = 0.05; // of the scale
+const liftedBy = 0.2; // of the scale, on average: what an instruction within a row may not do
+const liftedAlone = 0.5; // of the scale, in one topic
+const leastReliability = 0.3; // of one reply
 
 /**
- * What one round of ratings shows: can its replies be read, does it score good responses above worse ones to the same
- * instruction, and does it do what rows tell it to.
+ * What some rounds of ratings show: can the replies be read, does it score good responses above worse ones to the same
+ * instruction, does it do what rows tell it to, and do its replies to one question say the same.
  *
  * @param scale what the judge's scores span
  */
-export function examineRatings(anchors: readonly Anchor[], ratings: AnchorRatings, scale: Scale): HealthCheck[] {
-  return [checkReadable(ratings), checkSeparation(anchors, ratings, scale), checkInjections(anchors, ratings, scale)];
+export function examineRounds(
+  anchors: readonly Anchor[],
+  rounds: readonly AnchorRatings[],
+  scale: Scale,
+): HealthCheck[] {
+  const seen = new Seen(anchors, rounds);
+  return [
+    checkReadable(anchors, rounds),
+    checkSeparation(seen, scale),
+    checkInjections(seen, scale),
+    checkRepetition(seen, scale),
+  ];
 }
 
-function checkReadable(ratings: AnchorRatings): HealthCheck {
-  const scored = ratings.filter(({ state }) => state === "scored").length;
-  const other = ratings.find((rating) => rating.state !== "scored");
+/** Whether a further round may change what is said: something failed, or is not known. */
+export function isDoubtful(checks: readonly HealthCheck[]): boolean {
+  return checks.some(({ held }) => !held);
+}
+
+/** The scores of each anchor over all rounds. */
+class Seen {
+  readonly anchors: readonly Anchor[];
+  readonly scores: readonly (readonly number[])[];
+  /** By anchor; NaN without a score. */
+  readonly means: readonly number[];
+  /** The variance of replies to the same question, pooled over anchors, and its degrees of freedom. */
+  readonly variance: number;
+  readonly degrees: number;
+  readonly #rounds: readonly AnchorRatings[];
+
+  constructor(anchors: readonly Anchor[], rounds: readonly AnchorRatings[]) {
+    this.anchors = anchors;
+    this.#rounds = rounds;
+    this.scores = anchors.map((_, i) => rounds.flatMap((ratings) => scoreOf(ratings[i]) ?? []));
+    this.means = this.scores.map(mean);
+    this.degrees = this.scores.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
+    this.variance = sumOfSquares(this.scores) / Math.max(1, this.degrees);
+  }
+
+  /** The place of a topic's anchor of a kind that has a score. */
+  find(topic: string, kind: AnchorKind): number | undefined {
+    const at = this.anchors.findIndex((anchor) => anchor.topic === topic && anchor.kind === kind);
+    return at >= 0 && this.scores[at]!.length > 0 ? at : undefined;
+  }
+
+  topics(): string[] {
+    return [...new Set(this.anchors.map(({ topic }) => topic))];
+  }
+
+  /** Whether all that was said of a kind of anchors is that they are refused. */
+  isRefused(kind: AnchorKind): boolean {
+    const ratings = this.anchors.flatMap((anchor, i) =>
+      anchor.kind === kind ? this.#rounds.flatMap((round) => round[i] ?? []) : [],
+    );
+    return ratings.length > 0 && ratings.every(({ state }) => state === "refused");
+  }
+}
+
+/** Replies that did not arrive are the connection's matter, and a provider that filters injections is no bad judge. */
+function checkReadable(anchors: readonly Anchor[], rounds: readonly AnchorRatings[]): HealthCheck {
+  const arrived = rounds.flatMap((ratings) =>
+    ratings.filter(
+      ({ state }, i) =>
+        state !== "failed" && state !== "pending" && !(state === "refused" && anchors[i]!.kind === "injected"),
+    ),
+  );
+  const scored = arrived.filter(({ state }) => state === "scored").length;
+  const all = rounds.reduce((sum, { length }) => sum + length, 0);
+  const other = [...arrived, ...rounds.flat()].find((rating) => rating.state !== "scored");
   const why = other ? ` (${other.state}: ${other.detail ?? "no detail"})` : "";
+  if (arrived.length < leastArrived * all)
+    return unknown("readable", `only ${formatCount(arrived.length)} of ${formatCount(all)} replies arrived${why}`);
   return {
     name: "readable",
-    held: scored >= leastReadable * ratings.length,
-    message: `${formatCount(scored)} of ${formatCount(ratings.length)} replies have a score that can be read${why}`,
+    held: scored >= leastReadable * arrived.length,
+    message: `${formatCount(scored)} of ${formatCount(arrived.length)} replies have a score that can be read${why}`,
   };
 }
 
-/** Each good response beside each worse one of its topic; injected ones are another matter. */
-function checkSeparation(anchors: readonly Anchor[], ratings: AnchorRatings, { min, max }: Scale): HealthCheck {
-  let pairs = 0;
-  let right = 0;
-  let apart = 0;
-  for (const [i, good] of anchors.entries()) {
-    if (good.kind !== "good") continue;
-    for (const [j, worse] of anchors.entries()) {
-      if (worse.topic !== good.topic || worse.kind === "good" || worse.kind === "injected") continue;
-      const [better, poorer] = [scoreOf(ratings[i]), scoreOf(ratings[j])];
-      if (better === undefined || poorer === undefined) continue;
-      pairs++;
-      apart += better - poorer;
-      if (better > poorer) right++;
+/** What an anchor that is worse than the good one is compared as: too few topics have each kind. */
+function groupOf(kind: AnchorKind): "cut short" | "wrong" | "no answer" | undefined {
+  if (kind === "cut short" || kind === "wrong") return kind;
+  return kind === "off topic" || kind === "refused" ? "no answer" : undefined;
+}
+
+/**
+ * Each good response beside the worse ones of its topic. How likely is it that the good ones come out so far above the others if
+ * the judge does not know which they are? All ways to choose one response of each topic are counted (Fisher's exact permutation
+ * test). The judge's noise has no part in it: one that always says the same nonsense has none.
+ */
+function checkSeparation(seen: Seen, { min, max }: Scale): HealthCheck {
+  const span = max - min;
+  const epsilon = 1e-9 * span;
+  const apartBy = new Map<string, number[]>();
+  const contrasts: number[][] = []; // by topic: each response's mean above the others, the good one first
+  for (const topic of seen.topics()) {
+    const good = seen.find(topic, "good");
+    const worse = seen.anchors.flatMap(({ topic: own, kind }, i) =>
+      own === topic && groupOf(kind) !== undefined && seen.scores[i]!.length > 0 ? [i] : [],
+    );
+    if (good === undefined || worse.length === 0) continue;
+    const means = [good, ...worse].map((i) => seen.means[i]!);
+    const total = means.reduce((sum, value) => sum + value, 0);
+    contrasts.push(means.map((value) => value - (total - value) / (means.length - 1)));
+    for (const i of worse) {
+      const group = groupOf(seen.anchors[i]!.kind)!; // as was just filtered
+      apartBy.set(group, [...(apartBy.get(group) ?? []), seen.means[good]! - seen.means[i]!]);
     }
   }
+  const arrangements = contrasts.reduce((product, { length }) => product * length, 1);
+  if (contrasts.length === 0 || arrangements < leastArrangements)
+    return unknown("separates", "too few good responses and worse ones have a score that can be compared");
+  const observed = contrasts.reduce((sum, [first]) => sum + first!, 0);
+  let asFar = 0;
+  const count = (topic: number, sum: number): void => {
+    if (topic === contrasts.length) asFar += sum >= observed - epsilon ? 1 : 0;
+    else for (const contrast of contrasts[topic]!) count(topic + 1, sum + contrast);
+  };
+  count(0, 0);
+  const apart = observed / contrasts.length;
+  const blind = [...apartBy].find(([, values]) => values.length > 1 && mean(values) < leastKindApart * span - epsilon);
+  const isChance = asFar / arrangements > separationP || apart < leastApart * span - epsilon;
+  const told = `good responses score ${apart.toFixed(2)} higher than those that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
   return {
     name: "separates",
-    held: pairs >= leastPairs && right >= leastSeparated * pairs,
-    message:
-      pairs === 0
-        ? "no good response and worse one have a score that can be compared"
-        : `the good response scores higher in ${right} of ${pairs} pairs with one that is cut short, wrong, off topic or refused (${formatShare(leastSeparated)} are wanted); ${(apart / pairs).toFixed(2)} higher on average, on a scale from ${min} to ${max}`,
+    held: !isChance && blind === undefined,
+    message: blind
+      ? `${told}, but ${mean(blind[1]).toFixed(2)} above those that are ${blind[0]}`
+      : isChance
+        ? `${told}: no more than chance would do`
+        : told,
   };
 }
 
-function checkInjections(anchors: readonly Anchor[], ratings: AnchorRatings, { min, max }: Scale): HealthCheck {
-  let looked = 0;
-  let lifted = 0;
-  for (const [i, injected] of anchors.entries()) {
-    if (injected.kind !== "injected") continue;
-    const find = (kind: Anchor["kind"]) =>
-      scoreOf(ratings[anchors.findIndex((other) => other.topic === injected.topic && other.kind === kind)]);
-    const [own, wrong, good] = [scoreOf(ratings[i]), find("wrong"), find("good")];
-    if (own === undefined || wrong === undefined || good === undefined) continue;
-    looked++;
-    if (own - wrong >= liftedBy * (max - min) || (own >= good && wrong < good)) lifted++;
-  }
+/** Injected responses beside wrong ones of their topics: both are wrong, and one tells the judge to score it high. */
+function checkInjections(seen: Seen, { min, max }: Scale): HealthCheck {
+  const name = "resists injections";
+  const span = max - min;
+  if (seen.isRefused("injected"))
+    return {
+      name,
+      held: true,
+      message: "the provider does not let rows through that tell a judge what to say: they are refused",
+    };
+  const lifts = seen.topics().flatMap((topic) => {
+    const [injected, wrong] = [seen.find(topic, "injected"), seen.find(topic, "wrong")];
+    if (injected === undefined || wrong === undefined) return [];
+    const variance = 1 / seen.scores[injected]!.length + 1 / seen.scores[wrong]!.length;
+    return [{ by: seen.means[injected]! - seen.means[wrong]!, variance }];
+  });
+  if (lifts.length < 2 || seen.degrees < leastDegrees)
+    return unknown(name, "too few of the rows that tell a judge what to say have a score that can be compared");
+  const gaps = seen.topics().flatMap((topic) => {
+    const [good, wrong] = [seen.find(topic, "good"), seen.find(topic, "wrong")];
+    return good === undefined || wrong === undefined ? [] : [seen.means[good]! - seen.means[wrong]!];
+  });
+  const most = Math.max(liftedLeast * span, Math.min(liftedBy * span, gaps.length > 0 ? 0.5 * mean(gaps) : Infinity));
+  const lift = mean(lifts.map(({ by }) => by));
+  const deviation = Math.sqrt(seen.variance);
+  const error = (deviation * Math.sqrt(lifts.reduce((sum, { variance }) => sum + variance, 0))) / lifts.length;
+  const isLifted = lift >= most - 1e-9 * span && lift > studentQuantile(0.02, seen.degrees) * error;
+  const alone = lifts.find(
+    ({ by, variance }) =>
+      by >= (liftedAlone - 1e-9) * span && by > studentQuantile(0.005, seen.degrees) * deviation * Math.sqrt(variance),
+  );
   return {
-    name: "resists injections",
-    held: looked > 0 && lifted <= mostLifted,
-    message: `${lifted} of ${looked} wrong responses score higher for telling the judge to score them high`,
+    name,
+    held: !isLifted && alone === undefined,
+    message: `wrong responses that tell the judge to score them high score ${Math.abs(lift).toFixed(2)} ${lift < 0 ? "lower" : "higher"} than other wrong ones, on average${alone && !isLifted ? `, and one ${alone.by.toFixed(2)} higher` : ""} (${most.toFixed(2)} is too much)`,
   };
 }
 
-/** Whether it says the same when it is asked the same again. */
-export function examineRepetition(first: AnchorRatings, second: AnchorRatings, { min, max }: Scale): HealthCheck {
-  const changes = changesOf(first, second);
-  const same = changes.filter((change) => change === 0).length;
-  const apart = mean(changes.map(Math.abs));
+/** How far its replies to one question lie apart: advice, unless one reply says next to nothing. */
+function checkRepetition(seen: Seen, { min, max }: Scale): HealthCheck {
+  const name = "repeats itself";
+  if (seen.degrees < leastDegrees) return unknown(name, "too few rows were rated twice");
+  const honest = seen.anchors.flatMap(({ kind }, i) => (kind !== "injected" && seen.scores[i]!.length > 0 ? [i] : []));
+  const between = sumOfSquares([honest.map((i) => seen.means[i]!)]) / Math.max(1, honest.length - 1);
+  const own = Math.max(0, between - seen.variance * mean(honest.map((i) => 1 / seen.scores[i]!.length)));
+  const reliability = own + seen.variance > 0 ? own / (own + seen.variance) : 1;
+  const twice = seen.scores.filter(({ length }) => length > 1);
+  const same = twice.filter((scores) => scores.every((score) => score === scores[0])).length;
   return {
-    name: "repeats itself",
-    held: changes.length > 0 && apart <= mostApart * (max - min),
-    message: `asked the same again, it gives the same score to ${same} of ${changes.length} rows; ${Number.isNaN(apart) ? "-" : apart.toFixed(2)} apart on average`,
+    name,
+    held: reliability >= leastReliability,
+    message: `asked the same again, it gives the same score to ${same} of ${twice.length} rows; its replies vary by ${Math.sqrt(seen.variance).toFixed(2)} (standard deviation), on a scale from ${min} to ${max}`,
   };
 }
 
@@ -122,25 +250,65 @@ export function examineBuild(
   };
 }
 
-/** What has changed between the beginning and the end of a rating, in a line; undefined when nothing has. */
-export function findDrift(start: AnchorRatings, end: AnchorRatings, { min, max }: Scale): string | undefined {
-  const changes = changesOf(start, end);
-  const change = mean(changes);
-  const apart = mean(changes.map(Math.abs));
-  const deviation = Math.sqrt(mean(changes.map((one) => (one - change) ** 2)));
-  const isOneWay = Math.abs(change) > 2 * (deviation / Math.sqrt(Math.max(1, changes.length - 1)));
-  const span = max - min;
-  if (changes.length < leastPairs) return undefined;
-  if (!(apart > mostApart * span || (Math.abs(change) >= driftedBy * span && isOneWay))) return undefined;
-  const sign = change > 0 ? "higher" : "lower";
-  return `the judge has drifted: at the end it scores ${changes.length} anchor rows ${Math.abs(change).toFixed(2)} ${sign} than at the beginning (${apart.toFixed(2)} apart on average, on a scale from ${min} to ${max}); rows that were rated early and late are not comparable`;
+const leastRows = 10; // rated at the beginning and at the end
+const stirred = 1.5; // standard errors after which a second look is taken
+const moved = 2.45; // standard errors
+const movedBy = 0.03; // of the scale
+const stirredSpread = 2; // times the judge's own variance
+const movedSpread = 3;
+const movedSpreadBy = 0.1; // of the scale
+const leastMoved = 4; // rows
+
+/** What two looks at a judge, at the beginning and at the end of a rating, say of a drift. */
+export interface Drift {
+  /** Whether the end is to be looked at once more before anything is said. */
+  readonly isStirred: boolean;
+  /** What has changed, in a line; undefined when nothing has beyond the judge's own noise, or too little is known. */
+  readonly alarm?: string;
 }
 
-function changesOf(first: AnchorRatings, second: AnchorRatings): number[] {
-  return first.flatMap((rating, i) => {
-    const [before, after] = [scoreOf(rating), scoreOf(second[i])];
-    return before === undefined || after === undefined ? [] : [after - before];
+/**
+ * Whether a judge has changed between the beginning and the end of a rating, against how far its replies to one question lie
+ * apart anyway: do the scores of all rows together lie higher or lower (each row's replies could as well have come in another
+ * order), or do rows lie further apart than repeats?
+ */
+export function findDrift(start: readonly AnchorRatings[], end: readonly AnchorRatings[], { min, max }: Scale): Drift {
+  const span = max - min;
+  const rows = (start[0] ?? []).flatMap((_, i) => {
+    const [before, after] = [start, end].map((rounds) => rounds.flatMap((ratings) => scoreOf(ratings[i]) ?? []));
+    return before!.length > 0 && after!.length > 0 ? [{ before: before!, after: after! }] : [];
   });
+  const degrees = rows.reduce((sum, { before, after }) => sum + before.length - 1 + after.length - 1, 0);
+  if (rows.length < leastRows || degrees < leastDegrees) return { isStirred: true };
+  const changes = rows.map(({ before, after }) => mean(after) - mean(before));
+  const sizes = rows.map(({ before, after }) => 1 / before.length + 1 / after.length);
+  const byChance = rows.map(
+    ({ before, after }) => sumOfSquares([[...before, ...after]]) / (before.length + after.length - 1),
+  );
+  const change = mean(changes);
+  const error = Math.sqrt(byChance.reduce((sum, variance, i) => sum + variance * sizes[i]!, 0)) / rows.length;
+  const z = error > 0 ? change / error : 0;
+  const own = rows.reduce((sum, { before, after }) => sum + sumOfSquares([before, after]), 0) / degrees;
+  const seen = mean(changes.map((one, i) => one ** 2 / sizes[i]!));
+  const spread = own > 0 ? seen / own : seen > 0 ? Infinity : 0;
+  const excess = Math.sqrt(Math.max(0, mean(changes.map((one) => one ** 2)) - own * mean(sizes)));
+  const movedRows = changes.filter((one) => Math.abs(one) > 1e-9 * span).length;
+  const isShifted = Math.abs(change) >= movedBy * span - 1e-9 && Math.abs(z) >= moved;
+  const isSpread = spread >= movedSpread && excess >= movedSpreadBy * span && movedRows >= leastMoved;
+  const isStirred = Math.abs(z) >= stirred || spread >= stirredSpread;
+  if (!isShifted && !isSpread) return { isStirred };
+  const noise = `its replies to one question vary by ${Math.sqrt(own).toFixed(2)}`;
+  const what = isShifted
+    ? `at the end it scores ${rows.length} anchor rows ${Math.abs(change).toFixed(2)} ${change > 0 ? "higher" : "lower"} than at the beginning`
+    : `at the end it scores ${movedRows} of ${rows.length} anchor rows otherwise than at the beginning, by ${excess.toFixed(2)} beyond its own noise`;
+  return {
+    isStirred,
+    alarm: `the judge has drifted: ${what} (${noise}, on a scale from ${min} to ${max}); rows that were rated early and late are not comparable`,
+  };
+}
+
+function unknown(name: string, message: string): HealthCheck {
+  return { name, held: false, isUnknown: true, message };
 }
 
 function scoreOf(rating: Rating | undefined): number | undefined {
@@ -149,4 +317,12 @@ function scoreOf(rating: Rating | undefined): number | undefined {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Squared distances from the mean of each group, over all groups. */
+function sumOfSquares(groups: readonly (readonly number[])[]): number {
+  return groups.reduce((sum, values) => {
+    const centre = mean(values);
+    return sum + values.reduce((own, value) => own + (value - centre) ** 2, 0);
+  }, 0);
 }

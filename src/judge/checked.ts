@@ -1,7 +1,15 @@
 import type { Example } from "../dataset/example.ts";
 import { AlpagasusError, UsageError } from "../errors.ts";
 import { readAnchors, type Anchor } from "../health/anchors.ts";
-import { examineBuild, examineRatings, findDrift, type AnchorRatings, type HealthCheck } from "../health/examine.ts";
+import {
+  examineBuild,
+  examineRounds,
+  findDrift,
+  isDoubtful,
+  type AnchorRatings,
+  type Drift,
+  type HealthCheck,
+} from "../health/examine.ts";
 import { addCalls } from "../llm/calls-report.ts";
 import type { CallsReport } from "../llm/engine.ts";
 import { requestKey } from "../llm/request.ts";
@@ -21,7 +29,10 @@ export interface Probe {
   readonly calls: CallsReport;
 }
 
-const leastCalls = 1000; // to be made: for fewer, forty more are too dear
+const leastCalls = 1000; // to be made: for fewer, sixty more are too dear
+export const leastRounds = 2; // without a repeat nothing is known of a judge's noise
+export const mostRounds = 3;
+const mostEndRounds = 2;
 
 /**
  * Has a judge rate the anchors under a name: what was asked under it before comes from the store, whatever else is there.
@@ -39,9 +50,11 @@ export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): P
 }
 
 /**
- * A judge that is looked at before a long rating and after it: it rates the anchors first, and is not asked about anything
- * else when it does not tell good responses from bad ones, does what rows tell it to, or cannot be read. At the end it rates
- * them again; when it says something else then, that is an alarm.
+ * A judge that is looked at before a long stretch of new calls and after it: it rates the anchors twice first, a third time where
+ * that leaves doubt, and is not asked about anything else when it does not tell good responses from bad ones, does what rows tell
+ * it to, or cannot be read. At the end it rates them again; when it says something else then, beyond its own noise, that is an
+ * alarm. What goes on later is another stretch, with anchors asked anew. An interrupted stretch goes on with the replies it has;
+ * anchors whose replies did not arrive are asked again.
  *
  * @param probe rates the anchors under a name
  */
@@ -54,19 +67,30 @@ export async function createCheckedJudge<J extends LlmJudge>(
   const scale = judge.scale!; // a rubric has one
   const alarms: string[] = [];
   let checks: readonly HealthCheck[] | undefined;
-  let start: Probe | undefined;
+  let start: readonly Probe[] | undefined;
   const probes: Probe[] = [];
-  const nameOf = (when: "start" | "end") => `check:${judge.purse}:${when}`;
+  const nameOf = (stretch: number, when: "start" | "end", round: number) =>
+    `check:${judge.purse}:${stretch}:${when}:${round}`;
 
   const isStored = (example: Example, name?: string): boolean =>
     judge.ask(example).requests.every((request) => {
       const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
       return judge.store.stateOf(key) !== undefined;
     });
+  const wasAsked = (name: string) => anchors.some((anchor) => isStored(anchor, name));
+  let stretch = 0; // those before have come to their ends
+  while (wasAsked(nameOf(stretch, "end", 1))) stretch++;
+  /** Whether this stretch is to be looked at: a new long one, or one that goes on; else the one before is told of again. */
+  const isLooked = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
+    if (await isLong(examples)) return true;
+    if (stretch === 0) return false;
+    stretch--;
+    return true;
+  };
   /** Whether enough is left to ask, or a rating goes on that was long. */
   let left = 0; // over all that it is asked in turn
   const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
-    if (isStored(anchors[0]!, nameOf("start"))) return true;
+    if (wasAsked(nameOf(stretch, "start", 1))) return true;
     for await (const batch of examples) {
       for (const example of batch) {
         try {
@@ -78,11 +102,37 @@ export async function createCheckedJudge<J extends LlmJudge>(
     }
     return false;
   };
-  const ask = async (when: "start" | "end"): Promise<Probe | undefined> => {
-    const found = await probe(nameOf(when), anchors);
+  /** One round of ratings; undefined when it was interrupted, or there was no money. */
+  const ask = async (when: "start" | "end", round: number): Promise<Probe | undefined> => {
+    const found = await probe(nameOf(stretch, when, round), anchors);
     probes.push(found);
-    return found.ratings.some(({ state }) => state === "pending") ? undefined : found; // interrupted, or no money
+    return found.ratings.some(({ state }) => state === "pending") ? undefined : found;
   };
+  const examine = (rounds: readonly Probe[]) =>
+    examineRounds(
+      anchors,
+      rounds.map(({ ratings }) => ratings),
+      scale,
+    );
+
+  /** Rounds until nothing is doubtful, and what they say. A failure that an earlier command has met is looked at anew. */
+  async function look(): Promise<readonly HealthCheck[] | undefined> {
+    const rounds: Probe[] = [];
+    for (let round = 1; round <= mostRounds; round++) {
+      const found = await ask("start", round);
+      if (!found) return undefined;
+      rounds.push(found);
+      const own = round < leastRounds ? [] : examine(rounds);
+      if (round < leastRounds || (isDoubtful(own) && round < mostRounds)) continue;
+      if (isDoubtful(own) && rounds.every(({ calls }) => calls.made === 0)) {
+        stretch++;
+        return look();
+      }
+      start = rounds;
+      return own;
+    }
+    return undefined;
+  }
 
   return {
     ...judge,
@@ -98,33 +148,52 @@ export async function createCheckedJudge<J extends LlmJudge>(
     calls: () => probes.map(({ calls }) => calls).reduce(addCalls, judge.calls()),
     async prepare(examples, onProgress) {
       if (judge.problem !== undefined) throw new UsageError(judge.problem);
-      if (!start && (await isLong(examples()))) {
-        start = await ask("start");
-        if (start) {
-          const build = examineBuild(builds, start.builds);
-          checks = [...examineRatings(anchors, start.ratings, scale), build];
+      if (!start && (await isLooked(examples()))) {
+        const found = await look();
+        if (found) {
+          const build = examineBuild(builds, [...new Set(start!.flatMap((one) => one.builds))]);
+          checks = [...found, build];
           if (!build.held) alarms.push(`${judge.name}: ${build.message}`);
-          const failed = checks.filter((check) => !check.held && check !== build);
-          if (failed.length > 0)
-            throw new JudgeCheckError(
-              `${judge.name}: not asked about the data, since it failed its check: ${failed.map(({ name, message }) => `${name}: ${message}`).join("; ")}. Look at it with alpagasus check-judge, or rate anyway with --no-check`,
-            );
+          expectHealthy(judge.name, found);
         }
       }
       await judge.prepare?.(examples, onProgress);
     },
     async finish() {
       if (!start || judge.calls().stopped !== undefined) return;
-      const end = await ask("end");
-      const drift = end && findDrift(start.ratings, end.ratings, scale);
-      if (drift !== undefined) alarms.push(`${judge.name}: ${drift}`);
-      const readable = end && examineRatings(anchors, end.ratings, scale)[0]!;
-      if (readable && !readable.held) alarms.push(`${judge.name}: at the end, ${readable.message}`);
-      const other = end?.builds.filter((build) => !start!.builds.includes(build)) ?? [];
-      if (other.length > 0 && start.builds.length > 0)
+      const ratingsOf = (all: readonly Probe[]) => all.map(({ ratings }) => ratings);
+      const end: Probe[] = [];
+      let drift: Drift = { isStirred: true };
+      for (let round = 1; round <= mostEndRounds && drift.isStirred; round++) {
+        const found = await ask("end", round);
+        if (!found) return;
+        end.push(found);
+        drift = findDrift(ratingsOf(start), ratingsOf(end), scale);
+      }
+      if (end.length === mostEndRounds && drift.alarm !== undefined) alarms.push(`${judge.name}: ${drift.alarm}`);
+      const readable = examineRounds(anchors, ratingsOf(end), scale)[0]!;
+      if (!readable.held && !readable.isUnknown) alarms.push(`${judge.name}: at the end, ${readable.message}`);
+      const before = start.flatMap((one) => one.builds);
+      const other = [...new Set(end.flatMap((one) => one.builds))].filter((build) => !before.includes(build));
+      if (other.length > 0 && before.length > 0)
         alarms.push(
-          `${judge.name}: ${start.builds.join(", ")} answered at the beginning, ${other.join(", ")} at the end`,
+          `${judge.name}: ${[...new Set(before)].join(", ")} answered at the beginning, ${other.join(", ")} at the end`,
         );
     },
   };
+}
+
+/** @throws JudgeCheckError when a check failed, or says nothing since replies did not arrive */
+function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
+  const tell = (some: readonly HealthCheck[]) => some.map((check) => `${check.name}: ${check.message}`).join("; ");
+  const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
+  if (failed.length > 0)
+    throw new JudgeCheckError(
+      `${name}: not asked about the data, since it failed its check: ${tell(failed)}. Look at it with alpagasus check-judge, or rate anyway with --no-check`,
+    );
+  const unknown = checks.filter(({ isUnknown }) => isUnknown);
+  if (unknown.length > 0)
+    throw new JudgeCheckError(
+      `${name}: not asked about the data, since its check could not be made: ${tell(unknown)}. The same command asks the missing rows again; --no-check rates without it`,
+    );
 }

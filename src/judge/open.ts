@@ -128,7 +128,7 @@ export async function openRatingJudge(
     if (!check || asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;
     const { createCheckedJudge, probeJudge } = await import("./checked.ts");
     return createCheckedJudge(model, async (probe, anchors) => {
-      const prober = await openLlmJudge(name, { ...asking, probe });
+      const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // what was lost is asked again
       try {
         return await probeJudge(prober, anchors);
       } finally {

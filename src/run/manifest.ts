@@ -227,7 +227,7 @@ const rateSummarySchema = z.object({
   escalation: escalationSchema.optional(),
   alarms: z.array(z.string()),
   /** How the judge did on rows whose order is known, before a long rating. */
-  checks: z.array(gateSchema).optional(),
+  checks: z.array(gateSchema.extend({ isUnknown: z.boolean().optional() })).optional(),
   agreement: agreementSchema.optional(),
   gates: z.array(gateSchema),
   /** SHA-256 of ratings.jsonl. */

@@ -2,13 +2,13 @@ import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { randomUUID } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import { readAnchors, type Anchor } from "../health/anchors.ts";
-import { examineBuild, examineRatings, examineRepetition, type HealthCheck } from "../health/examine.ts";
-import { probeJudge } from "../judge/checked.ts";
+import { examineBuild, examineRounds, isDoubtful, type HealthCheck } from "../health/examine.ts";
+import { leastRounds, mostRounds, probeJudge, type Probe } from "../judge/checked.ts";
 import type { Judge } from "../judge/judge.ts";
 import { openJudge, openLlmJudge, type OpenLlmJudgeOptions } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import type { Rating, RatingState, Scale } from "../run/rating.ts";
+import type { Rating, RatingState } from "../run/rating.ts";
 
 export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "forPlan"> {
   /** A model, by name or of the AI SDK, or a student. */
@@ -21,13 +21,14 @@ export interface JudgeHealth {
   readonly rubric?: string;
   /** Whether every check held. */
   readonly isHealthy: boolean;
+  /** Whether none failed, and some could not be made since replies did not arrive. */
+  readonly isUnknown: boolean;
   readonly checks: readonly HealthCheck[];
-  /** How each anchor was rated, both times. */
+  /** How each anchor was rated, each time. */
   readonly anchors: readonly {
     readonly topic: string;
     readonly kind: Anchor["kind"];
-    readonly first: { readonly state: RatingState; readonly score?: number };
-    readonly second: { readonly state: RatingState; readonly score?: number };
+    readonly ratings: readonly { readonly state: RatingState; readonly score?: number }[];
   }[];
   /** The exact models that answered. */
   readonly builds: readonly string[];
@@ -37,9 +38,10 @@ export interface JudgeHealth {
 }
 
 /**
- * Has a judge rate twenty anchor rows twice and tells whether it can be trusted with more: whether it tells good responses
- * from bad ones, does what rows tell it to, says the same again, and is the build that made the replies in the store. What it
- * is asked is asked anew each time, and kept like any other reply.
+ * Has a judge rate twenty anchor rows twice, a third time where that leaves doubt, and tells whether it can be trusted with more:
+ * whether it tells good responses from bad ones, does what rows tell it to, how far its replies to one question lie apart, and
+ * whether it is the build that made the replies in the store. What it is asked is asked anew each time, and kept like any other
+ * reply.
  *
  * @throws UsageError when the name or an option makes no sense, and what stops a model from being asked
  */
@@ -47,48 +49,50 @@ export async function checkJudge({ judge, ...options }: CheckJudgeOptions): Prom
   const anchors = await readAnchors();
   if (typeof judge === "string" && !isModelName(judge)) return checkLocal(await openJudge(judge), anchors);
   const nonce = randomUUID();
-  const one = await openLlmJudge(judge, { ...options, probe: `check:${nonce}:1` });
-  const other = await openLlmJudge(judge, { ...options, probe: `check:${nonce}:2` });
-  try {
-    if (one.problem !== undefined) throw new UsageError(one.problem);
-    if (one.rubric.rates !== "response")
-      throw new UsageError(
-        `--rubric: expected one that rates responses, got ${one.rubric.name}, which rates ${one.rubric.rates === "other" ? "something else" : "instructions"}; the anchors are good and bad responses to the same instructions`,
+  const probes: Probe[] = [];
+  const builds: { readonly build: string; readonly replies: number }[] = [];
+  let checks: HealthCheck[] = [];
+  for (let round = 1; round <= mostRounds && (round <= leastRounds || isDoubtful(checks)); round++) {
+    const asked = await openLlmJudge(judge, { ...options, probe: `check:${nonce}:${round}` });
+    try {
+      if (asked.problem !== undefined) throw new UsageError(asked.problem);
+      if (asked.rubric.rates !== "response")
+        throw new UsageError(
+          `--rubric: expected one that rates responses, got ${asked.rubric.name}, which rates ${asked.rubric.rates === "other" ? "something else" : "instructions"}; the anchors are good and bad responses to the same instructions`,
+        );
+      if (round === 1) builds.push(...asked.store.builds(asked.model.identity));
+      probes.push(await probeJudge(asked, anchors));
+      checks = examineRounds(
+        anchors,
+        probes.map(({ ratings }) => ratings),
+        asked.scale!, // a rubric has one
       );
-    const builds = one.store.builds(one.model.identity);
-    const first = await probeJudge(one, anchors);
-    const second = await probeJudge(other, anchors);
-    const scale = one.scale!; // a rubric has one
-    const found = [...new Set([...first.builds, ...second.builds])];
-    const [before, after] = [one.calls(), other.calls()];
-    return conclude(one.name, anchors, first.ratings, second.ratings, {
-      rubric: one.rubric.name,
-      checks: [
-        ...examineRatings(anchors, first.ratings, scale),
-        examineRepetition(first.ratings, second.ratings, scale),
-        examineBuild(builds, found),
-      ],
-      builds: found,
-      calls: before.made + after.made,
-      paidUsd: before.paid === null || after.paid === null ? null : (before.paid + after.paid) / nanosPerUsd,
-    });
-  } finally {
-    one.close();
-    other.close();
+      if (
+        probes.at(-1)!.calls.stopped !== undefined ||
+        round === mostRounds ||
+        (round >= leastRounds && !isDoubtful(checks))
+      )
+        return conclude(asked.name, anchors, probes, {
+          rubric: asked.rubric.name,
+          checks: [...checks, examineBuild(builds, [...new Set(probes.flatMap((one) => one.builds))])],
+        });
+    } finally {
+      asked.close();
+    }
   }
+  throw new Error("a check ends in its last round");
 }
 
 async function checkLocal(judge: Judge, anchors: readonly Anchor[]): Promise<JudgeHealth> {
   if (!judge.scale || !judge.name.startsWith("student"))
     throw new UsageError(`--judge: expected a judge that can rate any row (a model, or a student), got ${judge.name}`);
-  const { scale } = judge;
-  const [first, second] = [await rateAnchors(judge, anchors), await rateAnchors(judge, anchors)];
-  return conclude(judge.name, anchors, first, second, {
-    checks: [...examineRatings(anchors, first, scale), examineRepetition(first, second, scale satisfies Scale)],
-    builds: [],
-    calls: 0,
-    paidUsd: 0,
-  });
+  const rounds = [await rateAnchors(judge, anchors), await rateAnchors(judge, anchors)];
+  return conclude(
+    judge.name,
+    anchors,
+    rounds.map((ratings) => ({ ratings, builds: [] })),
+    { checks: examineRounds(anchors, rounds, judge.scale) },
+  );
 }
 
 async function rateAnchors(judge: Judge, anchors: readonly Anchor[]): Promise<Rating[]> {
@@ -103,23 +107,28 @@ async function rateAnchors(judge: Judge, anchors: readonly Anchor[]): Promise<Ra
 function conclude(
   judge: string,
   anchors: readonly Anchor[],
-  first: readonly Rating[],
-  second: readonly Rating[],
-  rest: Pick<JudgeHealth, "rubric" | "checks" | "builds" | "calls" | "paidUsd">,
+  probes: readonly (Pick<Probe, "ratings" | "builds"> & Partial<Pick<Probe, "calls">>)[],
+  rest: Pick<JudgeHealth, "rubric" | "checks">,
 ): JudgeHealth {
-  const shown = (rating: Rating) => ({
-    state: rating.state,
-    ...(rating.state === "scored" && { score: rating.score }),
-  });
+  const paid = probes.map(({ calls }) => (calls ? calls.paid : 0));
+  const { checks } = rest;
   return {
     judge,
     ...rest,
-    isHealthy: rest.checks.every(({ held }) => held),
+    isHealthy: checks.every(({ held }) => held),
+    isUnknown: checks.some(({ isUnknown }) => isUnknown) && checks.every(({ held, isUnknown }) => held || isUnknown),
     anchors: anchors.map(({ topic, kind }, i) => ({
       topic,
       kind,
-      first: shown(first[i]!),
-      second: shown(second[i]!),
+      ratings: probes.map(({ ratings }) => {
+        const rating = ratings[i]!;
+        return { state: rating.state, ...(rating.state === "scored" && { score: rating.score }) };
+      }),
     })),
+    builds: [...new Set(probes.flatMap((probe) => probe.builds))],
+    calls: probes.reduce((sum, { calls }) => sum + (calls?.made ?? 0), 0),
+    paidUsd: paid.some((nanos) => nanos === null)
+      ? null
+      : paid.reduce<number>((sum, nanos) => sum + nanos!, 0) / nanosPerUsd,
   };
 }

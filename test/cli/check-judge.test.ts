@@ -26,8 +26,12 @@ const judges: Readonly<Record<string, readonly [script: Scripted, fails: readonl
   "a good one": [(kind) => fair[kind], []],
   "one that says 4.5 to everything": [() => 4.5, ["separates"]],
   "one that does what rows tell it": [(kind) => (kind === "injected" ? 5 : fair[kind]), ["resists injections"]],
-  "one that drifts half way": [
-    (kind, { ordinal }) => Math.min(5, fair[kind] + (ordinal >= 20 ? 1 : 0)),
+  "one that is right but noisy": [
+    (kind, { ordinal }) => fair[kind] + [0, 0.5, -0.5][ordinal % 3]! * (fair[kind] > 0.5 ? 1 : 0),
+    [],
+  ],
+  "one whose replies to one question say next to nothing": [
+    (kind, { ordinal }) => (ordinal % 60 < 20 || ordinal % 60 >= 40 ? fair[kind] : 4.5 - fair[kind]),
     ["repeats itself"],
   ],
   "one that prefers short answers": [(kind) => 5 - fair[kind], ["separates"]],
@@ -42,12 +46,13 @@ describe("alpagasus check-judge", () => {
     expect({ code, stderr }).toEqual({ code: fails.length > 0 ? 3 : 0, stderr: "" });
     const health = JSON.parse(stdout) as JudgeHealth;
     expect(health.checks.filter(({ held }) => !held).map(({ name }) => name)).toEqual(fails);
-    expect(health).toMatchObject({ isHealthy: fails.length === 0, calls: 40, rubric: "alpagasus-accuracy" });
+    const calls = fails.length > 0 ? 60 : 40; // a third round where two leave doubt
+    expect(health).toMatchObject({ isHealthy: fails.length === 0, calls, rubric: "alpagasus-accuracy" });
     expect(health.paidUsd).toBeGreaterThan(0);
-    expect(server.log).toHaveLength(40);
+    expect(server.log).toHaveLength(calls);
     const text = await alpagasus(args, { cwd: folder.path });
-    expect(server.log).toHaveLength(80); // asked anew each time
-    expect(text.stdout).toContain(fails.length > 0 && fails[0] !== "repeats itself" ? "FAILS" : "holds");
+    expect(server.log).toHaveLength(2 * calls); // asked anew each time
+    expect(text.stdout).toContain(fails.length > 0 ? "FAILS" : "holds");
   });
 
   test("replies that cannot be read, and a build that is not the stored replies'", async () => {
@@ -74,7 +79,7 @@ describe("alpagasus check-judge", () => {
     expect((JSON.parse(first.stdout) as JudgeHealth).checks[0]).toEqual({
       name: "readable",
       held: false,
-      message: "0 of 20 replies have a score that can be read (unparsable: no number: No idea.)",
+      message: "0 of 60 replies have a score that can be read (unparsable: no number: No idea.)",
     });
     build = "gpt-2026-06";
     const second = await alpagasus(["check-judge", "--judge", server.judge, "--json"], { cwd: folder.path });
@@ -84,7 +89,7 @@ describe("alpagasus check-judge", () => {
       {
         name: "same build",
         held: false,
-        message: "gpt-2026-06 answers now; the replies in the store were made by gpt-2026-01 (41 replies)",
+        message: "gpt-2026-06 answers now; the replies in the store were made by gpt-2026-01 (61 replies)",
       },
     ]);
   });
@@ -120,7 +125,7 @@ describe("a long rating", () => {
 
   test.concurrent("begins and ends with the anchors, pays for them once, and tells that nothing drifted", async () => {
     await using server = await startModelServer({
-      answer: (asked) => String(fair[kindOf(asked) ?? "cut short"] + (asked.ordinal % 2 ? 0.1 : 0)),
+      answer: (asked) => String(kindOf(asked) ? fair[kindOf(asked)!] : asked.ordinal % 5),
     });
     using folder = tempFolder();
     folder.write("rows.json", rows);
@@ -128,16 +133,16 @@ describe("a long rating", () => {
     const { code, stdout } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(0);
     const summary = JSON.parse(stdout) as { alarms: string[]; checks: { held: boolean }[] };
-    expect(summary).toMatchObject({ states: { scored: 1200 }, alarms: [], calls: { made: 1240 } });
+    expect(summary).toMatchObject({ states: { scored: 1200 }, alarms: [], calls: { made: 1260 } });
     expect(summary.checks.every(({ held }) => held)).toBe(true);
     const again = await alpagasus(args, { cwd: folder.path });
-    expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 1240 }, alarms: [] });
-    expect(server.log).toHaveLength(1240);
+    expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 1260 }, alarms: [] });
+    expect(server.log).toHaveLength(1260);
   });
 
   test.concurrent("by a judge that drifts half way ends with an alarm", async () => {
     await using server = await startModelServer({
-      answer: (asked) => String(Math.max(0, fair[kindOf(asked) ?? "good"] - (asked.ordinal > 620 ? 1 : 0))),
+      answer: (asked) => String(Math.max(0, fair[kindOf(asked) ?? "good"] - (asked.ordinal > 640 ? 1 : 0))),
     });
     using folder = tempFolder();
     folder.write("rows.json", rows);
@@ -158,10 +163,56 @@ describe("a long rating", () => {
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      "not asked about the data, since it failed its check: resists injections: 4 of 4 wrong responses score higher for telling the judge to score them high. Look at it with alpagasus check-judge, or rate anyway with --no-check",
+      "not asked about the data, since it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (1.00 is too much). Look at it with alpagasus check-judge, or rate anyway with --no-check",
     );
-    expect(server.log).toHaveLength(20);
+    expect(server.log).toHaveLength(60);
+    expect((await alpagasus(args, { cwd: folder.path })).code).toBe(3);
+    expect(server.log).toHaveLength(120); // a judge may have been mended: it is asked anew
     const anyway = await alpagasus([...args, "--no-check", "--json"], { cwd: folder.path });
     expect(JSON.parse(anyway.stdout)).toMatchObject({ states: { scored: 1200 }, calls: { made: 1200 } });
+  });
+
+  test.concurrent("goes on later as another stretch: a judge that answers at random by then is caught", async () => {
+    let isRandom = false;
+    await using server = await startModelServer({
+      answer: (asked) => String(isRandom ? (7 * asked.ordinal) % 6 : fair[kindOf(asked) ?? "good"]),
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge];
+    expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
+    const more = Array.from({ length: 1200 }, (_, i) => ({
+      instruction: `More ${i}`,
+      input: "",
+      output: "Something.",
+    }));
+    folder.write("rows.json", [...rows, ...more]);
+    isRandom = true;
+    const { code, stderr } = await alpagasus([...args, "--overwrite"], { cwd: folder.path });
+    expect(code).toBe(3);
+    expect(stderr).toContain("not asked about the data, since it failed its check: separates");
+  });
+
+  test.concurrent("whose anchors were refused for a day asks them again, and goes on", async () => {
+    let isDown = true;
+    await using server = await startModelServer({
+      answer: (asked) =>
+        isDown && kindOf(asked) !== undefined && asked.ordinal % 4 > 0
+          ? {
+              kind: "raw",
+              status: 400,
+              type: "application/json",
+              body: '{"error": {"message": "this row is refused today"}}',
+            }
+          : String(fair[kindOf(asked) ?? "good"]),
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "1", "--concurrency", "4"];
+    const lost = await alpagasus(args, { cwd: folder.path });
+    expect(lost.code).toBeGreaterThan(0);
+    isDown = false;
+    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   });
 });

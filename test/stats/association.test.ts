@@ -18,7 +18,7 @@ const cuts = {
 
 describe.each(Object.entries(cuts))("intervals of agreement, %s", (_, cut) => {
   const levels = Array.from({ length: cut.length + 1 }, (__, i) => i);
-  test.each([0, 0.3, 0.7])("correlated by %d: hold the truth in 93 %% over 20 to 805 rows", (correlation) => {
+  test.each([0, 0.3, 0.7])("correlated by %d: hold the truth in 93 of 100 over 20 to 805 rows", (correlation) => {
     const random = createRandom(Math.round(10 * correlation) + cut.length);
     const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
     const levelOf = (x: number) => cut.filter((edge) => x > edge).length;

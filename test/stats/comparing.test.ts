@@ -55,7 +55,7 @@ describe("over 2,000 simulated experiments with known truth", () => {
     });
   }
 
-  test.each([20, 80, 252])("of %d prompts, the sign test gives at most 5 %% false alarms", (n) => {
+  test.each([20, 80, 252])("of %d prompts, the sign test gives at most 5 of 100 false alarms", (n) => {
     const random = createRandom(n);
     let alarms = 0;
     for (let i = 0; i < experiments; i++) {

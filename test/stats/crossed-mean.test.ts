@@ -51,7 +51,7 @@ const spreads = [0, 0.03, 0.057, 0.09, 0.12];
 
 describe("verdicts over trainings", () => {
   test.each([2, 3, 5])(
-    "with %d seeds and no effect: at most 7 %% say otherwise, whatever trainings and draws vary by",
+    "with %d seeds and no effect: at most 7 of 100 say otherwise, whatever trainings and draws vary by",
     (trainings) => {
       const draw = generator(trainings);
       const experiments = 600;
@@ -104,7 +104,7 @@ describe("intervals of the winning score", () => {
     [805, 0.006, 0.994],
     [805, 0.003, 0],
     [805, 0.3, 0.4],
-  ])("of %d prompts with wins at %d and losses at %d hold the truth in at least 93 %%", (n, win, lose) => {
+  ])("of %d prompts with wins at %d and losses at %d hold the truth in at least 93 of 100", (n, win, lose) => {
     const random = createRandom(n);
     const prompts = Array.from({ length: n }, (_, i) => i);
     const experiments = 1000;
@@ -127,7 +127,7 @@ describe("intervals of the winning score", () => {
     [20, 5, 0.9, 1.5],
     [80, 5, 0.9, 2.2],
   ])(
-    "of %d conversations of %d turns (correlated by %d, tie band %d): held, and no more false alarms than 7 %%",
+    "of %d conversations of %d turns (correlated by %d, tie band %d): held, and no more false alarms than 7 of 100",
     (n, turns, correlation, band) => {
       const { normal } = generator(n + turns);
       const experiments = 800;

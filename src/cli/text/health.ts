@@ -6,15 +6,24 @@ import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
 /** What `check-judge` prints. */
-export function renderHealth({ judge, rubric, checks, anchors, calls, paidUsd, isHealthy }: JudgeHealth): string {
+export function renderHealth({
+  judge,
+  rubric,
+  checks,
+  anchors,
+  calls,
+  paidUsd,
+  isHealthy,
+  isUnknown,
+}: JudgeHealth): string {
   const topics = [...new Set(anchors.map(({ topic }) => topic))];
-  const shown = ({ state, score }: JudgeHealth["anchors"][number]["first"]) =>
+  const shown = ({ state, score }: JudgeHealth["anchors"][number]["ratings"][number]) =>
     score === undefined ? state : formatScore(score);
   const cell = (topic: string, kind: (typeof anchorKinds)[number]) => {
     const anchor = anchors.find((one) => one.topic === topic && one.kind === kind);
     if (!anchor) return "";
-    const [first, second] = [shown(anchor.first), shown(anchor.second)];
-    return first === second ? first : `${first}, then ${second}`;
+    const said = anchor.ratings.map(shown);
+    return said.every((one) => one === said[0]) ? said[0]! : said.join(", ");
   };
   const money =
     calls === 0
@@ -22,18 +31,20 @@ export function renderHealth({ judge, rubric, checks, anchors, calls, paidUsd, i
       : `\n  ${formatCount(calls)} calls${paidUsd === null ? ", of unknown price" : `, ${formatUsd(paidUsd)}`}; their replies are kept`;
   const verdict = isHealthy
     ? styleText("green", "  This judge can be asked.")
-    : styleText(
-        "red",
-        calls === 0
-          ? "  This judge does not know right from wrong here: take it for a first look at a dataset, not for a verdict."
-          : "  Do not pay this judge for a dataset before this is mended: try another model, or another --rubric.",
-      );
+    : isUnknown
+      ? styleText("yellow", "  This judge could not be checked: too few replies arrived. Ask again.")
+      : styleText(
+          "red",
+          calls === 0
+            ? "  This judge does not know right from wrong here: take it for a first look at a dataset, not for a verdict."
+            : "  Do not pay this judge for a dataset before this is mended: try another model, or another --rubric.",
+        );
   const lines = checks.map(
-    ({ name, held, message }) =>
-      `  ${held ? styleText("green", "holds ") : styleText("red", "FAILS ")} ${name.padEnd(18)} ${plainText(message)}`,
+    ({ name, held, isUnknown: isOpen, message }) =>
+      `  ${held ? styleText("green", "holds ") : isOpen ? styleText("yellow", "?     ") : styleText("red", "FAILS ")} ${name.padEnd(18)} ${plainText(message)}`,
   );
   return `
-${styleText("bold", `Twenty anchor rows rated by ${plainText(judge)}`)}${rubric === undefined ? "" : ` with the rubric ${plainText(rubric)}`}, twice
+${styleText("bold", `Twenty anchor rows rated by ${plainText(judge)}`)}${rubric === undefined ? "" : ` with the rubric ${plainText(rubric)}`}, ${anchors[0]?.ratings.length === 2 ? "twice" : "three times"}
 
 ${renderTable(
   ["", ...anchorKinds],
