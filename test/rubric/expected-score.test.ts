@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TokenLogprob } from "../../src/llm/reply.ts";
 import { meanOfReplies, readExpectedScore } from "../../src/rubric/expected-score.ts";
+import { createRandom } from "../../src/stats/random.ts";
 import { locateScore, type ReadingRubric } from "../../src/rubric/read-score.ts";
 import type { Rating } from "../../src/run/rating.ts";
 
@@ -60,7 +61,11 @@ describe("the expected score", () => {
       token("\n", { "\n": 1 }),
     ];
     const written = 0.25 * 4 + 0.75 * 0.9 * 4.5 + 0.75 * 0.1 * 4;
-    expect(figures(read(tokens, halves))).toEqual(digits(0.8 * written + 0.2 * (3 + written - 4), 0, 4.5)); // 3 goes on as 4 does
+    const { score, missing } = read(tokens, halves) as { score: number; missing: number };
+    expect(missing).toBeCloseTo(0, 9);
+    const three = (score - 0.8 * written) / 0.2; // goes on as 4 does, and a little more often to the half that is nearer to 4
+    expect(three).toBeGreaterThan(3 + written - 4);
+    expect(three).toBeLessThan(3.5);
   });
 
   test("counts what the next token would have made of it: 1 that may have become 10", () => {
@@ -74,13 +79,27 @@ describe("the expected score", () => {
     expect(figures(read(tokens, below))).toEqual(digits(-1.5, 0, -1));
   });
 
-  test("takes what could have gone on for missing: 4 where 4.5 is possible, 1 where 10 is", () => {
+  test("follows what the tokens allow: 4.5 where a point could have come, 1 where 10 is a token of its own", () => {
     expect(figures(read([token("4", { "4": 1 }), token("\n", { "\n": 0.9, ".": 0.1 })], halves))).toEqual(
-      digits(4, 0.1, 4),
+      digits(4.05, 0, 4),
+    );
+    expect(figures(read([token("4", { "4": 1 }), token("\n", { "\n": 0.7, ".": 0.3 })], halves))).toEqual(
+      digits(4.15, 0, 4),
     );
     expect(figures(read([token("9", { "9": 0.8, "10": 0.1, "1": 0.1 }), plain("\n")], toTen))).toEqual(
-      digits((0.8 * 9 + 0.1 * 10) / 0.9, 0.1, 9),
+      digits(0.8 * 9 + 0.1 * 10 + 0.1 * 1, 0, 9),
     );
+    expect(read([token("2", { "2": 0.7, "1": 0.3 }), plain("\n")], toTen)).toMatchObject({
+      score: expect.closeTo(1.7, 2) as number, // beside 2, `1` is 1
+    });
+    expect(read([token("9", { "9": 0.7, "1": 0.3 }), plain("\n")], toTen)).toMatchObject({
+      score: expect.closeTo(9.3, 2) as number, // beside 9, it is the beginning of 10
+    });
+    const hundred = { scale: { min: 0, max: 100, step: 1 }, reply: { format: "number" } } as const;
+    expect(figures(read([token("8", { "8": 0.6, "7": 0.4 }), token("5", { "5": 1 }), plain("\n")], hundred))).toEqual(
+      digits(0.6 * 85 + 0.4 * 75, 0, 85),
+    ); // by the digit, another one goes on as the written one does
+
     expect(figures(read([token("1", { "1": 0.9, "2": 0.1 }), token("0", { "0": 0.7, "\n": 0.3 })], toTen))).toEqual(
       digits(0.9 * 0.7 * 10 + 0.9 * 0.3 * 1 + 0.1 * 2, 0, 10),
     );
@@ -108,6 +127,62 @@ describe("the expected score", () => {
     expect(read([plain("I'm sorry, but I cannot.")], whole)).toMatchObject({ state: "refused" });
   });
 });
+
+/** A reply of a judge that draws its scores from known probabilities, as a tokenizer with a token for each number cuts it. */
+function replyOf(chances: ReadonlyMap<string, number>, junk: number, written: string): TokenLogprob[] {
+  const shareOf = (is: (score: string) => boolean) =>
+    [...chances].filter(([score]) => is(score)).reduce((sum, [, share]) => sum + share, 0);
+  const [number, fraction] = written.split(".") as [string, string?];
+  const numbers = new Set([...chances.keys()].map((score) => score.split(".")[0]!));
+  const first: Record<string, number> = { The: junk };
+  for (const one of numbers) first[one] = (1 - junk) * shareOf((score) => score.split(".")[0] === one);
+  const here = shareOf((score) => score.split(".")[0] === number);
+  const goesOn = shareOf((score) => score.startsWith(`${number}.`)) / here;
+  const next = { "\n": Math.max(1e-9, 1 - goesOn), ".": Math.max(1e-9, goesOn) };
+  if (fraction === undefined) return [token(number, first), token("\n", next), plain("Because.")];
+  const fractions: Record<string, number> = {};
+  for (const [score, share] of chances)
+    if (score.startsWith(`${number}.`)) fractions[score.split(".")[1]!] = share / (goesOn * here);
+  return [token(number, first), token(".", next), token(fraction, fractions), plain("\n"), plain("Because.")];
+}
+
+test.each([
+  ["0 to 5", { min: 0, max: 5, step: 1 }, 1, 0.01],
+  ["1 to 10", { min: 1, max: 10, step: 1 }, 1, 0.01],
+  ["0 to 10", { min: 0, max: 10, step: 1 }, 1, 0.01],
+  ["0 to 100", { min: 0, max: 100, step: 1 }, 1, 0.01],
+  ["the paper's, 0 to 5 without steps, in halves", { min: 0, max: 5 }, 0.5, 0.08],
+] as const)(
+  "on a scale from %s it is the mean that the judge drew from, for low rows as for high ones",
+  (_, scale, step, most) => {
+    const random = createRandom(3);
+    const levels = Array.from({ length: (scale.max - scale.min) / step + 1 }, (__, i) => String(scale.min + i * step));
+    for (const junk of [0, 0.1]) {
+      const off = { all: 0, low: 0, high: 0, rows: 0 };
+      for (let i = 0; i < 600; i++) {
+        const centre = random() * (levels.length - 1);
+        const width = 0.3 + 1.5 * random();
+        const weights = levels.map((__, at) => Math.exp(-((at - centre) ** 2) / (2 * width ** 2)));
+        const total = weights.reduce((sum, weight) => sum + (weight > 1e-4 ? weight : 0), 0);
+        const chances = new Map(
+          levels.flatMap((level, at) => (weights[at]! > 1e-4 ? [[level, weights[at]! / total]] : [])),
+        );
+        let left = random();
+        const written = [...chances].find(([, share]) => (left -= share) < 0)?.[0] ?? [...chances.keys()].at(-1)!;
+        const truth = [...chances].reduce((sum, [level, share]) => sum + Number(level) * share, 0);
+        const rating = read(replyOf(chances, junk, written), { scale, reply: { format: "number" } });
+        expect(rating.state).toBe("scored"); // none is thrown away
+        const error = (rating as { score: number }).score - truth;
+        off.all += Math.abs(error);
+        off[centre < levels.length / 2 ? "low" : "high"] += error;
+        off.rows++;
+      }
+      expect(off.all / off.rows).toBeLessThan(most);
+      expect(Math.abs(off.low) / off.rows).toBeLessThan(0.02);
+      expect(Math.abs(off.high) / off.rows).toBeLessThan(0.02);
+    }
+  },
+);
 
 test.each([
   ["4", 4, "4"],
