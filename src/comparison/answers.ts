@@ -5,6 +5,7 @@ import { dataErrorAt, type Place } from "../dataset/place.ts";
 import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
+import { withoutThinking } from "../rubric/reply-text.ts";
 import type { AnswerPair } from "./verdict.ts";
 
 /** A model's output for one test prompt. */
@@ -12,6 +13,8 @@ export interface Answer extends TestPrompt {
   readonly output: string;
   /** Whether it ended at a limit, where the file tells. */
   readonly isCut?: boolean;
+  /** Whether it began with reasoning, which is left out: a reader does not see it. */
+  readonly hadReasoning?: boolean;
 }
 
 /** One arm's answers, and the file they come from. */
@@ -29,6 +32,8 @@ export interface PairedAnswers {
   readonly empty: readonly [a: number, b: number];
   /** How many were cut at a limit. */
   readonly cut: readonly [a: number, b: number];
+  /** How many began with reasoning, which is left out. */
+  readonly reasoned: readonly [a: number, b: number];
 }
 
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
@@ -36,7 +41,8 @@ const idColumns = ["id", "question_id", "idx"];
 
 /**
  * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
- * `completion` or `generated_text`. A row whose answer is null has none.
+ * `completion` or `generated_text`. A row whose answer is null has none. Reasoning before an answer (`<think>…</think>`) is left
+ * out, as it is where people read the answer.
  *
  * @throws DataError when the file cannot be read, a row has no prompt or no answer, or a prompt is there twice
  */
@@ -70,7 +76,15 @@ export async function readAnswers(path: string): Promise<Answers> {
           );
         found.set(key, record.place);
         const isCut = row["state"] === "cut";
-        answers.push({ ...prompt, id: hasId ? prompt.id : key, output, ...(isCut && { isCut }) });
+        const answer = withoutThinking(output, () => false)?.trimStart() ?? ""; // reasoning that never ends answers nothing
+        const hadReasoning = answer.length < output.trimStart().length;
+        answers.push({
+          ...prompt,
+          id: hasId ? prompt.id : key,
+          output: hadReasoning ? answer : output,
+          ...(isCut && { isCut }),
+          ...(hadReasoning && { hadReasoning }),
+        });
       }
     }
   }
@@ -113,6 +127,10 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
     missing: [b.answers.length - pairs.length, a.answers.length - pairs.length],
     empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
     cut: [matches.filter(([one]) => one.isCut).length, matches.filter(([, other]) => other.isCut).length],
+    reasoned: [
+      matches.filter(([one]) => one.hadReasoning).length,
+      matches.filter(([, other]) => other.hadReasoning).length,
+    ],
   };
 }
 

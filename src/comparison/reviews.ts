@@ -98,7 +98,15 @@ function findArms(reviews: readonly Review[], paths: readonly string[]): readonl
 
 function pairUp(reviews: readonly Review[], a: string, paths: readonly string[]): PairVerdict[] {
   const pairs = new Map<string, Review[]>();
+  const seen = new Map<string, Review>();
   for (const review of reviews) {
+    const content = contentOf(review);
+    const before = content === undefined ? undefined : seen.get(content);
+    if (before && (before.set !== review.set || before.id !== review.id))
+      throw new DataError(
+        `${paths.join(", ")}: expected each annotation once, got that of ${before.set} ${before.id} again as ${review.set} ${review.id}; name each file once, and leave out repeated rows`,
+      );
+    if (content !== undefined) seen.set(content, review);
     const name = `${review.set}\0${review.id}`;
     const others = pairs.get(name) ?? [];
     if (others.some(({ arms, isOrderKnown }) => !isOrderKnown || arms[0] === review.arms[0]))
@@ -135,6 +143,13 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
         }),
     };
   });
+}
+
+/** What was judged, by whom and in which order; undefined where the review does not say all of it. */
+function contentOf({ instruction, answers, arms, judge, isOrderKnown }: Review): string | undefined {
+  return instruction === undefined || !answers
+    ? undefined
+    : JSON.stringify([instruction, arms.map((arm) => answers[arm]), arms, judge ?? "", isOrderKnown]);
 }
 
 /** How far A is preferred, over the orders that say it. */

@@ -4,7 +4,7 @@ import { describeQuestion } from "../run/describe-question.ts";
 import type { FileStates } from "../run/file-states.ts";
 import { isRated, type ComparisonSummary, type Manifest, type RatedManifest } from "../run/manifest.ts";
 import type { Work } from "../run/work.ts";
-import type { ComparisonReport, RunReport, ScoreReport } from "./contract.ts";
+import type { ComparisonReport, ScoreReport } from "./contract.ts";
 import type { FollowedRows } from "./follow-rows.ts";
 import type { RowFigures } from "./read-rows.ts";
 
@@ -103,15 +103,6 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
     else if (isStale) problems.push(`${path}: the arm ${arm} is of older ratings or other data; select it again`);
   }
   return problems;
-}
-
-/** What the run has cost, every command of it; null where no price is known. Absent where no model was asked. */
-export function describeMoney({ rate, comparisons = {} }: Manifest): Pick<RunReport, "money"> {
-  const asked = [rate, ...Object.values(comparisons)]
-    .flatMap((task) => (task?.calls ? [{ startedAt: task.startedAt, calls: task.calls }] : []))
-    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-  const latest = asked[0]?.calls; // each counts on from what was paid before
-  return latest ? { money: { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd } } : {};
 }
 
 /** The judge that the run was rated against, where its scores cannot be shown any more. */

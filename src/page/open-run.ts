@@ -5,12 +5,13 @@ import { openJudge } from "../judge/open.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
 import { readWork } from "../run/progress-file.ts";
+import { spentOnCalls } from "../run/spent.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
-import { describeComparison, describeFiles, describeMoney, describeScores, missingReference } from "./describe-run.ts";
+import { describeComparison, describeFiles, describeScores, missingReference } from "./describe-run.ts";
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
 import { createRowFollower } from "./follow-rows.ts";
@@ -129,6 +130,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       const { shown } = rows;
       expectArms(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
+      const spent = await spentOnCalls(run, manifest);
       return {
         version: 1,
         alpagasus: version,
@@ -144,7 +146,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
           Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({ key, ...comparison })),
         ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes)),
         stages: manifest ? describeStages(manifest) : [],
-        ...(manifest && describeMoney(manifest)),
+        ...(spent && { money: { paidUsd: spent.paidUsd, perhapsPaidUsd: spent.perhapsPaidUsd } }),
         problems: [
           ...describeFiles(manifest, files),
           ...[rows.problem, shown?.problem].filter((problem) => problem !== undefined),

@@ -104,7 +104,8 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
   if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
-  if (later.some((line) => saysOtherwise(line, score, labels))) return "more than one score";
+  if (isOtherNumber(later[0], score) || later.some((line) => saysOtherwise(line, score, labels)))
+    return "more than one score";
   return onScale(score, scale);
 }
 
@@ -117,6 +118,12 @@ function findScore(line: string, labels: readonly string[]): ScoreLine | undefin
     .trim();
   const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
   return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
+}
+
+/** Whether the line after the score is another number and nothing else. */
+function isOtherNumber(line: string | undefined, score: string): boolean {
+  const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)\W*$/.exec(line ?? "") ?? [];
+  return number !== undefined && Number(number) !== Number(score);
 }
 
 /** Whether a later line gives another score, or shows that the first one was the beginning of a list. */

@@ -1,5 +1,5 @@
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
-import { openDuckDb, sqlPath, sqlText } from "../dataset/duckdb.ts";
+import { openDuckDb, sqlName, sqlPath } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
@@ -13,8 +13,8 @@ import type { Rating } from "../run/rating.ts";
 
 const factColumns =
   "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
-/** Columns that a condition may use beside the data's own; they hide columns of the data with the same name. */
-const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
+/** Columns that a condition may use beside the data's own. One that the data has too is `rating_NAME`, and the data's `data_NAME`. */
+export const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
 export interface WhereFilter extends AsyncDisposable {
   /** Tells what is known of the next row, in order. */
@@ -23,8 +23,11 @@ export interface WhereFilter extends AsyncDisposable {
   evaluate(rowCount: number): Promise<Uint8Array>;
 }
 
-/** @param condition SQL, as after WHERE: `score >= 3 and output_length > 200` */
-export async function openWhereFilter(dataset: Dataset, condition: string): Promise<WhereFilter> {
+/**
+ * @param condition SQL, as after WHERE: `score >= 3 and output_length > 200`
+ * @param judgedBy the column that the rating took its scores from, which is the same thing under both names
+ */
+export async function openWhereFilter(dataset: Dataset, condition: string, judgedBy?: string): Promise<WhereFilter> {
   const database = await openDuckDb();
   const { connection } = database;
   await connection.run(`CREATE TABLE facts (${factColumns})`);
@@ -39,12 +42,14 @@ export async function openWhereFilter(dataset: Dataset, condition: string): Prom
         ),
       );
       try {
-        await readRows(
+        const clashing = await readRows(
           connection,
           dataset,
           files.map((file) => file.path),
           rowCount,
+          judgedBy,
         );
+        expectClear(condition, clashing);
         return await evaluateCondition(connection, condition, rowCount);
       } finally {
         await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
@@ -66,20 +71,35 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
   appender.endRow();
 }
 
-/** Makes the table `rows`: the data's own columns with ours, so that the condition can do nothing but look at it. */
+/**
+ * Makes the table `rows`: the data's own columns with ours, so that the condition can do nothing but look at it.
+ *
+ * @returns the names that both have
+ */
 async function readRows(
   connection: DuckDBConnection,
   dataset: Dataset,
   paths: readonly string[],
   rowCount: number,
-): Promise<void> {
-  const hidden = `(${factNames.map(sqlText).join(", ")})`;
+  judgedBy: string | undefined,
+): Promise<readonly string[]> {
+  let clashing: readonly string[] = [];
   try {
     await connection.run(
       `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
     );
-    await connection.run(`CREATE TABLE rows AS SELECT facts.*, own.* EXCLUDE (alpagasus_index) FROM
-      (SELECT COLUMNS(c -> lower(c) NOT IN ${hidden}) FROM source) AS own JOIN facts ON own.alpagasus_index = facts.index`);
+    const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
+    const theirs = columns.map(([name]) => String(name));
+    clashing = factNames.filter((name) => name !== judgedBy && theirs.some((own) => own.toLowerCase() === name));
+    const renamed = theirs.map((name) => {
+      const shown = factNames.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
+      return `own.${sqlName(name)} AS ${sqlName(shown)}`;
+    });
+    const facts = factNames.map((name) => `facts.${name} AS ${clashing.includes(name) ? `rating_${name}` : name}`);
+    const chosen = [...facts, ...renamed.filter((_, i) => theirs[i] !== "alpagasus_index")];
+    await connection.run(
+      `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS alpagasus_index FROM source AS own JOIN facts ON own.alpagasus_index = facts.index`,
+    );
   } catch (cause) {
     throw new DataError(`${dataset.source}: its columns cannot be read for --where: ${firstLine(cause)}`, { cause });
   }
@@ -89,6 +109,17 @@ async function readRows(
       `${dataset.source}: --where reads ${count} rows where there are ${rowCount}; write the data as JSON Lines or Parquet first`,
     );
   await connection.run("SET enable_external_access = false");
+  return clashing;
+}
+
+/** @throws UsageError when the condition names a column that the data and the rating have, without saying whose */
+function expectClear(condition: string, clashing: readonly string[]): void {
+  const plain = condition.replace(/'(?:[^']|'')*'/g, "''"); // texts name nothing
+  const unclear = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
+  if (unclear !== undefined)
+    throw new UsageError(
+      `--where: ${unclear} is a column of the data and of the rating; write data_${unclear} or rating_${unclear}`,
+    );
 }
 
 function reader(dataset: Dataset, paths: readonly string[]): string {
@@ -113,7 +144,7 @@ async function evaluateCondition(
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
   try {
-    const result = await connection.run(`SELECT index::DOUBLE FROM rows WHERE (${condition}\n)`);
+    const result = await connection.run(`SELECT alpagasus_index::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) return mask;

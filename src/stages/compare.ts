@@ -68,7 +68,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     throw new RunError(
       `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
-  const { pairs, missing, empty, cut } = pairAnswers(a, b);
+  const { pairs, missing, empty, cut, reasoned } = pairAnswers(a, b);
   const answersHash = hash("sha256", JSON.stringify(pairs.map(({ set, id, answers }) => [set, id, answers])));
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
@@ -92,7 +92,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     notes: [
       ...judge.notes,
       ...([a.name, b.name] as const).flatMap((arm, side) =>
-        describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1], cut[side as 0 | 1]),
+        describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1], cut[side as 0 | 1], reasoned[side as 0 | 1]),
       ),
     ],
     ...describeCalls(judge, pending, before),
@@ -108,12 +108,16 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
 }
 
 /** What an arm lacks. */
-function describeGaps(arm: string, missing: number, empty: number, cut: number): string[] {
+function describeGaps(arm: string, missing: number, empty: number, cut: number, reasoned: number): string[] {
   const notes = [];
   if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
   if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
   if (cut > 0)
     notes.push(`${formatCount(cut)} answers of ${arm} were cut at a limit of tokens; they are judged as they are`);
+  if (reasoned > 0)
+    notes.push(
+      `${formatCount(reasoned)} answers of ${arm} begin with reasoning (<think>), which is left out, as a reader does not see it`,
+    );
   return notes;
 }
 

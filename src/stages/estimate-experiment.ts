@@ -8,21 +8,22 @@ import { findLocalModel } from "../generation/local-model.ts";
 import { chooseServer } from "../generation/serve-model.ts";
 import { isEscalating } from "../judge/escalate.ts";
 import { openJudge, openPairJudge, openRatingJudge } from "../judge/open.ts";
+import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openModel } from "../llm/open-model.ts";
 import { flatPrice, nanosPerUsd, type Price } from "../llm/price.ts";
 import { openPairRubric } from "../rubric/open-rubric.ts";
 import type { Manifest } from "../run/manifest.ts";
+import { spentInAll } from "../run/spent.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { resolveBase } from "../trainer/base-model.ts";
 import { planTraining } from "../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../trainer/recipe.ts";
 import { listModels, type ExperimentModel } from "../experiment/models.ts";
 import { folderOf, nameJudge, ratingJudges, ratingSettings, rubricOf, toOverrides } from "../experiment/names.ts";
-import { callsUsd, estimateArm, openData, type TaskOptions } from "./experiment-tasks.ts";
-import { planRating } from "./plan-calls.ts";
+import { estimateArm, openData, type TaskOptions } from "./experiment-tasks.ts";
+import { guessedOutput, planRating } from "./plan-calls.ts";
 import { checkCombination } from "./select.ts";
-import { spentOnTraining } from "./train.ts";
 
 /*
  * What the tasks of an experiment that are due will take, as far as that can be known before.
@@ -38,14 +39,10 @@ export interface TaskEstimate {
   readonly minutes?: number;
 }
 
-const bytesPerToken = 4;
-const ratingTokens = 60; // of a rating's reply, where none is in the store yet
 const verdictPromptTokens = 200; // of the rubric, around the prompt and both answers
-const verdictTokens = 200; // of a verdict's reply, its reasons included
-const answerTokens = 300; // of an answer, in the mean
 
 /** What expected costs rest on, in words. */
-export const estimateBasis = `the replies in the store; where there are none, guesses: ${ratingTokens} tokens a rating, ${answerTokens} an answer, ${verdictTokens} a verdict`;
+export const estimateBasis = `the replies in the store; where there are none, guesses: ${guessedOutput.rows} tokens a rating, ${guessedOutput.prompts} an answer, ${guessedOutput.pairs} a verdict`;
 
 /** @throws UsageError, DataError or RunError when a task could not be run as it is */
 export async function estimateTasks(
@@ -74,7 +71,7 @@ export async function estimateTasks(
   }
   for (const { id, stage } of due)
     if (stage === "compare") estimates.set(id, await estimateComparison(id, recipe, prompts));
-  return { estimates, paidUsd: (await callsUsd(run)) + (await spentOnTraining(run)) };
+  return { estimates, paidUsd: await spentInAll(run) };
 }
 
 /**
@@ -189,12 +186,9 @@ async function estimateRating(
     let [left, expected, highest]: [number, number | undefined, number | null] = [0, 0, 0];
     for (const model of models) {
       const asked = isEscalating(judge) ? { batches: () => judge.expect(() => dataset.batches()) } : dataset;
-      const { calls, expectedUsd, highestUsd, tokens } = await planRating(asked, { judge: model });
-      const { price } = model.model;
-      const guessed = price && price.highestCost(tokens.input, calls.left * ratingTokens) / nanosPerUsd;
-      const own = expectedUsd ?? guessed;
+      const { calls, expectedUsd, highestUsd } = await planRating(asked, { judge: model });
       left += calls.left;
-      expected = expected === undefined || own === undefined ? undefined : expected + own;
+      expected = expected === undefined || expectedUsd === null ? undefined : expected + expectedUsd;
       highest = highest === null || highestUsd === null ? null : highest + highestUsd;
     }
     return {
@@ -263,13 +257,13 @@ async function estimateAnswers(
   if (!isModelName(model)) return { what };
   const price = await priceOf(model, recipe);
   if (!price) return { what, highestUsd: null };
-  const input = prompts.map(({ instruction, input: given }) => Buffer.byteLength(instruction + given));
-  const cost = (tokens: number, share: number) =>
-    input.reduce((sum, bytes) => sum + price.highestCost(Math.ceil(bytes / share), tokens), 0) / nanosPerUsd;
+  const texts = prompts.map(({ instruction, input }) => instruction + input);
+  const cost = (output: number, inputOf: (text: string) => number) =>
+    texts.reduce((sum, text) => sum + price.highestCost(Math.ceil(inputOf(text)), output), 0) / nanosPerUsd;
   return {
     what,
-    expectedUsd: cost(Math.min(answerTokens, settings!.max_output_tokens), bytesPerToken),
-    highestUsd: cost(settings!.max_output_tokens, 1),
+    expectedUsd: cost(Math.min(guessedOutput.prompts, settings!.max_output_tokens), estimateTokens),
+    highestUsd: cost(settings!.max_output_tokens, (text) => Buffer.byteLength(text)),
   };
 }
 
@@ -288,10 +282,10 @@ async function estimateComparison(
   if (!isModelName(judge)) return { what };
   const price = await priceOf(judge, recipe);
   if (!price) return { what, highestUsd: null };
-  const answer = Math.min(answerTokens, generation!.max_output_tokens);
+  const answer = Math.min(guessedOutput.prompts, generation!.max_output_tokens);
   const nanos = prompts.reduce((sum, { instruction, input }) => {
-    const prompt = Math.ceil(Buffer.byteLength(instruction + input) / bytesPerToken);
-    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, verdictTokens);
+    const prompt = Math.ceil(estimateTokens(instruction + input));
+    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, guessedOutput.pairs);
   }, 0);
   return { what, expectedUsd: nanos / nanosPerUsd, highestUsd: null };
 }

@@ -16,15 +16,14 @@ import { openAnswerer, type OpenAnswerer } from "../generation/open-answerer.ts"
 import { openTestSets } from "../generation/test-sets.ts";
 import { openLlmPairJudge, openPairJudge, openRatingJudge, type OpenLlmPairJudge } from "../judge/open.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
-import { CallStore } from "../llm/call-store.ts";
 import { isModelName } from "../llm/model-name.ts";
-import { nanosPerUsd } from "../llm/price.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
 import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
-import { readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { spentInAll, spentOnTraining } from "../run/spent.ts";
 import { contaminationFinder } from "../selection/contamination.ts";
 import { countParameters } from "../trainer/base-model.ts";
-import { estimateTraining, type TrainingEstimate } from "../trainer/estimate.ts";
+import { estimateTraining, findTimed, type TrainingEstimate } from "../trainer/estimate.ts";
 import { planTraining, type TrainingOverrides, type TrainingPlan } from "../trainer/plan-training.ts";
 import { openTrainingRecipe, type TrainingRecipe } from "../trainer/recipe.ts";
 import { compare, comparisonName } from "./compare.ts";
@@ -33,7 +32,7 @@ import type { Progress } from "./progress.ts";
 import { rate } from "./rate.ts";
 import { report } from "./report.ts";
 import { select } from "./select.ts";
-import { spentOnTraining, train } from "./train.ts";
+import { train } from "./train.ts";
 
 /*
  * The tasks of an experiment: which stages it has, in an order in which each can be done after those before it, and what
@@ -172,15 +171,6 @@ export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?
     ...(shape !== undefined && { shape }),
     ...(signal && { signal }),
   });
-}
-
-/** What a run has paid for calls, and may have, in US dollars. */
-export async function callsUsd(run: RunFolder): Promise<number> {
-  const purse = await readPurse(run);
-  if (!purse) return 0;
-  using store = new CallStore(purse.store, { readOnly: true });
-  const { paid, perhapsPaid } = store.purse(purse.name);
-  return (paid + perhapsPaid) / nanosPerUsd;
 }
 
 const rateId = "rate";
@@ -390,7 +380,7 @@ function trainTask(context: Context, { name, rows: arm, seed }: ExperimentModel,
         manifest,
       );
       const { budgetUsd, signal, force = [] } = context.options;
-      const left = (budgetUsd ?? Infinity) - (await spentOnTraining(context.run)) - (await callsUsd(context.run));
+      const left = (budgetUsd ?? Infinity) - (await spentInAll(context.run));
       if (needed > left || (usdPerHour !== undefined && usdPerHour > 0 && left <= 0))
         return {
           gates: [],
@@ -434,14 +424,7 @@ export async function estimateArm(
   manifest: Manifest | undefined,
 ): Promise<TrainingEstimate & Pick<TrainingPlan, "steps" | "usdPerHour">> {
   const plan = planTraining(training, rows, overrides);
-  const timed = Object.values(manifest?.models ?? {}).find(
-    (model) => model.recipe === plan.recipe.name && model.base === plan.settings.base && model.gpus === plan.gpus,
-  );
-  const estimate = estimateTraining(
-    plan,
-    await countParameters(plan.settings.base),
-    timed && { name: timed.model, secondsPerStep: (timed.trainMs - timed.startMs) / 1000 / timed.steps },
-  );
+  const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest?.models, plan));
   return { ...estimate, steps: plan.steps, ...(plan.usdPerHour !== undefined && { usdPerHour: plan.usdPerHour }) };
 }
 

@@ -8,6 +8,7 @@ import type { Asker } from "../judge/asker.ts";
 import type { LlmJudge } from "../judge/llm.ts";
 import type { LlmPairJudge } from "../judge/pair-llm.ts";
 import { nanosPerUsd } from "../llm/price.ts";
+import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { promptBytes, requestKey, type Message, type ModelRequest } from "../llm/request.ts";
 import type { Question } from "../run/manifest.ts";
 import type { StageOptions } from "./progress.ts";
@@ -34,11 +35,14 @@ export interface CallPlan {
   /** For the calls left. */
   readonly tokens: {
     readonly input: number;
+    /** Expected; where no reply of this model is in the store, as many as such replies have in general. */
     readonly output: number;
+    /** If every reply were as long as it may be. */
+    readonly highestOutput: number;
     /** What the figures rest on, in words. */
     readonly basis: string;
   };
-  /** For the calls left, in US dollars; null when no price is known, or no call of this model tells how long its replies are. */
+  /** For the calls left, in US dollars; null when no price is known. */
   readonly expectedUsd: number | null;
   /** What no bill can pass, but for retries whose reply was lost. */
   readonly highestUsd: number | null;
@@ -65,7 +69,9 @@ export interface PlanAnswersOptions extends StageOptions {
   readonly answerer: OpenAnswerer;
 }
 
-const guessedTokensPerByte = 0.25;
+const sampledPrompts = 500; // whose tokens are estimated, where no reply of the model tells
+/** Tokens of a reply, where none of the model is in the store. */
+export const guessedOutput = { rows: 60, pairs: 200, prompts: 300 };
 
 /** Tells what `rate` would do, without asking anything. @throws DataError at the first row that cannot be read */
 export async function planRating(
@@ -120,6 +126,7 @@ class Planner {
   #failed = 0;
   #left = 0;
   #bytes = 0;
+  #sampled = { prompts: 0, bytes: 0, tokens: 0 };
   #highest = 0;
   #intruded = 0;
 
@@ -148,15 +155,23 @@ class Planner {
       return;
     }
     this.#left++;
-    this.#bytes += promptBytes(request);
+    const bytes = promptBytes(request);
+    this.#bytes += bytes;
+    if (this.#sampled.prompts < sampledPrompts) {
+      this.#sampled.prompts++;
+      this.#sampled.bytes += bytes;
+      for (const { text } of request.messages) this.#sampled.tokens += estimateTokens(text);
+    }
     this.#highest += this.#asker.highestCost(request);
   }
 
   plan(unit: CallPlan["unit"], notes: readonly string[]): CallPlan {
     const { model, store, question, problem, name } = this.#asker;
     const past = store.pastUse(model.identity);
-    const input = Math.round(this.#bytes * (past?.inputTokensPerByte ?? guessedTokensPerByte));
-    const output = Math.round(this.#left * (past?.outputTokens ?? question.maxOutputTokens));
+    const perByte = past?.inputTokensPerByte ?? this.#sampled.tokens / Math.max(1, this.#sampled.bytes);
+    const input = Math.round(this.#bytes * perByte);
+    const guessed = Math.min(question.maxOutputTokens, guessedOutput[unit]);
+    const output = Math.round(this.#left * (past?.outputTokens ?? guessed));
     const calls = Math.max(1, this.#left);
     const meanCost = model.price?.costOf({
       inputTokens: Math.ceil(input / calls), // the mean call's: prices may rise with its length
@@ -181,11 +196,12 @@ class Planner {
       tokens: {
         input,
         output,
+        highestOutput: this.#left * question.maxOutputTokens,
         basis: past
           ? `the ${formatCount(past.calls)} calls of this model in the store`
-          : "four bytes a token, and replies as long as they may be",
+          : `an estimate of ${formatCount(this.#sampled.prompts)} prompts, and ${guessed} tokens a reply, a guess until some are in the store`,
       },
-      expectedUsd: meanCost === undefined || !past ? null : (this.#left * meanCost) / nanosPerUsd,
+      expectedUsd: meanCost === undefined ? null : (this.#left * meanCost) / nanosPerUsd,
       highestUsd: model.price ? this.#highest / nanosPerUsd : null,
       priceBasis: model.price?.basis ?? null,
       notes: [

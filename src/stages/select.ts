@@ -17,7 +17,7 @@ import { diversity } from "../selection/diversity.ts";
 import { exactDuplicates, nearDuplicates, type LearningCheck } from "../selection/duplicates.ts";
 import { pickHighest, type Picked } from "../selection/pick.ts";
 import { ArmTally, WhatIfTable, type FullTraining } from "../selection/what-if.ts";
-import { openWhereFilter } from "../selection/where.ts";
+import { factNames, openWhereFilter } from "../selection/where.ts";
 import { renderHistogram } from "../stats/histogram.ts";
 import type { StageOptions } from "./progress.ts";
 import { checkShare, coverageGate } from "./rate.ts";
@@ -58,7 +58,7 @@ export interface SelectOptions extends StageOptions {
 }
 
 /** How near rows may come under `--diverse` when no distance is given. */
-export const defaultDistance = 0.5;
+export const defaultDistance = 0.8;
 const defaultSeed = 42;
 const defaultMinCoverage = 0.95;
 const tieAlarm = 0.1; // of the kept rows drawn by the seed from a tie
@@ -320,7 +320,10 @@ async function surveyRows(
 
   const findOverlap = options.decontaminate && contaminationFinder(options.decontaminate);
   const grouping = options.per === undefined ? undefined : new Grouping(options.per, rowCount);
-  await using filter = options.where === undefined ? undefined : await openWhereFilter(dataset, options.where);
+  await using filter =
+    options.where === undefined
+      ? undefined
+      : await openWhereFilter(dataset, options.where, /^column:(.+)$/s.exec(manifest.rate.judge)?.[1]);
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
     for (const { example, rating } of batch) {
@@ -508,13 +511,18 @@ function summarise(
     notes.push(
       `rows that ${escalation.to} was not asked about have a score by their probability to reach ${escalation.minScore}, not one that it would give: only --min-score ${escalation.minScore} keeps what the estimates are about`,
     );
+  if (options.per !== undefined && factNames.includes(options.per))
+    notes.push(`--per ${options.per} goes by the data's column of that name, not by what the rating says`);
   const unrated = totalRows - written.scoredRows;
   if (unrated > 0)
     notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);
   return {
     arm: plan.arm,
     method: plan.method,
-    choice: plan.choice,
+    choice:
+      plan.count !== undefined && rows < plan.count
+        ? `${describeChoice(plan.method, options, rows)} (${formatCount(plan.count)} were asked for)`
+        : plan.choice,
     seed: plan.seed,
     path: written.path,
     decisionsPath: written.decisionsPath,

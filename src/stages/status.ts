@@ -11,9 +11,8 @@ import {
   type RateSummary,
   type TrainSummary,
 } from "../run/manifest.ts";
-import { CallStore } from "../llm/call-store.ts";
-import { nanosPerUsd } from "../llm/price.ts";
-import { defaultRunFolder, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
+import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
 
 export interface RunStatus {
   readonly run: string;
@@ -24,12 +23,9 @@ export interface RunStatus {
   readonly comparisons: readonly (Pick<ComparisonSummary, "a" | "b" | "judge" | "verdictsPath"> &
     Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & { readonly isFinished: boolean })[];
   /** What a rating or comparison that was never finished has in the call store, where there is one. */
-  readonly begun?: {
-    readonly store: string;
-    readonly calls: number;
-    readonly paidUsd: number;
-    readonly perhapsPaidUsd: number;
-  };
+  readonly begun?: SpentOnCalls;
+  /** What all commands of the run have paid for calls; absent where none was made. */
+  readonly spent?: SpentOnCalls;
   readonly arms: readonly ArmState[];
   /** What was trained, in a few figures each. */
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
@@ -68,7 +64,7 @@ export async function status(folder: string): Promise<RunStatus> {
     experiment: { name: manifest.experiment.name, sentence: manifest.experiment.sentence },
   };
   if (!isRated(manifest)) {
-    const begun = await findBegun(run);
+    const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
     const next = isOpen
@@ -91,8 +87,10 @@ export async function status(folder: string): Promise<RunStatus> {
     };
   }
   const states = await readFileStates(folder, manifest);
+  const spent = await spentOnCalls(run, manifest);
   return {
     run: folder,
+    ...(spent && { spent }),
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
     arms: states.arms,
@@ -109,22 +107,6 @@ export async function status(folder: string): Promise<RunStatus> {
     comparisons,
     ...experiment,
     next: nextStep(manifest, states, flag),
-  };
-}
-
-/** What was paid for a run that has no ratings yet. */
-async function findBegun(run: RunFolder): Promise<RunStatus["begun"]> {
-  const purse = await readPurse(run);
-  if (!purse) return undefined;
-  using store = new CallStore(purse.store, { readOnly: true });
-  const { paid, perhapsPaid, reserved } = store.purse(purse.name);
-  const calls = store.callsFrom(purse.name);
-  if (calls === 0 && paid + perhapsPaid + reserved === 0) return undefined;
-  return {
-    store: purse.store,
-    calls,
-    paidUsd: paid / nanosPerUsd,
-    perhapsPaidUsd: (perhapsPaid + reserved) / nanosPerUsd,
   };
 }
 

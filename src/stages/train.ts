@@ -1,7 +1,7 @@
 import { tryParse } from "../files/try-parse.ts";
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { own, ownerOf } from "../files/owner-file.ts";
@@ -10,10 +10,12 @@ import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { ArmSummary, Gate, TrainSummary } from "../run/manifest.ts";
 import { openProgressFile } from "../run/progress-file.ts";
+import { attemptsSchema, costOfTraining } from "../run/spent.ts";
 import { readFileStates } from "../run/file-states.ts";
 import { requireRatings, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
 import { countParameters, isSmollm2, makeSmollm2, resolveBase } from "../trainer/base-model.ts";
-import { estimateTraining, type TimedTraining, type TrainingEstimate } from "../trainer/estimate.ts";
+import { sampleTokens, type SampledTokens } from "../trainer/sample-tokens.ts";
+import { estimateTraining, findTimed, type TrainingEstimate } from "../trainer/estimate.ts";
 import { findUv } from "../python/uv.ts";
 import { trainerFormats } from "../trainer/formats/index.ts";
 import type { TrainerName } from "../trainer/formats/format.ts";
@@ -62,6 +64,8 @@ export interface PlannedTraining {
   readonly plan: TrainingPlan;
   readonly base: string;
   readonly estimate: TrainingEstimate;
+  /** Trained on, over all epochs. */
+  readonly tokens: SampledTokens;
   /** Checkpoints of an attempt that was interrupted: training goes on from the last. */
   readonly checkpoints: readonly number[];
 }
@@ -188,6 +192,7 @@ async function prepare(options: PlanTrainOptions): Promise<Prepared> {
       plan,
       base,
       estimate,
+      tokens: await sampleTokens(rows.batches(), plan, base),
       checkpoints: await findCheckpoints(folder),
     },
     folder,
@@ -253,48 +258,13 @@ async function expectSame(
 
 /** Removes a training, but not what it has cost. */
 async function removeTraining(folder: TrainingFolder): Promise<void> {
-  const usd = await costOf(folder.folder);
+  const usd = await costOfTraining(folder.folder);
   if (usd > 0)
     await appendFile(
       join(folder.folder, "..", "removed.jsonl"),
       `${JSON.stringify({ model: basename(folder.folder), usd })}\n`,
     );
   await rm(folder.folder, { recursive: true, force: true });
-}
-
-const costSchema = z.object({ usdPerHour: z.number().nullable() });
-
-/** What the attempts at a training have cost, by the hour, in US dollars. */
-async function costOf(folder: string): Promise<number> {
-  const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
-  const attempts = attemptsSchema.safeParse(await read("attempts.json"));
-  const settings = costSchema.safeParse(await read("training.json"));
-  if (!attempts.success || !settings.success) return 0;
-  const hours = attempts.data.reduce((sum, { trainMs }) => sum + trainMs, 0) / 3_600_000;
-  return hours * (settings.data.usdPerHour ?? 0);
-}
-
-/** What all trainings of a run have cost by the hour, those that were interrupted or replaced too, in US dollars. */
-export async function spentOnTraining({ folder }: Pick<RunFolder, "folder">): Promise<number> {
-  const models = join(folder, "models");
-  let usd = 0;
-  for (const name of await readdir(models).catch(() => [])) usd += await costOf(join(models, name));
-  const removed = await readFile(join(models, "removed.jsonl"), "utf8").catch(() => "");
-  for (const line of removed.split("\n")) usd += (tryParse(line) as { usd?: number } | undefined)?.usd ?? 0; // as it was written above
-  return usd;
-}
-
-/** A training of this run by the same recipe, on the same base and machines. */
-function findTimed(models: Record<string, TrainSummary> | undefined, plan: TrainingPlan): TimedTraining | undefined {
-  const like = Object.values(models ?? {}).find(
-    ({ recipe, base, gpus, processes, globalBatch }) =>
-      recipe === plan.recipe.name &&
-      base === plan.settings.base &&
-      gpus === plan.gpus &&
-      processes === plan.processes &&
-      globalBatch === plan.settings.global_batch,
-  );
-  return like && { name: like.model, secondsPerStep: (like.trainMs - like.startMs) / 1000 / like.steps };
 }
 
 /** How long training took, over all attempts: kept beside the training, since an attempt can end at any time. */
@@ -308,7 +278,6 @@ interface Attempts {
   save(): Promise<void>;
 }
 
-const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
 const saveMs = 5_000;
 
 async function openAttempts({ folder }: TrainingFolder): Promise<Attempts> {

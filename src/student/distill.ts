@@ -1,6 +1,6 @@
 import { areaUnderCurve, calibrationError, precisionAtTop, spearman } from "../stats/agreement.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
-import { applyCalibration, fitCalibration, type Calibration } from "./calibrate.ts";
+import { applyCalibration, fitCalibration } from "./calibrate.ts";
 import type { HeldOut } from "./card.ts";
 import { denseCount, fieldCount } from "./features.ts";
 import { addField, clearInput, createActivations, forward, setDense } from "./network.ts";
@@ -54,8 +54,7 @@ export async function distillNetwork(
   }
   const classes = Array.from(heldOutRows, (row) => set.classes[row]!);
   const calibration = fitCalibration(raw, classes, options.scores.length);
-  const teacher = classes.map((c) => options.scores[c]!);
-  const heldOut = measureHeldOut(raw, teacher, options.scores, calibration, used === 5 ? "five folds" : "one tenth");
+  const heldOut = measureHeldOut(raw, classes, options.scores, used === 5 ? "five folds" : "one tenth");
   const network = await train(order, used);
   return { ...network, calibration, heldOut };
 }
@@ -87,19 +86,40 @@ function predictLogits(
   return logits;
 }
 
-/** Agreement of calibrated predictions with the teacher's scores. `logits` is [row, class] and is not changed. */
+const calibrationFolds = 5;
+
+/**
+ * Agreement of calibrated predictions with the teacher's scores. Each fifth of the rows is calibrated by the others: a calibration
+ * measured on the rows that it was fitted to looks too good. `logits` is [row, class] and is not changed.
+ */
 function measureHeldOut(
   logits: Float64Array,
-  teacher: readonly number[],
+  classes: readonly number[],
   scores: readonly number[],
-  calibration: Calibration,
   how: string,
 ): HeldOut {
   const classCount = scores.length;
   const probabilities = logits.slice();
-  for (let row = 0; row < teacher.length; row++)
-    applyCalibration(probabilities.subarray(row * classCount, (row + 1) * classCount), calibration);
-  return measureProbabilities(probabilities, teacher, scores, how);
+  const rowsOf = (isIn: (row: number) => boolean) => [...classes.keys()].filter(isIn);
+  const logitsOf = (row: number) => logits.subarray(row * classCount, (row + 1) * classCount);
+  for (let fold = 0; fold < calibrationFolds; fold++) {
+    const others = rowsOf((row) => row % calibrationFolds !== fold);
+    const fitted = new Float64Array(others.length * classCount);
+    for (const [i, row] of others.entries()) fitted.set(logitsOf(row), i * classCount);
+    const calibration = fitCalibration(
+      fitted,
+      others.map((row) => classes[row]!),
+      classCount,
+    );
+    for (const row of rowsOf((one) => one % calibrationFolds === fold))
+      applyCalibration(probabilities.subarray(row * classCount, (row + 1) * classCount), calibration);
+  }
+  return measureProbabilities(
+    probabilities,
+    classes.map((c) => scores[c]!),
+    scores,
+    how,
+  );
 }
 
 /** The same for probabilities, [row, class]. */

@@ -1,3 +1,4 @@
+import type { TrainSummary } from "../run/manifest.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 
 /** What a training will take, and how that is known. */
@@ -16,6 +17,22 @@ export interface TrainingEstimate {
 export interface TimedTraining {
   readonly name: string;
   readonly secondsPerStep: number;
+}
+
+/** A training of a run that is like a plan in all that its time follows from: recipe, base, machines and batch. */
+export function findTimed(
+  models: Readonly<Record<string, TrainSummary>> | undefined,
+  plan: TrainingPlan,
+): TimedTraining | undefined {
+  const like = Object.values(models ?? {}).find(
+    ({ recipe, base, gpus, processes, globalBatch }) =>
+      recipe === plan.recipe.name &&
+      base === plan.settings.base &&
+      gpus === plan.gpus &&
+      processes === plan.processes &&
+      globalBatch === plan.settings.global_batch,
+  );
+  return like && { name: like.model, secondsPerStep: (like.trainMs - like.startMs) / 1000 / like.steps };
 }
 
 const gigabyte = 1e9;

@@ -117,6 +117,8 @@ const unparsable = [
   "4*5",
   "~~3~~4",
   "４～５",
+  "4\n3.5",
+  "4\n\n3",
 ];
 
 describe("a number on the first line that holds one", () => {

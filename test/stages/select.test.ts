@@ -1,6 +1,8 @@
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
+import { openJudge } from "../../src/judge/open.ts";
 import { createColumnJudge, createRecordedJudge } from "../../src/judge/recorded.ts";
 import type { Decision } from "../../src/selection/decision.ts";
 import { rate } from "../../src/stages/rate.ts";
@@ -59,6 +61,26 @@ describe("select", () => {
 
   it("shares the places out over a column, so that no group is emptied", async () => {
     expect((await keptBy({ top: 2, per: "category" })).kept).toEqual([0, 3]);
+  });
+
+  it("a column named like one of ours is not silently taken for it in --where: both have names", async () => {
+    using folder = tempFolder();
+    const rows = [1, 2, 3, 4].map((score) => ({
+      instruction: `Say ${score}`,
+      input: "",
+      output: "Yes.",
+      score,
+      index: 9,
+    }));
+    folder.write("rows.json", rows);
+    const run = join(folder.path, "run");
+    await rate(await openDataset(join(folder.path, "rows.json")), { run, judge: await openJudge("student") });
+    await expect(select({ run, where: "score >= 3" })).rejects.toThrow(
+      "--where: score is a column of the data and of the rating; write data_score or rating_score",
+    );
+    expect((await select({ run, where: "data_score >= 3" })).rows).toBe(2);
+    expect((await select({ run, where: "rating_score >= 0 and output_length = 4" })).rows).toBe(4);
+    expect((await select({ run, where: "instruction <> 'score'" })).rows).toBe(4); // a text is no name
   });
 
   it("filters by SQL over columns, score and lengths", async () => {

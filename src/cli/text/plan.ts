@@ -18,14 +18,11 @@ export function renderPlan(plan: CallPlan): string {
     `\n${styleText("bold", `What ${plainText(plan.judge)} would be asked`)} (${settings.join(", ")})`,
     `  ${plan.unit.padEnd(6)}  ${formatCount(plan.items)}`,
     `  calls   ${formatCount(calls.left)} to make${calls.shared > 0 ? `, ${formatCount(calls.shared)} the same as another` : ""}, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
-    `  tokens  ${formatCount(tokens.input)} in, ${formatCount(tokens.output)} out (by ${tokens.basis})`,
+    `  tokens  ${formatCount(tokens.input)} in, about ${formatCount(tokens.output)} out, at most ${formatCount(tokens.highestOutput)} (by ${tokens.basis})`,
     ...(plan.server === undefined ? [] : [`  server  ${plan.server}, to be started on this machine`]),
     highestUsd === null
       ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
       : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
-    ...(highestUsd !== null && highestUsd > 0 && expectedUsd === null
-      ? ["          make some calls with a small --budget, and this tells what to expect"]
-      : []),
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "\n  Nothing was asked and nothing was written.",
   ];

@@ -11,6 +11,7 @@ export function renderStatus({
   dataset,
   rate,
   begun,
+  spent,
   arms,
   models,
   answers,
@@ -20,11 +21,11 @@ export function renderStatus({
 }: RunStatus): string {
   if (!dataset || !rate) {
     const paid =
-      begun && begun.paidUsd + begun.perhapsPaidUsd > 0
-        ? ` (${formatUsd(begun.paidUsd)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
+      begun && (begun.paidUsd ?? 0) + begun.perhapsPaidUsd > 0
+        ? ` (${formatUsd(begun.paidUsd ?? 0)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
         : "";
     const what = begun
-      ? `begun: ${formatCount(begun.calls)} replies are kept${paid}`
+      ? `begun: ${formatCount(begun.calls ?? 0)} replies are kept${paid}`
       : experiment
         ? `the experiment ${plainText(experiment.name)}`
         : "nothing rated yet";
@@ -37,7 +38,7 @@ export function renderStatus({
     `\n${styleText("bold", plainText(run))}`,
     `  data     ${plainText(dataset.source)}: ${formatCount(dataset.rows)} rows, ${dataset.format}, ${dataset.shape} shape${attention(dataset.state)}`,
     `  ratings  by ${plainText(rate.judge)}: ${formatShare(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
-    ...describeRest(rate),
+    ...describeRest(rate, spent),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
   if (arms.length > 0) {
@@ -115,14 +116,14 @@ function renderComparisons(comparisons: RunStatus["comparisons"]): string {
 }
 
 /** States other than scored, and the money. */
-function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>): string[] {
+function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: RunStatus["spent"]): string[] {
   const others = ratingStates.flatMap((state) =>
     state === "scored" || states[state] === undefined ? [] : [`${formatCount(states[state])} ${state}`],
   );
   const lines = others.length > 0 ? [`           ${others.join(", ")}`] : [];
-  if (calls && calls.runPaidUsd !== null)
+  if (spent && spent.paidUsd !== null)
     lines.push(
-      `  money    ${formatUsd(calls.runPaidUsd)} paid by this run${calls.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}`,
+      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is to come` : ""}`,
     );
   return lines;
 }

@@ -10,7 +10,7 @@ type Differences = PlannedTraining["plan"]["differences"];
 
 /** What `train --dry-run` prints. */
 export function renderTrainingPlan(planned: PlannedTraining): string {
-  const { trainer, departures, model, arm, path, plan, base, estimate, checkpoints } = planned;
+  const { trainer, departures, model, arm, path, plan, base, estimate, tokens, checkpoints } = planned;
   const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
   const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
   const lines = [
@@ -18,7 +18,7 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
     `  base    ${plainText(base)}`,
     ...renderDifferences(plan.differences),
     `  steps   ${formatCount(steps)}, each of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
-    `  tokens  at most ${formatCount(rows * settings.epochs * settings.max_length)} (${formatCount(settings.max_length)} a row); counted when it is run`,
+    `  tokens  about ${formatCount(tokens.expected)} (of ${tokens.basis}), at most ${formatCount(tokens.highest)} (${formatCount(settings.max_length)} a row); counted when it is run`,
     `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
     `  money   ${estimate.usd === undefined ? "not known" : `about ${formatUsd(estimate.usd)}, at ${formatUsd(plan.usdPerHour!)} an hour`}`,

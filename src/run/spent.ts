@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { CallStore } from "../llm/call-store.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import { tryParse } from "../files/try-parse.ts";
+import type { Manifest } from "./manifest.ts";
+import { readPurse, type RunFolder } from "./run-folder.ts";
+
+/*
+ * What a run has spent, over all its commands: on calls, as its purse in the call store counts them, and on trainings by the hour.
+ * In US dollars.
+ */
+
+/** What calls have cost. */
+export interface SpentOnCalls {
+  /** Calls whose replies are in the store; absent where that is gone. */
+  readonly calls?: number;
+  /** Null where no call had a known price. */
+  readonly paidUsd: number | null;
+  /** At most this much more may be on the bill: attempts whose reply was lost, and calls that are under way. */
+  readonly perhapsPaidUsd: number;
+  readonly store?: string;
+}
+
+/**
+ * What a run's calls have cost, by its purse; where the store that counts it is gone, what the run's latest command has told.
+ * Undefined where nothing was asked.
+ */
+export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
+  const told = [
+    manifest?.rate,
+    ...Object.values(manifest?.answers ?? {}),
+    ...Object.values(manifest?.comparisons ?? {}),
+  ]
+    .flatMap((task) => (task?.calls ? [{ startedAt: task.startedAt, calls: task.calls }] : []))
+    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  const purse = await readPurse(run);
+  if (!purse || !existsSync(purse.store)) {
+    const latest = told[0]?.calls; // each counts on from what was paid before
+    return latest && { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd };
+  }
+  using store = new CallStore(purse.store, { readOnly: true });
+  const { paid, perhapsPaid, reserved } = store.purse(purse.name);
+  const calls = store.callsFrom(purse.name);
+  if (calls === 0 && paid + perhapsPaid + reserved === 0 && told.length === 0) return undefined;
+  const isUnpriced = paid === 0 && told.length > 0 && told.every(({ calls: { priceBasis } }) => priceBasis === null);
+  return {
+    calls,
+    paidUsd: isUnpriced ? null : paid / nanosPerUsd,
+    perhapsPaidUsd: (perhapsPaid + reserved) / nanosPerUsd,
+    store: purse.store,
+  };
+}
+
+/** Everything together, for a budget: what may be on the bill counts in full, what is not priced as nothing. */
+export async function spentInAll(run: RunFolder): Promise<number> {
+  const calls = await spentOnCalls(run, undefined);
+  return (calls?.paidUsd ?? 0) + (calls?.perhapsPaidUsd ?? 0) + (await spentOnTraining(run));
+}
+
+/** How long each attempt at a training took: `attempts.json` of its folder. */
+export const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
+
+const costSchema = z.object({ usdPerHour: z.number().nullable() });
+
+/** What the attempts at a training have cost, by the hour, in US dollars. */
+export async function costOfTraining(folder: string): Promise<number> {
+  const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
+  const attempts = attemptsSchema.safeParse(await read("attempts.json"));
+  const settings = costSchema.safeParse(await read("training.json"));
+  if (!attempts.success || !settings.success) return 0;
+  const hours = attempts.data.reduce((sum, { trainMs }) => sum + trainMs, 0) / 3_600_000;
+  return hours * (settings.data.usdPerHour ?? 0);
+}
+
+/** What all trainings of a run have cost by the hour, those that were interrupted or replaced too, in US dollars. */
+export async function spentOnTraining({ folder }: Pick<RunFolder, "folder">): Promise<number> {
+  const models = join(folder, "models");
+  let usd = 0;
+  for (const name of await readdir(models).catch(() => [])) usd += await costOfTraining(join(models, name));
+  const removed = await readFile(join(models, "removed.jsonl"), "utf8").catch(() => "");
+  for (const line of removed.split("\n")) usd += (tryParse(line) as { usd?: number } | undefined)?.usd ?? 0; // as the training stage writes it
+  return usd;
+}
