@@ -71,10 +71,10 @@ rate:
   judge: student # or "openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "http://127.0.0.1:8000/v1#MODEL", "recorded:scores.json"
   # rubric: alpagasus-accuracy # the paper's; others: ultrafeedback, deita-quality, deita-complexity, ds2, or a YAML file
 
-# The training sets. The first is the one that is told of; the others are what it is measured against.
+# The training sets. The first is the one under test; the others are what it is measured against.
 arms:
   selected: { top: 17.75% } # ${formatCount(kept)} rows, the share that AlpaGasus kept; or min_score: 4.5, on the judge's own scale
-  random: { method: random } # as many rows, drawn at random: the control that tells choosing from having fewer
+  random: { method: random } # as many rows, drawn at random anew for every training: the control that tells choosing from having fewer
   full: { method: full } # all rows: what selecting is to beat
 
 # Rows that overlap the test prompts: stop before training, remove them from every arm, or only note them.
@@ -83,7 +83,7 @@ contamination: stop
 # How each arm is trained. paper-7b and paper-13b need GPUs; laptop trains a small model here.
 train:
   recipe: laptop # or paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, or a YAML file
-  seeds: [42] # several show how much a single training proves: [42, 43, 44]
+  seeds: [42, 43, 44] # three trainings of each arm: one says something of two models only, not of selecting
   # usd_per_hour: 20.48 # what the GPUs cost together, so that the report can say what was saved
 
 # Further models that answer the same prompts, to compare with.

@@ -149,7 +149,10 @@ const experimentSchema = z
       .describe("US dollars for a million tokens, of models that the price list does not have, by their names"),
     budget_usd: z.number().min(0).optional().describe("Most US dollars, over all stages together, training included"),
     rate: rateSchema.optional(),
-    arms: z.record(name, armSchema).optional().describe("Training sets by name; the first is the one that is told of"),
+    arms: z
+      .record(name, armSchema)
+      .optional()
+      .describe("Training sets by name; the first one chosen by scores is the one under test"),
     contamination: z
       .enum(["stop", "remove", "note"])
       .default("stop")

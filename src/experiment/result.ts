@@ -68,7 +68,8 @@ function priceTrainings({ arms, money }: ExperimentFacts): ExperimentResult["mor
   return {
     trainings,
     minutes: minutes === null ? null : trainings * minutes,
-    usd: calls === null || training === null ? null : trainings * (training + calls / done),
+    trainingUsd: training === null ? null : trainings * training,
+    callsUsd: calls === null ? null : (trainings * calls) / done,
   };
 }
 
@@ -240,8 +241,13 @@ function describeModels(
 /** What the missing trainings would cost, in words. */
 function describeMore(more: ExperimentResult["moreTrainings"]): string {
   if (!more) return "";
-  const { trainings, minutes, usd } = more;
-  const cost = [minutes === null ? [] : formatDuration(60_000 * minutes), usd === null ? [] : formatUsd(usd)].flat();
+  const { trainings, minutes, trainingUsd, callsUsd } = more;
+  const usd = [trainingUsd, callsUsd].some((part) => part !== null) ? (trainingUsd ?? 0) + (callsUsd ?? 0) : null;
+  const only = trainingUsd === null ? " for calls" : callsUsd === null ? " for training" : "";
+  const cost = [
+    ...(minutes === null ? [] : [formatDuration(60_000 * minutes)]),
+    ...(usd === null || usd === 0 ? [] : [`${formatUsd(usd)}${only}`]),
+  ];
   const what = trainings === 1 ? "one more training of each arm" : `${trainings} more trainings of each arm`;
   return `; ${what} would tell more${cost.length > 0 ? `, at about ${cost.join(" and ")}` : ""}`;
 }

@@ -209,7 +209,7 @@ function describe({ asked, rows, minScore, precision, audited }: Escalation, stu
   return [
     ...(audited > 0
       ? [
-          `${formatCount(audited)} of the rows asked about were drawn at random, to check what is kept: the estimates rest on them, not on what ${student} believes`,
+          `${formatCount(audited)} of the rows asked about were drawn at random to check what is kept: the estimates rest on them, not on what ${student} believes`,
         ]
       : []),
     `${other} was asked about ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), those nearest to ${formatScore(minScore)} as ${student} sees them; the others have a score by their probability to reach it`,

@@ -18,9 +18,9 @@ export function estimateTokens(text: string): number {
   let tokens = 0;
   for (const [part] of text.matchAll(piece)) {
     const letters = part.trim().length;
-    // eslint-disable-next-line no-control-regex -- plain ASCII is meant
-    if (/^[\x00-\x7f]*$/.test(part)) tokens += letters <= longWord ? 1 : 1 + (letters - longWord) / perLongWord;
-    else tokens += ideographs.test(part) ? perIdeograph * [...part].length : Math.max(1, [...part].length / perLetter);
+    if (Buffer.byteLength(part) === part.length)
+      tokens += letters <= longWord ? 1 : 1 + (letters - longWord) / perLongWord;
+    else tokens += ideographs.test(part) ? perIdeograph * letters : Math.max(1, letters / perLetter);
   }
   return tokens;
 }

@@ -501,7 +501,14 @@ const experimentResultSchema = z.object({
   matches: z.array(matchResultSchema),
   /** What it takes to have three trainings of each arm, where there are fewer. */
   moreTrainings: z
-    .object({ trainings: z.number(), minutes: z.number().nullable(), usd: z.number().nullable() })
+    .object({
+      /** Of each arm. */
+      trainings: z.number(),
+      minutes: z.number().nullable(),
+      trainingUsd: z.number().nullable(),
+      /** Of answers and verdicts. */
+      callsUsd: z.number().nullable(),
+    })
     .optional(),
   money: z.object({
     rating: z.number().nullable(),

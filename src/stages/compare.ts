@@ -5,6 +5,7 @@ import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import type { Answers } from "../comparison/answers.ts";
 import { pairAnswers } from "../comparison/answers.ts";
+import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
@@ -163,6 +164,7 @@ export function recount(
 ): ComparisonSummary {
   const startedAt = new Date();
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
+  const hasTurns = new Set(numberPrompts(verdicts)).size < verdicts.length;
   const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
   return {
     ...summarise(
@@ -172,7 +174,11 @@ export function recount(
       seed,
       against.map(({ name, outcomes }) => ({ name, outcomes: withoutSets(outcomes, verdicts) })),
     ),
-    notes: isOneOrder ? ["only one order was judged, so position bias is not corrected"] : [],
+    notes: isOneOrder
+      ? ["only one order was judged, so position bias is not corrected"]
+      : hasTurns
+        ? ["the turns of one conversation count as one prompt in intervals and tests"]
+        : [],
     missing: 0,
     gates: [coverageGate(decided, verdicts.length, minCoverage)],
     startedAt: startedAt.toISOString(),

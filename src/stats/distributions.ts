@@ -77,7 +77,7 @@ const lanczos = [
 ];
 
 /** ln Γ(x) of a positive number, by Lanczos' approximation (1964). */
-export function logGamma(x: number): number {
+function logGamma(x: number): number {
   if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
   const base = x + 6.5;
   const sum = lanczos.reduce((total, value, i) => total + value / (x + i), 0.9999999999998099);

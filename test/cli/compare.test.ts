@@ -97,7 +97,7 @@ describe("comparing two arms", () => {
     const { stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--judge", server.judge], {
       cwd: folder.path,
     });
-    expect(stdout).toContain("No difference shown between a and b at n = 30: 0 wins, 30 ties, 0 losses");
+    expect(stdout).toContain("No difference shown between a and b on 30 prompts: 0 wins, 30 ties, 0 losses");
     expect(stdout).toContain("contradicts itself in 100.0 %");
     expect(stdout).toContain("the answer shown first 60 times, the second 0 times");
   });
@@ -452,7 +452,7 @@ describe("published judgements of other kinds", () => {
       pooled: { counts: { win: 1, tie: 1, lose: 1, undecided: 1 }, orders: { first: 5, second: 1, draws: 1 } },
     });
 
-    expect(one.notes[0]).toContain("several turns of one conversation");
+    expect(one.notes[0]).toContain("turns of one conversation");
 
     const annotation = (instruction: string, preference: number | null) => ({
       instruction,

@@ -108,12 +108,12 @@ describeWithSharedData("the paper's table", () => {
   let table: Record<"7b" | "13b", Record<string, number[]>>;
   let scores: Record<string, Record<string, number>>;
   beforeAll(() => {
-    const published = parse(readFileSync(sharedData("protocol/published-results.yaml"), "utf8")) as {
+    const paper = parse(readFileSync(sharedData("protocol/published-results.yaml"), "utf8")) as {
       alpagasus_9k_vs_alpaca_52k: typeof table;
       winning_score_by_training_size_7b: typeof scores;
     };
-    table = published.alpagasus_9k_vs_alpaca_52k;
-    scores = published.winning_score_by_training_size_7b;
+    table = paper.alpagasus_9k_vs_alpaca_52k;
+    scores = paper.winning_score_by_training_size_7b;
   });
 
   test("has the winning scores that it says, and only three of its eight differences are shown by themselves", () => {

@@ -465,8 +465,8 @@ describeWithSharedData("published reviews, counted again", () => {
     expect(stderr).toContain("holds another comparison of alpagasus2 and alpaca2");
     const { comparisons } = readReport(folder, "runs/pub");
     expect(comparisons.map(({ sentence }) => sentence)).toEqual([
-      "alpagasus2 is better than alpaca2: 134 wins, 109 ties, 17 losses (sign test, p < 0.001).",
-      "cherry_5pct is better than alpaca: 240 wins, 112 ties, 160 losses (sign test, p < 0.001).",
+      "alpagasus2 is better than alpaca2: 134 wins, 109 ties, 17 losses (p < 0.001).",
+      "cherry_5pct is better than alpaca: 240 wins, 112 ties, 160 losses (p < 0.001).",
     ]);
   });
 

@@ -65,14 +65,14 @@ describe("select", () => {
 
   it("a column named like one of ours is not silently taken for it in --where: both have names", async () => {
     using folder = tempFolder();
-    const rows = [1, 2, 3, 4].map((score) => ({
+    const scored = [1, 2, 3, 4].map((score) => ({
       instruction: `Say ${score}`,
       input: "",
       output: "Yes.",
       score,
       index: 9,
     }));
-    folder.write("rows.json", rows);
+    folder.write("rows.json", scored);
     const run = join(folder.path, "run");
     await rate(await openDataset(join(folder.path, "rows.json")), { run, judge: await openJudge("student") });
     await expect(select({ run, where: "score >= 3" })).rejects.toThrow(

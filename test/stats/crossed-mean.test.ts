@@ -210,7 +210,7 @@ describe("intervals of the winning score", () => {
     for (let i = 0; i < 400; i++) {
       const prompts = 3 + Math.floor(60 * random());
       const trainings = 1 + Math.floor(4 * random());
-      const [win, lose] = [random(), random()].toSorted();
+      const [win, lose] = [random(), random()].toSorted((x, y) => x - y);
       const values = Array.from({ length: prompts * trainings }, () => {
         const at = random();
         return at < win! ? 1 : at > lose! ? -1 : 0;

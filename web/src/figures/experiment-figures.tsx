@@ -74,7 +74,7 @@ export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
         .join("; ")}
       height={head + line * several.length}
       from={[JSON.stringify([points, all])]}
-      note="Dots: trainings with other seeds. Lines: the 95 % interval over all of them, the bootstrap drawing prompts. One training run proves little."
+      note="Dots: trainings with other seeds. Lines: the 95 % interval over prompts and trainings."
       draw={() => ({
         marginLeft: 160,
         marginBottom: 36,

@@ -7,7 +7,8 @@ import { hashOf } from "../place.ts";
 import { SmallHistogram } from "./references.tsx";
 
 /** The judges of a panel, each for itself and beside one another. */
-export function Panel({ panel: { judges, agreements, disagreements, correction } }: { panel: PanelSummary }) {
+export function Panel({ panel }: { panel: PanelSummary }) {
+  const { judges, agreements, disagreements, correction, uncorrected } = panel;
   const numberOf = (name: string) => `judge ${judges.findIndex(({ judge }) => judge === name) + 1}`;
   return (
     <section aria-labelledby="panel">
@@ -51,6 +52,7 @@ export function Panel({ panel: { judges, agreements, disagreements, correction }
         ]}
       />
       {correction && <Correction correction={correction} numberOf={numberOf} />}
+      {uncorrected !== undefined && <p class="quiet">Scores are not corrected for the judges' errors: {uncorrected}.</p>}
       {disagreements.length > 0 && (
         <Table
           caption="Rows that the judges disagree about most"
@@ -79,7 +81,7 @@ export function Panel({ panel: { judges, agreements, disagreements, correction }
 }
 
 function Correction({
-  correction: { judges, rows },
+  correction: { judges, rows, gain },
   numberOf,
 }: {
   correction: PanelCorrection;
@@ -100,7 +102,10 @@ function Correction({
               `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows as it scores their like`,
           )
           .join(", ")}
-        .
+        . A correction is taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen (
+        {judges.map(({ judge, weight }) => `${numberOf(judge)} ${formatShare(weight)}`).join(", ")}): the mean's
+        correlation with what the judges have in common is thought to grow by a factor of {gain.value.toFixed(2)} [
+        {gain.low.toFixed(2)}, {gain.high.toFixed(2)}].
       </p>
       <Table
         caption="Agreement before and after scores are corrected for each judge's errors (Spearman)"
@@ -123,7 +128,7 @@ function Correction({
 
 /** What came of a student that asked another judge where it was not sure. */
 export function EscalationFacts({ escalation }: { escalation: EscalationRecord }) {
-  const { student, to, asked, rows, minScore, kept, precision, recall, alone } = escalation;
+  const { student, to, asked, audited, rows, minScore, kept, precision, recall, alone } = escalation;
   const share = (value: number | null) => (value === null ? "–" : formatShare(value));
   return (
     <section aria-labelledby="escalation">
@@ -142,13 +147,18 @@ export function EscalationFacts({ escalation }: { escalation: EscalationRecord }
           <WithInterval of={recall} asShare />
         </Fact>
       </dl>
-      <p class="quiet">Against asking {shortName(to)} about every row; 95 % intervals.</p>
+      <p class="quiet">
+        Against asking {shortName(to)} about every row; 95 % intervals.
+        {audited > 0 &&
+          ` ${formatCount(audited)} of the rows asked about were drawn at random to check what is kept: the figures rest on them, not on what the student believes.`}
+      </p>
     </section>
   );
 }
 
 /** How the judge did on rows whose order is known. */
-export function Checks({ checks }: { checks: readonly Gate[] }) {
+export function Checks({ checks }: { checks: readonly (Gate & { readonly isUnknown?: boolean | undefined })[] }) {
+  const word = ({ held, isUnknown }: (typeof checks)[number]) => (held ? "yes" : isUnknown ? "not known" : "no");
   return (
     <section aria-labelledby="checks">
       <h2 id="checks">What the judge said of rows whose order is known</h2>
@@ -156,7 +166,7 @@ export function Checks({ checks }: { checks: readonly Gate[] }) {
         caption="Checks before the rating"
         columns={[
           { name: "check", show: ({ name }) => name, value: ({ name }) => name },
-          { name: "holds", show: ({ held }) => (held ? "yes" : "no"), value: ({ held }) => (held ? "yes" : "no") },
+          { name: "holds", show: word, value: word },
           { name: "what was seen", show: ({ message }) => message, value: ({ message }) => message },
         ]}
         rows={checks}
