@@ -37,8 +37,7 @@ describeWithSharedData("the precision that escalation promises", () => {
           .filter((_, index) => isTest.has(index))
           .map((score) => score >= cut);
       const own = Array.from(view.probabilities);
-      const bent = (by: number) =>
-        own.map((p) => random() < 1 / (1 + ((1 - p) / Math.max(1e-9, p)) ** by));
+      const bent = (by: number) => own.map((p) => random() < 1 / (1 + ((1 - p) / Math.max(1e-9, p)) ** by));
       const judges = {
         "GPT-4o-mini": recorded("gpt-4o-mini"),
         "Llama-3.1-8B": recorded("llama-3.1-8b-instruct"),

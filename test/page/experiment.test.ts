@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PairVerdict } from "../../src/comparison/verdict.ts";
+import { listDraws, listModels } from "../../src/experiment/models.ts";
+import { parseExperiment } from "../../src/experiment/recipe.ts";
 import { concludeExperiment, meanTraining, poolMatches } from "../../src/experiment/result.ts";
 import type { RunReport } from "../../src/page/contract.ts";
 import type { ExperimentResult } from "../../src/run/manifest.ts";
@@ -42,7 +44,7 @@ function makeResult(): ExperimentResult {
     name: "made",
     caveat: "Made for a test.",
     arms: [arm("selected", 9_000, 14), arm("random", 9_000, 14), arm("full", 52_002, 80)],
-    matches: [match("random", 0.7), match("full", 0.6)],
+    matches: [match("random", 0.85), match("full", 0.75)],
     money: { rating: 20, training: 33, generating: 0, comparing: 4 },
     methods: { selected: "score", random: "random", full: "full" },
   });
@@ -62,7 +64,7 @@ test("what an experiment comes to follows from its controls", () => {
   expect([verdict, sentence]).toEqual([
     "helped",
     expect.stringMatching(
-      /^Selecting helped: selected against random .* over 3 seeds \(.* to .*\); selected against full/,
+      /^Selecting helped: selected against random .* over 3 trainings of each \(.* to .*\); selected against full/,
     ),
   ]);
   expect(savings).toMatchObject([
@@ -80,18 +82,65 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
       shares.map((share, i) => ({ a: `${a}-s${i}`, b: `${b}-s${i}`, verdicts: makeVerdicts(share, i + 1) })),
     );
   const conclude = (...matches: ExperimentResult["matches"]) => concludeExperiment({ ...base, arms, methods, matches });
-  expect(conclude(match("selected", "random", "one", 0.9), match("selected", "random", "two", 0.1))).toMatchObject({
+  expect(
+    conclude(match("selected", "random", "one", 0.9, 0.88, 0.91), match("selected", "random", "two", 0.1, 0.12, 0.09)),
+  ).toMatchObject({
     verdict: "no benefit shown",
     sentence: expect.stringMatching(
       /^The judges disagree: by one, selecting helped .*; by two, selecting did not help/,
     ) as string,
   });
   expect(conclude(match("selected", "random", "one", 1, 0.1, 1)).verdict).toBe("no benefit shown");
-  expect(conclude(match("random", "selected", "one", 0.1))).toMatchObject({
+  expect(conclude(match("random", "selected", "one", 0.1, 0.12, 0.09))).toMatchObject({
     verdict: "helped",
     sentence: expect.stringContaining("selected against random") as string,
   });
   expect(conclude(match("full", "random", "one", 0.9)).verdict).toBe("not compared");
+});
+
+test("one training of each arm is about two models, never about selecting, and says what more would cost", () => {
+  const arms = ["selected", "random"].map((arm) => ({
+    arm,
+    rows: 9,
+    trainings: [{ minutes: 10, usd: 2, finalLoss: null, lossCurve: [] }],
+    minutes: 10,
+    usd: 2,
+  }));
+  const { verdict, sentence, moreTrainings } = concludeExperiment({
+    name: "x",
+    money: { rating: 0, training: 4, generating: 1, comparing: 3 },
+    arms,
+    methods: { selected: "score", random: "random" },
+    matches: [
+      poolMatches({ a: "selected", b: "random", judge: "one" }, [
+        { a: "selected", b: "random", verdicts: makeVerdicts(0.9, 1) },
+      ]),
+    ],
+  });
+  expect(verdict).toBe("one training");
+  expect(sentence).toMatch(/^These trained models differ: selected against random /);
+  expect(sentence).toContain("each was trained once, so this is about these models and not about selecting");
+  expect(sentence).toContain("2 more trainings of each arm would tell more, at about 40 min 0 s and $16.00");
+  expect(sentence).not.toMatch(/helped/i);
+  expect(moreTrainings).toEqual({ trainings: 2, minutes: 40, trainingUsd: 8, callsUsd: 8 });
+});
+
+test("a random control draws its own rows for every training, and the others keep theirs", () => {
+  const recipe = parseExperiment(
+    "name: x\ndata: x.json\nrate: { judge: student }\narms: { selected: { top: 2 }, random: { method: random } }\ntrain: { recipe: laptop, seeds: [7, 8] }\n",
+    "x.yaml",
+  );
+  expect(listModels(recipe).map(({ name, rows }) => [name, rows])).toEqual([
+    ["selected-s7", "selected"],
+    ["selected-s8", "selected"],
+    ["random-s7", "random-s7"],
+    ["random-s8", "random-s8"],
+  ]);
+  const seeds = listDraws(recipe, "random").map(({ seed }) => seed);
+  expect(new Set(seeds).size).toBe(2);
+  expect(listDraws({ ...recipe, train: { ...recipe.train!, seeds: [7] } }, "random")).toEqual([
+    { name: "random", arm: "random", seed: 42 },
+  ]);
 });
 
 describeWithBrowser("the page of an experiment", () => {
