@@ -42,6 +42,11 @@ export function adjust<R extends Tested>(
   }));
 }
 
+/** What tells commands apart: of an experiment its recipe, since it may be run in parts with other options each time. */
+function familyOf(command: string | undefined): string | undefined {
+  return /^\S+ run \S+/.exec(command ?? "")?.[0] ?? command;
+}
+
 /**
  * The same for the pooled results of whole comparisons: those that one command made belong together, whichever arms and judges
  * they are of.
@@ -49,7 +54,7 @@ export function adjust<R extends Tested>(
 export function adjustComparisons<C extends { readonly command?: string | undefined; readonly pooled: Tested }>(
   comparisons: readonly C[],
 ): C[] {
-  const byCommand = Map.groupBy(comparisons, ({ command }) => command);
+  const byCommand = Map.groupBy(comparisons, ({ command }) => familyOf(command));
   const adjusted = new Map<C, C>();
   for (const [command, together] of byCommand) {
     if (command === undefined || together.length < 2) continue;

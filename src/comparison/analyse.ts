@@ -126,6 +126,7 @@ export function analyseGroup(group: string, unordered: readonly PairVerdict[]): 
   const { pValue, ...score } = crossedMean(
     decided.map(({ outcome }) => worth[outcome]),
     sources,
+    { weights: weighTrainings(sources) },
   );
   const shifted = { value: 1 + score.value, low: 1 + score.low, high: 1 + score.high };
   const length = lengthFigures(verdicts);
@@ -151,6 +152,14 @@ function sourcesOf(verdicts: readonly PairVerdict[]): Sources {
   const prompts = numberPrompts(verdicts);
   const trainings = verdicts.map(({ training = 0 }) => training);
   return new Set(trainings).size > 1 ? { prompts, trainings } : { prompts };
+}
+
+/** Every training counts as much as another, however many of its pairs are decided; undefined where there is one. */
+function weighTrainings({ trainings }: Sources): Float64Array | undefined {
+  if (!trainings) return undefined;
+  const pairs = new Map<number, number>();
+  for (const training of Array.from(trainings)) pairs.set(training, (pairs.get(training) ?? 0) + 1);
+  return Float64Array.from(trainings, (training) => trainings.length / pairs.size / pairs.get(training)!);
 }
 
 function gradedFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult, "gradedWinRate"> {
@@ -232,10 +241,14 @@ function tableOf(decided: readonly PairVerdict[]): number[][] {
 }
 
 /** A share with its interval: Wilson's (1927) where every prompt counts once, else over prompts. */
-function shareOf(hits: readonly boolean[], verdicts: readonly PairVerdict[]): Estimate {
-  const prompts = numberPrompts(verdicts);
-  if (new Set(prompts).size === hits.length) return wilson(hits.filter(Boolean).length, hits.length);
-  const { pValue: _, ...share } = crossedMean(hits.map(Number), { prompts }, { range: [0, 1] });
+function shareOf(
+  hits: readonly boolean[],
+  verdicts: readonly PairVerdict[],
+  sources: Sources = { prompts: numberPrompts(verdicts) },
+): Estimate {
+  if (!sources.trainings && new Set(Array.from(sources.prompts)).size === hits.length)
+    return wilson(hits.filter(Boolean).length, hits.length);
+  const { pValue: _, ...share } = crossedMean(hits.map(Number), sources, { range: [0, 1] });
   return share;
 }
 
@@ -325,6 +338,7 @@ function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures | undefi
     longerWins: shareOf(
       uneven.map(({ verdict, lengths: [a, b] }) => (verdict.outcome === "win") === a > b),
       uneven.map(({ verdict }) => verdict),
+      sourcesOf(uneven.map(({ verdict }) => verdict)), // which answers are longer is the models' doing
     ),
     controlledWinRate: lengthControlledWinRate(pairs, sourcesOf(decided.map(({ verdict }) => verdict))),
   };

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { join } from "node:path";
 import type { ExperimentRecipe } from "./recipe.ts";
 
@@ -35,16 +36,28 @@ export function listDraws(
   const { method, seed } = arms[arm]!;
   const seeds = train?.seeds ?? [];
   if (method !== "random" || seeds.length < 2) return [{ name: arm, arm, seed }];
-  return seeds.map((training) => ({ name: `${arm}-s${training}`, arm, seed: seed + training, training }));
+  return seeds.map((training, i) => ({
+    name: nameOfTraining(arm, training, seeds),
+    arm,
+    seed: i === 0 ? seed : Number.parseInt(hash("sha256", JSON.stringify([arm, seed, training])).slice(0, 8), 16),
+    training,
+  }));
 }
 
-/** The models of an experiment, arm by arm; those with several seeds are called ARM-sSEED. */
+function nameOfTraining(arm: string, seed: number, seeds: readonly number[]): string {
+  return seed === seeds[0] ? arm : `${arm}-s${seed}`;
+}
+
+/**
+ * The models of an experiment, arm by arm. The first seed's is called by its arm, those of further seeds ARM-sSEED: a seed that is
+ * added trains nothing anew.
+ */
 export function listModels(recipe: ExperimentRecipe): ExperimentModel[] {
   const { arms = {}, train: training, models } = recipe;
   const seeds = training?.seeds ?? [];
   const trained = Object.keys(arms).flatMap((arm) =>
     seeds.map((seed) => {
-      const name = seeds.length > 1 ? `${arm}-s${seed}` : arm;
+      const name = nameOfTraining(arm, seed, seeds);
       const rows = listDraws(recipe, arm).find((draw) => draw.training === undefined || draw.training === seed)!.name;
       return { name, arm, rows, seed, model: join("models", name) };
     }),

@@ -126,6 +126,7 @@ const recordedSchema = z.strictObject({
     name,
     z.strictObject({ rows: count, minutes: z.number().positive().optional(), usd: z.number().min(0).optional() }),
   ),
+  trainings: count.optional().describe("How often each arm was trained, where that is known"),
   comparisons: z.array(z.strictObject({ a: name, b: name, sets: z.array(outcomesSchema).min(1) })),
 });
 
@@ -304,10 +305,10 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
     if (twice(list) >= 0) fail([...field, twice(list)], "expected each once, got one again");
   for (const [arm, { method }] of Object.entries(arms))
     if (method === "random" && (train?.seeds.length ?? 0) > 1)
-      for (const seed of train!.seeds)
+      for (const seed of train!.seeds.slice(1))
         if (arms[`${arm}-s${seed}`]) fail(["arms", `${arm}-s${seed}`], `expected a name that no draw of ${arm} has`);
   for (const model of Object.keys(models))
-    if (armNames.some((arm) => train?.seeds.some((seed) => model === `${arm}-s${seed}`)))
+    if (armNames.some((arm) => train?.seeds.slice(1).some((seed) => model === `${arm}-s${seed}`)))
       fail(["models", model], "expected a name that no trained model has");
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");

@@ -20,6 +20,8 @@ export interface ExperimentFacts {
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
   readonly money: ExperimentResult["money"];
+  /** How often each arm was trained; undefined where nobody told. */
+  readonly trainings?: number | undefined;
   /** How arms were chosen, where that is known: `random`, `full`. */
   readonly methods: Readonly<Record<string, string>>;
 }
@@ -164,9 +166,14 @@ function hear(
   return { decisive, verdict, hasControl: random !== undefined };
 }
 
-/** Whether every arm of these matches was trained once: then they are about two models, not about how their rows were chosen. */
+/** Whether every match has pairs of one training only: then it is about two models, not about how their rows were chosen. */
 function isOneTraining(matches: readonly MatchResult[]): boolean {
-  return matches.every(({ seeds }) => seeds.length < 2);
+  return matches.every((match) => trainingsOf(match).length < 2);
+}
+
+/** The winning scores of the trainings that have any decided pair. */
+function trainingsOf({ seeds }: MatchResult): number[] {
+  return seeds.flatMap(({ winningScore }) => winningScore ?? []);
 }
 
 function describeOutcome(
@@ -202,7 +209,7 @@ function describeOutcome(
   if (isOneTraining(heardAll))
     return {
       verdict: "one training",
-      sentence: `${describeModels(saying)}; each was trained once, so this is about these models and not about selecting${describeMore(moreTrainings)}${faster}.`,
+      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${faster}.`,
     };
   const verdicts = new Set(saying.map(({ verdict }) => verdict));
   if (verdicts.size > 1)
@@ -222,6 +229,13 @@ function describeOutcome(
         ? "Choosing rows helped, but having fewer did not"
         : capitalise(beginnings[verdict]);
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
+}
+
+/** How often each arm was trained; a recorded result may not tell, or count its pairs of all trainings together. */
+function describeTrainings(trainings: number | undefined): string {
+  if (trainings === undefined) return "how often each was trained is not known";
+  if (trainings === 1) return "each was trained once";
+  return `each was trained ${trainings} times, but only pairs of one training are told apart`;
 }
 
 /** What single trainings show: whether these models differ. */
@@ -266,17 +280,17 @@ function capitalise(text: string): string {
 
 /** `selected against random: 41 wins, 15 ties, 24 losses, winning score 1.212 [1.013, 1.412]` */
 function tellMatch(match: MatchResult): string {
-  const { a, b, pooled, seeds } = match;
+  const { a, b, pooled } = match;
   const { counts, winningScore } = pooled;
-  const bySeed = seeds.flatMap(({ winningScore: score }) => score ?? []);
+  const bySeed = trainingsOf(match);
   const split = `${formatNumbered(counts.win, "win", "wins")}, ${formatNumbered(counts.tie, "tie", "ties")}, ${formatNumbered(counts.lose, "loss", "losses")}`;
   const interval =
     winningScore.value === null
       ? ""
       : `, winning score ${winningScore.value.toFixed(3)} [${winningScore.low?.toFixed(3) ?? "-"}, ${winningScore.high?.toFixed(3) ?? "-"}]`;
   const spread =
-    seeds.length > 1
-      ? ` over ${seeds.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
+    bySeed.length > 1
+      ? ` over ${bySeed.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
       : "";
   const needed = pooled.conclusion === "no difference shown" ? describeNeeded(pooled) : "";
   return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
@@ -336,6 +350,7 @@ export function recordedFacts({
     matches: comparisons.map(({ a, b, sets }) =>
       poolMatches({ a, b, judge }, [{ a, b, verdicts: sets.flatMap(toVerdicts) }]),
     ),
+    ...(recorded!.trainings !== undefined && { trainings: recorded!.trainings }),
     money: { rating, training: total(Object.values(arms).map(({ usd }) => usd)), generating: null, comparing: null },
     methods: Object.fromEntries(
       Object.entries(arms).map(([arm, { rows }]) => [arm, rows === most ? "full" : arm === "random" ? arm : "score"]),

@@ -57,10 +57,12 @@ export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): P
  * anchors whose replies did not arrive are asked again.
  *
  * @param probe rates the anchors under a name
+ * @param askAgain look anew at a judge that failed an earlier command's check
  */
 export async function createCheckedJudge<J extends LlmJudge>(
   judge: J,
   probe: (name: string, anchors: readonly Anchor[]) => Promise<Probe>,
+  { askAgain = false }: { readonly askAgain?: boolean | undefined } = {},
 ): Promise<J> {
   const anchors = await readAnchors();
   const builds = judge.store.builds(judge.model.identity);
@@ -77,7 +79,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
       return judge.store.stateOf(key) !== undefined;
     });
-  const wasAsked = (name: string) => anchors.some((anchor) => isStored(anchor, name));
+  const wasAsked = (name: string) => anchors.every((anchor) => isStored(anchor, name));
   let stretch = 0; // those before have come to their ends
   while (wasAsked(nameOf(stretch, "end", 1))) stretch++;
   /** Whether this stretch is to be looked at: a new long one, or one that goes on; else the one before is told of again. */
@@ -90,17 +92,17 @@ export async function createCheckedJudge<J extends LlmJudge>(
   /** Whether enough is left to ask, or a rating goes on that was long. */
   let left = 0; // over all that it is asked in turn
   const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
-    if (wasAsked(nameOf(stretch, "start", 1))) return true;
+    const isBegun = wasAsked(nameOf(stretch, "start", 1));
     for await (const batch of examples) {
       for (const example of batch) {
         try {
-          if (!isStored(example) && ++left >= leastCalls) return true;
+          if (!isStored(example) && (++left >= leastCalls || isBegun)) return true;
         } catch {
-          return false; // a row that cannot be shown is met when it is its turn
+          return isBegun; // a row that cannot be shown is met when it is its turn
         }
       }
     }
-    return false;
+    return isBegun;
   };
   /** One round of ratings; undefined when it was interrupted, or there was no money. */
   const ask = async (when: "start" | "end", round: number): Promise<Probe | undefined> => {
@@ -115,7 +117,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       scale,
     );
 
-  /** Rounds until nothing is doubtful, and what they say. A failure that an earlier command has met is looked at anew. */
+  /** Rounds until nothing is doubtful, and what they say. A failure that an earlier command has met is told again, or looked at anew if that is wanted. */
   async function look(): Promise<readonly HealthCheck[] | undefined> {
     const rounds: Probe[] = [];
     for (let round = 1; round <= mostRounds; round++) {
@@ -124,7 +126,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       rounds.push(found);
       const own = round < leastRounds ? [] : examine(rounds);
       if (round < leastRounds || (isDoubtful(own) && round < mostRounds)) continue;
-      if (isDoubtful(own) && rounds.every(({ calls }) => calls.made === 0)) {
+      if (askAgain && isDoubtful(own) && rounds.every(({ calls }) => calls.made === 0)) {
         stretch++;
         return look();
       }
@@ -154,7 +156,10 @@ export async function createCheckedJudge<J extends LlmJudge>(
           const build = examineBuild(builds, [...new Set(start!.flatMap((one) => one.builds))]);
           checks = [...found, build];
           if (!build.held) alarms.push(`${judge.name}: ${build.message}`);
-          expectHealthy(judge.name, found);
+          if (left > 0) expectHealthy(judge.name, found);
+          else
+            for (const check of found.filter(({ held }) => !held))
+              alarms.push(`${judge.name}: ${check.name}: ${check.message}`);
         }
       }
       await judge.prepare?.(examples, onProgress);
@@ -166,7 +171,10 @@ export async function createCheckedJudge<J extends LlmJudge>(
       let drift: Drift = { isStirred: true };
       for (let round = 1; round <= mostEndRounds && drift.isStirred; round++) {
         const found = await ask("end", round);
-        if (!found) return;
+        if (!found) {
+          alarms.push(`${judge.name}: the end of the rating could not be checked; the same command checks it`);
+          return;
+        }
         end.push(found);
         drift = findDrift(ratingsOf(start), ratingsOf(end), scale);
       }
@@ -189,7 +197,7 @@ function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
   if (failed.length > 0)
     throw new JudgeCheckError(
-      `${name}: not asked about the data, since it failed its check: ${tell(failed)}. Look at it with alpagasus check-judge, or rate anyway with --no-check`,
+      `${name}: not asked about the data, since it failed its check: ${tell(failed)}. Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check`,
     );
   const unknown = checks.filter(({ isUnknown }) => isUnknown);
   if (unknown.length > 0)

@@ -127,14 +127,18 @@ export async function openRatingJudge(
     models.push(model);
     if (!check || asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;
     const { createCheckedJudge, probeJudge } = await import("./checked.ts");
-    return createCheckedJudge(model, async (probe, anchors) => {
-      const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // what was lost is asked again
-      try {
-        return await probeJudge(prober, anchors);
-      } finally {
-        prober.close();
-      }
-    });
+    return createCheckedJudge(
+      model,
+      async (probe, anchors) => {
+        const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // what was lost is asked again
+        try {
+          return await probeJudge(prober, anchors);
+        } finally {
+          prober.close();
+        }
+      },
+      { askAgain: settings.retryFailed },
+    );
   };
   const close = () => {
     for (const model of models) model.close();

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ratingStates } from "./rating.ts";
 
 /** Version of the manifest's layout; raised when an older reader would misread it. */
-export const manifestVersion = 1;
+export const manifestVersion = 2;
 
 const scaleSchema = z.object({ min: z.number(), max: z.number() });
 const estimateSchema = z.object({

@@ -5,7 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
-import { isRated, manifestSchema, type Manifest, type RatedManifest } from "./manifest.ts";
+import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
 
 /** Where the files of a run lie. */
 export interface RunFolder {
@@ -46,6 +46,11 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
       { cause },
     );
   }
+  const layout = (tryParse(text) as { version?: unknown } | null | undefined)?.version;
+  if (typeof layout === "number" && layout !== manifestVersion)
+    throw new RunError(
+      `${run.manifestPath}: expected a run of layout ${manifestVersion}, got one of layout ${layout}, made by another version of alpagasus; start a new run with another --run DIR (replies in the call store are kept, and not paid again)`,
+    );
   try {
     return manifestSchema.parse(JSON.parse(text));
   } catch (cause) {

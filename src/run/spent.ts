@@ -6,7 +6,7 @@ import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Manifest } from "./manifest.ts";
-import { readPurse, type RunFolder } from "./run-folder.ts";
+import { readManifest, readPurse, type RunFolder } from "./run-folder.ts";
 
 /*
  * What a run has spent, over all its commands: on calls, as its purse in the call store counts them, and on trainings by the hour.
@@ -56,7 +56,7 @@ export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefine
 
 /** Everything together, for a budget: what may be on the bill counts in full, what is not priced as nothing. */
 export async function spentInAll(run: RunFolder): Promise<number> {
-  const calls = await spentOnCalls(run, undefined);
+  const calls = await spentOnCalls(run, await readManifest(run));
   return (calls?.paidUsd ?? 0) + (calls?.perhapsPaidUsd ?? 0) + (await spentOnTraining(run));
 }
 

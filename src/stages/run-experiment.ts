@@ -267,6 +267,7 @@ async function gatherFacts(recipe: ExperimentRecipe, run: RunFolder): Promise<Ex
         ...meanTraining(trainings),
       };
     }),
+    ...(recipe.train && { trainings: recipe.train.seeds.length }),
     matches: await gatherMatches(recipe, manifest, run),
     money: await gatherMoney(recipe, manifest, run),
     methods: Object.fromEntries(Object.entries(recipe.arms ?? {}).map(([arm, { method }]) => [arm, method])),

@@ -1,3 +1,4 @@
+import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
 import {
   isRated,
@@ -42,7 +43,7 @@ export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
   const flag = folder === defaultRunFolder ? "" : ` --run ${folder}`;
-  const comparisons = Object.values(manifest?.comparisons ?? {}).map(
+  const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map(
     ({ a, b, judge, verdictsPath, pooled, calls }) => ({
       a,
       b,

@@ -89,7 +89,8 @@ export function crossedRatio(
   // inside is where (a - ratio * b)² <= margin(ratio)
   const [p, q, r] = [b * b - square, -2 * a * b - linear, a * a - constant];
   const root = Math.sqrt(Math.max(0, q * q - 4 * p * r));
-  const [low, high] = p > 0 ? [(-q - root) / (2 * p), (-q + root) / (2 * p)] : [-Infinity, Infinity];
+  const [low, high] = [(-q - root) / (2 * p), (-q + root) / (2 * p)];
+  if (!(p > 0)) return { value, low: -Infinity, high: Infinity, pValue: 1 }; // too little to bound it
   const distance = (a - tested * b) ** 2;
   const marginAt = (outside: number) => {
     const [two, one, zero] = margin(outside);

@@ -152,8 +152,13 @@ function squaresBy(values: readonly number[], groups: ArrayLike<number>): readon
   return [[...sums.values()].reduce((sum, value) => sum + value ** 2, 0), sums.size];
 }
 
-function lossOf(weights: Vector, wins: readonly number[], rows: readonly Vector[], { mean, precision }: Prior): number {
-  const off = move(weights, mean, -1);
+function lossOf(
+  weights: Vector,
+  wins: readonly number[],
+  rows: readonly Vector[],
+  { mean: centre, precision }: Prior,
+): number {
+  const off = move(weights, centre, -1);
   let loss = 0.5 * dot(off, precision.map((line) => dot(line, off)) as unknown as Vector);
   for (const [i, row] of rows.entries()) {
     const score = dot(weights, row);
@@ -162,8 +167,13 @@ function lossOf(weights: Vector, wins: readonly number[], rows: readonly Vector[
   return loss;
 }
 
-function derivatives(weights: Vector, wins: readonly number[], rows: readonly Vector[], { mean, precision }: Prior) {
-  const off = move(weights, mean, -1);
+function derivatives(
+  weights: Vector,
+  wins: readonly number[],
+  rows: readonly Vector[],
+  { mean: centre, precision }: Prior,
+) {
+  const off = move(weights, centre, -1);
   const gradient = precision.map((line) => dot(line, off)) as [number, number, number];
   const curvature = precision.map((line) => [...line]) as [number, number, number][];
   for (const [n, row] of rows.entries()) {

@@ -122,6 +122,7 @@ export function crossedVariances(table: readonly (readonly number[])[]): Crossed
 
 const experiments = 2_000;
 const mostTrainings = 50;
+const leastShared = 10; // prompts that all trainings have: fewer do not tell the variances
 
 /**
  * What it takes to show an effect over crossed prompts and trainings with the test of `crossedMean`, by simulating the test.
@@ -146,7 +147,7 @@ export function crossedNeeded(
     }
     return high;
   };
-  if (!(Math.abs(effect) > 0)) return { prompts: Infinity, trainings: Infinity };
+  if (!(Math.abs(effect) > 0) || prompts < leastShared) return { prompts: Infinity, trainings: Infinity };
   const isFound = (t: number, p: number) => crossedPower(effect, variances, t, p) >= wantedPower;
   return {
     prompts: needed((n) => isFound(trainings, n), 10, mostPrompts),

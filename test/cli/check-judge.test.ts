@@ -163,13 +163,18 @@ describe("a long rating", () => {
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      "not asked about the data, since it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (1.00 is too much). Look at it with alpagasus check-judge, or rate anyway with --no-check",
+      "not asked about the data, since it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (1.00 is too much). Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check",
     );
     expect(server.log).toHaveLength(60);
     expect((await alpagasus(args, { cwd: folder.path })).code).toBe(3);
-    expect(server.log).toHaveLength(120); // a judge may have been mended: it is asked anew
+    expect(server.log).toHaveLength(60); // told again for nothing
+    expect((await alpagasus([...args, "--retry-failed"], { cwd: folder.path })).code).toBe(3);
+    expect(server.log).toHaveLength(120); // it may have been mended
     const anyway = await alpagasus([...args, "--no-check", "--json"], { cwd: folder.path });
     expect(JSON.parse(anyway.stdout)).toMatchObject({ states: { scored: 1200 }, calls: { made: 1200 } });
+    const again = await alpagasus([...args, "--json"], { cwd: folder.path }); // nothing is left to ask: that is said, and costs nothing
+    expect(again.code).toBe(0);
+    expect((JSON.parse(again.stdout) as { alarms: string[] }).alarms.join()).toContain("resists injections");
   });
 
   test.concurrent("goes on later as another stretch: a judge that answers at random by then is caught", async () => {

@@ -110,6 +110,7 @@ test("one training of each arm is about two models, never about selecting, and s
     name: "x",
     money: { rating: 0, training: 4, generating: 1, comparing: 3 },
     arms,
+    trainings: 1,
     methods: { selected: "score", random: "random" },
     matches: [
       poolMatches({ a: "selected", b: "random", judge: "one" }, [
@@ -131,9 +132,9 @@ test("a random control draws its own rows for every training, and the others kee
     "x.yaml",
   );
   expect(listModels(recipe).map(({ name, rows }) => [name, rows])).toEqual([
-    ["selected-s7", "selected"],
+    ["selected", "selected"],
     ["selected-s8", "selected"],
-    ["random-s7", "random-s7"],
+    ["random", "random"],
     ["random-s8", "random-s8"],
   ]);
   const seeds = listDraws(recipe, "random").map(({ seed }) => seed);
@@ -149,7 +150,7 @@ describeWithBrowser("the page of an experiment", () => {
   beforeAll(async () => {
     folder = tempFolder();
     browser = await startBrowser();
-    folder.write("runs/made/run.json", { version: 1, alpagasus: "0", arms: {}, experiment: makeResult() });
+    folder.write("runs/made/run.json", { version: 2, alpagasus: "0", arms: {}, experiment: makeResult() });
     await prepare(folder.path, ["report", "--run", "runs/made"], ["run", "paper-7b-published"]);
   });
   afterAll(async () => {

@@ -52,7 +52,9 @@ export function Panel({ panel }: { panel: PanelSummary }) {
         ]}
       />
       {correction && <Correction correction={correction} numberOf={numberOf} />}
-      {uncorrected !== undefined && <p class="quiet">Scores are not corrected for the judges' errors: {uncorrected}.</p>}
+      {uncorrected !== undefined && (
+        <p class="quiet">Scores are not corrected for the judges' errors: {uncorrected}.</p>
+      )}
       {disagreements.length > 0 && (
         <Table
           caption="Rows that the judges disagree about most"
@@ -102,8 +104,8 @@ function Correction({
               `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows as it scores their like`,
           )
           .join(", ")}
-        . A correction is taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen (
-        {judges.map(({ judge, weight }) => `${numberOf(judge)} ${formatShare(weight)}`).join(", ")}): the mean's
+        . A correction is taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen
+        ({judges.map(({ judge, weight }) => `${numberOf(judge)} ${formatShare(weight)}`).join(", ")}): the mean's
         correlation with what the judges have in common is thought to grow by a factor of {gain.value.toFixed(2)} [
         {gain.low.toFixed(2)}, {gain.high.toFixed(2)}].
       </p>
