@@ -31,7 +31,7 @@ describeWithBrowser("the page of several judges", () => {
     const asked = ["--escalate", "20%", "--to", recorded[0]!, "--min-score", "3"];
     await prepare(
       folder.path,
-      ["rate", `${sample}.json`, ...panel, "--run", "runs/panel"],
+      ["rate", `${sample}.json`, ...panel, "--scale", "0..5", "--run", "runs/panel"],
       ["report", "--run", "runs/panel"],
       ["rate", `${sample}.json`, ...asked, "--run", "runs/asked"],
       ["report", "--run", "runs/asked"],

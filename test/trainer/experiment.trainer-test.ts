@@ -90,4 +90,4 @@ test("a small experiment, killed while it trains and while its servers start, co
   console.log(
     `${result.sentence} ${result.arms.map(({ arm, minutes }) => `${arm} ${minutes!.toFixed(2)} min`).join(", ")}`,
   );
-});
+}, 2_400_000); // five starts of a trainer and its servers, on whatever machine
