@@ -37,7 +37,15 @@ export { createCheckedJudge, JudgeCheckError, probeJudge, type Probe } from "./j
 export { readAnchors, type Anchor, type AnchorKind } from "./health/anchors.ts";
 export type { HealthCheck } from "./health/examine.ts";
 export { checkJudge, type CheckJudgeOptions, type JudgeHealth } from "./stages/check-judge.ts";
-export { cancelBatches, forgetBatches, listBatches, type BatchesOptions, type BatchStatus } from "./stages/batches.ts";
+export {
+  cancelBatches,
+  forgetBatches,
+  listBatches,
+  type BatchesOptions,
+  type BatchState,
+  type BatchStatus,
+  type CancelledBatch,
+} from "./stages/batches.ts";
 
 export { rate, type RateOptions } from "./stages/rate.ts";
 export {
@@ -85,7 +93,7 @@ export { distill, type DistillOptions, type DistillSummary } from "./stages/dist
 export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
-export { BatchAsker, type BatchAskerOptions, type BatchProgress } from "./llm/ask-in-batches.ts";
+export { BatchAsker, type BatchAskerOptions, type BatchClock, type BatchProgress } from "./llm/ask-in-batches.ts";
 export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
 export { Engine, type CallsReport, type EngineOptions, type StopReason } from "./llm/engine.ts";
 export type { Limits } from "./llm/gate.ts";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatDuration, formatUsd } from "../format.ts";
-import type { BatchStatus } from "../stages/batches.ts";
+import type { BatchStatus, CancelledBatch } from "../stages/batches.ts";
 import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { renderTable } from "./text/table.ts";
@@ -40,24 +40,36 @@ export function batchesCommand(): Command {
           : listBatches(options).filter(
               ({ id, providerId }) => !named || named.includes(id) || named.includes(providerId ?? ""),
             );
-      const done = flags.cancel ? "Asked to stop" : flags.forget ? "Taken for lost" : "Under way";
-      process.stdout.write(flags.json ? `${plainJson(batches, 2)}\n` : render(batches, done));
+      const title = flags.cancel ? "Cancelling" : flags.forget ? "Taken for lost" : "In batches";
+      process.stdout.write(flags.json ? `${plainJson(batches, 2)}\n` : render(batches, title));
+      if (batches.some((batch) => "outcome" in batch && batch.outcome === "kept")) process.exitCode = 1;
     });
 }
 
-function render(batches: readonly BatchStatus[], done: string): string {
+function render(batches: readonly (BatchStatus | CancelledBatch)[], title: string): string {
   if (batches.length === 0) return "\n  No batch is under way.\n";
   const table = renderTable(
-    ["batch", "model", "calls", "left", "since", "at most"],
-    ["left", "left", "right", "right", "right", "right"],
-    batches.map(({ id, providerId, model, calls, left, begunAt, reservedUsd }) => [
-      plainText(providerId ?? `${id} (not known to have arrived)`),
-      plainText(model),
-      formatCount(calls),
-      formatCount(left),
-      formatDuration(Date.now() - Date.parse(begunAt)),
-      reservedUsd === null ? "-" : formatUsd(reservedUsd),
+    ["batch", "model", "calls", "left", "since", "at most", "state"],
+    ["left", "left", "right", "right", "right", "right", "left"],
+    batches.map((batch) => [
+      plainText(batch.providerId ?? batch.id),
+      plainText(batch.model),
+      formatCount(batch.calls),
+      formatCount(batch.left),
+      formatDuration(Math.max(0, Date.now() - Date.parse(batch.begunAt))),
+      batch.reservedUsd === null ? "-" : formatUsd(batch.reservedUsd),
+      "outcome" in batch ? (batch.outcome === "kept" ? "not stopped" : batch.outcome) : batch.state,
     ]),
   );
-  return `\n  ${done}\n${table}\n`;
+  const problems = batches.flatMap(({ id, providerId, problem }) =>
+    problem === null ? [] : `  ${plainText(providerId ?? id)}: ${plainText(problem)}`,
+  );
+  const gone = batches.filter((batch) => batch.state === "not given out" && !("outcome" in batch));
+  const advice =
+    gone.length === 0
+      ? []
+      : [
+          `  Use the key that they were handed in with, or take them for lost: alpagasus batches --forget ${gone.map(({ id, providerId }) => plainText(providerId ?? id)).join(" ")}`,
+        ];
+  return `\n  ${title}\n${table}\n${[...problems, ...advice].map((line) => `${line}\n`).join("")}`;
 }

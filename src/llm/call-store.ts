@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
-import { BatchBook, batchTables } from "./batch-book.ts";
+import { BatchBook, batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
 import type { Finish, TokenLogprob, Usage } from "./reply.ts";
 
 /*
@@ -58,7 +58,7 @@ export interface PastUse {
 
 export const defaultStorePath = join(".alpagasus", "calls.sqlite");
 
-const layout = 2;
+const layout = 3;
 const application = 0x616c7067; // "alpg"
 const busyMs = 20_000;
 const heartbeatMs = 2_000;
@@ -263,10 +263,11 @@ export class CallStore implements Disposable {
   purse(name: string): Purse {
     const paid = this.#prepare("select paid, perhaps_paid from purses where name = ?").get(name);
     const claims = this.#prepare("select total(reserved) as reserved from claims where purse = ?").get(name);
+    const batched = this.batches.money(name);
     return {
       paid: Number(paid?.["paid"] ?? 0),
-      perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0),
-      reserved: Number(claims?.["reserved"] ?? 0) + this.batches.reserved(name),
+      perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0) + batched.perhapsPaid,
+      reserved: Number(claims?.["reserved"] ?? 0) + batched.reserved,
     };
   }
 
@@ -408,8 +409,12 @@ function openDatabase(path: string): DatabaseSync {
     // A reply is on disk before it counts: with "full", also when the power fails.
     database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
     database.exec("begin immediate");
+    const hasBatches = database.prepare("select 1 from sqlite_schema where name = 'batches'").get() !== undefined;
     database.exec(tables + batchTables);
-    if (readPragma(database, "user_version") === 1) database.exec("alter table calls add column logprobs text");
+    const before = readPragma(database, "user_version");
+    if (before === 1) database.exec("alter table calls add column logprobs text");
+    if (before > 0 && before < 3 && hasBatches)
+      for (const column of batchColumnsSince3) database.exec(`alter table batches add column ${column}`);
     database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
     return database;
   } catch (cause) {

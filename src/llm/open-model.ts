@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogle } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
@@ -11,6 +12,7 @@ import type {
 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isProviderName, modelForms, type ProviderName } from "./model-name.ts";
+import { createBatchTransport, type BatchTransport } from "./batches/transport.ts";
 import { createPooledFetch, type Fetch } from "./pooled-fetch.ts";
 import { findPrice, reducedPrice, type Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
@@ -56,6 +58,10 @@ export interface ModelBatches {
   readonly price: Price | undefined;
   /** Sent with every call. */
   readonly options?: SharedV4ProviderOptions;
+  /** What is done around its requests, where they are sent by us. */
+  readonly transport?: BatchTransport;
+  /** Which key they are sent with, as a hash. */
+  readonly account?: string;
 }
 
 export interface OpenModelOptions {
@@ -75,6 +81,7 @@ interface Provider {
   create(
     model: string,
     settings: { apiKey: string; baseURL?: string; fetch: Fetch },
+    batchFetch: Fetch,
   ): { readonly language: LanguageModelV4; readonly batches: BatchV4 };
   /** Its own limits of one batch. */
   readonly batchLimits: { readonly mostCalls: number; readonly mostBytes: number };
@@ -93,10 +100,10 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     keys: ["OPENAI_API_KEY"],
     addressVariable: "OPENAI_BASE_URL",
     // chat completions: nothing is kept at the provider, and every server that speaks its protocol has them
-    create: (model, settings) => {
-      const provider = createOpenAI(settings);
-      return { language: provider.chat(model), batches: provider.experimental_batch() };
-    },
+    create: (model, settings, batchFetch) => ({
+      language: createOpenAI(settings).chat(model),
+      batches: createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch(),
+    }),
     batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },
     batchOptions: { openai: { store: false } }, // batches go through the interface that keeps replies unless told not to
     tellLogprobs: openAiLogprobs,
@@ -105,10 +112,10 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   anthropic: {
     keys: ["ANTHROPIC_API_KEY"],
     addressVariable: "ANTHROPIC_BASE_URL",
-    create: (model, settings) => {
-      const provider = createAnthropic(settings);
-      return { language: provider(model), batches: provider.experimental_batch() };
-    },
+    create: (model, settings, batchFetch) => ({
+      language: createAnthropic(settings)(model),
+      batches: createAnthropic({ ...settings, fetch: batchFetch }).experimental_batch(),
+    }),
     batchLimits: { mostCalls: 100_000, mostBytes: 256e6 },
     thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
     // Models up to 4.5 think within a budget of tokens, which the AI SDK adds to the limit: it is taken off before.
@@ -125,10 +132,10 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
-    create: (model, settings) => {
-      const provider = createGoogle(settings);
-      return { language: provider(model), batches: provider.experimental_batch() };
-    },
+    create: (model, settings, batchFetch) => ({
+      language: createGoogle(settings)(model),
+      batches: createGoogle({ ...settings, fetch: batchFetch }).experimental_batch(),
+    }),
     batchLimits: { mostCalls: 100_000, mostBytes: 2e9 },
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
     // Gemini 2.5 thinks within a budget of tokens that the AI SDK sets by the model's limit, not by ours.
@@ -196,11 +203,12 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
   const baseURL = environment[provider.addressVariable]?.trim().replace(/\/+$/, "") || undefined;
   if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
   const fetch = createPooledFetch(options.connections ?? defaultConnections);
-  const { language, batches } = provider.create(model, {
-    apiKey: apiKey ?? "none",
-    fetch,
-    ...(baseURL !== undefined && { baseURL }),
-  });
+  const transport = createBatchTransport(fetch, providerName);
+  const { language, batches } = provider.create(
+    model,
+    { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) },
+    transport.fetch,
+  );
   const listPrice = options.price === undefined ? await findPrice(providerName, model) : undefined;
   return {
     name,
@@ -212,6 +220,8 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
     batches: {
       api: batches,
       modelId: model,
+      transport,
+      account: hash("sha256", `batches of ${apiKey ?? ""}`).slice(0, 16),
       ...provider.batchLimits,
       price: options.price ?? (listPrice && reducedPrice(listPrice, batchShare, "halved in batches")),
       ...(provider.batchOptions && { options: provider.batchOptions }),

@@ -113,7 +113,7 @@ describe("--batch", () => {
       stderr: `alpagasus: batch_99: expected a batch that is under way, got none of that name (there: ${server.batches[0]!.id})\n`,
     });
     const cancelled = await alpagasus(["batches", "--cancel"], options);
-    expect(cancelled.stdout).toContain("Asked to stop");
+    expect(cancelled.stdout).toContain("asked to stop");
     expect(server.batches[0]!.status).toBe("cancelled");
     const after = await alpagasus(["rate", "rows.json", ...judge], options);
     expect(after.code).toBe(1);

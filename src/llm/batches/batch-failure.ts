@@ -1,5 +1,5 @@
 import { APICallError, type Experimental_BatchV4Error as BatchError } from "@ai-sdk/provider";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 
 /** Whether it is certain that a batch was not taken: nothing was reached, or the provider said no. */
 export function isRefusal(error: unknown, failure: Failure): boolean {

@@ -1,0 +1,176 @@
+import { InvalidArgumentError, InvalidResponseDataError } from "@ai-sdk/provider";
+import { GoneError, nameAccount, type BatchContext } from "./batch-context.ts";
+import type { OpenBatch } from "./batch-book.ts";
+import { askTimeoutMs, earlierMs, mostDownloads, startTimeoutMs } from "./policy.ts";
+
+/**
+ * Finds batches of which it is not known whether the provider has them: their start was not confirmed, or whoever handed them in was
+ * killed. Their calls and money are held until that is certain, by the provider's list and the provider's clock:
+ *
+ * - a batch with our mark is the one; one with another mark is not;
+ * - where the provider keeps no marks, a batch is known by its calls, which are named by their keys: when it has ended;
+ * - one that is not there for long enough was never made. One that was never sent needs no looking for.
+ */
+export class LostBatches {
+  readonly #context: BatchContext;
+  /** Whether the provider was seen to keep marks: then a batch without one is nobody's of ours. */
+  #keepsMarks = false;
+  /** How often fewer rows than it has were seen of a batch, and none of ours. */
+  readonly #shortDownloads = new Map<string, number>();
+  /** When each was looked for first, where the provider tells no time. */
+  readonly #lookedAt = new Map<string, number>();
+
+  constructor(context: BatchContext) {
+    this.#context = context;
+  }
+
+  /** Looks for a batch by our name of it. */
+  async look(id: string): Promise<void> {
+    const batch = this.#context.find(id);
+    if (batch?.providerId === null) await this.find(batch);
+  }
+
+  async find(batch: OpenBatch): Promise<void> {
+    const { batches, store, account } = this.#context;
+    const { api, transport } = batches;
+    if (batch.sentAt === null) return this.#letGo(batch, "it was never sent");
+    if (batch.account !== null && account !== null && batch.account !== account)
+      return this.#hold(
+        batch,
+        `it was handed in with another key (${nameAccount(batch.account)}), which this one does not see`,
+      );
+    if (!api.doListBatches) return this.#hold(batch, "the provider has no list to look for it in");
+    let candidates: readonly Candidate[] | undefined;
+    try {
+      candidates = await this.#context.ask(() => this.#listCandidates(batch));
+    } catch (error) {
+      if (!(error instanceof GoneError)) throw error;
+      return this.#hold(batch, `the provider has no list to look for it in (${error.message})`);
+    }
+    if (!candidates) return; // the next look will tell
+    let mayBeOne = false;
+    for (const candidate of candidates) {
+      const { batchId, isMarked, isEnded } = candidate;
+      const isIt = isMarked || (isEnded ? await this.#holdsCallsOf(batch, candidate) : undefined);
+      if (isIt === true) {
+        store.transact(() => store.batches.handedIn(batch.id, batchId));
+        this.#context.count.attempts += batch.calls;
+        delete this.#context.troubles.lost;
+        return;
+      }
+      if (isIt === undefined) mayBeOne = true; // it is at work still: what it holds is known when it ends
+    }
+    if (!mayBeOne && this.#isLongEnough(batch, transport?.providerNow()))
+      this.#letGo(batch, "the provider's list does not have it");
+    else if (mayBeOne)
+      this.#context.troubles.lost =
+        "a batch whose start was not confirmed may be one that is under way; its calls are held until that has ended";
+    else
+      this.#context.troubles.lost =
+        "a batch whose start was not confirmed is looked for in the provider's list; its calls are held meanwhile";
+  }
+
+  /** Whether it was looked for so long, by the provider's clock, that it would be in its list. */
+  #isLongEnough(batch: OpenBatch, providerNow: number | undefined): boolean {
+    const { store, clock, listedAfterMs } = this.#context;
+    if (providerNow === undefined) {
+      const first = this.#lookedAt.get(batch.id) ?? clock.now();
+      this.#lookedAt.set(batch.id, first);
+      return clock.now() - first >= listedAfterMs;
+    }
+    if (batch.lookedAt === null) store.transact(() => store.batches.lookedFor(batch.id, providerNow));
+    return providerNow - (batch.lookedAt ?? providerNow) >= listedAfterMs;
+  }
+
+  /** The provider does not have it: its calls and their money are free again. */
+  #letGo({ id }: OpenBatch, detail: string): void {
+    const { store } = this.#context;
+    store.transact(() => {
+      if (this.#context.find(id)?.providerId === null) store.batches.end(id, detail); // unless somebody has found it meanwhile
+    });
+    delete this.#context.troubles.lost;
+    this.#context.isPassDue = true;
+  }
+
+  /** It cannot be looked for: its calls are held until somebody decides. */
+  #hold({ id }: OpenBatch, problem: string): void {
+    const { store } = this.#context;
+    store.transact(() => store.batches.setProblem(id, problem));
+  }
+
+  /** Batches at the provider that may be the one: marked as it, or without a mark, of its time and size, and not known to be another. */
+  async #listCandidates({ id, sentAt, calls }: OpenBatch): Promise<Candidate[]> {
+    const { batches, store } = this.#context;
+    const found: Candidate[] = [];
+    let cursor: string | undefined;
+    let first: number | undefined;
+    do {
+      const page = await batches.api.doListBatches!({
+        limit: 100,
+        ...(cursor !== undefined && { cursor }),
+        abortSignal: AbortSignal.timeout(askTimeoutMs),
+      });
+      let isPast = page.batches.length > 0 && sentAt! > 0;
+      let last = first;
+      for (const { batchId, status, createdAt, requestCounts } of page.batches) {
+        const mark = batches.transport?.markOf(batchId);
+        if (typeof mark === "string") this.#keepsMarks = true;
+        const at = createdAt === undefined ? NaN : Date.parse(createdAt);
+        const isEarlier = sentAt! > 0 && at < sentAt! - earlierMs;
+        first ??= at;
+        last = at;
+        if (!isEarlier) isPast = false;
+        const isMarked = mark === id;
+        const total = requestCounts?.total ?? 0; // not counted yet, where it is 0
+        const mayBe = typeof mark !== "string" && !this.#keepsMarks && !isEarlier && (total === 0 || total === calls);
+        if (isMarked || (mayBe && !store.batches.knows(batchId)))
+          found.push({ batchId, isMarked, isEnded: status !== "pending", total });
+      }
+      const isNewestFirst = first !== undefined && last !== undefined && last < first;
+      cursor = isPast && isNewestFirst ? undefined : page.nextCursor;
+    } while (cursor !== undefined);
+    const marked = found.filter(({ isMarked }) => isMarked);
+    return marked.length > 0 ? marked : this.#keepsMarks ? [] : found;
+  }
+
+  /** Whether a batch that has ended is made of our calls; undefined where that is not known now. */
+  async #holdsCallsOf(batch: OpenBatch, { batchId, total }: Candidate): Promise<boolean | undefined> {
+    const { batches, store } = this.#context;
+    try {
+      return await this.#context.ask(async () => {
+        const stream = await batches.api.doGetBatchResults({
+          batchId,
+          abortSignal: AbortSignal.timeout(startTimeoutMs),
+        });
+        const reader = stream.getReader();
+        try {
+          let rows = 0;
+          for (let next = await reader.read(); !next.done; next = await reader.read()) {
+            rows++;
+            const owner = store.batches.batchOf(next.value.id);
+            if (owner !== undefined) return owner === batch.id;
+          }
+          if (rows >= total) return false;
+          const downloads = (this.#shortDownloads.get(batchId) ?? 0) + 1; // it may have broken off in silence
+          this.#shortDownloads.set(batchId, downloads);
+          return downloads >= mostDownloads ? false : undefined;
+        } finally {
+          await reader.cancel().catch(() => {});
+        }
+      });
+    } catch (error) {
+      if (error instanceof GoneError) return false;
+      if (InvalidArgumentError.isInstance(error)) return false; // its results are gone, or it is at work
+      if (InvalidResponseDataError.isInstance(error)) return undefined; // its results are not there yet
+      throw error;
+    }
+  }
+}
+
+interface Candidate {
+  readonly batchId: string;
+  readonly isMarked: boolean;
+  readonly isEnded: boolean;
+  /** Calls in it; 0 where that is not told. */
+  readonly total: number;
+}

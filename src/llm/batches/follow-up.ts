@@ -1,0 +1,322 @@
+import { InvalidArgumentError } from "@ai-sdk/provider";
+import type {
+  Experimental_BatchV4ItemResult as ItemResult,
+  Experimental_BatchV4Status as ProviderStatus,
+} from "@ai-sdk/provider";
+import { formatCount } from "../../format.ts";
+import type { StoredCall } from "../call-store.ts";
+import { nanosPerUsd } from "../price.ts";
+import type { BatchCall, OpenBatch } from "./batch-book.ts";
+import { GoneError, nameAccount, type BatchContext } from "./batch-context.ts";
+import type { LostBatches } from "./find-lost.ts";
+import type { HandIn } from "./hand-in.ts";
+import {
+  askTimeoutMs,
+  isQueueFull,
+  isTooLarge,
+  mostDownloads,
+  mostRounds,
+  rowFates,
+  retryDelay,
+  saveTogether,
+  startTimeoutMs,
+} from "./policy.ts";
+import { readRow, withoutReply, type Outcome, type RowOutcome } from "./row-outcome.ts";
+
+type Row = ItemResult & { type: "text" };
+
+/** What the results of one batch came to, beside the outcomes that are stored. */
+interface Fetched {
+  /** Why calls are handed in again, by their keys. */
+  readonly again: Map<string, string>;
+  /** Calls of ours with a reply, be it readable or not and whoever stored it; and all of ours that came to anything. */
+  readonly replies: Set<string>;
+  readonly rows: Set<string>;
+  /** Lines that cannot be read and do not tell whose they are. */
+  readonly nameless: string[];
+  /** Rows that look as if the request were wrong, until some other gets a reply. */
+  doubtful: Row[];
+  isCancelled: boolean;
+}
+
+/** Looks how batches stand, and stores what they have come to: every outcome once, whoever fetches it. */
+export class FollowUp {
+  readonly #context: BatchContext;
+  readonly #handIn: HandIn;
+  readonly #lost: LostBatches;
+
+  constructor(context: BatchContext, handIn: HandIn, lost: LostBatches) {
+    this.#context = context;
+    this.#handIn = handIn;
+    this.#lost = lost;
+  }
+
+  /** Looks at one batch. What one batch meets holds no other up. */
+  async look(batch: OpenBatch): Promise<void> {
+    const { store } = this.#context;
+    const known = batch.providerId === null ? await this.#findName(batch) : batch;
+    if (!known || known.providerId === null) return;
+    try {
+      await this.#fetchEnded(known, known.providerId);
+    } catch (error) {
+      if (!(error instanceof GoneError)) throw error;
+      const { account } = this.#context;
+      const isOthers = known.account !== null && account !== null && known.account !== account;
+      const whose = isOthers ? `; it was handed in with another key (${nameAccount(known.account)})` : "";
+      store.transact(() =>
+        store.batches.setProblem(known.id, `the provider does not give it out (${error.message})${whose}`),
+      );
+    }
+  }
+
+  async #findName(batch: OpenBatch): Promise<OpenBatch | undefined> {
+    const { store } = this.#context;
+    if (store.batches.beingSent.has(batch.id)) return undefined;
+    if (!store.isOwn(batch.owner) && store.isAlive(batch.owner)) return undefined; // whoever hands it in is at it
+    await this.#lost.find(batch);
+    return this.#context.find(batch.id);
+  }
+
+  async #fetchEnded(batch: OpenBatch, providerId: string): Promise<void> {
+    const { batches, store } = this.#context;
+    const status = await this.#context.ask(() =>
+      batches.api.doGetBatchStatus({ batchId: providerId, abortSignal: AbortSignal.timeout(askTimeoutMs) }),
+    );
+    if (!status) return;
+    if (status.status === "pending") {
+      if (batch.problem !== null) store.transact(() => store.batches.setProblem(batch.id, null));
+      return;
+    }
+    this.#context.ended.add(batch.id);
+    const completed = status.requestCounts?.completed ?? (status.status === "completed" ? batch.calls : 0);
+    for (let download = 1; ; download++) {
+      const fetched = await this.#context.ask(() => this.#fetch(batch, providerId));
+      if (!fetched) return;
+      const isShort = completed > fetched.replies.size;
+      if (!isShort || download >= mostDownloads) return this.#close(batch, status, fetched);
+      await this.#context.sleep(retryDelay(download)); // a download may break off in silence
+      if (this.#context.options.signal?.aborted) return;
+    }
+  }
+
+  /** Fetches the results and stores them. What was read before it broke off is kept. */
+  async #fetch(batch: OpenBatch, providerId: string): Promise<Fetched> {
+    const fetched: Fetched = {
+      again: new Map(),
+      replies: new Set(),
+      rows: new Set(),
+      nameless: [],
+      doubtful: [],
+      isCancelled: false,
+    };
+    let rows: Row[] = [];
+    const save = () => {
+      const some = rows.toSorted((a, b) => Number(b.status === "succeeded") - Number(a.status === "succeeded")); // what went well says what a failure means
+      rows = [];
+      this.#save(batch, some, fetched);
+    };
+    try {
+      const stream = await this.#context.batches.api.doGetBatchResults({
+        batchId: providerId,
+        abortSignal: AbortSignal.timeout(startTimeoutMs),
+      });
+      const reader = stream.getReader();
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        if (next.value.type !== "text") continue;
+        rows.push(next.value);
+        if (rows.length >= saveTogether) save();
+      }
+    } catch (error) {
+      if (InvalidArgumentError.isInstance(error) && /no longer available/.test(error.message))
+        throw new GoneError(error.message);
+      throw error;
+    } finally {
+      save();
+    }
+    const { doubtful } = fetched;
+    fetched.doubtful = [];
+    this.#save(batch, doubtful, fetched);
+    return fetched;
+  }
+
+  /** Stores rows in one transaction, and counts them once they are on disk. */
+  #save(batch: OpenBatch, rows: readonly Row[], fetched: Fetched): void {
+    if (rows.length === 0) return;
+    const { store } = this.#context;
+    const tellings: (() => void)[] = [];
+    store.transact(() => {
+      for (const row of rows) {
+        const isOurs = store.batches.batchOf(row.id) === batch.id || store.stateOf(row.id) !== undefined;
+        if (isOurs) fetched.rows.add(row.id);
+        if (isOurs && isBilled(row)) fetched.replies.add(row.id);
+        tellings.push(...this.#saveRow(batch, row, fetched));
+      }
+    });
+    for (const tell of tellings) tell();
+  }
+
+  #saveRow(batch: OpenBatch, row: Row, fetched: Fetched): (() => void)[] {
+    const { model, store } = this.#context;
+    this.#context.hasReplied ||= row.status !== "succeeded" && store.hasReplyOf(model.identity);
+    const outcome = readRow(row, {
+      price: this.#context.priceOf(batch),
+      hasReplied: this.#context.hasReplied,
+      redact: (text) => model.redact(text),
+    });
+    if (outcome.kind === "again") fetched.again.set(row.id, outcome.detail);
+    else if (outcome.kind === "cancelled") fetched.isCancelled = true;
+    else if (outcome.kind === "stop") fetched.doubtful.push(row);
+    else return this.#keep(batch, row.id, outcome, fetched);
+    return [];
+  }
+
+  /** Stores how one call ended; what is to be counted when that is on disk. */
+  #keep(
+    batch: OpenBatch,
+    key: string,
+    row: RowOutcome & { readonly kind: "outcome" | "unreadable" },
+    fetched: Fetched,
+  ): (() => void)[] {
+    const { store, settled, warnings } = this.#context;
+    const call = store.batches.take(batch.id, key);
+    if (!call) {
+      if (row.kind === "unreadable" && key.startsWith("unreadable-")) fetched.nameless.push(row.detail);
+      return []; // somebody else has stored it
+    }
+    if (row.kind === "unreadable") return this.#keepPerhapsPaid(batch, call, row.detail);
+    for (const warning of row.warnings) warnings.add(warning);
+    const outcome = row.of(call);
+    if (outcome.state === "replied") this.#context.hasReplied = true;
+    else settled.add(key);
+    this.#expectWithinReserve(outcome.cost, call);
+    return this.#store(batch, call, outcome);
+  }
+
+  /** A call that was billed, or may have been, and whose reply nobody can read: a state, as dear as it may have been. */
+  #keepPerhapsPaid(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
+    const { store, settled, count } = this.#context;
+    settled.add(call.key);
+    store.bookPerhaps(batch.purse, call.reserved);
+    return [
+      ...this.#store(batch, call, withoutReply("failed", detail)),
+      () => {
+        count.perhapsPaid += call.reserved;
+      },
+    ];
+  }
+
+  #store(batch: OpenBatch, call: BatchCall, outcome: Outcome): (() => void)[] {
+    const { store, model, count } = this.#context;
+    const { key, promptBytes } = call;
+    const attempts = (store.batches.roundsOf(key)?.times ?? 0) + 1;
+    const stored: StoredCall = { key, model: model.identity, promptBytes, attempts, latencyMs: 0, ...outcome };
+    store.save(stored, batch.purse);
+    store.batches.clearRounds(key);
+    return [
+      () => {
+        count.made++;
+        if (stored.state === "failed") count.failed++;
+        if (stored.state === "replied" && !stored.usage) count.withoutUsage++;
+        count.paid += stored.cost ?? 0;
+        count.inputTokens += stored.usage?.inputTokens ?? 0;
+        count.outputTokens += stored.usage?.outputTokens ?? 0;
+      },
+    ];
+  }
+
+  #expectWithinReserve(cost: number | null, { reserved }: BatchCall): void {
+    if (cost === null || cost <= reserved || this.#context.budget === Infinity) return;
+    this.#context.fail(
+      `a call cost more ($${(cost / nanosPerUsd).toFixed(6)}) than its limits allow ($${(reserved / nanosPerUsd).toFixed(6)}), so that a budget cannot be kept`,
+      false,
+      "lower --reasoning, or go on without --budget",
+    );
+  }
+
+  /** A batch is over: what of it has no outcome is handed in again, or is a state. */
+  #close(batch: OpenBatch, status: ProviderStatus, fetched: Fetched): void {
+    const { store, limits, queuedWith } = this.#context;
+    const providerId = batch.providerId!;
+    const isExpired = /expired/i.test(status.rawStatus ?? "");
+    const isCancelled = fetched.isCancelled || /cancel/i.test(status.rawStatus ?? "");
+    const said = [status.error?.code, status.error?.message].filter((text) => text !== undefined).join(": ");
+    const why = this.#context.model.redact(said || (status.rawStatus ?? "it ended without results"));
+    const isRefused = status.status === "failed" && fetched.rows.size === 0 && !isExpired && !isCancelled;
+    const completed = status.requestCounts?.completed ?? (status.status === "completed" ? batch.calls : 0);
+    const isShort = completed > fetched.replies.size; // of some nothing has arrived, though they are paid
+    const tellings: (() => void)[] = [];
+    const left = store.transact(() => {
+      const calls = store.batches.end(batch.id, isRefused ? why : null);
+      const isDoubtful = new Set(fetched.doubtful.map(({ id }) => id));
+      for (const call of calls) {
+        const again = fetched.again.get(call.key);
+        if (isRefused || isDoubtful.has(call.key)) continue; // nobody has asked it
+        const isSilent = !fetched.rows.has(call.key);
+        if (again !== undefined) tellings.push(...this.#again(batch, call, again));
+        else if (isSilent && isShort)
+          tellings.push(...this.#keepPerhapsPaid(batch, call, describeMissing(fetched.nameless)));
+        else if (isExpired) tellings.push(...this.#again(batch, call, "its batch expired"));
+        else if (isCancelled) continue;
+        else tellings.push(...this.#again(batch, call, `its batch ended without it (${why})`));
+      }
+      return calls.length;
+    });
+    for (const tell of tellings) tell();
+    if (fetched.replies.size > 0) {
+      limits.batch.wentWell(batch.calls);
+      limits.queue.wentWell(Math.max(batch.calls, queuedWith.get(batch.id) ?? 0));
+    }
+    if (left === 0) return;
+    this.#context.isPassDue = true;
+    if (isRefused) this.#meetRefusal(batch, why);
+    else if (fetched.doubtful.length > 0) this.#failDoubtful(batch, fetched.doubtful[0]!);
+    else if (isCancelled)
+      this.#context.fail(
+        `the batch ${providerId} was cancelled at the provider`,
+        false,
+        "run the same command again to hand in the rest",
+      );
+  }
+
+  /** A call came to nothing, and is handed in again: a few times. */
+  #again(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
+    const { store, settled } = this.#context;
+    if (store.batches.addRound(call.key, detail) < mostRounds) return [];
+    settled.add(call.key);
+    return this.#store(batch, call, withoutReply("failed", `gave up after ${mostRounds} batches: ${detail}`));
+  }
+
+  /** The provider took none of it: no try. Less goes in at a time where that was why. */
+  #meetRefusal(batch: OpenBatch, why: string): void {
+    const { limits } = this.#context;
+    if (isQueueFull(why)) this.#handIn.refuse(batch.id, batch.calls, why);
+    else if (isTooLarge(undefined, why) && batch.calls > 1) limits.batch.refused(batch.calls);
+    else
+      this.#context.fail(
+        `the batch ${batch.providerId} of ${formatCount(batch.calls)} calls has failed (${why})`,
+        false,
+      );
+  }
+
+  #failDoubtful(batch: OpenBatch, row: Row): void {
+    const outcome = readRow(row, {
+      price: this.#context.priceOf(batch),
+      hasReplied: false,
+      redact: (text) => this.#context.model.redact(text),
+    });
+    if (outcome.kind === "stop") this.#context.fail(outcome.detail, outcome.isUsage);
+  }
+}
+
+/** Whether a row has a reply that is paid for. */
+function isBilled({ status, ...row }: Row): boolean {
+  return status === "succeeded" || ("error" in row && rowFates[row.error?.code ?? ""] === "unreadable");
+}
+
+function describeMissing(nameless: readonly string[]): string {
+  if (nameless.length === 0) return "its result did not arrive, though its batch was completed";
+  const [first] = nameless;
+  return nameless.length === 1
+    ? `its result did not arrive, or is the line that does not tell whose it is (${first})`
+    : `its result did not arrive, or is one of ${formatCount(nameless.length)} lines that do not tell whose they are (the first: ${first})`;
+}

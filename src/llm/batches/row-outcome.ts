@@ -1,0 +1,93 @@
+import type { Experimental_BatchV4ItemResult as ItemResult } from "@ai-sdk/provider";
+import { messageOf } from "../../errors.ts";
+import { readReply } from "../ask-model.ts";
+import type { StoredCall } from "../call-store.ts";
+import { readFailure } from "../failure.ts";
+import type { Price } from "../price.ts";
+import { asCallError } from "./batch-failure.ts";
+import type { BatchCall } from "./batch-book.ts";
+import { rowFates } from "./policy.ts";
+
+export type Outcome = Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts" | "latencyMs">;
+
+/** What a row of a batch's results comes to. */
+export type RowOutcome =
+  | { readonly kind: "outcome"; readonly of: (call: BatchCall) => Outcome; readonly warnings: readonly string[] }
+  /** It was billed, and there is nothing to read: a state, at most as dear as it may have been. */
+  | { readonly kind: "unreadable"; readonly detail: string }
+  /** Nothing came of it: it is handed in again. */
+  | { readonly kind: "again"; readonly detail: string }
+  | { readonly kind: "cancelled" }
+  /** No row gets a reply: the request or the account is wrong. */
+  | { readonly kind: "stop"; readonly detail: string; readonly isUsage: boolean };
+
+export function withoutReply(state: "failed" | "refused", detail: string): Outcome {
+  return { state, text: "", finish: null, detail, build: null, usage: null, cost: 0 };
+}
+
+/**
+ * Reads one row.
+ *
+ * @param hasReplied whether the model has ever replied: then what looks like a wrong request is about this row
+ */
+export function readRow(
+  item: ItemResult & { type: "text" },
+  {
+    price,
+    hasReplied,
+    redact,
+  }: { readonly price: Price | undefined; readonly hasReplied: boolean; readonly redact: (text: string) => string },
+): RowOutcome {
+  if (item.status === "succeeded") {
+    try {
+      const reply = readReply(item.result);
+      return {
+        kind: "outcome",
+        warnings: reply.warnings,
+        of: (call) => ({
+          state: "replied",
+          text: reply.text,
+          ...(reply.logprobs && { logprobs: reply.logprobs }),
+          finish: reply.finish,
+          detail: null,
+          build: reply.build ?? null,
+          usage: reply.usage ?? null,
+          cost: price ? costOf(price, reply.usage, call) : null,
+        }),
+      };
+    } catch (error) {
+      return { kind: "unreadable", detail: `its reply cannot be read: ${redact(messageOf(error))}` };
+    }
+  }
+  if (item.status === "expired") return { kind: "again", detail: "its batch expired" };
+  if (item.status === "cancelled") return { kind: "cancelled" };
+  const error = item.error ?? { message: "it failed without a reason" };
+  const known = rowFates[error.code ?? ""] ?? rowFates[error.type ?? ""];
+  const said = redact(error.message);
+  if (known === "unreadable" || said.startsWith("its result cannot be read"))
+    return { kind: "unreadable", detail: said };
+  if (known === "cancelled") return { kind: "cancelled" };
+  if (known === "again") return { kind: "again", detail: "its batch expired" };
+  if (known === "refused")
+    return { kind: "outcome", warnings: [], of: () => withoutReply("refused", `filtered by the provider (${said})`) };
+  const failure = readFailure(asCallError(error), Date.now());
+  const detail = redact(failure.detail);
+  if (failure.kind === "state") return { kind: "outcome", warnings: [], of: () => withoutReply(failure.state, detail) };
+  if (failure.kind === "retry") return { kind: "again", detail };
+  const isRowPossible = failure.kind === "doubtful" || (failure.isRowPossible ?? false);
+  if (isRowPossible && hasReplied) return { kind: "outcome", warnings: [], of: () => withoutReply("failed", detail) };
+  return {
+    kind: "stop",
+    detail: failure.kind === "doubtful" ? `the request is not accepted (${detail})` : detail,
+    isUsage: failure.kind === "stop" && failure.isUsage,
+  };
+}
+
+function costOf(price: Price, usage: StoredCall["usage"] | undefined, call: BatchCall): number {
+  if (!usage) return call.reserved;
+  try {
+    return price.costOf(usage);
+  } catch {
+    return call.reserved;
+  }
+}

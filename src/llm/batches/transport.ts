@@ -1,0 +1,194 @@
+import type { Fetch } from "../pooled-fetch.ts";
+import { shownOfLine } from "./policy.ts";
+
+/*
+ * What the AI SDK's clients of batches leave out, done around the requests that they send: a mark of ours in the provider's batch,
+ * the provider's own clock, and results of which one line cannot be read.
+ */
+
+export type BatchProtocol = "openai" | "anthropic" | "google";
+
+export interface BatchTransport {
+  readonly fetch: Fetch;
+  /** A header whose value is put into the batch that is started with it; it is not sent. */
+  readonly markHeader: string;
+  /** Whether the provider keeps marks at all. */
+  readonly keepsMarks: boolean;
+  /** Which of our batches a provider's is; null where it has no mark, undefined where it was not seen. */
+  markOf(batchId: string): string | null | undefined;
+  /** The provider's clock at its last reply, in milliseconds since 1970; undefined where it told none. */
+  providerNow(): number | undefined;
+  /** Called right before the request that makes a batch is sent, by its mark. */
+  readonly onSend: Map<string, () => void>;
+}
+
+const markName = "alpagasus";
+const markHeader = "x-alpagasus-batch";
+
+/** @param fetch what requests are sent with */
+export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): BatchTransport {
+  const marks = new Map<string, string | null>();
+  let now: number | undefined;
+  const transport: BatchTransport = {
+    markHeader,
+    keepsMarks: protocol !== "anthropic",
+    markOf: (batchId) => marks.get(batchId),
+    providerNow: () => now,
+    onSend: new Map(),
+    async fetch(input, init) {
+      const url = typeof input === "object" && "url" in input ? input.url : String(input);
+      const { pathname } = new URL(url);
+      const { [markHeader]: mark, ...headers } = (init?.headers ?? {}) as Record<string, string>; // the AI SDK gives a plain object
+      const isPost = init?.method === "POST";
+      const isStart = isPost && /(\/batches|:batchGenerateContent)$/.test(pathname);
+      const body = mark === undefined ? init?.body : markBody(init?.body, mark, isStart ? protocol : undefined);
+      if (isStart && mark !== undefined) transport.onSend.get(mark)?.();
+      const response = await fetch(input, { ...init, headers, ...(body !== undefined && { body }) });
+      const told = Date.parse(response.headers.get("date") ?? "");
+      if (!Number.isNaN(told)) now = told;
+      if (isPost || !response.ok) return response;
+      if (/\/files\/[^/]+\/content$|\/results$|:download$/.test(pathname)) return mendLines(response, protocol);
+      if (!/\/batches(\/[^/]+)?$/.test(pathname)) return response;
+      return noteBatches(response, marks);
+    },
+  };
+  return transport;
+}
+
+/** Puts a mark into what makes a batch, or into the name of the file that is uploaded for it. */
+function markBody(
+  body: RequestInit["body"] | undefined,
+  mark: string,
+  protocol: BatchProtocol | undefined,
+): RequestInit["body"] {
+  if (body instanceof FormData) {
+    const file = body.get("file");
+    if (!(file instanceof Blob)) return body;
+    const marked = new FormData();
+    for (const [name, value] of body.entries())
+      if (value instanceof Blob) marked.append(name, value, `${markName}-${mark}.jsonl`);
+      else marked.append(name, value);
+    return marked;
+  }
+  if (typeof body !== "string" || protocol === undefined || protocol === "anthropic") return body ?? null;
+  const sent = JSON.parse(body) as { batch?: object }; // as the AI SDK has just written it
+  return JSON.stringify(
+    protocol === "openai"
+      ? { ...sent, metadata: { [markName]: mark } }
+      : { ...sent, batch: { ...sent.batch, displayName: `${markName}-${mark}` } },
+  );
+}
+
+interface Described {
+  readonly id?: unknown;
+  readonly name?: unknown;
+  readonly metadata?: { readonly [markName]?: unknown; readonly displayName?: unknown } | null;
+}
+
+/** Notes the marks of the batches that a reply describes, and mends results that are inside it. */
+async function noteBatches(response: Response, marks: Map<string, string | null>): Promise<Response> {
+  const text = await response.clone().text();
+  let body: Described & { data?: unknown; operations?: unknown };
+  try {
+    body = JSON.parse(text) as typeof body;
+  } catch {
+    return response; // whoever reads it says so
+  }
+  const all = [
+    body,
+    ...(Array.isArray(body.data) ? body.data : []),
+    ...(Array.isArray(body.operations) ? body.operations : []),
+  ];
+  for (const one of all as readonly (Described | null)[]) {
+    const id = one?.id ?? one?.name;
+    if (typeof id !== "string") continue;
+    const { [markName]: own, displayName } = one?.metadata ?? {};
+    const named = typeof displayName === "string" ? new RegExp(`^${markName}-(.+)$`).exec(displayName)?.[1] : undefined;
+    marks.set(id, typeof own === "string" ? own : (named ?? null));
+  }
+  return mendInline(response, text, all);
+}
+
+interface InlineRows {
+  readonly inlinedResponses?: { readonly inlinedResponses?: unknown };
+}
+
+/** Google puts small results into the description of the batch: rows without a key would make all of it unreadable. */
+function mendInline(response: Response, text: string, all: readonly unknown[]): Response {
+  let isMended = false;
+  for (const one of all as readonly { metadata?: { output?: InlineRows }; response?: InlineRows }[])
+    for (const rows of [one?.metadata?.output?.inlinedResponses, one?.response?.inlinedResponses]) {
+      const list = rows?.inlinedResponses;
+      if (!rows || !Array.isArray(list)) continue;
+      for (const [i, row] of (list as { metadata?: { key?: unknown } }[]).entries()) {
+        if (typeof row?.metadata?.key === "string") continue;
+        list[i] = { metadata: { key: `unreadable-${i}` }, error: unreadable(JSON.stringify(row)) };
+        isMended = true;
+      }
+    }
+  return isMended
+    ? new Response(JSON.stringify(all[0]), { headers: jsonHeaders(response) })
+    : new Response(text, { headers: jsonHeaders(response) });
+}
+
+function jsonHeaders(response: Response): Record<string, string> {
+  const date = response.headers.get("date");
+  return { "content-type": "application/json", ...(date !== null && { date }) };
+}
+
+function unreadable(line: string): { code: string; message: string } {
+  return {
+    code: "unreadable_line",
+    message: `its result cannot be read: ${line.length > shownOfLine ? `${line.slice(0, shownOfLine)}…` : line}`,
+  };
+}
+
+/** Replaces lines that cannot be read by errors of their rows, so that they cost their rows and no others. */
+async function mendLines(response: Response, protocol: BatchProtocol): Promise<Response> {
+  const text = await response.clone().text();
+  const lines = text.split("\n");
+  let isMended = false;
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === "" || isReadable(line, protocol)) continue;
+    const [, id] = /"(?:custom_id|key)"\s*:\s*"([^"\\]{1,200})"/.exec(line) ?? [];
+    lines[i] = JSON.stringify(writeError(id ?? `unreadable-${i}`, unreadable(line.trim()), protocol));
+    isMended = true;
+  }
+  return isMended ? new Response(lines.join("\n"), { headers: { "content-type": "application/jsonl" } }) : response;
+}
+
+function isReadable(line: string, protocol: BatchProtocol): boolean {
+  let row: { custom_id?: unknown; key?: unknown; response?: unknown; error?: unknown; result?: unknown } | null;
+  try {
+    row = JSON.parse(line) as typeof row;
+  } catch {
+    return false;
+  }
+  if (typeof row !== "object" || row === null) return false;
+  if (protocol === "google")
+    return typeof row.key === "string" && isAbsentOr(row.error, (error) => typeof error === "object");
+  if (typeof row.custom_id !== "string") return false;
+  if (protocol === "anthropic") return true;
+  const hasText = (value: unknown, ...names: string[]) =>
+    typeof value === "object" &&
+    value !== null &&
+    names.every((name) => typeof (value as Record<string, unknown>)[name] === "string");
+  return (
+    isAbsentOr(row.error, (error) => hasText(error, "code", "message")) &&
+    isAbsentOr(row.response, (reply) => typeof (reply as { status_code?: unknown }).status_code === "number")
+  );
+}
+
+function isAbsentOr(value: unknown, is: (value: object) => boolean): boolean {
+  return value === null || value === undefined || (typeof value === "object" && is(value));
+}
+
+/** A row of results that says what went wrong with it. */
+function writeError(id: string, error: { code: string; message: string }, protocol: BatchProtocol): object {
+  if (protocol === "openai") return { custom_id: id, error };
+  if (protocol === "google") return { key: id, error: { status: error.code, message: error.message } };
+  return {
+    custom_id: id,
+    result: { type: "errored", error: { type: "error", error: { type: error.code, message: error.message } } },
+  };
+}
