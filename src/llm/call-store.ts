@@ -413,8 +413,10 @@ function openDatabase(path: string): DatabaseSync {
     database.exec(tables + batchTables);
     const before = readPragma(database, "user_version");
     if (before === 1) database.exec("alter table calls add column logprobs text");
-    if (before > 0 && before < 3 && hasBatches)
+    if (before > 0 && before < 3 && hasBatches) {
       for (const column of batchColumnsSince3) database.exec(`alter table batches add column ${column}`);
+      database.exec("update batches set sent_at = 0 where provider_id is null"); // they may have been sent: who can know
+    }
     database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
     return database;
   } catch (cause) {

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { createBatchTransport, type BatchProtocol } from "../../../src/llm/batches/transport.ts";
+import type { Fetch } from "../../../src/llm/pooled-fetch.ts";
+
+const clock = "Fri, 27 Nov 2026 05:00:00 GMT";
+
+/** A provider that answers everything with one body, and keeps what it was sent. */
+function providerOf(body: string, protocol: BatchProtocol) {
+  const sent: { readonly url: string; readonly init: RequestInit }[] = [];
+  const answer: Fetch = (input, init) => {
+    sent.push({ url: String(input), init: init ?? {} });
+    return Promise.resolve(new Response(body, { headers: { date: clock } }));
+  };
+  return { sent, transport: createBatchTransport(answer, protocol) };
+}
+
+const lines = (...rows: readonly unknown[]) =>
+  rows.map((row) => (typeof row === "string" ? row : JSON.stringify(row))).join("\n");
+
+test.each<[BatchProtocol, path: string, good: unknown, bad: string]>([
+  [
+    "openai",
+    "files/f1/content",
+    { custom_id: "a", response: { status_code: 200, body: {} } },
+    '{"custom_id": "b", "resp',
+  ],
+  [
+    "openai",
+    "files/f1/content",
+    { custom_id: "a", response: { status_code: 200, body: {} } },
+    '{"custom_id":"b","response":null,"error":{"code":null,"message":"?"}}',
+  ],
+  [
+    "anthropic",
+    "messages/batches/m1/results",
+    { custom_id: "a", result: { type: "expired" } },
+    '{"custom_id":"b","result',
+  ],
+  ["google", "files/f1:download", { key: "a", response: {} }, '{"key":"b","error":3}'],
+])(
+  "%s: a line that cannot be read is an error of its row, and no other is touched",
+  async (protocol, path, good, bad) => {
+    const { transport } = providerOf(lines(good, bad, good), protocol);
+    const response = await transport.fetch(`https://provider.test/v1/${path}`);
+    const rows = (await response.text()).split("\n");
+    expect(rows).toHaveLength(3);
+    expect([rows[0], rows[2]]).toEqual([JSON.stringify(good), JSON.stringify(good)]);
+    const mended = JSON.parse(rows[1]!) as { custom_id?: string; key?: string };
+    expect(mended.custom_id ?? mended.key).toBe("b");
+    expect(rows[1]).toContain("its result cannot be read");
+    expect(rows[1]).toContain("unreadable_line");
+  },
+);
+
+test("a batch of OpenAI's carries our name, is noted before it is sent, and is known by it in the list", async () => {
+  const { transport, sent } = providerOf(
+    JSON.stringify({ data: [{ id: "batch_1", metadata: { alpagasus: "ours" } }, { id: "batch_2" }] }),
+    "openai",
+  );
+  const noted: number[] = [];
+  transport.onSend.set("ours", () => noted.push(sent.length));
+  await transport.fetch("https://provider.test/v1/batches", {
+    method: "POST",
+    headers: { [transport.markHeader]: "ours", "content-type": "application/json" },
+    body: JSON.stringify({ input_file_id: "f1" }),
+  });
+  expect(noted).toEqual([0]);
+  expect(JSON.parse(sent[0]!.init.body as string)).toEqual({ input_file_id: "f1", metadata: { alpagasus: "ours" } });
+  expect(sent[0]!.init.headers).toEqual({ "content-type": "application/json" });
+  await transport.fetch("https://provider.test/v1/batches?limit=100");
+  expect([transport.markOf("batch_1"), transport.markOf("batch_2"), transport.markOf("batch_3")]).toEqual([
+    "ours",
+    null,
+    undefined,
+  ]);
+  expect(transport.providerNow()).toBe(Date.parse(clock));
+});
