@@ -6,9 +6,9 @@ const clock = "Fri, 27 Nov 2026 05:00:00 GMT";
 
 /** A provider that answers everything with one body, and keeps what it was sent. */
 function providerOf(body: string, protocol: BatchProtocol) {
-  const sent: { readonly url: string; readonly init: RequestInit }[] = [];
-  const answer: Fetch = (input, init) => {
-    sent.push({ url: String(input), init: init ?? {} });
+  const sent: { readonly init: RequestInit }[] = [];
+  const answer: Fetch = (_, init) => {
+    sent.push({ init: init ?? {} });
     return Promise.resolve(new Response(body, { headers: { date: clock } }));
   };
   return { sent, transport: createBatchTransport(answer, protocol) };
