@@ -639,11 +639,29 @@ describe("a store", () => {
     expect(() => new CallStore(folder.path)).toThrow(/expected a call store/);
   });
 
+  test("of an earlier layout is brought up to date: its nameless batches count as sent", () => {
+    using folder = tempFolder();
+    const path = `${folder.path}/calls.sqlite`;
+    {
+      using store = new CallStore(path);
+      const calls = [{ key: "k", reserved: 5, promptBytes: 3 }];
+      store.transact(() => store.batches.begin({ id: "b", model: "m", purse: "p", account: null, price: null }, calls));
+    }
+    const columns = ["sent_at", "looked_at", "account", "price", "problem"];
+    using earlier = new DatabaseSync(path);
+    earlier.exec(
+      `${columns.map((name) => `alter table batches drop column ${name};`).join("")} pragma user_version = 2`,
+    );
+    using store = new CallStore(path);
+    expect(store.batches.open()).toMatchObject([{ id: "b", providerId: null, sentAt: 0, left: 1, reserved: 5 }]);
+    expect(store.purse("p")).toEqual({ paid: 0, perhapsPaid: 0, reserved: 5 });
+  });
+
   test("of a later layout is left alone", () => {
     using folder = tempFolder();
     const path = `${folder.path}/calls.sqlite`;
     new CallStore(path)[Symbol.dispose]();
-    new DatabaseSync(path).exec("pragma user_version = 3");
+    new DatabaseSync(path).exec("pragma user_version = 4");
     expect(() => new CallStore(path)).toThrow(/newer one; update alpagasus/);
   });
 });
