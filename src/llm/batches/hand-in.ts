@@ -53,10 +53,12 @@ export class HandIn {
     let chunk: Chunk = new Map();
     let bytes = 0;
     let elsewhere = 0;
+    let room = this.#room();
     const flush = async () => {
       if (chunk.size > 0) elsewhere += await this.#handInOne(chunk);
       chunk = new Map();
       bytes = 0;
+      room = this.#room();
     };
     const isOver = () =>
       this.#context.isInterrupted() || this.isOverBudget || this.isQueueFull || this.#context.isPassDue;
@@ -64,14 +66,13 @@ export class HandIn {
       for (const request of some) {
         const key = requestKey(model.identity, request);
         if (chunk.has(key) || !this.#isToBeAsked(key)) continue;
-        const room = this.#room();
+        const size = Buffer.byteLength(JSON.stringify(this.#callOptions(request))) + bytesAround; // all that is sent: reply schemas too
+        if (chunk.size >= room || (chunk.size > 0 && bytes + size > batches.mostBytes * bytesShare)) await flush();
+        if (isOver()) return elsewhere;
         if (room < 1) {
           this.isQueueFull = true;
           return elsewhere;
         }
-        const size = Buffer.byteLength(JSON.stringify(this.#callOptions(request))) + bytesAround; // all that is sent: reply schemas too
-        if (chunk.size >= room || (chunk.size > 0 && bytes + size > batches.mostBytes * bytesShare)) await flush();
-        if (isOver()) return elsewhere;
         bytes += size;
         const promptSize = promptBytes(request);
         const reserved = this.#highestCost(request, promptSize);

@@ -116,7 +116,7 @@ export class LearntLimit {
 }
 
 /** What is done with a row of a batch's results, by what the provider says of it. */
-export type RowFate = "reply" | "refused" | "failed" | "again" | "cancelled" | "unreadable";
+export type RowFate = "refused" | "again" | "cancelled" | "unreadable";
 
 /**
  * What the providers say of a row that has no reply, in their own words as the AI SDK passes them on; everything else is read as the

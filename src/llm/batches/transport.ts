@@ -12,8 +12,6 @@ export interface BatchTransport {
   readonly fetch: Fetch;
   /** A header whose value is put into the batch that is started with it; it is not sent. */
   readonly markHeader: string;
-  /** Whether the provider keeps marks at all. */
-  readonly keepsMarks: boolean;
   /** Which of our batches a provider's is; null where it has no mark, undefined where it was not seen. */
   markOf(batchId: string): string | null | undefined;
   /** The provider's clock at its last reply, in milliseconds since 1970; undefined where it told none. */
@@ -31,7 +29,6 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
   let now: number | undefined;
   const transport: BatchTransport = {
     markHeader,
-    keepsMarks: protocol !== "anthropic",
     markOf: (batchId) => marks.get(batchId),
     providerNow: () => now,
     onSend: new Map(),

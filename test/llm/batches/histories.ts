@@ -371,7 +371,6 @@ class Process {
     this.transport = {
       fetch: () => Promise.reject(new Error("nothing is sent here")),
       markHeader: "mark",
-      keepsMarks: true,
       markOf: (id) => this.marks.get(id),
       providerNow: () => this.providerNow,
       onSend: new Map(),
