@@ -1,22 +1,22 @@
 import { InvalidArgumentError, InvalidResponseDataError } from "@ai-sdk/provider";
 import { GoneError, nameAccount, type BatchContext } from "./batch-context.ts";
 import type { OpenBatch } from "./batch-book.ts";
-import { askTimeoutMs, earlierMs, mostDownloads, startTimeoutMs } from "./policy.ts";
+import { isMarkOf } from "./transport.ts";
+import { askTimeoutMs, earlierMs, mostDownloads, retryDelay, startTimeoutMs, wholeDownloads } from "./policy.ts";
 
 /**
  * Finds batches of which it is not known whether the provider has them: their start was not confirmed, or whoever handed them in was
  * killed. Their calls and money are held until that is certain, by the provider's list and the provider's clock:
  *
  * - a batch with our mark is the one; one with another mark is not;
- * - where the provider keeps no marks, a batch is known by its calls, which are named by their keys: when it has ended;
+ * - where the provider's list shows no marks, a batch is known when it has ended: by the ids of its calls, which are their keys, and at
+ *   Anthropic its mark too;
  * - one that is not there for long enough was never made. One that was never sent needs no looking for.
  */
 export class LostBatches {
   readonly #context: BatchContext;
-  /** Whether the provider was seen to keep marks: then a batch without one is nobody's of ours. */
+  /** Whether the provider's list was seen to show marks: then a batch without one is nobody's of ours. */
   #keepsMarks = false;
-  /** How often fewer rows than it has were seen of a batch, and none of ours. */
-  readonly #shortDownloads = new Map<string, number>();
   /** When each was looked for first, where the provider tells no time. */
   readonly #lookedAt = new Map<string, number>();
 
@@ -114,13 +114,13 @@ export class LostBatches {
       let last = first;
       for (const { batchId, status, createdAt, requestCounts } of page.batches) {
         const mark = batches.transport?.markOf(batchId);
-        if (typeof mark === "string") this.#keepsMarks = true;
+        if (typeof mark === "string" && batches.transport?.listsMarks) this.#keepsMarks = true;
         const at = createdAt === undefined ? NaN : Date.parse(createdAt);
         const isEarlier = sentAt! > 0 && at < sentAt! - earlierMs;
         first ??= at;
         last = at;
         if (!isEarlier) isPast = false;
-        const isMarked = mark === id;
+        const isMarked = typeof mark === "string" && isMarkOf(mark, id);
         const total = requestCounts?.total ?? 0; // not counted yet, where it is 0
         const mayBe = typeof mark !== "string" && !this.#keepsMarks && !isEarlier && (total === 0 || total === calls);
         if (isMarked || (mayBe && !store.batches.knows(batchId)))
@@ -133,36 +133,50 @@ export class LostBatches {
     return marked.length > 0 ? marked : this.#keepsMarks ? [] : found;
   }
 
-  /** Whether a batch that has ended is made of our calls; undefined where that is not known now. */
+  /**
+   * Whether a batch that has ended is made of our calls; undefined where that is not known now. One that shows none of ours is read
+   * again, because a download may break off in silence.
+   */
   async #holdsCallsOf(batch: OpenBatch, { batchId, total }: Candidate): Promise<boolean | undefined> {
-    const { batches, store } = this.#context;
     try {
-      return await this.#context.ask(async () => {
-        const stream = await batches.api.doGetBatchResults({
-          batchId,
-          abortSignal: AbortSignal.timeout(startTimeoutMs),
-        });
-        const reader = stream.getReader();
-        try {
-          let rows = 0;
-          for (let next = await reader.read(); !next.done; next = await reader.read()) {
-            rows++;
-            const owner = store.batches.batchOf(next.value.id);
-            if (owner !== undefined) return owner === batch.id;
-          }
-          if (rows >= total) return false;
-          const downloads = (this.#shortDownloads.get(batchId) ?? 0) + 1; // it may have broken off in silence
-          this.#shortDownloads.set(batchId, downloads);
-          return downloads >= mostDownloads ? false : undefined;
-        } finally {
-          await reader.cancel().catch(() => {});
-        }
-      });
+      for (let download = 1, whole = 0; download <= mostDownloads; download++) {
+        const seen = await this.#context.ask(() => this.#readOwner(batchId));
+        if (seen === undefined) return undefined;
+        if (seen.mark !== undefined) return isMarkOf(seen.mark, batch.id);
+        if (seen.owner !== undefined) return seen.owner === batch.id;
+        if (seen.rows >= total && ++whole >= wholeDownloads) return false;
+        await this.#context.sleep(retryDelay(download));
+        if (this.#context.isInterrupted()) return undefined;
+      }
+      return false;
     } catch (error) {
       if (error instanceof GoneError) return false;
       if (InvalidArgumentError.isInstance(error)) return false; // its results are gone, or it is at work
       if (InvalidResponseDataError.isInstance(error)) return undefined; // its results are not there yet
       throw error;
+    }
+  }
+
+  /** Reads results up to the first row that tells whose they are, by a mark or as a call of ours; and how many rows that were. */
+  async #readOwner(
+    batchId: string,
+  ): Promise<{ readonly mark?: string; readonly owner?: string; readonly rows: number }> {
+    const { batches, store } = this.#context;
+    const { transport } = batches;
+    const stream = await batches.api.doGetBatchResults({ batchId, abortSignal: AbortSignal.timeout(startTimeoutMs) });
+    const reader = stream.getReader();
+    try {
+      let rows = 0;
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        rows++;
+        const mark = transport?.markOf(batchId);
+        if (typeof mark === "string") return { mark, rows };
+        const owner = store.batches.batchOf(next.value.id);
+        if (owner !== undefined) return { owner, rows };
+      }
+      return { rows };
+    } finally {
+      await reader.cancel().catch(() => {});
     }
   }
 }

@@ -25,6 +25,8 @@ const longestPollMs = 60_000;
 const pollShare = 0.1;
 /** How often results are fetched that are fewer than the provider counts, before the others are taken for lost. */
 export const mostDownloads = 4;
+/** How often results are read to their end before they are taken for another's. */
+export const wholeDownloads = 2;
 /** How often a batch is not given out before it is taken for gone: a new one may not be known everywhere yet. */
 export const looksBeforeGone = 3;
 /** When the queue is full of somebody else's batches. */

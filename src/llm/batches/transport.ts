@@ -12,14 +12,30 @@ export interface BatchTransport {
   readonly fetch: Fetch;
   /** A header whose value is put into the batch that is started with it; it is not sent. */
   readonly markHeader: string;
-  /** Which of our batches a provider's is; null where it has no mark, undefined where it was not seen. */
+  /**
+   * Which of our batches a provider's is (see `isMarkOf`); null where no mark was seen, undefined where the batch was not. Anthropic's
+   * show theirs in their results.
+   */
   markOf(batchId: string): string | null | undefined;
+  /** Whether the provider's list shows marks, where the provider keeps them at all. */
+  readonly listsMarks: boolean;
   /** The provider's clock at its last reply, in milliseconds since 1970; undefined where it told none. */
   providerNow(): number | undefined;
   /** Called right before the request that makes a batch is sent, by its mark. */
   readonly onSend: Map<string, () => void>;
 }
 
+/** Whether a provider's batch that has this mark is ours of this name. */
+export function isMarkOf(mark: string, id: string): boolean {
+  return mark === id || mark === shorten(id);
+}
+
+/** As much of a name of ours as fits into the id of a call at Anthropic (64 characters), after its key and a hyphen. */
+function shorten(id: string): string {
+  return id.replaceAll("-", "").slice(0, 24);
+}
+
+const markedKey = /^([0-9a-f]{32})-([0-9a-f]{24})$/;
 const markName = "alpagasus";
 const markHeader = "x-alpagasus-batch";
 
@@ -30,6 +46,7 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
   const transport: BatchTransport = {
     markHeader,
     markOf: (batchId) => marks.get(batchId),
+    listsMarks: protocol !== "anthropic",
     providerNow: () => now,
     onSend: new Map(),
     async fetch(input, init) {
@@ -44,7 +61,11 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
       const told = Date.parse(response.headers.get("date") ?? "");
       if (!Number.isNaN(told)) now = told;
       if (isPost || !response.ok) return response;
-      if (/\/files\/[^/]+\/content$|\/results$|:download$/.test(pathname)) return mendLines(response, protocol);
+      if (/\/files\/[^/]+\/content$|\/results$|:download$/.test(pathname))
+        return readLines(response, protocol, (mark) => {
+          const [, id] = /\/batches\/([^/]+)\/results$/.exec(pathname) ?? [];
+          if (id !== undefined) marks.set(id, mark);
+        });
       if (!/\/batches(\/[^/]+)?$/.test(pathname)) return response;
       return noteBatches(response, marks);
     },
@@ -67,8 +88,12 @@ function markBody(
       else marked.append(name, value);
     return marked;
   }
-  if (typeof body !== "string" || protocol === undefined || protocol === "anthropic") return body ?? null;
-  const sent = JSON.parse(body) as { batch?: object }; // as the AI SDK has just written it
+  if (typeof body !== "string" || protocol === undefined) return body ?? null;
+  const sent = JSON.parse(body) as { batch?: object; requests?: readonly { custom_id: string }[] }; // as the AI SDK has just written it
+  if (protocol === "anthropic") {
+    const requests = sent.requests?.map((one) => ({ ...one, custom_id: `${one.custom_id}-${shorten(mark)}` }));
+    return JSON.stringify({ ...sent, requests });
+  }
   return JSON.stringify(
     protocol === "openai"
       ? { ...sent, metadata: { [markName]: mark } }
@@ -101,7 +126,8 @@ async function noteBatches(response: Response, marks: Map<string, string | null>
     if (typeof id !== "string") continue;
     const { [markName]: own, displayName } = one?.metadata ?? {};
     const named = typeof displayName === "string" ? new RegExp(`^${markName}-(.+)$`).exec(displayName)?.[1] : undefined;
-    marks.set(id, typeof own === "string" ? own : (named ?? null));
+    const mark = typeof own === "string" ? own : named;
+    if (mark !== undefined || !marks.has(id)) marks.set(id, mark ?? null);
   }
   return mendInline(response, text, all);
 }
@@ -140,28 +166,49 @@ function unreadable(line: string): { code: string; message: string } {
   };
 }
 
-/** Replaces lines that cannot be read by errors of their rows, so that they cost their rows and no others. */
-async function mendLines(response: Response, protocol: BatchProtocol): Promise<Response> {
+/**
+ * Replaces lines that cannot be read by errors of their rows, so that they cost their rows and no others. Ids of calls become their keys
+ * again.
+ */
+async function readLines(
+  response: Response,
+  protocol: BatchProtocol,
+  onMark: (mark: string) => void,
+): Promise<Response> {
   const text = await response.clone().text();
   const lines = text.split("\n");
-  let isMended = false;
+  let isChanged = false;
   for (const [i, line] of lines.entries()) {
-    if (line.trim() === "" || isReadable(line, protocol)) continue;
-    const [, id] = /"(?:custom_id|key)"\s*:\s*"([^"\\]{1,200})"/.exec(line) ?? [];
-    lines[i] = JSON.stringify(writeError(id ?? `unreadable-${i}`, unreadable(line.trim()), protocol));
-    isMended = true;
+    if (line.trim() === "") continue;
+    const row = readLine(line, protocol);
+    const [, told] = row ? [] : (/"(?:custom_id|key)"\s*:\s*"([^"\\]{1,200})"/.exec(line) ?? []);
+    const [, key, mark] = markedKey.exec(row?.custom_id ?? told ?? "") ?? [];
+    if (mark !== undefined) onMark(mark);
+    if (row && key === undefined) continue;
+    lines[i] = JSON.stringify(
+      row
+        ? { ...row, custom_id: key }
+        : writeError(key ?? told ?? `unreadable-${i}`, unreadable(line.trim()), protocol),
+    );
+    isChanged = true;
   }
-  return isMended ? new Response(lines.join("\n"), { headers: { "content-type": "application/jsonl" } }) : response;
+  return isChanged ? new Response(lines.join("\n"), { headers: { "content-type": "application/jsonl" } }) : response;
 }
 
-function isReadable(line: string, protocol: BatchProtocol): boolean {
-  let row: { custom_id?: unknown; key?: unknown; response?: unknown; error?: unknown; result?: unknown } | null;
+/** A line of results; undefined where it cannot be read. */
+function readLine(line: string, protocol: BatchProtocol): { readonly custom_id?: string } | undefined {
   try {
-    row = JSON.parse(line) as typeof row;
+    const row = JSON.parse(line) as { custom_id?: string } | null;
+    return row !== null && typeof row === "object" && isReadable(row, protocol) ? row : undefined;
   } catch {
-    return false;
+    return undefined;
   }
-  if (typeof row !== "object" || row === null) return false;
+}
+
+function isReadable(
+  row: { custom_id?: unknown; key?: unknown; response?: unknown; error?: unknown },
+  protocol: BatchProtocol,
+): boolean {
   if (protocol === "google")
     return typeof row.key === "string" && isAbsentOr(row.error, (error) => typeof error === "object");
   if (typeof row.custom_id !== "string") return false;

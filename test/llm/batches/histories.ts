@@ -362,7 +362,7 @@ class Process {
   #isDead = false;
   #steps = 0;
 
-  constructor(path: string, command: Command, time: Timeline) {
+  constructor(path: string, command: Command, time: Timeline, flavour: Flavour) {
     this.#path = path;
     this.#command = command;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -372,6 +372,7 @@ class Process {
       fetch: () => Promise.reject(new Error("nothing is sent here")),
       markHeader: "mark",
       markOf: (id) => this.marks.get(id),
+      listsMarks: flavour !== "anthropic",
       providerNow: () => this.providerNow,
       onSend: new Map(),
     };
@@ -670,7 +671,8 @@ export class Provider {
   #answer(process: Process, ...batches: readonly Batch[]): void {
     process.providerNow = Math.floor(this.#time.now / 1000) * 1000;
     for (const { id, mark } of batches)
-      process.marks.set(id, this.#history.flavour === "anthropic" ? null : (mark ?? null));
+      if (this.#history.flavour !== "anthropic") process.marks.set(id, mark ?? null);
+      else if (!process.marks.has(id)) process.marks.set(id, null); // until its results show it
   }
 
   #find(batchId: string): Batch {
@@ -847,6 +849,8 @@ export class Provider {
           else if (next instanceof Error) controller.error(next);
           else {
             this.#note(next);
+            if (this.#history.flavour === "anthropic" && batch.mark !== undefined && !next.id.startsWith("unknown-"))
+              process.marks.set(batch.id, batch.mark);
             controller.enqueue(next);
           }
         },
@@ -967,7 +971,7 @@ async function liveIn(path: string, history: History): ReturnType<typeof live> {
 
   const command = async (how: Command) => {
     if (how.afterMs > 0) await time.wait(how.afterMs);
-    const process = new Process(path, how, time);
+    const process = new Process(path, how, time, history.flavour);
     const asker = new BatchAsker(modelFor(history.flavour, provider.apiFor(process), process.transport), {
       store: process.store,
       purse,

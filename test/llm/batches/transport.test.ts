@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBatchTransport, type BatchProtocol } from "../../../src/llm/batches/transport.ts";
+import { createBatchTransport, isMarkOf, type BatchProtocol } from "../../../src/llm/batches/transport.ts";
 import type { Fetch } from "../../../src/llm/pooled-fetch.ts";
 
 const clock = "Fri, 27 Nov 2026 05:00:00 GMT";
@@ -74,4 +74,36 @@ test("a batch of OpenAI's carries our name, is noted before it is sent, and is k
     undefined,
   ]);
   expect(transport.providerNow()).toBe(Date.parse(clock));
+});
+
+test("calls of Anthropic's carry our name too, and are their keys again in the results", async () => {
+  const [id, other] = ["0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"];
+  const [first, second, plain] = ["1", "2", "3"].map((digit) => digit.repeat(32));
+  const seen: Response[] = [];
+  const answer: Fetch = (_, init) => {
+    const { requests } = JSON.parse((init?.body as string | undefined) ?? "{}") as {
+      requests?: { custom_id: string }[];
+    };
+    const ids = requests?.map(({ custom_id }) => custom_id) ?? sentIds;
+    sentIds = ids;
+    const results = ids.map((custom_id) => JSON.stringify({ custom_id, result: { type: "expired" } }));
+    results[1] = results[1]!.slice(0, -5); // a line that breaks off
+    results.push(JSON.stringify({ custom_id: plain, result: { type: "expired" } })); // as before there were marks
+    seen.push(new Response(results.join("\n")));
+    return Promise.resolve(seen.at(-1)!);
+  };
+  let sentIds: string[] = [];
+  const transport = createBatchTransport(answer, "anthropic");
+  await transport.fetch("https://provider.test/v1/messages/batches", {
+    method: "POST",
+    headers: { [transport.markHeader]: id! },
+    body: JSON.stringify({ requests: [first, second].map((key) => ({ custom_id: key, params: {} })) }),
+  });
+  for (const sentId of sentIds) expect(sentId).toMatch(/^[a-zA-Z0-9_-]{1,64}$/);
+  expect(sentIds[0]).not.toBe(first);
+  const response = await transport.fetch("https://provider.test/v1/messages/batches/m1/results");
+  const rows = (await response.text()).split("\n").map((line) => JSON.parse(line) as { custom_id: string });
+  expect(rows.map(({ custom_id }) => custom_id)).toEqual([first, second, plain]);
+  const mark = transport.markOf("m1");
+  expect([isMarkOf(mark!, id!), isMarkOf(mark!, other!), transport.listsMarks]).toEqual([true, false, false]);
 });
