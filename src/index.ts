@@ -95,8 +95,9 @@ export type { Progress, StageOptions } from "./stages/progress.ts";
 
 export { BatchAsker, type BatchAskerOptions, type BatchClock, type BatchProgress } from "./llm/ask-in-batches.ts";
 export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
-export { Engine, type CallsReport, type EngineOptions, type StopReason } from "./llm/engine.ts";
-export type { Limits } from "./llm/gate.ts";
+export type { CallsReport, StopReason } from "./llm/call-tally.ts";
+export { Engine, type EngineOptions } from "./llm/engine.ts";
+export type { Limits } from "./llm/rate-limiter.ts";
 export { modelOf, openModel, type ChatModel, type ModelBatches, type OpenModelOptions } from "./llm/open-model.ts";
 export { findPrice, flatPrice, type Price } from "./llm/price.ts";
 export type { CallOutcome, Finish, TokenLogprob, Usage } from "./llm/reply.ts";

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
-import type { CallsReport } from "../llm/engine.ts";
+import type { CallsReport } from "../llm/call-tally.ts";
 import { limitKinds, type LimitKind } from "../llm/headers.ts";
 import type { OpenLlmJudgeOptions } from "../judge/open.ts";
 import { reasoningEfforts, type ReasoningEffort } from "../llm/request.ts";

@@ -10,8 +10,8 @@ import {
   type Drift,
   type HealthCheck,
 } from "../health/examine.ts";
-import { addCalls } from "../llm/calls-report.ts";
-import type { CallsReport } from "../llm/engine.ts";
+import { addCalls } from "../llm/call-tally.ts";
+import type { CallsReport } from "../llm/call-tally.ts";
 import { requestKey } from "../llm/request.ts";
 import type { Rating } from "../run/rating.ts";
 import type { LlmJudge } from "./llm.ts";

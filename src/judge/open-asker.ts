@@ -1,7 +1,7 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import type { EngineOptions } from "../llm/engine.ts";
-import type { Limits } from "../llm/gate.ts";
+import type { Limits } from "../llm/rate-limiter.ts";
 import type { ChatModel } from "../llm/open-model.ts";
 import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";

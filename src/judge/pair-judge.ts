@@ -1,4 +1,4 @@
-import type { CallsReport } from "../llm/engine.ts";
+import type { CallsReport } from "../llm/call-tally.ts";
 import type { Question } from "../run/manifest.ts";
 import type { AnswerPair, Verdict } from "../comparison/verdict.ts";
 import type { JudgeAccounts, Prepare } from "./judge.ts";

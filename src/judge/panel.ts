@@ -3,7 +3,7 @@ import type { Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
-import { addCalls } from "../llm/calls-report.ts";
+import { addCalls } from "../llm/call-tally.ts";
 import type { Question } from "../run/manifest.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
 import { quantile } from "../stats/bootstrap.ts";

@@ -7,7 +7,7 @@ import { LostBatches } from "./batches/find-lost.ts";
 import { FollowUp } from "./batches/follow-up.ts";
 import { HandIn } from "./batches/hand-in.ts";
 import { looksBeforeGone, pollDelay } from "./batches/policy.ts";
-import type { CallsReport, StopReason } from "./engine.ts";
+import type { CallsReport, StopReason } from "./call-tally.ts";
 import type { ChatModel } from "./open-model.ts";
 import type { ModelRequest } from "./request.ts";
 
@@ -67,17 +67,17 @@ export class BatchAsker {
   }
 
   get report(): Omit<CallsReport, "stored" | "shared"> {
-    const { count, batches, failure, stopped, warnings } = this.#context;
+    const { tally, batches, failure, stopped } = this.#context;
     const left = this.#awaited.reduce((sum, batch) => sum + batch.left, 0);
+    const { stored: _, shared: __, ...counts } = tally.counts;
     return {
-      ...count,
-      paid: batches.price || count.paid > 0 ? count.paid : null,
+      ...counts,
+      paid: batches.price || counts.paid > 0 ? counts.paid : null,
       inFlight: left,
       inBatches: left,
       waiting: 0,
       failure: failure?.message,
       stopped,
-      warnings: [...warnings],
     };
   }
 
@@ -198,7 +198,7 @@ export class BatchAsker {
   }
 
   #show(onProgress: ((progress: BatchProgress) => void) | undefined): void {
-    const { count, troubles } = this.#context;
+    const { tally, troubles } = this.#context;
     const awaited = this.#awaited;
     const left = awaited.reduce((sum, batch) => sum + batch.left, 0);
     const oldest = Math.min(...awaited.map(({ begunAt }) => begunAt));
@@ -207,8 +207,8 @@ export class BatchAsker {
         ? "no batch under way"
         : `${formatCount(awaited.length)} ${awaited.length === 1 ? "batch" : "batches"} under way, the oldest for ${formatDuration(Math.max(0, Date.now() - oldest))}`;
     onProgress?.({
-      done: count.made,
-      total: count.made + left,
+      done: tally.made,
+      total: tally.made + left,
       note: [underWay, ...Object.values(troubles)].join("; "),
     });
   }

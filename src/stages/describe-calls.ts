@@ -1,6 +1,6 @@
 import type { Judge } from "../judge/judge.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
-import type { CallsReport } from "../llm/engine.ts";
+import type { CallsReport } from "../llm/call-tally.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Progress } from "./progress.ts";
 import type { CallsRecord } from "../run/manifest.ts";

@@ -1,9 +1,10 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { AlpagasusError, UsageError } from "../../errors.ts";
+import { AlpagasusError } from "../../errors.ts";
 import type { CallStore } from "../call-store.ts";
-import type { StopReason } from "../engine.ts";
+import { CallTally, type StopReason } from "../call-tally.ts";
 import { readFailure, type Failure } from "../failure.ts";
+import { errorOf } from "../give-up-policy.ts";
 import type { ChatModel, ModelBatches } from "../open-model.ts";
 import { flatPrice, nanosPerUsd, type Price } from "../price.ts";
 import type { OpenBatch } from "./batch-book.ts";
@@ -52,17 +53,7 @@ export class BatchContext {
   /** How many calls were in the queue with a batch when that was handed in, itself included. */
   readonly queuedWith = new Map<string, number>();
   readonly listedAfterMs: number;
-  readonly count = {
-    made: 0,
-    attempts: 0,
-    failed: 0,
-    withoutUsage: 0,
-    inputTokens: 0,
-    outputTokens: 0,
-    paid: 0,
-    perhapsPaid: 0,
-  };
-  readonly warnings = new Set<string>();
+  readonly tally = new CallTally();
   /** Batches that hold calls of this user's. */
   readonly awaited = new Set<string>();
   /** Calls that this command has given up. */
@@ -131,8 +122,7 @@ export class BatchContext {
 
   fail(detail: string, isUsage: boolean, advice?: string): void {
     if (this.failure) return;
-    const message = `${this.model.name}: ${detail}${advice === undefined ? "" : `; ${advice}`}`;
-    this.failure = isUsage ? new UsageError(message) : new AlpagasusError(message);
+    this.failure = errorOf(this.model, { detail, isUsage, advice });
     this.stopped ??= "failure";
   }
 

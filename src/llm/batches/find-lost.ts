@@ -54,7 +54,7 @@ export class LostBatches {
       const isIt = isMarked || (isEnded ? await this.#holdsCallsOf(batch, candidate) : undefined);
       if (isIt === true) {
         store.transact(() => store.batches.handedIn(batch.id, batchId));
-        this.#context.count.attempts += batch.calls;
+        this.#context.tally.attempts += batch.calls;
         delete this.#context.troubles.lost;
         return;
       }

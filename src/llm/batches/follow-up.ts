@@ -5,7 +5,8 @@ import type {
 } from "@ai-sdk/provider";
 import { formatCount } from "../../format.ts";
 import type { StoredCall } from "../call-store.ts";
-import { nanosPerUsd } from "../price.ts";
+import { withoutReply } from "../endings.ts";
+import { describeOverReserve, overReserveAdvice } from "../request-cost.ts";
 import type { BatchCall, OpenBatch } from "./batch-book.ts";
 import { GoneError, nameAccount, type BatchContext } from "./batch-context.ts";
 import type { LostBatches } from "./find-lost.ts";
@@ -21,7 +22,7 @@ import {
   saveTogether,
   startTimeoutMs,
 } from "./policy.ts";
-import { readRow, withoutReply, type Outcome, type RowOutcome } from "./row-outcome.ts";
+import { readRow, type Outcome, type RowOutcome } from "./row-outcome.ts";
 
 type Row = ItemResult & { type: "text" };
 
@@ -177,14 +178,14 @@ export class FollowUp {
     row: RowOutcome & { readonly kind: "outcome" | "unreadable" },
     fetched: Fetched,
   ): (() => void)[] {
-    const { store, settled, warnings } = this.#context;
+    const { store, settled, tally } = this.#context;
     const call = store.batches.take(batch.id, key);
     if (!call) {
       if (row.kind === "unreadable" && key.startsWith("unreadable-")) fetched.nameless.push(row.detail);
       return []; // somebody else has stored it
     }
     if (row.kind === "unreadable") return this.#keepPerhapsPaid(batch, call, row.detail);
-    for (const warning of row.warnings) warnings.add(warning);
+    for (const warning of row.warnings) tally.warnings.add(warning);
     const outcome = row.of(call);
     if (outcome.state === "replied") this.#context.hasReplied = true;
     else settled.add(key);
@@ -194,43 +195,30 @@ export class FollowUp {
 
   /** A call that was billed, or may have been, and whose reply nobody can read: a state, as dear as it may have been. */
   #keepPerhapsPaid(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
-    const { store, settled, count } = this.#context;
+    const { store, settled, tally } = this.#context;
     settled.add(call.key);
     store.bookPerhaps(batch.purse, call.reserved);
     return [
       ...this.#store(batch, call, withoutReply("failed", detail)),
       () => {
-        count.perhapsPaid += call.reserved;
+        tally.perhapsPaid += call.reserved;
       },
     ];
   }
 
   #store(batch: OpenBatch, call: BatchCall, outcome: Outcome): (() => void)[] {
-    const { store, model, count } = this.#context;
+    const { store, model, tally } = this.#context;
     const { key, promptBytes } = call;
     const attempts = (store.batches.roundsOf(key)?.times ?? 0) + 1;
-    const stored: StoredCall = { key, model: model.identity, promptBytes, attempts, latencyMs: 0, ...outcome };
+    const stored: StoredCall = { key, model: model.identity, promptBytes, attempts, ...outcome };
     store.save(stored, batch.purse);
     store.batches.clearRounds(key);
-    return [
-      () => {
-        count.made++;
-        if (stored.state === "failed") count.failed++;
-        if (stored.state === "replied" && !stored.usage) count.withoutUsage++;
-        count.paid += stored.cost ?? 0;
-        count.inputTokens += stored.usage?.inputTokens ?? 0;
-        count.outputTokens += stored.usage?.outputTokens ?? 0;
-      },
-    ];
+    return [() => tally.addOutcome(stored)];
   }
 
   #expectWithinReserve(cost: number | null, { reserved }: BatchCall): void {
-    if (cost === null || cost <= reserved || this.#context.budget === Infinity) return;
-    this.#context.fail(
-      `a call cost more ($${(cost / nanosPerUsd).toFixed(6)}) than its limits allow ($${(reserved / nanosPerUsd).toFixed(6)}), so that a budget cannot be kept`,
-      false,
-      "lower --reasoning, or go on without --budget",
-    );
+    const excess = this.#context.budget < Infinity ? describeOverReserve(cost, reserved) : undefined;
+    if (excess !== undefined) this.#context.fail(excess, false, overReserveAdvice);
   }
 
   /** A batch is over: what of it has no outcome is handed in again, or is a state. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { formatCount } from "../../format.ts";
 import { describeWarning, toCallOptions } from "../ask-model.ts";
+import { highestCost } from "../request-cost.ts";
 import { promptBytes, requestKey, type ModelRequest } from "../request.ts";
 import type { BatchContext } from "./batch-context.ts";
 import { isRefusal } from "./batch-failure.ts";
@@ -75,7 +76,7 @@ export class HandIn {
         }
         bytes += size;
         const promptSize = promptBytes(request);
-        const reserved = this.#highestCost(request, promptSize);
+        const reserved = highestCost(batches.price, request, promptSize);
         chunk.set(key, { request, call: { key, reserved, promptBytes: promptSize } });
       }
     }
@@ -98,12 +99,6 @@ export class HandIn {
     return this.#context
       .open()
       .reduce((sum, { id, left, problem }) => sum + (problem === null && !ended.has(id) ? left : 0), 0);
-  }
-
-  /** The most that a call can cost in a batch, in billionths of a US dollar; 0 without a price. */
-  #highestCost(request: ModelRequest, bytes: number): number {
-    const inputTokens = bytes + 64 + 8 * request.messages.length; // no tokenizer makes more tokens than bytes
-    return this.#context.batches.price?.highestCost(inputTokens, request.sampling.maxOutputTokens) ?? 0;
   }
 
   #isToBeAsked(key: string): boolean {
@@ -148,13 +143,13 @@ export class HandIn {
     this.#context.queuedWith.set(id, this.#inQueue());
     const calls = taken.map(({ key }) => ({ key, request: chunk.get(key)!.request }));
     const end = await this.#start(id, calls);
-    if (end === "taken") this.#context.count.attempts += taken.length;
+    if (end === "taken") this.#context.tally.attempts += taken.length;
     else this.#context.isPassDue = true;
     return elsewhere;
   }
 
   async #start(id: string, calls: readonly { readonly key: string; readonly request: ModelRequest }[]): Promise<Start> {
-    const { store, batches, warnings } = this.#context;
+    const { store, batches, tally } = this.#context;
     const { transport } = batches;
     const send = () => store.transact(() => store.batches.sent(id, transport?.providerNow() ?? 0));
     if (transport) transport.onSend.set(id, send);
@@ -172,7 +167,7 @@ export class HandIn {
         ...(transport && { headers: { [transport.markHeader]: id } }),
       });
       store.transact(() => store.batches.handedIn(id, started.batchId));
-      for (const { warning } of started.warnings) warnings.add(describeWarning(warning));
+      for (const { warning } of started.warnings) tally.warnings.add(describeWarning(warning));
       this.#refusals = 0;
       this.#unknownStarts = 0;
       delete this.#context.troubles.room;

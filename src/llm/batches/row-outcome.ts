@@ -2,13 +2,15 @@ import type { Experimental_BatchV4ItemResult as ItemResult } from "@ai-sdk/provi
 import { messageOf } from "../../errors.ts";
 import { readReply } from "../ask-model.ts";
 import type { StoredCall } from "../call-store.ts";
+import { withoutReply } from "../endings.ts";
 import { readFailure } from "../failure.ts";
 import type { Price } from "../price.ts";
+import { replyCost } from "../request-cost.ts";
 import { asCallError } from "./batch-failure.ts";
 import type { BatchCall } from "./batch-book.ts";
 import { rowFates } from "./policy.ts";
 
-export type Outcome = Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts" | "latencyMs">;
+export type Outcome = Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts">;
 
 /** What a row of a batch's results comes to. */
 export type RowOutcome =
@@ -20,10 +22,6 @@ export type RowOutcome =
   | { readonly kind: "cancelled" }
   /** No row gets a reply: the request or the account is wrong. */
   | { readonly kind: "stop"; readonly detail: string; readonly isUsage: boolean };
-
-export function withoutReply(state: "failed" | "refused", detail: string): Outcome {
-  return { state, text: "", finish: null, detail, build: null, usage: null, cost: 0 };
-}
 
 /**
  * Reads one row.
@@ -52,7 +50,8 @@ export function readRow(
           detail: null,
           build: reply.build ?? null,
           usage: reply.usage ?? null,
-          cost: price ? costOf(price, reply.usage, call) : null,
+          latencyMs: 0,
+          cost: replyCost(price, reply.usage, call.reserved),
         }),
       };
     } catch (error) {
@@ -81,13 +80,4 @@ export function readRow(
     detail: failure.kind === "doubtful" ? `the request is not accepted (${detail})` : detail,
     isUsage: failure.kind === "stop" && failure.isUsage,
   };
-}
-
-function costOf(price: Price, usage: StoredCall["usage"] | undefined, call: BatchCall): number {
-  if (!usage) return call.reserved;
-  try {
-    return price.costOf(usage);
-  } catch {
-    return call.reserved;
-  }
 }

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { Gate, type GateOptions, type Passage } from "../../src/llm/gate.ts";
+import { RateLimiter, type RateLimiterOptions, type Passage } from "../../src/llm/rate-limiter.ts";
 
 const estimate = { inputTokens: 100, outputTokens: 50 };
 
-/** A provider that is asked through a gate, second by second of a clock that we turn. */
+/** A provider that is asked through a limiter, second by second of a clock that we turn. */
 function simulate(
-  options: GateOptions,
+  options: RateLimiterOptions,
   seconds: number,
   latencyMs: number,
   answer: (now: number, inFlight: number) => Partial<Passage>,
-): { sent: number[]; answered: number; refused: number; most: number; gate: Gate } {
-  const gate = new Gate(options);
+): { sent: number[]; answered: number; refused: number; most: number; limiter: RateLimiter } {
+  const limiter = new RateLimiter(options);
   const flights: { endsAt: number; enteredAt: number }[] = [];
   const sent: number[] = [];
   let answered = 0;
@@ -22,15 +22,15 @@ function simulate(
       const passage: Passage = { enteredAt, estimate, result: "answered", ...answer(now, flights.length + 1) };
       if (passage.result === "answered") answered++;
       else refused++;
-      gate.leave(passage, now);
+      limiter.leave(passage, now);
     }
-    while (gate.tryEnter(estimate, now)) {
+    while (limiter.tryEnter(estimate, now)) {
       sent.push(now);
       flights.push({ endsAt: now + latencyMs, enteredAt: now });
     }
-    most = Math.max(most, gate.inFlight);
+    most = Math.max(most, limiter.inFlight);
   }
-  return { sent, answered, refused, most, gate };
+  return { sent, answered, refused, most, limiter };
 }
 
 describe("concurrency", () => {
@@ -42,10 +42,10 @@ describe("concurrency", () => {
   });
 
   test("shrinks where a provider takes only so many at a time, and stays near what it takes", () => {
-    const { gate, answered, refused } = simulate({ concurrency: 64 }, 60, 100, (_, inFlight) =>
+    const { limiter, answered, refused } = simulate({ concurrency: 64 }, 60, 100, (_, inFlight) =>
       inFlight > 10 ? { result: "congested", retryAfterMs: 200 } : {},
     );
-    expect(gate.concurrency).toBeLessThan(20);
+    expect(limiter.concurrency).toBeLessThan(20);
     expect(answered).toBeGreaterThan(0.8 * 600 * 10);
     expect(refused / (answered + refused)).toBeLessThan(0.2);
   });
@@ -93,12 +93,12 @@ describe("limits a minute", () => {
   });
 
   test("a call larger than a whole burst is let through when the bucket is full", () => {
-    const gate = new Gate({ concurrency: 8, limits: { tokens: 600 } });
+    const limiter = new RateLimiter({ concurrency: 8, limits: { tokens: 600 } });
     const large = { inputTokens: 5000, outputTokens: 0 };
-    expect(gate.tryEnter(large, 0)).toBe(true);
-    expect(gate.tryEnter(large, 1000)).toBe(false);
-    const opensAt = gate.opensAt(large, 1000)!;
+    expect(limiter.tryEnter(large, 0)).toBe(true);
+    expect(limiter.tryEnter(large, 1000)).toBe(false);
+    const opensAt = limiter.opensAt(large, 1000)!;
     expect(opensAt).toBeGreaterThan(400_000); // 5,000 tokens at 600 a minute
-    expect(gate.tryEnter(large, opensAt + 1)).toBe(true);
+    expect(limiter.tryEnter(large, opensAt + 1)).toBe(true);
   });
 });

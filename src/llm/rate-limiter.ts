@@ -3,10 +3,10 @@ import { limitKinds, type AnnouncedLimit, type LimitKind } from "./headers.ts";
 /** Limits a minute; those that are not given are read from the provider's replies, where it tells them. */
 export type Limits = Partial<Record<LimitKind, number>>;
 
-export interface GateOptions {
+export interface RateLimiterOptions {
   /** The most calls in flight at a time. */
   readonly concurrency: number;
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
 }
 
 /** What a call is expected to use. */
@@ -15,15 +15,15 @@ export interface Estimate {
   readonly outputTokens: number;
 }
 
-/** How an attempt went, as far as the gate is concerned. */
+/** How an attempt went, as far as the limiter is concerned. */
 export interface Passage {
   readonly enteredAt: number;
   readonly estimate: Estimate;
   /** `congested`: the provider said that it has too much to do (429, 503, 529). */
   readonly result: "answered" | "congested" | "failed";
-  readonly used?: Estimate;
-  readonly retryAfterMs?: number;
-  readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>>;
+  readonly used?: Estimate | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>> | undefined;
 }
 
 const probes = 8; // calls in flight before anything is known of the provider
@@ -47,7 +47,7 @@ const minuteMs = 60_000;
  * Concurrency grows by one with each answer (doubling a round) until the provider complains, from then on by two a
  * round; it shrinks by the share of recent answers that were complaints, since a provider may refuse a few at random.
  */
-export class Gate {
+export class RateLimiter {
   readonly #maximum: number;
   readonly #byHand: Limits;
   readonly #buckets: Partial<Record<LimitKind, Bucket>> = {};
@@ -61,7 +61,7 @@ export class Gate {
   #pausedUntil = -Infinity;
   #recent: boolean[] = []; // whether each of the last answers was a complaint
 
-  constructor({ concurrency, limits = {} }: GateOptions) {
+  constructor({ concurrency, limits = {} }: RateLimiterOptions) {
     this.#maximum = concurrency;
     this.#concurrency = Math.min(probes, concurrency);
     this.#byHand = limits;

@@ -1,0 +1,109 @@
+import type { PendingCall } from "./admission.ts";
+import type { CallQueue } from "./call-queue.ts";
+import type { CallTally, StopReason } from "./call-tally.ts";
+import { withoutReply, type Endings } from "./endings.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import type { Failure } from "./failure.ts";
+import { decideNextStep, defaultMaxAttempts, type ProviderHealth, type Stop } from "./give-up-policy.ts";
+import type { ChatModel } from "./open-model.ts";
+import type { Reply } from "./reply.ts";
+import { describeOverReserve, overReserveAdvice, replyCost } from "./request-cost.ts";
+import type { UsageEstimator } from "./usage-estimator.ts";
+
+/** What handling an attempt needs of its engine. */
+interface HandlerContext {
+  readonly model: ChatModel;
+  readonly options: EngineOptions;
+  /** In billionths of a US dollar; Infinity without one. */
+  readonly budget: number;
+  readonly queue: CallQueue<PendingCall>;
+  readonly endings: Endings;
+  readonly health: ProviderHealth;
+  readonly estimator: UsageEstimator;
+  readonly tally: CallTally;
+  readonly stopped: () => StopReason | undefined;
+  readonly hasFailed: () => boolean;
+  /** Stops the engine for good. */
+  readonly fail: (stop: Stop | undefined) => void;
+}
+
+/** Decides what a reply or a failed attempt means for its call: stored, tried again, given up, or the end of the run. */
+export class AttemptHandler {
+  readonly #context: HandlerContext;
+  #doubtful: { readonly call: PendingCall; readonly detail: string }[] = [];
+
+  constructor(context: HandlerContext) {
+    this.#context = context;
+  }
+
+  get hasDoubtful(): boolean {
+    return this.#doubtful.length > 0;
+  }
+
+  storeReply(call: PendingCall, reply: Reply, latencyMs: number): void {
+    const { model, budget, endings, health, estimator, tally, fail } = this.#context;
+    const { usage } = reply;
+    const cost = replyCost(model.price, usage, call.highestCost);
+    health.addReply(performance.now());
+    for (const warning of reply.warnings) tally.warnings.add(warning);
+    if (usage) estimator.add(call.bytes, usage);
+    if (call.request.topLogprobs !== undefined) fail(health.addLogprobs(reply.logprobs !== undefined));
+    const excess = budget < Infinity ? describeOverReserve(cost, call.highestCost) : undefined;
+    if (excess !== undefined) fail({ detail: excess, isUsage: false, advice: overReserveAdvice });
+    endings.finish(call, {
+      state: "replied",
+      text: reply.text,
+      ...(reply.logprobs && { logprobs: reply.logprobs }),
+      finish: reply.finish,
+      detail: null,
+      build: reply.build ?? null,
+      usage: usage ?? null,
+      cost,
+      latencyMs: Math.round(latencyMs),
+    });
+  }
+
+  /** Retries, gives up, or stops the engine. */
+  handleFailure(call: PendingCall, failure: Failure, now: number): void {
+    const { options, endings, health, queue, fail } = this.#context;
+    const step = decideNextStep(failure, {
+      attempts: call.attempts,
+      congestions: call.congestions,
+      maxAttempts: options.maxAttempts ?? defaultMaxAttempts,
+      hasAnswered: health.hasAnswered,
+      random: (options.random ?? Math.random)(),
+    });
+    const perhapsPaid = failure.kind === "retry" && failure.mayBePaid ? call.highestCost : 0;
+    if (step.kind === "stop") fail(step.stop);
+    const stopped = this.#context.stopped();
+    if (step.kind === "stop" || (failure.kind === "retry" && stopped))
+      return endings.leavePending(call, perhapsPaid, stopped);
+    if (step.kind === "end") return endings.finish(call, withoutReply(step.state, step.detail));
+    if (step.kind === "give up") {
+      fail(health.addGivenUp(call.firstSentAt, step.detail));
+      return endings.finish(call, withoutReply("failed", step.detail), perhapsPaid);
+    }
+    endings.settleCost(call, perhapsPaid);
+    if (step.kind === "doubt") {
+      this.#doubtful.push({ call, detail: step.detail });
+      return fail(health.addDoubt(step.detail));
+    }
+    if (step.isCongestion) call.congestions++;
+    call.notBefore = now + step.delayMs;
+    queue.add(call);
+  }
+
+  /**
+   * Fails malformed-request calls once another call was answered, or once none remain that could be.
+   *
+   * @param isAlone whether no other call is in flight or queued
+   */
+  settleDoubtful(isAlone: boolean): void {
+    const { endings, health, hasFailed, stopped } = this.#context;
+    if (this.#doubtful.length === 0 || !(health.hasAnswered || isAlone || stopped())) return;
+    for (const { call, detail } of this.#doubtful.splice(0)) {
+      if (hasFailed()) endings.leavePending(call, 0, stopped());
+      else endings.finish(call, withoutReply("failed", detail));
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { askModel } from "./ask-model.ts";
+import { readFailure, type Failure } from "./failure.ts";
+import { readLimits, type Headers } from "./headers.ts";
+import type { ChatModel } from "./open-model.ts";
+import type { Passage } from "./rate-limiter.ts";
+import type { Reply } from "./reply.ts";
+import type { ModelRequest } from "./request.ts";
+
+/** One attempt at a call: the reply, or what its failure means. */
+export type Attempt = { readonly reply: Reply; readonly headers: Headers } | Failure;
+
+/** Sends a request once. Never throws; secrets are removed from what is said of a failure. */
+export async function attemptCall(model: ChatModel, request: ModelRequest, timeoutMs: number): Promise<Attempt> {
+  try {
+    return await askModel(model, request, timeoutMs);
+  } catch (error) {
+    const failure = readFailure(error, Date.now());
+    return { ...failure, detail: model.redact(failure.detail) };
+  }
+}
+
+/**
+ * What an attempt means for the rate limiter: a refused question was answered, one that reached nobody was not.
+ *
+ * @param hasAnswered whether the model has ever answered anything before
+ */
+export function passageOf(attempt: Attempt, hasAnswered: boolean): Omit<Passage, "enteredAt" | "estimate"> {
+  if ("reply" in attempt)
+    return { result: "answered", announced: readLimits(attempt.headers, Date.now()), used: attempt.reply.usage };
+  const used = { inputTokens: 0, outputTokens: 0 };
+  if (attempt.kind === "retry")
+    return { result: attempt.isCongestion ? "congested" : "failed", used, retryAfterMs: attempt.retryAfterMs };
+  return { result: attempt.kind === "state" || hasAnswered ? "answered" : "failed", used };
+}

@@ -1,0 +1,131 @@
+import { AlpagasusError, messageOf } from "../errors.ts";
+import type { PendingCall } from "./admission.ts";
+import type { CallStore, StoredCall } from "./call-store.ts";
+import type { CallTally } from "./call-tally.ts";
+import type { CallOutcome } from "./reply.ts";
+
+/** Why a call has no outcome, as its `pending` outcome says it. */
+export const pendingDetails = {
+  interrupted: "interrupted before it was asked",
+  budget: "the budget was reached before it was asked",
+  unaffordable: "what it can cost at most is more than the budget has left",
+  failure: "the run stopped before it was asked",
+  batches: "in a batch that has not ended",
+};
+
+/** Something to write in the next turn, and what to do once it is on disk. */
+export interface Ending {
+  readonly call: PendingCall;
+  readonly write: () => void;
+  readonly tell: () => void;
+}
+
+/**
+ * How calls leave the engine. Every change is collected here, written to the store in the next turn's transaction, and told
+ * once that is on disk.
+ */
+export class Endings {
+  readonly #store: CallStore;
+  readonly #purse: string;
+  readonly #model: string;
+  readonly #tally: CallTally;
+  #list: Ending[] = [];
+
+  /** @param model its identity */
+  constructor({ store, purse, model, tally }: { store: CallStore; purse: string; model: string; tally: CallTally }) {
+    this.#store = store;
+    this.#purse = purse;
+    this.#model = model;
+    this.#tally = tally;
+  }
+
+  get isEmpty(): boolean {
+    return this.#list.length === 0;
+  }
+
+  takeAll(): Ending[] {
+    return this.#list.splice(0);
+  }
+
+  putBack(endings: readonly Ending[]): void {
+    this.#list.unshift(...endings);
+  }
+
+  /** The call has its outcome: it is written in the next turn and told after it. */
+  finish(
+    call: PendingCall,
+    outcome: Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts">,
+    perhapsPaid = 0,
+  ): void {
+    const { key, bytes: promptSize, attempts } = call;
+    const stored: StoredCall = { key, model: this.#model, promptBytes: promptSize, attempts, ...outcome };
+    this.#list.push({
+      call,
+      write: () => {
+        if (perhapsPaid > 0) this.#store.settle(call.key, this.#purse, perhapsPaid);
+        this.#store.save(stored, this.#purse);
+      },
+      tell: () => {
+        this.#tally.addOutcome(stored, perhapsPaid);
+        call.finish(outcomeOf(stored));
+      },
+    });
+  }
+
+  /** Frees the money that an attempt had reserved, but for what it may have cost. */
+  settleCost(call: PendingCall, perhapsPaid: number): void {
+    this.#list.push({
+      call,
+      write: () => this.#store.settle(call.key, this.#purse, perhapsPaid),
+      tell: () => (this.#tally.perhapsPaid += perhapsPaid),
+    });
+  }
+
+  /** The call stays without an outcome; another run makes it. */
+  leavePending(call: PendingCall, perhapsPaid: number, why: keyof typeof pendingDetails = "interrupted"): void {
+    this.release(call, perhapsPaid, () =>
+      call.finish({ state: "pending", key: call.key, detail: pendingDetails[why] }),
+    );
+  }
+
+  /** Frees the claim and settles its cost, then runs `tell`. */
+  release(call: PendingCall, perhapsPaid: number, tell: () => void): void {
+    this.#list.push({
+      call,
+      write: () => {
+        if (!call.isClaimed) return;
+        this.#store.settle(call.key, this.#purse, perhapsPaid);
+        this.#store.release(call.key);
+      },
+      tell: () => {
+        this.#tally.perhapsPaid += perhapsPaid;
+        tell();
+      },
+    });
+  }
+}
+
+export function outcomeOf({ key, state, text, logprobs, finish, detail }: StoredCall): CallOutcome {
+  return state === "replied"
+    ? { state, key, text, finish: finish ?? "other", ...(logprobs && { logprobs }) }
+    : { state, key, detail: detail ?? "no reply" };
+}
+
+export function withoutReply(
+  state: "failed" | "refused",
+  detail: string,
+): Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts"> {
+  return { state, text: "", finish: null, detail, build: null, usage: null, cost: 0, latencyMs: 0 };
+}
+
+export const writeTries = 10; // while the store cannot be written
+export const writeAgainMs = 1_000;
+
+export function unwritableStore({ path }: CallStore, cause: unknown): AlpagasusError {
+  const isBusy = /locked|busy/i.test(messageOf(cause));
+  const advice = isBusy ? "another program holds it: end that" : "make room";
+  return new AlpagasusError(
+    `${path}: the call store cannot be written (${messageOf(cause)}); ${advice}, then run the same command again`,
+    { cause },
+  );
+}

@@ -1,0 +1,152 @@
+import { AlpagasusError, UsageError } from "../errors.ts";
+import { noReplyWithin } from "./ask-model.ts";
+import type { Failure } from "./failure.ts";
+
+/*
+ * When a call is tried again, how long it waits, when it is given up, and when the provider counts as gone. Plain values
+ * and pure functions, each with its reason; the engine acts on what they say.
+ */
+
+export const defaultConcurrency = 32;
+export const defaultTimeoutMs = 120_000;
+/** Attempts at a call that fails for other reasons than the provider's load. */
+export const defaultMaxAttempts = 6;
+/** A provider that only wants us slower is asked longer. */
+const congestionAttempts = 40;
+/** Of a call, before anything was ever answered: a wrong address is known after a few seconds. */
+const unreachableAttempts = 3;
+/** Calls refused as malformed before anything was ever answered: the request itself is wrong. */
+const doubtfulCalls = 8;
+/** Replies without the token probabilities that were requested: the provider does not give them. */
+const callsWithoutLogprobs = 3;
+/** Calls given up one after the other: the provider is gone. */
+const silentCalls = 10;
+const firstDelayMs = 500;
+const longestDelayMs = 30_000;
+/** A provider that asks for more is asked again in another run. */
+const longestRetryAfterMs = 600_000;
+
+/** Why the engine stops, as its failure says it. */
+export interface Stop {
+  readonly detail: string;
+  readonly isUsage: boolean;
+  readonly advice?: string | undefined;
+}
+
+export function errorOf({ name }: { readonly name: string }, { detail, isUsage, advice }: Stop): AlpagasusError {
+  const message = `${name}: ${detail}${advice === undefined ? "" : `; ${advice}`}`;
+  return isUsage ? new UsageError(message) : new AlpagasusError(message);
+}
+
+/** What happens to a call after a failed attempt. */
+export type NextStep =
+  /** It has its outcome: there will be no reply. */
+  | { readonly kind: "end"; readonly state: "refused" | "failed"; readonly detail: string }
+  /** It waits until another call shows whether requests of this kind are accepted at all. */
+  | { readonly kind: "doubt"; readonly detail: string }
+  | { readonly kind: "give up"; readonly detail: string }
+  | { readonly kind: "retry"; readonly delayMs: number; readonly isCongestion: boolean }
+  /** Nothing more is sent; the call keeps no outcome, so that another run tries it. */
+  | { readonly kind: "stop"; readonly stop: Stop };
+
+/** What is known when an attempt has failed. */
+export interface FailedAttempt {
+  /** Attempts at the call so far, this one included. */
+  readonly attempts: number;
+  /** Attempts among them that failed for the provider's load, without this one. */
+  readonly congestions: number;
+  readonly maxAttempts: number;
+  /** Whether the model has ever answered anything, in this run or an earlier one. */
+  readonly hasAnswered: boolean;
+  /** Uniform in [0, 1). */
+  readonly random: number;
+}
+
+export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextStep {
+  const { attempts, maxAttempts, hasAnswered } = attempt;
+  if (failure.kind === "state") return { kind: "end", state: failure.state, detail: failure.detail };
+  if (failure.kind === "doubtful") return { kind: hasAnswered ? "give up" : "doubt", detail: failure.detail };
+  if (failure.kind === "stop") {
+    if (failure.isRowPossible && hasAnswered) return { kind: "give up", detail: failure.detail };
+    return { kind: "stop", stop: { detail: failure.detail, isUsage: failure.isUsage } };
+  }
+  const { retryAfterMs, detail, isCongestion, isUnreachable } = failure;
+  if (retryAfterMs !== undefined && retryAfterMs > longestRetryAfterMs) {
+    const minutes = Math.ceil(retryAfterMs / 60_000);
+    const advice = "run the same command again then";
+    return { kind: "stop", stop: { detail: `it asks to wait ${minutes} minutes (${detail})`, isUsage: false, advice } };
+  }
+  if (isUnreachable && !hasAnswered && attempts >= unreachableAttempts)
+    return { kind: "stop", stop: { detail, isUsage: false } };
+  const congestions = attempt.congestions + (isCongestion ? 1 : 0);
+  if (attempts - congestions >= maxAttempts || congestions >= congestionAttempts)
+    return { kind: "give up", detail: `gave up after ${attempts} attempts: ${detail}` };
+  return { kind: "retry", delayMs: retryDelay(attempts, retryAfterMs, attempt.random), isCongestion };
+}
+
+/** Half of the delay is random, so that calls that failed together do not come back together. */
+function retryDelay(attempts: number, retryAfterMs: number | undefined, random: number): number {
+  const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 16));
+  const jittered = delay * (0.5 + 0.5 * random);
+  return retryAfterMs === undefined ? jittered : retryAfterMs + Math.min(jittered, 0.1 * retryAfterMs);
+}
+
+/** What the engine has seen of its provider, and when that means the end. */
+export class ProviderHealth {
+  /** Whether the model has ever answered anything, in this run or an earlier one. */
+  hasAnswered: boolean;
+  /** Whether there was a reply in this process. */
+  hasReplied = false;
+  #repliedAt = -Infinity;
+  #givenUpInARow = 0;
+  #doubts = 0;
+  /** Replies without the token probabilities that were requested; -1 once one had them. */
+  #withoutLogprobs = 0;
+
+  constructor(hasAnswered: boolean) {
+    this.hasAnswered = hasAnswered;
+  }
+
+  /** @param now milliseconds of the monotonic clock */
+  addReply(now: number): void {
+    this.hasAnswered = true;
+    this.hasReplied = true;
+    this.#repliedAt = now;
+    this.#givenUpInARow = 0;
+  }
+
+  /** A provider that never gives probabilities is not paid for all rows to find that out. */
+  addLogprobs(hasLogprobs: boolean): Stop | undefined {
+    if (hasLogprobs) this.#withoutLogprobs = -1;
+    else if (this.#withoutLogprobs >= 0 && ++this.#withoutLogprobs >= callsWithoutLogprobs)
+      return {
+        detail: `it tells no token probabilities (${callsWithoutLogprobs} replies came without them)`,
+        isUsage: true,
+        advice: "use --samples instead of --logprobs",
+      };
+    return undefined;
+  }
+
+  /** A request was refused as malformed before anything was answered. */
+  addDoubt(detail: string): Stop | undefined {
+    return ++this.#doubts >= doubtfulCalls
+      ? { detail: `the request is not accepted (${detail})`, isUsage: false }
+      : undefined;
+  }
+
+  /**
+   * A call was given up. Many of these in a row are an outage, if they were all first sent after the last reply: calls
+   * that fail for reasons of their own are tried for long, so they end last and stand in a row too.
+   *
+   * @param firstSentAt milliseconds of the monotonic clock
+   */
+  addGivenUp(firstSentAt: number, detail: string): Stop | undefined {
+    if (firstSentAt <= this.#repliedAt || ++this.#givenUpInARow < silentCalls) return undefined;
+    const isSlow = detail.includes(noReplyWithin);
+    return {
+      detail: `${silentCalls} calls in a row got no reply (the last: ${detail})`,
+      isUsage: false,
+      advice: `run the same command again later, with --retry-failed${isSlow ? ", or with a longer --timeout" : ""}`,
+    };
+  }
+}
