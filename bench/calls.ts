@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openDataset } from "../src/dataset/open.ts";
 import { openLlmJudge, type OpenLlmJudgeOptions } from "../src/judge/open.ts";
-import type { RateSummary } from "../src/run/manifest.ts";
+import type { RateSummary } from "../src/run/records/rating.ts";
 import { rate } from "../src/stages/rate.ts";
 import { median } from "./measure.ts";
 import type { Bench } from "./run.ts";

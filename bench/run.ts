@@ -1,12 +1,13 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
  * They need ../shared/data, GNU time and python3; `memory` and `view` also 9 GB of disk and some minutes,
- * `calls` taskset and three minutes, `endurance` 3 GB and ten.
+ * `batches` five minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageFolder } from "../src/package-folder.ts";
+import { benchBatches } from "./batches.ts";
 import { benchCalls } from "./calls.ts";
 import { benchEndurance } from "./endurance.ts";
 import { benchMemory } from "./memory.ts";
@@ -28,6 +29,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   select: benchSelect,
   student: benchStudent,
   calls: benchCalls,
+  batches: benchBatches,
   endurance: benchEndurance,
   memory: benchMemory,
   view: benchView,

@@ -137,22 +137,13 @@ export type { PairRubric, Rubric } from "./rubric/rubric.ts";
 
 export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/rating.ts";
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
-export type {
-  AgreementRecord,
-  AnsweredSet,
-  AnswersSummary,
-  ArmState,
-  ArmSummary,
-  FileState,
-  CallsRecord,
-  ExperimentResult,
-  Gate,
-  Manifest,
-  Question,
-  RateSummary,
-  TrainSummary,
-  WhatIf,
-} from "./run/manifest.ts";
+export type { AgreementRecord, RateSummary } from "./run/records/rating.ts";
+export type { AnsweredSet, AnswersSummary } from "./run/records/answers.ts";
+export type { ArmState, ArmSummary, FileState, WhatIf } from "./run/records/arm.ts";
+export type { CallsRecord, Gate, Question } from "./run/records/common.ts";
+export type { ExperimentResult } from "./run/records/experiment.ts";
+export type { Manifest } from "./run/manifest.ts";
+export type { TrainSummary } from "./run/records/training.ts";
 export type { Decision, Reason, ReasonDetail } from "./selection/decision.ts";
 export type { FullTraining } from "./selection/what-if.ts";
 export type { HeldOut, StudentCard } from "./student/card.ts";

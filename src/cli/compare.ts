@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { ComparisonSummary } from "../run/manifest.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { armName, compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";

@@ -1,4 +1,4 @@
-import type { CallsRecord, Gate } from "../run/manifest.ts";
+import type { CallsRecord, Gate } from "../run/records/common.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Sets the exit code that a stage's summary asks for: a gate that did not hold, and above it what stopped its calls. */

@@ -4,7 +4,7 @@ import { crossedMean } from "../stats/crossed-mean.ts";
 import { cohensKappa, tableKappa } from "../stats/kappa.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { tableCorrelation, tableIntervals } from "../stats/table-bootstrap.ts";
-import type { OutcomeAgreement } from "../run/manifest.ts";
+import type { OutcomeAgreement } from "../run/records/comparison.ts";
 import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict } from "./verdict.ts";
 

@@ -1,5 +1,5 @@
 import { toEstimateRecord } from "../run/estimate-record.ts";
-import type { ComparisonRecord } from "../run/manifest.ts";
+import type { ComparisonRecord } from "../run/records/comparison.ts";
 import type { ComparisonResult } from "./analyse.ts";
 
 /** A result as a file can hold it: with null where there is no number, since JSON has no other. */

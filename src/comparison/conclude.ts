@@ -1,5 +1,5 @@
 import { formatCount, formatNumbered, formatP } from "../format.ts";
-import type { ComparisonRecord, ComparisonSummary } from "../run/manifest.ts";
+import type { ComparisonRecord, ComparisonSummary } from "../run/records/comparison.ts";
 
 /** What a comparison comes to, in one plain sentence. */
 export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {

@@ -1,4 +1,4 @@
-import type { DatasetRecord } from "../run/manifest.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
 import { recordedPath } from "../run/recorded-path.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { openDataset, type Dataset } from "./open.ts";

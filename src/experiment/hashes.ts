@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { embeddedStudentPath } from "../judge/student.ts";
-import type { TrainSummary } from "../run/manifest.ts";
+import type { TrainSummary } from "../run/records/training.ts";
 import { folderOf } from "./names.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 

@@ -4,7 +4,8 @@ import type { PairVerdict } from "../comparison/verdict.ts";
 import { adjust } from "../comparison/adjust.ts";
 import { describeNeeded, describeP } from "../comparison/conclude.ts";
 import { formatDuration, formatNumbered, formatUsd } from "../format.ts";
-import type { ComparisonRecord, ExperimentArm, ExperimentResult, MatchResult } from "../run/manifest.ts";
+import type { ComparisonRecord } from "../run/records/comparison.ts";
+import type { ExperimentArm, ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 

@@ -1,4 +1,4 @@
-import type { Gate } from "../run/manifest.ts";
+import type { Gate } from "../run/records/common.ts";
 import type { Ledger } from "./ledger.ts";
 
 export const experimentStages = ["rate", "select", "contamination", "train", "generate", "compare", "report"] as const;

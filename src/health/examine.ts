@@ -1,5 +1,5 @@
 import { formatCount } from "../format.ts";
-import type { Gate } from "../run/manifest.ts";
+import type { Gate } from "../run/records/common.ts";
 import type { Rating, Scale } from "../run/rating.ts";
 import { studentQuantile } from "../stats/distributions.ts";
 import type { Anchor, AnchorKind } from "./anchors.ts";

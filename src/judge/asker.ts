@@ -7,7 +7,7 @@ import { Engine, type EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/open-model.ts";
 import type { ModelRequest, ReasoningEffort, Sampling } from "../llm/request.ts";
 import type { RubricBase } from "../rubric/rubric.ts";
-import type { Question } from "../run/manifest.ts";
+import type { Question } from "../run/records/common.ts";
 import type { JudgeAccounts } from "./judge.ts";
 
 export interface AskerOptions extends EngineOptions {

@@ -1,7 +1,7 @@
 import type { Example } from "../dataset/example.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
-import type { Gate, Question } from "../run/manifest.ts";
+import type { Gate, Question } from "../run/records/common.ts";
 import type { Rating, Scale } from "../run/rating.ts";
 
 export type { Scale } from "../run/rating.ts";

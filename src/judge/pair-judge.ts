@@ -1,5 +1,5 @@
 import type { CallsReport } from "../llm/call-tally.ts";
-import type { Question } from "../run/manifest.ts";
+import type { Question } from "../run/records/common.ts";
 import type { AnswerPair, Verdict } from "../comparison/verdict.ts";
 import type { JudgeAccounts, Prepare } from "./judge.ts";
 

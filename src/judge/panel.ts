@@ -4,7 +4,7 @@ import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import { addCalls } from "../llm/call-tally.ts";
-import type { Question } from "../run/manifest.ts";
+import type { Question } from "../run/records/common.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
 import { quantile } from "../stats/bootstrap.ts";
 import type { Judge, JudgeAccounts, Scale } from "./judge.ts";

@@ -1,12 +1,9 @@
-import type {
-  AgreementRecord,
-  ArmState,
-  ComparisonSummary,
-  DatasetRecord,
-  ExperimentResult,
-  Gate,
-  RateSummary,
-} from "../run/manifest.ts";
+import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
+import type { ArmState } from "../run/records/arm.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
+import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { Gate } from "../run/records/common.ts";
 import type { Work } from "../run/work.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { Outcome } from "../stats/outcomes.ts";

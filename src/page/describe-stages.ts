@@ -1,14 +1,10 @@
 import { formatUsd } from "../format.ts";
-import type {
-  AnswersSummary,
-  ArmSummary,
-  CallsRecord,
-  ComparisonSummary,
-  Gate,
-  Manifest,
-  Question,
-  TrainSummary,
-} from "../run/manifest.ts";
+import type { AnswersSummary } from "../run/records/answers.ts";
+import type { ArmSummary } from "../run/records/arm.ts";
+import type { CallsRecord, Gate, Question } from "../run/records/common.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
+import type { Manifest } from "../run/manifest.ts";
+import type { TrainSummary } from "../run/records/training.ts";
 import type { StageReport } from "./contract.ts";
 
 /** What was done to a run, in the order in which it was: the provenance of every figure. */

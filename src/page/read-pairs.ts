@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { PairVerdict, Verdict } from "../comparison/verdict.ts";
 import { messageOf } from "../errors.ts";
-import type { ComparisonSummary } from "../run/manifest.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { PairDetail, PairLine, VerdictReport } from "./contract.ts";
 import type { Replies } from "./find-replies.ts";

@@ -1,5 +1,5 @@
 import { formatCount } from "../format.ts";
-import type { Question } from "./manifest.ts";
+import type { Question } from "./records/common.ts";
 
 /** How a model was asked, in words. */
 export function describeQuestion(question: Question | undefined): string {

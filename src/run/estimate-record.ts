@@ -1,5 +1,5 @@
 import type { Agreement, Estimate } from "../stats/agreement.ts";
-import type { AgreementRecord } from "./manifest.ts";
+import type { AgreementRecord } from "./records/rating.ts";
 
 /** A figure and its interval as a file can hold them: JSON has no NaN, so null stands where there is no number. */
 export function toEstimateRecord({ value, low, high }: Estimate): { [Key in keyof Estimate]: number | null } {

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { ArmState, FileState, RatedManifest } from "./manifest.ts";
+import type { ArmState, FileState } from "./records/arm.ts";
+import type { RatedManifest } from "./manifest.ts";
 import { recordedPath } from "./recorded-path.ts";
 import { runFolder } from "./run-folder.ts";
 

@@ -1,5 +1,5 @@
 import type { Example } from "../dataset/example.ts";
-import type { ArmSummary, WhatIf } from "../run/manifest.ts";
+import type { ArmSummary, WhatIf } from "../run/records/arm.ts";
 import { roundStep, tidy } from "../stats/histogram.ts";
 
 /** Time and money of training on all rows, to which thresholds are related. */

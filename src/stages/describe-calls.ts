@@ -3,7 +3,7 @@ import type { BatchProgress } from "../llm/ask-in-batches.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Progress } from "./progress.ts";
-import type { CallsRecord } from "../run/manifest.ts";
+import type { CallsRecord } from "../run/records/common.ts";
 
 /**
  * What a judge's calls did and cost, for judges that make calls.

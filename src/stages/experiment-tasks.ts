@@ -18,7 +18,8 @@ import { openLlmPairJudge, openPairJudge, openRatingJudge, type OpenLlmPairJudge
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { openPairRubric, openRubric } from "../rubric/open-rubric.ts";
-import type { CallsRecord, Gate, Manifest } from "../run/manifest.ts";
+import type { CallsRecord, Gate } from "../run/records/common.ts";
+import type { Manifest } from "../run/manifest.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { spentInAll, spentOnTraining } from "../run/spent.ts";
 import { contaminationFinder } from "../selection/contamination.ts";

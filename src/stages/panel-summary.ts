@@ -7,7 +7,7 @@ import { writeJsonLines } from "../files/json-lines.ts";
 import { formatCount } from "../format.ts";
 import { combineScores, type PanelJudge } from "../judge/panel.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
-import type { PanelCorrection, PanelSummary } from "../run/manifest.ts";
+import type { PanelCorrection, PanelSummary } from "../run/records/rating.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import type { RunFolder } from "../run/run-folder.ts";

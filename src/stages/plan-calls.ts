@@ -1,5 +1,4 @@
-import type { Answers } from "../comparison/answers.ts";
-import { pairAnswers } from "../comparison/answers.ts";
+import { type Answers, pairAnswers } from "../comparison/answers.ts";
 import type { Dataset } from "../dataset/open.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";
@@ -10,7 +9,7 @@ import type { LlmPairJudge } from "../judge/pair-llm.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { promptBytes, requestKey, type Message, type ModelRequest } from "../llm/request.ts";
-import type { Question } from "../run/manifest.ts";
+import type { Question } from "../run/records/common.ts";
 import type { StageOptions } from "./progress.ts";
 
 /** What asking a model about many things would take. */

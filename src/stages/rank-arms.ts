@@ -1,6 +1,6 @@
 import { pairKey } from "../comparison/agreement.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
-import type { ComparisonSummary } from "../run/manifest.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { bradleyTerry } from "../stats/bradley-terry.ts";
 import type { Estimate } from "../stats/agreement.ts";

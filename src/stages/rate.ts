@@ -8,17 +8,10 @@ import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
 import { isEscalating, type EscalatingJudge, type Escalation } from "../judge/escalate.ts";
 import { isPanel } from "../judge/panel.ts";
-import {
-  isRated,
-  manifestVersion,
-  type AgreementRecord,
-  type DatasetRecord,
-  type EscalationRecord,
-  type Gate,
-  type Manifest,
-  type RatedManifest,
-  type RateSummary,
-} from "../run/manifest.ts";
+import { isRated, manifestVersion, type Manifest, type RatedManifest } from "../run/manifest.ts";
+import type { AgreementRecord, EscalationRecord, RateSummary } from "../run/records/rating.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
+import type { Gate } from "../run/records/common.ts";
 import { finiteOrNull, toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import { openProgressFile } from "../run/progress-file.ts";

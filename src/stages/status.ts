@@ -1,17 +1,13 @@
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
-import {
-  isRated,
-  type AnswersSummary,
-  type ArmState,
-  type FileState,
-  type ComparisonSummary,
-  type DatasetRecord,
-  type ExperimentResult,
-  type RatedManifest,
-  type RateSummary,
-  type TrainSummary,
-} from "../run/manifest.ts";
+import { isRated, type RatedManifest } from "../run/manifest.ts";
+import type { AnswersSummary } from "../run/records/answers.ts";
+import type { ArmState, FileState } from "../run/records/arm.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
+import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { RateSummary } from "../run/records/rating.ts";
+import type { TrainSummary } from "../run/records/training.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
 import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
 

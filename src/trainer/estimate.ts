@@ -1,4 +1,4 @@
-import type { TrainSummary } from "../run/manifest.ts";
+import type { TrainSummary } from "../run/records/training.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 
 /** What a training will take, and how that is known. */

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { PairVerdict } from "../../src/comparison/verdict.ts";
-import type { ComparisonSummary } from "../../src/run/manifest.ts";
+import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";

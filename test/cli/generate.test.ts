@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { AnswersSummary } from "../../src/run/manifest.ts";
+import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { CallStore } from "../../src/llm/call-store.ts";
 import { experimentJsonSchema, listExperiments, openExperiment } from "../../src/experiment/recipe.ts";
-import type { ExperimentResult } from "../../src/run/manifest.ts";
+import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { endOrphans, markVariable, newMark } from "../../src/generation/server-record.ts";
 import { listGroup, watched } from "../../src/python/process-group.ts";
-import type { AnswersSummary } from "../../src/run/manifest.ts";
+import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import { startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { writeStandInUv } from "../helpers/stand-in-uv.ts";

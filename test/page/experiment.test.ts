@@ -6,7 +6,7 @@ import { listDraws, listModels } from "../../src/experiment/models.ts";
 import { parseExperiment } from "../../src/experiment/recipe.ts";
 import { concludeExperiment, meanTraining, poolMatches } from "../../src/experiment/result.ts";
 import type { RunReport } from "../../src/page/contract.ts";
-import type { ExperimentResult } from "../../src/run/manifest.ts";
+import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { describeWithBrowser, findViolations, startBrowser, tableOf, type TestBrowser } from "../helpers/browser.ts";
 import { prepare } from "../helpers/command-line.ts";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import { uvArguments } from "../../src/python/uv.ts";
-import type { ExperimentResult } from "../../src/run/manifest.ts";
+import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
 import { pythonEnvironment } from "./python-environment.ts";

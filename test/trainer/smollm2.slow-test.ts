@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { AnswersSummary, TrainSummary } from "../../src/run/manifest.ts";
+import type { AnswersSummary } from "../../src/run/records/answers.ts";
+import type { TrainSummary } from "../../src/run/records/training.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";

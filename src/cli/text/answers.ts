@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { formatCount, formatDuration } from "../../format.ts";
-import type { AnswersSummary } from "../../run/manifest.ts";
+import type { AnswersSummary } from "../../run/records/answers.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";

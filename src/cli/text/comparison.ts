@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
 import { conclude, describeP, seesOrder } from "../../comparison/conclude.ts";
-import type { ComparisonRecord, ComparisonSummary } from "../../run/manifest.ts";
+import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";

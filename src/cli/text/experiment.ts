@@ -3,7 +3,7 @@ import { describeP } from "../../comparison/conclude.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
 import { formatCount, formatDuration, formatUsd } from "../../format.ts";
-import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/manifest.ts";
+import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
 import type { ExperimentPlan } from "../../stages/run-experiment.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { EscalationRecord, PanelCorrection, PanelSummary } from "../../run/manifest.ts";
+import type { EscalationRecord, PanelCorrection, PanelSummary } from "../../run/records/rating.ts";
 import { formatCount, formatNumbered, formatScore, formatShare } from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";

@@ -1,5 +1,7 @@
 import { styleText } from "node:util";
-import type { AgreementRecord, CallsRecord, Gate, RatedManifest } from "../../run/manifest.ts";
+import type { AgreementRecord } from "../../run/records/rating.ts";
+import type { CallsRecord, Gate } from "../../run/records/common.ts";
+import type { RatedManifest } from "../../run/manifest.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
-import type { ArmSummary, RatedManifest, WhatIf } from "../../run/manifest.ts";
+import type { ArmSummary, WhatIf } from "../../run/records/arm.ts";
+import type { RatedManifest } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
 import { formatCount, formatDuration, formatScore, formatShare } from "../../format.ts";
 import { plainText } from "./plain-text.ts";

@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import { formatDuration, formatUsd } from "../../../src/format.ts";
 import type { StageReport } from "../../../src/page/contract.ts";
-import type { ExperimentArm, MatchResult } from "../../../src/run/manifest.ts";
+import type { ExperimentArm, MatchResult } from "../../../src/run/records/experiment.ts";
 import { Figure } from "../parts/figure.tsx";
 import { around } from "./outcome-figures.tsx";
 

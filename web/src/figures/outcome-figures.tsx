@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import { formatCount, formatShare } from "../../../src/format.ts";
 import type { ComparisonReport } from "../../../src/page/contract.ts";
-import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 import { paper, paperSizeCurve } from "../paper.ts";
 import { Figure } from "../parts/figure.tsx";
 

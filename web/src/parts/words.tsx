@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { formatScore, formatShare } from "../../../src/format.ts";
-import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 
 export type Figured = ComparisonRecord["winningScore"];
 

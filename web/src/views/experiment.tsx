@@ -1,6 +1,6 @@
 import { formatCount, formatDuration, formatP, formatUsd } from "../../../src/format.ts";
 import type { RunReport } from "../../../src/page/contract.ts";
-import type { ExperimentArm, ExperimentResult, MatchResult } from "../../../src/run/manifest.ts";
+import type { ExperimentArm, ExperimentResult, MatchResult } from "../../../src/run/records/experiment.ts";
 import { LossCurves, SeedSpread, StageTimes } from "../figures/experiment-figures.tsx";
 import { OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
 import { Table, type Column } from "../parts/table.tsx";

@@ -1,5 +1,6 @@
 import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
-import type { EscalationRecord, Gate, PanelCorrection, PanelSummary } from "../../../src/run/manifest.ts";
+import type { EscalationRecord, PanelCorrection, PanelSummary } from "../../../src/run/records/rating.ts";
+import type { Gate } from "../../../src/run/records/common.ts";
 import { shortName } from "../parts/judge-name.ts";
 import { Table } from "../parts/table.tsx";
 import { Fact, WithInterval } from "../parts/words.tsx";

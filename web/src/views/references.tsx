@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
 import type { ReferenceReport, ScoreReport } from "../../../src/page/contract.ts";
-import type { AgreementRecord } from "../../../src/run/manifest.ts";
+import type { AgreementRecord } from "../../../src/run/records/rating.ts";
 import type { Bin } from "../../../src/stats/histogram.ts";
 import { toBars } from "../figures/score-histogram.tsx";
 import { shortName } from "../parts/judge-name.ts";

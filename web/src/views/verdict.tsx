@@ -1,7 +1,7 @@
 import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
 import { describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
-import type { ComparisonRecord } from "../../../src/run/manifest.ts";
+import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";

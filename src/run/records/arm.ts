@@ -1,0 +1,67 @@
+import * as z from "zod";
+import { gateSchema, taskSchema } from "./common.ts";
+
+const categoriesSchema = z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() }));
+
+/** Rows at or above a threshold, beside the whole set. Lengths are mean characters. */
+const whatIfSchema = z.object({
+  threshold: z.number(),
+  rows: z.number(),
+  share: z.number(),
+  meanPromptLength: z.number(),
+  meanOutputLength: z.number(),
+  /** Characters of these rows over those of all rows. */
+  textShare: z.number(),
+  /** Training time and money over the full set's, by steps (as in the paper: rows at a fixed batch). */
+  trainingShare: z.number(),
+  trainingMinutes: z.number().optional(),
+  trainingUsd: z.number().optional(),
+  /** Share of each category among these rows, the largest first. */
+  categories: categoriesSchema.optional(),
+});
+
+export type WhatIf = z.infer<typeof whatIfSchema>;
+
+/** What `select` says of one arm. */
+export const armSummarySchema = z.object({
+  arm: z.string(),
+  method: z.enum(["score", "random", "longest", "full", "rows"]),
+  /** The choice in words: "the 9,000 best by score". */
+  choice: z.string(),
+  seed: z.number(),
+  path: z.string(),
+  decisionsPath: z.string(),
+  rows: z.number(),
+  totalRows: z.number(),
+  share: z.number(),
+  /** The lowest score that was kept, where the score alone decided. */
+  cut: z.number().nullable(),
+  meanPromptLength: z.number().nullable(),
+  meanOutputLength: z.number().nullable(),
+  textShare: z.number(),
+  /** Share of each category among the kept rows, the largest first. */
+  categories: categoriesSchema.optional(),
+  /** How many rows met each fate. */
+  reasons: z.record(z.string(), z.number()),
+  coverage: z.number(),
+  full: whatIfSchema.optional(),
+  whatIf: z.array(whatIfSchema),
+  notes: z.array(z.string()),
+  alarms: z.array(z.string()),
+  gates: z.array(gateSchema),
+  /** The ratings this arm was made from. */
+  ratingsHash: z.string(),
+  ...taskSchema,
+});
+
+export type ArmSummary = z.infer<typeof armSummarySchema>;
+
+/** Whether a file of the run is what its manifest says. */
+export type FileState = "present" | "missing" | "changed";
+
+/** An arm, and whether it is still what it was. */
+export interface ArmState extends ArmSummary {
+  readonly state: FileState;
+  /** Whether the rows were rated anew, or the data changed, since this arm was made. */
+  readonly isStale: boolean;
+}

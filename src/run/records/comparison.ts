@@ -1,0 +1,88 @@
+import * as z from "zod";
+import { callsSchema, estimateSchema, gateSchema, questionSchema, taskSchema } from "./common.ts";
+
+const outcomeCountsSchema = z.object({ win: z.number(), tie: z.number(), lose: z.number(), undecided: z.number() });
+
+const withoutSetSchema = z.object({ set: z.string(), winningScore: z.number() });
+
+/** What can be concluded about one group of prompts. Figures are told from A's side; null where there is none. */
+export const comparisonResultSchema = z.object({
+  group: z.string(),
+  pairs: z.number(),
+  counts: outcomeCountsSchema,
+  identical: z.number(),
+  winningScore: estimateSchema,
+  winRate: estimateSchema,
+  gradedWinRate: estimateSchema.optional(),
+  pValue: z.number(),
+  adjusted: z
+    .object({ pValue: z.number(), comparisons: z.number(), method: z.enum(["Holm", "Benjamini-Hochberg"]) })
+    .optional(),
+  conclusion: z.enum(["better", "worse", "no difference shown"]),
+  promptsNeeded: z.number().nullable(),
+  promptsNeededRange: z.tuple([z.number().nullable(), z.number().nullable()]),
+  trainingsNeeded: z.number().nullable().optional(),
+  withoutOneSet: z.object({ low: withoutSetSchema, high: withoutSetSchema }).optional(),
+  orders: z.object({
+    pairs: z.number(),
+    flipRate: estimateSchema,
+    firstShare: estimateSchema,
+    first: z.number(),
+    second: z.number(),
+    draws: z.number(),
+  }),
+  length: z
+    .object({
+      meanA: z.number(),
+      meanB: z.number(),
+      longerWins: estimateSchema,
+      controlledWinRate: estimateSchema,
+    })
+    .optional(),
+  relativeScore: estimateSchema.optional(),
+});
+
+export type ComparisonRecord = z.infer<typeof comparisonResultSchema>;
+
+/** How far two judges, or a judge and people, agree on the same pairs. */
+const outcomeAgreementSchema = z.object({
+  with: z.string(),
+  pairs: z.number(),
+  /** Share of the pairs with the same outcome. */
+  share: estimateSchema,
+  kappa: estimateSchema,
+  /** Pearson's correlation of outcomes as 1, 0 and -1. */
+  correlation: estimateSchema,
+});
+
+export type OutcomeAgreement = z.infer<typeof outcomeAgreementSchema>;
+
+/** What `compare` says of two arms. */
+export const comparisonSummarySchema = z.object({
+  /** The arm whose side is told, and its opponent. */
+  a: z.string(),
+  b: z.string(),
+  judge: z.string(),
+  question: questionSchema.optional(),
+  notes: z.array(z.string()),
+  calls: callsSchema.optional(),
+  /** SHA-256 over all pairs of answers; absent for published reviews. */
+  answersHash: z.string().optional(),
+  /** Prompts that only one of them has an answer to. */
+  missing: z.number(),
+  /** Orders by how their judgement ended. */
+  states: z.record(z.string(), z.number()),
+  seed: z.number(),
+  pooled: comparisonResultSchema,
+  sets: z.array(comparisonResultSchema),
+  categories: z.array(comparisonResultSchema.extend({ set: z.string() })),
+  agreement: z.array(outcomeAgreementSchema),
+  gates: z.array(gateSchema),
+  /** Every pair with both orders' verdicts; absent for published reviews that were only counted. */
+  verdictsPath: z.string().optional(),
+  /** SHA-256 of that file. */
+  verdictsHash: z.string().optional(),
+  ...taskSchema,
+});
+
+export type ComparisonSummary = z.infer<typeof comparisonSummarySchema>;

@@ -1,0 +1,79 @@
+import * as z from "zod";
+import { comparisonResultSchema } from "./comparison.ts";
+
+/** One training of an experiment's arm. */
+const trainingResultSchema = z.object({
+  /** Absent for one that was made elsewhere. */
+  seed: z.number().optional(),
+  minutes: z.number(),
+  usd: z.number().nullable(),
+  finalLoss: z.number().nullable(),
+  lossCurve: z.array(z.object({ step: z.number(), loss: z.number() })),
+});
+
+const experimentArmSchema = z.object({
+  arm: z.string(),
+  /** Null for a model that only answers. */
+  rows: z.number().nullable(),
+  trainings: z.array(trainingResultSchema),
+  /** Of one training, the mean over the seeds. */
+  minutes: z.number().nullable(),
+  usd: z.number().nullable(),
+});
+
+export type ExperimentArm = z.infer<typeof experimentArmSchema>;
+
+const matchResultSchema = z.object({
+  a: z.string(),
+  b: z.string(),
+  judge: z.string(),
+  /** Over all trainings together; prompts and trainings are crossed sources of variance. */
+  pooled: comparisonResultSchema,
+  sets: z.array(comparisonResultSchema),
+  /** The winning score by seed, where there are several. */
+  seeds: z.array(z.object({ a: z.string(), b: z.string(), winningScore: z.number().nullable() })),
+});
+
+export type MatchResult = z.infer<typeof matchResultSchema>;
+
+/** What an experiment came to. Money in US dollars; null where no price is known. */
+export const experimentResultSchema = z.object({
+  name: z.string(),
+  caveat: z.string().optional(),
+  source: z.string().optional(),
+  /** Whether selecting helped, in one plain sentence, and in a word. */
+  sentence: z.string(),
+  verdict: z.enum(["helped", "did not help", "no benefit shown", "one training", "not compared"]),
+  arms: z.array(experimentArmSchema),
+  matches: z.array(matchResultSchema),
+  /** What it takes to have three trainings of each arm, where there are fewer. */
+  moreTrainings: z
+    .object({
+      /** Of each arm. */
+      trainings: z.number(),
+      minutes: z.number().nullable(),
+      trainingUsd: z.number().nullable(),
+      /** Of answers and verdicts. */
+      callsUsd: z.number().nullable(),
+    })
+    .optional(),
+  money: z.object({
+    rating: z.number().nullable(),
+    training: z.number().nullable(),
+    generating: z.number().nullable(),
+    comparing: z.number().nullable(),
+  }),
+  /** What training on an arm saves against training on all rows, and after how many trainings that pays for the rating. */
+  savings: z.array(
+    z.object({
+      arm: z.string(),
+      full: z.string(),
+      timesFaster: z.number(),
+      minutes: z.number(),
+      usd: z.number().nullable(),
+      paysBackAfter: z.number().nullable(),
+    }),
+  ),
+});
+
+export type ExperimentResult = z.infer<typeof experimentResultSchema>;

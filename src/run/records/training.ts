@@ -1,0 +1,52 @@
+import * as z from "zod";
+import { gateSchema, taskSchema } from "./common.ts";
+
+const checkSchema = z.object({ name: z.string(), held: z.boolean(), message: z.string() });
+
+/** What `train` says of one model. */
+export const trainSummarySchema = z.object({
+  model: z.string(),
+  arm: z.string(),
+  base: z.string(),
+  recipe: z.string(),
+  recipeVersion: z.number(),
+  method: z.enum(["full", "lora", "qlora"]),
+  template: z.enum(["alpaca", "chat"]),
+  /** Settings that are not the recipe's. */
+  differences: z.array(z.object({ setting: z.string(), recipe: z.string(), here: z.string() })),
+  seed: z.number(),
+  /** The training's folder, and what it produced. */
+  path: z.string(),
+  outputPath: z.string(),
+  rows: z.number(),
+  /** Rows cut at the maximum length, and rows of which no label was left: their positions in the arm, from 0. */
+  cutRows: z.array(z.number()),
+  unlabelledRows: z.array(z.number()),
+  steps: z.number(),
+  globalBatch: z.number(),
+  gpus: z.number(),
+  processes: z.number(),
+  /** Tokens trained on, over all epochs. */
+  tokens: z.number(),
+  finalLoss: z.number().nullable(),
+  /** Loss by step; of many steps, every so many. */
+  lossCurve: z.array(z.object({ step: z.number(), loss: z.number() })),
+  /** The trainer alone, over all attempts; and the part of it before the first step: loading. */
+  trainMs: z.number(),
+  startMs: z.number(),
+  gpuHours: z.number(),
+  usdPerHour: z.number().nullable(),
+  usd: z.number().nullable(),
+  examplesPerSecond: z.number(),
+  tokensPerSecond: z.number(),
+  /** What was looked at when the model was saved. */
+  checks: z.array(checkSchema),
+  gates: z.array(gateSchema),
+  /** How often it was begun or gone on with. */
+  attempts: z.number(),
+  /** SHA-256 over the settings and the rows. */
+  hash: z.string(),
+  ...taskSchema,
+});
+
+export type TrainSummary = z.infer<typeof trainSummarySchema>;
