@@ -1,7 +1,7 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
  * They need ../shared/data, GNU time and python3; `memory` and `view` also 9 GB of disk and some minutes,
- * `batches` five minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten.
+ * `batches` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

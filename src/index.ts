@@ -83,7 +83,7 @@ export {
   type ExperimentEnd,
   type ExperimentPlan,
   type RunExperimentOptions,
-} from "./stages/run-experiment.ts";
+} from "./stages/experiment/run.ts";
 export type { TaskResult } from "./experiment/schedule.ts";
 export type { ExperimentStage, TaskState } from "./experiment/task.ts";
 export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";

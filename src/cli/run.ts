@@ -4,7 +4,7 @@ import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import type { ExperimentRecipe } from "../experiment/recipe.ts";
 import type { TaskResult } from "../experiment/schedule.ts";
 import { experimentStages, type ExperimentStage } from "../experiment/task.ts";
-import type { ExperimentEnd, RunExperimentOptions } from "../stages/run-experiment.ts";
+import type { ExperimentEnd, RunExperimentOptions } from "../stages/experiment/run.ts";
 import type { CommandContext } from "./context.ts";
 import { parseUsd } from "./model-options.ts";
 import { jsonOption } from "./options.ts";
@@ -58,7 +58,7 @@ Examples:
     )
     .action(async (name: string, flags: RunFlags) => {
       const { openExperiment } = await import("../experiment/recipe.ts");
-      const { planExperiment, runExperiment } = await import("../stages/run-experiment.ts"); // only here, since it is large
+      const { planExperiment, runExperiment } = await import("../stages/experiment/run.ts"); // only here, since it is large
       const opened = await openExperiment(name);
       if (flags.data !== undefined && opened.recorded)
         throw new UsageError(`--data: expected a recipe with stages, got ${name}, which has recorded figures`);

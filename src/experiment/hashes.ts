@@ -4,21 +4,19 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { embeddedStudentPath } from "../judge/student.ts";
 import type { TrainSummary } from "../run/records/training.ts";
-import { folderOf } from "./names.ts";
-import type { ExperimentRecipe } from "./recipe.ts";
 
 /*
- * What tells what a task depends on from what it was.
+ * Hashes that show whether a task's inputs changed.
  */
 
 const sampleBytes = 1024 * 1024; // of each file of weights: enough to tell models apart, and soon read
 
-/** What tells a base of this machine from another: its small files, and the sizes and beginnings of its weights. */
-export async function hashBase(
-  base: string | undefined,
-  { pathOf }: ExperimentRecipe,
-): Promise<Record<string, string>> {
-  const folder = base === undefined ? undefined : folderOf(base, pathOf);
+/**
+ * The hash of a base model on this machine: its small files, and the sizes and first bytes of its weights.
+ *
+ * @param folder of the base; nothing is hashed where it is no folder of a model, such as a name on the Hub
+ */
+export async function hashBase(folder: string | undefined): Promise<Record<string, string>> {
   if (folder === undefined || !existsSync(join(folder, "config.json"))) return {};
   const sha = createHash("sha256");
   for (const name of (await readdir(folder))
@@ -31,7 +29,7 @@ export async function hashBase(
   return { "the base's files": sha.digest("hex") };
 }
 
-/** What makes a trained model another one: what it was trained by and on, and when that was begun. */
+/** Identifies a trained model: by its settings and rows, and by when its training started. */
 export function identifyModel(model: TrainSummary | undefined): string {
   return model ? hashText(`${model.hash} ${model.startedAt}`) : "none";
 }

@@ -65,12 +65,16 @@ export function listModels(recipe: ExperimentRecipe): ExperimentModel[] {
   return [...trained, ...Object.entries(models).map(([name, model]) => ({ name, model }))];
 }
 
-/** Who is compared with whom, by arm; and by model, seed by seed. */
-export function listMatches(recipe: ExperimentRecipe): {
+/** Two arms that are compared. */
+export interface Match {
   readonly a: string;
   readonly b: string;
+  /** Their models, seed by seed. */
   readonly pairs: readonly (readonly [ExperimentModel, ExperimentModel])[];
-}[] {
+}
+
+/** Who is compared with whom, by arm; and by model, seed by seed. */
+export function listMatches(recipe: ExperimentRecipe): Match[] {
   const models = listModels(recipe);
   const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // who answers
   const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);

@@ -1,6 +1,6 @@
 import { messageOf, RunError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
-import { lookAt, type Resource, type Task, type TaskEnd, type TaskState } from "./task.ts";
+import { checkTask, type Resource, type Task, type TaskEnd, type TaskState } from "./task.ts";
 
 /** What became of a task. */
 export type TaskResult =
@@ -40,7 +40,7 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
 
   const execute = async (task: Task): Promise<void> => {
     try {
-      const look = leave(task) ? { state: "done" as const } : await lookAt(task, ledger);
+      const look = leave(task) ? { state: "done" as const } : await checkTask(task, ledger);
       if (look.state === "done") return finish(task, { state: "kept" });
       await onBegin?.(task, look.why);
       finish(task, await perform(task, ledger));
@@ -115,7 +115,7 @@ export async function planTasks(
     const before = task.needs.find((need) => states.get(need)?.state !== "done");
     if (states.has(task.id)) throw new RunError(`expected tasks of different names, got ${task.id} twice`);
     if (leave(task)) states.set(task.id, { state: "done" });
-    else if (before === undefined) states.set(task.id, await lookAt(task, ledger));
+    else if (before === undefined) states.set(task.id, await checkTask(task, ledger));
     else if (ledger.find(task.id)) states.set(task.id, { state: "waits", why: `if ${before} gives something else` });
     else states.set(task.id, { state: "due", why: "it was not done yet" });
   }

@@ -10,13 +10,23 @@ export type ExperimentStage = (typeof experimentStages)[number];
  */
 export type Resource = "machine" | "calls";
 
-/** How a task ended that came to its end. */
+/** How a task ended. */
 export interface TaskEnd {
   readonly gates: readonly Gate[];
   /** What stopped it before everything was done; the same command goes on. */
   readonly stopped?: "interrupted" | "budget" | "failure" | "batches";
   /** What went wrong, in a line. */
   readonly failure?: string;
+}
+
+/** What a task is expected to take, as far as that can be known before. Money in US dollars. */
+export interface TaskEstimate {
+  /** Calls to a model, steps, rows or prompts, in words. */
+  readonly what?: string | undefined;
+  readonly expectedUsd?: number | undefined;
+  /** Null where no bound is known. */
+  readonly highestUsd?: number | null | undefined;
+  readonly minutes?: number | undefined;
 }
 
 /** One step of an experiment. */
@@ -32,19 +42,25 @@ export interface Task {
   /** The hash of its result as it lies there; undefined when there is none. */
   output(): Promise<string | undefined>;
   run(): Promise<TaskEnd>;
-  /** Calls that have failed and are to be asked again; absent where that is not wanted. */
-  readonly failedCalls?: () => Promise<number>;
+  /** Whether it needs uv, which brings what trains and serves models on this machine. */
+  readonly needsUv: boolean;
+  /** What it is expected to take; `rows` of the data, where they are known. */
+  readonly estimate?: (rows: number | undefined) => Promise<TaskEstimate>;
+  /** The keys of the calls behind its result, for what they cost. */
+  readonly calls?: () => AsyncIterable<string>;
+  /** Calls that have failed and are made again; absent where that is not wanted. */
+  readonly failedCalls?: (() => Promise<number>) | undefined;
 }
 
-/** Whether a task has to be done, and why. */
+/** Whether a task is due, and why. */
 export type TaskState =
   | { readonly state: "done" }
   | { readonly state: "due"; readonly why: string }
   /** It depends on a task that is due: its inputs may change, or not. */
   | { readonly state: "waits"; readonly why: string };
 
-/** Looks whether a task is done, by the hashes of what it was made of and of what came out. */
-export async function lookAt(task: Task, ledger: Ledger): Promise<TaskState> {
+/** Whether a task is done: done if the hashes of its inputs and output are unchanged. */
+export async function checkTask(task: Task, ledger: Ledger): Promise<TaskState> {
   const entry = ledger.find(task.id);
   if (!entry) return { state: "due", why: "it was not done yet" };
   const inputs = await task.inputs();
@@ -60,7 +76,7 @@ export async function lookAt(task: Task, ledger: Ledger): Promise<TaskState> {
 
 const hashLength = 64;
 
-/** What is not as it was, in words; undefined when nothing is. */
+/** The inputs that changed, in words; undefined when none did. */
 function describeChange(
   before: Readonly<Record<string, string>>,
   now: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
@@ -15,7 +15,15 @@ export interface RunFolder {
   /** @param arm its name; @param extension of the dataset's format, with its dot */
   armPath(arm: string, extension: string): string;
   decisionsPath(arm: string): string;
+  /** The file of an arm that the manifest tells of, wherever the run lies now. */
+  recordedArmPath(arm: { readonly path: string }): string;
   answersPath(arm: string): string;
+  /** @param name of the comparison */
+  verdictsPath(name: string): string;
+  /** The folder of a trained model. */
+  modelPath(model: string): string;
+  readonly contaminationPath: string;
+  readonly reportPath: string;
 }
 
 export const defaultRunFolder = join("runs", "default");
@@ -27,6 +35,11 @@ export function runFolder(folder: string): RunFolder {
     ratingsPath: join(folder, "ratings.jsonl"),
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
+    recordedArmPath: ({ path }) => join(folder, "arms", basename(path)),
+    verdictsPath: (name) => join(folder, "verdicts", `${name}.jsonl`),
+    modelPath: (model) => join(folder, "models", model),
+    contaminationPath: join(folder, "contamination.json"),
+    reportPath: join(folder, "report.html"),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };
 }

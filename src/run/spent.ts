@@ -54,6 +54,27 @@ export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefine
   };
 }
 
+/**
+ * What the replies behind some figures cost, in US dollars, each counted once; 0 where no model was asked, null where no price is known.
+ *
+ * @param keys of the calls
+ */
+export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Promise<number | null> {
+  const purse = await readPurse(run);
+  if (!purse) return 0;
+  using store = new CallStore(purse.store, { readOnly: true });
+  const seen = new Set<string>();
+  let nanos = 0;
+  for await (const key of keys) {
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const call = store.find(key);
+    if (call?.state === "replied" && call.cost === null) return null;
+    nanos += call?.cost ?? 0;
+  }
+  return nanos / nanosPerUsd;
+}
+
 /** Everything together, for a budget: what may be on the bill counts in full, what is not priced as nothing. */
 export async function spentInAll(run: RunFolder): Promise<number> {
   const calls = await spentOnCalls(run, await readManifest(run));

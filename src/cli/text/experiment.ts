@@ -4,7 +4,7 @@ import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
 import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
-import type { ExperimentPlan } from "../../stages/run-experiment.ts";
+import type { ExperimentPlan } from "../../stages/experiment/run.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 

@@ -1,0 +1,223 @@
+import { existsSync } from "node:fs";
+import { RunError } from "../errors.ts";
+import type { OpenRatingJudgeOptions } from "../judge/open.ts";
+import { isModelName } from "../llm/model-name.ts";
+import { checkAddress } from "../llm/open-model.ts";
+import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
+import { sizeSource, type ExperimentRecipe } from "./recipe.ts";
+
+/*
+ * A recipe is interpreted here, once: names of judges with the paths of their files, arms in the order of their sizes, models, matches
+ * and settings by the names that the library has for them. Whatever runs, prices or reports an experiment takes these.
+ */
+
+type Settings<Part extends "rate" | "train" | "generate" | "compare"> = NonNullable<ExperimentRecipe[Part]>;
+
+export interface Experiment {
+  readonly recipe: ExperimentRecipe;
+  readonly rating: Rating | undefined;
+  /** The rows of every arm, each after the one whose size it takes. */
+  readonly draws: readonly ArmDraw[];
+  readonly training: Training | undefined;
+  /** Trained models, arm by arm, then those that only answer. */
+  readonly models: readonly ExperimentModel[];
+  readonly generation: Generation | undefined;
+  readonly comparison: Comparison | undefined;
+}
+
+export interface Rating {
+  /** What the recipe says. */
+  readonly declared: Settings<"rate">;
+  /** Who rates first. */
+  readonly judges: readonly string[];
+  /** All judges: the first ones, and the one that is asked where they are not sure. */
+  readonly all: readonly string[];
+  readonly rubric: string | undefined;
+  readonly settings: Partial<OpenRatingJudgeOptions>;
+}
+
+export interface ArmDraw extends Draw {
+  readonly declared: NonNullable<ExperimentRecipe["arms"]>[string];
+  /** The draw whose size this one copies. */
+  readonly sizeOf: string | undefined;
+  /** How many rows, where the recipe says it. */
+  readonly top: number | { readonly share: number } | undefined;
+  /** A file with the positions of the rows to keep. */
+  readonly rowsPath: string | undefined;
+}
+
+export interface Training {
+  readonly declared: Settings<"train">;
+  /** A training recipe: its name, or the path of its file. */
+  readonly recipe: string;
+  /** The base model's folder, where it is one of this machine. */
+  readonly base: string | undefined;
+  readonly overrides: TrainingOverrides;
+}
+
+export interface Generation {
+  readonly declared: Settings<"generate">;
+  /** Test sets: names, or paths of files. */
+  readonly tests: readonly string[];
+}
+
+export interface ExperimentJudge {
+  /** As the recipe names it. */
+  readonly declared: string;
+  /** As it is opened: with the path of its file. */
+  readonly name: string;
+}
+
+export interface Comparison {
+  readonly declared: Settings<"compare">;
+  readonly judges: readonly ExperimentJudge[];
+  readonly rubric: string | undefined;
+  readonly matches: readonly Match[];
+}
+
+/** @throws RunError when arms take each other's sizes */
+export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
+  const { rate, train, generate, compare, pathOf } = recipe;
+  return {
+    recipe,
+    rating: rate && resolveRating(recipe, rate),
+    draws: orderArms(recipe).flatMap((arm) => listDraws(recipe, arm).map((draw) => resolveDraw(recipe, draw))),
+    training: train && {
+      declared: train,
+      recipe: pathOf(train.recipe),
+      base: train.base === undefined ? undefined : folderOf(train.base, pathOf),
+      overrides: toOverrides(train, recipe),
+    },
+    models: listModels(recipe).map((model) => ({
+      ...model,
+      model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
+    })),
+    generation: generate && { declared: generate, tests: generate.tests.map(pathOf) },
+    comparison: compare && {
+      declared: compare,
+      judges: compare.judges.map((judge) => ({ declared: judge, name: nameJudge(judge, recipe) })),
+      rubric: compare.rubric === undefined ? undefined : rubricOf(compare.rubric, recipe),
+      matches: listMatches(recipe),
+    },
+  };
+}
+
+function resolveRating(recipe: ExperimentRecipe, declared: Settings<"rate">): Rating {
+  const { judge, escalate, rubric } = declared;
+  const judges = (typeof judge === "string" ? [judge] : judge).map((name) => nameJudge(name, recipe));
+  return {
+    declared,
+    judges,
+    all: escalate ? [...judges, nameJudge(escalate.to, recipe)] : judges,
+    rubric: rubric === undefined ? undefined : rubricOf(rubric, recipe),
+    settings: ratingSettings(recipe),
+  };
+}
+
+function resolveDraw(recipe: ExperimentRecipe, draw: Draw): ArmDraw {
+  const declared = recipe.arms![draw.arm]!;
+  const { top, rows } = declared;
+  const source = sizeSource(recipe, draw.arm);
+  return {
+    ...draw,
+    declared,
+    sizeOf: source === undefined ? undefined : listDraws(recipe, source)[0]!.name, // all draws of an arm have one size
+    top: typeof top === "string" ? { share: shareOf(top) } : top,
+    rowsPath: rows === undefined ? undefined : recipe.pathOf(rows),
+  };
+}
+
+/** @param percentage `10%` */
+function shareOf(percentage: string): number {
+  return Number(percentage.slice(0, -1)) / 100;
+}
+
+/** The arms, each after the one whose size it takes. @throws RunError when they take each other's */
+function orderArms(recipe: ExperimentRecipe): string[] {
+  const { arms = {}, at } = recipe;
+  const ordered: string[] = [];
+  const add = (arm: string, above: readonly string[]) => {
+    if (ordered.includes(arm)) return;
+    const needed = sizeSource(recipe, arm);
+    if (above.includes(arm))
+      throw new RunError(
+        `${at(["arms", arm])}: arms.${arm}: expected a size of its own, got that of ${above.join(", ")} in turn; give it top`,
+      );
+    if (needed !== undefined && needed !== arm) add(needed, [...above, arm]);
+    ordered.push(arm);
+  };
+  for (const arm of Object.keys(arms)) add(arm, []);
+  return ordered;
+}
+
+/** A model's folder as it is seen from here, where it is one; else its name as it stands. */
+function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
+  const path = pathOf(model);
+  return !isModelName(model) && existsSync(path) ? path : model;
+}
+
+/** A judge's name with the path of its file as it is seen from here. */
+function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
+  const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
+  if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
+  const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
+  if (kind === undefined) return judge;
+  const [path, column] = file!.split("#", 2);
+  return `${kind}:${pathOf(path!)}${column === undefined ? "" : `#${column}`}`;
+}
+
+/** What a recipe says of how rows are rated, as `openRatingJudge` takes it. */
+function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
+  const { rubric, scale, reasoning, combine, rescale, escalate, logprobs, samples, batch, check } = recipe.rate!;
+  return {
+    pricesOf: (model) => recipe.prices[model],
+    ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
+    ...(scale && { scale: { min: scale[0], max: scale[1] } }),
+    ...(reasoning && { reasoning }),
+    ...(combine && { combine }),
+    ...(rescale && { rescale }),
+    ...(logprobs && { logprobs }),
+    ...(samples !== undefined && { samples }),
+    ...(batch && { batch: {} }),
+    ...(!check && { check }),
+    ...(escalate && {
+      escalate: {
+        to: nameJudge(escalate.to, recipe),
+        ask: typeof escalate.ask === "string" ? { share: shareOf(escalate.ask) } : escalate.ask,
+        ...(escalate.min_score !== undefined && { minScore: escalate.min_score }),
+        ...(escalate.precision !== undefined && { precision: escalate.precision }),
+      },
+    }),
+  };
+}
+
+/** A rubric's name, or the path of its file as it is seen from here. */
+function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
+  return /\.ya?ml$/i.test(rubric) ? pathOf(rubric) : rubric;
+}
+
+/** A training's settings by the names that the library has for them. */
+function toOverrides(
+  given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
+  { pathOf }: Pick<ExperimentRecipe, "pathOf">,
+): TrainingOverrides {
+  const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
+  const { template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
+  const { device_batch, usd_per_hour } = given;
+  return Object.fromEntries(
+    Object.entries({
+      base,
+      template,
+      epochs,
+      learningRate: learning_rate,
+      globalBatch: global_batch,
+      maxLength: max_length,
+      precision,
+      gpus,
+      processes,
+      deviceBatch: device_batch,
+      usdPerHour: usd_per_hour,
+    }).filter(([, value]) => value !== undefined),
+  );
+}

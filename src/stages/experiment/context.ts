@@ -1,0 +1,113 @@
+import { openDataset, type Dataset } from "../../dataset/open.ts";
+import type { TestPrompt } from "../../dataset/prompts.ts";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
+import type { Experiment } from "../../experiment/resolve.ts";
+import type { ExperimentStage, Task, TaskEnd } from "../../experiment/task.ts";
+import { openTestSets } from "../../generation/test-sets.ts";
+import type { OpenAskerOptions } from "../../judge/open-asker.ts";
+import { openModel } from "../../llm/open-model.ts";
+import { flatPrice, type Price } from "../../llm/price.ts";
+import type { Manifest } from "../../run/manifest.ts";
+import type { CallsRecord, Gate } from "../../run/records/common.ts";
+import { readManifest, runFolder, type RunFolder } from "../../run/run-folder.ts";
+import { spentOnTraining } from "../../run/spent.ts";
+import type { Progress } from "../progress.ts";
+
+export interface TaskOptions {
+  readonly experiment: Experiment;
+  readonly run: string;
+  /** What the user typed. */
+  readonly command?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** US dollars for all stages together, trainings by the hour included. */
+  readonly budgetUsd?: number | undefined;
+  readonly onProgress?: ((task: string, progress: Progress) => void) | undefined;
+  /** Make failed calls again. */
+  readonly retryFailed?: boolean | undefined;
+  /** Stages that are done again, whether anything changed or not. */
+  readonly force?: readonly ExperimentStage[] | undefined;
+  /** Called before the report is written, when all else is done. */
+  readonly onReport?: (() => Promise<void>) | undefined;
+}
+
+/** What the tasks of an experiment share. */
+export class Context {
+  readonly options: TaskOptions;
+  readonly experiment: Experiment;
+  readonly recipe: ExperimentRecipe;
+  readonly run: RunFolder;
+  #prompts: Promise<TestPrompt[]> | undefined;
+
+  constructor(options: TaskOptions) {
+    this.options = options;
+    this.experiment = options.experiment;
+    this.recipe = options.experiment.recipe;
+    this.run = runFolder(options.run);
+  }
+
+  /** The prompts of all test sets. */
+  prompts(): Promise<TestPrompt[]> {
+    const { generation } = this.experiment;
+    return (this.#prompts ??= openTestSets(generation?.tests ?? [], generation?.declared.limit));
+  }
+
+  async manifest(): Promise<Manifest | undefined> {
+    return readManifest(this.run);
+  }
+
+  openDataset(): Promise<Dataset> {
+    return openData(this.recipe, this.options.signal);
+  }
+
+  /** The options that every stage takes. */
+  stage(task: string): { run: string; command?: string; onProgress: (progress: Progress) => void } {
+    const { run, command, onProgress } = this.options;
+    return {
+      run,
+      ...(command !== undefined && { command }),
+      onProgress: (progress) => onProgress?.(task, progress),
+    };
+  }
+
+  /** How many calls of a task have failed, where they are made again. */
+  retried(failedCalls: () => Promise<number>): Pick<Task, "failedCalls"> {
+    return this.options.retryFailed ? { failedCalls } : {};
+  }
+
+  /** The options that every stage takes that asks a model; of the budget, what trainings have left. */
+  async asking(model: string): Promise<OpenAskerOptions> {
+    const { run, budgetUsd, signal, retryFailed } = this.options;
+    const price = this.recipe.prices[model];
+    return {
+      run,
+      ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - (await spentOnTraining(this.run))) }),
+      ...(price && { price }),
+      ...(signal && { signal }),
+      ...(retryFailed && { retryFailed: true }),
+    };
+  }
+
+  /** The price of a model's calls, by the recipe or the price list; undefined where neither has it. */
+  async priceOf(model: string): Promise<Price | undefined> {
+    const given = this.recipe.prices[model];
+    return given ? flatPrice(given.input, given.output) : (await openModel(model)).price;
+  }
+}
+
+/** The data of a recipe. */
+export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?: AbortSignal): Promise<Dataset> {
+  return openDataset(pathOf(data!), {
+    ...(map ? { map } : {}),
+    ...(shape !== undefined && { shape }),
+    ...(signal && { signal }),
+  });
+}
+
+/** How a stage's end reads as a task's. */
+export function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd {
+  return {
+    gates,
+    ...(calls?.stopped && { stopped: calls.stopped }),
+    ...(calls?.failure !== undefined && { failure: calls.failure }),
+  };
+}

@@ -1,0 +1,31 @@
+import type { Task, TaskEstimate } from "../../experiment/task.ts";
+import { spentInAll } from "../../run/spent.ts";
+import { guessedOutput } from "../plan-calls.ts";
+import type { Context } from "./context.ts";
+import { expectFeasible } from "./feasible.ts";
+import { rateId } from "./ids.ts";
+import { countRows } from "./rate-task.ts";
+
+/** What expected costs rest on, in words. */
+export const estimateBasis = `the replies in the store; where there are none, guesses: ${guessedOutput.rows} tokens a rating, ${guessedOutput.prompts} an answer, ${guessedOutput.pairs} a verdict`;
+
+/**
+ * Estimates the tasks that are due, and looks before anything is spent whether they can be done.
+ *
+ * @throws UsageError, DataError or RunError when a task could not be run as it is
+ */
+export async function estimateTasks(
+  context: Context,
+  due: readonly Task[],
+): Promise<{ readonly estimates: ReadonlyMap<string, TaskEstimate>; readonly paidUsd: number }> {
+  const estimates = new Map<string, TaskEstimate>();
+  let rows = (await context.manifest())?.dataset?.rows;
+  const [rating, ...others] = due[0]?.id === rateId ? due : [undefined, ...due];
+  if (rating?.estimate) {
+    estimates.set(rating.id, await rating.estimate(rows));
+    rows = await countRows(context);
+  }
+  if (due.length > 0) await expectFeasible(context, rows);
+  for (const task of others) if (task?.estimate) estimates.set(task.id, await task.estimate(rows));
+  return { estimates, paidUsd: await spentInAll(context.run) };
+}

@@ -1,0 +1,101 @@
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { readVerdicts } from "../../comparison/verdicts-file.ts";
+import { meanTraining, poolMatches, type ExperimentFacts } from "../../experiment/result.ts";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
+import type { ExperimentStage, Task } from "../../experiment/task.ts";
+import type { Manifest } from "../../run/manifest.ts";
+import type { ExperimentResult } from "../../run/records/experiment.ts";
+import type { RunFolder } from "../../run/run-folder.ts";
+import { callsUsd } from "../../run/spent.ts";
+import type { Context } from "./context.ts";
+
+/** Collects what an experiment's tasks left in the run: the figures that its result follows from. */
+export async function gatherFacts(context: Context, tasks: readonly Task[]): Promise<ExperimentFacts> {
+  const manifest = (await context.manifest())!;
+  const { recipe, experiment } = context;
+  const { name, caveat, source, arms: declared = {} } = recipe;
+  return {
+    name,
+    ...(caveat !== undefined && { caveat }),
+    ...(source !== undefined && { source }),
+    arms: [...Object.keys(declared), ...Object.keys(recipe.models)].map((arm) => {
+      const trainings = experiment.models
+        .filter((model) => model.arm === arm)
+        .flatMap((model) => manifest.models?.[model.name] ?? [])
+        .map(({ seed, trainMs, usd, finalLoss, lossCurve }) => ({
+          seed,
+          minutes: trainMs / 60_000,
+          usd: priceTraining(recipe, trainMs, usd),
+          finalLoss,
+          lossCurve,
+        }));
+      const draw = experiment.draws.find((one) => one.arm === arm);
+      return {
+        arm,
+        rows: (draw && manifest.arms[draw.name]?.rows) ?? null,
+        trainings,
+        ...meanTraining(trainings),
+      };
+    }),
+    ...(experiment.training && { trainings: experiment.training.declared.seeds.length }),
+    matches: await gatherMatches(context, manifest),
+    money: await gatherMoney(context, manifest, tasks),
+    methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
+  };
+}
+
+/** The cost of a training: by the recipe's price an hour, which may have been added after it, else as it was counted. */
+function priceTraining({ train }: ExperimentRecipe, trainMs: number, usd: number | null): number | null {
+  return train?.usd_per_hour === undefined ? usd : (trainMs / 3_600_000) * train.usd_per_hour;
+}
+
+async function gatherMatches(context: Context, manifest: Manifest): Promise<ExperimentFacts["matches"]> {
+  const { comparison } = context.experiment;
+  const found = [];
+  for (const judge of comparison?.judges ?? [])
+    for (const { a, b, pairs } of comparison!.matches) {
+      const played = [];
+      for (const [ours, theirs] of pairs) {
+        const path = findVerdicts(manifest, context.run, [ours.name, theirs.name, judge.name]);
+        if (path !== undefined) played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(path) });
+      }
+      if (played.length > 0) found.push(poolMatches({ a, b, judge: judge.declared }, played));
+    }
+  return found;
+}
+
+/** The verdicts of a comparison that the run holds. */
+export function findVerdicts(
+  { comparisons = {} }: Manifest,
+  run: RunFolder,
+  [a, b, judge]: readonly [a: string, b: string, judge: string],
+): string | undefined {
+  const comparison = Object.values(comparisons).find(
+    (other) => other.a === a && other.b === b && other.judge === judge && other.verdictsPath !== undefined,
+  );
+  const path = comparison && run.verdictsPath(basename(comparison.verdictsPath!, ".jsonl"));
+  return path !== undefined && existsSync(path) ? path : undefined;
+}
+
+/** What the replies behind each stage's figures cost; 0 where no model was asked, null where no price is known. */
+async function gatherMoney(
+  { recipe, experiment, run }: Context,
+  manifest: Manifest,
+  tasks: readonly Task[],
+): Promise<ExperimentResult["money"]> {
+  const trainings = experiment.models
+    .flatMap(({ name }) => manifest.models?.[name] ?? [])
+    .map(({ trainMs, usd }) => priceTraining(recipe, trainMs, usd));
+  const cost = (stage: ExperimentStage) => callsUsd(run, callsOf(tasks.filter((task) => task.stage === stage)));
+  return {
+    rating: await cost("rate"),
+    training: trainings.some((usd) => usd === null) ? null : trainings.reduce<number>((sum, usd) => sum + usd!, 0),
+    generating: await cost("generate"),
+    comparing: await cost("compare"),
+  };
+}
+
+async function* callsOf(tasks: readonly Task[]): AsyncGenerator<string> {
+  for (const { calls } of tasks) if (calls) yield* calls();
+}

@@ -1,0 +1,104 @@
+import { readPositions } from "../../dataset/positions.ts";
+import type { TestPrompt } from "../../dataset/prompts.ts";
+import { messageOf, UsageError } from "../../errors.ts";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
+import { findLocalModel } from "../../generation/local-model.ts";
+import { chooseServer } from "../../generation/serve-model.ts";
+import { openJudge, openPairJudge } from "../../judge/open.ts";
+import { isModelName } from "../../llm/model-name.ts";
+import { openModel } from "../../llm/open-model.ts";
+import { openPairRubric } from "../../rubric/open-rubric.ts";
+import { resolveBase } from "../../trainer/base-model.ts";
+import { planTraining } from "../../trainer/plan-training.ts";
+import { openTrainingRecipe } from "../../trainer/recipe.ts";
+import { checkCombination } from "../select.ts";
+import { openData, type Context } from "./context.ts";
+
+/**
+ * Looks before anything is spent whether all of it can be done: files, names, keys, sizes, and that the tests are none of
+ * the training data.
+ *
+ * @throws UsageError or DataError at the first thing that is wrong
+ */
+export async function expectFeasible(context: Context, rows: number | undefined): Promise<void> {
+  const { recipe, experiment, options } = context;
+  const { rating, draws, training, models, generation, comparison } = experiment;
+  const { at } = recipe;
+  const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
+  for (const arm of Object.keys(recipe.arms ?? {})) expectArm(recipe, arm);
+  for (const { arm, top, rowsPath } of draws) {
+    if (typeof top === "number" && rows !== undefined && top > rows)
+      throw new UsageError(
+        `${at(["arms", arm, "top"])}: arms.${arm}.top: expected at most the ${rows} rows of the data, got ${top}`,
+      );
+    if (rowsPath !== undefined) await readPositions(rowsPath);
+  }
+  if (comparison?.rubric !== undefined) await openPairRubric(comparison.rubric);
+  const pairJudges = (comparison?.judges ?? []).map(({ name }) => name);
+  for (const name of rating?.all ?? []) await expectJudge(name, (one) => openJudge(one));
+  for (const name of pairJudges) await expectJudge(name, openPairJudge);
+  const given = models.filter(({ arm }) => arm === undefined).map(({ model }) => model);
+  for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
+  for (const name of [...(rating?.all ?? []), ...pairJudges, ...given].filter(isModelName)) {
+    const { problem, price } = await openModel(name);
+    if (problem !== undefined) throw new UsageError(problem);
+    if (isLimited && !price && !recipe.prices[name])
+      throw new UsageError(
+        `${name}: expected a model whose price is known, since there is a budget; give it in the recipe, prices: { ${JSON.stringify(name)}: { input: 0, output: 0 } } (US dollars for a million tokens)`,
+      );
+  }
+  if (training) {
+    const plan = planTraining(await openTrainingRecipe(training.recipe), 1, training.overrides);
+    resolveBase(plan.settings.base);
+  }
+  const isServed = training !== undefined || given.some((model) => !isModelName(model));
+  const { temperature = 0, server } = generation?.declared ?? {};
+  if (isServed && temperature > 0 && (server ?? chooseServer()) === "transformers")
+    throw new UsageError(
+      `${at(["generate", "temperature"])}: generate.temperature: expected 0, since transformers serve answers greedily only, got ${temperature}`,
+    );
+  await expectOtherTests(recipe, await context.prompts());
+}
+
+/** @throws UsageError, DataError when a judge that asks no model cannot be opened */
+async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
+  if (!isModelName(name)) await open(name);
+}
+
+/** @throws UsageError when an arm's settings do not go together */
+function expectArm(recipe: ExperimentRecipe, arm: string): void {
+  const { method, min_score: minScore, top, like, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
+  const isRemoved = recipe.contamination === "remove";
+  try {
+    checkCombination(rows === undefined ? method : "rows", {
+      run: "",
+      ...(minScore !== undefined && { minScore }),
+      ...(top !== undefined && { top: 1 }),
+      ...(like !== undefined && { like }),
+      ...(where !== undefined && { where }),
+      ...(per !== undefined && { per }),
+      ...(dedup && { dedup }),
+      ...(diverse !== undefined && { diverse }),
+      ...(isRemoved && rows !== undefined && { decontaminate: [] }),
+    });
+    if (top === "0%") throw new UsageError("top: expected a share over 0 %");
+  } catch (cause) {
+    throw new UsageError(`${recipe.at(["arms", arm])}: arms.${arm}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const mostShared = 0.5; // of the test prompts: single overlaps are the contamination gate's
+
+/** @throws UsageError when most test prompts stand in the data: then they are the same thing */
+async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly TestPrompt[]): Promise<void> {
+  if (prompts.length === 0 || recipe.contamination !== "stop" || !recipe.arms) return;
+  const left = new Set(prompts.map(({ instruction, input }) => `${instruction}\0${input}`));
+  const all = left.size;
+  for await (const batch of (await openData(recipe)).batches())
+    for (const { instruction, input } of batch) left.delete(`${instruction}\0${input}`);
+  const shared = all - left.size;
+  if (shared > mostShared * all)
+    throw new UsageError(
+      `${recipe.at(["generate", "tests"])}: generate.tests: expected prompts that are no training data, ${shared} of ${all} stand in the data, word for word; choose others`,
+    );
+}

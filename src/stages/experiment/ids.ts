@@ -1,0 +1,25 @@
+/*
+ * The ids of an experiment's tasks: as the ledger of a run holds them, and as they are shown.
+ */
+
+export const rateId = "rate";
+export const contaminationId = "contamination";
+export const reportId = "report";
+
+/** @param draw the name of an arm's rows */
+export function selectId(draw: string): string {
+  return `select ${draw}`;
+}
+
+export function trainId(model: string): string {
+  return `train ${model}`;
+}
+
+export function generateId(model: string): string {
+  return `generate ${model}`;
+}
+
+/** @param judge as the recipe names it */
+export function compareId(a: string, b: string, judge: string): string {
+  return `compare ${a} ${b} by ${judge}`;
+}

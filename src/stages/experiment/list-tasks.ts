@@ -1,0 +1,31 @@
+import type { Task } from "../../experiment/task.ts";
+import { compareTask } from "./compare-task.ts";
+import { contaminationTask } from "./contamination-task.ts";
+import type { Context } from "./context.ts";
+import { generateTask } from "./generate-task.ts";
+import { rateTask } from "./rate-task.ts";
+import { reportTask } from "./report-task.ts";
+import { selectTask } from "./select-task.ts";
+import { trainTask } from "./train-task.ts";
+
+/** All tasks of an experiment, in an order in which each comes after those that it needs. */
+export function listTasks(context: Context): Task[] {
+  const { rating, draws, training, models, generation, comparison } = context.experiment;
+  const tasks: Task[] = [];
+  if (rating) tasks.push(rateTask(context, rating));
+  for (const draw of draws) tasks.push(selectTask(context, draw));
+  const isGuarded = draws.length > 0 && generation !== undefined;
+  const drawn = draws.map(({ name }) => name);
+  if (isGuarded) tasks.push(contaminationTask(context, drawn));
+  for (const model of models) {
+    if (training && model.arm !== undefined) tasks.push(trainTask(context, training, { model, isGuarded }));
+    if (generation) tasks.push(generateTask(context, generation, model)); // before the next training: it can be judged meanwhile
+  }
+  for (const judge of comparison?.judges ?? [])
+    for (const { pairs } of comparison!.matches)
+      for (const pair of pairs) tasks.push(compareTask(context, comparison!, { judge, pair }));
+  tasks.push(reportTask(context, [...tasks]));
+  // a budget over calls and trainings together: one after the other, so that neither spends what the other will
+  const isOneByOne = context.options.budgetUsd !== undefined && training !== undefined;
+  return isOneByOne ? tasks.map((task) => ({ ...task, resource: "machine" as const })) : tasks;
+}

@@ -1,0 +1,230 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { RunError, UsageError } from "../../errors.ts";
+import { openLedger, type Ledger } from "../../experiment/ledger.ts";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
+import { resolveExperiment } from "../../experiment/resolve.ts";
+import { concludeExperiment, recordedFacts } from "../../experiment/result.ts";
+import { planTasks, runTasks, type TaskResult } from "../../experiment/schedule.ts";
+import {
+  experimentStages,
+  type ExperimentStage,
+  type Task,
+  type TaskEstimate,
+  type TaskState,
+} from "../../experiment/task.ts";
+import { own as ownFile } from "../../files/owner-file.ts";
+import { formatUsd } from "../../format.ts";
+import { findUv } from "../../python/uv.ts";
+import { manifestVersion } from "../../run/manifest.ts";
+import type { ExperimentResult } from "../../run/records/experiment.ts";
+import { readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
+import { version } from "../../version.ts";
+import { report } from "../report.ts";
+import { Context, type TaskOptions } from "./context.ts";
+import { estimateBasis, estimateTasks } from "./estimate.ts";
+import { gatherFacts } from "./facts.ts";
+import { listTasks } from "./list-tasks.ts";
+
+export interface RunExperimentOptions extends Omit<TaskOptions, "experiment" | "onReport" | "budgetUsd"> {
+  /** US dollars for all stages together, training included; the recipe's when left out. */
+  readonly budgetUsd?: number;
+  /** Begin with this stage: those before it are taken as they are. */
+  readonly from?: ExperimentStage;
+  /** Only these stages: all others are taken as they are. */
+  readonly only?: readonly ExperimentStage[];
+  /** Do these stages again, whether anything changed or not. */
+  readonly force?: readonly ExperimentStage[];
+  readonly onBegin?: (task: string, why: string) => void;
+  readonly onEnd?: (task: string, result: TaskResult) => void;
+}
+
+/** One line of an experiment's plan. */
+interface PlannedTask extends TaskEstimate {
+  readonly task: string;
+  readonly stage: ExperimentStage;
+  readonly state: TaskState;
+}
+
+/** What running an experiment would do. Money in US dollars, where it is known. */
+export interface ExperimentPlan {
+  readonly run: string;
+  readonly tasks: readonly PlannedTask[];
+  /** Of what is due, as far as it is known. */
+  readonly expectedUsd: number;
+  /** What that rests on, in words. */
+  readonly basis: string;
+  readonly highestUsd: number | null;
+  readonly budgetUsd: number | null;
+  /** Paid before, by this run. */
+  readonly paidUsd: number;
+}
+
+/** How an experiment ended. */
+export interface ExperimentEnd {
+  readonly run: string;
+  readonly results: ReadonlyMap<string, TaskResult>;
+  /** Absent where it did not come to its end. */
+  readonly result?: ExperimentResult;
+}
+
+/**
+ * Tells what running an experiment would do, why, and what it would take.
+ *
+ * @throws UsageError, DataError or RunError when it could not be run as it is
+ */
+export async function planExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentPlan> {
+  const { context, tasks, ledger, leave } = await prepare(recipe, options);
+  return makePlan(context, tasks, await planTasks(tasks, ledger, leave));
+}
+
+async function makePlan(
+  context: Context,
+  tasks: readonly Task[],
+  states: ReadonlyMap<string, TaskState>,
+): Promise<ExperimentPlan> {
+  const due = tasks.filter(({ id }) => states.get(id)!.state !== "done");
+  const { estimates, paidUsd } = await estimateTasks(context, due);
+  const planned = tasks.map(({ id, stage }) => ({
+    task: id,
+    stage,
+    state: states.get(id)!,
+    ...estimates.get(id),
+  }));
+  const highest = planned.map(({ highestUsd = 0 }) => highestUsd);
+  return {
+    run: context.options.run,
+    tasks: planned,
+    expectedUsd: planned.reduce((sum, { expectedUsd }) => sum + (expectedUsd ?? 0), 0),
+    basis: estimateBasis,
+    highestUsd: highest.some((usd) => usd === null) ? null : highest.reduce<number>((sum, usd) => sum + usd!, 0),
+    budgetUsd: context.options.budgetUsd ?? null,
+    paidUsd,
+  };
+}
+
+/**
+ * Runs an experiment to its report: what is done stays, what changed is done again, and what was interrupted goes on.
+ * Whatever goes wrong in one task loses those that need it, and no others.
+ *
+ * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is; TrainerError when it
+ *   needs uv and there is none
+ */
+export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
+  const run = runFolder(options.run);
+  await mkdir(run.folder, { recursive: true });
+  using owned = ownFile(join(run.folder, "experiment.pid"));
+  if (!owned)
+    throw new RunError(`${run.folder}: expected an experiment that nobody works on, another process does; wait for it`);
+  if (recipe.recorded) {
+    const result = concludeExperiment(recordedFacts(recipe));
+    await keepResult(run, result);
+    await report({ run: options.run });
+    return { run: options.run, results: new Map(), result };
+  }
+  const { context, tasks, ledger, leave } = await prepare(recipe, options);
+  const states = await planTasks(tasks, ledger, leave);
+  await expectNeeds(tasks, leave, options);
+  const plan = await makePlan(context, tasks, states);
+  expectEnough(plan);
+  if (tasks.some((task) => task.needsUv && states.get(task.id)!.state !== "done")) findUv();
+  let isFirst = true;
+  const results = await runTasks(tasks, {
+    ledger,
+    leave,
+    ...(options.signal && { signal: options.signal }),
+    async onBegin(task, why) {
+      options.onBegin?.(task.id, why);
+      const wasFirst = isFirst;
+      isFirst = false;
+      if (wasFirst) await forgetResult(run); // it is of what was
+    },
+    onEnd: (task, result) => options.onEnd?.(task.id, result),
+  });
+  const isDone = [...results.values()].every(({ state }) => state === "done" || state === "kept");
+  const result = (await readManifest(run))?.experiment;
+  return { run: options.run, results, ...(isDone && result && { result }) };
+}
+
+/** @throws UsageError when the first stage that costs something is expected to cost more than there is */
+function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
+  if (budgetUsd === null) return;
+  const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
+  if (first && first.expectedUsd! > budgetUsd - paidUsd)
+    throw new UsageError(
+      `--budget: expected at least ${formatUsd(first.expectedUsd! + paidUsd)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the ${formatUsd(paidUsd)} paid before` : ""}, got ${formatUsd(budgetUsd)}; nothing was asked`,
+    );
+}
+
+/** @throws RunError when a stage that is asked for needs one that is left out and was never done */
+async function expectNeeds(
+  tasks: readonly Task[],
+  leave: (task: Task) => boolean,
+  { run, only }: RunExperimentOptions,
+): Promise<void> {
+  if (!only) return;
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  for (const task of tasks.filter((other) => !leave(other)))
+    for (const need of task.needs.map((id) => byId.get(id)!))
+      if (leave(need) && (await need.output()) === undefined)
+        throw new RunError(
+          `${run}: expected "${need.id}" to be done before "${task.id}", found nothing; add ${need.stage} to --only, or leave --only out`,
+        );
+}
+
+interface Prepared {
+  readonly context: Context;
+  readonly tasks: readonly Task[];
+  readonly ledger: Ledger;
+  /** Whether a task is taken as it is. */
+  readonly leave: (task: Task) => boolean;
+}
+
+async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<Prepared> {
+  const { budgetUsd = recipe.budget_usd, ...others } = options;
+  const run = runFolder(options.run);
+  const context: Context = new Context({
+    ...others,
+    experiment: resolveExperiment(recipe),
+    onReport: async () => keepResult(run, concludeExperiment(await gatherFacts(context, tasks))),
+    budgetUsd,
+  });
+  if (recipe.recorded) return { context, tasks: [], ledger: await openLedger(run), leave: () => false };
+  const tasks = listTasks(context);
+  const ledger = await openLedger(run);
+  for (const stage of options.force ?? []) for (const task of tasks) if (task.stage === stage) ledger.forget(task.id);
+  const firstStage = options.from === undefined ? 0 : experimentStages.indexOf(options.from);
+  const leave = ({ stage }: Task) =>
+    experimentStages.indexOf(stage) < firstStage || (options.only !== undefined && !options.only.includes(stage));
+  await expectLeft(tasks.filter(leave), options);
+  return { context, tasks, ledger, leave };
+}
+
+/** @throws RunError when a stage that is to be taken as it is was never done */
+async function expectLeft(left: readonly Task[], { run, from, only }: RunExperimentOptions): Promise<void> {
+  if (only) return; // what one of these needs and has not, it says itself
+  for (const task of left)
+    if ((await task.output()) === undefined)
+      throw new RunError(
+        `${run}: expected "${task.id}" to be done, since --from ${from} begins after it, found nothing; leave --from out`,
+      );
+}
+
+/** Takes an earlier result away, since something it follows from is done again. */
+async function forgetResult(run: RunFolder): Promise<void> {
+  if (!(await readManifest(run))?.experiment) return;
+  await updateManifest(run, (manifest) => {
+    const { experiment: _, ...rest } = manifest!;
+    return rest;
+  });
+}
+
+async function keepResult(run: RunFolder, experiment: ExperimentResult): Promise<void> {
+  await updateManifest(run, (manifest) => ({
+    version: manifestVersion,
+    alpagasus: version,
+    arms: {},
+    ...manifest,
+    experiment,
+  }));
+}

@@ -1,0 +1,59 @@
+import { readPositions } from "../../dataset/positions.ts";
+import { hashFile, hashText } from "../../experiment/hashes.ts";
+import type { ArmDraw } from "../../experiment/resolve.ts";
+import type { Task } from "../../experiment/task.ts";
+import { select } from "../select.ts";
+import type { Context } from "./context.ts";
+import { rateId, selectId } from "./ids.ts";
+
+export function selectTask(context: Context, draw: ArmDraw): Task {
+  const { recipe, experiment } = context;
+  const { name: arm, seed, declared, sizeOf: like, top: count, rowsPath } = draw;
+  const { min_score: minScore, like: _, rows: __, method, top, seed: ___, ...chosen } = declared;
+  const others = { ...chosen, seed };
+  const id = selectId(arm);
+  return {
+    id,
+    stage: "select",
+    needs: [rateId, ...(like === undefined ? [] : [selectId(like)])],
+    resource: "machine",
+    needsUv: false,
+    async inputs() {
+      const manifest = await context.manifest();
+      return {
+        ratings: manifest?.rate?.ratingsHash ?? "none",
+        min_score: String(minScore ?? "none"),
+        top: String(top ?? "none"),
+        ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
+        rows: rowsPath === undefined ? "none" : ((await hashFile(rowsPath)) ?? "none"),
+        choice: JSON.stringify({ method, ...others }),
+        ...(recipe.contamination === "remove" && { prompts: hashText(JSON.stringify(await context.prompts())) }),
+      };
+    },
+    async output() {
+      const summary = (await context.manifest())?.arms[arm];
+      return summary && hashFile(context.run.recordedArmPath(summary));
+    },
+    async run() {
+      const { where, per, dedup, diverse } = others;
+      const { gates } = await select({
+        ...context.stage(id),
+        arm,
+        seed,
+        minCoverage: experiment.rating!.declared.min_coverage,
+        ...(rowsPath === undefined && { method }),
+        ...(rowsPath !== undefined && { rows: await readPositions(rowsPath) }),
+        ...(minScore !== undefined && { minScore }),
+        ...(count !== undefined && { top: count }),
+        ...(like !== undefined && { like }),
+        ...(where !== undefined && { where }),
+        ...(per !== undefined && { per }),
+        ...(dedup && { dedup }),
+        ...(diverse !== undefined && { diverse }),
+        ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),
+        ...(context.options.signal && { signal: context.options.signal }),
+      });
+      return { gates };
+    },
+  };
+}
