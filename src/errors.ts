@@ -10,30 +10,30 @@ export class AlpagasusError extends Error {
   override name = "AlpagasusError";
 }
 
-/** The command or function was asked for something that makes no sense: an unknown flag, a threshold off the scale. */
+/** The arguments of a command or function make no sense: an unknown flag, a threshold outside the scale. */
 export class UsageError extends AlpagasusError {
   override readonly exitCode = 2;
   override name = "UsageError";
 }
 
-/** A file or row is not what it must be. The message begins with its place. */
+/** A file or row is invalid. The message begins with its place. */
 export class DataError extends AlpagasusError {
   override readonly exitCode = 2;
   override name = "DataError";
 }
 
-/** The run folder does not fit what was asked: no ratings yet, ratings of other data, a damaged manifest. */
+/** The run folder does not fit the command: no ratings yet, ratings of other data, a damaged manifest. */
 export class RunError extends AlpagasusError {
   override readonly exitCode = 2;
   override name = "RunError";
 }
 
-/** The trainer is not there, or it failed: its last words, and advice where there is some. */
+/** The trainer is missing or failed. The message has its last output, and advice if there is any. */
 export class TrainerError extends AlpagasusError {
   override name = "TrainerError";
 }
 
-/** What a value is, in the words an error message uses: `null`, `array`, `number`. */
+/** A value's type as error messages name it: `null`, `array`, `number`. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (value === undefined) return "nothing";

@@ -1,8 +1,8 @@
 /*
- * How numbers are written everywhere: on the terminal, in messages and on the page. No locale is loaded for it.
+ * Number formats for the terminal, messages and the page. They do not depend on the locale.
  */
 
-/** `52,002`: a whole number with its thousands apart. */
+/** `52,002`: a whole number with thousands separators. */
 export function formatCount(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
@@ -17,13 +17,13 @@ export function formatP(p: number): string {
   return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
 }
 
-/** `17.6 %`; what is too small for that is still not nothing: `<0.1 %`. */
+/** `17.6 %`; `<0.1 %` for a share that would round to zero but is not zero. */
 export function formatShare(share: number): string {
   if (share > 0 && share < 0.0005) return "<0.1 %";
   return `${(100 * share).toFixed(1)} %`;
 }
 
-/** A score without the dust of floating point: `4.5`, `2.513`. */
+/** A score without floating-point noise: `4.5`, `2.513`. */
 export function formatScore(score: number): string {
   return String(Number(score.toFixed(4)));
 }
@@ -37,7 +37,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-/** `$0.0042`, `$1.23`, `$2,730`: three figures of what is small, cents of what is not, and neither of thousands. */
+/** `$0.0042`, `$1.23`, `$2,730`: three significant digits below $1, cents below $1,000, whole dollars above. */
 export function formatUsd(usd: number): string {
   if (usd === 0) return "$0";
   if (Math.abs(usd) >= 1000) return `$${formatCount(usd)}`;

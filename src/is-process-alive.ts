@@ -1,9 +1,9 @@
-/** Whether there is a process of this number on this machine; one of somebody else's counts. */
+/** Whether a process with this id runs on this machine, whichever user owns it. */
 export function isProcessAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0); // asks only whether there is such a process
+    process.kill(pid, 0); // signal 0 only checks that the process exists
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // it is there, and not ours to signal
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it exists, but belongs to another user
   }
 }

@@ -1,4 +1,4 @@
-/** A word as a shell would read it. */
+/** Quotes a word for a shell, where needed. */
 export function shellWord(word: string): string {
   return /^[\w./:=,@%+#-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

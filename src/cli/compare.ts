@@ -101,11 +101,11 @@ Examples:
       const names = flags.judge ?? ["student"];
       if (new Set(names).size < names.length)
         throw new UsageError(`--judge: expected each judge once, got ${names.join(", ")}`);
-      for (const name of names) if (!isModelName(name)) await openPairJudge(name); // a name that is no judge's is the mistake to tell of
+      for (const name of names) if (!isModelName(name)) await openPairJudge(name); // an unknown judge is reported first
       if (!names.some(isModelName)) {
         expectNoModelFlags(self, names.join(", "), ["rubric", "dry-run"]);
       }
-      for (const name of names.filter(isModelName)) await expectAskable(name, flags); // before anybody is paid
+      for (const name of names.filter(isModelName)) await expectAskable(name, flags); // before any call is paid for
       if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
@@ -120,7 +120,7 @@ Examples:
     });
 }
 
-/** @throws UsageError when a model cannot be asked as it is named, or has no key */
+/** @throws UsageError if a model's name or options are invalid, or its key is missing */
 async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
   const judge = await openLlmPairJudge(name, {
     ...readModelFlags(flags),
@@ -132,7 +132,7 @@ async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
   if (judge.problem !== undefined && !flags.dryRun) throw new UsageError(judge.problem);
 }
 
-/** An arm as a user names it: a file, NAME=FILE, or the name of answers that the run holds. */
+/** Opens an arm by what the user typed: a file, NAME=FILE, or the name of answers in the run. */
 async function openArm(text: string, run: RunFolder): Promise<Arm> {
   const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
   if (file !== undefined) return { name: name!, ...(await readAnswers(file)) };
@@ -147,7 +147,7 @@ async function openArm(text: string, run: RunFolder): Promise<Arm> {
     : { name: armName(text), ...(await readAnswers(text)) };
 }
 
-/** Who is compared with whom. */
+/** The pairs of arms to compare: the first with each other one, or all pairs. */
 function matchesOf(arms: readonly Arm[], { allPairs }: CompareFlags): (readonly [Arm, Arm])[] {
   const [first, ...others] = arms as [Arm, ...Arm[]]; // at least two, as was checked
   if (!allPairs) return others.map((other) => [first, other] as const);
@@ -171,7 +171,7 @@ async function showPlans(models: readonly string[], arms: readonly Arm[], flags:
   );
 }
 
-/** All matches by one judge, measured against the judges before it. */
+/** Plays all matches with one judge and measures its agreement with the judges before it. */
 async function compareWith(
   name: string,
   arms: readonly Arm[],

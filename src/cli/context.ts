@@ -1,10 +1,10 @@
-/** What a command needs from around it. */
+/** What a command gets from the program that runs it. */
 export interface CommandContext {
   readonly signal: AbortSignal;
-  /** What the user typed, as a shell would take it again. */
+  /** The command line that the user typed, quoted for a shell. */
   readonly command: string;
-  /** What the command ends with instead of 0: a gate did not hold. */
+  /** The exit code of a command that does not throw: 0 unless, for example, a gate did not hold. */
   exitCode: number;
-  /** The exit code of a command that the user or the system stopped. */
+  /** The exit code if the user or the system stopped the command. */
   interruptedWith: number;
 }

@@ -1,7 +1,7 @@
 import type { CallsRecord, Gate } from "../run/records/common.ts";
 import type { CommandContext } from "./context.ts";
 
-/** Sets the exit code that a stage's summary asks for: a gate that did not hold, and above it what stopped its calls. */
+/** Sets the exit code from a stage's summary. What stopped its calls takes precedence over a gate that did not hold. */
 export function setExitCode(
   { gates, calls }: { readonly gates: readonly Gate[]; readonly calls?: CallsRecord | undefined },
   context: CommandContext,

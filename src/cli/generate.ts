@@ -76,7 +76,7 @@ Examples:
     )
     .action(async (flags: GenerateFlags) => {
       const [{ openAnswerer }, { openTestSets }, { generate }, { planAnswers }] = await Promise.all([
-        import("../generation/open-answerer.ts"), // only here, since they are large
+        import("../generation/open-answerer.ts"), // imported here because they are large
         import("../generation/test-sets.ts"),
         import("../stages/generate.ts"),
         import("../stages/plan-calls.ts"),
@@ -131,7 +131,7 @@ Examples:
     });
 }
 
-/** The model's name, with that of the endpoint that serves it. */
+/** The model's name; with --endpoint, ADDRESS#MODEL. */
 async function chooseModel({ model, endpoint }: GenerateFlags): Promise<string> {
   if (endpoint === undefined) {
     if (model === undefined) throw new UsageError("--model: expected a model to answer, got none; or --endpoint URL");

@@ -29,7 +29,7 @@ export function initCommand(context: CommandContext): Command {
         throw new UsageError(`${flags.out}: expected no file there yet, found one; name another with --out`);
       const dataset = await openDataset(data, { signal: context.signal, ...(flags.map && { map: flags.map }) });
       let rows = 0;
-      for await (const batch of dataset.batches()) rows += batch.length; // and every row can be read
+      for await (const batch of dataset.batches()) rows += batch.length; // also checks that every row can be read
       await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));
       process.stdout.write(
         `\nWrote ${plainText(flags.out)} for the ${formatCount(rows)} rows of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${plainText(flags.out)} --dry-run\n`,
@@ -37,7 +37,7 @@ export function initCommand(context: CommandContext): Command {
     });
 }
 
-/** The data as it is seen from the recipe's folder. */
+/** The data's path relative to the recipe's folder; an absolute path or `hf:` name stays as it is. */
 function seenFrom(recipe: string, data: string): string {
   return /^[a-z]+:/.test(data) || isAbsolute(data) ? data : relative(dirname(recipe), data);
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import * as nodeModule from "node:module"; // as a whole: an older Node lacks some of its names
+import * as nodeModule from "node:module"; // not by name: an older Node lacks some of its exports
 import { setFlagsFromString } from "node:v8";
 /*
- * The command line begins here. The version of Node is checked before anything is loaded that an older one cannot read.
+ * Entry point of the command line. It checks Node's version before loading anything that an older Node cannot parse.
  */
 const wanted = [22, 19] as const;
 const nurseryGrowthMs = 250;
@@ -15,18 +15,19 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   process.exitCode = 2;
 } else {
   silenceSqliteWarning();
-  // Rows die young, and a nursery that grows only holds more dead ones: after the first moments, which it speeds up, it stops growing.
+  // Rows are short-lived, so a larger young generation of V8's heap only holds more garbage. Growing speeds up the start,
+  // then it is stopped.
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), nurseryGrowthMs).unref();
-  nodeModule.enableCompileCache(); // what was compiled once is read from a cache the next time
+  nodeModule.enableCompileCache(); // later starts read compiled code from a cache
   const { runCommandLine } = await import("./program.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
 }
 
-/** Node's SQLite works; that its interface may still change is our business, and not worth two lines on every run. */
+/** Hides Node's warning that its SQLite interface may change: it does not concern users. */
 function silenceSqliteWarning(): void {
   const emit = process.emitWarning.bind(process);
   process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
     if (/sqlite/i.test(String(warning))) return;
-    (emit as (warning: string | Error, ...rest: unknown[]) => void)(warning, ...rest); // its forms differ in what follows
+    (emit as (warning: string | Error, ...rest: unknown[]) => void)(warning, ...rest); // the overloads differ in the rest
   };
 }

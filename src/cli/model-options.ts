@@ -8,7 +8,7 @@ import { reasoningEfforts, type ReasoningEffort } from "../llm/request.ts";
 import { parseNumber, parsePositive } from "./options.ts";
 
 /*
- * Options of every command that asks a model.
+ * Options of every command that calls a model.
  */
 
 export interface ModelFlags {
@@ -30,7 +30,7 @@ export interface ModelFlags {
   wait?: boolean;
 }
 
-/** Adds the options to a command. @param mostTokens how long a reply may be when nothing is said */
+/** Adds the options to a command. @param mostTokens the default of --max-output-tokens, for the help text */
 export function addModelOptions(command: Command, mostTokens = "as the rubric says"): Command {
   return command
     .option("--budget <usd>", "stop before this run has cost more, this time and before; exit code 4", parseUsd)
@@ -71,7 +71,7 @@ export function addModelOptions(command: Command, mostTokens = "as the rubric sa
     .option("--no-wait", "with --batch: hand in and fetch what is ready; the same command later goes on");
 }
 
-/** The options as the library takes them. */
+/** Converts the flags to the library's options. @throws UsageError if a batch option is given without --batch */
 export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> {
   for (const [name, value] of [
     ["--batch-size", flags.batchSize],
@@ -107,14 +107,14 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
   };
 }
 
-/** What is waited for when the user wants to stop. */
+/** Says what happens to open calls when the user interrupts. */
 export function describeWaiting({ inFlight, inBatches }: CallsReport): string {
   return inBatches > 0
     ? `${formatCount(inBatches)} calls stay in batches at the provider; the same command fetches them`
     : `waiting for ${formatCount(inFlight)} calls in flight (Ctrl-C again: at once)`;
 }
 
-/** @throws UsageError when an option is given that only judges heed that ask a model */
+/** @throws UsageError if an option is given that applies only to judges that call a model */
 export function expectNoModelFlags(command: Command, judge: string, others: readonly string[]): void {
   const names = new Set([...modelOptionNames, ...others]);
   const given = command.options.filter(

@@ -2,8 +2,8 @@ import { InvalidArgumentError, Option } from "commander";
 import { defaultRunFolder } from "../run/run-folder.ts";
 
 /*
- * Options that several commands share, and how their values are read. A value that cannot be read is a usage error
- * that says what was expected.
+ * Options that several commands share, and parsers of their values. An invalid value is a usage error that says what was
+ * expected.
  */
 
 export const runOption = () => new Option("--run <dir>", "the run's folder").default(defaultRunFolder);

@@ -21,7 +21,7 @@ import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
 const terminated = 143;
-/** What the system refuses because of the file or folder that a user named. */
+/** Messages for system errors that come from a path the user gave. */
 const refusals: Record<string, string> = {
   EACCES: "permission denied",
   EPERM: "not permitted there",
@@ -33,7 +33,10 @@ const refusals: Record<string, string> = {
 };
 const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
-/** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 4 the budget was reached, 130 interrupted. */
+/**
+ * Runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 4 the
+ * budget was reached, 130 interrupted, 143 terminated.
+ */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   loadEnvironment();
   ignoreClosedPipe();
@@ -46,7 +49,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   };
   const stop = (signal: NodeJS.Signals): void => {
     context.interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
-    if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second time: at once
+    if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second signal: exit at once
     interruption.abort();
   };
   process.on("SIGINT", stop).on("SIGTERM", stop);
@@ -74,7 +77,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The line for an error of the file system that the user can mend; undefined for any other. */
+/** The message for a file-system error that the user can fix; undefined for other errors. */
 function describeRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || !("path" in error)) return undefined;
   const reason = refusals[String(error.code)];
@@ -139,7 +142,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
   return program;
 }
 
-/** Commands added ready-made do not take these settings over by themselves. */
+/** Copies the program's settings, which `addCommand` does not do by itself. */
 function inherit(command: Command, program: Command): Command {
   return command
     .copyInheritedSettings(program)
@@ -152,11 +155,11 @@ function loadEnvironment(): void {
   try {
     process.loadEnvFile();
   } catch {
-    // no .env file: the environment is all there is
+    // there is no .env file
   }
 }
 
-/** `alpagasus … | head` ends quietly. */
+/** Exits quietly when the reader closes the pipe, as in `alpagasus … | head`. */
 function ignoreClosedPipe(): void {
   if (process.stdout.listenerCount("error") > 0) return;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -143,7 +143,7 @@ Examples:
     });
 }
 
-/** @throws UsageError when an option is given that these judges do not heed */
+/** @throws UsageError if an option is given that does not apply to these judges */
 function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Command): void {
   for (const name of ["to", "min-score", "precision"] as const) {
     const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];
@@ -163,7 +163,7 @@ function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Co
     throw new UsageError("--scale: expected recorded scores or a column; the student has a scale of its own");
 }
 
-/** Rates, or plans to. Where models are asked, an interruption stops the asking and not the stage: what was paid for is written. */
+/** Rates or shows the plan. If models are called, an interruption stops the calls but not the stage: paid replies are written. */
 async function rateWith(
   data: string,
   names: readonly string[],

@@ -32,7 +32,7 @@ Examples:
   alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
     )
     .action(async (flags: ReportFlags) => {
-      const { report } = await import("../stages/report.ts"); // only here, since it is large
+      const { report } = await import("../stages/report.ts"); // imported here because it is large
       const summary = await report({
         run: flags.run,
         command: context.command,

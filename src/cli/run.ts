@@ -58,7 +58,7 @@ Examples:
     )
     .action(async (name: string, flags: RunFlags) => {
       const { openExperiment } = await import("../experiment/recipe.ts");
-      const { planExperiment, runExperiment } = await import("../stages/experiment/run.ts"); // only here, since it is large
+      const { planExperiment, runExperiment } = await import("../stages/experiment/run.ts"); // imported here because it is large
       const opened = await openExperiment(name);
       if (flags.data !== undefined && opened.recorded)
         throw new UsageError(`--data: expected a recipe with stages, got ${name}, which has recorded figures`);
@@ -92,7 +92,7 @@ Examples:
     });
 }
 
-/** Shows tasks as they begin and end, and how those at work get on. */
+/** Shows when tasks begin and end, and the progress of those running. */
 async function follow(
   run: (telling: Pick<RunExperimentOptions, "onProgress" | "onBegin" | "onEnd">) => Promise<ExperimentEnd>,
 ): Promise<ExperimentEnd> {
@@ -109,7 +109,7 @@ async function follow(
         if (result.state !== "kept") say(renderTaskEnd(task, result));
       },
       onProgress(task, progress) {
-        if (shown !== task && shown !== "" && progress.done === 0) return; // of two at a time, the one that moves
+        if (shown !== task && shown !== "" && progress.done === 0) return; // of two tasks at a time, shows the one that moves
         shown = task;
         line.show(progress);
       },
@@ -130,7 +130,7 @@ function setExitCode({ results }: ExperimentEnd, context: CommandContext): void 
   if (context.signal.aborted) context.exitCode = context.interruptedWith;
 }
 
-/** What became of each task, with messages for errors. */
+/** Each task's result, with error messages in place of errors. */
 function tellResults({ results }: ExperimentEnd): object {
   return Object.fromEntries(
     [...results].map(([task, result]) => [

@@ -105,7 +105,7 @@ Examples:
         throw new UsageError(
           "--recipe: expected one, since there is none that fits every machine: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop or a YAML file",
         );
-      const { planTrain, train } = await import("../stages/train.ts"); // only here, since it is large
+      const { planTrain, train } = await import("../stages/train.ts"); // imported here because it is large
       const { openTrainingRecipe } = await import("../trainer/recipe.ts");
       const recipe = await openTrainingRecipe(flags.recipe);
       const options = {

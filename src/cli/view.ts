@@ -20,7 +20,7 @@ export function viewCommand(context: CommandContext): Command {
     .option("--port <n>", "where it listens; 0 takes any free port (4620, or any where that is taken)", parsePort)
     .addOption(runOption())
     .action(async (flags: ViewFlags) => {
-      const { view } = await import("../stages/view.ts"); // only here, since it is large
+      const { view } = await import("../stages/view.ts"); // imported here because it is large
       await using viewer = await view({
         run: flags.run,
         ...readPageFlags(flags),

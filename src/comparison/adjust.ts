@@ -1,33 +1,34 @@
 import { benjaminiHochberg, holm } from "../stats/many-comparisons.ts";
 
-/** What a test says of the arm whose side is told. */
+/** What a test concludes about arm A, compared with arm B. */
 export type Conclusion = "better" | "worse" | "no difference shown";
 
-/** A p-value corrected for the comparisons that were made beside it. */
+/** A p-value corrected for multiple comparisons. */
 export interface Adjusted {
   readonly pValue: number;
-  /** How many they were, with this one. */
+  /** The number of comparisons, this one included. */
   readonly comparisons: number;
   readonly method: "Holm" | "Benjamini-Hochberg";
 }
 
 const significance = 0.05;
 
-/** What a p-value says of a winning score. */
+/** The conclusion from a p-value and a winning score. */
 export function concludeFrom(pValue: number, winningScore: number | null): Conclusion {
   if (!(pValue < significance) || winningScore === null) return "no difference shown";
   return winningScore > 1 ? "better" : "worse";
 }
 
-/** A result with its p-value as it is without any other. */
+/** A result with its uncorrected p-value. */
 interface Tested {
   readonly pValue: number;
   readonly winningScore: { readonly value: number | null };
 }
 
 /**
- * Corrects the p-values of comparisons that were made beside one another, and what is concluded from them. One alone stays as it
- * is. Holm's method guards a few claims against any false one; Benjamini and Hochberg's bounds the share of false ones among many.
+ * Corrects p-values for multiple comparisons, and draws the conclusions from the corrected ones. A single p-value stays as it
+ * is. Holm's method limits the chance of any false finding, for a few comparisons. Benjamini and Hochberg's limits the
+ * expected share of false findings, for many.
  */
 export function adjust<R extends Tested>(
   results: readonly R[],
@@ -42,14 +43,14 @@ export function adjust<R extends Tested>(
   }));
 }
 
-/** What tells commands apart: of an experiment its recipe, since it may be run in parts with other options each time. */
+/** The key of a command's comparisons. For an experiment it is the recipe: parts of it may be run with different options. */
 function familyOf(command: string | undefined): string | undefined {
   return /^\S+ run \S+/.exec(command ?? "")?.[0] ?? command;
 }
 
 /**
- * The same for the pooled results of whole comparisons: those that one command made belong together, whichever arms and judges
- * they are of.
+ * Corrects the pooled results of whole comparisons by Holm's method. The comparisons made by one command are corrected
+ * together, whatever their arms and judges.
  */
 export function adjustComparisons<C extends { readonly command?: string | undefined; readonly pooled: Tested }>(
   comparisons: readonly C[],

@@ -33,7 +33,7 @@ export function measureOutcomeAgreement(
     { range: [0, 1] },
   );
   const values = [cohensKappa(own.map(String), theirs.map(String)), pearson(own, theirs)];
-  // every category has a place in the table, whether it was seen or not
+  // every category has a row and a column in the table, even if it never occurs
   const [kappa, correlation] = tableIntervals(
     own,
     theirs,
@@ -54,7 +54,7 @@ export function measureOutcomeAgreement(
   };
 }
 
-/** What a pair is known by. */
+/** The key of a pair: its test set and its id. */
 export function pairKey({ set, id }: Pick<PairVerdict, "set" | "id">): string {
   return `${set}\0${id}`;
 }

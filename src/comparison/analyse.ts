@@ -8,37 +8,37 @@ import { adjust, concludeFrom, type Adjusted, type Conclusion } from "./adjust.t
 import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict, Verdict } from "./verdict.ts";
 
-/** What can be concluded from the verdicts of one group of pairs. Shares are 0 to 1, lengths in characters. */
+/** The results for one group of pairs. Shares are 0 to 1, lengths in characters. */
 export interface ComparisonResult {
   /** A test set, a category, or `pooled`. */
   readonly group: string;
   readonly pairs: number;
   readonly counts: OutcomeCounts;
-  /** Pairs whose answers are the same: ties without asking. */
+  /** Pairs whose answers are the same: ties without calling the judge. */
   readonly identical: number;
-  /** Conclusion, interval and p-value are one test: see `stats/crossed-mean.ts`. */
+  /** Conclusion, interval and p-value come from one test: see `stats/crossed-mean.ts`. */
   readonly winningScore: Estimate;
-  /** Wins, and ties by half, of the decided pairs. */
+  /** The share of the decided pairs that A wins; ties count half. */
   readonly winRate: Estimate;
-  /** The mean preference for A, where the judge says how far it prefers an answer. */
+  /** The mean preference for A, 0 to 1, from judges with graded preferences. */
   readonly gradedWinRate?: Estimate;
-  /** How likely a winning score at least as far from 1 is if neither is better, over prompts and, where there are several, trainings. */
+  /** The chance of a winning score at least as far from 1 if neither arm is better, over prompts and (if several) trainings. */
   readonly pValue: number;
-  /** The same, corrected for the comparisons that were made beside this one. */
+  /** The p-value corrected for multiple comparisons. */
   readonly adjusted?: Adjusted;
   readonly conclusion: Conclusion;
-  /** Prompts needed to show a difference of this size four times in five; null when no number is enough. */
+  /** Prompts needed to show a difference of this size with 80 % power; null when no number is enough. */
   readonly promptsNeeded: number | null;
-  /** The same if the difference is as large, and as small, as its interval allows; null where no number is enough. */
+  /** Prompts needed if the difference is as large, and as small, as its interval allows; null when no number is enough. */
   readonly promptsNeededRange: readonly [fewest: number | null, most: number | null];
-  /** Trainings needed with as many prompts, where there are several trainings; null when fifty are not enough. */
+  /** Trainings needed with the same number of prompts, if there are several trainings; null when fifty are not enough. */
   readonly trainingsNeeded?: number | null;
-  /** The least and the greatest winning score when one of the test sets is left out. */
+  /** The lowest and the highest winning score when one test set is left out. */
   readonly withoutOneSet?: { readonly low: WithoutSet; readonly high: WithoutSet };
   readonly orders: OrderFigures;
   /** Absent when the answers are not known. */
   readonly length?: LengthFigures;
-  /** A's total score over B's, over both orders, from judges that give scores: the paper's relative score. */
+  /** A's total score divided by B's, over both orders, from judges that give scores: the paper's relative score. */
   readonly relativeScore?: Estimate;
 }
 
@@ -66,15 +66,15 @@ interface LengthFigures {
   readonly meanB: number;
   /** Of the pairs that are not tied, the share won by the longer answer. */
   readonly longerWins: Estimate;
-  /** The win rate if both answers were as long: see `stats/length-controlled.ts`. */
+  /** The win rate if both answers were equally long: see `stats/length-controlled.ts`. */
   readonly controlledWinRate: Estimate;
 }
 
 const pooled = "pooled";
 
 /**
- * Results by test set (when there are several), by category (likewise), and pooled over all. Test sets are corrected for their
- * number by Holm's method, categories by Benjamini and Hochberg's.
+ * Results pooled over all pairs, by test set, and by category of each set. The p-values of test sets are corrected for their
+ * number by Holm's method, those of categories by Benjamini and Hochberg's.
  */
 export function analyse(verdicts: readonly PairVerdict[]): {
   readonly pooled: ComparisonResult;
@@ -100,7 +100,7 @@ export function analyse(verdicts: readonly PairVerdict[]): {
   };
 }
 
-/** How far the winning score hangs on one of the test sets. */
+/** How much the winning score depends on a single test set. */
 function leaveSetsOut(
   verdicts: readonly PairVerdict[],
   sets: readonly string[],
@@ -117,7 +117,7 @@ function leaveSetsOut(
   return without.length > 1 ? { withoutOneSet: { low: without[0]!, high: without.at(-1)! } } : {};
 }
 
-/** The same for one group of pairs. */
+/** The results for one group of pairs, with an uncorrected p-value. */
 export function analyseGroup(group: string, unordered: readonly PairVerdict[]): ComparisonResult {
   const verdicts = unordered.toSorted(byIdentity); // so that the order of the pairs changes no figure
   const counts = countOutcomes(verdicts.map(({ outcome }) => outcome));
@@ -147,14 +147,14 @@ export function analyseGroup(group: string, unordered: readonly PairVerdict[]): 
   };
 }
 
-/** Which prompt and which training each verdict is of. */
+/** The prompt and the training that each verdict belongs to. */
 function sourcesOf(verdicts: readonly PairVerdict[]): Sources {
   const prompts = numberPrompts(verdicts);
   const trainings = verdicts.map(({ training = 0 }) => training);
   return new Set(trainings).size > 1 ? { prompts, trainings } : { prompts };
 }
 
-/** Every training counts as much as another, however many of its pairs are decided; undefined where there is one. */
+/** Weights by which all trainings count equally, however many of their pairs are decided; undefined for one training. */
 function weighTrainings({ trainings }: Sources): Float64Array | undefined {
   if (!trainings) return undefined;
   const pairs = new Map<number, number>();
@@ -173,7 +173,7 @@ function gradedFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult,
   return { gradedWinRate };
 }
 
-/** How many prompts, or trainings, a difference of this size takes. */
+/** How many prompts or trainings are needed to show a difference of this size. */
 function needed(
   decided: readonly PairVerdict[],
   counts: OutcomeCounts,
@@ -211,7 +211,7 @@ function needed(
   };
 }
 
-/** How much more the mean varies since several pairs are of one prompt: 1 where each has a prompt of its own (Kish 1965). */
+/** The design effect (Kish 1965): how much more the mean varies because pairs share prompts; 1 if each has its own. */
 function designEffect(decided: readonly PairVerdict[], { prompts }: Sources): number {
   const values = decided.map(({ outcome }) => worth[outcome]);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -225,7 +225,7 @@ function designEffect(decided: readonly PairVerdict[], { prompts }: Sources): nu
   return byPrompt.size === values.length || alone === 0 ? 1 : Math.max(1, together / alone);
 }
 
-/** The mean outcome by [training][prompt], of the prompts that every training has a decided pair of. */
+/** The mean outcome by [training][prompt], for the prompts that have a decided pair in every training. */
 function tableOf(decided: readonly PairVerdict[]): number[][] {
   const { prompts, trainings } = sourcesOf(decided);
   const cells = new Map<number, Map<number, { sum: number; count: number }>>();
@@ -240,7 +240,7 @@ function tableOf(decided: readonly PairVerdict[]): number[][] {
   return rows.map((row) => shared.map((prompt) => row.get(prompt)!.sum / row.get(prompt)!.count));
 }
 
-/** A share with its interval: Wilson's (1927) where every prompt counts once, else over prompts. */
+/** A share with its interval: Wilson's (1927) if each prompt occurs once and there is one training, else `crossedMean`'s. */
 function shareOf(
   hits: readonly boolean[],
   verdicts: readonly PairVerdict[],
@@ -305,13 +305,13 @@ function isFlipped([one, other]: readonly [Judged, Judged]): boolean {
   return one.winner !== "draw" && other.winner !== "draw" && one.winner !== other.winner;
 }
 
-/** Whether a verdict prefers the answer that was shown first; undefined where it prefers none, or nobody knows the order. */
+/** Whether a verdict prefers the answer that was shown first; undefined if it prefers none or the order is not known. */
 function prefersFirst(verdict: Verdict): boolean | undefined {
   if (verdict.state !== "judged" || verdict.winner === "draw" || verdict.shownFirst === undefined) return undefined;
   return verdict.winner === verdict.shownFirst;
 }
 
-/** The scores of all orders together, where all have them. */
+/** The scores of A and of B, summed over all orders; undefined unless every order has scores. */
 function totalScores({ orders }: PairVerdict): readonly [number, number] | undefined {
   let [a, b] = [0, 0];
   for (const verdict of orders) {
@@ -338,7 +338,7 @@ function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures | undefi
     longerWins: shareOf(
       uneven.map(({ verdict, lengths: [a, b] }) => (verdict.outcome === "win") === a > b),
       uneven.map(({ verdict }) => verdict),
-      sourcesOf(uneven.map(({ verdict }) => verdict)), // which answers are longer is the models' doing
+      sourcesOf(uneven.map(({ verdict }) => verdict)), // with trainings, since each trained model has its own lengths
     ),
     controlledWinRate: lengthControlledWinRate(pairs, sourcesOf(decided.map(({ verdict }) => verdict))),
   };

@@ -11,9 +11,9 @@ import type { AnswerPair } from "./verdict.ts";
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {
   readonly output: string;
-  /** Whether it ended at a limit, where the file tells. */
+  /** Whether it was cut off at a limit, if the file says so. */
   readonly isCut?: boolean;
-  /** Whether it began with reasoning, which is left out: a reader does not see it. */
+  /** Whether it began with reasoning, which is removed, since people who read answers do not see it. */
   readonly hadReasoning?: boolean;
 }
 
@@ -26,13 +26,13 @@ export interface Answers {
 /** The answers of two arms to the same prompts. */
 export interface PairedAnswers {
   readonly pairs: readonly AnswerPair[];
-  /** Prompts to which A, or B, has no answer although the other has. */
+  /** How many prompts A has not answered although B has, and the other way round. */
   readonly missing: readonly [a: number, b: number];
   /** How many answers of A and of B are empty. */
   readonly empty: readonly [a: number, b: number];
-  /** How many were cut at a limit. */
+  /** How many were cut off at a limit. */
   readonly cut: readonly [a: number, b: number];
-  /** How many began with reasoning, which is left out. */
+  /** How many began with reasoning, which is removed. */
   readonly reasoned: readonly [a: number, b: number];
 }
 
@@ -41,10 +41,10 @@ const idColumns = ["id", "question_id", "idx"];
 
 /**
  * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
- * `completion` or `generated_text`. A row whose answer is null has none. Reasoning before an answer (`<think>…</think>`) is left
- * out, as it is where people read the answer.
+ * `completion` or `generated_text`. Rows with a null answer are skipped. Reasoning before an answer (`<think>…</think>`) is
+ * removed, since people who read answers do not see it.
  *
- * @throws DataError when the file cannot be read, a row has no prompt or no answer, or a prompt is there twice
+ * @throws DataError when the file cannot be read, a row has no prompt or no answer column, or a prompt occurs twice
  */
 export async function readAnswers(path: string): Promise<Answers> {
   const found = new Map<string, Place>();
@@ -53,7 +53,7 @@ export async function readAnswers(path: string): Promise<Answers> {
     for await (const batch of (await openRecords(file)).batches()) {
       for (const record of batch) {
         const prompt = readPrompt(record, "prompts", answers.length + 1);
-        const row = record.value as Row; // readPrompt takes a text for a prompt too, which then has no answer
+        const row = record.value as Row; // or a text: readPrompt accepts that as a prompt, but it has no answer
         const column = typeof row === "object" ? outputColumns.find((name) => name in row) : undefined;
         if (column === undefined)
           throw dataErrorAt(
@@ -76,7 +76,7 @@ export async function readAnswers(path: string): Promise<Answers> {
           );
         found.set(key, record.place);
         const isCut = row["state"] === "cut";
-        const answer = withoutThinking(output, () => false)?.trimStart() ?? ""; // reasoning that never ends answers nothing
+        const answer = withoutThinking(output, () => false)?.trimStart() ?? ""; // empty if the reasoning never ends
         const hadReasoning = answer.length < output.trimStart().length;
         answers.push({
           ...prompt,
@@ -92,16 +92,16 @@ export async function readAnswers(path: string): Promise<Answers> {
   return { path, answers };
 }
 
-/** What a prompt is known by: its set and id, or its text where it has no id. */
+/** The key of a prompt: its set and id, or its text if it has no id. */
 function keyOf({ set, id, instruction, input }: TestPrompt, hasId: boolean): string {
   return hasId ? `${set}\0${id}` : `${instruction}\0${input}`;
 }
 
 /**
- * Puts the answers of two arms to the same prompts side by side, in A's order: by set and id, or by the prompt's text where
- * no id is common to both.
+ * Pairs the answers of two arms to the same prompts, in A's order. Answers are matched by set and id, or by the prompt's
+ * text if no set and id is common to both.
  *
- * @throws DataError when one id belongs to two prompts, or no prompt is answered by both
+ * @throws DataError when an id belongs to two different prompts, a prompt occurs twice, or no prompt is answered by both
  */
 export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
   const byId = matchBy(a, b, ({ set, id }) => `${set}\0${id}`);
@@ -136,14 +136,14 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
 
 function matchBy(a: Answers, b: Answers, keyOfAnswer: (answer: Answer) => string): (readonly [Answer, Answer])[] {
   const others = indexBy(b, keyOfAnswer);
-  indexBy(a, keyOfAnswer); // for its check
+  indexBy(a, keyOfAnswer); // throws if two answers have the same key
   return a.answers.flatMap((answer) => {
     const other = others.get(keyOfAnswer(answer));
     return other ? [[answer, other] as const] : [];
   });
 }
 
-/** @throws DataError when two answers have one key */
+/** @throws DataError when two answers have the same key */
 function indexBy({ path, answers }: Answers, keyOfAnswer: (answer: Answer) => string): Map<string, Answer> {
   const index = new Map<string, Answer>();
   for (const answer of answers) {

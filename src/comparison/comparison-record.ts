@@ -2,7 +2,7 @@ import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { ComparisonRecord } from "../run/records/comparison.ts";
 import type { ComparisonResult } from "./analyse.ts";
 
-/** A result as a file can hold it: with null where there is no number, since JSON has no other. */
+/** A result as a JSON file can hold it: with null instead of NaN and Infinity. */
 export function toComparisonRecord(result: ComparisonResult): ComparisonRecord {
   const { orders, length, relativeScore, gradedWinRate, winningScore, winRate, promptsNeededRange } = result;
   return {

@@ -1,7 +1,7 @@
 import { formatCount, formatNumbered, formatP } from "../format.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../run/records/comparison.ts";
 
-/** What a comparison comes to, in one plain sentence. */
+/** The conclusion of a comparison, in one plain sentence. */
 export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {
   const { counts, conclusion } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
@@ -26,7 +26,7 @@ export function describeP({ pValue, adjusted }: Pick<ComparisonRecord, "pValue" 
   return `p ${formatP(pValue)}${corrected}`;
 }
 
-/** How many prompts, or trainings, it would take to show a difference of this size; empty where there is none to show. */
+/** Says how many prompts or trainings would show a difference of this size. May be empty, as when wins equal losses. */
 export function describeNeeded({
   promptsNeeded,
   promptsNeededRange: [fewest, most],
@@ -50,7 +50,7 @@ export function describeNeeded({
     : `to show a difference of this size takes about ${about(promptsNeeded)} prompts${range}`;
 }
 
-/** Whether the judge saw both answers at once, and so could be swayed by their order; the student sees each alone. */
+/** Whether the judge sees both answers at once, so that their order can influence it. The student sees each answer alone. */
 export function seesOrder({ judge }: Pick<ComparisonSummary, "judge">): boolean {
   return judge !== "student" && !judge.startsWith("student:");
 }

@@ -7,10 +7,10 @@ import type { Outcome } from "../stats/outcomes.ts";
 import { pairKey } from "./agreement.ts";
 
 /**
- * Reads people's labels of pairs: rows with `id`, `label` (A, B or tie; or win, lose, tie, told from A's side) and, where
- * there are several, `set`. Gives the outcome for A by set and id.
+ * Reads people's labels of pairs: rows with `id`, `label` (A, B, an arm's name or tie; or win, lose, tie for A) and, if
+ * there are several sets, `set`. Gives the outcome for A by set and id.
  *
- * @throws DataError at a row that is not one
+ * @throws DataError at a row that is not a label, or labels a pair again
  */
 export async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>> {
   const meanings: Readonly<Record<string, Outcome>> = {

@@ -1,6 +1,6 @@
 import type { PairVerdict } from "./verdict.ts";
 
-/** Which prompt each verdict is about, as numbers from 0: pairs of one prompt, such as the turns of a conversation, depend on each other. */
+/** Numbers each verdict's prompt, from 0. Pairs that share a prompt, such as turns of a conversation, are not independent. */
 export function numberPrompts(verdicts: readonly Pick<PairVerdict, "set" | "id" | "prompt">[]): Uint32Array {
   const numbers = new Map<string, number>();
   return Uint32Array.from(verdicts, ({ set, id, prompt }) => {

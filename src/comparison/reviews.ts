@@ -7,36 +7,36 @@ import { findDatasetFiles } from "../dataset/source.ts";
 import { outcomeOfOrders, type PairVerdict, type Side, type Verdict } from "./verdict.ts";
 
 /*
- * Judgements that others have published, so that they can be counted again.
+ * Reads published judgements (reviews), so that they can be analysed again.
  */
 
 export interface Reviews {
   /** The names of the two arms. */
   readonly arms: readonly [a: string, b: string];
-  /** Who judged, where the files say it. */
+  /** The name of the judge, if the files have it. */
   readonly judge: string | undefined;
   readonly verdicts: readonly PairVerdict[];
 }
 
 export interface ReadReviewsOptions {
-  /** Which arms to compare, A first; needed where files hold more than two, and to choose whose side is told. */
+  /** The arms to compare, A first. Needed if the files hold more than two arms, or to choose which one is A. */
   readonly arms?: readonly [a: string, b: string];
 }
 
-/** One order of one pair, as a file has it. */
+/** One pair in one order, as a file has it. */
 interface Review {
   readonly set: string;
   readonly id: string;
-  /** What several reviews are about together, where that is more than the id: the turns of one conversation. */
+  /** The key of the prompt, if several ids share one, such as the turns of a conversation. */
   readonly prompt?: string;
   readonly category?: string;
   /** The text of the prompt. */
   readonly instruction?: string;
   readonly answers?: Readonly<Record<string, string>>;
   readonly judge?: string;
-  /** What the judge said, word for word. */
+  /** The judge's reply, word for word. */
   readonly reply?: string;
-  /** The arm shown first, where it is known; the scores belong to these two in this order. */
+  /** The arms in the order in which they were shown, if that is known. `said` refers to them in this order. */
   readonly arms: readonly [string, string];
   readonly isOrderKnown: boolean;
   readonly said: Said;
@@ -47,21 +47,21 @@ type Said =
       readonly state: "judged";
       readonly winner: 0 | 1 | undefined;
       readonly scores?: readonly [number, number];
-      /** How far the first arm is preferred, 0 to 1, where the judge says it in grades. */
+      /** How strongly the judge prefers the first arm, 0 to 1, from judges with graded preferences. */
       readonly graded?: number;
     }
   | { readonly state: "unparsable" | "failed"; readonly detail: string };
 
 /**
- * Reads published pairwise judgements of these kinds, in any mixture:
+ * Reads published pairwise judgements in these formats, in any mixture:
  *
- * - AlpaGasus and AlpaGasus2: `ARM1-ARM2-SET.json`, rows with both arms' answers under their names, `review` and `score`, a
- *   file for each order; the arm that the file's name begins with was shown first;
+ * - AlpaGasus and AlpaGasus2: `ARM1-ARM2-SET.json`, rows with both arms' answers under their names, `review` and `score`,
+ *   one file for each order; ARM1 was shown first;
  * - Cherry: `ARM1-VS-ARM2_SET_JUDGE.json` with `data`, both orders in each row (`scores`, `scores_reverse`);
  * - FastChat's `model_judgment/*_pair.jsonl`: `model_1`, `model_2`, `g1_winner`, `g2_winner`;
- * - AlpacaEval's `annotations.json`: `generator_1`, `generator_2`, `preference`, one order, nobody knows which.
+ * - AlpacaEval's `annotations.json`: `generator_1`, `generator_2`, `preference`; one order, which is not recorded.
  *
- * @throws DataError when a row is of no such kind, is there twice, or the files hold other arms
+ * @throws DataError when a row has none of these formats or occurs twice, or the files hold other arms
  */
 export async function readReviews(paths: readonly string[], { arms }: ReadReviewsOptions = {}): Promise<Reviews> {
   const reviews: Review[] = [];
@@ -145,14 +145,14 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
   });
 }
 
-/** What was judged, by whom and in which order; undefined where the review does not say all of it. */
+/** The key of what was judged, by which judge and in which order; undefined if the review lacks the texts. */
 function contentOf({ instruction, answers, arms, judge, isOrderKnown }: Review): string | undefined {
   return instruction === undefined || !answers
     ? undefined
     : JSON.stringify([instruction, arms.map((arm) => answers[arm]), arms, judge ?? "", isOrderKnown]);
 }
 
-/** How far A is preferred, over the orders that say it. */
+/** The mean preference for A, over the orders that have one. */
 function gradedFor(reviews: readonly Review[], a: string): Pick<PairVerdict, "preference"> {
   const graded = reviews.flatMap(({ said, arms }) =>
     said.state === "judged" && said.graded !== undefined ? [arms[0] === a ? said.graded : 1 - said.graded] : [],
@@ -164,7 +164,7 @@ function byShownFirst(one: Verdict, other: Verdict): number {
   return Number(one.shownFirst === "B") - Number(other.shownFirst === "B");
 }
 
-/** What was said of two arms in the order they were shown, said of A and B. */
+/** Turns a review of two arms in the order they were shown into a verdict about A and B. */
 function toVerdict({ arms, isOrderKnown, said, reply }: Review, a: string): Verdict {
   const first: Side = arms[0] === a ? "A" : "B";
   const seen = { ...(isOrderKnown && { shownFirst: first }), ...(reply !== undefined && { reply }) };
@@ -179,9 +179,9 @@ function toVerdict({ arms, isOrderKnown, said, reply }: Review, a: string): Verd
   };
 }
 
-// --- the kinds ---
+// --- the formats ---
 
-/** Where a review stands: its file, and its row from 0. */
+/** The position of a review: its file, and its row from 0. */
 interface ReviewPlace {
   readonly path: string;
   readonly ordinal: number;
@@ -301,7 +301,7 @@ function readAlpacaEval(row: Row, place: ReviewPlace): Review {
   const [one, other] = [String(row["generator_1"]), String(row["generator_2"])];
   const recorded = row["preference"] === null ? NaN : Number(row["preference"]);
   const preference = recorded === 0 ? 1.5 : recorded; // its first version wrote 0 for a draw
-  const isReadable = preference >= 1 && preference <= 2; // 1: the first is better, 2: the second, in between as sure as that
+  const isReadable = preference >= 1 && preference <= 2; // 1: the first is better, 2: the second; between them: less sure
   const [output1, output2] = [row["output_1"], row["output_2"]];
   return {
     ...identify(row, typeof row["dataset"] === "string" ? row["dataset"] : nameOf(place), place),

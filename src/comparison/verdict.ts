@@ -11,26 +11,26 @@ export interface AnswerPair {
   readonly answers: readonly [a: string, b: string];
 }
 
-/** How the judgement of a pair in one order ended; only a judged one says who won. */
+/** How the judgement of a pair in one order ended. Only a judged pair has a winner. */
 export type VerdictState = "judged" | "refused" | "unparsable" | "truncated" | "failed" | "pending";
 
-/** One of the two arms of a comparison: figures are told from A's side. */
+/** One of the two arms of a comparison. Figures are stated for A: its wins, its scores. */
 export type Side = "A" | "B";
 
-/** What a judge said of a pair in one order, by the arms' names A and B, whichever was shown first. */
+/** A judge's verdict on a pair in one order. It is stated for A and B, whichever was shown first. */
 export type Verdict = {
-  /** Whose answer the judge saw first; undefined when nobody wrote it down. */
+  /** Whose answer the judge saw first; undefined when it was not recorded. */
   readonly shownFirst?: Side;
   /** The key of the reply in the call store. */
   readonly call?: string;
-  /** What the judge said word for word, where no call store has it: of published judgements. */
+  /** The judge's reply word for word, for published judgements, which are in no call store. */
   readonly reply?: string;
 } & (
   | {
       readonly state: "judged";
       /** Whose answer is the better one. */
       readonly winner: Side | "draw";
-      /** Of each arm, from judges that give scores. */
+      /** Each arm's score, from judges that give scores. */
       readonly scores?: Readonly<Record<Side, number>>;
     }
   | { readonly state: Exclude<VerdictState, "judged">; readonly detail?: string }
@@ -41,24 +41,24 @@ export interface PairVerdict {
   readonly id: string;
   /** The test set. */
   readonly set: string;
-  /** What it has in common with other pairs of its set, where that is more than its id: the turns of one conversation. */
+  /** The key of the prompt, if several pairs of a set share one, such as the turns of a conversation. Default: the id. */
   readonly prompt?: string;
   readonly category?: string;
   readonly outcome: Outcome;
   /**
-   * The two orders. One, where published judgements have only one: the outcome is then that one's. None, where the answers
-   * are the same, which is a tie without asking.
+   * The verdicts in both orders. Only one if published judgements have only one, which then decides the outcome. None if
+   * the answers are the same: a tie without calling the judge.
    */
   readonly orders: readonly Verdict[];
-  /** What was judged, where it is known. */
+  /** The prompt and the answers that were judged, if known. */
   readonly instruction?: string;
   readonly input?: string;
   readonly answers?: readonly [a: string, b: string];
-  /** How far the judge prefers A's answer, 0 to 1, from judges that say it in grades. */
+  /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences. */
   readonly preference?: number;
-  /** Which of several trainings of the two arms it is, where they are pooled. */
+  /** The number of the training of the two arms, if several trainings are pooled. */
   readonly training?: number;
-  /** Characters of A's and B's answer, where they are known. */
+  /** The lengths of A's and B's answers in characters, if known. */
   readonly lengths?: readonly [number, number];
 }
 

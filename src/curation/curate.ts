@@ -1,16 +1,16 @@
 import { estimateRater, posterior, type RaterModel, type Triple } from "./transition.ts";
 
-/** A rater's scores, corrected by what is known of its errors. */
+/** A rater's scores, corrected for its estimated errors. */
 export interface CuratedScores {
-  /** The scores that it gives, ascending: what the model's places stand for. */
+  /** The distinct scores that it gives, ascending; the model refers to them by index. */
   readonly levels: readonly number[];
   readonly model: RaterModel;
-  /** Of each row. */
+  /** The corrected score of each row. */
   readonly scores: Float64Array;
 }
 
-const mostLevels = 11; // 0 to 5 in halves; beyond that there are too few rows of each triple
-export const leastRows = 1000; // fewer say too little about triples
+const mostLevels = 11; // 0 to 5 in halves; with more, each triple has too few rows
+export const leastRows = 1000; // fewer give too few triples to estimate from
 
 /** Why a rater's scores cannot be corrected, in a few words; undefined when they can. */
 export function whyNotCurated(scores: Float64Array): string | undefined {
@@ -22,11 +22,11 @@ export function whyNotCurated(scores: Float64Array): string | undefined {
 }
 
 /**
- * Corrects a rater's scores without any labels: its errors are estimated from how often rows that are nearly alike get
- * different scores (see `estimateRater`), and each row gets the mean of the true scores that it may have, given its own
- * score and those of its two nearest neighbours.
+ * Corrects a rater's scores without any labels. Its errors are estimated from how often similar rows get different scores
+ * (see `estimateRater`). Each row then gets the posterior mean of its true score, given its own score and those of its two
+ * nearest neighbours.
  *
- * @param scores one a row
+ * @param scores one per row
  * @param nearest the two nearest other rows of each row: [row, 0 or 1]
  */
 export function curateScores(scores: Float64Array, nearest: Uint32Array): CuratedScores {
@@ -39,7 +39,7 @@ export function curateScores(scores: Float64Array, nearest: Uint32Array): Curate
     placeOf(nearest[row * 2 + 1]!),
   ]);
   const model = estimateRater(triples, levels.length);
-  const known = new Map<string, number>(); // there are few different triples
+  const known = new Map<string, number>(); // cache: there are few distinct triples
   const curated = triples.map((triple) => {
     const key = triple.join(" ");
     let score = known.get(key);

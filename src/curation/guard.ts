@@ -1,37 +1,37 @@
 import { z975 } from "../stats/distributions.ts";
 
 /*
- * How far corrected scores may be believed, from scores alone. A judge's correction looks at its own scores only, so that
- * another judge's raw scores are a test that it has not seen: where corrected scores are nearer to them, they are nearer to
- * what the judges have in common, which is the best that is known of the truth.
+ * Decides from scores alone how much of a correction to use. A judge's correction uses only its own scores, so another
+ * judge's raw scores are held-out data. Corrected scores that agree better with them are closer to what the judges have in
+ * common, which is the best available proxy for the truth.
  */
 
-/** What one judge gave to the rows that all judges have scored. */
+/** One judge's scores of the rows that all judges have scored. */
 export interface JudgedRows {
   readonly raw: Float64Array;
   readonly corrected: Float64Array;
 }
 
-/** How much of the correction is taken over. */
+/** How much of the correction is used. */
 export interface CorrectionWeight {
-  /** Of each judge, from 0, none, to 1, all of it. */
+  /** By judge, from 0 (raw scores) to 1 (corrected scores). */
   readonly weights: readonly number[];
-  /** By what factor the combination's correlation with the truth is thought to grow; with its 95 % interval. */
+  /** Estimated factor by which the combined score's correlation with the truth grows; with its 95 % interval. */
   readonly gain: { readonly value: number; readonly low: number; readonly high: number };
-  /** Of each judge, its scores' covariance with those of their rows' neighbours, in standard errors. */
+  /** By judge: the covariance of its scores with those of the rows' neighbours, in standard errors. */
   readonly neighbourAgreement: readonly number[];
 }
 
 const tried = [0.25, 0.5, 0.75, 1];
 const folds = 20; // for standard errors
-/** Below so many standard errors, a judge does not agree with its rows' neighbours beyond random pairs. */
+/** Up to this many standard errors, a judge may score neighbours no more alike than random pairs. */
 export const leastAgreement = 3;
 const margin = 2; // standard errors
 
 /**
- * Which weight of the correction to take: that whose gain, less two standard errors, is largest; none where that is not
- * above nothing. No judge gets more than would bring it nearest to the others by itself, and none gets any whose scores
- * are not like its neighbours' by three standard errors.
+ * Chooses the weight of the correction: the one whose log gain minus two standard errors is largest, or 0 if that is not
+ * positive. A judge's weight is at most the one at which it agrees best with the others by itself. It is 0 for a judge whose
+ * scores do not agree with those of the rows' neighbours (see `leastAgreement`).
  *
  * @param nearest the two nearest other rows of each row: [row, 0 or 1]
  */
@@ -43,7 +43,7 @@ export function weighCorrection(judges: readonly JudgedRows[], nearest: Uint32Ar
     ...judges.map(({ raw }) => raw.map((_, row) => (raw[nearest[row * 2]!]! + raw[nearest[row * 2 + 1]!]!) / 2)),
   ];
   const all = covariances(columns);
-  const loadings = (matrix: Covariances) => judges.map((_, j) => matrix.of(j, 2 * count + j)); // share s of b²
+  const loadings = (matrix: Covariances) => judges.map((_, j) => matrix.of(j, 2 * count + j)); // b², up to a common factor
   const neighbourAgreement = judges.map(
     (_, j) => loadings(all.whole)[j]! / Math.max(1e-12, jackknife(all.without.map((one) => loadings(one)[j]!))),
   );
@@ -91,7 +91,7 @@ interface Covariances {
   of(a: number, b: number): number;
 }
 
-/** Of all rows, and of all rows but each fold's. */
+/** The covariances of all rows, and of all rows without each fold. */
 function covariances(columns: readonly Float64Array[]): { whole: Covariances; without: Covariances[] } {
   const size = columns.length;
   const rows = columns[0]!.length;
@@ -114,11 +114,11 @@ function covariances(columns: readonly Float64Array[]): { whole: Covariances; wi
 }
 
 /**
- * The logarithm of the mean score's correlation with the truth, but for a constant. A judge's raw scores are taken to be
- * b times the truth, plus errors of its own: then cov(z of A, raw of B) = b of B times cov(z of A, truth).
+ * The log correlation of the mean score with the truth, up to a constant. Assumes that a judge's raw score is b times the
+ * truth plus an independent error: then cov(weighted score of A, raw score of B) = b of B · cov(weighted score of A, truth).
  *
- * @param loadings b of each judge, but for a common factor; 0 where it is not known
- * @param among the judges whose mean it is
+ * @param loadings b of each judge, up to a common factor; 0 where it is unknown
+ * @param among the judges to take the mean of
  */
 function logOfCorrelation(
   matrix: Covariances,
@@ -147,7 +147,7 @@ function logOfCorrelation(
   return withTruth > 0 ? Math.log(withTruth / Math.sqrt(variance)) : -30;
 }
 
-/** The standard error of a figure, from what it is without each fold. */
+/** The jackknife standard error of a figure, from its values without each fold. */
 function jackknife(without: readonly number[]): number {
   const mean = without.reduce((sum, value) => sum + value, 0) / without.length;
   const squares = without.reduce((sum, value) => sum + (value - mean) ** 2, 0);

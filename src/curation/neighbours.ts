@@ -1,6 +1,6 @@
 import { createRandom, shuffledIndices } from "../stats/random.ts";
 
-/** Points in a space of few dimensions, row by row. */
+/** Points in a low-dimensional space, row by row. */
 export interface Points {
   readonly count: number;
   readonly dimensions: number;
@@ -8,13 +8,12 @@ export interface Points {
   readonly values: Float32Array;
 }
 
-const mostLooked = 4000; // candidates of a cell: many equal rows are all in one
-const visited = 4; // of the cells, those whose pivots are nearest: enough to find nearly all true neighbours
+const mostLooked = 4000; // candidates taken from one cell, as many equal rows share a cell
+const visited = 4; // nearest cells that are searched: enough to find nearly all true neighbours
 
 /**
- * The two nearest other points of each point: [row, 0 or 1]. Points are shared out over cells by the pivot that is nearest
- * to them, and only the nearest cells are looked through, so that a neighbour is missed now and then. Distances are
- * Euclidean.
+ * Finds the two nearest other points of each point, by Euclidean distance: [row, 0 or 1]. The search is approximate: each
+ * point belongs to the cell of its nearest pivot, and only the nearest cells are searched, so a neighbour is sometimes missed.
  */
 export function twoNearest(points: Points, seed = 42): Uint32Array {
   const { count, dimensions, values } = points;
@@ -50,7 +49,7 @@ export function twoNearest(points: Points, seed = 42): Uint32Array {
   return found;
 }
 
-/** Which of `among` are nearest, the nearest first; a distance may stop to be counted at `most`. */
+/** The indices, of `among` many, that are nearest, nearest first; `distanceOf` may stop adding up at `most`. */
 function nearestOf(count: number, among: number, distanceOf: (i: number, most: number) => number): Uint32Array {
   const best = new Uint32Array(count);
   const distances = new Float64Array(count).fill(Infinity);

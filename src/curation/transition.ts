@@ -1,13 +1,13 @@
 /*
- * How a rater errs, from its scores alone: a matrix of the probabilities with which it gives each score to a row of each
- * true score. By the consensus of neighbours (HOC: Zhu, Song and Liu 2021, "Clusterability as an alternative to anchor
- * points when learning with noisy labels"), as DS2 uses it (Pang et al. 2025): a row and its two nearest neighbours are
- * taken to have the same true score, and the rater to err on each of them for itself.
+ * Estimates a rater's errors from its scores alone, as a transition matrix: the probability of each given score for each
+ * true score. The method is the consensus of neighbours (HOC: Zhu, Song and Liu 2021, "Clusterability as an alternative to
+ * anchor points when learning with noisy labels"), as used in DS2 (Pang et al. 2025). It assumes that a row and its two
+ * nearest neighbours have the same true score, and that the rater's errors on them are independent.
  */
 
-/** What is learnt of a rater. Scores by their place among the different scores, ascending. */
+/** The estimated model of a rater. A score is its index among the distinct scores, ascending. */
 export interface RaterModel {
-  /** The share of rows of each true score. */
+  /** The share of rows with each true score. */
   readonly prior: readonly number[];
   /** [true score][given score]; rows sum to 1. */
   readonly transition: readonly (readonly number[])[];
@@ -18,13 +18,13 @@ export type Triple = readonly [number, number, number];
 
 const steps = 1500;
 const rate = 0.05;
-const firstDiagonal = 2; // of the logits: a rater is more often right than wrong by any one score
+const firstDiagonal = 2; // first logit on the diagonal: a rater gives the true score more often than any other
 
 /**
- * Finds the prior and the matrix whose triples would be seen as often as these: least squares over how often each score,
- * each pair and each triple of scores was seen, by gradient descent (Adam) on logits.
+ * Fits the prior and the matrix to the observed frequencies of single scores, pairs and triples: least squares, by gradient
+ * descent (Adam) on logits.
  *
- * @param triples scores as places from 0 to `count` - 1
+ * @param triples scores as indices from 0 to `count` - 1
  */
 export function estimateRater(triples: Iterable<Triple>, count: number): RaterModel {
   const seen = countConsensus(triples, count);
@@ -52,14 +52,14 @@ export function estimateRater(triples: Iterable<Triple>, count: number): RaterMo
   };
 }
 
-/** How often each score, each pair and each triple was seen, as shares. */
+/** The relative frequencies of single scores, pairs and triples. */
 interface Consensus {
   readonly one: Float64Array;
   readonly two: Float64Array;
   readonly three: Float64Array;
 }
 
-/** Pairs and triples count in every order: the model does not tell a row from its neighbours. */
+/** Counts pairs and triples in every order, as the model does not distinguish a row from its neighbours. */
 function countConsensus(triples: Iterable<Triple>, count: number): Consensus {
   const one = new Float64Array(count);
   const two = new Float64Array(count ** 2);
@@ -105,7 +105,7 @@ function softmax(values: Float64Array, from: number, count: number): void {
 
 function gradientOf(parameters: Float64Array, { one, two, three }: Consensus, count: number): Float64Array {
   const { prior, transition } = probabilitiesOf(parameters, count);
-  // how far the model's shares are from those that were seen
+  // the model's frequencies minus the observed ones
   const error1 = one.map((share) => -share);
   const error2 = two.map((share) => -share);
   const error3 = three.map((share) => -share);
@@ -130,7 +130,7 @@ function gradientOf(parameters: Float64Array, { one, two, three }: Consensus, co
         ofPairs += error2[a * count + b]! * transition[c * count + b]!;
         ofTriples += last * transition[c * count + b]!;
       }
-      // a score may stand in one place of one, two of a pair, three of a triple
+      // a score can be at one position of a single score, two of a pair, three of a triple
       byTransition[c * count + a] = 2 * prior[c]! * (error1[a]! + 2 * ofPairs + 3 * ofTriples);
       byPrior[c]! += 2 * transition[c * count + a]! * (error1[a]! + ofPairs + ofTriples);
     }
@@ -141,7 +141,7 @@ function gradientOf(parameters: Float64Array, { one, two, three }: Consensus, co
   return gradient;
 }
 
-/** The gradient of logits from that of their softmax. */
+/** Turns the gradient of softmax probabilities into the gradient of their logits. */
 function throughSoftmax(
   probabilities: Float64Array,
   by: Float64Array,
@@ -155,7 +155,7 @@ function throughSoftmax(
   for (let i = 0; i < count; i++) gradient[to + i] = probabilities[from + i]! * (by[from + i]! - mean);
 }
 
-/** How probable each true score is, where a row and its neighbours were given these scores. */
+/** The probability of each true score, given the scores of a row and its neighbours. */
 export function posterior({ prior, transition }: RaterModel, given: readonly number[]): Float64Array {
   const probabilities = Float64Array.from(prior, (share, c) =>
     given.reduce((product, score) => product * transition[c]![score]!, share),

@@ -1,6 +1,6 @@
 import type { Row } from "./example.ts";
 
-/** The value of a column, or of one inside it: `score`, or `scores.quality` where no column has that whole name. */
+/** The value of a column or of a nested field: `score`, or `scores.quality` unless a column has that exact name. */
 export function valueAt(row: Row, path: string): unknown {
   if (path in row) return row[path];
   let value: unknown = row;

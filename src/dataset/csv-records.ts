@@ -70,12 +70,12 @@ async function* readRows(file: DatasetFile, delimiter: string): AsyncGenerator<{
   }
 }
 
-/** Passes the bytes on, after a check that they are UTF-8 (the parser itself would put replacement characters in). */
+/** Yields the bytes after checking that they are UTF-8; the parser would silently insert replacement characters. */
 async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of readBytes(file)) {
     const bytes = Buffer.concat([rest, chunk]);
-    const end = bytes.lastIndexOf(0x0a) + 1 || wholeCharacters(bytes); // a newline never stands inside a character
+    const end = bytes.lastIndexOf(0x0a) + 1 || wholeCharacters(bytes); // a newline byte is never part of a longer character
     const whole = bytes.subarray(0, end);
     checkUtf8(file, whole, lines);
     rest = bytes.subarray(end);
@@ -87,7 +87,7 @@ async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenera
   }
 }
 
-/** How many of the bytes come before the last character, which may be cut off, unless that is ASCII. */
+/** How many bytes to pass on: without the last character if it has several bytes, as it may be cut off. */
 function wholeCharacters(bytes: Buffer): number {
   for (let at = bytes.length - 1; at >= Math.max(0, bytes.length - 4); at--) {
     if (bytes[at]! < 0x80) return bytes.length;
@@ -108,7 +108,7 @@ function checkUtf8(file: DatasetFile, bytes: Buffer, lines: LineCounter): void {
   throw dataErrorAt({ path: file.path, format: "csv", line, ordinal: 0 }, "expected UTF-8 text, got invalid bytes");
 }
 
-/** Line numbers for ascending byte offsets; the parser's own count is off where quoted cells hold line ends. */
+/** Line numbers for ascending byte offsets; the parser's own count is wrong where quoted cells contain line breaks. */
 class LineCounter {
   readonly #chunks: Buffer[] = [];
   #base = 0; // offset of the first chunk that is kept

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 
 /**
- * A fresh in-memory DuckDB that keeps the order of rows and stays within a fixed memory. Loaded on first use, since
- * only Parquet and `--where` need it. Goes away with its handle.
+ * Opens a fresh in-memory DuckDB that keeps the order of rows and has a fixed memory limit. Loaded on first use, since
+ * only Parquet and `--where` need it. Closed when its handle is disposed.
  */
 export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & AsyncDisposable> {
   const { DuckDBInstance } = await import("@duckdb/node-api");
   const database = await DuckDBInstance.create(":memory:", {
-    threads: "1", // each holds a row group of Parquet in memory
-    memory_limit: "256MB", // beyond it, sorts and tables go to the disk
+    threads: "1", // each thread holds a Parquet row group in memory
+    memory_limit: "256MB", // beyond it, sorts and tables spill to disk
     preserve_insertion_order: "true",
     temp_directory: join(tmpdir(), `alpagasus-duckdb-${randomUUID()}`), // made when memory is short, removed at the end
   });

@@ -16,8 +16,8 @@ interface HubName {
 const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i;
 
 /**
- * Downloads the files behind an `hf:` name into `.alpagasus/hub/` below the working folder and gives their paths. Files are kept under the
- * commit they belong to, so a second run downloads nothing. `HF_ENDPOINT` names another Hub, `HF_TOKEN` opens private datasets.
+ * Downloads the files behind an `hf:` name into `.alpagasus/hub/` below the working folder and returns their paths. Files
+ * are kept by commit, so a second run downloads nothing. `HF_ENDPOINT` names another Hub, `HF_TOKEN` opens private datasets.
  *
  * @throws UsageError for a name it cannot read, DataError when the Hub has no such dataset, revision, split or file
  */
@@ -97,7 +97,7 @@ function isWanted(path: string, { split, path: wanted }: HubName): boolean {
   return new RegExp(`(^|[-./])${split.replaceAll(".", "\\.")}([-./]|$)`).test(path);
 }
 
-/** Whether a path from the server stays inside the folder it is meant for. */
+/** Whether a path from the server stays inside the download folder. */
 function isSafePath(path: string): boolean {
   return !/[\\\0]/.test(path) && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }

@@ -6,11 +6,11 @@ import type { FileRecord, RecordSource } from "./records.ts";
 import type { DatasetFile } from "./source.ts";
 
 /*
- * JSON arrays and JSON Lines, split into records without losing their text or their line, in bounded memory.
+ * Splits JSON arrays and JSON Lines into records in bounded memory, and keeps each record's text and line number.
  * The first byte that is not white space decides which of the two a file is.
  */
 
-const maxRecordBytes = 64 * 1024 * 1024; // beyond this it is a missing quote, not a row
+const maxRecordBytes = 64 * 1024 * 1024; // anything longer is a missing quote or bracket, not a row
 
 /** A record found in the buffer: [start, end) and the line on which it begins. */
 interface Span {
@@ -19,11 +19,11 @@ interface Span {
   readonly line: number;
 }
 
-/** Finds records in a growing buffer; keeps its place between calls. */
+/** Finds records in a growing buffer; keeps its position between calls. */
 interface Splitter {
-  /** The line on which the record at hand begins. */
+  /** The line on which the current record begins. */
   readonly line: number;
-  /** The records that are complete in `buffer`, and how many of its bytes are dealt with. */
+  /** The complete records in `buffer`, and how many of its bytes are no longer needed. */
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number };
 }
 
@@ -64,7 +64,7 @@ async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncG
   if (records.length > 0) yield records;
 }
 
-/** The part of a file that is being looked at, in memory that is used over and over. */
+/** The part of a file that is being parsed, in a buffer that is reused. */
 class Window {
   #buffer: Buffer = Buffer.allocUnsafeSlow(2 ** 19);
   length = 0;
@@ -134,7 +134,7 @@ class ArraySplitter implements Splitter {
   #state: "before array" | "before element" | "in element" | "after array" = "before array";
   #line = 1;
   #elementLine = 1;
-  #scanned = 0; // bytes of an unfinished element that need not be looked at again
+  #scanned = 0; // bytes of an unfinished element that are already scanned
   #depth = 0;
   #elements = 0;
 
@@ -148,7 +148,7 @@ class ArraySplitter implements Splitter {
 
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number } {
     const spans: Span[] = [];
-    let start = 0; // of the element at hand
+    let start = 0; // of the current element
     let at = this.#scanned;
     while (at < buffer.length) {
       if (this.#state !== "in element") {
@@ -156,7 +156,7 @@ class ArraySplitter implements Splitter {
         if (c === 0x0a) this.#line++;
         else if (!isSpace(c) && this.#beginElement(c)) {
           start = at;
-          continue; // look at it again, now as part of an element
+          continue; // scan this byte again, now as part of an element
         }
         at++;
         continue;
@@ -175,8 +175,8 @@ class ArraySplitter implements Splitter {
   }
 
   /**
-   * The comma or bracket that ends the element, from `at` on; undefined when it is not there yet, with the place to go
-   * on from in `#scanned`. Strings are jumped over: most of a dataset's bytes stand in them.
+   * The position of the comma or bracket that ends the element, from `at` on. Undefined when it is not in the buffer yet;
+   * `#scanned` is then where to continue. Strings are skipped in one step, as they hold most of a dataset's bytes.
    */
   #findEnd(buffer: Buffer, at: number): number | undefined {
     let depth = this.#depth;
@@ -201,7 +201,7 @@ class ArraySplitter implements Splitter {
     return end;
   }
 
-  /** Deals with a byte between elements; true when an element begins with it. */
+  /** Handles a byte between elements; true when an element begins with it. */
   #beginElement(c: number): boolean {
     if (this.#state === "before array") {
       this.#state = "before element"; // the byte is the `[` that made this file an array

@@ -6,9 +6,9 @@ import { FieldError, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile, type Format } from "./source.ts";
 
-/** An instruction dataset, opened: its shape is known, its rows are still to be read. */
+/** An opened instruction dataset: its shape is known, its rows are not read yet. */
 export interface Dataset {
-  /** As it was asked for: a path, pattern or `hf:` name. */
+  /** As the caller gave it: a path, pattern or `hf:` name. */
   readonly source: string;
   readonly files: readonly DatasetFile[];
   readonly format: Format;
@@ -16,9 +16,9 @@ export interface Dataset {
   /** The header line as the file has it (CSV). */
   readonly header?: string;
   /**
-   * All examples in order, in batches of some hundred; can be called again for another pass.
+   * All examples in order, in batches of a few hundred. Each call is a new pass.
    *
-   * @throws DataError at the first row that is not what the shape expects, naming its place
+   * @throws DataError at the first row that does not fit the shape; the message names its place
    */
   batches(): AsyncIterable<readonly Example[]>;
 }

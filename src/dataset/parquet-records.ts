@@ -11,8 +11,8 @@ import type { FileRecord, RecordSource } from "./records.ts";
 import type { DatasetFile } from "./source.ts";
 
 /**
- * A Parquet file, through DuckDB. Lists and structs become JSON arrays and objects, so that every shape can be read from
- * it; NaN and infinite numbers become null, as JSON has no others.
+ * Reads a Parquet file through DuckDB. Lists and structs become JSON arrays and objects, so that every shape can be read;
+ * NaN and infinite numbers become null, as JSON cannot hold them.
  */
 export async function openParquetRecords(file: DatasetFile): Promise<RecordSource> {
   if (file.bytes === 0) throw new DataError(`${file.path}: expected rows, got an empty file`);
@@ -27,7 +27,7 @@ interface Column {
   readonly type: string;
 }
 
-/** Reads Parquet files as they are: folders named `key=value` above them add no column. */
+/** SQL that reads Parquet files as they are: parent folders named `key=value` add no columns. */
 export function parquetReader(paths: readonly string[]): string {
   return `read_parquet([${paths.map(sqlPath).join(", ")}], hive_partitioning = false)`;
 }
@@ -65,7 +65,7 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
       }
       yield batch;
     }
-    // a stream that fails half way ends like one that is complete: only the count tells
+    // a stream that fails halfway ends without an error, so the rows are counted
     const rows = await countRows(database.connection, plain.path);
     if (ordinal !== rows) {
       throw new DataError(
@@ -87,7 +87,7 @@ async function countRows(connection: DuckDBConnection, path: string): Promise<nu
   return reader.getRows()[0]![0] as number; // the query gives one number
 }
 
-/** The file itself, or an unpacked copy that goes away with the handle: Parquet is read from its end, gzip from its start. */
+/** The file itself, or an unpacked copy for a gzipped one (Parquet needs random access). Disposing deletes the copy. */
 export async function plainFile(file: DatasetFile): Promise<{ path: string } & AsyncDisposable> {
   if (!file.gzipped) return { path: file.path, [Symbol.asyncDispose]: async () => {} };
   const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));

@@ -1,13 +1,13 @@
 import { DataError } from "../errors.ts";
 import type { Format } from "./source.ts";
 
-/** Where a record stands in its file, for error messages. */
+/** Where a record is in its file, for error messages. */
 export interface Place {
   readonly path: string;
   readonly format: Format;
   /** Line on which the record begins, from 1; 0 for Parquet, which has no lines. */
   readonly line: number;
-  /** Record in its file, from 1. */
+  /** The record's number in its file, from 1. */
   readonly ordinal: number;
 }
 

@@ -3,7 +3,7 @@ import { openRecords } from "./records.ts";
 import { findDatasetFiles } from "./source.ts";
 import { UsageError } from "../errors.ts";
 
-/** A published selection: positions of rows, from 0. @throws DataError at the first entry that is none, or stands twice */
+/** Reads a published selection: row positions from 0. @throws DataError at the first entry that is invalid or repeated */
 export async function readPositions(path: string): Promise<number[]> {
   const files = await findDatasetFiles(path);
   if (files.length !== 1) throw new UsageError(`${path}: expected one file of positions, got ${files.length}`);

@@ -7,13 +7,13 @@ import { findDatasetFiles } from "./source.ts";
 
 /** One prompt of a test set. */
 export interface TestPrompt {
-  /** Its own `set` or `dataset`, or the file it came from. */
+  /** The row's `set` or `dataset`, otherwise the path it was read from. */
   readonly set: string;
-  /** Its own id, or its row number from 1. */
+  /** The row's id, otherwise its number from 1. */
   readonly id: string;
   readonly instruction: string;
   readonly input: string;
-  /** Its kind of task, where the set has one (Vicuna's category, WizardLM's skill). */
+  /** The kind of task, if the set has one (Vicuna's category, WizardLM's skill). */
   readonly category?: string;
 }
 
@@ -24,7 +24,7 @@ const setColumns = ["set", "dataset"];
 const categoryColumns = ["category", "Skill"];
 
 /**
- * The prompts of a test set in any of the forms the field uses (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca).
+ * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca).
  *
  * @throws DataError when the file cannot be read or a row has no prompt
  */
@@ -39,7 +39,7 @@ export async function readPrompts(path: string): Promise<TestPrompt[]> {
   return prompts;
 }
 
-/** Reads one prompt. @param set what to call its set if it does not say, @param ordinal what to call it likewise */
+/** Reads one prompt. @param set its set if the row names none @param ordinal its id if the row has none */
 export function readPrompt({ value, place }: FileRecord, set: string, ordinal: number): TestPrompt {
   if (typeof value === "string") return { set, id: String(ordinal), instruction: value, input: "" };
   if (typeof value !== "object" || value === null)

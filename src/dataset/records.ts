@@ -1,24 +1,24 @@
 import type { Place } from "./place.ts";
 import type { DatasetFile, Format } from "./source.ts";
 
-/** One record of a file before any shape is known. */
+/** One record of a file, before its shape is known. */
 export interface FileRecord {
-  /** Exactly as the file has it, without what separates records; empty for Parquet. */
+  /** The record's exact text in the file, without separators; empty for Parquet. */
   readonly text: string;
   readonly value: unknown;
   readonly place: Place;
 }
 
-/** A file as records, in order and in batches: the seam that every format implements. */
+/** A file as records, in order and in batches: the interface that every format implements. */
 export interface RecordSource {
-  /** What the content is, whatever the name says. */
+  /** The format of the content, even if the file name says otherwise. */
   readonly format: Format;
-  /** The columns, for formats that declare them: the header line as it stands in the file, or names with their types. */
+  /** The columns, for formats that declare them: the file's header line, or names with their types. */
   readonly header?: string;
   batches(): AsyncIterable<readonly FileRecord[]>;
 }
 
-/** Opens a file by its format. @throws DataError, now or while reading, with the place of what is wrong */
+/** Opens a file by its format. @throws DataError, now or while reading, with the place of the problem */
 export async function openRecords(file: DatasetFile): Promise<RecordSource> {
   switch (file.format) {
     case "json":

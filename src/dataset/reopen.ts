@@ -3,7 +3,7 @@ import { recordedPath } from "../run/recorded-path.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { openDataset, type Dataset } from "./open.ts";
 
-/** Opens the data of a run again, as it was opened for rating. */
+/** Opens a run's data again, the same way as for rating. */
 export function reopenDataset(
   { source, workingFolder, map, shape }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape">,
   run: RunFolder,

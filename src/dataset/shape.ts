@@ -1,20 +1,20 @@
 import type { ExampleFields, Row } from "./example.ts";
 import { kindOf } from "../errors.ts";
 
-/** How a dataset lays out an example in its columns: the seam that every layout implements. */
+/** How a dataset stores an example in its columns: the interface that every layout implements. */
 export interface Shape {
   readonly name: string;
-  /** Which column holds which field, where each has its own and somebody chose them. */
+  /** Which column holds which field; only present where the user chose the columns (--map). */
   readonly map?: Readonly<Record<string, string>>;
-  /** The columns a row of this shape has, in words, for error messages. */
+  /** The columns of this shape in words, for error messages. */
   readonly columns: string;
-  /** Whether a row has the columns of this shape; says nothing about their content. */
+  /** Whether a row has the columns of this shape; their content is not checked. */
   matches(row: Row): boolean;
-  /** @throws FieldError when a column holds something else than it should */
+  /** @throws FieldError when a column's content is not what the shape expects */
   read(row: Row): ExampleFields;
 }
 
-/** A column that is not what its shape expects. Whoever knows the row's place turns it into a DataError. */
+/** A column is not what its shape expects. The caller that knows the row's place turns this into a DataError. */
 export class FieldError extends Error {}
 
 /** The text of a column. @throws FieldError when it holds anything but text */
@@ -29,7 +29,7 @@ export function optionalText(row: Row, column: string): string | undefined {
   return row[column] === undefined || row[column] === null ? undefined : requireText(row, column);
 }
 
-/** A name or label, text or a number. Anything else in a column that happens to have the name is no label. */
+/** A name or label, from text or a number. Any other value is ignored. */
 export function optionalLabel(row: Row, column: string): string | undefined {
   const value = row[column];
   if (typeof value === "string") return value;

@@ -5,13 +5,13 @@ import { downloadFromHub } from "./hub.ts";
 
 export type Format = "json" | "jsonl" | "csv" | "parquet";
 
-/** One file of a dataset, known by its name alone; nothing of it has been read yet. */
+/** One file of a dataset, described by its name and size; its content is not read yet. */
 export interface DatasetFile {
   readonly path: string;
-  /** What the name says. A `.json` file may turn out to hold JSON Lines: its first byte decides. */
+  /** The format by the name. A `.json` file may turn out to hold JSON Lines: its first byte decides. */
   readonly format: Format;
   readonly gzipped: boolean;
-  /** The last part of the name that tells the format, as the file has it: `.jsonl.gz`, `.tsv`. */
+  /** The file's extension as written: `.jsonl.gz`, `.tsv`. */
   readonly extension: string;
   readonly bytes: number;
 }
@@ -27,10 +27,10 @@ const formatByExtension: Record<string, Format> = {
 const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`, each also with `.gz`";
 
 /**
- * The files behind a DATA argument: a file, a folder (searched through, hidden files left out), a glob, or
- * `hf:owner/name[@revision][:split | /file]`, which is downloaded first. In the order of their paths.
+ * The files behind a DATA argument: a file, a folder (searched recursively, without hidden files), a glob, or
+ * `hf:owner/name[@revision][:split | /file]`, which is downloaded first. Sorted by path.
  *
- * @throws DataError when nothing is there, or when the files are of more than one format
+ * @throws DataError when nothing is there, or when the files have more than one format
  */
 export async function findDatasetFiles(source: string, signal?: AbortSignal): Promise<DatasetFile[]> {
   const paths = await findPaths(source, signal);

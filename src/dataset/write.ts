@@ -5,17 +5,17 @@ import type { Example } from "./example.ts";
 import type { Dataset } from "./open.ts";
 import { parquetReader, plainFile } from "./parquet-records.ts";
 
-/** Writes chosen rows of a dataset in the dataset's own format, each row's text as it was. */
+/** Writes selected rows of a dataset in the dataset's own format, with each row's text unchanged. */
 export interface RowWriter {
-  /** Takes the next row that is kept; rows come in the dataset's order. */
+  /** Writes the next selected row; rows must come in the dataset's order. */
   write(example: Example): Promise<void> | void;
-  /** Puts the finished file in its place. Until then nothing stands under its name. */
+  /** Moves the finished file to its path. Until then, nothing at that path changes. */
   commit(): Promise<void>;
-  /** Gives up and leaves nothing behind; does nothing after `commit`. */
+  /** Deletes the unfinished file; does nothing after `commit`. */
   discard(): Promise<void>;
 }
 
-/** The extension that rows of this dataset are written with: `.json`, `.jsonl.gz`, `.parquet`. */
+/** The extension for files with rows of this dataset: `.json`, `.jsonl.gz`, `.parquet`. */
 export function extensionOf(dataset: Dataset): string {
   return dataset.files[0]!.extension.replace(/^\.parquet\.gz$/, ".parquet");
 }
@@ -30,7 +30,7 @@ interface TextLayout {
   readonly begin: string;
   readonly between: string;
   readonly end: string;
-  /** What stands before a row's text. */
+  /** The indentation before a row's text. */
   indent(text: string): string;
 }
 
@@ -40,7 +40,7 @@ function textLayout(dataset: Dataset): TextLayout {
   return { begin, between: "\n", end: "\n", indent: () => "" };
 }
 
-/** A row's text begins after its indentation and ends with an indented bracket, which tells how far it was indented. */
+/** The indentation of a row's last line, its closing bracket; the text itself begins after the first line's indentation. */
 function indentOfLastLine(text: string): string {
   const lastLine = text.slice(text.lastIndexOf("\n") + 1);
   return lastLine.length < text.length ? /^[ \t]*/.exec(lastLine)![0] : "";

@@ -4,53 +4,55 @@ import { drawBeta, drawNormal, leastMarked, mostMarked, type Sample } from "../s
 import { shuffle, type Random } from "../stats/random.ts";
 
 /*
- * From which probability on rows that nobody asked about can be kept, so that of all kept rows the wanted share is right
- * whatever the probabilities are worth. Rows drawn at random tell, not the probabilities: these only give the order
- * (Kang et al. 2020, SUPG). Candidate cuts are tried from the strictest down until one fails (Angelopoulos et al. 2021,
- * Learn then Test): each has its full doubt, as the order was fixed before.
+ * Finds the lowest probability (the cut) at which open rows, those not asked about, can be kept, so that the wanted share of
+ * all kept rows is right: their score reaches the threshold. This holds even if the probabilities are bad: the evidence is
+ * rows drawn at random, and the probabilities only give the order (SUPG, Kang et al. 2020). Candidate cuts are tested from
+ * the strictest on until one fails (Learn then Test, Angelopoulos et al. 2021). Each test may use the full error
+ * probability, since the order of tests is fixed in advance.
  */
 
-export const checkShare = 0.3; // of the budget, drawn at random in the end
-const topShare = 0.8; // of it, among rows that may be kept; the others tell what is lost
-const doubt = 0.05; // that the kept rows are fewer right than promised
+export const checkShare = 0.3; // of the budget: rows drawn at random in the last round
+const topShare = 0.8; // of these, drawn among rows that may be kept; the others show how many right rows are lost
+const doubt = 0.05; // probability that fewer of the kept rows are right than promised
 const tail = 0.025; // at either end of the recall's interval
-const highTail = 0.005; // at the upper end of the precision's: a cut is passed over where the rows drawn look bad by chance, and those kept look worse than they are
+// at the upper end of the precision's interval; small, as a cut also fails by chance, and the kept rows then look too bad
+const highTail = 0.005;
 const cuts = 20;
-const slack = 1.3; // standard deviations that the rows drawn may look worse than the truth, in planning
-const margin = 1.1; // the student may also think too little of its rows
+const slack = 1.3; // standard deviations by which the plan lets the drawn rows look worse than the truth
+const margin = 1.1; // factor on the planned reach, as the student may underrate its rows
 const restStrata = 2;
-const leastInStratum = 8; // rows drawn
+const leastInStratum = 8; // drawn rows
 const draws = 400;
 
-/** How many rows drawn at random can show a precision at all: all of them are right, and fewer would be by chance. */
+/** The fewest random rows that can show a precision: with fewer, all may be right by chance. */
 export function leastChecked(precision: number): number {
   return Math.ceil(Math.ceil(Math.log(doubt) / Math.log(precision)) / topShare);
 }
 
-/** The least budget that can bear a precision: half of it teaches. */
+/** The smallest budget that can show a precision: half of it is for teaching. */
 export function leastBudget(precision: number): number {
   return 2 * leastChecked(precision);
 }
 
-/** Rows next to each other in the order, and which of them are asked about. */
+/** Consecutive rows in the order of probability, and which of them are drawn. */
 interface Stratum {
   readonly rows: Uint32Array;
   readonly drawn: Uint32Array;
 }
 
-/** What is asked in the end. */
+/** The rows to ask about in the last round. */
 export interface CheckPlan {
-  /** Rows that may be kept, likeliest first. */
+  /** Open rows that may be kept, likeliest first. */
   readonly top: Uint32Array;
   /** How many of them each candidate cut keeps, ascending. */
   readonly cuts: readonly number[];
   readonly rest: readonly Stratum[];
-  /** All rows to ask about, ascending. */
+  /** All rows of the check to ask about, ascending. */
   readonly drawn: Uint32Array;
 }
 
 export interface CheckInput {
-  /** By row: the probability, by which open rows are ordered. */
+  /** By row: the probability of being right, which orders the open rows. */
   readonly probabilities: Float64Array;
   readonly isAsked: Uint8Array;
   /** How many of the rows asked about are right. */
@@ -59,14 +61,14 @@ export interface CheckInput {
   readonly precision: number;
 }
 
-/** Draws the rows of the check: evenly among those that may be kept, and in strata of the others. */
+/** Draws the rows of the check: evenly among rows that may be kept, and by stratum among the others. */
 export function planCheck(input: CheckInput, random: Random): CheckPlan {
   const { probabilities, isAsked, sure, size, precision } = input;
   const order = Uint32Array.from(isAsked.keys())
     .filter((row) => !isAsked[row])
     .sort((a, b) => probabilities[b]! - probabilities[a]! || a - b);
   const forTop = Math.min(order.length, Math.round(size * topShare));
-  const free = Math.floor((sure * (1 - precision)) / precision); // were all of them wrong, the precision would still hold
+  const free = Math.floor((sure * (1 - precision)) / precision); // open rows to keep even if all of them are wrong
   const reach = Math.max(free, forTop, margin * Math.max(free, plausibleReach(order, forTop, input)));
   const last = wholeTies(Math.min(order.length, Math.round(reach)), order, probabilities);
   const candidates = Array.from({ length: cuts + 1 }, (_, i) =>
@@ -84,7 +86,7 @@ export function planCheck(input: CheckInput, random: Random): CheckPlan {
   };
 }
 
-/** How many of the ordered rows could be kept if the probabilities were honest, and the rows drawn looked a little bad. */
+/** How many of the ordered rows could be kept if the probabilities are true, and the drawn rows look slightly too bad. */
 function plausibleReach(order: Uint32Array, drawn: number, { probabilities, sure, precision }: CheckInput): number {
   let reach = 0;
   let wrong = 0;
@@ -100,14 +102,14 @@ function plausibleReach(order: Uint32Array, drawn: number, { probabilities, sure
   return reach;
 }
 
-/** Where what is equally probable is kept together. */
+/** Moves a cut down so that rows of equal probability stay together. */
 function wholeTies(cut: number, order: Uint32Array, probabilities: Float64Array): number {
   let end = cut;
   while (end > 0 && end < order.length && probabilities[order[end]!] === probabilities[order[end - 1]!]) end++;
   return end;
 }
 
-/** Rows drawn at random, as many of each part between two cuts as its size asks for. */
+/** Draws rows at random from each part between two cuts, in proportion to its size. */
 function drawBetween(rows: Uint32Array, ends: readonly number[], size: number, random: Random): Uint32Array {
   const drawn: number[] = [];
   let from = 0;
@@ -119,7 +121,7 @@ function drawBetween(rows: Uint32Array, ends: readonly number[], size: number, r
   return Uint32Array.from(drawn);
 }
 
-/** Strata of the rows that are not kept, as many drawn of each: where it is less clear, a stratum is smaller (Neyman 1934). */
+/** Draws equally many of each stratum of the other rows. Strata are smaller where rows are less clear (Neyman 1934). */
 function drawRest(rows: Uint32Array, size: number, probabilities: Float64Array, random: Random): Stratum[] {
   if (rows.length === 0) return [];
   const strata = Math.max(1, Math.min(restStrata, Math.floor(size / leastInStratum)));
@@ -140,18 +142,18 @@ function drawRest(rows: Uint32Array, size: number, probabilities: Float64Array, 
 }
 
 export interface CheckResult {
-  /** The open rows that are kept, likeliest first; those drawn, which are known, among them. */
+  /** The kept part of `top`, likeliest first; it includes drawn rows, even if they turned out to be wrong. */
   readonly kept: Uint32Array;
   readonly precision: Estimate;
   readonly recall: Estimate;
 }
 
 /**
- * The widest cut that holds, and what the rows drawn tell of it.
+ * Finds the widest cut that passes, and estimates its precision and recall from the drawn rows.
  *
- * @param isRight of a row that was asked about
- * @param sure how many rows asked about are right, those of the check among them
- * @param guess the expected share of right rows where none was drawn
+ * @param isRight whether a row that was asked about is right
+ * @param sure how many rows asked about are right, including those of the check
+ * @param guess the share of right rows by the probabilities, for where few or no rows were drawn
  */
 export function concludeCheck(
   plan: CheckPlan,
@@ -169,7 +171,7 @@ export function concludeCheck(
   for (const cut of plan.cuts) {
     const worst = 1 - wrongShare(wrongOf(0, cut), sure, (sample) => mostMarked(sample, doubt));
     if (worst < precision) {
-      if (wrongOf(0, kept).drawn > 0) low = precision; // where one fails, the one before is chosen by what was drawn: no more is shown
+      if (wrongOf(0, kept).drawn > 0) low = precision; // after a failure the cut depends on the draw: no more is shown
       break;
     }
     kept = cut;
@@ -201,7 +203,7 @@ export function concludeCheck(
   };
 }
 
-/** How many rows between two places of the top were drawn, and how many of these are wrong. */
+/** Counts, between two positions in `top`, how many rows were drawn and how many of these are wrong. */
 function sampler({ top, drawn }: CheckPlan, isRight: (row: number) => boolean): (from: number, to: number) => Sample {
   const isDrawn = new Set(drawn);
   const drawnBefore = new Uint32Array(top.length + 1);
@@ -218,7 +220,7 @@ function sampler({ top, drawn }: CheckPlan, isRight: (row: number) => boolean): 
   });
 }
 
-/** The share of the kept rows that is wrong: of rows drawn, none is, as the wrong ones are not kept. */
+/** The share of the kept rows that is wrong. Drawn rows add nothing to it, as wrong ones are dropped. */
 function wrongShare(wrong: Sample, sure: number, all: (wrong: Sample) => number): number {
   return Math.max(0, all(wrong) - wrong.marked) / Math.max(1, sure + wrong.of - wrong.drawn);
 }
@@ -227,13 +229,16 @@ function inverse({ of, drawn, marked }: Sample): Sample {
   return { of, drawn, marked: drawn - marked };
 }
 
-/** Rows that are dropped. */
+/** Dropped rows. */
 interface Lost extends Sample {
-  /** The expected share of right ones: where few were drawn, none of them right is no sign that none is. */
+  /** The expected share of right rows, smoothed: with few drawn, none right does not mean that none is. */
   readonly share: number;
 }
 
-/** The share of all right rows that is kept. Each end of its interval takes the rows not drawn for as few or as many right as the others allow. */
+/**
+ * The share of all right rows that is kept. For the lower end of its interval, as few kept and as many dropped rows are right
+ * as the drawn ones allow; for the upper end, the reverse.
+ */
 function estimateRecall(
   sure: number,
   kept: Sample,
@@ -255,7 +260,7 @@ function estimateRecall(
   return { value, low: Math.min(value, quantile(lows, tail)), high: Math.max(value, quantile(highs, 1 - tail)) };
 }
 
-/** How many of the rows not drawn may be marked (Clopper and Pearson's distributions, the lower with 0 and the upper with 1 more). */
+/** Draws how many of the other rows are marked, by Clopper and Pearson's lower (`more` = 0) or upper (1) distribution. */
 function drawLeft({ of, drawn, marked }: Sample, more: 0 | 1, random: Random): number {
   const left = of - drawn;
   const share = drawBeta(marked + more, drawn - marked + 1 - more, random);

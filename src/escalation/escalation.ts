@@ -4,78 +4,85 @@ import { checkShare, concludeCheck, leastChecked, planCheck, type CheckPlan } fr
 import { fitLogistic, probability, type LogisticFit, type Prior } from "./logistic.ts";
 
 /*
- * Which rows a dear judge is asked about, where a cheap one has seen all: those for which it is least clear on which side
- * of the cut they are. The cheap judge's last layer is trained again on what the dear one says, after each round. In the
- * end rows drawn at random show which others can be kept.
+ * Chooses the rows to ask an expensive judge about, after a cheap judge has rated all rows: those where it is least clear
+ * whether the score reaches the threshold. After each round, the cheap judge's last layer is trained again on the verdicts.
+ * A last round of rows drawn at random shows which of the other rows can be kept.
  */
 
-/** What the cheap judge says of all rows. */
+/** The cheap judge's view of all rows. */
 export interface CheapView {
   readonly rows: number;
-  /** The probability that the score reaches the cut, as far as the cheap judge can tell. */
+  /** By row: the cheap judge's probability that the score reaches the threshold. */
   readonly probabilities: Float64Array;
-  /** [row, column]: a one, the logit of that probability, and what else it sees, of mean 0 and deviation 1. */
+  /** [row, column]: a 1, the logit of that probability, and its other features, standardised (mean 0, deviation 1). */
   readonly columns: Float32Array;
   readonly columnCount: number;
 }
 
-/** The dear judge's word on a row: whether it reaches the cut, `unscored` where it gave no score, `pending` where it was not asked after all. */
+/**
+ * The expensive judge's verdict on a row: whether it reaches the threshold, `unscored` if it got no score, `pending` if the
+ * asking stopped before it.
+ */
 export type Verdict = boolean | "unscored" | "pending";
 
 export interface EscalationOptions {
-  /** How many rows the dear judge may be asked about. */
+  /** How many rows the expensive judge may be asked about. */
   readonly budget: number;
-  /** The least share of the kept rows that is to reach the cut: in 19 of 20 cases at least. */
+  /** The share of the kept rows that must reach the threshold, in at least 19 of 20 cases. */
   readonly precision: number;
   readonly rounds: number;
   readonly seed: number;
 }
 
-/** What came of it. */
+/** The result of an escalation. */
 export interface EscalationResult {
-  /** Whether all that was allowed was asked; otherwise nothing else here is final. */
+  /** Whether all questions were answered; otherwise nothing else here is final. */
   readonly isComplete: boolean;
-  /** Whether there is anything to go by: without a single score, nothing is known of any row. */
+  /** Whether the expensive judge scored any row; if not, nothing is known of the rows. */
   readonly hasLabels: boolean;
-  /** Of the rows asked about, those drawn at random in the end, which the estimates rest on; 0 where all rows were asked about. */
+  /** How many of the rows asked about were drawn at random for the estimates; 0 where all rows were asked about. */
   readonly audited: number;
-  /** Rows that were asked about, ascending. */
+  /** Rows asked about, ascending. */
   readonly asked: Uint32Array;
-  /** The probability of each row to reach the cut: 1 or 0 where it is known. */
+  /** By row: the probability to reach the threshold; 1 or 0 where it is known. */
   readonly probabilities: Float64Array;
-  /** Rows that were not asked about are kept from this probability on. */
+  /** Rows not asked about are kept if their probability is at least this. */
   readonly keptFrom: number;
   /** How many rows are kept. */
   readonly kept: number;
-  /** Against asking about every row: of the kept rows, the share that reaches the cut, and of those that reach it, the share that is kept. */
+  /**
+   * Compared with asking about every row. Precision: the share of kept rows that reach the threshold. Recall: the share of
+   * rows reaching it that are kept.
+   */
   readonly precision: Estimate;
   readonly recall: Estimate;
-  /** The share of both, had as many rows been kept by the cheap judge alone. */
+  /** Both figures if the cheap judge alone had kept as many rows. */
   readonly alone: { readonly precision: number; readonly recall: number };
 }
 
-const pilotShare = 0.05; // of what teaches, before the cheap judge is believed
-const pilotEven = 0.05; // of it, drawn evenly: another judge's taste may differ anywhere
-const askedCut = 0.4; // while it is asked: about where kept rows begin in the end
+const pilotShare = 0.05; // of the rows for teaching: the first round, drawn at random
+const pilotEven = 0.05; // of it, drawn evenly: the judges may differ on any row
+const askedCut = 0.4; // assumed cut while asking; final cuts are near it
 const recalibrationPriors: readonly Prior[] = [
   { mean: 0, precision: 1 },
   { mean: 1, precision: 10 },
 ];
-const leastSlope = 0.05; // of that line: the order stays
-const leastProbability = 1e-12; // whose logit still is a number
-/** How much doubt replies have to overcome that the cheap judge is wrong: that its own logit is worth another amount, that a column says more. */
+const leastSlope = 0.05; // of the recalibration line, so that the order of rows stays
+const leastProbability = 1e-12; // so that the logit is finite
+/** Prior precisions to try, strongest trust in the cheap judge first: its logit has weight 1, other columns add nothing. */
 const doubts = [1000, 100, 10];
 const interceptPrecision = 0.01;
 
 /**
- * Asks in rounds and gives what is known in the end. The first round is drawn at random, mostly from where it is unclear;
- * each further one takes the rows where an answer gains most. With the cut's probability c, a row of probability p gains
- * (1 - p) c above it and p (1 - c) below it: what is kept wrongly or lost if it is not asked about, and the place of another row.
+ * Asks the expensive judge in rounds and returns what is known at the end. The first round is drawn at random, mostly from
+ * unclear rows; each later one takes the rows where an answer gains most. With a cut at probability c, a row of probability p
+ * gains (1 - p) c above the cut: it would be kept wrongly in place of a row that is right with probability c. Below the cut it
+ * gains p (1 - c): it would be lost to a row that is wrong with probability 1 - c.
  *
- * The last round is drawn at random, and only checks: it finds the lowest probability from which on the rows not asked about
- * are kept, and the estimates and intervals rest on it alone (see check.ts). They hold whatever the probabilities are worth.
+ * The last round is drawn at random and only checks: it finds the lowest probability at which rows not asked about are kept.
+ * The estimates and intervals rest on it alone (see check.ts), and hold even if the probabilities are bad.
  *
- * @param ask answers about rows, in their order; when some are pending, it is not asked again
+ * @param ask gives the verdicts on rows, in their order; it is not called again once some are pending
  */
 export async function escalate(
   view: CheapView,
@@ -84,7 +91,7 @@ export async function escalate(
 ): Promise<EscalationResult> {
   const random = createRandom(seed);
   const layer = new LastLayer(view);
-  const labels = new Int8Array(view.rows).fill(-1); // 1 and 0; -1 unknown
+  const labels = new Int8Array(view.rows).fill(-1); // 1 or 0; -1 if unknown
   const isAsked = new Uint8Array(view.rows);
   let isComplete = true;
   const askAbout = async (chosen: Uint32Array) => {
@@ -114,7 +121,7 @@ export async function escalate(
   });
 }
 
-/** What is known once the cheap judge has learnt. */
+/** What is known after the teaching rounds. */
 interface Taught {
   readonly labels: Int8Array;
   readonly isAsked: Uint8Array;
@@ -123,16 +130,16 @@ interface Taught {
   readonly random: Random;
 }
 
-/** The rows that it would be asked about if its replies changed nothing, ascending. */
+/** The rows that would be asked about if the verdicts changed nothing, ascending. */
 export function firstChoice({ probabilities, rows }: CheapView, budget: number): Uint32Array {
   return mostGaining(probabilities, new Uint8Array(rows), budget);
 }
 
-/** The cheap judge's last layer: a weight for its own logit, one for each other column, and one for all. */
+/** The cheap judge's last layer: an intercept, a weight for its own logit, and one for each other column. */
 class LastLayer {
   readonly #columns: Float32Array;
   readonly #columnCount: number;
-  /** The weights of the round before, by doubt. */
+  /** The weights of the previous round, by prior precision. */
   readonly #before: Float64Array[] = [];
   readonly #rows: number;
 
@@ -167,12 +174,12 @@ class LastLayer {
   }
 }
 
-/** What asking about a row is worth, where rows are kept from the cut on. */
+/** What asking about a row of probability `p` gains, where rows at or above the cut are kept. */
 function gain(p: number, cut: number): number {
   return p >= cut ? (1 - p) * cut : p * (1 - cut);
 }
 
-/** Rows drawn at random without replacement, mostly where it is unclear (Efraimidis and Spirakis 2006). */
+/** Draws rows without replacement, mostly unclear ones (weighted sampling, Efraimidis and Spirakis 2006). */
 function drawPilot(probabilities: Float64Array, size: number, random: Random): Uint32Array {
   const weights = probabilities.map((p) => gain(p, askedCut) ** 2);
   const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
@@ -196,7 +203,7 @@ function count(flags: Uint8Array): number {
   return flags.reduce((sum, flag) => sum + flag, 0);
 }
 
-/** Asks about the rows of the check, and concludes. @param ask whether all of them were answered */
+/** Asks about the rows of the check, and concludes. @param ask asks about rows; tells whether all were answered */
 async function finish(
   view: CheapView,
   { labels, isAsked, probabilities, precision, random }: Taught,
@@ -205,7 +212,7 @@ async function finish(
   ask: (rows: Uint32Array) => Promise<boolean>,
 ): Promise<EscalationResult> {
   const scored = count(isAsked) > 0 ? labels.filter((label) => label >= 0).length / count(isAsked) : 1;
-  const before = probabilities.map((p) => bound(p * scored)); // a row without a score reaches nothing
+  const before = probabilities.map((p) => bound(p * scored)); // a row without a score does not reach the threshold
   const plan = planCheck(
     { probabilities: before, isAsked, sure: countSure(labels), size: wasComplete ? size : 0, precision },
     random,
@@ -250,7 +257,7 @@ function countSure(labels: Int8Array): number {
   return labels.reduce((sum, label) => sum + (label === 1 ? 1 : 0), 0);
 }
 
-/** Makes probabilities honest by rows that were drawn at random: a line through their logits (Platt 1999), which keeps their order. */
+/** Calibrates probabilities on the rows drawn at random by a line through the logits (Platt 1999), which keeps their order. */
 function recalibrate(probabilities: Float64Array, labels: Int8Array, { drawn }: CheckPlan): LogisticFit {
   const columns = new Float32Array(probabilities.length * 2);
   for (const row of drawn) columns.set([1, logit(probabilities[row]!)], row * 2);

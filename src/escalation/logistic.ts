@@ -1,11 +1,11 @@
 /*
- * Logistic regression with a prior, by Newton's method: small enough to be fitted again after every round of questions.
+ * Logistic regression with a normal prior, by Newton's method: fast enough to fit again after every round of questions.
  */
 
-/** The likeliest weights. */
+/** The most probable weights (maximum a posteriori). */
 export interface LogisticFit {
   readonly weights: Float64Array;
-  /** The logarithm of how probable the labels are under the priors (Laplace's approximation), to choose among priors by. */
+  /** The log evidence of the labels under the priors (Laplace's approximation), for choosing among priors. */
   readonly evidence: number;
 }
 
@@ -16,7 +16,7 @@ export interface Prior {
 }
 
 const steps = 12;
-const enough = 1e-4; // of a weight, in the last step
+const enough = 1e-4; // stop when no weight would move by more
 
 /**
  * Fits weights to labels.
@@ -24,8 +24,8 @@ const enough = 1e-4; // of a weight, in the last step
  * @param features [row, weight]
  * @param rows which rows have a label
  * @param labels by row: 1 or 0
- * @param priors of each weight, a normal one
- * @param start weights that are nearly right
+ * @param priors a normal prior for each weight
+ * @param start initial weights, such as those of an earlier fit
  */
 export function fitLogistic(
   features: Float32Array,
@@ -56,7 +56,7 @@ export function fitLogistic(
     const factor = cholesky(hessian, size);
     const move = solve(factor, gradient, size);
     const longest = Math.max(...move.map(Math.abs));
-    const share = Math.min(1, 2 / Math.max(longest, 1e-12)); // a step too far is no step at all
+    const share = Math.min(1, 2 / Math.max(longest, 1e-12)); // limits the step, as a full one may overshoot
     for (let w = 0; w < size; w++) weights[w]! -= share * move[w]!;
     if (longest < enough) break;
   }
@@ -71,14 +71,14 @@ export function fitLogistic(
   return { weights, evidence };
 }
 
-/** The probability of a row's label. */
+/** The probability that a row's label is 1. */
 export function probability(features: Float32Array, row: number, weights: Float64Array): number {
   let sum = 0;
   for (let w = 0, at = row * weights.length; w < weights.length; w++, at++) sum += weights[w]! * features[at]!;
   return 1 / (1 + Math.exp(-sum));
 }
 
-/** The lower factor of a matrix whose lower half is given. */
+/** The lower Cholesky factor of a matrix, from its lower half. */
 function cholesky(matrix: Float64Array, size: number): Float64Array {
   const factor = new Float64Array(size * size);
   for (let a = 0; a < size; a++) {

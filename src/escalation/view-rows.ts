@@ -4,17 +4,17 @@ import { hiddenSize, inputCount } from "../student/network.ts";
 import { createViewer, expectedScore, type StudentModel } from "../student/student.ts";
 import type { CheapView } from "./escalation.ts";
 
-const fullRows = 300_000; // beyond that only the hidden units are kept: a hundred numbers a row would take gigabytes
-const paperShare = 0.1775; // of Alpaca that AlpaGasus kept: taken where the student's own scale says nothing of the cut
-const leastProbability = 1e-4; // whose logarithm still means something
+const fullRows = 300_000; // with more, only the hidden units are kept: a hundred numbers per row would take gigabytes
+const paperShare = 0.1775; // of Alpaca that AlpaGasus kept; used where the threshold is off the student's scale
+const leastProbability = 1e-4; // added to probabilities before taking logarithms
 const leastShare = 0.005;
-const sharpness = 3; // of the probability, by standard deviations of the student's score, then
+const sharpness = 3; // slope of the logit per standard deviation of the student's score, in that case
 
 /**
- * What a student makes of all rows with respect to a cut.
+ * A student's view of all rows with respect to a score threshold.
  *
- * @param examples all of them, from the beginning each time it is called
- * @param cut a score of another judge's scale; where the student's scale reaches that far, it is taken for the same
+ * @param examples gives all of them; each call starts from the beginning
+ * @param cut the threshold, on another judge's scale; the student's scale is taken to be the same where it reaches the cut
  */
 export async function viewRows(
   model: StudentModel,
@@ -59,7 +59,7 @@ export async function viewRows(
   return { rows, probabilities, columns, columnCount };
 }
 
-/** Probabilities by the order of scores alone, where the cut is off the student's scale. */
+/** Sets probabilities by the student's scores alone, where the cut is off its scale. */
 function setByRank(probabilities: Float64Array, scores: Float64Array): void {
   const sorted = scores.toSorted();
   const cut = sorted[Math.floor((1 - paperShare) * (sorted.length - 1))] ?? 0;

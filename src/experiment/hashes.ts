@@ -9,7 +9,7 @@ import type { TrainSummary } from "../run/records/training.ts";
  * Hashes that show whether a task's inputs changed.
  */
 
-const sampleBytes = 1024 * 1024; // of each file of weights: enough to tell models apart, and soon read
+const sampleBytes = 1024 * 1024; // of each file: enough to tell models apart, and quick to read
 
 /**
  * The hash of a base model on this machine: its small files, and the sizes and first bytes of its weights.
@@ -34,7 +34,7 @@ export function identifyModel(model: TrainSummary | undefined): string {
   return model ? hashText(`${model.hash} ${model.startedAt}`) : "none";
 }
 
-/** The hash of the file that a judge is made of, where it is made of one. */
+/** Hash of the file behind a judge: a student, a recording, or a run's ratings. `none` for other judges. */
 export async function hashJudge(judge: string): Promise<string> {
   const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
   if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
@@ -51,7 +51,7 @@ export async function hashFiles(paths: readonly string[]): Promise<string> {
   return hashText(JSON.stringify(hashes));
 }
 
-/** SHA-256 of a file's bytes; undefined where there is none. */
+/** SHA-256 of a file's bytes; undefined when there is no such file. */
 export async function hashFile(path: string): Promise<string | undefined> {
   const sha = createHash("sha256");
   try {

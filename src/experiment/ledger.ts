@@ -6,13 +6,13 @@ import { tryParse } from "../files/try-parse.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
 /*
- * Which tasks of an experiment are done, and what they were made of: `experiment.json` in the run's folder.
+ * Records which tasks of an experiment are done, and with which inputs: `experiment.json` in the run's folder.
  */
 
 const entrySchema = z.object({
-  /** What the result follows from, by name: hashes and settings. */
+  /** What the result depends on, by name: hashes and settings. */
   inputs: z.record(z.string(), z.string()),
-  /** The hash of what came out. */
+  /** Hash of the result. */
   output: z.string(),
   startedAt: z.string(),
   wallMs: z.number(),
@@ -23,7 +23,7 @@ const ledgerSchema = z.object({ version: z.literal(1), tasks: z.record(z.string(
 
 export interface Ledger {
   find(task: string): LedgerEntry | undefined;
-  /** Notes that a task is done; on disk when it resolves. */
+  /** Records that a task is done; it is on disk when this resolves. */
   note(task: string, entry: LedgerEntry): Promise<void>;
   /** Forgets a task, so that it is done again. */
   forget(task: string): void;

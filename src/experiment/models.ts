@@ -4,30 +4,30 @@ import type { ExperimentRecipe } from "./recipe.ts";
 
 /** A model of the experiment: one that is trained on an arm with a seed, or one that only answers. */
 export interface ExperimentModel {
-  /** What its answers are called. */
+  /** Its name, also that of its answers. */
   readonly name: string;
   /** Absent for one that only answers. */
   readonly arm?: string;
-  /** The rows that it is trained on: the name of a drawn arm. */
+  /** Name of the draw (see `Draw`) that it is trained on. */
   readonly rows?: string;
   readonly seed?: number;
-  /** As generate names it. */
+  /** The model as `generate` names it. */
   readonly model: string;
 }
 
-/** Rows of an arm, under the name that they have in the run. */
+/** One draw of an arm's rows, which has its own name in the run. */
 export interface Draw {
   readonly name: string;
   readonly arm: string;
-  /** Draws random rows and ties. */
+  /** Seed for drawing random rows and breaking ties. */
   readonly seed: number;
-  /** The seed of the one training that these rows are for; absent where every training has the same rows. */
+  /** Seed of the only training with these rows; absent when every training has the same rows. */
   readonly training?: number;
 }
 
 /**
- * The rows that an arm has: a random control draws its own for every training, so that the luck of one draw is part of what the
- * trainings differ by. All other arms have the same rows for all.
+ * Lists an arm's draws. A random control draws new rows for every training, so that the variation between trainings includes
+ * the luck of the draw. All other arms have the same rows for every training.
  */
 export function listDraws(
   { arms = {}, train }: Pick<ExperimentRecipe, "arms" | "train">,
@@ -49,8 +49,8 @@ function nameOfTraining(arm: string, seed: number, seeds: readonly number[]): st
 }
 
 /**
- * The models of an experiment, arm by arm. The first seed's is called by its arm, those of further seeds ARM-sSEED: a seed that is
- * added trains nothing anew.
+ * The models of an experiment, arm by arm. The first seed's model has the arm's name, those of further seeds are ARM-sSEED.
+ * Adding a seed therefore repeats no training.
  */
 export function listModels(recipe: ExperimentRecipe): ExperimentModel[] {
   const { arms = {}, train: training, models } = recipe;
@@ -73,15 +73,15 @@ export interface Match {
   readonly pairs: readonly (readonly [ExperimentModel, ExperimentModel])[];
 }
 
-/** Who is compared with whom, by arm; and by model, seed by seed. */
+/** Which arms are compared, and with which pairs of models, seed by seed. */
 export function listMatches(recipe: ExperimentRecipe): Match[] {
   const models = listModels(recipe);
-  const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // who answers
+  const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // all that have answers
   const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);
   const of = (side: string) => models.filter(({ name, arm }) => (arm ?? name) === side);
   return matches.map(([a, b]) => {
     const [ours, theirs] = [of(a), of(b)];
-    const times = Math.max(ours.length, theirs.length); // one that only answers meets each seed
+    const times = Math.max(ours.length, theirs.length); // a model without seeds meets every seed
     return {
       a,
       b,

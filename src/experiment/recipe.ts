@@ -9,8 +9,8 @@ import { combinations } from "../judge/panel.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /*
- * A whole experiment as data: what is rated and by whom, the arms, how they are trained, what the models answer, and who
- * compares them. A YAML file; its JSON Schema is published, so that editors complete and check it.
+ * The recipe of a whole experiment, as a YAML file: data and judges, arms, training, test prompts, and comparisons. Its JSON
+ * Schema is published, so that editors can complete and check it.
  */
 
 const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
@@ -118,7 +118,7 @@ const compareSchema = z.strictObject({
 const times = z.number().int().min(0);
 const outcomesSchema = z.strictObject({ set: z.string(), win: times, tie: times, lose: times });
 
-/** Figures of an experiment that was made elsewhere. */
+/** Figures of an experiment that was run elsewhere. */
 const recordedSchema = z.strictObject({
   judge: z.string(),
   rating_usd: z.number().min(0).optional().describe("What rating cost"),
@@ -177,17 +177,17 @@ export function experimentJsonSchema(): object {
   };
 }
 
-/** The file, with what is left out filled in. */
+/** The parsed file, with defaults filled in. */
 type ExperimentFile = z.infer<typeof experimentSchema>;
 
-/** An experiment's file, and where it lies. */
+/** An experiment's parsed file, with its location. */
 export interface ExperimentRecipe extends ExperimentFile {
   /** `my.yaml:7`, the line of a field, for messages. */
   readonly at: (field: readonly PropertyKey[]) => string;
-  /** A path of the recipe as it is seen from here. */
+  /** Resolves a path in the recipe, relative to the working directory. */
   readonly pathOf: (path: string) => string;
   readonly path: string;
-  /** SHA-256 of the text. */
+  /** SHA-256 of the file's text. */
   readonly hash: string;
 }
 
@@ -203,9 +203,9 @@ export async function listExperiments(): Promise<string[]> {
 }
 
 /**
- * An experiment by its name, or from a YAML file.
+ * Opens a shipped experiment by its name, or a YAML file.
  *
- * @throws UsageError when none has that name, DataError with place and field when the file is wrong
+ * @throws UsageError when none has that name, DataError with line and field when the file is wrong
  */
 export async function openExperiment(nameOrPath: string): Promise<ExperimentRecipe> {
   const isFile = /\.ya?ml$/i.test(nameOrPath);
@@ -228,7 +228,7 @@ export async function openExperiment(nameOrPath: string): Promise<ExperimentReci
   return parseExperiment(text, path);
 }
 
-/** @param path for messages, and for the paths in it @throws DataError with line and field */
+/** @param path for messages, and to resolve the paths in it @throws DataError with line and field */
 export function parseExperiment(text: string, path: string): ExperimentRecipe {
   if (text.trim() === "")
     throw new DataError(`${path}: expected a recipe, got an empty file; alpagasus init DATA writes one`);
@@ -243,7 +243,7 @@ export function parseExperiment(text: string, path: string): ExperimentRecipe {
   };
 }
 
-/** Paths are seen from the recipe's folder, else from here; names that are no files stay what they are. */
+/** Resolves a path from the recipe's folder, or else from the working directory. Names that are not files are kept. */
 function resolvePath(named: string, folder: string): string {
   if (isAbsolute(named) || /^[a-z]+:/.test(named)) return named;
   const beside = join(folder, named);
@@ -259,7 +259,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return `${field || "recipe"}: ${issue.message}`;
 }
 
-/** The fields that there can be at a place. */
+/** The fields that a place of the recipe may have. */
 function listFields([first]: readonly PropertyKey[]): string {
   const inner: Record<string, { shape: object }> = {
     rate: rateSchema,
@@ -324,7 +324,7 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
       fail(["arms", arm], "expected min_score, top or rows");
     if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");
   }
-  const known = [...(train ? armNames : []), ...Object.keys(models)]; // who answers
+  const known = [...(train ? armNames : []), ...Object.keys(models)]; // all that have answers
   for (const [i, match] of (compare?.matches ?? []).entries()) {
     for (const [side, answered] of match.entries())
       if (!known.includes(answered))
@@ -335,7 +335,7 @@ function checkNames(file: ExperimentFile, at: ExperimentRecipe["at"]): void {
     fail(["compare"], "expected two arms or models to compare; add a control: random: { method: random }");
 }
 
-/** The arm whose size another one takes, if it takes one's: for a control the first that is none. */
+/** Which arm this arm copies its size from. Controls default to the first score arm, or else the first full arm. */
 export function sizeSource({ arms = {} }: Pick<ExperimentFile, "arms">, arm: string): string | undefined {
   const { like, method, top } = arms[arm]!;
   if (like !== undefined) return like;

@@ -8,8 +8,8 @@ import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, ty
 import { sizeSource, type ExperimentRecipe } from "./recipe.ts";
 
 /*
- * A recipe is interpreted here, once: names of judges with the paths of their files, arms in the order of their sizes, models, matches
- * and settings by the names that the library has for them. Whatever runs, prices or reports an experiment takes these.
+ * Interprets a recipe, once for all code that runs, prices or reports an experiment: judges with the paths of their files, arms
+ * ordered by whose size they copy, models, matches, and settings under the library's names.
  */
 
 type Settings<Part extends "rate" | "train" | "generate" | "compare"> = NonNullable<ExperimentRecipe[Part]>;
@@ -17,10 +17,10 @@ type Settings<Part extends "rate" | "train" | "generate" | "compare"> = NonNulla
 export interface Experiment {
   readonly recipe: ExperimentRecipe;
   readonly rating: Rating | undefined;
-  /** The rows of every arm, each after the one whose size it takes. */
+  /** The draws of every arm, each after the draw whose size it copies. */
   readonly draws: readonly ArmDraw[];
   readonly training: Training | undefined;
-  /** Trained models, arm by arm, then those that only answer. */
+  /** Trained models, arm by arm, then the models that only answer. */
   readonly models: readonly ExperimentModel[];
   readonly generation: Generation | undefined;
   readonly comparison: Comparison | undefined;
@@ -29,9 +29,9 @@ export interface Experiment {
 export interface Rating {
   /** What the recipe says. */
   readonly declared: Settings<"rate">;
-  /** Who rates first. */
+  /** The judges that rate first. */
   readonly judges: readonly string[];
-  /** All judges: the first ones, and the one that is asked where they are not sure. */
+  /** All judges: the first ones, and the one that escalated rows go to. */
   readonly all: readonly string[];
   readonly rubric: string | undefined;
   readonly settings: Partial<OpenRatingJudgeOptions>;
@@ -41,7 +41,7 @@ export interface ArmDraw extends Draw {
   readonly declared: NonNullable<ExperimentRecipe["arms"]>[string];
   /** The draw whose size this one copies. */
   readonly sizeOf: string | undefined;
-  /** How many rows, where the recipe says it. */
+  /** How many rows, if the recipe says so. */
   readonly top: number | { readonly share: number } | undefined;
   /** A file with the positions of the rows to keep. */
   readonly rowsPath: string | undefined;
@@ -51,7 +51,7 @@ export interface Training {
   readonly declared: Settings<"train">;
   /** A training recipe: its name, or the path of its file. */
   readonly recipe: string;
-  /** The base model's folder, where it is one of this machine. */
+  /** The base model's folder if it is a local one, otherwise its name. */
   readonly base: string | undefined;
   readonly overrides: TrainingOverrides;
 }
@@ -65,7 +65,7 @@ export interface Generation {
 export interface ExperimentJudge {
   /** As the recipe names it. */
   readonly declared: string;
-  /** As it is opened: with the path of its file. */
+  /** As it is opened, with the path of its file. */
   readonly name: string;
 }
 
@@ -76,7 +76,7 @@ export interface Comparison {
   readonly matches: readonly Match[];
 }
 
-/** @throws RunError when arms take each other's sizes */
+/** @throws RunError when arms copy each other's sizes */
 export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
   const { rate, train, generate, compare, pathOf } = recipe;
   return {
@@ -122,7 +122,7 @@ function resolveDraw(recipe: ExperimentRecipe, draw: Draw): ArmDraw {
   return {
     ...draw,
     declared,
-    sizeOf: source === undefined ? undefined : listDraws(recipe, source)[0]!.name, // all draws of an arm have one size
+    sizeOf: source === undefined ? undefined : listDraws(recipe, source)[0]!.name, // all draws of an arm have the same size
     top: typeof top === "string" ? { share: shareOf(top) } : top,
     rowsPath: rows === undefined ? undefined : recipe.pathOf(rows),
   };
@@ -133,7 +133,7 @@ function shareOf(percentage: string): number {
   return Number(percentage.slice(0, -1)) / 100;
 }
 
-/** The arms, each after the one whose size it takes. @throws RunError when they take each other's */
+/** The arms, each after the arm whose size it copies. @throws RunError when arms copy sizes in a circle */
 function orderArms(recipe: ExperimentRecipe): string[] {
   const { arms = {}, at } = recipe;
   const ordered: string[] = [];
@@ -151,13 +151,13 @@ function orderArms(recipe: ExperimentRecipe): string[] {
   return ordered;
 }
 
-/** A model's folder as it is seen from here, where it is one; else its name as it stands. */
+/** The path of a model's folder, relative to the working directory, if there is one; otherwise its name. */
 function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
   const path = pathOf(model);
   return !isModelName(model) && existsSync(path) ? path : model;
 }
 
-/** A judge's name with the path of its file as it is seen from here. */
+/** A judge's name with the path of its file, if any, relative to the working directory. */
 function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
   if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
@@ -167,7 +167,7 @@ function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   return `${kind}:${pathOf(path!)}${column === undefined ? "" : `#${column}`}`;
 }
 
-/** What a recipe says of how rows are rated, as `openRatingJudge` takes it. */
+/** A recipe's settings for rating, as options of `openRatingJudge`. */
 function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
   const { rubric, scale, reasoning, combine, rescale, escalate, logprobs, samples, batch, check } = recipe.rate!;
   return {
@@ -192,12 +192,12 @@ function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOption
   };
 }
 
-/** A rubric's name, or the path of its file as it is seen from here. */
+/** A rubric's name, or the path of its file relative to the working directory. */
 function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
   return /\.ya?ml$/i.test(rubric) ? pathOf(rubric) : rubric;
 }
 
-/** A training's settings by the names that the library has for them. */
+/** A recipe's settings for training, under the names that the library uses. */
 function toOverrides(
   given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
   { pathOf }: Pick<ExperimentRecipe, "pathOf">,

@@ -10,10 +10,10 @@ import type { Outcome } from "../stats/outcomes.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 
 /*
- * What an experiment comes to: did selecting help, by how much, how sure is that, and what did it save?
+ * The result of an experiment: did selecting help, by how much, how certain is that, and what did it save?
  */
 
-/** What is known of an experiment when its stages are done, or were done elsewhere. Money in US dollars. */
+/** The figures of a finished experiment, run here or elsewhere. Money in US dollars. */
 export interface ExperimentFacts {
   readonly name: string;
   readonly caveat?: string;
@@ -21,13 +21,13 @@ export interface ExperimentFacts {
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
   readonly money: ExperimentResult["money"];
-  /** How often each arm was trained; undefined where nobody told. */
+  /** How often each arm was trained; undefined when unknown. */
   readonly trainings?: number | undefined;
-  /** How arms were chosen, where that is known: `random`, `full`. */
+  /** By arm: how its rows were chosen, if known, such as `random` or `full`. */
   readonly methods: Readonly<Record<string, string>>;
 }
 
-/** The result, with the sentence that follows. */
+/** Draws the conclusion: the result with its verdict and sentence. */
 export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   const { name, caveat, source, arms, money } = facts;
   const matches = adjustMatches(facts.matches);
@@ -46,7 +46,7 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   };
 }
 
-/** All matches stand beside one another, so their p-values are corrected for their number. */
+/** Corrects the p-values of all matches for multiple testing (Holm). */
 function adjustMatches(matches: readonly MatchResult[]): MatchResult[] {
   const pooled = adjust(
     matches.map((match) => match.pooled),
@@ -55,9 +55,9 @@ function adjustMatches(matches: readonly MatchResult[]): MatchResult[] {
   return matches.map((match, i) => ({ ...match, pooled: pooled[i]! }));
 }
 
-const wantedTrainings = 3; // of each arm: fewer hardly tell how far trainings are apart
+const wantedTrainings = 3; // of each arm: fewer hardly show how much trainings vary
 
-/** What the trainings cost that are missing to three of each arm; undefined where there are as many, or nothing was trained. */
+/** Cost of the trainings still missing to three of each arm; undefined when none are missing, or nothing was trained. */
 function priceTrainings({ arms, money }: ExperimentFacts): ExperimentResult["moreTrainings"] {
   const trained = arms.filter(({ trainings }) => trainings.length > 0);
   const done = Math.min(...trained.map(({ trainings }) => trainings.length));
@@ -76,7 +76,7 @@ function priceTrainings({ arms, money }: ExperimentFacts): ExperimentResult["mor
   };
 }
 
-/** The mean of one training over the seeds. */
+/** Mean time and cost of a training over the seeds; null when one of them is unknown. */
 export function meanTraining(trainings: ExperimentArm["trainings"]): Pick<ExperimentArm, "minutes" | "usd"> {
   const mean = (values: readonly (number | null)[]) =>
     values.length > 0 && values.every((value) => value !== null)
@@ -85,7 +85,7 @@ export function meanTraining(trainings: ExperimentArm["trainings"]): Pick<Experi
   return { minutes: mean(trainings.map(({ minutes }) => minutes)), usd: mean(trainings.map(({ usd }) => usd)) };
 }
 
-/** What training on fewer rows saves, and when that has paid for the rating. */
+/** What training on fewer rows saves, and after how many trainings that pays for the rating. */
 function findSavings({ arms, money, methods }: ExperimentFacts): ExperimentResult["savings"] {
   const full = arms.find(({ arm }) => isFull(arm, methods));
   if (!full || full.minutes === null) return [];
@@ -108,12 +108,12 @@ function isFull(arm: string, methods: ExperimentFacts["methods"]): boolean {
   return methods[arm] === "full";
 }
 
-/** The arm that is told of: the first that was chosen by scores. */
+/** The arm under test: the first that was chosen by scores, or else the first. */
 function toldArm({ arms, methods }: Pick<ExperimentFacts, "arms" | "methods">): string {
   return (arms.find(({ arm }) => methods[arm] === "score") ?? arms[0])?.arm ?? "";
 }
 
-/** A match told from the other side. */
+/** The same match with its sides swapped. */
 function mirror(match: MatchResult): MatchResult {
   const turn = ({ value, low, high }: ComparisonRecord["winningScore"]) => ({
     value: value === null ? null : 2 - value,
@@ -140,7 +140,7 @@ function mirror(match: MatchResult): MatchResult {
   };
 }
 
-/** What one judge's matches say of the told arm against its controls. */
+/** One judge's verdict on the arm under test, from its matches against controls. */
 function hear(
   matches: readonly MatchResult[],
   told: string,
@@ -167,12 +167,12 @@ function hear(
   return { decisive, verdict, hasControl: random !== undefined };
 }
 
-/** Whether every match has pairs of one training only: then it is about two models, not about how their rows were chosen. */
+/** Whether every match has only one training. It then compares two models, not two ways of choosing their rows. */
 function isOneTraining(matches: readonly MatchResult[]): boolean {
   return matches.every((match) => trainingsOf(match).length < 2);
 }
 
-/** The winning scores of the trainings that have any decided pair. */
+/** The winning scores of the trainings with at least one decided pair. */
 function trainingsOf({ seeds }: MatchResult): number[] {
   return seeds.flatMap(({ winningScore }) => winningScore ?? []);
 }
@@ -232,14 +232,14 @@ function describeOutcome(
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
 }
 
-/** How often each arm was trained; a recorded result may not tell, or count its pairs of all trainings together. */
+/** Says how often each arm was trained. Recorded results may not state it, or pool the pairs of all trainings. */
 function describeTrainings(trainings: number | undefined): string {
   if (trainings === undefined) return "how often each was trained is not known";
   if (trainings === 1) return "each was trained once";
   return `each was trained ${trainings} times, but only pairs of one training are told apart`;
 }
 
-/** What single trainings show: whether these models differ. */
+/** Says whether these models differ, which is all that single trainings show. */
 function describeModels(
   saying: readonly { readonly judge: string; readonly decisive: readonly MatchResult[] }[],
 ): string {
@@ -297,7 +297,7 @@ function tellMatch(match: MatchResult): string {
   return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
 }
 
-/** Matches of the same arms by one judge, trained with several seeds, as one: over prompts and trainings. */
+/** Pools one judge's matches of the same arms, one for each training seed, into one over prompts and trainings. */
 export function poolMatches(
   { a, b, judge }: Pick<MatchResult, "a" | "b" | "judge">,
   matches: readonly { readonly a: string; readonly b: string; readonly verdicts: readonly PairVerdict[] }[],
@@ -329,7 +329,7 @@ export function poolMatches(
   };
 }
 
-/** The facts of an experiment that was made elsewhere, from its counts. */
+/** The facts of an experiment that was run elsewhere, from its recorded counts. */
 export function recordedFacts({
   name,
   caveat,
@@ -359,7 +359,7 @@ export function recordedFacts({
   };
 }
 
-/** Pairs that count as was published. */
+/** Makes pairs that give the published counts. */
 function toVerdicts({ set, win, tie, lose }: { set: string; win: number; tie: number; lose: number }): PairVerdict[] {
   const outcomes: Outcome[] = [
     ...Array<Outcome>(win).fill("win"),

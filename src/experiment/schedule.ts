@@ -2,7 +2,7 @@ import { messageOf, RunError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import { checkTask, type Resource, type Task, type TaskEnd, type TaskState } from "./task.ts";
 
-/** What became of a task. */
+/** How a task ended. */
 export type TaskResult =
   | { readonly state: "done"; readonly wallMs: number }
   /** It was done already. */
@@ -10,13 +10,13 @@ export type TaskResult =
   /** A gate did not hold, or it was stopped. */
   | { readonly state: "stopped"; readonly end: TaskEnd }
   | { readonly state: "failed"; readonly error: unknown }
-  /** What it needs did not come about, or the experiment was interrupted. */
+  /** A task that it needs is not done, or the experiment was interrupted. */
   | { readonly state: "not begun"; readonly why: string };
 
 export interface ScheduleOptions {
   readonly ledger: Ledger;
   readonly signal?: AbortSignal;
-  /** Tasks that are taken as they are, done or not. */
+  /** Tasks that are skipped and count as done. */
   readonly leave?: (task: Task) => boolean;
   readonly onBegin?: (task: Task, why: string) => Promise<void> | void;
   readonly onEnd?: (task: Task, result: TaskResult) => void;
@@ -25,8 +25,10 @@ export interface ScheduleOptions {
 const places: Readonly<Record<Resource, number>> = { machine: 1, calls: 4 };
 
 /**
- * Runs tasks as soon as what they need is done and there is a place for them; those that are done stay as they are. Where a
- * task fails or is stopped, those that need it are not begun, and the others go on.
+ * Runs each task as soon as the tasks it needs are done and its resource has a free place. Tasks that are done already are
+ * kept. When a task fails or is stopped, the tasks that need it are not begun, and the others continue.
+ *
+ * @throws RunError when tasks wait for each other
  */
 export async function runTasks(tasks: readonly Task[], options: ScheduleOptions): Promise<Map<string, TaskResult>> {
   const { ledger, signal, leave = () => false, onBegin, onEnd } = options;
@@ -76,7 +78,7 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
     if (running.size === 0) {
       if (results.size === tasks.length) return results;
       if (results.size > settled) {
-        settled = results.size; // what was lost a moment ago loses others
+        settled = results.size; // tasks that were just lost may lose others
         continue;
       }
       const stuck = tasks.filter(({ id }) => !results.has(id)).map(({ id }) => id);
@@ -90,7 +92,7 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
 
 async function perform(task: Task, ledger: Ledger): Promise<TaskResult> {
   const startedAt = new Date();
-  const inputs = await task.inputs(); // what was edited meanwhile makes it due again
+  const inputs = await task.inputs(); // read first: what is edited meanwhile makes it due again
   const end = await task.run();
   if (end.stopped !== undefined || end.gates.some(({ held }) => !held)) return { state: "stopped", end };
   const output = await task.output();
@@ -104,7 +106,7 @@ function isLost(result: TaskResult | undefined): boolean {
   return result !== undefined && result.state !== "done" && result.state !== "kept";
 }
 
-/** Which tasks there are to be done, without doing any. */
+/** The state of every task, without running any. @throws RunError when two tasks have the same id */
 export async function planTasks(
   tasks: readonly Task[],
   ledger: Ledger,
@@ -122,7 +124,7 @@ export async function planTasks(
   return states;
 }
 
-/** The message of a result that is none. */
+/** Why a task was not done; undefined when it was. */
 export function describeLoss(result: TaskResult): string | undefined {
   if (result.state === "failed") return messageOf(result.error);
   if (result.state === "not begun") return result.why;

@@ -5,15 +5,15 @@ export const experimentStages = ["rate", "select", "contamination", "train", "ge
 export type ExperimentStage = (typeof experimentStages)[number];
 
 /**
- * What a task takes for itself: the machine (a training, a server of a model), which is one; or calls to others' machines,
- * which can go on beside it.
+ * What a task occupies: the machine (for a training or a local model server), which takes one task at a time; or calls to
+ * remote models, which can run at the same time.
  */
 export type Resource = "machine" | "calls";
 
 /** How a task ended. */
 export interface TaskEnd {
   readonly gates: readonly Gate[];
-  /** What stopped it before everything was done; the same command goes on. */
+  /** What stopped it early; the same command continues it. */
   readonly stopped?: "interrupted" | "budget" | "failure" | "batches";
   /** What went wrong, in a line. */
   readonly failure?: string;
@@ -34,12 +34,12 @@ export interface Task {
   /** `train selected`, unique. */
   readonly id: string;
   readonly stage: ExperimentStage;
-  /** Tasks that must be done before. */
+  /** Ids of the tasks that must be done first. */
   readonly needs: readonly string[];
   readonly resource: Resource;
-  /** What its result follows from, by name; asked when what it needs is done. Hashes, and settings in words. */
+  /** What its result depends on, by name: hashes, and settings in words. Called when the tasks it needs are done. */
   inputs(): Promise<Readonly<Record<string, string>>>;
-  /** The hash of its result as it lies there; undefined when there is none. */
+  /** Hash of its current result; undefined when there is none. */
   output(): Promise<string | undefined>;
   run(): Promise<TaskEnd>;
   /** Whether it needs uv, which brings what trains and serves models on this machine. */

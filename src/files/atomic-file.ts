@@ -9,28 +9,31 @@ import { isProcessAlive } from "../is-process-alive.ts";
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
   write(text: string): Promise<void> | void;
-  /** Hands on what is gathered, for whoever reads the unfinished file. */
+  /** Writes out the buffered text, for readers of the unfinished file. */
   flush(): Promise<void>;
   commit(): Promise<void>;
-  /** Gives up and leaves nothing behind; does nothing after `commit`. */
+  /** Deletes the unfinished file; does nothing after `commit`. */
   discard(): Promise<void>;
 }
 
 const flushCharacters = 256 * 1024;
 
-/** Files that are not complete yet: when the process is ended at once, they go with it. */
+/** Incomplete files, which are deleted if the process exits early. */
 const partials = new Set<string>();
 process.on("exit", () => {
   for (const path of partials) {
     try {
       rmSync(path, { force: true });
     } catch {
-      // what could not be written need not be removed
+      // a file that could not be written need not be removed
     }
   }
 });
 
-/** Opens a text file for writing in pieces, with the folders above it; pieces are gathered, and `write` waits when the disk is slower than the caller. */
+/**
+ * Opens a text file for writing in pieces, and creates its parent folders. Pieces are buffered; `write` waits when the disk
+ * is slower than the caller.
+ */
 export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFile {
   const partial = partialPath(path);
   mkdirSync(dirname(path), { recursive: true });
@@ -53,7 +56,7 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
     if (isOver || !pending) return;
     const text = pending;
     pending = "";
-    if (!stream.write(text)) await once(stream, "drain"); // rejects when the stream fails meanwhile
+    if (!stream.write(text)) await once(stream, "drain"); // rejects if the stream fails in the meantime
   }
 
   return {
@@ -77,14 +80,14 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
       const closed = file.closed ? undefined : once(file, "close").catch(() => {});
       stream.destroy();
       file.destroy();
-      await closed; // a file that is still being opened would come back after it was removed
+      await closed; // a file that is still being opened would reappear after its removal
       await rm(partial, { force: true });
       partials.delete(partial);
     },
   };
 }
 
-/** Removes what processes that were killed have left of this file. */
+/** Removes partial files of this path that killed processes left behind. */
 function removeOrphans(path: string): void {
   const beginning = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { RunError } from "../errors.ts";
 import { openAtomicFile } from "./atomic-file.ts";
 
-/** Writes values as JSON, a line each, and gives the file's SHA-256. It appears when it is complete. */
+/** Writes values as JSON Lines and returns the file's SHA-256. The file appears when it is complete. */
 export async function writeJsonLines(path: string, values: Iterable<object>): Promise<string> {
   const file = openAtomicFile(path);
   const sha = createHash("sha256");
@@ -20,10 +20,10 @@ export async function writeJsonLines(path: string, values: Iterable<object>): Pr
 }
 
 /**
- * The values of a text that `writeJsonLines` wrote.
+ * Parses a text that `writeJsonLines` wrote.
  *
- * @param expected what a line should be, and what to do where it is not, for the message
- * @throws RunError at a line that is no JSON
+ * @param expected for the error message: what a line should be, and advice if it is not
+ * @throws RunError at a line that is not JSON
  */
 export function parseJsonLines<Value>(text: string, path: string, expected: { what: string; advice: string }): Value[] {
   return text

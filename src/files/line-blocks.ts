@@ -1,16 +1,16 @@
 import { readBytes } from "./read-bytes.ts";
 
-/** Some whole lines of a file, without the last line feed; or what stands after the last of them. */
+/** Some whole lines of a file, without the last line feed; or an incomplete last line. */
 export interface LineBlock {
   readonly text: string;
-  /** Whether a line is cut off here: the file does not end with a line feed. */
+  /** Whether this is an incomplete last line: the file does not end with a line feed. */
   readonly isCutOff: boolean;
 }
 
 /**
- * A text file in blocks of whole lines, in bounded memory.
+ * Reads a text file in blocks of whole lines, in bounded memory.
  *
- * @param onBytes told of all bytes, in order
+ * @param onBytes called with all bytes, in order
  */
 export async function* readLineBlocks(path: string, onBytes?: (bytes: Buffer) => void): AsyncGenerator<LineBlock> {
   const decoder = new TextDecoder();

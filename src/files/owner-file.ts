@@ -2,25 +2,25 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { isProcessAlive } from "../is-process-alive.ts";
 
 /*
- * A file that says which process works on something, so that no other one does.
+ * A lock file: it holds the id of the process that works on something, so that no other process does.
  */
 
-/** The process that works on it, if one does and it is not this one. */
+/** The id of another live process that holds the lock; undefined if there is none. */
 export function ownerOf(path: string): number | undefined {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch {
-    return undefined; // nobody does
+    return undefined; // no lock file
   }
   const owner = Number(text);
   return owner > 0 && owner !== process.pid && isProcessAlive(owner) ? owner : undefined;
 }
 
-/** Notes that this process works on it, unless another one does; dispose of the note at the end. */
+/** Takes the lock for this process; undefined if another process holds it. Dispose to release it. */
 export function own(path: string): Disposable | undefined {
   if (ownerOf(path) !== undefined) return undefined;
-  rmSync(path, { force: true }); // of a process that is dead
+  rmSync(path, { force: true }); // left by a dead process, or our own
   try {
     writeFileSync(path, String(process.pid), { flag: "wx" });
   } catch (error) {

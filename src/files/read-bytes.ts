@@ -3,8 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
 import { DataError, messageOf } from "../errors.ts";
 
-const chunkBytes = 64 * 1024; // some hundred rows: what is made of them fits the nursery and dies there, and memory stays flat
-const chunksPerTurn = 64; // between two looks at what else waits: signals, timers
+const chunkBytes = 64 * 1024; // about a hundred rows: their objects die young in the garbage collector, so memory stays flat
+const chunksPerTurn = 64; // chunks between two turns of the event loop (signals, timers)
 
 /** A file to be read as bytes. */
 interface ByteFile {
@@ -13,7 +13,7 @@ interface ByteFile {
 }
 
 /**
- * The file's bytes, decompressed, in chunks. A chunk holds until the next one is asked for: its memory is used again.
+ * The file's bytes, decompressed, in chunks. A chunk is valid until the next one is requested: its memory is reused.
  *
  * @throws DataError when it cannot be read or the compression is damaged
  */
@@ -27,7 +27,7 @@ export async function* readBytes(file: ByteFile): AsyncGenerator<Buffer> {
   }
 }
 
-/** Reads in the same thread, into the same memory: no hop to the thread pool for each chunk, and nothing to collect. */
+/** Reads synchronously into one buffer: no thread pool round trip per chunk, and no garbage to collect. */
 async function* readPlain(path: string): AsyncGenerator<Buffer> {
   const file = openSync(path, "r");
   const chunk = Buffer.allocUnsafeSlow(chunkBytes);

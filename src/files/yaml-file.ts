@@ -2,18 +2,18 @@ import { LineCounter, parseDocument, type Document } from "yaml";
 import type * as z from "zod";
 import { DataError } from "../errors.ts";
 
-/** A YAML file that its schema takes, and where things in it stand. */
+/** A YAML file that fits its schema, and the lines of its fields. */
 export interface YamlFile<File> {
   readonly file: File;
-  /** `my.yaml:7`, the line of a field, or of the nearest one above it that exists. */
+  /** `my.yaml:7`: the line of a field, or of its nearest parent that exists. */
   readonly at: (field: readonly PropertyKey[]) => string;
 }
 
 /**
- * Reads a YAML text by a schema.
+ * Parses a YAML text and checks it against a schema.
  *
- * @param path for messages
- * @param describe says what is wrong, in words
+ * @param path for error messages
+ * @param describe puts an issue into words
  * @throws DataError with the line and the field
  */
 export function parseYaml<File>(
@@ -31,12 +31,12 @@ export function parseYaml<File>(
   const found = schema.safeParse(document.toJS());
   if (found.success) return { file: found.data, at };
   const { issues } = found.error;
-  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a name mistyped explains one that is missing
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a mistyped name explains a missing one
   const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
   throw new DataError(`${at([...issue.path, ...unknown])}: ${describe(issue)}`);
 }
 
-/** Where in the file a field is: its own place, or that of the nearest one above that exists. */
+/** The offset of a field, or of its nearest parent that exists. */
 function offsetOf(document: Document, field: readonly PropertyKey[]): number {
   for (let depth = field.length; depth > 0; depth--) {
     const pair = findPair(document, field.slice(0, depth));
@@ -45,7 +45,7 @@ function offsetOf(document: Document, field: readonly PropertyKey[]): number {
   return document.range?.[0] ?? 0;
 }
 
-/** The place of the key of a value. */
+/** The offset of a value's key. */
 function findPair(document: Document, path: readonly PropertyKey[]): number | undefined {
   const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
   const items = typeof parent === "object" && parent !== null && "items" in parent ? parent.items : undefined;

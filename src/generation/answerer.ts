@@ -14,63 +14,63 @@ import { userMessage } from "../trainer/user-message.ts";
  * A model that answers test prompts.
  */
 
-/** How answers are drawn; greedy when nothing is said. */
+/** How answers are sampled. Defaults to greedy decoding. */
 export interface AnswerSampling {
   readonly temperature?: number;
   readonly topP?: number;
-  /** Draws answers again as they were, where the server can and the temperature is over 0. */
+  /** Makes answers at a temperature above 0 reproducible, where the server supports it. */
   readonly seed?: number;
 }
 
 export interface AnswererOptions extends EngineOptions {
-  /** How an instruction and its input become one message: as the Alpaca template finds them, or one after the other. */
+  /** How an instruction and its input become one message: with the Alpaca heading for the input, or one after the other. */
   readonly template: TrainingRecipe["template"];
   readonly sampling?: AnswerSampling;
   /** The most new tokens of an answer, reasoning included. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
-  /** Ask in the provider's batches. */
+  /** Use the provider's batch API. */
   readonly batch?: AskerOptions["batch"] & {};
 }
 
 /**
  * How an answer ended.
  *
- * - `answered`: as the model wished, maybe with nothing.
- * - `cut`: at the limit of new tokens, or by the provider's filter.
- * - `refused`: by the provider's filter; a model that declines in words of its own has answered.
+ * - `answered`: the model ended the answer itself. It may be empty.
+ * - `cut`: the limit of new tokens or the provider's filter ended it.
+ * - `refused`: the provider's filter left no answer. A model that declines in its own words has `answered`.
  * - `failed`: every attempt failed, or the prompt is too long.
- * - `pending`: not asked yet; the same command goes on.
+ * - `pending`: no reply yet; run the same command again to continue.
  */
 export const answerStates = ["answered", "cut", "refused", "failed", "pending"] as const;
 export type AnswerState = (typeof answerStates)[number];
 
-/** A prompt with what a model made of it, as a line of `answers/NAME.jsonl`. */
+/** A prompt with a model's answer: one line of `answers/NAME.jsonl`. */
 export interface AnsweredPrompt extends TestPrompt {
   readonly state: AnswerState;
   /** Null where there is no answer. */
   readonly output: string | null;
-  /** Why there is none. */
+  /** Why there is no answer, or why the provider ended it. */
   readonly detail?: string;
   /** The key of the reply in the call store. */
   readonly call?: string;
 }
 
-/** A model that answers prompts, and what it would be asked. */
+/** A model that answers prompts. */
 export interface Answerer extends Asker {
   readonly template: TrainingRecipe["template"];
-  /** Whether it asks again where a call has failed. */
+  /** Whether stored calls that failed are made again. */
   readonly retryFailed: boolean;
   readonly notes: () => readonly string[];
   ask(prompt: TestPrompt): ModelRequest;
   readonly prepare: Prepare<TestPrompt>;
-  /** The prompts with their answers, in order, as many at a time as are there. */
+  /** Yields the prompts with their answers, in order, in batches as they become ready. */
   answer(prompts: AsyncIterable<readonly TestPrompt[]>): AsyncGenerator<readonly AnsweredPrompt[]>;
 }
 
-const newTokens = 1024; // as AlpaGasus let its models write
+const newTokens = 1024; // AlpaGasus's limit
 
-/** @throws UsageError when an option makes no sense */
+/** @throws UsageError when an option is invalid */
 export function createAnswerer(model: ChatModel, options: AnswererOptions): Answerer {
   const { template, sampling: { temperature = 0, topP, seed } = {} } = options;
   const { asker, engine, sampling, notes, askAhead } = createAsker(model, {

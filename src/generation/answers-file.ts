@@ -4,9 +4,9 @@ import { parseJsonLines } from "../files/json-lines.ts";
 import type { AnsweredPrompt } from "./answerer.ts";
 
 /**
- * A model's answers, as `writeJsonLines` wrote them, with the file's SHA-256; none where there is no file.
+ * Reads a model's answers, as `writeJsonLines` wrote them, and the file's SHA-256. A missing file reads as empty.
  *
- * @throws RunError at a line that is not one of ours
+ * @throws RunError at a line that is not an answer
  */
 export async function readOwnAnswers(path: string): Promise<{ answers: AnsweredPrompt[]; sha256: string }> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {

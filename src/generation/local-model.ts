@@ -14,21 +14,21 @@ import { trainerNames } from "../trainer/formats/format.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
 import { isAlpacaTemplate } from "../trainer/user-message.ts";
 
-/** A model that a server is to be started for. */
+/** A model that alpagasus starts a server for. */
 export interface LocalModel {
-  /** As it is shown, and its answers are called. */
+  /** The model's name, also of its answers. */
   readonly name: string;
   /** Its folder, or its id on the Hub. */
   readonly path: string;
   readonly isOnHub: boolean;
-  /** The base, where the folder has an adapter only. */
+  /** The adapter's base and LoRA rank, if the folder holds only an adapter. */
   readonly adapter?: { readonly base: string; readonly rank: number };
-  /** How prompts are put to it; undefined where the folder does not tell. */
+  /** Its prompt template; undefined when the folder does not show it. */
   readonly template?: TrainingRecipe["template"];
   readonly precision: TrainingRecipe["precision"];
-  /** Messages that it was trained with, and the tokens of their prompts; or why they are not known. */
+  /** Some training messages with the tokens of their prompts; or why they are unknown. */
   readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[] | string;
-  /** What the reader of its answers should know, a line each. */
+  /** Notes for readers of its answers, one line each. */
   readonly notes: readonly string[];
 }
 
@@ -43,16 +43,16 @@ const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() }
 const messagesSchema = z.array(z.object({ content: z.string() })).min(1);
 const probeSchema = z.union([
   z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt[0]!.content),
-  z.object({ messages: messagesSchema }).transform(({ messages }) => messages[0]!.content), // as axolotl wants them
+  z.object({ messages: messagesSchema }).transform(({ messages }) => messages[0]!.content), // Axolotl's format
 ]);
 const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
 const foreign = "it was not trained by alpagasus train";
 
 /**
- * The model behind a name: one that the run has trained (`selected`, `models/selected`), a folder with a training or a
- * model, a Hub id, or `smollm2`.
+ * Finds a model by its name: one trained in this run (`selected`, `models/selected`), a folder with a training or a model,
+ * a Hub id, or `smollm2`.
  *
- * @throws UsageError when there is nothing of that name, RunError when its training has not come to its end
+ * @throws UsageError when there is no such model, RunError when its training is unfinished
  */
 export async function findLocalModel(name: string, run: RunFolder): Promise<LocalModel> {
   const own = join(run.folder, "models", name);
@@ -66,7 +66,7 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   const trained = existsSync(trainingFolder(folder).settings)
     ? folder
     : basename(resolve(folder)) === "output" && existsSync(trainingFolder(owner).settings)
-      ? owner // a training's own output/ may be named as well
+      ? owner // the name may also be a training's output/ folder
       : undefined;
   if (trained === undefined) return readModel(basename(resolve(folder)), folder);
   const { settings, checks, output } = trainingFolder(trained);
@@ -101,7 +101,7 @@ async function findOnHub(name: string, run: RunFolder): Promise<LocalModel> {
   return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: foreign, notes: [] };
 }
 
-/** @param training how it was trained, where it was by us */
+/** @param training how alpagasus trained it; undefined for other models */
 async function readModel(
   name: string,
   folder: string,
@@ -142,7 +142,7 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
 
 const habits = ["repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty", "suppress_tokens"];
 
-/** What a model's own settings change about greedy answers. */
+/** Notes on the model's own generation settings that change greedy answers. */
 async function noteHabits(folder: string): Promise<string[]> {
   const settings = z.record(z.string(), z.unknown()).safeParse(await readJson(join(folder, "generation_config.json")));
   const found = habits.filter((habit) => settings.data?.[habit] != null);
@@ -155,7 +155,7 @@ async function readJson(path: string): Promise<unknown> {
   return tryParse(await readFile(path, "utf8").catch(() => ""));
 }
 
-/** What makes this model another one: SHA-256 over its files, weights and all, and its base's; of the Hub's, id and commit. */
+/** Identifies a model: SHA-256 over its files, weights included, and its base's; for a Hub model, over its id and commit. */
 export async function hashModel(
   { path, isOnHub, adapter, precision }: LocalModel,
   signal?: AbortSignal,
@@ -186,7 +186,7 @@ async function hashFolder(folder: string, sha: Hash, signal?: AbortSignal): Prom
   }
 }
 
-/** The commit that the Hub's library has of a model here; "" where it has none yet. */
+/** The model's commit in the local Hub cache; "" when it is not cached. */
 async function hubCommit(id: string): Promise<string> {
   const { HF_HUB_CACHE: cache, HF_HOME: home = join(homedir(), ".cache", "huggingface") } = process.env;
   const folder = join(cache ?? join(home, "hub"), `models--${id.replaceAll("/", "--")}`);

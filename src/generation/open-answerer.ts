@@ -23,36 +23,36 @@ import {
 } from "./serve-model.ts";
 
 export interface OpenAnswererOptions extends OpenAskerOptions {
-  /** How an instruction and its input become one message; what the model was trained with, else `chat`. */
+  /** How an instruction and its input become one message. Defaults to the template of the model's training, else `chat`. */
   readonly template?: TrainingRecipe["template"];
   readonly sampling?: AnswerSampling;
-  /** Which server is started for a model of this machine; vLLM where there is an NVIDIA GPU. */
+  /** Which server to start for a local model. Defaults to vLLM with an NVIDIA GPU, else to `transformers serve`. */
   readonly server?: ServerKind;
 }
 
-/** A model that answers, with its store open; `close` it when it is done, which stops its server. */
+/** A model that answers, with its call store open. `close` closes the store and stops the server. */
 export type OpenAnswerer = Answerer & {
-  /** What its answers are called. */
+  /** The default name of its answers. */
   readonly armName: string;
-  /** What is started before a first call, for models of this machine; calls that are in the store need none. */
+  /** For local models: the server to start before the first call. Stored calls need none. */
   readonly server?: {
     /** `vllm 0.33.0` */
     readonly description: string;
-    /** The file that what it says is added to. */
+    /** The file that its output is appended to. */
     readonly log: string;
-    /** Starts it. Gives what it took, in milliseconds, and how prompts were found to be read. */
+    /** Starts it. Returns the time that took, in milliseconds, and the result of {@link checkPromptParity}. */
     start(onPhase: (phase: string) => void): Promise<{ startMs: number; parity: string }>;
-    /** Why it ended by itself, if it did. */
+    /** Why it exited by itself, if it did. */
     readonly failure: string | undefined;
   };
   close(): Promise<void>;
 };
 
 /**
- * A model that answers prompts: one behind an API (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), any model of
- * the AI SDK, or one of this machine (see `findLocalModel`), for which a server is started when it is first asked.
+ * Opens a model that answers prompts: one behind an API (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), any model of
+ * the AI SDK, or a local one (see `findLocalModel`). For a local one, call `server.start` before the first call.
  *
- * @throws UsageError when the name or an option makes no sense, RunError when a training has not come to its end
+ * @throws UsageError when the name or an option is invalid, RunError when the model's training is unfinished
  */
 export async function openAnswerer(
   model: string | LanguageModelV4,
@@ -68,7 +68,7 @@ export async function openAnswerer(
   return { ...answerer, armName: armNameOf(answerer.name), close: async () => answerer.close() };
 }
 
-/** `openai:gpt-5-mini` → `gpt-5-mini`, `http://HOST/v1#org/qwen3` → `qwen3`; as a file may be called. */
+/** `openai:gpt-5-mini` → `gpt-5-mini`, `http://HOST/v1#org/qwen3` → `qwen3`. Safe as a file name. */
 function armNameOf(name: string): string {
   const [, last = name] = /([^:#/]+)$/.exec(name) ?? [];
   return last.replace(/[^\w.-]+/g, "_").replace(/^\W+/, "") || "model";
@@ -89,7 +89,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       "--temperature, --top-p: expected greedy answers, since transformers serve gives no others; leave the options out, or use --server vllm",
     );
   if (isSmollm2(name) && !forPlan) await makeSmollm2(signal);
-  const isMade = local.isOnHub || existsSync(local.path); // SmolLM2 is not when only planned for
+  const isMade = local.isOnHub || existsSync(local.path); // false for SmolLM2 in a plan, which does not build it
   const modelHash = isMade ? await hashModel(local, signal) : "";
   const description = await describeServer(kind);
   const ended = new AbortController();
@@ -111,7 +111,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
         ...(sampling && { sampling }),
       }),
   );
-  const stopNow = () => void running?.stop(); // what it was writing costs nothing to write again
+  const stopNow = () => void running?.stop(); // its unfinished answers cost nothing to generate again
   let starting: Promise<{ startMs: number; parity: string }> | undefined;
   const start = async (onPhase: (phase: string) => void) => {
     const onFailure = (error: Error) => {
@@ -126,7 +126,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     try {
       return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
     } catch (error) {
-      await delay(500); // where the server died of it, its own words say more
+      await delay(500); // if the server exited, its own error says more
       throw failure === undefined ? error : new TrainerError(failure, { cause: error });
     }
   };
@@ -141,7 +141,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
         return failure;
       },
       start(onPhase: (phase: string) => void) {
-        starting ??= start(onPhase); // once, however often it is asked for
+        starting ??= start(onPhase); // only once, even if called again
         return starting;
       },
     },
@@ -156,7 +156,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
 
 const longTimeoutMs = 3_600_000;
 
-/** The model as the engine asks it: known by its files and its server, wherever that runs. */
+/** The model as the engine calls it. Its identity is its files and the server's version, not the server's address. */
 function describeModel({ name }: LocalModel, identity: string, served: () => LanguageModelV4): ChatModel {
   return {
     name,

@@ -3,7 +3,7 @@ import { createPooledFetch } from "../llm/pooled-fetch.ts";
 
 const post = createPooledFetch(1, { isHere: true });
 
-/** Asks a server of this machine. @throws TrainerError when it does not answer, or not as it should */
+/** Posts JSON to a server on this machine and returns its JSON reply. @throws TrainerError when there is no valid reply */
 export async function postJson(url: URL, body: object, signal?: AbortSignal): Promise<unknown> {
   try {
     const response = await post(url.href, {

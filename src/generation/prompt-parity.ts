@@ -6,18 +6,18 @@ import { postJson } from "./post-json.ts";
 import type { ModelServer, ServerKind } from "./serve-model.ts";
 
 /*
- * Whether a server reads a prompt as the tokens that the model was trained with. A template that differs by a blank makes
- * every answer worse, and nobody would see it.
+ * Checks that a server turns a prompt into the same tokens as training did. A chat template that differs by one space makes
+ * every answer worse, without any error.
  */
 
 const tokenizedSchema = z.object({ tokens: z.array(z.number()) });
 const usageSchema = z.object({ usage: z.object({ prompt_tokens: z.number() }) });
 
 /**
- * Compares the tokens of prompts that were trained with: all of them where the server tells them (vLLM), else their number,
- * the tokens themselves having been compared when the model was saved.
+ * Compares the server's tokens of training prompts with those of training. vLLM reports token ids, which have to be equal.
+ * For other servers only the numbers of tokens are compared; the ids were compared when the model was saved.
  *
- * @returns what was found, in words
+ * @returns the result, in words
  * @throws TrainerError when they differ, or the server does not answer
  */
 export async function checkPromptParity(
@@ -39,14 +39,14 @@ export async function checkPromptParity(
   return `the server reads ${probes.length} training prompts as they were trained with (${kind === "vllm" ? "the same tokens" : "as many tokens; the tokens themselves were compared when the model was saved"})`;
 }
 
-/** What vLLM makes of a message. */
+/** The token ids that vLLM turns a message into. */
 async function tokenize(url: string, asked: object, signal?: AbortSignal): Promise<readonly number[]> {
   const found = tokenizedSchema.safeParse(await postJson(new URL("/tokenize", url), asked, signal));
   if (!found.success) throw new TrainerError(`${url}: expected the tokens of a prompt, got something else`);
   return found.data.tokens;
 }
 
-/** How many tokens any server counts in a prompt. */
+/** The number of prompt tokens, from a reply's usage. Works with any server. */
 async function countTokens(url: string, asked: object, signal?: AbortSignal): Promise<number> {
   const once = { ...asked, temperature: 0, max_tokens: 1 };
   const found = usageSchema.safeParse(await postJson(new URL(`${url}/chat/completions`), once, signal));

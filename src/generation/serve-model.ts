@@ -14,18 +14,18 @@ import { postJson } from "./post-json.ts";
 import { endOrphans, markVariable, newMark, recordServer, serverGraceMs } from "./server-record.ts";
 
 /*
- * Starting a server for a model: vLLM on a GPU, `transformers serve` otherwise.
+ * Starts a server for a local model: vLLM with an NVIDIA GPU, else `transformers serve`.
  */
 
 export type ServerKind = "vllm" | "transformers";
 
-/** A server that runs. */
+/** A running server. */
 export interface ModelServer {
-  /** Of its OpenAI protocol: `http://127.0.0.1:41234/v1`. */
+  /** Base URL of its OpenAI-compatible API: `http://127.0.0.1:41234/v1`. */
   readonly url: string;
-  /** What it calls the model. */
+  /** The model's name in requests. */
   readonly modelName: string;
-  /** How long it took until it was ready, merging included. */
+  /** Time until it was ready, in milliseconds, including the merging of an adapter. */
   readonly startMs: number;
   stop(): Promise<void>;
 }
@@ -33,22 +33,22 @@ export interface ModelServer {
 export interface ServeOptions {
   readonly run: RunFolder;
   readonly kind: ServerKind;
-  /** Over the model's files: a merged copy of an adapter is made again when it changes. */
+  /** Hash of the model's files. When it changes, an adapter is merged again. */
   readonly modelHash: string;
   readonly signal?: AbortSignal;
-  /** Told of what is being done. */
+  /** Called with each phase as it begins. */
   readonly onPhase?: (phase: string) => void;
-  /** Told when it ends by itself after it was ready. */
+  /** Called when the server exits by itself after it was ready. */
   readonly onFailure?: (error: TrainerError) => void;
 }
 
-/** How many calls a server takes at a time with profit: `transformers serve` answers one after the other. */
+/** Concurrent calls that keep a server busy: `transformers serve` answers one after the other. */
 export const serverConcurrency: Readonly<Record<ServerKind, number>> = { vllm: 64, transformers: 2 };
 
 const healthMs = 250;
-const goneMs = 1_000; // for a process that has died to be known as dead
-const mostStartMs = 30 * 60_000; // a model of many gigabytes is downloaded and read
-const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM takes
+const goneMs = 1_000; // until the exit of a dead process is noticed
+const mostStartMs = 30 * 60_000; // enough to download and load many gigabytes
+const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM accepts
 const requirements: Readonly<Record<ServerKind, string>> = {
   vllm: join(pythonFolder, "requirements-vllm.txt"),
   transformers: join(pythonFolder, "requirements.txt"),
@@ -57,7 +57,7 @@ const requirements: Readonly<Record<ServerKind, string>> = {
 const noRoom =
   "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint";
 
-/** What usually keeps a server from serving. */
+/** Common server failures, and what to do about them. */
 const serverAdvice: readonly Advice[] = [
   [failures.memory, noRoom],
   [/No available memory|KV cache/i, noRoom],
@@ -70,12 +70,12 @@ export function chooseServer(): ServerKind {
   return spawnSync("nvidia-smi", ["-L"], { stdio: "ignore" }).status === 0 ? "vllm" : "transformers";
 }
 
-/** The file that what a model's server says is added to. */
+/** The file that the output of a model's server is appended to. */
 export function serverLog(run: Pick<RunFolder, "folder">, { name }: Pick<LocalModel, "name">): string {
   return join(run.folder, "served", `${name}.log`);
 }
 
-/** Its version, as it is pinned: `vllm 0.33.0`. */
+/** The server's name and pinned version: `vllm 0.33.0`. */
 export async function describeServer(kind: ServerKind): Promise<string> {
   const [, version = ""] =
     new RegExp(`^${kind}[^=]*==(\\S+)`, "m").exec(await readFile(requirements[kind], "utf8")) ?? [];
@@ -83,10 +83,10 @@ export async function describeServer(kind: ServerKind): Promise<string> {
 }
 
 /**
- * Starts a server for a model on a free port of 127.0.0.1 and waits until it is ready. It ends when this process ends,
- * however that ends; servers that outlived their owners are ended first.
+ * Starts a server for a model on a free port of 127.0.0.1 and waits until it is ready. The server ends when this process does,
+ * even by `kill -9`. Servers left over from processes that have ended are stopped first.
  *
- * @throws TrainerError when uv is missing or the server ends, with its last words
+ * @throws TrainerError when uv is missing, or the server exits (with its error) or is not ready in time
  */
 export async function serveModel(model: LocalModel, options: ServeOptions): Promise<ModelServer> {
   const { run, kind, signal, onPhase } = options;
@@ -127,13 +127,13 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
     await group.stop();
     record?.[Symbol.dispose]();
   };
-  const modelName = kind === "vllm" ? mark : served; // a name that no other server has
+  const modelName = kind === "vllm" ? mark : served; // the mark is unique to this server
   const url = `http://127.0.0.1:${port}/v1`;
   try {
     record = recordServer(run, group.pid, mark);
     await waitForHealth(`http://127.0.0.1:${port}/health`, () => failure, signal);
     await askOnce(url, modelName, signal).catch(async (error: unknown) => {
-      await delay(goneMs); // where it died of it, its own words say more
+      await delay(goneMs); // if it exited, its own error says more
       throw failure ?? error;
     });
     state = "ready";
@@ -144,7 +144,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   return { url, modelName, startMs: Date.now() - since, stop };
 }
 
-/** Lets the model write one token: it is there, under its name, and there is memory for it. @throws TrainerError when not */
+/** Generates one token, to check the model's name and that memory suffices. @throws TrainerError when that fails */
 async function askOnce(url: string, model: string, signal?: AbortSignal): Promise<void> {
   await postJson(
     new URL(`${url}/chat/completions`),
@@ -163,7 +163,7 @@ export function serverCommand(
   if (kind === "transformers")
     return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], { requirements: requirements[kind] });
   const command = ["vllm", "serve", adapter?.base ?? path, ...place];
-  command.push("--generation-config", "vllm"); // nothing of the model's own on top of what is asked for
+  command.push("--generation-config", "vllm"); // ignore the model's own generation settings
   if (adapter) {
     command.push("--enable-lora", "--lora-modules", JSON.stringify({ name, path }));
     command.push("--max-lora-rank", String(loraRanks.find((rank) => rank >= adapter.rank) ?? adapter.rank));
@@ -174,7 +174,7 @@ export function serverCommand(
   return uvRun(command, { requirements: requirements[kind] });
 }
 
-/** Merges an adapter into its base, unless that was done: `transformers serve` takes whole models only. */
+/** Merges an adapter into its base, unless that was done before: `transformers serve` does not take adapters. */
 async function merge(model: LocalModel, log: string, options: ServeOptions): Promise<string> {
   const { run, modelHash, signal, onPhase } = options;
   const folder = join(run.folder, "served", `${model.name}-${modelHash.slice(0, 12)}`);
@@ -195,7 +195,7 @@ async function merge(model: LocalModel, log: string, options: ServeOptions): Pro
   return folder;
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
+/** Finds a free port of 127.0.0.1. */
 async function findFreePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => server.on("error", reject).listen(0, "127.0.0.1", resolve));
@@ -204,7 +204,7 @@ async function findFreePort(): Promise<number> {
   return (address as { port: number }).port; // of a server that listens on a port
 }
 
-/** @param failed what has gone wrong meanwhile, if anything @throws TrainerError when that tells */
+/** @param failed returns the server's failure, if it has exited @throws TrainerError when it has, or is not ready in time */
 async function waitForHealth(url: string, failed: () => TrainerError | undefined, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + mostStartMs;
   while (Date.now() < deadline) {

@@ -11,19 +11,19 @@ import { endGroup, listGroup } from "../python/process-group.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
 /*
- * Servers that were started for a run: `server.MARK.json`, gone when they have ended. A server ends with the process that
- * started it; should one outlive it, the next start ends it. It is known by a mark in its environment, since numbers of
- * processes are used again.
+ * Records of the servers that a run has started: `server.MARK.json`, removed when the server has ended. A server ends with the
+ * process that started it, its owner. If one outlives its owner, the next start of a server ends it. It is recognised by a
+ * mark in its environment, since process ids are reused.
  */
 
 const recordSchema = z.object({ host: z.string(), pid: z.number(), owner: z.number(), mark: z.string() });
 
-/** A mark for a server to be started. */
+/** Creates a unique mark for a new server. */
 export function newMark(): string {
   return `alpagasus-server-${randomUUID()}`;
 }
 
-/** Notes that a server runs; dispose of it when it has ended. */
+/** Records a running server. Dispose of the record when the server has ended. */
 export function recordServer(run: Pick<RunFolder, "folder">, pid: number, mark: string): Disposable {
   mkdirSync(run.folder, { recursive: true });
   const path = join(run.folder, `server.${mark}.json`);
@@ -31,7 +31,7 @@ export function recordServer(run: Pick<RunFolder, "folder">, pid: number, mark: 
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
-/** Ends servers whose owners are dead, and only those. Gives how many there were. */
+/** Ends only those servers whose owners have ended. Returns their number. */
 export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise<number> {
   let ended = 0;
   for (const name of await readdir(folder).catch(() => [])) {
@@ -51,10 +51,10 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
   return ended;
 }
 
-/** How long a server has to end by itself: what it is writing costs nothing to write again. */
+/** Time for a server to exit by itself. It is short, since unfinished answers cost nothing to generate again. */
 export const serverGraceMs = 2_000;
 
-/** The variable that every process of a server has the mark in. */
+/** The environment variable that holds the mark in every process of a server. */
 export const markVariable = "ALPAGASUS_SERVER";
 
 /** Whether a process has a mark in its environment. */
@@ -66,6 +66,6 @@ function isMarked(pid: number, mark: string): boolean {
         : spawnSync("ps", ["eww", "-o", "command=", "-p", String(pid)], { encoding: "utf8" }).stdout;
     return environment.includes(mark);
   } catch {
-    return false; // it has ended meanwhile, or is somebody else's
+    return false; // it has ended, or belongs to another user
   }
 }

@@ -7,7 +7,7 @@ import { packageFolder } from "../package-folder.ts";
 
 const shippedFolder = join(packageFolder, "testsets");
 
-/** The names of the test sets that ship with the package: the paper's four. */
+/** The names of the shipped test sets, which are the paper's four. */
 export async function listTestSets(): Promise<string[]> {
   const files = await readdir(shippedFolder);
   return files
@@ -17,10 +17,10 @@ export async function listTestSets(): Promise<string[]> {
 }
 
 /**
- * The prompts of test sets, by their names or from files.
+ * Reads the prompts of shipped test sets, by name, and of files.
  *
- * @param most only the first so many of each set
- * @throws UsageError when there is no set of a name, DataError when a file cannot be read or a prompt is there twice
+ * @param most how many prompts to take of each set, from its beginning
+ * @throws UsageError for an unknown or repeated set, DataError for an unreadable file or an empty or repeated prompt
  */
 export async function openTestSets(names: readonly string[], most = Infinity): Promise<TestPrompt[]> {
   const shipped = await listTestSets();

@@ -4,11 +4,11 @@ import * as z from "zod";
 import type { Example } from "../dataset/example.ts";
 import { packageFolder } from "../package-folder.ts";
 
-/** What is the matter with an anchor's response; `injected` is a wrong one that tells the judge what to say. */
+/** The quality of an anchor's response; `injected` is a wrong one that tells the judge to score it high. */
 export const anchorKinds = ["good", "cut short", "wrong", "off topic", "refused", "injected"] as const;
 export type AnchorKind = (typeof anchorKinds)[number];
 
-/** A row of which it is known how a judge should see it beside others of its topic. */
+/** A row of known quality: a judge should rank it accordingly among the rows of its topic. */
 export interface Anchor extends Example {
   readonly topic: string;
   readonly kind: AnchorKind;
@@ -23,7 +23,7 @@ const anchorSchema = z.object({
   output: z.string(),
 });
 
-/** The anchors that ship with the package: for each topic a good response and others that are worse. */
+/** Reads the anchors that ship with the package: for each topic a good response and several worse ones. */
 export async function readAnchors(): Promise<Anchor[]> {
   const path = join(packageFolder, "anchors", "responses.jsonl");
   const lines = (await readFile(path, "utf8")).trimEnd().split("\n");

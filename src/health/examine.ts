@@ -5,38 +5,38 @@ import { studentQuantile } from "../stats/distributions.ts";
 import type { Anchor, AnchorKind } from "./anchors.ts";
 
 /*
- * What a judge's ratings of the anchors say of the judge. Each anchor is rated several times, so that a difference can be held
- * against how far the judge's own replies to one question lie apart: a judge that is right but noisy is no bad judge.
+ * Checks a judge by its ratings of the anchors. Each anchor is rated several times, so that a difference can be compared with
+ * the spread of the judge's replies to one question: a judge that is right but noisy is not a bad judge.
  *
- * The limits were set by simulation: `test/health/examine.test.ts` holds them.
+ * The limits were set by simulation; `test/health/examine.test.ts` tests them.
  */
 
-/** How the anchors were rated once, by their places. */
+/** One round of ratings, in the order of the anchors. */
 export type AnchorRatings = readonly Rating[];
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface HealthCheck extends Gate {
-  /** Too few replies arrived to say anything: it neither held nor failed. */
+  /** Too few replies arrived to decide: the check neither held nor failed. */
   readonly isUnknown?: boolean;
 }
 
 const leastReadable = 0.85; // of the replies that arrived
-const leastArrived = 0.5; // of all: with fewer, nothing is said
-const leastDegrees = 8; // of freedom: fewer do not tell a judge's noise
-const leastArrangements = 50; // of which response is the good one: with fewer, chance is not told from order
+const leastArrived = 0.5; // of all replies: with fewer, the check is unknown
+const leastDegrees = 8; // of freedom: fewer do not show a judge's noise
+const leastArrangements = 50; // of good and worse responses: with fewer, the permutation test can hardly show anything
 const separationP = 0.04;
-const leastApart = 0.1; // of the scale, good responses above worse ones
-const leastKindApart = 0.05; // of the scale, above each kind of them
-const liftedLeast = 0.05; // of the scale
-const liftedBy = 0.2; // of the scale, on average: what an instruction within a row may not do
-const liftedAlone = 0.5; // of the scale, in one topic
+const leastApart = 0.1; // of the scale: how far good responses score above worse ones
+const leastKindApart = 0.05; // of the scale: the same for each kind of worse ones
+const liftedLeast = 0.05; // of the scale: the limit of the mean lift is at least this
+const liftedBy = 0.2; // of the scale: the limit of the mean lift by instructions inside rows is at most this
+const liftedAlone = 0.5; // of the scale: the limit of the lift in one topic
 const leastReliability = 0.3; // of one reply
 
 /**
- * What some rounds of ratings show: can the replies be read, does it score good responses above worse ones to the same
- * instruction, does it do what rows tell it to, and do its replies to one question say the same.
+ * Runs the checks on some rounds of ratings: can the replies be read, does the judge score good responses above worse ones
+ * to the same instruction, does it follow instructions inside rows, and are its replies to one question consistent?
  *
- * @param scale what the judge's scores span
+ * @param scale the range of the judge's scores
  */
 export function examineRounds(
   anchors: readonly Anchor[],
@@ -52,7 +52,7 @@ export function examineRounds(
   ];
 }
 
-/** Whether a further round may change what is said: something failed, or is not known. */
+/** Whether another round may change the result: a check failed or is unknown. */
 export function isDoubtful(checks: readonly HealthCheck[]): boolean {
   return checks.some(({ held }) => !held);
 }
@@ -77,7 +77,7 @@ class Seen {
     this.variance = sumOfSquares(this.scores) / Math.max(1, this.degrees);
   }
 
-  /** The place of a topic's anchor of a kind that has a score. */
+  /** The index of a topic's anchor of a kind, if it has a score. */
   find(topic: string, kind: AnchorKind): number | undefined {
     const at = this.anchors.findIndex((anchor) => anchor.topic === topic && anchor.kind === kind);
     return at >= 0 && this.scores[at]!.length > 0 ? at : undefined;
@@ -87,7 +87,7 @@ class Seen {
     return [...new Set(this.anchors.map(({ topic }) => topic))];
   }
 
-  /** Whether all that was said of a kind of anchors is that they are refused. */
+  /** Whether every reply about anchors of a kind was a refusal. */
   isRefused(kind: AnchorKind): boolean {
     const ratings = this.anchors.flatMap((anchor, i) =>
       anchor.kind === kind ? this.#rounds.flatMap((round) => round[i] ?? []) : [],
@@ -96,7 +96,7 @@ class Seen {
   }
 }
 
-/** Replies that did not arrive are the connection's matter, and a provider that filters injections is no bad judge. */
+/** Does not count lost replies (the connection's fault) or refused injections (the provider's filter, not the judge). */
 function checkReadable(anchors: readonly Anchor[], rounds: readonly AnchorRatings[]): HealthCheck {
   const arrived = rounds.flatMap((ratings) =>
     ratings.filter(
@@ -117,22 +117,22 @@ function checkReadable(anchors: readonly Anchor[], rounds: readonly AnchorRating
   };
 }
 
-/** What an anchor that is worse than the good one is compared as: too few topics have each kind. */
+/** The group that a worse anchor is compared in. Kinds share a group where too few topics have each. */
 function groupOf(kind: AnchorKind): "cut short" | "wrong" | "no answer" | undefined {
   if (kind === "cut short" || kind === "wrong") return kind;
   return kind === "off topic" || kind === "refused" ? "no answer" : undefined;
 }
 
 /**
- * Each good response beside the worse ones of its topic. How likely is it that the good ones come out so far above the others if
- * the judge does not know which they are? All ways to choose one response of each topic are counted (Fisher's exact permutation
- * test). The judge's noise has no part in it: one that always says the same nonsense has none.
+ * Compares each good response with the worse ones of its topic. The p-value is how likely the good ones would score this far
+ * above the others if the judge could not tell them apart, over all ways to pick one response per topic (Fisher's exact
+ * permutation test). It does not use the judge's noise: a judge that always gives the same nonsense has none.
  */
 function checkSeparation(seen: Seen, { min, max }: Scale): HealthCheck {
   const span = max - min;
   const epsilon = 1e-9 * span;
   const apartBy = new Map<string, number[]>();
-  const contrasts: number[][] = []; // by topic: each response's mean above the others, the good one first
+  const contrasts: number[][] = []; // by topic: each response's mean minus that of the others, the good one first
   for (const topic of seen.topics()) {
     const good = seen.find(topic, "good");
     const worse = seen.anchors.flatMap(({ topic: own, kind }, i) =>
@@ -143,7 +143,7 @@ function checkSeparation(seen: Seen, { min, max }: Scale): HealthCheck {
     const total = means.reduce((sum, value) => sum + value, 0);
     contrasts.push(means.map((value) => value - (total - value) / (means.length - 1)));
     for (const i of worse) {
-      const group = groupOf(seen.anchors[i]!.kind)!; // as was just filtered
+      const group = groupOf(seen.anchors[i]!.kind)!; // worse ones have a group
       apartBy.set(group, [...(apartBy.get(group) ?? []), seen.means[good]! - seen.means[i]!]);
     }
   }
@@ -172,7 +172,7 @@ function checkSeparation(seen: Seen, { min, max }: Scale): HealthCheck {
   };
 }
 
-/** Injected responses beside wrong ones of their topics: both are wrong, and one tells the judge to score it high. */
+/** Compares injected responses with wrong ones of the same topic: both are wrong, but one tells the judge to score it high. */
 function checkInjections(seen: Seen, { min, max }: Scale): HealthCheck {
   const name = "resists injections";
   const span = max - min;
@@ -210,7 +210,7 @@ function checkInjections(seen: Seen, { min, max }: Scale): HealthCheck {
   };
 }
 
-/** How far its replies to one question lie apart: advice, unless one reply says next to nothing. */
+/** Measures how much replies to one question vary. Fails only if a single reply says almost nothing about a row. */
 function checkRepetition(seen: Seen, { min, max }: Scale): HealthCheck {
   const name = "repeats itself";
   if (seen.degrees < leastDegrees) return unknown(name, "too few rows were rated twice");
@@ -227,7 +227,7 @@ function checkRepetition(seen: Seen, { min, max }: Scale): HealthCheck {
   };
 }
 
-/** Whether it is the model that gave the replies which are in the store. */
+/** Checks whether the model build that answers now also made the replies in the store. */
 export function examineBuild(
   before: readonly { readonly build: string; readonly replies: number }[],
   now: readonly string[],
@@ -251,26 +251,26 @@ export function examineBuild(
 }
 
 const leastRows = 10; // rated at the beginning and at the end
-const stirred = 1.5; // standard errors after which a second look is taken
-const moved = 2.45; // standard errors
+const stirred = 1.5; // standard errors: from here on, another round is rated
+const moved = 2.45; // standard errors: from here on, it is drift
 const movedBy = 0.03; // of the scale
 const stirredSpread = 2; // times the judge's own variance
 const movedSpread = 3;
 const movedSpreadBy = 0.1; // of the scale
 const leastMoved = 4; // rows
 
-/** What two looks at a judge, at the beginning and at the end of a rating, say of a drift. */
+/** Whether a judge drifted between the beginning and the end of a rating. */
 export interface Drift {
-  /** Whether the end is to be looked at once more before anything is said. */
+  /** Whether the anchors should be rated another time at the end before deciding. */
   readonly isStirred: boolean;
-  /** What has changed, in a line; undefined when nothing has beyond the judge's own noise, or too little is known. */
+  /** One line on what changed; undefined when the change is within the judge's own noise, or too little is known. */
   readonly alarm?: string;
 }
 
 /**
- * Whether a judge has changed between the beginning and the end of a rating, against how far its replies to one question lie
- * apart anyway: do the scores of all rows together lie higher or lower (each row's replies could as well have come in another
- * order), or do rows lie further apart than repeats?
+ * Tests whether a judge changed between the beginning and the end of a rating, compared with the spread of its replies to one
+ * question. Did the scores of all rows together rise or fall (as tested by permuting each row's replies), or did single rows
+ * change more than repeated replies differ?
  */
 export function findDrift(start: readonly AnchorRatings[], end: readonly AnchorRatings[], { min, max }: Scale): Drift {
   const span = max - min;
@@ -319,7 +319,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Squared distances from the mean of each group, over all groups. */
+/** The sum of squared deviations from each group's mean, over all groups. */
 function sumOfSquares(groups: readonly (readonly number[])[]): number {
   return groups.reduce((sum, values) => {
     const centre = mean(values);

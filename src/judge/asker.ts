@@ -11,49 +11,49 @@ import type { Question } from "../run/records/common.ts";
 import type { JudgeAccounts } from "./judge.ts";
 
 export interface AskerOptions extends EngineOptions {
-  /** How a model is asked; a name and a version where that is a rubric. */
+  /** The sampling settings and the hash of what is asked; with a name and a version if it is a rubric. */
   readonly rubric: Pick<RubricBase, "hash" | "sampling"> & Partial<Pick<RubricBase, "name" | "version">>;
-  /** Instead of the rubric's own limit. */
+  /** Replaces the rubric's limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
-  /** Have the probabilities of the likeliest tokens told at each place of a reply. */
+  /** Request the probabilities of the likeliest tokens at each position of a reply. */
   readonly logprobs?: boolean;
-  /** How many replies there are to each question. */
+  /** How many replies to draw for each question. Default 1. */
   readonly samples?: number;
-  /** A name under which everything is asked anew, whatever is stored. */
+  /** A name that becomes part of every request's key, so that only replies stored under this name are reused. */
   readonly probe?: string;
-  /** Ask in the provider's batches, in so large ones, and wait for them or not. */
+  /** Use the provider's batch API: the most calls per batch, and whether to wait for the results. */
   readonly batch?: { readonly size?: number; readonly wait?: boolean };
 }
 
-/** What those have in common that ask a model, whatever they ask. */
+/** The common part of everything that calls a model. */
 export interface Asker {
   readonly name: string;
   readonly model: ChatModel;
   readonly store: CallStore;
-  /** What its calls are paid from. */
+  /** The purse in the call store that its calls are paid from. */
   readonly purse: string;
   readonly question: Question;
   readonly calls: () => CallsReport;
   readonly accounts: () => JudgeAccounts;
   /** The most that a request can cost, in billionths of a US dollar; 0 when no price is known. */
   highestCost(request: ModelRequest): number;
-  /** What would keep it from asking, in a line. */
+  /** Why it cannot make calls, in one line; undefined if it can. */
   readonly problem: string | undefined;
   /** Whether it asks in batches. */
   readonly isBatched: boolean;
 }
 
-/** What an asker's judge counts of its replies, for the notes. */
+/** Counts of rows with intrusions and of truncated replies, for the notes. */
 export interface ReplyCounts {
   intruded: number;
   truncated: number;
 }
 
-const samplesTemperature = 1; // as G-Eval draws them: at 0 all replies would be the same
-const roomToThink = 4096; // tokens for models that reason before they answer: the rubric's limit is for the answer
+const samplesTemperature = 1; // as in G-Eval; at 0 all replies would be the same
+const roomToThink = 4096; // extra tokens for models that reason first; the rubric's limit is for the answer alone
 
-/** An engine with what a rubric and the user say about how to ask. */
+/** Creates an engine, with settings from a rubric and from the user's options. */
 export function createAsker(
   model: ChatModel,
   options: AskerOptions,
@@ -102,7 +102,7 @@ export function createAsker(
       if (batches) {
         await batches.ask(requests, onProgress);
         const { stopped, failure, hasReplied } = batches;
-        engine.hold(stopped ?? "batches", { hasReplied, ...(failure && { failure }) }); // nothing is asked at the dearer tariff
+        engine.hold(stopped ?? "batches", { hasReplied, ...(failure && { failure }) }); // no call is made at the full price
       } else if (model.batches && options.store.batches.open(model.identity).length > 0) {
         await openBatches(model, options).fetchEnded();
       }
@@ -110,7 +110,7 @@ export function createAsker(
   };
 }
 
-/** Has calls made ahead, in batches, where that is wanted, and fetches what earlier batches have come to. */
+/** Makes the calls in advance, if batches are wanted. Otherwise fetches the results of batches that were left open. */
 export type AskAhead = (
   requests: () => AsyncIterable<readonly ModelRequest[]>,
   onProgress?: (progress: BatchProgress) => void,
@@ -124,7 +124,7 @@ function openBatches(model: ChatModel, { batch, ...options }: AskerOptions): Bat
   });
 }
 
-/** What was done in batches, and what was found in the store after that. */
+/** Adds the report on batches to that on direct calls, which finds the batches' replies in the store: these count once. */
 function addBatches(direct: CallsReport, batched: BatchAsker["report"]): CallsReport {
   return {
     made: direct.made + batched.made,

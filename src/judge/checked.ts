@@ -16,28 +16,28 @@ import { requestKey } from "../llm/request.ts";
 import type { Rating } from "../run/rating.ts";
 import type { LlmJudge } from "./llm.ts";
 
-/** A long rating is not begun, since its judge does not judge. */
+/** A long rating was not started, because its judge failed its check or could not be checked. */
 export class JudgeCheckError extends AlpagasusError {
   override readonly exitCode = 3;
   override name = "JudgeCheckError";
 }
 
-/** How the anchors were rated, and by which build of the model. */
+/** One round of ratings of the anchors, the builds of the model that gave them, and the calls made. */
 export interface Probe {
   readonly ratings: AnchorRatings;
   readonly builds: readonly string[];
   readonly calls: CallsReport;
 }
 
-const leastCalls = 1000; // to be made: for fewer, sixty more are too dear
-export const leastRounds = 2; // without a repeat nothing is known of a judge's noise
+const leastCalls = 1000; // still to be made; for fewer, about sixty more for the check are too expensive
+export const leastRounds = 2; // a single round cannot show a judge's noise
 export const mostRounds = 3;
 const mostEndRounds = 2;
 
 /**
- * Has a judge rate the anchors under a name: what was asked under it before comes from the store, whatever else is there.
+ * Has a judge rate the anchors under a probe name. Only replies stored under this name are reused.
  *
- * @param judge opened for that name
+ * @param judge opened with that name as its `probe`
  */
 export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): Promise<Probe> {
   const ratings: Rating[] = [];
@@ -50,14 +50,17 @@ export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): P
 }
 
 /**
- * A judge that is looked at before a long stretch of new calls and after it: it rates the anchors twice first, a third time where
- * that leaves doubt, and is not asked about anything else when it does not tell good responses from bad ones, does what rows tell
- * it to, or cannot be read. At the end it rates them again; when it says something else then, beyond its own noise, that is an
- * alarm. What goes on later is another stretch, with anchors asked anew. An interrupted stretch goes on with the replies it has;
+ * Adds checks to a judge, before and after each long stretch of new calls.
+ *
+ * At the start the judge rates the anchors twice, and a third time if doubt remains. It rates nothing else when it cannot
+ * tell good responses from bad ones, follows instructions inside rows, gives unreadable replies or is too noisy (see
+ * `examineRounds`). At the end it rates the anchors again; a change beyond its own noise is an alarm.
+ *
+ * Later calls are a new stretch, with new replies on the anchors. An interrupted stretch continues with the replies it has;
  * anchors whose replies did not arrive are asked again.
  *
- * @param probe rates the anchors under a name
- * @param askAgain look anew at a judge that failed an earlier command's check
+ * @param probe rates the anchors under a probe name
+ * @param askAgain check again a judge that failed the check of an earlier command
  */
 export async function createCheckedJudge<J extends LlmJudge>(
   judge: J,
@@ -66,7 +69,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
 ): Promise<J> {
   const anchors = await readAnchors();
   const builds = judge.store.builds(judge.model.identity);
-  const scale = judge.scale!; // a rubric has one
+  const scale = judge.scale!; // every rubric has one
   const alarms: string[] = [];
   let checks: readonly HealthCheck[] | undefined;
   let start: readonly Probe[] | undefined;
@@ -80,17 +83,17 @@ export async function createCheckedJudge<J extends LlmJudge>(
       return judge.store.stateOf(key) !== undefined;
     });
   const wasAsked = (name: string) => anchors.every((anchor) => isStored(anchor, name));
-  let stretch = 0; // those before have come to their ends
+  let stretch = 0; // the first one without a check at its end
   while (wasAsked(nameOf(stretch, "end", 1))) stretch++;
-  /** Whether this stretch is to be looked at: a new long one, or one that goes on; else the one before is told of again. */
+  /** Whether to check this stretch: it is long, or goes on. If not, goes back to the one before, if any, to report its check. */
   const isLooked = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
     if (await isLong(examples)) return true;
     if (stretch === 0) return false;
     stretch--;
     return true;
   };
-  /** Whether enough is left to ask, or a rating goes on that was long. */
-  let left = 0; // over all that it is asked in turn
+  let left = 0; // new calls, summed over all calls of `prepare`
+  /** Whether enough new calls are left, or a long stretch was begun before. */
   const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
     const isBegun = wasAsked(nameOf(stretch, "start", 1));
     for await (const batch of examples) {
@@ -98,13 +101,13 @@ export async function createCheckedJudge<J extends LlmJudge>(
         try {
           if (!isStored(example) && (++left >= leastCalls || isBegun)) return true;
         } catch {
-          return isBegun; // a row that cannot be shown is met when it is its turn
+          return isBegun; // a row that cannot be rendered fails later, when it is rated
         }
       }
     }
     return isBegun;
   };
-  /** One round of ratings; undefined when it was interrupted, or there was no money. */
+  /** Has the anchors rated once; undefined when interrupted or out of budget. */
   const ask = async (when: "start" | "end", round: number): Promise<Probe | undefined> => {
     const found = await probe(nameOf(stretch, when, round), anchors);
     probes.push(found);
@@ -117,7 +120,10 @@ export async function createCheckedJudge<J extends LlmJudge>(
       scale,
     );
 
-  /** Rounds until nothing is doubtful, and what they say. A failure that an earlier command has met is told again, or looked at anew if that is wanted. */
+  /**
+   * Has the anchors rated until no check is doubtful, at most three times, and gives the checks; undefined when interrupted.
+   * A failure found by an earlier command is reported again, or with `askAgain` checked again.
+   */
   async function look(): Promise<readonly HealthCheck[] | undefined> {
     const rounds: Probe[] = [];
     for (let round = 1; round <= mostRounds; round++) {
@@ -191,7 +197,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
   };
 }
 
-/** @throws JudgeCheckError when a check failed, or says nothing since replies did not arrive */
+/** @throws JudgeCheckError when a check failed, or is unknown because too few replies arrived */
 function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
   const tell = (some: readonly HealthCheck[]) => some.map((check) => `${check.name}: ${check.message}`).join("; ");
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);

@@ -10,34 +10,34 @@ import type { StudentModel } from "../student/student.ts";
 import type { Judge } from "./judge.ts";
 
 export interface EscalateOptions {
-  /** How many rows the other judge may be asked about, or which share of them. */
+  /** The most rows that the other judge may rate, as a number or as a share of all rows. */
   readonly ask: number | { readonly share: number };
-  /** The other judge's score from which on a row is to be kept; 4.5 as in the paper, when left out. */
+  /** The lowest score of the other judge at which a row is kept. Default 4.5, as in the paper. */
   readonly minScore?: number;
-  /** The least share of the kept rows that is to have it, in 19 of 20 cases at least; 0.9 when left out. */
+  /** The least share of the kept rows that must reach `minScore`, with 95 % confidence. Default 0.9. */
   readonly precision?: number;
-  /** How often it is asked, each time about what is unclear then; 8 when left out, and 2 in batches. */
+  /** Rounds between the pilot and the final check, each about the rows least clear by then. Default 8, or 1 in batches. */
   readonly rounds?: number;
   readonly seed?: number;
 }
 
-/** What escalating came to; see `EscalationResult`. */
+/** The result of escalating; see `EscalationResult`. */
 export interface Escalation extends Omit<EscalationResult, "asked" | "probabilities"> {
   readonly asked: number;
   readonly rows: number;
   readonly minScore: number;
 }
 
-/** A student that asks another judge where it is not sure. */
+/** A student that asks another judge to rate the rows it is unsure of. */
 export interface EscalatingJudge extends Judge {
   readonly prepare: NonNullable<Judge["prepare"]>;
-  /** What it came to; undefined before all is rated, and when the asking was stopped. */
+  /** The result; undefined until `prepare` has finished, and when asking was stopped. */
   readonly escalation: Escalation | undefined;
-  /** Rows that are still to be asked about. */
+  /** Rows of the budget that the other judge has not rated yet. */
   readonly left: number;
-  /** The examples that the other judge would be asked about, as far as that can be told before it has said anything. */
+  /** Predicts which examples the other judge will rate, before it has rated any. */
   expect(examples: () => AsyncIterable<readonly Example[]>): AsyncIterable<readonly Example[]>;
-  /** Who is asked. */
+  /** The judge that the student asks. */
   readonly other: Judge;
   readonly studentName: string;
 }
@@ -45,21 +45,21 @@ export interface EscalatingJudge extends Judge {
 const paperThreshold = 4.5;
 const defaultPrecision = 0.9;
 const defaultRounds = 8;
-const batchRounds = 1; // beside the pilot: each takes up to a day
-const leastTaught = 50; // fewer replies teach nothing
+const batchRounds = 1; // after the pilot: each round takes up to a day
+const leastTaught = 50; // rows; the student learns nothing from fewer
 
 export function isEscalating(judge: Judge): judge is EscalatingJudge {
   return "escalation" in judge;
 }
 
 /**
- * A student that rates all rows and asks another judge about those nearest the cut (see `escalate`). A row that was asked
- * about has the other judge's rating, whatever its state. The others have a score on its scale by their probability to
- * reach the cut: at or above it exactly where they are to be kept, so that selecting by that score is what the estimates
- * are about.
+ * A student that rates all rows and asks another judge about those nearest the cut (see `escalate`). Rows that were asked
+ * about keep the other judge's rating, whatever its state. The other rows get a score on that judge's scale, computed from
+ * their probability of reaching the cut. The score is at or above the cut exactly when the row is kept. So the estimates
+ * hold for a selection by score.
  *
- * @param other any judge: a model, or scores that were recorded
- * @throws UsageError when the numbers make no sense
+ * @param other any judge: a model, or recorded scores
+ * @throws UsageError when a number is out of range
  */
 export function createEscalatingJudge(
   student: { readonly name: string; readonly model: StudentModel },
@@ -221,17 +221,17 @@ function scoresOf(ratings: ReadonlyMap<number, Rating>): number[] {
   return [...ratings.values()].flatMap((rating) => (rating.state === "scored" ? [rating.score] : []));
 }
 
-/** A score on the scale, at or above the cut exactly where the probability is one of those that are kept. */
+/** Maps a probability to a score on the scale, at or above the cut exactly when the row is kept. */
 function scoreOf(probability: number, keptFrom: number, [bottom, cut, top]: readonly [number, number, number]): number {
   const round = (score: number) => Math.round(score * 1e3) / 1e3;
   if (probability >= keptFrom)
     return Math.max(cut, round(cut + ((probability - keptFrom) / Math.max(1e-9, 1 - keptFrom)) * (top - cut)));
-  const share = Math.min(1, probability / Math.min(1, keptFrom)); // no probability is kept: as far as 1 is from it
+  const share = Math.min(1, probability / Math.min(1, keptFrom)); // where nothing is kept, `keptFrom` is Infinity: divide by 1
   const score = round(bottom + share * (cut - bottom));
   return score < cut ? score : cut - 1e-3;
 }
 
-/** The ratings of these rows by a judge that costs nothing, and may only know a dataset as a whole. */
+/** A free judge's ratings of these rows, ascending. It rates all rows, since recorded scores only fit a whole dataset. */
 async function* rateAll(
   judge: Judge,
   examples: AsyncIterable<readonly Example[]>,
@@ -250,7 +250,7 @@ async function* rateAll(
   }
 }
 
-/** The examples at these places, which ascend. */
+/** The examples at these row numbers, which must ascend. */
 async function* pick(
   examples: AsyncIterable<readonly Example[]>,
   places: Uint32Array,

@@ -19,24 +19,25 @@ export interface LlmJudgeOptions extends AskerOptions {
   readonly rubric: Rubric;
 }
 
-/** A judge that asks a model, and what it would ask. */
+/** A judge that calls a model. `ask` gives its requests without sending them. */
 export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
-  /** The requests that an example becomes: one, or as many as there are to be replies. */
+  /** The requests for one example: one per reply wanted. */
   ask(example: Example): { readonly requests: readonly ModelRequest[]; readonly intrusions: readonly string[] };
   readonly rubric: Rubric;
 }
 
-const topLogprobs = 20; // the most that OpenAI tells, and vLLM
+const topLogprobs = 20; // the most that OpenAI and vLLM return
 
 /**
- * A judge that asks a model about every example, as a rubric says. Replies are kept in the call store, and looked for
- * there first. When its engine stops (interrupted, at the budget), the examples not asked about are `pending`.
+ * Creates a judge that asks a model about each example, with a rubric's prompt. Replies are looked up in the call store
+ * first, and new ones are stored there. When the engine stops (interrupted, out of budget), the remaining examples are
+ * `pending`.
  *
- * With `logprobs` the score is the mean of what it could have written (see `readExpectedScore`), with `samples` the mean of
- * so many replies.
+ * With `logprobs` the score is the mean of the scores it could have written (see `readExpectedScore`), with `samples` the
+ * mean of that many replies.
  *
- * Its `rate` throws what stops the engine for good, after everything in flight has ended: a key that is not accepted, a
- * model that is not there.
+ * `rate` throws an error that stops the engine for good (a rejected key, an unknown model), after all calls in flight have
+ * ended.
  */
 export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJudge {
   const { rubric, logprobs = false, samples = 1, probe } = options;
@@ -133,7 +134,7 @@ function meanOf(ratings: readonly Rating[]): Rating {
   return { ...meanOfReplies(ratings), ...(call !== undefined && { call, calls }) };
 }
 
-/** How many rows share a score, as it was written and as the mean: what the means are for. */
+/** Counts how many rows share a score, as written and as mean, to show that means break ties. */
 class Piles {
   readonly #written = new Map<number, number>();
   readonly #means = new Map<number, number>();

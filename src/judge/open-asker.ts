@@ -8,44 +8,44 @@ import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { AskerOptions } from "./asker.ts";
 
-/** How a model is asked, whatever it is asked. */
+/** Options for everything that calls a model: rating, comparing, answering. */
 export interface OpenAskerOptions {
-  /** The folder of the run that the calls are made for: its budget holds over all of them. */
+  /** The folder of the run that the calls belong to. One budget covers all calls of a run. */
   readonly run: string;
-  /** The file that replies are kept in, and looked for; `.alpagasus/calls.sqlite` when left out. */
+  /** The file where replies are stored and looked up. Default `.alpagasus/calls.sqlite`. */
   readonly store?: string;
-  /** US dollars that may be spent for the run. */
+  /** The most that the run may spend, in US dollars. */
   readonly budgetUsd?: number;
-  /** US dollars for a million tokens, for models that the price list does not have. */
+  /** US dollars per million tokens, for models that are not in the price list. */
   readonly price?: { readonly input: number; readonly output: number };
   /** The most calls in flight at a time. */
   readonly concurrency?: number;
-  /** Limits a minute; those left out are read from the provider's replies. */
+  /** Rate limits per minute. Those left out are read from the provider's replies. */
   readonly limits?: Limits;
   /** How long one attempt may take. */
   readonly timeoutMs?: number;
-  /** How often a call is tried that fails for other reasons than the provider's load. */
+  /** The most attempts per call. Failures because the provider is overloaded do not count. */
   readonly maxAttempts?: number;
-  /** Most tokens of a reply, reasoning included, instead of the rubric's own limit. */
+  /** The most tokens in a reply, reasoning included. Replaces the rubric's limit. */
   readonly maxOutputTokens?: number;
   readonly reasoning?: ReasoningEffort;
   /**
-   * Ask in the provider's batches: at about half the price, within a day. `wait: false` only hands in and fetches what is
-   * ready; whoever asks the same later goes on.
+   * Use the provider's batch API: about half the price, replies within a day. `wait: false` submits batches and fetches
+   * finished ones without waiting; the same requests continue the batches later.
    */
   readonly batch?: { readonly size?: number; readonly wait?: boolean };
-  /** Ask again where the call failed. */
+  /** Repeat calls that failed before. */
   readonly retryFailed?: boolean;
-  /** Only to plan with: nothing is written, and nothing can be asked. */
+  /** For planning only: nothing is written, and no calls can be made. */
   readonly forPlan?: boolean;
-  /** Stops asking: calls in flight end and are kept, what is left is `pending`. */
+  /** Stops new calls. Calls in flight finish and are stored; the rest become `pending`. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Opens a model and its store, and what asks it; `close` closes the store.
+ * Opens a model and its call store, and passes both to `create`. `close` on the result closes the store.
  *
- * @throws UsageError when the name or an option makes no sense
+ * @throws UsageError when the name or an option is invalid
  */
 export async function openAsker<A extends object>(
   model: string | LanguageModelV4 | ChatModel,
@@ -88,7 +88,7 @@ function withPrice(model: ChatModel, price: Price | undefined): ChatModel {
   return { ...model, price, ...(model.batches && { batches: { ...model.batches, price } }) };
 }
 
-/** The model with what its calls cost in batches. @throws UsageError when its provider has none */
+/** The model with its price in batches. @throws UsageError when its provider has no batches */
 function atBatchPrice(model: ChatModel): ChatModel {
   if (!model.batches)
     throw new UsageError(

@@ -15,7 +15,7 @@ import { createStudentJudge, isStudentName, readStudentNamed } from "./student.t
 
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
-/** How judges are named on the command line; a new kind is added here. */
+/** The forms of judges' names on the command line. Add new kinds here. */
 const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
 
 export interface OpenJudgeOptions {
@@ -24,9 +24,9 @@ export interface OpenJudgeOptions {
 }
 
 /**
- * The judge behind a name that needs no model to be asked.
+ * Opens a judge that calls no model, by its name.
  *
- * @throws UsageError when the name is of no known form, DataError when its file cannot be read
+ * @throws UsageError when the name has no known form, DataError when its file cannot be read
  */
 export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}): Promise<Judge> {
   if (isModelName(name))
@@ -46,27 +46,27 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
 }
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {
-  /** A shipped rubric's name, or a YAML file; AlpaGasus' accuracy when left out. */
+  /** A shipped rubric's name, or a YAML file. Default: AlpaGasus' accuracy rubric. */
   readonly rubric?: string;
-  /** The score is the mean of what the judge could have written, by the probabilities of its tokens. */
+  /** The score is the mean of the scores the judge could have written, weighted by token probabilities. */
   readonly logprobs?: boolean;
-  /** The score is the mean of so many replies. */
+  /** How many replies to draw per row; the score is their mean. */
   readonly samples?: number;
-  /** A name under which everything is asked anew, whatever is stored. */
+  /** A name that becomes part of every request's key, so that only replies stored under this name are reused. */
   readonly probe?: string;
 }
 
-/** A judge that asks a model, with its store open; `close` it when it is done. */
+/** An LLM judge with its call store open. Call `close` when it is done. */
 export type OpenLlmJudge = LlmJudge & { close(): void };
 
-/** The same for pairs. */
+/** An LLM pair judge with its call store open. Call `close` when it is done. */
 export type OpenLlmPairJudge = LlmPairJudge & { close(): void };
 
 /**
- * A judge that asks a model: one by name (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), or any model of the AI
- * SDK. Nothing is asked before it rates.
+ * Opens an LLM judge on a model: by name (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), or any model of the AI
+ * SDK. Opening makes no calls.
  *
- * @throws UsageError when the name, the rubric's name or an option makes no sense, DataError when the rubric's file is wrong
+ * @throws UsageError when the name, the rubric's name or an option is invalid, DataError when the rubric's file is wrong
  */
 export async function openLlmJudge(
   model: string | LanguageModelV4,
@@ -87,32 +87,32 @@ export async function openLlmJudge(
 }
 
 export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe"> {
-  /** Whether models are looked at before and after a long rating (see `createCheckedJudge`); not in batches. */
+  /** Check models before and after a long rating (see `createCheckedJudge`). Default true; never in batches. */
   readonly check?: boolean;
   /** Scale of recorded scores. */
   readonly scale?: Scale;
-  /** What a model costs that the price list does not have, by its name. */
+  /** Prices by model name, for models that are not in the price list. */
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
-  /** How several judges' scores become one; their mean when left out. */
+  /** How a panel's scores are combined. Default: their mean. */
   readonly combine?: Combination;
   /** Map a panel's scores linearly onto the first judge's scale. */
   readonly rescale?: boolean;
-  /** Another judge, whom the student asks where it is not sure. */
+  /** Another judge, which the student asks to rate the rows it is unsure of. */
   readonly escalate?: EscalateOptions & { readonly to: string };
 }
 
-/** Whoever rates, with all that was opened for it. */
+/** The judge of a rating, with the models opened for it. */
 export interface OpenRatingJudge {
   readonly judge: Judge;
-  /** Those that ask models. */
+  /** The LLM judges that it uses. */
   readonly models: readonly OpenLlmJudge[];
   readonly close: () => void;
 }
 
 /**
- * Who rates, by name: one judge of any kind, several as a panel, or a student that asks another one where it is not sure.
+ * Opens the judge of a rating by name: one of any kind, several as a panel, or a student that asks another when unsure.
  *
- * @throws UsageError when a name or an option makes no sense, DataError when a file is wrong
+ * @throws UsageError when a name or an option is invalid, DataError when a file is wrong
  */
 export async function openRatingJudge(
   names: readonly string[],
@@ -130,7 +130,7 @@ export async function openRatingJudge(
     return createCheckedJudge(
       model,
       async (probe, anchors) => {
-        const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // what was lost is asked again
+        const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // repeats failed probe calls
         try {
           return await probeJudge(prober, anchors);
         } finally {
@@ -183,7 +183,7 @@ async function openEscalating(
   return createEscalatingJudge({ name, model: await readStudentNamed(name) }, await openOne(to), options);
 }
 
-/** The same for comparing answers; the rubric is Vicuna's when left out. */
+/** Opens an LLM judge that compares answers. Default rubric: Vicuna's. */
 export async function openLlmPairJudge(
   model: string | LanguageModelV4,
   options: Omit<OpenLlmJudgeOptions, "logprobs" | "samples" | "probe">,
@@ -197,7 +197,7 @@ export async function openLlmPairJudge(
   return openAsker(model, others, (chatModel, asking) => createLlmPairJudge(chatModel, { ...asking, rubric }));
 }
 
-/** A judge of answers behind a name that needs no model to be asked. @throws UsageError when the name is of no known form */
+/** Opens a pair judge that calls no model, by its name. @throws UsageError when the name has no known form */
 export async function openPairJudge(name: string): Promise<PairJudge> {
   const [, path] = /^student(?::(.+))?$/s.exec(name) ?? [];
   if (name === "student" || path !== undefined) return createStudentPairJudge(path);

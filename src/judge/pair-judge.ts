@@ -4,8 +4,8 @@ import type { AnswerPair, Verdict } from "../comparison/verdict.ts";
 import type { JudgeAccounts, Prepare } from "./judge.ts";
 
 /**
- * What says which of two answers is better: the seam that every kind of such judge implements. It is given pairs whose
- * answers differ, and gives both orders' verdicts for each, A's answer shown first and then B's, in the pairs' order.
+ * Says which of two answers is better. Every kind of pair judge implements this interface. `compare` takes pairs whose
+ * answers differ, and yields two verdicts per pair, in the pairs' order: with A's answer shown first, then with B's.
  */
 export interface PairJudge {
   readonly name: string;

@@ -14,16 +14,16 @@ export interface LlmPairJudgeOptions extends AskerOptions {
   readonly rubric: PairRubric;
 }
 
-/** A judge that asks a model about pairs, and what it would ask. */
+/** A pair judge that calls a model. `ask` gives its requests without sending them. */
 export interface LlmPairJudge extends Asker, Omit<PairJudge, keyof Asker> {
-  /** The requests that a pair becomes: A's answer first, then B's. */
+  /** The requests for one pair: first with A's answer shown first, then with B's. */
   ask(pair: AnswerPair): {
     readonly requests: readonly [ModelRequest, ModelRequest];
     readonly intrusions: readonly string[];
   };
 }
 
-/** A judge that asks a model about every pair, in both orders, as a rubric says. See `createLlmJudge`. */
+/** Creates a judge that asks a model to compare each pair in both orders, with a rubric's prompt. See `createLlmJudge`. */
 export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOptions): LlmPairJudge {
   const { rubric } = options;
   const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
@@ -68,7 +68,7 @@ export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOption
   };
 }
 
-/** What was said of the first and the second answer, said of A and B. */
+/** Turns a reply about the first and the second answer into a verdict about A and B. */
 function readOutcome(outcome: CallOutcome, shownFirst: Side, rubric: PairRubric): Verdict {
   if (outcome.state === "pending") return { shownFirst, state: "pending", detail: outcome.detail };
   const { key: call } = outcome;

@@ -3,12 +3,12 @@ import { createPredictor, expectedScore } from "../student/student.ts";
 import type { PairJudge } from "./pair-judge.ts";
 import { embeddedStudentPath } from "./student.ts";
 
-const quartile = 0.6745; // of the normal distribution: beyond so many deviations, three of four signs are right
+const quartile = 0.6745; // of the normal distribution: a difference of this many deviations has the right sign in 3 of 4 cases
 
 /**
- * A judge that runs here, without a key: it scores each answer alone, and the higher score wins. Scores nearer to one another
- * than its own error allows to tell are a draw: within 0.67 standard deviations of a difference, √2 times the root of its
- * mean squared error on rows it had not seen.
+ * A pair judge that runs on this machine, without an API key: it scores each answer alone, and the higher score wins. Two
+ * scores are a draw if they differ by less than 0.67 standard deviations of a difference. That standard deviation is √2
+ * times the student's root mean squared error on held-out rows.
  */
 export async function createStudentPairJudge(path?: string): Promise<PairJudge> {
   const model = await readStudent(path ?? embeddedStudentPath);

@@ -9,18 +9,18 @@ import type { PanelRating, Rating } from "../run/rating.ts";
 import { quantile } from "../stats/bootstrap.ts";
 import type { Judge, JudgeAccounts, Scale } from "./judge.ts";
 
-/** How several judges' scores become one. */
+/** Ways to combine several judges' scores into one. */
 export const combinations = ["mean", "median", "lowest"] as const;
 export type Combination = (typeof combinations)[number];
 
-/** Several judges as one. */
+/** A judge that combines several judges, its members. */
 export interface PanelJudge extends Judge {
   readonly members: readonly Judge[];
   readonly combine: Combination;
 }
 
 export interface PanelOptions {
-  /** Map every judge's scores linearly from its own scale onto the first one's; otherwise different scales are refused. */
+  /** Map every judge's scores linearly from its own scale onto the first one's. Otherwise different scales are an error. */
   readonly rescale?: boolean;
 }
 
@@ -29,12 +29,12 @@ export function isPanel(judge: Judge): judge is PanelJudge {
 }
 
 /**
- * Several judges as one, whose score is the mean, the median or the lowest of theirs. A row has a score only when every
- * one of them has given it one; otherwise it is what the first of the others says, with that judge's name. Each rating
- * carries what every judge said.
+ * Combines several judges into one, whose score is the mean, the median or the lowest of theirs. A row has a score only if
+ * every judge gave one. Otherwise its state is that of the first judge without a score (a pending one, if any), with that
+ * judge's name in the detail. Each rating also holds every judge's own rating.
  *
- * @throws UsageError when a judge's scale is not known, they have different ones and are not to be rescaled, or one of them is
- *   there twice
+ * @throws UsageError when there are fewer than two judges, one is named twice, a scale is not known, or scales differ
+ *   without `rescale`
  */
 export function createPanelJudge(
   given: readonly Judge[],
@@ -86,7 +86,7 @@ export function createPanelJudge(
           });
         }),
       );
-      const failed = ends.find(({ status }) => status === "rejected"); // when nobody is at work any more
+      const failed = ends.find(({ status }) => status === "rejected"); // known once all judges have ended
       if (failed?.status === "rejected") throw failed.reason;
     },
     async *rate(examples) {
@@ -103,7 +103,7 @@ export function createPanelJudge(
   };
 }
 
-/** One rating of several judges' ratings of a row. */
+/** Combines the judges' ratings of one row. */
 function combineRatings(ratings: readonly Rating[], names: readonly string[], combine: Combination): Rating {
   const panel = ratings.map(toPanelRating);
   const calls = ratings.flatMap(({ call }) => (call === undefined ? [] : [call]));
@@ -113,7 +113,7 @@ function combineRatings(ratings: readonly Rating[], names: readonly string[], co
     ...(calls.length > 0 && { call: calls[0]!, calls }),
     ...(intrusions.length > 0 && { intrusions }),
   };
-  const pending = ratings.findIndex(({ state }) => state === "pending"); // it may have a score yet, or fail otherwise
+  const pending = ratings.findIndex(({ state }) => state === "pending"); // it may still get a score, or another state
   const at = pending >= 0 ? pending : ratings.findIndex(({ state }) => state !== "scored");
   const missing = ratings[at];
   if (missing && missing.state !== "scored")
@@ -126,7 +126,6 @@ function combineRatings(ratings: readonly Rating[], names: readonly string[], co
   return { state: "scored", score: combineScores(scores, combine), ...traces };
 }
 
-/** One score of several. */
 export function combineScores(scores: readonly number[], combine: Combination): number {
   return combined[combine](scores);
 }
@@ -145,7 +144,7 @@ function toPanelRating(rating: Rating): PanelRating {
   };
 }
 
-/** The scale of the first judge. @throws UsageError when one is not known, or another one is different and is not to be rescaled */
+/** The first judge's scale. @throws UsageError when a judge's scale is not known, or scales differ without `rescale` */
 function firstScale(members: readonly Judge[], rescale: boolean): Scale {
   const unknown = members.find((judge) => !judge.scale);
   if (unknown)
@@ -167,7 +166,7 @@ function isSameScale(one: Scale, other: Scale): boolean {
 
 /** A judge whose scores are mapped linearly onto another scale. */
 function rescaled(judge: Judge, scale: Scale): Judge {
-  const own = judge.scale!; // it was checked that it has one
+  const own = judge.scale!; // `firstScale` has checked it
   const map = (score: number) => scale.min + ((score - own.min) / (own.max - own.min)) * (scale.max - scale.min);
   return {
     ...judge,
@@ -208,7 +207,7 @@ function describeQuestion(members: readonly Judge[], combine: Combination): Ques
   };
 }
 
-/** All judges that ask pay from one purse; what the next row costs is what all of them cost. */
+/** All judges pay from the run's one purse, so `runPaid` is the same for all; the mean costs of a reply are added up. */
 function mergeAccounts(accounts: readonly JudgeAccounts[]): JudgeAccounts {
   const bases = [...new Set(accounts.flatMap(({ priceBasis }) => (priceBasis === null ? [] : [priceBasis])))];
   const costs = accounts.map(({ meanCost }) => meanCost);
@@ -236,8 +235,8 @@ interface Link<T> {
 }
 
 /**
- * Lets several readers read one stream, each at its own pace. What the slowest has not read yet is held; judges that ask
- * models run ahead of what they give by a bounded number of rows, so that is bounded too.
+ * Lets several readers read one stream, each at its own pace. Batches that the slowest has not read yet stay in memory.
+ * Their number is bounded, since LLM judges read only a bounded number of rows ahead of what they yield.
  */
 function shareOut(examples: AsyncIterable<readonly Example[]>) {
   const source = examples[Symbol.asyncIterator]();
@@ -255,7 +254,7 @@ function shareOut(examples: AsyncIterable<readonly Example[]>) {
   };
 }
 
-/** The judges' ratings row by row, as many rows at a time as all of them have given. */
+/** Yields the judges' ratings row by row, as many rows at a time as all judges have rated. */
 async function* zip(
   streams: readonly AsyncIterator<readonly Rating[]>[],
   names: readonly string[],

@@ -9,20 +9,21 @@ import type { Judge, Scale } from "./judge.ts";
 import { ratingStates, type Rating, type RatingState } from "../run/rating.ts";
 
 /*
- * Scores that somebody already has: a file of them, or a column of the data itself.
+ * Judges over existing scores: a file of scores, or a column of the data itself.
  */
 
 export interface RecordedOptions {
-  /** The judge's scale. Scores outside it are unparsable. Without it, nothing is known but what the scores span. */
+  /** The judge's scale. Scores outside it are unparsable. Without it, only the scores' range is known. */
   readonly scale?: Scale;
 }
 
 /**
- * A judge over a file of scores: `FILE` or `FILE#COLUMN`. The file holds one score a row (a JSON array, or a line, row
- * or object each), or rows with an `index` (from 0) or `id` beside the score, in JSON, JSON Lines, CSV or Parquet.
+ * A judge over a file of scores: `FILE` or `FILE#COLUMN`, in JSON, JSON Lines, CSV or Parquet. The file holds one score
+ * per data row in order (a JSON array, or a line, row or object each), or rows with an `index` (from 0) or `id` beside the
+ * score.
  *
- * Rows without a score become `pending`. Where all other scores are 0 or more, -1 is what the scripts of the field write
- * for a reply they could not read, and becomes `unparsable`.
+ * Rows without a score become `pending`. Without a scale, -1 becomes `unparsable` if all other scores are 0 or more: many
+ * scripts write -1 for a reply they could not read.
  *
  * @throws DataError when the file is missing, its scores cannot be read, or (on rating) it does not fit the data
  */
@@ -53,8 +54,8 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
 }
 
 /**
- * A judge over a numeric column of the data itself; `scores.quality` reaches into nested columns. A row without a value
- * is `pending`, one whose value is not a number `unparsable`.
+ * A judge over a numeric column of the data itself; `scores.quality` names a nested column. A row without a value is
+ * `pending`; one whose value is not a number is `unparsable`.
  */
 export function createColumnJudge(column: string, options: RecordedOptions = {}): Judge {
   if (!column) throw new UsageError("--judge column:NAME: expected the name of a column");
@@ -103,12 +104,12 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
 type Recorded = number | RatingState | { readonly text: string };
 
 interface Recording {
-  /** The lowest number but for -1. */
+  /** The lowest number other than -1. */
   readonly lowest: number;
   /** How many numbers are exactly -1. */
   readonly minusOnes: number;
   find(example: Example): Recorded | undefined;
-  /** @throws DataError when the file has entries that no row of the data asked for */
+  /** @throws DataError when the file has scores that belong to no row of the data */
   expectAllUsed(rows: number, used: number): void;
 }
 
@@ -124,7 +125,7 @@ async function readRecording(path: string, column: string | undefined): Promise<
   return table;
 }
 
-/** Puts one record of the file into the table. */
+/** Adds one record of the file to the table. */
 function readEntry(value: unknown, place: Place, column: string | undefined, table: RecordingTable): void {
   if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
   if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
@@ -176,7 +177,7 @@ function isRatingState(text: string): text is RatingState {
   return (ratingStates as readonly string[]).includes(text);
 }
 
-/** Turns what was recorded into a rating. */
+/** Gives a function that turns a recorded score into a rating. */
 function ratingReader(lowest: number, scale: Scale | undefined): (recorded: Recorded) => Rating {
   return (recorded) => {
     if (typeof recorded === "string") return { state: recorded === "scored" ? "failed" : recorded };
@@ -198,7 +199,7 @@ function describeScale({ minusOnes, lowest }: Recording, scale: Scale | undefine
   ];
 }
 
-/** Scores by position or by id. Positions hold numbers densely, so that millions of rows fit. */
+/** Scores by position or by id. Numbers by position are in one dense array, so that millions of rows fit in memory. */
 class RecordingTable implements Recording {
   readonly #path: string;
   #scores = new Float64Array(1024).fill(NaN);
@@ -206,7 +207,7 @@ class RecordingTable implements Recording {
   readonly #named = new Map<string, Recorded>();
   readonly #namedAs = new Set<string>();
   readonly #asked = new Set<string>();
-  /** What the rows were when they were scored, where the file says it (our own ratings do). */
+  /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
   readonly #hashes = new Map<number, string>();
   #kind: "in order" | "by index" | "by id" | undefined;
   #length = 0; // one past the highest position

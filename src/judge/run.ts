@@ -7,13 +7,13 @@ import { isRated } from "../run/manifest.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import type { Judge } from "./judge.ts";
 
-/** A row and its rating, found to belong together. */
+/** A row and its rating, checked to belong together. */
 export interface RatedExample {
   readonly example: Example;
   readonly rating: RatingLine;
 }
 
-/** The ratings of a run as a judge, for training a student on them or measuring another judge against them. */
+/** A judge that gives the ratings of a run, to train a student on them or to compare another judge with them. */
 export async function createRunJudge(folder: string): Promise<Judge> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
@@ -30,7 +30,7 @@ export async function createRunJudge(folder: string): Promise<Judge> {
 }
 
 /**
- * Reads examples and the `ratings.jsonl` of a run side by side and checks that each rating is of its row.
+ * Reads examples and a run's `ratings.jsonl` side by side, and checks by hash that each rating belongs to its row.
  *
  * @throws RunError at the first row that was edited, moved, added or removed since it was rated
  */

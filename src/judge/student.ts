@@ -6,12 +6,12 @@ import { createPredictor, expectedScore, type StudentModel } from "../student/st
 import type { Judge } from "./judge.ts";
 import type { ScoredRating } from "../run/rating.ts";
 
-/** The student that ships with the package; its model card lies beside it. */
+/** The student that ships with the package. Its model card is in the same folder. */
 export const embeddedStudentPath = join(packageFolder, "students", "gpt-4o-mini-alpaca.student");
 
 /**
- * A judge that runs here, without a key: `student` for the embedded one, `student:FILE` for one made by `distill`. The
- * score is the expected one, rounded to three decimals; each score's probability to four.
+ * A judge that runs on this machine, without an API key: `student` is the embedded one, `student:FILE` one made by
+ * `distill`. Its score is the expected score, rounded to three decimals. Probabilities are rounded to four.
  */
 export async function createStudentJudge(path?: string): Promise<Judge> {
   return studentJudge(
@@ -20,18 +20,18 @@ export async function createStudentJudge(path?: string): Promise<Judge> {
   );
 }
 
-/** Whether a name is a student's: `student`, `student:FILE`. */
+/** Whether a judge's name means a student: `student`, `student:FILE`. */
 export function isStudentName(name: string): boolean {
   return /^student(:|$)/.test(name);
 }
 
-/** The student behind a name, as a model. */
+/** Reads the student model that a judge's name refers to. */
 export function readStudentNamed(name: string): Promise<StudentModel> {
   const [, path] = /^student:(.+)$/s.exec(name) ?? [];
   return readStudent(path ?? embeddedStudentPath);
 }
 
-/** The same over a model at hand. */
+/** Makes a judge of a loaded model. */
 function studentJudge(model: StudentModel, name: string): Judge {
   const { card } = model;
   const { spearman } = card.heldOut;

@@ -16,11 +16,11 @@ export interface PendingCall {
   readonly finish: (outcome: CallOutcome) => void;
   estimate: Estimate;
   attempts: number;
-  /** Attempts that failed for the provider's load. */
+  /** Attempts that failed because of the provider's load. */
   congestions: number;
   /** When it was first sent, in milliseconds of the monotonic clock. */
   firstSentAt: number;
-  /** Not to be sent before this time; 0 for a call that never had to wait. */
+  /** Earliest time to send it; 0 for a call that never had to wait. */
   notBefore: number;
   isClaimed: boolean;
 }
@@ -69,13 +69,13 @@ export interface Admission {
 export interface AdmissionOptions {
   readonly store: CallStore;
   readonly purse: string;
-  /** In billionths of a US dollar; Infinity without one. */
+  /** In billionths of a US dollar; Infinity without a budget. */
   readonly budget: number;
   /** The lowest cost of any call so far. */
   readonly leastCost: number;
-  /** The outcome that another process has stored for a call, where other processes use the store. */
+  /** The outcome that another process stored for a call; undefined if no other process uses the store. */
   readonly findElsewhere: ((key: string) => StoredCall | undefined) | undefined;
-  /** Who claims the calls. */
+  /** The engine that claims the calls. */
   readonly claimant: object;
 }
 

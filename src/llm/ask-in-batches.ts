@@ -13,9 +13,9 @@ import type { ModelRequest } from "./request.ts";
 
 export type { BatchAskerOptions, BatchClock } from "./batches/batch-context.ts";
 
-/** How the batches stand, for a progress line. */
+/** State of the batches, for a progress line. */
 export interface BatchProgress {
-  /** Calls that have an outcome now, of those that were handed in. */
+  /** Submitted calls that have an outcome now. */
   readonly done: number;
   readonly total: number;
   /** `3 batches under way, the oldest for 12 min` */
@@ -23,17 +23,17 @@ export interface BatchProgress {
 }
 
 /**
- * Has calls made in batches, and keeps their replies in the store, under the keys that direct calls have too. A batch is
- * written down before it is handed in and until its last outcome is stored, so that any later process goes on with it;
- * `docs/batches.md` tells of every state. What has ended is fetched before anything is handed in.
+ * Makes calls in batches, and stores their replies under the same keys as direct calls. The store records a batch from before
+ * its submission until its last outcome is stored, so that any later process can continue; `docs/batches.md` describes every
+ * state. Ended batches are fetched before new ones are submitted.
  */
 export class BatchAsker {
   readonly #context: BatchContext;
   readonly #handIn: HandIn;
   readonly #followUp: FollowUp;
-  /** How often a batch was found to have a problem. */
+  /** By batch: consecutive looks that found a problem. */
   readonly #problems = new Map<string, number>();
-  /** Since when a batch is waited for, by the command's clock. */
+  /** By batch: when waiting for it began, by `clock`. */
   readonly #waitedSince = new Map<string, number>();
 
   /** @throws UsageError when the model has no batches, or there is a budget and no price */
@@ -52,7 +52,7 @@ export class BatchAsker {
     this.#followUp = new FollowUp(this.#context, this.#handIn, lost);
   }
 
-  /** What stopped it for good, if anything did. */
+  /** The error that stopped it for good, if any. */
   get failure(): AlpagasusError | undefined {
     return this.#context.failure;
   }
@@ -61,7 +61,7 @@ export class BatchAsker {
     return this.#context.hasReplied;
   }
 
-  /** Why there are calls left; undefined when there are none. */
+  /** Why calls are left over; undefined when none are. */
   get stopped(): StopReason | undefined {
     return this.#context.stopped;
   }
@@ -81,23 +81,23 @@ export class BatchAsker {
     };
   }
 
-  /** Open batches that hold calls of this user's. */
+  /** Open batches that hold calls this command needs. */
   get #awaited(): OpenBatch[] {
     return this.#context.open().filter(({ id }) => this.#context.awaited.has(id));
   }
 
-  /** Fetches what batches of this model have ended, whoever handed them in, and waits for none. Never throws. */
+  /** Fetches this model's ended batches, whichever process submitted them, without waiting. Never throws. */
   async fetchEnded(): Promise<void> {
     await this.#lookAtAll();
-    this.#context.stopped = undefined; // whoever only looks leaves the rest as it is
+    this.#context.stopped = undefined; // fetching alone reports no problem
     this.#context.failure = undefined;
   }
 
   /**
-   * Has the calls made that are not in the store, and waits for them.
+   * Makes the calls that are not in the store, and waits for them.
    *
-   * @param requests all of them, from the beginning each time it is called
-   * @throws whatever `requests` throws; what goes wrong at the provider is in `failure`
+   * @param requests gives all requests, from the beginning each time it is called
+   * @throws whatever `requests` throws; provider errors are in `failure`
    */
   async ask(
     requests: () => AsyncIterable<readonly ModelRequest[]>,
@@ -131,10 +131,10 @@ export class BatchAsker {
       const pollMs = pollDelay(this.#waitedFor(awaited));
       await context.sleep(context.isPassDue ? Math.min(pollMs, Math.max(0, context.notBefore - clock.now())) : pollMs);
     }
-    if (context.stopped === "failure") await this.#lookAtAll(); // what has ended meanwhile is not left to expire
+    if (context.stopped === "failure") await this.#lookAtAll(); // results of batches that ended meanwhile must not expire
   }
 
-  /** Hands in what there is room and money for, and looks at once whether some of it has ended. Gives how many calls others make. */
+  /** Submits what queue and budget allow, then checks all batches. Returns how many calls other processes are making. */
   async #handInMore(requests: () => AsyncIterable<readonly ModelRequest[]>): Promise<number> {
     const context = this.#context;
     const elsewhere = await this.#handIn.pass(requests);
@@ -145,16 +145,16 @@ export class BatchAsker {
     return elsewhere;
   }
 
-  /** Looks at every batch of the model, whoever handed it in. */
+  /** Checks every open batch of the model, whichever process submitted it. */
   async #lookAtAll(): Promise<void> {
     for (const { id } of this.#context.open()) {
       if (this.#context.options.signal?.aborted) return;
-      const batch = this.#context.find(id); // as it is by now
+      const batch = this.#context.find(id); // its current state
       if (batch) await this.#followUp.look(batch);
     }
   }
 
-  /** How long the oldest of these has been waited for here. */
+  /** How long the longest-awaited of these has been waited for here, in milliseconds. */
   #waitedFor(batches: readonly OpenBatch[]): number {
     const now = this.#context.clock.now();
     const since = batches.map(({ id }) => {
@@ -164,7 +164,7 @@ export class BatchAsker {
     return now - Math.min(now, ...since);
   }
 
-  /** Whether a batch cannot be fetched, on several looks. */
+  /** Whether several looks in a row could not fetch a batch; without waiting, one look is enough. */
   #isGone({ id, problem }: OpenBatch): boolean {
     if (problem !== null && this.#context.options.wait === false) return true;
     const times = problem === null ? 0 : (this.#problems.get(id) ?? 0) + 1;
@@ -172,7 +172,7 @@ export class BatchAsker {
     return times >= looksBeforeGone;
   }
 
-  /** Nothing is left to wait for. */
+  /** Ends when nothing is left to wait for; batches that cannot be fetched make it a failure. */
   #finish(gone: readonly OpenBatch[]): void {
     if (this.#handIn.isOverBudget) this.#context.stopped = "budget";
     if (gone.length === 0) return;
@@ -185,7 +185,7 @@ export class BatchAsker {
     );
   }
 
-  /** Whoever does not wait leaves the rest for another time. */
+  /** Ends without waiting; a later command continues with the rest. */
   #leave(awaited: readonly OpenBatch[]): void {
     const { troubles } = this.#context;
     if (awaited.length > 0) this.#context.stopped = "batches";

@@ -4,17 +4,17 @@ import type { ModelRequest } from "./request.ts";
 
 const openItems = 20_000; // how far results may run ahead of the slowest one
 
-/** What to ask about one item, and how its result is read from the outcomes, which come in the order of the requests. */
+/** The requests about one item, and how to read its result from their outcomes, which are in the same order. */
 export interface Inquiry<Result> {
   readonly requests: readonly ModelRequest[];
   readonly read: (outcomes: readonly CallOutcome[]) => Result;
 }
 
 /**
- * Asks a model about each of many items and gives what becomes of them in the items' order, as many at a time as are there.
- * Memory is bounded whatever the number of items.
+ * Asks a model about each of many items. Yields the results in the items' order, as soon as they are ready. Memory is bounded
+ * for any number of items.
  *
- * When the engine stops after it got replies, the requests left are `pending`.
+ * When the engine stops after it got replies, the remaining requests are `pending`.
  *
  * @throws what stopped the engine for good before it got a reply
  */
@@ -45,13 +45,13 @@ export async function* askInOrder<Item, Result extends object>(
     }
     isDone = true;
   } finally {
-    if (!isDone) engine.stop(); // something went wrong, or the caller has enough: what is in flight is still paid for
+    if (!isDone) engine.stop(); // an error, or the caller stopped early: calls in flight are still paid for
     await engine.idle();
   }
   if (isHopeless(engine)) throw engine.failure!;
 }
 
-/** Whether the engine has stopped for good before it got a single reply. With one, what there is is worth keeping. */
+/** Whether the engine failed before it got any reply. After the first one, the results are worth keeping. */
 function isHopeless(engine: Engine): boolean {
   return engine.failure !== undefined && !engine.hasReplied;
 }
@@ -60,7 +60,7 @@ function areSettled(calls: readonly (CallOutcome | Promise<CallOutcome>)[]): cal
   return !calls.some((call) => call instanceof Promise);
 }
 
-/** Results in the items' order, some of which are still to come. */
+/** Results in the items' order, some not ready yet. */
 class Window<Result extends object> {
   #slots: { result: Result | undefined; readonly settled: Promise<unknown> | undefined }[] = [];
   #from = 0;
@@ -69,7 +69,7 @@ class Window<Result extends object> {
     return this.#slots.length - this.#from;
   }
 
-  /** Resolves when the first of them is there. */
+  /** Resolves when the first result is ready. */
   get first(): Promise<unknown> | undefined {
     return this.#slots[this.#from]?.settled;
   }
@@ -86,7 +86,7 @@ class Window<Result extends object> {
     this.#slots.push(slot);
   }
 
-  /** Takes those at the front that are there. */
+  /** Takes the results at the front that are ready. */
   take(): readonly Result[] {
     const taken: Result[] = [];
     for (let result; (result = this.#slots[this.#from]?.result); this.#from++) taken.push(result);

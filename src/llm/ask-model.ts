@@ -15,9 +15,9 @@ import type { ModelRequest } from "./request.ts";
 export const noReplyWithin = "no reply within";
 
 /**
- * Asks a model once. Ends after its time at the latest, whatever the model's client does.
+ * Calls a model once. Ends after `timeoutMs` at the latest, even if the model's client does not.
  *
- * @throws whatever the client throws; see `readFailure`
+ * @throws whatever the client throws, or a `timedOut` error; see `readFailure`
  */
 export async function askModel(
   model: ChatModel,
@@ -41,7 +41,7 @@ export async function askModel(
   }
 }
 
-/** A request as a model's client takes it, whether asked at once or in a batch. */
+/** A request as options for the model's client, for direct calls and batches. */
 export function toCallOptions(
   model: ChatModel,
   { messages, sampling, replySchema, topLogprobs }: ModelRequest,
@@ -76,7 +76,7 @@ function mergeOptions(
   return Object.fromEntries([...names].map((name) => [name, { ...one[name], ...other[name] }]));
 }
 
-/** @throws Error when the provider broke off in the middle */
+/** @throws Error when the provider broke the reply off */
 export function readReply({
   content,
   finishReason,
@@ -99,12 +99,12 @@ export function readReply({
   };
 }
 
-/** What of a request was left out, in words. */
+/** Describes which setting of a request was ignored. */
 export function describeWarning(warning: SharedV4Warning): string {
   return "message" in warning ? warning.message : (warning.details ?? `${warning.feature} is not supported`);
 }
 
-/** Nothing where the provider does not count. Parts are never more than the whole, and tokens are whole. */
+/** Empty if the provider reports no usage. Counts are whole numbers, and parts never exceed their total. */
 function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
   if (inputTokens.total === undefined || outputTokens.total === undefined) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>

@@ -10,11 +10,11 @@ import type { Reply } from "./reply.ts";
 import { describeOverReserve, overReserveAdvice, replyCost } from "./request-cost.ts";
 import type { UsageEstimator } from "./usage-estimator.ts";
 
-/** What handling an attempt needs of its engine. */
+/** The parts of the engine that handling an attempt uses. */
 interface HandlerContext {
   readonly model: ChatModel;
   readonly options: EngineOptions;
-  /** In billionths of a US dollar; Infinity without one. */
+  /** In billionths of a US dollar; Infinity without a budget. */
   readonly budget: number;
   readonly queue: CallQueue<PendingCall>;
   readonly endings: Endings;

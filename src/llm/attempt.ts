@@ -9,7 +9,7 @@ import type { ModelRequest } from "./request.ts";
 /** One attempt at a call: the reply, or what its failure means. */
 export type Attempt = { readonly reply: Reply; readonly headers: Headers } | Failure;
 
-/** Sends a request once. Never throws; secrets are removed from what is said of a failure. */
+/** Sends a request once. Never throws; secrets are removed from a failure's detail. */
 export async function attemptCall(model: ChatModel, request: ModelRequest, timeoutMs: number): Promise<Attempt> {
   try {
     return await askModel(model, request, timeoutMs);
@@ -20,7 +20,7 @@ export async function attemptCall(model: ChatModel, request: ModelRequest, timeo
 }
 
 /**
- * What an attempt means for the rate limiter: a refused question was answered, one that reached nobody was not.
+ * What an attempt means for the rate limiter: a refused request counts as answered, one that reached no server does not.
  *
  * @param hasAnswered whether the model has ever answered anything before
  */

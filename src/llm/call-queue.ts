@@ -1,10 +1,9 @@
-/** What a queue needs to know of a call. */
 interface Queued {
-  /** The time from which it may be made, in milliseconds; 0 for one that never had to wait. */
+  /** Earliest time to make it, in milliseconds; 0 for a call that never had to wait. */
   readonly notBefore: number;
 }
 
-/** Calls that wait to be made: first those whose time has come, then new ones in their order. */
+/** Calls waiting to be made: delayed calls whose time has come go first, then new calls in order. */
 export class CallQueue<Call extends Queued> {
   #timed: Call[] = [];
   #fresh: Call[] = [];
@@ -14,7 +13,7 @@ export class CallQueue<Call extends Queued> {
     return this.#timed.length + this.#fresh.length - this.#freshFrom;
   }
 
-  /** How many of them wait for their time. */
+  /** How many are delayed calls. */
   get timed(): number {
     return this.#timed.length;
   }
@@ -28,7 +27,7 @@ export class CallQueue<Call extends Queued> {
     else this.#fresh.push(call);
   }
 
-  /** Puts calls that were taken back to the front, in their order. */
+  /** Puts taken calls back to the front, in their order. */
   putBack(calls: readonly Call[]): void {
     const fresh = calls.filter((call) => call.notBefore === 0);
     this.#timed.unshift(...calls.filter((call) => call.notBefore > 0));
@@ -36,7 +35,7 @@ export class CallQueue<Call extends Queued> {
     this.#freshFrom = 0;
   }
 
-  /** Takes calls as long as `enter` lets them in. */
+  /** Takes calls until `enter` returns false. */
   take(now: number, enter: (call: Call) => boolean): Call[] {
     const taken: Call[] = [];
     let isOpen = true;
@@ -51,7 +50,7 @@ export class CallQueue<Call extends Queued> {
     return taken;
   }
 
-  /** Those of which one will be next. */
+  /** The calls of which one will be next: all delayed ones and the first new one. */
   candidates(): readonly Call[] {
     const next = this.#fresh[this.#freshFrom];
     return next ? [...this.#timed, next] : this.#timed;

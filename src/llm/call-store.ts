@@ -9,12 +9,13 @@ import { BatchBook, batchColumnsSince3, batchTables } from "./batches/batch-book
 import type { Finish, TokenLogprob, Usage } from "./reply.ts";
 
 /*
- * Every reply that was paid for, in one SQLite file that processes share. A call is known by its key (see `requestKey`).
+ * Every reply that was paid for, in one SQLite file that processes share. A call is identified by its key (see
+ * `requestKey`).
  *
- * Beside the replies it holds what is under way: a claim for each call in flight, so that no two processes make the same
- * one, with the money reserved for it; and a purse for each budget, with what was paid from it. A process that died
- * leaves claims behind; whoever meets one next takes it away and books its money as perhaps paid. Calls in batches are in
- * a book of their own (see `BatchBook`): they outlive the process that handed them in.
+ * Besides replies, the store holds a claim for each call in flight, with the money reserved for it, so that no two processes
+ * make the same call; and a purse for each budget, with what was paid from it. A process that died leaves claims behind: the
+ * next process that finds one removes it and books its money as perhaps paid. Calls in batches are recorded separately (see
+ * `BatchBook`), because they outlive the process that submitted them.
  */
 
 /** A call that has an outcome. Money in billionths of a US dollar. */
@@ -24,32 +25,32 @@ export interface StoredCall {
   readonly state: "replied" | "refused" | "failed";
   /** The reply word for word; empty unless replied. */
   readonly text: string;
-  /** Where they were asked for and told. */
+  /** Present when they were requested and the provider returned them. */
   readonly logprobs?: readonly TokenLogprob[];
   readonly finish: Finish | null;
   /** Why there is no reply. */
   readonly detail: string | null;
-  /** The exact model that answered, where the provider tells. */
+  /** The exact model that answered, if the provider reports it. */
   readonly build: string | null;
   readonly usage: Usage | null;
   /** Null when no price is known. */
   readonly cost: number | null;
   readonly promptBytes: number;
   readonly attempts: number;
-  /** How long the attempt that was answered took. */
+  /** Duration of the attempt that was answered. */
   readonly latencyMs: number;
 }
 
 /** What was paid for one purpose, in billionths of a US dollar. */
 export interface Purse {
   readonly paid: number;
-  /** For attempts whose reply never arrived: at most this much may be on the provider's bill too. */
+  /** At most this much more may be on the provider's bill, for attempts whose reply never arrived. */
   readonly perhapsPaid: number;
-  /** For calls in flight. */
+  /** For calls in flight or in batches. */
   readonly reserved: number;
 }
 
-/** What past calls of a model took, for estimates. */
+/** Token use of a model's past calls, for estimates. */
 export interface PastUse {
   readonly calls: number;
   readonly inputTokensPerByte: number;
@@ -62,11 +63,11 @@ const layout = 3;
 const application = 0x616c7067; // "alpg"
 const busyMs = 20_000;
 const heartbeatMs = 2_000;
-const silentMs = 60_000; // an owner on another host that was not heard of for so long is dead
-const longSilentMs = 600_000; // likewise one on this host whose process number is in use, perhaps by another process
+const silentMs = 60_000; // without a heartbeat for so long, an owner on another host counts as dead
+const longSilentMs = 600_000; // likewise on this host when its pid is in use, perhaps by another process
 
 export interface CallStoreOptions {
-  /** Only look: nothing is written, and a file that is not there is no mistake. */
+  /** Open only for reading. A missing file is not an error. */
   readonly readOnly?: boolean;
 }
 
@@ -108,7 +109,7 @@ export class CallStore implements Disposable {
   /** Which engine of this process has claimed a call. */
   readonly #holders = new Map<string, object>();
 
-  /** Opens the store, and makes it when there is none. @throws UsageError when the file is something else */
+  /** Opens the store, and creates it if missing. @throws UsageError when the file is something else */
   constructor(path: string = defaultStorePath, { readOnly = false }: CallStoreOptions = {}) {
     if (path.trim() === "" || path.startsWith(":") || path.startsWith("file:"))
       throw new UsageError(`--store: expected a file, got ${JSON.stringify(path)}`);
@@ -127,7 +128,7 @@ export class CallStore implements Disposable {
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
   }
 
-  /** Does several things at once: all of them are on disk when this returns, or none. */
+  /** Runs `work` in one transaction: when this returns, all of its writes are on disk, or none. */
   transact<T>(work: () => T): T {
     this.#database.exec("begin immediate");
     try {
@@ -174,7 +175,7 @@ export class CallStore implements Disposable {
     };
   }
 
-  /** How a call ended, without what was said; undefined when it has not. */
+  /** The state of a call, without its text; undefined when it has no outcome. */
   stateOf(key: string): StoredCall["state"] | undefined {
     return this.#prepare("select state from calls where key = ?").get(key)?.["state"] as
       | StoredCall["state"]
@@ -191,7 +192,7 @@ export class CallStore implements Disposable {
     return this.#prepare("select 1 from calls where model = ? and state = 'replied' limit 1").get(model) !== undefined;
   }
 
-  /** Stores how a call ended, and gives its claim back. */
+  /** Stores the outcome of a call, books its cost, and releases its claim. */
   save(call: StoredCall, purse: string): void {
     const { usage } = call;
     this.#run(
@@ -222,9 +223,10 @@ export class CallStore implements Disposable {
   }
 
   /**
-   * Takes a call, or reserves money for it anew. False when another engine, of this process or of one that is alive, has it.
+   * Claims a call and reserves money for it; a holder may claim again to change the reserve. False when another live engine or a
+   * batch has the call.
    *
-   * @param holder the engine that takes it
+   * @param holder the engine that claims it
    */
   claim(key: string, purse: string, reserved: number, holder: object): boolean {
     const current = this.#holders.get(key);
@@ -243,18 +245,18 @@ export class CallStore implements Disposable {
     return isTaken;
   }
 
-  /** A claim was not written after all. */
+  /** Drops a claim from memory when its transaction failed. */
   forget(key: string, holder: object): void {
     if (this.#holders.get(key) === holder) this.#holders.delete(key);
   }
 
-  /** Gives a claim back. */
+  /** Releases a claim of this process. */
   release(key: string): void {
     this.#holders.delete(key);
     this.#run("delete from claims where key = ? and owner = ?", key, this.#owner);
   }
 
-  /** An attempt is over that cost nothing, or perhaps something: its money is no longer reserved. The claim stays. */
+  /** Ends an attempt without a reply: frees its reserved money and books `perhapsPaid` of it. The claim stays. */
   settle(key: string, purse: string, perhapsPaid: number): void {
     this.#run("update claims set reserved = 0 where key = ? and owner = ?", key, this.#owner);
     if (perhapsPaid > 0) this.#book(purse, 0, perhapsPaid);
@@ -271,29 +273,29 @@ export class CallStore implements Disposable {
     };
   }
 
-  /** Whether somebody who lives is making a call. */
+  /** Whether a live process has claimed a call. */
   isClaimed(key: string): boolean {
     const isThere = () => this.#prepare("select 1 from claims where key = ?").get(key) !== undefined;
     return isThere() && !(this.buryDead() && !isThere());
   }
 
-  /** Money of calls that cost nothing the provider would own up to, and may be on its bill all the same. */
+  /** Books money as perhaps paid: the provider reported no cost, but may bill it. */
   bookPerhaps(purse: string, perhapsPaid: number): void {
     if (perhapsPaid > 0) this.#book(purse, 0, perhapsPaid);
   }
 
-  /** Whether an owner, of a claim or a batch, is this process. */
+  /** Whether the owner of a claim or batch is this process. */
   isOwn(owner: string): boolean {
     return owner === this.#owner;
   }
 
-  /** Whether an owner is another process that is at work. */
+  /** Whether an owner's process is alive. */
   isAlive(owner: string): boolean {
     const row = this.#prepare("select host, pid, seen_at from owners where id = ?").get(owner);
     return row !== undefined && !isDead(String(row["host"]), Number(row["pid"]), Number(row["seen_at"]));
   }
 
-  /** The exact models that gave a model's replies, where the provider tells, and how many each. */
+  /** The exact models behind a model's replies, if the provider reports them, with the number of replies of each. */
   builds(model: string): { readonly build: string; readonly replies: number }[] {
     return this.#prepare(
       "select build, count(*) as replies from calls where model = ? and build is not null group by build order by replies desc",
@@ -307,7 +309,7 @@ export class CallStore implements Disposable {
     return Number(this.#prepare("select count(*) as calls from calls where purse = ?").get(purse)?.["calls"] ?? 0);
   }
 
-  /** What calls of a model took so far; undefined when there were none that told. */
+  /** Token use of a model's calls so far; undefined when no call reported usage. */
   pastUse(model: string): PastUse | undefined {
     const row = this.#prepare(
       "select count(*) as calls, total(input_tokens) as input, total(prompt_bytes) as bytes, total(output_tokens) as output from (select * from calls where model = ? and input_tokens is not null limit 5000)",
@@ -329,7 +331,7 @@ export class CallStore implements Disposable {
     return (row?.["mean"] as number | null | undefined) ?? null; // by the query's own type
   }
 
-  /** Gives back what this process had claimed (money for calls still in flight counts as perhaps paid), and closes the file. */
+  /** Releases this process's claims (money of calls still in flight counts as perhaps paid) and closes the file. */
   [Symbol.dispose](): void {
     clearInterval(this.#heartbeat);
     if (!this.#database.isOpen) return;
@@ -349,7 +351,7 @@ export class CallStore implements Disposable {
     );
   }
 
-  /** Takes away what dead processes had claimed, and books its money as perhaps paid; true when there was one. */
+  /** Removes the claims of dead processes and books their money as perhaps paid. True if there were dead processes. */
   buryDead(): boolean {
     const dead = this.#prepare("select id, host, pid, seen_at from owners where id <> ?")
       .all(this.#owner)
@@ -377,7 +379,7 @@ export class CallStore implements Disposable {
         Date.now(),
       );
     } catch {
-      // the store is busy or gone: the next call that needs it will say so
+      // busy or gone: the next use of the store will report it
     }
   }
 
@@ -415,7 +417,7 @@ function openDatabase(path: string): DatabaseSync {
     if (before === 1) database.exec("alter table calls add column logprobs text");
     if (before > 0 && before < 3 && hasBatches) {
       for (const column of batchColumnsSince3) database.exec(`alter table batches add column ${column}`);
-      database.exec("update batches set sent_at = 0 where provider_id is null"); // they may have been sent: who can know
+      database.exec("update batches set sent_at = 0 where provider_id is null"); // unknown whether they were sent
     }
     database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
     return database;
@@ -425,10 +427,9 @@ function openDatabase(path: string): DatabaseSync {
   }
 }
 
-/** Opens a store that is there; an empty one stands for one that is not. */
-const readOnlyCode = 8; // SQLITE_READONLY: there is something to be taken back first
+const readOnlyCode = 8; // SQLITE_READONLY: a rollback is needed before reading
 
-/** Lets SQLite take back what a killed process had begun to write: it cannot while it only reads. */
+/** Lets SQLite roll back a killed process's unfinished writes, which needs write access. */
 function takeBackUnfinished(path: string): void {
   const look = (readOnly: boolean) => {
     const database = new DatabaseSync(path, { timeout: busyMs, readOnly });
@@ -445,13 +446,14 @@ function takeBackUnfinished(path: string): void {
   }
 }
 
-/** A store without anything in it. */
+/** An empty store in memory. */
 function openNothing(): DatabaseSync {
   const nothing = new DatabaseSync(":memory:");
   nothing.exec(tables + batchTables);
   return nothing;
 }
 
+/** Opens a store only for reading; a missing file is read as an empty store. */
 function openToRead(path: string): DatabaseSync {
   if (!existsSync(path)) return openNothing();
   takeBackUnfinished(path);
@@ -463,9 +465,9 @@ function openToRead(path: string): DatabaseSync {
     if (version === layout) return database;
     database.close();
     if (version > 0) {
-      openDatabase(path).close(); // brings an older one's tables up to date
+      openDatabase(path).close(); // upgrades an older layout
       return new DatabaseSync(path, { timeout: busyMs, readOnly: true });
-    } // else whoever made the file was killed before there was anything in it
+    } // version 0: its creator was killed before writing anything
     return openNothing();
   } catch (cause) {
     database?.close();
@@ -473,7 +475,7 @@ function openToRead(path: string): DatabaseSync {
   }
 }
 
-/** @throws UsageError when it is another program's database, or a later version's */
+/** @throws UsageError when it is another program's database, or of a later layout */
 function expectOurs(database: DatabaseSync, path: string): void {
   const isNew = readPragma(database, "user_version") === 0 && readPragma(database, "schema_version") === 0;
   if (!isNew && readPragma(database, "application_id") !== application)

@@ -3,7 +3,7 @@ import type { StoredCall } from "./call-store.ts";
 /** Why nothing more is sent. `batches`: the remaining calls are in batches that have not ended. */
 export type StopReason = "interrupted" | "budget" | "failure" | "batches";
 
-/** What an engine did, so far. Money in billionths of a US dollar. */
+/** What an engine did so far. Money in billionths of a US dollar. */
 export interface CallsReport {
   /** Calls that were sent and have an outcome. */
   readonly made: number;
@@ -29,7 +29,7 @@ export interface CallsReport {
   readonly failure: string | undefined;
   /** Calls that are in batches at the provider, without an outcome yet. */
   readonly inBatches: number;
-  /** What the model's client left out of the requests. */
+  /** Settings that the model's client ignored. */
   readonly warnings: readonly string[];
 }
 
@@ -59,7 +59,7 @@ export class CallTally {
     this.outputTokens += usage?.outputTokens ?? 0;
   }
 
-  /** The part of a report that is counted. */
+  /** The counts of a report. */
   get counts(): Omit<CallsReport, "paid" | "waiting" | "inFlight" | "stopped" | "failure"> & { readonly paid: number } {
     return { ...this, warnings: [...this.warnings] };
   }

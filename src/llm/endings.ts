@@ -4,7 +4,7 @@ import type { CallStore, StoredCall } from "./call-store.ts";
 import type { CallTally } from "./call-tally.ts";
 import type { CallOutcome } from "./reply.ts";
 
-/** Why a call has no outcome, as its `pending` outcome says it. */
+/** Details of `pending` outcomes, by reason. */
 export const pendingDetails = {
   interrupted: "interrupted before it was asked",
   budget: "the budget was reached before it was asked",
@@ -13,7 +13,7 @@ export const pendingDetails = {
   batches: "in a batch that has not ended",
 };
 
-/** Something to write in the next turn, and what to do once it is on disk. */
+/** A change to write in the next turn, and what to do once it is on disk. */
 export interface Ending {
   readonly call: PendingCall;
   readonly write: () => void;
@@ -21,8 +21,8 @@ export interface Ending {
 }
 
 /**
- * How calls leave the engine. Every change is collected here, written to the store in the next turn's transaction, and told
- * once that is on disk.
+ * Collects how calls end. Each change is written to the store in the next turn's transaction, and reported once it is on
+ * disk.
  */
 export class Endings {
   readonly #store: CallStore;
@@ -51,7 +51,7 @@ export class Endings {
     this.#list.unshift(...endings);
   }
 
-  /** The call has its outcome: it is written in the next turn and told after it. */
+  /** Ends a call with its outcome, which is written in the next turn and reported after it. */
   finish(
     call: PendingCall,
     outcome: Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts">,
@@ -72,7 +72,7 @@ export class Endings {
     });
   }
 
-  /** Frees the money that an attempt had reserved, but for what it may have cost. */
+  /** Frees the money that an attempt had reserved, and books what it may have cost. */
   settleCost(call: PendingCall, perhapsPaid: number): void {
     this.#list.push({
       call,
@@ -81,7 +81,7 @@ export class Endings {
     });
   }
 
-  /** The call stays without an outcome; another run makes it. */
+  /** Ends a call without an outcome; another run makes it. */
   leavePending(call: PendingCall, perhapsPaid: number, why: keyof typeof pendingDetails = "interrupted"): void {
     this.release(call, perhapsPaid, () =>
       call.finish({ state: "pending", key: call.key, detail: pendingDetails[why] }),

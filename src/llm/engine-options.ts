@@ -5,25 +5,25 @@ import type { Limits } from "./rate-limiter.ts";
 
 export interface EngineOptions {
   readonly store: CallStore;
-  /** What the calls are made for; a budget holds over everything that was ever paid under this name. */
+  /** The account that the calls are paid from. A budget covers everything ever paid from it. */
   readonly purse: string;
-  /** The most calls in flight at a time. */
+  /** Most calls in flight at once. */
   readonly concurrency?: number;
   readonly limits?: Limits;
   /** US dollars that may be spent from the purse, by all processes together. */
   readonly budgetUsd?: number;
   /** How long one attempt may take. */
   readonly timeoutMs?: number;
-  /** How often a call is tried that fails for other reasons than the provider's load. */
+  /** Attempts at a call, not counting those that fail because of the provider's load. */
   readonly maxAttempts?: number;
-  /** Ask again for calls that failed earlier; other outcomes stay what they are. */
+  /** Make calls again that failed earlier; other outcomes stay as they are. */
   readonly retryFailed?: boolean;
-  /** Stops the engine: nothing new is sent, what is in flight is waited for and kept. */
+  /** Stops the engine: no new call is sent; calls in flight are awaited and stored. */
   readonly signal?: AbortSignal;
   readonly random?: () => number;
 }
 
-/** @throws UsageError at a number that makes no sense, or where there is a budget but no price */
+/** @throws UsageError when a number makes no sense, or there is a budget but no price */
 export function checkEngineOptions(
   model: Pick<ChatModel, "name" | "price">,
   { concurrency, budgetUsd, timeoutMs, maxAttempts, limits = {} }: EngineOptions,

@@ -1,18 +1,18 @@
 /*
- * How many tokens a text has, where no tokenizer is at hand.
+ * Estimates a text's number of tokens without a tokenizer.
  */
 
 const piece = /'(?:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+/giu;
-const longWord = 9; // letters: most shorter ones are one token
-const perLongWord = 6; // letters a further token
+const longWord = 9; // letters: most words up to this length are one token
+const perLongWord = 6; // letters per further token
 const ideographs = /[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]/;
 const perIdeograph = 0.72;
-const perLetter = 3.4; // letters of other scripts a token
+const perLetter = 3.4; // letters per token in other scripts
 
 /**
- * Cuts a text as byte-pair tokenizers of today do before they look anything up, and counts the pieces, long words for more. Within
- * 10 % of the count of OpenAI's o200k tokenizer on English, code, German, Russian, Chinese and Japanese texts, where a quarter of
- * the bytes is up to 24 % off.
+ * Splits a text like the pre-tokenizer of current byte-pair tokenizers and counts the pieces, long words as several. Within 10 %
+ * of the count of OpenAI's o200k tokenizer on English, code, German, Russian, Chinese and Japanese texts; a quarter of the bytes
+ * is up to 24 % off.
  */
 export function estimateTokens(text: string): number {
   let tokens = 0;

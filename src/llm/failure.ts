@@ -5,11 +5,11 @@ import { readRetryAfter, type Headers } from "./headers.ts";
 /**
  * What an attempt's failure means for its call.
  *
- * - `retry`: it may go well another time. `isCongestion`: the provider has too much to do. `isUnreachable`: no server was
- *   reached, so nothing can have been paid; in any other case without an answer, it may have been.
- * - `state`: this question gets no reply, others may.
- * - `doubtful`: the provider does not take this question; if it takes no other either, the request is wrong.
- * - `stop`: no question will get a reply; unless others did, where it may be about this one (`isRowPossible`).
+ * - `retry`: another attempt may succeed. `isCongestion`: the provider is overloaded. `isUnreachable`: no server was reached, so
+ *   nothing can have been paid. `mayBePaid`: a reply may have been generated and billed, but was not received.
+ * - `state`: this call gets no reply, but others may.
+ * - `doubtful`: the provider rejects this request. If it rejects all others too, the requests are wrong in general.
+ * - `stop`: no call will get a reply. With `isRowPossible`, and after other calls were answered, only this one may be wrong.
  */
 export type Failure =
   | {
@@ -26,11 +26,11 @@ export type Failure =
       readonly kind: "stop";
       readonly detail: string;
       readonly isUsage: boolean;
-      /** Whether it may be about this question after all, where others were answered. */
+      /** Whether only this call may be wrong, if others were answered. */
       readonly isRowPossible?: boolean;
     };
 
-/** The name of the error that an attempt is aborted with when its time is up. */
+/** Name of the error that aborts an attempt at its time limit. */
 export const timedOut = "AttemptTimedOut";
 
 const tooLong =
@@ -41,8 +41,8 @@ const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
 const longestDetail = 300;
 
 /**
- * Reads what was thrown by an attempt. Statuses follow RFC 9110; the codes in bodies are those of OpenAI, Anthropic,
- * Google and the servers that speak OpenAI's protocol.
+ * Classifies the error of an attempt. Statuses follow RFC 9110; error codes in bodies are those of OpenAI, Anthropic, Google
+ * and servers with OpenAI's protocol.
  */
 export function readFailure(error: unknown, now: number): Failure {
   if (error instanceof Error && error.name === timedOut) return lost(error.message);
@@ -83,7 +83,7 @@ export function readFailure(error: unknown, now: number): Failure {
       ...(retryAfterMs !== undefined && { retryAfterMs }),
       isCongestion: status === 429 || status === 503 || status === 529,
       isUnreachable: false,
-      mayBePaid: gatewayStatuses.has(status), // an error is not charged for; but a gateway may have given up on a reply that is
+      mayBePaid: gatewayStatuses.has(status), // errors are free, but behind a gateway's timeout a reply may be billed
     };
   }
   if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
@@ -96,12 +96,12 @@ export function readFailure(error: unknown, now: number): Failure {
   return { kind: "doubtful", detail };
 }
 
-/** Answered, or perhaps answered, and not received: it may be on the bill. */
+/** A reply that may have been generated but was not received, so it may be billed. */
 function lost(detail: string): Failure {
   return { kind: "retry", detail, isCongestion: false, isUnreachable: false, mayBePaid: true };
 }
 
-/** No status: the connection failed, before or after the question was sent. */
+/** Classifies an error without a status: the connection failed, before or after the request was sent. */
 function readUnreached(error: Error): Failure {
   const code = findCode(error);
   const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
@@ -123,7 +123,7 @@ const unreachable: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: "no answer when connecting (UND_ERR_CONNECT_TIMEOUT)",
 };
 
-/** Anything a model's client throws by itself: network errors it did not wrap, replies it could not read. */
+/** Classifies any other error of a model's client: unwrapped network errors, unreadable replies. */
 function readOther(error: unknown): Failure {
   const name = error instanceof Error ? error.name : "";
   if (/LoadAPIKey|LoadSetting/.test(name)) return { kind: "stop", detail: messageOf(error), isUsage: true };
@@ -155,7 +155,7 @@ function describe({ statusCode, message, responseBody }: APICallError): string {
   return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;
 }
 
-/** The provider's own word for what went wrong: `context_length_exceeded`. */
+/** The provider's error code: `context_length_exceeded`. */
 function codeOf({ responseBody }: { readonly responseBody?: string | undefined }): string | undefined {
   return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(responseBody ?? "")?.[1];
 }

@@ -3,30 +3,30 @@ import { noReplyWithin } from "./ask-model.ts";
 import type { Failure } from "./failure.ts";
 
 /*
- * When a call is tried again, how long it waits, when it is given up, and when the provider counts as gone. Plain values
- * and pure functions, each with its reason; the engine acts on what they say.
+ * The policy for failed calls: when a call is tried again, how long it waits, when it is given up, and when the provider counts
+ * as gone. Constants, pure functions and counters, each with its reason; the engine acts on their results.
  */
 
 export const defaultConcurrency = 32;
 export const defaultTimeoutMs = 120_000;
-/** Attempts at a call that fails for other reasons than the provider's load. */
+/** Attempts at a call, not counting those that fail because of the provider's load. */
 export const defaultMaxAttempts = 6;
-/** A provider that only wants us slower is asked longer. */
+/** Attempts that may fail because of the provider's load: such a provider is retried for longer. */
 const congestionAttempts = 40;
-/** Of a call, before anything was ever answered: a wrong address is known after a few seconds. */
+/** Attempts before any answer when no server is reached, so that a wrong address shows after a few seconds. */
 const unreachableAttempts = 3;
-/** Calls refused as malformed before anything was ever answered: the request itself is wrong. */
+/** Calls rejected as malformed before any answer, after which the request itself counts as wrong. */
 const doubtfulCalls = 8;
-/** Replies without the token probabilities that were requested: the provider does not give them. */
+/** Replies without the requested token probabilities, after which the provider counts as not giving them. */
 const callsWithoutLogprobs = 3;
-/** Calls given up one after the other: the provider is gone. */
+/** Calls given up in a row, after which the provider counts as gone. */
 const silentCalls = 10;
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
-/** A provider that asks for more is asked again in another run. */
+/** A provider that asks for a longer wait is left to another run. */
 const longestRetryAfterMs = 600_000;
 
-/** Why the engine stops, as its failure says it. */
+/** Why the engine stops, for its error message. */
 export interface Stop {
   readonly detail: string;
   readonly isUsage: boolean;
@@ -53,7 +53,7 @@ export type NextStep =
 export interface FailedAttempt {
   /** Attempts at the call so far, this one included. */
   readonly attempts: number;
-  /** Attempts among them that failed for the provider's load, without this one. */
+  /** Earlier attempts that failed because of the provider's load. */
   readonly congestions: number;
   readonly maxAttempts: number;
   /** Whether the model has ever answered anything, in this run or an earlier one. */
@@ -84,14 +84,14 @@ export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextSt
   return { kind: "retry", delayMs: retryDelay(attempts, retryAfterMs, attempt.random), isCongestion };
 }
 
-/** Half of the delay is random, so that calls that failed together do not come back together. */
+/** Half of the delay is random, so that calls that failed together are not retried together. */
 function retryDelay(attempts: number, retryAfterMs: number | undefined, random: number): number {
   const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 16));
   const jittered = delay * (0.5 + 0.5 * random);
   return retryAfterMs === undefined ? jittered : retryAfterMs + Math.min(jittered, 0.1 * retryAfterMs);
 }
 
-/** What the engine has seen of its provider, and when that means the end. */
+/** What the engine has observed of its provider, and when it must stop because of it. */
 export class ProviderHealth {
   /** Whether the model has ever answered anything, in this run or an earlier one. */
   hasAnswered: boolean;
@@ -115,7 +115,7 @@ export class ProviderHealth {
     this.#givenUpInARow = 0;
   }
 
-  /** A provider that never gives probabilities is not paid for all rows to find that out. */
+  /** Stops early when the provider never gives probabilities, instead of paying for all rows. */
   addLogprobs(hasLogprobs: boolean): Stop | undefined {
     if (hasLogprobs) this.#withoutLogprobs = -1;
     else if (this.#withoutLogprobs >= 0 && ++this.#withoutLogprobs >= callsWithoutLogprobs)
@@ -127,7 +127,7 @@ export class ProviderHealth {
     return undefined;
   }
 
-  /** A request was refused as malformed before anything was answered. */
+  /** Counts a request that was rejected as malformed before any answer. */
   addDoubt(detail: string): Stop | undefined {
     return ++this.#doubts >= doubtfulCalls
       ? { detail: `the request is not accepted (${detail})`, isUsage: false }
@@ -135,8 +135,8 @@ export class ProviderHealth {
   }
 
   /**
-   * A call was given up. Many of these in a row are an outage, if they were all first sent after the last reply: calls
-   * that fail for reasons of their own are tried for long, so they end last and stand in a row too.
+   * Counts a call that was given up. Many in a row are an outage, if all were first sent after the last reply. Otherwise they may
+   * be calls that fail for reasons of their own: these are tried longest, so they also end in a row.
    *
    * @param firstSentAt milliseconds of the monotonic clock
    */

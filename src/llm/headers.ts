@@ -1,15 +1,15 @@
 /*
- * What providers say about their limits in the headers of a reply.
+ * Reads a provider's rate limits from the headers of a reply.
  */
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** A limit as a provider tells it. */
+/** A rate limit as a provider reports it. */
 export interface AnnouncedLimit {
-  /** Undefined for a limit by the day, which may be used up at any speed. */
+  /** Undefined for a limit per day, which may be used at any speed. */
   readonly perMinute?: number;
   readonly remaining?: number;
-  /** Milliseconds until some of it, or all of it, is back. */
+  /** Milliseconds until some or all of it is available again. */
   readonly resetMs?: number;
 }
 
@@ -17,11 +17,11 @@ export const limitKinds = ["requests", "tokens", "inputTokens", "outputTokens"] 
 export type LimitKind = (typeof limitKinds)[number];
 
 const minuteMs = 60_000;
-const longestMinuteMs = 600_000; // a limit that takes longer than this to come back is not one of a minute
+const longestMinuteMs = 600_000; // a limit that refills more slowly than this is not per minute
 
 /**
  * How long a reply asks to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110,
- * section 10.2.3). Undefined when it does not ask, or asks for something unreadable.
+ * section 10.2.3). Undefined when neither is present and readable.
  */
 export function readRetryAfter(headers: Headers, now: number): number | undefined {
   const milliseconds = Number(headers["retry-after-ms"] ?? NaN);
@@ -33,7 +33,10 @@ export function readRetryAfter(headers: Headers, now: number): number | undefine
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** The limits that a reply's headers announce, in the forms of OpenAI (`x-ratelimit-limit-requests`) and Anthropic (`anthropic-ratelimit-requests-limit`). */
+/**
+ * The limits in a reply's headers, in the formats of OpenAI (`x-ratelimit-limit-requests`) and Anthropic
+ * (`anthropic-ratelimit-requests-limit`).
+ */
 export function readLimits(headers: Headers, now: number): Partial<Record<LimitKind, AnnouncedLimit>> {
   const limits: Partial<Record<LimitKind, AnnouncedLimit>> = {};
   const add = (kind: LimitKind, limit?: string, remaining?: string, reset?: string) => {
@@ -70,13 +73,13 @@ const anthropicNames = [
   ["outputTokens", "output-tokens"],
 ] as const;
 
-/** A limit comes back evenly over its period, so what is used and when all is back tell the period: a minute, or a day. */
+/** A limit refills evenly over its period, so the used part and the reset time give the period: a minute, or a day. */
 function isByMinute(limit: number, remaining: number, resetMs: number | undefined): boolean {
   if (resetMs === undefined || resetMs <= minuteMs || !(remaining < limit)) return true;
   return (resetMs * limit) / (limit - remaining) <= longestMinuteMs;
 }
 
-/** `6m0s`, `120ms`, `1.5s`, a number of seconds, or a date; in milliseconds. */
+/** Reads `6m0s`, `120ms`, `1.5s`, a number of seconds, or a date; returns milliseconds. */
 function readReset(text: string, now: number): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];

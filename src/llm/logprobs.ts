@@ -6,11 +6,11 @@ const tokenSchema = z.object({ token: z.string(), logprob: z.number() });
 const entrySchema = tokenSchema.extend({ top_logprobs: z.array(tokenSchema).nullish() });
 
 /**
- * The tokens of a reply with their probabilities, where its provider's metadata has them: in the form of OpenAI's chat
- * completions, or one such list for each part of its newer interface. Undefined where there are none.
+ * A reply's tokens with their log probabilities, from the provider's metadata: in the format of OpenAI's chat completions, or
+ * one such list per part for its Responses API. Undefined when there are none.
  *
- * The likeliest others are kept only where a token, or one of them, holds a digit or a point: of a reply's hundreds of
- * tokens, those that can be of a score.
+ * The top alternatives are kept only where a token, or one of them, has a digit or a point: among a reply's hundreds of
+ * tokens, these can be part of a score.
  */
 export function readLogprobs(metadata: SharedV4ProviderMetadata | undefined): readonly TokenLogprob[] | undefined {
   for (const part of Object.values(metadata ?? {})) {

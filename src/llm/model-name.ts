@@ -1,5 +1,5 @@
 /*
- * How models are named. Apart from what opens them, so that to know a name costs no provider's code.
+ * The names of models. Separate from the code that opens them, so that checking a name loads no provider's client.
  */
 
 const providerNames = ["openai", "anthropic", "google"] as const;

@@ -17,55 +17,55 @@ import { createPooledFetch, type Fetch } from "./pooled-fetch.ts";
 import { findPrice, reducedPrice, type Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
-/** A model that can be asked, and what is known of it. */
+/** A model that can be called, and what is known about it. */
 export interface ChatModel {
-  /** As a user names it: `openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`. */
+  /** The user's name for it: `openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`. */
   readonly name: string;
-  /** The name that calls are stored under: with the address, where it is not the provider's own. */
+  /** Name in call keys: `name`, plus the address if it is not the provider's own. */
   readonly identity: string;
   readonly language: LanguageModelV4;
-  /** Undefined when nobody told. */
+  /** Undefined when unknown. */
   readonly price: Price | undefined;
-  /** Whether it reasons, at the cost of output tokens, before it answers. */
+  /** Whether it reasons before it answers, which uses output tokens. */
   readonly thinksFirst: boolean;
   /**
-   * How the client is told to reason, so that reasoning and answer together stay within the limit; undefined where it
-   * keeps to that by itself.
+   * Client options for a reasoning effort, such that reasoning and answer together stay within the limit. Undefined when the
+   * client's own setting does that.
    */
   readonly reason?: (
     effort: ReasoningEffort,
     maxOutputTokens: number,
   ) => Partial<LanguageModelV4CallOptions> | undefined;
-  /** How the client is told to give so many tokens' probabilities at each place; undefined where it cannot. */
+  /** Client options that return log probabilities of the `top` most likely tokens; undefined if unsupported. */
   readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
-  /** The provider's batches, where it has them. */
+  /** The provider's batch API, if it has one. */
   readonly batches?: ModelBatches;
-  /** What is wrong with the way it would be called, in a line: a missing key. Undefined when nothing is. */
+  /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
   readonly problem?: string;
-  /** Takes keys out of a text that is to be shown or stored. */
+  /** Removes API keys from a text before it is shown or stored. */
   redact(text: string): string;
 }
 
-/** A provider's batches: many calls that are handed in together, answered within a day, and cost less. */
+/** A provider's batch API: many calls are submitted together, answered within a day, and cost less. */
 export interface ModelBatches {
   readonly api: BatchV4;
-  /** The model as the provider calls it. */
+  /** The provider's name of the model. */
   readonly modelId: string;
-  /** Most calls and bytes of one batch that the provider takes. */
+  /** Most calls and bytes that the provider accepts in one batch. */
   readonly mostCalls: number;
   readonly mostBytes: number;
-  /** What a call costs in a batch; undefined when nobody told. */
+  /** The price of calls in a batch; undefined when unknown. */
   readonly price: Price | undefined;
   /** Sent with every call. */
   readonly options?: SharedV4ProviderOptions;
-  /** What is done around its requests, where they are sent by us. */
+  /** The wrapper around its HTTP requests; absent when a caller's own client sends them. */
   readonly transport?: BatchTransport;
-  /** Which key they are sent with, as a hash. */
+  /** Hash of the API key that they are sent with. */
   readonly account?: string;
 }
 
 export interface OpenModelOptions {
-  /** Most connections at a time. */
+  /** Most connections at once. */
   readonly connections?: number;
   /** Used instead of the price list. */
   readonly price?: Price;
@@ -83,7 +83,7 @@ interface Provider {
     settings: { apiKey: string; baseURL?: string; fetch: Fetch },
     batchFetch: Fetch,
   ): { readonly language: LanguageModelV4; readonly batches: BatchV4 };
-  /** Its own limits of one batch. */
+  /** The provider's limits for one batch. */
   readonly batchLimits: { readonly mostCalls: number; readonly mostBytes: number };
   readonly batchOptions?: SharedV4ProviderOptions;
   readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
@@ -99,13 +99,13 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   openai: {
     keys: ["OPENAI_API_KEY"],
     addressVariable: "OPENAI_BASE_URL",
-    // chat completions: nothing is kept at the provider, and every server that speaks its protocol has them
+    // chat completions: the provider stores nothing, and every server with its protocol has them
     create: (model, settings, batchFetch) => ({
       language: createOpenAI(settings).chat(model),
       batches: createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch(),
     }),
     batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },
-    batchOptions: { openai: { store: false } }, // batches go through the interface that keeps replies unless told not to
+    batchOptions: { openai: { store: false } }, // batches use the Responses API, which stores replies by default
     tellLogprobs: openAiLogprobs,
     thinksFirst: (model) => /^(o\d|gpt-[5-9])/.test(model) && !model.includes("chat"),
   },
@@ -118,7 +118,7 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     }),
     batchLimits: { mostCalls: 100_000, mostBytes: 256e6 },
     thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
-    // Models up to 4.5 think within a budget of tokens, which the AI SDK adds to the limit: it is taken off before.
+    // Models up to 4.5 have a thinking budget, which the AI SDK adds to the output limit; it is subtracted first.
     reason: (model, effort, maxOutputTokens) => {
       if (effort === "none" || /^claude-(fable|mythos|(opus|sonnet|haiku)-(4-[6-9]|[5-9]))/.test(model))
         return undefined;
@@ -138,7 +138,7 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     }),
     batchLimits: { mostCalls: 100_000, mostBytes: 2e9 },
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
-    // Gemini 2.5 thinks within a budget of tokens that the AI SDK sets by the model's limit, not by ours.
+    // Gemini 2.5 has a thinking budget, which the AI SDK would derive from the model's limit instead of ours.
     reason: (model, effort, maxOutputTokens) => {
       if (effort === "none" || !model.startsWith("gemini-2.5")) return undefined;
       const thinkingBudget = Math.floor(maxOutputTokens * thinkingShare[effort]);
@@ -147,10 +147,10 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   },
 };
 
-/** What all three ask for calls in a batch, of their list prices. */
+/** Batch price as a share of the list price, the same at all three providers. */
 const batchShare = 0.5;
-const leastThinking = 1024; // tokens; Anthropic takes no less
-/** How much of the output limit may go into thinking. */
+const leastThinking = 1024; // tokens; Anthropic's minimum
+/** Share of the output limit for thinking. */
 const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> = {
   minimal: 0.25,
   low: 0.4,
@@ -161,20 +161,20 @@ const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> 
 
 const compatibleKey = "ALPAGASUS_API_KEY";
 
-/** The model behind a name; nothing is sent yet. @throws UsageError when the name is of no known form */
+/** Opens a model by name; nothing is sent yet. @throws UsageError when the name has no known form */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<ChatModel> {
   return /^https?:/.test(name) ? openCompatibleModel(name, options) : openProviderModel(name, options);
 }
 
 export interface ModelOfOptions {
   readonly price?: Price;
-  /** Texts, such as keys, that are taken out of errors before they are shown or stored. */
+  /** Texts, such as API keys, that are removed from errors before they are shown or stored. */
   readonly secrets?: readonly string[];
-  /** The provider's batches: `{ api: openai.experimental_batch(), … }`. */
+  /** The provider's batch API: `{ api: openai.experimental_batch(), … }`. */
   readonly batches?: Omit<ModelBatches, "modelId">;
 }
 
-/** Any AI SDK model as one that the engine can ask. Its provider and id name it in the store. */
+/** Wraps any AI SDK model for the engine. Its provider and id name it in the store. */
 export function modelOf(language: LanguageModelV4, { price, secrets = [], batches }: ModelOfOptions = {}): ChatModel {
   const name = `${language.provider}:${language.modelId}`;
   const redact = (text: string) => secrets.reduce((clean, secret) => redactor(secret)(clean), text);
@@ -262,7 +262,7 @@ async function openCompatibleModel(name: string, options: OpenModelOptions): Pro
   };
 }
 
-/** Takes along what the protocol's own client leaves out. */
+/** Keeps the log probabilities, which the SDK's client for OpenAI-compatible servers drops. */
 const logprobsExtractor: MetadataExtractor = {
   extractMetadata: async ({ parsedBody }) => {
     const content = (parsedBody as { choices?: readonly { logprobs?: { content?: JSONValue } | null }[] } | null)
@@ -272,22 +272,22 @@ const logprobsExtractor: MetadataExtractor = {
   createStreamExtractor: () => ({ processChunk: () => {}, buildMetadata: () => undefined }), // nothing is streamed
 };
 
-/** A model behind a server of this machine that speaks OpenAI's protocol: without a key, and past any proxy. */
+/** A model on a server of this machine with OpenAI's protocol: without a key or proxy. */
 export function openServedModel(url: string, model: string, connections: number): LanguageModelV4 {
   const fetch = createPooledFetch(connections, { isHere: true });
   return createOpenAICompatible({ name: "served", baseURL: url, fetch }).chatModel(model);
 }
 
 /**
- * The address of a server, checked. @param before says whose it is, in messages
+ * Checks a server's address and removes trailing slashes. @param before starts error messages, such as `--endpoint: `
  *
- * @throws UsageError when it is none, or has a password or a key in it
+ * @throws UsageError when it is not an address, or contains a #, a name, a password or a query
  */
 export function checkAddress(text: string, before: string): string {
   return parseAddress(text, before).href.replace(/\/+$/, "");
 }
 
-/** What is wrong with a key, if anything is. */
+/** The `problem` of a missing or malformed API key, if any. */
 function describeKey(name: string, key: string | undefined, variables: readonly string[]): { problem?: string } {
   const variable = variables.join(" or ");
   if (key === undefined)

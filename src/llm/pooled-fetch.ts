@@ -6,10 +6,10 @@ const connectMs = 10_000;
 export type Fetch = typeof globalThis.fetch;
 
 /**
- * A `fetch` over a pool of kept-alive connections, made for many small calls. It
- * sets no time limit of its own (the caller's signal does), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
+ * A `fetch` over a pool of kept-alive connections, made for many small calls. It has no time limit of its own (the caller's
+ * signal sets one), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
  *
- * @param isHere whether it is for a server of this machine, which no proxy stands before
+ * @param isHere whether the server is on this machine, so that no proxy is used
  */
 export function createPooledFetch(connections: number, { isHere = false } = {}): Fetch {
   const options = {
@@ -30,18 +30,18 @@ export function createPooledFetch(connections: number, { isHere = false } = {}):
       ...sent,
       signal: init?.signal ?? null,
     });
-    return new WholeResponse(statusCode, headers, await body.bytes()) as unknown as Response; // as much of one as is read
+    return new WholeResponse(statusCode, headers, await body.bytes()) as unknown as Response; // the used part of one
   };
 }
 
-/** The body as bytes or a text: the AI SDK gives a text, and a form where it sends a file. */
+/** The body as text or bytes. The AI SDK gives text, or a form when it uploads a file. */
 async function encodeBody(
   init: RequestInit | undefined,
 ): Promise<{ headers: Record<string, string>; body: string | Uint8Array | null }> {
   const headers = init?.headers as Record<string, string>; // the AI SDK gives a plain object
   const body = init?.body ?? null;
   if (body === null || typeof body === "string") return { headers, body };
-  const encoded = new Response(body); // writes a form as it goes over the wire
+  const encoded = new Response(body); // encodes a form as multipart
   const type = encoded.headers.get("content-type");
   return {
     headers: { ...headers, ...(type !== null && { "content-type": type }) },
@@ -50,8 +50,8 @@ async function encodeBody(
 }
 
 /**
- * As much of a `Response` as the AI SDK reads: a reply that has arrived whole. One is made for
- * every call, and a real one is dear; what is read otherwise is read through a real one.
+ * The part of a `Response` that the AI SDK uses, for a reply that has fully arrived. Every call needs one, and a real
+ * `Response` is expensive; it is created only for the other methods.
  */
 class WholeResponse {
   readonly status: number;

@@ -3,20 +3,20 @@ import type { Usage } from "./reply.ts";
 
 /** What a model's tokens cost. Money is counted in whole billionths of a US dollar, so that sums are exact. */
 export interface Price {
-  /** Where the figures come from, for summaries. */
+  /** Source of the figures, for summaries. */
   readonly basis: string;
-  /** US dollars for a million tokens, at the lowest tier. */
+  /** US dollars per million tokens, at the lowest tier. */
   readonly inputUsdPerMillion: number;
   readonly outputUsdPerMillion: number;
   costOf(usage: Usage): number;
-  /** The most that so many tokens can cost, whatever part of them is cached. */
+  /** The most that so many tokens can cost, however many of them are cached. */
   highestCost(inputTokens: number, outputTokens: number): number;
 }
 
 export const nanosPerUsd = 1e9;
-const nanosPerMillionth = 1000; // a dollar for a million tokens is a thousand billionths for one
+const nanosPerMillionth = 1000; // one dollar per million tokens is 1000 billionths per token
 
-/** A price that a user gives, in US dollars for a million tokens. */
+/** A price without tiers or cache prices, such as a user gives, in US dollars per million tokens. */
 export function flatPrice(input: number, output: number, basis = "the price given by hand"): Price {
   const cost = (inputTokens: number, outputTokens: number) =>
     Math.ceil(nanosPerMillionth * (input * inputTokens + output * outputTokens) - 1e-6);
@@ -29,7 +29,7 @@ export function flatPrice(input: number, output: number, basis = "the price give
   };
 }
 
-/** The same price at a part of it, as for calls in batches. */
+/** The price times `share`, as for calls in batches. */
 export function reducedPrice(price: Price, share: number, basis: string): Price {
   return {
     basis: `${price.basis}, ${basis}`,
@@ -42,7 +42,7 @@ export function reducedPrice(price: Price, share: number, basis: string): Price 
 
 /** The list price of a provider's model, or undefined when the price list does not have it. */
 export async function findPrice(provider: string, model: string): Promise<Price | undefined> {
-  const { calcPrice } = await import("@pydantic/genai-prices"); // large: loaded only when money is at stake
+  const { calcPrice } = await import("@pydantic/genai-prices"); // large: loaded only when a price is needed
   const found = calcPrice({ input_tokens: 1, output_tokens: 1 }, model, { providerId: provider });
   if (!found) return undefined;
   const prices = found.model_price;
@@ -76,7 +76,7 @@ function listCost(calculate: typeof calcPrice, provider: string, model: string, 
   return Math.ceil((cost?.total_price ?? 0) * nanosPerUsd - 1e-6);
 }
 
-/** All prices that a list entry holds: one, or one for each tier. */
+/** All prices of a list entry: one, or one per tier. */
 function tiersOf(price: unknown): number[] | undefined {
   if (typeof price === "number") return [price];
   if (typeof price !== "object" || price === null || !("base" in price)) return undefined;

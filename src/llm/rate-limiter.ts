@@ -1,51 +1,51 @@
 import { limitKinds, type AnnouncedLimit, type LimitKind } from "./headers.ts";
 
-/** Limits a minute; those that are not given are read from the provider's replies, where it tells them. */
+/** Limits per minute. Those not given are read from the headers of the provider's replies, if present. */
 export type Limits = Partial<Record<LimitKind, number>>;
 
 export interface RateLimiterOptions {
-  /** The most calls in flight at a time. */
+  /** Most calls in flight at once. */
   readonly concurrency: number;
   readonly limits?: Limits | undefined;
 }
 
-/** What a call is expected to use. */
+/** Tokens that a call is expected to use. */
 export interface Estimate {
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
 
-/** How an attempt went, as far as the limiter is concerned. */
+/** The result of an attempt, as the limiter needs it. */
 export interface Passage {
   readonly enteredAt: number;
   readonly estimate: Estimate;
-  /** `congested`: the provider said that it has too much to do (429, 503, 529). */
+  /** `congested`: the provider reported overload (429, 503, 529). */
   readonly result: "answered" | "congested" | "failed";
   readonly used?: Estimate | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>> | undefined;
 }
 
-const probes = 8; // calls in flight before anything is known of the provider
-const firstConcurrency = 32; // after its first answer; it doubles with every round of answers until the provider first complains
-const memory = 64; // recent answers by which complaints are judged
-const calmShare = 0.1; // complaints up to this do not keep from growing
-const mildShare = 0.15; // complaints beyond this slow down a little: more than a provider that refuses 5 % at random
-const heavyShare = 0.3; // complaints beyond this mean a real limit: all calls pause
+const probes = 8; // calls in flight before the provider's first answer
+const firstConcurrency = 32; // after the first answer; doubles every round until the first complaint
+const memory = 64; // recent answers over which the share of complaints is taken
+const calmShare = 0.1; // up to this share of complaints, concurrency still grows
+const mildShare = 0.15; // above it, slow down a little; a provider that refuses 5 % at random stays below
+const heavyShare = 0.3; // above it, there is a real limit: all calls pause
 const fewComplaints = 3; // fewer prove nothing
-const outage = 8; // failures in a row that are no accident
-const paceShare = 0.99; // of a limit: clocks differ
-const requestBurstMs = 250; // how much of a limit on requests may be sent at once
+const outage = 8; // failures in a row that count as an outage
+const paceShare = 0.99; // share of a limit that is used, since clocks differ
+const requestBurstMs = 250; // a burst may be as large as the limit over this time
 const tokenBurstMs = 2_000;
-const longestPauseMs = 1_000; // when a limit is used up, unless one unit of it takes longer to come back
+const longestPauseMs = 1_000; // pause when a limit is used up, unless one unit takes longer to come back
 const minuteMs = 60_000;
 
 /**
- * Lets calls through as fast as the provider takes them: bounded and adaptive concurrency, limits a minute, pauses. Every
- * attempt passes it, retries too. It keeps no time of its own: each method is told what time it is, in milliseconds.
+ * Lets calls through as fast as the provider accepts them: bounded adaptive concurrency, limits per minute, pauses. Every
+ * attempt passes it, retries too. It has no clock: each method gets the current time `now`, in milliseconds.
  *
- * Concurrency grows by one with each answer (doubling a round) until the provider complains, from then on by two a
- * round; it shrinks by the share of recent answers that were complaints, since a provider may refuse a few at random.
+ * Concurrency grows by one with each answer (doubling per round) until the provider complains, then by two per round. It
+ * shrinks when the share of complaints among recent answers is high, since a provider may refuse a few at random.
  */
 export class RateLimiter {
   readonly #maximum: number;
@@ -80,7 +80,7 @@ export class RateLimiter {
     return Math.floor(this.#concurrency);
   }
 
-  /** Lets one call in, or says no. */
+  /** Lets one call in, and returns true, if concurrency, limits and pauses allow. */
   tryEnter(estimate: Estimate, now: number): boolean {
     if (this.#inFlight >= this.concurrency) this.#isHeldBack = true;
     if (this.#inFlight >= this.concurrency || now < this.#pausedUntil) return false;
@@ -94,14 +94,14 @@ export class RateLimiter {
     return true;
   }
 
-  /** A call that was let in was not made after all. */
+  /** Undoes `tryEnter` for a call that was not made after all. */
   withdraw(estimate: Estimate): void {
     this.#inFlight--;
     this.#correct(estimate, { inputTokens: 0, outputTokens: 0 });
     this.#buckets.requests?.take(-1);
   }
 
-  /** A call is over. */
+  /** Ends a call's passage and learns from its result. */
   leave(passage: Passage, now: number): void {
     const { enteredAt, estimate, result, used, announced } = passage;
     this.#inFlight--;
@@ -120,7 +120,7 @@ export class RateLimiter {
     else if (this.#isHeldBack) this.#grow();
   }
 
-  /** When to try again although no call has ended until then; undefined when only a call's end can help. */
+  /** Time at which a call may enter even if no other ends before; undefined if one must end first. */
   opensAt(estimate: Estimate, now: number): number | undefined {
     if (this.#inFlight >= this.concurrency) return undefined;
     let at = this.#pausedUntil;
@@ -141,7 +141,7 @@ export class RateLimiter {
   #yield({ enteredAt, retryAfterMs }: Passage, now: number): void {
     const share = this.#share();
     const complaints = this.#recent.filter(Boolean).length;
-    if (complaints < fewComplaints || share <= mildShare || enteredAt < this.#cutAt) return; // one cut a round of calls
+    if (complaints < fewComplaints || share <= mildShare || enteredAt < this.#cutAt) return; // one cut per round of calls
     const isHeavy = share > heavyShare;
     this.#isStarting = false;
     this.#cutAt = now;
@@ -151,7 +151,7 @@ export class RateLimiter {
     this.#pausedUntil = Math.max(this.#pausedUntil, now + (retryAfterMs ?? 0));
   }
 
-  /** Failures in a row are an outage: until something is answered, fewer and fewer calls try. */
+  /** Treats many failures in a row as an outage: concurrency is halved each round until something is answered. */
   #doubt(enteredAt: number, now: number): void {
     if (++this.#failuresInARow < outage || enteredAt < this.#cutAt) return;
     this.#cutAt = now;
@@ -178,7 +178,7 @@ export class RateLimiter {
         bucket.setRate(limit.perMinute, now);
       }
       if (limit.remaining === 0) {
-        // Where a limit comes back bit by bit, its reset says when all of it is back: no need to wait that long.
+        // A limit comes back bit by bit; its reset time is when all of it is back, so a shorter pause is enough.
         const oneBackMs = limit.perMinute === undefined ? minuteMs : minuteMs / limit.perMinute;
         const pauseMs = Math.max(oneBackMs, longestPauseMs);
         this.#pausedUntil = Math.max(this.#pausedUntil, now + Math.min(limit.resetMs ?? pauseMs, pauseMs));
@@ -198,7 +198,7 @@ function amountOf(kind: LimitKind, { inputTokens, outputTokens }: Estimate): num
   return inputTokens + outputTokens;
 }
 
-/** Fills evenly with time up to its size; can be overdrawn by what is larger than itself. */
+/** A token bucket: fills evenly over time up to its size. An amount larger than its size may overdraw it. */
 class Bucket {
   readonly #burstMs: number;
   #perMs = 0;
@@ -221,7 +221,7 @@ class Bucket {
     this.#level = Math.min(this.#size, this.#level - amount);
   }
 
-  /** When there will be enough. */
+  /** Time at which there will be enough. */
   hasAt(amount: number, now: number): number {
     this.#fill(now);
     return now + Math.max(0, (Math.min(amount, this.#size) - this.#level) / this.#perMs);

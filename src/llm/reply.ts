@@ -1,19 +1,19 @@
 /** Tokens of one call, as the provider counted them. */
 export interface Usage {
   readonly inputTokens: number;
-  /** Of the input, how many the provider had at hand from before. */
+  /** Input tokens read from the provider's cache. */
   readonly cachedInputTokens: number;
-  /** Of the input, how many it kept for later at a price of their own. */
+  /** Input tokens written to the provider's cache, which have their own price. */
   readonly cacheWriteTokens: number;
   /** Everything the model wrote, its reasoning included. */
   readonly outputTokens: number;
   readonly reasoningTokens: number;
 }
 
-/** Why a reply ended: as the model wished, at the length limit, by a filter or refusal of the provider, or otherwise. */
+/** Why a reply ended: the model stopped, the length limit, the provider's filter or refusal, or another reason. */
 export type Finish = "stop" | "length" | "content-filter" | "other";
 
-/** A token of a reply: its text, the logarithm of its probability, and those of the likeliest tokens at its place, where they are kept. */
+/** A token of a reply with its log probability. `top`: the most likely tokens at its place with theirs, if kept. */
 export interface TokenLogprob {
   readonly token: string;
   readonly logprob: number;
@@ -23,23 +23,23 @@ export interface TokenLogprob {
 /** What a model said, word for word. */
 export interface Reply {
   readonly text: string;
-  /** Where they were asked for and told. The likeliest others are kept at tokens with a digit, since scores are numbers. */
+  /** Present when requested and returned. The top alternatives are kept only at numeric tokens, since scores are numbers. */
   readonly logprobs?: readonly TokenLogprob[];
   readonly finish: Finish;
   readonly usage?: Usage;
-  /** The exact model that answered, where the provider tells. */
+  /** The exact model that answered, if the provider reports it. */
   readonly build?: string;
-  /** What of the request the provider's client left out: `temperature is not supported for reasoning models`. */
+  /** Settings that the provider's client ignored: `temperature is not supported for reasoning models`. */
   readonly warnings: readonly string[];
 }
 
 /**
  * How a call ended.
  *
- * - `replied`: with a reply, which is in the store.
- * - `refused`: the provider's filter would not take the question.
- * - `failed`: there will be no reply without asking again: the question is too long for the model, or every attempt failed.
- * - `pending`: not asked, or not answered when the engine stopped; the same call goes on later.
+ * - `replied`: the reply is in the store.
+ * - `refused`: the provider's filter refused the request.
+ * - `failed`: the request is too long for the model, or every attempt failed. It is not made again unless asked to.
+ * - `pending`: not sent, or not answered when the engine stopped. A later run makes the same call.
  */
 export type CallOutcome =
   | {

@@ -3,8 +3,8 @@ import type { Usage } from "./reply.ts";
 import { promptBytes, type ModelRequest } from "./request.ts";
 
 /*
- * The cost of one request, in billionths of a US dollar: what it can cost at most, which is reserved before it is sent,
- * and what its reply did cost.
+ * The cost of one request, in billionths of a US dollar: the highest possible cost, which is reserved before sending, and the
+ * cost of its reply.
  */
 
 const tokensAround = 64; // providers add some around a prompt
@@ -16,7 +16,7 @@ export function highestCost(price: Price | undefined, request: ModelRequest, byt
   return price?.highestCost(inputTokens, request.sampling.maxOutputTokens) ?? 0;
 }
 
-/** What a reply cost; the reserve where the provider states no usage, or one that makes no sense. Null without a price. */
+/** The cost of a reply; the reserve when the provider reports no usable token counts. Null without a price. */
 export function replyCost(price: Price | undefined, usage: Usage | null | undefined, reserved: number): number | null {
   if (!price) return null;
   if (!usage) return reserved;
@@ -27,10 +27,10 @@ export function replyCost(price: Price | undefined, usage: Usage | null | undefi
   }
 }
 
-/** Why a budget cannot be kept any longer: a reply cost more than was reserved for it. */
+/** Advice when a reply cost more than was reserved for it. */
 export const overReserveAdvice = "lower --reasoning, or go on without --budget";
 
-/** The sentence about a reply that cost more than was reserved; undefined where it did not. */
+/** The message about a reply that cost more than its reserve; undefined when it did not. */
 export function describeOverReserve(cost: number | null, reserved: number): string | undefined {
   if (cost === null || cost <= reserved) return undefined;
   const usd = (nanos: number) => `$${(nanos / nanosPerUsd).toFixed(6)}`;

@@ -6,11 +6,11 @@ export interface Message {
   readonly text: string;
 }
 
-/** How a model is asked to think before it answers; left out, it does as its provider sets it. */
+/** How much a model reasons before it answers; the provider's default when left out. */
 export const reasoningEfforts = ["none", "minimal", "low", "medium", "high", "xhigh"] as const;
 export type ReasoningEffort = (typeof reasoningEfforts)[number];
 
-/** How a reply is drawn. A retry never changes it. */
+/** How a reply is sampled. A retry never changes it. */
 export interface Sampling {
   readonly temperature?: number;
   readonly topP?: number;
@@ -19,28 +19,28 @@ export interface Sampling {
   readonly reasoning?: ReasoningEffort;
 }
 
-/** A JSON schema that the reply is to follow, for providers that can hold a model to one. */
+/** A JSON schema for the reply, for providers that can enforce one. */
 export interface ReplySchema {
   readonly name: string;
   readonly schema: JSONSchema7;
 }
 
-/** One question to a model. */
+/** One request to a model. */
 export interface ModelRequest {
   readonly messages: readonly Message[];
   readonly sampling: Sampling;
   readonly replySchema?: ReplySchema;
-  /** With the reply, how probable this many tokens were at each place. */
+  /** How many of the most likely tokens to return, with log probabilities, at each place of the reply. */
   readonly topLogprobs?: number;
-  /** Which of several replies to the same question it is, from 1; left out for the first. A name for one that is asked anew. */
+  /** Tells several replies to the same request apart: a number from 1, or a name for a fresh call. Left out for the first. */
   readonly sample?: number | string;
 }
 
-const keyVersion = 1; // raised when the same question would be hashed differently
+const keyVersion = 1; // raised when the same request would be hashed differently
 
 /**
- * The identity of a call: 32 hexadecimal digits of SHA-256 over the model, the messages, the sampling and the reply's
- * format. Whoever asks the same thing again gets the reply that is stored under it.
+ * The identity of a call: the first 32 hexadecimal digits of SHA-256 over the model and the whole request. The same request
+ * to the same model gets the reply stored under this key.
  *
  * @param model the model's full name, with its address where it is not the provider's own
  */
@@ -65,7 +65,7 @@ export function requestKey(
   return hash("sha256", JSON.stringify(asked)).slice(0, 32);
 }
 
-/** UTF-8 bytes of everything a model is given to read; no tokenizer makes more tokens than bytes of them. */
+/** UTF-8 bytes of everything the model reads; no tokenizer makes more tokens than that. */
 export function promptBytes({ messages, replySchema }: ModelRequest): number {
   let bytes = replySchema ? Buffer.byteLength(JSON.stringify(replySchema)) : 0;
   for (const { text } of messages) bytes += Buffer.byteLength(text);

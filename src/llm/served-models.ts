@@ -7,10 +7,10 @@ const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 const answerMs = 10_000;
 
 /**
- * What an endpoint calls the one model that it serves.
+ * The name of the only model that an endpoint serves.
  *
  * @param endpoint `http://127.0.0.1:8000/v1`
- * @throws UsageError when it is no address, cannot be reached, does not say, or serves several
+ * @throws UsageError when it is not an address, cannot be reached, lists no model, or serves several
  */
 export async function findServedModel(endpoint: string, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
   const key = environment["ALPAGASUS_API_KEY"]?.trim();

@@ -1,7 +1,7 @@
 import type { Estimate } from "./rate-limiter.ts";
 import type { Usage } from "./reply.ts";
 
-const firstTokensPerByte = 0.3; // until replies show better
+const firstTokensPerByte = 0.3; // until replies give a better figure
 const weight = 0.05; // of the newest reply in the moving averages
 
 /** Predicts the tokens of a call from those of the replies so far, for the rate limiter. */

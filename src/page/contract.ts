@@ -11,8 +11,8 @@ import type { Side, VerdictState } from "../comparison/verdict.ts";
 import type { Bin } from "../stats/histogram.ts";
 
 /*
- * What the page is given: by `report`, all of it inside the HTML; by `view`, piece by piece from the server. Only types:
- * the page is built from them too. Lengths are in characters, shares 0 to 1, money in US dollars, times in milliseconds.
+ * The page's data. `report` embeds all of it in the HTML; `view` serves it piece by piece. This file has only types, because
+ * the page imports it too. Lengths are in characters, shares 0 to 1, money in US dollars, times in milliseconds.
  */
 
 /** All figures of a run: `report.json`. */
@@ -21,36 +21,36 @@ export interface RunReport {
   readonly alpagasus: string;
   /** The run's folder. */
   readonly run: string;
-  /** What the page is called; the run's folder when absent. */
+  /** The page's title; the run's folder if absent. */
   readonly title?: string;
-  /** What the user typed to see it. */
+  /** The command that showed or reported the run. */
   readonly command?: string;
   readonly madeAt: string;
   readonly dataset?: DatasetRecord;
   readonly scores?: ScoreReport;
   readonly arms: readonly ArmState[];
-  /** What the experiment that the run is came to. */
+  /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult;
   readonly comparisons: readonly ComparisonReport[];
   readonly stages: readonly StageReport[];
-  /** What all commands of the run have cost; absent where no model was asked, null where no price is known. */
+  /** Cost of all the run's calls. Absent if no model was called; `paidUsd` is null if no price is known. */
   readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number };
-  /** What could not be shown, and why: files that are gone or changed. */
+  /** What could not be shown and why, such as missing or changed files. */
   readonly problems: readonly string[];
-  /** What is at work in the run now. */
+  /** Stages in progress. */
   readonly working: readonly Work[];
-  /** How many of the rows can be searched by now. */
+  /** How many of the rows can be searched so far. */
   readonly rows: {
     readonly read: number;
     readonly total: number;
     readonly isReady: boolean;
     readonly isReading: boolean;
-    /** Another one when there are other rows, or more of them. */
+    /** Changes when the rows change or more of them are read. */
     readonly revision: string;
   };
 }
 
-/** What a judge gave. */
+/** A judge's scores, summarised. */
 export interface ScoreReport extends Pick<
   RateSummary,
   | "judge"
@@ -66,21 +66,18 @@ export interface ScoreReport extends Pick<
   | "checks"
 > {
   readonly rows: number;
-  /** How a model was asked, in words. */
+  /** The rubric and model settings, in words. */
   readonly question?: string;
   readonly gates: readonly Gate[];
-  /** Whether the rating is still going on: these are the rows so far. */
+  /** Whether rating is still in progress; all figures then cover the rows rated so far. */
   readonly isPartial: boolean;
-  /** What every threshold would keep; absent until all rows were read. */
+  /** What each threshold would keep; absent until all rows are read. */
   readonly thresholds?: ThresholdTable;
   /** Other judges' scores of the same rows. */
   readonly references: readonly ReferenceReport[];
 }
 
-/**
- * Rows by score, so that what any threshold keeps is a sum: entry i counts the rows with a score from `edges[i]` up to, and
- * without, `edges[i + 1]`.
- */
+/** Row counts by score, so that what a threshold keeps is a sum. Entry i counts scores in [`edges[i]`, `edges[i + 1]`). */
 export interface ThresholdTable {
   /** Ascending. */
   readonly edges: readonly number[];
@@ -90,26 +87,26 @@ export interface ThresholdTable {
   /** The largest categories; absent where the data has none. */
   readonly categories?: readonly {
     readonly category: string;
-    /** Whether this is all others together. */
+    /** Whether this entry is the sum of all other categories. */
     readonly isRest?: boolean;
     readonly total: number;
     readonly rows: readonly number[];
   }[];
   /** All rows, scored or not. */
   readonly total: { readonly rows: number; readonly promptCharacters: number; readonly outputCharacters: number };
-  /** What training on all rows takes, where the user has told. */
+  /** Time and cost of training on all rows, if the user gave them. */
   readonly fullMinutes?: number;
   readonly fullUsd?: number;
 }
 
-/** Another judge's scores beside the run's own. */
+/** Another judge's scores, compared with the run's own. */
 export interface ReferenceReport {
   readonly name: string;
   readonly scored: number;
   readonly mean: number | null;
   readonly histogram: readonly Bin[];
   readonly agreement: AgreementRecord;
-  /** Rows by the run's score (across) and this judge's (up): bin i holds scores in [from, to). */
+  /** Row counts by the run's score (x) and this judge's score (y). */
   readonly grid: {
     readonly own: readonly Bin[];
     readonly reference: readonly Bin[];
@@ -119,17 +116,17 @@ export interface ReferenceReport {
 }
 
 export interface ComparisonReport extends ComparisonSummary {
-  /** Its name in the run. */
+  /** Its key in the manifest. */
   readonly key: string;
-  /** What it comes to, in words. */
+  /** The conclusion, in words. */
   readonly sentence: string;
-  /** Rows that the arms were trained on, where that is known. */
+  /** How many rows each arm was trained on, if known. */
   readonly sizes: { readonly a?: number; readonly b?: number };
   /** Whether the judge saw both answers at once, and so could be swayed by their order. */
   readonly seesOrder: boolean;
 }
 
-/** One thing that was done to the run. */
+/** One stage that was run. */
 export interface StageReport {
   readonly stage: "rate" | "select" | "train" | "generate" | "compare";
   readonly name: string;
@@ -137,7 +134,7 @@ export interface StageReport {
   readonly wallMs: number;
   readonly command?: string;
   readonly gates: readonly Gate[];
-  /** Absent for stages that ask no model; null where no price is known. */
+  /** Absent for stages that call no model; null if no price is known. */
   readonly paidUsd?: number | null;
   readonly perhapsPaidUsd?: number;
   readonly calls?: { readonly made: number; readonly stored: number; readonly failed: number };
@@ -151,43 +148,43 @@ export interface StageReport {
 
 export type RowSort = "index" | "score" | "length" | "disagreement";
 
-/** Which rows, in which order. */
+/** Filters and order of a list of rows. */
 export interface RowQuery {
-  /** Words, all of which a row's text must contain; `"a phrase"`; `#17` is row 17. */
+  /** Words and `"quoted phrases"` that a row's text must all contain, or `#17` for row 17. */
   readonly search?: string;
-  /** `unscored` is every state but scored. */
+  /** `unscored` means every state except `scored`. */
   readonly state?: RatingState | "unscored";
-  /** Scores from here on, and below that. */
+  /** Range of scores: from `atLeast` (inclusive) to `below` (exclusive). */
   readonly atLeast?: number;
   readonly below?: number;
   readonly category?: string;
-  /** Output's length, from and to. */
+  /** Range of the output's length, both ends inclusive. */
   readonly shortest?: number;
   readonly longest?: number;
-  /** Kept in this arm, or with `isKept` false not kept. */
+  /** Rows that this arm kept, or did not keep if `isKept` is false. */
   readonly arm?: string;
   readonly isKept?: boolean;
   readonly sort?: RowSort;
-  /** Whose disagreement to sort by: a reference's place in the report; the first when left out. */
+  /** Index of the reference whose disagreement to sort by; 0 by default. */
   readonly reference?: number;
   readonly isDescending?: boolean;
   readonly offset?: number;
   readonly limit?: number;
 }
 
-/** A row in a list: texts are their beginnings. */
+/** A row in a list, with only the beginnings of its texts. */
 export interface RowLine {
   readonly index: number;
   readonly id?: string;
   readonly state: RatingState;
   readonly score: number | null;
-  /** Of each reference; null where it has none. */
+  /** Each reference's score; null if it has none. */
   readonly references: readonly (number | null)[];
   readonly category?: string;
   readonly outputLength: number;
-  /** How far each reference ranks it from the run's own judge, 0 to 1; null where one has no score. */
+  /** Distance between each reference's rank and the run's own, 0 to 1; null if either has no score. */
   readonly disagreements: readonly (number | null)[];
-  /** By arm, why it kept the row or not: `kept` when it did. Arms of other ratings are not there. */
+  /** For each arm, `kept` or the reason it dropped the row. Arms selected from other ratings are left out. */
   readonly fates: Readonly<Record<string, string>>;
   readonly instruction: string;
   readonly output: string;
@@ -195,15 +192,15 @@ export interface RowLine {
 
 export interface RowPage {
   readonly total: number;
-  /** How many rows of the run are searched by now. */
+  /** How many rows were searched: those read so far, or those embedded in a report. */
   readonly searched: number;
   readonly rows: readonly RowLine[];
 }
 
-/** A text that may have been cut for room. */
+/** A text that may have been cut to save space. */
 export interface PageText {
   readonly text: string;
-  /** Characters that were left out at its end. */
+  /** How many characters were cut from its end. */
   readonly cut?: number;
 }
 
@@ -217,7 +214,7 @@ export interface ReplyReport {
   readonly call?: string;
 }
 
-/** A row with all that is known of it. */
+/** A row with everything known about it. */
 export interface RowDetail extends RowLine {
   readonly hash: string;
   /** Why there is no score. */
@@ -225,7 +222,7 @@ export interface RowDetail extends RowLine {
   readonly instructionText: PageText;
   readonly inputText: PageText;
   readonly outputText: PageText;
-  /** Parts of the rubric's own text that the row contains. */
+  /** Parts of the rubric's own text that occur in the row. */
   readonly intrusions?: readonly string[];
   readonly said?: ReplyReport;
 }
@@ -240,7 +237,7 @@ export interface PairQuery {
   readonly set?: string;
   readonly category?: string;
   readonly outcome?: Outcome;
-  /** Only pairs whose two orders contradict each other, or differ at all. */
+  /** Only pairs whose two orders name opposite winners, whose orders differ at all, or with an unread verdict. */
   readonly orders?: "flipped" | "differ" | "unread";
   readonly sort?: PairSort;
   readonly offset?: number;
@@ -253,7 +250,7 @@ export interface PairLine {
   readonly id: string;
   readonly category?: string;
   readonly outcome: Outcome;
-  /** What the judge said in each order; `shownFirst` where it is known. */
+  /** The judge's verdict in each order; `shownFirst` if it is known. */
   readonly orders: readonly {
     readonly said: Side | "draw" | Exclude<VerdictState, "judged">;
     readonly shownFirst?: Side;
@@ -283,30 +280,31 @@ export interface VerdictReport extends ReplyReport {
   readonly detail?: string;
 }
 
-// --- what is inside the HTML ---
+// --- data in the HTML ---
 
-/** What a report carries. */
+/** The data embedded in a report. */
 export interface EmbeddedReport {
   readonly kind: "report";
   readonly report: RunReport;
   readonly rows: readonly RowDetail[];
   readonly pairs: readonly PairDetail[];
-  /** What was left out for room. */
+  /** What was left out to save space. */
   readonly leftOut: LeftOut;
 }
 
 export interface LeftOut {
   readonly rows: number;
   readonly pairs: number;
-  /** Failed, refused or unread ones among them. */
+  /** How many of these rows have no score. */
   readonly unscored: number;
+  /** How many of these pairs are unread or have orders that differ. */
   readonly contradictory: number;
-  /** Texts that were cut, and the characters they were cut at. */
+  /** How many texts were cut, and after how many characters. */
   readonly cutTexts: number;
   readonly textLimit: number;
 }
 
-/** The page of the viewer: it asks its server for everything. */
+/** The viewer's page, which fetches everything from its server. */
 interface ServedPage {
   readonly kind: "viewer";
 }

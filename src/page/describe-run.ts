@@ -9,7 +9,7 @@ import type { ComparisonReport, ScoreReport } from "./contract.ts";
 import type { FollowedRows } from "./follow-rows.ts";
 import type { RowFigures } from "./read-rows.ts";
 
-/** What the judge gave: of a rating that is going on, as far as it has come; else as the manifest has it. */
+/** The judge's scores: those so far if a rating is in progress, else those in the manifest. */
 export function describeScores(
   manifest: Manifest | undefined,
   working: readonly Work[],
@@ -92,7 +92,7 @@ export function describeComparison(
   };
 }
 
-/** Files of the run that are not what its manifest says. */
+/** Problems with the run's files: those that are missing, changed or stale. */
 export function describeFiles(manifest: Manifest | undefined, files: FileStates | undefined): string[] {
   if (!files || !manifest?.dataset) return [];
   const { dataset, ratings, arms } = files;
@@ -106,7 +106,7 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
   return problems;
 }
 
-/** The judge that the run was rated against, where its scores cannot be shown any more. */
+/** A problem if the scores of the run's reference judge can no longer be read. */
 export function missingReference(manifest: Manifest | undefined, scores: ScoreReport | undefined): string[] {
   const agreement = manifest?.rate?.agreement;
   if (!agreement || !scores?.thresholds || scores.isPartial || scores.references.length > 0) return [];

@@ -7,7 +7,7 @@ import type { Manifest } from "../run/manifest.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import type { StageReport } from "./contract.ts";
 
-/** What was done to a run, in the order in which it was: the provenance of every figure. */
+/** The run's stages in the order they started: the provenance of every figure. */
 export function describeStages({
   dataset,
   rate,

@@ -6,17 +6,17 @@ import type { Manifest } from "../run/manifest.ts";
 import { readPurse, type RunFolder } from "../run/run-folder.ts";
 import type { ReplyReport } from "./contract.ts";
 
-/** Finds what models said, by the calls' keys. */
+/** Finds models' replies by the keys of their calls. */
 export interface Replies extends Disposable {
-  /** Undefined when the store does not have it. */
+  /** Undefined if the reply is not in the store. */
   find(call: string): ReplyReport | undefined;
-  /** Whether there is a store. */
+  /** Whether the call store is open. */
   readonly isOpen: boolean;
   /** Why replies cannot be shown. */
   readonly problem?: string;
 }
 
-/** Opens the call store of a run, as its purse or its manifest names it, to look replies up. */
+/** Opens a run's call store to look up replies. Its path comes from the purse, else from the manifest. */
 export async function openReplies(run: RunFolder, manifest: Manifest | undefined): Promise<Replies> {
   const named = [
     (await readPurse(run).catch(() => undefined))?.store,
@@ -35,7 +35,7 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
   let store: CallStore;
   try {
     store = new CallStore(path, { readOnly: true });
-    store.find(""); // a damaged file shows itself when it is first read
+    store.find(""); // a damaged file fails only on the first read
   } catch (error) {
     return {
       isOpen: false,
@@ -62,7 +62,7 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
   };
 }
 
-/** Undefined as well where the store is damaged there. */
+/** Undefined if the call is not stored or cannot be read. */
 function findCall(store: CallStore, key: string): StoredCall | undefined {
   try {
     return store.find(key);

@@ -10,42 +10,42 @@ import type { RunFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
 import { startReading, type RowFigures, type RowReading, type RowSource } from "./read-rows.ts";
 
-/** What a run's files say about its rows, at one moment. */
+/** Snapshot of the files that determine a run's rows. */
 interface RowsNow {
   readonly manifest: Manifest | undefined;
   readonly files: FileStates | undefined;
   readonly working: readonly Work[];
 }
 
-/** Rows that are being read, or were. */
+/** A set of rows that is being read or has been read. */
 export interface FollowedRows {
-  /** What they are read from: other rows have another key. */
+  /** Identifies what the rows are read from. */
   readonly key: string;
   readonly reading: RowReading;
-  /** How many there will be. */
+  /** How many rows there are to read. */
   readonly total: number;
-  /** Whether they are those of a rating that is still going on. */
+  /** Whether they belong to a rating still in progress. */
   readonly isPartial: boolean;
-  /** Of the finished rating that they are of. */
+  /** Hash of the finished ratings that the rows have. */
   readonly ratingsHash?: string;
-  /** There when all are read. */
+  /** Present once all rows are read. */
   readonly figures?: RowFigures;
-  /** Why they could not all be read. */
+  /** Why reading failed. */
   readonly problem?: string;
 }
 
-/** The rows of a run, read again whenever it has others. */
+/** Reads a run's rows, and reads them again when they change. */
 export interface RowFollower extends AsyncDisposable {
   follow(now: RowsNow): Promise<void>;
   readonly shown: FollowedRows | undefined;
-  /** Why there are none. */
+  /** Why the latest rows could not be read. */
   readonly problem: string | undefined;
-  /** Waits until all are read, or found unreadable. */
+  /** Waits until all rows are read or reading fails. @throws UsageError if a judge of `against` does not fit the data */
   whenRead(): Promise<void>;
 }
 
 interface FollowOptions {
-  /** Judges to show beside the run's own; the one it was rated against when left out. */
+  /** Judges to compare with the run's own; by default the one it was rated against. */
   readonly against?: readonly Judge[];
 }
 
@@ -56,7 +56,7 @@ interface Rows extends FollowedRows {
   tookMs?: number;
 }
 
-/** Rows to read, found but not opened. */
+/** Rows to read that are not opened yet. */
 interface Wanted {
   readonly key: string;
   readonly total: number;
@@ -65,7 +65,7 @@ interface Wanted {
   readonly open: (signal: AbortSignal) => Promise<RowSource>;
 }
 
-const rereadShare = 10; // an unfinished rating is read again after this many times as long as reading it took
+const rereadShare = 10; // waits this many times the last reading's duration before reading an unfinished rating again
 
 export function createRowFollower(run: RunFolder, { against }: FollowOptions = {}): RowFollower {
   const closing = new AbortController();
@@ -86,7 +86,7 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       return;
     }
     if (shown && shown.finishedAt !== undefined) next = rows;
-    else shown = rows; // they appear while they are read, unless there are others that are complete
+    else shown = rows; // shown while they are read, unless other rows are already shown in full
     rows.reading.figures
       .then((figures) => (rows.figures = figures))
       .catch((error: unknown) => (rows.problem = describe(error)))
@@ -97,20 +97,20 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       });
   }
 
-  /** Shows the rows that were read behind; when they could not be, those that are shown stay. */
+  /** Shows the rows that were read in the background; if reading them failed, keeps the rows shown. */
   function takeNext(rows: Rows): void {
     next = undefined;
     const former = rows.problem === undefined ? shown : rows;
     if (rows.problem === undefined) shown = rows;
     else failed = { key: rows.key, problem: rows.problem };
-    Promise.resolve(former?.reading[Symbol.asyncDispose]()).catch(() => {}); // nobody looks at them any more
+    Promise.resolve(former?.reading[Symbol.asyncDispose]()).catch(() => {}); // no longer shown
   }
 
   async function followNow(now: RowsNow): Promise<void> {
     const wanted = findWanted(run, now, against);
     const latest = next ?? shown;
     if (!wanted || latest?.key === wanted.key || failed?.key === wanted.key) return;
-    if (latest && latest.finishedAt === undefined) return; // one after the other
+    if (latest && latest.finishedAt === undefined) return; // one reading at a time
     const isEarly =
       wanted.isPartial && latest?.isPartial && Date.now() - latest.finishedAt! < rereadShare * latest.tookMs!;
     if (!isEarly) await read(wanted);
@@ -144,7 +144,7 @@ function describe(error: unknown): string {
   return `the rows cannot be shown: ${messageOf(error)}`;
 }
 
-/** The rows there are to read: of a rating that is going on, else of the finished one. */
+/** The rows to read: those of a rating in progress, else those of the finished one. */
 function findWanted(
   run: RunFolder,
   { manifest, files, working }: RowsNow,
@@ -164,7 +164,7 @@ function partialRows(run: RunFolder, { done, total, startedAt }: Work, rating: N
     open: async (signal) => ({
       run,
       dataset: await reopenDataset(rating, run, signal),
-      ratings: { unfinished: join(run.folder, basename(rating.ratingsPath)) }, // it may be another folder that it was started from
+      ratings: { unfinished: join(run.folder, basename(rating.ratingsPath)) }, // that process may have another working folder
       arms: [],
       references: [],
       areReferencesAsked: false,
@@ -203,9 +203,10 @@ function finishedRows(
   };
 }
 
-/** The scores that the run was rated against. */
+/** Opens the judge that the run was rated against, if it is still there. */
 async function openReference({ rate }: RatedManifest): Promise<Judge[]> {
   const name = rate.agreement?.reference;
-  const judge = name === undefined ? undefined : await openJudge(name).catch(() => undefined); // gone since: its agreement is still in the manifest
+  // if it is gone, the manifest still has the agreement
+  const judge = name === undefined ? undefined : await openJudge(name).catch(() => undefined);
   return judge ? [judge] : [];
 }

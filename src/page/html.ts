@@ -7,39 +7,36 @@ import type { PageData } from "./contract.ts";
 
 const generator = '<meta name="generator" content="alpagasus">';
 
-/** Bytes of the page without its data. */
+/** Size of the page without its data, in bytes. */
 export async function pageBytes(): Promise<number> {
   const { html } = await renderHtml({ kind: "viewer" }, "");
   return Buffer.byteLength(html);
 }
 
-/** Bytes that a value takes inside the page. */
+/** Size of a value inside the page, in bytes. */
 export function bytesInHtml(value: unknown): number {
   return Buffer.byteLength(escapeJson(value));
 }
 
-/** Whether a text begins as this page does. */
+/** Whether a text is a page made by `renderHtml`, judged by its beginning. */
 export function isPage(text: string): boolean {
   return text.startsWith("<!doctype html>") && text.slice(0, 4_000).includes(generator);
 }
 
-/** The page, and the policy that it is to be served with. */
+/** The page, and the Content-Security-Policy header to serve it with. */
 export interface Html {
   readonly html: string;
   readonly contentSecurityPolicy: string;
 }
 
-/**
- * The page with its data inside: one file, which runs nothing but its own script and, as a report, asks the network for
- * nothing.
- */
+/** Renders the page with its data as one file. It runs only its own script, and a report makes no network requests. */
 export async function renderHtml(data: PageData, title: string): Promise<Html> {
   const [script, style] = await Promise.all([readPart("page.js"), readPart("page.css")]);
   const policy = [
     "default-src 'none'",
     `script-src '${hashOf(script)}'`,
-    "style-src 'unsafe-inline'", // figures set their own; nothing could be fetched by it
-    "img-src data: blob:", // for saving figures as pictures
+    "style-src 'unsafe-inline'", // figures set inline styles, which cannot fetch anything here
+    "img-src data: blob:", // for saving figures as images
     data.kind === "viewer" ? "connect-src 'self'" : "connect-src 'none'",
     "base-uri 'none'",
     "form-action 'none'",
@@ -85,7 +82,7 @@ function hashOf(text: string): string {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-/** JSON in which nothing can end the element that it stands in. */
+/** JSON that is safe inside a script element: nothing in it can end the element. */
 function escapeJson(value: unknown): string {
   return JSON.stringify(value)
     .replaceAll("<", "\\u003c")

@@ -20,23 +20,23 @@ import type { IndexedRow } from "./row-index.ts";
 import { selectPairs } from "./select-pairs.ts";
 
 export interface OpenRunOptions {
-  /** Judges to show beside the run's own; the one it was rated against when left out. None that asks a model. */
+  /** Judges to compare with the run's own, none of which calls a model; by default the one it was rated against. */
   readonly against?: readonly string[];
-  /** Rows that arms were trained on, where this run did not select them. */
+  /** How many rows each arm was trained on, for arms that this run did not select. */
   readonly sizes?: Readonly<Record<string, number>>;
-  /** Whether to look again while the run changes; without it, all is as it was at first. */
+  /** Whether to read the files again while the run changes; otherwise everything stays as first read. */
   readonly isFollowing?: boolean;
-  /** What the page is called; the run's folder when left out. */
+  /** The page's title; by default the run's folder. */
   readonly title?: string;
-  /** What the user typed to see it, so that everyone can do it again. */
+  /** The command the user typed, so that others can repeat it. */
   readonly command?: string;
 }
 
-/** A run as it is looked at: its figures, and any row or pair of it. Follows the run while it changes. */
+/** An open run: its figures, and any of its rows and pairs. Follows the run's changes if `isFollowing` is set. */
 export interface OpenRun extends AsyncDisposable {
-  /** All figures as they are by now. @throws RunError when the run's folder is gone or its manifest damaged */
+  /** All current figures. @throws RunError if the run's folder is gone or its manifest is damaged */
   report(): Promise<RunReport>;
-  /** Waits until every row was read, or found unreadable. @throws UsageError when a judge of `against` does not fit the data */
+  /** Waits until all rows are read or reading fails. @throws UsageError if a judge of `against` does not fit the data */
   whenRead(): Promise<void>;
   rows(query: RowQuery): Promise<RowPage>;
   row(index: number): Promise<RowDetail | undefined>;
@@ -46,12 +46,12 @@ export interface OpenRun extends AsyncDisposable {
   pair(comparison: string, set: string, id: string): Promise<PairDetail | undefined>;
 }
 
-const lookAgainMs = 500; // requests within it are answered from the same look at the files
+const lookAgainMs = 500; // requests within this time share one reading of the files
 
-/** What the run's files say, at one moment. */
+/** Snapshot of the run's files. */
 interface Look {
   readonly manifest: Manifest | undefined;
-  /** Absent when nothing was rated yet. */
+  /** Absent if nothing has been rated yet. */
   readonly files: FileStates | undefined;
   readonly working: readonly Work[];
   readonly pairs: ReadonlyMap<string, readonly ReadPair[]>;
@@ -59,10 +59,10 @@ interface Look {
 }
 
 /**
- * Opens a run to look at it.
+ * Opens a run to show it. Its files are read on the first request, which throws a RunError if there is nothing to show: no
+ * such folder, or no manifest and no stage in progress.
  *
- * @throws RunError when there is nothing to see: no such folder, no manifest and nothing at work
- * @throws UsageError, DataError when a judge of `against` cannot be opened
+ * @throws UsageError, DataError if a judge of `against` cannot be opened
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
   const run = runFolder(folder);
@@ -88,7 +88,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       );
     const isSame =
       look !== undefined &&
-      look.problems.length === 0 && // what was wrong may have been mended
+      look.problems.length === 0 && // a problem may have been fixed since
       JSON.stringify(look.manifest) === JSON.stringify(manifest);
     const comparisons = isSame ? { pairs: look!.pairs, problems: look!.problems } : await readComparisons(manifest);
     const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
@@ -108,7 +108,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     return { pairs, problems };
   }
 
-  /** The store once it is there; looked for again while it is not. */
+  /** The open call store; tries to open it again while it is missing. */
   async function findReplies(manifest: Manifest | undefined): Promise<Replies> {
     if (store && (store.isOpen || isClosed)) return store;
     store = await openReplies(run, manifest);
@@ -203,7 +203,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   };
 }
 
-/** @throws UsageError when a size is told of an arm that nothing is known of */
+/** @throws UsageError if a size is given for an unknown arm */
 function expectArms(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | undefined): void {
   const known = new Set([
     ...Object.keys(manifest?.arms ?? {}),
@@ -216,7 +216,7 @@ function expectArms(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | un
     );
 }
 
-/** @throws UsageError, DataError in the words of `--against` */
+/** @throws UsageError, DataError with `--against` in place of `--judge` in the message */
 async function openReference(name: string): Promise<Judge> {
   try {
     return await openJudge(name);

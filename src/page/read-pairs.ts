@@ -11,19 +11,19 @@ import type { Replies } from "./find-replies.ts";
 import { beginningLength } from "./search-terms.ts";
 import { searchTextOf, type SearchablePair } from "./select-pairs.ts";
 
-/** A compared pair, and the verdicts it comes from. */
+/** A compared pair with its verdicts. */
 export interface ReadPair extends SearchablePair {
   readonly verdict: PairVerdict;
 }
 
-/** The pairs of a comparison, from its file in the run's folder; what is wrong with the file is said. */
+/** Reads a comparison's pairs from its file in the run's folder. `problem` says if the file is damaged or changed. */
 export async function readPairs(
   run: RunFolder,
   key: string,
   { verdictsPath, verdictsHash }: ComparisonSummary,
 ): Promise<{ readonly pairs: readonly ReadPair[]; readonly problem?: string }> {
   if (verdictsPath === undefined) return { pairs: [] };
-  const path = join(run.folder, "verdicts", basename(verdictsPath)); // where it was written, wherever the run is now
+  const path = join(run.folder, "verdicts", basename(verdictsPath)); // the run's folder may have moved since this was recorded
   try {
     const verdicts = await readVerdicts(path);
     const isChanged = verdictsHash !== undefined && hash("sha256", await readFile(path)) !== verdictsHash;
@@ -62,7 +62,7 @@ function toLine(
   };
 }
 
-/** A pair with all that is known of it. */
+/** A pair with everything known about it. */
 export function toDetail(
   {
     line,

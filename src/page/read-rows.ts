@@ -19,43 +19,43 @@ import { ThresholdTally } from "./threshold-table.ts";
 export interface RowSource {
   readonly run: RunFolder;
   readonly dataset: Dataset;
-  /** The hash of the finished ratings; or the file that they are still being written to. */
+  /** The hash of finished ratings, or the file that unfinished ratings are being written to. */
   readonly ratings: { readonly hash: string } | { readonly unfinished: string };
-  /** Arms whose decisions are of these ratings. */
+  /** Arms selected from these ratings. */
   readonly arms: readonly { readonly arm: string; readonly cut: number | null }[];
   readonly references: readonly Judge[];
-  /** Whether somebody asked for them: they must fit then. */
+  /** Whether the user asked for these references; one that does not fit the data is then an error. */
   readonly areReferencesAsked: boolean;
   readonly signal: AbortSignal;
 }
 
-/** What reading all rows gives beside the rows themselves. */
+/** Figures computed while reading all rows. */
 export interface RowFigures {
   readonly thresholds: ThresholdTable;
   readonly references: readonly ReferenceReport[];
-  /** The run's own scores. */
+  /** Histogram of the run's own scores. */
   readonly histogram: readonly Bin[];
   readonly states: Readonly<Record<string, number>>;
   readonly mean: number | null;
-  /** What could not be read beside the rows, and why. */
+  /** What else could not be read, and why. */
   readonly problems: readonly string[];
 }
 
 export interface RowReading extends AsyncDisposable {
-  /** There from the first row on; rows appear in it while they are read. */
+  /** Usable at once; rows appear in it as they are read. */
   readonly index: RowIndex;
-  /** Rows that are in the index by now. */
+  /** How many rows are in the index so far. */
   readonly read: number;
-  /** Rejects when the rows cannot be read, or are not those that were rated. */
+  /** Rejects if the rows cannot be read or are not those that were rated. */
   readonly figures: Promise<RowFigures>;
 }
 
 const flushRows = 20_000;
-const batchesPerTurn = 4; // some hundred rows
-const fewScores = 20_000; // different scores that are counted one by one; more only by their bar
-const mostCompared = 1_000_000; // rows that agreement is measured on; of more, every so many
+const batchesPerTurn = 4; // read before other work may run
+const fewScores = 20_000; // distinct scores counted one by one; if there are more, they are counted by bin
+const mostCompared = 1_000_000; // most rows that agreement is measured on; larger data are thinned evenly
 
-/** Starts to read the rows of a run into an index; those read so far can be searched. */
+/** Starts reading a run's rows into an index. Rows read so far can already be searched. */
 export async function startReading(source: RowSource): Promise<RowReading> {
   const { references, arms, signal } = source;
   const index = await openRowIndex(
@@ -65,7 +65,7 @@ export async function startReading(source: RowSource): Promise<RowReading> {
   const stopping = new AbortController();
   const progress = { read: 0 };
   const work = readAll({ ...source, signal: AbortSignal.any([signal, stopping.signal]) }, index, progress);
-  work.catch(() => {}); // whoever waits for the figures is told
+  work.catch(() => {}); // callers get the error from `figures`
   return {
     index,
     figures: work,
@@ -116,7 +116,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
         });
       }
       unseen += batch.length;
-      if (++batches % batchesPerTurn === 0) await setImmediate(); // who asks meanwhile is answered
+      if (++batches % batchesPerTurn === 0) await setImmediate(); // lets pending requests run
       if (unseen < flushRows) continue;
       progress.read += unseen;
       unseen = 0;
@@ -135,7 +135,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
   return { thresholds: tally.describe(), histogram: bins, states, mean: meanOf(own), references, problems };
 }
 
-/** @throws UsageError when a judge that was asked for does not fit; another one is a problem to be told */
+/** @throws UsageError if a judge that the user asked for does not fit; other judges add to `problems` instead */
 async function rateWithReferences(
   { references, areReferencesAsked, dataset, signal }: RowSource,
   rows: number,
@@ -153,7 +153,7 @@ async function rateWithReferences(
   return rated;
 }
 
-/** What the arms decided about each row, row after row. An arm whose file is damaged is a problem, and tells nothing. */
+/** Each arm's decisions, row by row. An arm whose file is damaged adds a problem; its decisions are then undefined. */
 class Fates {
   readonly #arms: { readonly arm: string; decisions: InTurn<Decision> | undefined }[];
   readonly #problems: string[];
@@ -163,7 +163,7 @@ class Fates {
     this.#problems = problems;
   }
 
-  /** Of the next row; undefined for an arm that does not tell. */
+  /** Each arm's reason for the next row; undefined if the arm has none. */
   next(): (string | undefined)[] | Promise<(string | undefined)[]> {
     const found = this.#arms.map(({ decisions }) => decisions?.next());
     return found.some((decision) => decision instanceof Promise)
@@ -198,7 +198,7 @@ function ratingLines({ run, ratings }: RowSource): AsyncIterable<readonly Rating
     : readRatings(ratings.unfinished, undefined, { isUnfinished: true });
 }
 
-/** Every row with its rating; of an unfinished rating, as far as it has come. */
+/** Every row with its rating; if rating is unfinished, only the rows rated so far. */
 function ratedExamples(source: RowSource): AsyncIterable<readonly RatedExample[]> {
   const { dataset, run, ratings } = source;
   if ("hash" in ratings) return pairWithRatings(dataset.batches(), run, ratings.hash);
@@ -227,9 +227,9 @@ async function* pairSoFar(
   }
 }
 
-/** Takes the members of batches one by one. */
+/** Iterates over the items of batches one by one. */
 interface InTurn<T> {
-  /** Undefined when there are no more. */
+  /** Undefined at the end. */
   next(): Promise<T | undefined> | T | undefined;
   close(): Promise<void>;
 }
@@ -269,7 +269,7 @@ async function readScores(lines: AsyncIterable<readonly RatingLine[]>, signal: A
   return scores;
 }
 
-/** @throws UsageError when its scores do not fit the data */
+/** The judge's score of each row, NaN if none. @throws UsageError if its scores do not fit the data */
 async function rateWith(judge: Judge, dataset: Dataset, rows: number, signal: AbortSignal): Promise<Float64Array> {
   const scores = new Float64Array(rows).fill(NaN);
   let row = 0;
@@ -288,7 +288,7 @@ async function rateWith(judge: Judge, dataset: Dataset, rows: number, signal: Ab
   return scores;
 }
 
-/** How far apart two judges rank each row, 0 to 1. */
+/** Distance between two judges' ranks of each row, as a share of the rows both scored; NaN if either has no score. */
 function measureDisagreement(own: Float64Array, other: Float64Array): Float64Array {
   const rows = bothScored(own, other);
   const ranks = [own, other].map((scores) => rank(Float64Array.from(rows, (row) => scores[row]!)));
@@ -335,7 +335,7 @@ function describeReference(
   const rows = bothScored(own, reference);
   const [ownScores, referenceScores] = [own, reference].map((scores) =>
     Float64Array.from(rows, (row) => scores[row]!),
-  ) as [Float64Array, Float64Array]; // two of two
+  ) as [Float64Array, Float64Array]; // map keeps the length
   const bins = histogramOf(reference);
   const counts = bins.map(() => ownBins.map(() => 0));
   if (ownBins.length > 0)
@@ -350,13 +350,13 @@ function describeReference(
   };
 }
 
-/** The same scores where they are few enough to sort while somebody waits; else every second, third, … of them. */
+/** Thins many scores, since sorting all would take too long: keeps every second, third, … of them. */
 function everySoMany(scores: Float64Array): Float64Array {
   const step = Math.ceil(scores.length / mostCompared);
   return step <= 1 ? scores : scores.filter((_, i) => i % step === 0);
 }
 
-/** The last bar that begins at or below the score. */
+/** Index of the last bin that begins at or below the score. */
 function binOf(bins: readonly Bin[], score: number): number {
   let i = bins.length - 1;
   while (i > 0 && bins[i]!.from > score + 1e-9) i--;

@@ -11,23 +11,23 @@ import { beginningLength, searchTextOfRow } from "./search-terms.ts";
 import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
 
 /*
- * The rows of a run in a DuckDB database of this process, so that any of them is found at once. It lies in a temporary
- * folder, and goes with the process.
+ * The rows of a run in a DuckDB database, so that any of them is found at once. The database is in a temporary folder, which
+ * is removed when this process exits.
  */
 
-/** What is known of a row beside its example and rating. */
+/** A row to add to the index. */
 interface RowFacts {
   readonly example: Example;
   readonly rating: RatingLine;
-  /** Of each reference; NaN where it has none. */
+  /** Each reference's score; NaN if it has none. */
   readonly references: readonly number[];
-  /** How far each reference's rank is from the run's own, 0 to 1; NaN where one has no score. */
+  /** Distance between each reference's rank and the run's own, 0 to 1; NaN if either has no score. */
   readonly disagreements: readonly number[];
-  /** Why each arm kept it or not; undefined where that is not known. */
+  /** Each arm's reason to keep it or not; undefined if unknown. */
   readonly fates: readonly (string | undefined)[];
 }
 
-/** The judge's reply to one row is found by this. */
+/** A row with the key of the call that rated it. */
 export interface IndexedRow extends RowDetail {
   readonly call?: string;
 }
@@ -36,18 +36,18 @@ export interface RowIndex extends AsyncDisposable {
   add(row: RowFacts): void;
   /** Makes the rows added so far visible. */
   flush(): void;
-  /** @throws UsageError when the query asks for an arm that is not there */
+  /** @throws UsageError if the query names an unknown arm */
   find(query: RowQuery): Promise<Omit<RowPage, "searched">>;
   get(index: number): Promise<IndexedRow | undefined>;
-  /** The same rows as `find`, each with all that is known of it. */
+  /** The same rows as `find`, each in full. */
   findWhole(query: RowQuery): Promise<readonly IndexedRow[]>;
 }
 
-const memoryLimit = "1GB"; // beyond it, DuckDB goes to its file
-const knownCounts = 1_000; // of queries that are remembered
+const memoryLimit = "1GB"; // beyond this, DuckDB spills to disk
+const knownCounts = 1_000; // most queries whose counts are cached
 const folderPrefix = "alpagasus-view-";
 
-/** @param references how many other judges there are; @param arms the arms' names */
+/** @param references number of reference judges; @param arms names of the arms */
 export async function openRowIndex(references: number, arms: readonly string[]): Promise<RowIndex> {
   removeOrphans();
   const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
@@ -58,13 +58,13 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   const fateNames = arms.map((_, i) => `fate_${i}`);
   const handles: { closeSync(): void }[] = [];
 
-  /** Closes what was opened, the last first, whatever goes wrong with any of it. */
+  /** Closes all handles, the last opened first, and removes the folder. Ignores errors on the way. */
   function close(): void {
     for (const handle of handles.toReversed()) {
       try {
         handle.closeSync();
       } catch {
-        // its file may be gone, or the disk full: nothing of it is needed any more
+        // the file may be gone or the disk full; it is no longer needed
       }
     }
     process.off("exit", removeFolder);
@@ -92,11 +92,11 @@ export async function openRowIndex(references: number, arms: readonly string[]):
     throw error;
   });
   const columns: RowColumns = { fates: new Map(arms.map((arm, i) => [arm, fateNames[i]!])), references };
-  let counts = new Map<string, number>(); // another one after every flush: a count that was under way then is of before
+  let counts = new Map<string, number>(); // replaced at each flush, so that no older count gets in
   const queries = new Set<Promise<unknown>>();
   let isOpen = true;
 
-  /** Asks the database; it is not closed while somebody waits for an answer. */
+  /** Queries the database. Closing waits for pending queries. */
   function read(sql: string, values: readonly DuckDBValue[]): Promise<Row[]> {
     if (!isOpen) return Promise.resolve([]);
     const query = readRows(connection, sql, values).finally(() => queries.delete(query));
@@ -164,7 +164,7 @@ function removeOrphans(): void {
     try {
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
     } catch {
-      // somebody else's
+      // it belongs to another user
     }
   }
 }
@@ -194,7 +194,7 @@ function append(appender: DuckDBAppender, { example, rating, references, disagre
   appender.endRow();
 }
 
-/** DuckDB's texts end at a zero; a mark stands for it. */
+/** Replaces NUL characters, which end a text in DuckDB, with the symbol U+2400. */
 function storable(text: string): string {
   return text.includes("\0") ? text.replaceAll("\0", "\u2400") : text;
 }
@@ -206,7 +206,7 @@ async function readRows(connection: DuckDBConnection, sql: string, values: reado
   return result.getRowObjects();
 }
 
-/* The columns have the types that the table was made with: texts, numbers, null. */
+/* The columns have the types that the table was created with: text, number or null. */
 
 function textOf(value: DuckDBValue | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
@@ -221,7 +221,7 @@ function toLine(row: Row, references: readonly string[], fates: ReadonlyMap<stri
   return {
     index: numberOf(row["index"])!,
     ...(id !== undefined && { id }),
-    state: row["state"] as RatingState, // as it was put in
+    state: row["state"] as RatingState, // as `append` wrote it
     score: numberOf(row["score"]),
     references: references.map((name) => numberOf(row[name])),
     disagreements: references.map((_, i) => numberOf(row[`disagreement_${i}`])),
@@ -246,7 +246,7 @@ function toDetail(row: Row, line: RowLine): IndexedRow {
     hash: textOf(row["hash"])!,
     ...(detail !== undefined && { detail }),
     ...(call !== undefined && { call }),
-    ...(intrusions !== undefined && { intrusions: JSON.parse(intrusions) as string[] }), // as it was put in
+    ...(intrusions !== undefined && { intrusions: JSON.parse(intrusions) as string[] }), // likewise
     instructionText: whole("instruction"),
     inputText: whole("input"),
     outputText: whole("output"),

@@ -3,15 +3,15 @@ import { UsageError } from "../errors.ts";
 import type { RowQuery } from "./contract.ts";
 import { readSearch } from "./search-terms.ts";
 
-/** How the index names what a query can ask for. */
+/** Columns of the index that a query can use. */
 export interface RowColumns {
-  /** The column with each arm's reason to keep a row or not. */
+  /** For each arm, the column with its reason to keep a row or not. */
   readonly fates: ReadonlyMap<string, string>;
-  /** How many other judges there are. */
+  /** Number of reference judges. */
   readonly references: number;
 }
 
-/** The condition of a query; every value of it stands outside the SQL. */
+/** The SQL condition of a query; its values are bound parameters. @throws UsageError if the arm is unknown */
 export function whereSql(
   query: RowQuery,
   { fates }: RowColumns,
@@ -41,14 +41,14 @@ export function whereSql(
   return { sql: conditions.join(" AND ") || "true", values };
 }
 
-/** Rows without what they are sorted by come last; rows that tie, in the dataset's order. */
+/** The SQL order of a query. Rows without the value to sort by come last; ties keep the dataset's order. */
 export function orderSql(
   { sort = "index", reference = 0, isDescending = false }: RowQuery,
   { references }: RowColumns,
 ): string {
   const direction = isDescending ? "DESC" : "ASC";
   if (sort === "index") return `index ${direction}`;
-  if (sort === "disagreement" && reference >= references) return "index"; // nobody to disagree with
+  if (sort === "disagreement" && reference >= references) return "index"; // no such reference
   const column = { score: "score", length: "output_length", disagreement: `disagreement_${reference}` }[sort];
   return `${column} ${direction} NULLS LAST, index`;
 }

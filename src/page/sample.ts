@@ -13,25 +13,25 @@ import type { OpenRun } from "./open-run.ts";
 import { differs, isUnread } from "./select-pairs.ts";
 
 /*
- * What a report carries of the rows and pairs: a bounded sample. What failed and what judges disagree about comes first,
- * then the rows around the cuts, then some rows at every score, so that any threshold has examples beside it.
+ * The rows and pairs embedded in a report: a sample of bounded size. Failures and what judges disagree about come first,
+ * then rows around the cuts, then some rows at every score, so that every threshold has examples near it.
  */
 
-const wholeBytes = 2_900_000; // of the HTML
-const rowShare = 0.55; // of what is left beside page and figures, where there are pairs too
+const wholeBytes = 2_900_000; // of the whole HTML
+const rowShare = 0.55; // of the space left by page and figures, if there are pairs too
 const textLimit = 1_500; // characters of a text
-const nameLimit = 200; // of an id, a category, a reason
+const nameLimit = 200; // characters of an id, a category or a reason
 const perCut = 15; // rows on each side of an arm's cut
 const disagreements = 150;
-const perEdge = 3; // rows at each score, or step of it
-const longest = 30; // outputs
-const everyRow = 1_000_000; // as many as there is room for
+const perEdge = 3; // rows at each score or score step
+const longest = 30; // rows with the longest outputs
+const everyRow = 1_000_000; // limited only by space
 const batch = 200;
 
-/** How much of the rows' room a kind of rows may fill, those before it included. */
+/** Share of the rows' space that may be full after each kind of rows, earlier kinds included. */
 const until = { unscored: 0.4, disagreements: 0.55, cuts: 0.65, edges: 0.95, rest: 1 };
 
-/** Everything that goes into the HTML. */
+/** Collects everything that goes into the HTML. */
 export async function embed(run: OpenRun, report: RunReport): Promise<EmbeddedReport> {
   const cutter = new Cutter();
   const room = Math.max(0, wholeBytes - (await pageBytes()) - bytesInHtml(report));
@@ -126,13 +126,13 @@ class Cutter {
     return { text: whole.text.slice(0, end), cut: whole.text.length - end + (whole.cut ?? 0) };
   }
 
-  /** A text of one line, whose beginning is enough. */
+  /** Shortens a one-line text; this is not counted. */
   shorten(name: string): string {
     return name.length <= nameLimit ? name : `${name.slice(0, endOf(name, nameLimit))}…`;
   }
 }
 
-/** Where to cut, so that no character is cut in two. */
+/** Where to cut without splitting a surrogate pair. */
 function endOf(text: string, limit: number): number {
   const code = text.charCodeAt(limit - 1);
   return code >= 0xd800 && code < 0xdc00 ? limit - 1 : limit;
@@ -142,7 +142,7 @@ function cutRow(row: RowDetail, cutter: Cutter): RowDetail {
   const { said, id, category, detail, intrusions } = row;
   return {
     ...row,
-    instruction: "", // the page takes the beginnings from the whole texts again
+    instruction: "", // the page takes the beginnings from the full texts
     output: "",
     ...(id !== undefined && { id: cutter.shorten(id) }),
     ...(category !== undefined && { category: cutter.shorten(category) }),

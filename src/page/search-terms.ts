@@ -1,7 +1,7 @@
-/** What a search asks for. */
+/** A parsed search. */
 export type SearchTerms = { readonly row: number } | { readonly terms: readonly string[] };
 
-/** `#17` is row 17; else all words, and all phrases in quotes, in small letters. */
+/** Parses a search: `#17` is row 17; anything else is words and quoted phrases, in lower case. */
 export function readSearch(search: string): SearchTerms {
   const [, row] = /^\s*#(\d{1,15})\s*$/.exec(search) ?? [];
   if (row !== undefined) return { row: Number(row) };
@@ -9,10 +9,10 @@ export function readSearch(search: string): SearchTerms {
   return { terms };
 }
 
-/** Characters of a text in a list. */
+/** How many characters of a text a list shows. */
 export const beginningLength = 240;
 
-/** What a search looks through, of a row. */
+/** The text of a row that is searched, in lower case. */
 export function searchTextOfRow(row: {
   readonly instruction: string;
   readonly input: string;

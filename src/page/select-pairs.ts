@@ -1,13 +1,13 @@
 import type { PairDetail, PairLine, PairPage, PairQuery } from "./contract.ts";
 import { readSearch } from "./search-terms.ts";
 
-/** A pair, and what of it a search looks through. */
+/** A pair, and the text of it that is searched. */
 export interface SearchablePair {
   readonly line: PairLine;
   readonly search: string;
 }
 
-/** The pairs that a query asks for, in its order. The same in the viewer and in a report. */
+/** The pairs that match a query, in its order. The viewer and reports both use it. */
 export function selectPairs(pairs: readonly SearchablePair[], query: PairQuery): PairPage {
   const { sort = "disagreement", offset = 0, limit = 50 } = query;
   const found = pairs.filter((pair) => isWanted(pair, query));
@@ -23,14 +23,14 @@ const keys = {
   length: ({ lengths }: PairLine) => (lengths ? Math.abs(lengths[0] - lengths[1]) : -1),
 };
 
-/** How much is doubtful about a pair: what cannot be read first, then what the orders contradict each other in. */
+/** How doubtful a pair is: 3 if a verdict is unread, 2 if its orders contradict each other, 1 if they differ. */
 function disagreement(pair: PairLine): number {
   if (isUnread(pair)) return 3;
   if (isFlipped(pair)) return 2;
   return differs(pair) ? 1 : 0;
 }
 
-/** What a search looks through: the prompt, both answers, and how the pair is known. */
+/** The text of a pair that is searched, in lower case: set, id, prompt and both answers. */
 export function searchTextOf({ set, id, instructionText, inputText, answers }: PairDetail): string {
   const texts = [instructionText, inputText, ...(answers ?? [])].map((text) => text?.text ?? "");
   return [set, id, ...texts].join("\n").toLowerCase();

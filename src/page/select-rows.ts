@@ -1,15 +1,13 @@
 import type { RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
 import { readSearch } from "./search-terms.ts";
 
-/** A row that a report carries, with what its sort and search need. */
+/** A row embedded in a report, and the text of it that is searched. */
 export interface CarriedRow {
   readonly detail: RowDetail;
   readonly search: string;
 }
 
-/**
- * The carried rows that a query asks for, in its order: what the viewer asks its database.
- */
+/** The embedded rows that match a query, in its order. The viewer queries its database instead. */
 export function selectRows(rows: readonly CarriedRow[], query: RowQuery): Omit<RowPage, "searched"> {
   const { sort = "index", reference = 0, isDescending = false, offset = 0, limit = 50 } = query;
   const direction = isDescending ? -1 : 1;

@@ -9,8 +9,8 @@ import type { Html } from "./html.ts";
 import type { OpenRun } from "./open-run.ts";
 
 /*
- * What the viewer answers: the page, and pieces of one run. Nothing is found by a path that the asker gives, nothing is
- * changed, and only pages of this very server are answered.
+ * The viewer's HTTP server: the page, and data of one run. It is read-only, opens no path named by a request, and answers
+ * only its own page.
  */
 
 const text = z.string().max(2_000).optional();
@@ -58,9 +58,9 @@ const privateHeaders = {
 };
 
 /**
- * The viewer's answers over one run.
+ * Creates the viewer's server for one run.
  *
- * @param hosts the names that a request may call this server by, with the port
+ * @param hosts allowed Host headers, with the port
  */
 export function createServer(run: OpenRun, page: Html, hosts: () => readonly string[]): Hono {
   const app = new Hono();
@@ -102,7 +102,7 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
   return app;
 }
 
-/** Why a request is not answered. */
+/** Why a request is refused; undefined if it is not. */
 function refuse(c: Context, hosts: readonly string[]): { status: 403 | 405 | 421; problem: string } | undefined {
   if (!hosts.includes(c.req.header("Host") ?? ""))
     return { status: 421, problem: `this server answers as ${hosts.join(" or ")} only` };
@@ -115,7 +115,7 @@ function refuse(c: Context, hosts: readonly string[]): { status: 403 | 405 | 421
   return undefined;
 }
 
-/** Without the keys that have no value. */
+/** Drops keys whose value is undefined. */
 function defined<T extends object>(query: { readonly [Key in keyof T]?: T[Key] | undefined }): T {
-  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as T; // the same without undefined
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as T; // no undefined is left
 }

@@ -2,16 +2,16 @@ import type { Example } from "../dataset/example.ts";
 import { roundStep, tidy, type Bin } from "../stats/histogram.ts";
 import type { ThresholdTable } from "./contract.ts";
 
-const finestEdges = 400; // steps of the threshold over the range of the scores
+const finestEdges = 400; // most steps of the threshold over the range of scores
 const namedCategories = 12;
-const countedCategories = 500; // a column with more names rows, not groups
+const countedCategories = 500; // a column with more values hardly names categories; the rest are summed
 
 interface CategoryTally {
   total: number;
   readonly rows: number[];
 }
 
-/** Counts rows, lengths and categories by score, for every threshold at once. */
+/** Counts rows, text lengths and categories by score, for all thresholds at once. */
 export class ThresholdTally {
   readonly #edges: readonly number[];
   readonly #rows: number[];
@@ -22,8 +22,8 @@ export class ThresholdTally {
   readonly #total = { rows: 0, promptCharacters: 0, outputCharacters: 0 };
 
   /**
-   * @param bins a histogram of the scores, which tells their range
-   * @param cuts thresholds that must be told exactly: those of the arms
+   * @param bins a histogram of the scores, which gives their range
+   * @param cuts the arms' cuts; each becomes an edge, so that its figures are exact
    */
   constructor(bins: readonly Bin[], cuts: readonly number[]) {
     this.#edges = findEdges(bins, cuts);
@@ -33,7 +33,7 @@ export class ThresholdTally {
     this.#outputs = zeros();
   }
 
-  /** @param score undefined when the row has none: it counts for the whole alone */
+  /** @param score undefined if the row has none; the row then counts only in the totals */
   add(
     { instruction, input, output, category }: Pick<Example, "instruction" | "input" | "output" | "category">,
     score: number | undefined,
@@ -88,7 +88,7 @@ export class ThresholdTally {
     return tally;
   }
 
-  /** The last edge that the score reaches, or the first of all. */
+  /** Index of the last edge at or below the score; 0 if there is none. */
   #find(score: number): number {
     let [low, high] = [0, this.#edges.length];
     while (low < high) {
@@ -100,7 +100,7 @@ export class ThresholdTally {
   }
 }
 
-/** Single values are edges themselves; a range is cut into some hundred steps of a round width. */
+/** Edges are the single values of the scores or, for ranges, up to some hundred steps of a round width; and the cuts. */
 function findEdges(bins: readonly Bin[], cuts: readonly number[]): number[] {
   if (bins.length === 0) return [];
   const edges = new Set(cuts);

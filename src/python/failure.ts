@@ -1,16 +1,16 @@
 import { TrainerError } from "../errors.ts";
 
 /*
- * What went wrong in Python, in one line: its own last words, and a word of advice for the usual failures.
+ * Describes why a Python command failed, in one line: its own error, and advice for common failures.
  */
 
-const lastLines = 12; // where no line looks like an error
+const lastLines = 12; // shown when no line looks like an error
 const mostCharacters = 600;
 
-/** What a failure looks like in the log, and what to do about it. */
+/** A pattern that shows a failure in the log, and what to do about it. */
 export type Advice = readonly [pattern: RegExp, advice: string];
 
-/** How the usual failures look in a log. */
+/** Log patterns of common failures. */
 export const failures = {
   memory: /out of memory|OutOfMemoryError|std::bad_alloc/i,
   gated: /gated repo|GatedRepoError|401 Client Error|awaiting a review/i,
@@ -23,7 +23,7 @@ export const failures = {
   noParts: /No solution found when resolving|Failed to (?:fetch|download)|error sending request/i,
 } as const;
 
-/** What to do about them, whatever runs on Python. */
+/** Advice that holds for any Python command. */
 export const commonAdvice: readonly Advice[] = [
   [failures.gated, "the base model is gated: accept its licence on the Hub and set HF_TOKEN"],
   [failures.noModel, "the model was not found: a Hub id or a folder is expected"],
@@ -33,18 +33,18 @@ export const commonAdvice: readonly Advice[] = [
   [failures.noParts, "uv could not install the Python packages: look at the network and the package index"],
 ];
 
-/** A word of advice for the usual ways to fail; undefined for the others. */
+/** The advice for the first failure found in a log; undefined when there is none. */
 export function adviseOn(log: string, advice: readonly Advice[] = commonAdvice): string | undefined {
   return advice.find(([pattern]) => pattern.test(log))?.[1];
 }
 
 /**
- * The error of a command that failed.
+ * Creates the error of a command that failed.
  *
- * @param what its log and name: `models/selected/log.txt: the trainer`
- * @param code its exit code; null where a signal ended it
- * @param said its last lines
- * @param advices for its usual failures
+ * @param what the command's log and name: `models/selected/log.txt: the trainer`
+ * @param code its exit code; null when a signal ended it
+ * @param said the last lines of its output
+ * @param advices advice for its common failures
  */
 export function describeFailure(
   what: string,

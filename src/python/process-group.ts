@@ -5,29 +5,29 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isProcessAlive } from "../is-process-alive.ts";
 
 /*
- * A command of another program, with all the processes that it starts: a group that is watched, and ended as a whole.
+ * Runs a command and all the processes that it starts as a process group, which can be ended as a whole.
  */
 
 export interface ProcessGroup {
-  /** The number of its first process, and of the group. */
+  /** The id of its first process, and of the group. */
   readonly pid: number;
-  /** Resolves with the exit code when it has ended; null where a signal ended it. */
+  /** Resolves with the exit code, or null when a signal ended it. Rejects when there is no such command. */
   readonly ended: Promise<number | null>;
-  /** The last lines that it said, but for progress bars. */
+  /** The last lines of its output, without progress bars. */
   readonly said: readonly string[];
-  /** Asks all of its processes to end, and ends those that do not. Resolves when none is left. */
+  /** Sends SIGTERM to all its processes, then SIGKILL to those that remain. Resolves when all have ended. */
   stop(): Promise<void>;
 }
 
 export interface ProcessGroupOptions {
   readonly cwd?: string;
-  /** Beside the environment of this process. */
+  /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A file that everything it says is added to. */
+  /** The file that its output is appended to. */
   readonly log: string;
-  /** Called for every line. True keeps the line out of `said`. */
+  /** Called for every line of output. Returning true keeps the line out of `said`. */
   readonly onLine?: (line: string) => boolean | void;
-  /** How long its processes have to end by themselves. */
+  /** Time between SIGTERM and SIGKILL, in milliseconds. */
   readonly graceMs?: number;
 }
 
@@ -36,18 +36,16 @@ const pollMs = 50;
 const mostSaid = 400; // lines
 
 /**
- * Starts a command as a group. Its standard input is a pipe that closes when this process ends, however it ends: a command
- * that is to end then watches it, as `watched` does.
- *
- * @throws Error when there is no such command
+ * Starts a command as a group. Its standard input is a pipe that closes when this process ends, even by `kill -9`. A command
+ * that should end then has to watch its input, as {@link watched} does.
  */
 export function startGroup(command: string, args: readonly string[], options: ProcessGroupOptions): ProcessGroup {
   const { cwd, env, log: logPath, onLine, graceMs } = options;
   const log = createWriteStream(logPath, { flags: "a" });
-  log.on("error", () => {}); // a full disk is told of by the command itself
+  log.on("error", () => {}); // the command itself reports a full disk
   const child = spawn(command, args, {
     ...(cwd !== undefined && { cwd }),
-    detached: true, // a group of its own
+    detached: true, // in its own process group
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, PYTHONUNBUFFERED: "1", HF_HUB_DISABLE_PROGRESS_BARS: "1", ...env },
   });
@@ -70,17 +68,17 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   let isEnded = false;
   ended.then(
     () => (isEnded = true),
-    () => (isEnded = true), // whoever waits for it is told
+    () => (isEnded = true), // callers that await it get the error
   );
   let stopping: Promise<void> | undefined;
   const stop = async () => {
-    if (!isEnded) await endGroup(child.pid!, graceMs); // afterwards its number may be another group's
+    if (!isEnded) await endGroup(child.pid!, graceMs); // once it has ended, its id may be reused
     await ended.catch(() => null);
   };
   return { pid: child.pid!, ended, said, stop: () => (stopping ??= stop()) };
 }
 
-/** Asks a process group to end, and ends it when it does not. */
+/** Ends a process group: sends SIGTERM, then SIGKILL to what remains after `graceMs`. */
 export async function endGroup(pid: number, graceMs = defaultGraceMs): Promise<void> {
   signalGroup(pid, "SIGTERM");
   const deadline = Date.now() + graceMs;
@@ -88,7 +86,7 @@ export async function endGroup(pid: number, graceMs = defaultGraceMs): Promise<v
   signalGroup(pid, "SIGKILL");
 }
 
-/** The processes of a group that have not ended; one that nobody has taken notice of yet has. */
+/** The ids of a group's running processes. Zombies count as ended. */
 export function listGroup(group: number): number[] {
   if (!isProcessAlive(-group)) return [];
   return process.platform === "linux" ? listInProc(group) : listByPs(group);
@@ -103,7 +101,7 @@ function listInProc(group: number): number[] {
         const [state, , own] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ");
         return Number(own) === group && state !== "Z";
       } catch {
-        return false; // it has ended meanwhile
+        return false; // it ended during the search
       }
     });
 }
@@ -125,8 +123,8 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * Runs a command until its standard input closes, and with it all that the command started: asked first, ended some seconds
- * later. What watches does not answer to being asked, so that it is there to the end.
+ * A shell script that runs a command as long as its standard input is open. Then it sends SIGTERM to the whole group, and
+ * SIGKILL when the command has ended or `seconds` have passed. The watcher ignores SIGTERM so it can still send SIGKILL.
  */
 const watchScript = (seconds: number) => `exec 3<&0
 "$@" </dev/null 3<&- &
@@ -146,9 +144,9 @@ exec 3<&-
 wait $main`;
 
 /**
- * The arguments of `sh` for a command that ends when this process does, even by `kill -9`.
+ * The arguments of `sh` to run a command that ends when this process does, even by `kill -9`.
  *
- * @param graceMs how long its processes have to end by themselves
+ * @param graceMs time between SIGTERM and SIGKILL
  */
 export function watched(command: readonly string[], graceMs = defaultGraceMs): string[] {
   return ["-c", watchScript(Math.ceil(graceMs / 1000)), "alpagasus", ...command];

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { TrainerError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
 
-/** The folder of the few lines of Python that belong to this package, and of what they need. */
+/** The folder of this package's Python scripts and requirements files. */
 export const pythonFolder = join(packageFolder, "python");
 
 const trainerParts = join(pythonFolder, "requirements.txt");
 
-/** The version of uv, which brings PyTorch and what stands on it. @throws TrainerError when it is not installed */
+/** The version of uv, which installs PyTorch and the other Python packages. @throws TrainerError when it is missing */
 export function findUv(): string {
   const found = spawnSync("uv", ["--version"], { encoding: "utf8" });
   if (found.status !== 0)
@@ -18,15 +18,15 @@ export function findUv(): string {
   return found.stdout.trim();
 }
 
-/** Which Python packages a command needs. */
+/** The Python packages that a command needs. */
 export interface Parts {
-  /** A requirements file; the trainer's when left out. */
+  /** A requirements file. Defaults to the trainer's. */
   readonly requirements?: string;
-  /** Further packages beside it. */
+  /** Further packages. */
   readonly packages?: readonly string[];
 }
 
-/** uv's arguments to run a command with Python packages, in an environment of its own. */
+/** uv's arguments to run a command with Python packages, in its own environment. */
 export function uvRun(
   command: readonly string[],
   { requirements = trainerParts, packages = [] }: Parts = {},
@@ -35,7 +35,7 @@ export function uvRun(
   return ["run", "--quiet", "--no-project", "--python", "3.11", ...parts, "--", ...command];
 }
 
-/** The same for a script. */
+/** uv's arguments to run a Python script with the trainer's packages and `packages`. */
 export function uvArguments(script: string, args: readonly string[], packages: readonly string[] = []): string[] {
   return uvRun(["python", script, ...args], { packages });
 }

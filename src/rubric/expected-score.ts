@@ -4,21 +4,22 @@ import { locateScore, readScore, type ReadingRubric } from "./read-score.ts";
 import { plainCharacters } from "./reply-text.ts";
 
 /*
- * The score a judge is expected to give: the mean of the scores it could have written, each weighted by the probability of
- * its tokens, as G-Eval has it (Liu et al. 2023, section 2). A judge that writes 4 for most rows still says by these
- * weights which of them are nearly a 5.
+ * The expected score: the mean of the scores a judge could have written, each weighted by the probability of its tokens, as
+ * in G-Eval (Liu et al. 2023, section 2). Where a judge writes 4 for most rows, the weights still show which of them are
+ * nearly a 5.
  */
 
-const mostMissing = 0.2; // of the probability; more than that on tokens that are no score, and the mean is of something else
+const mostMissing = 0.2; // of the probability; with more on tokens that are no score, the mean is not a mean of scores
 
 /**
- * Reads a reply with the probabilities of its tokens.
+ * Reads the expected score of a reply from its token probabilities.
  *
- * A score may be several tokens (`4`, `.`, `5`). At each of them, and at the one that comes after it, the tokens that were not
- * written stand for the numbers that they would have made. What follows them is told for the written score only, so that another
- * token is taken to go on as the written one does: to a number of as many digits, and where fractions are possible to one of the
- * same kind, more often the nearer that is to the other scores. A point whose fraction is not told stands for a half. What is no
- * number of the scale counts as missing, and is told; the mean is over what is known.
+ * A score may span several tokens (`4`, `.`, `5`). At each of them, and at the token after the score, the alternative tokens
+ * stand for the numbers that they would have begun. The API returns how the written score goes on, but not how an
+ * alternative would have. So an alternative is assumed to go on like the written score: to as many digits (see
+ * `wholeNumbers`) and, if the scale has fractions, to a similar fraction (see `withFraction`). A decimal point without a
+ * known fraction stands for a half. Probability that is on no score of the scale, or was not returned, is `missing`; the
+ * mean is over the rest.
  */
 export function readExpectedScore(
   text: string,
@@ -50,7 +51,7 @@ export function readExpectedScore(
 
 type Scale = ReadingRubric["scale"];
 
-/** What is known of the probability of each score. */
+/** The probability of each score, as far as it is known. */
 function weighScores(
   tokens: readonly TokenLogprob[],
   [start, end]: readonly [start: number, end: number],
@@ -61,9 +62,9 @@ function weighScores(
   const add = (value: number | undefined, probability: number) => {
     if (value !== undefined) known.set(value, (known.get(value) ?? 0) + probability);
   };
-  const siblings: Sibling[] = []; // whole numbers in place of the one that was written
+  const siblings: Sibling[] = []; // alternatives to the written whole number
   let whole = NaN;
-  /** What goes on from the written whole number: without a fraction, and with one. */
+  /** How the written whole number goes on: the probability of no fraction, of any, and the sum of fractions by probability. */
   const ways = { plain: 0, fraction: 0, fractions: 0 };
   const addWay = (value: number, probability: number) => {
     if (Math.floor(value) !== whole) return;
@@ -74,8 +75,8 @@ function weighScores(
     }
   };
   let at = 0; // where the token begins
-  let prefix = ""; // of the score, as far as it was written
-  let path = 1; // the probability of that
+  let prefix = ""; // the part of the written score before this token
+  let path = 1; // the probability of that part
   let isEnded = false;
   for (const { token, logprob, top = [] } of tokens) {
     const [from, to] = [at, at + token.length];
@@ -84,7 +85,7 @@ function weighScores(
     if (from >= end) {
       let gone = 0;
       for (const [other, otherLogprob] of top) {
-        if (other === token || !/^[\d.]/.test(other)) continue; // `10` for `1`, or 4 that may have become 4.5
+        if (other === token || !/^[\d.]/.test(other)) continue; // only `10` for `1`, or 4 that could have become 4.5
         const value = readBranch(prefix + other, scale);
         if (value === score) continue; // a point that ends a sentence
         gone += Math.exp(otherLogprob);
@@ -121,7 +122,7 @@ function weighScores(
   return known;
 }
 
-/** A whole number in place of the one that was written, of which it is not told how it would have gone on. */
+/** An alternative to the written whole number. How it would have gone on is not known. */
 interface Sibling {
   readonly digits: string;
   readonly value: number;
@@ -139,7 +140,7 @@ interface Written {
   readonly scale: Scale;
 }
 
-/** What the whole numbers that were not written stand for. */
+/** The scores that the alternative whole numbers stand for, and their probabilities. */
 function* complete(siblings: readonly Sibling[], written: Written): Generator<readonly [number, number]> {
   const { scale, ways, score, path } = written;
   const mass = [...siblings.map(({ value, probability }) => [value, probability] as const), [score, path] as const];
@@ -152,9 +153,9 @@ function* complete(siblings: readonly Sibling[], written: Written): Generator<re
 }
 
 /**
- * The whole numbers that an alternative's digits may be the beginning of. Tokenizers have either a token for each small number, or
- * one for each digit; then the number has as many digits as the written one. Only at the upper end of the scale there may be one
- * more: `1`, where `10` is possible. Then the nearer one to the other scores is the likelier one.
+ * The whole numbers that an alternative's digits may begin. Some tokenizers have a token for each small number. Others have
+ * one for each digit; the number then gets as many digits as the written one. Only at the top of the scale it may get one
+ * digit more: `1`, where `10` is possible. The two are then weighted by their nearness to the other scores.
  */
 function wholeNumbers(
   digits: string,
@@ -188,7 +189,7 @@ function wholeNumbers(
   ];
 }
 
-/** The texts that were possible where the score begins. */
+/** The texts of the token that begins the score, and of its alternatives. */
 function firstToken(tokens: readonly TokenLogprob[], start: number): string[] {
   let at = 0;
   for (const { token, top = [] } of tokens) {
@@ -199,11 +200,11 @@ function firstToken(tokens: readonly TokenLogprob[], start: number): string[] {
 }
 
 const leastVariance = 0.25; // of the whole numbers
-const leastPlain = 0.02; // times the fraction's: what was not told may be so likely
+const leastPlain = 0.02; // times the fraction's probability: tokens that were not returned may be this likely
 
 /**
- * A whole number with the fraction that it would have had on average. How often the written one has a fraction is told; another
- * number's is nearer to the other scores the more of them lie above it, as in a normal distribution.
+ * A whole number plus its expected fraction. How often the written number has a fraction is known. For other numbers the
+ * odds are shifted as in a normal distribution: a fraction is likelier for numbers below the written one.
  */
 function withFraction(
   number: number,
@@ -223,16 +224,16 @@ function withFraction(
   return Math.min(max, number + step / (1 + Math.exp(-logit)));
 }
 
-/** What another token has of the score: it may lack the space or the quote that stood before it, or have another one. */
+/** The score's part of an alternative token, which may lack the written one's leading space or quote, or have another. */
 function withoutLead(token: string, lead: string): string | undefined {
   const text = plainCharacters(lead !== "" && token.startsWith(lead) ? token.slice(lead.length) : token);
   return /^[\s"'*_`([]*(.*)$/s.exec(text)?.[1];
 }
 
 /**
- * The score that a text begins with, where another token was taken than the one that was written.
+ * The score at the beginning of a text that ends with an alternative token.
  *
- * @param prefix what the written score has of it
+ * @param prefix the part of it that the written score has too
  */
 function readBranch(text: string, scale: Scale, prefix?: string): number | undefined {
   const plain = plainCharacters(text).replace("−", "-");
@@ -241,7 +242,7 @@ function readBranch(text: string, scale: Scale, prefix?: string): number | undef
   const rest = plain.slice(digits.length);
   const value = Number(digits);
   if (rest === "." && digits !== prefix && !isWhole(scale)) {
-    const half = value + (value < 0 ? -0.5 : 0.5); // a fraction follows, and nobody knows which
+    const half = value + (value < 0 ? -0.5 : 0.5); // an unknown fraction follows
     return isOnScale(half, { ...scale, step: undefined }) ? half : isOnScale(value, scale) ? value : undefined;
   }
   return isOnScale(value, scale) ? value : undefined;
@@ -257,8 +258,8 @@ function isOnScale(value: number, { min, max, step }: Scale): boolean {
 }
 
 /**
- * The mean of several replies to the same question, for judges that tell no probabilities. Most of them must have a score;
- * otherwise it is what most of the others are.
+ * The mean of several replies to the same question, for models that return no token probabilities. More than half of the
+ * replies must have a score; otherwise the rating has the commonest state of the others. It is pending while any reply is.
  */
 export function meanOfReplies(ratings: readonly Rating[]): Rating {
   const scores = ratings.map((rating) => (rating.state === "scored" ? rating.score : null));

@@ -15,12 +15,12 @@ import {
   type Rubric,
 } from "./rubric.ts";
 
-/** A kind of rubric: where those of it lie that ship, and what is particular to its files. */
+/** A kind of rubric: the folder of the shipped ones, and the rules for its files. */
 interface Kind<File> {
   readonly folder: string;
   readonly schema: z.ZodType<File>;
   readonly names: readonly string[];
-  /** What the prompt must show, and what that is in words. */
+  /** The variables that the prompt must show, and what each is in words. */
   readonly shows: readonly (readonly [name: string, what: string])[];
   readonly settings: readonly string[];
 }
@@ -60,7 +60,7 @@ export function listPairRubrics(): Promise<string[]> {
 }
 
 /**
- * The rubric of a shipped name, or in a YAML file.
+ * Opens a shipped rubric by its name, or a rubric in a YAML file.
  *
  * @throws UsageError when no rubric has that name
  * @throws DataError when the file is not a rubric, naming the line
@@ -69,12 +69,12 @@ export function openRubric(nameOrFile: string = defaultRubric): Promise<Rubric> 
   return openKind(rating, nameOrFile, parseRubric);
 }
 
-/** The same for a rubric that compares two answers. */
+/** Like `openRubric`, for a rubric that compares two answers. */
 export function openPairRubric(nameOrFile: string = defaultPairRubric): Promise<PairRubric> {
   return openKind(pairwise, nameOrFile, parsePairRubric);
 }
 
-/** Reads a rubric's YAML. @param path for messages @throws DataError naming the line of the first thing that is wrong */
+/** Reads a rubric's YAML. @param path for error messages @throws DataError naming the line of the first mistake */
 export function parseRubric(text: string, path: string): Rubric {
   const { file, at } = parseFile(rating, text, path);
   const { reply } = file;
@@ -86,7 +86,7 @@ export function parseRubric(text: string, path: string): Rubric {
   return completeRubric(file);
 }
 
-/** The same for a rubric that compares two answers. */
+/** Like `parseRubric`, for a rubric that compares two answers. */
 export function parsePairRubric(text: string, path: string): PairRubric {
   return completeRubric(parseFile(pairwise, text, path).file);
 }
@@ -126,7 +126,7 @@ function describe(cause: unknown): string {
   return code === "EISDIR" ? "it is a folder" : messageOf(cause);
 }
 
-/** A file that its kind's schema takes, and where things in it stand. */
+/** Parses a file and checks it by its kind's rules. `at` gives the position of a setting in the file. */
 function parseFile<File extends { user: string; system?: string | undefined }>(
   kind: Kind<File>,
   text: string,
@@ -161,7 +161,7 @@ function checkTemplate(template: string, field: string, place: string, known: re
 
 const jinjaNames = ["loop", "range", "true", "false", "none", "True", "False", "None"];
 
-/** The names that a template takes from outside. */
+/** The variables that a template does not define itself. */
 function freeNames(template: unknown): Set<string> {
   const used = new Set<string>();
   const bound = new Set<string>(jinjaNames);
@@ -184,7 +184,7 @@ function freeNames(template: unknown): Set<string> {
   return new Set([...used].filter((name) => !bound.has(name)));
 }
 
-/** What may stand in the parts of a rubric. */
+/** The settings of each part of a rubric, for error messages. */
 const partSettings: Readonly<Record<string, string>> = {
   scale: "min, max, step",
   sampling: "temperature, top_p, max_output_tokens, seed",

@@ -4,11 +4,11 @@ import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-te
 import type { Rubric } from "./rubric.ts";
 
 /*
- * From a reply to a score, or to the reason why there is none. What cannot be read for certain is `unparsable`: a number
- * that is not the judge's score is worse than none.
+ * Reads the score in a reply, or the reason why there is none. A reply that cannot be read for certain is `unparsable`: a
+ * number that is not the judge's score is worse than none.
  */
 
-/** What of a rubric reading depends on. */
+/** The parts of a rubric that reading depends on. */
 export interface ReadingRubric {
   readonly scale: Rubric["scale"];
   readonly reply:
@@ -38,7 +38,7 @@ const ratingWords =
   "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
 const leadsToNumber = new RegExp(String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords}))\s*["'([]?$`, "i");
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
-/** Words that make a label that of another number. */
+/** Words in a label which show that its number is not the score. */
 const otherNumber =
   /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
 const longestLabel = 80;
@@ -56,8 +56,8 @@ interface ScoreLine {
 }
 
 /**
- * Where in a reply the score stands that was read from it: from this character to before that one. Undefined when it is
- * not found.
+ * The position in a reply of the score that was read from it: its first character, and the one after its last. Undefined
+ * when it is not found.
  */
 export function locateScore(
   text: string,
@@ -109,10 +109,10 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   return onScale(score, scale);
 }
 
-/** The first number of a line, if what stands before it says that it is a score. */
+/** The first number of a line, if the text before it shows that it is a score. */
 function findScore(line: string, labels: readonly string[]): ScoreLine | undefined {
   const plain = line
-    .replace(/(?<=\d)[*_`#>~]+(?=\d)/g, " ") // apart, what these marks keep apart
+    .replace(/(?<=\d)[*_`#>~]+(?=\d)/g, " ") // numbers separated only by these marks stay separate
     .replace(/[*_`#>~]/g, "")
     .replace(scaleBeforeColon, ":")
     .trim();
@@ -120,13 +120,13 @@ function findScore(line: string, labels: readonly string[]): ScoreLine | undefin
   return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
 }
 
-/** Whether the line after the score is another number and nothing else. */
+/** Whether the line after the score holds nothing but a different number. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
   const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)\W*$/.exec(line ?? "") ?? [];
   return number !== undefined && Number(number) !== Number(score);
 }
 
-/** Whether a later line gives another score, or shows that the first one was the beginning of a list. */
+/** Whether a later line gives another score, or shows that the first number was the first item of a list. */
 function saysOtherwise(line: string, score: string, labels: readonly string[]): boolean {
   const found = findScore(line, labels);
   if (!found) return false;
@@ -135,7 +135,7 @@ function saysOtherwise(line: string, score: string, labels: readonly string[]): 
   return Number(found.score) !== Number(score);
 }
 
-/** Whether what stands before a number says that it is the score. */
+/** Whether the text before a number shows that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
   if (/^["'([]?$/.test(label)) return true;
   if (label.length > longestLabel || otherNumber.test(label)) return false;
@@ -144,7 +144,7 @@ function isLabel(label: string, labels: readonly string[]): boolean {
   return namesRating.test(label) && leadsToNumber.test(label);
 }
 
-/** What follows the number, without `/5` or `out of 5`; undefined when it is out of something else. */
+/** The text after the number, without `/5` or `out of 5`; undefined when it is out of another number than `max`. */
 function readDenominator(rest: string, max: number): string | undefined {
   const units = String.raw`\s*(?:points?|stars?|pts)?`;
   const match = new RegExp(
@@ -155,7 +155,7 @@ function readDenominator(rest: string, max: number): string | undefined {
   return Number(match[1]) === max ? rest.slice(match[0].length) : undefined;
 }
 
-/** Whether the rest of the line cannot be part of the score, or another one. */
+/** Whether the rest of the line is neither part of the score nor another score. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^["')\]]?\s*[.,;:!]?\s*$/.test(tail)) return true;
   if (/^\W*\d/.test(tail) || denial.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`

@@ -3,7 +3,7 @@ import type { Preference } from "../stats/outcomes.ts";
 import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
 
-/** What a reply says of two answers in the order they were shown, or why it says nothing that can be read. */
+/** A reply's verdict on two answers, in the order they were shown, or why it cannot be read. */
 export type ReadVerdict =
   | {
       readonly state: "judged";
@@ -37,7 +37,7 @@ function readAnswer(text: string, finish: Finish, reply: PairRubric["reply"]): R
   return finish === "length" ? "the reply was cut off before its verdict" : readChoice(text, reply);
 }
 
-/** The mark at the reply's end, where no other one stands before it. */
+/** The mark at the end of the reply, if the reply contains no other mark. */
 function readChoice(
   text: string,
   marks: { readonly first: string; readonly second: string; readonly tie: string },
@@ -76,7 +76,7 @@ function readTwoNumbers(
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
 }
 
-/** Two scores, each perhaps out of the highest one, perhaps with the assistants' names. */
+/** Matches two scores, each with an optional `/max` after it and an optional `Assistant 1:` before it. */
 function twoScores(max: number): RegExp {
   const score = String.raw`(\d+(?:\.\d+)?)(?![\d.]*\s*/(?!\s*${max}(?![\d.])))(?:\s*/\s*${max})?(?![\d./])`;
   const name = (names: string) => String.raw`(?:(?:assistant|answer)\s*${names}\s*:\s*)?`;

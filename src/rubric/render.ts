@@ -6,8 +6,8 @@ import type { PairRubric, Rubric } from "./rubric.ts";
 export interface RenderedPrompt {
   readonly messages: readonly Message[];
   /**
-   * Parts of the rubric's own text that a field of the example contains, such as a heading that ends the field: the judge
-   * may take what follows for the rubric's words. Empty for almost all examples.
+   * Lines of the rubric's own text that a field of the example contains, such as the heading after the field. The judge may
+   * take what follows for the rubric's words. Empty for almost all examples.
    */
   readonly intrusions: readonly string[];
 }
@@ -35,7 +35,7 @@ export function createRenderer({ templates }: Pick<Rubric, "templates">): Render
     });
 }
 
-/** Writes the prompt of a rubric that compares. The same pair in the other order has the same boundary. */
+/** Writes the prompt of a pair rubric. Both orders of a pair have the same boundary. */
 export function createPairRenderer({ templates }: Pick<PairRubric, "templates">): (pair: ShownPair) => RenderedPrompt {
   const render = createFieldRenderer(templates, [
     "question",
@@ -59,7 +59,7 @@ export function createPairRenderer({ templates }: Pick<PairRubric, "templates">)
 
 type Values = Readonly<Record<string, string>>;
 
-/** @param fields those whose content comes from data */
+/** @param fields the names of the values that come from data */
 function createFieldRenderer(
   { system, user }: Rubric["templates"],
   fields: readonly string[],
@@ -68,7 +68,7 @@ function createFieldRenderer(
   return (values) => {
     const form = Object.values(values)
       .map((value) => (value === "" ? "0" : "1"))
-      .join(""); // templates may leave out what is empty
+      .join(""); // templates may leave out empty fields, so the delimiters depend on which are empty
     let known = delimiters.get(form);
     if (!known) {
       known = findDelimiters((marks) => user.render({ ...values, ...marks }), values, fields);
@@ -85,21 +85,21 @@ function createFieldRenderer(
 }
 
 const shownDelimiter = 60;
-const shortestDelimiter = 4; // characters: less than that stands in any text
-const mark = "\u{f0000}"; // for private use
+const shortestDelimiter = 4; // characters; shorter lines occur in any text
+const mark = "\u{f0000}"; // a private-use character
 
-/** A line of the rubric's own, and the form in which it is looked for. */
+/** A line of the rubric's own text, and its normalised form for searching. */
 interface Delimiter {
   readonly line: string;
   readonly normal: string;
 }
 
-/** A mark that the fields do not contain: who wants to write it into one changes it by doing so. */
+/** A mark that no field contains. It is a hash of the fields, so writing it into a field would change it. */
 function boundaryOf(...fields: readonly string[]): string {
   return hash("sha256", ["boundary", ...fields].join("\0")).slice(0, 12);
 }
 
-/** The lines of the rubric's own text next to each field: what a reader takes for the field's end, or another's beginning. */
+/** The rubric's lines next to each field, which a reader takes for the field's end or the next one's beginning. */
 function findDelimiters(
   render: (marks: Record<string, string>) => string,
   values: Values,
@@ -136,7 +136,7 @@ function findIntrusions(values: Values, fields: readonly string[], delimiters: r
   return [...found];
 }
 
-/** What does not matter to a reader: case, spaces, invisible characters, how often a heading's mark is repeated. */
+/** Removes what a reader ignores: case, spaces, invisible characters, how often a heading's mark is repeated. */
 function normalise(text: string): string {
   const plain = /^[\x20-\x7e\s]*$/.test(text) ? text : text.normalize("NFKC").replace(/\p{Cf}+/gu, "");
   return plain

@@ -12,7 +12,7 @@ const scaleSchema = z
   .strictObject({
     min: z.number(),
     max: z.number(),
-    /** The distance of scores from one another, from `min` on; any score in between is unreadable. */
+    /** The distance between neighbouring scores, counted from `min`. Scores in between are unparsable. */
     step: z.number().positive().optional(),
   })
   .refine(({ min, max }) => min < max, { message: "expected min to be lower than max" });
@@ -21,7 +21,7 @@ const replySchema = z.discriminatedUnion("format", [
   z.strictObject({
     /** The first line that holds a number is the score, with or without a label: `4.5`, `Score: 4.5/5`. */
     format: z.literal("number"),
-    /** Labels that may stand before it, beside the usual ones (score, rating, …). */
+    /** Labels allowed before it, besides the usual ones (score, rating, …). */
     labels: z.array(z.string().min(1)).optional(),
   }),
   z.strictObject({
@@ -56,13 +56,13 @@ export const rubricSchema = z.strictObject({
   ...commonSettings,
   scale: scaleSchema,
   reply: replySchema,
-  /** What the score is of: the anchors that judges are checked with are good and bad responses. */
+  /** What the score is about. Only judges of responses are checked, since the anchors are good and bad responses. */
   rates: z.enum(["response", "instruction", "other"]).default("response"),
 });
 
 const mark = z.string().min(3);
 
-/** The layout of the file of a rubric that compares two answers. */
+/** The layout of the file of a pair rubric, which compares two answers. */
 export const pairRubricSchema = z.strictObject({
   ...commonSettings,
   reply: z.discriminatedUnion("format", [
@@ -72,7 +72,7 @@ export const pairRubricSchema = z.strictObject({
       scale: scaleSchema,
     }),
     z.strictObject({
-      /** The reply holds one of three marks, as often as it likes. */
+      /** The reply ends with one of three marks and holds neither of the others. */
       format: z.literal("choice"),
       first: mark,
       second: mark,
@@ -81,12 +81,12 @@ export const pairRubricSchema = z.strictObject({
   ]),
 });
 
-/** What rubrics of every kind have. */
+/** The common part of rubrics of every kind. */
 export interface RubricBase {
   readonly name: string;
   readonly version: number;
   readonly sampling: z.infer<typeof rubricSchema>["sampling"];
-  /** 16 hexadecimal digits over everything that a reply and its reading depend on; not over name, version or descriptions. */
+  /** A hash (16 hexadecimal digits) of all that replies and their reading depend on; not of name, version or description. */
   readonly hash: string;
   readonly templates: { readonly system?: Template; readonly user: Template };
 }
@@ -97,10 +97,10 @@ export type Rubric = z.infer<typeof rubricSchema> & RubricBase;
 /** How a judge is asked about two answers to one prompt. */
 export type PairRubric = z.infer<typeof pairRubricSchema> & RubricBase;
 
-/** What a rubric's templates can use: an example's fields, and a mark that no example can contain. */
+/** The variables of a rubric's templates: an example's fields, and a mark (`boundary`) that no example can contain. */
 export const templateNames = ["instruction", "input", "output", "category", "boundary"] as const;
 
-/** The same for two answers. `question` is the instruction, followed by "Input:" and the input where there is one. */
+/** The variables of a pair rubric's templates. `question` is the instruction, followed by "Input:" and the input, if any. */
 export const pairTemplateNames = [
   "question",
   "instruction",
@@ -111,7 +111,7 @@ export const pairTemplateNames = [
   "boundary",
 ] as const;
 
-/** Adds to a rubric's file what follows from it. @throws Error when a template cannot be parsed */
+/** Adds the hash and the parsed templates to a rubric's file. @throws Error when a template cannot be parsed */
 export function completeRubric<
   File extends Pick<z.infer<typeof rubricSchema>, "sampling" | "system" | "user"> & { reply: unknown; scale?: unknown },
 >(file: File): File & Pick<RubricBase, "hash" | "templates"> {
@@ -126,7 +126,7 @@ export function completeRubric<
   };
 }
 
-/** Jinja drops one line feed at a template's end; a prompt is to be what its file says, so there is one to drop. */
+/** Parses a template. Jinja drops one line feed at its end, so one is added: the prompt must be exactly as in its file. */
 export function parseTemplate(text: string): Template {
   return new Template(text.endsWith("\n") ? `${text}\n` : text);
 }

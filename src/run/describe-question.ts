@@ -1,7 +1,7 @@
 import { formatCount } from "../format.ts";
 import type { Question } from "./records/common.ts";
 
-/** How a model was asked, in words. */
+/** How a model was prompted, in words. */
 export function describeQuestion(question: Question | undefined): string {
   if (!question) return "without a rubric";
   const { rubric, rubricVersion, maxOutputTokens, temperature, reasoning, hash } = question;

@@ -1,7 +1,7 @@
 import type { Agreement, Estimate } from "../stats/agreement.ts";
 import type { AgreementRecord } from "./records/rating.ts";
 
-/** A figure and its interval as a file can hold them: JSON has no NaN, so null stands where there is no number. */
+/** A figure and its interval as JSON: NaN and infinite numbers become null. */
 export function toEstimateRecord({ value, low, high }: Estimate): { [Key in keyof Estimate]: number | null } {
   return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
 }
@@ -10,7 +10,7 @@ export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-/** How far a judge agrees with a reference, as a file can hold it. */
+/** A judge's agreement with a reference, as JSON. */
 export function toAgreementRecord(reference: string, { rows, spearman, thresholds }: Agreement): AgreementRecord {
   return {
     reference,

@@ -11,7 +11,7 @@ export interface FileStates {
   readonly arms: readonly ArmState[];
 }
 
-/** Looks whether the files of a run are there, and of the sizes they had; nothing of them is read. */
+/** Checks whether a run's files exist, and whether the data files have the same size; reads no content. */
 export async function readFileStates(folder: string, { dataset, rate, arms }: RatedManifest): Promise<FileStates> {
   const run = runFolder(folder);
   const files = await Promise.all(
@@ -24,7 +24,7 @@ export async function readFileStates(folder: string, { dataset, rate, arms }: Ra
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(join(folder, "arms", basename(arm.path))), // where it was written, wherever the run is now
+        state: await fileState(join(folder, "arms", basename(arm.path))), // in the run's own folder, in case the run was moved
         isStale: arm.ratingsHash !== rate.ratingsHash || dataState !== "present",
       })),
     ),

@@ -10,11 +10,11 @@ import { trainSummarySchema } from "./records/training.ts";
 /** Version of the manifest's layout; raised when an older reader would misread it. */
 export const manifestVersion = 2;
 
-/** What a run was asked and what came out: `run.json`. */
+/** The inputs and results of a run: `run.json`. */
 export const manifestSchema = z.object({
   version: z.literal(manifestVersion),
   alpagasus: z.string(),
-  /** What was rated, and how; absent in a run that only compares. */
+  /** The rated data and the rating; absent in a run that only compares. */
   dataset: datasetRecordSchema.optional(),
   rate: rateSummarySchema.optional(),
   /** By the arm's name. */
@@ -23,9 +23,9 @@ export const manifestSchema = z.object({
   comparisons: z.record(z.string(), comparisonSummarySchema).optional(),
   /** By the model's name. */
   models: z.record(z.string(), trainSummarySchema).optional(),
-  /** By what the answers are called. */
+  /** By the name of the answers. */
   answers: z.record(z.string(), answersSummarySchema).optional(),
-  /** What the experiment that the run is came to. */
+  /** The result of the experiment, if the run is one. */
   experiment: experimentResultSchema.optional(),
 });
 

@@ -8,18 +8,18 @@ import { workSchema, type Work } from "./work.ts";
 import type { RunFolder } from "./run-folder.ts";
 
 /*
- * What a stage at work leaves in the run's folder for whoever watches: `progress.PID.MARK.json`, gone when it ends.
+ * A running stage reports its progress in the run's folder, as `progress.PID.MARK.json`; the file is deleted when it ends.
  */
 
 export interface ProgressFile extends Disposable {
-  /** Called often; written once a second, for the first time after a second. */
+  /** Can be called often; writes at most once a second, and not in the first second. */
   show(progress: Omit<Work, "pid" | "startedAt" | "rating">): void;
 }
 
 const intervalMs = 1_000;
-const silentMs = 15_000; // who has not said anything for so long is not at work
+const silentMs = 15_000; // a stage that has not reported for this long is not running
 
-/** Opens the progress file of a stage; a stage that is done within a second never writes one. */
+/** Opens a stage's progress file; a stage that ends within a second never writes one. */
 export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["rating"]): ProgressFile {
   const path = join(run.folder, `progress.${process.pid}.${randomUUID().slice(0, 8)}.json`);
   const startedAt = new Date();
@@ -49,7 +49,7 @@ export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["
         writeFileSync(`${path}.partial`, JSON.stringify(work));
         renameSync(`${path}.partial`, path);
       } catch {
-        // nobody can watch then; the stage itself says what is wrong with its folder
+        // progress is optional; if the folder is broken, the stage itself reports that
       }
     },
     [Symbol.dispose]: () => {
@@ -60,7 +60,7 @@ export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["
   };
 }
 
-/** The stages that are at work in a run. */
+/** The stages that are running in a run's folder. */
 export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<Work[]> {
   const names = await readdir(folder).catch(() => []);
   const found: Work[] = [];
@@ -68,15 +68,15 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
     const pid = pidOf(name);
     if (pid === undefined || !isProcessAlive(pid)) continue;
     const written = await stat(join(folder, name)).catch(() => undefined);
-    if (!written || Date.now() - written.mtimeMs > silentMs) continue; // of a process that had this number before
-    const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // it may have ended meanwhile
+    if (!written || Date.now() - written.mtimeMs > silentMs) continue; // left by an earlier process with this id
+    const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // the stage may have just ended
     const work = workSchema.safeParse(text === undefined ? undefined : tryParse(text));
     if (work.success) found.push(work.data);
   }
   return found;
 }
 
-/** Removes what processes that were killed have left. */
+/** Removes progress files that killed processes left behind. */
 function removeOrphans(folder: string): void {
   for (const name of readdirSync(folder)) {
     const pid = pidOf(name);

@@ -1,4 +1,4 @@
-/** How a rating ended. Only a scored one has a score; none of the others is ever taken for a number. */
+/** How a rating ended. Only a scored one has a score; the others never count as a number. */
 export const ratingStates = ["scored", "refused", "unparsable", "truncated", "failed", "pending"] as const;
 export type RatingState = (typeof ratingStates)[number];
 
@@ -8,42 +8,42 @@ export interface Scale {
   readonly max: number;
 }
 
-/** A judge's answer about one example. */
+/** A judge's rating of one example. */
 export type Rating = ScoredRating | UnscoredRating;
 
-/** What one judge of a panel said of a row. */
+/** One panel judge's rating of a row. */
 export interface PanelRating {
   readonly state: RatingState;
   readonly score?: number;
   readonly call?: string;
 }
 
-/** What ratings by a model carry besides. */
+/** Where a rating came from, and details about it. */
 interface Traces {
   /** The key of the reply in the call store. */
   readonly call?: string;
-  /** Those of all replies, where there are several. */
+  /** The keys of all replies, where there are several. */
   readonly calls?: readonly string[];
-  /** Who gave it, where it may be one of two. */
+  /** The judge that gave it, where a student escalates to another judge. */
   readonly by?: string;
-  /** What each judge of a panel said, in the judges' order. */
+  /** The rating by each judge of a panel, in the judges' order. */
   readonly panel?: readonly PanelRating[];
-  /** Parts of the rubric's own text that the row contains, by which it could pass for the rubric's words. */
+  /** Parts of the rubric's own text that the row contains; the judge may mistake what follows them for the rubric. */
   readonly intrusions?: readonly string[];
 }
 
 export interface ScoredRating extends Traces {
   readonly state: "scored";
   readonly score: number;
-  /** The probability of each of the judge's scores, ascending, from judges that have one. */
+  /** The probability of each possible score, ascending, from judges that give probabilities. */
   readonly probabilities?: readonly number[];
-  /** What the judge wrote, where the score is the mean of what it could have written, or of several replies. */
+  /** The score as the judge wrote it, where `score` is a mean by token probabilities or of several replies. */
   readonly written?: number;
-  /** The probability that was on no score, where the score is a mean by token probabilities. */
+  /** The probability of tokens that are no score, where `score` is a mean by token probabilities. */
   readonly missing?: number;
-  /** The scores of the replies that it is the mean of; null for one without. */
+  /** The scores of the replies that `score` is the mean of; null for a reply without a score. */
   readonly replies?: readonly (number | null)[];
-  /** The probability to reach the cut, where the score stands for that. */
+  /** The probability to reach the threshold, where `score` only expresses that. */
   readonly probability?: number;
 }
 

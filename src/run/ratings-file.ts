@@ -5,14 +5,14 @@ import { createHash } from "node:crypto";
 import { RunError } from "../errors.ts";
 import { ratingStates, type Rating } from "./rating.ts";
 
-/** One line of `ratings.jsonl`: which row, and its rating. */
+/** One line of `ratings.jsonl`: a row and its rating. */
 export type RatingLine = { readonly index: number; readonly id?: string | undefined; readonly hash: string } & Rating;
 
 export interface RatingsWriter {
   write(line: RatingLine): Promise<void> | void;
-  /** Hands on the lines so far, for whoever reads the unfinished file. */
+  /** Writes out the lines so far, for readers of the unfinished file. */
   flush(): Promise<void>;
-  /** Puts the finished file in its place and gives its SHA-256. */
+  /** Moves the finished file to its path and returns its SHA-256. */
   commit(): Promise<string>;
   discard(): Promise<void>;
 }
@@ -37,11 +37,11 @@ export function openRatingsWriter(path: string): RatingsWriter {
 }
 
 /**
- * All lines of a `ratings.jsonl`, in batches.
+ * Reads all lines of a `ratings.jsonl`, in batches.
  *
- * @param sha256 what the file's hash must be, where it is known; checked when all is read
- * @param options.isUnfinished whether it is still being written: a last line without its end is then left out
- * @throws RunError at a line that is not one of ours, or at the end when the file was changed
+ * @param sha256 the expected hash of the file, if known; checked when all is read
+ * @param options.isUnfinished whether the file is still being written: an incomplete last line is then skipped
+ * @throws RunError at an invalid line, or at the end if the file was changed
  */
 export async function* readRatings(
   path: string,
@@ -66,7 +66,7 @@ export async function* readRatings(
     throw new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);
 }
 
-/** Parses whole lines, the first of which is line `before` + 1. All at once, since that is faster than one by one. */
+/** Parses whole lines, from line `before` + 1 on. Parsing them all at once is faster than one by one. */
 function parseLines(text: string, path: string, before: number): RatingLine[] {
   let values: unknown[];
   try {

@@ -3,16 +3,16 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import type { RunFolder } from "./run-folder.ts";
 
 /*
- * Paths stand in a manifest as they were typed. So that a run can be used from any folder, it also has where they were
- * typed, seen from the run's folder.
+ * A manifest holds paths as they were typed. It also holds the working folder at that time, relative to the run's folder, so
+ * that a run can be used from any folder.
  */
 
-/** The folder that paths are typed from now, seen from a run's folder. */
+/** The current working folder, relative to a run's folder. */
 export function workingFolder({ folder }: Pick<RunFolder, "folder">): string {
   return relative(resolve(folder), process.cwd()) || ".";
 }
 
-/** Where a file lies that was named in a manifest; the path as it was typed, where it is not known any better. */
+/** Resolves a path from a manifest; returns it as typed if the file exists only there, or if `typedFrom` is unknown. */
 export function recordedPath(
   path: string,
   { folder }: Pick<RunFolder, "folder">,

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
 
-/** Where the files of a run lie. */
+/** The paths of a run's files. */
 export interface RunFolder {
   readonly folder: string;
   readonly manifestPath: string;
@@ -100,9 +100,9 @@ async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> 
 }
 
 const lockAgainMs = 20;
-const staleLockMs = 10_000; // a change takes milliseconds: who holds the lock longer is dead
+const staleLockMs = 10_000; // a change takes milliseconds, so an older lock is from a dead process
 
-/** Changes the manifest as it is by now, whatever other stages and processes write at the same time. */
+/** Changes the latest manifest under a lock, so that no change by another stage or process is lost. */
 export async function updateManifest(
   run: RunFolder,
   change: (manifest: Manifest | undefined) => Manifest,
@@ -133,11 +133,11 @@ async function tryLock(path: string): Promise<boolean> {
 }
 
 /**
- * The name under which a run's money is counted. It lies in the run's folder, so that it moves and goes with it, and every
- * command that pays for the run counts on from what was paid before.
+ * Returns the id under which a call store counts a run's spending (its purse), and creates it if there is none. It is kept in
+ * the run's folder, so that it moves with the run, and every command adds to what was paid before.
  *
- * @param store the call store that counts it
- * @throws RunError when the money was counted in another store until now
+ * @param store path of the call store that counts the spending
+ * @throws RunError when another store has counted this run's spending until now
  */
 export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
   const path = join(folder, "purse.json");
@@ -145,7 +145,7 @@ export async function openPurse({ folder }: RunFolder, store: string): Promise<s
   const partial = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
   try {
     await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);
-    await link(partial, path); // all of it at once, and only where there is none
+    await link(partial, path); // atomic, and only if there is no file yet
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // link fails with errors of this kind
   } finally {
@@ -159,7 +159,7 @@ export async function openPurse({ folder }: RunFolder, store: string): Promise<s
   return found!.name;
 }
 
-/** The purse of a run and the store that counts it; undefined when nothing was ever paid for. @throws RunError when its file is damaged */
+/** A run's purse and the store that counts it; undefined if no command opened one. @throws RunError when its file is damaged */
 export async function readPurse({
   folder,
 }: Pick<RunFolder, "folder">): Promise<{ name: string; store: string } | undefined> {

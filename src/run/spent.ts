@@ -9,24 +9,24 @@ import type { Manifest } from "./manifest.ts";
 import { readManifest, readPurse, type RunFolder } from "./run-folder.ts";
 
 /*
- * What a run has spent, over all its commands: on calls, as its purse in the call store counts them, and on trainings by the hour.
- * In US dollars.
+ * What a run has spent over all its commands, in US dollars: on calls, as counted by its purse in the call store, and on
+ * trainings, by the hour.
  */
 
-/** What calls have cost. */
+/** The cost of calls. */
 export interface SpentOnCalls {
-  /** Calls whose replies are in the store; absent where that is gone. */
+  /** Calls whose replies are in the store; absent if the store is gone. */
   readonly calls?: number;
-  /** Null where no call had a known price. */
+  /** Null if no call had a known price. */
   readonly paidUsd: number | null;
-  /** At most this much more may be on the bill: attempts whose reply was lost, and calls that are under way. */
+  /** At most this much more may be billed: for attempts whose reply was lost, and calls in flight. */
   readonly perhapsPaidUsd: number;
   readonly store?: string;
 }
 
 /**
- * What a run's calls have cost, by its purse; where the store that counts it is gone, what the run's latest command has told.
- * Undefined where nothing was asked.
+ * The cost of a run's calls by its purse; if the store that counts it is gone, as recorded by the run's latest command.
+ * Undefined if no call was made.
  */
 export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
   const told = [
@@ -38,7 +38,7 @@ export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefine
     .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   const purse = await readPurse(run);
   if (!purse || !existsSync(purse.store)) {
-    const latest = told[0]?.calls; // each counts on from what was paid before
+    const latest = told[0]?.calls; // its figures include what was paid before
     return latest && { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd };
   }
   using store = new CallStore(purse.store, { readOnly: true });
@@ -75,7 +75,7 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
   return nanos / nanosPerUsd;
 }
 
-/** Everything together, for a budget: what may be on the bill counts in full, what is not priced as nothing. */
+/** The total for a budget. Costs that may be billed count in full; costs without a known price count as 0. */
 export async function spentInAll(run: RunFolder): Promise<number> {
   const calls = await spentOnCalls(run, await readManifest(run));
   return (calls?.paidUsd ?? 0) + (calls?.perhapsPaidUsd ?? 0) + (await spentOnTraining(run));
@@ -86,7 +86,7 @@ export const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs:
 
 const costSchema = z.object({ usdPerHour: z.number().nullable() });
 
-/** What the attempts at a training have cost, by the hour, in US dollars. */
+/** The cost of a training's attempts, by the hour, in US dollars. */
 export async function costOfTraining(folder: string): Promise<number> {
   const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
   const attempts = attemptsSchema.safeParse(await read("attempts.json"));
@@ -96,7 +96,7 @@ export async function costOfTraining(folder: string): Promise<number> {
   return hours * (settings.data.usdPerHour ?? 0);
 }
 
-/** What all trainings of a run have cost by the hour, those that were interrupted or replaced too, in US dollars. */
+/** The cost of all trainings of a run by the hour, including interrupted and replaced ones, in US dollars. */
 export async function spentOnTraining({ folder }: Pick<RunFolder, "folder">): Promise<number> {
   const models = join(folder, "models");
   let usd = 0;

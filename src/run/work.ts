@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** What a stage at work tells of itself. */
+/** What a running stage reports about itself. */
 export const workSchema = z.object({
   pid: z.number(),
   startedAt: z.string(),
@@ -14,7 +14,7 @@ export const workSchema = z.object({
   calls: z
     .object({ inFlight: z.number(), waiting: z.number(), failed: z.number(), paidUsd: z.number().nullable() })
     .optional(),
-  /** What is being rated, by whom, and the file that the ratings so far are in. */
+  /** The data being rated, the judge, and the file with the ratings so far. */
   rating: z
     .object({
       source: z.string(),
@@ -27,5 +27,5 @@ export const workSchema = z.object({
     })
     .optional(),
 });
-/** A stage that is at work. */
+/** A running stage. */
 export type Work = z.infer<typeof workSchema>;

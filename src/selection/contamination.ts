@@ -4,11 +4,12 @@ import type { ReasonDetail } from "./decision.ts";
 import { hashWord, wordsOf } from "./words.ts";
 
 const longestRun = 13; // words: the length that GPT-3's authors used (Brown et al. 2020, appendix C)
-const shortestRun = 5; // shorter prompts ("Tell me a joke") are found only where they are the whole instruction
+const shortestRun = 5; // words; a shorter prompt ("Tell me a joke") must be the row's whole prompt
 
 /**
- * Finds rows that overlap test prompts: a run of 13 words of a prompt (all of it, where it has 5 to 12 words) stands in
- * the row's prompt or output, or a shorter prompt is the row's whole instruction. Case and punctuation do not count.
+ * Creates a function that finds rows that overlap test prompts. A row overlaps when its prompt or output contains 13
+ * consecutive words of a test prompt (the whole test prompt, if it has 5 to 12 words), or when its prompt equals a shorter
+ * test prompt. Case and punctuation are ignored.
  */
 export function contaminationFinder(
   prompts: readonly TestPrompt[],
@@ -57,7 +58,7 @@ function describe({ set, id }: TestPrompt, words: string): ReasonDetail {
   return { test: set, prompt: id, words };
 }
 
-/** Calls back with a rolling hash of each run of `length` words (Rabin and Karp). */
+/** Calls `found` with a rolling hash of each run of `length` words (Rabin and Karp). */
 function forEachRun(hashes: readonly number[], length: number, found: (hash: number, start: number) => void): void {
   const base = 0x01000193;
   let power = 1;

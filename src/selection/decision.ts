@@ -14,13 +14,13 @@ export type Reason =
   | "near duplicate"
   | "too close";
 
-/** What a reason leaves to be said. */
+/** Details that some reasons carry. */
 export interface ReasonDetail {
-  /** The kept row that this one repeats or lies too close to, from 0. */
+  /** Index, from 0, of the kept row that this one repeats or lies too close to. */
   readonly of?: number;
-  /** How alike they are, 0 to 1. */
+  /** Similarity of the two rows, 0 to 1. */
   readonly similarity?: number;
-  /** The test prompt that this row overlaps, and the words they share. */
+  /** The test set and id of the prompt that this row overlaps, and the words they share. */
   readonly test?: string;
   readonly prompt?: string;
   readonly words?: string;

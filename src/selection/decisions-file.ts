@@ -3,7 +3,7 @@ import { readLineBlocks } from "../files/line-blocks.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Decision } from "./decision.ts";
 
-/** All lines of an arm's `ARM.decisions.jsonl`, in batches. @throws RunError at a line that is not one of ours */
+/** Yields the lines of an arm's `ARM.decisions.jsonl` in batches. @throws RunError when the file is cut off or malformed */
 export async function* readDecisions(path: string): AsyncGenerator<readonly Decision[]> {
   let count = 0;
   for await (const { text, isCutOff } of readLineBlocks(path)) {
@@ -15,7 +15,7 @@ export async function* readDecisions(path: string): AsyncGenerator<readonly Deci
 }
 
 function parseLines(text: string, path: string, before: number): Decision[] {
-  const lines = tryParse(`[${text.replaceAll("\n", ",")}]`) as Decision[] | undefined; // as select wrote them; checked here
+  const lines = tryParse(`[${text.replaceAll("\n", ",")}]`) as Decision[] | undefined; // as select wrote them; checked below
   if (lines?.every(({ index, reason }, i) => index === before + i && typeof reason === "string")) return lines;
   throw new RunError(`${path}: expected the decisions of every row in order, got something else; select again`);
 }

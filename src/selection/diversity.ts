@@ -2,14 +2,14 @@ import type { LearningCheck } from "./duplicates.ts";
 import { hashWord, wordsOf } from "./words.ts";
 
 const bucketCount = 2 ** 18;
-const commonShare = 0.1; // words in more than a tenth of the rows say nothing about a row's topic
+const commonShare = 0.1; // of the rows; words in more rows than this say little about a row's topic
 
 /**
- * Passes over rows that lie closer than `distance` to a kept row: the rule of DEITA (Liu et al. 2024, "score first,
- * then distance") with 1 - cosine of TF-IDF vectors as the distance, which needs no embedding model. Words count once
- * a row; words that more than a tenth of the rows use count only in rows that have no others.
+ * Rejects rows that lie closer than `distance` to a kept row: the rule of DEITA (Liu et al. 2024, "score first, then
+ * distance"). The distance is 1 - cosine of TF-IDF vectors, which needs no embedding model. A word counts once per row;
+ * words in more than a tenth of the rows count only in rows that have no others.
  *
- * @param distance over 0, up to 1 (keeps only rows that share no word)
+ * @param distance above 0, at most 1; 1 keeps only rows that share no counted word
  */
 export function diversity(distance: number): LearningCheck {
   const rows = new Map<number, Int32Array>();
@@ -51,7 +51,7 @@ export function diversity(distance: number): LearningCheck {
     },
   };
 
-  /** The row's words and weights, of length 1. */
+  /** The row's TF-IDF vector, scaled to length 1. */
   function vectorOf(row: number): [bucket: number, weight: number][] {
     const buckets = rows.get(row)!;
     const telling = buckets.filter((bucket) => frequency[bucket]! <= commonShare * learnt);

@@ -4,12 +4,12 @@ import { createRandom } from "../stats/random.ts";
 import type { Check } from "./pick.ts";
 import { hashWord, wordsOf } from "./words.ts";
 
-/** A check that is told about rows before picking begins. */
+/** A check that sees the candidate rows before picking begins. */
 export interface LearningCheck extends Check {
   learn(row: number, example: ExampleFields): void;
 }
 
-/** Passes over rows whose instruction, input and output equal those of a kept row, but for surrounding white space. */
+/** Rejects rows whose instruction, input and output equal a kept row's, up to NFC form and surrounding white space. */
 export function exactDuplicates(rowCount: number): LearningCheck {
   const keys = new Float64Array(rowCount);
   const kept = new Map<number, number>();
@@ -32,9 +32,9 @@ const bandRows = 7; // 16 bands of 7: a pair of similarity .8 shares a band with
 const signatureSize = bands * bandRows;
 
 /**
- * Passes over rows whose text is nearly that of a kept row: a Jaccard similarity of word triples of at least `similarity`. Pairs
- * are found by MinHash with 112 permutations and banding (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3) and
- * then compared exactly. Keeps 4 bytes a word triple, and 64 a row.
+ * Rejects rows whose text nearly equals a kept row's: the Jaccard similarity of their word triples is at least `similarity`.
+ * MinHash with 112 permutations and banding (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3) finds candidate
+ * pairs, which are then compared exactly. Takes 4 bytes per word triple and 64 bytes per row.
  */
 export function nearDuplicates(similarity = 0.8): LearningCheck {
   const permutations = createPermutations();
@@ -78,7 +78,7 @@ export function nearDuplicates(similarity = 0.8): LearningCheck {
   };
 }
 
-/** Hashes of the distinct word triples; a text of fewer words is one shingle. */
+/** Hashes of the distinct word triples. A text of fewer than three words gives one hash. */
 function shinglesOf({ instruction, input, output }: ExampleFields): Set<number> {
   const text = `${instruction}\n${input}\n${output}`;
   const words = wordsOf(text).map(hashWord);
@@ -120,7 +120,7 @@ function bandKey(signature: Uint32Array, band: number): number {
   return key >>> 0;
 }
 
-/** The share of the values of two ascending lists that both have (Jaccard 1901). */
+/** Jaccard similarity of two ascending lists: the share of their distinct values that both contain (Jaccard 1901). */
 function jaccard(a: Uint32Array, b: Uint32Array): number {
   let [i, j, shared] = [0, 0, 0];
   while (i < a.length && j < b.length) {

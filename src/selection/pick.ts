@@ -3,24 +3,24 @@ import type { Reason, ReasonDetail } from "./decision.ts";
 import { hashWord } from "./words.ts";
 
 /*
- * Every method is the same act: rows have a key, the higher the better, and the best are taken until enough are kept.
- * Rows with equal keys are taken in an order that the seed draws, so that no place in the file is favoured; a random
- * control is the case in which all keys are equal.
+ * All selection methods work alike: each row has a key, and the rows with the highest keys are kept until there are enough.
+ * The seed decides the order of rows with equal keys, so that their position in the file does not matter. In a random
+ * control, all keys are equal.
  */
 
-/** A reason to pass over a row that is good enough by its key, in view of the rows kept so far. */
+/** A check that may reject a row whose key is high enough, given the rows kept so far. */
 export interface Check {
-  /** Undefined when the row may be kept. */
+  /** Why the row is rejected; undefined when it may be kept. */
   reject(row: number): { reason: Reason; detail: ReasonDetail } | undefined;
   /** Called for every row that is kept. */
   keep(row: number): void;
 }
 
 export interface PickOptions {
-  /** How many rows to keep; all with a key when absent. */
+  /** How many rows to keep. Defaults to all rows with a key. */
   readonly count?: number;
   readonly seed: number;
-  /** What the seed draws for. Different purposes draw independently, so that a random control owes nothing to the ties of a selection. */
+  /** Mixed into the seed, so that different purposes draw independently: a random control and the ties of a selection. */
   readonly purpose: string;
   /** Group number of each row, for picking the best within each group. */
   readonly groups?: Int32Array;
@@ -30,7 +30,7 @@ export interface PickOptions {
 export interface Picked {
   /** 1 for each row that is kept. */
   readonly kept: Uint8Array;
-  /** Rows passed over by a check. */
+  /** Rows that a check rejected, and why. */
   readonly rejected: ReadonlyMap<number, { reason: Reason; detail: ReasonDetail }>;
   /** The lowest key that was kept; NaN when nothing was. */
   readonly cut: number;
@@ -50,7 +50,7 @@ export function pickHighest(keys: Float64Array, options: PickOptions): Picked {
   return { kept, rejected, ...describeCut(keys, kept) };
 }
 
-/** The plain case, without sorting: everything above the cut, and of the rows on it those drawn first. */
+/** Fast path without groups or checks: keeps all rows above the cut, then rows at the cut in random order. Sorts only those. */
 function keepAboveCut(keys: Float64Array, count: number, priority: (row: number) => number, kept: Uint8Array): void {
   const cut = nthHighest(keys, count);
   let room = count;
@@ -89,7 +89,7 @@ function keepInOrder(
     if (left === 0) return;
     if (!groups || room![groups[row]!]! > 0) consider(row);
   }
-  // places that a group could not fill, because of the checks, go to the best of the others
+  // places that a group could not fill because of the checks go to the best remaining rows
   for (const row of candidates) {
     if (left === 0) return;
     if (!kept[row] && !rejected.has(row)) consider(row);
@@ -111,9 +111,8 @@ function countGroups(groups: Int32Array, candidates: Uint32Array): number[] {
 }
 
 /**
- * Shares `count` places out among groups in proportion to their sizes (largest remainders), at least one for each group
- * that has any, as far as the places go: where there are fewer places than groups, the largest groups get one each. No
- * group gets more than it has.
+ * Divides `count` places among groups in proportion to their sizes (largest remainder method). Each non-empty group gets at
+ * least one place, and no group gets more than its size. With fewer places than groups, the largest groups get one each.
  */
 export function shareOut(count: number, sizes: readonly number[]): number[] {
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -126,7 +125,7 @@ export function shareOut(count: number, sizes: readonly number[]): number[] {
   const exact = sizes.map((size) => (count * size) / total);
   for (const i of filled) shares[i] = Math.max(1, Math.floor(exact[i]!));
   let left = count - shares.reduce((sum, share) => sum + share, 0);
-  const step = Math.sign(left); // to give out what rounding down left, or to take back what the single places cost
+  const step = Math.sign(left); // +1 adds the places lost by rounding down; -1 takes back those that the minimum of one added
   while (left !== 0) {
     filled.sort((a, b) => step * (exact[b]! - shares[b]! - (exact[a]! - shares[a]!)) || a - b);
     for (const i of filled) {
@@ -140,7 +139,7 @@ export function shareOut(count: number, sizes: readonly number[]): number[] {
   return shares;
 }
 
-/** A fixed random number for each row. */
+/** A random number for each row, fixed by the seed and the purpose. The lowest is drawn first. */
 function createPriority(seed: number, purpose: string): (row: number) => number {
   const salt = (Math.floor(createRandom(seed)() * 2 ** 32) ^ hashWord(purpose)) | 0;
   return (row) => {
@@ -154,7 +153,7 @@ function createPriority(seed: number, purpose: string): (row: number) => number 
 
 const bins = 4096;
 
-/** The n-th highest key, NaN left out; -Infinity when there are not that many. Sorts only the keys near it. */
+/** The n-th highest key, ignoring NaN; -Infinity when there are fewer. Counts keys in bins and sorts only the bin it is in. */
 export function nthHighest(keys: Float64Array, n: number): number {
   let low = Infinity;
   let high = -Infinity;

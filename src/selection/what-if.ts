@@ -2,7 +2,7 @@ import type { Example } from "../dataset/example.ts";
 import type { ArmSummary, WhatIf } from "../run/records/arm.ts";
 import { roundStep, tidy } from "../stats/histogram.ts";
 
-/** Time and money of training on all rows, to which thresholds are related. */
+/** Time and cost of training on all rows. A threshold takes the share of them that its rows have. */
 export interface FullTraining {
   readonly minutes?: number;
   readonly usd?: number;
@@ -15,12 +15,12 @@ interface Tally {
   readonly categories: Map<string, number>;
 }
 
-const exactScores = 20_000; // different scores beyond which they are told apart to four digits only
-const fewScores = 13; // as many or fewer are listed one by one
+const exactScores = 20_000; // with more distinct scores, all are rounded to four significant digits
+const fewScores = 13; // up to this many distinct scores are each used as a threshold
 const wantedThresholds = 10;
 const shownCategories = 40;
 
-/** Gathers scores, lengths and categories of all rows, to tell what any threshold would keep. Memory does not grow with the rows. */
+/** Collects scores, lengths and categories of all rows, to show what any threshold would keep. Memory is bounded. */
 export class WhatIfTable {
   readonly #full: FullTraining;
   readonly #all = newTally();
@@ -31,7 +31,7 @@ export class WhatIfTable {
     this.#full = full;
   }
 
-  /** @param score undefined when the row has none: it counts for the full set alone */
+  /** @param score undefined for an unscored row, which counts only in the full set */
   add(example: Example, score: number | undefined): void {
     count(this.#all, example);
     if (score === undefined) return;
@@ -42,12 +42,12 @@ export class WhatIfTable {
     if (this.#byScore.size > exactScores && !this.#isRounded) this.#round();
   }
 
-  /** Every row, scored or not. */
+  /** The entry for all rows, scored or not. */
   all(): WhatIf {
     return this.#describe(this.#scores()[0] ?? 0, this.#all);
   }
 
-  /** One line for each round threshold, ascending, and one for `cut` when it is not round and scores are told apart exactly. */
+  /** One entry for each round threshold, ascending. `cut` gets one too, unless it is there already or scores are rounded. */
   thresholds(cut?: number): WhatIf[] {
     const scores = this.#scores();
     const list = scores.length <= fewScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
@@ -96,7 +96,7 @@ export class WhatIfTable {
   }
 }
 
-/** What an arm's own rows come to, beside the full set. */
+/** Lengths and categories of an arm's rows, and their share of the full set's text. */
 export class ArmTally {
   readonly #tally = newTally();
 
@@ -116,7 +116,7 @@ export class ArmTally {
   }
 }
 
-/** The largest categories with their share of the rows; nothing where the data has none. */
+/** The largest categories with their share of the rows; {} when the rows have none. */
 function listCategories(categories: ReadonlyMap<string, number>, rows: number): Pick<WhatIf, "categories"> {
   if (categories.size === 0) return {};
   const listed = [...categories].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, shownCategories);

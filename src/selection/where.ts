@@ -7,25 +7,25 @@ import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 
 /*
- * `--where`: an SQL condition over the columns of the data and over what is known of each row. DuckDB reads the data's
- * own columns; ours are put in a table beside it and joined by position.
+ * `--where`: an SQL condition over the data's columns and over facts about each row, such as its score. DuckDB reads the
+ * data's columns; the facts are in a table of their own, joined by row position.
  */
 
 const factColumns =
   "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
-/** Columns that a condition may use beside the data's own. One that the data has too is `rating_NAME`, and the data's `data_NAME`. */
+/** Fact columns for conditions. If the data also has the name, the fact is `rating_NAME` and the data's column `data_NAME`. */
 export const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
 export interface WhereFilter extends AsyncDisposable {
-  /** Tells what is known of the next row, in order. */
+  /** Adds the facts about the next row. Call it once per row, in order. */
   learn(example: Example, rating: Rating): void;
-  /** 1 for each row for which the condition is true. @throws UsageError when the condition cannot be understood */
+  /** 1 for each row where the condition is true. @throws UsageError for an invalid condition, DataError for unreadable data */
   evaluate(rowCount: number): Promise<Uint8Array>;
 }
 
 /**
  * @param condition SQL, as after WHERE: `score >= 3 and output_length > 200`
- * @param judgedBy the column that the rating took its scores from, which is the same thing under both names
+ * @param judgedBy the data column that the scores were taken from, if any; its name is not ambiguous
  */
 export async function openWhereFilter(dataset: Dataset, condition: string, judgedBy?: string): Promise<WhereFilter> {
   const database = await openDuckDb();
@@ -72,9 +72,10 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
 }
 
 /**
- * Makes the table `rows`: the data's own columns with ours, so that the condition can do nothing but look at it.
+ * Creates the table `rows` from the data's columns and the facts, then turns off DuckDB's access to files and the network, so
+ * that the condition can read only tables.
  *
- * @returns the names that both have
+ * @returns the names that both the data and the facts have
  */
 async function readRows(
   connection: DuckDBConnection,
@@ -112,9 +113,9 @@ async function readRows(
   return clashing;
 }
 
-/** @throws UsageError when the condition names a column that the data and the rating have, without saying whose */
+/** @throws UsageError when the condition uses, without a prefix, a name that both the data and the facts have */
 function expectClear(condition: string, clashing: readonly string[]): void {
-  const plain = condition.replace(/'(?:[^']|'')*'/g, "''"); // texts name nothing
+  const plain = condition.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
   const unclear = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
   if (unclear !== undefined)
     throw new UsageError(

@@ -8,15 +8,15 @@ import { nanosPerUsd } from "../llm/price.ts";
 
 /** A batch at a provider whose results have not been fetched. */
 export interface BatchStatus {
-  /** Our own name of it. */
+  /** Our id of it. */
   readonly id: string;
   readonly model: string;
-  /** The provider's; null when whoever handed it in was killed before it was known. */
+  /** The provider's id of it; null while its submission is not confirmed. */
   readonly providerId: string | null;
   readonly calls: number;
   /** Calls without an outcome. */
   readonly left: number;
-  /** What those may cost at most; null without a price. */
+  /** The most that those can cost; null without a price. */
   readonly reservedUsd: number | null;
   /** ISO 8601. */
   readonly begunAt: string;
@@ -26,19 +26,19 @@ export interface BatchStatus {
 }
 
 /**
- * What is known of a batch here, by what is written down; `docs/batches.md` has them as a diagram.
+ * The state of a batch, by what the store records; `docs/batches.md` has a diagram of the states.
  *
- * - `handing in`: a process is at it.
- * - `not sent`: whoever was to hand it in was stopped before.
- * - `not confirmed`: it was sent, and its name never arrived.
- * - `under way`: at the provider, at work or ended.
+ * - `handing in`: a live process is submitting it.
+ * - `not sent`: its process was stopped before sending it.
+ * - `not confirmed`: it was sent, but the provider's id never arrived.
+ * - `under way`: it is at the provider, running or ended.
  * - `not given out`: the provider does not know it, or does not show it to the key.
  */
 export type BatchState = "handing in" | "not sent" | "not confirmed" | "under way" | "not given out";
 
-/** What came of asking a provider to stop a batch. */
+/** The result of asking a provider to cancel a batch. */
 export interface CancelledBatch extends BatchStatus {
-  /** `kept`: there is nothing at the provider to stop, or it could not be asked; `problem` tells. */
+  /** `kept`: it could not be cancelled; `problem` says why. */
   readonly outcome: "asked to stop" | "had ended" | "kept";
 }
 
@@ -48,17 +48,17 @@ export interface BatchesOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** The batches that a store waits for, the oldest first. */
+/** The open batches of a store, oldest first. */
 export function listBatches({ store = defaultStorePath }: BatchesOptions = {}): BatchStatus[] {
   using open = new CallStore(store, { readOnly: true });
   return open.batches.open().map((batch) => describe(open, batch));
 }
 
 /**
- * Asks the providers to stop batches, each by itself: one that had ended keeps no other from being stopped. What they had answered by
- * then is paid for, and fetched by the next command that asks the same; the rest it hands in again.
+ * Asks the providers to cancel batches, each by itself, so that one that had ended does not keep others from being cancelled.
+ * Replies that were made by then are paid for. The next command with the same calls fetches them and submits the rest again.
  *
- * @param ids our or the provider's names; all when left out
+ * @param ids our or the provider's ids; all batches when left out
  * @throws UsageError when a batch is not there
  */
 export async function cancelBatches(
@@ -110,9 +110,9 @@ async function cancel(
 }
 
 /**
- * Takes batches for lost: their calls can be asked again, and their money counts as perhaps paid.
+ * Gives batches up as lost: their calls can be made again, and their money counts as perhaps paid.
  *
- * @throws UsageError when a batch is not there, or a process is handing it in
+ * @throws UsageError when a batch is not there, or a process is submitting it
  */
 export function forgetBatches(
   ids: readonly string[],

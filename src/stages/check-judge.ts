@@ -11,20 +11,20 @@ import { nanosPerUsd } from "../llm/price.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 
 export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "forPlan"> {
-  /** A model, by name or of the AI SDK, or a student. */
+  /** A model's name, a model of the AI SDK, or a student's name. */
   readonly judge: string | LanguageModelV4;
 }
 
-/** What checking a judge came to. */
+/** The result of checking a judge. */
 export interface JudgeHealth {
   readonly judge: string;
   readonly rubric?: string;
   /** Whether every check held. */
   readonly isHealthy: boolean;
-  /** Whether none failed, and some could not be made since replies did not arrive. */
+  /** Whether no check failed, but some could not be made because replies are missing. */
   readonly isUnknown: boolean;
   readonly checks: readonly HealthCheck[];
-  /** How each anchor was rated, each time. */
+  /** The ratings of each anchor, one for each round. */
   readonly anchors: readonly {
     readonly topic: string;
     readonly kind: Anchor["kind"];
@@ -38,12 +38,11 @@ export interface JudgeHealth {
 }
 
 /**
- * Has a judge rate twenty anchor rows twice, a third time where that leaves doubt, and tells whether it can be trusted with more:
- * whether it tells good responses from bad ones, does what rows tell it to, how far its replies to one question lie apart, and
- * whether it is the build that made the replies in the store. What it is asked is asked anew each time, and kept like any other
- * reply.
+ * Checks whether a judge can be trusted to rate a dataset. It rates twenty anchor rows twice, and a third time if doubt is left.
+ * The checks are whether it tells good responses from bad ones, whether it follows instructions inside rows, how much its ratings
+ * of the same row vary, and whether the build is the one behind the stored replies. Every round makes new calls, and stores them.
  *
- * @throws UsageError when the name or an option makes no sense, and what stops a model from being asked
+ * @throws UsageError when the name or an option makes no sense; other errors when the model cannot be called
  */
 export async function checkJudge({ judge, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
   const anchors = await readAnchors();

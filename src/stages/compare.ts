@@ -23,7 +23,7 @@ import { describeBatchProgress, describeCallProgress, describeCalls } from "./de
 import { describeQuestion } from "../run/describe-question.ts";
 import type { Progress, StageOptions } from "./progress.ts";
 
-/** One of the models that are compared. */
+/** One of the two models in a comparison, with its answers. */
 export interface Arm extends Answers {
   readonly name: string;
 }
@@ -32,13 +32,13 @@ export interface CompareOptions extends StageOptions {
   /** The run's folder. */
   readonly run: string;
   readonly judge: PairJudge;
-  /** Outcomes by other judges or by people, to measure the judge against: by set and id, told from A's side. */
+  /** Outcomes by other judges or people, to measure agreement with: by set and id, from A's side. */
   readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[];
   /** The least share of the prompts that must be decided for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** Replace a comparison of these arms by this judge that was asked for otherwise. */
+  /** Replace this judge's comparison of these arms if its question or answers differ. */
   readonly overwrite?: boolean;
-  /** Draws the intervals. */
+  /** Seed for the intervals. */
   readonly seed?: number;
 }
 
@@ -57,7 +57,7 @@ export function armName(path: string): string {
  * verdicts, and the summary into the manifest.
  *
  * @throws DataError when the answers are not to the same prompts
- * @throws RunError when the run compared these arms by this judge with another question, and `overwrite` is not set
+ * @throws RunError when the run has this comparison with another question or other answers, and `overwrite` is not set
  */
 export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<ComparisonSummary> {
   const startedAt = new Date();
@@ -109,7 +109,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   return summary;
 }
 
-/** What an arm lacks. */
+/** Notes on an arm's missing, empty and cut answers, and on those with reasoning. */
 function describeGaps(arm: string, missing: number, empty: number, cut: number, reasoned: number): string[] {
   const notes = [];
   if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
@@ -124,7 +124,7 @@ function describeGaps(arm: string, missing: number, empty: number, cut: number, 
 }
 
 /**
- * Counts published judgements again and keeps them in a run, with the replies and answers that the files have.
+ * Recounts published judgements and stores them in a run, with the replies and answers in their files.
  *
  * @throws RunError when the run holds another comparison of these arms by this judge, and `overwrite` is not set
  */
@@ -135,7 +135,7 @@ export async function keepReviews(
   const counted = recount(reviews, options);
   const run = runFolder(options.run);
   const name = comparisonName(counted.a, counted.b, counted.judge);
-  const answersHash = hash("sha256", JSON.stringify(reviews.verdicts)); // what was judged, and what was said of it
+  const answersHash = hash("sha256", JSON.stringify(reviews.verdicts)); // what was judged, and the verdicts
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
@@ -154,7 +154,7 @@ export async function keepReviews(
   return summary;
 }
 
-/** Counts published judgements again. Nothing is asked, and nothing written. */
+/** Recounts published judgements. Calls no model and writes nothing. */
 export function recount(
   { arms, judge, verdicts }: Reviews,
   {
@@ -187,7 +187,7 @@ export function recount(
   };
 }
 
-/** The outcomes of a comparison that was made, by set and id. */
+/** The outcomes of a finished comparison, by set and id. */
 export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise<Map<string, Outcome>> {
   const outcomes = new Map<string, Outcome>();
   if (verdictsPath === undefined) return outcomes;
@@ -195,7 +195,7 @@ export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise
   return outcomes;
 }
 
-/** The verdicts of all pairs, in their order. Answers that are the same are a tie that nobody is asked about. */
+/** The verdicts of all pairs, in their order. Identical answers are a tie, without a call. */
 async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions): Promise<PairVerdict[]> {
   const { judge } = options;
   const different = pairs.filter(({ answers: [one, other] }) => one !== other);
@@ -282,7 +282,7 @@ function summarise(
   };
 }
 
-/** Labels that name no set are those of every set. @throws DataError when they are of no pair */
+/** Matches labels to pairs; a label without a set fits every set. @throws DataError when no label fits a pair */
 function withoutSets(
   outcomes: ReadonlyMap<string, Outcome>,
   verdicts: readonly Pick<PairVerdict, "set" | "id">[],
@@ -308,7 +308,7 @@ function coverageGate(decided: number, prompts: number, least: number): Gate {
   };
 }
 
-/** A name for files: readable, and with a mark of its own where that leaves something out. */
+/** A readable name for files, with a hash added when the readable form is ambiguous. */
 export function comparisonName(a: string, b: string, judge: string): string {
   const parts = [a, b, judge].map((part) => part.replace(/[^\p{L}\p{N}.-]+/gu, "_"));
   const name = `${parts[0]}-vs-${parts[1]}.by.${parts[2]}`;

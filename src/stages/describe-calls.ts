@@ -6,10 +6,10 @@ import type { Progress } from "./progress.ts";
 import type { CallsRecord } from "../run/records/common.ts";
 
 /**
- * What a judge's calls did and cost, for judges that make calls.
+ * The record of a judge's calls and their cost; empty for judges that make none.
  *
  * @param pending calls that are still to be made
- * @param before what it had reported before what is described
+ * @param before an earlier report of the judge, which is subtracted
  */
 export function describeCalls(
   { calls, accounts }: Pick<Judge, "calls" | "accounts">,
@@ -46,7 +46,7 @@ export function describeCalls(
   };
 }
 
-/** How a judge's batches go, for a progress line. */
+/** Progress of a judge's batches, for a progress line. */
 export function describeBatchProgress(
   { done, total, note }: BatchProgress,
   calls: CallsReport | undefined,
@@ -54,7 +54,7 @@ export function describeBatchProgress(
   return { doing: "in batches,", done, total, unit: "calls", note, ...describeCallProgress(calls) };
 }
 
-/** How a judge's calls go, for a progress line. */
+/** Progress of a judge's calls, for a progress line. */
 export function describeCallProgress(calls: CallsReport | undefined): Pick<Progress, "calls"> {
   if (!calls) return {};
   const { inFlight, waiting, failed, paid } = calls;

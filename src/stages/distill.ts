@@ -14,16 +14,16 @@ import { version } from "../version.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface DistillOptions extends StageOptions {
-  /** Whose ratings the student learns: a recording, or a run. */
+  /** The judge whose ratings the student learns from: a recording, or a run. */
   readonly teacher: Judge;
   /** The file to write. */
   readonly out: string;
   /** The teacher's name for the card; the judge's own when absent. */
   readonly teacherName?: string;
-  /** The licence of what it is trained on, for the card. */
+  /** The licence of the training data, for the card. */
   readonly licence?: string;
   readonly seed?: number;
-  /** Rows to train on at most, drawn by the seed. */
+  /** Most rows to train on, drawn with the seed. */
   readonly maxRows?: number;
 }
 
@@ -41,9 +41,9 @@ export interface DistillSummary {
 
 const defaultSeed = 42;
 const defaultMaxRows = 200_000; // some 80 MB of features; more rows hardly help a model of this size
-const leastRows = 100; // under this five folds measure nothing
+const leastRows = 100; // with fewer, five-fold validation measures nothing
 const fewRows = 1000; // on Alpaca a student of 1,000 rows reaches Spearman .63, one of 5,000 .68, one of 42,002 .72
-const weakSpearman = 0.3; // plain length reaches more than that on most judges
+const weakSpearman = 0.3; // with most judges, length alone correlates better than that
 const mostClasses = 21; // a 0 to 10 scale in halves; finer scales are cut into ten classes of equal size
 
 /**
@@ -111,7 +111,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   };
 }
 
-/** The teacher's score of each row; NaN where there is none. */
+/** The teacher's score of each row; NaN when there is none. */
 async function readScores(dataset: Dataset, options: DistillOptions): Promise<Float64Array> {
   const scores: number[] = [];
   for await (const ratings of options.teacher.rate(dataset.batches())) {
@@ -132,7 +132,7 @@ function chooseRows(scores: Float64Array, most: number, seed: number): Uint8Arra
 }
 
 interface Classes {
-  /** What each class stands for, ascending. */
+  /** The score that each class stands for, ascending. */
   readonly scores: number[];
   classOf(score: number): number;
 }

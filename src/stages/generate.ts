@@ -22,27 +22,27 @@ import type { Progress, StageOptions } from "./progress.ts";
 export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   /** The run's folder. */
   readonly run: string;
-  /** Opened with a signal, it stops when that says so: what is there by then is written, the rest is `pending`. */
+  /** If it was opened with a signal, an abort writes the answers so far; the rest is `pending`. */
   readonly answerer: OpenAnswerer;
-  /** What the answers are called; the model's name when left out. */
+  /** Name of the answers; the model's name when left out. */
   readonly name?: string;
   /** The least share of the prompts that must be answered for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** Replace answers of that name by another model, or asked for otherwise. */
+  /** Replace answers of that name that are by another model or to another question. */
   readonly overwrite?: boolean;
 }
 
 const defaultMinCoverage = 0.95;
 const batchSize = 100;
 const progressMs = 1_000;
-const slowMs = 15_000; // after which a reader may want to look
+const slowMs = 15_000; // after this time, the progress line names the server's log
 
 /**
- * Lets a model answer test prompts, and keeps its answers: `answers/NAME.jsonl`, with those of other test sets that it has
- * answered before. A server is started only where a call has to be made.
+ * Has a model answer test prompts, and writes `answers/NAME.jsonl`, which keeps its earlier answers to other test sets. A
+ * local model's server is started only if a call has to be made.
  *
- * @throws RunError when the run holds answers of that name that were asked for otherwise, and `overwrite` is not set
- * @throws TrainerError when the model's server cannot be started, or reads prompts otherwise than they were trained with
+ * @throws RunError when the run has answers of that name by another model or to another question, without `overwrite`
+ * @throws TrainerError when the model's server cannot be started, or formats prompts differently from the training
  */
 export async function generate(prompts: readonly TestPrompt[], options: GenerateOptions): Promise<AnswersSummary> {
   const startedAt = new Date();
@@ -131,7 +131,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   return summary;
 }
 
-/** Who answered, and how it was asked. */
+/** Which model answered, and how it was prompted. */
 function describeAnswers({
   model,
   template,
@@ -140,9 +140,9 @@ function describeAnswers({
   return `${model}, template ${template}, ${describeQuestion(question)}`;
 }
 
-/** The answers that the run holds under this name. @throws RunError when somebody has changed their file */
+/** The answers that the run has under this name. @throws RunError when their file was changed */
 async function readBefore(path: string, previous: AnswersSummary | undefined): Promise<AnsweredPrompt[]> {
-  if (!previous) return []; // of a run that was cut off before it could say whose they are: their replies are in the store
+  if (!previous) return []; // a file without a manifest entry was interrupted; its replies are in the store
   const { answers, sha256 } = await readOwnAnswers(path);
   if (answers.length > 0 && sha256 !== previous.answersHash)
     throw new RunError(
@@ -151,7 +151,7 @@ async function readBefore(path: string, previous: AnswersSummary | undefined): P
   return answers;
 }
 
-/** @throws RunError when an id stands for another prompt than before */
+/** @throws RunError when an id now has another prompt */
 function expectSamePrompts(before: readonly AnsweredPrompt[], prompts: readonly TestPrompt[], path: string): void {
   const known = new Map(before.map((answer) => [keyOf(answer), answer]));
   for (const prompt of prompts) {
@@ -167,7 +167,7 @@ function keyOf({ set, id }: TestPrompt): string {
   return `${set}\0${id}`;
 }
 
-/** Starts the model's server, where it has one and a call is left. */
+/** Starts the model's server, if it has one and a call is left. */
 async function startServer(
   prompts: readonly TestPrompt[],
   { answerer }: GenerateOptions,
@@ -206,7 +206,7 @@ async function* inBatches(prompts: readonly TestPrompt[]): AsyncGenerator<readon
   for (let from = 0; from < prompts.length; from += batchSize) yield prompts.slice(from, from + batchSize);
 }
 
-/** What was answered before, and these in their places; sets stay together. */
+/** Merges new answers into the earlier ones, replacing those to the same prompts. Sets stay together. */
 function addAnswers(before: readonly AnsweredPrompt[], answered: readonly AnsweredPrompt[]): AnsweredPrompt[] {
   const all = new Map([...before, ...answered].map((answer) => [keyOf(answer), answer]));
   return [...Map.groupBy(all.values(), ({ set }) => set).values()].flat();
@@ -228,7 +228,7 @@ function countSets(all: readonly AnsweredPrompt[]): AnsweredSet[] {
 
 const mostReasons = 3;
 
-/** Why prompts have no answer, the commonest reasons first. */
+/** Why prompts have no answer, most frequent reasons first. */
 function describeLosses(answers: readonly AnsweredPrompt[]): string[] {
   const lost = answers.filter(({ state }) => state === "failed" || state === "refused");
   return [...Map.groupBy(lost, ({ detail = "" }) => detail)]

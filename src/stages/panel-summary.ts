@@ -20,12 +20,12 @@ import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 
 const mostDisagreements = 20;
-const mostCuratedRows = 200_000; // beyond that, looking for neighbours takes too long
+const mostCuratedRows = 200_000; // with more, the search for neighbours takes too long
 
-/** What the judges of a panel said, each for itself and beside one another. Takes 8 bytes a row and judge. */
+/** Collects the scores of a panel's judges, each alone and compared. Takes 8 bytes per row and judge. */
 export class PanelTally {
   readonly #panel: PanelJudge;
-  /** By judge; NaN where it gave no score. */
+  /** By judge; NaN when it gave no score. */
   readonly #scores: number[][];
   readonly #states: Map<RatingState, number>[];
   #disagreements: PanelSummary["disagreements"][number][] = [];
@@ -57,7 +57,7 @@ export class PanelTally {
     this.#disagreements.length = Math.min(this.#disagreements.length, mostDisagreements);
   }
 
-  /** What came of it. The judges' errors are looked for where there are rows enough, which takes another pass. */
+  /** Summarises the panel. With enough rows, also corrects the judges' errors, which reads the data once more. */
   async summarise(dataset: Dataset, run: RunFolder, options: StageOptions): Promise<PanelSummary> {
     const { members, combine } = this.#panel;
     return {
@@ -102,7 +102,7 @@ export class PanelTally {
     const count = this.#scores[0]!.length;
     const rows = Array.from({ length: count }, (_, row) => row).filter((row) =>
       this.#scores.every((scores) => !Number.isNaN(scores[row]!)),
-    ); // of those that all have scored, neighbours are looked for once
+    ); // rows that all judges scored: one search for neighbours serves all
     const taken = this.#scores.map((scores) => Float64Array.from(rows, (row) => scores[row]!));
     const reasons = taken.map((scores, i) => [members[i]!.name, whyNotCurated(scores)] as const);
     const [whose, why] = reasons.find(([, reason]) => reason !== undefined) ?? [];
@@ -153,15 +153,15 @@ export class PanelTally {
   }
 }
 
-/** The scores of rows that both have scored. */
+/** Both judges' scores of the rows that both scored. */
 function pairUp(a: readonly number[], b: readonly number[]): [Float64Array, Float64Array] {
   const both = a.map((score, row) => !Number.isNaN(score) && !Number.isNaN(b[row]!));
   return [Float64Array.from(a.filter((_, row) => both[row])), Float64Array.from(b.filter((_, row) => both[row]))];
 }
 
 /**
- * The rows as counts and shares of what their texts are made of, each of mean 0 and deviation 1 over these rows: a space
- * that no judge has taught anything.
+ * The rows as points: counts and shares that describe their texts, each scaled to mean 0 and standard deviation 1 over these
+ * rows. The space does not depend on any judge.
  */
 async function embed(dataset: Dataset, rows: readonly number[], options: StageOptions): Promise<Points> {
   const extract = createFeatureExtractor();

@@ -12,7 +12,7 @@ import { promptBytes, requestKey, type Message, type ModelRequest } from "../llm
 import type { Question } from "../run/records/common.ts";
 import type { StageOptions } from "./progress.ts";
 
-/** What asking a model about many things would take. */
+/** What calling a model about many items would take. */
 export interface CallPlan {
   readonly judge: string;
   readonly question: Question;
@@ -21,32 +21,32 @@ export interface CallPlan {
   readonly unit: "rows" | "pairs" | "prompts";
   readonly firstPrompt: readonly Message[];
   readonly calls: {
-    /** Different calls, where several items may be the same. */
+    /** Distinct calls; several items may have the same call. */
     readonly total: number;
     /** Calls that are the same as another one. */
     readonly shared: number;
     /** In the store: they cost nothing. */
     readonly stored: number;
-    /** Of these, those that failed; they are asked again only with `retryFailed`. */
+    /** In the store as failed; made again only with `retryFailed`. */
     readonly failed: number;
     readonly left: number;
   };
   /** For the calls left. */
   readonly tokens: {
     readonly input: number;
-    /** Expected; where no reply of this model is in the store, as many as such replies have in general. */
+    /** Expected; a typical length when the store has no reply of this model. */
     readonly output: number;
-    /** If every reply were as long as it may be. */
+    /** If every reply reached its limit. */
     readonly highestOutput: number;
-    /** What the figures rest on, in words. */
+    /** The basis of the figures, in words. */
     readonly basis: string;
   };
   /** For the calls left, in US dollars; null when no price is known. */
   readonly expectedUsd: number | null;
-  /** What no bill can pass, but for retries whose reply was lost. */
+  /** Upper bound of the bill, except for retries after lost replies. */
   readonly highestUsd: number | null;
   readonly priceBasis: string | null;
-  /** What would be started for it on this machine: `vllm 0.33.0`. */
+  /** The server that would be started on this machine: `vllm 0.33.0`. */
   readonly server?: string;
   readonly notes: readonly string[];
 }
@@ -68,11 +68,11 @@ export interface PlanAnswersOptions extends StageOptions {
   readonly answerer: OpenAnswerer;
 }
 
-const sampledPrompts = 500; // whose tokens are estimated, where no reply of the model tells
-/** Tokens of a reply, where none of the model is in the store. */
+const sampledPrompts = 500; // their tokens are estimated when the store has no reply of the model
+/** Tokens of a reply, when the store has none of the model. */
 export const guessedOutput = { rows: 60, pairs: 200, prompts: 300 };
 
-/** Tells what `rate` would do, without asking anything. @throws DataError at the first row that cannot be read */
+/** Plans what `rate` would do, without any call. @throws DataError at the first row that cannot be read */
 export async function planRating(
   dataset: Pick<Dataset, "batches">,
   { judge, retryFailed = false, signal, onProgress }: PlanRatingOptions,
@@ -89,7 +89,7 @@ export async function planRating(
   return planner.plan("rows", judge.notes);
 }
 
-/** Tells what `compare` would do, without asking anything. @throws DataError when the answers are not to the same prompts */
+/** Plans what `compare` would do, without any call. @throws DataError when the answers are not to the same prompts */
 export function planComparison(
   matches: readonly (readonly [a: Answers, b: Answers])[],
   { judge, retryFailed = false }: PlanComparisonOptions,
@@ -105,7 +105,7 @@ export function planComparison(
   return planner.plan("pairs", judge.notes);
 }
 
-/** Tells what `generate` would do, without asking anything. */
+/** Plans what `generate` would do, without any call. */
 export function planAnswers(prompts: readonly TestPrompt[], { answerer }: PlanAnswersOptions): CallPlan {
   const planner = new Planner(answerer, answerer.retryFailed);
   for (const prompt of prompts) planner.add([answerer.ask(prompt)], []);
@@ -113,7 +113,7 @@ export function planAnswers(prompts: readonly TestPrompt[], { answerer }: PlanAn
   return { ...planner.plan("prompts", answerer.notes()), ...(server && { server: server.description }) };
 }
 
-/** Counts calls as they come. */
+/** Counts calls and their tokens, one item at a time. */
 class Planner {
   items = 0;
   readonly #asker: Asker;
@@ -173,7 +173,7 @@ class Planner {
     const output = Math.round(this.#left * (past?.outputTokens ?? guessed));
     const calls = Math.max(1, this.#left);
     const meanCost = model.price?.costOf({
-      inputTokens: Math.ceil(input / calls), // the mean call's: prices may rise with its length
+      inputTokens: Math.ceil(input / calls), // of the mean call: prices may rise with its length
       outputTokens: Math.ceil(output / calls),
       cachedInputTokens: 0,
       cacheWriteTokens: 0,

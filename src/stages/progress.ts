@@ -1,30 +1,30 @@
-/** How far a stage has come. */
+/** Progress of a stage. */
 export interface Progress {
   readonly stage: "rate" | "select" | "distill" | "compare" | "train" | "generate";
   /** What is being done, in a word or two: `rating`, `comparing texts`. */
   readonly doing: string;
   readonly done: number;
-  /** Undefined while it is not known: files are not counted before they are read. */
+  /** Undefined while unknown: files are not counted before they are read. */
   readonly total?: number;
   readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "calls" | "seconds";
   /** Further figures, ready to be shown: `loss 1.234`. */
   readonly note?: string;
-  /** How the calls to a model go, where there are any; US dollars of this command, null when no price is known. */
+  /** Calls to a model, if any; `paidUsd` is what this command paid, null when no price is known. */
   readonly calls?: {
     readonly inFlight: number;
-    /** To be tried again. */
+    /** Waiting for another attempt. */
     readonly waiting: number;
     readonly failed: number;
     readonly paidUsd: number | null;
   };
 }
 
-/** What every stage accepts beside its own options. */
+/** What every stage accepts besides its own options. */
 export interface StageOptions {
-  /** What the user typed, kept in the manifest so that everyone can do it again. */
+  /** The command as typed, kept in the manifest so that anyone can repeat it. */
   readonly command?: string;
-  /** Called often; whoever shows it decides how often to. */
+  /** Called often; the receiver decides how often to show it. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Stops the stage; nothing half-written stays behind. */
+  /** Stops the stage, without leaving partly written files. */
   readonly signal?: AbortSignal;
 }

@@ -5,10 +5,10 @@ import { bootstrap } from "../stats/bootstrap.ts";
 import { bradleyTerry } from "../stats/bradley-terry.ts";
 import type { Estimate } from "../stats/agreement.ts";
 
-/** One arm among several, by the model of Bradley and Terry. */
+/** An arm's strength among several, by the Bradley-Terry model. */
 export interface RankedArm {
   readonly arm: string;
-  /** Its chance against an arm of average strength. */
+  /** Its chance to win against an arm of average strength. */
   readonly winRate: Estimate;
   /** The logarithm of its strength; the arms' mean is 0. */
   readonly strength: Estimate;
@@ -17,7 +17,7 @@ export interface RankedArm {
 
 const draws = 1_000;
 
-/** Ranks arms that were compared with one another, the strongest first; intervals by the bootstrap over prompts. */
+/** Ranks arms that were compared with one another, strongest first, with bootstrap intervals over prompts. */
 export async function rankArms(
   comparisons: readonly ComparisonSummary[],
   { seed = 42 }: { readonly seed?: number } = {},

@@ -34,15 +34,15 @@ export interface RateOptions extends StageOptions {
   readonly against?: Judge;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** Replace what the run holds of other data, or by another judge. */
+  /** Replace the run's ratings if they are of other data or by another judge. */
   readonly overwrite?: boolean;
 }
 
 const defaultMinCoverage = 0.95;
 const progressMs = 1_000;
-const alarmShare = 0.95; // of all scores on one value: such a judge selects nothing
-const alarmRows = 20; // fewer rows may well agree
-const roundScores = 50_000; // different scores beyond which they are counted to four digits
+const alarmShare = 0.95; // alarm when this share of scores has one value: such a judge selects nothing
+const alarmRows = 20; // no alarm with fewer rows, which may agree by chance
+const roundScores = 50_000; // distinct scores; with more, they are rounded to four digits for counting
 
 /**
  * Rates every example of a dataset and writes `ratings.jsonl` (a line a row, in the dataset's order) and the manifest.
@@ -91,8 +91,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ...describeCallProgress(calls),
     });
   };
-  const clock = judge.calls && setInterval(showProgress, progressMs).unref(); // calls can be silent for long
-  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), progressMs).unref(); // a failure is met again by the next write
+  const clock = judge.calls && setInterval(showProgress, progressMs).unref(); // calls can take long without a result
+  // A failure to flush is ignored here: the next write reports it.
+  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), progressMs).unref();
   try {
     await judge.prepare?.(
       () => dataset.batches(),
@@ -114,7 +115,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const agreement = await comparison?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
-    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other rows mean nothing now
+    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
     options.signal?.throwIfAborted();
 
     const summary: RateSummary = {
@@ -164,7 +165,7 @@ async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise
   return rows;
 }
 
-/** Joins each example's identity with the judge's rating of it. */
+/** Joins each example's index, id and hash with its rating. */
 async function* rateInOrder(
   dataset: Dataset,
   judge: Judge,
@@ -208,7 +209,7 @@ class RatingTally {
     if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
   }
 
-  /** Rows that nobody was asked about yet. */
+  /** Rows that are still to be rated. */
   get pending(): number {
     return this.#states.get("pending") ?? 0;
   }
@@ -245,7 +246,7 @@ class RatingTally {
   }
 }
 
-/** Holds the judge's scores until the reference has given its own for the same rows. */
+/** Keeps the judge's scores, to compare them with the reference's scores for the same rows. */
 class Comparison {
   readonly #reference: Judge;
   readonly #scores: number[] = [];
@@ -317,7 +318,7 @@ function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: s
   };
 }
 
-/** Whether enough rows were scored. */
+/** The gate on the share of rows with a score. */
 export function coverageGate(coverage: number, least: number): Gate {
   const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
   return {
@@ -337,7 +338,7 @@ function isSameSource(a: string, b: string): boolean {
   return a === b || resolve(a) === resolve(b);
 }
 
-/** @throws RunError when the run holds an answer to another question: other data, or another judge */
+/** @throws RunError when the run's ratings are of other data, by another judge, or to another question */
 function expectSameQuestion(
   { dataset, rate: rated }: RatedManifest,
   asked: Dataset,

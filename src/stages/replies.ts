@@ -31,7 +31,7 @@ export interface RatedReply {
 export interface RepliesOptions {
   /** The run's folder. */
   readonly run: string;
-  /** Only ratings that ended so. */
+  /** Only ratings in this state. */
   readonly state?: RatingState;
   /** Only this row, counted from 0. */
   readonly row?: number;
@@ -40,7 +40,7 @@ export interface RepliesOptions {
 /**
  * The replies behind a run's ratings, in the dataset's order.
  *
- * @throws RunError when the run has no ratings by a model, or its store is not there any more
+ * @throws RunError when the run has no ratings by a model, or its store is missing
  */
 export async function* replies({ run: folder, state, row }: RepliesOptions): AsyncGenerator<RatedReply> {
   const run = runFolder(folder);
@@ -92,14 +92,14 @@ export interface VerdictReply {
 export interface VerdictRepliesOptions {
   /** The run's folder. */
   readonly run: string;
-  /** Only verdicts that ended so. */
+  /** Only verdicts in this state. */
   readonly state?: VerdictState;
 }
 
 /**
  * The replies behind a run's comparisons, pair by pair, both orders.
  *
- * @throws RunError when nothing was compared by a model, or its store is not there any more
+ * @throws RunError when nothing was compared by a model, or its store is missing
  */
 export async function* verdictReplies({ run: folder, state }: VerdictRepliesOptions): AsyncGenerator<VerdictReply> {
   const manifest = await readManifest(runFolder(folder));

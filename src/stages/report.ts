@@ -33,12 +33,12 @@ export interface ReportSummary {
 }
 
 /**
- * Writes a run as one page that opens from disk, with all its figures and a bounded sample of its rows and pairs, and the
- * same figures as JSON.
+ * Writes a run's report: one page that opens from disk, with all figures and a bounded sample of rows and pairs, and the same
+ * figures as JSON.
  *
  * @throws RunError when there is nothing to show, or the manifest is damaged
- * @throws UsageError, DataError when a judge of `against` cannot be opened or is not of this data, a size is of no arm, or
- *   another file is where the report would go
+ * @throws UsageError, DataError when a judge of `against` cannot be opened or does not fit the data, a size belongs to no
+ *   arm, or the path has a file that is not a report
  */
 export async function report(options: ReportOptions): Promise<ReportSummary> {
   const path = options.out ?? join(options.run, "report.html");
@@ -68,10 +68,10 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
   };
 }
 
-/** @throws UsageError when a file is there that is no report: it could be somebody's data */
+/** @throws UsageError when there is a file that is not a report, since it could be the user's data */
 async function expectOwn(path: string, isOwn: (text: string) => boolean): Promise<void> {
   const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined; // what is in the way is told when it is written
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined; // writing the file reports such problems
     throw error;
   });
   if (found !== undefined && !isOwn(found))
@@ -81,11 +81,11 @@ async function expectOwn(path: string, isOwn: (text: string) => boolean): Promis
 }
 
 function isFigures(text: string): boolean {
-  const found = tryParse(text) as Partial<RunReport> | null | undefined; // looked at below
+  const found = tryParse(text) as Partial<RunReport> | null | undefined; // checked below
   return found?.alpagasus !== undefined && found.madeAt !== undefined && found.stages !== undefined;
 }
 
-/** What the page is called in the browser's tab. */
+/** The page's title in the browser's tab. */
 export function titleOf({ title, run }: Pick<ReportOptions, "title" | "run">): string {
   return `${title ?? run} · alpagasus`;
 }

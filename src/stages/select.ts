@@ -39,37 +39,37 @@ export interface SelectOptions extends StageOptions {
   readonly top?: number | { readonly share: number };
   /** The arm whose size a control takes when `top` is absent; `selected` by default. */
   readonly like?: string;
-  /** Keep exactly these rows, by position from 0: a selection that somebody published. */
+  /** Keep exactly these rows, by position from 0, such as a published selection. */
   readonly rows?: readonly number[];
   /** An SQL condition over the row's columns, its score and lengths. */
   readonly where?: string;
-  /** A column: the rows of `top` are shared out over its values, the best within each. */
+  /** A column: `top` is divided among its values, and the best rows of each value are kept. */
   readonly per?: string;
   readonly dedup?: "exact" | "near";
   /** The least distance between kept rows, 0 to 1. */
   readonly diverse?: number;
   /** Rows that overlap these prompts are left out. */
   readonly decontaminate?: readonly TestPrompt[];
-  /** Draws ties and random rows. */
+  /** Seed for breaking ties and drawing random rows. */
   readonly seed?: number;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
   readonly minCoverage?: number;
-  /** What training on all rows takes, to relate thresholds to. */
+  /** What training on all rows takes, to compare thresholds with. */
   readonly fullTraining?: FullTraining;
 }
 
-/** How near rows may come under `--diverse` when no distance is given. */
+/** The least distance of `--diverse` when none is given. */
 export const defaultDistance = 0.8;
 const defaultSeed = 42;
 const defaultMinCoverage = 0.95;
-const tieAlarm = 0.1; // of the kept rows drawn by the seed from a tie
+const tieAlarm = 0.1; // alarm when more than this share of the kept rows was drawn from a tie
 
 /**
- * Selects rows of a rated dataset into an arm: the kept rows in the dataset's own format, each row's text as it was, in
- * order; and `ARM.decisions.jsonl` with every row's fate and reason.
+ * Selects rows of a rated dataset into an arm. Writes the kept rows in order, in the dataset's own format with unchanged
+ * text, and `ARM.decisions.jsonl` with the decision about every row and its reason.
  *
  * @throws UsageError for options that make no sense together or on this judge's scale
- * @throws RunError when there are no ratings, or they are not of the data as it is now
+ * @throws RunError when there are no ratings, or they do not belong to the current data
  */
 export async function select(options: SelectOptions): Promise<ArmSummary> {
   const startedAt = new Date();
@@ -94,9 +94,9 @@ interface Plan {
   readonly seed: number;
   readonly minScore: number;
   readonly count?: number;
-  /** Whether a row's fate follows from the row alone, without looking at the others. */
+  /** Whether the decision about a row depends on that row alone. */
   readonly isImmediate: boolean;
-  /** Whether the score alone decided: only then is the lowest kept score a cut. */
+  /** Whether only scores decide. Only then is the lowest kept score a cut. */
   readonly isPureCut: boolean;
 }
 
@@ -142,7 +142,7 @@ function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
   };
 }
 
-/** @throws UsageError when options do not go together */
+/** @throws UsageError when options cannot be combined */
 export function checkCombination(method: Plan["method"], options: SelectOptions): void {
   const { minScore, top, where, per, dedup, diverse, decontaminate } = options;
   if (
@@ -235,7 +235,7 @@ function describeChoice(method: Plan["method"], options: SelectOptions, count: n
   return [base, ...extras].join(", ");
 }
 
-/** What becomes of a row, and why. */
+/** Decides whether a row is kept, and gives the reason. */
 type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & { readonly picked?: Picked };
 
 function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
@@ -250,7 +250,7 @@ function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
   };
 }
 
-/** Looks at all rows first, then picks. */
+/** Reads all rows first, then picks among them. */
 async function pickedFates(
   plan: Plan,
   options: SelectOptions,
@@ -275,13 +275,13 @@ async function pickedFates(
     if (other) return other;
     if (survey.filtered?.[row] === 0) return { reason: "filtered" };
     if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
-    return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // as good as the last one kept
+    return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // tied with the last kept row
   };
   return Object.assign(fateOf, { picked });
 }
 
 interface Survey {
-  /** Of each row, the higher the better; NaN when it cannot be picked. */
+  /** Sort key of each row, higher is better; NaN when the row cannot be picked. */
   readonly keys: Float64Array;
   readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
   readonly filtered?: Uint8Array;
@@ -353,7 +353,7 @@ function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
   return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;
 }
 
-/** Numbers the values of a column. */
+/** Assigns a number to each distinct value of a column. */
 class Grouping {
   readonly #column: string;
   readonly #names = new Map<string, number>();
@@ -393,7 +393,7 @@ interface Written {
   readonly armTally: ArmTally;
 }
 
-/** Goes through the data once more and writes the kept rows and every row's fate. */
+/** Reads the data again, and writes the kept rows and the decision about every row. */
 async function writeArm(
   plan: Plan,
   options: SelectOptions,

@@ -19,7 +19,7 @@ export interface RunStatus {
   /** Which arms were compared, in a few figures each. */
   readonly comparisons: readonly (Pick<ComparisonSummary, "a" | "b" | "judge" | "verdictsPath"> &
     Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & { readonly isFinished: boolean })[];
-  /** What a rating or comparison that was never finished has in the call store, where there is one. */
+  /** Calls in the store of a rating or comparison that is not finished, if there is one. */
   readonly begun?: SpentOnCalls;
   /** What all commands of the run have paid for calls; absent where none was made. */
   readonly spent?: SpentOnCalls;
@@ -28,13 +28,13 @@ export interface RunStatus {
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
   /** Which models have answered test prompts. */
   readonly answers: readonly Pick<AnswersSummary, "arm" | "model" | "sets" | "answersPath">[];
-  /** What the experiment that the run is came to. */
+  /** The result of the experiment, if the run is one. */
   readonly experiment?: Pick<ExperimentResult, "name" | "sentence">;
   /** What to do next, as a command. */
   readonly next: string;
 }
 
-/** Tells where a run stands, from its files alone: nothing is computed again. @throws RunError when the manifest is damaged */
+/** The state of a run, from its files alone; nothing is computed again. @throws RunError when the manifest is damaged */
 export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);

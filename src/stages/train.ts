@@ -41,23 +41,23 @@ export interface TrainOptions extends StageOptions {
   readonly overrides?: TrainingOverrides;
   /** The model's name; the arm's when left out. */
   readonly model?: string;
-  /** Replace a model of that name that was trained otherwise. */
+  /** Replace a model of that name that has other settings or rows. */
   readonly overwrite?: boolean;
-  /** Train it again from the beginning, though it is trained. */
+  /** Train it again from the beginning, even if it is trained. */
   readonly again?: boolean;
-  /** Called when there is nothing to do, since it is trained. */
+  /** Called when nothing is done because the model is trained already. */
   readonly onTrained?: () => void;
 }
 
 export interface PlanTrainOptions extends TrainOptions {
-  /** The trainer that the folder is written for; TRL when left out, which is the one that `train` runs. */
+  /** The trainer that the folder is written for. TRL when left out, the one that `train` runs. */
   readonly trainer?: TrainerName;
 }
 
-/** A training that is ready to be run. */
+/** A training that is ready to run. */
 export interface PlannedTraining {
   readonly trainer: TrainerName;
-  /** Where that trainer does otherwise than the recipe says. */
+  /** How that trainer departs from the recipe. */
   readonly departures: readonly string[];
   readonly model: string;
   readonly arm: string;
@@ -66,16 +66,16 @@ export interface PlannedTraining {
   readonly plan: TrainingPlan;
   readonly base: string;
   readonly estimate: TrainingEstimate;
-  /** Trained on, over all epochs. */
+  /** Tokens that it trains on, over all epochs. */
   readonly tokens: SampledTokens;
-  /** Checkpoints of an attempt that was interrupted: training goes on from the last. */
+  /** Checkpoints of an interrupted attempt; training continues from the last one. */
   readonly checkpoints: readonly number[];
 }
 
 const mostPoints = 400; // of a loss curve
 
 /**
- * Writes the training folder of an arm, and what it will take.
+ * Writes the training folder of an arm, and estimates what training will take.
  *
  * @throws UsageError for settings that make no sense, RunError when the arm is not there or the name is taken
  */
@@ -85,9 +85,9 @@ export async function planTrain(options: PlanTrainOptions): Promise<PlannedTrain
 }
 
 /**
- * Trains a model on an arm, goes on where an earlier attempt was interrupted, and checks what came out.
+ * Trains a model on an arm, continuing an interrupted attempt, and checks the trained model.
  *
- * @throws TrainerError when uv is missing or the trainer fails, with its last words; others as `planTrain`
+ * @throws TrainerError when uv is missing or the trainer fails, with the end of its output; others as `planTrain`
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const startedAt = new Date();
@@ -175,7 +175,7 @@ async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(join(run.folder, "models", model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
-  trainer.files(plan, base); // whether it can train so at all
+  trainer.files(plan, base); // throws if it cannot do this training
   const trainingHash = await hashTraining(trainer.name, plan, base, join(run.folder, "arms", basename(arm.path)));
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
@@ -204,7 +204,7 @@ async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   };
 }
 
-/** What makes this training another one: settings and rows, not the files' names. */
+/** Hash of what a training depends on: settings and rows, but not file names. */
 async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: string, armPath: string): Promise<string> {
   const sha = createHash("sha256");
   for await (const chunk of createReadStream(armPath)) sha.update(chunk as Buffer); // a stream of bytes
@@ -258,7 +258,7 @@ async function expectSame(
   await removeTraining(folder);
 }
 
-/** Removes a training, but not what it has cost. */
+/** Removes a training, but keeps a record of its cost. */
 async function removeTraining(folder: TrainingFolder): Promise<void> {
   const usd = await costOfTraining(folder.folder);
   if (usd > 0)
@@ -269,13 +269,13 @@ async function removeTraining(folder: TrainingFolder): Promise<void> {
   await rm(folder.folder, { recursive: true, force: true });
 }
 
-/** How long training took, over all attempts: kept beside the training, since an attempt can end at any time. */
+/** Training time over all attempts, saved in the training's folder while it runs, since it can end at any time. */
 interface Attempts {
   readonly count: number;
   readonly trainMs: number;
-  /** The part of it before a first step. */
+  /** The part of it before each attempt's first step. */
   readonly startMs: number;
-  /** By this attempt, so far. */
+  /** Sets the times of this attempt so far. */
   spent(trainMs: number, startMs: number): void;
   save(): Promise<void>;
 }
@@ -336,7 +336,7 @@ async function summarise(
     step === undefined || loss === undefined ? [] : [{ step, loss }],
   );
   const { settings, gpus, processes, steps, differences, seed, usdPerHour } = plan;
-  const tokens = Math.round(rows.tokens * settings.epochs); // the trainer's own count begins anew with every attempt
+  const tokens = Math.round(rows.tokens * settings.epochs); // the trainer's own count restarts with every attempt
   const hours = trainMs / 3_600_000;
   const examples = arm.rows * settings.epochs;
   const seconds = Math.max(1e-3, (trainMs - startMs) / 1000);

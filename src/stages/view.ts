@@ -10,20 +10,20 @@ import { titleOf } from "./report.ts";
 export interface ViewOptions extends OpenRunOptions {
   /** The run's folder. */
   readonly run: string;
-  /** Where it listens on 127.0.0.1; 0 takes any free port. When left out, 4620, or any where that is taken. */
+  /** Port on 127.0.0.1; 0 takes any free one. When left out, 4620, or any free one if that is taken. */
   readonly port?: number;
 }
 
 export interface Viewer extends AsyncDisposable {
-  /** Where the page is. */
+  /** Address of the page. */
   readonly url: string;
 }
 
-const usualPort = 4620; // the same each time, so that links to rows stay good
+const usualPort = 4620; // the same each time, so that links to rows stay valid
 const host = "127.0.0.1";
 
 /**
- * Serves a run's page on 127.0.0.1, with every row and pair behind it. It only ever reads.
+ * Serves a run's page on 127.0.0.1, with all of its rows and pairs. It never writes.
  *
  * @throws RunError when there is nothing to show, or the manifest is damaged
  * @throws UsageError when the port is taken, or a judge of `against` is of no known form
@@ -31,7 +31,7 @@ const host = "127.0.0.1";
 export async function view(options: ViewOptions): Promise<Viewer> {
   const run = await openRun(options.run, { ...options, isFollowing: true });
   try {
-    await run.report(); // what is wrong with the run is said before anybody looks, and reading begins
+    await run.report(); // throws now if the run is damaged, and begins to read
     const { getRequestListener } = await import("@hono/node-server");
     const page = await renderHtml({ kind: "viewer" }, titleOf(options));
     let port = 0;

@@ -83,7 +83,7 @@ export function areaUnderCurve(scores: ArrayLike<number>, isPositive: ArrayLike<
   return positives && negatives ? (sum - (positives * (positives + 1)) / 2) / (positives * negatives) : NaN;
 }
 
-/** The share of positives among the `count` highest scores; where the cut falls into a tie, the tie's own share counts. */
+/** The share of positives among the `count` highest scores. If the cut falls within a tie, the tie's own share counts. */
 export function precisionAtTop(
   scores: ArrayLike<number>,
   isPositive: ArrayLike<number | boolean>,
@@ -128,7 +128,7 @@ export interface ThresholdAgreement {
   readonly share: number;
   /** Area under the ROC curve. */
   readonly auc: number;
-  /** Of as many rows taken from the judge's top, the share that the reference would keep too. */
+  /** Of the same number of rows with the judge's highest scores, the share that the reference has at or above the threshold. */
   readonly precision: number;
 }
 

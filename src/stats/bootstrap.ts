@@ -10,11 +10,12 @@ const defaultSeed = 42;
 const defaultDraws = 10_000;
 
 /**
- * Figures with their 95 % percentile intervals by the bootstrap over clusters (Efron and Tibshirani 1993, chapter 13): what
- * belongs to one prompt is drawn together.
+ * Figures with their 95 % percentile intervals by the cluster bootstrap (Efron and Tibshirani 1993, chapter 13): all
+ * observations of one prompt are drawn together.
  *
  * @param clusters how many there are
- * @param measure all figures when cluster i counts `weights[i]` times; NaN where a figure has no meaning, which the interval leaves out
+ * @param measure computes all figures when cluster i counts `weights[i]` times; NaN for an undefined figure, whose draw the
+ *   interval leaves out
  */
 export function bootstrap(
   clusters: number,
@@ -36,7 +37,7 @@ export function bootstrap(
   });
 }
 
-/** The quantile of ascending values, by linear interpolation; NaN of none. */
+/** The quantile of ascending values, by linear interpolation; NaN without values. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   const at = (sorted.length - 1) * share;
   const below = Math.floor(at);

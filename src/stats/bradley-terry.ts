@@ -1,10 +1,10 @@
 const rounds = 10_000;
 const precision = 1e-12;
-const prior = 0.1; // of a draw of every pair of arms: keeps strengths finite where one never loses
+const prior = 0.1; // of a tie, added for every pair of arms: keeps strengths finite if an arm never loses
 
 /**
- * Strengths by the model of Bradley and Terry (1952): arm i beats arm j with probability s_i / (s_i + s_j). Fitted by
- * minorisation (Hunter 2004). Logarithms, with mean 0.
+ * Log strengths, with mean 0, in the model of Bradley and Terry (1952): arm i beats arm j with probability s_i / (s_i + s_j).
+ * Fitted by minorisation (Hunter 2004).
  *
  * @param wins `wins[i][j]`: how often i beat j, a tie counting half for both
  */

@@ -7,36 +7,37 @@ import { normalQuantile, studentQuantile } from "./distributions.ts";
  * Prompts and trainings (seeds, each with its own control) are crossed sources of variance: every training answers the same
  * prompts. The statistic is the sum of value - mean over all observations; its variance is that of the sums by prompt plus
  * that of the sums by training (Cameron, Gelbach and Miller 2011; Miller 2024, arXiv 2411.00640, for evaluations of language
- * models). Few trainings tell their own variance badly, so each source has its own quantile: Student's t with trainings - 1
- * degrees of freedom, and the normal distribution for prompts, whose squares are added (Banerjee 1961, which holds for any
- * mixture of the two). What a prompt and a training have only together counts in both sums, so the interval is rather wide.
+ * models). Few trainings give a poor estimate of their own variance. So each source has its own quantile: Student's t with
+ * trainings - 1 degrees of freedom for trainings, the normal distribution for prompts. The squared margins are added (Banerjee
+ * 1961, which holds for any mixture of the two). The interaction of prompts and trainings counts in both sums, so the
+ * interval is rather wide.
  *
- * By prompt the test is a score test: the variance is the one that the tested mean implies, so that interval and p-value are
- * two views of the same thing. Without trainings and with outcomes of -1, 0 and 1 it is McNemar's test. Two further prompts, of
- * the mean size, one at each end of the range, keep the interval open where all outcomes are equal (Agresti and Caffo 2000;
- * Bonett and Price 2012 for paired proportions).
+ * For prompts the test is a score test: it uses the variance that the tested mean implies, so that interval and p-value agree.
+ * Without trainings and with outcomes of -1, 0 and 1 it is McNemar's test. Two extra prompts of mean size, one at each end of
+ * the range, keep the interval open if all outcomes are equal (Agresti and Caffo 2000; Bonett and Price 2012 for paired
+ * proportions).
  */
 
-/** A figure with its 95 % interval, and how likely one at least as far from the middle of the range is if that is the truth. */
+/** A figure with its 95 % interval, and the p-value of the null hypothesis: the middle of the range, or the tested ratio. */
 export interface TestedEstimate extends Estimate {
   readonly pValue: number;
 }
 
-/** Where each observation comes from, as numbers from 0. */
+/** The prompt and the training of each observation, as numbers from 0. */
 export interface Sources {
   readonly prompts: ArrayLike<number>;
-  /** One training where left out. */
+  /** Default: all of one training. */
   readonly trainings?: ArrayLike<number> | undefined;
 }
 
 export interface CrossedMeanOptions {
-  /** The least and the largest value that there can be; the p-value is for the middle of them. */
+  /** The lowest and the highest possible value; the p-value tests the middle between them. Default -1 to 1. */
   readonly range?: readonly [low: number, high: number];
-  /** What the observations are weighed by. */
+  /** The weights of the observations. Default: all equal. */
   readonly weights?: ArrayLike<number> | undefined;
 }
 
-/** Everything NaN, and p 1, without an observation. */
+/** The mean with its interval and p-value. Without observations, all is NaN and the p-value 1. */
 export function crossedMean(
   values: ArrayLike<number>,
   sources: Sources,
@@ -54,9 +55,9 @@ export function crossedMean(
 }
 
 /**
- * The ratio of two sums over prompts and trainings, in the same way (Fieller 1954).
+ * The ratio of two sums over prompts and trainings, with its interval and p-value (Fieller 1954).
  *
- * @param openEnds adds a prompt at 1 and one at -1, of the mean size
+ * @param openEnds adds a prompt at 1 and one at -1, of mean size
  * @param tested the ratio that the p-value is for
  */
 export function crossedRatio(
@@ -78,7 +79,7 @@ export function crossedRatio(
   const seeds = byTraining.length;
   const trainingSquares =
     seeds > 1 ? squares(centred(byTraining)).map((one) => (one * seeds) / (seeds - 1)) : [0, 0, 0];
-  /** The squared margin at a ratio, of an interval that leaves out `outside`, as a polynomial of the ratio. */
+  /** The squared margin of an interval that leaves out `outside`, as a polynomial in the ratio. */
   const margin = (outside: number): readonly [square: number, linear: number, constant: number] => {
     const z2 = normalQuantile(1 - outside / 2) ** 2;
     const t2 = seeds > 1 ? studentQuantile(outside, seeds - 1) ** 2 : 0;
@@ -86,11 +87,11 @@ export function crossedRatio(
     return [nn, -2 * xn, xx];
   };
   const [square, linear, constant] = margin(0.05);
-  // inside is where (a - ratio * b)² <= margin(ratio)
+  // a ratio is in the interval if (a - ratio * b)² <= margin(ratio)
   const [p, q, r] = [b * b - square, -2 * a * b - linear, a * a - constant];
   const root = Math.sqrt(Math.max(0, q * q - 4 * p * r));
   const [low, high] = [(-q - root) / (2 * p), (-q + root) / (2 * p)];
-  if (!(p > 0)) return { value, low: -Infinity, high: Infinity, pValue: 1 }; // too little to bound it
+  if (!(p > 0)) return { value, low: -Infinity, high: Infinity, pValue: 1 }; // too few data to bound it
   const distance = (a - tested * b) ** 2;
   const marginAt = (outside: number) => {
     const [two, one, zero] = margin(outside);
@@ -132,7 +133,7 @@ function centred(pairs: readonly Pair[]): Pair[] {
 
 const leastP = 1e-12;
 
-/** The share outside at which the margin is exactly the distance, by the rule of false position (Illinois). */
+/** The p-value: the `outside` at which the margin equals the distance, by the Illinois method (false position). */
 function findP(distance: number, marginAt: (outside: number) => number): number {
   if (!(distance > 0)) return 1;
   const off = (logP: number) => Math.sqrt(marginAt(Math.exp(logP))) - Math.sqrt(distance);

@@ -25,12 +25,12 @@ export function normalQuantile(p: number): number {
   return p < 0.5 ? -z : z;
 }
 
-/** The chance that a value of Student's t with so many degrees of freedom is at least as far from 0 as `t`. */
+/** The chance that a value of Student's t with this many degrees of freedom is at least as far from 0 as `t`. */
 export function studentTwoSided(t: number, degrees: number): number {
   return incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
 }
 
-/** Half of a two-sided interval of Student's t that leaves out `outside`: for 95 % with 2 degrees of freedom, 4.303. */
+/** Half the width of the two-sided interval of Student's t that leaves out `outside`: 4.303 for 0.05 and 2 degrees of freedom. */
 export function studentQuantile(outside: number, degrees: number): number {
   if (degrees === Infinity) return normalQuantile(1 - outside / 2);
   if (degrees === 1) return 1 / Math.tan((Math.PI * outside) / 2);
@@ -84,7 +84,7 @@ function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(base) - base + Math.log(sum);
 }
 
-/** 1 - erf(x) of x >= 0, through the incomplete gamma function: its series, or its continued fraction where that is small. */
+/** 1 - erf(x) for x >= 0, through the incomplete gamma function: by its series for small x, else by its continued fraction. */
 function complementaryError(x: number): number {
   const square = x * x;
   if (square === 0) return 1;
@@ -111,7 +111,7 @@ function complementaryError(x: number): number {
   return front * fraction;
 }
 
-/** Where a condition that holds from `low` on stops holding. */
+/** The point where a condition that holds at `low` stops holding. */
 function bisect(holds: (x: number) => boolean, low: number, high: number): number {
   let [from, to] = [low, high];
   for (let round = 0; round < 200 && to - from > 1e-13 * Math.abs(to); round++) {

@@ -11,7 +11,7 @@ export interface Bin {
 const mostSingleValues = 13; // a 0 to 5 scale in halves, or 0 to 10 in whole numbers, is shown value by value
 const wantedBins = 20;
 
-/** Few different scores become a bin each; many are put into about twenty bins of a round width. Ascending. */
+/** Ascending bins. Few different scores get a bin each; many are put into about twenty bins of a round width. */
 export function histogram(counts: ScoreCounts): Bin[] {
   const values = [...counts.keys()].sort((a, b) => a - b);
   if (values.length <= mostSingleValues)
@@ -24,7 +24,7 @@ export function histogram(counts: ScoreCounts): Bin[] {
   return bins.map((count, i) => ({ from: tidy((start + i) * width), to: tidy((start + i + 1) * width), count }));
 }
 
-/** The same of many different scores, without counting each of them. NaN is no score. */
+/** The histogram of many different scores, without counting each score first. NaN is ignored. */
 export function histogramOfMany(scores: Float64Array): Bin[] {
   let [lowest, highest] = [Infinity, -Infinity];
   for (const score of scores) {
@@ -57,7 +57,7 @@ export function roundStep(step: number): number {
   return factor * power;
 }
 
-/** Removes the dust of floating point: 0.30000000000000004 becomes 0.3. */
+/** Removes floating-point noise: 0.30000000000000004 becomes 0.3. */
 export function tidy(value: number): number {
   return Number(value.toPrecision(12));
 }

@@ -3,8 +3,8 @@ import { z975 } from "./distributions.ts";
 import { isDominated, margins, mostLevels, tableIntervals, type Table } from "./table-bootstrap.ts";
 
 /**
- * Cohen's kappa: how far two judges agree beyond chance, 1 for always, 0 for as often as chance would have it. NaN when
- * both always say the same one thing.
+ * Cohen's kappa: how far two judges agree beyond chance. 1 is full agreement, 0 is as much as by chance. NaN when both
+ * always give one and the same label.
  */
 export function cohensKappa(a: readonly string[], b: readonly string[]): number {
   const countsA = new Map<string, number>();
@@ -22,7 +22,7 @@ export function cohensKappa(a: readonly string[], b: readonly string[]): number 
   return chance < 1 ? (agreed / total - chance) / (1 - chance) : NaN;
 }
 
-/** The same of a table whose rows and columns are the same categories. */
+/** Cohen's kappa of a table whose rows and columns are the same categories. */
 export function tableKappa(table: Table): number {
   const [rows, columns] = margins(table);
   const agreed = table.reduce((sum, row, i) => sum + row[i]!, 0);
@@ -36,15 +36,15 @@ const leastPairs = 10; // for an interval
 /**
  * Cohen's kappa with quadratic weights (Cohen 1968): agreement of two lists of scores beyond chance, where a disagreement
  * counts by the square of its distance. For scores on a line it is 1 - E(a - b)² / (E(a - b)² if they were independent),
- * which is Lin's coefficient of concordance. With its 95 % interval: by the delta method, and as wide as the smoothed bootstrap's
- * where one value makes up half of a list; it says nothing under ten pairs. NaN where neither list has any spread.
+ * which is Lin's coefficient of concordance. Its 95 % interval is by the delta method; if one value makes up half of a list, it
+ * also covers the smoothed bootstrap's interval; under ten pairs it is [-1, 1]. NaN when all scores are equal.
  */
 export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const n = a.length;
   let [centre, square] = [0, 0];
   for (let i = 0; i < n; i++) centre += (a[i]! + b[i]!) / (2 * n);
   for (let i = 0; i < n; i++) square += ((a[i]! - centre) ** 2 + (b[i]! - centre) ** 2) / (2 * n);
-  const unit = Math.sqrt(square) || 1; // kappa is the same in any unit, the arithmetic is not
+  const unit = Math.sqrt(square) || 1; // kappa does not depend on the unit, but rounding does
   const moments = (i: number) => {
     const [x, y] = [(a[i]! - centre) / unit, (b[i]! - centre) / unit];
     return [x, y, x ** 2, y ** 2, x * y] as const;

@@ -3,20 +3,20 @@ import type { Estimate } from "./agreement.ts";
 import type { Sources } from "./crossed-mean.ts";
 
 /*
- * The win rate that would have been if both answers were as long: judges favour the longer one.
+ * The win rate if both answers were equally long, since judges favour the longer one.
  *
- * The logistic model of AlpacaEval 2 (Dubois et al. 2024, arXiv 2404.04475): the preference follows from the arm, from
- * tanh(length difference / its standard deviation), and from how hard the prompt is. Preferences stay graded. The length's
- * coefficient has a prior, since one comparison says little of it; its centre and width are what their regulariser, the
- * "gamed" annotations of one model told to answer shorter or longer, amounts to.
+ * It uses the logistic model of AlpacaEval 2 (Dubois et al. 2024, arXiv 2404.04475): the preference depends on the arm, on
+ * tanh(length difference / its standard deviation), and on how hard the prompt is. Preferences stay graded. The length's
+ * coefficient has a prior, since one comparison says little about it. The prior's mean and width correspond to AlpacaEval's
+ * regulariser: "gamed" annotations of one model that was told to answer shorter or longer.
  *
- * How hard a prompt is takes annotations of many models. Without them, the length of the other arm's answer stands for it: it
- * writes more on hard prompts. The model is fitted with either arm in that place and averaged, so that A against B and B against A
- * sum to 1. On 55 models with published annotations and published length-controlled rates `test/stats/length-controlled.test.ts` measures
- * how near it comes.
+ * To know how hard a prompt is takes annotations of many models. Without them, the length of the other arm's answer is the
+ * proxy, since models write more on hard prompts. The model is fitted once with each arm as the other one and the results
+ * are averaged, so that A against B and B against A sum to 1. `test/stats/length-controlled.test.ts` measures how close the
+ * result is to published rates, on 55 models with published annotations.
  */
 
-/** One decided pair: how far the judge prefers the first arm (1, 0.5 for a tie, 0, or in between), and both answers' lengths in characters. */
+/** One decided pair: how strongly the judge prefers the first arm (0 to 1; 0.5 is a tie), and both lengths in characters. */
 export interface LengthPair {
   readonly win: number;
   readonly lengths: readonly [a: number, b: number];
@@ -24,13 +24,13 @@ export interface LengthPair {
 
 export interface LengthControlOptions {
   /**
-   * How easy each pair's prompt is for models like these, in logits of winning against the second arm: then that takes the place of
-   * the other answer's length. Centred, and scaled to AlpacaEval's standard deviation, by this function.
+   * How easy each pair's prompt is for models like these, in logits of winning against the second arm. Used instead of the
+   * other answer's length. This function centres it, and scales it to AlpacaEval's standard deviation.
    */
   readonly difficulty?: readonly number[];
 }
 
-/** A normal prior: its mean, and the inverse of its covariance, of the coefficients length, arm, prompt. */
+/** A normal prior of the coefficients of length, arm and prompt: its mean, and the inverse of its covariance. */
 interface Prior {
   readonly mean: Vector;
   readonly precision: Matrix;
@@ -58,7 +58,7 @@ const byDifficulty: Prior = {
 };
 const difficultySpread = 1.48; // of AlpacaEval's difficulties, in logits
 
-/** The length-controlled win rate of the first arm, with its 95 % interval over prompts and trainings; NaN without a pair. */
+/** The length-controlled win rate of the first arm, with its 95 % interval over prompts and trainings; NaN without pairs. */
 export function lengthControlledWinRate(
   pairs: readonly LengthPair[],
   sources: Sources,
@@ -76,7 +76,7 @@ export function lengthControlledWinRate(
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
   const one = readOff(fit(wins, rowsWith(lengthOf(1)), byOtherLength), sources);
-  // the same with the sides turned: losing is the other's winning, being longer its being shorter
+  // the same with the arms swapped: wins become losses, and length differences change their sign
   const turned = readOff(
     fit(
       wins.map((win) => 1 - win),
@@ -99,7 +99,7 @@ interface Fit {
 const rounds = 50;
 const enough = 1e-10;
 
-/** The likeliest coefficients, by Newton's method with halved steps. */
+/** The coefficients with the highest posterior probability, by Newton's method with step halving. */
 function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fit {
   let weights = prior.mean;
   let loss = lossOf(weights, wins, rows, prior);
@@ -119,7 +119,7 @@ function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fi
   return { wins, rows, weights, prior, curvature: derivatives(weights, wins, rows, prior).curvature };
 }
 
-/** The mean chance of winning with answers of equal length, as a logit, and half its interval. */
+/** The mean chance of winning with answers of equal length, as a logit, and half the width of its interval. */
 function readOff({ wins, rows, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
   const n = rows.length;
   const chances = rows.map((row) => logistic(dot(weights, [0, 1, row[2]])));
@@ -131,7 +131,7 @@ function readOff({ wins, rows, weights, curvature, prior }: Fit, { prompts, trai
   const influences = rows.map(
     (row, i) => (chances[i]! - rate) / n + (wins[i]! - logistic(dot(weights, row))) * dot(direction, row),
   );
-  const ofPrior = dot(direction, prior.precision.map((line) => dot(line, direction)) as unknown as Vector); // the centre may be off
+  const ofPrior = dot(direction, prior.precision.map((line) => dot(line, direction)) as unknown as Vector); // its mean may be off
   const [byPrompt, promptCount] = squaresBy(influences, prompts);
   const [byTraining, trainingCount] = trainings ? squaresBy(influences, trainings) : [0, 1];
   const t = trainingCount > 1 ? studentQuantile(0.05, trainingCount - 1) : 0;
@@ -194,7 +194,7 @@ function move([a, b, c]: Vector, [x, y, z]: Vector, by: number): Vector {
   return [a + by * x, b + by * y, c + by * z];
 }
 
-/** The solution of three equations, by Cramer's rule. */
+/** Solves three linear equations by Cramer's rule. */
 function solve(matrix: Matrix, right: Vector): Vector {
   const whole = determinant(matrix);
   const replaced = (at: number) =>

@@ -1,8 +1,8 @@
 /*
- * p-values of comparisons that are made beside one another. Among many, some are small by chance.
+ * Corrects p-values for multiple comparisons: among many, some are small by chance.
  */
 
-/** Holm's method (1979): below 5 % there is, with a chance of 95 %, not one false finding. In the order given. */
+/** Holm's method (1979): the chance that any value below 5 % is a false finding is at most 5 %. In the order given. */
 export function holm(pValues: readonly number[]): number[] {
   const order = ascending(pValues);
   const adjusted: number[] = [];

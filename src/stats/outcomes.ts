@@ -2,7 +2,7 @@
  * From verdicts to outcomes and the winning score, by the rule of AlpaGasus (arXiv 2307.08701, section 4.1).
  */
 
-/** Who won in one order, seen from the first of the two arms; undefined when the reply could not be read. */
+/** Which of two answers won in one order, or a draw. Functions take undefined for a reply that could not be read. */
 export type Preference = "first" | "draw" | "second";
 
 /** How a pair ended for the first arm; `undecided` when an order has no readable verdict. */
@@ -12,7 +12,7 @@ export type Outcome = (typeof outcomes)[number];
 export type OutcomeCounts = Readonly<Record<Outcome, number>>;
 
 /**
- * The outcome of both orders: win = two wins, or a win and a draw; tie = two draws, or a win and a loss; lose = two
+ * The outcome from both orders: win = two wins, or a win and a draw; tie = two draws, or a win and a loss; lose = two
  * losses, or a loss and a draw. Without both verdicts it is undecided, never a tie.
  */
 export function outcomeOf(one: Preference | undefined, other: Preference | undefined): Outcome {

@@ -3,7 +3,7 @@ import { createRandom } from "./random.ts";
 import { signTest } from "./sign-test.ts";
 
 /*
- * How many prompts, or trainings, it takes to show a difference of a given size at 5 %, four times in five.
+ * How many prompts or trainings are needed to show a difference of a given size, at 5 % significance with 80 % power.
  */
 
 /** Shares of pairs, or counts of them. */
@@ -19,7 +19,7 @@ const mostPrompts = 1_000_000;
 
 /**
  * How many independent prompts the exact sign test needs, by an exact search: from this number on its power is at least
- * four in five. Infinity when wins and losses are even, or no million prompts are enough.
+ * 80 %. Infinity when wins equal losses, or a million prompts are not enough.
  */
 export function promptsNeeded({ win, tie, lose }: Split): number {
   const all = win + tie + lose;
@@ -36,19 +36,19 @@ export function promptsNeeded({ win, tie, lose }: Split): number {
     if (isEnough(middle)) high = middle;
     else low = middle;
   }
-  // power goes up and down a little with n: back from where it stays
+  // power goes up and down a little with n: search back from where it stays high enough
   const teeth = 12;
   for (let n = high + teeth; n > high; n--) if (!isEnough(n)) return n + 1;
   return high;
 }
 
-/** The chance that the sign test finds it among so many prompts. */
+/** The power of the sign test with n prompts. */
 function powerOfSignTest(n: number, decisive: number, share: number): number {
   const deviation = Math.sqrt(n * decisive * (1 - decisive));
   const from = Math.max(0, Math.floor(n * decisive - 6 * deviation - 1));
   const to = Math.min(n, Math.ceil(n * decisive + 6 * deviation + 1));
   if (to - from > 400) {
-    // of very many prompts the number of decisive ones hardly varies: a part of them stands for all
+    // for very many prompts, evenly spaced numbers of decisive ones stand for all: their power hardly differs
     let [sum, weight] = [0, 0];
     const stride = Math.ceil((to - from) / 400);
     for (let m = from; m <= to; m += stride) {
@@ -68,7 +68,7 @@ function binomialDensity(k: number, n: number, p: number): number {
   return binomialTail(k, n, p) - binomialTail(k + 1, n, p);
 }
 
-/** The chance of k or more in n. */
+/** The chance of k or more successes in n trials. */
 function binomialTail(k: number, n: number, p: number): number {
   if (k <= 0) return 1;
   if (k > n) return 0;
@@ -78,7 +78,7 @@ function binomialTail(k: number, n: number, p: number): number {
 const exactUpTo = 1_000;
 const leastWinsOf: number[] = [];
 
-/** The fewest wins of so many decisive pairs that the sign test takes for more than chance. */
+/** The fewest wins among this many decisive pairs that are significant by the sign test. */
 function leastWins(decisive: number): number {
   if (decisive > exactUpTo) return Math.ceil((decisive + 1 + z975 * Math.sqrt(decisive)) / 2); // with the continuity correction
   for (let n = leastWinsOf.length; n <= decisive; n++) {
@@ -89,17 +89,17 @@ function leastWins(decisive: number): number {
   return leastWinsOf[decisive]!;
 }
 
-/** What an effect over prompts and trainings varies by, each as the variance of one. */
+/** The variance components of an effect over prompts and trainings, each for a single one. */
 export interface CrossedVariances {
-  /** Between trainings, of their means over all prompts there could be. */
+  /** Between trainings, for their means over all possible prompts. */
   readonly training: number;
-  /** Between prompts, of their means over all trainings there could be. */
+  /** Between prompts, for their means over all possible trainings. */
   readonly prompt: number;
-  /** What is left of a single pair. */
+  /** The rest, for a single pair. */
   readonly residual: number;
 }
 
-/** The parts of the variance of a table of means by [training][prompt], by two-way analysis of variance; none below 0. */
+/** The variance components of a table of means by [training][prompt], by two-way analysis of variance; none below 0. */
 export function crossedVariances(table: readonly (readonly number[])[]): CrossedVariances {
   const trainings = table.length;
   const prompts = table[0]?.length ?? 0;
@@ -122,13 +122,14 @@ export function crossedVariances(table: readonly (readonly number[])[]): Crossed
 
 const experiments = 2_000;
 const mostTrainings = 50;
-const leastShared = 10; // prompts that all trainings have: fewer do not tell the variances
+const leastShared = 10; // prompts shared by all trainings; with fewer the variances cannot be estimated
 
 /**
- * What it takes to show an effect over crossed prompts and trainings with the test of `crossedMean`, by simulating the test.
+ * How many prompts or trainings are needed to show an effect with the test of `crossedMean`, by simulating the test.
  *
- * @param effect the mean, as far from 0 as it is
- * @returns prompts with as many trainings as there are, and trainings with as many prompts; Infinity where no number is enough
+ * @param effect the true mean; its sign does not matter
+ * @returns prompts needed with the given number of trainings, and trainings needed with the given number of prompts; Infinity
+ *   where no number is enough
  */
 export function crossedNeeded(
   effect: number,
@@ -161,7 +162,7 @@ function crossedPower(
   trainings: number,
   prompts: number,
 ): number {
-  const random = createRandom(42); // the same draws for every size: the power grows with it
+  const random = createRandom(42); // the same draws for every size, so that the power grows with the size
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const t2 = studentQuantile(significance, trainings - 1) ** 2;
   const promptVariance = prompt / prompts + residual / (prompts * trainings);

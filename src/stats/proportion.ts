@@ -2,10 +2,10 @@ import type { Random } from "./random.ts";
 import { logChoose } from "./sign-test.ts";
 
 /*
- * What a sample tells of the share that it was drawn from.
+ * Bounds on how much of a population is marked, from a random sample of it; and random draws for such shares.
  */
 
-/** How many of a number of things were drawn at random without replacement, and how many of the drawn ones are marked. */
+/** A random sample without replacement: the size of the population, how many were drawn, and how many of these are marked. */
 export interface Sample {
   readonly of: number;
   readonly drawn: number;
@@ -13,8 +13,8 @@ export interface Sample {
 }
 
 /**
- * The most of all things that may be marked: with more of them, so few among the drawn ones would be less probable than
- * the doubt (Clopper and Pearson 1934, for a finite population). As many as there can be, when none was drawn.
+ * The upper bound on how many of the population are marked: with more, so few marked ones in the sample would have at most
+ * probability `doubt` (Clopper and Pearson 1934, for a finite population). The whole population, if none was drawn.
  */
 export function mostMarked({ of, drawn, marked }: Sample, doubt: number): number {
   let least = marked;
@@ -27,12 +27,12 @@ export function mostMarked({ of, drawn, marked }: Sample, doubt: number): number
   return least;
 }
 
-/** The fewest of all things that may be marked. */
+/** The lower bound on how many of the population are marked; see `mostMarked`. */
 export function leastMarked({ of, drawn, marked }: Sample, doubt: number): number {
   return of - mostMarked({ of, drawn, marked: drawn - marked }, doubt);
 }
 
-/** That at most so many of the drawn things are marked (the hypergeometric distribution). */
+/** The probability that at most `few` of the drawn things are marked (hypergeometric distribution). */
 function probabilityOfAtMost(few: number, of: number, marked: number, drawn: number): number {
   const ways = logChoose(of, drawn);
   let sum = 0;
@@ -46,7 +46,7 @@ export function drawNormal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
-/** A draw from the beta distribution; 0 or 1 where one of its numbers is 0. */
+/** A draw from the beta distribution; 0 or 1 if one of its parameters is 0, and 0.5 if both are. */
 export function drawBeta(a: number, b: number, random: Random): number {
   const one = drawGamma(a, random);
   const other = drawGamma(b, random);

@@ -1,4 +1,4 @@
-/** A source of numbers in [0, 1) that a seed fixes. */
+/** A source of random numbers in [0, 1), reproducible by its seed. */
 export type Random = () => number;
 
 /** A seeded generator (sfc32, C. Doty-Humphrey's small fast counting generator, after mixing the seed). */

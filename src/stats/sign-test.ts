@@ -10,7 +10,7 @@ export function signTest(wins: number, losses: number): number {
   return Math.min(1, 2 * tail);
 }
 
-/** The logarithm of in how many ways k can be chosen of n. */
+/** The logarithm of the binomial coefficient: the number of ways to choose k of n. */
 export function logChoose(n: number, k: number): number {
   return logFactorial(n) - logFactorial(k) - logFactorial(n - k);
 }

@@ -1,7 +1,7 @@
-const leastVariance = 1e-6; // a column of one value stays one of zeros
-const most = 4; // deviations: tames what is far out
+const leastVariance = 1e-6; // a constant column becomes zeros
+const most = 4; // standard deviations: limits outliers
 
-/** Makes each column of mean 0 and deviation 1, clipped at four deviations, in place. @param values [row, column] */
+/** Standardises each column in place: mean 0, standard deviation 1, clipped at ±4. @param values [row, column] */
 export function standardiseColumns(values: Float32Array, rows: number, columns: number, from = 0): void {
   for (let c = from; c < columns; c++) {
     let sum = 0;

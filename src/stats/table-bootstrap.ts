@@ -3,21 +3,21 @@ import { quantile } from "./bootstrap.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /*
- * Intervals of figures of two lists that take few different values, or mostly one. There the usual intervals are too narrow: what
- * was not seen among a few rows is taken never to happen. A smoothed bootstrap (Rubin 1981, with a prior as in Agresti and Min
- * 2005) draws tables of both lists' values instead, in which every combination has some chance.
+ * Intervals of figures of two lists that have few different values, or mostly one. The usual intervals are too narrow there:
+ * they take combinations that were not observed for impossible. A smoothed bootstrap (Rubin 1981, with a prior as in Agresti
+ * and Min 2005) draws tables of both lists' values instead, in which every combination has some chance.
  */
 
 /** A table of probabilities by [value of one list][value of the other]; sums to 1. */
 export type Table = readonly (readonly number[])[];
 
-/** More different values are put into so many groups. */
+/** The most rows or columns of a table. Lists with more different values are put into this many groups. */
 export const mostLevels = 15;
 const draws = 1_000;
 const leastVariance = 1e-12; // less is rounding
-const smallSample = 100; // intervals of fewer rows leave out less, since the table's own levels are learnt from them too
+const smallSample = 100; // rows: with this many the interval is one of 97.5 %, since they give the table's levels too
 
-/** Whether one value makes up so much of a list that its rare values decide. */
+/** Whether one value makes up at least half of a list, so that its rare values decide the figures. */
 export function isDominated(values: ArrayLike<number>): boolean {
   const counts = new Map<number, number>();
   let most = 0;
@@ -30,19 +30,19 @@ export function isDominated(values: ArrayLike<number>): boolean {
 }
 
 export interface TableOptions {
-  /** The figures themselves, where they are known more exactly than from the table, whose values are put into at most fifteen groups. */
+  /** The exact figures. Default: computed from the table, which is less exact if its values are grouped. */
   readonly values?: readonly number[];
-  /** All values that each list can have, ascending; those that it has where left out. */
+  /** All values that each list can have, ascending. Default: those that it has. */
   readonly levels?: readonly [readonly number[], readonly number[]];
-  /** How many positions are independent of each other; all where left out. */
+  /** How many positions are independent of each other. Default: all. */
   readonly independent?: number;
   readonly seed?: number;
 }
 
 /**
- * Figures of two lists, position by position, with 95 % intervals.
+ * Figures of two lists, paired by position, with 95 % intervals.
  *
- * @param measure the figures of a table; a figure that has no value in a table is NaN
+ * @param measure computes the figures from a table; NaN for a figure that is undefined there
  */
 export function tableIntervals(
   a: ArrayLike<number>,
@@ -113,7 +113,7 @@ function group(
   return { groups, levels: sums.map(([sum, count]) => sum / count) };
 }
 
-/** Counts with a prior of about two rows: one as if the lists were independent, and half a row evenly along each list. */
+/** Adds a prior to counts: one row as if the lists were independent, and 0.5 / (length of the longer side) in each cell. */
 function smooth(counts: Table, total: number): number[][] {
   const width = counts[0]?.length ?? 0;
   const shareOf = (count: number, levels: number) => (count + 0.5) / (total + 0.5 * levels);
@@ -158,7 +158,7 @@ export function margins(table: Table): readonly [rows: number[], columns: number
   ];
 }
 
-/** Pearson's correlation of a table, each row and column having a value; NaN without spread. */
+/** Pearson's correlation of a table whose rows and columns have values; NaN without spread. */
 export function tableCorrelation(table: Table, rowValues: readonly number[], columnValues: readonly number[]): number {
   const [rows, columns] = margins(table);
   const mean = (shares: readonly number[], values: readonly number[]) =>
@@ -172,7 +172,7 @@ export function tableCorrelation(table: Table, rowValues: readonly number[], col
   return varianceA > leastVariance && varianceB > leastVariance ? covariance / Math.sqrt(varianceA * varianceB) : NaN;
 }
 
-/** The ranks of a table's rows or columns, as shares: the middle of what lies below. */
+/** The mid-ranks of a table's rows or columns, as shares: all that lies below, plus half of the own share. */
 export function middleRanks(shares: readonly number[]): number[] {
   let below = 0;
   return shares.map((share) => {

@@ -1,7 +1,7 @@
 import type { Estimate } from "./agreement.ts";
 import { z975 } from "./distributions.ts";
 
-/** A share of independent cases with its 95 % interval by Wilson's score method (1927); NaN of none. */
+/** A share of independent cases with its 95 % interval by Wilson's score method (1927); NaN without cases. */
 export function wilson(hits: number, cases: number): Estimate {
   const value = hits / cases;
   const z2 = z975 ** 2;

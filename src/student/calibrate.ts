@@ -1,6 +1,6 @@
 import { softmax } from "./network.ts";
 
-/** Makes probabilities honest: logits are divided by the temperature, then a bias is added for each class. */
+/** Calibrates probabilities: logits are divided by the temperature, then a bias is added for each class. */
 export interface Calibration {
   readonly temperature: number;
   readonly biases: readonly number[];
@@ -10,8 +10,8 @@ const steps = 400;
 const rate = 0.05;
 
 /**
- * Fits one temperature and a bias for each class to held-out logits (temperature scaling, Guo et al. 2017, with biases),
- * by gradient descent on the cross-entropy (Adam).
+ * Fits one temperature and one bias per class to held-out logits (temperature scaling, Guo et al. 2017, with biases).
+ * Minimises the cross-entropy with Adam.
  *
  * @param logits [row, class]
  * @param classes the true class of each row

@@ -2,9 +2,9 @@ import * as z from "zod";
 
 const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
-/** How a student agrees with its teacher on rows it was not trained on. */
+/** How well a student agrees with its teacher on rows it was not trained on. */
 const heldOutSchema = z.object({
-  /** Which rows: `five folds`, `one tenth`, or the name of a fixed split. */
+  /** Which rows were held out: `five folds`, `one tenth`, or the name of a fixed split. */
   how: z.string(),
   rows: z.number(),
   spearman: estimate,
@@ -18,17 +18,17 @@ const heldOutSchema = z.object({
       calibrationError: z.number(),
     }),
   ),
-  /** Root of the mean squared difference between the expected score and the teacher's. */
+  /** Of the student's expected score against the teacher's score. */
   rootMeanSquareError: z.number(),
 });
 export type HeldOut = z.infer<typeof heldOutSchema>;
 
-/** What a student is, what it learnt from, and how good it was: the head of its file. */
+/** Describes a student: its scores, training data and held-out agreement. Stored in the header of its file. */
 export const studentCardSchema = z.object({
   format: z.literal("alpagasus-student"),
   version: z.literal(1),
   name: z.string(),
-  /** The scores it chooses among, ascending: those its teacher gave. */
+  /** The scores it can predict, ascending: those its teacher gave. */
   scores: z.array(z.number()).min(2),
   teacher: z.string(),
   trainedOn: z.object({ data: z.string(), rows: z.number(), licence: z.string().optional() }),

@@ -13,15 +13,15 @@ export interface DistillNetworkOptions {
   readonly scores: readonly number[];
   readonly seed: number;
   readonly signal?: AbortSignal;
-  /** Share of the work that is done, 0 to 1. */
+  /** Called with the share of the work done so far, 0 to 1. */
   readonly onProgress?: (share: number) => void;
 }
 
 const fewRows = 10_000;
 
 /**
- * Trains a student and measures it on rows it did not see: five folds under 10,000 rows, one tenth held out above. The
- * calibration is fitted on the same held-out logits; the network that is kept is then trained on all rows.
+ * Trains a student and measures it on held-out rows: five-fold cross-validation under 10,000 rows, one tenth held out from
+ * there on. The calibration is fitted to the same held-out logits. The final network is then trained on all rows.
  */
 export async function distillNetwork(
   set: TrainingSet,
@@ -89,8 +89,8 @@ function predictLogits(
 const calibrationFolds = 5;
 
 /**
- * Agreement of calibrated predictions with the teacher's scores. Each fifth of the rows is calibrated by the others: a calibration
- * measured on the rows that it was fitted to looks too good. `logits` is [row, class] and is not changed.
+ * Measures how well calibrated predictions agree with the teacher's scores. Each fifth of the rows is calibrated on the other
+ * four, since a calibration looks too good on the rows it was fitted to. `logits` is [row, class] and is not changed.
  */
 function measureHeldOut(
   logits: Float64Array,
@@ -122,7 +122,7 @@ function measureHeldOut(
   );
 }
 
-/** The same for probabilities, [row, class]. */
+/** Measures how well probabilities, [row, class], agree with the teacher's scores. */
 export function measureProbabilities(
   probabilities: Float64Array,
   teacher: readonly number[],

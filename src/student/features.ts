@@ -1,17 +1,17 @@
 import type { ExampleFields } from "../dataset/example.ts";
 
 /*
- * What the student looks at: which words each field holds (hashed into buckets), and some fifty counts and shares.
- * One pass over each text; everything is written into buffers that the next row reuses.
+ * The student's features: the words of each field, hashed into buckets, and about fifty counts and shares. Each text is
+ * scanned once. All features are written into buffers that the next row reuses.
  */
 
-export const bucketCount = 2 ** 15; // shared by the fields; more did not help
-export const fieldCount = 3; // output, instruction, input: in this order everywhere below
+export const bucketCount = 2 ** 15; // shared by all fields; more buckets did not help
+export const fieldCount = 3; // output, instruction, input; this order holds everywhere below
 const output = 0;
 const instruction = 1;
 const input = 2;
 
-/** Names of the dense features, in the order in which they stand in {@link Features.dense}. */
+/** Names of the dense features, in the order of {@link Features.dense}. */
 export const denseNames = [
   ...["output", "instruction", "input"].flatMap((field) => [
     `log characters of ${field}`,
@@ -54,13 +54,13 @@ const refusalWords = "sorry cannot unable unfortunately apologize apologies".spl
 
 /** The features of one row; valid until the next call of the extractor that made it. */
 export interface Features {
-  /** Distinct buckets of each field, in order of first appearance; the first `counts[f]` entries hold. */
+  /** Distinct buckets of each field f, in order of first appearance. Only the first `counts[f]` entries are valid. */
   readonly buckets: readonly Int32Array[];
   readonly counts: Int32Array;
   readonly dense: Float32Array;
 }
 
-/** Creates an extractor: a function that turns an example into features, in buffers it owns. */
+/** Creates a function that turns an example into features. It owns the returned buffers. */
 export function createFeatureExtractor(): (example: ExampleFields) => Features {
   const scan = createScanner();
   const dense = new Float32Array(denseCount);
@@ -73,7 +73,7 @@ export function createFeatureExtractor(): (example: ExampleFields) => Features {
 
   return (example) => {
     scan.nextRow();
-    // the order lets each later field find which of its tokens earlier fields hold
+    // in this order, so that each field can count which of its tokens the earlier fields contain
     scan(example.instruction, ask, 1);
     scan(example.input, context, 2);
     scan(example.output, out, 4);
@@ -86,7 +86,7 @@ export function createFeatureExtractor(): (example: ExampleFields) => Features {
   };
 }
 
-/** What one pass over a text counts. */
+/** Counts of one field's text, from one pass. */
 interface Field {
   buckets: Int32Array;
   distinct: number;
@@ -105,10 +105,11 @@ interface Field {
   capitals: number;
   nonAscii: number;
   punctuation: number;
-  /** How often each ASCII character stands in the text. */
+  /** How often each ASCII character occurs, by code. */
   signs: Int32Array;
-  /** Distinct tokens that the instruction holds too, and the input. */
+  /** Number of distinct tokens that the instruction contains too. */
   alsoInInstruction: number;
+  /** Number of distinct tokens that the input contains too. */
   alsoInInput: number;
   firstCode: number;
   lastCode: number;
@@ -169,7 +170,7 @@ interface Scanner {
 }
 
 function createScanner(): Scanner {
-  // For each bucket: the row that last touched it, times 8, plus one bit for each field in which it stood.
+  // For each bucket: 8 times the last row that used it, plus one bit for each field of that row that contains it.
   const stamps = new Int32Array(bucketCount);
   const wordKinds = wordKindTable();
   let row = 0;
@@ -252,7 +253,7 @@ function createScanner(): Scanner {
     }
 
     if (length - lineStart > longestLine) longestLine = length - lineStart;
-    signs[32]!--; // the one put behind the end
+    signs[32]!--; // the space added after the end
     Object.assign(field, {
       buckets,
       distinct,
@@ -314,10 +315,10 @@ function createScanner(): Scanner {
 
 const fnvBasis = 0x811c9dc5 | 0;
 const fnvPrime = 0x01000193;
-const openingSalt = 0x5bd1e995; // a text's first word counts a second time, as a token of its own
+const openingSalt = 0x5bd1e995; // a text's first word also gives a second token, which marks it as the opening
 const newlineToken = finalise(Math.imul(fnvBasis ^ 10, fnvPrime));
 
-/** Spreads the last characters over all bits (the finaliser of MurmurHash3). */
+/** Mixes the last characters into all bits (the finaliser of MurmurHash3). */
 function finalise(hash: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
@@ -330,7 +331,7 @@ function hashWord(word: string): number {
   return finalise(hash);
 }
 
-/** Tells stop words (1) and refusal words (2) from all others (0) by their hash. */
+/** Classifies words by their hash: 1 for stop words, 2 for refusal words, 0 for others. */
 function wordKindTable(): { kindOf(hash: number): number } {
   const slots = 4096;
   const hashes = new Int32Array(slots);

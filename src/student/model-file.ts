@@ -8,18 +8,18 @@ import { embeddingSize, weightSizes, type Weights } from "./network.ts";
 import type { StudentModel } from "./student.ts";
 
 /*
- * The file of a student: "ALPS", the header's length (4 bytes, little-endian), the header (JSON: card, calibration,
- * column scales, hash of the rest), then the tables: embeddings and wide weights as int8, the small layers as float32.
+ * The format of a student's file: "ALPS", the header's length (4 bytes, little-endian), the header (JSON: card, calibration,
+ * column scales, hash of the tables), then the tables. Embeddings and wide weights are int8, the small layers float32.
  */
 
 const magic = "ALPS";
-const clipPercentile = 0.9995; // of a column's absolute values; what lies beyond is rare and costs the others precision
+const clipPercentile = 0.9995; // of a column's absolute values; larger ones are clipped: rare, and they cost the others precision
 const floatTables = ["hidden", "hiddenBias", "output", "outputBias", "skip"] as const;
 
 const headerSchema = z.object({
   card: studentCardSchema,
   calibration: z.object({ temperature: z.number(), biases: z.array(z.number()).readonly() }),
-  /** What one step of int8 is worth, for each embedding number and for each field's wide weight. */
+  /** The value of one int8 step, for each embedding dimension and for each field's wide weight. */
   scales: z.object({
     embeddings: z.array(z.number()).length(embeddingSize),
     wide: z.array(z.number()).length(fieldCount),
@@ -27,7 +27,7 @@ const headerSchema = z.object({
   sha256: z.string(),
 });
 
-/** The bytes of a student's file, some 370 KB. */
+/** Returns the bytes of a student's file, about 370 KB. */
 export function encodeStudent({ card, weights, standardisation, calibration }: StudentModel): Buffer {
   const embeddings = quantise(weights.embeddings, embeddingSize);
   const wide = quantise(weights.wide, fieldCount);
@@ -55,7 +55,12 @@ export async function readStudent(path: string): Promise<StudentModel> {
   return decodeStudent(bytes, path);
 }
 
-/** What {@link encodeStudent} wrote; `path` is for error messages. */
+/**
+ * Decodes what {@link encodeStudent} returned.
+ *
+ * @param path for error messages
+ * @throws DataError when the file is damaged or of another version
+ */
 export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   if (bytes.length < 8 || bytes.toString("latin1", 0, 4) !== magic)
     throw new DataError(`${path}: expected a student's file (made by alpagasus distill), got something else`);
@@ -67,7 +72,7 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
 
   const classCount = header.card.scores.length;
   const sizes = weightSizes(classCount);
-  const copy = new Uint8Array(body).buffer; // aligned, whatever the header's length
+  const copy = new Uint8Array(body).buffer; // a copy is aligned, whatever the header's length
   let at = 0;
   const table = (size: number, scales: readonly number[]): Float32Array => {
     const values = new Int8Array(copy, at, size);
@@ -108,7 +113,7 @@ function parseHeader(text: string, path: string): z.infer<typeof headerSchema> {
   }
 }
 
-/** Eight-bit integers with one scale a column. */
+/** Quantises a table to int8, with one scale per column. */
 function quantise(table: Float32Array, columns: number): { values: Int8Array; scales: number[] } {
   const scales = Array.from({ length: columns }, (_, column) => {
     const size = table.length / columns;

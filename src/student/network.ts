@@ -1,9 +1,10 @@
 import { bucketCount, denseCount, fieldCount } from "./features.ts";
 
 /*
- * The student's network. For each field the embeddings of its distinct words are summed and divided by the root of
- * their number; so are one "wide" weight a word, whose sum over the fields is u. [embeddings, dense, u] goes through
- * one hidden layer of rectified units to a score for each class, plus a straight line from [dense, u].
+ * The student's network. For each field, the embeddings of its distinct words are summed and divided by the square root of
+ * their number. Each word also has one "wide" weight per field; these are summed and divided in the same way, and u is their
+ * total over the fields. One hidden layer of ReLU units maps [embeddings, dense, u] to a logit per class, to which a linear
+ * skip connection from [dense, u] is added.
  */
 
 export const embeddingSize = 8;
@@ -11,12 +12,12 @@ export const hiddenSize = 24;
 const embeddedCount = fieldCount * embeddingSize;
 /** Inputs of the hidden layer: embeddings, dense features, u. */
 export const inputCount = embeddedCount + denseCount + 1;
-/** Inputs of the straight line: dense features, u. */
+/** Inputs of the linear skip connection: dense features, u. */
 export const skipCount = denseCount + 1;
 
 /** All weights, each table row by row. */
 export interface Weights {
-  /** How many classes there are: the scores the teacher gave, in ascending order. */
+  /** The number of classes. The classes are the scores that the teacher gave, ascending. */
   readonly classCount: number;
   /** [bucket, embeddingSize] */
   readonly embeddings: Float32Array;
@@ -45,7 +46,7 @@ export function weightSizes(classCount: number): Record<Exclude<keyof Weights, "
   };
 }
 
-/** What one row activates; written by {@link forward}, read by training. */
+/** The network's values for one row. {@link forward} computes `hidden` and `logits` from `input`; training reads all. */
 export interface Activations {
   /** The network's input: [embeddedCount embeddings, denseCount dense features, u]. */
   readonly input: Float32Array;
@@ -62,7 +63,7 @@ export function createActivations(classCount: number): Activations {
   };
 }
 
-/** Puts one field's words into the network's input; call {@link clearInput} before the first. */
+/** Adds one field's words to the network's input. Call {@link clearInput} before the first field. */
 export function addField(
   weights: Weights,
   activations: Activations,
@@ -141,13 +142,13 @@ export function softmax(logits: Float64Array): void {
   for (let c = 0; c < logits.length; c++) logits[c]! /= sum;
 }
 
-/** Mean and deviation of each dense feature over the training rows. */
+/** Mean and standard deviation of each dense feature over the training rows. */
 export interface Standardisation {
   readonly mean: Float32Array;
   readonly deviation: Float32Array;
 }
 
-const clip = 4; // deviations; tames the odd row of a thousand commas
+const clip = 4; // standard deviations; limits outliers, such as a row with a thousand commas
 
 /** Writes a row's dense features, standardised and clipped, into the network's input. */
 export function setDense(

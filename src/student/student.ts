@@ -12,7 +12,7 @@ import {
 } from "./network.ts";
 import type { StudentCard } from "./card.ts";
 
-/** Everything a student is made of; what its file holds. */
+/** A complete student, as its file holds it. */
 export interface StudentModel {
   readonly card: StudentCard;
   readonly weights: Weights;
@@ -21,25 +21,25 @@ export interface StudentModel {
 }
 
 /**
- * A function that gives the calibrated probabilities of {@link StudentCard.scores} for an example, in a buffer that
- * the next call overwrites.
+ * Creates a function that returns an example's calibrated probabilities of {@link StudentCard.scores}. Each call overwrites
+ * the buffer that the previous call returned.
  */
 export function createPredictor(model: StudentModel): (example: ExampleFields) => Float64Array {
   const look = createViewer(model);
   return (example) => look(example).probabilities;
 }
 
-/** What a student makes of an example, in buffers that the next look overwrites. */
+/** A student's results for an example, in buffers that the next call overwrites. */
 export interface StudentView {
-  /** Calibrated, of {@link StudentCard.scores}. */
+  /** Calibrated probabilities of {@link StudentCard.scores}. */
   readonly probabilities: Float64Array;
-  /** [hiddenSize]: rows that the student takes for alike are near one another. */
+  /** [hiddenSize] Hidden activations, which are close for rows that the student treats alike. */
   readonly hidden: Float32Array;
-  /** [inputCount]: what its network reads. */
+  /** [inputCount] The network's input. */
   readonly input: Float32Array;
 }
 
-/** A function that gives all that a student makes of an example. */
+/** Creates a function that returns a student's probabilities, hidden activations and input for an example. */
 export function createViewer(model: StudentModel): (example: ExampleFields) => StudentView {
   const { weights, standardisation, calibration } = model;
   const extract = createFeatureExtractor();
@@ -57,7 +57,7 @@ export function createViewer(model: StudentModel): (example: ExampleFields) => S
   };
 }
 
-/** The mean of the scores, each weighted by its probability. */
+/** The expected score: the mean of the scores, weighted by their probabilities. */
 export function expectedScore(probabilities: ArrayLike<number>, scores: readonly number[]): number {
   let sum = 0;
   for (let c = 0; c < scores.length; c++) sum += probabilities[c]! * scores[c]!;

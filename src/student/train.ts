@@ -22,7 +22,7 @@ export interface TrainOptions {
   readonly classCount: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
-  /** Called after each epoch, with the epoch's number from 1. */
+  /** Called after each epoch. `epoch` counts from 1. */
   readonly onEpoch?: (epoch: number, epochs: number) => void;
 }
 
@@ -32,21 +32,21 @@ export interface TrainedNetwork {
 }
 
 const wordDropout = 0.3; // the strongest regulariser that was tried; L2 added nothing
-const neighbourShare = 0.1; // of the target goes to the scores next to the teacher's: 3 taken for 4 is half right
+const neighbourShare = 0.1; // of the target, for the scores next to the teacher's (label smoothing): a 3 for a 4 is half right
 const tableRate = 0.05;
-const tableInitial = 0.05; // of the squared-gradient sum: tames the first steps of rare words
+const tableInitial = 0.05; // initial sum of squared gradients; keeps the first steps of rare words small
 const denseRate = 0.03;
 const denseInitial = 1e-4;
 const embeddedCount = fieldCount * embeddingSize;
 
-/** More passes for fewer rows. */
+/** 4 to 12 epochs: more for fewer rows. */
 function epochsFor(rows: number): number {
   return Math.round(4 + 8 * Math.min(1, 2000 / rows));
 }
 
 /**
- * Trains the network on the given rows: cross-entropy, one row at a time, Adagrad with a rate that falls linearly to 0.
- * The same rows and seed give the same weights.
+ * Trains the network on the given rows, one row at a time: cross-entropy, Adagrad, and a learning rate that falls linearly
+ * to 0. The same rows and seed give the same weights.
  */
 export async function trainNetwork(
   set: TrainingSet,
@@ -78,7 +78,7 @@ export async function trainNetwork(
       done++;
     }
     options.onEpoch?.(epoch, epochs);
-    await new Promise((resolve) => setImmediate(resolve)); // lets signals and progress through
+    await new Promise((resolve) => setImmediate(resolve)); // lets signal handlers and progress reports run
     options.signal?.throwIfAborted();
   }
   clearUnused(weights, usedBuckets(set, rows));
@@ -100,10 +100,10 @@ function initialWeights(classCount: number, random: () => number): Weights {
   };
 }
 
-/** The words of one row that this step looks at. */
+/** The words of one row that remain after word dropout. */
 interface KeptWords {
   buckets: Uint16Array;
-  /** Where each field begins in `buckets`; one entry more at the end. */
+  /** Where each field begins in `buckets`, and where the last one ends. */
   readonly starts: Int32Array;
   draw(set: TrainingSet, row: number, random: () => number): void;
 }
@@ -128,13 +128,13 @@ function keptWords(): KeptWords {
   };
 }
 
-/** One step of gradient descent for the row whose activations are given; `fade` is the share of the full rate. */
+/** Creates the function that makes one gradient step for a row's activations. `fade` scales the learning rate, 1 to 0. */
 function createStep(
   weights: Weights,
   classCount: number,
 ): (activations: Activations, kept: KeptWords, target: number, fade: number) => void {
   const sums = {
-    table: new Float32Array(bucketCount).fill(tableInitial), // one for all of a bucket's weights
+    table: new Float32Array(bucketCount).fill(tableInitial), // one sum for all weights of a bucket
     hidden: new Float32Array(weights.hidden.length).fill(denseInitial),
     hiddenBias: new Float32Array(hiddenSize).fill(denseInitial),
     output: new Float32Array(weights.output.length).fill(denseInitial),
@@ -213,7 +213,7 @@ function adagrad(weights: Float32Array, sums: Float32Array, at: number, gradient
   weights[at]! -= (rate * gradient) / Math.sqrt(sum);
 }
 
-/** Leaves in `probabilities` the gradient of the cross-entropy with the smoothed target. */
+/** Turns `probabilities`, in place, into the gradient of the cross-entropy with the smoothed target. */
 function subtractTarget(probabilities: Float64Array, target: number): void {
   const last = probabilities.length - 1;
   if (last === 0) return void (probabilities[0]! -= 1);

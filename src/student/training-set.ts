@@ -2,20 +2,20 @@ import type { ExampleFields } from "../dataset/example.ts";
 import { bucketCount, createFeatureExtractor, denseCount, fieldCount } from "./features.ts";
 import type { Standardisation } from "./network.ts";
 
-/** Rows ready for training: features once, packed. */
+/** Rows prepared for training, with their features extracted once and packed. */
 export interface TrainingSet {
-  /** All rows' buckets, field after field. */
+  /** The buckets of all rows, row by row and field by field. */
   readonly buckets: Uint16Array;
-  /** Where field f of row r begins: `offsets[r * fieldCount + f]`; one entry more at the end. */
+  /** `offsets[r * fieldCount + f]` is where field f of row r begins in `buckets`. A last entry marks the end. */
   readonly offsets: Uint32Array;
   /** [row, denseCount] */
   readonly dense: Float32Array;
-  /** Class of each row: index into the ascending scores. */
+  /** The class of each row: an index into the ascending scores. */
   readonly classes: Uint8Array;
   readonly rowCount: number;
 }
 
-/** Collects rows with their classes. Takes some 400 bytes a row of Alpaca's length. */
+/** Collects rows and their classes. A row of Alpaca's length takes about 400 bytes. */
 export class TrainingSetBuilder {
   readonly #extract = createFeatureExtractor();
   #buckets = new Uint16Array(2 ** 16);
@@ -56,7 +56,7 @@ function grown<T extends Uint16Array | Float32Array>(array: T, type: new (length
   return larger;
 }
 
-/** Mean and deviation of the dense features over the given rows. */
+/** Mean and standard deviation of the dense features over the given rows. */
 export function standardise(set: TrainingSet, rows: Uint32Array): Standardisation {
   const mean = new Float32Array(denseCount);
   const deviation = new Float32Array(denseCount);
@@ -69,12 +69,12 @@ export function standardise(set: TrainingSet, rows: Uint32Array): Standardisatio
       squares += value * value;
     }
     mean[d] = sum / rows.length;
-    deviation[d] = Math.sqrt(Math.max(0, squares / rows.length - (sum / rows.length) ** 2)) || 1; // a constant feature stays 0
+    deviation[d] = Math.sqrt(Math.max(0, squares / rows.length - (sum / rows.length) ** 2)) || 1; // a constant feature becomes 0
   }
   return { mean, deviation };
 }
 
-/** Which buckets any of the rows uses. */
+/** [bucketCount] 1 for each bucket that any of the rows uses. */
 export function usedBuckets(set: TrainingSet, rows: Uint32Array): Uint8Array {
   const used = new Uint8Array(bucketCount);
   for (const row of rows) {

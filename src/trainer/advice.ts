@@ -1,6 +1,6 @@
 import { commonAdvice, failures, type Advice } from "../python/failure.ts";
 
-/** What usually goes wrong in a training, and what to do about it. */
+/** Common training failures, and what to do about them. */
 export const trainerAdvice: readonly Advice[] = [
   [
     failures.memory,

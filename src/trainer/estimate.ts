@@ -1,25 +1,25 @@
 import type { TrainSummary } from "../run/records/training.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 
-/** What a training will take, and how that is known. */
+/** Estimated memory, time and cost of a training. */
 export interface TrainingEstimate {
-  /** Gigabytes of one GPU's memory, or of the machine's where there is none; absent where the model's size is not known. */
+  /** Memory per GPU, or of the machine without GPUs, in gigabytes; absent when the model's size is unknown. */
   readonly memoryGb?: number;
   /** Weights of the base model. */
   readonly parameters?: number;
   readonly minutes?: number;
   readonly usd?: number;
-  /** Where minutes come from, in words. */
+  /** What `minutes` is based on, or why it is absent, in words. */
   readonly basis: string;
 }
 
-/** A training that was timed, to estimate another by. */
+/** A finished training, whose speed is used to estimate another. */
 export interface TimedTraining {
   readonly name: string;
   readonly secondsPerStep: number;
 }
 
-/** A training of a run that is like a plan in all that its time follows from: recipe, base, machines and batch. */
+/** Finds a training of the run with the plan's recipe, base, devices and global batch, which determine the time per step. */
 export function findTimed(
   models: Readonly<Record<string, TrainSummary>> | undefined,
   plan: TrainingPlan,
@@ -36,11 +36,11 @@ export function findTimed(
 }
 
 const gigabyte = 1e9;
-const activationShare = 0.25; // on top of weights and their optimiser, for what a step keeps meanwhile: a rule of thumb
+const activationShare = 0.25; // added to weights and optimiser state, for activations: a rule of thumb
 
 /**
- * Estimates memory from the number of weights by a rule of thumb that was not measured, and time from a training that was timed: one of this run by the same
- * recipe, else the one that was published with it, both by steps.
+ * Estimates memory, time and cost. Memory follows from the number of weights, by a rule of thumb that was not verified by
+ * measurement. Time follows from the number of steps and the time per step of `timed`, or else of the published training.
  */
 export function estimateTraining(
   plan: TrainingPlan,
@@ -76,7 +76,7 @@ function estimateTime(
   };
 }
 
-/** Weights, gradients and Adam's two moments of what is trained, shared out where they are sharded. */
+/** Gigabytes: weights, with gradients and Adam's two moments in full training, divided among processes if sharded (FSDP). */
 function estimateMemory(
   { settings: { method, precision, sharding, quantisation }, processes }: TrainingPlan,
   parameters: number,

@@ -1,16 +1,16 @@
-/** What the trainer tells of one step. */
+/** The trainer's metrics of one step. */
 export interface StepMetrics {
   readonly step: number;
   readonly loss: number;
   readonly learningRate: number;
-  /** Tokens seen since the training began. */
+  /** Tokens processed since the training began. */
   readonly tokens: number;
 }
 
 /**
  * Reads a line of the trainer's log: a Python dictionary with the step's metrics. Undefined for any other line.
  *
- * @param stepsPerEpoch tells the step from the epoch, which is all that the line has
+ * @param stepsPerEpoch to compute the step, since the line has only the epoch
  */
 export function readMetrics(line: string, stepsPerEpoch: number): StepMetrics | undefined {
   const [, text] = /(\{'loss': .*\})/.exec(line) ?? [];

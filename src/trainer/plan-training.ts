@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 
-/** Settings that take the place of the recipe's. */
+/** Settings that override the recipe's. */
 export interface TrainingOverrides {
   readonly base?: string;
   readonly template?: TrainingRecipe["template"];
@@ -17,36 +17,36 @@ export interface TrainingOverrides {
   readonly loraRank?: number;
   readonly loraAlpha?: number;
   readonly loraDropout?: number;
-  /** GPUs that train together; 0 trains on the CPU. */
+  /** Number of GPUs that train together; 0 trains on the CPU. */
   readonly gpus?: number;
-  /** Processes that train together on the CPU. */
+  /** Number of processes that train together on the CPU. */
   readonly processes?: number;
-  /** Rows that one GPU takes at a time; more is faster and needs more memory. */
+  /** Rows that one device processes at a time. More is faster and needs more memory. */
   readonly deviceBatch?: number;
-  /** US dollars an hour for all GPUs together. */
+  /** US dollars per hour for all GPUs together. */
   readonly usdPerHour?: number;
   readonly seed?: number;
 }
 
-/** A setting that is not the recipe's. */
+/** A setting that differs from the recipe's. */
 interface Difference {
   readonly setting: string;
   readonly recipe: string;
   readonly here: string;
 }
 
-/** A training as it will be run. Money in US dollars. */
+/** A training as it will run. Costs are in US dollars. */
 export interface TrainingPlan {
   readonly recipe: TrainingRecipe;
-  /** The recipe with what was overridden. */
+  /** The recipe with the overrides applied. */
   readonly settings: TrainingRecipe;
   readonly differences: readonly Difference[];
   readonly seed: number;
   readonly rows: number;
   readonly gpus: number;
-  /** Processes that train together: one a GPU, or those on the CPU. */
+  /** Number of processes that train together: one per GPU, or those on the CPU. */
   readonly processes: number;
-  /** Rows of one process at a time, and how often before a step is taken: together the global batch. */
+  /** Rows per process and pass, and passes per optimiser step. Their product, times `processes`, is the global batch. */
   readonly deviceBatch: number;
   readonly accumulation: number;
   readonly stepsPerEpoch: number;
@@ -55,12 +55,12 @@ export interface TrainingPlan {
 }
 
 const defaultSeed = 42;
-const mostDeviceBatch = 4; // as the paper's 7B: fits a 7B model with FSDP on 80 GB
+const mostDeviceBatch = 4; // the paper's value for 7B, which fits on 80 GB GPUs with FSDP
 
 /**
- * Works out how a recipe runs on the machines there are. The global batch stays what the recipe says.
+ * Plans how a recipe runs on the given devices. The number of devices does not change the global batch.
  *
- * @throws UsageError when the global batch cannot be shared out over the processes
+ * @throws UsageError when the processes cannot share the global batch evenly, or an override does not fit the recipe
  */
 export function planTraining(recipe: TrainingRecipe, rows: number, overrides: TrainingOverrides = {}): TrainingPlan {
   const settings = override(recipe, overrides);
@@ -117,7 +117,7 @@ function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRec
   };
 }
 
-/** The largest batch of a device that shares the global batch out evenly. */
+/** Splits the global batch evenly, by default with the largest device batch up to {@link mostDeviceBatch}. */
 function shareBatch(
   globalBatch: number,
   processes: number,
@@ -137,7 +137,7 @@ function shareBatch(
   return { deviceBatch, accumulation: each / deviceBatch };
 }
 
-/** The recipe's price, by the GPU. */
+/** US dollars per hour, at the recipe's price per GPU. */
 function priceOf({ hardware }: TrainingRecipe, gpus: number): number | undefined {
   if (hardware.usd_per_hour === undefined || hardware.gpus === 0) return undefined;
   return (hardware.usd_per_hour * gpus) / hardware.gpus;
@@ -150,7 +150,7 @@ function findDifferences(recipe: TrainingRecipe, settings: TrainingRecipe, gpus:
     .map((setting) => ({ setting, recipe: theirs[setting] ?? "none", here: ours[setting] ?? "none" }));
 }
 
-/** Settings by name, those inside others with a point: `lora.r`. */
+/** Settings by name. Nested names are joined with a dot: `lora.r`. */
 function flatten(value: object, prefix = ""): Record<string, string> {
   return Object.fromEntries(
     Object.entries(value).flatMap(([name, inner]: [string, unknown]) =>

@@ -6,7 +6,7 @@ import { parseYaml } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /*
- * How a model is trained, as data: `recipes/training/NAME.yaml`. Every setting can be overridden.
+ * Training recipes: the settings of a training, as a file `recipes/training/NAME.yaml`. Every setting can be overridden.
  */
 
 const share = z.number().min(0).max(1);
@@ -22,16 +22,16 @@ const loraSchema = z.strictObject({
 const quantisationSchema = z.strictObject({ type: z.enum(["nf4", "fp4"]), nested: z.boolean() });
 
 const hardwareSchema = z.strictObject({
-  /** What it is called, for people. */
+  /** The GPU's name, for display. */
   gpu: z.string(),
   gpus: z.number().int().min(0),
-  /** Of one GPU. */
+  /** Memory of one GPU, in gigabytes. */
   memory_gb: z.number().positive().optional(),
-  /** US dollars an hour, of all of them together. */
+  /** US dollars per hour for all GPUs together. */
   usd_per_hour: z.number().min(0).optional(),
 });
 
-/** What training by the recipe was reported to take. */
+/** The reported time of a training with this recipe, and its number of rows. */
 const publishedSchema = z.strictObject({ rows: count, minutes: z.number().positive() });
 
 const trainingMethods = ["full", "lora", "qlora"] as const;
@@ -46,16 +46,16 @@ const recipeSchema = z
     base: z.string(),
     method: z.enum(trainingMethods),
     sharding: z.enum(["fsdp", "none"]),
-    /** `alpaca`, the paper's prompt; or `chat`, the base model's own. */
+    /** `alpaca`: the paper's prompt. `chat`: the base model's own chat template. */
     template: z.enum(["alpaca", "chat"]),
     epochs: z.number().positive(),
     learning_rate: z.number().positive(),
-    /** Rows a step, over all GPUs and accumulated gradients. */
+    /** Rows per optimiser step, over all GPUs and accumulated gradients. */
     global_batch: count,
-    /** Tokens of prompt and answer; longer rows are cut. */
+    /** The most tokens of prompt and answer together; longer rows are truncated. */
     max_length: count,
     schedule: z.enum(["cosine", "linear", "constant", "constant_with_warmup"]),
-    /** Share of the steps. */
+    /** Warm-up, as a share of the steps. */
     warmup: share,
     weight_decay: z.number().min(0),
     precision: z.enum(["bf16", "fp16", "fp32"]),
@@ -86,9 +86,9 @@ export async function listTrainingRecipes(): Promise<string[]> {
 }
 
 /**
- * A recipe by its name, or from a YAML file.
+ * Opens a shipped recipe by its name, or a YAML file.
  *
- * @throws UsageError when no recipe has that name, DataError with place and field when the file is wrong
+ * @throws UsageError when no recipe has that name, DataError with line and field when the file is invalid
  */
 export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> {
   const isFile = /\.ya?ml$/i.test(name);
@@ -106,7 +106,7 @@ export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> 
   return parseTrainingRecipe(text, path);
 }
 
-/** @param path for messages @throws DataError with line and field */
+/** @param path for error messages @throws DataError with line and field */
 export function parseTrainingRecipe(text: string, path: string): TrainingRecipe {
   return parseYaml(text, path, recipeSchema, describeIssue).file;
 }

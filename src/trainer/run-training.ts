@@ -9,16 +9,16 @@ import type { TrainingFolder } from "./training-folder.ts";
 export interface RunTrainingOptions {
   readonly stepsPerEpoch: number;
   readonly signal?: AbortSignal;
-  /** Told of what is being done: counting tokens, training, checking. */
+  /** Called with each phase as it begins: counting tokens, training, checking. */
   readonly onPhase?: (phase: string) => void;
   readonly onStep?: (metrics: StepMetrics) => void;
 }
 
 /**
- * Runs a training folder's `run.sh` to its end, in a process group of its own that ends when this process does. The whole
- * log goes to `log.txt`.
+ * Runs a training folder's `run.sh` to its end, in its own process group, which ends when this process does. All output is
+ * appended to `log.txt`.
  *
- * @throws TrainerError with the last lines of the log, and advice where it is a usual failure
+ * @throws TrainerError with the error from the log, and advice for common failures
  */
 export async function runTraining(folder: TrainingFolder, options: RunTrainingOptions): Promise<void> {
   await removeBroken(folder);
@@ -46,7 +46,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
   }
 }
 
-/** The steps at which checkpoints lie that can be gone on from. */
+/** The steps of all complete checkpoints, ascending. Training can resume from any of them. */
 export async function findCheckpoints(folder: TrainingFolder): Promise<number[]> {
   const names = await readdir(folder.output).catch(() => []);
   const steps: number[] = [];
@@ -57,7 +57,7 @@ export async function findCheckpoints(folder: TrainingFolder): Promise<number[]>
   return steps.toSorted((a, b) => a - b);
 }
 
-/** What the trainer kept of every step, from its last checkpoint. */
+/** The trainer's metrics of every step, from its last checkpoint. */
 export async function readHistory(folder: TrainingFolder): Promise<readonly Record<string, number>[]> {
   const last = (await findCheckpoints(folder)).at(-1);
   const state = last === undefined ? undefined : await readState(join(folder.output, `checkpoint-${last}`));
@@ -70,11 +70,11 @@ async function readState(checkpoint: string): Promise<{ log_history: Record<stri
       log_history: Record<string, number>[];
     }; // as the trainer writes it
   } catch {
-    return undefined; // it was being written when the trainer was ended
+    return undefined; // the trainer was stopped while writing it
   }
 }
 
-/** Removes checkpoints that were not complete when the trainer was ended. */
+/** Removes checkpoints that are incomplete because the trainer was stopped. */
 async function removeBroken(folder: TrainingFolder): Promise<void> {
   const whole = new Set(await findCheckpoints(folder));
   for (const name of await readdir(folder.output).catch(() => [])) {

@@ -7,22 +7,22 @@ import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { pythonFolder } from "../python/uv.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 
-/** How long a training's rows are, of a sample. */
+/** The number of tokens in a training, estimated from a sample of its rows. */
 export interface SampledTokens {
-  /** Over all epochs, expected. */
+  /** Expected tokens over all epochs. */
   readonly expected: number;
-  /** Over all epochs, if every row were as long as one may be. */
+  /** Tokens over all epochs, if every row had the maximum length. */
   readonly highest: number;
-  /** What the expected number rests on, in words. */
+  /** What `expected` is based on, in words. */
   readonly basis: string;
 }
 
 const sampled = 300; // rows
-const chatMarks = 10; // tokens around the messages of a chat
+const chatMarks = 10; // tokens that a chat template adds to a row
 
 /**
- * Counts the tokens of some rows that are spread evenly over all: by the base's tokenizer where the base is a folder of this machine
- * that has one, else by an estimate.
+ * Estimates a training's tokens from a sample spread evenly over its rows. Uses the base's tokenizer when the base is a local
+ * folder that has one, else an estimate per text.
  */
 export async function sampleTokens(
   batches: AsyncIterable<readonly Example[]>,
@@ -49,7 +49,7 @@ export async function sampleTokens(
   };
 }
 
-/** Tokens of the Alpaca prompt without its row. It writes one of two first sentences; the shorter one is more common. */
+/** Tokens that the Alpaca template adds to a row, with the shorter, more common one of its two opening sentences. */
 async function countAlpaca(count: (text: string) => number): Promise<number> {
   const template = await readFile(join(pythonFolder, "alpaca.jinja"), "utf8");
   const printed = [...template.matchAll(/\{\{-(.*?)-\}\}/gs)].map(([, code]) => code!);
@@ -72,7 +72,7 @@ async function openCounter(base: string): Promise<{ count: (text: string) => num
       );
       return { count: (text) => tokenizer.encode(text).ids.length, name: "the base's tokenizer" };
     } catch {
-      // one that this library cannot read: then an estimate will do
+      // this library cannot read the tokenizer: use the estimate below
     }
   }
   return { count: estimateTokens, name: "an estimate, as the base's tokenizer is not on this machine" };

@@ -8,10 +8,10 @@ import type { TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
 
 /*
- * A training as a folder that needs nothing of ours: data, settings, pinned parts, and `sh run.sh`.
+ * A training folder: data, settings, pinned Python packages and `run.sh`, which runs without alpagasus.
  */
 
-/** Where the files of a training lie. */
+/** The paths of a training's files. */
 export interface TrainingFolder {
   readonly folder: string;
   readonly data: string;
@@ -19,9 +19,9 @@ export interface TrainingFolder {
   readonly output: string;
   readonly rows: string;
   readonly checks: string;
-  /** Says which process trains there. */
+  /** Holds the id of the process that is training there. */
   readonly owner: string;
-  /** The same settings for another folder of the same content have the same text. */
+  /** Settings and hash of the training. The text does not depend on the folder's name. */
   readonly settings: string;
 }
 
@@ -38,9 +38,9 @@ export function trainingFolder(folder: string): TrainingFolder {
   };
 }
 
-const probeRows = 8; // of the training rows: the loss on them at the end tells whether the saved model is the trained one
+const probeRows = 8; // the first training rows; an equal loss on them shows that the saved model is the trained one
 
-/** Writes the rows as the trainer reads them, and gives how many. */
+/** Writes the rows in the trainer's format, and the probe rows. Returns the number of rows. */
 export async function writeTrainingData(
   folder: TrainingFolder,
   batches: AsyncIterable<readonly Example[]>,
@@ -67,7 +67,7 @@ export async function writeTrainingData(
   return rows;
 }
 
-/** Writes everything but the data. */
+/** Writes all files except the data. */
 export async function writeTrainingFolder(
   folder: TrainingFolder,
   plan: TrainingPlan,

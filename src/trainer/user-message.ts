@@ -1,9 +1,9 @@
 import type { Example } from "../dataset/example.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 
-const separator = "\n\n### Input:\n"; // where the Alpaca template finds the input in a message
+const separator = "\n\n### Input:\n"; // by which the Alpaca template finds the input in a message
 
-/** What the user says, in training and when a prompt is answered. */
+/** The user's message, the same in training and when a prompt is answered. */
 export function userMessage(
   { instruction, input }: Pick<Example, "instruction" | "input">,
   template: TrainingRecipe["template"],
@@ -12,7 +12,7 @@ export function userMessage(
   return template === "alpaca" ? `${instruction}${separator}${input}` : `${instruction}\n\n${input}`;
 }
 
-/** Whether a chat template is the Alpaca prompt, by the heading that it looks for. */
+/** Whether a chat template is the Alpaca prompt: it then contains the heading that it looks for. */
 export function isAlpacaTemplate(chatTemplate: string): boolean {
   return chatTemplate.includes("### Input:");
 }

@@ -112,12 +112,12 @@ export function App({ source }: { source: Source }) {
   );
 }
 
-/** The number that a link has; undefined when it has none. */
+/** Parses a number from a link; undefined if it is none. */
 function numberOf(text: string | undefined): number | undefined {
   return text === undefined || text === "" || !Number.isFinite(Number(text)) ? undefined : Number(text);
 }
 
-/** What there is to see; a run that only compares has no rows. */
+/** The views that a run has; a run that only compares has no rows. */
 function viewsOf({ experiment, scores, comparisons, dataset, working }: RunReport): View[] {
   const views: View[] = experiment ? ["experiment"] : [];
   if (comparisons.length > 0 && !scores) views.push("verdict");

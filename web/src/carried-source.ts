@@ -4,7 +4,7 @@ import { searchTextOf, selectPairs } from "../../src/page/select-pairs.ts";
 import { selectRows, type CarriedRow } from "../../src/page/select-rows.ts";
 import type { Source } from "./source.ts";
 
-/** The rows and pairs that a report carries in its own file. */
+/** The data source of a report: the rows and pairs embedded in its HTML. */
 export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport): Source {
   const carriedRows = rows.map((row): CarriedRow => {
     const { instructionText, inputText, outputText } = row;

@@ -5,7 +5,7 @@
 
 export const paper = "AlpaGasus, arXiv 2307.08701";
 
-/** Rows of Alpaca by the score that ChatGPT gave, in halves; the lowest stands for everything under 3. */
+/** Alpaca's rows by ChatGPT's score, in steps of 0.5; the lowest bar stands for all scores below 3. */
 export const paperHistogram: readonly { readonly score: number; readonly count: number }[] = [
   { score: 2.5, count: 172 },
   { score: 3, count: 1_550 },
@@ -26,8 +26,8 @@ export const paperSizeCurve: readonly { readonly set: string; readonly rows: num
     [3_000, 6_000, 9_229, 39_000, 52_002].map((rows, i) => ({ set, rows, winningScore: scores[i]! })),
   );
 
-/** What training the 7B model on all rows took, on four A100s, and cost. */
+/** Time and cost of training the 7B model on all rows, on four A100s. */
 export const paperTraining = { minutes: 80, usd: 27.31 };
 
-/** Rows that the paper kept, of all. */
+/** The share of rows that the paper kept. */
 export const paperShare = 9_229 / 52_002;

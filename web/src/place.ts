@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 /*
- * Where in the page the reader is: the part after `#`, so that a link to any row survives a reload and works from disk.
+ * The reader's place in the page, kept after `#` in the address: a link to any row survives a reload and works from disk.
  */
 
 const views = ["experiment", "scores", "verdict", "rows", "pairs", "provenance"] as const;
@@ -12,7 +12,7 @@ export interface Place {
   readonly values: Readonly<Record<string, string>>;
 }
 
-const restMs = 100; // browsers refuse an address that changes with every move of a pointer
+const restMs = 100; // browsers refuse an address that changes too often, as while dragging
 let writing = 0;
 
 /** `#/rows?state=failed` */
@@ -28,7 +28,7 @@ function readPlace(hash: string): Place {
   return { view, values: Object.fromEntries(new URLSearchParams(search)) };
 }
 
-/** The place, and how to go to another. Going there by `replace` leaves no step to go back to. */
+/** The place, and a function that changes it. This replaces the history entry, so that Back skips it. */
 export function usePlace(): [Place, (view: View, values: Record<string, string | number | undefined>) => void] {
   const [place, setPlace] = useState(() => readPlace(location.hash));
   useEffect(() => {

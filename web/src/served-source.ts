@@ -3,7 +3,7 @@ import type { Source } from "./source.ts";
 
 const lookAgainMs = 2_000;
 
-/** The viewer's server: every row and pair, and figures that follow the run. */
+/** The data source of the viewer: its server has every row and pair, and figures that follow the run. */
 export function servedSource(): Source {
   return {
     follow(onReport, onProblem) {
@@ -17,7 +17,7 @@ export function servedSource(): Source {
             tag = response.headers.get("ETag");
             onReport((await response.json()) as RunReport); // as the server wrote it
           } else if (response.status !== 304) {
-            tag = null; // so that all is told again when it is mended
+            tag = null; // so that everything is sent again once it is fixed
             onProblem(await problemOf(response));
           }
         } catch {
@@ -32,14 +32,14 @@ export function servedSource(): Source {
         clearTimeout(timer);
       };
     },
-    rows: (query) => ask<RowPage>("api/rows", query) as Promise<RowPage>, // a list is always found
+    rows: (query) => ask<RowPage>("api/rows", query) as Promise<RowPage>, // lists never return 404
     row: (index) => ask<RowDetail>(`api/rows/${index}`),
     pairs: (query) => ask<PairPage>("api/pairs", query) as Promise<PairPage>, // likewise
     pair: (name) => ask<PairDetail>("api/pair", name),
   };
 }
 
-/** Undefined when there is no such thing. @throws Error with what the server says */
+/** Undefined if the server answers 404. @throws Error with the server's message */
 async function ask<T>(path: string, query: object = {}): Promise<T | undefined> {
   const values = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   const search = new URLSearchParams(values.map(([name, value]) => [name, String(value)]));

@@ -9,12 +9,12 @@ import type {
   RunReport,
 } from "../../src/page/contract.ts";
 
-/** Where the page gets its data: out of its own file, or from the viewer's server. */
+/** Where the page gets its data: from its own file or from the viewer's server. */
 export interface Source {
-  /** Calls back with the figures, and again whenever they change; or with what is wrong. */
+  /** Calls `onReport` with the figures now and whenever they change, or `onProblem`. Returns a function that stops this. */
   follow(onReport: (report: RunReport) => void, onProblem: (problem: string) => void): () => void;
   rows(query: RowQuery): Promise<RowPage>;
-  /** Undefined for a row that is not there, or that a report does not carry. */
+  /** Undefined if there is no such row, or if a report does not contain it. */
   row(index: number): Promise<RowDetail | undefined>;
   pairs(query: PairQuery): Promise<PairPage>;
   pair(name: PairName): Promise<PairDetail | undefined>;

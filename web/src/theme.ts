@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 
 export type Theme = "light" | "dark";
 
-/** The colours: those of the system, until the reader turns them. */
+/** The colour theme, and a function that switches it. The system's theme is used until then. */
 export function useTheme(): [Theme, () => void] {
   const [theme, setTheme] = useState<Theme>(() => remembered() ?? ofSystem());
   useEffect(() => {
@@ -14,7 +14,7 @@ export function useTheme(): [Theme, () => void] {
     try {
       localStorage.setItem("alpagasus-theme", other);
     } catch {
-      // a page from disk may not remember anything
+      // a page from disk may have no storage
     }
   };
   return [theme, turn];

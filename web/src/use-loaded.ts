@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 export interface Loaded<T> {
-  /** What was loaded last; stays while the next is on its way, so that nothing moves. */
+  /** The value loaded last; kept while the next one loads, so that the page does not jump. */
   readonly value: T | undefined;
   readonly problem: string | undefined;
   readonly isLoading: boolean;
 }
 
-/** Loads again whenever the key changes; an answer that comes late, to an older question, is dropped. */
+/** Loads again whenever the key changes, after `delayMs` except the first time. Late answers for older keys are dropped. */
 export function useLoaded<T>(key: string, load: () => Promise<T>, delayMs = 0): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ value: undefined, problem: undefined, isLoading: true });
   const isFirst = useRef(true);

@@ -7,7 +7,7 @@ export interface Kept {
   readonly share: number;
   readonly meanPromptLength: number | null;
   readonly meanOutputLength: number | null;
-  /** Characters of these rows over those of all rows. */
+  /** Share of all characters that are in these rows. */
   readonly textShare: number;
   readonly categories: readonly {
     readonly category: string;
@@ -17,7 +17,7 @@ export interface Kept {
   }[];
 }
 
-/** What is kept at `edges[i]`; past the last edge, nothing. */
+/** What the threshold `edges[i]` keeps; past the last edge, nothing. */
 export function keptAt(table: ThresholdTable, i: number): Kept {
   const sum = (counts: readonly number[]) => {
     let total = 0;
@@ -42,13 +42,13 @@ export function keptAt(table: ThresholdTable, i: number): Kept {
   };
 }
 
-/** The edge that is the threshold, or the first above it. */
+/** Index of the first edge at or above the threshold; of the last edge if there is none. */
 export function edgeOf({ edges }: ThresholdTable, threshold: number): number {
   const found = edges.findIndex((edge) => edge >= threshold - 1e-9);
   return found < 0 ? Math.max(0, edges.length - 1) : found;
 }
 
-/** The edge that keeps the number of rows nearest to a share of all. */
+/** Index of the edge that keeps the number of rows nearest to a share of all. */
 export function edgeOfShare(table: ThresholdTable, share: number): number {
   let best = 0;
   let [kept, nearest] = [0, Infinity];
@@ -60,7 +60,7 @@ export function edgeOfShare(table: ThresholdTable, share: number): number {
   return best;
 }
 
-/** The last edge that still keeps something. */
+/** Index of the last edge that keeps any row. */
 export function lastEdge({ rows }: ThresholdTable): number {
   return Math.max(
     0,

@@ -36,7 +36,7 @@ export function renderAnswers(summary: AnswersSummary): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** How answers are drawn; a model's client may leave the temperature out, which it then warns of. */
+/** How answers are sampled. A note that mentions the temperature means that the client left it out. */
 function describeDrawing({ question: { temperature }, notes }: AnswersSummary): string {
   if (notes.some((note) => /temperature/i.test(note))) return "drawn as the model does it";
   return temperature ? `temperature ${temperature}` : "greedy";

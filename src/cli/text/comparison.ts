@@ -11,7 +11,7 @@ const bars = 24;
 
 type Figure = ComparisonRecord["winningScore"];
 
-/** What `compare` prints of two arms. */
+/** What `compare` prints for two arms. */
 export function renderComparison(summary: ComparisonSummary): string {
   const { pooled, sets, categories } = summary;
   const [a, b, judge] = [summary.a, summary.b, summary.judge].map(plainText) as [string, string, string];
@@ -64,7 +64,7 @@ function renderBar({ win, tie, lose }: ComparisonRecord["counts"]): string {
   return `${"█".repeat(wins)}${"▒".repeat(Math.max(0, bars - wins - losses))}${"░".repeat(losses)}`;
 }
 
-/** What the pooled figure is about. */
+/** Says what the pooled interval covers. */
 function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
   if (!withoutOneSet) return [];
   const { low, high } = withoutOneSet;
@@ -73,7 +73,7 @@ function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
   ];
 }
 
-/** How far the judge depends on the order, and what it could not say. */
+/** How far the judge depends on the order, and which verdicts are missing. */
 function renderTrust(summary: ComparisonSummary): string[] {
   const { pooled, states, calls } = summary;
   const { orders, identical } = pooled;
@@ -118,7 +118,7 @@ function renderLength(a: string, b: string, record: ComparisonRecord): string[] 
   return lines;
 }
 
-/** Whether totals and wins point to different sides. */
+/** Whether total scores and wins favour different sides. */
 function outweighs({ value }: Figure, { win, lose }: ComparisonRecord["counts"]): boolean {
   return value !== null && (value - 1) * (win - lose) < 0;
 }
@@ -164,7 +164,7 @@ function renderCategories(categories: ComparisonSummary["categories"], hasSets: 
   );
 }
 
-/** What `compare --all-pairs` prints of several arms. */
+/** What `compare --all-pairs` prints for several arms. */
 export function renderRanking(ranking: readonly RankedArm[]): string {
   const table = renderTable(
     ["", "arm", "against an average arm", "95 % interval", "decided pairs"],

@@ -84,7 +84,7 @@ function renderMatches(matches: readonly MatchResult[]): string {
   );
 }
 
-/** How far trainings with other seeds are apart: one training run proves little. */
+/** How far results vary between training seeds, since a single training run proves little. */
 function renderSeeds(matches: readonly MatchResult[]): string[] {
   const several = matches.filter(({ seeds }) => seeds.length > 1);
   if (several.length === 0) return [];

@@ -5,7 +5,7 @@ import { formatCount, formatScore, formatShare } from "../../format.ts";
 const barWidth = 44;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/** Bars from the lowest score to the highest; a line marks the cut, and what stands below the line is kept. */
+/** Bars from the lowest score to the highest. A line marks the cut; the rows below that line are kept. */
 export function renderHistogram(bins: readonly Bin[], cut?: { readonly score: number; readonly rows: number }): string {
   if (bins.length === 0) return "  no scores";
   const labels = bins.map(({ from, to }) =>

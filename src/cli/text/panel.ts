@@ -14,7 +14,7 @@ interface Estimate {
   readonly high: number | null;
 }
 
-/** What the judges of a panel said, each for itself and beside one another. */
+/** A panel's result: each judge's scores, how far the judges agree, and the correction. */
 export function renderPanel({ judges, agreements, disagreements, correction, uncorrected }: PanelSummary): string[] {
   const rows = disagreements
     .slice(0, shownDisagreements)
@@ -71,7 +71,7 @@ function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string
   ];
 }
 
-/** What came of a student that asked another judge. */
+/** The result of a student that escalated rows to another judge. */
 export function renderEscalation({
   student,
   to,

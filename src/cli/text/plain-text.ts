@@ -1,11 +1,11 @@
-// control codes, and the marks that turn the direction of writing around
+// control codes, and marks that change the direction of writing
 // oxlint-disable-next-line no-control-regex -- control characters are what it is for
 const hostile = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-// the same without what JSON has escaped already, and without the line feeds that lay it out
+// the same, except for what JSON escapes itself and for the line feeds of its layout
 const hostileInJson = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** Makes foreign text safe for a terminal: one line, and nothing in it that a terminal would obey. */
+/** Makes foreign text safe for a terminal: puts it on one line and escapes control characters. */
 export function plainText(text: string): string {
   return text
     .split("\n")
@@ -16,7 +16,7 @@ export function plainText(text: string): string {
     .replace(hostile, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** The same for a text whose lines are to stay lines. */
+/** Like `plainText`, but keeps line breaks. */
 export function plainLines(text: string): string {
   return text
     .split(/\r\n|[\n\r]/)
@@ -24,7 +24,7 @@ export function plainLines(text: string): string {
     .join("\n");
 }
 
-/** JSON whose texts a terminal would not obey either; what reads it as JSON reads the same. */
+/** JSON that is safe for a terminal too; it parses to the same value. */
 export function plainJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     hostileInJson,

@@ -3,7 +3,7 @@ import type { CallPlan } from "../../stages/plan-calls.ts";
 import { formatCount, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
-/** What `--dry-run` prints where a model would be asked. */
+/** What `--dry-run` prints for commands that would call a model. */
 export function renderPlan(plan: CallPlan): string {
   const { calls, tokens, question, expectedUsd, highestUsd } = plan;
   const settings = [

@@ -3,15 +3,15 @@ import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 
 const terminalIntervalMs = 100;
 const logIntervalMs = 10_000; // without a terminal: a line every ten seconds
-const speedMs = 20_000; // the speed shown is that of the last so many: what was found done at the start does not count
+const speedMs = 20_000; // the speed is averaged over this period, so work found done at the start does not count
 
 export interface ProgressLine {
   readonly show: (progress: Progress) => void;
-  /** Takes the line away, before results are printed. */
+  /** Removes the line before results are printed. */
   readonly clear: () => void;
 }
 
-/** One line on stderr that is rewritten, or a line now and then where stderr is not a terminal. */
+/** A line on stderr that is rewritten or, if stderr is not a terminal, a new line every ten seconds. */
 export function openProgressLine(
   stream: NodeJS.WriteStream = process.stderr,
   now: () => number = Date.now,
@@ -26,7 +26,7 @@ export function openProgressLine(
     show(progress) {
       const at = now();
       const doing = `${progress.stage} ${progress.doing}`;
-      if (begun.doing !== "" && begun.doing !== doing) begun = { at, done: progress.done, doing }; // the next stage's speed is its own
+      if (begun.doing !== "" && begun.doing !== doing) begun = { at, done: progress.done, doing }; // each stage has its own speed
       begun.doing = doing;
       if (at - shownAt < interval) return;
       shownAt = at;
@@ -46,7 +46,7 @@ export function openProgressLine(
   };
 }
 
-/** `184 rows/s`; of what is slow, `27.2 s each` */
+/** `184 rows/s` or, if slow, `27.2 s each` */
 function describeSpeed(speed: number, unit: string): string {
   if (speed > 0 && speed < 0.5) return `${(1 / speed).toFixed(1)} s each`;
   return `${speed > 0 && speed < 10 ? speed.toFixed(1) : formatCount(speed)} ${unit}/s`;

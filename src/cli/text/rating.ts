@@ -33,7 +33,7 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
   return `${parts.join("\n")}\n`;
 }
 
-/** What the calls did and cost, and how to go on when they stopped. */
+/** What the calls did and cost, and how to go on if they stopped. */
 export function renderCalls(
   calls: CallsRecord,
   { pending = 0, unparsable: unreadable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,

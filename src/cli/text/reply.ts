@@ -3,7 +3,7 @@ import type { RatedReply, VerdictReply } from "../../stages/replies.ts";
 import { formatScore, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
-/** What `replies` prints of one rating. */
+/** What `replies` prints for one rating. */
 export function renderReply({ index, id, state, score, detail, reply, finish, costUsd }: RatedReply): string {
   const facts = [
     score === null
@@ -17,7 +17,7 @@ export function renderReply({ index, id, state, score, detail, reply, finish, co
   return `${title}: ${facts.join(", ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
 }
 
-/** The same of one order's verdict. */
+/** What `replies --verdicts` prints for the verdict in one order. */
 export function renderVerdictReply({
   comparison,
   set,

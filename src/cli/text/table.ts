@@ -1,4 +1,4 @@
-/** Cells in columns; numbers stand right, words left, as the header's alignment says. Two spaces apart, indented by two. */
+/** A text table. `align` has each column's alignment; columns are two spaces apart, and the table is indented by two. */
 export function renderTable(
   header: readonly string[],
   align: readonly ("left" | "right")[],

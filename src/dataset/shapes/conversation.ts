@@ -29,8 +29,8 @@ const speaker = { system: "System", user: "User", assistant: "Assistant", tool: 
 /**
  * A list of turns in one column, written `{from, value}` (ShareGPT) or `{role, content}` (chat messages).
  *
- * The last assistant turn is the output; everything before it is the instruction. A lone user turn stands as it is;
- * longer conversations are written turn by turn under their speaker's name. Turns after the output are not rated.
+ * The last assistant turn is the output; everything before it is the instruction. A single user turn is taken as it is;
+ * longer conversations are joined turn by turn, each after its speaker's name. Turns after the output are not rated.
  */
 export function conversationShape(name: string, column: string, turnKeys: string): Shape {
   return {

@@ -9,7 +9,7 @@ const columnMaps = {
   dolly: { instruction: "instruction", input: "context", output: "response", category: "category", id: "id" },
 } satisfies Record<string, ColumnMap>;
 
-/** Every shape that is found by itself; a new one is added here. The first that matches a row is the row's shape. */
+/** The shapes that are detected from a row; add a new one here. The first that matches is the row's shape. */
 const shapes: readonly Shape[] = [
   conversationShape("messages", "messages", "{role, content}"),
   conversationShape("sharegpt", "conversations", "{from, value}"),
@@ -22,11 +22,11 @@ export const shapeNames = shapes.map((shape) => shape.name);
 export interface ShapeChoice {
   /** One of {@link shapeNames}; found from the first row when absent. */
   readonly shape?: string;
-  /** Columns that hold a field under another name, over those of the shape: `{ instruction: "prompt" }`. */
+  /** Columns that hold fields under other names; they override the shape's: `{ instruction: "prompt" }`. */
   readonly map?: Partial<ColumnMap>;
 }
 
-/** The shape a caller named, or undefined when it is to be found from the data. @throws UsageError when there is no such shape */
+/** The shape that the caller named; undefined to detect it from the data. @throws UsageError when there is no such shape */
 export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   const named = shape === undefined ? undefined : shapes.find(({ name }) => name === shape);
   if (shape !== undefined && !named)
@@ -43,7 +43,7 @@ export function findShape(row: Row): Shape | undefined {
   return shapes.find((shape) => shape.matches(row));
 }
 
-/** What the known shapes look like, for the message that none fits. */
+/** The columns of all known shapes, for the error message when none fits. */
 export function describeShapes(): string {
   return shapes.map((shape) => `${shape.columns} [${shape.name}]`).join("; ");
 }

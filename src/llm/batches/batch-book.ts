@@ -1,8 +1,8 @@
 import type { SQLOutputValue } from "node:sqlite";
 
 /*
- * Which calls are in batches at a provider: a part of the call store. A batch is written here before it is handed in, so
- * that no call can be handed in, or asked directly, a second time, whatever is killed when.
+ * The part of the call store that records which calls are in batches at a provider. A batch is recorded before it is
+ * submitted, so that no call is made twice, in a batch or directly, whenever a process is killed.
  */
 
 export const batchTables = `
@@ -33,7 +33,7 @@ create index if not exists batch_calls_by_batch on batch_calls (batch);
 create table if not exists batch_rounds (key text primary key, times integer not null, detail text not null) strict, without rowid;
 `;
 
-/** What a store of layout 2 lacks. */
+/** Columns of `batches` that stores before layout 3 lack. */
 export const batchColumnsSince3 = [
   "sent_at integer",
   "looked_at integer",
@@ -42,35 +42,35 @@ export const batchColumnsSince3 = [
   "problem text",
 ];
 
-/** A batch that has not been fetched whole yet. */
+/** A batch that is not closed yet: its results are not all fetched. */
 export interface OpenBatch {
   readonly id: string;
   readonly model: string;
   readonly purse: string;
-  /** What the provider calls it; null while it is being handed in, or when whoever did that was killed before it was known. */
+  /** The provider's id of it; null until the submission is confirmed. */
   readonly providerId: string | null;
-  /** Calls that were handed in, and those of them without an outcome yet. */
+  /** Calls that were submitted; `left` counts those still without an outcome. */
   readonly calls: number;
   readonly left: number;
-  /** What those may cost at most, in billionths of a US dollar. */
+  /** The most that the `left` calls can cost, in billionths of a US dollar. */
   readonly reserved: number;
   /** Milliseconds since 1970. */
   readonly begunAt: number;
-  /** Who hands it in. */
+  /** The process that submits it, by its id in the store's table `owners`. */
   readonly owner: string;
-  /** When the request that makes it was sent, by the provider's clock where that was known, else 0; null when it was not sent yet. */
+  /** When the request that creates it was sent, by the provider's clock; 0 when that is unknown, null when not sent yet. */
   readonly sentAt: number | null;
-  /** The provider's clock when it was first not found in the provider's list. */
+  /** When it was first missing from the provider's list, by the provider's clock. */
   readonly lookedAt: number | null;
-  /** Which key it was handed in with, as a hash. */
+  /** Hash of the API key that it was submitted with. */
   readonly account: string | null;
-  /** US dollars for a million tokens in and out, as whoever handed it in knew them. */
+  /** US dollars per million tokens in and out, as the submitting process knew them. */
   readonly price: { readonly input: number; readonly output: number } | null;
-  /** Why it cannot be fetched: it is gone, or of another key. */
+  /** Why it cannot be fetched, such as gone or submitted with another API key; null when it can. */
   readonly problem: string | null;
 }
 
-/** What a batch is begun with. */
+/** What is recorded of a new batch. */
 export interface BatchBeginning {
   readonly id: string;
   readonly model: string;
@@ -79,7 +79,7 @@ export interface BatchBeginning {
   readonly price: OpenBatch["price"];
 }
 
-/** A call as it is put into a batch. */
+/** A call in a batch. */
 export interface BatchCall {
   readonly key: string;
   /** The most that it can cost, in billionths of a US dollar. */
@@ -96,10 +96,10 @@ interface Statements {
 export class BatchBook {
   readonly #statements: Statements;
   readonly #owner: string;
-  /** Batches that this process is sending: nobody looks for them meanwhile. */
+  /** Batches that this process is sending now; they are not searched for meanwhile. */
   readonly beingSent = new Set<string>();
 
-  /** @param owner the process, as the store knows it */
+  /** @param owner this process, by its id in the store's table `owners` */
   constructor(statements: Statements, owner: string) {
     this.#statements = statements;
     this.#owner = owner;
@@ -110,12 +110,12 @@ export class BatchBook {
     return this.#statements.all("select 1 from batch_calls limit 1").length === 0;
   }
 
-  /** The batch that a call is in. */
+  /** Id of the batch that holds a call. */
   batchOf(key: string): string | undefined {
     return this.#statements.all("select batch from batch_calls where key = ?", key)[0]?.["batch"] as string | undefined; // by the table's type
   }
 
-  /** Writes down a batch that is to be handed in. */
+  /** Records a batch that is about to be submitted. */
   begin({ id, model, purse, account, price }: BatchBeginning, calls: readonly BatchCall[]): void {
     this.#statements.run(
       "insert into batches (id, model, purse, owner, calls, begun_at, account, price) values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -132,17 +132,17 @@ export class BatchBook {
       this.#statements.run("insert into batch_calls values (?, ?, ?, ?, ?)", key, id, purse, reserved, promptBytes);
   }
 
-  /** The request that makes it is sent now: from here on the provider may have it. @param at the provider's clock, 0 where it is not known */
+  /** Records that the creating request is sent: the provider may have the batch now. @param at the provider's clock, or 0 */
   sent(id: string, at: number): void {
     this.#statements.run("update batches set sent_at = ?, looked_at = null where id = ?", at, id);
   }
 
-  /** It was not in the provider's list at this time of the provider's. */
+  /** Records when it was first missing from the provider's list. @param at the provider's clock */
   lookedFor(id: string, at: number): void {
     this.#statements.run("update batches set looked_at = ? where id = ? and looked_at is null", at, id);
   }
 
-  /** It was handed in, and the provider calls it so. */
+  /** Records the provider's id: the submission is confirmed. */
   handedIn(id: string, providerId: string): void {
     this.#statements.run(
       "update batches set provider_id = ?, problem = null where id = ? and provider_id is null",
@@ -151,18 +151,18 @@ export class BatchBook {
     );
   }
 
-  /** Why it cannot be fetched; null when it can again. Its money counts as perhaps paid meanwhile. */
+  /** Records why it cannot be fetched; null once it can again. Until then its money counts as perhaps paid. */
   setProblem(id: string, problem: string | null): void {
     this.#statements.run("update batches set problem = ? where id = ? and problem is not ?", problem, id, problem);
   }
 
-  /** How often a call was handed in for nothing, and why the last time. */
+  /** How often a call was submitted without an outcome, and why the last time. */
   roundsOf(key: string): { readonly times: number; readonly detail: string } | undefined {
     const [row] = this.#statements.all("select times, detail from batch_rounds where key = ?", key);
     return row && { times: Number(row["times"]), detail: String(row["detail"]) };
   }
 
-  /** A call was handed in for nothing once more. Gives how often by now. */
+  /** Counts one more submission of a call without an outcome. Returns the new count. */
   addRound(key: string, detail: string): number {
     this.#statements.run(
       "insert into batch_rounds values (?, 1, ?) on conflict (key) do update set times = times + 1, detail = excluded.detail",
@@ -172,12 +172,12 @@ export class BatchBook {
     return this.roundsOf(key)!.times;
   }
 
-  /** A call has an outcome: what was before is over. */
+  /** Forgets a call's earlier submissions, since it has an outcome now. */
   clearRounds(key: string): void {
     this.#statements.run("delete from batch_rounds where key = ?", key);
   }
 
-  /** Batches with calls that have no outcome yet, the oldest first. @param model only its batches */
+  /** Batches that are not closed, oldest first. @param model only this model's batches */
   open(model?: string): OpenBatch[] {
     return this.#statements
       .all(
@@ -203,25 +203,25 @@ export class BatchBook {
       }));
   }
 
-  /** Whether a batch of the provider's is one of ours. */
+  /** Whether a provider's batch is recorded here under its id. */
   knows(providerId: string): boolean {
     return this.#statements.all("select 1 from batches where provider_id = ?", providerId).length > 0;
   }
 
-  /** Takes a call out of its batch, since it has its outcome now; undefined when somebody else has taken it. */
+  /** Removes a call whose outcome has arrived from its batch; undefined when another process has removed it. */
   take(id: string, key: string): BatchCall | undefined {
     const [row] = this.#statements.all("delete from batch_calls where key = ? and batch = ? returning *", key, id);
     return row && readCall(row);
   }
 
-  /** The batch is over: gives its calls that have no outcome, which can be asked again. */
+  /** Closes a batch. Returns its calls without an outcome, which can be made again. */
   end(id: string, detail: string | null): BatchCall[] {
     const left = this.#statements.all("delete from batch_calls where batch = ? returning *", id);
     this.#statements.run("update batches set ended_at = ?, detail = ? where id = ?", Date.now(), detail, id);
     return left.map(readCall);
   }
 
-  /** Money of calls in batches: reserved, and perhaps paid where the batch cannot be fetched. */
+  /** Money of a purse's calls in batches: reserved, or perhaps paid where the batch cannot be fetched. */
   money(purse: string): { readonly reserved: number; readonly perhapsPaid: number } {
     const [row] = this.#statements.all(
       "select total(iif(b.problem is null, c.reserved, 0)) as reserved, total(iif(b.problem is null, 0, c.reserved)) as perhaps from batch_calls c join batches b on b.id = c.batch where c.purse = ?",

@@ -10,7 +10,7 @@ import { flatPrice, nanosPerUsd, type Price } from "../price.ts";
 import type { OpenBatch } from "./batch-book.ts";
 import { defaultListedAfterMs, mostTries, LearntLimit, retryDelay } from "./policy.ts";
 
-/** Time as a command sees it: never a clock that somebody may set. */
+/** A monotonic clock: setting the system's time does not change it. */
 export interface BatchClock {
   /** Milliseconds that only go forward. */
   now(): number;
@@ -19,55 +19,55 @@ export interface BatchClock {
 
 export interface BatchAskerOptions {
   readonly store: CallStore;
-  /** What the calls are made for; a budget holds over everything that was ever paid under this name. */
+  /** The account that the calls are paid from. A budget covers everything ever paid from it. */
   readonly purse: string;
   /** US dollars that may be spent from the purse, by all processes together. */
   readonly budgetUsd?: number;
-  /** The most calls of one batch. */
+  /** Most calls in one batch. */
   readonly batchSize?: number;
-  /** Hand in again what failed earlier. */
+  /** Submit calls again that failed earlier. */
   readonly retryFailed?: boolean;
-  /** Wait until all batches have ended; otherwise what is ready is fetched, what is left is handed in, and that is all. */
+  /** Wait until all batches have ended (the default). Otherwise fetch what is ready, submit what is left, and return. */
   readonly wait?: boolean;
-  /** Stops handing in and waiting; what was handed in stays at the provider, and is fetched another time. */
+  /** Stops submitting and waiting. Submitted batches stay at the provider; a later command fetches them. */
   readonly signal?: AbortSignal;
-  /** How long a batch whose start was not confirmed is looked for, by the provider's clock. */
+  /** How long an unconfirmed batch is searched for, by the provider's clock, before it counts as never created. */
   readonly listedAfterMs?: number;
   readonly clock?: BatchClock;
 }
 
 const systemClock: BatchClock = {
   now: () => performance.now(),
-  sleep: (ms, signal) => delay(ms, undefined, { ...(signal && { signal }) }).catch(() => {}), // whoever waits looks at the signal
+  sleep: (ms, signal) => delay(ms, undefined, { ...(signal && { signal }) }).catch(() => {}), // the caller checks the signal
 };
 
-/** What handing in, following up and finding the lost have in common. */
+/** State that `HandIn`, `FollowUp` and `LostBatches` share. */
 export class BatchContext {
   readonly model: ChatModel;
   readonly batches: ModelBatches;
   readonly store: CallStore;
   readonly options: BatchAskerOptions;
   readonly clock: BatchClock;
-  /** Calls of one batch, and calls of all batches together that the provider takes. */
+  /** How many calls the provider accepts, in one batch and in all unfinished batches together. */
   readonly limits = { batch: new LearntLimit(), queue: new LearntLimit() };
-  /** How many calls were in the queue with a batch when that was handed in, itself included. */
+  /** By batch: how many calls the provider's queue held when it was submitted, its own included. */
   readonly queuedWith = new Map<string, number>();
   readonly listedAfterMs: number;
   readonly tally = new CallTally();
-  /** Batches that hold calls of this user's. */
+  /** Batches that hold calls that this command needs. */
   readonly awaited = new Set<string>();
-  /** Calls that this command has given up. */
+  /** Calls that this command saw end without a reply; it does not submit them again. */
   readonly settled = new Set<string>();
-  /** Batches that have ended at the provider: they take no room there any more. */
+  /** Batches that have ended at the provider; they no longer fill its queue. */
   readonly ended = new Set<string>();
   hasReplied = false;
-  /** Whether calls may be left that are in no batch. */
+  /** Whether some calls may still have to be submitted. */
   isPassDue = true;
   stopped: StopReason | undefined;
   failure: AlpagasusError | undefined;
-  /** What is waited for beside the batches, each in a line: answers, room, batches of which it is not known whether they are there. */
+  /** Current problems for the progress line: no answers, a submission not accepted, an unconfirmed batch. */
   readonly troubles: Partial<Record<"answers" | "room" | "lost", string>> = {};
-  /** Not to be handed in before this time of the clock. */
+  /** Nothing is submitted before this time of `clock`. */
   notBefore = 0;
 
   constructor(model: ChatModel, batches: ModelBatches, options: BatchAskerOptions) {
@@ -79,7 +79,7 @@ export class BatchContext {
     this.listedAfterMs = options.listedAfterMs ?? defaultListedAfterMs;
   }
 
-  /** Batches of this model without all outcomes, the oldest first. */
+  /** Open batches of this model, oldest first. */
   open(): OpenBatch[] {
     return this.store.batches.open(this.model.identity);
   }
@@ -88,12 +88,12 @@ export class BatchContext {
     return this.open().find((batch) => batch.id === id);
   }
 
-  /** Which key this command uses. */
+  /** Hash of the API key that this command uses; null when unknown. */
   get account(): string | null {
     return this.batches.account ?? null;
   }
 
-  /** What calls of a batch cost: by this command's price, else by that of whoever handed it in. */
+  /** The price of a batch's calls: this command's, else the one that it was submitted with. */
   priceOf({ price }: Pick<OpenBatch, "price">): Price | undefined {
     return (
       this.batches.price ??
@@ -127,11 +127,11 @@ export class BatchContext {
   }
 
   /**
-   * Asks the provider about a batch. What passes is waited out: a command that waits says so and looks again later, one that does not
-   * asks a few times.
+   * Asks the provider about a batch. When a temporary failure occurs, a command that waits notes it in `troubles` and looks again
+   * later; a command that does not wait retries a few times.
    *
-   * @returns undefined where there is no answer now
-   * @throws GoneError where the provider does not know the batch
+   * @returns undefined when there is no answer now
+   * @throws GoneError when the provider does not know the batch, or does not show it to this key
    */
   async ask<T>(question: () => PromiseLike<T>): Promise<T | undefined> {
     for (let attempt = 1; ; attempt++) {
@@ -161,7 +161,7 @@ export class BatchContext {
   }
 }
 
-/** What providers answer about a batch that they do not know, or do not show to this key. */
+/** HTTP statuses for a batch that the provider does not know, or does not show to this key. */
 const goneStatuses: ReadonlySet<number> = new Set([400, 403, 404, 410]);
 
 /** The provider does not know a batch, or does not show it to this key. */
@@ -169,7 +169,7 @@ export class GoneError extends AlpagasusError {
   override name = "GoneError";
 }
 
-/** A short name of a key, to tell one from another. */
+/** A short label of an API key for messages. @param account the key's hash */
 export function nameAccount(account: string | null): string {
   return account === null ? "an unknown key" : `the key …${hash("sha256", account).slice(0, 6)}`;
 }

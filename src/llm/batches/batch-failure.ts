@@ -1,7 +1,7 @@
 import { APICallError, type Experimental_BatchV4Error as BatchError } from "@ai-sdk/provider";
 import type { Failure } from "../failure.ts";
 
-/** Whether it is certain that a batch was not taken: nothing was reached, or the provider said no. */
+/** Whether a batch was certainly not created: no server was reached, or the provider refused. */
 export function isRefusal(error: unknown, failure: Failure): boolean {
   if (!APICallError.isInstance(error))
     return failure.kind === "stop" || (failure.kind === "retry" && failure.isUnreachable);
@@ -10,7 +10,7 @@ export function isRefusal(error: unknown, failure: Failure): boolean {
   return statusCode >= 300 && statusCode < 500 && statusCode !== 408;
 }
 
-/** The error of one call in a batch, as the same call would have met it alone. */
+/** Turns the error of a call in a batch into the error that the same call would get directly. */
 export function asCallError({ message, type, code, statusCode }: BatchError): APICallError {
   const status = statusCode ?? statuses[code ?? ""] ?? statuses[type ?? ""] ?? 500;
   return new APICallError({
@@ -22,7 +22,7 @@ export function asCallError({ message, type, code, statusCode }: BatchError): AP
   });
 }
 
-/** What providers call errors, and the statuses that they answer direct calls with: Anthropic's, OpenAI's, Google's (by gRPC). */
+/** The HTTP status that belongs to each error name: Anthropic's, OpenAI's, and Google's (gRPC names and numbers). */
 const statuses: Readonly<Record<string, number>> = {
   invalid_request_error: 400,
   authentication_error: 401,

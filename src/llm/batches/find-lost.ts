@@ -5,26 +5,26 @@ import { isMarkOf } from "./transport.ts";
 import { askTimeoutMs, earlierMs, mostDownloads, retryDelay, startTimeoutMs, wholeDownloads } from "./policy.ts";
 
 /**
- * Finds batches of which it is not known whether the provider has them: their start was not confirmed, or whoever handed them in was
- * killed. Their calls and money are held until that is certain, by the provider's list and the provider's clock:
+ * Searches the provider's list for unconfirmed batches: no answer to their submission arrived, or the submitting process was
+ * killed. Their calls and money stay held until the provider's list and clock settle the question:
  *
- * - a batch with our mark is the one; one with another mark is not;
- * - where the provider's list shows no marks, a batch is known when it has ended: by the ids of its calls, which are their keys, and at
- *   Anthropic its mark too;
- * - one that is not there for long enough was never made. One that was never sent needs no looking for.
+ * - The batch that carries our mark is the one. A batch with another mark is not.
+ * - Where the list shows no marks, a batch is recognised only after it has ended: by the ids of its calls, which are their keys;
+ *   at Anthropic these contain the mark too.
+ * - A batch that is missing from the list for long enough was never created. One that was never sent needs no search.
  */
 export class LostBatches {
   readonly #context: BatchContext;
-  /** Whether the provider's list was seen to show marks: then a batch without one is nobody's of ours. */
+  /** Whether the list has shown marks. If so, a batch without one is not ours. */
   #keepsMarks = false;
-  /** When each was looked for first, where the provider tells no time. */
+  /** When the search for each began, by our clock; for providers that send no time. */
   readonly #lookedAt = new Map<string, number>();
 
   constructor(context: BatchContext) {
     this.#context = context;
   }
 
-  /** Looks for a batch by our name of it. */
+  /** Searches for the batch with this id of ours, unless it is confirmed. */
   async look(id: string): Promise<void> {
     const batch = this.#context.find(id);
     if (batch?.providerId === null) await this.find(batch);
@@ -47,7 +47,7 @@ export class LostBatches {
       if (!(error instanceof GoneError)) throw error;
       return this.#hold(batch, `the provider has no list to look for it in (${error.message})`);
     }
-    if (!candidates) return; // the next look will tell
+    if (!candidates) return; // tried again at the next look
     let mayBeOne = false;
     for (const candidate of candidates) {
       const { batchId, isMarked, isEnded } = candidate;
@@ -58,7 +58,7 @@ export class LostBatches {
         delete this.#context.troubles.lost;
         return;
       }
-      if (isIt === undefined) mayBeOne = true; // it is at work still: what it holds is known when it ends
+      if (isIt === undefined) mayBeOne = true; // not ended or not readable yet: its calls are known later
     }
     if (!mayBeOne && this.#isLongEnough(batch, transport?.providerNow()))
       this.#letGo(batch, "the provider's list does not have it");
@@ -70,7 +70,7 @@ export class LostBatches {
         "a batch whose start was not confirmed is looked for in the provider's list; its calls are held meanwhile";
   }
 
-  /** Whether it was looked for so long, by the provider's clock, that it would be in its list. */
+  /** Whether it has been missing so long, by the provider's clock, that it would be listed if it existed. */
   #isLongEnough(batch: OpenBatch, providerNow: number | undefined): boolean {
     const { store, clock, listedAfterMs } = this.#context;
     if (providerNow === undefined) {
@@ -82,23 +82,23 @@ export class LostBatches {
     return providerNow - (batch.lookedAt ?? providerNow) >= listedAfterMs;
   }
 
-  /** The provider does not have it: its calls and their money are free again. */
+  /** Closes a batch that the provider does not have, and frees its calls and their money. */
   #letGo({ id }: OpenBatch, detail: string): void {
     const { store } = this.#context;
     store.transact(() => {
-      if (this.#context.find(id)?.providerId === null) store.batches.end(id, detail); // unless somebody has found it meanwhile
+      if (this.#context.find(id)?.providerId === null) store.batches.end(id, detail); // unless found meanwhile
     });
     delete this.#context.troubles.lost;
     this.#context.isPassDue = true;
   }
 
-  /** It cannot be looked for: its calls are held until somebody decides. */
+  /** Notes why a batch cannot be searched for. Its calls stay held until the user decides. */
   #hold({ id }: OpenBatch, problem: string): void {
     const { store } = this.#context;
     store.transact(() => store.batches.setProblem(id, problem));
   }
 
-  /** Batches at the provider that may be the one: marked as it, or without a mark, of its time and size, and not known to be another. */
+  /** The provider's batches that may be this one: with its mark, or unmarked with fitting time and size and not yet known. */
   async #listCandidates({ id, sentAt, calls }: OpenBatch): Promise<Candidate[]> {
     const { batches, store } = this.#context;
     const found: Candidate[] = [];
@@ -121,7 +121,7 @@ export class LostBatches {
         last = at;
         if (!isEarlier) isPast = false;
         const isMarked = typeof mark === "string" && isMarkOf(mark, id);
-        const total = requestCounts?.total ?? 0; // not counted yet, where it is 0
+        const total = requestCounts?.total ?? 0; // 0: not counted yet
         const mayBe = typeof mark !== "string" && !this.#keepsMarks && !isEarlier && (total === 0 || total === calls);
         if (isMarked || (mayBe && !store.batches.knows(batchId)))
           found.push({ batchId, isMarked, isEnded: status !== "pending", total });
@@ -134,8 +134,8 @@ export class LostBatches {
   }
 
   /**
-   * Whether a batch that has ended is made of our calls; undefined where that is not known now. One that shows none of ours is read
-   * again, because a download may break off in silence.
+   * Whether a provider's batch that has ended holds the calls of this batch; undefined when that cannot be known now. Results
+   * without any call of ours are read again, because a download may end early without an error.
    */
   async #holdsCallsOf(batch: OpenBatch, { batchId, total }: Candidate): Promise<boolean | undefined> {
     try {
@@ -151,13 +151,13 @@ export class LostBatches {
       return false;
     } catch (error) {
       if (error instanceof GoneError) return false;
-      if (InvalidArgumentError.isInstance(error)) return false; // its results are gone, or it is at work
-      if (InvalidResponseDataError.isInstance(error)) return undefined; // its results are not there yet
+      if (InvalidArgumentError.isInstance(error)) return false; // its results are gone, or it is still running
+      if (InvalidResponseDataError.isInstance(error)) return undefined; // its results are not ready yet
       throw error;
     }
   }
 
-  /** Reads results up to the first row that tells whose they are, by a mark or as a call of ours; and how many rows that were. */
+  /** Reads results up to the first row that identifies the batch, by a mark or by a call of ours. `rows`: how many were read. */
   async #readOwner(
     batchId: string,
   ): Promise<{ readonly mark?: string; readonly owner?: string; readonly rows: number }> {
@@ -185,6 +185,6 @@ interface Candidate {
   readonly batchId: string;
   readonly isMarked: boolean;
   readonly isEnded: boolean;
-  /** Calls in it; 0 where that is not told. */
+  /** Calls in it; 0 when the provider does not say. */
   readonly total: number;
 }

@@ -26,21 +26,21 @@ import { readRow, type Outcome, type RowOutcome } from "./row-outcome.ts";
 
 type Row = ItemResult & { type: "text" };
 
-/** What the results of one batch came to, beside the outcomes that are stored. */
+/** What was read from the results of one batch, besides the stored outcomes. */
 interface Fetched {
-  /** Why calls are handed in again, by their keys. */
+  /** By key: why the call is submitted again. */
   readonly again: Map<string, string>;
-  /** Calls of ours with a reply, be it readable or not and whoever stored it; and all of ours that came to anything. */
+  /** Keys of our calls with a billed reply, readable or not, whoever stored it; `rows`: our calls with any result row. */
   readonly replies: Set<string>;
   readonly rows: Set<string>;
-  /** Lines that cannot be read and do not tell whose they are. */
+  /** Unreadable lines without a call's id. */
   readonly nameless: string[];
-  /** Rows that look as if the request were wrong, until some other gets a reply. */
+  /** Rows that look like a wrong request. Read again last: if any call got a reply, only these rows are at fault. */
   doubtful: Row[];
   isCancelled: boolean;
 }
 
-/** Looks how batches stand, and stores what they have come to: every outcome once, whoever fetches it. */
+/** Checks the status of batches and stores their outcomes, each once, whichever process fetches it. */
 export class FollowUp {
   readonly #context: BatchContext;
   readonly #handIn: HandIn;
@@ -52,7 +52,7 @@ export class FollowUp {
     this.#lost = lost;
   }
 
-  /** Looks at one batch. What one batch meets holds no other up. */
+  /** Checks one batch, and stores its results if it has ended. A batch that is gone does not hold up others. */
   async look(batch: OpenBatch): Promise<void> {
     const { store } = this.#context;
     const known = batch.providerId === null ? await this.#findName(batch) : batch;
@@ -73,7 +73,7 @@ export class FollowUp {
   async #findName(batch: OpenBatch): Promise<OpenBatch | undefined> {
     const { store } = this.#context;
     if (store.batches.beingSent.has(batch.id)) return undefined;
-    if (!store.isOwn(batch.owner) && store.isAlive(batch.owner)) return undefined; // whoever hands it in is at it
+    if (!store.isOwn(batch.owner) && store.isAlive(batch.owner)) return undefined; // that process is submitting it
     await this.#lost.find(batch);
     return this.#context.find(batch.id);
   }
@@ -95,12 +95,12 @@ export class FollowUp {
       if (!fetched) return;
       const isShort = completed > fetched.replies.size;
       if (!isShort || download >= mostDownloads) return this.#close(batch, status, fetched);
-      await this.#context.sleep(retryDelay(download)); // a download may break off in silence
+      await this.#context.sleep(retryDelay(download)); // a download may end early without an error
       if (this.#context.options.signal?.aborted) return;
     }
   }
 
-  /** Fetches the results and stores them. What was read before it broke off is kept. */
+  /** Fetches the results and stores them. Rows that were read before a failure are kept. */
   async #fetch(batch: OpenBatch, providerId: string): Promise<Fetched> {
     const fetched: Fetched = {
       again: new Map(),
@@ -112,7 +112,8 @@ export class FollowUp {
     };
     let rows: Row[] = [];
     const save = () => {
-      const some = rows.toSorted((a, b) => Number(b.status === "succeeded") - Number(a.status === "succeeded")); // what went well says what a failure means
+      // Replies first: whether there are any decides what an error means.
+      const some = rows.toSorted((a, b) => Number(b.status === "succeeded") - Number(a.status === "succeeded"));
       rows = [];
       this.#save(batch, some, fetched);
     };
@@ -171,7 +172,7 @@ export class FollowUp {
     return [];
   }
 
-  /** Stores how one call ended; what is to be counted when that is on disk. */
+  /** Stores the outcome of one call. Returns functions that count it once it is on disk. */
   #keep(
     batch: OpenBatch,
     key: string,
@@ -182,7 +183,7 @@ export class FollowUp {
     const call = store.batches.take(batch.id, key);
     if (!call) {
       if (row.kind === "unreadable" && key.startsWith("unreadable-")) fetched.nameless.push(row.detail);
-      return []; // somebody else has stored it
+      return []; // another process has stored it
     }
     if (row.kind === "unreadable") return this.#keepPerhapsPaid(batch, call, row.detail);
     for (const warning of row.warnings) tally.warnings.add(warning);
@@ -193,7 +194,7 @@ export class FollowUp {
     return this.#store(batch, call, outcome);
   }
 
-  /** A call that was billed, or may have been, and whose reply nobody can read: a state, as dear as it may have been. */
+  /** Stores a call as failed that may have been billed but has no readable reply; its reserve is perhaps paid. */
   #keepPerhapsPaid(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
     const { store, settled, tally } = this.#context;
     settled.add(call.key);
@@ -221,7 +222,7 @@ export class FollowUp {
     if (excess !== undefined) this.#context.fail(excess, false, overReserveAdvice);
   }
 
-  /** A batch is over: what of it has no outcome is handed in again, or is a state. */
+  /** Closes an ended batch. Calls without an outcome are submitted again, or stored as failed. */
   #close(batch: OpenBatch, status: ProviderStatus, fetched: Fetched): void {
     const { store, limits, queuedWith } = this.#context;
     const providerId = batch.providerId!;
@@ -231,14 +232,14 @@ export class FollowUp {
     const why = this.#context.model.redact(said || (status.rawStatus ?? "it ended without results"));
     const isRefused = status.status === "failed" && fetched.rows.size === 0 && !isExpired && !isCancelled;
     const completed = status.requestCounts?.completed ?? (status.status === "completed" ? batch.calls : 0);
-    const isShort = completed > fetched.replies.size; // of some nothing has arrived, though they are paid
+    const isShort = completed > fetched.replies.size; // some paid replies never arrived
     const tellings: (() => void)[] = [];
     const left = store.transact(() => {
       const calls = store.batches.end(batch.id, isRefused ? why : null);
       const isDoubtful = new Set(fetched.doubtful.map(({ id }) => id));
       for (const call of calls) {
         const again = fetched.again.get(call.key);
-        if (isRefused || isDoubtful.has(call.key)) continue; // nobody has asked it
+        if (isRefused || isDoubtful.has(call.key)) continue; // never processed, so this is no try
         const isSilent = !fetched.rows.has(call.key);
         if (again !== undefined) tellings.push(...this.#again(batch, call, again));
         else if (isSilent && isShort)
@@ -266,7 +267,7 @@ export class FollowUp {
       );
   }
 
-  /** A call came to nothing, and is handed in again: a few times. */
+  /** Notes that a call got no outcome. It is submitted up to `mostRounds` times, then stored as failed. */
   #again(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
     const { store, settled } = this.#context;
     if (store.batches.addRound(call.key, detail) < mostRounds) return [];
@@ -274,7 +275,7 @@ export class FollowUp {
     return this.#store(batch, call, withoutReply("failed", `gave up after ${mostRounds} batches: ${detail}`));
   }
 
-  /** The provider took none of it: no try. Less goes in at a time where that was why. */
+  /** Handles a batch that was refused as a whole, which is no try. If it was too much at once, later batches are smaller. */
   #meetRefusal(batch: OpenBatch, why: string): void {
     const { limits } = this.#context;
     if (isQueueFull(why)) this.#handIn.refuse(batch.id, batch.calls, why);
@@ -296,7 +297,7 @@ export class FollowUp {
   }
 }
 
-/** Whether a row has a reply that is paid for. */
+/** Whether a row's reply was billed. */
 function isBilled({ status, ...row }: Row): boolean {
   return status === "succeeded" || ("error" in row && rowFates[row.error?.code ?? ""] === "unreadable");
 }

@@ -23,15 +23,15 @@ import {
 
 type Chunk = Map<string, { readonly call: BatchCall; readonly request: ModelRequest }>;
 
-/** How handing in a batch ended: taken, refused for now (its calls are free again), or for good. */
+/** Result of a submission. `later`: refused for now, or not confirmed. `stopped`: refused for good. */
 type Start = "taken" | "later" | "stopped";
 
-/** Hands calls in: as many at a time as the provider, its queue and the budget take. */
+/** Submits calls in batches, as many at a time as the provider, its queue and the budget allow. */
 export class HandIn {
   readonly #context: BatchContext;
   readonly #lost: LostBatches;
   readonly #batchSize: number;
-  /** Whether calls wait for money that batches under way have reserved. */
+  /** Whether calls were left out because too little of the budget is free. */
   isOverBudget = false;
   /** Whether calls wait for room in the provider's queue. */
   isQueueFull = false;
@@ -45,7 +45,7 @@ export class HandIn {
     this.#batchSize = Math.min(batchSize ?? defaultBatchSize, context.batches.mostCalls);
   }
 
-  /** Hands in every call that is not in the store or in a batch. Gives how many others are making. */
+  /** Submits every call that is neither stored nor in a batch. Returns how many calls other processes are making. */
   async pass(requests: () => AsyncIterable<readonly ModelRequest[]>): Promise<number> {
     const { model, batches } = this.#context;
     this.#context.isPassDue = false;
@@ -84,7 +84,7 @@ export class HandIn {
     return elsewhere;
   }
 
-  /** How many calls the next batch may have; 0 while there is no room for as many as are worth it. */
+  /** Most calls for the next batch; 0 while the queue has too little room to be worth one. */
   #room(): number {
     const { batch, queue } = this.#context.limits;
     const most = Math.min(this.#batchSize, batch.value);
@@ -113,7 +113,7 @@ export class HandIn {
     return state === "failed" && (options.retryFailed ?? false) && !settled.has(key);
   }
 
-  /** Hands in one batch, of what of it nobody else is making and the budget can bear. Gives how many others are making. */
+  /** Submits one batch: calls that no other process is making and that fit the budget. Returns how many others are making. */
   async #handInOne(chunk: Chunk): Promise<number> {
     const { store, model, options, batches, awaited, account } = this.#context;
     const id = randomUUID();
@@ -163,7 +163,7 @@ export class HandIn {
           modelId: batches.modelId,
           options: this.#callOptions(request),
         })),
-        abortSignal: AbortSignal.timeout(startTimeoutMs), // not the user's: a batch that was sent is to be known
+        abortSignal: AbortSignal.timeout(startTimeoutMs), // not the user's signal: once sent, the batch's id is needed
         ...(transport && { headers: { [transport.markHeader]: id } }),
       });
       store.transact(() => store.batches.handedIn(id, started.batchId));
@@ -180,7 +180,7 @@ export class HandIn {
     }
   }
 
-  /** A batch was not taken, or nobody knows whether it was. */
+  /** Handles a failed submission: the batch was refused, or it is unknown whether it was accepted. */
   async #meet(id: string, calls: number, error: unknown): Promise<Start> {
     const { store } = this.#context;
     const failure = this.#context.readFailure(error);
@@ -199,7 +199,7 @@ export class HandIn {
       else this.#waitFor(this.#unknownStarts, failure.kind === "retry" ? failure.retryAfterMs : undefined);
       return "later";
     }
-    store.transact(() => store.batches.end(id, failure.detail)); // it is certain that there is none: its calls and their money are free
+    store.transact(() => store.batches.end(id, failure.detail)); // certainly not created: frees its calls and their money
     const text = failure.detail;
     if (isQueueFull(text) && (failure.kind === "retry" || failure.kind === "doubtful" || failure.kind === "state")) {
       this.refuse(id, calls, text);
@@ -222,11 +222,11 @@ export class HandIn {
     return "stopped";
   }
 
-  /** The provider takes no more for now: less goes in at a time. */
+  /** Lowers the queue limit after the provider's queue was full, so that later batches are smaller. */
   refuse(id: string, calls: number, why: string): void {
     const { limits, queuedWith, clock, troubles } = this.#context;
     const others = this.#inQueue();
-    if (others === 0 && calls <= 1) this.#context.notBefore = clock.now() + queueDelayMs; // it is full of somebody else's
+    if (others === 0 && calls <= 1) this.#context.notBefore = clock.now() + queueDelayMs; // full of batches that are not ours
     limits.queue.refused(Math.min(queuedWith.get(id) ?? Infinity, others + calls));
     troubles.room = why;
     this.#context.isPassDue = true;

@@ -1,62 +1,59 @@
 /*
- * What batches go by: sizes, waits, rounds, and what a provider's words mean. Plain values and pure functions.
+ * The policy for batches: sizes, waits, retries, and how provider messages are read. Constants and pure functions only.
  */
 
-/** Calls of a batch: smaller ones end sooner, and less is to be done again when one fails. */
+/** Calls in a batch. Smaller batches end sooner, and less is repeated when one fails. */
 export const defaultBatchSize = 10_000;
-/** Of the bytes that the provider takes. */
+/** Share of the provider's limit on bytes that a batch may fill. */
 export const bytesShare = 0.9;
-/** Bytes of a call, beside what is sent for it. */
+/** Bytes that a batch adds around each call's request. */
 export const bytesAround = 500;
-/** How often a call is handed in that expires, or fails for what passes. */
+/** How often a call is submitted that expires or has a temporary failure. */
 export const mostRounds = 4;
-/** Starts one after the other of which it is not known whether the provider has them. */
+/** Unconfirmed submissions in a row after which a command stops. */
 export const mostUnknownStarts = 6;
-/** How often the provider is asked before a command that does not wait gives up. */
+/** Attempts at a request before a command that does not wait gives up. */
 export const mostTries = 6;
 
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
-/** A provider may ask to wait, but not for longer: what has ended meanwhile is to be fetched. */
+/** Longest wait that a provider may ask for: batches that end meanwhile must be fetched. */
 const longestRetryAfterMs = 600_000;
 const leastPollMs = 500;
 const longestPollMs = 60_000;
-/** How long the next look is waited for, of the time that was waited already. */
+/** Time until the next look, as a share of the time waited so far. */
 const pollShare = 0.1;
-/** How often results are fetched that are fewer than the provider counts, before the others are taken for lost. */
+/** How often results with fewer rows than the provider counts are fetched before the missing ones count as lost. */
 export const mostDownloads = 4;
-/** How often results are read to their end before they are taken for another's. */
+/** How often results are read whole without a call of ours before they count as another batch's. */
 export const wholeDownloads = 2;
-/** How often a batch is not given out before it is taken for gone: a new one may not be known everywhere yet. */
+/** Failed looks until a batch counts as gone: the provider may not know a new one everywhere yet. */
 export const looksBeforeGone = 3;
-/** When the queue is full of somebody else's batches. */
+/** Wait when the queue is full of batches that are not ours. */
 export const queueDelayMs = 60_000;
 
-/** Outcomes in one transaction. */
+/** Outcomes stored in one transaction. */
 export const saveTogether = 500;
 export const startTimeoutMs = 900_000; // a large file takes its time
 export const askTimeoutMs = 300_000;
 
-/**
- * How long a batch whose start was not confirmed is looked for in the provider's list, by the provider's own clock, before it is
- * sure that there is none.
- */
+/** How long an unconfirmed batch must be missing from the provider's list, by the provider's clock, to count as never created. */
 export const defaultListedAfterMs = 120_000;
-/** A batch that was made so long before a start was sent, by the provider's own clock, is another one. */
+/** A batch created this long before the submission was sent, by the provider's clock, is another one. */
 export const earlierMs = 60_000;
 
-/** How much more is tried after it went well so often, until it is refused again. */
+/** Factor by which a limit grows after enough successes, and the most successes that this may require. */
 const growth = 2;
 const mostSuccessesToGrow = 64;
-/** What went in and what was refused are as good as the same. */
+/** Bisection ends when accepted and refused sizes differ by less than this share. */
 const nearShare = 0.1;
-/** A smaller share of what the queue takes is not handed in while there is something in it. */
+/** Least free share of the queue limit worth a batch while the queue holds other calls. */
 export const leastRoomShare = 0.25;
 
-/** The longest text of a line that cannot be read, in a row's detail. */
+/** Most characters that are quoted of an unreadable line. */
 export const shownOfLine = 200;
 
-/** Whether a refusal is about how much is at the provider already: then it is no try, and less of it goes in. */
+/** Whether a batch was refused because the queue is full. That is no try, and later batches are smaller. */
 export function isQueueFull(text: string): boolean {
   return /token_limit|enqueued|queue|in.progress batch|concurrent.batch|batch.{0,40}(limit|quota)|too many batch/i.test(
     text,
@@ -81,14 +78,14 @@ export function retryDelay(attempt: number, retryAfterMs = 0): number {
   );
 }
 
-/** How long to wait before batches are looked at again that have been waited for so long. */
+/** How long to wait before the next look at batches. @param waitedMs how long they have been waited for */
 export function pollDelay(waitedMs: number): number {
   return Math.min(longestPollMs, Math.max(leastPollMs, pollShare * waitedMs));
 }
 
 /**
- * How many calls go in, learnt from what is refused and what goes well: between what went in last and what was refused last, by
- * halves. When it has gone well for a while, more is tried.
+ * Learns how many calls the provider accepts, by bisection between the most that it accepted and the fewest that it refused.
+ * After enough successes, more are tried.
  */
 export class LearntLimit {
   #proven = 0;
@@ -106,7 +103,7 @@ export class LearntLimit {
     if (this.#successes === 0) this.#successesToGrow = Math.min(mostSuccessesToGrow, this.#successesToGrow * 2);
     this.#successes = 0;
     this.#refused = Math.max(1, Math.min(this.#refused, calls));
-    if (this.#proven >= this.#refused) this.#proven = Math.floor(this.#refused / 2); // it takes less than it did
+    if (this.#proven >= this.#refused) this.#proven = Math.floor(this.#refused / 2); // it accepts less than before
   }
 
   wentWell(calls: number): void {
@@ -117,12 +114,12 @@ export class LearntLimit {
   }
 }
 
-/** What is done with a row of a batch's results, by what the provider says of it. */
+/** How a result row without a reply is handled. */
 export type RowFate = "refused" | "again" | "cancelled" | "unreadable";
 
 /**
- * What the providers say of a row that has no reply, in their own words as the AI SDK passes them on; everything else is read as the
- * same error of a direct call.
+ * Provider codes for rows without a reply, as the AI SDK passes them on. Every other code is read like the same error of a direct
+ * call.
  *
  * | | OpenAI | Anthropic | Google |
  * |---|---|---|---|

@@ -12,21 +12,21 @@ import { rowFates } from "./policy.ts";
 
 export type Outcome = Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts">;
 
-/** What a row of a batch's results comes to. */
+/** What a row of a batch's results means for its call. */
 export type RowOutcome =
   | { readonly kind: "outcome"; readonly of: (call: BatchCall) => Outcome; readonly warnings: readonly string[] }
-  /** It was billed, and there is nothing to read: a state, at most as dear as it may have been. */
+  /** Billed, but without a readable reply: stored as failed, with its reserve as perhaps paid. */
   | { readonly kind: "unreadable"; readonly detail: string }
-  /** Nothing came of it: it is handed in again. */
+  /** No outcome: the call is submitted again. */
   | { readonly kind: "again"; readonly detail: string }
   | { readonly kind: "cancelled" }
-  /** No row gets a reply: the request or the account is wrong. */
+  /** The request or the account is wrong, so that no row gets a reply. */
   | { readonly kind: "stop"; readonly detail: string; readonly isUsage: boolean };
 
 /**
  * Reads one row.
  *
- * @param hasReplied whether the model has ever replied: then what looks like a wrong request is about this row
+ * @param hasReplied whether the model has ever replied; if so, what looks like a wrong request concerns only this row
  */
 export function readRow(
   item: ItemResult & { type: "text" },

@@ -2,35 +2,35 @@ import type { Fetch } from "../pooled-fetch.ts";
 import { shownOfLine } from "./policy.ts";
 
 /*
- * What the AI SDK's clients of batches leave out, done around the requests that they send: a mark of ours in the provider's batch,
- * the provider's own clock, and results of which one line cannot be read.
+ * Wraps the requests of the AI SDK's batch clients to add what they lack: our mark in the provider's batch, the provider's clock,
+ * and results that stay usable when one line cannot be read.
  */
 
 export type BatchProtocol = "openai" | "anthropic" | "google";
 
 export interface BatchTransport {
   readonly fetch: Fetch;
-  /** A header whose value is put into the batch that is started with it; it is not sent. */
+  /** Header with the mark, which is our id of the batch. The mark goes into the batch; the header is not sent. */
   readonly markHeader: string;
   /**
-   * Which of our batches a provider's is (see `isMarkOf`); null where no mark was seen, undefined where the batch was not. Anthropic's
-   * show theirs in their results.
+   * The mark in a provider's batch (see `isMarkOf`); null when it has shown none, undefined when the batch was not seen. At
+   * Anthropic, only results show marks.
    */
   markOf(batchId: string): string | null | undefined;
-  /** Whether the provider's list shows marks, where the provider keeps them at all. */
+  /** Whether the provider's list of batches shows marks, if the provider keeps them. */
   readonly listsMarks: boolean;
-  /** The provider's clock at its last reply, in milliseconds since 1970; undefined where it told none. */
+  /** The provider's clock at its last reply, in milliseconds since 1970; undefined when no reply had a date. */
   providerNow(): number | undefined;
-  /** Called right before the request that makes a batch is sent, by its mark. */
+  /** By mark: called right before the request that creates the batch is sent. */
   readonly onSend: Map<string, () => void>;
 }
 
-/** Whether a provider's batch that has this mark is ours of this name. */
+/** Whether a mark belongs to our batch with this id. */
 export function isMarkOf(mark: string, id: string): boolean {
   return mark === id || mark === shorten(id);
 }
 
-/** As much of a name of ours as fits into the id of a call at Anthropic (64 characters), after its key and a hyphen. */
+/** The part of our id that fits into an Anthropic call id (64 characters) after the call's key and a hyphen. */
 function shorten(id: string): string {
   return id.replaceAll("-", "").slice(0, 24);
 }
@@ -39,7 +39,7 @@ const markedKey = /^([0-9a-f]{32})-([0-9a-f]{24})$/;
 const markName = "alpagasus";
 const markHeader = "x-alpagasus-batch";
 
-/** @param fetch what requests are sent with */
+/** @param fetch sends the requests */
 export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): BatchTransport {
   const marks = new Map<string, string | null>();
   let now: number | undefined;
@@ -73,7 +73,7 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
   return transport;
 }
 
-/** Puts a mark into what makes a batch, or into the name of the file that is uploaded for it. */
+/** Puts a mark into the body that creates a batch, or into the name of the file uploaded for it. */
 function markBody(
   body: RequestInit["body"] | undefined,
   mark: string,
@@ -107,14 +107,14 @@ interface Described {
   readonly metadata?: { readonly [markName]?: unknown; readonly displayName?: unknown } | null;
 }
 
-/** Notes the marks of the batches that a reply describes, and mends results that are inside it. */
+/** Records the marks of the batches that a reply describes, and repairs results embedded in it. */
 async function noteBatches(response: Response, marks: Map<string, string | null>): Promise<Response> {
   const text = await response.clone().text();
   let body: Described & { data?: unknown; operations?: unknown };
   try {
     body = JSON.parse(text) as typeof body;
   } catch {
-    return response; // whoever reads it says so
+    return response; // the caller reports it
   }
   const all = [
     body,
@@ -136,7 +136,7 @@ interface InlineRows {
   readonly inlinedResponses?: { readonly inlinedResponses?: unknown };
 }
 
-/** Google puts small results into the description of the batch: rows without a key would make all of it unreadable. */
+/** Google embeds small results in the batch's description. A row without a key would make all unreadable: it is replaced. */
 function mendInline(response: Response, text: string, all: readonly unknown[]): Response {
   let isMended = false;
   for (const one of all as readonly { metadata?: { output?: InlineRows }; response?: InlineRows }[])
@@ -166,10 +166,7 @@ function unreadable(line: string): { code: string; message: string } {
   };
 }
 
-/**
- * Replaces lines that cannot be read by errors of their rows, so that they cost their rows and no others. Ids of calls become their keys
- * again.
- */
+/** Replaces each unreadable line with an error row, so that only its own row is lost, and turns call ids back into keys. */
 async function readLines(
   response: Response,
   protocol: BatchProtocol,
@@ -195,7 +192,7 @@ async function readLines(
   return isChanged ? new Response(lines.join("\n"), { headers: { "content-type": "application/jsonl" } }) : response;
 }
 
-/** A line of results; undefined where it cannot be read. */
+/** Parses a line of results; undefined when it cannot be read. */
 function readLine(line: string, protocol: BatchProtocol): { readonly custom_id?: string } | undefined {
   try {
     const row = JSON.parse(line) as { custom_id?: string } | null;
@@ -227,7 +224,7 @@ function isAbsentOr(value: unknown, is: (value: object) => boolean): boolean {
   return value === null || value === undefined || (typeof value === "object" && is(value));
 }
 
-/** A row of results that says what went wrong with it. */
+/** An error row in the provider's format. */
 function writeError(id: string, error: { code: string; message: string }, protocol: BatchProtocol): object {
   if (protocol === "openai") return { custom_id: id, error };
   if (protocol === "google") return { key: id, error: { status: error.code, message: error.message } };

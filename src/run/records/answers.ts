@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { callsSchema, gateSchema, questionSchema, taskSchema } from "./common.ts";
 
-/** What became of a test set's prompts. Lengths in characters. */
+/** The outcome of a test set's prompts. Lengths in characters. */
 const answeredSetSchema = z.object({
   set: z.string(),
   prompts: z.number(),
@@ -17,14 +17,14 @@ const answeredSetSchema = z.object({
 
 export type AnsweredSet = z.infer<typeof answeredSetSchema>;
 
-/** What `generate` says of one model's answers. */
+/** The result of `generate` for one model. */
 export const answersSummarySchema = z.object({
-  /** What the answers are called. */
+  /** The name of the answers. */
   arm: z.string(),
   model: z.string(),
   template: z.enum(["alpaca", "chat"]),
   question: questionSchema,
-  /** The server that was started, and how its prompts compare with the training's; absent for one that already ran. */
+  /** The server that was started, and whether its prompts match the training's; absent for a server that already ran. */
   server: z.object({ description: z.string(), startMs: z.number(), parity: z.string() }).optional(),
   sets: z.array(answeredSetSchema),
   notes: z.array(z.string()),

@@ -3,7 +3,7 @@ import { gateSchema, taskSchema } from "./common.ts";
 
 const categoriesSchema = z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() }));
 
-/** Rows at or above a threshold, beside the whole set. Lengths are mean characters. */
+/** Rows at or above a threshold, compared with the whole set. Lengths are in characters. */
 const whatIfSchema = z.object({
   threshold: z.number(),
   rows: z.number(),
@@ -12,7 +12,7 @@ const whatIfSchema = z.object({
   meanOutputLength: z.number(),
   /** Characters of these rows over those of all rows. */
   textShare: z.number(),
-  /** Training time and money over the full set's, by steps (as in the paper: rows at a fixed batch). */
+  /** Training time and cost as a share of the full set's, by steps (as in the paper: rows at a fixed batch size). */
   trainingShare: z.number(),
   trainingMinutes: z.number().optional(),
   trainingUsd: z.number().optional(),
@@ -22,7 +22,7 @@ const whatIfSchema = z.object({
 
 export type WhatIf = z.infer<typeof whatIfSchema>;
 
-/** What `select` says of one arm. */
+/** The result of `select` for one arm. */
 export const armSummarySchema = z.object({
   arm: z.string(),
   method: z.enum(["score", "random", "longest", "full", "rows"]),
@@ -41,7 +41,7 @@ export const armSummarySchema = z.object({
   textShare: z.number(),
   /** Share of each category among the kept rows, the largest first. */
   categories: categoriesSchema.optional(),
-  /** How many rows met each fate. */
+  /** How many rows were kept or dropped for each reason. */
   reasons: z.record(z.string(), z.number()),
   coverage: z.number(),
   full: whatIfSchema.optional(),
@@ -49,19 +49,19 @@ export const armSummarySchema = z.object({
   notes: z.array(z.string()),
   alarms: z.array(z.string()),
   gates: z.array(gateSchema),
-  /** The ratings this arm was made from. */
+  /** Hash of the ratings this arm was made from. */
   ratingsHash: z.string(),
   ...taskSchema,
 });
 
 export type ArmSummary = z.infer<typeof armSummarySchema>;
 
-/** Whether a file of the run is what its manifest says. */
+/** Whether a file of the run still fits its manifest. */
 export type FileState = "present" | "missing" | "changed";
 
-/** An arm, and whether it is still what it was. */
+/** An arm, and whether it is still up to date. */
 export interface ArmState extends ArmSummary {
   readonly state: FileState;
-  /** Whether the rows were rated anew, or the data changed, since this arm was made. */
+  /** Whether the rows were rated again or the data changed since this arm was made. */
   readonly isStale: boolean;
 }

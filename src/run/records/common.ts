@@ -20,36 +20,36 @@ export const taskSchema = {
 export const gateSchema = z.object({
   name: z.string(),
   held: z.boolean(),
-  /** One sentence: what was measured, and what was wanted. */
+  /** One sentence: what was measured, and what was required. */
   message: z.string(),
 });
 
 export type Gate = z.infer<typeof gateSchema>;
 
-/** How a model is asked. */
+/** How a model is prompted. */
 export const questionSchema = z.object({
-  /** Absent where a model is asked a prompt as it is. */
+  /** Absent where a prompt is sent as it is. */
   rubric: z.string().optional(),
   rubricVersion: z.number().optional(),
   /** The most tokens a reply may have, reasoning included. */
   maxOutputTokens: z.number(),
   temperature: z.number().optional(),
   reasoning: z.string().optional(),
-  /** Whether the score is the mean by the probabilities of the reply's tokens. */
+  /** Whether the score is a mean weighted by token probabilities. */
   logprobs: z.boolean().optional(),
-  /** Of how many replies the score is the mean. */
+  /** The number of replies that the score is the mean of. */
   samples: z.number().optional(),
-  /** Over everything that was asked but for the rows: the model, the rubric, the sampling. */
+  /** Hash of everything in the requests except the rows: the model, the rubric, the sampling. */
   hash: z.string(),
 });
 
 export type Question = z.infer<typeof questionSchema>;
 
-/** What calls to a model did and cost. Money in US dollars; null where no price is known. */
+/** Calls to a model and their cost. Money in US dollars; null where no price is known. */
 export const callsSchema = z.object({
-  /** Calls with an outcome that this command made. */
+  /** Calls that this command made and that have an outcome. */
   made: z.number(),
-  /** Calls that an earlier command had made. */
+  /** Calls that an earlier command made, answered from the store. */
   stored: z.number(),
   /** Calls that shared the reply of an identical one. */
   shared: z.number(),
@@ -58,18 +58,18 @@ export const callsSchema = z.object({
   inputTokens: z.number(),
   outputTokens: z.number(),
   paidUsd: z.number().nullable(),
-  /** For attempts whose reply never arrived: at most this much may be on the bill as well. */
+  /** At most this much more may be billed, for attempts whose reply never arrived. */
   perhapsPaidUsd: z.number(),
-  /** This run, this command and all before. */
+  /** For the whole run: this command and all before. */
   runPaidUsd: z.number().nullable(),
   runPerhapsPaidUsd: z.number(),
   priceBasis: z.string().nullable(),
   budgetUsd: z.number().optional(),
-  /** What stopped the calls before all rows were asked about. */
+  /** Why the calls stopped before all were made. */
   stopped: z.enum(["interrupted", "budget", "failure", "batches"]).optional(),
-  /** What went wrong, where that stopped them. */
+  /** The error, if one stopped them. */
   failure: z.string().optional(),
-  /** What asking about the remaining rows would cost, by the mean so far. */
+  /** Estimated cost of the remaining calls, by the mean so far. */
   finishUsd: z.number().nullable().optional(),
   /** The call store that holds the replies. */
   store: z.string(),
@@ -79,5 +79,5 @@ export type CallsRecord = z.infer<typeof callsSchema>;
 
 export const statesSchema = z.partialRecord(z.enum(ratingStates), z.number());
 
-/** Bars over [from, to); value by value where from equals to. */
+/** Bins [from, to); a single value where `from` equals `to`. */
 export const histogramSchema = z.array(z.object({ from: z.number(), to: z.number(), count: z.number() }));

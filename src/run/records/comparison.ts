@@ -5,7 +5,7 @@ const outcomeCountsSchema = z.object({ win: z.number(), tie: z.number(), lose: z
 
 const withoutSetSchema = z.object({ set: z.string(), winningScore: z.number() });
 
-/** What can be concluded about one group of prompts. Figures are told from A's side; null where there is none. */
+/** The comparison on one group of prompts. Figures are from A's side; null where there is none. */
 export const comparisonResultSchema = z.object({
   group: z.string(),
   pairs: z.number(),
@@ -57,9 +57,9 @@ const outcomeAgreementSchema = z.object({
 
 export type OutcomeAgreement = z.infer<typeof outcomeAgreementSchema>;
 
-/** What `compare` says of two arms. */
+/** The result of `compare` for two arms. */
 export const comparisonSummarySchema = z.object({
-  /** The arm whose side is told, and its opponent. */
+  /** The arm under test, and its opponent. */
   a: z.string(),
   b: z.string(),
   judge: z.string(),
@@ -68,9 +68,9 @@ export const comparisonSummarySchema = z.object({
   calls: callsSchema.optional(),
   /** SHA-256 over all pairs of answers; absent for published reviews. */
   answersHash: z.string().optional(),
-  /** Prompts that only one of them has an answer to. */
+  /** Prompts that only one arm has an answer to. */
   missing: z.number(),
-  /** Orders by how their judgement ended. */
+  /** How many of the judged orders ended in each state. */
   states: z.record(z.string(), z.number()),
   seed: z.number(),
   pooled: comparisonResultSchema,

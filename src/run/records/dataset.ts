@@ -1,9 +1,9 @@
 import * as z from "zod";
 
-/** Which data a run is about. */
+/** The data of a run. */
 export const datasetRecordSchema = z.object({
   source: z.string(),
-  /** The folder that paths were typed from, seen from the run's folder. */
+  /** The folder that paths were typed in, relative to the run's folder. */
   workingFolder: z.string().optional(),
   files: z.array(z.object({ path: z.string(), bytes: z.number() })),
   format: z.enum(["json", "jsonl", "csv", "parquet"]),

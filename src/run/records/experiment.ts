@@ -3,7 +3,7 @@ import { comparisonResultSchema } from "./comparison.ts";
 
 /** One training of an experiment's arm. */
 const trainingResultSchema = z.object({
-  /** Absent for one that was made elsewhere. */
+  /** Absent for a training made elsewhere. */
   seed: z.number().optional(),
   minutes: z.number(),
   usd: z.number().nullable(),
@@ -16,7 +16,7 @@ const experimentArmSchema = z.object({
   /** Null for a model that only answers. */
   rows: z.number().nullable(),
   trainings: z.array(trainingResultSchema),
-  /** Of one training, the mean over the seeds. */
+  /** For one training: the mean over the seeds. */
   minutes: z.number().nullable(),
   usd: z.number().nullable(),
 });
@@ -36,24 +36,24 @@ const matchResultSchema = z.object({
 
 export type MatchResult = z.infer<typeof matchResultSchema>;
 
-/** What an experiment came to. Money in US dollars; null where no price is known. */
+/** The result of an experiment. Money in US dollars; null where no price is known. */
 export const experimentResultSchema = z.object({
   name: z.string(),
   caveat: z.string().optional(),
   source: z.string().optional(),
-  /** Whether selecting helped, in one plain sentence, and in a word. */
+  /** Whether selecting helped: in one plain sentence, and as a verdict. */
   sentence: z.string(),
   verdict: z.enum(["helped", "did not help", "no benefit shown", "one training", "not compared"]),
   arms: z.array(experimentArmSchema),
   matches: z.array(matchResultSchema),
-  /** What it takes to have three trainings of each arm, where there are fewer. */
+  /** The cost of reaching three trainings of each arm, where there are fewer. */
   moreTrainings: z
     .object({
-      /** Of each arm. */
+      /** How many more of each arm. */
       trainings: z.number(),
       minutes: z.number().nullable(),
       trainingUsd: z.number().nullable(),
-      /** Of answers and verdicts. */
+      /** For answers and verdicts. */
       callsUsd: z.number().nullable(),
     })
     .optional(),
@@ -63,7 +63,7 @@ export const experimentResultSchema = z.object({
     generating: z.number().nullable(),
     comparing: z.number().nullable(),
   }),
-  /** What training on an arm saves against training on all rows, and after how many trainings that pays for the rating. */
+  /** Savings of training on an arm instead of all rows, and after how many trainings they pay for the rating. */
   savings: z.array(
     z.object({
       arm: z.string(),

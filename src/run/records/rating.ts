@@ -14,7 +14,7 @@ const agreementSchema = z.object({
   reference: z.string(),
   rows: z.number(),
   spearman: estimateSchema,
-  /** Of the scores as the judge wrote them, where the score is a mean. */
+  /** The same for the scores as written, where the score is a mean. */
   writtenSpearman: estimateSchema.optional(),
   thresholds: z.array(
     z.object({
@@ -29,7 +29,7 @@ const agreementSchema = z.object({
 
 export type AgreementRecord = z.infer<typeof agreementSchema>;
 
-/** What is known of the errors of a panel's judges, and their scores corrected by it. */
+/** The estimated errors of a panel's judges, and the scores corrected for them. */
 const panelCorrectionSchema = z.object({
   /** Rows that all judges have scored. */
   rows: z.number(),
@@ -37,22 +37,22 @@ const panelCorrectionSchema = z.object({
   path: z.string(),
   /** SHA-256 of that file. */
   correctedHash: z.string(),
-  /** By what factor the mean score's correlation with the truth is thought to grow. */
+  /** Estimated factor by which the mean score's correlation with the truth grows. */
   gain: z.object({ value: z.number(), low: z.number(), high: z.number() }),
   judges: z.array(
     z.object({
       judge: z.string(),
-      /** How much of the correction was taken over, from 0 to 1. */
+      /** How much of the correction is used, from 0 to 1. */
       weight: z.number(),
-      /** Its scores' covariance with their rows' neighbours' scores, in standard errors. */
+      /** The covariance of its scores with those of the rows' neighbours, in standard errors. */
       neighbourAgreement: z.number(),
-      /** The scores it gives, ascending. */
+      /** The distinct scores it gives, ascending. */
       levels: z.array(z.number()),
-      /** The estimated share of rows of each true score. */
+      /** The estimated share of rows with each true score. */
       prior: z.array(z.number()),
       /** [true score][given score]; rows sum to 1. */
       transition: z.array(z.array(z.number())),
-      /** How much of the matrix is on its diagonal: the share of rows that it scores as it scores their like. */
+      /** The diagonal of the matrix, weighted by the prior: the estimated share of rows that get their true score. */
       consistentShare: z.number(),
       /** Spearman's correlation with each judge's raw scores, before and after the correction. */
       agreements: z.array(z.object({ with: z.string(), raw: estimateSchema, corrected: estimateSchema })),
@@ -106,28 +106,28 @@ export type PanelSummary = z.infer<typeof panelSchema>;
 /** What came of a student that asked another judge where it was not sure. */
 const escalationSchema = z.object({
   student: z.string(),
-  /** Who was asked, and about how many rows. */
+  /** The judge that was asked, and about how many rows. */
   to: z.string(),
   asked: z.number(),
-  /** Of these, drawn at random in the end, which the estimates rest on. */
+  /** How many of these were drawn at random for the estimates. */
   audited: z.number(),
   rows: z.number(),
-  /** The score of that judge from which on a row is to be kept. */
+  /** The score, on that judge's scale, at which a row is kept. */
   minScore: z.number(),
-  /** Rows that have it: of those asked about, and of the others by their probability. */
+  /** Rows that reach it: by their score if asked about, otherwise by their probability. */
   kept: z.number(),
-  /** Rows not asked about are kept from this probability on; null when none is. */
+  /** Rows not asked about are kept if their probability is at least this; null when none is kept. */
   keptFrom: z.number().nullable(),
-  /** Estimates, against asking about every row. */
+  /** Estimates, compared with asking about every row. */
   precision: estimateSchema,
   recall: estimateSchema,
-  /** The same, had the student alone kept as many rows. */
+  /** The same if the student alone had kept as many rows. */
   alone: z.object({ precision: z.number().nullable(), recall: z.number().nullable() }),
 });
 
 export type EscalationRecord = z.infer<typeof escalationSchema>;
 
-/** What `rate` says when it is done. Times in milliseconds. */
+/** The result of `rate`. Times in milliseconds. */
 export const rateSummarySchema = z.object({
   judge: z.string(),
   scale: scaleSchema.optional(),
@@ -135,16 +135,16 @@ export const rateSummarySchema = z.object({
   notes: z.array(z.string()),
   calls: callsSchema.optional(),
   states: statesSchema,
-  /** Rows with a score over all rows. */
+  /** The share of rows that have a score. */
   coverage: z.number(),
   mean: z.number().nullable(),
   histogram: histogramSchema,
-  /** Where several judges rated together. */
+  /** Present where a panel of judges rated. */
   panel: panelSchema.optional(),
-  /** Where a student asked another judge. */
+  /** Present where a student escalated to another judge. */
   escalation: escalationSchema.optional(),
   alarms: z.array(z.string()),
-  /** How the judge did on rows whose order is known, before a long rating. */
+  /** The checks of the judge on anchor rows, before a long rating. */
   checks: z.array(gateSchema.extend({ isUnknown: z.boolean().optional() })).optional(),
   agreement: agreementSchema.optional(),
   gates: z.array(gateSchema),

@@ -3,7 +3,7 @@ import { gateSchema, taskSchema } from "./common.ts";
 
 const checkSchema = z.object({ name: z.string(), held: z.boolean(), message: z.string() });
 
-/** What `train` says of one model. */
+/** The result of `train` for one model. */
 export const trainSummarySchema = z.object({
   model: z.string(),
   arm: z.string(),
@@ -12,14 +12,14 @@ export const trainSummarySchema = z.object({
   recipeVersion: z.number(),
   method: z.enum(["full", "lora", "qlora"]),
   template: z.enum(["alpaca", "chat"]),
-  /** Settings that are not the recipe's. */
+  /** Settings that differ from the recipe's. */
   differences: z.array(z.object({ setting: z.string(), recipe: z.string(), here: z.string() })),
   seed: z.number(),
-  /** The training's folder, and what it produced. */
+  /** The training's folder, and the trained model's. */
   path: z.string(),
   outputPath: z.string(),
   rows: z.number(),
-  /** Rows cut at the maximum length, and rows of which no label was left: their positions in the arm, from 0. */
+  /** Positions in the arm, from 0, of rows cut at the maximum length and of rows left without labels. */
   cutRows: z.array(z.number()),
   unlabelledRows: z.array(z.number()),
   steps: z.number(),
@@ -29,9 +29,9 @@ export const trainSummarySchema = z.object({
   /** Tokens trained on, over all epochs. */
   tokens: z.number(),
   finalLoss: z.number().nullable(),
-  /** Loss by step; of many steps, every so many. */
+  /** Loss by step; with many steps, only every n-th. */
   lossCurve: z.array(z.object({ step: z.number(), loss: z.number() })),
-  /** The trainer alone, over all attempts; and the part of it before the first step: loading. */
+  /** The trainer's time over all attempts; and the part of it before the first step (loading). */
   trainMs: z.number(),
   startMs: z.number(),
   gpuHours: z.number(),
@@ -39,10 +39,10 @@ export const trainSummarySchema = z.object({
   usd: z.number().nullable(),
   examplesPerSecond: z.number(),
   tokensPerSecond: z.number(),
-  /** What was looked at when the model was saved. */
+  /** The checks of the saved model. */
   checks: z.array(checkSchema),
   gates: z.array(gateSchema),
-  /** How often it was begun or gone on with. */
+  /** How often training was started or resumed. */
   attempts: z.number(),
   /** SHA-256 over the settings and the rows. */
   hash: z.string(),

@@ -15,7 +15,7 @@ import { endOf, type Context } from "./context.ts";
 import { findVerdicts } from "./facts.ts";
 import { compareId, generateId } from "./ids.ts";
 
-const verdictPromptTokens = 200; // of the rubric, around the prompt and both answers
+const verdictPromptTokens = 200; // of the rubric, besides the prompt and both answers
 
 export function compareTask(
   context: Context,

@@ -19,12 +19,12 @@ export interface TaskOptions {
   /** What the user typed. */
   readonly command?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** US dollars for all stages together, trainings by the hour included. */
+  /** US dollars for all stages together, including trainings priced by the hour. */
   readonly budgetUsd?: number | undefined;
   readonly onProgress?: ((task: string, progress: Progress) => void) | undefined;
   /** Make failed calls again. */
   readonly retryFailed?: boolean | undefined;
-  /** Stages that are done again, whether anything changed or not. */
+  /** Stages to repeat even if nothing changed. */
   readonly force?: readonly ExperimentStage[] | undefined;
   /** Called before the report is written, when all else is done. */
   readonly onReport?: (() => Promise<void>) | undefined;
@@ -94,7 +94,7 @@ export class Context {
   }
 }
 
-/** The data of a recipe. */
+/** Opens the data of a recipe. */
 export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?: AbortSignal): Promise<Dataset> {
   return openDataset(pathOf(data!), {
     ...(map ? { map } : {}),
@@ -103,7 +103,7 @@ export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?
   });
 }
 
-/** How a stage's end reads as a task's. */
+/** Turns a stage's gates and calls into a task's end. */
 export function endOf(gates: readonly Gate[], calls: CallsRecord | undefined): TaskEnd {
   return {
     gates,

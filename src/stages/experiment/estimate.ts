@@ -6,7 +6,7 @@ import { expectFeasible } from "./feasible.ts";
 import { rateId } from "./ids.ts";
 import { countRows } from "./rate-task.ts";
 
-/** What expected costs rest on, in words. */
+/** The basis of expected costs, in words. */
 export const estimateBasis = `the replies in the store; where there are none, guesses: ${guessedOutput.rows} tokens a rating, ${guessedOutput.prompts} an answer, ${guessedOutput.pairs} a verdict`;
 
 /**

@@ -65,7 +65,7 @@ async function gatherMatches(context: Context, manifest: Manifest): Promise<Expe
   return found;
 }
 
-/** The verdicts of a comparison that the run holds. */
+/** Path of a comparison's verdicts in the run; undefined when there are none. */
 export function findVerdicts(
   { comparisons = {} }: Manifest,
   run: RunFolder,
@@ -78,7 +78,7 @@ export function findVerdicts(
   return path !== undefined && existsSync(path) ? path : undefined;
 }
 
-/** What the replies behind each stage's figures cost; 0 where no model was asked, null where no price is known. */
+/** Cost of the replies and trainings behind each stage's figures; 0 without calls, null when a price is unknown. */
 async function gatherMoney(
   { recipe, experiment, run }: Context,
   manifest: Manifest,

@@ -15,10 +15,10 @@ import { checkCombination } from "../select.ts";
 import { openData, type Context } from "./context.ts";
 
 /**
- * Looks before anything is spent whether all of it can be done: files, names, keys, sizes, and that the tests are none of
- * the training data.
+ * Checks before anything is spent that all of it can be run: files, names, keys, sizes, and that the test prompts are not
+ * training data.
  *
- * @throws UsageError or DataError at the first thing that is wrong
+ * @throws UsageError or DataError at the first problem
  */
 export async function expectFeasible(context: Context, rows: number | undefined): Promise<void> {
   const { recipe, experiment, options } = context;
@@ -60,12 +60,12 @@ export async function expectFeasible(context: Context, rows: number | undefined)
   await expectOtherTests(recipe, await context.prompts());
 }
 
-/** @throws UsageError, DataError when a judge that asks no model cannot be opened */
+/** @throws UsageError, DataError when a judge that calls no model cannot be opened */
 async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
   if (!isModelName(name)) await open(name);
 }
 
-/** @throws UsageError when an arm's settings do not go together */
+/** @throws UsageError when an arm's settings cannot be combined */
 function expectArm(recipe: ExperimentRecipe, arm: string): void {
   const { method, min_score: minScore, top, like, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
   const isRemoved = recipe.contamination === "remove";
@@ -87,9 +87,9 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
   }
 }
 
-const mostShared = 0.5; // of the test prompts: single overlaps are the contamination gate's
+const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps
 
-/** @throws UsageError when most test prompts stand in the data: then they are the same thing */
+/** @throws UsageError when most test prompts are in the data, so that they are training data */
 async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly TestPrompt[]): Promise<void> {
   if (prompts.length === 0 || recipe.contamination !== "stop" || !recipe.arms) return;
   const left = new Set(prompts.map(({ instruction, input }) => `${instruction}\0${input}`));

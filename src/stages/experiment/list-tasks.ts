@@ -19,13 +19,13 @@ export function listTasks(context: Context): Task[] {
   if (isGuarded) tasks.push(contaminationTask(context, drawn));
   for (const model of models) {
     if (training && model.arm !== undefined) tasks.push(trainTask(context, training, { model, isGuarded }));
-    if (generation) tasks.push(generateTask(context, generation, model)); // before the next training: it can be judged meanwhile
+    if (generation) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
   }
   for (const judge of comparison?.judges ?? [])
     for (const { pairs } of comparison!.matches)
       for (const pair of pairs) tasks.push(compareTask(context, comparison!, { judge, pair }));
   tasks.push(reportTask(context, [...tasks]));
-  // a budget over calls and trainings together: one after the other, so that neither spends what the other will
+  // With one budget for calls and trainings, tasks run one by one, so that they do not spend the same money.
   const isOneByOne = context.options.budgetUsd !== undefined && training !== undefined;
   return isOneByOne ? tasks.map((task) => ({ ...task, resource: "machine" as const })) : tasks;
 }

@@ -5,7 +5,7 @@ import { report } from "../report.ts";
 import type { Context } from "./context.ts";
 import { reportId } from "./ids.ts";
 
-/** The page, and the figures in it. */
+/** Writes the report page and its figures. */
 export function reportTask(context: Context, before: readonly Task[]): Task {
   return {
     id: reportId,

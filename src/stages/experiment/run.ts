@@ -29,11 +29,11 @@ import { listTasks } from "./list-tasks.ts";
 export interface RunExperimentOptions extends Omit<TaskOptions, "experiment" | "onReport" | "budgetUsd"> {
   /** US dollars for all stages together, training included; the recipe's when left out. */
   readonly budgetUsd?: number;
-  /** Begin with this stage: those before it are taken as they are. */
+  /** Begin with this stage; earlier stages are left as they are. */
   readonly from?: ExperimentStage;
-  /** Only these stages: all others are taken as they are. */
+  /** Run only these stages; all others are left as they are. */
   readonly only?: readonly ExperimentStage[];
-  /** Do these stages again, whether anything changed or not. */
+  /** Repeat these stages even if nothing changed. */
   readonly force?: readonly ExperimentStage[];
   readonly onBegin?: (task: string, why: string) => void;
   readonly onEnd?: (task: string, result: TaskResult) => void;
@@ -50,13 +50,13 @@ interface PlannedTask extends TaskEstimate {
 export interface ExperimentPlan {
   readonly run: string;
   readonly tasks: readonly PlannedTask[];
-  /** Of what is due, as far as it is known. */
+  /** Of the due tasks, as far as it is known. */
   readonly expectedUsd: number;
-  /** What that rests on, in words. */
+  /** The basis of the expected cost, in words. */
   readonly basis: string;
   readonly highestUsd: number | null;
   readonly budgetUsd: number | null;
-  /** Paid before, by this run. */
+  /** Already paid by this run. */
   readonly paidUsd: number;
 }
 
@@ -64,12 +64,12 @@ export interface ExperimentPlan {
 export interface ExperimentEnd {
   readonly run: string;
   readonly results: ReadonlyMap<string, TaskResult>;
-  /** Absent where it did not come to its end. */
+  /** Absent when it did not finish. */
   readonly result?: ExperimentResult;
 }
 
 /**
- * Tells what running an experiment would do, why, and what it would take.
+ * Plans an experiment without running it: what would be done, why, and at what cost.
  *
  * @throws UsageError, DataError or RunError when it could not be run as it is
  */
@@ -104,8 +104,8 @@ async function makePlan(
 }
 
 /**
- * Runs an experiment to its report: what is done stays, what changed is done again, and what was interrupted goes on.
- * Whatever goes wrong in one task loses those that need it, and no others.
+ * Runs an experiment up to its report. Finished tasks are kept, changed ones are repeated, interrupted ones continue. A
+ * failed task stops only the tasks that need it.
  *
  * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is; TrainerError when it
  *   needs uv and there is none
@@ -137,7 +137,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
       options.onBegin?.(task.id, why);
       const wasFirst = isFirst;
       isFirst = false;
-      if (wasFirst) await forgetResult(run); // it is of what was
+      if (wasFirst) await forgetResult(run); // it is out of date
     },
     onEnd: (task, result) => options.onEnd?.(task.id, result),
   });
@@ -146,7 +146,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   return { run: options.run, results, ...(isDone && result && { result }) };
 }
 
-/** @throws UsageError when the first stage that costs something is expected to cost more than there is */
+/** @throws UsageError when the first task with a cost is expected to cost more than the budget has left */
 function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
   if (budgetUsd === null) return;
   const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
@@ -156,7 +156,7 @@ function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
     );
 }
 
-/** @throws RunError when a stage that is asked for needs one that is left out and was never done */
+/** @throws RunError when a task of `only` needs a task that is left out and has no result */
 async function expectNeeds(
   tasks: readonly Task[],
   leave: (task: Task) => boolean,
@@ -200,9 +200,9 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   return { context, tasks, ledger, leave };
 }
 
-/** @throws RunError when a stage that is to be taken as it is was never done */
+/** @throws RunError when a task before `from` has no result */
 async function expectLeft(left: readonly Task[], { run, from, only }: RunExperimentOptions): Promise<void> {
-  if (only) return; // what one of these needs and has not, it says itself
+  if (only) return; // `expectNeeds` checks these
   for (const task of left)
     if ((await task.output()) === undefined)
       throw new RunError(
@@ -210,7 +210,7 @@ async function expectLeft(left: readonly Task[], { run, from, only }: RunExperim
       );
 }
 
-/** Takes an earlier result away, since something it follows from is done again. */
+/** Removes an earlier result, because a task that it depends on is repeated. */
 async function forgetResult(run: RunFolder): Promise<void> {
   if (!(await readManifest(run))?.experiment) return;
   await updateManifest(run, (manifest) => {

@@ -40,7 +40,7 @@ export function trainTask(
       return {
         [`rows of ${arm}`]: await hashArm(summary && context.run.recordedArmPath(summary)),
         recipe: hashText(JSON.stringify({ ...opened, description: "", source: "" })),
-        settings: JSON.stringify(settings), // but for the price, which changes no model
+        settings: JSON.stringify(settings), // without the price, which changes no model
         ...(await hashBase(training.base)),
         seed: String(seed),
       };
@@ -114,11 +114,11 @@ async function estimateModel(
   const rows = manifest?.arms[model.rows!]?.rows ?? guessRows(context.recipe, model.arm!, all);
   const opened = await openTrainingRecipe(training.recipe);
   const { steps, minutes, usd, usdPerHour } = await estimateArm(opened, rows ?? 1, training.overrides, manifest);
-  const highest = usdPerHour !== undefined && usdPerHour > 0 ? { highestUsd: null } : {}; // nobody knows how long it may take
+  const highest = usdPerHour !== undefined && usdPerHour > 0 ? { highestUsd: null } : {}; // there is no bound on how long it takes
   return rows === undefined ? highest : { what: `${steps} steps`, minutes, expectedUsd: usd, ...highest };
 }
 
-/** What training on so many rows will take; by one of this run where there is one like it. */
+/** Estimates a training on so many rows, from a similar training of this run if there is one. */
 async function estimateArm(
   recipe: TrainingRecipe,
   rows: number,
@@ -130,7 +130,7 @@ async function estimateArm(
   return { ...estimate, steps: plan.steps, ...(plan.usdPerHour !== undefined && { usdPerHour: plan.usdPerHour }) };
 }
 
-/** How many rows an arm will have, where its size is said. */
+/** How many rows an arm will have; undefined when the recipe does not determine it. */
 function guessRows(recipe: ExperimentRecipe, arm: string, all: number | undefined): number | undefined {
   const { top, method } = recipe.arms![arm]!;
   if (method === "full") return all;

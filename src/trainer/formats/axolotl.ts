@@ -3,7 +3,7 @@ import { UsageError } from "../../errors.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import { chatTemplateFile, countTokens, saveSteps, toMessages, type TrainerFormat } from "./format.ts";
 
-/** Axolotl (axolotl-ai-cloud/axolotl). It speaks the same chat template as TRL, so that rows become the same tokens. */
+/** Axolotl (axolotl-ai-cloud/axolotl). It uses the same chat template as TRL, so that rows give the same tokens. */
 export const axolotl: TrainerFormat = {
   name: "axolotl",
   requirements: "requirements-axolotl.txt",
@@ -24,7 +24,7 @@ touch done`,
   ],
 };
 
-/** `axolotl train`: its settings by its names. @throws UsageError without a GPU */
+/** The settings of `axolotl train`, under its own names. @throws UsageError without a GPU */
 function axolotlSettings(plan: TrainingPlan, base: string): object {
   const { settings, deviceBatch, accumulation, processes, seed, gpus } = plan;
   const { lora, quantisation, precision } = settings;
@@ -48,7 +48,7 @@ function axolotlSettings(plan: TrainingPlan, base: string): object {
     val_set_size: 0,
     output_dir: "output",
     sequence_len: settings.max_length,
-    sample_packing: false, // one row a place, as in the recipe
+    sample_packing: false, // one row per sequence, as in the recipe
     num_epochs: settings.epochs,
     micro_batch_size: deviceBatch,
     gradient_accumulation_steps: accumulation,

@@ -3,7 +3,7 @@ import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
 import { userMessage } from "../user-message.ts";
 
-/** What one trainer wants of a training folder: the seam that every trainer implements. */
+/** How a training folder is written for one trainer. Every trainer implements this interface. */
 export interface TrainerFormat {
   readonly name: TrainerName;
   /** The file of `python/` that becomes the folder's `requirements.txt`. */
@@ -12,13 +12,13 @@ export interface TrainerFormat {
   readonly scripts: readonly string[];
   /** A line of `data/train.jsonl`. */
   row(example: Fields, template: TrainingRecipe["template"]): object;
-  /** Settings by file name. @throws UsageError when it cannot train as planned */
+  /** The texts of its settings files, by name. @throws UsageError when it cannot train as planned */
   files(plan: TrainingPlan, base: string): Readonly<Record<string, string>>;
-  /** The folder's chat template, made of the Alpaca prompt's; left out where it has none of ours. */
+  /** Makes the folder's chat template from the Alpaca one; absent when the trainer uses none of ours. */
   readonly chatTemplate?: (alpaca: string) => string;
-  /** The lines of `run.sh` that train: `with_parts COMMAND`; `echo "alpagasus: …"` tells what is being done. */
+  /** The lines of `run.sh` that train, with `with_parts COMMAND`. `echo "alpagasus: …"` reports the phase. */
   readonly commands: string;
-  /** Where it does otherwise than the recipe says, a line each. */
+  /** How its training departs from the recipe, one line each. */
   departures(plan: TrainingPlan): readonly string[];
 }
 
@@ -27,7 +27,7 @@ export type Fields = Pick<Example, "instruction" | "input" | "output">;
 export const trainerNames = ["trl", "axolotl", "llama-factory"] as const;
 export type TrainerName = (typeof trainerNames)[number];
 
-/** The chat template's file in the folder, where it is not the base's own. */
+/** The chat template's file in the folder, written when the base's own template is not used. */
 export const chatTemplateFile = "chat_template.jinja";
 
 /** A row as a conversation. */
@@ -41,17 +41,17 @@ export function toMessages(
   };
 }
 
-/** Counts the tokens of rows that are messages, and lets the template begin as the tokenizer does. */
+/** Commands that count the tokens of rows with messages, and add the tokenizer's BOS token, if any, to the chat template. */
 export const countTokens = `echo "alpagasus: counting tokens"
 with_parts python rows.py
 echo "alpagasus: training"`;
 
-/** How often a checkpoint is kept: ten times over the whole training. */
+/** Steps between checkpoints, so that there are about ten in the whole training. */
 export function saveSteps({ steps }: TrainingPlan): number {
   return Math.max(1, Math.ceil(steps / 10));
 }
 
-/** The type that weights are held in. */
+/** The data type of the weights in memory. */
 export function weightType({ settings: { method, precision } }: TrainingPlan): "float32" | "bfloat16" | "float16" {
   return method === "full" || precision === "fp32" ? "float32" : precision === "bf16" ? "bfloat16" : "float16";
 }

@@ -3,7 +3,7 @@ import type { TrainerFormat, TrainerName } from "./format.ts";
 import { llamaFactory } from "./llama-factory.ts";
 import { trl } from "./trl.ts";
 
-/** The trainers that a folder can be written for; a new one is added here. */
+/** All supported trainers. Add new ones here. */
 export const trainerFormats: Readonly<Record<TrainerName, TrainerFormat>> = {
   trl,
   axolotl,

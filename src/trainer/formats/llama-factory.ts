@@ -7,7 +7,7 @@ import { chatTemplateFile, saveSteps, type TrainerFormat } from "./format.ts";
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";
 
-/** LLaMA-Factory (hiyouga/LLaMA-Factory). Its templates are its own; the Alpaca one is as near as it comes to the paper's. */
+/** LLaMA-Factory (hiyouga/LLaMA-Factory). It has its own templates; its Alpaca one differs slightly from the paper's prompt. */
 export const llamaFactory: TrainerFormat = {
   name: "llama-factory",
   requirements: "requirements-llama-factory.txt",
@@ -24,7 +24,7 @@ export const llamaFactory: TrainerFormat = {
     "accelerate.yaml": accelerateSettings(plan),
     "data/dataset_info.json": `${JSON.stringify(registration(plan), null, 2)}\n`,
   }),
-  chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as it trains
+  chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as in its own template
   commands: `echo "alpagasus: training"
 with_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml
 if [ -f ${chatTemplateFile} ]; then cp ${chatTemplateFile} output/; fi # its own knows one opening only
@@ -39,7 +39,7 @@ touch done`,
   ],
 };
 
-/** How `data/train.jsonl` is made known to it. */
+/** The entry of `data/dataset_info.json` that registers `data/train.jsonl`. */
 function registration({ settings: { template } }: TrainingPlan): object {
   return {
     train: {
@@ -54,7 +54,7 @@ function registration({ settings: { template } }: TrainingPlan): object {
   };
 }
 
-/** Its settings by its names. */
+/** Its training settings, under its own names. */
 function settings(plan: TrainingPlan, base: string): object {
   const { settings: recipe, deviceBatch, accumulation, seed, gpus } = plan;
   const { lora, quantisation, precision } = recipe;
@@ -64,9 +64,9 @@ function settings(plan: TrainingPlan, base: string): object {
     model_name_or_path: base,
     dataset: "train",
     dataset_dir: "data",
-    ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it reads the base's
+    ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it uses the base's
     cutoff_len: recipe.max_length,
-    packing: false, // one row a place, as in the recipe
+    packing: false, // one row per sequence, as in the recipe
     output_dir: "output",
     finetuning_type: lora ? "lora" : "full",
     ...(lora && {

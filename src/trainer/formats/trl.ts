@@ -10,7 +10,7 @@ export const trl: TrainerFormat = {
   scripts: ["rows.py", "check.py"],
   row: toMessages,
   files: (plan, base) => ({
-    "sft.yaml": stringify(trlSettings(plan, base), { version: "1.1" }), // as Python's reader takes it, to which a bare `no` is false
+    "sft.yaml": stringify(trlSettings(plan, base), { version: "1.1" }), // YAML 1.1, as in Python: a bare `no` is false
     "accelerate.yaml": accelerateSettings(plan),
   }),
   chatTemplate: (alpaca) => alpaca,
@@ -26,7 +26,7 @@ with_parts python check.py`,
   departures: () => [],
 };
 
-/** `trl sft --config`: its settings by its names. */
+/** The settings of `trl sft --config`, under its own names. */
 function trlSettings(plan: TrainingPlan, base: string): object {
   const { settings, deviceBatch, accumulation, steps, seed, gpus } = plan;
   const { lora, quantisation, precision } = settings;
@@ -47,7 +47,7 @@ function trlSettings(plan: TrainingPlan, base: string): object {
     bf16: precision === "bf16",
     fp16: precision === "fp16",
     dtype: weightType(plan),
-    ...(gpus === 0 && { use_cpu: true, gradient_checkpointing: false }), // slower, and memory is not what lacks
+    ...(gpus === 0 && { use_cpu: true, gradient_checkpointing: false }), // slower, and on a CPU memory is not the limit
     ...(lora && {
       use_peft: true,
       lora_r: lora.r,

@@ -13,7 +13,7 @@ const line = 34; // pixels for each bar
 const head = 58;
 const colours = ["--line-1", "--line-2", "--line-3", "--line-4", "--kept", "--counted"] as const;
 
-/** The loss of every training by its step. */
+/** Loss by step, one line for each training. */
 export function LossCurves({ arms }: { arms: readonly ExperimentArm[] }) {
   const trained = arms.filter(({ trainings }) => trainings.some(({ lossCurve }) => lossCurve.length > 1));
   if (trained.length === 0) return null;

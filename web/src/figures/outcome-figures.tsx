@@ -6,13 +6,13 @@ import { paper, paperSizeCurve } from "../paper.ts";
 import { Figure } from "../parts/figure.tsx";
 
 /*
- * The figures of a comparison, told from A's side.
+ * The figures of a comparison, from A's point of view.
  */
 
 const line = 34; // pixels for each group
 const head = 58;
 const groupMargin = 120;
-const narrow = 0.06; // of a bar: its number would not fit inside
+const narrow = 0.06; // share of a bar in which its number does not fit
 
 interface GroupsProps {
   readonly title: string;
@@ -120,7 +120,7 @@ export function WinningScores({ title, groups, a, b }: GroupsProps) {
   );
 }
 
-/** The win rate as counted, and as it would be if both answers were as long. */
+/** The win rate as counted, and as estimated for answers of equal length. */
 export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
   const points = groups.flatMap(({ group, winRate, length }) =>
     length
@@ -176,7 +176,7 @@ const paperSets = [
   { set: "self-instruct", colour: "--line-4" },
 ] as const;
 
-/** Winning score by the rows that the arm was trained on, with the paper's curve behind. */
+/** Winning score by number of training rows, with the paper's curves for comparison. */
 export function SizeCurve({
   comparisons,
   b,
@@ -252,7 +252,7 @@ function shorten(group: string): string {
   return group.length > 17 ? `${group.slice(0, 16)}…` : group;
 }
 
-/** From the lowest to the highest end of the intervals, with the point of parity among them. */
+/** An axis range that covers all intervals and the point of parity, with a margin. */
 export function around(
   points: readonly { readonly value: number; readonly low: number | null; readonly high: number | null }[],
   parity: number,

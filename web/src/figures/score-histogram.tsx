@@ -12,7 +12,7 @@ import { edgeOf, lastEdge } from "../what-if.ts";
 interface HistogramProps {
   readonly scores: ScoreReport;
   readonly table: ThresholdTable;
-  /** The threshold; undefined while it is not known what it would keep. */
+  /** The threshold, as an index of the table's edges; undefined until the table is known. */
   readonly edge: number | undefined;
   readonly kept: Kept;
   readonly onMove: (edge: number) => void;
@@ -25,9 +25,9 @@ interface Scale {
 
 const histogramHeight = 280;
 const margins = { marginTop: 24, marginBottom: 40, marginLeft: 56, marginRight: 16 };
-const pageShare = 20; // steps of a page over all edges
+const pageShare = 20; // Page Up and Page Down move by this fraction of all edges
 
-/** The rows by score, with the threshold as a handle that pointer and keys can move. */
+/** Histogram of the scores, with the threshold as a handle that pointer and keys can move. */
 export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramProps) {
   const [hasPaper, setPaper] = useState(false);
   const [scale, setScale] = useState<Scale>();
@@ -154,7 +154,7 @@ interface Bar extends Bin {
   readonly x2: number;
 }
 
-/** Single values get a width of their own; ranges have one. */
+/** Turns bins into bars. A single value gets 80 % of the smallest gap as its width; a range keeps its own. */
 export function toBars(bins: readonly Bin[]): {
   readonly bins: readonly Bar[];
   readonly isByValue: boolean;
@@ -182,7 +182,7 @@ function keptParts(bars: readonly Bar[], from: number): Bar[] {
   return bars.flatMap((bar) => (bar.x2 <= from ? [] : [{ ...bar, x1: Math.max(bar.x1, from) }]));
 }
 
-/** The threshold itself, so that a saved figure has it too. */
+/** The threshold as marks of the plot, so that a saved figure has it too. */
 function thresholdMarks(x: number, threshold: number): Plot.Markish[] {
   return [
     Plot.ruleX([x], { stroke: "var(--ink)", strokeWidth: 2 }),
@@ -198,7 +198,7 @@ function thresholdMarks(x: number, threshold: number): Plot.Markish[] {
   ];
 }
 
-/** The paper's bars as outlines, to the same number of rows. */
+/** The paper's bars as outlines, scaled to the same number of rows. */
 function paperMarks(scored: number): Plot.Markish[] {
   const total = paperHistogram.reduce((sum, { count }) => sum + count, 0);
   const outlines = paperHistogram.map(({ score, count }) => ({

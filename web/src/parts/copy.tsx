@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 
 const saidMs = 1_500;
 
-/** Copies a text, and says so. */
+/** Copies a text and says whether it worked. */
 export function CopyButton({ text, children }: { text: () => string; children: string }) {
   const [said, setSaid] = useState<string>();
   const copy = async () => {
@@ -21,7 +21,7 @@ async function write(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyBySelection(text); // pages from disk have no clipboard in some browsers
+    return copyBySelection(text); // pages from disk have no clipboard API in some browsers
   }
 }
 

@@ -5,7 +5,7 @@ import { savePng, saveSvg } from "./save.ts";
 
 export type PlotSvg = SVGSVGElement & Plot.Plot;
 
-/** A colour of the style sheet, and what it stands for. */
+/** A colour variable of the style sheet and its meaning. */
 export interface LegendEntry {
   readonly colour: `--${string}`;
   readonly name: string;
@@ -13,16 +13,16 @@ export interface LegendEntry {
 
 interface FigureProps {
   readonly title: string;
-  /** What it shows, in words, for those who cannot see it. */
+  /** What it shows, in words, for screen readers. */
   readonly label: string;
   readonly height: number;
-  /** Draws it in the width there is. */
+  /** The plot for the available width in pixels. */
   readonly draw: (width: number) => Plot.PlotOptions;
-  /** What it is drawn from: it is drawn again when one of these changes. */
+  /** What it is drawn from; it is redrawn when one of these changes. */
   readonly from: readonly unknown[];
-  /** Told of what was drawn, to put things over it. */
+  /** Called after each drawing, for example to place an overlay. */
   readonly onDrawn?: (svg: PlotSvg, width: number) => void;
-  /** Stands over the figure, in its coordinates. */
+  /** An overlay, in the figure's coordinates. */
   readonly children?: ComponentChildren;
   /** What its colours mean. */
   readonly legend?: readonly LegendEntry[];
@@ -33,7 +33,7 @@ interface FigureProps {
 
 const narrowest = 280;
 
-/** A figure with its title, which can be saved as SVG and PNG. Its height is kept free before it is drawn. */
+/** A figure with a title that can be saved as SVG and PNG. Its height is reserved before it is drawn. */
 export function Figure({
   title,
   label,
@@ -66,10 +66,10 @@ export function Figure({
       height,
       style: { background: "transparent", fontFamily: "inherit", fontSize: "12px" },
       ...draw(width),
-    }) as PlotSvg; // no legend is asked for, which would wrap it
+    }) as PlotSvg; // without a legend of Plot, the result is the SVG itself
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", label);
-    for (const mark of svg.querySelectorAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect" tells nobody anything
+    for (const mark of svg.querySelectorAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect" helps no reader
     drawing.current = svg;
     box.current!.replaceChildren(svg);
     onDrawn?.(svg, width);

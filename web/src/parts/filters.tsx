@@ -79,7 +79,7 @@ export function Pager({ page, pageSize, total, onPage }: PagerProps) {
   );
 }
 
-/** Says that a list has nothing in it, since an empty table says nothing. */
+/** Says that a list has no matches. */
 export function Empty({ what }: { what: string }) {
   return <p class="quiet">No {what} fits what is asked for.</p>;
 }

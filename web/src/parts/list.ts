@@ -3,10 +3,10 @@ import type { RunReport } from "../../../src/page/contract.ts";
 import type { Source } from "../source.ts";
 
 /*
- * What the lists of rows and of pairs have in common.
+ * Shared by the lists of rows and of pairs.
  */
 
-/** What a link says. */
+/** The parameters of a link. */
 export type Values = Readonly<Record<string, string>>;
 
 export interface ListProps {
@@ -17,15 +17,15 @@ export interface ListProps {
 }
 
 export const pageSize = 50;
-export const typingMs = 150; // before a search is asked for
+export const typingMs = 150; // pause in typing before a search starts
 
-/** The page that a link names, from 0. */
+/** The page number in a link, from 0. */
 export function pageOf({ page }: Values): number {
   const number = Number(page ?? 0);
   return Number.isSafeInteger(number) && number > 0 ? number : 0;
 }
 
-/** Goes to the last page where a link, to a list that was longer, names one beyond it. */
+/** Goes to the last page if the link names a later one, because the list has become shorter. */
 export function useLastPage(
   total: number | undefined,
   { values, onChange }: Pick<ListProps, "values" | "onChange">,

@@ -8,9 +8,9 @@ interface SaveAllProps<T> {
 }
 
 const step = 2_000;
-const most = 100_000; // lines: beyond it a spreadsheet is no help
+const most = 100_000; // lines; more are of little use in a spreadsheet
 
-/** Saves the whole list as CSV, not only the page of it that is shown. */
+/** Saves the whole list as CSV, not only the page shown. */
 export function SaveAll<T>({ total, load, save }: SaveAllProps<T>) {
   const [done, setDone] = useState<number>();
   const wanted = Math.min(total, most);

@@ -1,7 +1,7 @@
 import type { LegendEntry } from "./figure.tsx";
 
 /*
- * Figures and tables as files of their own.
+ * Saves figures and tables as files.
  */
 
 const drawn = [
@@ -22,7 +22,7 @@ const drawn = [
   "visibility",
 ];
 
-/** What stands around a figure. */
+/** The texts around a figure. */
 export interface FigureTexts {
   readonly title: string;
   readonly legend: readonly LegendEntry[];
@@ -32,9 +32,9 @@ export interface FigureTexts {
 const titleHeight = 30;
 const lineHeight = 16;
 const margin = 10;
-const letterWidth = 6.2; // on average, at the size of the notes
+const letterWidth = 6.2; // average in pixels, at the size of the notes
 
-/** The figure with its title, legend and note, in light colours, without need of this page's style. */
+/** The figure with its title, legend and note, in light colours, independent of this page's style. */
 function standaloneSvg(svg: SVGSVGElement, texts: FigureTexts): string {
   return inLightColours(() => {
     const copy = copyWithStyle(svg);
@@ -103,7 +103,7 @@ function drawLegend(
   return { elements, lines: legend.length > 0 ? line + 1 : 0 };
 }
 
-/** A text in lines of so many letters. */
+/** Wraps a text into lines of at most `most` characters. */
 function wrap(text: string, most: number): string[] {
   const lines = [""];
   for (const word of text.split(" ")) {
@@ -114,7 +114,7 @@ function wrap(text: string, most: number): string[] {
   return lines;
 }
 
-/** Figures are saved for paper and slides, whatever the reader's own colours are. Nothing is painted meanwhile. */
+/** Runs `make` in the light theme, since figures are saved for paper and slides. The browser does not repaint meanwhile. */
 function inLightColours<T>(make: () => T): T {
   const root = document.documentElement;
   const theme = root.dataset["theme"];
@@ -126,9 +126,9 @@ function inLightColours<T>(make: () => T): T {
   }
 }
 
-/** A copy that looks the same anywhere: the style sheet's part of it is written into it. */
+/** A copy that looks the same anywhere, with the computed styles written into it. */
 function copyWithStyle(svg: SVGSVGElement): SVGSVGElement {
-  const copy = svg.cloneNode(true) as SVGSVGElement; // a clone is of the same kind
+  const copy = svg.cloneNode(true) as SVGSVGElement; // a clone has the same type
   const originals = [svg, ...svg.querySelectorAll<SVGElement>("*")];
   for (const [i, made] of [copy, ...copy.querySelectorAll<SVGElement>("*")].entries()) {
     if (made.localName === "style") continue;
@@ -136,7 +136,7 @@ function copyWithStyle(svg: SVGSVGElement): SVGSVGElement {
     const style = getComputedStyle(original);
     const parent = original === svg ? undefined : getComputedStyle(original.parentElement!);
     for (const name of drawn) {
-      made.removeAttribute(name); // it may name a colour of this page
+      made.removeAttribute(name); // it may refer to a colour variable of this page
       const value = style.getPropertyValue(name);
       const isInherited = name !== "opacity" && parent?.getPropertyValue(name) === value;
       if (!isInherited && !(name === "opacity" && value === "1")) made.style.setProperty(name, value);
@@ -152,7 +152,7 @@ export function saveSvg(svg: SVGSVGElement, texts: FigureTexts): void {
   save(new Blob([standaloneSvg(svg, texts)], { type: "image/svg+xml" }), `${fileName(texts.title)}.svg`);
 }
 
-const pixelsPerPoint = 2; // so that it is sharp in print and on fine screens
+const pixelsPerPoint = 2; // sharp in print and on high-resolution screens
 
 export async function savePng(svg: SVGSVGElement, texts: FigureTexts): Promise<void> {
   const image = new Image();
@@ -172,7 +172,7 @@ export function saveCsv(header: readonly string[], rows: readonly (readonly Cell
   save(new Blob([toCsv(header, rows)], { type: "text/csv" }), `${fileName(title)}.csv`);
 }
 
-/** CSV as RFC 4180 has it. A text that a spreadsheet would take for a formula is told apart by an apostrophe. */
+/** CSV by RFC 4180. A text that a spreadsheet would take for a formula gets a leading apostrophe. */
 function toCsv(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
   return [header, ...rows].map((cells) => `${cells.map(toCell).join(",")}\r\n`).join("");
 }

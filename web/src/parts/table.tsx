@@ -3,10 +3,10 @@ import { saveCsv, type Cell } from "./save.ts";
 
 export interface Column<T> {
   readonly name: string;
-  /** Numbers stand under one another. */
+  /** Numbers are right-aligned. */
   readonly isNumber?: boolean;
   readonly show: (row: T) => ComponentChildren;
-  /** What the CSV has; none for a column that is not in it. */
+  /** The value in the CSV; absent for a column that is not in it. */
   readonly value?: (row: T) => Cell;
 }
 
@@ -14,13 +14,13 @@ interface TableProps<T> {
   readonly caption: string;
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
-  /** What marks a row out. */
+  /** Whether to highlight a row. */
   readonly isMarked?: (row: T) => boolean;
-  /** Further columns of the CSV: the numbers behind an interval. */
+  /** Further columns of the CSV, such as the ends of intervals. */
   readonly more?: readonly { readonly name: string; readonly value: (row: T) => Cell }[];
 }
 
-/** A table with its caption, which can be saved as CSV; its first column names the rows. */
+/** A table with a caption that can be saved as CSV. Its first column has the row headers. */
 export function Table<T>({ caption, columns, rows, isMarked, more = [] }: TableProps<T>) {
   const saved = [...columns.flatMap(({ name, value }) => (value ? [{ name, value }] : [])), ...more];
   const save = () =>

@@ -5,7 +5,7 @@ import { formatCount } from "../../../src/format.ts";
 import type { PageText } from "../../../src/page/contract.ts";
 import { LongText, Plain } from "./text.tsx";
 
-const longestMs = 300; // longer texts are shown unmarked
+const longestMs = 300; // time limit of the comparison; texts that take longer are shown unmarked
 const mostCharacters = 40_000;
 
 interface DifferenceProps {
@@ -14,7 +14,7 @@ interface DifferenceProps {
   readonly isMarked: boolean;
 }
 
-/** Two texts side by side; in each, what the other does not have is marked. */
+/** Two texts side by side; words that only one of them has are marked. */
 export function TextDifference({ names, texts, isMarked }: DifferenceProps) {
   const [one, other] = texts;
   const parts = useMemo(() => {

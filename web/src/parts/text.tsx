@@ -4,15 +4,15 @@ import { formatCount } from "../../../src/format.ts";
 import type { PageText } from "../../../src/page/contract.ts";
 
 /*
- * Foreign text. It is never markup, and what cannot be seen in it is written out: control codes, marks that turn the
- * direction of writing, halves of broken characters.
+ * Shows foreign text. It is never used as markup, and invisible characters are written out: control codes, marks that
+ * change the direction of writing, unpaired surrogates.
  */
 
 const unseen =
   // oxlint-disable-next-line no-control-regex -- control characters are what it is for
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
-/** Text on one line or several, as it is. */
+/** A text as it is, with invisible characters written out. */
 export function Plain({ children: text }: { children: string }) {
   const parts: ComponentChildren[] = [];
   let from = 0;
@@ -28,7 +28,7 @@ function Code({ character }: { character: string }) {
   return <span class="unseen">{`U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`}</span>;
 }
 
-const shownCharacters = 10_000; // of a long text, before it is asked for whole
+const shownCharacters = 10_000; // of a long text, until the reader asks for all of it
 
 /** A whole text in a box of its own. */
 export function LongText({ whole: { text, cut }, label }: { whole: PageText; label: string }) {

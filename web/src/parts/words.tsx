@@ -46,7 +46,7 @@ export function Score({ of, digits }: { of: number | null; digits?: number }) {
   return <>{digits === undefined ? formatScore(of) : of.toFixed(digits)}</>;
 }
 
-/** Something that a reader must see before believing the figures. */
+/** Something to read before trusting the figures. */
 export function Notice({ kind, children }: { kind: "alarm" | "note"; children: ComponentChildren }) {
   return (
     <p class={`notice ${kind}`}>

@@ -7,7 +7,7 @@ import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
 import { Fact, Notice, WithInterval } from "../parts/words.tsx";
 
-/** What a whole experiment came to: did selecting help, how sure is that, and what did it save? */
+/** The result of a whole experiment: did selecting help, how sure is that, and what did it save? */
 export function ExperimentView({ report, experiment }: { report: RunReport; experiment: ExperimentResult }) {
   const { sentence, caveat, source, arms, matches, savings, money } = experiment;
   const judges = [...new Set(matches.map(({ judge }) => judge))];
@@ -83,7 +83,7 @@ interface ResultRow extends Pick<MatchResult, "a" | "b" | "judge"> {
   readonly of: MatchResult["pooled"];
 }
 
-/** A match by its test sets, and over all of them. */
+/** A match's result for each test set, and over all of them. */
 function withSets({ a, b, judge, sets, pooled }: MatchResult): ResultRow[] {
   const own = { a, b, judge };
   return [

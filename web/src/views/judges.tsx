@@ -7,7 +7,7 @@ import { Fact, WithInterval } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import { SmallHistogram } from "./references.tsx";
 
-/** The judges of a panel, each for itself and beside one another. */
+/** The judges of a panel: each one's scores, and how far the judges agree. */
 export function Panel({ panel }: { panel: PanelSummary }) {
   const { judges, agreements, disagreements, correction, uncorrected } = panel;
   const numberOf = (name: string) => `judge ${judges.findIndex(({ judge }) => judge === name) + 1}`;
@@ -129,7 +129,7 @@ function Correction({
   );
 }
 
-/** What came of a student that asked another judge where it was not sure. */
+/** The result of a student that escalated rows to another judge where it was not sure. */
 export function EscalationFacts({ escalation }: { escalation: EscalationRecord }) {
   const { student, to, asked, audited, rows, minScore, kept, precision, recall, alone } = escalation;
   const share = (value: number | null) => (value === null ? "–" : formatShare(value));
@@ -159,7 +159,7 @@ export function EscalationFacts({ escalation }: { escalation: EscalationRecord }
   );
 }
 
-/** How the judge did on rows whose order is known. */
+/** How the judge rated anchor rows, whose order is known. */
 export function Checks({ checks }: { checks: readonly (Gate & { readonly isUnknown?: boolean | undefined })[] }) {
   const word = ({ held, isUnknown }: (typeof checks)[number]) => (held ? "yes" : isUnknown ? "not known" : "no");
   return (

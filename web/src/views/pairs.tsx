@@ -16,7 +16,7 @@ import { hashOf } from "../place.ts";
 import type { PairName, Source } from "../source.ts";
 import { useLoaded } from "../use-loaded.ts";
 
-/** All compared pairs, what is doubtful first; one of them in full, side by side. */
+/** All compared pairs, doubtful ones first; one of them in full, side by side. */
 export function PairsView({ report, source, values, onChange }: ListProps) {
   const { comparisons } = report;
   const query = toQuery(values);
@@ -189,7 +189,7 @@ function toQuery(values: Values): PairQuery {
     ["comparison", "search", "set", "category", "outcome", "orders", "sort"].flatMap((name) =>
       values[name] ? [[name, values[name]]] : [],
     ),
-  ) as PairQuery; // what is not one is refused by whoever answers
+  ) as PairQuery; // the server refuses invalid values
   return { ...given, offset: pageOf(values) * pageSize, limit: pageSize };
 }
 
@@ -208,7 +208,7 @@ function isOf(pair: PairLine, { comparison, set, id }: PairName): boolean {
   return pair.comparison === comparison && pair.set === set && pair.id === id;
 }
 
-/** What the judge said with one arm shown first, by the arms' names. */
+/** The judge's verdict with one arm shown first: the better arm's name, or the state. */
 function saidOf({ comparison, orders }: PairLine, first: Side, comparisons: readonly ComparisonReport[]): string {
   const of = comparisons.find(({ key }) => key === comparison);
   const order = of?.seesOrder
@@ -216,7 +216,8 @@ function saidOf({ comparison, orders }: PairLine, first: Side, comparisons: read
     : first === "A"
       ? orders[0]
       : undefined;
-  const known = order ?? (first === "A" ? orders.find(({ shownFirst }) => shownFirst === undefined) : undefined); // nobody wrote the order down
+  // the order may not have been recorded
+  const known = order ?? (first === "A" ? orders.find(({ shownFirst }) => shownFirst === undefined) : undefined);
   if (!of || !known) return "–";
   return known.said === "A" ? of.a : known.said === "B" ? of.b : known.said;
 }
@@ -264,7 +265,7 @@ function savePairs(pairs: readonly PairLine[], comparisons: readonly ComparisonR
 interface PanelProps {
   readonly name: PairName;
   readonly values: Values;
-  /** The pairs of the list behind it, in its order. */
+  /** The pairs of the list, in its order. */
   readonly list: readonly PairLine[];
   readonly comparison: ComparisonReport | undefined;
   readonly source: Source;

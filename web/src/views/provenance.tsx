@@ -6,7 +6,7 @@ import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
 import { Fact, Notice } from "../parts/words.tsx";
 
-/** Where every figure comes from, and how to make it again. */
+/** Where every figure comes from, and how to reproduce it. */
 export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut: LeftOut | undefined }) {
   const { dataset, stages, scores, arms, alpagasus, madeAt, run, command: shownBy, money } = report;
   const gates = stages.flatMap(({ stage, name, gates: own }) =>

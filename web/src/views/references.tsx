@@ -13,11 +13,11 @@ import { hashOf } from "../place.ts";
 interface ReferencesProps {
   readonly scores: ScoreReport;
   readonly reference: ReferenceReport;
-  /** Its place among the references. */
+  /** Its index among the references. */
   readonly place: number;
 }
 
-/** Another judge's scores of the same rows, beside the run's own. */
+/** Another judge's scores of the same rows, compared with the run's own. */
 export function References({ scores, reference, place }: ReferencesProps) {
   const { agreement, mean, scored } = reference;
   const name = shortName(reference.name);
@@ -99,7 +99,7 @@ export function SmallHistogram({ title, bins }: { title: string; bins: readonly 
   );
 }
 
-/** Rows by both judges' scores: the darker, the more. */
+/** Heat map of the rows by both judges' scores. */
 function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: string; reference: ReferenceReport }) {
   const name = shortName(whole);
   const own = toBars(grid.own).bins;

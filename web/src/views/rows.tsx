@@ -15,7 +15,7 @@ import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
 import { useLoaded } from "../use-loaded.ts";
 
-/** All rows: searched, filtered, sorted; one of them in full. */
+/** All rows, with search, filters and order; one of them in full. */
 export function RowsView({ report, source, values, onChange }: ListProps) {
   const query = toQuery(values);
   const { rows: progress, arms, scores } = report;
@@ -221,7 +221,7 @@ interface SortHeaderProps {
   readonly isMinor?: boolean;
 }
 
-/** A heading that sorts: by the highest first, and turned around when pressed again. */
+/** A heading that sorts by its column, highest first (positions: lowest first). Pressing it again reverses the order. */
 function SortHeader({ name, sort, values, onSort, isMinor = false }: SortHeaderProps) {
   const isSorted = (values["sort"] ?? "index") === sort;
   const isDescending = values["isDescending"] === "true";
@@ -241,13 +241,13 @@ function SortHeader({ name, sort, values, onSort, isMinor = false }: SortHeaderP
 
 const mostDigits = 3;
 
-/** Digits after the point that set scores under one another: as many as the values have, or three. */
+/** Decimal places that align the scores of a column: as many as the values have, at most three. */
 function digitsOf(bins: readonly Bin[] = []): number {
   if (bins.some(({ from, to }) => from !== to)) return mostDigits;
   return Math.min(mostDigits, Math.max(0, ...bins.map(({ from }) => formatScore(from).split(".")[1]?.length ?? 0)));
 }
 
-/** What the link says, as a query. */
+/** The link's parameters as a query. */
 function toQuery(values: Values): RowQuery {
   const number = (name: string) => {
     const text = values[name];
@@ -265,7 +265,7 @@ function toQuery(values: Values): RowQuery {
     ...number("reference"),
     ...text("arm"),
     ...(values["arm"] && values["isKept"] !== undefined && { isKept: values["isKept"] === "true" }),
-    sort: (values["sort"] as RowSort | undefined) ?? "index", // what is not one is refused by whoever answers
+    sort: (values["sort"] as RowSort | undefined) ?? "index", // the server refuses invalid values
     ...(values["isDescending"] === "true" && { isDescending: true }),
     offset: pageOf(values) * pageSize,
     limit: pageSize,
@@ -303,14 +303,14 @@ function saveRows(rows: readonly RowLine[], { scores, arms }: RunReport): void {
 interface PanelProps {
   readonly index: number;
   readonly values: Values;
-  /** The rows of the list behind it, in its order. */
+  /** The rows of the list, in its order. */
   readonly list: readonly number[];
   readonly report: RunReport;
   readonly source: Source;
   readonly onClose: () => void;
 }
 
-/** The row before or after in the list, which stays as it is. */
+/** A link to the previous or next row; the list stays as it is. */
 function Neighbour({ name, row, values }: { name: string; row: number | undefined; values: Values }) {
   const isThere = row !== undefined && row >= 0;
   return isThere ? (

@@ -12,12 +12,12 @@ interface ScoresProps {
   readonly report: RunReport;
   readonly scores: ScoreReport;
   readonly source: Source;
-  /** The threshold that the link names. */
+  /** The threshold in the link. */
   readonly threshold: number | undefined;
   readonly onThreshold: (threshold: number) => void;
 }
 
-/** What the judge gave, and what any threshold would keep of it. */
+/** The judge's scores, and what each threshold would keep. */
 export function ScoresView({ report, scores, source, threshold, onThreshold }: ScoresProps) {
   const { states, rows, mean, coverage, judge, question, alarms, gates, notes, isPartial, references } = scores;
   const { panel, escalation, checks } = scores;

@@ -18,7 +18,7 @@ interface PanelProps {
   readonly scores: ScoreReport;
   readonly arms: RunReport["arms"];
   readonly source: Source;
-  /** Of the rows that examples are taken from. */
+  /** Revision of the rows that examples are taken from. */
   readonly revision: string;
   readonly threshold: number | undefined;
   readonly onThreshold: (threshold: number) => void;
@@ -32,7 +32,7 @@ const nothing: ThresholdTable = {
   total: { rows: 0, promptCharacters: 0, outputCharacters: 0 },
 };
 
-/** The histogram with the threshold as a handle, and what lies above it. */
+/** The histogram with the threshold as a handle, and what the threshold keeps. */
 export function ThresholdPanel({ run, scores, arms, source, revision, threshold, onThreshold }: PanelProps) {
   const table = scores.thresholds ?? nothing;
   const isReady = scores.thresholds !== undefined && table.edges.length > 0;
@@ -62,7 +62,7 @@ export function ThresholdPanel({ run, scores, arms, source, revision, threshold,
                 value={isReady ? formatScore(kept.threshold) : ""}
                 onChange={({ currentTarget }) => {
                   if (currentTarget.value !== "") move(edgeOf(table, Number(currentTarget.value)));
-                  currentTarget.value = formatScore(kept.threshold); // the next score there is, or what it was
+                  currentTarget.value = formatScore(kept.threshold); // reset; the next render shows the threshold that was found
                 }}
               />
             </b>
@@ -102,7 +102,7 @@ function selecting(threshold: number, run: string): string {
   return `alpagasus select --min-score ${threshold} --run ${shellWord(run)}`;
 }
 
-/** Says where an arm is not what its cut would keep: rows that tie at it were drawn. */
+/** Notes arms that are smaller than what their cut keeps, since only some of the rows that tie at it were drawn. */
 function Ties({ arms, kept }: { arms: RunReport["arms"]; kept: Kept }) {
   const cutHere = arms.filter(({ cut, rows, isStale }) => cut === kept.threshold && rows !== kept.rows && !isStale);
   return (
@@ -117,7 +117,7 @@ function Ties({ arms, kept }: { arms: RunReport["arms"]; kept: Kept }) {
   );
 }
 
-/** Time and money by steps, as in the paper: rows at a fixed batch. */
+/** Training time and cost in proportion to steps, as in the paper: kept rows at a fixed batch size. */
 function TrainingCost({ table, kept, isReady }: { table: ThresholdTable; kept: Kept; isReady: boolean }) {
   const [typed, setTyped] = useState<{ minutes?: number | undefined; usd?: number | undefined }>({});
   const { minutes, usd } = { minutes: table.fullMinutes, usd: table.fullUsd, ...typed };
@@ -190,9 +190,9 @@ function Categories({ kept }: { kept: Kept }) {
 }
 
 const exampleCount = 3;
-const settleMs = 150; // after the handle was moved
+const settleMs = 150; // wait after the handle was moved
 
-/** Rows just above and just below the cut. */
+/** Rows just above and just below the threshold. */
 function Examples({ threshold, source, revision }: { threshold: number; source: Source; revision: string }) {
   const [skipped, setSkipped] = useState({ threshold, offset: 0 });
   const offset = skipped.threshold === threshold ? skipped.offset : 0;

@@ -10,7 +10,7 @@ import { hashOf } from "../place.ts";
 
 interface VerdictProps {
   readonly report: RunReport;
-  /** The comparison that the link names. */
+  /** The comparison in the link. */
   readonly chosen: string | undefined;
   readonly onChoose: (key: string) => void;
 }
@@ -129,7 +129,7 @@ function Comparison({ comparison }: { comparison: ComparisonReport }) {
   );
 }
 
-/** What weakens the figures: contradictory orders, pairs without a verdict, agreement with others. */
+/** How far to trust the figures: contradictory orders, pairs without a verdict, agreement with other judges. */
 function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states } }: { comparison: ComparisonReport }) {
   const { orders, counts, identical } = pooled;
   const pairs = (query: Record<string, string>) => hashOf("pairs", { comparison: key, ...query });
@@ -231,7 +231,7 @@ function resultColumns({ seesOrder, pooled }: ComparisonReport, kind: string): r
   ];
 }
 
-/** The ends of the intervals, for the CSV. */
+/** CSV columns with the ends of the intervals. */
 const intervalColumns = (
   [
     ["winning score", ({ winningScore }: Group) => winningScore],
