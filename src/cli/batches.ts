@@ -7,10 +7,10 @@ import { plainJson, plainText } from "./text/plain-text.ts";
 import { renderTable } from "./text/table.ts";
 
 interface BatchesFlags {
-  cancel?: boolean;
-  forget?: boolean;
-  store?: string;
-  json?: boolean;
+  cancel?: boolean | undefined;
+  forget?: boolean | undefined;
+  store?: string | undefined;
+  json?: boolean | undefined;
 }
 
 export function batchesCommand(): Command {

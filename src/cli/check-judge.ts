@@ -9,11 +9,11 @@ import { plainJson } from "./text/plain-text.ts";
 
 interface CheckJudgeFlags extends ModelFlags {
   judge: string;
-  rubric?: string;
-  logprobs?: boolean;
-  samples?: number;
+  rubric?: string | undefined;
+  logprobs?: boolean | undefined;
+  samples?: number | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function checkJudgeCommand(context: CommandContext): Command {
@@ -50,9 +50,9 @@ Examples:
         judge: flags.judge,
         run: flags.run,
         signal: context.signal,
-        ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+        rubric: flags.rubric,
         ...(flags.logprobs && { logprobs: true }),
-        ...(flags.samples !== undefined && { samples: flags.samples }),
+        samples: flags.samples,
       });
       context.signal.throwIfAborted();
       if (!health.isHealthy) context.exitCode = 3;

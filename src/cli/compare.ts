@@ -23,18 +23,18 @@ import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
 interface CompareFlags extends ModelFlags {
-  judge?: string[];
-  rubric?: string;
-  dryRun?: boolean;
-  reviews?: string[];
-  arms?: string;
-  labels?: string;
-  allPairs?: boolean;
+  judge?: string[] | undefined;
+  rubric?: string | undefined;
+  dryRun?: boolean | undefined;
+  reviews?: string[] | undefined;
+  arms?: string | undefined;
+  labels?: string | undefined;
+  allPairs?: boolean | undefined;
   minCoverage: number;
-  overwrite?: boolean;
+  overwrite?: boolean | undefined;
   seed: number;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function compareCommand(context: CommandContext): Command {
@@ -126,7 +126,7 @@ async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
     ...readModelFlags(flags),
     run: flags.run,
     forPlan: true,
-    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    rubric: flags.rubric,
   });
   judge.close();
   if (judge.problem !== undefined && !flags.dryRun) throw new UsageError(judge.problem);
@@ -161,7 +161,7 @@ async function showPlans(models: readonly string[], arms: readonly Arm[], flags:
       ...readModelFlags(flags),
       run: flags.run,
       forPlan: true,
-      ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+      rubric: flags.rubric,
     });
     plans.push(planComparison(matchesOf(arms, flags), { judge, retryFailed: flags.retryFailed ?? false }));
     judge.close();
@@ -184,7 +184,7 @@ async function compareWith(
     ...readModelFlags(flags),
     run: flags.run,
     signal: context.signal,
-    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    rubric: flags.rubric,
   });
   try {
     if (judge.problem !== undefined) throw new UsageError(judge.problem);
@@ -220,7 +220,7 @@ async function playMatches(
           minCoverage: flags.minCoverage,
           seed: flags.seed,
           onProgress: progress.show,
-          ...(signal && { signal }),
+          signal,
           ...(flags.overwrite && { overwrite: true }),
         }),
       );

@@ -14,17 +14,17 @@ import { renderStudent } from "./text/student.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 interface DistillFlags {
-  ratings?: string;
+  ratings?: string | undefined;
   out: string;
-  teacher?: string;
-  licence?: string;
-  maxRows?: number;
-  shape?: string;
-  map?: Record<string, string>;
-  scale?: { min: number; max: number };
+  teacher?: string | undefined;
+  licence?: string | undefined;
+  maxRows?: number | undefined;
+  shape?: string | undefined;
+  map?: Record<string, string> | undefined;
+  scale?: { min: number; max: number } | undefined;
   seed: number;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function distillCommand(context: CommandContext): Command {
@@ -70,9 +70,9 @@ Examples:
         seed: flags.seed,
         signal: context.signal,
         onProgress: progress.show,
-        ...(flags.teacher !== undefined && { teacherName: flags.teacher }),
-        ...(licence !== undefined && { licence }),
-        ...(maxRows !== undefined && { maxRows }),
+        teacherName: flags.teacher,
+        licence,
+        maxRows,
       }).finally(progress.clear);
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderStudent(summary));
     });
@@ -89,8 +89,8 @@ async function openRunData(folder: string, signal: AbortSignal) {
 async function openRatedData(data: string, flags: DistillFlags, signal: AbortSignal) {
   const dataset = await openDataset(data, {
     signal,
-    ...(flags.shape !== undefined && { shape: flags.shape }),
-    ...(flags.map && { map: flags.map }),
+    shape: flags.shape,
+    map: flags.map,
   });
   return { dataset, teacher: await openJudge(flags.ratings!, flags.scale ? { scale: flags.scale } : {}) };
 }

@@ -12,21 +12,21 @@ import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
 interface GenerateFlags extends ModelFlags {
-  model?: string;
-  endpoint?: string;
+  model?: string | undefined;
+  endpoint?: string | undefined;
   tests: string[];
-  limit?: number;
-  name?: string;
-  template?: "alpaca" | "chat";
-  server?: ServerKind;
-  temperature?: number;
-  topP?: number;
-  seed?: number;
-  dryRun?: boolean;
+  limit?: number | undefined;
+  name?: string | undefined;
+  template?: "alpaca" | "chat" | undefined;
+  server?: ServerKind | undefined;
+  temperature?: number | undefined;
+  topP?: number | undefined;
+  seed?: number | undefined;
+  dryRun?: boolean | undefined;
   minCoverage: number;
-  overwrite?: boolean;
+  overwrite?: boolean | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 const paperTests = ["vicuna", "koala", "wizardlm", "self-instruct"];
@@ -85,9 +85,9 @@ Examples:
       const model = await chooseModel(flags);
       const { temperature, topP, seed } = flags;
       const sampling = {
-        ...(temperature !== undefined && { temperature }),
-        ...(topP !== undefined && { topP }),
-        ...(seed !== undefined && { seed }),
+        temperature,
+        topP,
+        seed,
       };
       const answerer = await openAnswerer(model, {
         ...readModelFlags(flags),
@@ -95,8 +95,8 @@ Examples:
         sampling,
         signal: context.signal,
         forPlan: flags.dryRun ?? false,
-        ...(flags.template && { template: flags.template }),
-        ...(flags.server && { server: flags.server }),
+        template: flags.template,
+        server: flags.server,
       });
       const sayWaiting = () => {
         const waiting = answerer.server
@@ -119,7 +119,7 @@ Examples:
           command: context.command,
           minCoverage: flags.minCoverage,
           onProgress: progress.show,
-          ...(flags.name !== undefined && { name: flags.name }),
+          name: flags.name,
           ...(flags.overwrite && { overwrite: true }),
         }).finally(progress.clear);
         setExitCode(summary, context);

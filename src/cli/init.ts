@@ -12,7 +12,7 @@ import { plainText } from "./text/plain-text.ts";
 
 interface InitFlags {
   out: string;
-  map?: Record<string, string>;
+  map?: Record<string, string> | undefined;
 }
 
 export function initCommand(context: CommandContext): Command {
@@ -27,7 +27,7 @@ export function initCommand(context: CommandContext): Command {
         throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);
       if (existsSync(flags.out))
         throw new UsageError(`${flags.out}: expected no file there yet, found one; name another with --out`);
-      const dataset = await openDataset(data, { signal: context.signal, ...(flags.map && { map: flags.map }) });
+      const dataset = await openDataset(data, { signal: context.signal, map: flags.map });
       let rows = 0;
       for await (const batch of dataset.batches()) rows += batch.length; // also checks that every row can be read
       await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));

@@ -12,22 +12,22 @@ import { parseNumber, parsePositive } from "./options.ts";
  */
 
 export interface ModelFlags {
-  budget?: number;
-  price?: { input: number; output: number };
-  concurrency?: number;
-  rpm?: number;
-  tpm?: number;
-  inputTpm?: number;
-  outputTpm?: number;
-  timeout?: number;
-  maxAttempts?: number;
-  maxOutputTokens?: number;
-  reasoning?: ReasoningEffort;
-  store?: string;
-  retryFailed?: boolean;
-  batch?: boolean;
-  batchSize?: number;
-  wait?: boolean;
+  budget?: number | undefined;
+  price?: { input: number; output: number } | undefined;
+  concurrency?: number | undefined;
+  rpm?: number | undefined;
+  tpm?: number | undefined;
+  inputTpm?: number | undefined;
+  outputTpm?: number | undefined;
+  timeout?: number | undefined;
+  maxAttempts?: number | undefined;
+  maxOutputTokens?: number | undefined;
+  reasoning?: ReasoningEffort | undefined;
+  store?: string | undefined;
+  retryFailed?: boolean | undefined;
+  batch?: boolean | undefined;
+  batchSize?: number | undefined;
+  wait?: boolean | undefined;
 }
 
 /** Adds the options to a command. @param mostTokens the default of --max-output-tokens, for the help text */
@@ -89,18 +89,18 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
   );
   return {
     limits,
-    ...(flags.budget !== undefined && { budgetUsd: flags.budget }),
-    ...(flags.price && { price: flags.price }),
-    ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
+    budgetUsd: flags.budget,
+    price: flags.price,
+    concurrency: flags.concurrency,
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
-    ...(flags.maxAttempts !== undefined && { maxAttempts: flags.maxAttempts }),
-    ...(flags.maxOutputTokens !== undefined && { maxOutputTokens: flags.maxOutputTokens }),
-    ...(flags.reasoning && { reasoning: flags.reasoning }),
-    ...(flags.store !== undefined && { store: flags.store }),
+    maxAttempts: flags.maxAttempts,
+    maxOutputTokens: flags.maxOutputTokens,
+    reasoning: flags.reasoning,
+    store: flags.store,
     ...(flags.retryFailed && { retryFailed: true }),
     ...(flags.batch && {
       batch: {
-        ...(flags.batchSize !== undefined && { size: flags.batchSize }),
+        size: flags.batchSize,
         ...(flags.wait === false && { wait: false }),
       },
     }),

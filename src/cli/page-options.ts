@@ -6,9 +6,9 @@ import type { OpenRunOptions } from "../page/open-run.ts";
  */
 
 export interface PageFlags {
-  against?: string[];
-  size?: Record<string, number>;
-  title?: string;
+  against?: string[] | undefined;
+  size?: Record<string, number> | undefined;
+  title?: string | undefined;
 }
 
 export function addPageOptions(command: Command): Command {
@@ -29,7 +29,7 @@ export function addPageOptions(command: Command): Command {
 }
 
 export function readPageFlags({ against, size, title }: PageFlags): OpenRunOptions {
-  return { ...(against && { against }), ...(size && { sizes: size }), ...(title !== undefined && { title }) };
+  return { against, sizes: size, title };
 }
 
 /** `selected=9229` */

@@ -37,26 +37,26 @@ import { renderRating } from "./text/rating.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 interface RateFlags extends ModelFlags {
-  judge?: string[];
-  combine?: Combination;
-  rescale?: boolean;
-  escalate?: number | { share: number };
-  to?: string;
-  minScore?: number;
-  precision?: number;
-  rubric?: string;
-  dryRun?: boolean;
-  check?: boolean;
-  logprobs?: boolean;
-  samples?: number;
-  against?: string;
-  shape?: string;
-  map?: Record<string, string>;
-  scale?: { min: number; max: number };
+  judge?: string[] | undefined;
+  combine?: Combination | undefined;
+  rescale?: boolean | undefined;
+  escalate?: number | { share: number } | undefined;
+  to?: string | undefined;
+  minScore?: number | undefined;
+  precision?: number | undefined;
+  rubric?: string | undefined;
+  dryRun?: boolean | undefined;
+  check?: boolean | undefined;
+  logprobs?: boolean | undefined;
+  samples?: number | undefined;
+  against?: string | undefined;
+  shape?: string | undefined;
+  map?: Record<string, string> | undefined;
+  scale?: { min: number; max: number } | undefined;
   minCoverage: number;
-  overwrite?: boolean;
+  overwrite?: boolean | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function rateCommand(context: CommandContext): Command {
@@ -175,19 +175,19 @@ async function rateWith(
     run: flags.run,
     signal: context.signal,
     forPlan: flags.dryRun ?? false,
-    ...(flags.rubric !== undefined && { rubric: flags.rubric }),
+    rubric: flags.rubric,
     ...(flags.check === false && { check: false }),
     ...(flags.logprobs && { logprobs: true }),
-    ...(flags.samples !== undefined && { samples: flags.samples }),
-    ...(flags.scale && { scale: flags.scale }),
-    ...(flags.combine && { combine: flags.combine }),
+    samples: flags.samples,
+    scale: flags.scale,
+    combine: flags.combine,
     ...(flags.rescale && { rescale: true }),
     ...(flags.escalate !== undefined && {
       escalate: {
         to: flags.to!,
         ask: flags.escalate,
-        ...(flags.minScore !== undefined && { minScore: flags.minScore }),
-        ...(flags.precision !== undefined && { precision: flags.precision }),
+        minScore: flags.minScore,
+        precision: flags.precision,
       },
     }),
   });
@@ -238,8 +238,8 @@ async function showPlans(
 function open(data: string, flags: RateFlags, signal: AbortSignal): Promise<Dataset> {
   return openDataset(data, {
     signal,
-    ...(flags.shape !== undefined && { shape: flags.shape }),
-    ...(flags.map && { map: flags.map }),
+    shape: flags.shape,
+    map: flags.map,
   });
 }
 
@@ -258,8 +258,8 @@ async function rateAndShow(
     command: context.command,
     minCoverage: flags.minCoverage,
     onProgress: progress.show,
-    ...(signal && { signal }),
-    ...(against && { against }),
+    signal,
+    against,
     ...(flags.overwrite && { overwrite: true }),
   }).finally(progress.clear);
   setExitCode(summary, context);

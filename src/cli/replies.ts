@@ -11,12 +11,12 @@ import { plainJson } from "./text/plain-text.ts";
 const textLimit = 20;
 
 interface RepliesFlags {
-  state?: RatingState | "judged";
-  verdicts?: boolean;
-  row?: number;
-  limit?: number;
+  state?: RatingState | "judged" | undefined;
+  verdicts?: boolean | undefined;
+  row?: number | undefined;
+  limit?: number | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function repliesCommand(context: CommandContext): Command {
@@ -62,8 +62,8 @@ function openReplies({ run, state, row, verdicts }: RepliesFlags): AsyncGenerato
   if (verdicts) {
     if (row !== undefined) throw new UsageError("--row: expected ratings, got --verdicts; leave one of them out");
     if (state === "scored") throw new UsageError("--state: a verdict is judged, not scored");
-    return verdictReplies({ run, ...(state && { state }) });
+    return verdictReplies({ run, state });
   }
   if (state === "judged") throw new UsageError("--state: a rating is scored, not judged");
-  return replies({ run, ...(state && { state }), ...(row !== undefined && { row }) });
+  return replies({ run, state, row });
 }

@@ -6,9 +6,9 @@ import { renderReport } from "./text/report.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 interface ReportFlags extends PageFlags {
-  out?: string;
+  out?: string | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function reportCommand(context: CommandContext): Command {
@@ -37,7 +37,7 @@ Examples:
         run: flags.run,
         command: context.command,
         ...readPageFlags(flags),
-        ...(flags.out !== undefined && { out: flags.out }),
+        out: flags.out,
       });
       if (!summary.isComplete) context.exitCode = 3;
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderReport(summary));

@@ -13,15 +13,15 @@ import { openProgressLine } from "./text/progress.ts";
 import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
 
 interface RunFlags {
-  run?: string;
-  data?: string;
-  dryRun?: boolean;
-  budget?: number;
-  from?: ExperimentStage;
-  only?: ExperimentStage[];
-  force?: ExperimentStage[];
-  retryFailed?: boolean;
-  json?: boolean;
+  run?: string | undefined;
+  data?: string | undefined;
+  dryRun?: boolean | undefined;
+  budget?: number | undefined;
+  from?: ExperimentStage | undefined;
+  only?: ExperimentStage[] | undefined;
+  force?: ExperimentStage[] | undefined;
+  retryFailed?: boolean | undefined;
+  json?: boolean | undefined;
 }
 
 export function runCommand(context: CommandContext): Command {
@@ -71,10 +71,10 @@ Examples:
         run,
         command: context.command,
         signal: context.signal,
-        ...(flags.budget !== undefined && { budgetUsd: flags.budget }),
-        ...(flags.from && { from: flags.from }),
-        ...(flags.only && { only: flags.only }),
-        ...(flags.force && { force: flags.force }),
+        budgetUsd: flags.budget,
+        from: flags.from,
+        only: flags.only,
+        force: flags.force,
         ...(flags.retryFailed && { retryFailed: true }),
       };
       if (flags.dryRun) {

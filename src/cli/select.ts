@@ -11,23 +11,23 @@ import { renderSelection } from "./text/selection.ts";
 import { plainJson } from "./text/plain-text.ts";
 
 interface SelectFlags {
-  minScore?: number;
-  top?: number | { share: number };
-  rows?: string;
-  where?: string;
-  per?: string;
-  method?: SelectMethod;
-  arm?: string;
-  like?: string;
-  dedup?: "exact" | "near" | true;
-  diverse?: number | true;
-  decontaminate?: string[];
-  fullMinutes?: number;
-  fullUsd?: number;
+  minScore?: number | undefined;
+  top?: number | { share: number } | undefined;
+  rows?: string | undefined;
+  where?: string | undefined;
+  per?: string | undefined;
+  method?: SelectMethod | undefined;
+  arm?: string | undefined;
+  like?: string | undefined;
+  dedup?: "exact" | "near" | true | undefined;
+  diverse?: number | true | undefined;
+  decontaminate?: string[] | undefined;
+  fullMinutes?: number | undefined;
+  fullUsd?: number | undefined;
   minCoverage: number;
   seed: number;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function selectCommand(context: CommandContext): Command {
@@ -92,20 +92,20 @@ Examples:
         minCoverage: flags.minCoverage,
         signal: context.signal,
         onProgress: progress.show,
-        ...(minScore !== undefined && { minScore }),
-        ...(top !== undefined && { top }),
-        ...(rows && { rows }),
-        ...(where !== undefined && { where }),
-        ...(per !== undefined && { per }),
-        ...(method && { method }),
-        ...(arm !== undefined && { arm }),
-        ...(flags.like !== undefined && { like: flags.like }),
+        minScore,
+        top,
+        rows,
+        where,
+        per,
+        method,
+        arm,
+        like: flags.like,
         ...(flags.dedup && { dedup: flags.dedup === true ? "exact" : flags.dedup }),
         ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? defaultDistance : flags.diverse }),
         ...(flags.decontaminate && { decontaminate: prompts }),
         fullTraining: {
-          ...(fullMinutes !== undefined && { minutes: fullMinutes }),
-          ...(fullUsd !== undefined && { usd: fullUsd }),
+          minutes: fullMinutes,
+          usd: fullUsd,
         },
       }).finally(progress.clear);
       if (summary.gates.some((gate) => !gate.held)) context.exitCode = 3;

@@ -10,32 +10,32 @@ import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 
 interface TrainFlags {
   arm: string;
-  recipe?: string;
-  base?: string;
-  model?: string;
-  template?: "alpaca" | "chat";
-  epochs?: number;
-  learningRate?: number;
-  globalBatch?: number;
-  maxLength?: number;
-  schedule?: TrainingOverrides["schedule"];
-  warmup?: number;
-  weightDecay?: number;
-  precision?: TrainingOverrides["precision"];
-  sharding?: TrainingOverrides["sharding"];
-  loraRank?: number;
-  loraAlpha?: number;
-  loraDropout?: number;
-  gpus?: number;
-  processes?: number;
-  deviceBatch?: number;
-  usdPerHour?: number;
+  recipe?: string | undefined;
+  base?: string | undefined;
+  model?: string | undefined;
+  template?: "alpaca" | "chat" | undefined;
+  epochs?: number | undefined;
+  learningRate?: number | undefined;
+  globalBatch?: number | undefined;
+  maxLength?: number | undefined;
+  schedule?: TrainingOverrides["schedule"] | undefined;
+  warmup?: number | undefined;
+  weightDecay?: number | undefined;
+  precision?: TrainingOverrides["precision"] | undefined;
+  sharding?: TrainingOverrides["sharding"] | undefined;
+  loraRank?: number | undefined;
+  loraAlpha?: number | undefined;
+  loraDropout?: number | undefined;
+  gpus?: number | undefined;
+  processes?: number | undefined;
+  deviceBatch?: number | undefined;
+  usdPerHour?: number | undefined;
   seed: number;
   trainer: TrainerName;
-  dryRun?: boolean;
-  overwrite?: boolean;
+  dryRun?: boolean | undefined;
+  overwrite?: boolean | undefined;
   run: string;
-  json?: boolean;
+  json?: boolean | undefined;
 }
 
 export function trainCommand(context: CommandContext): Command {
@@ -115,7 +115,7 @@ Examples:
         overrides: readOverrides(flags),
         command: context.command,
         signal: context.signal,
-        ...(flags.model !== undefined && { model: flags.model }),
+        model: flags.model,
         ...(flags.overwrite && { overwrite: true }),
       };
       if (flags.dryRun || flags.trainer !== "trl") {

@@ -6,7 +6,7 @@ import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts
 import { plainText } from "./text/plain-text.ts";
 
 interface ViewFlags extends PageFlags {
-  port?: number;
+  port?: number | undefined;
   run: string;
 }
 
@@ -24,7 +24,7 @@ export function viewCommand(context: CommandContext): Command {
       await using viewer = await view({
         run: flags.run,
         ...readPageFlags(flags),
-        ...(flags.port !== undefined && { port: flags.port }),
+        port: flags.port,
       });
       process.stdout.write(`${plainText(flags.run)} is shown at ${viewer.url} until Ctrl-C\n`);
       if (!context.signal.aborted) await once(context.signal, "abort");

@@ -21,25 +21,25 @@ export interface ComparisonResult {
   /** The share of the decided pairs that A wins; ties count half. */
   readonly winRate: Estimate;
   /** The mean preference for A, 0 to 1, from judges with graded preferences. */
-  readonly gradedWinRate?: Estimate;
+  readonly gradedWinRate?: Estimate | undefined;
   /** The chance of a winning score at least as far from 1 if neither arm is better, over prompts and (if several) trainings. */
   readonly pValue: number;
   /** The p-value corrected for multiple comparisons. */
-  readonly adjusted?: Adjusted;
+  readonly adjusted?: Adjusted | undefined;
   readonly conclusion: Conclusion;
   /** Prompts needed to show a difference of this size with 80 % power; null when no number is enough. */
   readonly promptsNeeded: number | null;
   /** Prompts needed if the difference is as large, and as small, as its interval allows; null when no number is enough. */
   readonly promptsNeededRange: readonly [fewest: number | null, most: number | null];
   /** Trainings needed with the same number of prompts, if there are several trainings; null when fifty are not enough. */
-  readonly trainingsNeeded?: number | null;
+  readonly trainingsNeeded?: number | null | undefined;
   /** The lowest and the highest winning score when one test set is left out. */
-  readonly withoutOneSet?: { readonly low: WithoutSet; readonly high: WithoutSet };
+  readonly withoutOneSet?: { readonly low: WithoutSet; readonly high: WithoutSet } | undefined;
   readonly orders: OrderFigures;
   /** Absent when the answers are not known. */
-  readonly length?: LengthFigures;
+  readonly length?: LengthFigures | undefined;
   /** A's total score divided by B's, over both orders, from judges that give scores: the paper's relative score. */
-  readonly relativeScore?: Estimate;
+  readonly relativeScore?: Estimate | undefined;
 }
 
 interface WithoutSet {

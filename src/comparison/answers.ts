@@ -12,9 +12,9 @@ import type { AnswerPair } from "./verdict.ts";
 export interface Answer extends TestPrompt {
   readonly output: string;
   /** Whether it was cut off at a limit, if the file says so. */
-  readonly isCut?: boolean;
+  readonly isCut?: boolean | undefined;
   /** Whether it began with reasoning, which is removed, since people who read answers do not see it. */
-  readonly hadReasoning?: boolean;
+  readonly hadReasoning?: boolean | undefined;
 }
 
 /** One arm's answers, and the file they come from. */
@@ -112,7 +112,7 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
     );
   const pairs = matches.map(([own, other]): AnswerPair => {
     const { set, category, instruction, input, output } = own;
-    const prompt = { set, id: own.id, ...(category !== undefined && { category }), instruction, input };
+    const prompt = { set, id: own.id, category, instruction, input };
     if (other.instruction !== prompt.instruction || other.input !== prompt.input)
       throw new DataError(
         `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers (${shorten(prompt.instruction)}), got ${shorten(other.instruction)}`,

@@ -20,7 +20,7 @@ export interface Reviews {
 
 export interface ReadReviewsOptions {
   /** The arms to compare, A first. Needed if the files hold more than two arms, or to choose which one is A. */
-  readonly arms?: readonly [a: string, b: string];
+  readonly arms?: readonly [a: string, b: string] | undefined;
 }
 
 /** One pair in one order, as a file has it. */
@@ -28,14 +28,14 @@ interface Review {
   readonly set: string;
   readonly id: string;
   /** The key of the prompt, if several ids share one, such as the turns of a conversation. */
-  readonly prompt?: string;
-  readonly category?: string;
+  readonly prompt?: string | undefined;
+  readonly category?: string | undefined;
   /** The text of the prompt. */
-  readonly instruction?: string;
-  readonly answers?: Readonly<Record<string, string>>;
-  readonly judge?: string;
+  readonly instruction?: string | undefined;
+  readonly answers?: Readonly<Record<string, string>> | undefined;
+  readonly judge?: string | undefined;
   /** The judge's reply, word for word. */
-  readonly reply?: string;
+  readonly reply?: string | undefined;
   /** The arms in the order in which they were shown, if that is known. `said` refers to them in this order. */
   readonly arms: readonly [string, string];
   readonly isOrderKnown: boolean;
@@ -46,9 +46,9 @@ type Said =
   | {
       readonly state: "judged";
       readonly winner: 0 | 1 | undefined;
-      readonly scores?: readonly [number, number];
+      readonly scores?: readonly [number, number] | undefined;
       /** How strongly the judge prefers the first arm, 0 to 1, from judges with graded preferences. */
-      readonly graded?: number;
+      readonly graded?: number | undefined;
     }
   | { readonly state: "unparsable" | "failed"; readonly detail: string };
 
@@ -130,8 +130,8 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
     return {
       id,
       set,
-      ...(prompt !== undefined && { prompt }),
-      ...(category !== undefined && { category }),
+      prompt,
+      category,
       outcome: outcomeOfOrders(orders),
       orders,
       ...gradedFor(both, a),
@@ -167,7 +167,7 @@ function byShownFirst(one: Verdict, other: Verdict): number {
 /** Turns a review of two arms in the order they were shown into a verdict about A and B. */
 function toVerdict({ arms, isOrderKnown, said, reply }: Review, a: string): Verdict {
   const first: Side = arms[0] === a ? "A" : "B";
-  const seen = { ...(isOrderKnown && { shownFirst: first }), ...(reply !== undefined && { reply }) };
+  const seen = { ...(isOrderKnown && { shownFirst: first }), reply };
   if (said.state !== "judged") return { ...seen, state: said.state, detail: said.detail };
   const second: Side = first === "A" ? "B" : "A";
   const { winner, scores } = said;
@@ -339,8 +339,8 @@ function identify(
   return {
     set,
     id: id === undefined ? String(ordinal + 1) : String(id),
-    ...(category !== undefined && { category }),
-    ...(instruction !== undefined && { instruction }),
+    category,
+    instruction,
   };
 }
 

@@ -5,7 +5,7 @@ export interface AnswerPair {
   readonly id: string;
   /** The test set. */
   readonly set: string;
-  readonly category?: string;
+  readonly category?: string | undefined;
   readonly instruction: string;
   readonly input: string;
   readonly answers: readonly [a: string, b: string];
@@ -20,18 +20,18 @@ export type Side = "A" | "B";
 /** A judge's verdict on a pair in one order. It is stated for A and B, whichever was shown first. */
 export type Verdict = {
   /** Whose answer the judge saw first; undefined when it was not recorded. */
-  readonly shownFirst?: Side;
+  readonly shownFirst?: Side | undefined;
   /** The key of the reply in the call store. */
-  readonly call?: string;
+  readonly call?: string | undefined;
   /** The judge's reply word for word, for published judgements, which are in no call store. */
-  readonly reply?: string;
+  readonly reply?: string | undefined;
 } & (
   | {
       readonly state: "judged";
       /** Whose answer is the better one. */
       readonly winner: Side | "draw";
       /** Each arm's score, from judges that give scores. */
-      readonly scores?: Readonly<Record<Side, number>>;
+      readonly scores?: Readonly<Record<Side, number>> | undefined;
     }
   | { readonly state: Exclude<VerdictState, "judged">; readonly detail?: string }
 );
@@ -42,8 +42,8 @@ export interface PairVerdict {
   /** The test set. */
   readonly set: string;
   /** The key of the prompt, if several pairs of a set share one, such as the turns of a conversation. Default: the id. */
-  readonly prompt?: string;
-  readonly category?: string;
+  readonly prompt?: string | undefined;
+  readonly category?: string | undefined;
   readonly outcome: Outcome;
   /**
    * The verdicts in both orders. Only one if published judgements have only one, which then decides the outcome. None if
@@ -51,15 +51,15 @@ export interface PairVerdict {
    */
   readonly orders: readonly Verdict[];
   /** The prompt and the answers that were judged, if known. */
-  readonly instruction?: string;
-  readonly input?: string;
-  readonly answers?: readonly [a: string, b: string];
+  readonly instruction?: string | undefined;
+  readonly input?: string | undefined;
+  readonly answers?: readonly [a: string, b: string] | undefined;
   /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences. */
-  readonly preference?: number;
+  readonly preference?: number | undefined;
   /** The number of the training of the two arms, if several trainings are pooled. */
-  readonly training?: number;
+  readonly training?: number | undefined;
   /** The lengths of A's and B's answers in characters, if known. */
-  readonly lengths?: readonly [number, number];
+  readonly lengths?: readonly [number, number] | undefined;
 }
 
 /** The outcome of a pair from its orders' verdicts, by the paper's rule. */

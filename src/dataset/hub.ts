@@ -9,8 +9,8 @@ import { DataError, UsageError, messageOf } from "../errors.ts";
 interface HubName {
   readonly repo: string;
   readonly revision: string;
-  readonly split?: string;
-  readonly path?: string;
+  readonly split?: string | undefined;
+  readonly path?: string | undefined;
 }
 
 const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i;
@@ -28,7 +28,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
   const token = process.env["HF_TOKEN"];
   const access = {
     hubUrl: process.env["HF_ENDPOINT"]?.replace(/\/+$/, "") || hub.HUB_URL,
-    ...(token && { accessToken: token }),
+    accessToken: token,
     fetch: (url: string | URL | Request, init?: RequestInit) => fetch(url, { ...init, signal: signal ?? null }),
   };
   try {
@@ -63,7 +63,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       const partial = `${target}.${process.pid}.partial`;
       try {
         await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(partial), {
-          ...(signal && { signal }),
+          signal,
         });
         await rename(partial, target);
       } finally {
@@ -84,8 +84,8 @@ function parseHubName(source: string): HubName {
   return {
     repo,
     revision: revision ?? "main",
-    ...(split !== undefined && { split }),
-    ...(path !== undefined && { path }),
+    split,
+    path,
   };
 }
 

@@ -14,7 +14,7 @@ export interface Dataset {
   readonly format: Format;
   readonly shape: Shape;
   /** The header line as the file has it (CSV). */
-  readonly header?: string;
+  readonly header?: string | undefined;
   /**
    * All examples in order, in batches of a few hundred. Each call is a new pass.
    *
@@ -24,7 +24,7 @@ export interface Dataset {
 }
 
 export interface OpenDatasetOptions extends ShapeChoice {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
     files,
     format: first.format,
     shape,
-    ...(first.header !== undefined && { header: first.header }),
+    header: first.header,
     batches: () => readExamples(files, first, shape, options.signal),
   };
 }

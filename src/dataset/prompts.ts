@@ -14,7 +14,7 @@ export interface TestPrompt {
   readonly instruction: string;
   readonly input: string;
   /** The kind of task, if the set has one (Vicuna's category, WizardLM's skill). */
-  readonly category?: string;
+  readonly category?: string | undefined;
 }
 
 const instructionColumns = ["instruction", "Instruction", "prompt", "text", "question", "query"];
@@ -65,7 +65,7 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
     id: String(id ?? ordinal),
     instruction,
     input: firstText(row, inputColumns) ?? "",
-    ...(category !== undefined && { category }),
+    category,
   };
 }
 

@@ -14,7 +14,7 @@ export interface RecordSource {
   /** The format of the content, even if the file name says otherwise. */
   readonly format: Format;
   /** The columns, for formats that declare them: the file's header line, or names with their types. */
-  readonly header?: string;
+  readonly header?: string | undefined;
   batches(): AsyncIterable<readonly FileRecord[]>;
 }
 

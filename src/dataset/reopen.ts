@@ -11,6 +11,6 @@ export function reopenDataset(
 ): Promise<Dataset> {
   return openDataset(recordedPath(source, run, workingFolder), {
     ...(map ? { map } : { shape }),
-    ...(signal && { signal }),
+    signal,
   });
 }

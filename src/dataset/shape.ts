@@ -5,7 +5,7 @@ import { kindOf } from "../errors.ts";
 export interface Shape {
   readonly name: string;
   /** Which column holds which field; only present where the user chose the columns (--map). */
-  readonly map?: Readonly<Record<string, string>>;
+  readonly map?: Readonly<Record<string, string>> | undefined;
   /** The columns of this shape in words, for error messages. */
   readonly columns: string;
   /** Whether a row has the columns of this shape; their content is not checked. */

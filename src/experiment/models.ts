@@ -7,10 +7,10 @@ export interface ExperimentModel {
   /** Its name, also that of its answers. */
   readonly name: string;
   /** Absent for one that only answers. */
-  readonly arm?: string;
+  readonly arm?: string | undefined;
   /** Name of the draw (see `Draw`) that it is trained on. */
-  readonly rows?: string;
-  readonly seed?: number;
+  readonly rows?: string | undefined;
+  readonly seed?: number | undefined;
   /** The model as `generate` names it. */
   readonly model: string;
 }
@@ -22,7 +22,7 @@ export interface Draw {
   /** Seed for drawing random rows and breaking ties. */
   readonly seed: number;
   /** Seed of the only training with these rows; absent when every training has the same rows. */
-  readonly training?: number;
+  readonly training?: number | undefined;
 }
 
 /**

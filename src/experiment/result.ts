@@ -16,8 +16,8 @@ import type { ExperimentRecipe } from "./recipe.ts";
 /** The figures of a finished experiment, run here or elsewhere. Money in US dollars. */
 export interface ExperimentFacts {
   readonly name: string;
-  readonly caveat?: string;
-  readonly source?: string;
+  readonly caveat?: string | undefined;
+  readonly source?: string | undefined;
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
   readonly money: ExperimentResult["money"];
@@ -35,8 +35,8 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   const moreTrainings = priceTrainings(facts);
   return {
     name,
-    ...(caveat !== undefined && { caveat }),
-    ...(source !== undefined && { source }),
+    caveat,
+    source,
     ...describeOutcome({ ...facts, matches }, savings, moreTrainings),
     ...(moreTrainings && { moreTrainings }),
     arms: [...arms],
@@ -342,8 +342,8 @@ export function recordedFacts({
   const most = Math.max(...Object.values(arms).map(({ rows }) => rows));
   return {
     name,
-    ...(caveat !== undefined && { caveat }),
-    ...(source !== undefined && { source }),
+    caveat,
+    source,
     arms: Object.entries(arms).map(([arm, { rows, minutes, usd }]) => {
       const trainings = minutes === undefined ? [] : [{ minutes, usd: usd ?? null, finalLoss: null, lossCurve: [] }];
       return { arm, rows, trainings, ...meanTraining(trainings) };
@@ -351,7 +351,7 @@ export function recordedFacts({
     matches: comparisons.map(({ a, b, sets }) =>
       poolMatches({ a, b, judge }, [{ a, b, verdicts: sets.flatMap(toVerdicts) }]),
     ),
-    ...(recorded!.trainings !== undefined && { trainings: recorded!.trainings }),
+    trainings: recorded!.trainings,
     money: { rating, training: total(Object.values(arms).map(({ usd }) => usd)), generating: null, comparing: null },
     methods: Object.fromEntries(
       Object.entries(arms).map(([arm, { rows }]) => [arm, rows === most ? "full" : arm === "random" ? arm : "score"]),

@@ -15,11 +15,11 @@ export type TaskResult =
 
 export interface ScheduleOptions {
   readonly ledger: Ledger;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Tasks that are skipped and count as done. */
-  readonly leave?: (task: Task) => boolean;
-  readonly onBegin?: (task: Task, why: string) => Promise<void> | void;
-  readonly onEnd?: (task: Task, result: TaskResult) => void;
+  readonly leave?: ((task: Task) => boolean) | undefined;
+  readonly onBegin?: ((task: Task, why: string) => Promise<void> | void) | undefined;
+  readonly onEnd?: ((task: Task, result: TaskResult) => void) | undefined;
 }
 
 const places: Readonly<Record<Resource, number>> = { machine: 1, calls: 4 };

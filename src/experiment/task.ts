@@ -14,9 +14,9 @@ export type Resource = "machine" | "calls";
 export interface TaskEnd {
   readonly gates: readonly Gate[];
   /** What stopped it early; the same command continues it. */
-  readonly stopped?: "interrupted" | "budget" | "failure" | "batches";
+  readonly stopped?: "interrupted" | "budget" | "failure" | "batches" | undefined;
   /** What went wrong, in a line. */
-  readonly failure?: string;
+  readonly failure?: string | undefined;
 }
 
 /** What a task is expected to take, as far as that can be known before. Money in US dollars. */
@@ -47,7 +47,7 @@ export interface Task {
   /** What it is expected to take; `rows` of the data, where they are known. */
   readonly estimate?: (rows: number | undefined) => Promise<TaskEstimate>;
   /** The keys of the calls behind its result, for what they cost. */
-  readonly calls?: () => AsyncIterable<string>;
+  readonly calls?: (() => AsyncIterable<string>) | undefined;
   /** Calls that have failed and are made again; absent where that is not wanted. */
   readonly failedCalls?: (() => Promise<number>) | undefined;
 }

@@ -16,21 +16,21 @@ import { userMessage } from "../trainer/user-message.ts";
 
 /** How answers are sampled. Defaults to greedy decoding. */
 export interface AnswerSampling {
-  readonly temperature?: number;
-  readonly topP?: number;
+  readonly temperature?: number | undefined;
+  readonly topP?: number | undefined;
   /** Makes answers at a temperature above 0 reproducible, where the server supports it. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 export interface AnswererOptions extends EngineOptions {
   /** How an instruction and its input become one message: with the Alpaca heading for the input, or one after the other. */
   readonly template: TrainingRecipe["template"];
-  readonly sampling?: AnswerSampling;
+  readonly sampling?: AnswerSampling | undefined;
   /** The most new tokens of an answer, reasoning included. */
-  readonly maxOutputTokens?: number;
-  readonly reasoning?: ReasoningEffort;
+  readonly maxOutputTokens?: number | undefined;
+  readonly reasoning?: ReasoningEffort | undefined;
   /** Use the provider's batch API. */
-  readonly batch?: AskerOptions["batch"] & {};
+  readonly batch?: (AskerOptions["batch"] & {}) | undefined;
 }
 
 /**
@@ -51,9 +51,9 @@ export interface AnsweredPrompt extends TestPrompt {
   /** Null where there is no answer. */
   readonly output: string | null;
   /** Why there is no answer, or why the provider ended it. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   /** The key of the reply in the call store. */
-  readonly call?: string;
+  readonly call?: string | undefined;
 }
 
 /** A model that answers prompts. */
@@ -80,8 +80,8 @@ export function createAnswerer(model: ChatModel, options: AnswererOptions): Answ
       sampling: {
         temperature,
         max_output_tokens: newTokens,
-        ...(topP !== undefined && { top_p: topP }),
-        ...(seed !== undefined && { seed }),
+        top_p: topP,
+        seed,
       },
     },
   });

@@ -22,9 +22,9 @@ export interface LocalModel {
   readonly path: string;
   readonly isOnHub: boolean;
   /** The adapter's base and LoRA rank, if the folder holds only an adapter. */
-  readonly adapter?: { readonly base: string; readonly rank: number };
+  readonly adapter?: { readonly base: string; readonly rank: number } | undefined;
   /** Its prompt template; undefined when the folder does not show it. */
-  readonly template?: TrainingRecipe["template"];
+  readonly template?: TrainingRecipe["template"] | undefined;
   readonly precision: TrainingRecipe["precision"];
   /** Some training messages with the tokens of their prompts; or why they are unknown. */
   readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[] | string;
@@ -123,7 +123,7 @@ async function readModel(
     path: resolve(folder),
     isOnHub: false,
     ...(adapter.success && { adapter: { base: adapter.data.base_model_name_or_path, rank: adapter.data.r } }),
-    ...(template && { template }),
+    template,
     precision: training?.precision ?? "bf16",
     probes: training?.probes ?? foreign,
     notes: [...(training?.notes ?? []), ...(await noteHabits(folder))],

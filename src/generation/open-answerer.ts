@@ -24,10 +24,10 @@ import {
 
 export interface OpenAnswererOptions extends OpenAskerOptions {
   /** How an instruction and its input become one message. Defaults to the template of the model's training, else `chat`. */
-  readonly template?: TrainingRecipe["template"];
-  readonly sampling?: AnswerSampling;
+  readonly template?: TrainingRecipe["template"] | undefined;
+  readonly sampling?: AnswerSampling | undefined;
   /** Which server to start for a local model. Defaults to vLLM with an NVIDIA GPU, else to `transformers serve`. */
-  readonly server?: ServerKind;
+  readonly server?: ServerKind | undefined;
 }
 
 /** A model that answers, with its call store open. `close` closes the store and stops the server. */
@@ -118,7 +118,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       failure = error.message;
       ended.abort();
     };
-    running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, ...(signal && { signal }) });
+    running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, signal });
     signal?.addEventListener("abort", stopNow);
     const { openServedModel } = await import("../llm/open-model.ts");
     language = openServedModel(running.url, running.modelName, concurrency ?? serverConcurrency[kind]);

@@ -35,11 +35,11 @@ export interface ServeOptions {
   readonly kind: ServerKind;
   /** Hash of the model's files. When it changes, an adapter is merged again. */
   readonly modelHash: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with each phase as it begins. */
-  readonly onPhase?: (phase: string) => void;
+  readonly onPhase?: ((phase: string) => void) | undefined;
   /** Called when the server exits by itself after it was ready. */
-  readonly onFailure?: (error: TrainerError) => void;
+  readonly onFailure?: ((error: TrainerError) => void) | undefined;
 }
 
 /** Concurrent calls that keep a server busy: `transformers serve` answers one after the other. */

@@ -17,7 +17,7 @@ export type AnchorRatings = readonly Rating[];
 /** The result of one check. */
 export interface HealthCheck extends Gate {
   /** Too few replies arrived to decide: the check neither held nor failed. */
-  readonly isUnknown?: boolean;
+  readonly isUnknown?: boolean | undefined;
 }
 
 const leastReadable = 0.85; // of the replies that arrived
@@ -264,7 +264,7 @@ export interface Drift {
   /** Whether the anchors should be rated another time at the end before deciding. */
   readonly isStirred: boolean;
   /** One line on what changed; undefined when the change is within the judge's own noise, or too little is known. */
-  readonly alarm?: string;
+  readonly alarm?: string | undefined;
 }
 
 /**

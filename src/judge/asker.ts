@@ -14,16 +14,16 @@ export interface AskerOptions extends EngineOptions {
   /** The sampling settings and the hash of what is asked; with a name and a version if it is a rubric. */
   readonly rubric: Pick<RubricBase, "hash" | "sampling"> & Partial<Pick<RubricBase, "name" | "version">>;
   /** Replaces the rubric's limit. */
-  readonly maxOutputTokens?: number;
-  readonly reasoning?: ReasoningEffort;
+  readonly maxOutputTokens?: number | undefined;
+  readonly reasoning?: ReasoningEffort | undefined;
   /** Request the probabilities of the likeliest tokens at each position of a reply. */
-  readonly logprobs?: boolean;
+  readonly logprobs?: boolean | undefined;
   /** How many replies to draw for each question. Default 1. */
-  readonly samples?: number;
+  readonly samples?: number | undefined;
   /** A name that becomes part of every request's key, so that only replies stored under this name are reused. */
-  readonly probe?: string;
+  readonly probe?: string | undefined;
   /** Use the provider's batch API: the most calls per batch, and whether to wait for the results. */
-  readonly batch?: { readonly size?: number; readonly wait?: boolean };
+  readonly batch?: { readonly size?: number | undefined; readonly wait?: boolean | undefined } | undefined;
 }
 
 /** The common part of everything that calls a model. */
@@ -82,7 +82,7 @@ export function createAsker(
       return {
         store: options.store.path,
         priceBasis: model.price?.basis ?? null,
-        ...(options.budgetUsd !== undefined && { budgetUsd: options.budgetUsd }),
+        budgetUsd: options.budgetUsd,
         runPaid: model.price ? paid : null,
         runPerhapsPaid: perhapsPaid,
         meanCost: model.price ? options.store.meanCost(model.identity) : null,
@@ -102,7 +102,7 @@ export function createAsker(
       if (batches) {
         await batches.ask(requests, onProgress);
         const { stopped, failure, hasReplied } = batches;
-        engine.hold(stopped ?? "batches", { hasReplied, ...(failure && { failure }) }); // no call is made at the full price
+        engine.hold(stopped ?? "batches", { hasReplied, failure }); // no call is made at the full price
       } else if (model.batches && options.store.batches.open(model.identity).length > 0) {
         await openBatches(model, options).fetchEnded();
       }
@@ -119,8 +119,8 @@ export type AskAhead = (
 function openBatches(model: ChatModel, { batch, ...options }: AskerOptions): BatchAsker {
   return new BatchAsker(model, {
     ...options,
-    ...(batch?.size !== undefined && { batchSize: batch.size }),
-    ...(batch?.wait !== undefined && { wait: batch.wait }),
+    batchSize: batch?.size,
+    wait: batch?.wait,
   });
 }
 
@@ -152,10 +152,10 @@ function chooseSampling(model: ChatModel, { rubric, maxOutputTokens, reasoning, 
   const thinks = model.thinksFirst ? reasoning !== "none" : reasoning !== undefined && reasoning !== "none";
   return {
     maxOutputTokens: maxOutputTokens ?? limit + (thinks ? roomToThink : 0),
-    ...(temperature !== undefined && { temperature }),
-    ...(topP !== undefined && { topP }),
+    temperature,
+    topP,
     ...(seed !== undefined && samples === 1 && { seed }),
-    ...(reasoning && { reasoning }),
+    reasoning,
   };
 }
 
@@ -164,12 +164,12 @@ function describeQuestion(
   { rubric, logprobs, samples = 1 }: AskerOptions,
   sampling: Sampling,
 ): Question {
-  const more = { ...(logprobs && { logprobs }), ...(samples > 1 && { samples }) };
+  const more = { logprobs, ...(samples > 1 && { samples }) };
   return {
     ...(rubric.name !== undefined && { rubric: rubric.name, rubricVersion: rubric.version }),
     maxOutputTokens: sampling.maxOutputTokens,
-    ...(sampling.temperature !== undefined && { temperature: sampling.temperature }),
-    ...(sampling.reasoning && { reasoning: sampling.reasoning }),
+    temperature: sampling.temperature,
+    reasoning: sampling.reasoning,
     ...more,
     hash: createHash("sha256")
       .update(JSON.stringify([model.identity, rubric.hash, sampling, ...(Object.keys(more).length > 0 ? [more] : [])]))

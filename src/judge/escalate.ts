@@ -13,12 +13,12 @@ export interface EscalateOptions {
   /** The most rows that the other judge may rate, as a number or as a share of all rows. */
   readonly ask: number | { readonly share: number };
   /** The lowest score of the other judge at which a row is kept. Default 4.5, as in the paper. */
-  readonly minScore?: number;
+  readonly minScore?: number | undefined;
   /** The least share of the kept rows that must reach `minScore`, with 95 % confidence. Default 0.9. */
-  readonly precision?: number;
+  readonly precision?: number | undefined;
   /** Rounds between the pilot and the final check, each about the rows least clear by then. Default 8, or 1 in batches. */
-  readonly rounds?: number;
-  readonly seed?: number;
+  readonly rounds?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 /** The result of escalating; see `EscalationResult`. */
@@ -96,7 +96,7 @@ export function createEscalatingJudge(
       const view = await viewRows(student.model, examples, minScore);
       yield* pick(examples(), firstChoice(view, budgetOf(view.rows)));
     },
-    ...(scale && { scale }),
+    scale,
     question: {
       maxOutputTokens: 0,
       ...other.question,
@@ -110,9 +110,9 @@ export function createEscalatingJudge(
         ]),
       ).slice(0, 16),
     },
-    ...(other.calls && { calls: other.calls }),
-    ...(other.accounts && { accounts: other.accounts }),
-    ...(other.finish && { finish: other.finish }),
+    calls: other.calls,
+    accounts: other.accounts,
+    finish: other.finish,
     get alarms() {
       const silence =
         result?.isComplete && !result.hasLabels

@@ -16,26 +16,26 @@ export interface Judge {
   /** The name that users write: `student`, `recorded:scores.json`, `openai:gpt-5-mini`. */
   readonly name: string;
   /** Undefined for recorded scores without a given scale; only their range is then known. */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
   /** Notes on this judge for readers of a summary, one line each. Complete once all rows are rated. */
   readonly notes: readonly string[];
   /** How it asks, for judges that call a model. Ratings under different questions are not the same ratings. */
-  readonly question?: Question;
+  readonly question?: Question | undefined;
   /** Problems with its ratings, one line each. Complete once all rows are rated. */
   readonly alarms?: readonly string[] | undefined;
   /** The results of the checks made before it rated, for judges that are checked. */
   readonly checks?: readonly Gate[] | undefined;
   /** A report on its calls so far, for judges that call a model. */
-  readonly calls?: () => CallsReport;
+  readonly calls?: (() => CallsReport) | undefined;
   /** Where its replies are stored and what they cost. */
-  readonly accounts?: () => JudgeAccounts;
+  readonly accounts?: (() => JudgeAccounts) | undefined;
   /**
    * Work that must be done before rating, such as asking in batches. Takes a function that gives all examples from the
    * beginning at each call.
    */
-  readonly prepare?: Prepare<Example>;
+  readonly prepare?: Prepare<Example> | undefined;
   /** Work that must be done once all rows are rated. */
-  readonly finish?: () => Promise<void>;
+  readonly finish?: (() => Promise<void>) | undefined;
   rate(examples: AsyncIterable<readonly Example[]>): AsyncIterable<readonly Rating[]>;
 }
 
@@ -50,7 +50,7 @@ export interface JudgeAccounts {
   /** The call store's path. */
   readonly store: string;
   readonly priceBasis: string | null;
-  readonly budgetUsd?: number;
+  readonly budgetUsd?: number | undefined;
   /** What this run has paid so far, earlier commands included. */
   readonly runPaid: number | null;
   /** The most that the provider may charge for attempts whose reply never arrived. */

@@ -68,9 +68,9 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     const request: ModelRequest = {
       messages,
       sampling,
-      ...(replySchema && { replySchema }),
+      replySchema,
       ...(logprobs && { topLogprobs }),
-      ...(probe !== undefined && { sample: probe }),
+      sample: probe,
     };
     const more = Array.from({ length: samples - 1 }, (_, i) => ({
       ...request,

@@ -13,33 +13,33 @@ export interface OpenAskerOptions {
   /** The folder of the run that the calls belong to. One budget covers all calls of a run. */
   readonly run: string;
   /** The file where replies are stored and looked up. Default `.alpagasus/calls.sqlite`. */
-  readonly store?: string;
+  readonly store?: string | undefined;
   /** The most that the run may spend, in US dollars. */
-  readonly budgetUsd?: number;
+  readonly budgetUsd?: number | undefined;
   /** US dollars per million tokens, for models that are not in the price list. */
-  readonly price?: { readonly input: number; readonly output: number };
+  readonly price?: { readonly input: number; readonly output: number } | undefined;
   /** The most calls in flight at a time. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Rate limits per minute. Those left out are read from the provider's replies. */
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** How long one attempt may take. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** The most attempts per call. Failures because the provider is overloaded do not count. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** The most tokens in a reply, reasoning included. Replaces the rubric's limit. */
-  readonly maxOutputTokens?: number;
-  readonly reasoning?: ReasoningEffort;
+  readonly maxOutputTokens?: number | undefined;
+  readonly reasoning?: ReasoningEffort | undefined;
   /**
    * Use the provider's batch API: about half the price, replies within a day. `wait: false` submits batches and fetches
    * finished ones without waiting; the same requests continue the batches later.
    */
-  readonly batch?: { readonly size?: number; readonly wait?: boolean };
+  readonly batch?: { readonly size?: number | undefined; readonly wait?: boolean | undefined } | undefined;
   /** Repeat calls that failed before. */
-  readonly retryFailed?: boolean;
+  readonly retryFailed?: boolean | undefined;
   /** For planning only: nothing is written, and no calls can be made. */
-  readonly forPlan?: boolean;
+  readonly forPlan?: boolean | undefined;
   /** Stops new calls. Calls in flight finish and are stored; the rest become `pending`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -64,8 +64,8 @@ export async function openAsker<A extends object>(
   const opened =
     typeof model === "string"
       ? await openModel(model, {
-          ...(price && { price }),
-          ...(engine.concurrency !== undefined && { connections: engine.concurrency }),
+          price,
+          connections: engine.concurrency,
         })
       : "language" in model
         ? withPrice(model, price)

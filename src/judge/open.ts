@@ -20,7 +20,7 @@ const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
 
 export interface OpenJudgeOptions {
   /** Scale of recorded scores; the student has its own. */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
 }
 
 /**
@@ -47,13 +47,13 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {
   /** A shipped rubric's name, or a YAML file. Default: AlpaGasus' accuracy rubric. */
-  readonly rubric?: string;
+  readonly rubric?: string | undefined;
   /** The score is the mean of the scores the judge could have written, weighted by token probabilities. */
-  readonly logprobs?: boolean;
+  readonly logprobs?: boolean | undefined;
   /** How many replies to draw per row; the score is their mean. */
-  readonly samples?: number;
+  readonly samples?: number | undefined;
   /** A name that becomes part of every request's key, so that only replies stored under this name are reused. */
-  readonly probe?: string;
+  readonly probe?: string | undefined;
 }
 
 /** An LLM judge with its call store open. Call `close` when it is done. */
@@ -79,26 +79,26 @@ export async function openLlmJudge(
   const { rubric: name, logprobs, samples, probe, ...others } = options;
   const rubric = await openRubric(name);
   const means = {
-    ...(logprobs && { logprobs }),
-    ...(samples !== undefined && { samples }),
-    ...(probe !== undefined && { probe }),
+    logprobs,
+    samples,
+    probe,
   };
   return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
 }
 
 export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe"> {
   /** Check models before and after a long rating (see `createCheckedJudge`). Default true; never in batches. */
-  readonly check?: boolean;
+  readonly check?: boolean | undefined;
   /** Scale of recorded scores. */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
   /** Prices by model name, for models that are not in the price list. */
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How a panel's scores are combined. Default: their mean. */
-  readonly combine?: Combination;
+  readonly combine?: Combination | undefined;
   /** Map a panel's scores linearly onto the first judge's scale. */
-  readonly rescale?: boolean;
+  readonly rescale?: boolean | undefined;
   /** Another judge, which the student asks to rate the rows it is unsure of. */
-  readonly escalate?: EscalateOptions & { readonly to: string };
+  readonly escalate?: (EscalateOptions & { readonly to: string }) | undefined;
 }
 
 /** The judge of a rating, with the models opened for it. */

@@ -10,9 +10,9 @@ import type { JudgeAccounts, Prepare } from "./judge.ts";
 export interface PairJudge {
   readonly name: string;
   readonly notes: readonly string[];
-  readonly question?: Question;
-  readonly calls?: () => CallsReport;
-  readonly accounts?: () => JudgeAccounts;
-  readonly prepare?: Prepare<AnswerPair>;
+  readonly question?: Question | undefined;
+  readonly calls?: (() => CallsReport) | undefined;
+  readonly accounts?: (() => JudgeAccounts) | undefined;
+  readonly prepare?: Prepare<AnswerPair> | undefined;
   compare(pairs: AsyncIterable<readonly AnswerPair[]>): AsyncIterable<readonly (readonly [Verdict, Verdict])[]>;
 }

@@ -21,7 +21,7 @@ export interface PanelJudge extends Judge {
 
 export interface PanelOptions {
   /** Map every judge's scores linearly from its own scale onto the first one's. Otherwise different scales are an error. */
-  readonly rescale?: boolean;
+  readonly rescale?: boolean | undefined;
 }
 
 export function isPanel(judge: Judge): judge is PanelJudge {
@@ -54,7 +54,7 @@ export function createPanelJudge(
     members,
     combine,
     scale,
-    ...(question && { question }),
+    question,
     get notes() {
       return members.flatMap(({ name, notes }) =>
         notes.map((note) => (note.startsWith(name) ? note : `${name}: ${note}`)),
@@ -199,7 +199,7 @@ function describeQuestion(members: readonly Judge[], combine: Combination): Ques
     ...(same && first.rubric !== undefined && { rubric: first.rubric, rubricVersion: first.rubricVersion }),
     maxOutputTokens: Math.max(...questions.map(({ maxOutputTokens }) => maxOutputTokens)),
     ...(first.logprobs && { logprobs: true }),
-    ...(first.samples !== undefined && { samples: first.samples }),
+    samples: first.samples,
     hash: hash("sha256", JSON.stringify([combine, members.map(({ name, question }) => [name, question?.hash])])).slice(
       0,
       16,

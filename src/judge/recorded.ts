@@ -14,7 +14,7 @@ import { ratingStates, type Rating, type RatingState } from "../run/rating.ts";
 
 export interface RecordedOptions {
   /** The judge's scale. Scores outside it are unparsable. Without it, only the scores' range is known. */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
 }
 
 /**
@@ -34,7 +34,7 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
   const notes = describeScale(recording, options.scale);
   return {
     name: `recorded:${source}`,
-    ...(options.scale && { scale: options.scale }),
+    scale: options.scale,
     notes,
     async *rate(examples) {
       let rows = 0;
@@ -62,7 +62,7 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
   const notes: string[] = [];
   return {
     name: `column:${column}`,
-    ...(options.scale && { scale: options.scale }),
+    scale: options.scale,
     notes,
     async *rate(examples) {
       let minusOnes = 0;

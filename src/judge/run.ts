@@ -20,7 +20,7 @@ export async function createRunJudge(folder: string): Promise<Judge> {
   if (!isRated(manifest)) throw new RunError(`${folder}: expected a run with ratings, found none`);
   return {
     name: manifest.rate.judge,
-    ...(manifest.rate.scale && { scale: manifest.rate.scale }),
+    scale: manifest.rate.scale,
     notes: manifest.rate.notes,
     async *rate(examples) {
       for await (const batch of pairWithRatings(examples, run, manifest.rate.ratingsHash))

@@ -53,7 +53,7 @@ export class AttemptHandler {
     endings.finish(call, {
       state: "replied",
       text: reply.text,
-      ...(reply.logprobs && { logprobs: reply.logprobs }),
+      logprobs: reply.logprobs,
       finish: reply.finish,
       detail: null,
       build: reply.build ?? null,

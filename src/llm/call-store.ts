@@ -26,7 +26,7 @@ export interface StoredCall {
   /** The reply word for word; empty unless replied. */
   readonly text: string;
   /** Present when they were requested and the provider returned them. */
-  readonly logprobs?: readonly TokenLogprob[];
+  readonly logprobs?: readonly TokenLogprob[] | undefined;
   readonly finish: Finish | null;
   /** Why there is no reply. */
   readonly detail: string | null;
@@ -68,7 +68,7 @@ const longSilentMs = 600_000; // likewise on this host when its pid is in use, p
 
 export interface CallStoreOptions {
   /** Open only for reading. A missing file is not an error. */
-  readonly readOnly?: boolean;
+  readonly readOnly?: boolean | undefined;
 }
 
 const tables = `

@@ -107,7 +107,7 @@ export class Endings {
 
 export function outcomeOf({ key, state, text, logprobs, finish, detail }: StoredCall): CallOutcome {
   return state === "replied"
-    ? { state, key, text, finish: finish ?? "other", ...(logprobs && { logprobs }) }
+    ? { state, key, text, finish: finish ?? "other", logprobs }
     : { state, key, detail: detail ?? "no reply" };
 }
 

@@ -8,19 +8,19 @@ export interface EngineOptions {
   /** The account that the calls are paid from. A budget covers everything ever paid from it. */
   readonly purse: string;
   /** Most calls in flight at once. */
-  readonly concurrency?: number;
-  readonly limits?: Limits;
+  readonly concurrency?: number | undefined;
+  readonly limits?: Limits | undefined;
   /** US dollars that may be spent from the purse, by all processes together. */
-  readonly budgetUsd?: number;
+  readonly budgetUsd?: number | undefined;
   /** How long one attempt may take. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Attempts at a call, not counting those that fail because of the provider's load. */
-  readonly maxAttempts?: number;
+  readonly maxAttempts?: number | undefined;
   /** Make calls again that failed earlier; other outcomes stay as they are. */
-  readonly retryFailed?: boolean;
+  readonly retryFailed?: boolean | undefined;
   /** Stops the engine: no new call is sent; calls in flight are awaited and stored. */
-  readonly signal?: AbortSignal;
-  readonly random?: () => number;
+  readonly signal?: AbortSignal | undefined;
+  readonly random?: (() => number) | undefined;
 }
 
 /** @throws UsageError when a number makes no sense, or there is a budget but no price */

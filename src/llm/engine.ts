@@ -78,7 +78,7 @@ export class Engine {
     this.#store = options.store;
     this.#limiter = new RateLimiter({
       concurrency: options.concurrency ?? defaultConcurrency,
-      ...(options.limits && { limits: options.limits }),
+      limits: options.limits,
     });
     this.#random = options.random ?? Math.random;
     this.#budget = options.budgetUsd === undefined ? Infinity : Math.floor(options.budgetUsd * nanosPerUsd);

@@ -15,7 +15,7 @@ export type Failure =
   | {
       readonly kind: "retry";
       readonly detail: string;
-      readonly retryAfterMs?: number;
+      readonly retryAfterMs?: number | undefined;
       readonly isCongestion: boolean;
       readonly isUnreachable: boolean;
       readonly mayBePaid: boolean;
@@ -27,7 +27,7 @@ export type Failure =
       readonly detail: string;
       readonly isUsage: boolean;
       /** Whether only this call may be wrong, if others were answered. */
-      readonly isRowPossible?: boolean;
+      readonly isRowPossible?: boolean | undefined;
     };
 
 /** Name of the error that aborts an attempt at its time limit. */
@@ -80,7 +80,7 @@ export function readFailure(error: unknown, now: number): Failure {
     return {
       kind: "retry",
       detail,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      retryAfterMs,
       isCongestion: status === 429 || status === 503 || status === 529,
       isUnreachable: false,
       mayBePaid: gatewayStatuses.has(status), // errors are free, but behind a gateway's timeout a reply may be billed

@@ -7,10 +7,10 @@ export type Headers = Readonly<Record<string, string>>;
 /** A rate limit as a provider reports it. */
 export interface AnnouncedLimit {
   /** Undefined for a limit per day, which may be used at any speed. */
-  readonly perMinute?: number;
-  readonly remaining?: number;
+  readonly perMinute?: number | undefined;
+  readonly remaining?: number | undefined;
   /** Milliseconds until some or all of it is available again. */
-  readonly resetMs?: number;
+  readonly resetMs?: number | undefined;
 }
 
 export const limitKinds = ["requests", "tokens", "inputTokens", "outputTokens"] as const;
@@ -47,7 +47,7 @@ export function readLimits(headers: Headers, now: number): Partial<Record<LimitK
     limits[kind] = {
       ...(isByMinute(count, left, resetMs) && { perMinute: count }),
       ...(left >= 0 && { remaining: left }),
-      ...(resetMs !== undefined && { resetMs }),
+      resetMs,
     };
   };
   for (const kind of ["requests", "tokens"] as const) {

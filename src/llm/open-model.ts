@@ -39,9 +39,9 @@ export interface ChatModel {
   /** Client options that return log probabilities of the `top` most likely tokens; undefined if unsupported. */
   readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
   /** The provider's batch API, if it has one. */
-  readonly batches?: ModelBatches;
+  readonly batches?: ModelBatches | undefined;
   /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
   /** Removes API keys from a text before it is shown or stored. */
   redact(text: string): string;
 }
@@ -66,10 +66,10 @@ export interface ModelBatches {
 
 export interface OpenModelOptions {
   /** Most connections at once. */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** Used instead of the price list. */
-  readonly price?: Price;
-  readonly environment?: NodeJS.ProcessEnv;
+  readonly price?: Price | undefined;
+  readonly environment?: NodeJS.ProcessEnv | undefined;
 }
 
 const defaultConnections = 64;
@@ -167,7 +167,7 @@ export async function openModel(name: string, options: OpenModelOptions = {}): P
 }
 
 export interface ModelOfOptions {
-  readonly price?: Price;
+  readonly price?: Price | undefined;
   /** Texts, such as API keys, that are removed from errors before they are shown or stored. */
   readonly secrets?: readonly string[];
   /** The provider's batch API: `{ api: openai.experimental_batch(), … }`. */

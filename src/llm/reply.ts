@@ -17,18 +17,18 @@ export type Finish = "stop" | "length" | "content-filter" | "other";
 export interface TokenLogprob {
   readonly token: string;
   readonly logprob: number;
-  readonly top?: readonly (readonly [token: string, logprob: number])[];
+  readonly top?: readonly (readonly [token: string, logprob: number])[] | undefined;
 }
 
 /** What a model said, word for word. */
 export interface Reply {
   readonly text: string;
   /** Present when requested and returned. The top alternatives are kept only at numeric tokens, since scores are numbers. */
-  readonly logprobs?: readonly TokenLogprob[];
+  readonly logprobs?: readonly TokenLogprob[] | undefined;
   readonly finish: Finish;
-  readonly usage?: Usage;
+  readonly usage?: Usage | undefined;
   /** The exact model that answered, if the provider reports it. */
-  readonly build?: string;
+  readonly build?: string | undefined;
   /** Settings that the provider's client ignored: `temperature is not supported for reasoning models`. */
   readonly warnings: readonly string[];
 }
@@ -47,7 +47,7 @@ export type CallOutcome =
       readonly key: string;
       readonly text: string;
       readonly finish: Finish;
-      readonly logprobs?: readonly TokenLogprob[];
+      readonly logprobs?: readonly TokenLogprob[] | undefined;
     }
   | { readonly state: "refused" | "failed"; readonly key: string; readonly detail: string }
   | { readonly state: "pending"; readonly key: string; readonly detail: string };

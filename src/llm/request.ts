@@ -12,11 +12,11 @@ export type ReasoningEffort = (typeof reasoningEfforts)[number];
 
 /** How a reply is sampled. A retry never changes it. */
 export interface Sampling {
-  readonly temperature?: number;
-  readonly topP?: number;
+  readonly temperature?: number | undefined;
+  readonly topP?: number | undefined;
   readonly maxOutputTokens: number;
-  readonly seed?: number;
-  readonly reasoning?: ReasoningEffort;
+  readonly seed?: number | undefined;
+  readonly reasoning?: ReasoningEffort | undefined;
 }
 
 /** A JSON schema for the reply, for providers that can enforce one. */
@@ -29,11 +29,11 @@ export interface ReplySchema {
 export interface ModelRequest {
   readonly messages: readonly Message[];
   readonly sampling: Sampling;
-  readonly replySchema?: ReplySchema;
+  readonly replySchema?: ReplySchema | undefined;
   /** How many of the most likely tokens to return, with log probabilities, at each place of the reply. */
-  readonly topLogprobs?: number;
+  readonly topLogprobs?: number | undefined;
   /** Tells several replies to the same request apart: a number from 1, or a name for a fresh call. Left out for the first. */
-  readonly sample?: number | string;
+  readonly sample?: number | string | undefined;
 }
 
 const keyVersion = 1; // raised when the same request would be hashed differently

@@ -22,19 +22,19 @@ export interface RunReport {
   /** The run's folder. */
   readonly run: string;
   /** The page's title; the run's folder if absent. */
-  readonly title?: string;
+  readonly title?: string | undefined;
   /** The command that showed or reported the run. */
-  readonly command?: string;
+  readonly command?: string | undefined;
   readonly madeAt: string;
-  readonly dataset?: DatasetRecord;
-  readonly scores?: ScoreReport;
+  readonly dataset?: DatasetRecord | undefined;
+  readonly scores?: ScoreReport | undefined;
   readonly arms: readonly ArmState[];
   /** The result, if the run is an experiment. */
-  readonly experiment?: ExperimentResult;
+  readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
   readonly stages: readonly StageReport[];
   /** Cost of all the run's calls. Absent if no model was called; `paidUsd` is null if no price is known. */
-  readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number };
+  readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number } | undefined;
   /** What could not be shown and why, such as missing or changed files. */
   readonly problems: readonly string[];
   /** Stages in progress. */
@@ -67,12 +67,12 @@ export interface ScoreReport extends Pick<
 > {
   readonly rows: number;
   /** The rubric and model settings, in words. */
-  readonly question?: string;
+  readonly question?: string | undefined;
   readonly gates: readonly Gate[];
   /** Whether rating is still in progress; all figures then cover the rows rated so far. */
   readonly isPartial: boolean;
   /** What each threshold would keep; absent until all rows are read. */
-  readonly thresholds?: ThresholdTable;
+  readonly thresholds?: ThresholdTable | undefined;
   /** Other judges' scores of the same rows. */
   readonly references: readonly ReferenceReport[];
 }
@@ -88,15 +88,15 @@ export interface ThresholdTable {
   readonly categories?: readonly {
     readonly category: string;
     /** Whether this entry is the sum of all other categories. */
-    readonly isRest?: boolean;
+    readonly isRest?: boolean | undefined;
     readonly total: number;
     readonly rows: readonly number[];
   }[];
   /** All rows, scored or not. */
   readonly total: { readonly rows: number; readonly promptCharacters: number; readonly outputCharacters: number };
   /** Time and cost of training on all rows, if the user gave them. */
-  readonly fullMinutes?: number;
-  readonly fullUsd?: number;
+  readonly fullMinutes?: number | undefined;
+  readonly fullUsd?: number | undefined;
 }
 
 /** Another judge's scores, compared with the run's own. */
@@ -121,7 +121,7 @@ export interface ComparisonReport extends ComparisonSummary {
   /** The conclusion, in words. */
   readonly sentence: string;
   /** How many rows each arm was trained on, if known. */
-  readonly sizes: { readonly a?: number; readonly b?: number };
+  readonly sizes: { readonly a: number | undefined; readonly b: number | undefined };
   /** Whether the judge saw both answers at once, and so could be swayed by their order. */
   readonly seesOrder: boolean;
 }
@@ -132,13 +132,13 @@ export interface StageReport {
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;
-  readonly command?: string;
+  readonly command?: string | undefined;
   readonly gates: readonly Gate[];
   /** Absent for stages that call no model; null if no price is known. */
-  readonly paidUsd?: number | null;
-  readonly perhapsPaidUsd?: number;
-  readonly calls?: { readonly made: number; readonly stored: number; readonly failed: number };
-  readonly tokens?: { readonly input: number; readonly output: number };
+  readonly paidUsd?: number | null | undefined;
+  readonly perhapsPaidUsd?: number | undefined;
+  readonly calls?: { readonly made: number; readonly stored: number; readonly failed: number } | undefined;
+  readonly tokens?: { readonly input: number; readonly output: number } | undefined;
   readonly coverage: string;
   /** Seeds, hashes, settings: name and value. */
   readonly details: readonly (readonly [name: string, value: string])[];
@@ -151,36 +151,36 @@ export type RowSort = "index" | "score" | "length" | "disagreement";
 /** Filters and order of a list of rows. */
 export interface RowQuery {
   /** Words and `"quoted phrases"` that a row's text must all contain, or `#17` for row 17. */
-  readonly search?: string;
+  readonly search?: string | undefined;
   /** `unscored` means every state except `scored`. */
-  readonly state?: RatingState | "unscored";
+  readonly state?: RatingState | "unscored" | undefined;
   /** Range of scores: from `atLeast` (inclusive) to `below` (exclusive). */
-  readonly atLeast?: number;
-  readonly below?: number;
-  readonly category?: string;
+  readonly atLeast?: number | undefined;
+  readonly below?: number | undefined;
+  readonly category?: string | undefined;
   /** Range of the output's length, both ends inclusive. */
-  readonly shortest?: number;
-  readonly longest?: number;
+  readonly shortest?: number | undefined;
+  readonly longest?: number | undefined;
   /** Rows that this arm kept, or did not keep if `isKept` is false. */
-  readonly arm?: string;
-  readonly isKept?: boolean;
-  readonly sort?: RowSort;
+  readonly arm?: string | undefined;
+  readonly isKept?: boolean | undefined;
+  readonly sort?: RowSort | undefined;
   /** Index of the reference whose disagreement to sort by; 0 by default. */
-  readonly reference?: number;
-  readonly isDescending?: boolean;
-  readonly offset?: number;
-  readonly limit?: number;
+  readonly reference?: number | undefined;
+  readonly isDescending?: boolean | undefined;
+  readonly offset?: number | undefined;
+  readonly limit?: number | undefined;
 }
 
 /** A row in a list, with only the beginnings of its texts. */
 export interface RowLine {
   readonly index: number;
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly state: RatingState;
   readonly score: number | null;
   /** Each reference's score; null if it has none. */
   readonly references: readonly (number | null)[];
-  readonly category?: string;
+  readonly category?: string | undefined;
   readonly outputLength: number;
   /** Distance between each reference's rank and the run's own, 0 to 1; null if either has no score. */
   readonly disagreements: readonly (number | null)[];
@@ -201,30 +201,30 @@ export interface RowPage {
 export interface PageText {
   readonly text: string;
   /** How many characters were cut from its end. */
-  readonly cut?: number;
+  readonly cut?: number | undefined;
 }
 
 /** A judge's reply. */
 export interface ReplyReport {
   readonly reply: PageText | null;
-  readonly finish?: string;
-  readonly build?: string;
-  readonly outputTokens?: number;
-  readonly costUsd?: number;
-  readonly call?: string;
+  readonly finish?: string | undefined;
+  readonly build?: string | undefined;
+  readonly outputTokens?: number | undefined;
+  readonly costUsd?: number | undefined;
+  readonly call?: string | undefined;
 }
 
 /** A row with everything known about it. */
 export interface RowDetail extends RowLine {
   readonly hash: string;
   /** Why there is no score. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   readonly instructionText: PageText;
   readonly inputText: PageText;
   readonly outputText: PageText;
   /** Parts of the rubric's own text that occur in the row. */
-  readonly intrusions?: readonly string[];
-  readonly said?: ReplyReport;
+  readonly intrusions?: readonly string[] | undefined;
+  readonly said?: ReplyReport | undefined;
 }
 
 // --- pairs ---
@@ -232,30 +232,30 @@ export interface RowDetail extends RowLine {
 type PairSort = "disagreement" | "set" | "length";
 
 export interface PairQuery {
-  readonly comparison?: string;
-  readonly search?: string;
-  readonly set?: string;
-  readonly category?: string;
-  readonly outcome?: Outcome;
+  readonly comparison?: string | undefined;
+  readonly search?: string | undefined;
+  readonly set?: string | undefined;
+  readonly category?: string | undefined;
+  readonly outcome?: Outcome | undefined;
   /** Only pairs whose two orders name opposite winners, whose orders differ at all, or with an unread verdict. */
-  readonly orders?: "flipped" | "differ" | "unread";
-  readonly sort?: PairSort;
-  readonly offset?: number;
-  readonly limit?: number;
+  readonly orders?: "flipped" | "differ" | "unread" | undefined;
+  readonly sort?: PairSort | undefined;
+  readonly offset?: number | undefined;
+  readonly limit?: number | undefined;
 }
 
 export interface PairLine {
   readonly comparison: string;
   readonly set: string;
   readonly id: string;
-  readonly category?: string;
+  readonly category?: string | undefined;
   readonly outcome: Outcome;
   /** The judge's verdict in each order; `shownFirst` if it is known. */
   readonly orders: readonly {
     readonly said: Side | "draw" | Exclude<VerdictState, "judged">;
-    readonly shownFirst?: Side;
+    readonly shownFirst?: Side | undefined;
   }[];
-  readonly lengths?: readonly [number, number];
+  readonly lengths?: readonly [number, number] | undefined;
   /** The prompt's beginning. */
   readonly instruction: string;
 }
@@ -266,18 +266,18 @@ export interface PairPage {
 }
 
 export interface PairDetail extends PairLine {
-  readonly instructionText?: PageText;
-  readonly inputText?: PageText;
-  readonly answers?: readonly [PageText, PageText];
+  readonly instructionText?: PageText | undefined;
+  readonly inputText?: PageText | undefined;
+  readonly answers?: readonly [PageText, PageText] | undefined;
   readonly verdicts: readonly VerdictReport[];
 }
 
 export interface VerdictReport extends ReplyReport {
-  readonly shownFirst?: Side;
+  readonly shownFirst?: Side | undefined;
   readonly state: VerdictState;
-  readonly winner?: Side | "draw";
-  readonly scores?: Readonly<Record<Side, number>>;
-  readonly detail?: string;
+  readonly winner?: Side | "draw" | undefined;
+  readonly scores?: Readonly<Record<Side, number>> | undefined;
+  readonly detail?: string | undefined;
 }
 
 // --- data in the HTML ---

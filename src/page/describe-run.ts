@@ -26,7 +26,7 @@ function describeUnfinished({ judge, scale }: NonNullable<Work["rating"]>, figur
   const { rows } = thresholds.total;
   return {
     judge,
-    ...(scale && { scale }),
+    scale,
     states,
     coverage: rows > 0 ? (states["scored"] ?? 0) / rows : 0,
     mean,
@@ -49,7 +49,7 @@ function describeFinished({ rate, dataset, arms }: RatedManifest, figures: RowFi
     .find((whole) => whole?.trainingMinutes !== undefined || whole?.trainingUsd !== undefined);
   return {
     judge,
-    ...(scale && { scale }),
+    scale,
     states,
     coverage,
     mean,
@@ -57,9 +57,9 @@ function describeFinished({ rate, dataset, arms }: RatedManifest, figures: RowFi
     notes,
     alarms,
     gates,
-    ...(panel && { panel }),
-    ...(escalation && { escalation }),
-    ...(checks && { checks }),
+    panel,
+    escalation,
+    checks,
     rows: dataset.rows,
     ...(question && { question: describeQuestion(question) }),
     isPartial: false,
@@ -87,7 +87,7 @@ export function describeComparison(
     ...comparison,
     key,
     sentence: conclude(comparison),
-    sizes: { ...(a !== undefined && { a }), ...(b !== undefined && { b }) },
+    sizes: { a, b },
     seesOrder: seesOrder(comparison),
   };
 }

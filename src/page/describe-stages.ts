@@ -65,7 +65,7 @@ function describe(
     name,
     startedAt,
     wallMs,
-    ...(command !== undefined && { command }),
+    command,
     ...(calls && {
       paidUsd: calls.paidUsd,
       perhapsPaidUsd: calls.perhapsPaidUsd,

@@ -13,7 +13,7 @@ export interface Replies extends Disposable {
   /** Whether the call store is open. */
   readonly isOpen: boolean;
   /** Why replies cannot be shown. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
 /** Opens a run's call store to look up replies. Its path comes from the purse, else from the manifest. */

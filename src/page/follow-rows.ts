@@ -27,11 +27,11 @@ export interface FollowedRows {
   /** Whether they belong to a rating still in progress. */
   readonly isPartial: boolean;
   /** Hash of the finished ratings that the rows have. */
-  readonly ratingsHash?: string;
+  readonly ratingsHash?: string | undefined;
   /** Present once all rows are read. */
-  readonly figures?: RowFigures;
+  readonly figures?: RowFigures | undefined;
   /** Why reading failed. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
 /** Reads a run's rows, and reads them again when they change. */
@@ -46,14 +46,14 @@ export interface RowFollower extends AsyncDisposable {
 
 interface FollowOptions {
   /** Judges to compare with the run's own; by default the one it was rated against. */
-  readonly against?: readonly Judge[];
+  readonly against?: readonly Judge[] | undefined;
 }
 
 interface Rows extends FollowedRows {
-  figures?: RowFigures;
-  problem?: string;
-  finishedAt?: number;
-  tookMs?: number;
+  figures?: RowFigures | undefined;
+  problem?: string | undefined;
+  finishedAt?: number | undefined;
+  tookMs?: number | undefined;
 }
 
 /** Rows to read that are not opened yet. */
@@ -61,7 +61,7 @@ interface Wanted {
   readonly key: string;
   readonly total: number;
   readonly isPartial: boolean;
-  readonly ratingsHash?: string;
+  readonly ratingsHash?: string | undefined;
   readonly open: (signal: AbortSignal) => Promise<RowSource>;
 }
 

@@ -21,15 +21,15 @@ import { selectPairs } from "./select-pairs.ts";
 
 export interface OpenRunOptions {
   /** Judges to compare with the run's own, none of which calls a model; by default the one it was rated against. */
-  readonly against?: readonly string[];
+  readonly against?: readonly string[] | undefined;
   /** How many rows each arm was trained on, for arms that this run did not select. */
-  readonly sizes?: Readonly<Record<string, number>>;
+  readonly sizes?: Readonly<Record<string, number>> | undefined;
   /** Whether to read the files again while the run changes; otherwise everything stays as first read. */
-  readonly isFollowing?: boolean;
+  readonly isFollowing?: boolean | undefined;
   /** The page's title; by default the run's folder. */
-  readonly title?: string;
+  readonly title?: string | undefined;
   /** The command the user typed, so that others can repeat it. */
-  readonly command?: string;
+  readonly command?: string | undefined;
 }
 
 /** An open run: its figures, and any of its rows and pairs. Follows the run's changes if `isFollowing` is set. */
@@ -135,11 +135,11 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         version: 1,
         alpagasus: version,
         run: folder,
-        ...(options.title !== undefined && { title: options.title }),
-        ...(options.command !== undefined && { command: options.command }),
+        title: options.title,
+        command: options.command,
         madeAt: new Date().toISOString(),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
-        ...(scores && { scores }),
+        scores,
         arms: files?.arms ?? [],
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons: adjustComparisons(

@@ -51,13 +51,13 @@ function toLine(
     comparison,
     set,
     id,
-    ...(category !== undefined && { category }),
+    category,
     outcome,
     orders: orders.map((verdict) => ({
       said: verdict.state === "judged" ? verdict.winner : verdict.state,
-      ...(verdict.shownFirst && { shownFirst: verdict.shownFirst }),
+      shownFirst: verdict.shownFirst,
     })),
-    ...(lengths && { lengths }),
+    lengths,
     instruction: (instruction ?? "").slice(0, beginningLength),
   };
 }
@@ -84,12 +84,12 @@ function toVerdictReport(verdict: Verdict, replies: Replies | undefined): Verdic
   const stored = call === undefined ? undefined : replies?.find(call);
   return {
     reply: reply === undefined ? null : { text: reply },
-    ...(call !== undefined && { call }),
+    call,
     ...stored,
     ...(shownFirst !== undefined && { shownFirst }),
     state,
     ...(verdict.state === "judged"
-      ? { winner: verdict.winner, ...(verdict.scores && { scores: verdict.scores }) }
+      ? { winner: verdict.winner, scores: verdict.scores }
       : verdict.detail !== undefined && { detail: verdict.detail }),
   };
 }

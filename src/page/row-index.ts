@@ -29,7 +29,7 @@ interface RowFacts {
 
 /** A row with the key of the call that rated it. */
 export interface IndexedRow extends RowDetail {
-  readonly call?: string;
+  readonly call?: string | undefined;
 }
 
 export interface RowIndex extends AsyncDisposable {
@@ -220,12 +220,12 @@ function toLine(row: Row, references: readonly string[], fates: ReadonlyMap<stri
   const [id, category] = [textOf(row["id"]), textOf(row["category"])];
   return {
     index: numberOf(row["index"])!,
-    ...(id !== undefined && { id }),
+    id,
     state: row["state"] as RatingState, // as `append` wrote it
     score: numberOf(row["score"]),
     references: references.map((name) => numberOf(row[name])),
     disagreements: references.map((_, i) => numberOf(row[`disagreement_${i}`])),
-    ...(category !== undefined && { category }),
+    category,
     outputLength: numberOf(row["output_length"])!,
     fates: Object.fromEntries(
       [...fates].flatMap(([arm, column]) => {

@@ -85,7 +85,7 @@ async function sampleRows(
   for (const [i, edge] of edges.entries()) {
     const isEmpty = scores!.thresholds!.rows[i] === 0;
     const next = edges[i + 1];
-    const here = { atLeast: edge, ...(next !== undefined && { below: next }), sort: "score" as const };
+    const here = { atLeast: edge, below: next, sort: "score" as const };
     if (!isEmpty) await take(here, perEdge, until.edges);
   }
   await take({ sort: "length", isDescending: true }, longest, until.rest);

@@ -20,15 +20,15 @@ export interface ProcessGroup {
 }
 
 export interface ProcessGroupOptions {
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
   /** Added to this process's environment. */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** The file that its output is appended to. */
   readonly log: string;
   /** Called for every line of output. Returning true keeps the line out of `said`. */
-  readonly onLine?: (line: string) => boolean | void;
+  readonly onLine?: ((line: string) => boolean | void) | undefined;
   /** Time between SIGTERM and SIGKILL, in milliseconds. */
-  readonly graceMs?: number;
+  readonly graceMs?: number | undefined;
 }
 
 const defaultGraceMs = 10_000;
@@ -44,7 +44,7 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   const log = createWriteStream(logPath, { flags: "a" });
   log.on("error", () => {}); // the command itself reports a full disk
   const child = spawn(command, args, {
-    ...(cwd !== undefined && { cwd }),
+    cwd,
     detached: true, // in its own process group
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, PYTHONUNBUFFERED: "1", HF_HUB_DISABLE_PROGRESS_BARS: "1", ...env },

@@ -21,9 +21,9 @@ export function findUv(): string {
 /** The Python packages that a command needs. */
 export interface Parts {
   /** A requirements file. Defaults to the trainer's. */
-  readonly requirements?: string;
+  readonly requirements?: string | undefined;
   /** Further packages. */
-  readonly packages?: readonly string[];
+  readonly packages?: readonly string[] | undefined;
 }
 
 /** uv's arguments to run a command with Python packages, in its own environment. */

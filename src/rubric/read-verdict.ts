@@ -8,7 +8,7 @@ export type ReadVerdict =
   | {
       readonly state: "judged";
       readonly preference: Preference;
-      readonly scores?: readonly [first: number, second: number];
+      readonly scores?: readonly [first: number, second: number] | undefined;
     }
   | { readonly state: "refused" | "unparsable" | "truncated"; readonly detail: string };
 

@@ -17,13 +17,13 @@ export type Reason =
 /** Details that some reasons carry. */
 export interface ReasonDetail {
   /** Index, from 0, of the kept row that this one repeats or lies too close to. */
-  readonly of?: number;
+  readonly of?: number | undefined;
   /** Similarity of the two rows, 0 to 1. */
-  readonly similarity?: number;
+  readonly similarity?: number | undefined;
   /** The test set and id of the prompt that this row overlaps, and the words they share. */
-  readonly test?: string;
-  readonly prompt?: string;
-  readonly words?: string;
+  readonly test?: string | undefined;
+  readonly prompt?: string | undefined;
+  readonly words?: string | undefined;
 }
 
 /** One line of `decisions.jsonl`. */

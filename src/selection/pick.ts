@@ -18,13 +18,13 @@ export interface Check {
 
 export interface PickOptions {
   /** How many rows to keep. Defaults to all rows with a key. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   readonly seed: number;
   /** Mixed into the seed, so that different purposes draw independently: a random control and the ties of a selection. */
   readonly purpose: string;
   /** Group number of each row, for picking the best within each group. */
-  readonly groups?: Int32Array;
-  readonly checks?: readonly Check[];
+  readonly groups?: Int32Array | undefined;
+  readonly checks?: readonly Check[] | undefined;
 }
 
 export interface Picked {

@@ -4,8 +4,8 @@ import { roundStep, tidy } from "../stats/histogram.ts";
 
 /** Time and cost of training on all rows. A threshold takes the share of them that its rows have. */
 export interface FullTraining {
-  readonly minutes?: number;
-  readonly usd?: number;
+  readonly minutes?: number | undefined;
+  readonly usd?: number | undefined;
 }
 
 interface Tally {

@@ -44,8 +44,8 @@ export interface CancelledBatch extends BatchStatus {
 
 export interface BatchesOptions {
   /** The call store; `.alpagasus/calls.sqlite` when left out. */
-  readonly store?: string;
-  readonly environment?: NodeJS.ProcessEnv;
+  readonly store?: string | undefined;
+  readonly environment?: NodeJS.ProcessEnv | undefined;
 }
 
 /** The open batches of a store, oldest first. */

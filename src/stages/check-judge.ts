@@ -18,7 +18,7 @@ export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "
 /** The result of checking a judge. */
 export interface JudgeHealth {
   readonly judge: string;
-  readonly rubric?: string;
+  readonly rubric?: string | undefined;
   /** Whether every check held. */
   readonly isHealthy: boolean;
   /** Whether no check failed, but some could not be made because replies are missing. */

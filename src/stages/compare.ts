@@ -33,13 +33,13 @@ export interface CompareOptions extends StageOptions {
   readonly run: string;
   readonly judge: PairJudge;
   /** Outcomes by other judges or people, to measure agreement with: by set and id, from A's side. */
-  readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[];
+  readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[] | undefined;
   /** The least share of the prompts that must be decided for the gate to hold, 0 to 1. */
-  readonly minCoverage?: number;
+  readonly minCoverage?: number | undefined;
   /** Replace this judge's comparison of these arms if its question or answers differ. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** Seed for the intervals. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 const defaultMinCoverage = 0.95;
@@ -89,8 +89,8 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const summary: ComparisonSummary = {
     ...summarise(verdicts, [a.name, b.name], judge.name, seed, against),
     answersHash,
-    ...(judge.question && { question: judge.question }),
-    ...(options.command !== undefined && { command: options.command }),
+    question: judge.question,
+    command: options.command,
     notes: [
       ...judge.notes,
       ...([a.name, b.name] as const).flatMap((arm, side) =>
@@ -145,7 +145,7 @@ export async function keepReviews(
   const verdictsHash = await writeJsonLines(verdictsPath, reviews.verdicts);
   const summary: ComparisonSummary = {
     ...counted,
-    ...(options.command !== undefined && { command: options.command }),
+    command: options.command,
     answersHash,
     verdictsPath,
     verdictsHash,
@@ -238,7 +238,7 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
     return {
       id,
       set,
-      ...(category !== undefined && { category }),
+      category,
       outcome: isSame ? "tie" : outcomeOfOrders(orders),
       orders,
       lengths: [answers[0].length, answers[1].length],

@@ -35,8 +35,8 @@ export function describeCalls(
       perhapsPaidUsd: (report.perhapsPaid - (before?.perhapsPaid ?? 0)) / nanosPerUsd,
       runPaidUsd: usd(runPaid),
       runPerhapsPaidUsd: runPerhapsPaid / nanosPerUsd,
-      ...(budgetUsd !== undefined && { budgetUsd }),
-      ...(report.failure !== undefined && { failure: report.failure }),
+      budgetUsd,
+      failure: report.failure,
       ...(report.stopped &&
         pending > 0 && {
           stopped: report.stopped,

@@ -19,12 +19,12 @@ export interface DistillOptions extends StageOptions {
   /** The file to write. */
   readonly out: string;
   /** The teacher's name for the card; the judge's own when absent. */
-  readonly teacherName?: string;
+  readonly teacherName?: string | undefined;
   /** The licence of the training data, for the card. */
-  readonly licence?: string;
-  readonly seed?: number;
+  readonly licence?: string | undefined;
+  readonly seed?: number | undefined;
   /** Most rows to train on, drawn with the seed. */
-  readonly maxRows?: number;
+  readonly maxRows?: number | undefined;
 }
 
 export interface DistillSummary {
@@ -71,7 +71,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   const { heldOut, ...model } = await distillNetwork(set, {
     scores: classes.scores,
     seed,
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
     onProgress: (share) =>
       options.onProgress?.({
         stage: "distill",
@@ -91,7 +91,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
     trainedOn: {
       data: dataset.source,
       rows: set.rowCount,
-      ...(options.licence !== undefined && { licence: options.licence }),
+      licence: options.licence,
     },
     heldOut,
     seed,

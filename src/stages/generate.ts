@@ -25,11 +25,11 @@ export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   /** If it was opened with a signal, an abort writes the answers so far; the rest is `pending`. */
   readonly answerer: OpenAnswerer;
   /** Name of the answers; the model's name when left out. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The least share of the prompts that must be answered for the gate to hold, 0 to 1. */
-  readonly minCoverage?: number;
+  readonly minCoverage?: number | undefined;
   /** Replace answers of that name that are by another model or to another question. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
 }
 
 const defaultMinCoverage = 0.95;
@@ -117,7 +117,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     gates: [coverageGate(all, options.minCoverage ?? defaultMinCoverage)],
     answersPath: path,
     answersHash,
-    ...(options.command !== undefined && { command: options.command }),
+    command: options.command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };

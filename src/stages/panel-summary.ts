@@ -44,7 +44,7 @@ export class PanelTally {
       }
       const scores = panel.map(({ score }) => score ?? null);
       const known = scores.filter((score) => score !== null);
-      if (known.length > 1) this.#compare({ index, ...(id !== undefined && { id }), scores }, known);
+      if (known.length > 1) this.#compare({ index, id, scores }, known);
     }
   }
 
@@ -68,8 +68,8 @@ export class PanelTally {
         for (const score of scores) counts.set(score, (counts.get(score) ?? 0) + 1);
         return {
           judge: judge.name,
-          ...(judge.scale && { scale: judge.scale }),
-          ...(judge.question && { question: judge.question }),
+          scale: judge.scale,
+          question: judge.question,
           states: Object.fromEntries(this.#states[i]!),
           mean: scores.length > 0 ? scores.reduce((sum, score) => sum + score, 0) / scores.length : null,
           histogram: histogram(counts),

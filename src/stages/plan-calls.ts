@@ -47,13 +47,13 @@ export interface CallPlan {
   readonly highestUsd: number | null;
   readonly priceBasis: string | null;
   /** The server that would be started on this machine: `vllm 0.33.0`. */
-  readonly server?: string;
+  readonly server?: string | undefined;
   readonly notes: readonly string[];
 }
 
 interface PlanOptions extends StageOptions {
   /** Count failed calls as calls to be made. */
-  readonly retryFailed?: boolean;
+  readonly retryFailed?: boolean | undefined;
 }
 
 export interface PlanRatingOptions extends PlanOptions {

@@ -5,10 +5,10 @@ export interface Progress {
   readonly doing: string;
   readonly done: number;
   /** Undefined while unknown: files are not counted before they are read. */
-  readonly total?: number;
+  readonly total?: number | undefined;
   readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "calls" | "seconds";
   /** Further figures, ready to be shown: `loss 1.234`. */
-  readonly note?: string;
+  readonly note?: string | undefined;
   /** Calls to a model, if any; `paidUsd` is what this command paid, null when no price is known. */
   readonly calls?: {
     readonly inFlight: number;
@@ -22,9 +22,9 @@ export interface Progress {
 /** What every stage accepts besides its own options. */
 export interface StageOptions {
   /** The command as typed, kept in the manifest so that anyone can repeat it. */
-  readonly command?: string;
+  readonly command?: string | undefined;
   /** Called often; the receiver decides how often to show it. */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops the stage, without leaving partly written files. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

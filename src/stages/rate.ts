@@ -31,11 +31,11 @@ export interface RateOptions extends StageOptions {
   readonly run: string;
   readonly judge: Judge;
   /** Scores to measure the judge against. */
-  readonly against?: Judge;
+  readonly against?: Judge | undefined;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
-  readonly minCoverage?: number;
+  readonly minCoverage?: number | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
 }
 
 const defaultMinCoverage = 0.95;
@@ -71,7 +71,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     shape: dataset.shape.name,
     ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
     judge: judge.name,
-    ...(judge.scale && { scale: judge.scale }),
+    scale: judge.scale,
     ratingsPath: partialPath(run.ratingsPath),
   });
   let isPreparing = true;
@@ -87,7 +87,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       doing: "rating",
       done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
       unit: "rows",
-      ...(total !== undefined && { total }),
+      total,
       ...describeCallProgress(calls),
     });
   };
@@ -120,19 +120,19 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
 
     const summary: RateSummary = {
       judge: options.judge.name,
-      ...(options.judge.scale && { scale: options.judge.scale }),
-      ...(options.judge.question && { question: options.judge.question }),
+      scale: options.judge.scale,
+      question: options.judge.question,
       notes: [...options.judge.notes],
       ...describeCalls(options.judge, isEscalating(judge) ? judge.left : tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],
       ...(judge.checks && { checks: [...judge.checks] }),
-      ...(panelSummary && { panel: panelSummary }),
+      panel: panelSummary,
       ...(isEscalating(judge) && judge.escalation && { escalation: toEscalationRecord(judge, judge.escalation) }),
-      ...(agreement && { agreement }),
+      agreement,
       gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
       ratingsHash: await writer.commit(),
-      ...(options.command !== undefined && { command: options.command }),
+      command: options.command,
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };

@@ -12,7 +12,7 @@ import { requireRatings, readManifest, runFolder } from "../run/run-folder.ts";
 /** A rating and the reply that it was read from. */
 export interface RatedReply {
   readonly index: number;
-  readonly id?: string;
+  readonly id?: string | undefined;
   readonly state: RatingState;
   readonly score: number | null;
   /** Why there is no score. */
@@ -32,9 +32,9 @@ export interface RepliesOptions {
   /** The run's folder. */
   readonly run: string;
   /** Only ratings in this state. */
-  readonly state?: RatingState;
+  readonly state?: RatingState | undefined;
   /** Only this row, counted from 0. */
-  readonly row?: number;
+  readonly row?: number | undefined;
 }
 
 /**
@@ -56,7 +56,7 @@ export async function* replies({ run: folder, state, row }: RepliesOptions): Asy
       const call = rating.call === undefined ? undefined : store.find(rating.call);
       yield {
         index: rating.index,
-        ...(rating.id !== undefined && { id: rating.id }),
+        id: rating.id,
         state: rating.state,
         score: rating.state === "scored" ? rating.score : null,
         detail: rating.state === "scored" ? null : (rating.detail ?? null),
@@ -93,7 +93,7 @@ export interface VerdictRepliesOptions {
   /** The run's folder. */
   readonly run: string;
   /** Only verdicts in this state. */
-  readonly state?: VerdictState;
+  readonly state?: VerdictState | undefined;
 }
 
 /**

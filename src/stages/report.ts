@@ -12,7 +12,7 @@ export interface ReportOptions extends OpenRunOptions {
   /** The run's folder. */
   readonly run: string;
   /** Where the page goes; `report.html` in the run's folder when left out. The figures go beside it, as `.json`. */
-  readonly out?: string;
+  readonly out?: string | undefined;
 }
 
 export interface ReportSummary {

@@ -30,32 +30,32 @@ export interface SelectOptions extends StageOptions {
   /** The run's folder. */
   readonly run: string;
   /** `score` (the default), or how a control arm is drawn. */
-  readonly method?: SelectMethod;
+  readonly method?: SelectMethod | undefined;
   /** The arm's name; `selected` for the method `score`, else the method's name. */
-  readonly arm?: string;
+  readonly arm?: string | undefined;
   /** Keep rows that score at least this, on the judge's own scale. */
-  readonly minScore?: number;
+  readonly minScore?: number | undefined;
   /** Keep this many rows, or this share of all rows. A control without it takes the size of the arm `selected`. */
-  readonly top?: number | { readonly share: number };
+  readonly top?: number | { readonly share: number } | undefined;
   /** The arm whose size a control takes when `top` is absent; `selected` by default. */
-  readonly like?: string;
+  readonly like?: string | undefined;
   /** Keep exactly these rows, by position from 0, such as a published selection. */
-  readonly rows?: readonly number[];
+  readonly rows?: readonly number[] | undefined;
   /** An SQL condition over the row's columns, its score and lengths. */
-  readonly where?: string;
+  readonly where?: string | undefined;
   /** A column: `top` is divided among its values, and the best rows of each value are kept. */
-  readonly per?: string;
-  readonly dedup?: "exact" | "near";
+  readonly per?: string | undefined;
+  readonly dedup?: "exact" | "near" | undefined;
   /** The least distance between kept rows, 0 to 1. */
-  readonly diverse?: number;
+  readonly diverse?: number | undefined;
   /** Rows that overlap these prompts are left out. */
-  readonly decontaminate?: readonly TestPrompt[];
+  readonly decontaminate?: readonly TestPrompt[] | undefined;
   /** Seed for breaking ties and drawing random rows. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
-  readonly minCoverage?: number;
+  readonly minCoverage?: number | undefined;
   /** What training on all rows takes, to compare thresholds with. */
-  readonly fullTraining?: FullTraining;
+  readonly fullTraining?: FullTraining | undefined;
 }
 
 /** The least distance of `--diverse` when none is given. */
@@ -93,7 +93,7 @@ interface Plan {
   readonly choice: string;
   readonly seed: number;
   readonly minScore: number;
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Whether the decision about a row depends on that row alone. */
   readonly isImmediate: boolean;
   /** Whether only scores decide. Only then is the lowest kept score a cut. */
@@ -130,7 +130,7 @@ function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
     choice: describeChoice(method, options, count),
     seed: options.seed ?? defaultSeed,
     minScore: options.minScore ?? -Infinity,
-    ...(count !== undefined && { count }),
+    count,
     isImmediate: !needsOthers,
     isPureCut:
       method === "score" &&
@@ -264,8 +264,8 @@ async function pickedFates(
     seed: plan.seed,
     purpose: plan.method,
     checks,
-    ...(plan.count !== undefined && { count: plan.count }),
-    ...(groups && { groups }),
+    count: plan.count,
+    groups,
   });
   const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
   const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
@@ -284,8 +284,8 @@ interface Survey {
   /** Sort key of each row, higher is better; NaN when the row cannot be picked. */
   readonly keys: Float64Array;
   readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
-  readonly filtered?: Uint8Array;
-  readonly groups?: Int32Array;
+  readonly filtered?: Uint8Array | undefined;
+  readonly groups?: Int32Array | undefined;
   readonly checks: readonly LearningCheck[];
 }
 
@@ -344,7 +344,7 @@ async function surveyRows(
   grouping?.expectFound();
   const filtered = await filter?.evaluate(rowCount);
   if (filtered) filtered.forEach((passes, row) => void (passes || (keys[row] = NaN)));
-  return { keys, excluded, checks, ...(filtered && { filtered }), ...(grouping && { groups: grouping.numbers }) };
+  return { keys, excluded, checks, filtered, ...(grouping && { groups: grouping.numbers }) };
 }
 
 function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
@@ -540,7 +540,7 @@ function summarise(
     alarms,
     gates: [coverageGate(written.scoredRows / totalRows, options.minCoverage ?? defaultMinCoverage)],
     ratingsHash: manifest.rate.ratingsHash,
-    ...(options.command !== undefined && { command: options.command }),
+    command: options.command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };

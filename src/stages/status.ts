@@ -14,22 +14,22 @@ import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts"
 export interface RunStatus {
   readonly run: string;
   /** Absent when nothing was rated yet. */
-  readonly dataset?: DatasetRecord & { readonly state: FileState };
-  readonly rate?: RateSummary & { readonly path: string; readonly state: FileState };
+  readonly dataset?: (DatasetRecord & { readonly state: FileState }) | undefined;
+  readonly rate?: (RateSummary & { readonly path: string; readonly state: FileState }) | undefined;
   /** Which arms were compared, in a few figures each. */
   readonly comparisons: readonly (Pick<ComparisonSummary, "a" | "b" | "judge" | "verdictsPath"> &
     Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & { readonly isFinished: boolean })[];
   /** Calls in the store of a rating or comparison that is not finished, if there is one. */
-  readonly begun?: SpentOnCalls;
+  readonly begun?: SpentOnCalls | undefined;
   /** What all commands of the run have paid for calls; absent where none was made. */
-  readonly spent?: SpentOnCalls;
+  readonly spent?: SpentOnCalls | undefined;
   readonly arms: readonly ArmState[];
   /** What was trained, in a few figures each. */
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
   /** Which models have answered test prompts. */
   readonly answers: readonly Pick<AnswersSummary, "arm" | "model" | "sets" | "answersPath">[];
   /** The result of the experiment, if the run is one. */
-  readonly experiment?: Pick<ExperimentResult, "name" | "sentence">;
+  readonly experiment?: Pick<ExperimentResult, "name" | "sentence"> | undefined;
   /** What to do next, as a command. */
   readonly next: string;
 }
@@ -44,7 +44,7 @@ export async function status(folder: string): Promise<RunStatus> {
       a,
       b,
       judge,
-      ...(verdictsPath !== undefined && { verdictsPath }),
+      verdictsPath,
       counts: pooled.counts,
       winningScore: pooled.winningScore,
       conclusion: pooled.conclusion,
@@ -87,7 +87,7 @@ export async function status(folder: string): Promise<RunStatus> {
   const spent = await spentOnCalls(run, manifest);
   return {
     run: folder,
-    ...(spent && { spent }),
+    spent,
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
     arms: states.arms,

@@ -38,20 +38,20 @@ export interface TrainOptions extends StageOptions {
   /** The arm to train on. */
   readonly arm: string;
   readonly recipe: TrainingRecipe;
-  readonly overrides?: TrainingOverrides;
+  readonly overrides?: TrainingOverrides | undefined;
   /** The model's name; the arm's when left out. */
-  readonly model?: string;
+  readonly model?: string | undefined;
   /** Replace a model of that name that has other settings or rows. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
   /** Train it again from the beginning, even if it is trained. */
-  readonly again?: boolean;
+  readonly again?: boolean | undefined;
   /** Called when nothing is done because the model is trained already. */
-  readonly onTrained?: () => void;
+  readonly onTrained?: (() => void) | undefined;
 }
 
 export interface PlanTrainOptions extends TrainOptions {
   /** The trainer that the folder is written for. TRL when left out, the one that `train` runs. */
-  readonly trainer?: TrainerName;
+  readonly trainer?: TrainerName | undefined;
 }
 
 /** A training that is ready to run. */
@@ -110,7 +110,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
       done,
       total: plan.steps,
       unit: "steps" as const,
-      ...(note !== undefined && { note }),
+      note,
     };
     options.onProgress?.(progress);
     progressFile.show(progress);
@@ -123,7 +123,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   let first: { readonly at: number; readonly tokens: number } | undefined;
   await runTraining(folder, {
     stepsPerEpoch: plan.stepsPerEpoch,
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
     onPhase(phase) {
       if (phase === "training") trainingSince = Date.now();
       else if (trainingSince !== undefined) {
@@ -373,7 +373,7 @@ async function summarise(
     gates: checks.map(({ name, held, message }): Gate => ({ name, held, message })),
     attempts: count,
     hash: trainingHash,
-    ...(command !== undefined && { command }),
+    command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };

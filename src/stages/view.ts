@@ -11,7 +11,7 @@ export interface ViewOptions extends OpenRunOptions {
   /** The run's folder. */
   readonly run: string;
   /** Port on 127.0.0.1; 0 takes any free one. When left out, 4620, or any free one if that is taken. */
-  readonly port?: number;
+  readonly port?: number | undefined;
 }
 
 export interface Viewer extends AsyncDisposable {

@@ -2,8 +2,8 @@ import type { Estimate } from "./agreement.ts";
 import { createRandom } from "./random.ts";
 
 export interface BootstrapOptions {
-  readonly seed?: number;
-  readonly draws?: number;
+  readonly seed?: number | undefined;
+  readonly draws?: number | undefined;
 }
 
 const defaultSeed = 42;

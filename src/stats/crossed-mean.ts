@@ -32,7 +32,7 @@ export interface Sources {
 
 export interface CrossedMeanOptions {
   /** The lowest and the highest possible value; the p-value tests the middle between them. Default -1 to 1. */
-  readonly range?: readonly [low: number, high: number];
+  readonly range?: readonly [low: number, high: number] | undefined;
   /** The weights of the observations. Default: all equal. */
   readonly weights?: ArrayLike<number> | undefined;
 }

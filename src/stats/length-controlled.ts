@@ -27,7 +27,7 @@ export interface LengthControlOptions {
    * How easy each pair's prompt is for models like these, in logits of winning against the second arm. Used instead of the
    * other answer's length. This function centres it, and scales it to AlpacaEval's standard deviation.
    */
-  readonly difficulty?: readonly number[];
+  readonly difficulty?: readonly number[] | undefined;
 }
 
 /** A normal prior of the coefficients of length, arm and prompt: its mean, and the inverse of its covariance. */

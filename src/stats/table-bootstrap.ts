@@ -31,12 +31,12 @@ export function isDominated(values: ArrayLike<number>): boolean {
 
 export interface TableOptions {
   /** The exact figures. Default: computed from the table, which is less exact if its values are grouped. */
-  readonly values?: readonly number[];
+  readonly values?: readonly number[] | undefined;
   /** All values that each list can have, ascending. Default: those that it has. */
-  readonly levels?: readonly [readonly number[], readonly number[]];
+  readonly levels?: readonly [readonly number[], readonly number[]] | undefined;
   /** How many positions are independent of each other. Default: all. */
-  readonly independent?: number;
-  readonly seed?: number;
+  readonly independent?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 /**

@@ -12,9 +12,9 @@ export interface DistillNetworkOptions {
   /** The teacher's scores, ascending; the classes of the training set are indices into it. */
   readonly scores: readonly number[];
   readonly seed: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with the share of the work done so far, 0 to 1. */
-  readonly onProgress?: (share: number) => void;
+  readonly onProgress?: ((share: number) => void) | undefined;
 }
 
 const fewRows = 10_000;
@@ -35,7 +35,7 @@ export async function distillNetwork(
     trainNetwork(set, rows, {
       classCount: options.scores.length,
       seed: options.seed,
-      ...(options.signal && { signal: options.signal }),
+      signal: options.signal,
       onEpoch: (epoch, epochs) => options.onProgress?.((part + epoch / epochs) / parts),
     });
 

@@ -21,9 +21,9 @@ import { standardise, usedBuckets, type TrainingSet } from "./training-set.ts";
 export interface TrainOptions {
   readonly classCount: number;
   readonly seed: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called after each epoch. `epoch` counts from 1. */
-  readonly onEpoch?: (epoch: number, epochs: number) => void;
+  readonly onEpoch?: ((epoch: number, epochs: number) => void) | undefined;
 }
 
 export interface TrainedNetwork {

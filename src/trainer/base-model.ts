@@ -46,7 +46,7 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
     await promisify(execFile)("uv", args, {
       env: { ...process.env, HF_HUB_OFFLINE: "1" },
       maxBuffer: mostOutput,
-      ...(signal && { signal }),
+      signal,
     });
   } catch (cause) {
     signal?.throwIfAborted();

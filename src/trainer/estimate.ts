@@ -4,11 +4,11 @@ import type { TrainingPlan } from "./plan-training.ts";
 /** Estimated memory, time and cost of a training. */
 export interface TrainingEstimate {
   /** Memory per GPU, or of the machine without GPUs, in gigabytes; absent when the model's size is unknown. */
-  readonly memoryGb?: number;
+  readonly memoryGb?: number | undefined;
   /** Weights of the base model. */
-  readonly parameters?: number;
-  readonly minutes?: number;
-  readonly usd?: number;
+  readonly parameters?: number | undefined;
+  readonly minutes?: number | undefined;
+  readonly usd?: number | undefined;
   /** What `minutes` is based on, or why it is absent, in words. */
   readonly basis: string;
 }

@@ -3,29 +3,29 @@ import type { TrainingRecipe } from "./recipe.ts";
 
 /** Settings that override the recipe's. */
 export interface TrainingOverrides {
-  readonly base?: string;
-  readonly template?: TrainingRecipe["template"];
-  readonly epochs?: number;
-  readonly learningRate?: number;
-  readonly globalBatch?: number;
-  readonly maxLength?: number;
-  readonly schedule?: TrainingRecipe["schedule"];
-  readonly warmup?: number;
-  readonly weightDecay?: number;
-  readonly precision?: TrainingRecipe["precision"];
-  readonly sharding?: TrainingRecipe["sharding"];
-  readonly loraRank?: number;
-  readonly loraAlpha?: number;
-  readonly loraDropout?: number;
+  readonly base?: string | undefined;
+  readonly template?: TrainingRecipe["template"] | undefined;
+  readonly epochs?: number | undefined;
+  readonly learningRate?: number | undefined;
+  readonly globalBatch?: number | undefined;
+  readonly maxLength?: number | undefined;
+  readonly schedule?: TrainingRecipe["schedule"] | undefined;
+  readonly warmup?: number | undefined;
+  readonly weightDecay?: number | undefined;
+  readonly precision?: TrainingRecipe["precision"] | undefined;
+  readonly sharding?: TrainingRecipe["sharding"] | undefined;
+  readonly loraRank?: number | undefined;
+  readonly loraAlpha?: number | undefined;
+  readonly loraDropout?: number | undefined;
   /** Number of GPUs that train together; 0 trains on the CPU. */
-  readonly gpus?: number;
+  readonly gpus?: number | undefined;
   /** Number of processes that train together on the CPU. */
-  readonly processes?: number;
+  readonly processes?: number | undefined;
   /** Rows that one device processes at a time. More is faster and needs more memory. */
-  readonly deviceBatch?: number;
+  readonly deviceBatch?: number | undefined;
   /** US dollars per hour for all GPUs together. */
-  readonly usdPerHour?: number;
-  readonly seed?: number;
+  readonly usdPerHour?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 /** A setting that differs from the recipe's. */
@@ -51,7 +51,7 @@ export interface TrainingPlan {
   readonly accumulation: number;
   readonly stepsPerEpoch: number;
   readonly steps: number;
-  readonly usdPerHour?: number;
+  readonly usdPerHour?: number | undefined;
 }
 
 const defaultSeed = 42;
@@ -85,7 +85,7 @@ export function planTraining(recipe: TrainingRecipe, rows: number, overrides: Tr
     accumulation,
     stepsPerEpoch,
     steps: Math.ceil(settings.epochs * stepsPerEpoch),
-    ...(usdPerHour !== undefined && { usdPerHour }),
+    usdPerHour,
   };
 }
 

@@ -8,10 +8,10 @@ import type { TrainingFolder } from "./training-folder.ts";
 
 export interface RunTrainingOptions {
   readonly stepsPerEpoch: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called with each phase as it begins: counting tokens, training, checking. */
-  readonly onPhase?: (phase: string) => void;
-  readonly onStep?: (metrics: StepMetrics) => void;
+  readonly onPhase?: ((phase: string) => void) | undefined;
+  readonly onStep?: ((metrics: StepMetrics) => void) | undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface Source {
   pairs(query: PairQuery): Promise<PairPage>;
   pair(name: PairName): Promise<PairDetail | undefined>;
   /** What a report left out; undefined in the viewer, which has everything. */
-  readonly leftOut?: LeftOut;
+  readonly leftOut?: LeftOut | undefined;
 }
 
 export interface PairName {

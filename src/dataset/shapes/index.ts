@@ -21,9 +21,9 @@ export const shapeNames = shapes.map((shape) => shape.name);
 
 export interface ShapeChoice {
   /** One of {@link shapeNames}; found from the first row when absent. */
-  readonly shape?: string;
+  readonly shape?: string | undefined;
   /** Columns that hold fields under other names; they override the shape's: `{ instruction: "prompt" }`. */
-  readonly map?: Partial<ColumnMap>;
+  readonly map?: Partial<ColumnMap> | undefined;
 }
 
 /** The shape that the caller named; undefined to detect it from the data. @throws UsageError when there is no such shape */

@@ -22,23 +22,23 @@ export interface BatchAskerOptions {
   /** The account that the calls are paid from. A budget covers everything ever paid from it. */
   readonly purse: string;
   /** US dollars that may be spent from the purse, by all processes together. */
-  readonly budgetUsd?: number;
+  readonly budgetUsd?: number | undefined;
   /** Most calls in one batch. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Submit calls again that failed earlier. */
-  readonly retryFailed?: boolean;
+  readonly retryFailed?: boolean | undefined;
   /** Wait until all batches have ended (the default). Otherwise fetch what is ready, submit what is left, and return. */
-  readonly wait?: boolean;
+  readonly wait?: boolean | undefined;
   /** Stops submitting and waiting. Submitted batches stay at the provider; a later command fetches them. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** How long an unconfirmed batch is searched for, by the provider's clock, before it counts as never created. */
-  readonly listedAfterMs?: number;
-  readonly clock?: BatchClock;
+  readonly listedAfterMs?: number | undefined;
+  readonly clock?: BatchClock | undefined;
 }
 
 const systemClock: BatchClock = {
   now: () => performance.now(),
-  sleep: (ms, signal) => delay(ms, undefined, { ...(signal && { signal }) }).catch(() => {}), // the caller checks the signal
+  sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}), // the caller checks the signal
 };
 
 /** State that `HandIn`, `FollowUp` and `LostBatches` share. */

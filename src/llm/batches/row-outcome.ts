@@ -45,7 +45,7 @@ export function readRow(
         of: (call) => ({
           state: "replied",
           text: reply.text,
-          ...(reply.logprobs && { logprobs: reply.logprobs }),
+          logprobs: reply.logprobs,
           finish: reply.finish,
           detail: null,
           build: reply.build ?? null,

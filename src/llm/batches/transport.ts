@@ -102,9 +102,9 @@ function markBody(
 }
 
 interface Described {
-  readonly id?: unknown;
-  readonly name?: unknown;
-  readonly metadata?: { readonly [markName]?: unknown; readonly displayName?: unknown } | null;
+  readonly id?: unknown | undefined;
+  readonly name?: unknown | undefined;
+  readonly metadata?: { readonly [markName]?: unknown; readonly displayName?: unknown } | null | undefined;
 }
 
 /** Records the marks of the batches that a reply describes, and repairs results embedded in it. */
@@ -133,7 +133,7 @@ async function noteBatches(response: Response, marks: Map<string, string | null>
 }
 
 interface InlineRows {
-  readonly inlinedResponses?: { readonly inlinedResponses?: unknown };
+  readonly inlinedResponses?: { readonly inlinedResponses?: unknown } | undefined;
 }
 
 /** Google embeds small results in the batch's description. A row without a key would make all unreadable: it is replaced. */

@@ -86,8 +86,8 @@ async function openComparingJudge(
   return openLlmPairJudge(judge, {
     ...(await context.asking(judge)),
     ...(batch && { batch: {} }),
-    ...(rubric !== undefined && { rubric }),
-    ...(reasoning && { reasoning }),
+    rubric,
+    reasoning,
   });
 }
 

@@ -4,6 +4,7 @@ import type { Task } from "../../experiment/task.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatCount } from "../../format.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
+import type { ReasonDetail } from "../../selection/decision.ts";
 import type { Context } from "./context.ts";
 import { contaminationId, selectId } from "./ids.ts";
 
@@ -33,7 +34,7 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
     async run() {
       const find = contaminationFinder(await context.prompts());
       const dataset = (await context.manifest())!.dataset!;
-      const found: { arm: string; row: number; test?: string; prompt?: string; words?: string }[] = [];
+      const found: ({ arm: string; row: number } & ReasonDetail)[] = [];
       for (const arm of arms) {
         const { map, shape } = dataset;
         const rows = await openDataset((await armFile(arm))!, map ? { map } : { shape });

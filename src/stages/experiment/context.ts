@@ -60,11 +60,11 @@ export class Context {
   }
 
   /** The options that every stage takes. */
-  stage(task: string): { run: string; command?: string; onProgress: (progress: Progress) => void } {
+  stage(task: string): { run: string; command: string | undefined; onProgress: (progress: Progress) => void } {
     const { run, command, onProgress } = this.options;
     return {
       run,
-      ...(command !== undefined && { command }),
+      command,
       onProgress: (progress) => onProgress?.(task, progress),
     };
   }
@@ -81,8 +81,8 @@ export class Context {
     return {
       run,
       ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - (await spentOnTraining(this.run))) }),
-      ...(price && { price }),
-      ...(signal && { signal }),
+      price,
+      signal,
       ...(retryFailed && { retryFailed: true }),
     };
   }
@@ -98,8 +98,8 @@ export class Context {
 export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?: AbortSignal): Promise<Dataset> {
   return openDataset(pathOf(data!), {
     ...(map ? { map } : {}),
-    ...(shape !== undefined && { shape }),
-    ...(signal && { signal }),
+    shape,
+    signal,
   });
 }
 

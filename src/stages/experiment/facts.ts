@@ -17,8 +17,8 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
   const { name, caveat, source, arms: declared = {} } = recipe;
   return {
     name,
-    ...(caveat !== undefined && { caveat }),
-    ...(source !== undefined && { source }),
+    caveat,
+    source,
     arms: [...Object.keys(declared), ...Object.keys(recipe.models)].map((arm) => {
       const trainings = experiment.models
         .filter((model) => model.arm === arm)

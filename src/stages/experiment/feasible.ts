@@ -72,13 +72,13 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
   try {
     checkCombination(rows === undefined ? method : "rows", {
       run: "",
-      ...(minScore !== undefined && { minScore }),
+      minScore,
       ...(top !== undefined && { top: 1 }),
-      ...(like !== undefined && { like }),
-      ...(where !== undefined && { where }),
-      ...(per !== undefined && { per }),
-      ...(dedup && { dedup }),
-      ...(diverse !== undefined && { diverse }),
+      like,
+      where,
+      per,
+      dedup,
+      diverse,
       ...(isRemoved && rows !== undefined && { decontaminate: [] }),
     });
     if (top === "0%") throw new UsageError("top: expected a share over 0 %");

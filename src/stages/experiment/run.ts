@@ -28,15 +28,15 @@ import { listTasks } from "./list-tasks.ts";
 
 export interface RunExperimentOptions extends Omit<TaskOptions, "experiment" | "onReport" | "budgetUsd"> {
   /** US dollars for all stages together, training included; the recipe's when left out. */
-  readonly budgetUsd?: number;
+  readonly budgetUsd?: number | undefined;
   /** Begin with this stage; earlier stages are left as they are. */
-  readonly from?: ExperimentStage;
+  readonly from?: ExperimentStage | undefined;
   /** Run only these stages; all others are left as they are. */
-  readonly only?: readonly ExperimentStage[];
+  readonly only?: readonly ExperimentStage[] | undefined;
   /** Repeat these stages even if nothing changed. */
-  readonly force?: readonly ExperimentStage[];
-  readonly onBegin?: (task: string, why: string) => void;
-  readonly onEnd?: (task: string, result: TaskResult) => void;
+  readonly force?: readonly ExperimentStage[] | undefined;
+  readonly onBegin?: ((task: string, why: string) => void) | undefined;
+  readonly onEnd?: ((task: string, result: TaskResult) => void) | undefined;
 }
 
 /** One line of an experiment's plan. */
@@ -65,7 +65,7 @@ export interface ExperimentEnd {
   readonly run: string;
   readonly results: ReadonlyMap<string, TaskResult>;
   /** Absent when it did not finish. */
-  readonly result?: ExperimentResult;
+  readonly result?: ExperimentResult | undefined;
 }
 
 /**
@@ -132,7 +132,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const results = await runTasks(tasks, {
     ledger,
     leave,
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
     async onBegin(task, why) {
       options.onBegin?.(task.id, why);
       const wasFirst = isFirst;

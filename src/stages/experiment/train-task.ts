@@ -72,7 +72,7 @@ export function trainTask(
           overrides,
           overwrite: true,
           ...(context.options.force?.includes("train") && { again: true }),
-          ...(signal && { signal }),
+          signal,
         });
         return { gates: summary.gates };
       });
@@ -127,7 +127,7 @@ async function estimateArm(
 ): Promise<TrainingEstimate & Pick<TrainingPlan, "steps" | "usdPerHour">> {
   const plan = planTraining(recipe, rows, overrides);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest?.models, plan));
-  return { ...estimate, steps: plan.steps, ...(plan.usdPerHour !== undefined && { usdPerHour: plan.usdPerHour }) };
+  return { ...estimate, steps: plan.steps, usdPerHour: plan.usdPerHour };
 }
 
 /** How many rows an arm will have; undefined when the recipe does not determine it. */

@@ -15,7 +15,7 @@ export interface TrainerFormat {
   /** The texts of its settings files, by name. @throws UsageError when it cannot train as planned */
   files(plan: TrainingPlan, base: string): Readonly<Record<string, string>>;
   /** Makes the folder's chat template from the Alpaca one; absent when the trainer uses none of ours. */
-  readonly chatTemplate?: (alpaca: string) => string;
+  readonly chatTemplate?: ((alpaca: string) => string) | undefined;
   /** The lines of `run.sh` that train, with `with_parts COMMAND`. `echo "alpagasus: …"` reports the phase. */
   readonly commands: string;
   /** How its training departs from the recipe, one line each. */

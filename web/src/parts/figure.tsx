@@ -21,14 +21,14 @@ interface FigureProps {
   /** What it is drawn from; it is redrawn when one of these changes. */
   readonly from: readonly unknown[];
   /** Called after each drawing, for example to place an overlay. */
-  readonly onDrawn?: (svg: PlotSvg, width: number) => void;
+  readonly onDrawn?: ((svg: PlotSvg, width: number) => void) | undefined;
   /** An overlay, in the figure's coordinates. */
-  readonly children?: ComponentChildren;
+  readonly children?: ComponentChildren | undefined;
   /** What its colours mean. */
-  readonly legend?: readonly LegendEntry[];
+  readonly legend?: readonly LegendEntry[] | undefined;
   /** How to read it. */
   readonly note?: string | undefined;
-  readonly controls?: ComponentChildren;
+  readonly controls?: ComponentChildren | undefined;
 }
 
 const narrowest = 280;

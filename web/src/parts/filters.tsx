@@ -5,8 +5,8 @@ interface FieldProps {
   readonly type: "search" | "number";
   readonly value: string | undefined;
   readonly onInput: (value: string | undefined) => void;
-  readonly hint?: string;
-  readonly isWide?: boolean;
+  readonly hint?: string | undefined;
+  readonly isWide?: boolean | undefined;
 }
 
 export function Field({ label, type, value = "", onInput, hint, isWide = false }: FieldProps) {

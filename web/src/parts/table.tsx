@@ -4,10 +4,10 @@ import { saveCsv, type Cell } from "./save.ts";
 export interface Column<T> {
   readonly name: string;
   /** Numbers are right-aligned. */
-  readonly isNumber?: boolean;
+  readonly isNumber?: boolean | undefined;
   readonly show: (row: T) => ComponentChildren;
   /** The value in the CSV; absent for a column that is not in it. */
-  readonly value?: (row: T) => Cell;
+  readonly value?: ((row: T) => Cell) | undefined;
 }
 
 interface TableProps<T> {
@@ -15,7 +15,7 @@ interface TableProps<T> {
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
   /** Whether to highlight a row. */
-  readonly isMarked?: (row: T) => boolean;
+  readonly isMarked?: ((row: T) => boolean) | undefined;
   /** Further columns of the CSV, such as the ends of intervals. */
   readonly more?: readonly { readonly name: string; readonly value: (row: T) => Cell }[];
 }

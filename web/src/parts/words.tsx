@@ -28,7 +28,7 @@ export function Fact({
 }: {
   name: string;
   children: ComponentChildren;
-  note?: ComponentChildren;
+  note?: ComponentChildren | undefined;
 }) {
   return (
     <div class="fact">

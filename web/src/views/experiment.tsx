@@ -67,7 +67,7 @@ export function ExperimentView({ report, experiment }: { report: RunReport; expe
             .filter((match) => match.b === b)
             .map(({ a, judge, sets, pooled }) => {
               const rows = rowsOf(a);
-              return { a, judge, sets, pooled, sizes: rows === undefined ? {} : { a: rows } };
+              return { a, judge, sets, pooled, sizes: { a: rows, b: undefined } };
             })}
         />
       ))}

@@ -218,7 +218,7 @@ interface SortHeaderProps {
   readonly sort: RowSort;
   readonly values: Values;
   readonly onSort: (change: Record<string, string | undefined>) => void;
-  readonly isMinor?: boolean;
+  readonly isMinor?: boolean | undefined;
 }
 
 /** A heading that sorts by its column, highest first (positions: lowest first). Pressing it again reverses the order. */
