@@ -67,7 +67,8 @@ export {
 } from "./stages/replies.ts";
 export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
-export { select, selectMethods, type SelectMethod, type SelectOptions } from "./stages/select.ts";
+export { select } from "./stages/select.ts";
+export { selectMethods, type SelectMethod, type SelectOptions } from "./stages/select/plan.ts";
 export { planTrain, train, type PlannedTraining, type PlanTrainOptions, type TrainOptions } from "./stages/train.ts";
 export { generate, type GenerateOptions } from "./stages/generate.ts";
 export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";

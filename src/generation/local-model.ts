@@ -55,7 +55,7 @@ const foreign = "it was not trained by alpagasus train";
  * @throws UsageError when there is no such model, RunError when its training is unfinished
  */
 export async function findLocalModel(name: string, run: RunFolder): Promise<LocalModel> {
-  const own = join(run.folder, "models", name);
+  const own = run.modelPath(name);
   if (isSmollm2(name) && !existsSync(own)) {
     const path = resolveBase(name);
     return { name, path, isOnHub: false, precision: "fp32", probes: foreign, notes: [], template: "chat" };
@@ -88,7 +88,7 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
 }
 
 async function findOnHub(name: string, run: RunFolder): Promise<LocalModel> {
-  const there = await readdir(join(run.folder, "models"), { withFileTypes: true }).catch(() => []);
+  const there = await readdir(run.modelsFolder, { withFileTypes: true }).catch(() => []);
   const trained =
     there
       .filter((entry) => entry.isDirectory())

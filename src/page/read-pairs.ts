@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { PairVerdict, Verdict } from "../comparison/verdict.ts";
 import { messageOf } from "../errors.ts";
@@ -23,7 +23,7 @@ export async function readPairs(
   { verdictsPath, verdictsHash }: ComparisonSummary,
 ): Promise<{ readonly pairs: readonly ReadPair[]; readonly problem?: string }> {
   if (verdictsPath === undefined) return { pairs: [] };
-  const path = join(run.folder, "verdicts", basename(verdictsPath)); // the run's folder may have moved since this was recorded
+  const path = run.verdictsPath(basename(verdictsPath, ".jsonl")); // the run's folder may have moved since this was recorded
   try {
     const verdicts = await readVerdicts(path);
     const isChanged = verdictsHash !== undefined && hash("sha256", await readFile(path)) !== verdictsHash;

@@ -1,5 +1,4 @@
 import { stat } from "node:fs/promises";
-import { basename, join } from "node:path";
 import type { ArmState, FileState } from "./records/arm.ts";
 import type { RatedManifest } from "./manifest.ts";
 import { recordedPath } from "./recorded-path.ts";
@@ -24,7 +23,7 @@ export async function readFileStates(folder: string, { dataset, rate, arms }: Ra
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(join(folder, "arms", basename(arm.path))), // in the run's own folder, in case the run was moved
+        state: await fileState(run.recordedArmPath(arm)), // in the run's own folder, in case the run was moved
         isStale: arm.ratingsHash !== rate.ratingsHash || dataState !== "present",
       })),
     ),

@@ -5,6 +5,7 @@ import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
+import { version } from "../version.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
 
 /** The paths of a run's files. */
@@ -17,6 +18,8 @@ export interface RunFolder {
   decisionsPath(arm: string): string;
   /** The file of an arm that the manifest tells of, wherever the run lies now. */
   recordedArmPath(arm: { readonly path: string }): string;
+  readonly answersFolder: string;
+  readonly modelsFolder: string;
   answersPath(arm: string): string;
   /** @param name of the comparison */
   verdictsPath(name: string): string;
@@ -36,6 +39,8 @@ export function runFolder(folder: string): RunFolder {
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
     recordedArmPath: ({ path }) => join(folder, "arms", basename(path)),
+    answersFolder: join(folder, "answers"),
+    modelsFolder: join(folder, "models"),
     verdictsPath: (name) => join(folder, "verdicts", `${name}.jsonl`),
     modelPath: (model) => join(folder, "models", model),
     contaminationPath: join(folder, "contamination.json"),
@@ -118,6 +123,23 @@ export async function updateManifest(
   } finally {
     await rm(lock, { force: true });
   }
+}
+
+/**
+ * Adds a stage's records to the manifest, and keeps everything else in it.
+ *
+ * @param part the records, from the manifest as it is now
+ */
+export async function extendManifest(
+  run: RunFolder,
+  part: (manifest: Manifest | undefined) => Partial<Manifest>,
+  options?: { readonly mayBeDamaged?: boolean },
+): Promise<void> {
+  await updateManifest(
+    run,
+    (manifest) => ({ version: manifestVersion, alpagasus: version, arms: {}, ...manifest, ...part(manifest) }),
+    options,
+  );
 }
 
 async function tryLock(path: string): Promise<boolean> {

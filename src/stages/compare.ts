@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { basename, extname, join } from "node:path";
+import { basename, extname } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
@@ -12,16 +12,14 @@ import { writeJsonLines } from "../files/json-lines.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
-import { manifestVersion } from "../run/manifest.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
-import type { Gate } from "../run/records/common.ts";
-import { openProgressFile } from "../run/progress-file.ts";
-import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
-import { version } from "../version.ts";
-import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { describeCalls } from "./describe-calls.ts";
 import { describeQuestion } from "../run/describe-question.ts";
-import type { Progress, StageOptions } from "./progress.ts";
+import type { StageOptions } from "./progress.ts";
+import { promptCoverageGate } from "./coverage.ts";
+import { StageProgress } from "./stage-progress.ts";
 
 /** One of the two models in a comparison, with its answers. */
 export interface Arm extends Answers {
@@ -42,10 +40,8 @@ export interface CompareOptions extends StageOptions {
   readonly seed?: number | undefined;
 }
 
-const defaultMinCoverage = 0.95;
 const defaultSeed = 42;
 const batchSize = 100;
-const progressMs = 1_000;
 
 /** The name of an arm whose answers are in a file. */
 export function armName(path: string): string {
@@ -82,7 +78,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   }));
   const before = judge.calls?.();
   const verdicts = await judgePairs(pairs, options);
-  const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
+  const verdictsPath = run.verdictsPath(name);
   const verdictsHash = await writeJsonLines(verdictsPath, verdicts);
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
   const pending = verdicts.flatMap(({ orders }) => orders).filter(({ state }) => state === "pending").length;
@@ -99,7 +95,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     ],
     ...describeCalls(judge, pending, before),
     missing: missing[0] + missing[1],
-    gates: [coverageGate(decided, pairs.length + missing[0] + missing[1], options.minCoverage ?? defaultMinCoverage)],
+    gates: [promptCoverageGate("decided", decided, pairs.length + missing[0] + missing[1], options.minCoverage)],
     verdictsPath,
     verdictsHash,
     startedAt: startedAt.toISOString(),
@@ -141,7 +137,7 @@ export async function keepReviews(
     throw new RunError(
       `${options.run}: holds another comparison of ${counted.a} and ${counted.b} by ${counted.judge}; use another run with --run DIR, or replace it with --overwrite`,
     );
-  const verdictsPath = join(run.folder, "verdicts", `${name}.jsonl`);
+  const verdictsPath = run.verdictsPath(name);
   const verdictsHash = await writeJsonLines(verdictsPath, reviews.verdicts);
   const summary: ComparisonSummary = {
     ...counted,
@@ -157,11 +153,7 @@ export async function keepReviews(
 /** Recounts published judgements. Calls no model and writes nothing. */
 export function recount(
   { arms, judge, verdicts }: Reviews,
-  {
-    seed = defaultSeed,
-    against = [],
-    minCoverage = defaultMinCoverage,
-  }: Pick<CompareOptions, "seed" | "against" | "minCoverage"> = {},
+  { seed = defaultSeed, against = [], minCoverage }: Pick<CompareOptions, "seed" | "against" | "minCoverage"> = {},
 ): ComparisonSummary {
   const startedAt = new Date();
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
@@ -181,7 +173,7 @@ export function recount(
         ? ["the turns of one conversation count as one prompt in intervals and tests"]
         : [],
     missing: 0,
-    gates: [coverageGate(decided, verdicts.length, minCoverage)],
+    gates: [promptCoverageGate("decided", decided, verdicts.length, minCoverage)],
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };
@@ -200,36 +192,21 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   const { judge } = options;
   const different = pairs.filter(({ answers: [one, other] }) => one !== other);
   const judged: (readonly [Verdict, Verdict])[] = [];
-  using progressFile = openProgressFile(runFolder(options.run));
-  const tell = (progress: Progress) => {
-    options.onProgress?.(progress);
-    progressFile.show(progress);
-  };
-  let isPreparing = true;
-  const show = () => {
-    if (isPreparing) return;
-    tell({
-      stage: "compare",
-      doing: "judging",
-      done: judged.length,
-      total: different.length,
-      unit: "pairs",
-      ...describeCallProgress(judge.calls?.()),
-    });
-  };
-  const clock = setInterval(show, progressMs).unref();
-  try {
-    await judge.prepare?.(
-      () => inBatches(different, options.signal),
-      (batches) => tell({ stage: "compare", ...describeBatchProgress(batches, judge.calls?.()) }),
-    );
-    isPreparing = false;
-    for await (const some of judge.compare(inBatches(different, options.signal))) {
-      judged.push(...some);
-      show();
-    }
-  } finally {
-    clearInterval(clock);
+  using progress = new StageProgress({
+    run: runFolder(options.run),
+    stage: "compare",
+    doing: "judging",
+    unit: "pairs",
+    total: different.length,
+    onProgress: options.onProgress,
+    calls: judge.calls,
+    done: () => judged.length,
+  });
+  await judge.prepare?.(() => inBatches(different, options.signal), progress.showBatches);
+  progress.begin();
+  for await (const some of judge.compare(inBatches(different, options.signal))) {
+    judged.push(...some);
+    progress.update();
   }
   let next = 0;
   return pairs.map(({ id, set, category, instruction, input, answers }) => {
@@ -299,15 +276,6 @@ function withoutSets(
   return known;
 }
 
-function coverageGate(decided: number, prompts: number, least: number): Gate {
-  const share = prompts > 0 ? decided / prompts : 0;
-  return {
-    name: "coverage",
-    held: share >= least,
-    message: `${formatCount(decided)} of ${formatCount(prompts)} prompts are decided (${(Math.floor(share * 1000) / 10).toFixed(1)} %); at least ${(100 * least).toFixed(1)} % are wanted`,
-  };
-}
-
 /** A readable name for files, with a hash added when the readable form is ambiguous. */
 export function comparisonName(a: string, b: string, judge: string): string {
   const parts = [a, b, judge].map((part) => part.replace(/[^\p{L}\p{N}.-]+/gu, "_"));
@@ -317,11 +285,5 @@ export function comparisonName(a: string, b: string, judge: string): string {
 }
 
 async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {
-  await updateManifest(run, (manifest) => ({
-    version: manifestVersion,
-    alpagasus: version,
-    arms: {},
-    ...manifest,
-    comparisons: { ...manifest?.comparisons, [name]: summary },
-  }));
+  await extendManifest(run, (manifest) => ({ comparisons: { ...manifest?.comparisons, [name]: summary } }));
 }

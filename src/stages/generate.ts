@@ -1,5 +1,4 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
@@ -10,14 +9,12 @@ import { own, ownerOf } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { requestKey } from "../llm/request.ts";
 import { describeQuestion } from "../run/describe-question.ts";
-import { manifestVersion } from "../run/manifest.ts";
 import type { AnsweredSet, AnswersSummary } from "../run/records/answers.ts";
-import type { Gate } from "../run/records/common.ts";
-import { openProgressFile } from "../run/progress-file.ts";
-import { readManifest, runFolder, updateManifest } from "../run/run-folder.ts";
-import { version } from "../version.ts";
-import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
-import type { Progress, StageOptions } from "./progress.ts";
+import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
+import { describeCalls } from "./describe-calls.ts";
+import type { StageOptions } from "./progress.ts";
+import { promptCoverageGate } from "./coverage.ts";
+import { StageProgress } from "./stage-progress.ts";
 
 export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   /** The run's folder. */
@@ -32,9 +29,8 @@ export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   readonly overwrite?: boolean | undefined;
 }
 
-const defaultMinCoverage = 0.95;
 const batchSize = 100;
-const progressMs = 1_000;
+const phaseMs = 1_000; // between two lines about the server
 const slowMs = 15_000; // after this time, the progress line names the server's log
 
 /**
@@ -59,7 +55,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
       `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeAnswers(previous)}, not ${describeAnswers({ ...answerer, model: answerer.name })}); call these otherwise with --name, or replace them with --overwrite`,
     );
   const path = run.answersPath(name);
-  await mkdir(join(run.folder, "answers"), { recursive: true });
+  await mkdir(run.answersFolder, { recursive: true });
   using owned = own(`${path}.pid`);
   if (!owned)
     throw new RunError(
@@ -68,36 +64,22 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   const before = options.overwrite ? [] : await readBefore(path, previous);
   expectSamePrompts(before, prompts, path);
   const answered: AnsweredPrompt[] = [];
-  using progressFile = openProgressFile(run);
-  const show = (progress: Progress) => {
-    options.onProgress?.(progress);
-    progressFile.show(progress);
-  };
-  const server = await startServer(prompts, options, show);
-  let isPreparing = true;
-  const showAnswers = () =>
-    isPreparing ||
-    show({
-      stage: "generate",
-      doing: "answering",
-      done: answered.length,
-      total: prompts.length,
-      unit: "prompts",
-      ...describeCallProgress(answerer.calls()),
-    });
-  const clock = setInterval(showAnswers, progressMs).unref();
-  try {
-    await answerer.prepare(
-      () => inBatches(prompts),
-      (batches) => show({ stage: "generate", ...describeBatchProgress(batches, answerer.calls()) }),
-    );
-    isPreparing = false;
-    for await (const some of answerer.answer(inBatches(prompts))) {
-      answered.push(...some);
-      showAnswers();
-    }
-  } finally {
-    clearInterval(clock);
+  using progress = new StageProgress({
+    run,
+    stage: "generate",
+    doing: "answering",
+    unit: "prompts",
+    total: prompts.length,
+    onProgress: options.onProgress,
+    calls: () => answerer.calls(),
+    done: () => answered.length,
+  });
+  const server = await startServer(prompts, options, progress);
+  await answerer.prepare(() => inBatches(prompts), progress.showBatches);
+  progress.begin();
+  for await (const some of answerer.answer(inBatches(prompts))) {
+    answered.push(...some);
+    progress.update();
   }
   const all = addAnswers(before, answered);
   const answersHash = await writeJsonLines(path, all);
@@ -114,20 +96,21 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     sets,
     notes: [...answerer.notes(), ...describeLosses(all), ...describeCuts(all, sets, answerer.question.maxOutputTokens)],
     ...(calls && { calls: failure === undefined ? calls : { ...calls, stopped: "failure", failure } }),
-    gates: [coverageGate(all, options.minCoverage ?? defaultMinCoverage)],
+    gates: [
+      promptCoverageGate(
+        "answered",
+        all.filter(({ output }) => output !== null).length,
+        all.length,
+        options.minCoverage,
+      ),
+    ],
     answersPath: path,
     answersHash,
     command: options.command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };
-  await updateManifest(run, (manifest) => ({
-    version: manifestVersion,
-    alpagasus: version,
-    arms: {},
-    ...manifest,
-    answers: { ...manifest?.answers, [name]: summary },
-  }));
+  await extendManifest(run, (manifest) => ({ answers: { ...manifest?.answers, [name]: summary } }));
   return summary;
 }
 
@@ -171,7 +154,7 @@ function keyOf({ set, id }: TestPrompt): string {
 async function startServer(
   prompts: readonly TestPrompt[],
   { answerer }: GenerateOptions,
-  show: (progress: Progress) => void,
+  progress: StageProgress,
 ): Promise<AnswersSummary["server"]> {
   const { server, store, model, retryFailed } = answerer;
   if (!server) return undefined;
@@ -183,14 +166,13 @@ async function startServer(
   let doing = "starting the server";
   let since = Date.now();
   const showPhase = () =>
-    show({
-      stage: "generate",
+    progress.show({
       doing,
       done: Math.round((Date.now() - since) / 1000),
       unit: "seconds",
       ...(Date.now() - since > slowMs && { note: `what it says is in ${server.log}` }),
     });
-  const clock = setInterval(showPhase, progressMs).unref();
+  const clock = setInterval(showPhase, phaseMs).unref();
   try {
     const started = await server.start((phase) => {
       doing = phase;
@@ -252,14 +234,4 @@ function describeCuts(answers: readonly AnsweredPrompt[], sets: readonly Answere
       : []),
     ...(empty > 0 ? [`${formatCount(empty)} answers are empty`] : []),
   ];
-}
-
-function coverageGate(all: readonly AnsweredPrompt[], least: number): Gate {
-  const answered = all.filter(({ output }) => output !== null).length;
-  const share = all.length > 0 ? answered / all.length : 0;
-  return {
-    name: "coverage",
-    held: share >= least,
-    message: `${formatCount(answered)} of ${formatCount(all.length)} prompts are answered (${(Math.floor(share * 1000) / 10).toFixed(1)} %); at least ${(100 * least).toFixed(1)} % are wanted`,
-  };
 }

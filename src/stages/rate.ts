@@ -3,28 +3,26 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
 import { isEscalating, type EscalatingJudge, type Escalation } from "../judge/escalate.ts";
 import { isPanel } from "../judge/panel.ts";
-import { isRated, manifestVersion, type Manifest, type RatedManifest } from "../run/manifest.ts";
-import type { AgreementRecord, EscalationRecord, RateSummary } from "../run/records/rating.ts";
+import { isRated, type RatedManifest } from "../run/manifest.ts";
+import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
-import type { Gate } from "../run/records/common.ts";
-import { finiteOrNull, toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
-import type { Rating, RatingState } from "../run/rating.ts";
-import { openProgressFile } from "../run/progress-file.ts";
+import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { workingFolder } from "../run/recorded-path.ts";
-import { readManifest, runFolder, updateManifest, type RunFolder } from "../run/run-folder.ts";
-import { measureAgreement, spearman } from "../stats/agreement.ts";
-import { commonestScore, histogram } from "../stats/histogram.ts";
-import { version } from "../version.ts";
-import { describeBatchProgress, describeCallProgress, describeCalls } from "./describe-calls.ts";
+import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
+import { describeCalls } from "./describe-calls.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import { PanelTally } from "./panel-summary.ts";
-import type { Progress, StageOptions } from "./progress.ts";
+import type { StageOptions } from "./progress.ts";
+import { ReferenceAgreement } from "./reference-agreement.ts";
+import { StageProgress } from "./stage-progress.ts";
+import { RatingTally } from "./rating-tally.ts";
+import { checkShare, rowCoverageGate } from "./coverage.ts";
 
 export interface RateOptions extends StageOptions {
   /** The run's folder. */
@@ -38,11 +36,7 @@ export interface RateOptions extends StageOptions {
   readonly overwrite?: boolean | undefined;
 }
 
-const defaultMinCoverage = 0.95;
-const progressMs = 1_000;
-const alarmShare = 0.95; // alarm when this share of scores has one value: such a judge selects nothing
-const alarmRows = 20; // no alarm with fewer rows, which may agree by chance
-const roundScores = 50_000; // distinct scores; with more, they are rounded to four digits for counting
+const flushMs = 1_000;
 
 /**
  * Rates every example of a dataset and writes `ratings.jsonl` (a line a row, in the dataset's order) and the manifest.
@@ -62,44 +56,33 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const writer = openRatingsWriter(run.ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
-  const comparison = options.against && new Comparison(options.against);
+  const reference = options.against && new ReferenceAgreement(options.against);
   const { judge } = options;
   const panel = isPanel(judge) ? new PanelTally(judge) : undefined;
-  using progressFile = openProgressFile(run, {
-    source: dataset.source,
-    workingFolder: workingFolder(run),
-    shape: dataset.shape.name,
-    ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
-    judge: judge.name,
-    scale: judge.scale,
-    ratingsPath: partialPath(run.ratingsPath),
+  using progress = new StageProgress({
+    run,
+    stage: "rate",
+    doing: "rating",
+    unit: "rows",
+    total,
+    onProgress: options.onProgress,
+    calls: judge.calls,
+    done: (calls) => (calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows),
+    rating: {
+      source: dataset.source,
+      workingFolder: workingFolder(run),
+      shape: dataset.shape.name,
+      ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+      judge: judge.name,
+      scale: judge.scale,
+      ratingsPath: partialPath(run.ratingsPath),
+    },
   });
-  let isPreparing = true;
-  const show = (progress: Progress) => {
-    options.onProgress?.(progress);
-    progressFile.show(progress);
-  };
-  const showProgress = () => {
-    if (isPreparing) return;
-    const calls = judge.calls?.();
-    show({
-      stage: "rate",
-      doing: "rating",
-      done: calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows,
-      unit: "rows",
-      total,
-      ...describeCallProgress(calls),
-    });
-  };
-  const clock = judge.calls && setInterval(showProgress, progressMs).unref(); // calls can take long without a result
   // A failure to flush is ignored here: the next write reports it.
-  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), progressMs).unref();
+  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
   try {
-    await judge.prepare?.(
-      () => dataset.batches(),
-      (batches) => show({ stage: "rate", ...describeBatchProgress(batches, judge.calls?.()) }),
-    );
-    isPreparing = false;
+    await judge.prepare?.(() => dataset.batches(), progress.showBatches);
+    if (judge.calls) progress.begin();
     for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
       for (const line of lines) {
         tally.add(line);
@@ -107,12 +90,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         const written = writer.write(line);
         if (written) await written;
       }
-      comparison?.addScores(lines);
+      reference?.addScores(lines);
       panel?.add(lines);
-      showProgress();
+      progress.update();
     }
     await judge.finish?.();
-    const agreement = await comparison?.measure(dataset);
+    const agreement = await reference?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
     const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
@@ -130,27 +113,17 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       panel: panelSummary,
       ...(isEscalating(judge) && judge.escalation && { escalation: toEscalationRecord(judge, judge.escalation) }),
       agreement,
-      gates: [coverageGate(tally.coverage, options.minCoverage ?? defaultMinCoverage)],
+      gates: [rowCoverageGate(tally.coverage, options.minCoverage)],
       ratingsHash: await writer.commit(),
       command: options.command,
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };
-    const change = (latest: Manifest | undefined): Manifest => ({
-      version: manifestVersion,
-      alpagasus: version,
-      dataset: datasetRecord,
-      rate: summary,
-      arms,
-      ...(latest?.comparisons && { comparisons: latest.comparisons }),
-      ...(latest?.models && { models: latest.models }),
-      ...(latest?.answers && { answers: latest.answers }),
-      ...(latest?.experiment && { experiment: latest.experiment }),
+    await extendManifest(run, () => ({ dataset: datasetRecord, rate: summary, arms }), {
+      mayBeDamaged: options.overwrite ?? false,
     });
-    await updateManifest(run, change, { mayBeDamaged: options.overwrite ?? false });
     return summary;
   } finally {
-    clearInterval(clock);
     clearInterval(flushing);
     await writer.discard();
   }
@@ -189,103 +162,6 @@ async function* rateInOrder(
     throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);
 }
 
-/** Counts states and scores in bounded memory. */
-class RatingTally {
-  rows = 0;
-  #scored = 0;
-  #sum = 0;
-  #digits = 17;
-  #counts = new Map<number, number>();
-  readonly #states = new Map<RatingState, number>();
-
-  add(rating: Rating): void {
-    this.rows++;
-    this.#states.set(rating.state, (this.#states.get(rating.state) ?? 0) + 1);
-    if (rating.state !== "scored") return;
-    this.#scored++;
-    this.#sum += rating.score;
-    const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
-    this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
-    if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
-  }
-
-  /** Rows that are still to be rated. */
-  get pending(): number {
-    return this.#states.get("pending") ?? 0;
-  }
-
-  get coverage(): number {
-    return this.rows ? this.#scored / this.rows : 0;
-  }
-
-  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram"> {
-    return {
-      states: Object.fromEntries(this.#states),
-      coverage: this.coverage,
-      mean: this.#scored ? this.#sum / this.#scored : null,
-      histogram: histogram(this.#counts),
-    };
-  }
-
-  get alarms(): string[] {
-    const commonest = commonestScore(this.#counts);
-    if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
-    return [
-      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`,
-    ];
-  }
-
-  #round(): void {
-    this.#digits = 4;
-    const exact = this.#counts;
-    this.#counts = new Map();
-    for (const [score, count] of exact) {
-      const rounded = Number(score.toPrecision(this.#digits));
-      this.#counts.set(rounded, (this.#counts.get(rounded) ?? 0) + count);
-    }
-  }
-}
-
-/** Keeps the judge's scores, to compare them with the reference's scores for the same rows. */
-class Comparison {
-  readonly #reference: Judge;
-  readonly #scores: number[] = [];
-  readonly #written: number[] = [];
-
-  constructor(reference: Judge) {
-    this.#reference = reference;
-  }
-
-  addScores(ratings: readonly Rating[]): void {
-    for (const rating of ratings) {
-      this.#scores.push(rating.state === "scored" ? rating.score : NaN);
-      this.#written.push(rating.state === "scored" ? (rating.written ?? NaN) : NaN);
-    }
-  }
-
-  async measure(dataset: Dataset): Promise<AgreementRecord> {
-    const scores: number[] = [];
-    const reference: number[] = [];
-    const written: number[] = [];
-    let row = 0;
-    for await (const ratings of this.#reference.rate(dataset.batches())) {
-      for (const rating of ratings) {
-        const score = this.#scores[row]!;
-        const asWritten = this.#written[row++]!;
-        if (rating.state !== "scored" || Number.isNaN(score)) continue;
-        scores.push(score);
-        written.push(asWritten);
-        reference.push(rating.score);
-      }
-    }
-    const hasWritten = written.length > 0 && !written.some(Number.isNaN);
-    return {
-      ...toAgreementRecord(this.#reference.name, measureAgreement(scores, reference)),
-      ...(hasWritten && { writtenSpearman: toEstimateRecord(spearman(written, reference)) }),
-    };
-  }
-}
-
 function toEscalationRecord(
   { studentName, other }: EscalatingJudge,
   { asked, audited, rows, minScore, kept, keptFrom, precision, recall, alone }: Escalation,
@@ -316,22 +192,6 @@ function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: s
     rows,
     hash,
   };
-}
-
-/** The gate on the share of rows with a score. */
-export function coverageGate(coverage: number, least: number): Gate {
-  const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
-  return {
-    name: "coverage",
-    held: coverage >= least,
-    message: `${percent(coverage)} of the rows have a score; at least ${percent(least)} are wanted`,
-  };
-}
-
-/** @throws UsageError unless the share is absent or from 0 to 1 */
-export function checkShare(name: string, share: number | undefined): void {
-  if (share !== undefined && !(share >= 0 && share <= 1))
-    throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
 }
 
 function isSameSource(a: string, b: string): boolean {

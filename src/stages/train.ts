@@ -173,14 +173,14 @@ async function prepare(options: PlanTrainOptions): Promise<Prepared> {
     throw new UsageError(`--model: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(model)}`);
   const plan = planTraining(recipe, arm.rows, overrides);
   const base = resolveBase(plan.settings.base);
-  const folder = trainingFolder(join(run.folder, "models", model));
+  const folder = trainingFolder(run.modelPath(model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
   trainer.files(plan, base); // throws if it cannot do this training
-  const trainingHash = await hashTraining(trainer.name, plan, base, join(run.folder, "arms", basename(arm.path)));
+  const trainingHash = await hashTraining(trainer.name, plan, base, run.recordedArmPath(arm));
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
   const { map, shape } = manifest.dataset;
-  const rows = await openDataset(join(run.folder, "arms", basename(arm.path)), map ? { map } : { shape });
+  const rows = await openDataset(run.recordedArmPath(arm), map ? { map } : { shape });
   await writeTrainingData(folder, rows.batches(), plan.settings.template, trainer);
   await writeTrainingFolder(folder, plan, base, trainingHash, trainer);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));

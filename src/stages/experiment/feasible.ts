@@ -11,7 +11,7 @@ import { openPairRubric } from "../../rubric/open-rubric.ts";
 import { resolveBase } from "../../trainer/base-model.ts";
 import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
-import { checkCombination } from "../select.ts";
+import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 
 /**

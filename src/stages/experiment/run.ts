@@ -16,10 +16,8 @@ import {
 import { own as ownFile } from "../../files/owner-file.ts";
 import { formatUsd } from "../../format.ts";
 import { findUv } from "../../python/uv.ts";
-import { manifestVersion } from "../../run/manifest.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
-import { readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
-import { version } from "../../version.ts";
+import { extendManifest, readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
 import { report } from "../report.ts";
 import { Context, type TaskOptions } from "./context.ts";
 import { estimateBasis, estimateTasks } from "./estimate.ts";
@@ -220,11 +218,5 @@ async function forgetResult(run: RunFolder): Promise<void> {
 }
 
 async function keepResult(run: RunFolder, experiment: ExperimentResult): Promise<void> {
-  await updateManifest(run, (manifest) => ({
-    version: manifestVersion,
-    alpagasus: version,
-    arms: {},
-    ...manifest,
-    experiment,
-  }));
+  await extendManifest(run, () => ({ experiment }));
 }

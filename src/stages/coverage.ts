@@ -1,0 +1,40 @@
+import { UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import type { Gate } from "../run/records/common.ts";
+
+/*
+ * The gate on how much of its work a stage did: rows with a score, prompts with an answer, prompts that are decided.
+ */
+
+/** The least share, unless the user says otherwise. */
+export const defaultMinCoverage = 0.95;
+
+/** @throws UsageError unless the share is absent or from 0 to 1 */
+export function checkShare(name: string, share: number | undefined): void {
+  if (share !== undefined && !(share >= 0 && share <= 1))
+    throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
+}
+
+/** @param share of the rows that have a score */
+export function rowCoverageGate(share: number, least = defaultMinCoverage): Gate {
+  return {
+    name: "coverage",
+    held: share >= least,
+    message: `${percentDown(share)} of the rows have a score; at least ${percentDown(least)} are wanted`,
+  };
+}
+
+/** @param done in a word: `answered`, `decided` */
+export function promptCoverageGate(done: string, count: number, prompts: number, least = defaultMinCoverage): Gate {
+  const share = prompts > 0 ? count / prompts : 0;
+  return {
+    name: "coverage",
+    held: share >= least,
+    message: `${formatCount(count)} of ${formatCount(prompts)} prompts are ${done} (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
+  };
+}
+
+/** Rounded down, so that a share below the limit never reads as the limit. */
+function percentDown(share: number): string {
+  return `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
+}

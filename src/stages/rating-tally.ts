@@ -1,0 +1,64 @@
+import type { Rating, RatingState } from "../run/rating.ts";
+import type { RateSummary } from "../run/records/rating.ts";
+import { commonestScore, histogram } from "../stats/histogram.ts";
+
+const alarmShare = 0.95; // alarm when this share of scores has one value: such a judge selects nothing
+const alarmRows = 20; // no alarm with fewer rows, which may agree by chance
+const roundScores = 50_000; // distinct scores; with more, they are rounded to four digits for counting
+
+/** Counts states and scores in bounded memory. */
+export class RatingTally {
+  rows = 0;
+  #scored = 0;
+  #sum = 0;
+  #digits = 17;
+  #counts = new Map<number, number>();
+  readonly #states = new Map<RatingState, number>();
+
+  add(rating: Rating): void {
+    this.rows++;
+    this.#states.set(rating.state, (this.#states.get(rating.state) ?? 0) + 1);
+    if (rating.state !== "scored") return;
+    this.#scored++;
+    this.#sum += rating.score;
+    const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
+    this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
+    if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+  }
+
+  /** Rows that are still to be rated. */
+  get pending(): number {
+    return this.#states.get("pending") ?? 0;
+  }
+
+  get coverage(): number {
+    return this.rows ? this.#scored / this.rows : 0;
+  }
+
+  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram"> {
+    return {
+      states: Object.fromEntries(this.#states),
+      coverage: this.coverage,
+      mean: this.#scored ? this.#sum / this.#scored : null,
+      histogram: histogram(this.#counts),
+    };
+  }
+
+  get alarms(): string[] {
+    const commonest = commonestScore(this.#counts);
+    if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
+    return [
+      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`,
+    ];
+  }
+
+  #round(): void {
+    this.#digits = 4;
+    const exact = this.#counts;
+    this.#counts = new Map();
+    for (const [score, count] of exact) {
+      const rounded = Number(score.toPrecision(this.#digits));
+      this.#counts.set(rounded, (this.#counts.get(rounded) ?? 0) + count);
+    }
+  }
+}

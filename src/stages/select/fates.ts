@@ -1,0 +1,161 @@
+import { valueAt } from "../../dataset/column-path.ts";
+import type { Dataset } from "../../dataset/open.ts";
+import { UsageError } from "../../errors.ts";
+import { type RatedExample, pairWithRatings } from "../../judge/run.ts";
+import type { RatedManifest } from "../../run/manifest.ts";
+import type { Rating } from "../../run/rating.ts";
+import { readRatings } from "../../run/ratings-file.ts";
+import type { RunFolder } from "../../run/run-folder.ts";
+import { contaminationFinder } from "../../selection/contamination.ts";
+import type { Reason, ReasonDetail } from "../../selection/decision.ts";
+import { diversity } from "../../selection/diversity.ts";
+import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selection/duplicates.ts";
+import { type Picked, pickHighest } from "../../selection/pick.ts";
+import { openWhereFilter } from "../../selection/where.ts";
+import type { Plan, SelectOptions } from "./plan.ts";
+
+/** Decides whether a row is kept, and gives the reason. */
+export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & { readonly picked?: Picked };
+
+export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
+  if (plan.method === "full") return () => ({ reason: "kept" });
+  if (plan.method === "rows") {
+    const listed = new Set(rows);
+    return ({ example }) => ({ reason: listed.has(example.index) ? "kept" : "not listed" });
+  }
+  return ({ rating }) => {
+    if (rating.state !== "scored") return { reason: "unrated" };
+    return { reason: rating.score >= plan.minScore ? "kept" : "below cut" };
+  };
+}
+
+/** Reads all rows first, then picks among them. */
+export async function pickedFates(
+  plan: Plan,
+  options: SelectOptions,
+  manifest: RatedManifest,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<FateOf> {
+  const survey = await surveyRows(plan, options, manifest, dataset, run);
+  const { keys, excluded, checks, groups } = survey;
+  const picked = pickHighest(keys, {
+    seed: plan.seed,
+    purpose: plan.method,
+    checks,
+    count: plan.count,
+    groups,
+  });
+  const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
+  const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
+    const row = example.index;
+    if (picked.kept[row]) return { reason: "kept" };
+    const other = excluded.get(row) ?? picked.rejected.get(row);
+    if (other) return other;
+    if (survey.filtered?.[row] === 0) return { reason: "filtered" };
+    if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
+    return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // tied with the last kept row
+  };
+  return Object.assign(fateOf, { picked });
+}
+
+interface Survey {
+  /** Sort key of each row, higher is better; NaN when the row cannot be picked. */
+  readonly keys: Float64Array;
+  readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
+  readonly filtered?: Uint8Array | undefined;
+  readonly groups?: Int32Array | undefined;
+  readonly checks: readonly LearningCheck[];
+}
+
+async function surveyRows(
+  plan: Plan,
+  options: SelectOptions,
+  manifest: RatedManifest,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<Survey> {
+  const rowCount = manifest.dataset.rows;
+  const { ratingsHash } = manifest.rate;
+  const keys = new Float64Array(rowCount).fill(NaN);
+  const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
+  const checks = [
+    options.dedup === "exact" && exactDuplicates(rowCount),
+    options.dedup === "near" && nearDuplicates(),
+    options.diverse !== undefined && diversity(options.diverse),
+  ].filter((check) => check !== false);
+  const needsText =
+    plan.method === "longest" ||
+    options.per !== undefined ||
+    options.where !== undefined ||
+    options.decontaminate !== undefined ||
+    checks.length > 0;
+  if (!needsText) {
+    for await (const lines of readRatings(run.ratingsPath, ratingsHash)) {
+      options.signal?.throwIfAborted();
+      for (const rating of lines) keys[rating.index] = keyOf(plan, rating, 0);
+    }
+    return { keys, excluded, checks };
+  }
+
+  const findOverlap = options.decontaminate && contaminationFinder(options.decontaminate);
+  const grouping = options.per === undefined ? undefined : new Grouping(options.per, rowCount);
+  await using filter =
+    options.where === undefined
+      ? undefined
+      : await openWhereFilter(dataset, options.where, /^column:(.+)$/s.exec(manifest.rate.judge)?.[1]);
+  let done = 0;
+  for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
+    for (const { example, rating } of batch) {
+      const key = keyOf(plan, rating, example.output.length);
+      filter?.learn(example, rating);
+      grouping?.learn(example.index, valueAt(example.row, options.per!));
+      const overlap = findOverlap?.(example);
+      if (overlap) excluded.set(example.index, { reason: "contaminated", detail: overlap });
+      else if (!Number.isNaN(key)) {
+        keys[example.index] = key;
+        for (const check of checks) check.learn(example.index, example);
+      }
+    }
+    done += batch.length;
+    options.onProgress?.({ stage: "select", doing: "comparing", done, total: rowCount, unit: "rows" });
+  }
+  grouping?.expectFound();
+  const filtered = await filter?.evaluate(rowCount);
+  if (filtered) filtered.forEach((passes, row) => void (passes || (keys[row] = NaN)));
+  return { keys, excluded, checks, filtered, ...(grouping && { groups: grouping.numbers }) };
+}
+
+function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
+  if (plan.method === "random" || plan.method === "full") return 0;
+  if (plan.method === "longest") return outputLength;
+  return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;
+}
+
+/** Assigns a number to each distinct value of a column. */
+class Grouping {
+  readonly #column: string;
+  readonly #names = new Map<string, number>();
+  readonly numbers: Int32Array;
+  #isFound = false;
+
+  constructor(column: string, rowCount: number) {
+    this.#column = column;
+    this.numbers = new Int32Array(rowCount);
+  }
+
+  learn(row: number, value: unknown): void {
+    this.#isFound ||= value !== undefined;
+    const name = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+    let number = this.#names.get(name);
+    if (number === undefined) this.#names.set(name, (number = this.#names.size));
+    this.numbers[row] = number;
+  }
+
+  expectFound(): void {
+    if (!this.#isFound)
+      throw new UsageError(
+        `--per: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
+      );
+  }
+}

@@ -1,0 +1,198 @@
+import type { TestPrompt } from "../../dataset/prompts.ts";
+import { RunError, UsageError } from "../../errors.ts";
+import { formatCount } from "../../format.ts";
+import type { RatedManifest } from "../../run/manifest.ts";
+import type { FullTraining } from "../../selection/what-if.ts";
+import { renderHistogram } from "../../stats/histogram.ts";
+import { checkShare } from "../coverage.ts";
+import type { StageOptions } from "../progress.ts";
+
+export const selectMethods = ["score", "random", "longest", "full"] as const;
+
+export type SelectMethod = (typeof selectMethods)[number];
+
+export interface SelectOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** `score` (the default), or how a control arm is drawn. */
+  readonly method?: SelectMethod | undefined;
+  /** The arm's name; `selected` for the method `score`, else the method's name. */
+  readonly arm?: string | undefined;
+  /** Keep rows that score at least this, on the judge's own scale. */
+  readonly minScore?: number | undefined;
+  /** Keep this many rows, or this share of all rows. A control without it takes the size of the arm `selected`. */
+  readonly top?: number | { readonly share: number } | undefined;
+  /** The arm whose size a control takes when `top` is absent; `selected` by default. */
+  readonly like?: string | undefined;
+  /** Keep exactly these rows, by position from 0, such as a published selection. */
+  readonly rows?: readonly number[] | undefined;
+  /** An SQL condition over the row's columns, its score and lengths. */
+  readonly where?: string | undefined;
+  /** A column: `top` is divided among its values, and the best rows of each value are kept. */
+  readonly per?: string | undefined;
+  readonly dedup?: "exact" | "near" | undefined;
+  /** The least distance between kept rows, 0 to 1. */
+  readonly diverse?: number | undefined;
+  /** Rows that overlap these prompts are left out. */
+  readonly decontaminate?: readonly TestPrompt[] | undefined;
+  /** Seed for breaking ties and drawing random rows. */
+  readonly seed?: number | undefined;
+  /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
+  readonly minCoverage?: number | undefined;
+  /** What training on all rows takes, to compare thresholds with. */
+  readonly fullTraining?: FullTraining | undefined;
+}
+
+/** The least distance of `--diverse` when none is given. */
+export const defaultDistance = 0.8;
+
+const defaultSeed = 42;
+
+/** The options, checked and completed. */
+export interface Plan {
+  readonly method: SelectMethod | "rows";
+  readonly arm: string;
+  readonly choice: string;
+  readonly seed: number;
+  readonly minScore: number;
+  readonly count?: number | undefined;
+  /** Whether the decision about a row depends on that row alone. */
+  readonly isImmediate: boolean;
+  /** Whether only scores decide. Only then is the lowest kept score a cut. */
+  readonly isPureCut: boolean;
+}
+
+export function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
+  checkShare("minCoverage", options.minCoverage);
+  const method = options.rows ? "rows" : (options.method ?? "score");
+  checkCombination(method, options);
+  checkMinScore(options.minScore, manifest);
+  const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
+  if (!/^[\w][\w.-]*$/.test(arm) || arm.includes("..") || arm.endsWith(".decisions"))
+    throw new UsageError(`--arm: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(arm)}`);
+  const isControl = method === "random" || method === "longest";
+  const model = options.like ?? "selected";
+  const selected = manifest.arms[model];
+  if (isControl && options.top === undefined && !selected) {
+    throw new UsageError(
+      `--method ${method}: expected --top N, or an arm ${JSON.stringify(model)} in ${options.run} to take the size of; make that one first, or name another with --like`,
+    );
+  }
+  const count =
+    options.top !== undefined ? rowsOf(options.top, manifest.dataset.rows) : isControl ? selected!.rows : undefined;
+  const needsOthers =
+    count !== undefined ||
+    options.where !== undefined ||
+    options.dedup !== undefined ||
+    options.diverse !== undefined ||
+    options.decontaminate !== undefined;
+  return {
+    method,
+    arm,
+    choice: describeChoice(method, options, count),
+    seed: options.seed ?? defaultSeed,
+    minScore: options.minScore ?? -Infinity,
+    count,
+    isImmediate: !needsOthers,
+    isPureCut:
+      method === "score" &&
+      !options.per &&
+      !options.where &&
+      !options.dedup &&
+      options.diverse === undefined &&
+      !options.decontaminate,
+  };
+}
+
+/** @throws UsageError when options cannot be combined */
+export function checkCombination(method: Plan["method"], options: SelectOptions): void {
+  const { minScore, top, where, per, dedup, diverse, decontaminate } = options;
+  if (
+    method === "rows" &&
+    (options.method ||
+      minScore !== undefined ||
+      top !== undefined ||
+      where !== undefined ||
+      per !== undefined ||
+      dedup ||
+      diverse !== undefined ||
+      decontaminate)
+  ) {
+    throw new UsageError("--rows: keeps exactly the rows listed; it goes with no other way of choosing");
+  }
+  if (
+    method === "score" &&
+    [minScore, top, where, dedup, diverse, decontaminate].every((option) => option === undefined)
+  ) {
+    throw new UsageError(
+      "expected a choice: --min-score SCORE, --top N, --top N%, --where SQL or --rows FILE; judges differ in scale, so there is no default threshold",
+    );
+  }
+  if (minScore !== undefined && method !== "score")
+    throw new UsageError(`--min-score: goes with --method score, not ${method}`);
+  if (top !== undefined && method === "full")
+    throw new UsageError("--top: goes with the methods score, random and longest, not full");
+  if (per !== undefined && (method === "full" || (top === undefined && method === "score")))
+    throw new UsageError("--per: expected --top beside it, to share out over the groups");
+  if (options.like !== undefined && (top !== undefined || (method !== "random" && method !== "longest")))
+    throw new UsageError("--like: goes with --method random or longest, in place of --top");
+  for (const [name, value] of Object.entries(options.fullTraining ?? {})) {
+    if (value !== undefined && !(value >= 0)) throw new UsageError(`--full-${name}: expected 0 or more, got ${value}`);
+  }
+  if (where !== undefined && where.trim() === "") throw new UsageError("--where: expected a condition, got nothing");
+  if (diverse !== undefined && !(diverse > 0 && diverse <= 1))
+    throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
+}
+
+function checkMinScore(minScore: number | undefined, { rate }: RatedManifest): void {
+  if (minScore === undefined) return;
+  if (!Number.isFinite(minScore)) throw new UsageError(`--min-score: expected a number, got ${minScore}`);
+  const { scale, histogram } = rate;
+  if (scale && (minScore < scale.min || minScore > scale.max))
+    throw new UsageError(
+      `--min-score ${minScore}: expected a score on the judge's scale, ${scale.min} to ${scale.max}`,
+    );
+  const highest = histogram.at(-1);
+  if (!highest) throw new RunError(`--min-score ${minScore}: no row has a score`);
+  if (minScore > highest.to) throw aboveAll(minScore, histogram);
+}
+
+function aboveAll(minScore: number, bins: RatedManifest["rate"]["histogram"]): UsageError {
+  return new UsageError(
+    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${renderHistogram(bins)})`,
+  );
+}
+
+function rowsOf(top: number | { readonly share: number }, rows: number): number {
+  if (typeof top === "number") {
+    if (!Number.isSafeInteger(top) || top < 1)
+      throw new UsageError(`--top: expected a whole number of rows from 1, or a percentage, got ${top}`);
+    if (top > rows) throw new UsageError(`--top ${top}: expected at most the ${formatCount(rows)} rows there are`);
+    return top;
+  }
+  if (!(top.share > 0 && top.share <= 1))
+    throw new UsageError(`--top: expected a percentage over 0 and up to 100, got ${top.share * 100}`);
+  return Math.max(1, Math.round(top.share * rows));
+}
+
+export function describeChoice(method: Plan["method"], options: SelectOptions, count: number | undefined): string {
+  const n = count === undefined ? undefined : formatCount(count);
+  const base = {
+    score:
+      [options.minScore !== undefined && `rows that score at least ${options.minScore}`, n && `the ${n} best by score`]
+        .filter(Boolean)
+        .join(", of them ") || "all scored rows",
+    random: `${n} rows at random`,
+    longest: `the ${n} longest outputs`,
+    full: "all rows",
+    rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
+  }[method];
+  const extras = [
+    options.per !== undefined && `shared out over ${options.per}`,
+    options.where !== undefined && `where ${options.where}`,
+    options.dedup && `without ${options.dedup} duplicates`,
+    options.diverse !== undefined && `at least ${options.diverse} apart`,
+    options.decontaminate && "without overlap with test prompts",
+  ].filter(Boolean);
+  return [base, ...extras].join(", ");
+}
