@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { experimentJsonSchema } from "../src/experiment/recipe.ts";
+import { experimentJsonSchema } from "../src/experiment/recipe-schema.ts";
 
 /*
  * Writes the JSON Schema of an experiment's recipe, by which editors complete and check it.

@@ -35,7 +35,7 @@ export {
 } from "./judge/escalate.ts";
 export { createCheckedJudge, JudgeCheckError, probeJudge, type Probe } from "./judge/checked.ts";
 export { readAnchors, type Anchor, type AnchorKind } from "./health/anchors.ts";
-export type { HealthCheck } from "./health/examine.ts";
+export type { HealthCheck } from "./health/figures.ts";
 export { checkJudge, type CheckJudgeOptions, type JudgeHealth } from "./stages/check-judge.ts";
 export {
   cancelBatches,
@@ -69,7 +69,8 @@ export { armName, compare, keepReviews, recount, type Arm, type CompareOptions }
 export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
 export { select } from "./stages/select.ts";
 export { selectMethods, type SelectMethod, type SelectOptions } from "./stages/select/plan.ts";
-export { planTrain, train, type PlannedTraining, type PlanTrainOptions, type TrainOptions } from "./stages/train.ts";
+export { planTrain, train } from "./stages/train.ts";
+export type { PlannedTraining, PlanTrainOptions, TrainOptions } from "./stages/prepare-training.ts";
 export { generate, type GenerateOptions } from "./stages/generate.ts";
 export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";
 export type { Answerer, AnsweredPrompt, AnswerSampling, AnswerState } from "./generation/answerer.ts";
@@ -94,12 +95,14 @@ export { distill, type DistillOptions, type DistillSummary } from "./stages/dist
 export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
-export { BatchAsker, type BatchAskerOptions, type BatchClock, type BatchProgress } from "./llm/ask-in-batches.ts";
-export { CallStore, type PastUse, type Purse, type StoredCall } from "./llm/call-store.ts";
+export { BatchAsker, type BatchAskerOptions, type BatchClock, type BatchProgress } from "./llm/batches/batch-asker.ts";
+export { CallStore } from "./llm/call-store.ts";
+export type { PastUse, Purse, StoredCall } from "./llm/stored-call.ts";
 export type { CallsReport, StopReason } from "./llm/call-tally.ts";
 export { Engine, type EngineOptions } from "./llm/engine.ts";
 export type { Limits } from "./llm/rate-limiter.ts";
-export { modelOf, openModel, type ChatModel, type ModelBatches, type OpenModelOptions } from "./llm/open-model.ts";
+export { modelOf, type ChatModel, type ModelBatches, type OpenModelOptions } from "./llm/chat-model.ts";
+export { openModel } from "./llm/open-model.ts";
 export { findPrice, flatPrice, type Price } from "./llm/price.ts";
 export type { CallOutcome, Finish, TokenLogprob, Usage } from "./llm/reply.ts";
 export {
@@ -111,7 +114,8 @@ export {
   type Sampling,
 } from "./llm/request.ts";
 export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers } from "./comparison/answers.ts";
-export { analyse, type ComparisonResult } from "./comparison/analyse.ts";
+export { analyse } from "./comparison/analyse.ts";
+export type { ComparisonResult } from "./comparison/comparison-result.ts";
 export { readLabels } from "./comparison/labels.ts";
 export { readReviews, type ReadReviewsOptions, type Reviews } from "./comparison/reviews.ts";
 export {
@@ -160,9 +164,9 @@ export {
   rank,
   spearman,
   type Agreement,
-  type Estimate,
   type ThresholdAgreement,
 } from "./stats/agreement.ts";
+export type { Estimate } from "./stats/estimate.ts";
 export { bootstrap, type BootstrapOptions } from "./stats/bootstrap.ts";
 export { bradleyTerry } from "./stats/bradley-terry.ts";
 export { cohensKappa, weightedKappa } from "./stats/kappa.ts";

@@ -141,7 +141,7 @@ async function chooseModel({ model, endpoint }: GenerateFlags): Promise<string> 
     throw new UsageError(`--model: expected what the endpoint calls its model, got ${model}; leave --endpoint out`);
   const [{ findServedModel }, { checkAddress }] = await Promise.all([
     import("../llm/served-models.ts"),
-    import("../llm/open-model.ts"),
+    import("../llm/open-compatible.ts"),
   ]);
   const address = checkAddress(endpoint, "--endpoint: ");
   return `${address}#${model ?? (await findServedModel(address))}`;

@@ -1,74 +1,11 @@
-import type { Estimate } from "../stats/agreement.ts";
-import { crossedMean, crossedRatio, type Sources } from "../stats/crossed-mean.ts";
-import { lengthControlledWinRate, type LengthPair } from "../stats/length-controlled.ts";
-import { countOutcomes, winningScore, type Outcome, type OutcomeCounts } from "../stats/outcomes.ts";
+import type { Estimate } from "../stats/estimate.ts";
+import { type Sources, crossedMean } from "../stats/crossed-mean.ts";
+import { type OutcomeCounts, countOutcomes, winningScore } from "../stats/outcomes.ts";
 import { crossedNeeded, crossedVariances, promptsNeeded } from "../stats/prompts-needed.ts";
-import { wilson } from "../stats/wilson.ts";
-import { adjust, concludeFrom, type Adjusted, type Conclusion } from "./adjust.ts";
-import { numberPrompts } from "./prompt-numbers.ts";
-import type { PairVerdict, Verdict } from "./verdict.ts";
-
-/** The results for one group of pairs. Shares are 0 to 1, lengths in characters. */
-export interface ComparisonResult {
-  /** A test set, a category, or `pooled`. */
-  readonly group: string;
-  readonly pairs: number;
-  readonly counts: OutcomeCounts;
-  /** Pairs whose answers are the same: ties without calling the judge. */
-  readonly identical: number;
-  /** Conclusion, interval and p-value come from one test: see `stats/crossed-mean.ts`. */
-  readonly winningScore: Estimate;
-  /** The share of the decided pairs that A wins; ties count half. */
-  readonly winRate: Estimate;
-  /** The mean preference for A, 0 to 1, from judges with graded preferences. */
-  readonly gradedWinRate?: Estimate | undefined;
-  /** The chance of a winning score at least as far from 1 if neither arm is better, over prompts and (if several) trainings. */
-  readonly pValue: number;
-  /** The p-value corrected for multiple comparisons. */
-  readonly adjusted?: Adjusted | undefined;
-  readonly conclusion: Conclusion;
-  /** Prompts needed to show a difference of this size with 80 % power; null when no number is enough. */
-  readonly promptsNeeded: number | null;
-  /** Prompts needed if the difference is as large, and as small, as its interval allows; null when no number is enough. */
-  readonly promptsNeededRange: readonly [fewest: number | null, most: number | null];
-  /** Trainings needed with the same number of prompts, if there are several trainings; null when fifty are not enough. */
-  readonly trainingsNeeded?: number | null | undefined;
-  /** The lowest and the highest winning score when one test set is left out. */
-  readonly withoutOneSet?: { readonly low: WithoutSet; readonly high: WithoutSet } | undefined;
-  readonly orders: OrderFigures;
-  /** Absent when the answers are not known. */
-  readonly length?: LengthFigures | undefined;
-  /** A's total score divided by B's, over both orders, from judges that give scores: the paper's relative score. */
-  readonly relativeScore?: Estimate | undefined;
-}
-
-interface WithoutSet {
-  readonly set: string;
-  readonly winningScore: number;
-}
-
-/** How much the judge depends on the order in which it sees the answers. */
-interface OrderFigures {
-  /** Pairs with a verdict in both orders. */
-  readonly pairs: number;
-  /** Of these, the share where one order says A and the other B. */
-  readonly flipRate: Estimate;
-  /** Of the verdicts that prefer an answer, the share that prefers the one shown first. */
-  readonly firstShare: Estimate;
-  /** Verdicts for the answer shown first, and for the one shown second, and draws. */
-  readonly first: number;
-  readonly second: number;
-  readonly draws: number;
-}
-
-interface LengthFigures {
-  readonly meanA: number;
-  readonly meanB: number;
-  /** Of the pairs that are not tied, the share won by the longer answer. */
-  readonly longerWins: Estimate;
-  /** The win rate if both answers were equally long: see `stats/length-controlled.ts`. */
-  readonly controlledWinRate: Estimate;
-}
+import { adjust, concludeFrom } from "./adjust.ts";
+import type { ComparisonResult } from "./comparison-result.ts";
+import { lengthFigures, orderFigures, scoreFigures, sourcesOf, tableOf, worth } from "./order-figures.ts";
+import type { PairVerdict } from "./verdict.ts";
 
 const pooled = "pooled";
 
@@ -147,13 +84,6 @@ export function analyseGroup(group: string, unordered: readonly PairVerdict[]): 
   };
 }
 
-/** The prompt and the training that each verdict belongs to. */
-function sourcesOf(verdicts: readonly PairVerdict[]): Sources {
-  const prompts = numberPrompts(verdicts);
-  const trainings = verdicts.map(({ training = 0 }) => training);
-  return new Set(trainings).size > 1 ? { prompts, trainings } : { prompts };
-}
-
 /** Weights by which all trainings count equally, however many of their pairs are decided; undefined for one training. */
 function weighTrainings({ trainings }: Sources): Float64Array | undefined {
   if (!trainings) return undefined;
@@ -223,125 +153,6 @@ function designEffect(decided: readonly PairVerdict[], { prompts }: Sources): nu
   }
   const together = [...byPrompt.values()].reduce((sum, value) => sum + value ** 2, 0);
   return byPrompt.size === values.length || alone === 0 ? 1 : Math.max(1, together / alone);
-}
-
-/** The mean outcome by [training][prompt], for the prompts that have a decided pair in every training. */
-function tableOf(decided: readonly PairVerdict[]): number[][] {
-  const { prompts, trainings } = sourcesOf(decided);
-  const cells = new Map<number, Map<number, { sum: number; count: number }>>();
-  for (const [i, { outcome }] of decided.entries()) {
-    const row = cells.get(trainings![i]!) ?? new Map<number, { sum: number; count: number }>();
-    cells.set(trainings![i]!, row);
-    const cell = row.get(prompts[i]!) ?? { sum: 0, count: 0 };
-    row.set(prompts[i]!, { sum: cell.sum + worth[outcome], count: cell.count + 1 });
-  }
-  const rows = [...cells.values()];
-  const shared = [...rows[0]!.keys()].filter((prompt) => rows.every((row) => row.has(prompt)));
-  return rows.map((row) => shared.map((prompt) => row.get(prompt)!.sum / row.get(prompt)!.count));
-}
-
-/** A share with its interval: Wilson's (1927) if each prompt occurs once and there is one training, else `crossedMean`'s. */
-function shareOf(
-  hits: readonly boolean[],
-  verdicts: readonly PairVerdict[],
-  sources: Sources = { prompts: numberPrompts(verdicts) },
-): Estimate {
-  if (!sources.trainings && new Set(Array.from(sources.prompts)).size === hits.length)
-    return wilson(hits.filter(Boolean).length, hits.length);
-  const { pValue: _, ...share } = crossedMean(hits.map(Number), sources, { range: [0, 1] });
-  return share;
-}
-
-function orderFigures(verdicts: readonly PairVerdict[]): OrderFigures {
-  const readable = verdicts.filter(({ orders }) => isReadable(orders));
-  const preferring = verdicts.flatMap((verdict) =>
-    verdict.orders.flatMap((order) => {
-      const isFirst = prefersFirst(order);
-      return isFirst === undefined ? [] : [{ verdict, isFirst }];
-    }),
-  );
-  const first = preferring.filter(({ isFirst }) => isFirst).length;
-  return {
-    pairs: readable.length,
-    flipRate: shareOf(
-      readable.map(({ orders }) => isReadable(orders) && isFlipped(orders)),
-      readable,
-    ),
-    firstShare: shareOf(
-      preferring.map(({ isFirst }) => isFirst),
-      preferring.map(({ verdict }) => verdict),
-    ),
-    first,
-    second: preferring.length - first,
-    draws: verdicts
-      .flatMap(({ orders }) => orders)
-      .filter((verdict) => verdict.state === "judged" && verdict.winner === "draw").length,
-  };
-}
-
-function scoreFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult, "relativeScore"> {
-  const scored = verdicts.flatMap((verdict) => {
-    const scores = totalScores(verdict);
-    return scores ? [{ verdict, scores }] : [];
-  });
-  if (scored.length === 0) return {};
-  const { pValue: _, ...relativeScore } = crossedRatio(
-    scored.map(({ scores }) => scores[0]),
-    scored.map(({ scores }) => scores[1]),
-    sourcesOf(scored.map(({ verdict }) => verdict)),
-  );
-  return { relativeScore };
-}
-
-const worth: Readonly<Record<Outcome, number>> = { win: 1, tie: 0, lose: -1, undecided: 0 };
-
-type Judged = Extract<Verdict, { state: "judged" }>;
-
-function isReadable(orders: readonly Verdict[]): orders is readonly [Judged, Judged] {
-  return orders.length === 2 && orders.every(({ state }) => state === "judged");
-}
-
-function isFlipped([one, other]: readonly [Judged, Judged]): boolean {
-  return one.winner !== "draw" && other.winner !== "draw" && one.winner !== other.winner;
-}
-
-/** Whether a verdict prefers the answer that was shown first; undefined if it prefers none or the order is not known. */
-function prefersFirst(verdict: Verdict): boolean | undefined {
-  if (verdict.state !== "judged" || verdict.winner === "draw" || verdict.shownFirst === undefined) return undefined;
-  return verdict.winner === verdict.shownFirst;
-}
-
-/** The scores of A and of B, summed over all orders; undefined unless every order has scores. */
-function totalScores({ orders }: PairVerdict): readonly [number, number] | undefined {
-  let [a, b] = [0, 0];
-  for (const verdict of orders) {
-    if (verdict.state !== "judged" || !verdict.scores) return undefined;
-    a += verdict.scores.A;
-    b += verdict.scores.B;
-  }
-  return orders.length > 0 ? [a, b] : undefined;
-}
-
-function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures | undefined {
-  const known = verdicts.flatMap((verdict) => (verdict.lengths ? [{ verdict, lengths: verdict.lengths }] : []));
-  if (known.length === 0) return undefined;
-  const decided = known.filter(({ verdict }) => verdict.outcome !== "undecided");
-  const pairs: LengthPair[] = decided.map(({ verdict: { outcome, preference }, lengths }) => ({
-    win: preference ?? (1 + worth[outcome]) / 2,
-    lengths,
-  }));
-  const uneven = decided.filter(({ verdict, lengths: [a, b] }) => verdict.outcome !== "tie" && a !== b);
-  const mean = (side: 0 | 1) => known.reduce((sum, { lengths }) => sum + lengths[side], 0) / known.length;
-  return {
-    meanA: mean(0),
-    meanB: mean(1),
-    longerWins: shareOf(
-      uneven.map(({ verdict, lengths: [a, b] }) => (verdict.outcome === "win") === a > b),
-      uneven.map(({ verdict }) => verdict),
-      sourcesOf(uneven.map(({ verdict }) => verdict)), // with trainings, since each trained model has its own lengths
-    ),
-    controlledWinRate: lengthControlledWinRate(pairs, sourcesOf(decided.map(({ verdict }) => verdict))),
-  };
 }
 
 function byIdentity(a: PairVerdict, b: PairVerdict): number {

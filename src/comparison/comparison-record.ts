@@ -1,6 +1,6 @@
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { ComparisonRecord } from "../run/records/comparison.ts";
-import type { ComparisonResult } from "./analyse.ts";
+import type { ComparisonResult } from "./comparison-result.ts";
 
 /** A result as a JSON file can hold it: with null instead of NaN and Infinity. */
 export function toComparisonRecord(result: ComparisonResult): ComparisonRecord {

@@ -4,7 +4,7 @@ import { CsvError, parse, type Info } from "csv-parse";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
 import { dataErrorAt, type Place } from "./place.ts";
-import type { FileRecord, RecordSource } from "./records.ts";
+import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
 const batchRows = 500;

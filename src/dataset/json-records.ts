@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
 import { dataErrorAt, type Place } from "./place.ts";
-import type { FileRecord, RecordSource } from "./records.ts";
+import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
 /*

@@ -1,7 +1,8 @@
 import { DataError, kindOf } from "../errors.ts";
 import type { Example, Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
-import { openRecords, type FileRecord, type RecordSource } from "./records.ts";
+import { openRecords } from "./records.ts";
+import type { FileRecord, RecordSource } from "./record-source.ts";
 import { FieldError, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile, type Format } from "./source.ts";

@@ -7,7 +7,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
 import { openDuckDb, sqlName, sqlPath } from "./duckdb.ts";
-import type { FileRecord, RecordSource } from "./records.ts";
+import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
 /**

@@ -2,7 +2,8 @@ import { DataError, kindOf } from "../errors.ts";
 import { valueAt } from "./column-path.ts";
 import type { Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
-import { openRecords, type FileRecord } from "./records.ts";
+import { openRecords } from "./records.ts";
+import type { FileRecord } from "./record-source.ts";
 import { findDatasetFiles } from "./source.ts";
 
 /** One prompt of a test set. */

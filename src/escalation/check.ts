@@ -1,5 +1,4 @@
-import type { Estimate } from "../stats/agreement.ts";
-import { quantile } from "../stats/bootstrap.ts";
+import { type Estimate, quantile } from "../stats/estimate.ts";
 import { drawBeta, drawNormal, leastMarked, mostMarked, type Sample } from "../stats/proportion.ts";
 import { shuffle, type Random } from "../stats/random.ts";
 

@@ -1,4 +1,4 @@
-import type { Estimate } from "../stats/agreement.ts";
+import type { Estimate } from "../stats/estimate.ts";
 import { createRandom, type Random } from "../stats/random.ts";
 import { checkShare, concludeCheck, leastChecked, planCheck, type CheckPlan } from "./check.ts";
 import { fitLogistic, probability, type LogisticFit, type Prior } from "./logistic.ts";

@@ -2,10 +2,11 @@ import { existsSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { isModelName } from "../llm/model-name.ts";
-import { checkAddress } from "../llm/open-model.ts";
+import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
-import { sizeSource, type ExperimentRecipe } from "./recipe.ts";
+import { sizeSource } from "./check-recipe.ts";
+import type { ExperimentRecipe } from "./recipe.ts";
 
 /*
  * Interprets a recipe, once for all code that runs, prices or reports an experiment: judges with the paths of their files, arms

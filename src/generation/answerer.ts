@@ -4,7 +4,7 @@ import { createAsker, type Asker, type AskerOptions } from "../judge/asker.ts";
 import type { Prepare } from "../judge/judge.ts";
 import { askInOrder } from "../llm/ask-in-order.ts";
 import type { EngineOptions } from "../llm/engine.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest, ReasoningEffort } from "../llm/request.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { TrainerError, UsageError } from "../errors.ts";
 import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import { flatPrice } from "../llm/price.ts";
 import { runFolder } from "../run/run-folder.ts";
 import { isSmollm2, makeSmollm2 } from "../trainer/base-model.ts";
@@ -120,7 +120,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     };
     running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, signal });
     signal?.addEventListener("abort", stopNow);
-    const { openServedModel } = await import("../llm/open-model.ts");
+    const { openServedModel } = await import("../llm/open-compatible.ts");
     language = openServedModel(running.url, running.modelName, concurrency ?? serverConcurrency[kind]);
     onPhase("comparing prompts with the training's");
     try {

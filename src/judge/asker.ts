@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { formatCount } from "../format.ts";
-import { BatchAsker, type BatchProgress } from "../llm/ask-in-batches.ts";
+import { BatchAsker, type BatchProgress } from "../llm/batches/batch-asker.ts";
 import type { CallStore } from "../llm/call-store.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import { Engine, type EngineOptions } from "../llm/engine.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import type { ModelRequest, ReasoningEffort, Sampling } from "../llm/request.ts";
 import type { RubricBase } from "../rubric/rubric.ts";
 import type { Question } from "../run/records/common.ts";

@@ -1,17 +1,10 @@
 import type { Example } from "../dataset/example.ts";
 import { AlpagasusError, UsageError } from "../errors.ts";
 import { readAnchors, type Anchor } from "../health/anchors.ts";
-import {
-  examineBuild,
-  examineRounds,
-  findDrift,
-  isDoubtful,
-  type AnchorRatings,
-  type Drift,
-  type HealthCheck,
-} from "../health/examine.ts";
-import { addCalls } from "../llm/call-tally.ts";
-import type { CallsReport } from "../llm/call-tally.ts";
+import { examineBuild, examineRounds, isDoubtful } from "../health/examine.ts";
+import { findDrift, type Drift } from "../health/drift.ts";
+import type { AnchorRatings, HealthCheck } from "../health/figures.ts";
+import { addCalls, type CallsReport } from "../llm/call-tally.ts";
 import { requestKey } from "../llm/request.ts";
 import type { Rating } from "../run/rating.ts";
 import type { LlmJudge } from "./llm.ts";

@@ -1,5 +1,5 @@
 import type { Example } from "../dataset/example.ts";
-import type { BatchProgress } from "../llm/ask-in-batches.ts";
+import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import type { Gate, Question } from "../run/records/common.ts";
 import type { Rating, Scale } from "../run/rating.ts";

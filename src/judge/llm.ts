@@ -2,7 +2,7 @@ import type { Example } from "../dataset/example.ts";
 import { dataErrorAt } from "../dataset/place.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { askInOrder } from "../llm/ask-in-order.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest, ReplySchema } from "../llm/request.ts";
 import { formatScore, formatShare } from "../format.ts";

@@ -2,7 +2,7 @@ import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import type { EngineOptions } from "../llm/engine.ts";
 import type { Limits } from "../llm/rate-limiter.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
@@ -55,7 +55,8 @@ export async function openAsker<A extends object>(
     asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning" | "batch">,
   ) => A,
 ): Promise<A & { close(): void }> {
-  const [{ modelOf, openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
+  const [{ modelOf }, { openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
+    import("../llm/chat-model.ts"),
     import("../llm/open-model.ts"),
     import("../llm/price.ts"),
     import("../llm/call-store.ts"),

@@ -1,7 +1,7 @@
 import type { AnswerPair, Side, Verdict } from "../comparison/verdict.ts";
 import { UsageError } from "../errors.ts";
 import { askInOrder } from "../llm/ask-in-order.ts";
-import type { ChatModel } from "../llm/open-model.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest } from "../llm/request.ts";
 import { readVerdict } from "../rubric/read-verdict.ts";

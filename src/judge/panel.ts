@@ -2,11 +2,11 @@ import { hash } from "node:crypto";
 import type { Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
-import type { BatchProgress } from "../llm/ask-in-batches.ts";
+import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import { addCalls } from "../llm/call-tally.ts";
 import type { Question } from "../run/records/common.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
-import { quantile } from "../stats/bootstrap.ts";
+import { quantile } from "../stats/estimate.ts";
 import type { Judge, JudgeAccounts, Scale } from "./judge.ts";
 
 /** Ways to combine several judges' scores into one. */

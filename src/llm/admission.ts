@@ -1,4 +1,5 @@
-import type { CallStore, StoredCall } from "./call-store.ts";
+import type { CallStore } from "./call-store.ts";
+import type { StoredCall } from "./stored-call.ts";
 import type { Estimate } from "./rate-limiter.ts";
 import type { CallOutcome } from "./reply.ts";
 import type { Price } from "./price.ts";

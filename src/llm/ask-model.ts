@@ -7,7 +7,7 @@ import type {
 } from "@ai-sdk/provider";
 import { timedOut } from "./failure.ts";
 import type { Headers } from "./headers.ts";
-import type { ChatModel } from "./open-model.ts";
+import type { ChatModel } from "./chat-model.ts";
 import { readLogprobs } from "./logprobs.ts";
 import type { Finish, Reply, Usage } from "./reply.ts";
 import type { ModelRequest } from "./request.ts";

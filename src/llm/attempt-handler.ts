@@ -5,7 +5,7 @@ import { withoutReply, type Endings } from "./endings.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { Failure } from "./failure.ts";
 import { decideNextStep, defaultMaxAttempts, type ProviderHealth, type Stop } from "./give-up-policy.ts";
-import type { ChatModel } from "./open-model.ts";
+import type { ChatModel } from "./chat-model.ts";
 import type { Reply } from "./reply.ts";
 import { describeOverReserve, overReserveAdvice, replyCost } from "./request-cost.ts";
 import type { UsageEstimator } from "./usage-estimator.ts";

@@ -1,7 +1,7 @@
 import { askModel } from "./ask-model.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { readLimits, type Headers } from "./headers.ts";
-import type { ChatModel } from "./open-model.ts";
+import type { ChatModel } from "./chat-model.ts";
 import type { Passage } from "./rate-limiter.ts";
 import type { Reply } from "./reply.ts";
 import type { ModelRequest } from "./request.ts";

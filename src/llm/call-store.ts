@@ -1,12 +1,17 @@
+/*
+ * Over 300 lines: every query of the store is here, beside the transactions that they belong to. Tables and opening are in
+ * call-store-file.
+ */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
-import { BatchBook, batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
-import type { Finish, TokenLogprob, Usage } from "./reply.ts";
+import { BatchBook } from "./batches/batch-book.ts";
+import { openDatabase, openToRead } from "./call-store-file.ts";
+import type { Finish, TokenLogprob } from "./reply.ts";
+import type { PastUse, Purse, StoredCall } from "./stored-call.ts";
 
 /*
  * Every reply that was paid for, in one SQLite file that processes share. A call is identified by its key (see
@@ -18,85 +23,18 @@ import type { Finish, TokenLogprob, Usage } from "./reply.ts";
  * `BatchBook`), because they outlive the process that submitted them.
  */
 
-/** A call that has an outcome. Money in billionths of a US dollar. */
-export interface StoredCall {
-  readonly key: string;
-  readonly model: string;
-  readonly state: "replied" | "refused" | "failed";
-  /** The reply word for word; empty unless replied. */
-  readonly text: string;
-  /** Present when they were requested and the provider returned them. */
-  readonly logprobs?: readonly TokenLogprob[] | undefined;
-  readonly finish: Finish | null;
-  /** Why there is no reply. */
-  readonly detail: string | null;
-  /** The exact model that answered, if the provider reports it. */
-  readonly build: string | null;
-  readonly usage: Usage | null;
-  /** Null when no price is known. */
-  readonly cost: number | null;
-  readonly promptBytes: number;
-  readonly attempts: number;
-  /** Duration of the attempt that was answered. */
-  readonly latencyMs: number;
-}
-
-/** What was paid for one purpose, in billionths of a US dollar. */
-export interface Purse {
-  readonly paid: number;
-  /** At most this much more may be on the provider's bill, for attempts whose reply never arrived. */
-  readonly perhapsPaid: number;
-  /** For calls in flight or in batches. */
-  readonly reserved: number;
-}
-
-/** Token use of a model's past calls, for estimates. */
-export interface PastUse {
-  readonly calls: number;
-  readonly inputTokensPerByte: number;
-  readonly outputTokens: number;
-}
-
 export const defaultStorePath = join(".alpagasus", "calls.sqlite");
 
-const layout = 3;
-const application = 0x616c7067; // "alpg"
-const busyMs = 20_000;
 const heartbeatMs = 2_000;
+
 const silentMs = 60_000; // without a heartbeat for so long, an owner on another host counts as dead
+
 const longSilentMs = 600_000; // likewise on this host when its pid is in use, perhaps by another process
 
 export interface CallStoreOptions {
   /** Open only for reading. A missing file is not an error. */
   readonly readOnly?: boolean | undefined;
 }
-
-const tables = `
-create table if not exists calls (
-  key text primary key,
-  model text not null,
-  state text not null,
-  text text not null,
-  finish text,
-  detail text,
-  build text,
-  input_tokens integer,
-  cached_input_tokens integer,
-  cache_write_tokens integer,
-  output_tokens integer,
-  reasoning_tokens integer,
-  cost integer,
-  prompt_bytes integer not null,
-  attempts integer not null,
-  latency_ms integer not null,
-  purse text not null,
-  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')),
-  logprobs text
-) strict;
-create table if not exists purses (name text primary key, paid integer not null, perhaps_paid integer not null) strict, without rowid;
-create table if not exists owners (id text primary key, host text not null, pid integer not null, seen_at integer not null) strict, without rowid;
-create table if not exists claims (key text primary key, owner text not null, purse text not null, reserved integer not null) strict, without rowid;
-`;
 
 export class CallStore implements Disposable {
   readonly path: string;
@@ -400,103 +338,4 @@ function isDead(host: string, pid: number, seenAt: number): boolean {
   const silence = Date.now() - seenAt;
   if (host !== hostname()) return silence > silentMs;
   return silence > longSilentMs || !isProcessAlive(pid);
-}
-
-function openDatabase(path: string): DatabaseSync {
-  let database: DatabaseSync | undefined;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    database = new DatabaseSync(path, { timeout: busyMs });
-    expectOurs(database, path);
-    // A reply is on disk before it counts: with "full", also when the power fails.
-    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
-    database.exec("begin immediate");
-    const hasBatches = database.prepare("select 1 from sqlite_schema where name = 'batches'").get() !== undefined;
-    database.exec(tables + batchTables);
-    const before = readPragma(database, "user_version");
-    if (before === 1) database.exec("alter table calls add column logprobs text");
-    if (before > 0 && before < 3 && hasBatches) {
-      for (const column of batchColumnsSince3) database.exec(`alter table batches add column ${column}`);
-      database.exec("update batches set sent_at = 0 where provider_id is null"); // unknown whether they were sent
-    }
-    database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
-    return database;
-  } catch (cause) {
-    database?.close();
-    throw describeOpening(path, cause);
-  }
-}
-
-const readOnlyCode = 8; // SQLITE_READONLY: a rollback is needed before reading
-
-/** Lets SQLite roll back a killed process's unfinished writes, which needs write access. */
-function takeBackUnfinished(path: string): void {
-  const look = (readOnly: boolean) => {
-    const database = new DatabaseSync(path, { timeout: busyMs, readOnly });
-    try {
-      database.prepare("pragma user_version").get();
-    } finally {
-      database.close();
-    }
-  };
-  try {
-    look(true);
-  } catch (error) {
-    if (((error as { errcode?: number }).errcode ?? 0) % 256 === readOnlyCode) look(false);
-  }
-}
-
-/** An empty store in memory. */
-function openNothing(): DatabaseSync {
-  const nothing = new DatabaseSync(":memory:");
-  nothing.exec(tables + batchTables);
-  return nothing;
-}
-
-/** Opens a store only for reading; a missing file is read as an empty store. */
-function openToRead(path: string): DatabaseSync {
-  if (!existsSync(path)) return openNothing();
-  takeBackUnfinished(path);
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
-    expectOurs(database, path);
-    const version = readPragma(database, "user_version");
-    if (version === layout) return database;
-    database.close();
-    if (version > 0) {
-      openDatabase(path).close(); // upgrades an older layout
-      return new DatabaseSync(path, { timeout: busyMs, readOnly: true });
-    } // version 0: its creator was killed before writing anything
-    return openNothing();
-  } catch (cause) {
-    database?.close();
-    throw describeOpening(path, cause);
-  }
-}
-
-/** @throws UsageError when it is another program's database, or of a later layout */
-function expectOurs(database: DatabaseSync, path: string): void {
-  const isNew = readPragma(database, "user_version") === 0 && readPragma(database, "schema_version") === 0;
-  if (!isNew && readPragma(database, "application_id") !== application)
-    throw new UsageError(`${path}: expected a call store, got another database; name another file with --store`);
-  if (readPragma(database, "user_version") > layout)
-    throw new UsageError(`${path}: expected a call store of layout ${layout}, got a newer one; update alpagasus`);
-}
-
-function readPragma(database: DatabaseSync, name: string): number {
-  return Number(Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0]);
-}
-
-function describeOpening(path: string, cause: unknown): Error {
-  if (cause instanceof AlpagasusError) return cause;
-  return new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
-    cause,
-  });
-}
-
-function describe(cause: unknown): string {
-  const message = messageOf(cause);
-  if (/not a database/.test(message)) return "a file of another kind";
-  return message.split("\n", 1)[0]!;
 }

@@ -1,4 +1,4 @@
-import type { StoredCall } from "./call-store.ts";
+import type { StoredCall } from "./stored-call.ts";
 
 /** Why nothing more is sent. `batches`: the remaining calls are in batches that have not ended. */
 export type StopReason = "interrupted" | "budget" | "failure" | "batches";
@@ -61,7 +61,22 @@ export class CallTally {
 
   /** The counts of a report. */
   get counts(): Omit<CallsReport, "paid" | "waiting" | "inFlight" | "stopped" | "failure"> & { readonly paid: number } {
-    return { ...this, warnings: [...this.warnings] };
+    const { made, stored, shared, attempts, failed, withoutUsage, inputTokens, outputTokens, paid } = this;
+    const { perhapsPaid, inBatches, warnings } = this;
+    return {
+      made,
+      stored,
+      shared,
+      attempts,
+      failed,
+      withoutUsage,
+      inputTokens,
+      outputTokens,
+      paid,
+      perhapsPaid,
+      inBatches,
+      warnings: [...warnings],
+    };
   }
 }
 

@@ -1,6 +1,7 @@
 import { AlpagasusError, messageOf } from "../errors.ts";
 import type { PendingCall } from "./admission.ts";
-import type { CallStore, StoredCall } from "./call-store.ts";
+import type { CallStore } from "./call-store.ts";
+import type { StoredCall } from "./stored-call.ts";
 import type { CallTally } from "./call-tally.ts";
 import type { CallOutcome } from "./reply.ts";
 

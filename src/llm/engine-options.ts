@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { CallStore } from "./call-store.ts";
-import type { ChatModel } from "./open-model.ts";
+import type { ChatModel } from "./chat-model.ts";
 import type { Limits } from "./rate-limiter.ts";
 
 export interface EngineOptions {

@@ -7,7 +7,8 @@ import { admitCalls, createCall, type Admission, type PendingCall } from "./admi
 import { attemptCall, passageOf } from "./attempt.ts";
 import { AttemptHandler } from "./attempt-handler.ts";
 import { CallQueue } from "./call-queue.ts";
-import type { CallStore, StoredCall } from "./call-store.ts";
+import type { CallStore } from "./call-store.ts";
+import type { StoredCall } from "./stored-call.ts";
 import { CallTally, type CallsReport, type StopReason } from "./call-tally.ts";
 import { checkEngineOptions, type EngineOptions } from "./engine-options.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type Ending,
 } from "./endings.ts";
 import { defaultConcurrency, defaultTimeoutMs, ProviderHealth, errorOf, type Stop } from "./give-up-policy.ts";
-import type { ChatModel } from "./open-model.ts";
+import type { ChatModel } from "./chat-model.ts";
 import { nanosPerUsd } from "./price.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import type { CallOutcome } from "./reply.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { messageOf, UsageError } from "../errors.ts";
-import { checkAddress } from "./open-model.ts";
+import { checkAddress } from "./open-compatible.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
 
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });

@@ -1,3 +1,6 @@
+/*
+ * Over 300 lines: the types of everything that the page is given, in one place, since the server and the browser share them.
+ */
 import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
 import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";

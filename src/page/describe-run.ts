@@ -7,7 +7,7 @@ import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { Work } from "../run/work.ts";
 import type { ComparisonReport, ScoreReport } from "./contract.ts";
 import type { FollowedRows } from "./follow-rows.ts";
-import type { RowFigures } from "./read-rows.ts";
+import type { RowFigures } from "./row-figures.ts";
 
 /** The judge's scores: those so far if a rating is in progress, else those in the manifest. */
 export function describeScores(

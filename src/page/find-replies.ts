@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { messageOf } from "../errors.ts";
-import { CallStore, type StoredCall } from "../llm/call-store.ts";
+import { CallStore } from "../llm/call-store.ts";
+import type { StoredCall } from "../llm/stored-call.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Manifest } from "../run/manifest.ts";
 import { readPurse, type RunFolder } from "../run/run-folder.ts";

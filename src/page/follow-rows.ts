@@ -8,7 +8,9 @@ import type { FileStates } from "../run/file-states.ts";
 import { isRated, type Manifest, type RatedManifest } from "../run/manifest.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
-import { startReading, type RowFigures, type RowReading, type RowSource } from "./read-rows.ts";
+import { startReading, type RowReading } from "./read-rows.ts";
+import type { RowSource } from "./in-turn.ts";
+import type { RowFigures } from "./row-figures.ts";
 
 /** Snapshot of the files that determine a run's rows. */
 interface RowsNow {

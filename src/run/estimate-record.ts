@@ -1,4 +1,5 @@
-import type { Agreement, Estimate } from "../stats/agreement.ts";
+import type { Agreement } from "../stats/agreement.ts";
+import type { Estimate } from "../stats/estimate.ts";
 import type { AgreementRecord } from "./records/rating.ts";
 
 /** A figure and its interval as JSON: NaN and infinite numbers become null. */

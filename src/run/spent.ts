@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import { tryParse } from "../files/try-parse.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import { tryParse } from "../files/try-parse.ts";
+import { costOfTraining } from "./attempts.ts";
 import type { Manifest } from "./manifest.ts";
-import { readManifest, readPurse, type RunFolder } from "./run-folder.ts";
+import { type RunFolder, readManifest, readPurse } from "./run-folder.ts";
 
 /*
  * What a run has spent over all its commands, in US dollars: on calls, as counted by its purse in the call store, and on
@@ -79,21 +79,6 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
 export async function spentInAll(run: RunFolder): Promise<number> {
   const calls = await spentOnCalls(run, await readManifest(run));
   return (calls?.paidUsd ?? 0) + (calls?.perhapsPaidUsd ?? 0) + (await spentOnTraining(run));
-}
-
-/** How long each attempt at a training took: `attempts.json` of its folder. */
-export const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
-
-const costSchema = z.object({ usdPerHour: z.number().nullable() });
-
-/** The cost of a training's attempts, by the hour, in US dollars. */
-export async function costOfTraining(folder: string): Promise<number> {
-  const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
-  const attempts = attemptsSchema.safeParse(await read("attempts.json"));
-  const settings = costSchema.safeParse(await read("training.json"));
-  if (!attempts.success || !settings.success) return 0;
-  const hours = attempts.data.reduce((sum, { trainMs }) => sum + trainMs, 0) / 3_600_000;
-  return hours * (settings.data.usdPerHour ?? 0);
 }
 
 /** The cost of all trainings of a run by the hour, including interrupted and replaced ones, in US dollars. */

@@ -1,5 +1,5 @@
 import type { Judge } from "../judge/judge.ts";
-import type { BatchProgress } from "../llm/ask-in-batches.ts";
+import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Progress } from "./progress.ts";

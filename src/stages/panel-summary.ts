@@ -15,7 +15,8 @@ import { spearman } from "../stats/agreement.ts";
 import { histogram } from "../stats/histogram.ts";
 import { weightedKappa } from "../stats/kappa.ts";
 import { standardiseColumns } from "../stats/standardise.ts";
-import { createFeatureExtractor, denseCount } from "../student/features.ts";
+import { createFeatureExtractor } from "../student/features.ts";
+import { denseCount } from "../student/dense-features.ts";
 import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 

@@ -3,7 +3,7 @@ import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { bradleyTerry } from "../stats/bradley-terry.ts";
-import type { Estimate } from "../stats/agreement.ts";
+import type { Estimate } from "../stats/estimate.ts";
 
 /** An arm's strength among several, by the Bradley-Terry model. */
 export interface RankedArm {

@@ -1,4 +1,4 @@
-import type { BatchProgress } from "../llm/ask-in-batches.ts";
+import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import type { RunFolder } from "../run/run-folder.ts";

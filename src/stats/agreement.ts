@@ -1,16 +1,10 @@
 import { z975 } from "./distributions.ts";
-import { isDominated, margins, middleRanks, tableCorrelation, tableIntervals, type Table } from "./table-bootstrap.ts";
+import type { Estimate } from "./estimate.ts";
+import { type Table, isDominated, margins, middleRanks, tableCorrelation, tableIntervals } from "./table-bootstrap.ts";
 
 /*
  * How far two lists of scores agree. Pure functions on arrays of equal length, position by position.
  */
-
-/** A figure with its 95 % interval. */
-export interface Estimate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
 
 /** Ranks from 1 in ascending order; equal values share the mean of their ranks. */
 export function rank(values: ArrayLike<number>): Float64Array {

@@ -1,4 +1,4 @@
-import type { Estimate } from "./agreement.ts";
+import { type Estimate, quantile } from "./estimate.ts";
 import { createRandom } from "./random.ts";
 
 export interface BootstrapOptions {
@@ -7,6 +7,7 @@ export interface BootstrapOptions {
 }
 
 const defaultSeed = 42;
+
 const defaultDraws = 10_000;
 
 /**
@@ -35,12 +36,4 @@ export function bootstrap(
     const sorted = drawn[figure]!.filter((one) => !Number.isNaN(one)).toSorted();
     return { value, low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
   });
-}
-
-/** The quantile of ascending values, by linear interpolation; NaN without values. */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
-  const at = (sorted.length - 1) * share;
-  const below = Math.floor(at);
-  const value = sorted[below] ?? NaN;
-  return value + (at - below) * ((sorted[below + 1] ?? value) - value);
 }

@@ -1,4 +1,4 @@
-import type { Estimate } from "./agreement.ts";
+import type { Estimate } from "./estimate.ts";
 import { normalQuantile, studentQuantile } from "./distributions.ts";
 
 /*

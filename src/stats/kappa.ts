@@ -1,4 +1,4 @@
-import type { Estimate } from "./agreement.ts";
+import type { Estimate } from "./estimate.ts";
 import { z975 } from "./distributions.ts";
 import { isDominated, margins, mostLevels, tableIntervals, type Table } from "./table-bootstrap.ts";
 

@@ -1,5 +1,5 @@
 import { studentQuantile, z975 } from "./distributions.ts";
-import type { Estimate } from "./agreement.ts";
+import type { Estimate } from "./estimate.ts";
 import type { Sources } from "./crossed-mean.ts";
 
 /*

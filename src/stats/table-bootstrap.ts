@@ -1,5 +1,4 @@
-import type { Estimate } from "./agreement.ts";
-import { quantile } from "./bootstrap.ts";
+import { type Estimate, quantile } from "./estimate.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /*

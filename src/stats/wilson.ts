@@ -1,4 +1,4 @@
-import type { Estimate } from "./agreement.ts";
+import type { Estimate } from "./estimate.ts";
 import { z975 } from "./distributions.ts";
 
 /** A share of independent cases with its 95 % interval by Wilson's score method (1927); NaN without cases. */

@@ -2,7 +2,8 @@ import { areaUnderCurve, calibrationError, precisionAtTop, spearman } from "../s
 import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { applyCalibration, fitCalibration } from "./calibrate.ts";
 import type { HeldOut } from "./card.ts";
-import { denseCount, fieldCount } from "./features.ts";
+import { denseCount } from "./dense-features.ts";
+import { fieldCount } from "./features.ts";
 import { addField, clearInput, createActivations, forward, setDense } from "./network.ts";
 import { expectedScore, type StudentModel } from "./student.ts";
 import { trainNetwork, type TrainedNetwork } from "./train.ts";

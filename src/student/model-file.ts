@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import * as z from "zod";
 import { DataError, messageOf } from "../errors.ts";
 import { studentCardSchema } from "./card.ts";
-import { denseCount, fieldCount } from "./features.ts";
+import { denseCount } from "./dense-features.ts";
+import { fieldCount } from "./features.ts";
 import { embeddingSize, weightSizes, type Weights } from "./network.ts";
 import type { StudentModel } from "./student.ts";
 

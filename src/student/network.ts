@@ -1,4 +1,6 @@
-import { bucketCount, denseCount, fieldCount } from "./features.ts";
+import { bucketCount } from "./scan-field.ts";
+import { denseCount } from "./dense-features.ts";
+import { fieldCount } from "./features.ts";
 
 /*
  * The student's network. For each field, the embeddings of its distinct words are summed and divided by the square root of

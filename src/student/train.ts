@@ -1,5 +1,7 @@
 import { createRandom, shuffle } from "../stats/random.ts";
-import { bucketCount, denseCount, fieldCount } from "./features.ts";
+import { bucketCount } from "./scan-field.ts";
+import { denseCount } from "./dense-features.ts";
+import { fieldCount } from "./features.ts";
 import {
   addField,
   clearInput,

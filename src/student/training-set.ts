@@ -1,5 +1,7 @@
 import type { ExampleFields } from "../dataset/example.ts";
-import { bucketCount, createFeatureExtractor, denseCount, fieldCount } from "./features.ts";
+import { bucketCount } from "./scan-field.ts";
+import { createFeatureExtractor, fieldCount } from "./features.ts";
+import { denseCount } from "./dense-features.ts";
 import type { Standardisation } from "./network.ts";
 
 /** Rows prepared for training, with their features extracted once and packed. */

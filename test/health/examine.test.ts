@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
-import { examineRounds, findDrift, isDoubtful, type AnchorRatings } from "../../src/health/examine.ts";
+import { examineRounds, isDoubtful } from "../../src/health/examine.ts";
+import { findDrift } from "../../src/health/drift.ts";
+import type { AnchorRatings } from "../../src/health/figures.ts";
 import type { Rating } from "../../src/run/rating.ts";
 import { createRandom } from "../../src/stats/random.ts";
 

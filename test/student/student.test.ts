@@ -7,7 +7,8 @@ import { createStudentJudge, embeddedStudentPath } from "../../src/judge/student
 import { packageFolder } from "../../src/package-folder.ts";
 import { distill } from "../../src/stages/distill.ts";
 import { applyCalibration, fitCalibration } from "../../src/student/calibrate.ts";
-import { createFeatureExtractor, denseNames } from "../../src/student/features.ts";
+import { createFeatureExtractor } from "../../src/student/features.ts";
+import { denseNames } from "../../src/student/dense-features.ts";
 import { decodeStudent, encodeStudent, readStudent } from "../../src/student/model-file.ts";
 import { createPredictor } from "../../src/student/student.ts";
 import { measureProbabilities } from "../../src/student/distill.ts";

@@ -2,7 +2,7 @@ import { isAbsolute } from "node:path";
 import { styleText } from "node:util";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
 import type { TrainSummary } from "../../run/records/training.ts";
-import type { PlannedTraining } from "../../stages/train.ts";
+import type { PlannedTraining } from "../../stages/prepare-training.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 

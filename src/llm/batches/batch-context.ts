@@ -5,7 +5,7 @@ import type { CallStore } from "../call-store.ts";
 import { CallTally, type StopReason } from "../call-tally.ts";
 import { readFailure, type Failure } from "../failure.ts";
 import { errorOf } from "../give-up-policy.ts";
-import type { ChatModel, ModelBatches } from "../open-model.ts";
+import type { ChatModel, ModelBatches } from "../chat-model.ts";
 import { flatPrice, nanosPerUsd, type Price } from "../price.ts";
 import type { OpenBatch } from "./batch-book.ts";
 import { defaultListedAfterMs, mostTries, LearntLimit, retryDelay } from "./policy.ts";

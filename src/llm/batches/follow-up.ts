@@ -1,14 +1,11 @@
-import { InvalidArgumentError } from "@ai-sdk/provider";
-import type {
-  Experimental_BatchV4ItemResult as ItemResult,
-  Experimental_BatchV4Status as ProviderStatus,
-} from "@ai-sdk/provider";
+import { InvalidArgumentError, type Experimental_BatchV4Status as ProviderStatus } from "@ai-sdk/provider";
 import { formatCount } from "../../format.ts";
-import type { StoredCall } from "../call-store.ts";
 import { withoutReply } from "../endings.ts";
 import { describeOverReserve, overReserveAdvice } from "../request-cost.ts";
+import type { StoredCall } from "../stored-call.ts";
 import type { BatchCall, OpenBatch } from "./batch-book.ts";
-import { GoneError, nameAccount, type BatchContext } from "./batch-context.ts";
+import { type BatchContext, GoneError, nameAccount } from "./batch-context.ts";
+import { type Fetched, type Row, describeMissing, isBilled } from "./fetched.ts";
 import type { LostBatches } from "./find-lost.ts";
 import type { HandIn } from "./hand-in.ts";
 import {
@@ -17,28 +14,11 @@ import {
   isTooLarge,
   mostDownloads,
   mostRounds,
-  rowFates,
   retryDelay,
   saveTogether,
   startTimeoutMs,
 } from "./policy.ts";
-import { readRow, type Outcome, type RowOutcome } from "./row-outcome.ts";
-
-type Row = ItemResult & { type: "text" };
-
-/** What was read from the results of one batch, besides the stored outcomes. */
-interface Fetched {
-  /** By key: why the call is submitted again. */
-  readonly again: Map<string, string>;
-  /** Keys of our calls with a billed reply, readable or not, whoever stored it; `rows`: our calls with any result row. */
-  readonly replies: Set<string>;
-  readonly rows: Set<string>;
-  /** Unreadable lines without a call's id. */
-  readonly nameless: string[];
-  /** Rows that look like a wrong request. Read again last: if any call got a reply, only these rows are at fault. */
-  doubtful: Row[];
-  isCancelled: boolean;
-}
+import { type Outcome, type RowOutcome, readRow } from "./row-outcome.ts";
 
 /** Checks the status of batches and stores their outcomes, each once, whichever process fetches it. */
 export class FollowUp {
@@ -190,7 +170,8 @@ export class FollowUp {
     const outcome = row.of(call);
     if (outcome.state === "replied") this.#context.hasReplied = true;
     else settled.add(key);
-    this.#expectWithinReserve(outcome.cost, call);
+    const excess = this.#context.budget < Infinity ? describeOverReserve(outcome.cost, call.reserved) : undefined;
+    if (excess !== undefined) this.#context.fail(excess, false, overReserveAdvice);
     return this.#store(batch, call, outcome);
   }
 
@@ -215,11 +196,6 @@ export class FollowUp {
     store.save(stored, batch.purse);
     store.batches.clearRounds(key);
     return [() => tally.addOutcome(stored)];
-  }
-
-  #expectWithinReserve(cost: number | null, { reserved }: BatchCall): void {
-    const excess = this.#context.budget < Infinity ? describeOverReserve(cost, reserved) : undefined;
-    if (excess !== undefined) this.#context.fail(excess, false, overReserveAdvice);
   }
 
   /** Closes an ended batch. Calls without an outcome are submitted again, or stored as failed. */
@@ -295,17 +271,4 @@ export class FollowUp {
     });
     if (outcome.kind === "stop") this.#context.fail(outcome.detail, outcome.isUsage);
   }
-}
-
-/** Whether a row's reply was billed. */
-function isBilled({ status, ...row }: Row): boolean {
-  return status === "succeeded" || ("error" in row && rowFates[row.error?.code ?? ""] === "unreadable");
-}
-
-function describeMissing(nameless: readonly string[]): string {
-  if (nameless.length === 0) return "its result did not arrive, though its batch was completed";
-  const [first] = nameless;
-  return nameless.length === 1
-    ? `its result did not arrive, or is the line that does not tell whose it is (${first})`
-    : `its result did not arrive, or is one of ${formatCount(nameless.length)} lines that do not tell whose they are (the first: ${first})`;
 }

@@ -1,7 +1,7 @@
 import type { Experimental_BatchV4ItemResult as ItemResult } from "@ai-sdk/provider";
 import { messageOf } from "../../errors.ts";
 import { readReply } from "../ask-model.ts";
-import type { StoredCall } from "../call-store.ts";
+import type { StoredCall } from "../stored-call.ts";
 import { withoutReply } from "../endings.ts";
 import { readFailure } from "../failure.ts";
 import type { Price } from "../price.ts";

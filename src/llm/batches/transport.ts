@@ -62,9 +62,9 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
       if (!Number.isNaN(told)) now = told;
       if (isPost || !response.ok) return response;
       if (/\/files\/[^/]+\/content$|\/results$|:download$/.test(pathname))
-        return readLines(response, protocol, (mark) => {
+        return readLines(response, protocol, (found) => {
           const [, id] = /\/batches\/([^/]+)\/results$/.exec(pathname) ?? [];
-          if (id !== undefined) marks.set(id, mark);
+          if (id !== undefined) marks.set(id, found);
         });
       if (!/\/batches(\/[^/]+)?$/.test(pathname)) return response;
       return noteBatches(response, marks);
@@ -102,8 +102,8 @@ function markBody(
 }
 
 interface Described {
-  readonly id?: unknown | undefined;
-  readonly name?: unknown | undefined;
+  readonly id?: unknown;
+  readonly name?: unknown;
   readonly metadata?: { readonly [markName]?: unknown; readonly displayName?: unknown } | null | undefined;
 }
 

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { readVerdicts } from "../../comparison/verdicts-file.ts";
-import { meanTraining, poolMatches, type ExperimentFacts } from "../../experiment/result.ts";
+import { meanTraining, poolMatches } from "../../experiment/pool-matches.ts";
+import type { ExperimentFacts } from "../../experiment/facts.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { ExperimentStage, Task } from "../../experiment/task.ts";
 import type { Manifest } from "../../run/manifest.ts";

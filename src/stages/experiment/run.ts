@@ -4,7 +4,8 @@ import { RunError, UsageError } from "../../errors.ts";
 import { openLedger, type Ledger } from "../../experiment/ledger.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { resolveExperiment } from "../../experiment/resolve.ts";
-import { concludeExperiment, recordedFacts } from "../../experiment/result.ts";
+import { concludeExperiment } from "../../experiment/result.ts";
+import { recordedFacts } from "../../experiment/pool-matches.ts";
 import { planTasks, runTasks, type TaskResult } from "../../experiment/schedule.ts";
 import {
   experimentStages,

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { hashArm, hashBase, hashText, identifyModel } from "../../experiment/hashes.ts";
 import type { ExperimentModel } from "../../experiment/models.ts";
-import { sizeSource, type ExperimentRecipe } from "../../experiment/recipe.ts";
+import { sizeSource } from "../../experiment/check-recipe.ts";
+import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { Training } from "../../experiment/resolve.ts";
 import type { Task, TaskEnd, TaskEstimate } from "../../experiment/task.ts";
 import type { Manifest } from "../../run/manifest.ts";
@@ -62,7 +63,7 @@ export function trainTask(
           stopped: "budget",
           failure: `it is expected to cost $${needed.toFixed(2)}, and $${Math.max(0, left).toFixed(2)} of the budget are left`,
         };
-      const longestMs = isPriced && left < Infinity ? (3_600_000 * left) / estimate.usdPerHour! : undefined;
+      const longestMs = isPriced && left < Infinity ? (3_600_000 * left) / estimate.usdPerHour : undefined;
       return runWithin(context, longestMs, async (signal) => {
         const summary = await train({
           ...context.stage(id),

@@ -1,7 +1,7 @@
 import { valueAt } from "../../dataset/column-path.ts";
 import type { Dataset } from "../../dataset/open.ts";
 import { UsageError } from "../../errors.ts";
-import { type RatedExample, pairWithRatings } from "../../judge/run.ts";
+import { type RatedExample, pairWithRatings } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { Rating } from "../../run/rating.ts";
 import { readRatings } from "../../run/ratings-file.ts";
@@ -15,7 +15,9 @@ import { openWhereFilter } from "../../selection/where.ts";
 import type { Plan, SelectOptions } from "./plan.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
-export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & { readonly picked?: Picked };
+export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & {
+  readonly picked?: Picked;
+};
 
 export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
   if (plan.method === "full") return () => ({ reason: "kept" });

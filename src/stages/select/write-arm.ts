@@ -3,7 +3,7 @@ import { extensionOf, openRowWriter } from "../../dataset/write.ts";
 import { UsageError } from "../../errors.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatCount } from "../../format.ts";
-import { type RatedExample, pairWithRatings } from "../../judge/run.ts";
+import { type RatedExample, pairWithRatings } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import type { Decision, Reason, ReasonDetail } from "../../selection/decision.ts";

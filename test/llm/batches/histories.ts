@@ -17,10 +17,10 @@ import {
   type LanguageModelV4,
 } from "@ai-sdk/provider";
 import fc from "fast-check";
-import { BatchAsker, type BatchClock } from "../../../src/llm/ask-in-batches.ts";
+import { BatchAsker, type BatchClock } from "../../../src/llm/batches/batch-asker.ts";
 import type { BatchTransport } from "../../../src/llm/batches/transport.ts";
 import { CallStore } from "../../../src/llm/call-store.ts";
-import { modelOf, type ChatModel } from "../../../src/llm/open-model.ts";
+import { modelOf, type ChatModel } from "../../../src/llm/chat-model.ts";
 import { flatPrice } from "../../../src/llm/price.ts";
 import { requestKey, type ModelRequest } from "../../../src/llm/request.ts";
 import { forgetBatches } from "../../../src/stages/batches.ts";

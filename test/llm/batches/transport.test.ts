@@ -96,7 +96,7 @@ test("calls of Anthropic's carry our name too, and are their keys again in the r
   const transport = createBatchTransport(answer, "anthropic");
   await transport.fetch("https://provider.test/v1/messages/batches", {
     method: "POST",
-    headers: { [transport.markHeader]: id! },
+    headers: { [transport.markHeader]: id },
     body: JSON.stringify({ requests: [first, second].map((key) => ({ custom_id: key, params: {} })) }),
   });
   for (const sentId of sentIds) expect(sentId).toMatch(/^[a-zA-Z0-9_-]{1,64}$/);
@@ -105,5 +105,5 @@ test("calls of Anthropic's carry our name too, and are their keys again in the r
   const rows = (await response.text()).split("\n").map((line) => JSON.parse(line) as { custom_id: string });
   expect(rows.map(({ custom_id }) => custom_id)).toEqual([first, second, plain]);
   const mark = transport.markOf("m1");
-  expect([isMarkOf(mark!, id!), isMarkOf(mark!, other!), transport.listsMarks]).toEqual([true, false, false]);
+  expect([isMarkOf(mark!, id), isMarkOf(mark!, other), transport.listsMarks]).toEqual([true, false, false]);
 });

@@ -1,17 +1,16 @@
-import { UsageError } from "../errors.ts";
-import { formatCount, formatDuration } from "../format.ts";
-import type { AlpagasusError } from "../errors.ts";
-import type { OpenBatch } from "./batches/batch-book.ts";
-import { BatchContext, type BatchAskerOptions } from "./batches/batch-context.ts";
-import { LostBatches } from "./batches/find-lost.ts";
-import { FollowUp } from "./batches/follow-up.ts";
-import { HandIn } from "./batches/hand-in.ts";
-import { looksBeforeGone, pollDelay } from "./batches/policy.ts";
-import type { CallsReport, StopReason } from "./call-tally.ts";
-import type { ChatModel } from "./open-model.ts";
-import type { ModelRequest } from "./request.ts";
+import { UsageError, type AlpagasusError } from "../../errors.ts";
+import { formatCount, formatDuration } from "../../format.ts";
+import type { OpenBatch } from "./batch-book.ts";
+import { BatchContext, type BatchAskerOptions } from "./batch-context.ts";
+import { LostBatches } from "./find-lost.ts";
+import { FollowUp } from "./follow-up.ts";
+import { HandIn } from "./hand-in.ts";
+import { looksBeforeGone, pollDelay } from "./policy.ts";
+import type { CallsReport, StopReason } from "../call-tally.ts";
+import type { ChatModel } from "../chat-model.ts";
+import type { ModelRequest } from "../request.ts";
 
-export type { BatchAskerOptions, BatchClock } from "./batches/batch-context.ts";
+export type { BatchAskerOptions, BatchClock } from "./batch-context.ts";
 
 /** State of the batches, for a progress line. */
 export interface BatchProgress {

@@ -1,0 +1,19 @@
+import type { Place } from "./place.ts";
+import type { Format } from "./source.ts";
+
+/** One record of a file, before its shape is known. */
+export interface FileRecord {
+  /** The record's exact text in the file, without separators; empty for Parquet. */
+  readonly text: string;
+  readonly value: unknown;
+  readonly place: Place;
+}
+
+/** A file as records, in order and in batches: the interface that every format implements. */
+export interface RecordSource {
+  /** The format of the content, even if the file name says otherwise. */
+  readonly format: Format;
+  /** The columns, for formats that declare them: the file's header line, or names with their types. */
+  readonly header?: string | undefined;
+  batches(): AsyncIterable<readonly FileRecord[]>;
+}

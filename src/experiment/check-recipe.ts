@@ -1,0 +1,81 @@
+import { DataError } from "../errors.ts";
+import { type ExperimentFile } from "./recipe-schema.ts";
+
+/** @throws DataError where the file names an arm, a model or a stage that it does not have */
+export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKey[]) => string): void {
+  const { arms = {}, models, train, generate, compare, rate, recorded } = file;
+  const fail = (field: readonly PropertyKey[], message: string): never => {
+    throw new DataError(`${at(field)}: ${field.map(String).join(".")}: ${message}`);
+  };
+  if (recorded) return checkRecorded(recorded, fail);
+  const armNames = Object.keys(arms);
+  const numeric = [...armNames, ...Object.keys(models)].find((other) => /^\d+$/.test(other));
+  if (numeric !== undefined)
+    fail(
+      [arms[numeric] ? "arms" : "models", numeric],
+      "expected a name with a letter in it, since names of digits lose their order: 3k",
+    );
+  const twice = (list: readonly unknown[]) => list.findIndex((item, i) => list.indexOf(item) < i);
+  if (rate?.escalate && (typeof rate.judge !== "string" || !/^student(:|$)/.test(rate.judge)))
+    fail(["rate", "escalate"], "expected a student as the judge: judge: student");
+  if (rate?.combine && typeof rate.judge === "string")
+    fail(["rate", "combine"], "expected several judges: judge: [a, b]");
+  for (const [field, list] of [
+    [["rate", "judge"], typeof rate?.judge === "object" ? rate.judge : []],
+    [["train", "seeds"], train?.seeds ?? []],
+    [["compare", "judges"], compare?.judges ?? []],
+    [["compare", "matches"], (compare?.matches ?? []).map((match) => match.join(" "))],
+  ] as const)
+    if (twice(list) >= 0) fail([...field, twice(list)], "expected each once, got one again");
+  for (const [arm, { method }] of Object.entries(arms))
+    if (method === "random" && (train?.seeds.length ?? 0) > 1)
+      for (const seed of train!.seeds.slice(1))
+        if (arms[`${arm}-s${seed}`]) fail(["arms", `${arm}-s${seed}`], `expected a name that no draw of ${arm} has`);
+  for (const model of Object.keys(models))
+    if (armNames.some((arm) => train?.seeds.slice(1).some((seed) => model === `${arm}-s${seed}`)))
+      fail(["models", model], "expected a name that no trained model has");
+  if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
+  if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
+  if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
+  if (generate && !train && Object.keys(models).length === 0)
+    fail(["generate"], "expected models to answer; add train, or models");
+  for (const [arm, { like, method, top, min_score: least, rows }] of Object.entries(arms)) {
+    if (like !== undefined && !arms[like]) fail(["arms", arm, "like"], `expected ${armNames.join(", ")}, got ${like}`);
+    if (sizeSource(file, arm) === undefined && (method === "random" || method === "longest") && top === undefined)
+      fail(["arms", arm], "expected an arm whose size it takes, or top");
+    if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
+    if (method === "score" && top === undefined && least === undefined && rows === undefined)
+      fail(["arms", arm], "expected min_score, top or rows");
+    if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");
+  }
+  const known = [...(train ? armNames : []), ...Object.keys(models)]; // all that have answers
+  for (const [i, match] of (compare?.matches ?? []).entries()) {
+    for (const [side, answered] of match.entries())
+      if (!known.includes(answered))
+        fail(["compare", "matches", i, side], `expected ${known.join(", ")}, got ${answered}`);
+    if (match[0] === match[1]) fail(["compare", "matches", i], "expected two different ones");
+  }
+  if (compare && !compare.matches && known.length < 2)
+    fail(["compare"], "expected two arms or models to compare; add a control: random: { method: random }");
+}
+
+/** Which arm this arm copies its size from. Controls default to the first score arm, or else the first full arm. */
+export function sizeSource({ arms = {} }: Pick<ExperimentFile, "arms">, arm: string): string | undefined {
+  const { like, method, top } = arms[arm]!;
+  if (like !== undefined) return like;
+  if ((method !== "random" && method !== "longest") || top !== undefined) return undefined;
+  return (
+    Object.keys(arms).find((other) => arms[other]!.method === "score") ??
+    Object.keys(arms).find((other) => arms[other]!.method === "full")
+  );
+}
+
+function checkRecorded(
+  { arms, comparisons }: NonNullable<ExperimentFile["recorded"]>,
+  fail: (field: readonly PropertyKey[], message: string) => never,
+): void {
+  for (const [i, match] of comparisons.entries())
+    for (const side of ["a", "b"] as const)
+      if (!arms[match[side]])
+        fail(["recorded", "comparisons", i, side], `expected ${Object.keys(arms).join(", ")}, got ${match[side]}`);
+}

@@ -1,0 +1,198 @@
+import { describeNeeded, describeP } from "../comparison/conclude.ts";
+import { formatDuration, formatNumbered, formatUsd } from "../format.ts";
+import type { ComparisonRecord } from "../run/records/comparison.ts";
+import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
+import type { ExperimentFacts } from "./facts.ts";
+
+export function isFull(arm: string, methods: ExperimentFacts["methods"]): boolean {
+  return methods[arm] === "full";
+}
+
+/** The arm under test: the first that was chosen by scores, or else the first. */
+function toldArm({ arms, methods }: Pick<ExperimentFacts, "arms" | "methods">): string {
+  return (arms.find(({ arm }) => methods[arm] === "score") ?? arms[0])?.arm ?? "";
+}
+
+/** The same match with its sides swapped. */
+function mirror(match: MatchResult): MatchResult {
+  const turn = ({ value, low, high }: ComparisonRecord["winningScore"]) => ({
+    value: value === null ? null : 2 - value,
+    low: high === null ? null : 2 - high,
+    high: low === null ? null : 2 - low,
+  });
+  const { pooled, seeds } = match;
+  const opposite = { better: "worse", worse: "better", "no difference shown": "no difference shown" } as const;
+  return {
+    ...match,
+    a: match.b,
+    b: match.a,
+    pooled: {
+      ...pooled,
+      counts: { ...pooled.counts, win: pooled.counts.lose, lose: pooled.counts.win },
+      winningScore: turn(pooled.winningScore),
+      conclusion: opposite[pooled.conclusion],
+    },
+    seeds: seeds.map(({ a, b, winningScore }) => ({
+      a: b,
+      b: a,
+      winningScore: winningScore === null ? null : 2 - winningScore,
+    })),
+  };
+}
+
+/** One judge's verdict on the arm under test, from its matches against controls. */
+function hear(
+  matches: readonly MatchResult[],
+  told: string,
+  methods: ExperimentFacts["methods"],
+): {
+  readonly decisive: readonly MatchResult[];
+  readonly verdict: ExperimentResult["verdict"];
+  readonly hasControl: boolean;
+} {
+  const own = matches.flatMap((match) => (match.a === told ? match : match.b === told ? mirror(match) : []));
+  const isDecided = ({ pooled: { counts } }: MatchResult) => counts.win + counts.tie + counts.lose > 0;
+  const random = own.find((match) => methods[match.b] === "random" && isDecided(match));
+  const full = own.find((match) => isFull(match.b, methods) && isDecided(match));
+  const decisive = [random, full].filter((match) => match !== undefined);
+  const views = decisive.map(({ pooled }) => pooled.conclusion);
+  const verdict =
+    decisive.length === 0
+      ? "not compared"
+      : views.some((view) => view === "worse")
+        ? "did not help"
+        : (random ? random.pooled.conclusion : views[0]) === "better"
+          ? "helped"
+          : "no benefit shown";
+  return { decisive, verdict, hasControl: random !== undefined };
+}
+
+/** Whether every match has only one training. It then compares two models, not two ways of choosing their rows. */
+function isOneTraining(matches: readonly MatchResult[]): boolean {
+  return matches.every((match) => trainingsOf(match).length < 2);
+}
+
+/** The winning scores of the trainings with at least one decided pair. */
+function trainingsOf({ seeds }: MatchResult): number[] {
+  return seeds.flatMap(({ winningScore }) => winningScore ?? []);
+}
+
+export function describeOutcome(
+  facts: ExperimentFacts,
+  savings: ExperimentResult["savings"],
+  moreTrainings: ExperimentResult["moreTrainings"],
+): Pick<ExperimentResult, "sentence" | "verdict"> {
+  const { arms, matches, methods } = facts;
+  const told = toldArm(facts);
+  const judges = [...new Set(matches.map(({ judge }) => judge))];
+  const heard = judges.map((judge) => ({
+    judge,
+    ...hear(
+      matches.filter((match) => match.judge === judge),
+      told,
+      methods,
+    ),
+  }));
+  const saying = heard.filter(({ verdict }) => verdict !== "not compared");
+  if (saying.length === 0)
+    return {
+      verdict: "not compared",
+      sentence: matches.some(({ a, b }) => a === told || b === told)
+        ? `Whether selecting helped cannot be said: no pair of ${told} and a random control or the full set is decided.`
+        : `Whether selecting helped cannot be said: ${told || "nothing"} was compared neither with a random control nor with the full set.`,
+    };
+  const saving = savings.find(({ arm }) => arm === told);
+  const faster =
+    saving && saving.timesFaster > 1
+      ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms.find(({ arm }) => arm === told)?.minutes ?? 0))})`
+      : "";
+  const heardAll = saying.flatMap(({ decisive }) => decisive);
+  if (isOneTraining(heardAll))
+    return {
+      verdict: "one training",
+      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${faster}.`,
+    };
+  const verdicts = new Set(saying.map(({ verdict }) => verdict));
+  if (verdicts.size > 1)
+    return {
+      verdict: "no benefit shown",
+      sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${faster}.`,
+    };
+  const { decisive, verdict, hasControl } = saying[0]!;
+  const alone = hasControl ? "" : "; without a random control we cannot say that the selection did it";
+  const by = saying.length > 1 ? `, by all of ${saying.map(({ judge }) => judge).join(", ")}` : "";
+  const beatsFull = decisive.some((match) => isFull(match.b, methods) && match.pooled.conclusion === "better");
+  const beatsRandom = decisive.some((match) => methods[match.b] === "random" && match.pooled.conclusion === "better");
+  const beginning =
+    verdict === "no benefit shown" && beatsFull && hasControl
+      ? "Fewer rows helped, choosing them was not shown to"
+      : verdict === "did not help" && beatsRandom
+        ? "Choosing rows helped, but having fewer did not"
+        : capitalise(beginnings[verdict]);
+  return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
+}
+
+/** Says how often each arm was trained. Recorded results may not state it, or pool the pairs of all trainings. */
+function describeTrainings(trainings: number | undefined): string {
+  if (trainings === undefined) return "how often each was trained is not known";
+  if (trainings === 1) return "each was trained once";
+  return `each was trained ${trainings} times, but only pairs of one training are told apart`;
+}
+
+/** Says whether these models differ, which is all that single trainings show. */
+function describeModels(
+  saying: readonly { readonly judge: string; readonly decisive: readonly MatchResult[] }[],
+): string {
+  const tell = (decisive: readonly MatchResult[]) => decisive.map(tellMatch).join("; ");
+  const differs = saying
+    .flatMap(({ decisive }) => decisive)
+    .some(({ pooled }) => pooled.conclusion !== "no difference shown");
+  const told = saying.map(({ judge, decisive }) =>
+    saying.length > 1 ? `by ${judge}, ${tell(decisive)}` : tell(decisive),
+  );
+  return `${differs ? "These trained models differ" : "These trained models are not shown to differ"}: ${told.join("; ")}`;
+}
+
+/** What the missing trainings would cost, in words. */
+function describeMore(more: ExperimentResult["moreTrainings"]): string {
+  if (!more) return "";
+  const { trainings, minutes, trainingUsd, callsUsd } = more;
+  const usd = [trainingUsd, callsUsd].some((part) => part !== null) ? (trainingUsd ?? 0) + (callsUsd ?? 0) : null;
+  const only = trainingUsd === null ? " for calls" : callsUsd === null ? " for training" : "";
+  const cost = [
+    ...(minutes === null ? [] : [formatDuration(60_000 * minutes)]),
+    ...(usd === null || usd === 0 ? [] : [`${formatUsd(usd)}${only}`]),
+  ];
+  const what = trainings === 1 ? "one more training of each arm" : `${trainings} more trainings of each arm`;
+  return `; ${what} would tell more${cost.length > 0 ? `, at about ${cost.join(" and ")}` : ""}`;
+}
+
+const beginnings: Readonly<Record<ExperimentResult["verdict"], string>> = {
+  helped: "selecting helped",
+  "did not help": "selecting did not help",
+  "no benefit shown": "no benefit shown",
+  "one training": "two models compared",
+  "not compared": "nothing compared",
+};
+
+function capitalise(text: string): string {
+  return text[0]!.toUpperCase() + text.slice(1);
+}
+
+/** `selected against random: 41 wins, 15 ties, 24 losses, winning score 1.212 [1.013, 1.412]` */
+function tellMatch(match: MatchResult): string {
+  const { a, b, pooled } = match;
+  const { counts, winningScore } = pooled;
+  const bySeed = trainingsOf(match);
+  const split = `${formatNumbered(counts.win, "win", "wins")}, ${formatNumbered(counts.tie, "tie", "ties")}, ${formatNumbered(counts.lose, "loss", "losses")}`;
+  const interval =
+    winningScore.value === null
+      ? ""
+      : `, winning score ${winningScore.value.toFixed(3)} [${winningScore.low?.toFixed(3) ?? "-"}, ${winningScore.high?.toFixed(3) ?? "-"}]`;
+  const spread =
+    bySeed.length > 1
+      ? ` over ${bySeed.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
+      : "";
+  const needed = pooled.conclusion === "no difference shown" ? describeNeeded(pooled) : "";
+  return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
+}

@@ -1,0 +1,15 @@
+import type { ExperimentArm, ExperimentResult, MatchResult } from "../run/records/experiment.ts";
+
+/** The figures of a finished experiment, run here or elsewhere. Money in US dollars. */
+export interface ExperimentFacts {
+  readonly name: string;
+  readonly caveat?: string | undefined;
+  readonly source?: string | undefined;
+  readonly arms: readonly ExperimentArm[];
+  readonly matches: readonly MatchResult[];
+  readonly money: ExperimentResult["money"];
+  /** How often each arm was trained; undefined when unknown. */
+  readonly trainings?: number | undefined;
+  /** By arm: how its rows were chosen, if known, such as `random` or `full`. */
+  readonly methods: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,198 @@
+import * as z from "zod";
+import { combinations } from "../judge/panel.ts";
+
+export const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
+
+const count = z.number().int().min(1);
+
+const share = z.number().min(0).max(1);
+
+const percentage = z.string().regex(/^\d+(\.\d+)?%$/, 'expected a share such as "10%"');
+
+const batch = z
+  .boolean()
+  .default(false)
+  .describe("Ask in the provider's batches: within a day, at about half the price (openai, anthropic, google)");
+
+const rateSchema = z.strictObject({
+  judge: z
+    .union([z.string(), z.array(z.string()).min(2)])
+    .describe(
+      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
+    ),
+  combine: z.enum(combinations).optional().describe("The score of a panel, of its judges' (mean)"),
+  rescale: z.boolean().default(false).describe("Map a panel's scores linearly onto the first judge's scale"),
+  escalate: z
+    .strictObject({
+      ask: z.union([count, percentage]).describe("About how many rows, or which share: 5000 or 20%"),
+      to: z.string().describe("Who is asked about the rows nearest the cut"),
+      min_score: z.number().optional().describe("The cut, a score of that judge's (4.5)"),
+      precision: z.number().gt(0).lt(1).optional().describe("Least share of right rows among those kept (0.9)"),
+    })
+    .optional()
+    .describe("With a student as the judge: ask another one where it is not sure"),
+  logprobs: z.boolean().default(false).describe("Scores are means by the probabilities of the reply's tokens"),
+  samples: count.optional().describe("Scores are means of so many replies"),
+  batch,
+  check: z.boolean().default(true).describe("Look at a model before and after a long rating"),
+  rubric: z.string().optional().describe("How a model is asked: a shipped rubric's name, or a YAML file"),
+  scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
+  reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
+  min_coverage: share.default(0.95).describe("Least share of rows with a score"),
+});
+
+const armSchema = z
+  .strictObject({
+    method: z
+      .enum(["score", "random", "longest", "full"])
+      .default("score")
+      .describe("How rows are chosen; random draws other rows for every training seed"),
+    min_score: z.number().optional().describe("Keep rows that score at least this"),
+    top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
+    like: name.optional().describe("Of random and longest: the arm whose size is taken (the first arm)"),
+    rows: z.string().optional().describe("Keep exactly these rows: a file with a JSON array of positions from 0"),
+    where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
+    per: z.string().optional().describe("A column: rows are shared out over its values"),
+    dedup: z.enum(["exact", "near"]).optional(),
+    diverse: share.optional().describe("Least distance between kept rows"),
+    seed: z.number().int().min(0).default(42).describe("Draws random rows and ties"),
+  })
+  .describe("A training set");
+
+const trainSchema = z.strictObject({
+  recipe: z
+    .string()
+    .describe(
+      "A training recipe: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop, or a YAML file",
+    ),
+  seeds: z.array(z.number().int().min(0)).min(1).default([42]).describe("Each arm is trained once with each"),
+  base: z.string().optional().describe("A Hub id, a folder, or smollm2; the recipe's when left out"),
+  template: z.enum(["alpaca", "chat"]).optional(),
+  epochs: z.number().positive().optional(),
+  learning_rate: z.number().positive().optional(),
+  global_batch: count.optional(),
+  max_length: count.optional(),
+  precision: z.enum(["bf16", "fp16", "fp32"]).optional(),
+  gpus: z.number().int().min(0).optional().describe("GPUs that train together; 0 trains on the CPU"),
+  processes: count.optional(),
+  device_batch: count.optional(),
+  usd_per_hour: z.number().min(0).optional().describe("What all GPUs together cost an hour"),
+});
+
+const generateSchema = z.strictObject({
+  tests: z
+    .array(z.string())
+    .min(1)
+    .default(["vicuna", "koala", "wizardlm", "self-instruct"])
+    .describe("Test sets by name, or files with prompts"),
+  limit: count.optional().describe("Only the first prompts of each set"),
+  max_output_tokens: count.default(1024).describe("Most new tokens of an answer"),
+  temperature: z.number().min(0).max(2).default(0),
+  server: z.enum(["vllm", "transformers"]).optional(),
+  batch,
+  min_coverage: share.default(0.95).describe("Least share of prompts with an answer"),
+});
+
+const compareSchema = z.strictObject({
+  judges: z.array(z.string()).min(1).describe("Who compares: student, or models"),
+  rubric: z.string().optional().describe("How a model is asked: vicuna, verdict, or a YAML file"),
+  matches: z
+    .array(z.tuple([name, name]))
+    .min(1)
+    .optional()
+    .describe("Who is compared with whom; the first arm with every other when left out"),
+  reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
+  batch,
+  min_coverage: share.default(0.95).describe("Least share of prompts that are decided"),
+});
+
+const times = z.number().int().min(0);
+
+const outcomesSchema = z.strictObject({ set: z.string(), win: times, tie: times, lose: times });
+
+/** Figures of an experiment that was run elsewhere. */
+const recordedSchema = z.strictObject({
+  judge: z.string(),
+  rating_usd: z.number().min(0).optional().describe("What rating cost"),
+  arms: z.record(
+    name,
+    z.strictObject({ rows: count, minutes: z.number().positive().optional(), usd: z.number().min(0).optional() }),
+  ),
+  trainings: count.optional().describe("How often each arm was trained, where that is known"),
+  comparisons: z.array(z.strictObject({ a: name, b: name, sets: z.array(outcomesSchema).min(1) })),
+});
+
+export const experimentSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: name.describe("The run's folder is called by it: runs/NAME"),
+    version: count.default(1),
+    description: z.string().optional(),
+    source: z.string().optional().describe("Where the settings come from"),
+    caveat: z.string().optional().describe("Said with every result"),
+    data: z.string().optional().describe("The dataset: a file, a folder, a pattern, or hf:owner/name"),
+    shape: z.string().optional(),
+    map: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe("Columns by hand: { instruction: prompt, output: answer }"),
+    prices: z
+      .record(z.string(), z.strictObject({ input: z.number().min(0), output: z.number().min(0) }))
+      .default({})
+      .describe("US dollars for a million tokens, of models that the price list does not have, by their names"),
+    budget_usd: z.number().min(0).optional().describe("Most US dollars, over all stages together, training included"),
+    rate: rateSchema.optional(),
+    arms: z
+      .record(name, armSchema)
+      .optional()
+      .describe("Training sets by name; the first one chosen by scores is the one under test"),
+    contamination: z
+      .enum(["stop", "remove", "note"])
+      .default("stop")
+      .describe("Rows that overlap test prompts: stop before training, leave them out of every arm, or only tell"),
+    train: trainSchema.optional(),
+    models: z.record(name, z.string()).default({}).describe("Further models that only answer, as generate names them"),
+    generate: generateSchema.optional(),
+    compare: compareSchema.optional(),
+    recorded: recordedSchema.optional().describe("Figures of an experiment that was made elsewhere, instead of stages"),
+  })
+  .refine(({ recorded, data }) => (recorded === undefined) !== (data === undefined), {
+    path: ["data"],
+    message: "expected data to work on, or figures that were recorded, and not both",
+  });
+
+/** The JSON Schema of a recipe, for editors. */
+export function experimentJsonSchema(): object {
+  return {
+    title: "alpagasus experiment",
+    ...z.toJSONSchema(experimentSchema, { io: "input", target: "draft-7" }),
+  };
+}
+
+/** The parsed file, with defaults filled in. */
+export type ExperimentFile = z.infer<typeof experimentSchema>;
+
+export function describeIssue(issue: z.core.$ZodIssue): string {
+  const field = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys")
+    return `${field ? `${field}: ` : ""}expected ${listFields(issue.path)}, got ${issue.keys.join(", ")}`;
+  return `${field || "recipe"}: ${issue.message}`;
+}
+
+/** The fields that a place of the recipe may have. */
+function listFields([first]: readonly PropertyKey[]): string {
+  const inner: Record<string, { shape: object }> = {
+    rate: rateSchema,
+    arms: armSchema,
+    train: trainSchema,
+    generate: generateSchema,
+    compare: compareSchema,
+    recorded: recordedSchema,
+  };
+  const shape = first === undefined ? experimentSchema.shape : inner[String(first)]?.shape;
+  return shape
+    ? Object.keys(shape)
+        .filter((key) => key !== "$schema")
+        .join(", ")
+    : "another field";
+}

@@ -1,0 +1,208 @@
+import { valueAt } from "../dataset/column-path.ts";
+import { type Example, type Row, hashExample } from "../dataset/example.ts";
+import { type Place, dataErrorAt } from "../dataset/place.ts";
+import { openRecords } from "../dataset/records.ts";
+import { findDatasetFiles } from "../dataset/source.ts";
+import { DataError, UsageError, kindOf } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import { type RatingState, ratingStates } from "../run/rating.ts";
+
+/** What a file says about one row: a number, a state other than scored, or text that is neither. */
+export type Recorded = number | RatingState | { readonly text: string };
+
+export interface Recording {
+  /** The lowest number other than -1. */
+  readonly lowest: number;
+  /** How many numbers are exactly -1. */
+  readonly minusOnes: number;
+  find(example: Example): Recorded | undefined;
+  /** @throws DataError when the file has scores that belong to no row of the data */
+  expectAllUsed(rows: number, used: number): void;
+}
+
+export async function readRecording(path: string, column: string | undefined): Promise<Recording> {
+  const files = await findDatasetFiles(path);
+  if (files.length !== 1) throw new UsageError(`${path}: expected one file of scores, got ${files.length}`);
+  const source = await openRecords(files[0]!);
+  const table = new RecordingTable(path);
+  for await (const batch of source.batches()) {
+    for (const record of batch) readEntry(record.value, record.place, column, table);
+  }
+  if (table.entries === 0) throw new DataError(`${path}: expected scores, got none`);
+  return table;
+}
+
+/** Adds one record of the file to the table. */
+function readEntry(value: unknown, place: Place, column: string | undefined, table: RecordingTable): void {
+  if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
+  if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
+  const row = value as Row; // an object read from a file
+  const recorded = readScore(row, column, place);
+  const index = row["index"];
+  if (index !== undefined && index !== null && index !== "") {
+    const position = Number(index);
+    if (!Number.isSafeInteger(position) || position < 0)
+      throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
+    const hash = row["hash"];
+    return table.addAt(position, recorded, place, typeof hash === "string" ? hash : undefined);
+  }
+  const id = row["id"];
+  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place);
+  return table.addNext(recorded, place);
+}
+
+function readScore(row: Row, column: string | undefined, place: Place): Recorded | undefined {
+  const state = row["state"];
+  if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored")
+    return state === "pending" ? undefined : state;
+  const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
+  const value = name === undefined ? undefined : valueAt(row, name);
+  if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
+    const wanted = column === undefined ? 'a column "score"' : `a column ${JSON.stringify(column)}`;
+    throw dataErrorAt(
+      place,
+      `expected ${wanted}, got ${Object.keys(row).join(", ") || "none"}; name it with #COLUMN after the file`,
+    );
+  }
+  return readValue(value, place);
+}
+
+function readValue(value: unknown, place: Place): Recorded | undefined {
+  if (value === null || value === undefined || value === "") return undefined;
+  if (typeof value === "object" || typeof value === "boolean")
+    throw dataErrorAt(place, `expected a score, got ${kindOf(value)}`);
+  return toRecorded(value);
+}
+
+export function toRecorded(value: unknown): Recorded {
+  if (typeof value === "number") return value;
+  const text = String(value).trim();
+  return text !== "" && Number.isFinite(Number(text)) ? Number(text) : { text };
+}
+
+function isRatingState(text: string): text is RatingState {
+  return (ratingStates as readonly string[]).includes(text);
+}
+
+/** Scores by position or by id. Numbers by position are in one dense array, so that millions of rows fit in memory. */
+class RecordingTable implements Recording {
+  readonly #path: string;
+  #scores = new Float64Array(1024).fill(NaN);
+  readonly #others = new Map<number, Recorded>();
+  readonly #named = new Map<string, Recorded>();
+  readonly #namedAs = new Set<string>();
+  readonly #asked = new Set<string>();
+  /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
+  readonly #hashes = new Map<number, string>();
+  #kind: "in order" | "by index" | "by id" | undefined;
+  #length = 0; // one past the highest position
+  entries = 0;
+  #usable = 0;
+  lowest = Infinity;
+  minusOnes = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  addNext(recorded: Recorded | undefined, place: Place): void {
+    this.#expectKind("in order", place);
+    this.#put(this.#length, recorded);
+  }
+
+  addAt(index: number, recorded: Recorded | undefined, place: Place, hash: string | undefined): void {
+    this.#expectKind("by index", place);
+    if (this.#at(index) !== undefined) throw dataErrorAt(place, `expected each index once, got ${index} again`);
+    if (hash !== undefined) this.#hashes.set(index, hash);
+    this.#put(index, recorded);
+  }
+
+  addNamed(id: string, recorded: Recorded | undefined, place: Place): void {
+    this.#expectKind("by id", place);
+    if (this.#namedAs.has(id)) throw dataErrorAt(place, `expected each id once, got ${JSON.stringify(id)} again`);
+    this.#namedAs.add(id);
+    this.entries++;
+    if (recorded === undefined) return;
+    this.#usable++;
+    this.#named.set(id, recorded);
+    this.#count(recorded);
+  }
+
+  find(example: Example): Recorded | undefined {
+    if (this.#kind !== "by id") {
+      if (this.#kind === "in order" && example.index >= this.#length) {
+        throw new DataError(
+          `${this.#path}: expected one score for each row of the data, got ${formatCount(this.#length)} scores and more rows than that`,
+        );
+      }
+      const hash = this.#hashes.get(example.index);
+      if (hash !== undefined && hash !== hashExample(example)) {
+        throw dataErrorAt(
+          example.place,
+          `expected the row that ${this.#path} has a score for, got another (edited or moved since, or other data)`,
+        );
+      }
+      return this.#at(example.index);
+    }
+    if (example.id === undefined)
+      throw new DataError(
+        `${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`,
+      );
+    if (this.#asked.has(example.id))
+      throw dataErrorAt(
+        example.place,
+        `expected ids that differ, as scores are joined by them, got ${JSON.stringify(example.id)} again`,
+      );
+    this.#asked.add(example.id);
+    return this.#named.get(example.id);
+  }
+
+  expectAllUsed(rows: number, used: number): void {
+    if (this.#kind === "in order" && rows < this.#length) {
+      throw new DataError(
+        `${this.#path}: expected one score for each of the ${formatCount(rows)} rows of the data, got ${formatCount(this.#length)}`,
+      );
+    }
+    if (used < this.#usable) {
+      throw new DataError(
+        `${this.#path}: expected scores of this data, got ${formatCount(this.#usable - used)} that belong to no row of it`,
+      );
+    }
+  }
+
+  #at(index: number): Recorded | undefined {
+    if (index >= this.#length) return undefined;
+    const score = this.#scores[index]!;
+    return Number.isNaN(score) ? this.#others.get(index) : score;
+  }
+
+  #put(index: number, recorded: Recorded | undefined): void {
+    this.entries++;
+    if (index >= 2 ** 32) throw new DataError(`${this.#path}: expected an index under ${2 ** 32}, got ${index}`);
+    while (index >= this.#scores.length) this.#scores = grown(this.#scores);
+    this.#length = Math.max(this.#length, index + 1);
+    if (recorded === undefined) return;
+    this.#usable++;
+    if (typeof recorded === "number" && !Number.isNaN(recorded)) this.#scores[index] = recorded;
+    else this.#others.set(index, recorded);
+    this.#count(recorded);
+  }
+
+  #count(recorded: Recorded): void {
+    if (typeof recorded !== "number") return;
+    if (recorded === -1) this.minusOnes++;
+    else this.lowest = Math.min(this.lowest, recorded);
+  }
+
+  #expectKind(kind: "in order" | "by index" | "by id", place: Place): void {
+    this.#kind ??= kind;
+    if (this.#kind !== kind)
+      throw dataErrorAt(place, `expected a score ${this.#kind} like those before, got one ${kind}`);
+  }
+}
+
+function grown(scores: Float64Array): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(scores.length * 2).fill(NaN);
+  larger.set(scores);
+  return larger;
+}

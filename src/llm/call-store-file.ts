@@ -1,0 +1,137 @@
+import { messageOf, AlpagasusError, UsageError } from "../errors.ts";
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
+
+const layout = 3;
+
+const application = 0x616c7067; // "alpg"
+
+const busyMs = 20_000;
+
+const tables = `
+create table if not exists calls (
+  key text primary key,
+  model text not null,
+  state text not null,
+  text text not null,
+  finish text,
+  detail text,
+  build text,
+  input_tokens integer,
+  cached_input_tokens integer,
+  cache_write_tokens integer,
+  output_tokens integer,
+  reasoning_tokens integer,
+  cost integer,
+  prompt_bytes integer not null,
+  attempts integer not null,
+  latency_ms integer not null,
+  purse text not null,
+  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ')),
+  logprobs text
+) strict;
+create table if not exists purses (name text primary key, paid integer not null, perhaps_paid integer not null) strict, without rowid;
+create table if not exists owners (id text primary key, host text not null, pid integer not null, seen_at integer not null) strict, without rowid;
+create table if not exists claims (key text primary key, owner text not null, purse text not null, reserved integer not null) strict, without rowid;
+`;
+
+export function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    database = new DatabaseSync(path, { timeout: busyMs });
+    expectOurs(database, path);
+    // A reply is on disk before it counts: with "full", also when the power fails.
+    database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = 67108864");
+    database.exec("begin immediate");
+    const hasBatches = database.prepare("select 1 from sqlite_schema where name = 'batches'").get() !== undefined;
+    database.exec(tables + batchTables);
+    const before = readPragma(database, "user_version");
+    if (before === 1) database.exec("alter table calls add column logprobs text");
+    if (before > 0 && before < 3 && hasBatches) {
+      for (const column of batchColumnsSince3) database.exec(`alter table batches add column ${column}`);
+      database.exec("update batches set sent_at = 0 where provider_id is null"); // unknown whether they were sent
+    }
+    database.exec(`pragma application_id = ${application}; pragma user_version = ${layout}; commit`);
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw describeOpening(path, cause);
+  }
+}
+
+const readOnlyCode = 8; // SQLITE_READONLY: a rollback is needed before reading
+
+/** Lets SQLite roll back a killed process's unfinished writes, which needs write access. */
+function takeBackUnfinished(path: string): void {
+  const look = (readOnly: boolean) => {
+    const database = new DatabaseSync(path, { timeout: busyMs, readOnly });
+    try {
+      database.prepare("pragma user_version").get();
+    } finally {
+      database.close();
+    }
+  };
+  try {
+    look(true);
+  } catch (error) {
+    if (((error as { errcode?: number }).errcode ?? 0) % 256 === readOnlyCode) look(false);
+  }
+}
+
+/** An empty store in memory. */
+function openNothing(): DatabaseSync {
+  const nothing = new DatabaseSync(":memory:");
+  nothing.exec(tables + batchTables);
+  return nothing;
+}
+
+/** Opens a store only for reading; a missing file is read as an empty store. */
+export function openToRead(path: string): DatabaseSync {
+  if (!existsSync(path)) return openNothing();
+  takeBackUnfinished(path);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
+    expectOurs(database, path);
+    const version = readPragma(database, "user_version");
+    if (version === layout) return database;
+    database.close();
+    if (version > 0) {
+      openDatabase(path).close(); // upgrades an older layout
+      return new DatabaseSync(path, { timeout: busyMs, readOnly: true });
+    } // version 0: its creator was killed before writing anything
+    return openNothing();
+  } catch (cause) {
+    database?.close();
+    throw describeOpening(path, cause);
+  }
+}
+
+/** @throws UsageError when it is another program's database, or of a later layout */
+function expectOurs(database: DatabaseSync, path: string): void {
+  const isNew = readPragma(database, "user_version") === 0 && readPragma(database, "schema_version") === 0;
+  if (!isNew && readPragma(database, "application_id") !== application)
+    throw new UsageError(`${path}: expected a call store, got another database; name another file with --store`);
+  if (readPragma(database, "user_version") > layout)
+    throw new UsageError(`${path}: expected a call store of layout ${layout}, got a newer one; update alpagasus`);
+}
+
+function readPragma(database: DatabaseSync, name: string): number {
+  return Number(Object.values(database.prepare(`pragma ${name}`).get() ?? {})[0]);
+}
+
+function describeOpening(path: string, cause: unknown): Error {
+  if (cause instanceof AlpagasusError) return cause;
+  return new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
+    cause,
+  });
+}
+
+export function describe(cause: unknown): string {
+  const message = messageOf(cause);
+  if (/not a database/.test(message)) return "a file of another kind";
+  return message.split("\n", 1)[0]!;
+}

@@ -1,0 +1,191 @@
+import { createHash, hash } from "node:crypto";
+import { createReadStream, existsSync } from "node:fs";
+import { appendFile, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as z from "zod";
+import { openDataset } from "../dataset/open.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { ownerOf } from "../files/owner-file.ts";
+import { tryParse } from "../files/try-parse.ts";
+import { costOfTraining } from "../run/attempts.ts";
+import { readFileStates } from "../run/file-states.ts";
+import type { ArmSummary } from "../run/records/arm.ts";
+import { type RunFolder, requireRatings, runFolder } from "../run/run-folder.ts";
+import { countParameters, resolveBase } from "../trainer/base-model.ts";
+import { type TrainingEstimate, estimateTraining, findTimed } from "../trainer/estimate.ts";
+import type { TrainerName } from "../trainer/formats/format.ts";
+import { trainerFormats } from "../trainer/formats/index.ts";
+import { type TrainingOverrides, type TrainingPlan, planTraining } from "../trainer/plan-training.ts";
+import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { findCheckpoints } from "../trainer/run-training.ts";
+import { type SampledTokens, sampleTokens } from "../trainer/sample-tokens.ts";
+import {
+  type TrainingFolder,
+  trainingFolder,
+  writeTrainingData,
+  writeTrainingFolder,
+} from "../trainer/training-folder.ts";
+import type { StageOptions } from "./progress.ts";
+
+export interface TrainOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** The arm to train on. */
+  readonly arm: string;
+  readonly recipe: TrainingRecipe;
+  readonly overrides?: TrainingOverrides | undefined;
+  /** The model's name; the arm's when left out. */
+  readonly model?: string | undefined;
+  /** Replace a model of that name that has other settings or rows. */
+  readonly overwrite?: boolean | undefined;
+  /** Train it again from the beginning, even if it is trained. */
+  readonly again?: boolean | undefined;
+  /** Called when nothing is done because the model is trained already. */
+  readonly onTrained?: (() => void) | undefined;
+}
+
+export interface PlanTrainOptions extends TrainOptions {
+  /** The trainer that the folder is written for. TRL when left out, the one that `train` runs. */
+  readonly trainer?: TrainerName | undefined;
+}
+
+/** A training that is ready to run. */
+export interface PlannedTraining {
+  readonly trainer: TrainerName;
+  /** How that trainer departs from the recipe. */
+  readonly departures: readonly string[];
+  readonly model: string;
+  readonly arm: string;
+  /** Its folder, complete: `sh run.sh` there trains it. */
+  readonly path: string;
+  readonly plan: TrainingPlan;
+  readonly base: string;
+  readonly estimate: TrainingEstimate;
+  /** Tokens that it trains on, over all epochs. */
+  readonly tokens: SampledTokens;
+  /** Checkpoints of an interrupted attempt; training continues from the last one. */
+  readonly checkpoints: readonly number[];
+}
+
+interface Prepared {
+  readonly planned: PlannedTraining;
+  readonly folder: TrainingFolder;
+  readonly run: RunFolder;
+  readonly arm: ArmSummary;
+  readonly trainingHash: string;
+}
+
+export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
+  const { recipe, overrides = {} } = options;
+  const run = runFolder(options.run);
+  const manifest = await requireRatings(run);
+  const arm = manifest.arms[options.arm];
+  if (!arm)
+    throw new RunError(
+      `${options.run}: expected an arm ${JSON.stringify(options.arm)}, found ${Object.keys(manifest.arms).join(", ") || "none"}; select it first: alpagasus select … --arm ${options.arm}`,
+    );
+  const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
+  if (state.isStale || state.state !== "present")
+    throw new RunError(
+      `${arm.path}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
+    );
+  const model = options.model ?? options.arm;
+  if (!/^\w[\w.-]*$/.test(model) || model.includes(".."))
+    throw new UsageError(`--model: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(model)}`);
+  const plan = planTraining(recipe, arm.rows, overrides);
+  const base = resolveBase(plan.settings.base);
+  const folder = trainingFolder(run.modelPath(model));
+  const trainer = trainerFormats[options.trainer ?? "trl"];
+  trainer.files(plan, base); // throws if it cannot do this training
+  const trainingHash = await hashTraining(trainer.name, plan, base, run.recordedArmPath(arm));
+  await expectSame(folder, trainingHash, model, options);
+  if (options.again && existsSync(folder.checks)) await removeTraining(folder);
+  const { map, shape } = manifest.dataset;
+  const rows = await openDataset(run.recordedArmPath(arm), map ? { map } : { shape });
+  await writeTrainingData(folder, rows.batches(), plan.settings.template, trainer);
+  await writeTrainingFolder(folder, plan, base, trainingHash, trainer);
+  const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
+  return {
+    planned: {
+      trainer: trainer.name,
+      departures: trainer.departures(plan),
+      model,
+      arm: arm.arm,
+      path: folder.folder,
+      plan,
+      base,
+      estimate,
+      tokens: await sampleTokens(rows.batches(), plan, base),
+      checkpoints: await findCheckpoints(folder),
+    },
+    folder,
+    run,
+    arm,
+    trainingHash,
+  };
+}
+
+/** Hash of what a training depends on: settings and rows, but not file names. */
+async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: string, armPath: string): Promise<string> {
+  const sha = createHash("sha256");
+  for await (const chunk of createReadStream(armPath)) sha.update(chunk as Buffer); // a stream of bytes
+  const { settings, seed, gpus, processes, deviceBatch, accumulation } = plan;
+  const { method, sharding, template, epochs, learning_rate, global_batch, max_length } = settings;
+  const { schedule, warmup, weight_decay, precision, lora, quantisation } = settings;
+  const what = [method, sharding, template, epochs, learning_rate, global_batch, max_length];
+  const how = [schedule, warmup, weight_decay, precision, lora, quantisation];
+  return hash(
+    "sha256",
+    JSON.stringify([
+      ...(trainer === "trl" ? [] : [trainer]),
+      what,
+      how,
+      base,
+      seed,
+      gpus,
+      processes,
+      deviceBatch,
+      accumulation,
+      sha.digest("hex"),
+    ]),
+  );
+}
+
+export function describeOwner({ folder, owner }: TrainingFolder): RunError {
+  return new RunError(
+    `${folder}: expected a training that nobody works on, process ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
+  );
+}
+
+/** @throws RunError when the folder holds another training, or another process works there */
+async function expectSame(
+  folder: TrainingFolder,
+  trainingHash: string,
+  model: string,
+  options: TrainOptions,
+): Promise<void> {
+  if (ownerOf(folder.owner) !== undefined) throw describeOwner(folder);
+  const found = await readFile(folder.settings, "utf8").catch(() => undefined);
+  if (found === undefined) return;
+  const known = z.object({ hash: z.string() }).safeParse(tryParse(found));
+  if (known.success && known.data.hash === trainingHash) return;
+  const isBegun = [folder.log, folder.rows, folder.output, join(folder.folder, "prepared")].some((path) =>
+    existsSync(path),
+  );
+  if (isBegun && !options.overwrite)
+    throw new RunError(
+      `${folder.folder}: holds a training of ${model} with other settings or rows; name this one with --model, or replace it with --overwrite`,
+    );
+  await removeTraining(folder);
+}
+
+/** Removes a training, but keeps a record of its cost. */
+async function removeTraining(folder: TrainingFolder): Promise<void> {
+  const usd = await costOfTraining(folder.folder);
+  if (usd > 0)
+    await appendFile(
+      join(folder.folder, "..", "removed.jsonl"),
+      `${JSON.stringify({ model: basename(folder.folder), usd })}\n`,
+    );
+  await rm(folder.folder, { recursive: true, force: true });
+}
