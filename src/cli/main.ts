@@ -13,6 +13,8 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
     `alpagasus: expected Node ${wanted.join(".")} or later, got ${process.versions.node}; install a newer one`,
   );
   process.exitCode = 2;
+} else if (/^(-V|--version)$/.test(process.argv.slice(2).join(" "))) {
+  console.log((await import("../version.ts")).version); // without loading any command
 } else {
   silenceSqliteWarning();
   // Rows are short-lived, so a larger young generation of V8's heap only holds more garbage. Growing speeds up the start,

@@ -1,6 +1,3 @@
-import { createAnthropic } from "@ai-sdk/anthropic";
-import { createGoogle } from "@ai-sdk/google";
-import { createOpenAI } from "@ai-sdk/openai";
 import type {
   Experimental_BatchV4 as BatchV4,
   LanguageModelV4,
@@ -26,7 +23,7 @@ interface Provider {
     model: string,
     settings: { apiKey: string; baseURL?: string; fetch: Fetch },
     batchFetch: Fetch,
-  ): { readonly language: LanguageModelV4; readonly batches: BatchV4 };
+  ): Promise<{ readonly language: LanguageModelV4; readonly batches: BatchV4 }>;
   /** The provider's limits for one batch. */
   readonly batchLimits: { readonly mostCalls: number; readonly mostBytes: number };
   readonly batchOptions?: SharedV4ProviderOptions;
@@ -44,10 +41,11 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     keys: ["OPENAI_API_KEY"],
     addressVariable: "OPENAI_BASE_URL",
     // chat completions: the provider stores nothing, and every server with its protocol has them
-    create: (model, settings, batchFetch) => ({
-      language: createOpenAI(settings).chat(model),
-      batches: createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch(),
-    }),
+    async create(model, settings, batchFetch) {
+      const { createOpenAI } = await import("@ai-sdk/openai"); // each provider's client is large
+      const batches = createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch();
+      return { language: createOpenAI(settings).chat(model), batches };
+    },
     batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },
     batchOptions: { openai: { store: false } }, // batches use the Responses API, which stores replies by default
     tellLogprobs: openAiLogprobs,
@@ -56,10 +54,11 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   anthropic: {
     keys: ["ANTHROPIC_API_KEY"],
     addressVariable: "ANTHROPIC_BASE_URL",
-    create: (model, settings, batchFetch) => ({
-      language: createAnthropic(settings)(model),
-      batches: createAnthropic({ ...settings, fetch: batchFetch }).experimental_batch(),
-    }),
+    async create(model, settings, batchFetch) {
+      const { createAnthropic } = await import("@ai-sdk/anthropic");
+      const batches = createAnthropic({ ...settings, fetch: batchFetch }).experimental_batch();
+      return { language: createAnthropic(settings)(model), batches };
+    },
     batchLimits: { mostCalls: 100_000, mostBytes: 256e6 },
     thinksFirst: (model) => /^claude-(fable|mythos|(opus|sonnet|haiku)-[5-9])/.test(model), // earlier ones only when asked
     // Models up to 4.5 have a thinking budget, which the AI SDK adds to the output limit; it is subtracted first.
@@ -76,10 +75,11 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
-    create: (model, settings, batchFetch) => ({
-      language: createGoogle(settings)(model),
-      batches: createGoogle({ ...settings, fetch: batchFetch }).experimental_batch(),
-    }),
+    async create(model, settings, batchFetch) {
+      const { createGoogle } = await import("@ai-sdk/google");
+      const batches = createGoogle({ ...settings, fetch: batchFetch }).experimental_batch();
+      return { language: createGoogle(settings)(model), batches };
+    },
     batchLimits: { mostCalls: 100_000, mostBytes: 2e9 },
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
     // Gemini 2.5 has a thinking budget, which the AI SDK would derive from the model's limit instead of ours.
@@ -120,7 +120,7 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
   if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
   const fetch = createPooledFetch(options.connections ?? defaultConnections);
   const transport = createBatchTransport(fetch, providerName);
-  const { language, batches } = provider.create(
+  const { language, batches } = await provider.create(
     model,
     { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) },
     transport.fetch,

@@ -170,9 +170,9 @@ describe("interruption", () => {
   });
 });
 
-describe("help", () => {
+describe("help", async () => {
   const context = { signal: new AbortController().signal, command: "alpagasus", exitCode: 0, interruptedWith: 130 };
-  const program = createProgram(context);
+  const program = await createProgram(context);
 
   it.each(["", ...program.commands.map((command) => command.name())])("of alpagasus %s", async (name) => {
     const { code, stdout } = await alpagasus(name ? [name, "--help"] : ["--help"]);
