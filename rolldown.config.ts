@@ -10,8 +10,14 @@ export default defineConfig({
   input: { alpagasus: "src/cli/main.ts" },
   platform: "node",
   transform: { target: "node22.19" }, // the oldest that package.json allows
-  external: ["@duckdb/node-api", "@huggingface/hub"], // native, or large and seldom needed
-  output: { dir: "dist/bin", format: "esm", chunkFileNames: "[name].js", cleanDir: true },
+  external: ["@duckdb/node-api", "@huggingface/hub", "@pydantic/genai-prices", "hono", "@hono/node-server"], // native, or large and seldom needed
+  output: {
+    dir: "dist/bin",
+    format: "esm",
+    chunkFileNames: "[name].js",
+    cleanDir: true,
+    minify: { compress: false, mangle: false, codegen: true }, // white space alone: names stay readable in stack traces
+  },
   plugins: [
     {
       name: "third-party licences",

@@ -26,13 +26,9 @@ export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./
 export { createRunJudge } from "./judge/run.ts";
 export { createStudentJudge } from "./judge/student.ts";
 export { openRatingJudge, type OpenRatingJudge, type OpenRatingJudgeOptions } from "./judge/open.ts";
-export { combinations, createPanelJudge, type Combination, type PanelJudge } from "./judge/panel.ts";
-export {
-  createEscalatingJudge,
-  type EscalateOptions,
-  type EscalatingJudge,
-  type Escalation,
-} from "./judge/escalate.ts";
+export { createPanelJudge, type PanelJudge } from "./judge/panel.ts";
+export { createEscalatingJudge, type EscalateOptions, type EscalatingJudge } from "./judge/escalate.ts";
+export type { Escalation } from "./judge/judge.ts";
 export { createCheckedJudge, JudgeCheckError, probeJudge, type Probe } from "./judge/checked.ts";
 export { readAnchors, type Anchor, type AnchorKind } from "./health/anchors.ts";
 export type { HealthCheck } from "./health/figures.ts";

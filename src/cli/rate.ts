@@ -2,10 +2,8 @@ import { Command, Option } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
-import type { Judge } from "../judge/judge.ts";
-import { isEscalating } from "../judge/escalate.ts";
+import { type Judge, combinations, type Combination } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
-import { combinations, type Combination } from "../judge/panel.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
@@ -217,10 +215,11 @@ async function showPlans(
 ): Promise<void> {
   const progress = openProgressLine();
   const plans: CallPlan[] = [];
+  const { escalating } = judge;
   try {
     for (const model of models)
       plans.push(
-        await planRating(isEscalating(judge) ? { batches: () => judge.expect(() => dataset.batches()) } : dataset, {
+        await planRating(escalating ? { batches: () => escalating.expect(() => dataset.batches()) } : dataset, {
           judge: model,
           retryFailed: flags.retryFailed ?? false,
           signal: context.signal,

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { combinations } from "../judge/panel.ts";
+import { combinations } from "../judge/judge.ts";
 
 export const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
 

@@ -7,7 +7,7 @@ import { viewRows } from "../escalation/view-rows.ts";
 import { formatCount, formatScore, formatShare } from "../format.ts";
 import type { Rating } from "../run/rating.ts";
 import type { StudentModel } from "../student/student.ts";
-import type { Judge } from "./judge.ts";
+import type { Judge, Escalation, Escalating, Prepare } from "./judge.ts";
 
 export interface EscalateOptions {
   /** The most rows that the other judge may rate, as a number or as a share of all rows. */
@@ -21,36 +21,14 @@ export interface EscalateOptions {
   readonly seed?: number | undefined;
 }
 
-/** The result of escalating; see `EscalationResult`. */
-export interface Escalation extends Omit<EscalationResult, "asked" | "probabilities"> {
-  readonly asked: number;
-  readonly rows: number;
-  readonly minScore: number;
-}
-
 /** A student that asks another judge to rate the rows it is unsure of. */
-export interface EscalatingJudge extends Judge {
-  readonly prepare: NonNullable<Judge["prepare"]>;
-  /** The result; undefined until `prepare` has finished, and when asking was stopped. */
-  readonly escalation: Escalation | undefined;
-  /** Rows of the budget that the other judge has not rated yet. */
-  readonly left: number;
-  /** Predicts which examples the other judge will rate, before it has rated any. */
-  expect(examples: () => AsyncIterable<readonly Example[]>): AsyncIterable<readonly Example[]>;
-  /** The judge that the student asks. */
-  readonly other: Judge;
-  readonly studentName: string;
-}
+export type EscalatingJudge = Judge & { readonly prepare: Prepare<Example>; readonly escalating: Escalating };
 
 const paperThreshold = 4.5;
 const defaultPrecision = 0.9;
 const defaultRounds = 8;
 const batchRounds = 1; // after the pilot: each round takes up to a day
 const leastTaught = 50; // rows; the student learns nothing from fewer
-
-export function isEscalating(judge: Judge): judge is EscalatingJudge {
-  return "escalation" in judge;
-}
 
 /**
  * A student that rates all rows and asks another judge about those nearest the cut (see `escalate`). Rows that were asked
@@ -90,11 +68,15 @@ export function createEscalatingJudge(
   };
   return {
     name,
-    other,
-    studentName: student.name,
-    async *expect(examples) {
-      const view = await viewRows(student.model, examples, minScore);
-      yield* pick(examples(), firstChoice(view, budgetOf(view.rows)));
+    escalating: {
+      other,
+      studentName: student.name,
+      async *expect(examples) {
+        const view = await viewRows(student.model, examples, minScore);
+        yield* pick(examples(), firstChoice(view, budgetOf(view.rows)));
+      },
+      result: () => (result?.isComplete ? summarise(result, rows, minScore) : undefined),
+      left: () => (result ? Math.max(0, budgetOf(rows) - result.asked.length) : 0),
     },
     scale,
     question: {
@@ -130,12 +112,6 @@ export function createEscalatingJudge(
         ...other.notes,
         ...(result?.isComplete ? describe(summarise(result, rows, minScore), student.name, other.name) : []),
       ];
-    },
-    get escalation() {
-      return result?.isComplete ? summarise(result, rows, minScore) : undefined;
-    },
-    get left() {
-      return result ? Math.max(0, budgetOf(rows) - result.asked.length) : 0;
     },
     async prepare(examples, onProgress) {
       const view = await viewRows(student.model, examples, minScore);

@@ -1,7 +1,7 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
-import type { Judge, Scale } from "./judge.ts";
+import type { Judge, Scale, Combination } from "./judge.ts";
 import type { LlmJudge } from "./llm.ts";
 import { openAsker, type OpenAskerOptions } from "./open-asker.ts";
 import type { PairJudge } from "./pair-judge.ts";
@@ -10,7 +10,6 @@ import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
-import type { Combination } from "./panel.ts";
 import { createStudentJudge, isStudentName, readStudentNamed } from "./student.ts";
 
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";

@@ -7,25 +7,14 @@ import { addCalls } from "../llm/call-tally.ts";
 import type { Question } from "../run/records/common.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
 import { quantile } from "../stats/estimate.ts";
-import type { Judge, JudgeAccounts, Scale } from "./judge.ts";
+import type { Judge, JudgeAccounts, Scale, Combination, Panel } from "./judge.ts";
 
-/** Ways to combine several judges' scores into one. */
-export const combinations = ["mean", "median", "lowest"] as const;
-export type Combination = (typeof combinations)[number];
-
-/** A judge that combines several judges, its members. */
-export interface PanelJudge extends Judge {
-  readonly members: readonly Judge[];
-  readonly combine: Combination;
-}
+/** A judge that combines several judges. */
+export type PanelJudge = Judge & { readonly panel: Panel };
 
 export interface PanelOptions {
   /** Map every judge's scores linearly from its own scale onto the first one's. Otherwise different scales are an error. */
   readonly rescale?: boolean | undefined;
-}
-
-export function isPanel(judge: Judge): judge is PanelJudge {
-  return "members" in judge;
 }
 
 /**
@@ -51,8 +40,7 @@ export function createPanelJudge(
   const asking = members.filter(({ calls }) => calls !== undefined);
   return {
     name: `${combine}(${names.join(", ")})`,
-    members,
-    combine,
+    panel: { members, combine },
     scale,
     question,
     get notes() {

@@ -5,7 +5,7 @@ import { twoNearest, type Points } from "../curation/neighbours.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { formatCount } from "../format.ts";
-import { combineScores, type PanelJudge } from "../judge/panel.ts";
+import { combineScores } from "../judge/panel.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { PanelCorrection, PanelSummary } from "../run/records/rating.ts";
 import type { RatingState } from "../run/rating.ts";
@@ -19,19 +19,20 @@ import { createFeatureExtractor } from "../student/features.ts";
 import { denseCount } from "../student/dense-features.ts";
 import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
+import type { Panel } from "../judge/judge.ts";
 
 const mostDisagreements = 20;
 const mostCuratedRows = 200_000; // with more, the search for neighbours takes too long
 
 /** Collects the scores of a panel's judges, each alone and compared. Takes 8 bytes per row and judge. */
 export class PanelTally {
-  readonly #panel: PanelJudge;
+  readonly #panel: Panel;
   /** By judge; NaN when it gave no score. */
   readonly #scores: number[][];
   readonly #states: Map<RatingState, number>[];
   #disagreements: PanelSummary["disagreements"][number][] = [];
 
-  constructor(panel: PanelJudge) {
+  constructor(panel: Panel) {
     this.#panel = panel;
     this.#scores = panel.members.map(() => []);
     this.#states = panel.members.map(() => new Map());

@@ -5,9 +5,7 @@ import type { Dataset } from "../dataset/open.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
-import type { Judge } from "../judge/judge.ts";
-import { isEscalating, type EscalatingJudge, type Escalation } from "../judge/escalate.ts";
-import { isPanel } from "../judge/panel.ts";
+import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
 import { isRated, type RatedManifest } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
@@ -58,7 +56,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
   const { judge } = options;
-  const panel = isPanel(judge) ? new PanelTally(judge) : undefined;
+  const panel = judge.panel && new PanelTally(judge.panel);
   using progress = new StageProgress({
     run,
     stage: "rate",
@@ -101,17 +99,18 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
     options.signal?.throwIfAborted();
 
+    const escalated = judge.escalating?.result();
     const summary: RateSummary = {
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,
       notes: [...options.judge.notes],
-      ...describeCalls(options.judge, isEscalating(judge) ? judge.left : tally.pending),
+      ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],
       ...(judge.checks && { checks: [...judge.checks] }),
       panel: panelSummary,
-      ...(isEscalating(judge) && judge.escalation && { escalation: toEscalationRecord(judge, judge.escalation) }),
+      ...(escalated && { escalation: toEscalationRecord(judge.escalating!, escalated) }),
       agreement,
       gates: [rowCoverageGate(tally.coverage, options.minCoverage)],
       ratingsHash: await writer.commit(),
@@ -163,7 +162,7 @@ async function* rateInOrder(
 }
 
 function toEscalationRecord(
-  { studentName, other }: EscalatingJudge,
+  { studentName, other }: Escalating,
   { asked, audited, rows, minScore, kept, keptFrom, precision, recall, alone }: Escalation,
 ): EscalationRecord {
   return {

@@ -1,7 +1,6 @@
 import type { Rating } from "../../experiment/resolve.ts";
 import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
-import { isEscalating } from "../../judge/escalate.ts";
 import { openRatingJudge } from "../../judge/open.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openRubric } from "../../rubric/open-rubric.ts";
@@ -77,8 +76,9 @@ async function estimateRating(context: Context, { judges, settings }: Rating): P
   try {
     if (models.length === 0) return { what: `${await countRows(context)} rows` };
     let [left, expected, highest]: [number, number | undefined, number | null] = [0, 0, 0];
+    const { escalating } = judge;
     for (const model of models) {
-      const asked = isEscalating(judge) ? { batches: () => judge.expect(() => dataset.batches()) } : dataset;
+      const asked = escalating ? { batches: () => escalating.expect(() => dataset.batches()) } : dataset;
       const { calls, expectedUsd, highestUsd } = await planRating(asked, { judge: model });
       left += calls.left;
       expected = expected === undefined || expectedUsd === null ? undefined : expected + expectedUsd;
