@@ -57,13 +57,13 @@ export function adjustComparisons<C extends { readonly command?: string | undefi
 ): C[] {
   const byCommand = Map.groupBy(comparisons, ({ command }) => familyOf(command));
   const adjusted = new Map<C, C>();
-  for (const [command, together] of byCommand) {
-    if (command === undefined || together.length < 2) continue;
+  for (const [command, family] of byCommand) {
+    if (command === undefined || family.length < 2) continue;
     const pooled = adjust(
-      together.map((one) => one.pooled),
+      family.map((one) => one.pooled),
       "Holm",
     );
-    for (const [i, one] of together.entries()) adjusted.set(one, { ...one, pooled: pooled[i]! });
+    for (const [i, one] of family.entries()) adjusted.set(one, { ...one, pooled: pooled[i]! });
   }
   return comparisons.map((one) => adjusted.get(one) ?? one);
 }

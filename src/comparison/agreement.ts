@@ -8,7 +8,7 @@ import type { OutcomeAgreement } from "../run/records/comparison.ts";
 import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict } from "./verdict.ts";
 
-const worth: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1, tie: 0, lose: -1 };
+const outcomeValue: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1, tie: 0, lose: -1 };
 const levels = [-1, 0, 1];
 
 /** How far a judge's outcomes agree with another judge's, or with people's, on the pairs that both have decided. */
@@ -24,8 +24,8 @@ export function measureOutcomeAgreement(
       ? []
       : [{ verdict, own: verdict.outcome, other }];
   });
-  const own = both.map((pair) => worth[pair.own]);
-  const theirs = both.map((pair) => worth[pair.other]);
+  const own = both.map((pair) => outcomeValue[pair.own]);
+  const theirs = both.map((pair) => outcomeValue[pair.other]);
   const prompts = numberPrompts(both.map(({ verdict }) => verdict));
   const share = crossedMean(
     own.map((value, i) => (value === theirs[i] ? 1 : 0)),

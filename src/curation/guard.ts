@@ -54,19 +54,19 @@ export function weighCorrection(judges: readonly JudgedRows[], nearest: Uint32Ar
     neighbourAgreement,
   };
   if (usable.filter(Boolean).length < 2) return none;
-  const logFit = (matrix: Covariances, weights: readonly number[]) =>
+  const logCorrelation = (matrix: Covariances, weights: readonly number[]) =>
     logOfCorrelation(
       matrix,
       weights,
       loadings(matrix).map((squared, j) => (usable[j] ? Math.sqrt(Math.max(0, squared)) : 0)),
     );
-  const loaded = loadings(all.whole).map((squared, j) => (usable[j] ? Math.sqrt(Math.max(0, squared)) : 0));
-  const most = judges.map((_, judge) => {
+  const loadingsOfAll = loadings(all.whole).map((squared, j) => (usable[j] ? Math.sqrt(Math.max(0, squared)) : 0));
+  const weightLimits = judges.map((_, judge) => {
     const fits = [0, ...tried].map((weight) =>
       logOfCorrelation(
         all.whole,
         judges.map(() => weight),
-        loaded,
+        loadingsOfAll,
         [judge],
       ),
     );
@@ -75,8 +75,8 @@ export function weighCorrection(judges: readonly JudgedRows[], nearest: Uint32Ar
   let best = none;
   let leastGain = 0;
   for (const weight of tried) {
-    const weights = usable.map((is, j) => (is ? Math.min(weight, most[j]!) : 0));
-    const gainOf = (matrix: Covariances) => logFit(matrix, weights) - logFit(matrix, none.weights);
+    const weights = usable.map((is, j) => (is ? Math.min(weight, weightLimits[j]!) : 0));
+    const gainOf = (matrix: Covariances) => logCorrelation(matrix, weights) - logCorrelation(matrix, none.weights);
     const gain = gainOf(all.whole);
     const error = jackknife(all.without.map(gainOf));
     if (!(gain - margin * error > leastGain)) continue;
@@ -128,18 +128,19 @@ function logOfCorrelation(
 ): number {
   const count = weights.length;
   const parts = (j: number) => [[1 - weights[j]!, j] as const, [weights[j]!, count + j] as const];
-  const withRaw = (a: number, b: number) => parts(a).reduce((sum, [share, at]) => sum + share * matrix.of(at, b), 0);
-  const withMixed = (a: number, b: number) =>
+  const covarianceWithRaw = (a: number, b: number) =>
+    parts(a).reduce((sum, [share, at]) => sum + share * matrix.of(at, b), 0);
+  const covarianceOfMixed = (a: number, b: number) =>
     parts(a).reduce((sum, [one, i]) => parts(b).reduce((all, [two, j]) => all + one * two * matrix.of(i, j), sum), 0);
   let withTruth = 0;
   let variance = 0;
   for (const a of among) {
-    for (const b of among) variance += withMixed(a, b);
+    for (const b of among) variance += covarianceOfMixed(a, b);
     let products = 0;
     let squares = 0;
     for (let b = 0; b < count; b++) {
       if (a === b) continue;
-      products += loadings[b]! * withRaw(a, b);
+      products += loadings[b]! * covarianceWithRaw(a, b);
       squares += loadings[b]! ** 2;
     }
     if (squares > 0) withTruth += products / squares;

@@ -8,8 +8,8 @@ export interface Points {
   readonly values: Float32Array;
 }
 
-const mostLooked = 4000; // candidates taken from one cell, as many equal rows share a cell
-const visited = 4; // nearest cells that are searched: enough to find nearly all true neighbours
+const mostCandidates = 4000; // candidates taken from one cell, as many equal rows share a cell
+const searchedCells = 4; // nearest cells that are searched: enough to find nearly all true neighbours
 
 /**
  * Finds the two nearest other points of each point, by Euclidean distance: [row, 0 or 1]. The search is approximate: each
@@ -28,18 +28,19 @@ export function twoNearest(points: Points, seed = 42): Uint32Array {
     return sum;
   };
   const cells: number[][] = Array.from(pivots, () => []);
-  const nearestCells = new Uint32Array(count * visited);
+  const nearestCells = new Uint32Array(count * searchedCells);
   for (let row = 0; row < count; row++) {
-    const best = nearestOf(visited, pivotCount, (pivot, most) => distance(row, pivots[pivot]!, most));
-    nearestCells.set(best, row * visited);
+    const best = nearestOf(searchedCells, pivotCount, (pivot, most) => distance(row, pivots[pivot]!, most));
+    nearestCells.set(best, row * searchedCells);
     cells[best[0]!]!.push(row);
   }
   const found = new Uint32Array(count * 2);
   for (let row = 0; row < count; row++) {
-    const looked = [...new Set(nearestCells.subarray(row * visited, (row + 1) * visited))].flatMap((cell) =>
-      cells[cell]!.slice(0, mostLooked),
-    );
-    const candidates = looked.length > 2 ? looked : Array.from({ length: count }, (_, other) => other);
+    const candidatesNearby = [
+      ...new Set(nearestCells.subarray(row * searchedCells, (row + 1) * searchedCells)),
+    ].flatMap((cell) => cells[cell]!.slice(0, mostCandidates));
+    const candidates =
+      candidatesNearby.length > 2 ? candidatesNearby : Array.from({ length: count }, (_, other) => other);
     const best = nearestOf(2, candidates.length, (i, most) =>
       candidates[i] === row ? Infinity : distance(row, candidates[i]!, most),
     );

@@ -17,7 +17,7 @@ export interface RaterModel {
 export type Triple = readonly [number, number, number];
 
 const steps = 1500;
-const rate = 0.05;
+const learningRate = 0.05;
 const firstDiagonal = 2; // first logit on the diagonal: a rater gives the true score more often than any other
 
 /**
@@ -37,12 +37,12 @@ export function estimateRater(triples: Iterable<Triple>, count: number): RaterMo
   const square = new Float64Array(parameters.length);
   for (let step = 1; step <= steps; step++) {
     const gradient = gradientOf(parameters, seen, count);
-    const fade = 1 - step / (steps + 1);
+    const decay = 1 - step / (steps + 1);
     for (let p = 0; p < parameters.length; p++) {
       mean[p] = 0.9 * mean[p]! + 0.1 * gradient[p]!;
       square[p] = 0.99 * square[p]! + 0.01 * gradient[p]! ** 2;
       const unbiased = mean[p]! / (1 - 0.9 ** step);
-      parameters[p]! -= (rate * fade * unbiased) / (Math.sqrt(square[p]! / (1 - 0.99 ** step)) + 1e-8);
+      parameters[p]! -= (learningRate * decay * unbiased) / (Math.sqrt(square[p]! / (1 - 0.99 ** step)) + 1e-8);
     }
   }
   const { prior, transition } = probabilitiesOf(parameters, count);
@@ -135,14 +135,14 @@ function gradientOf(parameters: Float64Array, { one, two, three }: Consensus, co
       byPrior[c]! += 2 * transition[c * count + a]! * (error1[a]! + ofPairs + ofTriples);
     }
   const gradient = new Float64Array(parameters.length);
-  throughSoftmax(prior, byPrior, gradient, 0, 0, count);
+  backpropagateSoftmax(prior, byPrior, gradient, 0, 0, count);
   for (let c = 0; c < count; c++)
-    throughSoftmax(transition, byTransition, gradient, c * count, count + c * count, count);
+    backpropagateSoftmax(transition, byTransition, gradient, c * count, count + c * count, count);
   return gradient;
 }
 
 /** Turns the gradient of softmax probabilities into the gradient of their logits. */
-function throughSoftmax(
+function backpropagateSoftmax(
   probabilities: Float64Array,
   by: Float64Array,
   gradient: Float64Array,

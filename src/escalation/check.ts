@@ -12,7 +12,7 @@ import { shuffle, type Random } from "../stats/random.ts";
 
 export const checkShare = 0.3; // of the budget: rows drawn at random in the last round
 const topShare = 0.8; // of these, drawn among rows that may be kept; the others show how many right rows are lost
-const doubt = 0.05; // probability that fewer of the kept rows are right than promised
+const errorProbability = 0.05; // probability that fewer of the kept rows are right than promised
 const tail = 0.025; // at either end of the recall's interval
 // at the upper end of the precision's interval; small, as a cut also fails by chance, and the kept rows then look too bad
 const highTail = 0.005;
@@ -25,7 +25,7 @@ const draws = 400;
 
 /** The fewest random rows that can show a precision: with fewer, all may be right by chance. */
 export function leastChecked(precision: number): number {
-  return Math.ceil(Math.ceil(Math.log(doubt) / Math.log(precision)) / topShare);
+  return Math.ceil(Math.ceil(Math.log(errorProbability) / Math.log(precision)) / topShare);
 }
 
 /** The smallest budget that can show a precision: half of it is for teaching. */
@@ -67,11 +67,11 @@ export function planCheck(input: CheckInput, random: Random): CheckPlan {
     .filter((row) => !isAsked[row])
     .sort((a, b) => probabilities[b]! - probabilities[a]! || a - b);
   const forTop = Math.min(order.length, Math.round(size * topShare));
-  const free = Math.floor((sure * (1 - precision)) / precision); // open rows to keep even if all of them are wrong
-  const reach = Math.max(free, forTop, margin * Math.max(free, plausibleReach(order, forTop, input)));
-  const last = wholeTies(Math.min(order.length, Math.round(reach)), order, probabilities);
+  const freeRows = Math.floor((sure * (1 - precision)) / precision); // open rows to keep even if all of them are wrong
+  const reach = Math.max(freeRows, forTop, margin * Math.max(freeRows, plausibleReach(order, forTop, input)));
+  const last = extendOverTies(Math.min(order.length, Math.round(reach)), order, probabilities);
   const candidates = Array.from({ length: cuts + 1 }, (_, i) =>
-    wholeTies(Math.min(last, Math.round(free + ((last - free) * i) / cuts)), order, probabilities),
+    extendOverTies(Math.min(last, Math.round(freeRows + ((last - freeRows) * i) / cuts)), order, probabilities),
   );
   const ascending = [...new Set(candidates)].filter((cut) => cut > 0);
   const top = order.subarray(0, last);
@@ -102,7 +102,7 @@ function plausibleReach(order: Uint32Array, drawn: number, { probabilities, sure
 }
 
 /** Moves a cut down so that rows of equal probability stay together. */
-function wholeTies(cut: number, order: Uint32Array, probabilities: Float64Array): number {
+function extendOverTies(cut: number, order: Uint32Array, probabilities: Float64Array): number {
   let end = cut;
   while (end > 0 && end < order.length && probabilities[order[end]!] === probabilities[order[end - 1]!]) end++;
   return end;
@@ -164,11 +164,11 @@ export function concludeCheck(
   }: { readonly sure: number; readonly precision: number; readonly guess: (rows: Uint32Array) => number },
   random: Random,
 ): CheckResult {
-  const wrongOf = sampler(plan, isRight);
+  const wrongOf = sampleCounter(plan, isRight);
   let kept = 0;
   let low = 1;
   for (const cut of plan.cuts) {
-    const worst = 1 - wrongShare(wrongOf(0, cut), sure, (sample) => mostMarked(sample, doubt));
+    const worst = 1 - wrongShare(wrongOf(0, cut), sure, (sample) => mostMarked(sample, errorProbability));
     if (worst < precision) {
       if (wrongOf(0, kept).drawn > 0) low = precision; // after a failure the cut depends on the draw: no more is shown
       break;
@@ -180,30 +180,33 @@ export function concludeCheck(
   const expected = wrong.drawn > 0 ? wrong.marked / wrong.drawn : 1 - guess(plan.top.subarray(0, kept));
   const value = 1 - wrongShare(wrong, sure, ({ of }) => wrong.marked + expected * (of - wrong.drawn));
   const high = 1 - wrongShare(wrong, sure, (sample) => leastMarked(sample, highTail));
-  const lost = ({ of, drawn, marked }: Sample, rows: Uint32Array): Lost => ({
+  const lost = ({ of, drawn, marked }: Sample, rows: Uint32Array): DroppedRows => ({
     of,
     drawn,
     marked,
     share: (marked + guess(rows)) / (drawn + 1),
   });
   const dropped = [
-    lost(inverse(wrongOf(kept, plan.top.length)), plan.top.subarray(kept)),
+    lost(complement(wrongOf(kept, plan.top.length)), plan.top.subarray(kept)),
     ...plan.rest.map(({ rows, drawn }) =>
       lost({ of: rows.length, drawn: drawn.length, marked: drawn.filter(isRight).length }, rows),
     ),
   ];
-  const isNothing = sure + wrong.of - wrong.drawn === 0;
+  const isNoneKept = sure + wrong.of - wrong.drawn === 0;
   return {
     kept: plan.top.subarray(0, kept),
-    precision: isNothing
+    precision: isNoneKept
       ? { value: NaN, low: NaN, high: NaN }
       : { value, low: Math.min(low, value), high: Math.max(high, value) },
-    recall: estimateRecall(sure, inverse(wrong), 1 - expected, dropped, random),
+    recall: estimateRecall(sure, complement(wrong), 1 - expected, dropped, random),
   };
 }
 
 /** Counts, between two positions in `top`, how many rows were drawn and how many of these are wrong. */
-function sampler({ top, drawn }: CheckPlan, isRight: (row: number) => boolean): (from: number, to: number) => Sample {
+function sampleCounter(
+  { top, drawn }: CheckPlan,
+  isRight: (row: number) => boolean,
+): (from: number, to: number) => Sample {
   const isDrawn = new Set(drawn);
   const drawnBefore = new Uint32Array(top.length + 1);
   const wrongBefore = new Uint32Array(top.length + 1);
@@ -224,12 +227,12 @@ function wrongShare(wrong: Sample, sure: number, all: (wrong: Sample) => number)
   return Math.max(0, all(wrong) - wrong.marked) / Math.max(1, sure + wrong.of - wrong.drawn);
 }
 
-function inverse({ of, drawn, marked }: Sample): Sample {
+function complement({ of, drawn, marked }: Sample): Sample {
   return { of, drawn, marked: drawn - marked };
 }
 
 /** Dropped rows. */
-interface Lost extends Sample {
+interface DroppedRows extends Sample {
   /** The expected share of right rows, smoothed: with few drawn, none right does not mean that none is. */
   readonly share: number;
 }
@@ -242,25 +245,25 @@ function estimateRecall(
   sure: number,
   kept: Sample,
   keptShare: number,
-  dropped: readonly Lost[],
+  dropped: readonly DroppedRows[],
   random: Random,
 ): Estimate {
   const recall = (found: number, lost: number) =>
     sure + found > 0 || lost > 0 ? (sure + found) / (sure + found + lost) : NaN;
-  const sumOf = (of: (lost: Lost) => number) => dropped.reduce((sum, sample) => sum + of(sample), 0);
+  const sumOf = (of: (lost: DroppedRows) => number) => dropped.reduce((sum, sample) => sum + of(sample), 0);
   const value = recall(
     keptShare * (kept.of - kept.drawn),
     sumOf(({ of, drawn, share }) => share * (of - drawn)),
   );
-  const few = (sample: Sample) => drawLeft(sample, 0, random);
-  const many = (sample: Sample) => drawLeft(sample, 1, random);
-  const lows = Float64Array.from({ length: draws }, () => recall(few(kept), sumOf(many))).sort();
-  const highs = Float64Array.from({ length: draws }, () => recall(many(kept), sumOf(few))).sort();
+  const drawFew = (sample: Sample) => drawUndrawnMarked(sample, 0, random);
+  const drawMany = (sample: Sample) => drawUndrawnMarked(sample, 1, random);
+  const lows = Float64Array.from({ length: draws }, () => recall(drawFew(kept), sumOf(drawMany))).sort();
+  const highs = Float64Array.from({ length: draws }, () => recall(drawMany(kept), sumOf(drawFew))).sort();
   return { value, low: Math.min(value, quantile(lows, tail)), high: Math.max(value, quantile(highs, 1 - tail)) };
 }
 
 /** Draws how many of the other rows are marked, by Clopper and Pearson's lower (`more` = 0) or upper (1) distribution. */
-function drawLeft({ of, drawn, marked }: Sample, more: 0 | 1, random: Random): number {
+function drawUndrawnMarked({ of, drawn, marked }: Sample, more: 0 | 1, random: Random): number {
   const left = of - drawn;
   const share = drawBeta(marked + more, drawn - marked + 1 - more, random);
   const number = left * share + Math.sqrt(left * share * (1 - share)) * drawNormal(random);

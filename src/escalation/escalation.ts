@@ -61,8 +61,8 @@ export interface EscalationResult {
 }
 
 const pilotShare = 0.05; // of the rows for teaching: the first round, drawn at random
-const pilotEven = 0.05; // of it, drawn evenly: the judges may differ on any row
-const askedCut = 0.4; // assumed cut while asking; final cuts are near it
+const evenShare = 0.05; // of it, drawn evenly: the judges may differ on any row
+const assumedCut = 0.4; // assumed cut while asking; final cuts are near it
 const recalibrationPriors: readonly Prior[] = [
   { mean: 0, precision: 1 },
   { mean: 1, precision: 10 },
@@ -70,7 +70,7 @@ const recalibrationPriors: readonly Prior[] = [
 const leastSlope = 0.05; // of the recalibration line, so that the order of rows stays
 const leastProbability = 1e-12; // so that the logit is finite
 /** Prior precisions to try, strongest trust in the cheap judge first: its logit has weight 1, other columns add nothing. */
-const doubts = [1000, 100, 10];
+const priorPrecisions = [1000, 100, 10];
 const interceptPrecision = 0.01;
 
 /**
@@ -103,26 +103,26 @@ export async function escalate(
   };
   let { probabilities } = view;
   const most = Math.min(budget, view.rows);
-  const checked =
+  const checkBudget =
     most < view.rows ? Math.min(most, Math.max(Math.round(most * checkShare), leastChecked(precision))) : 0;
-  const taught = most - checked;
-  let chosen = drawPilot(probabilities, Math.ceil(taught * pilotShare), random);
+  const teachingBudget = most - checkBudget;
+  let chosen = drawPilot(probabilities, Math.ceil(teachingBudget * pilotShare), random);
   for (let round = 0; chosen.length > 0;) {
     await askAbout(chosen);
     const fit = layer.fit(labels);
     if (fit) probabilities = layer.probabilities(fit);
-    const left = taught - count(isAsked);
+    const left = teachingBudget - count(isAsked);
     if (!isComplete || left <= 0 || round >= rounds) break;
-    chosen = mostGaining(probabilities, isAsked, Math.ceil(left / (rounds - round++)));
+    chosen = rowsOfMostGain(probabilities, isAsked, Math.ceil(left / (rounds - round++)));
   }
-  return finish(view, { labels, isAsked, probabilities, precision, random }, checked, isComplete, async (rows) => {
+  return finish(view, { labels, isAsked, probabilities, precision, random }, checkBudget, isComplete, async (rows) => {
     await askAbout(rows);
     return isComplete;
   });
 }
 
 /** What is known after the teaching rounds. */
-interface Taught {
+interface TaughtState {
   readonly labels: Int8Array;
   readonly isAsked: Uint8Array;
   readonly probabilities: Float64Array;
@@ -132,7 +132,7 @@ interface Taught {
 
 /** The rows that would be asked about if the verdicts changed nothing, ascending. */
 export function firstChoice({ probabilities, rows }: CheapView, budget: number): Uint32Array {
-  return mostGaining(probabilities, new Uint8Array(rows), budget);
+  return rowsOfMostGain(probabilities, new Uint8Array(rows), budget);
 }
 
 /** The cheap judge's last layer: an intercept, a weight for its own logit, and one for each other column. */
@@ -152,7 +152,7 @@ class LastLayer {
   fit(labels: Int8Array): LogisticFit | undefined {
     const rows = Uint32Array.from(labels.keys()).filter((row) => labels[row]! >= 0);
     if (rows.length === 0) return undefined;
-    return doubts
+    return priorPrecisions
       .map((precision, i) => {
         const fit = fitLogistic(this.#columns, rows, labels, this.#priors(precision), this.#before[i]);
         this.#before[i] = fit.weights;
@@ -181,17 +181,17 @@ function gain(p: number, cut: number): number {
 
 /** Draws rows without replacement, mostly unclear ones (weighted sampling, Efraimidis and Spirakis 2006). */
 function drawPilot(probabilities: Float64Array, size: number, random: Random): Uint32Array {
-  const weights = probabilities.map((p) => gain(p, askedCut) ** 2);
+  const weights = probabilities.map((p) => gain(p, assumedCut) ** 2);
   const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
-  const keys = weights.map((weight) => Math.log(1 - random()) / ((1 - pilotEven) * weight + pilotEven * mean + 1e-12));
+  const keys = weights.map((weight) => Math.log(1 - random()) / ((1 - evenShare) * weight + evenShare * mean + 1e-12));
   return Uint32Array.from(keys.keys())
     .sort((a, b) => keys[b]! - keys[a]!)
     .slice(0, size)
     .sort();
 }
 
-function mostGaining(probabilities: Float64Array, isAsked: Uint8Array, size: number): Uint32Array {
-  const gains = probabilities.map((p) => gain(p, askedCut));
+function rowsOfMostGain(probabilities: Float64Array, isAsked: Uint8Array, size: number): Uint32Array {
+  const gains = probabilities.map((p) => gain(p, assumedCut));
   return Uint32Array.from(isAsked.keys())
     .filter((row) => !isAsked[row])
     .sort((a, b) => gains[b]! - gains[a]! || a - b)
@@ -206,13 +206,13 @@ function count(flags: Uint8Array): number {
 /** Asks about the rows of the check, and concludes. @param ask asks about rows; tells whether all were answered */
 async function finish(
   view: CheapView,
-  { labels, isAsked, probabilities, precision, random }: Taught,
+  { labels, isAsked, probabilities, precision, random }: TaughtState,
   size: number,
   wasComplete: boolean,
   ask: (rows: Uint32Array) => Promise<boolean>,
 ): Promise<EscalationResult> {
   const scored = count(isAsked) > 0 ? labels.filter((label) => label >= 0).length / count(isAsked) : 1;
-  const before = probabilities.map((p) => bound(p * scored)); // a row without a score does not reach the threshold
+  const before = probabilities.map((p) => clampProbability(p * scored)); // a row without a score does not reach the threshold
   const plan = planCheck(
     { probabilities: before, isAsked, sure: countSure(labels), size: wasComplete ? size : 0, precision },
     random,
@@ -220,9 +220,9 @@ async function finish(
   const isComplete = wasComplete && (plan.drawn.length === 0 || (await ask(plan.drawn)));
   const hasLabels = labels.some((label) => label >= 0);
   const sure = countSure(labels);
-  const line = recalibrate(before, labels, plan).weights;
-  const known = before.map((p, row) => (isAsked[row] ? Math.max(0, labels[row]!) : straighten(p, line)));
-  const sum = (rows: Uint32Array) => rows.reduce((total, row) => total + known[row]!, 0);
+  const calibration = recalibrate(before, labels, plan).weights;
+  const calibrated = before.map((p, row) => (isAsked[row] ? Math.max(0, labels[row]!) : calibrate(p, calibration)));
+  const sum = (rows: Uint32Array) => rows.reduce((total, row) => total + calibrated[row]!, 0);
   const {
     kept,
     precision: found,
@@ -233,18 +233,18 @@ async function finish(
     { sure, precision, guess: (rows) => sum(rows) / Math.max(1, rows.length) },
     random,
   );
-  const keptFrom = kept.length > 0 ? straighten(before[kept.at(-1)!]!, line) : Infinity;
+  const keptFrom = kept.length > 0 ? calibrate(before[kept.at(-1)!]!, calibration) : Infinity;
   const total = sure + kept.filter((row) => !isAsked[row]).length;
-  const byView = Uint32Array.from(known.keys()).sort((a, b) => view.probabilities[b]! - view.probabilities[a]!);
+  const byView = Uint32Array.from(calibrated.keys()).sort((a, b) => view.probabilities[b]! - view.probabilities[a]!);
   const aloneRight = sum(byView.subarray(0, total));
-  const all = known.reduce((right, p) => right + p, 0);
+  const all = calibrated.reduce((right, p) => right + p, 0);
   const nothing: Estimate = { value: NaN, low: NaN, high: NaN };
   return {
     isComplete,
     hasLabels,
     audited: plan.drawn.length,
     asked: Uint32Array.from(isAsked.keys()).filter((row) => isAsked[row]),
-    probabilities: known,
+    probabilities: calibrated,
     keptFrom: hasLabels ? keptFrom : Infinity,
     kept: hasLabels ? total : 0,
     precision: hasLabels ? found : nothing,
@@ -265,7 +265,7 @@ function recalibrate(probabilities: Float64Array, labels: Int8Array, { drawn }: 
   return fitLogistic(columns, drawn, right, recalibrationPriors);
 }
 
-function straighten(p: number, [shift, slope]: ArrayLike<number> & Iterable<number>): number {
+function calibrate(p: number, [shift, slope]: ArrayLike<number> & Iterable<number>): number {
   return 1 / (1 + Math.exp(-(shift! + Math.max(leastSlope, slope!) * logit(p))));
 }
 
@@ -273,6 +273,6 @@ function logit(p: number): number {
   return Math.log(p / (1 - p));
 }
 
-function bound(p: number): number {
+function clampProbability(p: number): number {
   return Math.min(1 - leastProbability, Math.max(leastProbability, p));
 }

@@ -16,7 +16,7 @@ export interface Prior {
 }
 
 const steps = 12;
-const enough = 1e-4; // stop when no weight would move by more
+const tolerance = 1e-4; // stop when no weight would move by more
 
 /**
  * Fits weights to labels.
@@ -58,7 +58,7 @@ export function fitLogistic(
     const longest = Math.max(...move.map(Math.abs));
     const share = Math.min(1, 2 / Math.max(longest, 1e-12)); // limits the step, as a full one may overshoot
     for (let w = 0; w < size; w++) weights[w]! -= share * move[w]!;
-    if (longest < enough) break;
+    if (longest < tolerance) break;
   }
   const factor = cholesky(hessian, size);
   let evidence = 0;

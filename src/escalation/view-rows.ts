@@ -4,7 +4,7 @@ import { hiddenSize, inputCount } from "../student/network.ts";
 import { createViewer, expectedScore, type StudentModel } from "../student/student.ts";
 import type { CheapView } from "./escalation.ts";
 
-const fullRows = 300_000; // with more, only the hidden units are kept: a hundred numbers per row would take gigabytes
+const mostFullRows = 300_000; // with more, only the hidden units are kept: a hundred numbers per row would take gigabytes
 const paperShare = 0.1775; // of Alpaca that AlpaGasus kept; used where the threshold is off the student's scale
 const leastProbability = 1e-4; // added to probabilities before taking logarithms
 const leastShare = 0.005;
@@ -25,20 +25,20 @@ export async function viewRows(
   const { scores: levels } = model.card;
   let rows = 0;
   for await (const batch of examples()) rows += batch.length;
-  const seen = rows > fullRows ? hiddenSize : hiddenSize + inputCount + levels.length;
-  const columnCount = seen + 2;
+  const featureCount = rows > mostFullRows ? hiddenSize : hiddenSize + inputCount + levels.length;
+  const columnCount = featureCount + 2;
   const columns = new Float32Array(rows * columnCount);
   const probabilities = new Float64Array(rows);
   const scores = new Float64Array(rows);
-  const look = createViewer(model);
+  const viewExample = createViewer(model);
   let row = 0;
   for await (const batch of examples()) {
     for (const example of batch) {
-      const { probabilities: own, hidden, input } = look(example);
+      const { probabilities: own, hidden, input } = viewExample(example);
       const at = row * columnCount;
       columns[at] = 1;
       columns.set(hidden, at + 2);
-      if (seen > hiddenSize) {
+      if (featureCount > hiddenSize) {
         columns.set(input, at + 2 + hiddenSize);
         for (const [c, p] of own.entries())
           columns[at + 2 + hiddenSize + inputCount + c] = Math.log(p + leastProbability);

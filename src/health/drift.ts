@@ -4,19 +4,19 @@ import { type AnchorRatings, mean, scoreOf, sumOfSquares } from "./figures.ts";
 
 const leastRows = 10; // rated at the beginning and at the end
 
-const stirred = 1.5; // standard errors: from here on, another round is rated
+const retestZ = 1.5; // standard errors: from here on, another round is rated
 
-const moved = 2.45; // standard errors: from here on, it is drift
+const driftZ = 2.45; // standard errors: from here on, it is drift
 
-const movedBy = 0.03; // of the scale
+const leastShift = 0.03; // of the scale
 
-const stirredSpread = 2; // times the judge's own variance
+const retestSpread = 2; // times the judge's own variance
 
-const movedSpread = 3;
+const driftSpread = 3;
 
-const movedSpreadBy = 0.1; // of the scale
+const leastSpread = 0.1; // of the scale
 
-const leastMoved = 4; // rows
+const leastMovedRows = 4; // rows
 
 /** Whether a judge drifted between the beginning and the end of a rating. */
 export interface Drift {
@@ -52,9 +52,9 @@ export function findDrift(start: readonly AnchorRatings[], end: readonly AnchorR
   const spread = own > 0 ? seen / own : seen > 0 ? Infinity : 0;
   const excess = Math.sqrt(Math.max(0, mean(changes.map((one) => one ** 2)) - own * mean(sizes)));
   const movedRows = changes.filter((one) => Math.abs(one) > 1e-9 * span).length;
-  const isShifted = Math.abs(change) >= movedBy * span - 1e-9 && Math.abs(z) >= moved;
-  const isSpread = spread >= movedSpread && excess >= movedSpreadBy * span && movedRows >= leastMoved;
-  const isStirred = Math.abs(z) >= stirred || spread >= stirredSpread;
+  const isShifted = Math.abs(change) >= leastShift * span - 1e-9 && Math.abs(z) >= driftZ;
+  const isSpread = spread >= driftSpread && excess >= leastSpread * span && movedRows >= leastMovedRows;
+  const isStirred = Math.abs(z) >= retestZ || spread >= retestSpread;
   if (!isShifted && !isSpread) return { isStirred };
   const noise = `its replies to one question vary by ${Math.sqrt(own).toFixed(2)}`;
   const what = isShifted

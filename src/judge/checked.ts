@@ -75,20 +75,20 @@ export async function createCheckedJudge<J extends LlmJudge>(
       const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
       return judge.store.stateOf(key) !== undefined;
     });
-  const wasAsked = (name: string) => anchors.every((anchor) => isStored(anchor, name));
+  const isProbed = (name: string) => anchors.every((anchor) => isStored(anchor, name));
   let stretch = 0; // the first one without a check at its end
-  while (wasAsked(nameOf(stretch, "end", 1))) stretch++;
+  while (isProbed(nameOf(stretch, "end", 1))) stretch++;
   /** Whether to check this stretch: it is long, or goes on. If not, goes back to the one before, if any, to report its check. */
-  const isLooked = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
-    if (await isLong(examples)) return true;
+  const chooseStretch = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
+    if (await isLongOrBegun(examples)) return true;
     if (stretch === 0) return false;
     stretch--;
     return true;
   };
   let left = 0; // new calls, summed over all calls of `prepare`
   /** Whether enough new calls are left, or a long stretch was begun before. */
-  const isLong = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
-    const isBegun = wasAsked(nameOf(stretch, "start", 1));
+  const isLongOrBegun = async (examples: AsyncIterable<readonly Example[]>): Promise<boolean> => {
+    const isBegun = isProbed(nameOf(stretch, "start", 1));
     for await (const batch of examples) {
       for (const example of batch) {
         try {
@@ -101,7 +101,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
     return isBegun;
   };
   /** Has the anchors rated once; undefined when interrupted or out of budget. */
-  const ask = async (when: "start" | "end", round: number): Promise<Probe | undefined> => {
+  const probeRound = async (when: "start" | "end", round: number): Promise<Probe | undefined> => {
     const found = await probe(nameOf(stretch, when, round), anchors);
     probes.push(found);
     return found.ratings.some(({ state }) => state === "pending") ? undefined : found;
@@ -117,17 +117,17 @@ export async function createCheckedJudge<J extends LlmJudge>(
    * Has the anchors rated until no check is doubtful, at most three times, and gives the checks; undefined when interrupted.
    * A failure found by an earlier command is reported again, or with `askAgain` checked again.
    */
-  async function look(): Promise<readonly HealthCheck[] | undefined> {
+  async function checkAtStart(): Promise<readonly HealthCheck[] | undefined> {
     const rounds: Probe[] = [];
     for (let round = 1; round <= mostRounds; round++) {
-      const found = await ask("start", round);
+      const found = await probeRound("start", round);
       if (!found) return undefined;
       rounds.push(found);
       const own = round < leastRounds ? [] : examine(rounds);
       if (round < leastRounds || (isDoubtful(own) && round < mostRounds)) continue;
       if (askAgain && isDoubtful(own) && rounds.every(({ calls }) => calls.made === 0)) {
         stretch++;
-        return look();
+        return checkAtStart();
       }
       start = rounds;
       return own;
@@ -149,8 +149,8 @@ export async function createCheckedJudge<J extends LlmJudge>(
     calls: () => probes.map(({ calls }) => calls).reduce(addCalls, judge.calls()),
     async prepare(examples, onProgress) {
       if (judge.problem !== undefined) throw new UsageError(judge.problem);
-      if (!start && (await isLooked(examples()))) {
-        const found = await look();
+      if (!start && (await chooseStretch(examples()))) {
+        const found = await checkAtStart();
         if (found) {
           const build = examineBuild(builds, [...new Set(start!.flatMap((one) => one.builds))]);
           checks = [...found, build];
@@ -169,7 +169,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       const end: Probe[] = [];
       let drift: Drift = { isStirred: true };
       for (let round = 1; round <= mostEndRounds && drift.isStirred; round++) {
-        const found = await ask("end", round);
+        const found = await probeRound("end", round);
         if (!found) {
           alarms.push(`${judge.name}: the end of the rating could not be checked; the same command checks it`);
           return;
@@ -192,15 +192,16 @@ export async function createCheckedJudge<J extends LlmJudge>(
 
 /** @throws JudgeCheckError when a check failed, or is unknown because too few replies arrived */
 function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
-  const tell = (some: readonly HealthCheck[]) => some.map((check) => `${check.name}: ${check.message}`).join("; ");
+  const listChecks = (some: readonly HealthCheck[]) =>
+    some.map((check) => `${check.name}: ${check.message}`).join("; ");
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
   if (failed.length > 0)
     throw new JudgeCheckError(
-      `${name}: not asked about the data, since it failed its check: ${tell(failed)}. Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check`,
+      `${name}: not asked about the data, since it failed its check: ${listChecks(failed)}. Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check`,
     );
   const unknown = checks.filter(({ isUnknown }) => isUnknown);
   if (unknown.length > 0)
     throw new JudgeCheckError(
-      `${name}: not asked about the data, since its check could not be made: ${tell(unknown)}. The same command asks the missing rows again; --no-check rates without it`,
+      `${name}: not asked about the data, since its check could not be made: ${listChecks(unknown)}. The same command asks the missing rows again; --no-check rates without it`,
     );
 }

@@ -28,7 +28,7 @@ const paperThreshold = 4.5;
 const defaultPrecision = 0.9;
 const defaultRounds = 8;
 const batchRounds = 1; // after the pilot: each round takes up to a day
-const leastTaught = 50; // rows; the student learns nothing from fewer
+const leastTaughtRows = 50; // rows; the student learns nothing from fewer
 
 /**
  * A student that rates all rows and asks another judge about those nearest the cut (see `escalate`). Rows that were asked
@@ -59,8 +59,8 @@ export function createEscalatingJudge(
   const name = `escalate(${student.name}, ${other.name})`;
   const budgetOf = (total: number): number => {
     const budget = typeof options.ask === "number" ? options.ask : Math.round(options.ask.share * total);
-    const least = Math.max(leastTaught, leastBudget(precision));
-    if (budget < Math.min(least, Math.max(leastTaught, total)))
+    const least = Math.max(leastTaughtRows, leastBudget(precision));
+    if (budget < Math.min(least, Math.max(leastTaughtRows, total)))
       throw new UsageError(
         `--escalate: expected at least ${formatCount(least)} rows to ask about, as fewer cannot show a precision of ${formatShare(precision)}, got ${formatCount(budget)} of ${formatCount(total)}; ask about more`,
       );
@@ -157,7 +157,7 @@ export function createEscalatingJudge(
           if (!from.isComplete) return { state: "pending", detail: `the asking of ${other.name} was stopped` };
           if (!from.hasLabels) return { state: "failed", detail: `${other.name} gave no score to learn from` };
           const probability = from.probabilities[index]!;
-          const score = scoreOf(probability, from.keptFrom, [bottom, minScore, top]);
+          const score = scoreOnScale(probability, from.keptFrom, [bottom, minScore, top]);
           return { state: "scored", score, probability: Math.round(probability * 1e4) / 1e4, by: student.name };
         });
     },
@@ -198,7 +198,11 @@ function scoresOf(ratings: ReadonlyMap<number, Rating>): number[] {
 }
 
 /** Maps a probability to a score on the scale, at or above the cut exactly when the row is kept. */
-function scoreOf(probability: number, keptFrom: number, [bottom, cut, top]: readonly [number, number, number]): number {
+function scoreOnScale(
+  probability: number,
+  keptFrom: number,
+  [bottom, cut, top]: readonly [number, number, number],
+): number {
   const round = (score: number) => Math.round(score * 1e3) / 1e3;
   if (probability >= keptFrom)
     return Math.max(cut, round(cut + ((probability - keptFrom) / Math.max(1e-9, 1 - keptFrom)) * (top - cut)));

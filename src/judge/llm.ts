@@ -47,7 +47,7 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     throw new UsageError(
       `--logprobs: expected a model that tells token probabilities (openai: one that does not reason first, or a server of your own), got ${model.name}; use --samples`,
     );
-  const piles = new Piles();
+  const piles = new TieCounter();
   const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
   const replySchema = replySchemaOf(rubric);
   const render = createRenderer(rubric);
@@ -135,7 +135,7 @@ function meanOf(ratings: readonly Rating[]): Rating {
 }
 
 /** Counts how many rows share a score, as written and as mean, to show that means break ties. */
-class Piles {
+class TieCounter {
   readonly #written = new Map<number, number>();
   readonly #means = new Map<number, number>();
 

@@ -78,7 +78,7 @@ export function createPanelJudge(
       if (failed?.status === "rejected") throw failed.reason;
     },
     async *rate(examples) {
-      const shared = shareOut(examples);
+      const shared = teeStream(examples);
       const streams = members.map((judge) => judge.rate(shared.tap())[Symbol.asyncIterator]());
       try {
         for await (const ratings of zip(streams, names))
@@ -115,10 +115,10 @@ function combineRatings(ratings: readonly Rating[], names: readonly string[], co
 }
 
 export function combineScores(scores: readonly number[], combine: Combination): number {
-  return combined[combine](scores);
+  return combiners[combine](scores);
 }
 
-const combined: Readonly<Record<Combination, (scores: readonly number[]) => number>> = {
+const combiners: Readonly<Record<Combination, (scores: readonly number[]) => number>> = {
   mean: (scores) => scores.reduce((sum, score) => sum + score, 0) / scores.length,
   median: (scores) => quantile(Float64Array.from(scores).sort(), 0.5),
   lowest: (scores) => Math.min(...scores),
@@ -226,7 +226,7 @@ interface Link<T> {
  * Lets several readers read one stream, each at its own pace. Batches that the slowest has not read yet stay in memory.
  * Their number is bounded, since LLM judges read only a bounded number of rows ahead of what they yield.
  */
-function shareOut(examples: AsyncIterable<readonly Example[]>) {
+function teeStream(examples: AsyncIterable<readonly Example[]>) {
   const source = examples[Symbol.asyncIterator]();
   const read = (): (() => Promise<Link<readonly Example[]> | undefined>) => {
     let link: Promise<Link<readonly Example[]> | undefined> | undefined;

@@ -62,7 +62,7 @@ function weighScores(
   const add = (value: number | undefined, probability: number) => {
     if (value !== undefined) known.set(value, (known.get(value) ?? 0) + probability);
   };
-  const siblings: Sibling[] = []; // alternatives to the written whole number
+  const siblings: Alternative[] = []; // alternatives to the written whole number
   let whole = NaN;
   /** How the written whole number goes on: the probability of no fraction, of any, and the sum of fractions by probability. */
   const ways = { plain: 0, fraction: 0, fractions: 0 };
@@ -76,7 +76,7 @@ function weighScores(
   };
   let at = 0; // where the token begins
   let prefix = ""; // the part of the written score before this token
-  let path = 1; // the probability of that part
+  let prefixProbability = 1; // the probability of that part
   let isEnded = false;
   for (const { token, logprob, top = [] } of tokens) {
     const [from, to] = [at, at + token.length];
@@ -89,10 +89,10 @@ function weighScores(
         const value = readBranch(prefix + other, scale);
         if (value === score) continue; // a point that ends a sentence
         gone += Math.exp(otherLogprob);
-        add(value, path * Math.exp(otherLogprob));
-        if (value !== undefined) addWay(value, path * Math.exp(otherLogprob));
+        add(value, prefixProbability * Math.exp(otherLogprob));
+        if (value !== undefined) addWay(value, prefixProbability * Math.exp(otherLogprob));
       }
-      path *= 1 - Math.min(1, gone);
+      prefixProbability *= 1 - Math.min(1, gone);
       isEnded = true;
       break;
     }
@@ -102,7 +102,7 @@ function weighScores(
       if (other === token) continue;
       const text = isFirst ? withoutLead(other, lead) : other;
       const value = text === undefined ? undefined : readBranch(prefix + text, scale, prefix);
-      const probability = path * Math.exp(otherLogprob);
+      const probability = prefixProbability * Math.exp(otherLogprob);
       if (value === undefined) continue;
       if (isFirst && /^[-+−]?\d+$/.test(text!)) siblings.push({ digits: plainCharacters(text!), value, probability });
       else {
@@ -110,20 +110,28 @@ function weighScores(
         if (!isFirst) addWay(value, probability);
       }
     }
-    path *= Math.exp(logprob);
+    prefixProbability *= Math.exp(logprob);
     prefix += token.slice(Math.max(0, start - from), Math.min(token.length, end - from));
     if (/^\d+$/.test(prefix)) whole = Number(prefix);
   }
   if (!isEnded && at < end) return known;
-  add(score, path);
-  addWay(score, path);
-  for (const [value, probability] of complete(siblings, { score, path, prefix, tokens, start, ways, scale }))
+  add(score, prefixProbability);
+  addWay(score, prefixProbability);
+  for (const [value, probability] of completeAlternatives(siblings, {
+    score,
+    prefixProbability,
+    prefix,
+    tokens,
+    start,
+    ways,
+    scale,
+  }))
     add(value, probability);
   return known;
 }
 
 /** An alternative to the written whole number. How it would have gone on is not known. */
-interface Sibling {
+interface Alternative {
   readonly digits: string;
   readonly value: number;
   readonly probability: number;
@@ -131,7 +139,7 @@ interface Sibling {
 
 interface Written {
   readonly score: number;
-  readonly path: number;
+  readonly prefixProbability: number;
   /** The score as it was written. */
   readonly prefix: string;
   readonly tokens: readonly TokenLogprob[];
@@ -141,9 +149,15 @@ interface Written {
 }
 
 /** The scores that the alternative whole numbers stand for, and their probabilities. */
-function* complete(siblings: readonly Sibling[], written: Written): Generator<readonly [number, number]> {
-  const { scale, ways, score, path } = written;
-  const mass = [...siblings.map(({ value, probability }) => [value, probability] as const), [score, path] as const];
+function* completeAlternatives(
+  siblings: readonly Alternative[],
+  written: Written,
+): Generator<readonly [number, number]> {
+  const { scale, ways, score, prefixProbability } = written;
+  const mass = [
+    ...siblings.map(({ value, probability }) => [value, probability] as const),
+    [score, prefixProbability] as const,
+  ];
   for (const { digits, probability } of siblings) {
     for (const [number, share] of wholeNumbers(digits, mass, written)) {
       if (isWhole(scale)) yield [number, probability * share];
@@ -164,7 +178,7 @@ function wholeNumbers(
 ): (readonly [number: number, share: number])[] {
   const value = Number(digits);
   const plain = plainCharacters(prefix).split(".")[0]!.replace(/^[-+]/, "");
-  const top = firstToken(tokens, start);
+  const top = firstTokenTexts(tokens, start);
   const hasTokenOfSeveral = top.some((text) => /^\d\d+$/.test(text));
   const isByDigit = plain.length > 1 && !hasTokenOfSeveral;
   if (isByDigit && digits.length === 1) {
@@ -190,7 +204,7 @@ function wholeNumbers(
 }
 
 /** The texts of the token that begins the score, and of its alternatives. */
-function firstToken(tokens: readonly TokenLogprob[], start: number): string[] {
+function firstTokenTexts(tokens: readonly TokenLogprob[], start: number): string[] {
   let at = 0;
   for (const { token, top = [] } of tokens) {
     at += token.length;

@@ -27,7 +27,7 @@ interface Kind<File> {
 
 const shippedFolder = join(packageFolder, "rubrics");
 
-const rating: Kind<z.infer<typeof rubricSchema>> = {
+const ratingKind: Kind<z.infer<typeof rubricSchema>> = {
   folder: shippedFolder,
   schema: rubricSchema,
   names: templateNames,
@@ -35,7 +35,7 @@ const rating: Kind<z.infer<typeof rubricSchema>> = {
   settings: Object.keys(rubricSchema.shape),
 };
 
-const pairwise: Kind<z.infer<typeof pairRubricSchema>> = {
+const pairKind: Kind<z.infer<typeof pairRubricSchema>> = {
   folder: join(shippedFolder, "pairwise"),
   schema: pairRubricSchema,
   names: pairTemplateNames,
@@ -51,12 +51,12 @@ const defaultPairRubric = "vicuna";
 
 /** The names of the rubrics for rating that ship with the package. */
 export function listRubrics(): Promise<string[]> {
-  return listKind(rating);
+  return listKind(ratingKind);
 }
 
 /** The names of the rubrics for comparing that ship with the package. */
 export function listPairRubrics(): Promise<string[]> {
-  return listKind(pairwise);
+  return listKind(pairKind);
 }
 
 /**
@@ -66,17 +66,17 @@ export function listPairRubrics(): Promise<string[]> {
  * @throws DataError when the file is not a rubric, naming the line
  */
 export function openRubric(nameOrFile: string = defaultRubric): Promise<Rubric> {
-  return openKind(rating, nameOrFile, parseRubric);
+  return openKind(ratingKind, nameOrFile, parseRubric);
 }
 
 /** Like `openRubric`, for a rubric that compares two answers. */
 export function openPairRubric(nameOrFile: string = defaultPairRubric): Promise<PairRubric> {
-  return openKind(pairwise, nameOrFile, parsePairRubric);
+  return openKind(pairKind, nameOrFile, parsePairRubric);
 }
 
 /** Reads a rubric's YAML. @param path for error messages @throws DataError naming the line of the first mistake */
 export function parseRubric(text: string, path: string): Rubric {
-  const { file, at } = parseFile(rating, text, path);
+  const { file, at } = parseFile(ratingKind, text, path);
   const { reply } = file;
   const properties = reply.format === "json" ? reply.schema?.["properties"] : undefined;
   if (reply.format === "json" && reply.schema && !(reply.score in Object(properties)))
@@ -88,7 +88,7 @@ export function parseRubric(text: string, path: string): Rubric {
 
 /** Like `parseRubric`, for a rubric that compares two answers. */
 export function parsePairRubric(text: string, path: string): PairRubric {
-  return completeRubric(parseFile(pairwise, text, path).file);
+  return completeRubric(parseFile(pairKind, text, path).file);
 }
 
 async function listKind({ folder }: Kind<unknown>): Promise<string[]> {

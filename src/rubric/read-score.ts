@@ -45,7 +45,7 @@ const longestLabel = 80;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?\d+\)?\s*:|\(\d+\s*(?:-|–|to)\s*\d+\)\s*:/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
-const secondThought =
+const hedge =
   /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
 const denial = /\b(cannot|can['’]t|can not|unable|not able|n\/a|not applicable)\b/i;
 
@@ -104,7 +104,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
   if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
-  if (isOtherNumber(later[0], score) || later.some((line) => saysOtherwise(line, score, labels)))
+  if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels)))
     return "more than one score";
   return onScale(score, scale);
 }
@@ -127,7 +127,7 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
 }
 
 /** Whether a later line gives another score, or shows that the first number was the first item of a list. */
-function saysOtherwise(line: string, score: string, labels: readonly string[]): boolean {
+function contradicts(line: string, score: string, labels: readonly string[]): boolean {
   const found = findScore(line, labels);
   if (!found) return false;
   if (/^["'([]?$/.test(found.label))
@@ -161,7 +161,7 @@ function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^\W*\d/.test(tail) || denial.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
-  if (separator === undefined || secondThought.test(tail)) return false;
+  if (separator === undefined || hedge.test(tail)) return false;
   if (!mayBeListItem) return true;
   return !/^["')\]]?\.\s/.test(tail) && (!/\d/.test(tail) || /^["')\]]?[,;]\s/.test(tail));
 }

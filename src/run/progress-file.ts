@@ -17,7 +17,7 @@ export interface ProgressFile extends Disposable {
 }
 
 const intervalMs = 1_000;
-const silentMs = 15_000; // a stage that has not reported for this long is not running
+const staleMs = 15_000; // a stage that has not reported for this long is not running
 
 /** Opens a stage's progress file; a stage that ends within a second never writes one. */
 export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["rating"]): ProgressFile {
@@ -68,7 +68,7 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
     const pid = pidOf(name);
     if (pid === undefined || !isProcessAlive(pid)) continue;
     const written = await stat(join(folder, name)).catch(() => undefined);
-    if (!written || Date.now() - written.mtimeMs > silentMs) continue; // left by an earlier process with this id
+    if (!written || Date.now() - written.mtimeMs > staleMs) continue; // left by an earlier process with this id
     const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // the stage may have just ended
     const work = workSchema.safeParse(text === undefined ? undefined : tryParse(text));
     if (work.success) found.push(work.data);

@@ -104,7 +104,7 @@ async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> 
   }
 }
 
-const lockAgainMs = 20;
+const lockRetryMs = 20;
 const staleLockMs = 10_000; // a change takes milliseconds, so an older lock is from a dead process
 
 /** Changes the latest manifest under a lock, so that no change by another stage or process is lost. */
@@ -115,7 +115,7 @@ export async function updateManifest(
 ): Promise<void> {
   await mkdir(run.folder, { recursive: true });
   const lock = `${run.manifestPath}.lock`;
-  while (!(await tryLock(lock))) await delay(lockAgainMs);
+  while (!(await tryLock(lock))) await delay(lockRetryMs);
   try {
     const reading = readManifest(run);
     const manifest = mayBeDamaged ? await reading.catch(() => undefined) : await reading;

@@ -29,7 +29,7 @@ export interface SpentOnCalls {
  * Undefined if no call was made.
  */
 export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
-  const told = [
+  const recorded = [
     manifest?.rate,
     ...Object.values(manifest?.answers ?? {}),
     ...Object.values(manifest?.comparisons ?? {}),
@@ -38,14 +38,15 @@ export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefine
     .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   const purse = await readPurse(run);
   if (!purse || !existsSync(purse.store)) {
-    const latest = told[0]?.calls; // its figures include what was paid before
+    const latest = recorded[0]?.calls; // its figures include what was paid before
     return latest && { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd };
   }
   using store = new CallStore(purse.store, { readOnly: true });
   const { paid, perhapsPaid, reserved } = store.purse(purse.name);
   const calls = store.callsFrom(purse.name);
-  if (calls === 0 && paid + perhapsPaid + reserved === 0 && told.length === 0) return undefined;
-  const isUnpriced = paid === 0 && told.length > 0 && told.every(({ calls: { priceBasis } }) => priceBasis === null);
+  if (calls === 0 && paid + perhapsPaid + reserved === 0 && recorded.length === 0) return undefined;
+  const isUnpriced =
+    paid === 0 && recorded.length > 0 && recorded.every(({ calls: { priceBasis } }) => priceBasis === null);
   return {
     calls,
     paidUsd: isUnpriced ? null : paid / nanosPerUsd,

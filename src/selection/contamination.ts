@@ -33,10 +33,10 @@ export function contaminationFinder(
   }
 
   return ({ instruction, input, output }) => {
-    const asked = wordsOf(`${instruction} ${input}`);
-    const prompt = whole.get(asked.join(" "));
-    if (prompt) return describe(prompt, asked.join(" "));
-    return findRun(asked) ?? findRun(wordsOf(output));
+    const promptWords = wordsOf(`${instruction} ${input}`);
+    const prompt = whole.get(promptWords.join(" "));
+    if (prompt) return describe(prompt, promptWords.join(" "));
+    return findRun(promptWords) ?? findRun(wordsOf(output));
   };
 
   function findRun(words: readonly string[]): ReasonDetail | undefined {

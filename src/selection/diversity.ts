@@ -54,10 +54,10 @@ export function diversity(distance: number): LearningCheck {
   /** The row's TF-IDF vector, scaled to length 1. */
   function vectorOf(row: number): [bucket: number, weight: number][] {
     const buckets = rows.get(row)!;
-    const telling = buckets.filter((bucket) => frequency[bucket]! <= commonShare * learnt);
+    const informative = buckets.filter((bucket) => frequency[bucket]! <= commonShare * learnt);
     const vector: [number, number][] = [];
     let squares = 0;
-    for (const bucket of telling.length > 0 ? telling : buckets) {
+    for (const bucket of informative.length > 0 ? informative : buckets) {
       const weight = Math.log(learnt / frequency[bucket]!) + 1;
       vector.push([bucket, weight]);
       squares += weight * weight;

@@ -43,7 +43,7 @@ export function nearDuplicates(similarity = 0.8): LearningCheck {
   return {
     learn(row, example) {
       const shingles = shinglesOf(example);
-      const signature = sign(shingles, permutations);
+      const signature = minHashSignature(shingles, permutations);
       known.set(row, {
         shingles: Uint32Array.from(shingles).sort(),
         keys: Uint32Array.from({ length: bands }, (_, band) => bandKey(signature, band)),
@@ -98,7 +98,7 @@ function createPermutations(): { factors: Uint32Array; offsets: Uint32Array } {
   return { factors: draw().map((factor) => factor | 1), offsets: draw() };
 }
 
-function sign(
+function minHashSignature(
   shingles: Set<number>,
   { factors, offsets }: { factors: Uint32Array; offsets: Uint32Array },
 ): Uint32Array {

@@ -74,9 +74,9 @@ function keepInOrder(
 ): void {
   const candidates = Uint32Array.from(keys.keys()).filter((row) => !Number.isNaN(keys[row]!));
   candidates.sort((a, b) => keys[b]! - keys[a]! || priority(a) - priority(b) || a - b);
-  const most = Math.min(count ?? candidates.length, candidates.length);
-  const room = groups && shareOut(most, countGroups(groups, candidates));
-  let left = most;
+  const wanted = Math.min(count ?? candidates.length, candidates.length);
+  const room = groups && shareOut(wanted, countGroups(groups, candidates));
+  let left = wanted;
   const consider = (row: number): void => {
     const rejection = firstRejection(checks, row);
     if (rejection) return void rejected.set(row, rejection);

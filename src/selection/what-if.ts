@@ -15,8 +15,8 @@ interface Tally {
   readonly categories: Map<string, number>;
 }
 
-const exactScores = 20_000; // with more distinct scores, all are rounded to four significant digits
-const fewScores = 13; // up to this many distinct scores are each used as a threshold
+const mostExactScores = 20_000; // with more distinct scores, all are rounded to four significant digits
+const mostListedScores = 13; // up to this many distinct scores are each used as a threshold
 const wantedThresholds = 10;
 const shownCategories = 40;
 
@@ -39,7 +39,7 @@ export class WhatIfTable {
     let tally = this.#byScore.get(key);
     if (!tally) this.#byScore.set(key, (tally = newTally()));
     count(tally, example);
-    if (this.#byScore.size > exactScores && !this.#isRounded) this.#round();
+    if (this.#byScore.size > mostExactScores && !this.#isRounded) this.#round();
   }
 
   /** The entry for all rows, scored or not. */
@@ -50,7 +50,7 @@ export class WhatIfTable {
   /** One entry for each round threshold, ascending. `cut` gets one too, unless it is there already or scores are rounded. */
   thresholds(cut?: number): WhatIf[] {
     const scores = this.#scores();
-    const list = scores.length <= fewScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
+    const list = scores.length <= mostListedScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
     if (cut !== undefined && Number.isFinite(cut) && !list.includes(cut) && !this.#isRounded) list.push(cut);
     return list.sort((a, b) => a - b).map((threshold) => this.atLeast(threshold));
   }

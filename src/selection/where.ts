@@ -42,14 +42,14 @@ export async function openWhereFilter(dataset: Dataset, condition: string, judge
         ),
       );
       try {
-        const clashing = await readRows(
+        const clashing = await createRowsTable(
           connection,
           dataset,
           files.map((file) => file.path),
           rowCount,
           judgedBy,
         );
-        expectClear(condition, clashing);
+        expectUnambiguous(condition, clashing);
         return await evaluateCondition(connection, condition, rowCount);
       } finally {
         await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
@@ -77,7 +77,7 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
  *
  * @returns the names that both the data and the facts have
  */
-async function readRows(
+async function createRowsTable(
   connection: DuckDBConnection,
   dataset: Dataset,
   paths: readonly string[],
@@ -90,14 +90,14 @@ async function readRows(
       `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
     );
     const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
-    const theirs = columns.map(([name]) => String(name));
-    clashing = factNames.filter((name) => name !== judgedBy && theirs.some((own) => own.toLowerCase() === name));
-    const renamed = theirs.map((name) => {
+    const dataColumns = columns.map(([name]) => String(name));
+    clashing = factNames.filter((name) => name !== judgedBy && dataColumns.some((own) => own.toLowerCase() === name));
+    const renamed = dataColumns.map((name) => {
       const shown = factNames.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
       return `own.${sqlName(name)} AS ${sqlName(shown)}`;
     });
     const facts = factNames.map((name) => `facts.${name} AS ${clashing.includes(name) ? `rating_${name}` : name}`);
-    const chosen = [...facts, ...renamed.filter((_, i) => theirs[i] !== "alpagasus_index")];
+    const chosen = [...facts, ...renamed.filter((_, i) => dataColumns[i] !== "alpagasus_index")];
     await connection.run(
       `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS alpagasus_index FROM source AS own JOIN facts ON own.alpagasus_index = facts.index`,
     );
@@ -114,12 +114,12 @@ async function readRows(
 }
 
 /** @throws UsageError when the condition uses, without a prefix, a name that both the data and the facts have */
-function expectClear(condition: string, clashing: readonly string[]): void {
+function expectUnambiguous(condition: string, clashing: readonly string[]): void {
   const plain = condition.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
-  const unclear = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
-  if (unclear !== undefined)
+  const ambiguous = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
+  if (ambiguous !== undefined)
     throw new UsageError(
-      `--where: ${unclear} is a column of the data and of the rating; write data_${unclear} or rating_${unclear}`,
+      `--where: ${ambiguous} is a column of the data and of the rating; write data_${ambiguous} or rating_${ambiguous}`,
     );
 }
 

@@ -50,8 +50,8 @@ export function crossedMean(
     openEnds: true,
     tested: 0,
   });
-  const back = (one: number) => middle + half * Math.max(-1, Math.min(1, one));
-  return { value: back(value), low: back(low), high: back(high), pValue };
+  const unscale = (one: number) => middle + half * Math.max(-1, Math.min(1, one));
+  return { value: unscale(value), low: unscale(low), high: unscale(high), pValue };
 }
 
 /**
@@ -76,13 +76,15 @@ export function crossedRatio(
   const a = total[0];
   const b = total[1] + (openEnds ? 2 * size : 0);
   const promptSquares = squares(counted);
-  const seeds = byTraining.length;
+  const trainingCount = byTraining.length;
   const trainingSquares =
-    seeds > 1 ? squares(centred(byTraining)).map((one) => (one * seeds) / (seeds - 1)) : [0, 0, 0];
+    trainingCount > 1
+      ? squares(centred(byTraining)).map((one) => (one * trainingCount) / (trainingCount - 1))
+      : [0, 0, 0];
   /** The squared margin of an interval that leaves out `outside`, as a polynomial in the ratio. */
   const margin = (outside: number): readonly [square: number, linear: number, constant: number] => {
     const z2 = normalQuantile(1 - outside / 2) ** 2;
-    const t2 = seeds > 1 ? studentQuantile(outside, seeds - 1) ** 2 : 0;
+    const t2 = trainingCount > 1 ? studentQuantile(outside, trainingCount - 1) ** 2 : 0;
     const [xx, xn, nn] = promptSquares.map((one, i) => z2 * one + t2 * trainingSquares[i]!) as [number, number, number];
     return [nn, -2 * xn, xx];
   };

@@ -72,12 +72,12 @@ export function lengthControlledWinRate(
   const rowsWith = (prompt: readonly number[]) => terms.map((term, i) => [term, 1, prompt[i]!] as const);
   if (difficulty) {
     const scaled = standardise(difficulty).map((value) => difficultySpread * value);
-    return toRate(readOff(fit(wins, rowsWith(scaled), byDifficulty), sources));
+    return toRate(rateAtEqualLength(fit(wins, rowsWith(scaled), byDifficulty), sources));
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
-  const one = readOff(fit(wins, rowsWith(lengthOf(1)), byOtherLength), sources);
+  const one = rateAtEqualLength(fit(wins, rowsWith(lengthOf(1)), byOtherLength), sources);
   // the same with the arms swapped: wins become losses, and length differences change their sign
-  const turned = readOff(
+  const swapped = rateAtEqualLength(
     fit(
       wins.map((win) => 1 - win),
       terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
@@ -85,7 +85,7 @@ export function lengthControlledWinRate(
     ),
     sources,
   );
-  return toRate({ logit: (one.logit - turned.logit) / 2, margin: (one.margin + turned.margin) / 2 });
+  return toRate({ logit: (one.logit - swapped.logit) / 2, margin: (one.margin + swapped.margin) / 2 });
 }
 
 interface Fit {
@@ -97,7 +97,7 @@ interface Fit {
 }
 
 const rounds = 50;
-const enough = 1e-10;
+const convergence = 1e-10;
 
 /** The coefficients with the highest posterior probability, by Newton's method with step halving. */
 function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fit {
@@ -114,13 +114,13 @@ function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fi
     }
     weights = next;
     loss = lossOf(weights, wins, rows, prior);
-    if (Math.max(...step.map(Math.abs)) < enough) break;
+    if (Math.max(...step.map(Math.abs)) < convergence) break;
   }
   return { wins, rows, weights, prior, curvature: derivatives(weights, wins, rows, prior).curvature };
 }
 
 /** The mean chance of winning with answers of equal length, as a logit, and half the width of its interval. */
-function readOff({ wins, rows, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
+function rateAtEqualLength({ wins, rows, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
   const n = rows.length;
   const chances = rows.map((row) => logistic(dot(weights, [0, 1, row[2]])));
   const rate = chances.reduce((sum, chance) => sum + chance, 0) / n;

@@ -17,12 +17,12 @@ export type OutcomeCounts = Readonly<Record<Outcome, number>>;
  */
 export function outcomeOf(one: Preference | undefined, other: Preference | undefined): Outcome {
   if (one === undefined || other === undefined) return "undecided";
-  const sum = worth[one] + worth[other];
+  const sum = preferenceValue[one] + preferenceValue[other];
   if (sum > 0) return "win";
   return sum < 0 ? "lose" : "tie";
 }
 
-const worth: Readonly<Record<Preference, number>> = { first: 1, draw: 0, second: -1 };
+const preferenceValue: Readonly<Record<Preference, number>> = { first: 1, draw: 0, second: -1 };
 
 export function countOutcomes(list: Iterable<Outcome>): OutcomeCounts {
   const counts = { win: 0, tie: 0, lose: 0, undecided: 0 };

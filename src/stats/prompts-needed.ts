@@ -37,8 +37,8 @@ export function promptsNeeded({ win, tie, lose }: Split): number {
     else low = middle;
   }
   // power goes up and down a little with n: search back from where it stays high enough
-  const teeth = 12;
-  for (let n = high + teeth; n > high; n--) if (!isEnough(n)) return n + 1;
+  const sawtooth = 12;
+  for (let n = high + sawtooth; n > high; n--) if (!isEnough(n)) return n + 1;
   return high;
 }
 
@@ -120,7 +120,7 @@ export function crossedVariances(table: readonly (readonly number[])[]): Crossed
   };
 }
 
-const experiments = 2_000;
+const simulations = 2_000;
 const mostTrainings = 50;
 const leastShared = 10; // prompts shared by all trainings; with fewer the variances cannot be estimated
 
@@ -168,12 +168,12 @@ function crossedPower(
   const promptVariance = prompt / prompts + residual / (prompts * trainings);
   const trainingVariance = training + residual / prompts; // of one training's mean
   let found = 0;
-  for (let i = 0; i < experiments; i++) {
+  for (let i = 0; i < simulations; i++) {
     const means = Array.from({ length: trainings }, () => Math.sqrt(trainingVariance) * normal());
     const mean = means.reduce((sum, one) => sum + one, 0) / trainings;
     const between = means.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (trainings - 1) / trainings;
     const seen = Math.abs(effect) + mean + Math.sqrt(prompt / prompts) * normal();
     if (seen > 0 && seen ** 2 > t2 * between + z975 ** 2 * promptVariance) found++;
   }
-  return found / experiments;
+  return found / simulations;
 }

@@ -63,13 +63,13 @@ export function tableIntervals(
     const table = normalise(prior.map((row) => row.map((weight) => drawGamma(weight, random))));
     for (const [figure, value] of measure(table, levels).entries()) drawn[figure]![draw] = value;
   }
-  const outside = (0.05 * independent) / (independent + smallSample);
+  const alpha = (0.05 * independent) / (independent + smallSample);
   return figures.map((value, figure) => {
     const sorted = drawn[figure]!.filter((x) => !Number.isNaN(x)).sort();
     if (sorted.length === 0) return { value, low: -1, high: 1 }; // a list without any spread
     const shift = Number.isNaN(value) || Number.isNaN(seen[figure]!) ? 0 : value - seen[figure]!;
     const bounded = (x: number) => Math.max(-1, Math.min(1, x + shift));
-    const [low, high] = [bounded(quantile(sorted, outside / 2)), bounded(quantile(sorted, 1 - outside / 2))];
+    const [low, high] = [bounded(quantile(sorted, alpha / 2)), bounded(quantile(sorted, 1 - alpha / 2))];
     return Number.isNaN(value)
       ? { value, low, high }
       : { value, low: Math.min(value, low), high: Math.max(value, high) };

@@ -30,8 +30,8 @@ export async function distillNetwork(
 ): Promise<Omit<StudentModel, "card"> & { heldOut: HeldOut }> {
   const order = shuffledIndices(set.rowCount, createRandom(options.seed));
   const folds = set.rowCount < fewRows ? 5 : 10;
-  const used = set.rowCount < fewRows ? 5 : 1;
-  const parts = used + 1;
+  const measuredFolds = set.rowCount < fewRows ? 5 : 1;
+  const parts = measuredFolds + 1;
   const train = (rows: Uint32Array, part: number) =>
     trainNetwork(set, rows, {
       classCount: options.scores.length,
@@ -40,10 +40,10 @@ export async function distillNetwork(
       onEpoch: (epoch, epochs) => options.onProgress?.((part + epoch / epochs) / parts),
     });
 
-  const heldOutRows = new Uint32Array(order.filter((_, i) => i % folds < used).length);
+  const heldOutRows = new Uint32Array(order.filter((_, i) => i % folds < measuredFolds).length);
   const raw = new Float64Array(heldOutRows.length * options.scores.length);
   let measured = 0;
-  for (let fold = 0; fold < used; fold++) {
+  for (let fold = 0; fold < measuredFolds; fold++) {
     const network = await train(
       order.filter((_, i) => i % folds !== fold),
       fold,
@@ -55,8 +55,8 @@ export async function distillNetwork(
   }
   const classes = Array.from(heldOutRows, (row) => set.classes[row]!);
   const calibration = fitCalibration(raw, classes, options.scores.length);
-  const heldOut = measureHeldOut(raw, classes, options.scores, used === 5 ? "five folds" : "one tenth");
-  const network = await train(order, used);
+  const heldOut = measureHeldOut(raw, classes, options.scores, measuredFolds === 5 ? "five folds" : "one tenth");
+  const network = await train(order, measuredFolds);
   return { ...network, calibration, heldOut };
 }
 

@@ -29,22 +29,22 @@ export function createFeatureExtractor(): (example: ExampleFields) => Features {
   const dense = new Float32Array(denseCount);
   const counts = new Int32Array(fieldCount);
   const fields = [newField(), newField(), newField()];
-  const out = fields[output]!;
-  const ask = fields[instruction]!;
-  const context = fields[input]!;
+  const outputField = fields[output]!;
+  const instructionField = fields[instruction]!;
+  const inputField = fields[input]!;
   const features = { buckets: fields.map((field) => field.buckets), counts, dense };
 
   return (example) => {
     scan.nextRow();
     // in this order, so that each field can count which of its tokens the earlier fields contain
-    scan(example.instruction, ask, 1);
-    scan(example.input, context, 2);
-    scan(example.output, out, 4);
+    scan(example.instruction, instructionField, 1);
+    scan(example.input, inputField, 2);
+    scan(example.output, outputField, 4);
     for (let f = 0; f < fieldCount; f++) counts[f] = fields[f]!.distinct;
-    features.buckets[output] = out.buckets;
-    features.buckets[instruction] = ask.buckets;
-    features.buckets[input] = context.buckets;
-    fillDense(dense, out, ask, context);
+    features.buckets[output] = outputField.buckets;
+    features.buckets[instruction] = instructionField.buckets;
+    features.buckets[input] = inputField.buckets;
+    fillDense(dense, outputField, instructionField, inputField);
     return features;
   };
 }

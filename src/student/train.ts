@@ -83,7 +83,7 @@ export async function trainNetwork(
     await new Promise((resolve) => setImmediate(resolve)); // lets signal handlers and progress reports run
     options.signal?.throwIfAborted();
   }
-  clearUnused(weights, usedBuckets(set, rows));
+  zeroUnusedBuckets(weights, usedBuckets(set, rows));
   return { weights, standardisation };
 }
 
@@ -146,9 +146,9 @@ function createStep(
   const inputGradient = new Float32Array(inputCount);
   const hiddenGradient = new Float32Array(hiddenSize);
 
-  return (activations, kept, target, fade) => {
+  return (activations, kept, target, rateScale) => {
     const { input, hidden, logits } = activations;
-    const rate = denseRate * fade;
+    const rate = denseRate * rateScale;
     softmax(logits);
     subtractTarget(logits, target);
     inputGradient.fill(0);
@@ -178,7 +178,7 @@ function createStep(
       }
       adagrad(weights.hiddenBias, sums.hiddenBias, h, g, rate);
     }
-    updateTables(weights, sums.table, inputGradient, kept, tableRate * fade);
+    updateTables(weights, sums.table, inputGradient, kept, tableRate * rateScale);
   };
 }
 
@@ -226,7 +226,7 @@ function subtractTarget(probabilities: Float64Array, target: number): void {
   if (above) probabilities[target + 1]! -= above;
 }
 
-function clearUnused({ embeddings, wide }: Weights, used: Uint8Array): void {
+function zeroUnusedBuckets({ embeddings, wide }: Weights, used: Uint8Array): void {
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     if (used[bucket]) continue;
     embeddings.fill(0, bucket * embeddingSize, (bucket + 1) * embeddingSize);

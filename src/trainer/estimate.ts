@@ -24,7 +24,7 @@ export function findTimed(
   models: Readonly<Record<string, TrainSummary>> | undefined,
   plan: TrainingPlan,
 ): TimedTraining | undefined {
-  const like = Object.values(models ?? {}).find(
+  const similar = Object.values(models ?? {}).find(
     ({ recipe, base, gpus, processes, globalBatch }) =>
       recipe === plan.recipe.name &&
       base === plan.settings.base &&
@@ -32,7 +32,7 @@ export function findTimed(
       processes === plan.processes &&
       globalBatch === plan.settings.global_batch,
   );
-  return like && { name: like.model, secondsPerStep: (like.trainMs - like.startMs) / 1000 / like.steps };
+  return similar && { name: similar.model, secondsPerStep: (similar.trainMs - similar.startMs) / 1000 / similar.steps };
 }
 
 const gigabyte = 1e9;
@@ -81,8 +81,8 @@ function estimateMemory(
   { settings: { method, precision, sharding, quantisation }, processes }: TrainingPlan,
   parameters: number,
 ): number {
-  const half = precision === "fp32" ? 4 : 2;
-  const bytes = method === "full" ? 16 : quantisation ? 0.6 : half;
-  const shares = sharding === "fsdp" ? processes : 1;
-  return ((parameters * bytes) / shares / gigabyte) * (1 + activationShare) + 1;
+  const weightBytes = precision === "fp32" ? 4 : 2;
+  const bytes = method === "full" ? 16 : quantisation ? 0.6 : weightBytes;
+  const shards = sharding === "fsdp" ? processes : 1;
+  return ((parameters * bytes) / shards / gigabyte) * (1 + activationShare) + 1;
 }
