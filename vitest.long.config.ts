@@ -1,9 +1,21 @@
 import { defineConfig } from "vitest/config";
 
-/* `npm run test:long`: simulations that take minutes. */
+/*
+ * `npm run test:long`: simulations, kills and histories that take minutes. Files named *.long-test.ts run only here; the others run
+ * everywhere, and here with more (see test/helpers/long.ts).
+ */
 export default defineConfig({
   test: {
-    include: ["test/**/*.long-test.ts"],
+    include: [
+      "test/**/*.long-test.ts",
+      "test/cli/{rate-with-model,run}.test.ts",
+      "test/judge/escalate.test.ts",
+      "test/llm/batches/{batch-asker,histories}.test.ts",
+      "test/stats/{association,comparing,crossed-mean}.test.ts",
+      "test/student/student.test.ts",
+    ],
+    env: { ALPAGASUS_LONG: "1" },
+    globalSetup: "test/helpers/build.ts",
     testTimeout: 3_600_000,
     hookTimeout: 600_000,
     maxWorkers: 2,

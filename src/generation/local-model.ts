@@ -46,7 +46,7 @@ const probeSchema = z.union([
   z.object({ messages: messagesSchema }).transform(({ messages }) => messages[0]!.content), // Axolotl's format
 ]);
 const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
-const foreign = "it was not trained by alpagasus train";
+const notTrainedHere = "it was not trained by alpagasus train";
 
 /**
  * Finds a model by its name: one trained in this run (`selected`, `models/selected`), a folder with a training or a model,
@@ -58,7 +58,7 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   const own = run.modelPath(name);
   if (isSmollm2(name) && !existsSync(own)) {
     const path = resolveBase(name);
-    return { name, path, isOnHub: false, precision: "fp32", probes: foreign, notes: [], template: "chat" };
+    return { name, path, isOnHub: false, precision: "fp32", probes: notTrainedHere, notes: [], template: "chat" };
   }
   const folder = [own, join(run.folder, name), name].find((path) => existsSync(path));
   if (folder === undefined) return findOnHub(name, run);
@@ -72,8 +72,8 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   const { settings, checks, output } = trainingFolder(trained);
   const training = trainingSchema.safeParse(await readJson(settings));
   if (!training.success) throw new RunError(`${settings}: expected the settings of a training, got something else`);
-  const isAtItsEnd = existsSync(training.data.trainer === "trl" ? checks : join(trained, "done"));
-  if (!isAtItsEnd)
+  const isFinished = existsSync(training.data.trainer === "trl" ? checks : join(trained, "done"));
+  if (!isFinished)
     throw new RunError(
       `${trained}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
     );
@@ -98,7 +98,7 @@ async function findOnHub(name: string, run: RunFolder): Promise<LocalModel> {
     throw new UsageError(
       `--model: expected a model of ${run.folder}/models (there: ${trained}), a folder, a Hub id, smollm2, ${modelForms}, got ${JSON.stringify(name)}`,
     );
-  return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: foreign, notes: [] };
+  return { name: basename(name), path: name, isOnHub: true, precision: "bf16", probes: notTrainedHere, notes: [] };
 }
 
 /** @param training how alpagasus trained it; undefined for other models */
@@ -116,8 +116,8 @@ async function readModel(
   if (adapterFile !== undefined && !adapter.success)
     throw new UsageError(`${folder}/adapter_config.json: expected an adapter's base and rank, got something else`);
   const chatTemplate = await readFile(join(folder, "chat_template.jinja"), "utf8").catch(() => undefined);
-  const spoken = chatTemplate === undefined ? undefined : isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat";
-  const template = training?.template ?? spoken;
+  const fileTemplate = chatTemplate === undefined ? undefined : isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat";
+  const template = training?.template ?? fileTemplate;
   return {
     name,
     path: resolve(folder),
@@ -125,8 +125,8 @@ async function readModel(
     ...(adapter.success && { adapter: { base: adapter.data.base_model_name_or_path, rank: adapter.data.r } }),
     template,
     precision: training?.precision ?? "bf16",
-    probes: training?.probes ?? foreign,
-    notes: [...(training?.notes ?? []), ...(await noteHabits(folder))],
+    probes: training?.probes ?? notTrainedHere,
+    notes: [...(training?.notes ?? []), ...(await noteGenerationSettings(folder))],
   };
 }
 
@@ -140,12 +140,12 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   return prompts.map((tokens, i) => ({ message: messages[i]!, tokens }));
 }
 
-const habits = ["repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty", "suppress_tokens"];
+const greedyChangingSettings = ["repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty", "suppress_tokens"];
 
 /** Notes on the model's own generation settings that change greedy answers. */
-async function noteHabits(folder: string): Promise<string[]> {
+async function noteGenerationSettings(folder: string): Promise<string[]> {
   const settings = z.record(z.string(), z.unknown()).safeParse(await readJson(join(folder, "generation_config.json")));
-  const found = habits.filter((habit) => settings.data?.[habit] != null);
+  const found = greedyChangingSettings.filter((habit) => settings.data?.[habit] != null);
   return found.length === 0
     ? []
     : [`its generation_config.json sets ${found.join(", ")}, which transformers serve heeds and vLLM does not`];

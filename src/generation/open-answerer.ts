@@ -89,10 +89,10 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       "--temperature, --top-p: expected greedy answers, since transformers serve gives no others; leave the options out, or use --server vllm",
     );
   if (isSmollm2(name) && !forPlan) await makeSmollm2(signal);
-  const isMade = local.isOnHub || existsSync(local.path); // false for SmolLM2 in a plan, which does not build it
-  const modelHash = isMade ? await hashModel(local, signal) : "";
+  const exists = local.isOnHub || existsSync(local.path); // false for SmolLM2 in a plan, which does not build it
+  const modelHash = exists ? await hashModel(local, signal) : "";
   const description = await describeServer(kind);
-  const ended = new AbortController();
+  const serverEnded = new AbortController();
   let running: ModelServer | undefined;
   let language: LanguageModelV4 | undefined;
   let failure: string | undefined;
@@ -101,8 +101,8 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     {
       ...asking,
       concurrency: concurrency ?? serverConcurrency[kind],
-      timeoutMs: timeoutMs ?? longTimeoutMs, // on a CPU an answer takes minutes
-      signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal,
+      timeoutMs: timeoutMs ?? localTimeoutMs, // on a CPU an answer takes minutes
+      signal: signal ? AbortSignal.any([signal, serverEnded.signal]) : serverEnded.signal,
     },
     (chatModel, engine) =>
       createAnswerer(chatModel, {
@@ -116,7 +116,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   const start = async (onPhase: (phase: string) => void) => {
     const onFailure = (error: Error) => {
       failure = error.message;
-      ended.abort();
+      serverEnded.abort();
     };
     running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, signal });
     signal?.addEventListener("abort", stopNow);
@@ -154,7 +154,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   };
 }
 
-const longTimeoutMs = 3_600_000;
+const localTimeoutMs = 3_600_000;
 
 /** The model as the engine calls it. Its identity is its files and the server's version, not the server's address. */
 function describeModel({ name }: LocalModel, identity: string, served: () => LanguageModelV4): ChatModel {

@@ -29,11 +29,11 @@ export async function checkPromptParity(
   if (typeof probes === "string") return `not compared with training: ${probes}`;
   for (const [row, { message, tokens }] of probes.entries()) {
     const asked = { model: modelName, messages: [{ role: "user", content: message }] };
-    const read = kind === "vllm" ? await tokenize(url, asked, signal) : await countTokens(url, asked, signal);
+    const serverTokens = kind === "vllm" ? await tokenize(url, asked, signal) : await countTokens(url, asked, signal);
     const wanted = kind === "vllm" ? tokens : tokens.length;
-    if (!isDeepStrictEqual(read, wanted))
+    if (!isDeepStrictEqual(serverTokens, wanted))
       throw new TrainerError(
-        `${name}: expected the server to read training row ${row + 1} as it was trained (${tokens.length} tokens), got ${typeof read === "number" ? read : read.length} tokens${typeof read === "number" ? "" : ", or others"}; is its chat template the model's own?`,
+        `${name}: expected the server to read training row ${row + 1} as it was trained (${tokens.length} tokens), got ${typeof serverTokens === "number" ? serverTokens : serverTokens.length} tokens${typeof serverTokens === "number" ? "" : ", or others"}; is its chat template the model's own?`,
       );
   }
   return `the server reads ${probes.length} training prompts as they were trained with (${kind === "vllm" ? "the same tokens" : "as many tokens; the tokens themselves were compared when the model was saved"})`;

@@ -46,7 +46,7 @@ export interface ServeOptions {
 export const serverConcurrency: Readonly<Record<ServerKind, number>> = { vllm: 64, transformers: 2 };
 
 const healthMs = 250;
-const goneMs = 1_000; // until the exit of a dead process is noticed
+const exitNoticeMs = 1_000; // until the exit of a dead process is noticed
 const mostStartMs = 30 * 60_000; // enough to download and load many gigabytes
 const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM accepts
 const requirements: Readonly<Record<ServerKind, string>> = {
@@ -54,13 +54,13 @@ const requirements: Readonly<Record<ServerKind, string>> = {
   transformers: join(pythonFolder, "requirements.txt"),
 };
 
-const noRoom =
+const notEnoughMemory =
   "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint";
 
 /** Common server failures, and what to do about them. */
 const serverAdvice: readonly Advice[] = [
-  [failures.memory, noRoom],
-  [/No available memory|KV cache/i, noRoom],
+  [failures.memory, notEnoughMemory],
+  [/No available memory|KV cache/i, notEnoughMemory],
   ...commonAdvice,
   [/address already in use/i, "another program took its port: run the same command again"],
 ];
@@ -91,7 +91,7 @@ export async function describeServer(kind: ServerKind): Promise<string> {
 export async function serveModel(model: LocalModel, options: ServeOptions): Promise<ModelServer> {
   const { run, kind, signal, onPhase } = options;
   findUv();
-  const since = Date.now();
+  const startedAt = Date.now();
   const orphans = await endOrphans(run);
   if (orphans > 0) onPhase?.(`ending ${orphans} servers that were left over`);
   const log = serverLog(run, model);
@@ -132,8 +132,8 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   try {
     record = recordServer(run, group.pid, mark);
     await waitForHealth(`http://127.0.0.1:${port}/health`, () => failure, signal);
-    await askOnce(url, modelName, signal).catch(async (error: unknown) => {
-      await delay(goneMs); // if it exited, its own error says more
+    await generateOneToken(url, modelName, signal).catch(async (error: unknown) => {
+      await delay(exitNoticeMs); // if it exited, its own error says more
       throw failure ?? error;
     });
     state = "ready";
@@ -141,11 +141,11 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
     await stop();
     throw error;
   }
-  return { url, modelName, startMs: Date.now() - since, stop };
+  return { url, modelName, startMs: Date.now() - startedAt, stop };
 }
 
 /** Generates one token, to check the model's name and that memory suffices. @throws TrainerError when that fails */
-async function askOnce(url: string, model: string, signal?: AbortSignal): Promise<void> {
+async function generateOneToken(url: string, model: string, signal?: AbortSignal): Promise<void> {
   await postJson(
     new URL(`${url}/chat/completions`),
     { model, messages: [{ role: "user", content: "Hello" }], temperature: 0, max_tokens: 1 },

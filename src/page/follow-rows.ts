@@ -13,7 +13,7 @@ import type { RowSource } from "./in-turn.ts";
 import type { RowFigures } from "./row-figures.ts";
 
 /** Snapshot of the files that determine a run's rows. */
-interface RowsNow {
+interface RunSnapshot {
   readonly manifest: Manifest | undefined;
   readonly files: FileStates | undefined;
   readonly working: readonly Work[];
@@ -38,7 +38,7 @@ export interface FollowedRows {
 
 /** Reads a run's rows, and reads them again when they change. */
 export interface RowFollower extends AsyncDisposable {
-  follow(now: RowsNow): Promise<void>;
+  follow(now: RunSnapshot): Promise<void>;
   readonly shown: FollowedRows | undefined;
   /** Why the latest rows could not be read. */
   readonly problem: string | undefined;
@@ -51,7 +51,7 @@ interface FollowOptions {
   readonly against?: readonly Judge[] | undefined;
 }
 
-interface Rows extends FollowedRows {
+interface ReadRows extends FollowedRows {
   figures?: RowFigures | undefined;
   problem?: string | undefined;
   finishedAt?: number | undefined;
@@ -67,24 +67,24 @@ interface Wanted {
   readonly open: (signal: AbortSignal) => Promise<RowSource>;
 }
 
-const rereadShare = 10; // waits this many times the last reading's duration before reading an unfinished rating again
+const rereadWaitFactor = 10; // waits this many times the last reading's duration before reading an unfinished rating again
 
 export function createRowFollower(run: RunFolder, { against }: FollowOptions = {}): RowFollower {
   const closing = new AbortController();
-  let shown: Rows | undefined;
-  let next: Rows | undefined;
-  let failed: { readonly key: string; readonly problem: string } | undefined;
+  let shown: ReadRows | undefined;
+  let next: ReadRows | undefined;
+  let lastFailure: { readonly key: string; readonly problem: string } | undefined;
   let following: Promise<void> = Promise.resolve();
 
   async function read(wanted: Wanted): Promise<void> {
     const startedAt = Date.now();
     const { open, ...about } = wanted;
-    let rows: Rows;
+    let rows: ReadRows;
     try {
       rows = { ...about, reading: await startReading(await open(closing.signal)) };
-      failed = undefined;
+      lastFailure = undefined;
     } catch (error) {
-      failed = { key: wanted.key, problem: describe(error) };
+      lastFailure = { key: wanted.key, problem: describe(error) };
       return;
     }
     if (shown && shown.finishedAt !== undefined) next = rows;
@@ -95,26 +95,26 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       .finally(() => {
         rows.finishedAt = Date.now();
         rows.tookMs = rows.finishedAt - startedAt;
-        if (next === rows) takeNext(rows);
+        if (next === rows) showNext(rows);
       });
   }
 
   /** Shows the rows that were read in the background; if reading them failed, keeps the rows shown. */
-  function takeNext(rows: Rows): void {
+  function showNext(rows: ReadRows): void {
     next = undefined;
-    const former = rows.problem === undefined ? shown : rows;
+    const discarded = rows.problem === undefined ? shown : rows;
     if (rows.problem === undefined) shown = rows;
-    else failed = { key: rows.key, problem: rows.problem };
-    Promise.resolve(former?.reading[Symbol.asyncDispose]()).catch(() => {}); // no longer shown
+    else lastFailure = { key: rows.key, problem: rows.problem };
+    Promise.resolve(discarded?.reading[Symbol.asyncDispose]()).catch(() => {}); // no longer shown
   }
 
-  async function followNow(now: RowsNow): Promise<void> {
+  async function followNow(now: RunSnapshot): Promise<void> {
     const wanted = findWanted(run, now, against);
     const latest = next ?? shown;
-    if (!wanted || latest?.key === wanted.key || failed?.key === wanted.key) return;
+    if (!wanted || latest?.key === wanted.key || lastFailure?.key === wanted.key) return;
     if (latest && latest.finishedAt === undefined) return; // one reading at a time
     const isEarly =
-      wanted.isPartial && latest?.isPartial && Date.now() - latest.finishedAt! < rereadShare * latest.tookMs!;
+      wanted.isPartial && latest?.isPartial && Date.now() - latest.finishedAt! < rereadWaitFactor * latest.tookMs!;
     if (!isEarly) await read(wanted);
   }
 
@@ -123,7 +123,7 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       return shown;
     },
     get problem() {
-      return failed?.problem;
+      return lastFailure?.problem;
     },
     follow(now) {
       following = following.then(() => (closing.signal.aborted ? undefined : followNow(now)));
@@ -149,7 +149,7 @@ function describe(error: unknown): string {
 /** The rows to read: those of a rating in progress, else those of the finished one. */
 function findWanted(
   run: RunFolder,
-  { manifest, files, working }: RowsNow,
+  { manifest, files, working }: RunSnapshot,
   against: FollowOptions["against"],
 ): Wanted | undefined {
   const work = working.find(({ rating }) => rating !== undefined);

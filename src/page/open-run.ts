@@ -46,10 +46,10 @@ export interface OpenRun extends AsyncDisposable {
   pair(comparison: string, set: string, id: string): Promise<PairDetail | undefined>;
 }
 
-const lookAgainMs = 500; // requests within this time share one reading of the files
+const snapshotLifetimeMs = 500; // requests within this time share one reading of the files
 
 /** Snapshot of the run's files. */
-interface Look {
+interface Snapshot {
   readonly manifest: Manifest | undefined;
   /** Absent if nothing has been rated yet. */
   readonly files: FileStates | undefined;
@@ -69,13 +69,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   const against: Judge[] = [];
   for (const name of options.against ?? []) against.push(await openReference(name));
   const rows = createRowFollower(run, options.against ? { against } : {});
-  let look: Look | undefined;
-  let lookedAt = 0;
-  let isLooking: Promise<Look> | undefined;
+  let snapshot: Snapshot | undefined;
+  let snapshotAt = 0;
+  let pendingSnapshot: Promise<Snapshot> | undefined;
   let store: Replies | undefined;
   let isClosed = false;
 
-  async function lookAtFiles(): Promise<Look> {
+  async function readSnapshot(): Promise<Snapshot> {
     if (!(await stat(folder).catch(() => undefined)))
       throw new RunError(
         `${folder}: expected a run, found no such folder; rate or compare something first, or name another run with --run DIR`,
@@ -87,15 +87,15 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         `${folder}: expected a run with something to show, found neither ratings nor comparisons; start with alpagasus rate DATA --run ${folder}`,
       );
     const isSame =
-      look !== undefined &&
-      look.problems.length === 0 && // a problem may have been fixed since
-      JSON.stringify(look.manifest) === JSON.stringify(manifest);
-    const comparisons = isSame ? { pairs: look!.pairs, problems: look!.problems } : await readComparisons(manifest);
+      snapshot !== undefined &&
+      snapshot.problems.length === 0 && // a problem may have been fixed since
+      JSON.stringify(snapshot.manifest) === JSON.stringify(manifest);
+    const comparisons = isSame ? { pairs: snapshot!.pairs, problems: snapshot!.problems } : await readComparisons(manifest);
     const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
     return { manifest, working, files, ...comparisons };
   }
 
-  async function readComparisons(manifest: Manifest | undefined): Promise<Pick<Look, "pairs" | "problems">> {
+  async function readComparisons(manifest: Manifest | undefined): Promise<Pick<Snapshot, "pairs" | "problems">> {
     const pairs = new Map<string, readonly ReadPair[]>();
     const problems: string[] = [];
     for (const [key, comparison] of Object.entries(manifest?.comparisons ?? {})) {
@@ -115,20 +115,20 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     return store;
   }
 
-  async function refresh(): Promise<Look> {
-    if (look && (!options.isFollowing || isClosed || Date.now() - lookedAt < lookAgainMs)) return look;
-    isLooking ??= lookAtFiles().finally(() => (isLooking = undefined));
-    look = await isLooking;
-    lookedAt = Date.now();
-    await rows.follow(look);
-    return look;
+  async function refresh(): Promise<Snapshot> {
+    if (snapshot && (!options.isFollowing || isClosed || Date.now() - snapshotAt < snapshotLifetimeMs)) return snapshot;
+    pendingSnapshot ??= readSnapshot().finally(() => (pendingSnapshot = undefined));
+    snapshot = await pendingSnapshot;
+    snapshotAt = Date.now();
+    await rows.follow(snapshot);
+    return snapshot;
   }
 
   return {
     async report() {
       const { manifest, working, files, problems } = await refresh();
       const { shown } = rows;
-      expectArms(options.sizes, manifest);
+      checkSizes(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
       const spent = await spentOnCalls(run, manifest);
       return {
@@ -196,7 +196,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      await isLooking?.catch(() => {});
+      await pendingSnapshot?.catch(() => {});
       store?.[Symbol.dispose]();
       await rows[Symbol.asyncDispose]();
     },
@@ -204,7 +204,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
 }
 
 /** @throws UsageError if a size is given for an unknown arm */
-function expectArms(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | undefined): void {
+function checkSizes(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | undefined): void {
   const known = new Set([
     ...Object.keys(manifest?.arms ?? {}),
     ...Object.values(manifest?.comparisons ?? {}).flatMap(({ a, b }) => [a, b]),

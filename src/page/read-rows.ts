@@ -28,7 +28,7 @@ export interface RowReading extends AsyncDisposable {
   readonly figures: Promise<RowFigures>;
 }
 
-const flushRows = 20_000;
+const rowsPerFlush = 20_000;
 
 /** Starts reading a run's rows into an index. Rows read so far can already be searched. */
 export async function startReading(source: RowSource): Promise<RowReading> {
@@ -79,20 +79,20 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
       signal.throwIfAborted();
       for (const { example, rating } of batch) {
         const { index: row } = example;
-        const told = fates.next();
+        const rowReasons = fates.next();
         states[rating.state] = (states[rating.state] ?? 0) + 1;
         tally.add(example, rating.state === "scored" ? rating.score : undefined);
         index.add({
           example,
           rating,
           references: others.map(({ scores }) => scores[row] ?? NaN),
-          disagreements: disagreements.map((far) => far[row] ?? NaN),
-          fates: told instanceof Promise ? await told : told,
+          disagreements: disagreements.map((rankDistances) => rankDistances[row] ?? NaN),
+          fates: rowReasons instanceof Promise ? await rowReasons : rowReasons,
         });
       }
       unseen += batch.length;
       if (++batches % batchesPerTurn === 0) await setImmediate(); // lets pending requests run
-      if (unseen < flushRows) continue;
+      if (unseen < rowsPerFlush) continue;
       progress.read += unseen;
       unseen = 0;
       index.flush();

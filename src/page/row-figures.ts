@@ -21,9 +21,9 @@ export interface RowFigures {
   readonly problems: readonly string[];
 }
 
-const fewScores = 20_000; // distinct scores counted one by one; if there are more, they are counted by bin
+const maxDistinctScores = 20_000; // distinct scores counted one by one; if there are more, they are counted by bin
 
-const mostCompared = 1_000_000; // most rows that agreement is measured on; larger data are thinned evenly
+const maxAgreementRows = 1_000_000; // most rows that agreement is measured on; larger data are thinned evenly
 
 export async function readScores(
   lines: AsyncIterable<readonly RatingLine[]>,
@@ -91,7 +91,7 @@ export function histogramOf(scores: Float64Array): readonly Bin[] {
   for (const score of scores) {
     if (Number.isNaN(score)) continue;
     counts.set(score, (counts.get(score) ?? 0) + 1);
-    if (counts.size > fewScores) return histogramOfMany(scores);
+    if (counts.size > maxDistinctScores) return histogramOfMany(scores);
   }
   return histogram(counts);
 }
@@ -125,14 +125,14 @@ export function describeReference(
     scored: reference.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0),
     mean: meanOf(reference),
     histogram: bins,
-    agreement: toAgreementRecord(name, measureAgreement(everySoMany(ownScores), everySoMany(referenceScores))),
+    agreement: toAgreementRecord(name, measureAgreement(thin(ownScores), thin(referenceScores))),
     grid: { own: ownBins, reference: bins, counts },
   };
 }
 
 /** Thins many scores, since sorting all would take too long: keeps every second, third, … of them. */
-function everySoMany(scores: Float64Array): Float64Array {
-  const step = Math.ceil(scores.length / mostCompared);
+function thin(scores: Float64Array): Float64Array {
+  const step = Math.ceil(scores.length / maxAgreementRows);
   return step <= 1 ? scores : scores.filter((_, i) => i % step === 0);
 }
 

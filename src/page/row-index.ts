@@ -54,7 +54,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   process.on("exit", removeFolder);
   const referenceNames = Array.from({ length: references }, (_, i) => `reference_${i}`);
-  const farNames = Array.from({ length: references }, (_, i) => `disagreement_${i}`);
+  const disagreementNames = Array.from({ length: references }, (_, i) => `disagreement_${i}`);
   const fateNames = arms.map((_, i) => `fate_${i}`);
   const handles: { closeSync(): void }[] = [];
 

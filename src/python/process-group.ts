@@ -33,7 +33,7 @@ export interface ProcessGroupOptions {
 
 const defaultGraceMs = 10_000;
 const pollMs = 50;
-const mostSaid = 400; // lines
+const maxSaidLines = 400; // lines
 
 /**
  * Starts a command as a group. Its standard input is a pipe that closes when this process ends, even by `kill -9`. A command
@@ -51,14 +51,14 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   });
   child.stdin.on("error", () => {}); // it has ended
   const said: string[] = [];
-  const take = (line: string): void => {
+  const readLine = (line: string): void => {
     log.write(`${line}\n`);
     if (onLine?.(line) === true || !line.trim() || /\d+%\|/.test(line)) return;
     said.push(line.trim());
-    if (said.length > mostSaid) said.splice(0, mostSaid / 2);
+    if (said.length > maxSaidLines) said.splice(0, maxSaidLines / 2);
   };
-  createInterface({ input: child.stdout }).on("line", take);
-  createInterface({ input: child.stderr }).on("line", take);
+  createInterface({ input: child.stdout }).on("line", readLine);
+  createInterface({ input: child.stderr }).on("line", readLine);
   const ended = new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve)).finally(
     () => {
       child.stdin.destroy();
@@ -98,8 +98,8 @@ function listInProc(group: number): number[] {
     .map(Number)
     .filter((pid) => {
       try {
-        const [state, , own] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ");
-        return Number(own) === group && state !== "Z";
+        const [state, , groupOf] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ");
+        return Number(groupOf) === group && state !== "Z";
       } catch {
         return false; // it ended during the search
       }
@@ -109,8 +109,8 @@ function listInProc(group: number): number[] {
 function listByPs(group: number): number[] {
   const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,pgid=,stat="], { encoding: "utf8" });
   return stdout.split("\n").flatMap((line) => {
-    const [pid, own, state = ""] = line.trim().split(/\s+/);
-    return Number(own) === group && !state.startsWith("Z") ? [Number(pid)] : [];
+    const [pid, groupOf, state = ""] = line.trim().split(/\s+/);
+    return Number(groupOf) === group && !state.startsWith("Z") ? [Number(pid)] : [];
   });
 }
 

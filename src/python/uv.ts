@@ -6,7 +6,7 @@ import { packageFolder } from "../package-folder.ts";
 /** The folder of this package's Python scripts and requirements files. */
 export const pythonFolder = join(packageFolder, "python");
 
-const trainerParts = join(pythonFolder, "requirements.txt");
+const trainerRequirements = join(pythonFolder, "requirements.txt");
 
 /** The version of uv, which installs PyTorch and the other Python packages. @throws TrainerError when it is missing */
 export function findUv(): string {
@@ -29,7 +29,7 @@ export interface Parts {
 /** uv's arguments to run a command with Python packages, in its own environment. */
 export function uvRun(
   command: readonly string[],
-  { requirements = trainerParts, packages = [] }: Parts = {},
+  { requirements = trainerRequirements, packages = [] }: Parts = {},
 ): string[] {
   const parts = ["--with-requirements", requirements, ...packages.flatMap((name) => ["--with", name])];
   return ["run", "--quiet", "--no-project", "--python", "3.11", ...parts, "--", ...command];

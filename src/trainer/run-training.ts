@@ -21,7 +21,7 @@ export interface RunTrainingOptions {
  * @throws TrainerError with the error from the log, and advice for common failures
  */
 export async function runTraining(folder: TrainingFolder, options: RunTrainingOptions): Promise<void> {
-  await removeBroken(folder);
+  await removeIncompleteCheckpoints(folder);
   options.signal?.throwIfAborted();
   const group = startGroup("sh", watched(["sh", "run.sh"]), {
     cwd: folder.folder,
@@ -75,11 +75,11 @@ async function readState(checkpoint: string): Promise<{ log_history: Record<stri
 }
 
 /** Removes checkpoints that are incomplete because the trainer was stopped. */
-async function removeBroken(folder: TrainingFolder): Promise<void> {
-  const whole = new Set(await findCheckpoints(folder));
+async function removeIncompleteCheckpoints(folder: TrainingFolder): Promise<void> {
+  const complete = new Set(await findCheckpoints(folder));
   for (const name of await readdir(folder.output).catch(() => [])) {
     const [, step] = /^(?:tmp-)?checkpoint-(\d+)$/.exec(name) ?? [];
-    if (step !== undefined && (name.startsWith("tmp-") || !whole.has(Number(step))))
+    if (step !== undefined && (name.startsWith("tmp-") || !complete.has(Number(step))))
       await rm(join(folder.output, name), { recursive: true, force: true });
   }
 }

@@ -17,8 +17,8 @@ export interface SampledTokens {
   readonly basis: string;
 }
 
-const sampled = 300; // rows
-const chatMarks = 10; // tokens that a chat template adds to a row
+const sampleRows = 300; // rows
+const chatTemplateTokens = 10; // tokens that a chat template adds to a row
 
 /**
  * Estimates a training's tokens from a sample spread evenly over its rows. Uses the base's tokenizer when the base is a local
@@ -30,8 +30,8 @@ export async function sampleTokens(
   base: string,
 ): Promise<SampledTokens> {
   const { count, name } = await openCounter(base);
-  const around = settings.template === "alpaca" ? await countAlpaca(count) : chatMarks;
-  const stride = Math.max(1, Math.floor(rows / sampled));
+  const templateTokens = settings.template === "alpaca" ? await countAlpacaTemplate(count) : chatTemplateTokens;
+  const stride = Math.max(1, Math.floor(rows / sampleRows));
   let seen = 0;
   let taken = 0;
   let tokens = 0;
@@ -39,7 +39,7 @@ export async function sampleTokens(
     for (const { instruction, input, output } of batch) {
       if (seen++ % stride !== 0) continue;
       taken++;
-      tokens += Math.min(settings.max_length, around + count(`${instruction}\n${input}`) + count(output) + 1);
+      tokens += Math.min(settings.max_length, templateTokens + count(`${instruction}\n${input}`) + count(output) + 1);
     }
   const perRow = taken > 0 ? tokens / taken : settings.max_length;
   return {
@@ -50,7 +50,7 @@ export async function sampleTokens(
 }
 
 /** Tokens that the Alpaca template adds to a row, with the shorter, more common one of its two opening sentences. */
-async function countAlpaca(count: (text: string) => number): Promise<number> {
+async function countAlpacaTemplate(count: (text: string) => number): Promise<number> {
   const template = await readFile(join(pythonFolder, "alpaca.jinja"), "utf8");
   const printed = [...template.matchAll(/\{\{-(.*?)-\}\}/gs)].map(([, code]) => code!);
   const texts = printed

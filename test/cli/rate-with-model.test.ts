@@ -6,6 +6,7 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { scoreOf, startModelServer, type Answer } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { howOften } from "../helpers/long.ts";
 
 interface Line {
   readonly state: string;
@@ -347,7 +348,7 @@ describe("an interruption", () => {
     expect(filesIn(folder.path).filter((file) => file.includes("partial"))).toEqual([]);
   });
 
-  test("by kill -9, at 12 random moments, loses no reply and changes no rating", async () => {
+  test("by kill -9, at random moments, loses no reply and changes no rating", async () => {
     const concurrency = 8;
     await using server = await startModelServer({ latencyMs: (ordinal) => 10 + ((ordinal * 7) % 23) });
     using undisturbed = tempFolder();
@@ -357,7 +358,8 @@ describe("an interruption", () => {
     server.replied.clear();
     server.log.length = 0;
     let kills = 0;
-    for (let seed = 1; kills < 12; seed++) {
+    const most = howOften(12, 4);
+    for (let seed = 1; kills < most; seed++) {
       const running = startAlpagasus(args, { cwd: folder.path });
       const asked = server.log.length;
       while (server.log.length <= asked && !existsSync(join(folder.path, "runs/default/ratings.jsonl")))
@@ -368,7 +370,7 @@ describe("an interruption", () => {
       if (code === 0) break;
       kills++;
     }
-    expect(kills).toBeGreaterThan(3);
+    expect(kills).toBeGreaterThan(2);
     expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
     const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
     expect(server.replied.size).toBe(250);

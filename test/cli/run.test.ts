@@ -11,6 +11,7 @@ import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/comman
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { howOften } from "../helpers/long.ts";
 
 const packageFile = (path: string) => new URL(`../../${path}`, import.meta.url);
 
@@ -153,7 +154,8 @@ describe("an experiment", () => {
     expect(await plan()).toMatch(/generate long +due .*its result was changed by somebody else/);
   });
 
-  test("killed at 20 moments and started again, it comes to the same result, and nothing is paid twice", async () => {
+  const kills = howOften(20, 4);
+  test(`killed at ${kills} moments and started again, it comes to the same result, and nothing is paid twice`, async () => {
     await using server = await startModelServer({ answer: play, latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160) });
     using folder = tempFolder();
     writeExperiment(folder, server);
@@ -162,8 +164,8 @@ describe("an experiment", () => {
     const wanted = endOf(await run(undisturbed)).result;
     const asked = server.log.length;
     const random = createRandom(5);
-    let kills = 0;
-    while (kills < 20) {
+    let killed = 0;
+    while (killed < kills) {
       const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
       const until = server.log.length + 1 + Math.floor(16 * random()); // some replies later
       const timer = setInterval(() => {
@@ -174,11 +176,11 @@ describe("an experiment", () => {
       const { code } = await running.ended;
       clearInterval(timer);
       if (code === 0) break; // it was faster than the kills
-      kills++;
+      killed++;
     }
     using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
     const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
-    expect(kept).toBeGreaterThan(kills); // it has got on
+    expect(kept).toBeGreaterThan(killed); // it has got on
     await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
     const before = server.log.length;
     const end = await run(folder);

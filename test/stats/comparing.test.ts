@@ -9,6 +9,7 @@ import { createRandom } from "../../src/stats/random.ts";
 import { crossedMean } from "../../src/stats/crossed-mean.ts";
 import { crossedNeeded, crossedVariances, promptsNeeded } from "../../src/stats/prompts-needed.ts";
 import { signTest } from "../../src/stats/sign-test.ts";
+import { someOf } from "../helpers/long.ts";
 
 const preferences = ["first", "draw", "second"] as const;
 
@@ -56,7 +57,7 @@ describe("over 2,000 simulated experiments with known truth", () => {
     });
   }
 
-  test.each([20, 80, 252])("of %d prompts, the sign test gives at most 5 of 100 false alarms", (n) => {
+  test.each(someOf([20, 80, 252]))("of %d prompts, the sign test gives at most 5 of 100 false alarms", (n) => {
     const random = createRandom(n);
     let alarms = 0;
     for (let i = 0; i < experiments; i++) {
@@ -68,14 +69,16 @@ describe("over 2,000 simulated experiments with known truth", () => {
     expect(alarms / experiments).toBeLessThanOrEqual(0.05);
   });
 
-  test.each([
-    [0.45, 0.3],
-    [0.51, 0.3],
-    [0.95, 0],
-    [0.1, 0.05],
-    [0.6, 0.4],
-    [0.3, 0.1],
-  ])(
+  test.each(
+    someOf([
+      [0.45, 0.3],
+      [0.51, 0.3],
+      [0.95, 0],
+      [0.1, 0.05],
+      [0.6, 0.4],
+      [0.3, 0.1],
+    ]),
+  )(
     "of wins at %d and losses at %d, the prompts said to be needed find the difference four times in five",
     (win, lose) => {
       const n = promptsNeeded({ win, tie: 1 - win - lose, lose });
@@ -95,10 +98,12 @@ describe("over 2,000 simulated experiments with known truth", () => {
     },
   );
 
-  test.each([
-    { trainings: 3, spread: 0.03, effect: 0.12 },
-    { trainings: 5, spread: 0.05, effect: 0.12 },
-  ])(
+  test.each(
+    someOf([
+      { trainings: 3, spread: 0.03, effect: 0.12 },
+      { trainings: 5, spread: 0.05, effect: 0.12 },
+    ]),
+  )(
     "with $trainings trainings that vary by $spread, the prompts and trainings said to be needed find it",
     ({ trainings, spread, effect }) => {
       const random = createRandom(8);

@@ -15,6 +15,7 @@ import { measureProbabilities } from "../../src/student/distill.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 const sample = `${packageFolder}samples/alpaca-2000`;
 const text = fc.string({ unit: "binary", maxLength: 300 });
@@ -154,24 +155,25 @@ describe("calibration", () => {
 });
 
 describe("distill", () => {
-  it("learns a judge's taste from recorded ratings, the same way each time, and tells its held-out agreement", async () => {
-    using folder = tempFolder();
-    const train = async (out: string) =>
-      distill(await openDataset(`${sample}.json`), {
-        teacher: await createRecordedJudge(`${sample}.gpt-4o-mini.json`),
-        out,
+  if (isLong)
+    it("learns a judge's taste from recorded ratings, the same way each time, and tells its held-out agreement", async () => {
+      using folder = tempFolder();
+      const train = async (out: string) =>
+        distill(await openDataset(`${sample}.json`), {
+          teacher: await createRecordedJudge(`${sample}.gpt-4o-mini.json`),
+          out,
+        });
+      const summary = await train(`${folder.path}/a.student`);
+      expect(summary).toMatchObject({
+        rows: 2000,
+        scoredRows: 2000,
+        alarms: [],
+        card: { heldOut: { how: "five folds", rows: 2000 } },
       });
-    const summary = await train(`${folder.path}/a.student`);
-    expect(summary).toMatchObject({
-      rows: 2000,
-      scoredRows: 2000,
-      alarms: [],
-      card: { heldOut: { how: "five folds", rows: 2000 } },
+      expect(summary.card.heldOut.spearman.value).toBeGreaterThan(0.6); // the recipe's own figure for 2,000 rows is .653
+      await train(`${folder.path}/b.student`);
+      expect(readFileSync(`${folder.path}/b.student`).equals(readFileSync(`${folder.path}/a.student`))).toBe(true);
     });
-    expect(summary.card.heldOut.spearman.value).toBeGreaterThan(0.6); // the recipe's own figure for 2,000 rows is .653
-    await train(`${folder.path}/b.student`);
-    expect(readFileSync(`${folder.path}/b.student`).equals(readFileSync(`${folder.path}/a.student`))).toBe(true);
-  });
 
   it("says when there are too few rows to trust it", async () => {
     using folder = tempFolder();
@@ -188,20 +190,21 @@ describe("distill", () => {
     expect(alarms[0]).toMatch(/150 rated rows are too few to trust a student/);
   });
 
-  it("learns from fine scales in classes of equal size", async () => {
-    using folder = tempFolder();
-    const examples = await readExamples(`${sample}.json`);
-    const fine = folder.write(
-      "fine.json",
-      examples.map((example) => Math.log1p(example.output.length)),
-    );
-    const { card } = await distill(await openDataset(`${sample}.json`), {
-      teacher: await createRecordedJudge(fine),
-      out: `${folder.path}/fine.student`,
+  if (isLong)
+    it("learns from fine scales in classes of equal size", async () => {
+      using folder = tempFolder();
+      const examples = await readExamples(`${sample}.json`);
+      const fine = folder.write(
+        "fine.json",
+        examples.map((example) => Math.log1p(example.output.length)),
+      );
+      const { card } = await distill(await openDataset(`${sample}.json`), {
+        teacher: await createRecordedJudge(fine),
+        out: `${folder.path}/fine.student`,
+      });
+      expect(card.scores).toHaveLength(10);
+      expect(card.heldOut.spearman.value).toBeGreaterThan(0.9);
     });
-    expect(card.scores).toHaveLength(10);
-    expect(card.heldOut.spearman.value).toBeGreaterThan(0.9);
-  });
 
   it.each<[string, (number | null)[], RegExp]>([
     [

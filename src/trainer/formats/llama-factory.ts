@@ -22,7 +22,7 @@ export const llamaFactory: TrainerFormat = {
   files: (plan, base) => ({
     "sft.yaml": stringify(settings(plan, base), { version: "1.1" }),
     "accelerate.yaml": accelerateSettings(plan),
-    "data/dataset_info.json": `${JSON.stringify(registration(plan), null, 2)}\n`,
+    "data/dataset_info.json": `${JSON.stringify(datasetInfo(plan), null, 2)}\n`,
   }),
   chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as in its own template
   commands: `echo "alpagasus: training"
@@ -40,7 +40,7 @@ touch done`,
 };
 
 /** The entry of `data/dataset_info.json` that registers `data/train.jsonl`. */
-function registration({ settings: { template } }: TrainingPlan): object {
+function datasetInfo({ settings: { template } }: TrainingPlan): object {
   return {
     train: {
       file_name: "train.jsonl",

@@ -13,6 +13,7 @@ import { startAlpagasus, alpagasus } from "../../helpers/command-line.ts";
 import { parseLines } from "../../helpers/json-lines.ts";
 import { scoreOf } from "../../helpers/model-server.ts";
 import { tempFolder } from "../../helpers/temp-folder.ts";
+import { howOften } from "../../helpers/long.ts";
 
 const sampling = { temperature: 0, maxOutputTokens: 100 };
 const ask = (text: string): ModelRequest => ({ messages: [{ role: "user", text }], sampling });
@@ -255,8 +256,9 @@ describe("killed between every two steps", () => {
     readonly score?: number;
   }
 
-  test("5,000 rows with 5 % expired and 3 % failed: all are scored, and none is billed twice", async () => {
-    const kills = 20;
+  const rowCount = howOften(5000, 1000);
+  test(`${rowCount} rows with 5 % expired and 3 % failed: all are scored, and none is billed twice`, async () => {
+    const kills = howOften(20, 4);
     let killed = 0;
     let kill: (() => void) | undefined;
     // a kill while a start is on its way costs two minutes of looking for it, which the histories have without waiting; the list is
@@ -281,9 +283,22 @@ describe("killed between every two steps", () => {
     using folder = tempFolder();
     folder.write(
       "rows.json",
-      Array.from({ length: 5000 }, (_, i) => ({ instruction: `Instruction ${i}`, input: "", output: `Output ${i}` })),
+      Array.from({ length: rowCount }, (_, i) => ({
+        instruction: `Instruction ${i}`,
+        input: "",
+        output: `Output ${i}`,
+      })),
     );
-    const args = ["rate", "rows.json", "--judge", "openai:gpt-4o-mini", "--batch", "--batch-size", "400", "--json"];
+    const args = [
+      "rate",
+      "rows.json",
+      "--judge",
+      "openai:gpt-4o-mini",
+      "--batch",
+      "--batch-size",
+      String(Math.ceil(rowCount / 12)),
+      "--json",
+    ];
     const options = { cwd: folder.path, env: server.environment };
     let code: number | null = null;
     for (let run = 0; run < kills + 5 && code === null; run++) {
@@ -293,12 +308,12 @@ describe("killed between every two steps", () => {
     }
     expect({ code, killed }).toEqual({ code: 0, killed: kills });
     const ratings = parseLines<Line>(readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8"));
-    expect(ratings.filter(({ state }) => state === "scored")).toHaveLength(5000);
-    expect(server.billed.size).toBe(5000);
+    expect(ratings.filter(({ state }) => state === "scored")).toHaveLength(rowCount);
+    expect(server.billed.size).toBe(rowCount);
     expect(mostBilled(server)).toBe(1);
     using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
     expect(store.batches.open()).toEqual([]);
     const again = await alpagasus(args, options);
-    expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 5000, runPerhapsPaidUsd: 0 } });
+    expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: rowCount, runPerhapsPaidUsd: 0 } });
   });
 });
