@@ -1,5 +1,5 @@
 /*
- * Makes testsets/ from the four sets as they were published, in ../shared/data/testsets: one shape, prompts alone.
+ * Makes testsets/ from the four sets as they, in ../shared/data/testsets: one shape, prompts alone.
  *
  *   node scripts/make-testsets.ts
  */

@@ -49,7 +49,12 @@ describe("commands in the documentation", async () => {
   test.each(pages)("%s: commands and options that there are", (page) => {
     const wrong = [...read(page).matchAll(/^```(?:sh|bash|console)?\n(.*?)^```/gms)]
       .flatMap(([, block]) => block!.replaceAll("\\\n", " ").split("\n"))
-      .map((line) => line.replace(/^\$ /, "").replace(/\s#.*$/, "").trim())
+      .map((line) =>
+        line
+          .replace(/^\$ /, "")
+          .replace(/\s#.*$/, "")
+          .trim(),
+      )
       .filter((line) => /^(npx )?alpagasus [a-z]/.test(line))
       .flatMap((line) => problemsOf(line, commands));
     expect(wrong).toEqual([]);

@@ -15,17 +15,17 @@ interface BatchesFlags {
 
 export function batchesCommand(): Command {
   return new Command("batches")
-    .summary("show what is in batches at providers")
+    .summary("show batches in progress at providers")
     .description(
-      "Shows batches that were handed in (with --batch) and not fetched yet. The command that handed them in fetches them.",
+      "Shows batches that were submitted (with --batch) and not fetched yet. Run the command that submitted them again to fetch them.",
     )
-    .argument("[batch...]", "only these, by their names")
-    .option("--cancel", "ask the provider to stop them; what it had answered by then is kept")
+    .argument("[batch...]", "only these batches, by name")
+    .option("--cancel", "ask the provider to cancel them; replies that were ready by then are kept")
     .option(
       "--forget",
-      "take the named ones for lost: their calls can be asked again, their money counts as perhaps paid",
+      "treat the named batches as lost: their calls can be made again, and their cost counts as perhaps paid",
     )
-    .option("--store <file>", "where replies are kept (.alpagasus/calls.sqlite)")
+    .option("--store <file>", "the call store with the replies (.alpagasus/calls.sqlite)")
     .addOption(jsonOption())
     .action(async (ids: string[], flags: BatchesFlags) => {
       if (flags.cancel && flags.forget) throw new UsageError("expected either --cancel or --forget, got both");
@@ -40,14 +40,14 @@ export function batchesCommand(): Command {
           : listBatches(options).filter(
               ({ id, providerId }) => !named || named.includes(id) || named.includes(providerId ?? ""),
             );
-      const title = flags.cancel ? "Cancelling" : flags.forget ? "Taken for lost" : "In batches";
+      const title = flags.cancel ? "Cancelling" : flags.forget ? "Marked as lost" : "Batches in progress";
       process.stdout.write(flags.json ? `${plainJson(batches, 2)}\n` : render(batches, title));
       if (batches.some((batch) => "outcome" in batch && batch.outcome === "kept")) process.exitCode = 1;
     });
 }
 
 function render(batches: readonly (BatchStatus | CancelledBatch)[], title: string): string {
-  if (batches.length === 0) return "\n  No batch is under way.\n";
+  if (batches.length === 0) return "\n  No batch is in progress.\n";
   const table = renderTable(
     ["batch", "model", "calls", "left", "since", "at most", "state"],
     ["left", "left", "right", "right", "right", "right", "left"],
@@ -69,7 +69,7 @@ function render(batches: readonly (BatchStatus | CancelledBatch)[], title: strin
     gone.length === 0
       ? []
       : [
-          `  Use the key that they were handed in with, or take them for lost: alpagasus batches --forget ${gone.map(({ id, providerId }) => plainText(providerId ?? id)).join(" ")}`,
+          `  Use the API key that they were submitted with, or mark them as lost: alpagasus batches --forget ${gone.map(({ id, providerId }) => plainText(providerId ?? id)).join(" ")}`,
         ];
   return `\n  ${title}\n${table}\n${[...problems, ...advice].map((line) => `${line}\n`).join("")}`;
 }

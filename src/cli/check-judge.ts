@@ -18,23 +18,26 @@ interface CheckJudgeFlags extends ModelFlags {
 
 export function checkJudgeCommand(context: CommandContext): Command {
   const command = new Command("check-judge")
-    .summary("see whether a judge can be trusted, before it is paid for a whole dataset")
+    .summary("check whether a judge can be trusted before paying it for a whole dataset")
     .description(
-      "Has a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice. Exit code 3 when it does not tell them apart, obeys what rows tell it, or contradicts itself.",
+      "Lets a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice. Exit code 3 if it does not tell them apart, follows instructions in rows, or contradicts itself.",
     )
     .option("--judge <judge>", "a model, or a student: student, student:FILE, openai:MODEL, …", "student")
     .addOption(runOption())
     .addOption(jsonOption())
-    .optionsGroup("Judges that ask a model:")
-    .option("--rubric <name>", "how it is asked and read: a rubric of the package, or a YAML file (alpagasus-accuracy)")
-    .option("--logprobs", "the score is the mean of what the judge could have written")
-    .option("--samples <n>", "the score is the mean of so many replies", parsePositive);
+    .optionsGroup("Judges that call a model:")
+    .option(
+      "--rubric <name>",
+      "the rubric (prompt and scale): one of the package's, or a YAML file (alpagasus-accuracy)",
+    )
+    .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
+    .option("--samples <n>", "the score is the mean of n replies", parsePositive);
   return addModelOptions(command)
     .addHelpText(
       "after",
       `
-A long rating (1,000 calls or more) begins with these rows by itself, and ends with them: alpagasus rate tells when the
-judge has drifted meanwhile.
+A long rating (1,000 calls or more) starts and ends with these rows automatically, and reports whether the judge has
+drifted.
 
 Examples:
   alpagasus check-judge --judge openai:gpt-5-mini
@@ -42,7 +45,8 @@ Examples:
     )
     .action(async (flags: CheckJudgeFlags, self: Command) => {
       if (!isModelName(flags.judge)) expectNoModelFlags(self, flags.judge, ["rubric", "logprobs", "samples"]);
-      if (flags.batch) throw new UsageError("--batch: expected a check that answers now; leave the option out");
+      if (flags.batch)
+        throw new UsageError("--batch: a check needs its replies at once and cannot use batches; leave the option out");
       const { checkJudge } = await import("../stages/check-judge.ts");
       const { batch: _, ...asking } = readModelFlags(flags);
       const health = await checkJudge({

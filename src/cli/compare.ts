@@ -41,7 +41,7 @@ export function compareCommand(context: CommandContext): Command {
   const command = new Command("compare")
     .summary("judge two models' answers to the same prompts")
     .description(
-      "Judges answers to the same prompts in both orders, and says who wins, how sure that is, and how far the judge can be trusted. The first file's side is told, against each of the others.",
+      "Judges answers to the same prompts in both orders, and says who wins, how sure that is, and how far the judge can be trusted. Results are from the first file's point of view, against each of the others.",
     )
     .argument(
       "[answers...]",
@@ -49,33 +49,33 @@ export function compareCommand(context: CommandContext): Command {
     )
     .option(
       "--judge <judge>",
-      "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; again for another one (student)",
+      "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; repeat the option for more judges (student)",
       (judge: string, others: string[] | undefined) => [...(others ?? []), judge],
     )
-    .option("--rubric <name>", "how a model is asked and read: vicuna, verdict, or a YAML file (vicuna)")
-    .option("--dry-run", "show the first prompt of a model, the calls left, their tokens and money; ask nothing")
+    .option("--rubric <name>", "the rubric (prompt and how replies are read): vicuna, verdict, or a YAML file (vicuna)")
+    .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing")
     .option("--all-pairs", "compare every file with every other, and rank them")
     .option(
       "--labels <file>",
       "people's labels (id, label: A for the first file, B or tie), to measure the judge against",
     )
     .addOption(minCoverageOption("prompts that are decided"))
-    .option("--overwrite", "replace a comparison that was asked for otherwise")
+    .option("--overwrite", "replace a comparison that was made with other settings")
     .addOption(seedOption("the intervals of agreement and rankings"))
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Published judgements:")
     .option(
       "--reviews <file...>",
-      "count these again instead, and keep them where --run is given: review files of AlpaGasus, Cherry, FastChat or AlpacaEval",
+      "count published review files (AlpaGasus, Cherry, FastChat or AlpacaEval) instead; the result is kept if --run is given",
     )
-    .option("--arms <a,b>", "which two arms of the reviews, and whose side is told")
-    .optionsGroup("Judges that ask a model:");
+    .option("--arms <a,b>", "the two arms of the reviews; results are from the first one's point of view")
+    .optionsGroup("Judges that call a model:");
   return addModelOptions(command)
     .addHelpText(
       "after",
       `
-A pair is won by two wins, or a win and a draw; lost likewise; else it is a tie, or undecided where a reply cannot be read.
+A pair is a win after two wins, or a win and a draw; a loss likewise; otherwise a tie, or undecided if a reply cannot be read.
 Winning score: (wins - losses) / (wins + ties + losses) + 1; 1 is parity.
 
 Examples:
@@ -139,7 +139,7 @@ async function openArm(text: string, run: RunFolder): Promise<Arm> {
   const own = run.answersPath(text);
   if (!existsSync(text) && !existsSync(own) && !/\.[a-z]+$/i.test(text) && !/[/\\=:*]/.test(text)) {
     const answers = Object.keys((await readManifest(run))?.answers ?? {}).join(", ") || "none";
-    throw new UsageError(`${text}: no such file, nor answers of that name in ${run.folder} (there: ${answers})`);
+    throw new UsageError(`${text}: no such file, nor answers of that name in ${run.folder} (available: ${answers})`);
   }
   const isFile = statSync(text, { throwIfNoEntry: false })?.isFile() ?? false;
   return !isFile && /^[\w.-]+$/.test(text) && existsSync(own)

@@ -29,18 +29,18 @@ interface DistillFlags {
 
 export function distillCommand(context: CommandContext): Command {
   return new Command("distill")
-    .summary("train a student on a judge's ratings, to rate millions of rows with")
+    .summary("train a student on a judge's ratings, to rate millions of rows")
     .description(
-      "Trains a student, a small judge that runs here, on a judge's ratings: of the run, or of any data with recorded scores.\nIt reports how far the student agrees with its teacher on rows it was not trained on.",
+      "Trains a student, a small judge that runs on this machine, on a judge's ratings: the run's, or any recorded scores.\nIt reports how well the student agrees with its teacher on held-out rows.",
     )
     .argument("[data]", "the rated data, with --ratings; the run's own data and ratings when absent")
     .option("--ratings <judge>", "the teacher's scores: recorded:FILE[#COLUMN], column:NAME or run:DIR")
-    .requiredOption("--out <file>", "the student's file, by custom NAME.student")
+    .requiredOption("--out <file>", "the student's file, usually NAME.student")
     .option("--teacher <name>", "the teacher's name, for the student's card")
     .option("--licence <text>", "the licence of the data and ratings, for the student's card")
-    .option("--max-rows <n>", "rows to train on at most (200000)", parseWhole)
-    .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
-    .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
+    .option("--max-rows <n>", "maximum rows to train on (200000)", parseWhole)
+    .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
+    .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .option("--scale <min..max>", "scale of recorded scores; scores outside it are left out", parseScale)
     .addOption(seedOption("the order of training and the held-out rows"))
     .addOption(runOption())
@@ -57,7 +57,7 @@ Examples:
       if ((data === undefined) !== (flags.ratings === undefined))
         throw new UsageError("distill: expected both DATA and --ratings, or neither (the run's own), got one");
       if (data === undefined && (flags.shape !== undefined || flags.map || flags.scale))
-        throw new UsageError("distill: --shape, --map and --scale go with DATA; the run knows its own");
+        throw new UsageError("distill: --shape, --map and --scale need DATA; the run already has its own");
       const { dataset, teacher } =
         data === undefined
           ? await openRunData(flags.run, context.signal)

@@ -35,16 +35,16 @@ export function generateCommand(context: CommandContext): Command {
   const command = new Command("generate")
     .summary("let a model answer test prompts")
     .description(
-      "Lets a model answer test prompts, greedily, and keeps its answers: answers/NAME.jsonl in the run, which compare takes by that name. For a model of this machine a server is started: vLLM where there is an NVIDIA GPU, transformers serve otherwise. After an interruption, the same command goes on.",
+      "Lets a model answer test prompts with greedy decoding and saves the answers in the run as answers/NAME.jsonl; compare finds them by that name. For a model on this machine, a server is started: vLLM with an NVIDIA GPU, transformers serve without. After an interruption, the same command continues.",
     )
     .option(
       "--model <model>",
       `a model that the run has trained (selected), a folder with a model, a Hub id, smollm2, ${modelForms}`,
     )
-    .option("--endpoint <url>", "a server that runs already and speaks OpenAI's protocol: http://127.0.0.1:8000/v1")
+    .option("--endpoint <url>", "a running server with an OpenAI-compatible API: http://127.0.0.1:8000/v1")
     .option("--tests <set...>", "vicuna, koala, wizardlm, self-instruct, or files with prompts", paperTests)
     .option("--limit <n>", "only the first prompts of each set", parsePositive)
-    .option("--name <name>", "what the answers are called (the model's name)")
+    .option("--name <name>", "the name of the answers (the model's name)")
     .addOption(
       new Option(
         "--template <kind>",
@@ -52,12 +52,16 @@ export function generateCommand(context: CommandContext): Command {
       ).choices(["alpaca", "chat"]),
     )
     .addOption(new Option("--server <kind>", "which server to start (vllm on a GPU)").choices(["vllm", "transformers"]))
-    .option("--temperature <t>", "draw answers, 0 to 2; the paper's are greedy (0)", parseTemperature)
-    .option("--top-p <share>", "draw from the likeliest tokens of this share, over 0 to 1", parseTopP)
-    .option("--seed <n>", "draws answers that can be had again, where the server can", parseWhole)
-    .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing, start nothing")
+    .option("--temperature <t>", "sampling temperature, 0 to 2; the paper decodes greedily (0)", parseTemperature)
+    .option(
+      "--top-p <share>",
+      "nucleus sampling: sample from the likeliest tokens with this total probability, over 0 to 1",
+      parseTopP,
+    )
+    .option("--seed <n>", "sampling seed, for reproducible answers if the server supports it", parseWhole)
+    .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing, start nothing")
     .addOption(minCoverageOption("prompts with an answer"))
-    .option("--overwrite", "replace answers of that name by another model, or asked for otherwise")
+    .option("--overwrite", "replace answers of that name that are from another model or were made with other settings")
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Calls:");
@@ -65,7 +69,7 @@ export function generateCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       `
-An answer may have 1,024 new tokens (--max-output-tokens); one that is cut there is marked "cut".
+Answers are limited to 1,024 new tokens (--max-output-tokens); an answer that is cut there is marked "cut".
 
 Examples:
   alpagasus generate --model selected
@@ -100,7 +104,7 @@ Examples:
       });
       const sayWaiting = () => {
         const waiting = answerer.server
-          ? "ending the model's server; answers that it was writing are asked for again"
+          ? "stopping the model's server; unfinished answers will be generated again"
           : describeWaiting(answerer.calls());
         process.stderr.write(`\nalpagasus: stopping; ${waiting}\n`);
       };
@@ -138,7 +142,7 @@ async function chooseModel({ model, endpoint }: GenerateFlags): Promise<string> 
     return model;
   }
   if (model !== undefined && isModelName(model))
-    throw new UsageError(`--model: expected what the endpoint calls its model, got ${model}; leave --endpoint out`);
+    throw new UsageError(`--model: expected the endpoint's name for its model, got ${model}; leave --endpoint out`);
   const [{ findServedModel }, { checkAddress }] = await Promise.all([
     import("../llm/served-models.ts"),
     import("../llm/open-compatible.ts"),

@@ -20,8 +20,8 @@ export function initCommand(context: CommandContext): Command {
     .summary("write a recipe for a whole experiment on your data")
     .description("Looks at the data and writes a recipe for an experiment on it, with comments; alpagasus run runs it.")
     .argument("<data>", "the dataset: a file, a folder, a pattern, or hf:owner/name")
-    .option("--out <file>", "where the recipe goes", "recipe.yaml")
-    .option("--map <field=column,…>", "columns by hand: instruction=prompt,output=answer", parseMap)
+    .option("--out <file>", "the recipe's file", "recipe.yaml")
+    .option("--map <field=column,…>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .action(async (data: string, flags: InitFlags) => {
       if (!/\.ya?ml$/i.test(flags.out))
         throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);
@@ -60,13 +60,13 @@ function writeRecipe(data: string, rows: number, shape: string, { out, map }: In
 # An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${basename(out)}
 name: ${name}
 
-# ${formatCount(rows)} rows, ${shape} shape. Paths are seen from this file's folder.
+# ${formatCount(rows)} rows, ${shape} shape. Paths are relative to this file's folder.
 data: ${JSON.stringify(data)}
 ${columns}
-# Most US dollars for all stages together, trainings included. Nothing is sent that could cost more.
+# Budget in US dollars for all stages together, training included. Nothing is sent that could exceed it.
 budget_usd: 50
 
-# Who rates every row. The student needs no key and is a rehearsal; a model costs money and is worth it.
+# The judge that rates every row. The student needs no key and is for a rehearsal; a model costs money and rates better.
 rate:
   judge: student # or "openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "http://127.0.0.1:8000/v1#MODEL", "recorded:scores.json"
   # rubric: alpagasus-accuracy # the paper's; others: ultrafeedback, deita-quality, deita-complexity, ds2, or a YAML file
@@ -74,8 +74,8 @@ rate:
 # The training sets. The first is the one under test; the others are what it is measured against.
 arms:
   selected: { top: 17.75% } # ${formatCount(kept)} rows, the share that AlpaGasus kept; or min_score: 4.5, on the judge's own scale
-  random: { method: random } # as many rows, drawn at random anew for every training: the control that tells choosing from having fewer
-  full: { method: full } # all rows: what selecting is to beat
+  random: { method: random } # the control: as many random rows, drawn anew for every training; it separates choosing rows from having fewer
+  full: { method: full } # all rows: the baseline that selecting must beat
 
 # Rows that overlap the test prompts: stop before training, remove them from every arm, or only note them.
 contamination: stop
@@ -83,18 +83,18 @@ contamination: stop
 # How each arm is trained. paper-7b and paper-13b need GPUs; laptop trains a small model here.
 train:
   recipe: laptop # or paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, or a YAML file
-  seeds: [42, 43, 44] # three trainings of each arm: one says something of two models only, not of selecting
-  # usd_per_hour: 20.48 # what the GPUs cost together, so that the report can say what was saved
+  seeds: [42, 43, 44] # three trainings of each arm; one each would compare two models, not the effect of selecting
+  # usd_per_hour: 20.48 # price of all GPUs together, so that the report can say what was saved
 
 # Further models that answer the same prompts, to compare with.
 # models: { chatgpt: "openai:gpt-5-mini" }
 
 generate:
   tests: [vicuna, koala, wizardlm, self-instruct] # the paper's four, or files of yours
-  limit: 20 # only the first prompts of each set; take this line out for all 730
+  limit: 20 # only the first prompts of each set; remove this line to use all 730
   max_output_tokens: 256 # 1024 in the paper
 
-# Who compares the answers, in both orders. Where several judges disagree, the result says so.
+# The judges that compare the answers, in both orders. If several judges disagree, the result says so.
 compare:
   judges: [student] # or ["openai:gpt-5-mini"]
 `;

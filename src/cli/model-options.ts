@@ -33,42 +33,42 @@ export interface ModelFlags {
 /** Adds the options to a command. @param mostTokens the default of --max-output-tokens, for the help text */
 export function addModelOptions(command: Command, mostTokens = "as the rubric says"): Command {
   return command
-    .option("--budget <usd>", "stop before this run has cost more, this time and before; exit code 4", parseUsd)
+    .option(
+      "--budget <usd>",
+      "stop before this run's total cost, earlier commands included, exceeds this; exit code 4",
+      parseUsd,
+    )
     .option(
       "--price <in/out>",
-      "US dollars for a million input and output tokens, where the price list has none: 0.15/0.6",
+      "US dollars per million input and output tokens, if the price list has none: 0.15/0.6",
       parsePrice,
     )
-    .option(
-      "--concurrency <n>",
-      "most calls in flight at a time (32); fewer when the provider cannot keep up",
-      parsePositive,
-    )
-    .option("--rpm <n>", "requests a minute (as the provider's replies tell)", parsePositive)
-    .option("--tpm <n>", "tokens a minute, likewise", parsePositive)
-    .option("--input-tpm <n>", "input tokens a minute, likewise", parsePositive)
-    .option("--output-tpm <n>", "output tokens a minute, likewise", parsePositive)
-    .option("--timeout <seconds>", "how long one attempt may take (120)", parseSeconds)
+    .option("--concurrency <n>", "maximum calls in flight (32); fewer if the provider cannot keep up", parsePositive)
+    .option("--rpm <n>", "maximum requests per minute (from the provider's replies)", parsePositive)
+    .option("--tpm <n>", "maximum tokens per minute (likewise)", parsePositive)
+    .option("--input-tpm <n>", "maximum input tokens per minute (likewise)", parsePositive)
+    .option("--output-tpm <n>", "maximum output tokens per minute (likewise)", parsePositive)
+    .option("--timeout <seconds>", "time limit of one attempt (120)", parseSeconds)
     .option(
       "--max-attempts <n>",
-      "how often a call is tried that fails for other reasons than the provider's load (6)",
+      "maximum attempts of a call, not counting failures due to the provider's load (6)",
       parsePositive,
     )
-    .option("--max-output-tokens <n>", `most tokens of a reply, reasoning included (${mostTokens})`, parsePositive)
+    .option("--max-output-tokens <n>", `maximum tokens of a reply, reasoning included (${mostTokens})`, parsePositive)
     .addOption(
       new Option(
         "--reasoning <effort>",
-        "how much the model reasons before it answers (as its provider sets it)",
+        "how much the model reasons before it answers (the provider's default)",
       ).choices(reasoningEfforts),
     )
-    .option("--store <file>", "where replies are kept, and looked for first (.alpagasus/calls.sqlite)")
-    .option("--retry-failed", "ask again where every attempt failed; other replies stay")
+    .option("--store <file>", "where replies are stored and looked up before calling (.alpagasus/calls.sqlite)")
+    .option("--retry-failed", "repeat calls whose attempts all failed; other replies are kept")
     .option(
       "--batch",
-      "ask in the provider's batches: within a day, at about half the price (openai, anthropic, google)",
+      "use the provider's batch API: replies within a day, at about half the price (openai, anthropic, google)",
     )
-    .option("--batch-size <n>", "most calls of one batch (10,000)", parsePositive)
-    .option("--no-wait", "with --batch: hand in and fetch what is ready; the same command later goes on");
+    .option("--batch-size <n>", "maximum calls in one batch (10,000)", parsePositive)
+    .option("--no-wait", "with --batch: submit, fetch what is ready and exit; run the same command later to continue");
 }
 
 /** Converts the flags to the library's options. @throws UsageError if a batch option is given without --batch */
@@ -111,7 +111,7 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
 export function describeWaiting({ inFlight, inBatches }: CallsReport): string {
   return inBatches > 0
     ? `${formatCount(inBatches)} calls stay in batches at the provider; the same command fetches them`
-    : `waiting for ${formatCount(inFlight)} calls in flight (Ctrl-C again: at once)`;
+    : `waiting for ${formatCount(inFlight)} calls in flight (Ctrl-C again to stop at once)`;
 }
 
 /** @throws UsageError if an option is given that applies only to judges that call a model */
@@ -122,7 +122,7 @@ export function expectNoModelFlags(command: Command, judge: string, others: read
   );
   if (given.length > 0)
     throw new UsageError(
-      `${given.map((option) => option.long).join(", ")}: expected a judge that asks a model, got ${judge}; leave the option out`,
+      `${given.map((option) => option.long).join(", ")}: expected a judge that calls a model, got ${judge}; leave the option out`,
     );
 }
 
@@ -130,7 +130,7 @@ const modelOptionNames = addModelOptions(new Command()).options.map((option) => 
 
 export function parseUsd(text: string): number {
   const value = parseNumber(text.replace(/^\$/, ""));
-  if (value < 0) throw new InvalidArgumentError("Expected US dollars from 0: 5 or 0.50.");
+  if (value < 0) throw new InvalidArgumentError("Expected US dollars, 0 or more: 5 or 0.50.");
   return value;
 }
 

@@ -7,11 +7,13 @@ import { defaultRunFolder } from "../run/run-folder.ts";
  */
 
 export const runOption = () => new Option("--run <dir>", "the run's folder").default(defaultRunFolder);
-export const jsonOption = () => new Option("--json", "print the summary as JSON on stdout, and nothing else there");
+export const jsonOption = () => new Option("--json", "print only the summary, as JSON, on stdout");
 export const seedOption = (what: string) =>
-  new Option("--seed <n>", `draws ${what}; the same seed gives the same result`).argParser(parseWhole).default(42);
+  new Option("--seed <n>", `random seed for ${what}; the same seed gives the same result`)
+    .argParser(parseWhole)
+    .default(42);
 export const minCoverageOption = (of = "rows with a score") =>
-  new Option("--min-coverage <share>", `least share of ${of}; exit code 3 when it is missed`)
+  new Option("--min-coverage <share>", `minimum share of ${of}; exit code 3 if it is not reached`)
     .argParser(parseShare)
     .default(0.95, "95%");
 

@@ -16,16 +16,16 @@ export function addPageOptions(command: Command): Command {
     .addOption(
       new Option(
         "--against <judge>",
-        "show another judge's scores beside the run's own: run:DIR, recorded:FILE, column:NAME, student; again for another one (the one it was rated against)",
+        "compare the run's scores with another judge's: run:DIR, recorded:FILE, column:NAME, student; repeat the option for more (the judge it was rated against)",
       ).argParser((judge: string, others: string[] | undefined) => [...(others ?? []), judge]),
     )
     .addOption(
       new Option(
         "--size <arm=rows>",
-        "rows that an arm was trained on, where this run did not select it; again for another one",
+        "number of rows an arm was trained on, if this run did not select it; repeat the option for more arms",
       ).argParser(parseSize),
     )
-    .option("--title <text>", "what the page is called (the run's folder)");
+    .option("--title <text>", "title of the page (the run's folder)");
 }
 
 export function readPageFlags({ against, size, title }: PageFlags): OpenRunOptions {

@@ -15,7 +15,7 @@ const refusals: Record<string, string> = {
   EROFS: "the disk is read-only",
   ENOTDIR: "a part of the path is a file, not a folder",
   EISDIR: "it is a folder",
-  EEXIST: "a file of that name is in the way",
+  EEXIST: "a file of that name already exists",
   ENOENT: "no such file or folder",
 };
 const helpWidth = Math.min(process.stdout.columns || 110, 110);
@@ -45,7 +45,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     return context.exitCode;
   } catch (error) {
     if (interruption.signal.aborted) {
-      process.stderr.write("alpagasus: interrupted; nothing half-written was left\n");
+      process.stderr.write("alpagasus: interrupted; no half-written files were left\n");
       return context.interruptedWith;
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -54,10 +54,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     if (refusal !== undefined) return 2;
     if (error instanceof AlpagasusError) return error.exitCode;
     if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    else
-      process.stderr.write(
-        "alpagasus: this is not a known problem; run again with ALPAGASUS_DEBUG=1 to see where it comes from\n",
-      );
+    else process.stderr.write("alpagasus: unexpected error; run again with ALPAGASUS_DEBUG=1 to see its stack trace\n");
     return 1;
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);

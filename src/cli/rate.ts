@@ -67,43 +67,43 @@ export function rateCommand(context: CommandContext): Command {
     )
     .option(
       "--judge <judge>",
-      "who rates: see below (student); several, each with its own --judge, make a panel",
+      "the judge, see below (student); repeat the option for a panel of judges",
       (judge: string, before?: string[]) => [...(before ?? []), judge],
     )
-    .addOption(new Option("--combine <how>", "the score of a panel, of its judges' (mean)").choices(combinations))
+    .addOption(new Option("--combine <how>", "how a panel combines its judges' scores (mean)").choices(combinations))
     .option(
       "--rescale",
-      "map the scores of a panel linearly onto the first judge's scale, where they have different ones",
+      "map a panel's scores linearly onto the first judge's scale, if the judges have different scales",
     )
     .option(
       "--escalate <rows>",
-      "with the student: ask another judge about so many rows, or a share: 5000 or 20%",
+      "with the student: let another judge rate this many rows, or this share: 5000 or 20%",
       parseTop,
     )
-    .option("--to <judge>", "with --escalate: who is asked about the rows nearest the cut")
-    .option("--min-score <score>", "with --escalate: the cut, a score of that judge's (4.5)", parseNumber)
-    .option("--precision <share>", "with --escalate: the least share of right rows among those kept (90%)", parseShare)
+    .option("--to <judge>", "with --escalate: the judge that rates the rows nearest the cut")
+    .option("--min-score <score>", "with --escalate: the cut, on that judge's scale (4.5)", parseNumber)
+    .option("--precision <share>", "with --escalate: minimum precision of the kept rows (90%)", parseShare)
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
-    .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (found by itself)`)
-    .option("--map <fields>", "columns under other names: instruction=prompt,output=answer", parseMap)
+    .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
+    .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .option(
       "--scale <min..max>",
       "scale of recorded scores, such as 0..5; scores outside it are unparsable",
       parseScale,
     )
     .addOption(minCoverageOption())
-    .option("--overwrite", "replace what the run's folder holds of other data or by another judge")
+    .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
-    .optionsGroup("Judges that ask a model:")
-    .option("--rubric <name>", "how it is asked and read: a rubric of the package, or a YAML file (alpagasus-accuracy)")
-    .option("--logprobs", "the score is the mean of what the judge could have written, by its tokens' probabilities")
-    .option("--samples <n>", "the score is the mean of so many replies", parsePositive)
+    .optionsGroup("Judges that call a model:")
     .option(
-      "--no-check",
-      "do not look at the judge before and after a long rating, on rows whose order is known (see check-judge)",
+      "--rubric <name>",
+      "the rubric (prompt and scale): one of the package's, or a YAML file (alpagasus-accuracy)",
     )
-    .option("--dry-run", "show the first prompt, the calls left, their tokens and money; ask nothing");
+    .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
+    .option("--samples <n>", "the score is the mean of n replies", parsePositive)
+    .option("--no-check", "skip the check of the judge before and after a long rating (see check-judge)")
+    .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing");
   return addModelOptions(command)
     .addHelpText(
       "after",
@@ -114,17 +114,17 @@ Judges:
   openai:MODEL         a model, with the key in OPENAI_API_KEY
   anthropic:MODEL      likewise, ANTHROPIC_API_KEY
   google:MODEL         likewise, GOOGLE_GENERATIVE_AI_API_KEY
-  http://HOST/v1#MODEL a server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
+  http://HOST/v1#MODEL a server with an OpenAI-compatible API: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
   recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column
   column:NAME          a column of the data itself
   run:DIR              the ratings of another run of the same data
 
 Rubrics: alpagasus-accuracy (the paper's), alpagasus-helpfulness, ultrafeedback, deita-quality, deita-complexity, ds2
 
-Replies are kept as they arrive: after Ctrl-C, a crash or an empty budget, the same command goes on where it was.
+Replies are saved as they arrive: after Ctrl-C, a crash or a spent budget, the same command continues where it stopped.
 
 Examples:
-  alpagasus rate data/*.jsonl.gz
+  alpagasus rate 'data/*.jsonl.gz'
   alpagasus rate train.csv --map instruction=question,output=answer
   alpagasus rate train.json --judge openai:gpt-5-mini --dry-run
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5

@@ -23,10 +23,10 @@ export function repliesCommand(context: CommandContext): Command {
   return new Command("replies")
     .summary("show what a model said about the rows")
     .description("Shows the replies behind a run's ratings or verdicts, word for word, from the call store.")
-    .addOption(new Option("--state <state>", "only ratings that ended so").choices([...ratingStates, "judged"]))
-    .option("--verdicts", "those of comparisons, not of ratings")
+    .addOption(new Option("--state <state>", "only ratings in this state").choices([...ratingStates, "judged"]))
+    .option("--verdicts", "show replies of comparisons instead of ratings")
     .option("--row <index>", "only this row, counted from 0", parseWhole)
-    .option("--limit <n>", "at most so many (20; with --json, all)", parsePositive)
+    .option("--limit <n>", "maximum number of replies (20; with --json, all)", parsePositive)
     .addOption(runOption())
     .option("--json", "one JSON object a line on stdout")
     .addHelpText(
@@ -44,7 +44,7 @@ Examples:
       for await (const reply of openReplies(flags)) {
         context.signal.throwIfAborted();
         if (shown++ >= limit) {
-          if (!flags.json) process.stdout.write("\n  … and more; --limit shows them, --json all\n");
+          if (!flags.json) process.stdout.write("\n  … and more; use --limit N to see them, or --json for all\n");
           return;
         }
         const text = flags.json
@@ -54,7 +54,7 @@ Examples:
             : renderReply(reply);
         if (!process.stdout.write(text)) await once(process.stdout, "drain");
       }
-      if (shown === 0 && !flags.json) process.stdout.write("\n  None of that kind.\n");
+      if (shown === 0 && !flags.json) process.stdout.write("\n  No such replies.\n");
     });
 }
 

@@ -15,16 +15,16 @@ export function reportCommand(context: CommandContext): Command {
   const command = new Command("report")
     .summary("write a run as one page that opens from disk")
     .description(
-      "Writes report.html, one file with all figures of a run and a bounded sample of its rows and pairs, which opens from disk and asks the network for nothing; and report.json, the same figures.",
+      "Writes report.html, one file with all figures of a run and a bounded sample of its rows and pairs. It opens from disk and makes no network requests. Also writes report.json with the same figures.",
     );
   return addPageOptions(command)
-    .option("--out <file>", "where the page goes (report.html in the run's folder); the figures go beside it")
+    .option("--out <file>", "the page's file (report.html in the run's folder); the JSON file is written next to it")
     .addOption(runOption())
     .addOption(jsonOption())
     .addHelpText(
       "after",
       `
-Exit code 3 when the rows could not be read: the data was changed or is not there.
+Exit code 3 if the rows could not be read because the data changed or is missing.
 
 Examples:
   alpagasus report

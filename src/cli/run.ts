@@ -28,23 +28,29 @@ export function runCommand(context: CommandContext): Command {
   return new Command("run")
     .summary("run a whole experiment from a recipe, with its controls")
     .description(
-      "Rates, selects, trains, lets the models answer, compares and reports, for every arm of a recipe, and says whether selecting helped, how sure that is, and what it saved. What is done stays as it is; a stage is done again exactly when something it depends on has changed; after an interruption, the same command goes on.",
+      "Rates, selects, trains, lets the models answer, compares and reports, for every arm of a recipe, and says whether selecting helped, how sure that is, and what it saved. Finished stages are kept; a stage is run again only if something it depends on has changed. After an interruption, the same command continues.",
     )
     .argument(
       "<recipe>",
       "laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, or a YAML file",
     )
-    .option("--data <dataset>", "other data than the recipe's")
-    .option("--dry-run", "show the plan: what is done, what is due and why, what it costs and takes; do nothing")
-    .option("--budget <usd>", "most US dollars for all stages together, training included (the recipe's)", parseUsd)
-    .addOption(
-      new Option("--from <stage>", "begin with this stage; take those before it as they are").choices(experimentStages),
+    .option("--data <dataset>", "data to use instead of the recipe's")
+    .option("--dry-run", "show the plan: which tasks are done or due and why, their cost and time; run nothing")
+    .option(
+      "--budget <usd>",
+      "budget in US dollars for all stages together, training included (the recipe's)",
+      parseUsd,
     )
     .addOption(
-      new Option("--only <stage...>", "only these stages; take all others as they are").choices(experimentStages),
+      new Option("--from <stage>", "start with this stage; keep earlier stages as they are").choices(experimentStages),
     )
-    .addOption(new Option("--force <stage...>", "do these stages again").choices(experimentStages))
-    .option("--retry-failed", "ask again where every attempt of a call failed")
+    .addOption(
+      new Option("--only <stage...>", "run only these stages; keep all others as they are").choices(experimentStages),
+    )
+    .addOption(
+      new Option("--force <stage...>", "run these stages again, even if nothing changed").choices(experimentStages),
+    )
+    .option("--retry-failed", "repeat calls whose attempts all failed")
     .option("--run <dir>", "the run's folder (runs/ and the recipe's name)")
     .addOption(jsonOption())
     .addHelpText(
@@ -104,7 +110,7 @@ async function follow(
   let shown = "";
   try {
     return await run({
-      onBegin: (task, why) => say(`${task}: begins (${why})`),
+      onBegin: (task, why) => say(`${task}: started (${why})`),
       onEnd(task, result) {
         if (result.state !== "kept") say(renderTaskEnd(task, result));
       },
@@ -147,7 +153,7 @@ function renderEnd({ run, results, result }: ExperimentEnd, context: CommandCont
     end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),
   );
   const advice = context.signal.aborted
-    ? "Interrupted. All that was done is kept; the same command goes on."
-    : "The experiment did not come to its end. All that was done is kept; the same command goes on.";
+    ? "Interrupted. Finished work is kept; run the same command to continue."
+    : "The experiment did not finish. Finished work is kept; run the same command to continue.";
   return `\n${[...(context.signal.aborted ? [] : why.map((line) => `  ${plainText(line)}`)), `  ${advice}`].join("\n")}\n`;
 }

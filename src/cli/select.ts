@@ -35,38 +35,38 @@ export function selectCommand(context: CommandContext): Command {
   return new Command("select")
     .summary("keep the best rows, or draw a control of the same size")
     .description(
-      "Keeps rows of a rated dataset: an arm. Writes the kept rows in the dataset's own format, each as it was, and ARM.decisions.jsonl with every row's fate and reason.",
+      "Selects rows of a rated dataset as an arm. Writes the kept rows unchanged, in the dataset's own format, and ARM.decisions.jsonl with the decision and its reason for every row.",
     )
     .optionsGroup("Which rows:")
     .option("--min-score <score>", "keep rows that score at least this, on the judge's own scale", parseNumber)
     .option("--top <n>", "keep the best n rows, or n% of all", parseTop)
     .option(
       "--where <sql>",
-      "keep rows for which this holds: the data's columns, score, state, instruction_length, input_length, output_length, length",
+      "keep rows that satisfy a SQL condition on: the data's columns, score, state, instruction_length, input_length, output_length, length",
     )
-    .option("--per <column>", "share --top out over the values of a column, in proportion, the best within each")
+    .option("--per <column>", "divide --top among the values of a column in proportion, and keep the best rows of each")
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")
     .addOption(
-      new Option("--dedup [kind]", "keep only the best of rows that are the same, or nearly").choices([
+      new Option("--dedup [kind]", "keep only the best of identical or nearly identical rows").choices([
         "exact",
         "near",
       ]),
     )
     .option(
       "--diverse [distance]",
-      `pass over rows nearer than this to a better one, 0 to 1 (${defaultDistance} when not given)`,
+      `skip rows closer than this to a better one, 0 to 1 (${defaultDistance} if not given)`,
       parseNumber,
     )
     .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
     .optionsGroup("Control arms:")
     .addOption(new Option("--method <method>", "how rows are chosen; a control needs no --top").choices(selectMethods))
-    .option("--like <arm>", "the arm whose size a control takes (selected)")
+    .option("--like <arm>", "the arm whose size a control copies (selected)")
     .option("--arm <name>", "the arm's name (selected, or the method's)")
     .addOption(seedOption("random rows, and rows that tie at the cut"))
     .optionsGroup("Gates and figures:")
     .addOption(minCoverageOption())
-    .option("--full-minutes <minutes>", "what training on all rows takes, for the what-if table", parseNumber)
-    .option("--full-usd <usd>", "what training on all rows costs, for the what-if table", parseNumber)
+    .option("--full-minutes <minutes>", "minutes of training on all rows, for the what-if table", parseNumber)
+    .option("--full-usd <usd>", "US dollars for training on all rows, for the what-if table", parseNumber)
     .optionsGroup("Options:")
     .addOption(runOption())
     .addOption(jsonOption())

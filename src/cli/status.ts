@@ -7,9 +7,9 @@ import { plainJson } from "./text/plain-text.ts";
 
 export function statusCommand(_context: CommandContext): Command {
   return new Command("status")
-    .summary("tell where a run stands")
+    .summary("show the state of a run")
     .description(
-      "Tells where a run stands, from its files alone: what was rated, which arms there are, whether they are still of these ratings, and what to do next.",
+      "Shows the state of a run from its files: what was rated, which arms there are, whether they still match the ratings, and what to do next.",
     )
     .addOption(runOption())
     .addOption(jsonOption())

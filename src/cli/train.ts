@@ -42,51 +42,50 @@ export function trainCommand(context: CommandContext): Command {
   return new Command("train")
     .summary("fine-tune a model on an arm")
     .description(
-      "Fine-tunes a model on an arm by a recipe, with PyTorch's own trainer (TRL, brought by uv). Writes a folder that holds all it takes and can be run elsewhere by itself: sh run.sh. After an interruption, the same command goes on from the last checkpoint.",
+      "Fine-tunes a model on an arm with a recipe, using the trainer TRL on PyTorch (installed by uv). Writes a self-contained folder that can also be run elsewhere: sh run.sh. After an interruption, the same command continues from the last checkpoint.",
     )
     .option("--arm <name>", "the arm to train on", "selected")
     .option("--recipe <name>", "paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop, or a YAML file")
-    .option(
-      "--base <model>",
-      "the model to begin with: a Hub id, a folder, or smollm2, which needs no Hub (the recipe's)",
-    )
-    .option("--model <name>", "what the model is called (the arm's name)")
+    .option("--base <model>", "the base model: a Hub id, a folder, or smollm2, which needs no Hub (the recipe's)")
+    .option("--model <name>", "the trained model's name (the arm's name)")
     .addOption(
       new Option(
         "--trainer <name>",
-        "which trainer the folder is for; axolotl's and llama-factory's are only written, to be run by sh run.sh",
+        "the trainer that the folder is for; for axolotl and llama-factory it is only written, run it with sh run.sh",
       )
         .choices(trainerNames)
         .default("trl"),
     )
     .option("--dry-run", "write the folder and show the plan: steps, tokens, memory, time, money; train nothing")
-    .option("--overwrite", "replace a model of that name that was trained otherwise")
-    .optionsGroup("Instead of what the recipe says:")
-    .addOption(new Option("--template <kind>", "how a row is put to the model").choices(["alpaca", "chat"]))
+    .option("--overwrite", "replace a model of that name that was trained with other settings")
+    .optionsGroup("Settings that override the recipe:")
+    .addOption(new Option("--template <kind>", "prompt template of a row").choices(["alpaca", "chat"]))
     .option("--epochs <n>", "passes over the rows", parseOver)
-    .option("--learning-rate <rate>", "highest learning rate", parseOver)
-    .option("--global-batch <rows>", "rows a step, over all GPUs", parsePositive)
-    .option("--max-length <tokens>", "longest row; the rest of it is cut", parsePositive)
+    .option("--learning-rate <rate>", "peak learning rate", parseOver)
+    .option("--global-batch <rows>", "rows per step over all GPUs", parsePositive)
+    .option("--max-length <tokens>", "maximum length of a row; longer rows are cut", parsePositive)
     .addOption(
-      new Option("--schedule <name>", "how the learning rate falls").choices([
+      new Option("--schedule <name>", "learning-rate schedule").choices([
         "cosine",
         "linear",
         "constant",
         "constant_with_warmup",
       ]),
     )
-    .option("--warmup <share>", "share of the steps in which it rises, 0 to 1", parseShare)
+    .option("--warmup <share>", "share of the steps used for warm-up, 0 to 1", parseShare)
     .option("--weight-decay <value>", "weight decay", parseNotNegative)
-    .addOption(new Option("--precision <type>", "of the computation").choices(["bf16", "fp16", "fp32"]))
-    .addOption(new Option("--sharding <kind>", "how weights are shared out over GPUs").choices(["fsdp", "none"]))
-    .option("--lora-rank <r>", "rank of the adapter", parsePositive)
-    .option("--lora-alpha <alpha>", "its scale", parseOver)
-    .option("--lora-dropout <share>", "its dropout, 0 to 1", parseShare)
+    .addOption(
+      new Option("--precision <type>", "numeric precision of the computation").choices(["bf16", "fp16", "fp32"]),
+    )
+    .addOption(new Option("--sharding <kind>", "how weights are sharded over GPUs").choices(["fsdp", "none"]))
+    .option("--lora-rank <r>", "LoRA rank", parsePositive)
+    .option("--lora-alpha <alpha>", "LoRA alpha", parseOver)
+    .option("--lora-dropout <share>", "LoRA dropout, 0 to 1", parseShare)
     .optionsGroup("The machine:")
     .option("--gpus <n>", "GPUs that train together; 0 trains on the CPU (the recipe's)", parseWhole)
     .option("--processes <n>", "processes that train together on the CPU (1)", parsePositive)
-    .option("--device-batch <rows>", "rows that one of them takes at a time (at most 4)", parsePositive)
-    .option("--usd-per-hour <usd>", "what all GPUs together cost an hour (the recipe's)", parseNotNegative)
+    .option("--device-batch <rows>", "rows per GPU or process at a time (at most 4)", parsePositive)
+    .option("--usd-per-hour <usd>", "US dollars per hour for all GPUs together (the recipe's)", parseNotNegative)
     .optionsGroup("Options:")
     .addOption(seedOption("the order of the rows and new weights"))
     .addOption(runOption())
@@ -103,7 +102,7 @@ Examples:
     .action(async (flags: TrainFlags) => {
       if (flags.recipe === undefined)
         throw new UsageError(
-          "--recipe: expected one, since there is none that fits every machine: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop or a YAML file",
+          "--recipe: expected a recipe, since none fits every machine: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop or a YAML file",
         );
       const { planTrain, train } = await import("../stages/train.ts"); // imported here because it is large
       const { openTrainingRecipe } = await import("../trainer/recipe.ts");
@@ -124,7 +123,7 @@ Examples:
         return;
       }
       const progress = openProgressLine();
-      const onTrained = () => process.stderr.write("it is trained already; what follows is of that training\n");
+      const onTrained = () => process.stderr.write("already trained; showing that training's results\n");
       const summary = await train({ ...options, onTrained, onProgress: progress.show }).finally(progress.clear);
       if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
       const { readManifest, runFolder } = await import("../run/run-folder.ts");

@@ -14,10 +14,14 @@ export function viewCommand(context: CommandContext): Command {
   const command = new Command("view")
     .summary("look through a run in the browser, every row of it")
     .description(
-      "Serves the page of a run on 127.0.0.1, with every row and pair behind it, until it is interrupted. A run in progress updates by itself. Nothing is ever changed.",
+      "Serves a run's page on 127.0.0.1, with all rows and pairs, until it is interrupted. The page of a run in progress updates by itself. The run is never changed.",
     );
   return addPageOptions(command)
-    .option("--port <n>", "where it listens; 0 takes any free port (4620, or any where that is taken)", parsePort)
+    .option(
+      "--port <n>",
+      "port to listen on; 0 means any free port (4620, or any free port if that is taken)",
+      parsePort,
+    )
     .addOption(runOption())
     .action(async (flags: ViewFlags) => {
       const { view } = await import("../stages/view.ts"); // imported here because it is large

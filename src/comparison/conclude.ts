@@ -12,7 +12,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   ].join(", ");
   if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
   if (calls?.stopped || gates.some(({ held }) => !held))
-    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts are decided (${split}).`;
+    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts have a decided outcome (${split}).`;
   if (conclusion !== "no difference shown") return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
   const needed = describeNeeded(pooled);
   return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
@@ -21,7 +21,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
 /** `p = 0.012, corrected for 3 comparisons 0.036` */
 export function describeP({ pValue, adjusted }: Pick<ComparisonRecord, "pValue" | "adjusted">): string {
   const corrected = adjusted
-    ? `, corrected for ${adjusted.comparisons} comparisons ${formatP(adjusted.pValue).replace(/^= /, "")}`
+    ? `; corrected for ${adjusted.comparisons} comparisons: ${formatP(adjusted.pValue).replace(/^= /, "")}`
     : "";
   return `p ${formatP(pValue)}${corrected}`;
 }
@@ -43,11 +43,11 @@ export function describeNeeded({
     return promptsNeeded === null
       ? trainingsNeeded === null
         ? "a difference of this size is too small to be shown by more prompts or by fifty trainings"
-        : `to show a difference of this size takes about ${trainingsNeeded} trainings of each arm; more prompts alone are not enough`
-      : `to show a difference of this size takes about ${about(promptsNeeded)} prompts with as many trainings${range}${trainingsNeeded === null ? "" : `, or ${trainingsNeeded} trainings with these prompts`}`;
+        : `about ${trainingsNeeded} trainings of each arm would be needed to show a difference of this size; more prompts alone are not enough`
+      : `about ${about(promptsNeeded)} prompts with the same number of trainings${range} would be needed to show a difference of this size${trainingsNeeded === null ? "" : `, or ${trainingsNeeded} trainings with these prompts`}`;
   return promptsNeeded === null
     ? ""
-    : `to show a difference of this size takes about ${about(promptsNeeded)} prompts${range}`;
+    : `about ${about(promptsNeeded)} prompts would be needed to show a difference of this size${range}`;
 }
 
 /** Whether the judge sees both answers at once, so that their order can influence it. The student sees each answer alone. */

@@ -38,7 +38,7 @@ export async function readLabels(path: string, arms: readonly [a: string, b: str
           );
         const key = pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) });
         if (labels.has(key))
-          throw dataErrorAt(place, `expected one label a pair, got ${id} again; settle on one before`);
+          throw dataErrorAt(place, `expected one label per pair, got ${id} again; keep only one of them`);
         labels.set(key, outcome);
       }
     }

@@ -83,7 +83,7 @@ function readAlpaGasus(row: Row, place: ReviewPlace): Review {
   if (!first || !second)
     return fail(
       place,
-      "expected the file's name to tell who was shown first, as in ARM1-ARM2-SET.json with both arms' answers under these names",
+      "expected a file name that shows which arm was shown first, such as ARM1-ARM2-SET.json, and both arms' answers under these names",
     );
   return {
     ...identify(row, name.slice(first.length + second.length + 2), place),

@@ -15,8 +15,8 @@ export const leastRows = 1000; // fewer give too few triples to estimate from
 /** Why a rater's scores cannot be corrected, in a few words; undefined when they can. */
 export function whyNotCurated(scores: Float64Array): string | undefined {
   const levels = new Set(scores).size;
-  if (scores.length < leastRows) return `it takes at least ${leastRows} rows with a score`;
-  if (levels > mostLevels) return `its scores are of more than ${mostLevels} different values`;
+  if (scores.length < leastRows) return `at least ${leastRows} rows with a score are needed`;
+  if (levels > mostLevels) return `its scores have more than ${mostLevels} different values`;
   if (levels < 2) return "its scores are all the same";
   return undefined;
 }

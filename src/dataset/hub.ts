@@ -58,7 +58,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       const present = await stat(target).catch(() => undefined);
       if (present?.size === size) return;
       const blob = await hub.downloadFile({ repo, path, revision: commit, xet: false, ...access });
-      if (!blob) throw new DataError(`${source}: the Hub lists ${path} and does not have it`);
+      if (!blob) throw new DataError(`${source}: the Hub lists ${path} but does not have the file`);
       await mkdir(dirname(target), { recursive: true });
       const partial = `${target}.${process.pid}.partial`;
       try {
@@ -80,7 +80,7 @@ function parseHubName(source: string): HubName {
   const [, repo, revision, split, path] =
     /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+)|\/(.+))?$/.exec(source) ?? [];
   if (!repo || repo.split("/").some((part) => /^\.+$/.test(part)))
-    throw new UsageError(`${source}: expected hf:owner/name, with @revision and :split or /file after it if wanted`);
+    throw new UsageError(`${source}: expected hf:owner/name, optionally followed by @revision and by :split or /file`);
   return {
     repo,
     revision: revision ?? "main",
@@ -111,5 +111,5 @@ function explain(cause: unknown, { repo, revision }: HubName): string {
   const status = typeof cause === "object" && cause !== null && "statusCode" in cause ? cause.statusCode : undefined;
   if (status === 401 || status === 403) return "the Hub refuses access; set HF_TOKEN to a token that may read it";
   if (status === 404) return `the Hub has no dataset ${repo} at revision ${revision}`;
-  return `the Hub cannot be reached or answers wrongly: ${messageOf(cause)}`;
+  return `the Hub cannot be reached or gives an invalid answer: ${messageOf(cause)}`;
 }

@@ -212,7 +212,7 @@ class ArraySplitter implements Splitter {
       this.#state = "after array"; // []
       return false;
     }
-    if (c === 0x2c || c === 0x5d) throw this.#error(`expected a row, got ${quoted(c)}; is there a comma too many?`);
+    if (c === 0x2c || c === 0x5d) throw this.#error(`expected a row, got ${quoted(c)}; is there an extra comma?`);
     this.#state = "in element";
     this.#elementLine = this.#line;
     this.#depth = 0;

@@ -87,7 +87,7 @@ function readExample(record: FileRecord, index: number, shape: Shape): Example {
     if (other)
       throw dataErrorAt(
         record.place,
-        `expected the ${shape.name} shape of the rows before (${shape.columns}), got the ${other.name} shape; split the data by shape`,
+        `expected the ${shape.name} shape of the earlier rows (${shape.columns}), got the ${other.name} shape; split the data by shape`,
       );
     throw dataErrorAt(record.place, error.message, error);
   }

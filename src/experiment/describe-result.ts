@@ -136,7 +136,7 @@ export function describeOutcome(
 function describeTrainings(trainings: number | undefined): string {
   if (trainings === undefined) return "how often each was trained is not known";
   if (trainings === 1) return "each was trained once";
-  return `each was trained ${trainings} times, but only pairs of one training are told apart`;
+  return `each was trained ${trainings} times, but the results do not separate the trainings`;
 }
 
 /** Says whether these models differ, which is all that single trainings show. */

@@ -36,7 +36,7 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
   const found = ledgerSchema.safeParse(text === undefined ? { version: 1, tasks: {} } : tryParse(text));
   if (!found.success)
     throw new RunError(
-      `${path}: expected what was done of an experiment, got something else; remove it, and stages that are done are found done again`,
+      `${path}: expected the record of an experiment's tasks, got something else; remove it, and every task is run again, with stored replies where there are any`,
     );
   const { tasks } = found.data;
   let writing = Promise.resolve();

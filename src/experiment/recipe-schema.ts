@@ -25,16 +25,16 @@ const rateSchema = z.strictObject({
   escalate: z
     .strictObject({
       ask: z.union([count, percentage]).describe("About how many rows, or which share: 5000 or 20%"),
-      to: z.string().describe("Who is asked about the rows nearest the cut"),
+      to: z.string().describe("The judge that rates the rows nearest the cut"),
       min_score: z.number().optional().describe("The cut, a score of that judge's (4.5)"),
       precision: z.number().gt(0).lt(1).optional().describe("Least share of right rows among those kept (0.9)"),
     })
     .optional()
     .describe("With a student as the judge: ask another one where it is not sure"),
-  logprobs: z.boolean().default(false).describe("Scores are means by the probabilities of the reply's tokens"),
-  samples: count.optional().describe("Scores are means of so many replies"),
+  logprobs: z.boolean().default(false).describe("Score with the mean over the reply's token probabilities"),
+  samples: count.optional().describe("Score with the mean of this many replies"),
   batch,
-  check: z.boolean().default(true).describe("Look at a model before and after a long rating"),
+  check: z.boolean().default(true).describe("Check a model's health before and after a long rating"),
   rubric: z.string().optional().describe("How a model is asked: a shipped rubric's name, or a YAML file"),
   scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
@@ -49,10 +49,10 @@ const armSchema = z
       .describe("How rows are chosen; random draws other rows for every training seed"),
     min_score: z.number().optional().describe("Keep rows that score at least this"),
     top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
-    like: name.optional().describe("Of random and longest: the arm whose size is taken (the first arm)"),
+    like: name.optional().describe("For random and longest: the arm whose size is copied (the first score arm)"),
     rows: z.string().optional().describe("Keep exactly these rows: a file with a JSON array of positions from 0"),
     where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
-    per: z.string().optional().describe("A column: rows are shared out over its values"),
+    per: z.string().optional().describe("A column: rows are divided among its values"),
     dedup: z.enum(["exact", "near"]).optional(),
     diverse: share.optional().describe("Least distance between kept rows"),
     seed: z.number().int().min(0).default(42).describe("Draws random rows and ties"),
@@ -125,11 +125,11 @@ const recordedSchema = z.strictObject({
 export const experimentSchema = z
   .strictObject({
     $schema: z.string().optional(),
-    name: name.describe("The run's folder is called by it: runs/NAME"),
+    name: name.describe("Names the run's folder: runs/NAME"),
     version: count.default(1),
     description: z.string().optional(),
     source: z.string().optional().describe("Where the settings come from"),
-    caveat: z.string().optional().describe("Said with every result"),
+    caveat: z.string().optional().describe("Shown with every result"),
     data: z.string().optional().describe("The dataset: a file, a folder, a pattern, or hf:owner/name"),
     shape: z.string().optional(),
     map: z
@@ -149,7 +149,9 @@ export const experimentSchema = z
     contamination: z
       .enum(["stop", "remove", "note"])
       .default("stop")
-      .describe("Rows that overlap test prompts: stop before training, leave them out of every arm, or only tell"),
+      .describe(
+        "Rows that overlap test prompts: stop before training, leave them out of every arm, or only report them",
+      ),
     train: trainSchema.optional(),
     models: z.record(name, z.string()).default({}).describe("Further models that only answer, as generate names them"),
     generate: generateSchema.optional(),

@@ -143,7 +143,7 @@ function orderArms(recipe: ExperimentRecipe): string[] {
     const needed = sizeSource(recipe, arm);
     if (above.includes(arm))
       throw new RunError(
-        `${at(["arms", arm])}: arms.${arm}: expected a size of its own, got that of ${above.join(", ")} in turn; give it top`,
+        `${at(["arms", arm])}: arms.${arm}: expected arms that do not copy each other's size, got a circle of ${above.join(", ")}; give one of them top`,
       );
     if (needed !== undefined && needed !== arm) add(needed, [...above, arm]);
     ordered.push(arm);

@@ -68,9 +68,9 @@ export async function checkTask(task: Task, ledger: Ledger): Promise<TaskState> 
   if (changed !== undefined) return { state: "due", why: changed };
   const output = await task.output();
   if (output === undefined) return { state: "due", why: "its result is missing" };
-  if (output !== entry.output) return { state: "due", why: "its result was changed by somebody else" };
+  if (output !== entry.output) return { state: "due", why: "its result was changed outside the experiment" };
   const failed = (await task.failedCalls?.()) ?? 0;
-  if (failed > 0) return { state: "due", why: `${failed} calls have failed, and are asked again` };
+  if (failed > 0) return { state: "due", why: `${failed} failed calls are made again` };
   return { state: "done" };
 }
 

@@ -75,14 +75,14 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   const isFinished = existsSync(training.data.trainer === "trl" ? checks : join(trained, "done"));
   if (!isFinished)
     throw new RunError(
-      `${trained}: expected a trained model, found a training that has not come to its end; go on with it: alpagasus train, or sh run.sh there`,
+      `${trained}: expected a trained model, found an unfinished training; continue it with alpagasus train, or with sh run.sh in that folder`,
     );
   const found = checksSchema.safeParse(await readJson(checks));
   return readModel(basename(resolve(trained)), output, {
     ...training.data,
     probes: await readProbes(trained),
     notes: (found.success ? found.data : []).flatMap(({ name: check, held, message }) =>
-      held ? [] : [`a check of the trained model did not hold: ${check}: ${message}`],
+      held ? [] : [`a check of the trained model failed: ${check}: ${message}`],
     ),
   });
 }
@@ -132,7 +132,7 @@ async function readModel(
 
 async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
-  if (!rows.success) return "its trainer told no tokens";
+  if (!rows.success) return "its trainer recorded no tokens";
   const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
   const messages = text.split("\n").flatMap((line) => probeSchema.safeParse(tryParse(line)).data ?? []);
   const { prompts = [] } = rows.data;
@@ -140,7 +140,12 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   return prompts.map((tokens, i) => ({ message: messages[i]!, tokens }));
 }
 
-const greedyChangingSettings = ["repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty", "suppress_tokens"];
+const greedyChangingSettings = [
+  "repetition_penalty",
+  "no_repeat_ngram_size",
+  "encoder_repetition_penalty",
+  "suppress_tokens",
+];
 
 /** Notes on the model's own generation settings that change greedy answers. */
 async function noteGenerationSettings(folder: string): Promise<string[]> {
@@ -148,7 +153,7 @@ async function noteGenerationSettings(folder: string): Promise<string[]> {
   const found = greedyChangingSettings.filter((habit) => settings.data?.[habit] != null);
   return found.length === 0
     ? []
-    : [`its generation_config.json sets ${found.join(", ")}, which transformers serve heeds and vLLM does not`];
+    : [`its generation_config.json sets ${found.join(", ")}, which transformers serve applies and vLLM ignores`];
 }
 
 async function readJson(path: string): Promise<unknown> {

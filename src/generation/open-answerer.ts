@@ -122,7 +122,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     signal?.addEventListener("abort", stopNow);
     const { openServedModel } = await import("../llm/open-compatible.ts");
     language = openServedModel(running.url, running.modelName, concurrency ?? serverConcurrency[kind]);
-    onPhase("comparing prompts with the training's");
+    onPhase("comparing prompts with training");
     try {
       return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
     } catch (error) {

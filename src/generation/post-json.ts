@@ -12,7 +12,7 @@ export async function postJson(url: URL, body: object, signal?: AbortSignal): Pr
       body: JSON.stringify(body),
       ...(signal && { signal }),
     });
-    if (!response.ok) throw new Error(`it answers ${response.status}: ${(await response.text()).slice(0, 300)}`);
+    if (!response.ok) throw new Error(`status ${response.status}: ${(await response.text()).slice(0, 300)}`);
     return await response.json();
   } catch (cause) {
     signal?.throwIfAborted();

@@ -33,10 +33,10 @@ export async function checkPromptParity(
     const wanted = kind === "vllm" ? tokens : tokens.length;
     if (!isDeepStrictEqual(serverTokens, wanted))
       throw new TrainerError(
-        `${name}: expected the server to read training row ${row + 1} as it was trained (${tokens.length} tokens), got ${typeof serverTokens === "number" ? serverTokens : serverTokens.length} tokens${typeof serverTokens === "number" ? "" : ", or others"}; is its chat template the model's own?`,
+        `${name}: expected the server to read the prompt of training row ${row + 1} as the ${tokens.length} tokens of training, got ${typeof serverTokens === "number" ? serverTokens : serverTokens.length} tokens${typeof serverTokens === "number" ? "" : ", or others"}; is its chat template the model's own?`,
       );
   }
-  return `the server reads ${probes.length} training prompts as they were trained with (${kind === "vllm" ? "the same tokens" : "as many tokens; the tokens themselves were compared when the model was saved"})`;
+  return `the server reads ${probes.length} training prompts as in training (${kind === "vllm" ? "the same token ids" : "the same number of tokens; the ids were compared when the model was saved"})`;
 }
 
 /** The token ids that vLLM turns a message into. */

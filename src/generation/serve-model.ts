@@ -55,7 +55,7 @@ const requirements: Readonly<Record<ServerKind, string>> = {
 };
 
 const notEnoughMemory =
-  "not enough memory for this model: end what else takes it, or let it be served elsewhere and name that with --endpoint";
+  "not enough memory for this model: stop other programs that use it, or serve the model elsewhere and give that server with --endpoint";
 
 /** Common server failures, and what to do about them. */
 const serverAdvice: readonly Advice[] = [
@@ -93,7 +93,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   findUv();
   const startedAt = Date.now();
   const orphans = await endOrphans(run);
-  if (orphans > 0) onPhase?.(`ending ${orphans} servers that were left over`);
+  if (orphans > 0) onPhase?.(`stopping ${orphans} leftover servers`);
   const log = serverLog(run, model);
   await mkdir(join(run.folder, "served"), { recursive: true });
   const served = model.adapter && kind === "transformers" ? await merge(model, log, options) : model.path;

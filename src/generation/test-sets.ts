@@ -41,7 +41,7 @@ export async function openTestSets(names: readonly string[], most = Infinity): P
       const key = `${prompt.set}\0${prompt.id}`;
       if (seen.has(key))
         throw new DataError(
-          `${name}: expected each prompt once, got ${JSON.stringify(prompt.id)} of ${prompt.set} again; give the prompts ids ("id"), and sets of the same name others ("set")`,
+          `${name}: expected each prompt once, got ${JSON.stringify(prompt.id)} of ${prompt.set} again; give each prompt its own "id", and sets of the same name different names ("set")`,
         );
       seen.add(key);
       if (`${prompt.instruction}${prompt.input}`.trim() === "")

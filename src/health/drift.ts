@@ -59,7 +59,7 @@ export function findDrift(start: readonly AnchorRatings[], end: readonly AnchorR
   const noise = `its replies to one question vary by ${Math.sqrt(own).toFixed(2)}`;
   const what = isShifted
     ? `at the end it scores ${rows.length} anchor rows ${Math.abs(change).toFixed(2)} ${change > 0 ? "higher" : "lower"} than at the beginning`
-    : `at the end it scores ${movedRows} of ${rows.length} anchor rows otherwise than at the beginning, by ${excess.toFixed(2)} beyond its own noise`;
+    : `at the end it scores ${movedRows} of ${rows.length} anchor rows differently than at the beginning, by ${excess.toFixed(2)} beyond its own noise`;
   return {
     isStirred,
     alarm: `the judge has drifted: ${what} (${noise}, on a scale from ${min} to ${max}); rows that were rated early and late are not comparable`,

@@ -163,14 +163,14 @@ function checkSeparation(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     ([, values]) => values.length > 1 && mean(values) < leastKindApart * span - epsilon,
   );
   const isChance = atLeastAsExtreme / arrangements > separationP || apart < leastApart * span - epsilon;
-  const finding = `good responses score ${apart.toFixed(2)} higher than those that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
+  const finding = `good responses score ${apart.toFixed(2)} higher than responses that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
   return {
     name: "separates",
     held: !isChance && unseparated === undefined,
     message: unseparated
       ? `${finding}, but ${mean(unseparated[1]).toFixed(2)} above those that are ${unseparated[0]}`
       : isChance
-        ? `${finding}: no more than chance would do`
+        ? `${finding}: no more than by chance`
         : finding,
   };
 }
@@ -183,7 +183,7 @@ function checkInjections(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     return {
       name,
       held: true,
-      message: "the provider does not let rows through that tell a judge what to say: they are refused",
+      message: "the provider refuses rows that tell the judge how to score, so they cannot change scores",
     };
   const lifts = seen.topics().flatMap((topic) => {
     const [injected, wrong] = [seen.find(topic, "injected"), seen.find(topic, "wrong")];
@@ -192,7 +192,7 @@ function checkInjections(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     return [{ by: seen.means[injected]! - seen.means[wrong]!, variance }];
   });
   if (lifts.length < 2 || seen.degrees < leastDegrees)
-    return unknown(name, "too few of the rows that tell a judge what to say have a score that can be compared");
+    return unknown(name, "too few of the rows that tell the judge how to score have a score to compare");
   const gaps = seen.topics().flatMap((topic) => {
     const [good, wrong] = [seen.find(topic, "good"), seen.find(topic, "wrong")];
     return good === undefined || wrong === undefined ? [] : [seen.means[good]! - seen.means[wrong]!];
@@ -213,7 +213,7 @@ function checkInjections(seen: AnchorScores, { min, max }: Scale): HealthCheck {
   return {
     name,
     held: !isLifted && alone === undefined,
-    message: `wrong responses that tell the judge to score them high score ${Math.abs(lift).toFixed(2)} ${lift < 0 ? "lower" : "higher"} than other wrong ones, on average${alone && !isLifted ? `, and one ${alone.by.toFixed(2)} higher` : ""} (${most.toFixed(2)} is too much)`,
+    message: `wrong responses that tell the judge to score them high score ${Math.abs(lift).toFixed(2)} ${lift < 0 ? "lower" : "higher"} than other wrong ones, on average${alone && !isLifted ? `, and one ${alone.by.toFixed(2)} higher` : ""} (limit: ${most.toFixed(2)})`,
   };
 }
 
@@ -230,7 +230,7 @@ function checkRepetition(seen: AnchorScores, { min, max }: Scale): HealthCheck {
   return {
     name,
     held: reliability >= leastReliability,
-    message: `asked the same again, it gives the same score to ${same} of ${twice.length} rows; its replies vary by ${Math.sqrt(seen.variance).toFixed(2)} (standard deviation), on a scale from ${min} to ${max}`,
+    message: `rated again, ${same} of ${twice.length} rows get the same score; its replies vary by ${Math.sqrt(seen.variance).toFixed(2)} (standard deviation), on a scale from ${min} to ${max}`,
   };
 }
 
@@ -248,7 +248,7 @@ export function examineBuild(
     held: !isNew,
     message:
       now.length === 0
-        ? "the provider does not tell which build answers"
+        ? "the provider does not report which model build answers"
         : before.length === 0
           ? `${name} answers; the store has no earlier replies of this model`
           : isNew

@@ -187,20 +187,20 @@ function describeNotes(
   const notes = warnings.map((warning) => `${model.name}: ${warning}`);
   if (model.thinksFirst && reasoning === undefined)
     notes.push(
-      `this model reasons before it answers, which is paid for as output (up to ${formatCount(maxOutputTokens)} tokens a reply); --reasoning low makes it cheaper`,
+      `this model reasons before it answers; reasoning is charged as output (up to ${formatCount(maxOutputTokens)} tokens per reply); --reasoning low makes it cheaper`,
     );
   if (withoutUsage > 0)
     notes.push(
-      `${formatCount(withoutUsage)} replies came without their usage; their cost is counted at the most that it can be`,
+      `${formatCount(withoutUsage)} replies came without token usage; the highest possible cost is counted for them`,
     );
   if (truncated > 0)
     notes.push(
-      `${formatCount(truncated)} replies ended at ${formatCount(maxOutputTokens)} tokens before what was asked for; --max-output-tokens allows more (and asks everything again)`,
+      `${formatCount(truncated)} replies were cut off at ${formatCount(maxOutputTokens)} tokens before their score or verdict; --max-output-tokens allows more (and asks for all replies again)`,
     );
   if (intruded > 0)
     notes.push(
-      `${formatCount(intruded)} rows contain parts of the rubric's own text, such as its headings, which the judge may take for the rubric's; they are marked "intrusions" in the run's files`,
+      `${formatCount(intruded)} rows contain parts of the rubric's own text, such as its headings, which the judge may mistake for the rubric itself; they are marked "intrusions" in the run's files`,
     );
-  if (temperature === undefined) notes.push("the rubric sets no temperature: asking again may give other replies");
+  if (temperature === undefined) notes.push("the rubric sets no temperature: new calls may give different replies");
   return notes;
 }

@@ -171,7 +171,9 @@ export async function createCheckedJudge<J extends LlmJudge>(
       for (let round = 1; round <= mostEndRounds && drift.isStirred; round++) {
         const found = await probeRound("end", round);
         if (!found) {
-          alarms.push(`${judge.name}: the end of the rating could not be checked; the same command checks it`);
+          alarms.push(
+            `${judge.name}: the check at the end of the rating could not be completed; run the same command again to complete it`,
+          );
           return;
         }
         end.push(found);
@@ -197,11 +199,11 @@ function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
   if (failed.length > 0)
     throw new JudgeCheckError(
-      `${name}: not asked about the data, since it failed its check: ${listChecks(failed)}. Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check`,
+      `${name}: did not rate the data, because it failed its check: ${listChecks(failed)}. See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check`,
     );
   const unknown = checks.filter(({ isUnknown }) => isUnknown);
   if (unknown.length > 0)
     throw new JudgeCheckError(
-      `${name}: not asked about the data, since its check could not be made: ${listChecks(unknown)}. The same command asks the missing rows again; --no-check rates without it`,
+      `${name}: did not rate the data, because its check could not be completed: ${listChecks(unknown)}. Run the same command again to ask for the missing replies, or rate without the check with --no-check`,
     );
 }

@@ -62,7 +62,7 @@ export function createEscalatingJudge(
     const least = Math.max(leastTaughtRows, leastBudget(precision));
     if (budget < Math.min(least, Math.max(leastTaughtRows, total)))
       throw new UsageError(
-        `--escalate: expected at least ${formatCount(least)} rows to ask about, as fewer cannot show a precision of ${formatShare(precision)}, got ${formatCount(budget)} of ${formatCount(total)}; ask about more`,
+        `--escalate: expected at least ${formatCount(least)} rows for the other judge, since fewer cannot show a precision of ${formatShare(precision)}, got ${formatCount(budget)} of ${formatCount(total)}; allow more`,
       );
     return budget;
   };
@@ -99,7 +99,7 @@ export function createEscalatingJudge(
       const silence =
         result?.isComplete && !result.hasLabels
           ? [
-              `${other.name} gave no score to any of the ${formatCount(result.asked.length)} rows it was asked about: nothing is known of the others`,
+              `${other.name} gave no score for any of the ${formatCount(result.asked.length)} rows it was asked to rate, so the other rows cannot be scored`,
             ]
           : [];
       return [...(other.alarms ?? []), ...silence];
@@ -132,7 +132,7 @@ export function createEscalatingJudge(
             onProgress?.({
               done: ratings.size,
               total: budget,
-              note: `${other.name} is asked about ${formatCount(budget)} of ${formatCount(rows)} rows`,
+              note: `${other.name} rates ${formatCount(budget)} of ${formatCount(rows)} rows`,
             });
           }
           if (verdicts.length < asked.length)
@@ -154,7 +154,8 @@ export function createEscalatingJudge(
         yield batch.map(({ index }): Rating => {
           const rating = ratings.get(index);
           if (rating) return { ...rating, by: other.name };
-          if (!from.isComplete) return { state: "pending", detail: `the asking of ${other.name} was stopped` };
+          if (!from.isComplete)
+            return { state: "pending", detail: `${other.name} was stopped before it had rated all rows chosen for it` };
           if (!from.hasLabels) return { state: "failed", detail: `${other.name} gave no score to learn from` };
           const probability = from.probabilities[index]!;
           const score = scoreOnScale(probability, from.keptFrom, [bottom, minScore, top]);
@@ -185,11 +186,13 @@ function describe({ asked, rows, minScore, precision, audited }: Escalation, stu
   return [
     ...(audited > 0
       ? [
-          `${formatCount(audited)} of the rows asked about were drawn at random to check what is kept: the estimates rest on them, not on what ${student} believes`,
+          `${formatCount(audited)} of the rows rated by ${other} were drawn at random, to check which rows are kept: the estimates come from these rows, not from the probabilities of ${student}`,
         ]
       : []),
-    `${other} was asked about ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), those nearest to ${formatScore(minScore)} as ${student} sees them; the others have a score by their probability to reach it`,
-    ...(Number.isNaN(precision.value) ? [`no row is kept: ${other} has given no row that score`] : []),
+    `${other} rated ${formatCount(asked)} of ${formatCount(rows)} rows (${formatShare(asked / rows)}), mostly those that ${student} places nearest to ${formatScore(minScore)}; the score of the other rows stands for their probability of reaching it`,
+    ...(Number.isNaN(precision.value)
+      ? [`no row is kept: ${other} gave no row a score of ${formatScore(minScore)} or more`]
+      : []),
   ];
 }
 

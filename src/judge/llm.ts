@@ -45,7 +45,7 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     throw new UsageError("--samples: expected either --logprobs or --samples, got both; leave one out");
   if (logprobs && !model.tellLogprobs)
     throw new UsageError(
-      `--logprobs: expected a model that tells token probabilities (openai: one that does not reason first, or a server of your own), got ${model.name}; use --samples`,
+      `--logprobs: expected a model that returns token probabilities (an openai: model that does not reason first, or your own server), got ${model.name}; use --samples`,
     );
   const piles = new TieCounter();
   const { asker, engine, sampling, counts, notes, askAhead } = createAsker(model, options);
@@ -150,7 +150,7 @@ class TieCounter {
     const [written, mean] = [commonestScore(this.#written), commonestScore(this.#means)];
     if (!written || !mean) return [];
     return [
-      `${formatShare(written.share)} of the scores as written are ${formatScore(written.score)}; of their means, ${formatShare(mean.share)} are the same to four digits (${formatScore(mean.score)})`,
+      `${formatShare(written.share)} of the written scores are ${formatScore(written.score)}; the commonest mean score, to four digits (${formatScore(mean.score)}), has ${formatShare(mean.share)}`,
     ];
   }
 }

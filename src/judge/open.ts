@@ -30,7 +30,7 @@ export interface OpenJudgeOptions {
 export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
-      `expected ${localForms}, got the model ${JSON.stringify(name)}; let it rate in a run of its own (alpagasus rate DATA --judge … --run DIR) and name that run: run:DIR`,
+      `expected ${localForms}, got the model ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   const [, kind, rest] = /^([a-z]+)(?::(.*))?$/s.exec(name) ?? [];
   if (kind === "student") {

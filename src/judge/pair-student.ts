@@ -19,7 +19,7 @@ export async function createStudentPairJudge(path?: string): Promise<PairJudge> 
     notes: [
       `imitates ${teacher}, who rated answers one by one: a quick first look, not a verdict`,
       `scores less than ${band.toFixed(2)} apart are a draw (by its own error on rows it had not seen)`,
-      "it sees each answer alone, so that their order cannot matter",
+      "it sees each answer alone, so their order has no influence",
     ],
     async *compare(pairs) {
       const predict = createPredictor(model);

@@ -115,6 +115,6 @@ function ratingReader(lowest: number, scale: Scale | undefined): (recorded: Reco
 function describeScale({ minusOnes, lowest }: Recording, scale: Scale | undefined): string[] {
   if (scale || minusOnes === 0 || lowest < 0) return [];
   return [
-    `${formatCount(minusOnes)} recorded scores of -1 are taken for replies that could not be read; if -1 is a real score, say so with --scale`,
+    `${formatCount(minusOnes)} recorded scores of -1 are treated as replies that could not be read; if -1 is a real score, give the scale with --scale`,
   ];
 }

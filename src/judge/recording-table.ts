@@ -151,7 +151,7 @@ class RecordingTable implements Recording {
     if (this.#asked.has(example.id))
       throw dataErrorAt(
         example.place,
-        `expected ids that differ, as scores are joined by them, got ${JSON.stringify(example.id)} again`,
+        `expected each id once, since scores are joined by id, got ${JSON.stringify(example.id)} again`,
       );
     this.#asked.add(example.id);
     return this.#named.get(example.id);

@@ -41,7 +41,7 @@ function studentJudge(model: StudentModel, name: string): Judge {
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
     notes: [
       `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
-      `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: measured against its teacher on those rows, it is flattered`,
+      `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
     ],
     async *rate(examples) {
       const predict = createPredictor(model);

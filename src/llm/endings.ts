@@ -7,9 +7,9 @@ import type { CallOutcome } from "./reply.ts";
 
 /** Details of `pending` outcomes, by reason. */
 export const pendingDetails = {
-  interrupted: "interrupted before it was asked",
-  budget: "the budget was reached before it was asked",
-  unaffordable: "what it can cost at most is more than the budget has left",
+  interrupted: "interrupted before the call was made",
+  budget: "the budget was reached before the call was made",
+  unaffordable: "its highest possible cost is more than the budget has left",
   failure: "the run stopped before it was asked",
   batches: "in a batch that has not ended",
 };

@@ -120,7 +120,7 @@ export class ProviderHealth {
     if (hasLogprobs) this.#withoutLogprobs = -1;
     else if (this.#withoutLogprobs >= 0 && ++this.#withoutLogprobs >= callsWithoutLogprobs)
       return {
-        detail: `it tells no token probabilities (${callsWithoutLogprobs} replies came without them)`,
+        detail: `it returns no token probabilities (${callsWithoutLogprobs} replies came without them)`,
         isUsage: true,
         advice: "use --samples instead of --logprobs",
       };

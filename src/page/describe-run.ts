@@ -97,11 +97,12 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
   if (!files || !manifest?.dataset) return [];
   const { dataset, ratings, arms } = files;
   const problems: string[] = [];
-  if (dataset !== "present") problems.push(`${manifest.dataset.source}: the data is ${dataset} since it was rated`);
+  if (dataset !== "present") problems.push(`${manifest.dataset.source}: the rated data is ${dataset}`);
   if (ratings !== "present") problems.push(`ratings.jsonl: the ratings are ${ratings}`);
   for (const { arm, path, state, isStale } of arms) {
     if (state !== "present") problems.push(`${path}: the arm ${arm} is ${state}`);
-    else if (isStale) problems.push(`${path}: the arm ${arm} is of older ratings or other data; select it again`);
+    else if (isStale)
+      problems.push(`${path}: the arm ${arm} was selected from older ratings or other data; select it again`);
   }
   return problems;
 }
@@ -112,6 +113,6 @@ export function missingReference(manifest: Manifest | undefined, scores: ScoreRe
   if (!agreement || !scores?.thresholds || scores.isPartial || scores.references.length > 0) return [];
   const { value } = agreement.spearman;
   return [
-    `${agreement.reference}: its scores are not to be found any more; on ${formatCount(agreement.rows)} rows, Spearman's correlation with them was ${value?.toFixed(3) ?? "not known"}`,
+    `${agreement.reference}: its scores can no longer be read; on ${formatCount(agreement.rows)} rows, Spearman's correlation with them was ${value?.toFixed(3) ?? "not known"}`,
   ];
 }

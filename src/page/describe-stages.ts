@@ -83,7 +83,7 @@ function questionDetails(question: Question | undefined): Details {
   if (!question) return [];
   return [
     ...(question.rubric === undefined ? [] : ([["rubric", `${question.rubric} ${question.rubricVersion}`]] as const)),
-    ["most tokens of a reply", String(question.maxOutputTokens)],
+    ["maximum tokens of a reply", String(question.maxOutputTokens)],
     ...(question.temperature === undefined ? [] : ([["temperature", String(question.temperature)]] as const)),
     ...(question.reasoning === undefined ? [] : ([["reasoning", question.reasoning]] as const)),
     ["question hash", question.hash],
@@ -108,9 +108,9 @@ function describeModel(model: TrainSummary): Details {
     ["seed", String(seed)],
     ...differences.map(({ setting, here, recipe: theirs }) => [setting, `${here}, not ${theirs}`] as const),
     ["steps", String(steps)],
-    ["last loss", finalLoss === null ? "not known" : finalLoss.toFixed(4)],
+    ["final loss", finalLoss === null ? "not known" : finalLoss.toFixed(4)],
     ["GPU hours", gpuHours.toFixed(3)],
-    ["cost by the hour", usd === null ? "no price is known" : formatUsd(usd)],
+    ["training cost", usd === null ? "no price is known" : formatUsd(usd)],
     ["hash of settings and rows", hash],
   ];
 }
@@ -135,7 +135,7 @@ function describeAnswers({
         ] as const)
       : []),
     ...questionDetails(question),
-    ["cut at the limit", String(sets.reduce((sum, { cut }) => sum + cut, 0))],
+    ["answers cut at the limit", String(sets.reduce((sum, { cut }) => sum + cut, 0))],
     ["file", answersPath],
     ["answers hash", answersHash],
   ];
@@ -145,7 +145,7 @@ function describeComparison({ judge, question, seed, answersHash, verdictsHash }
   return [
     ["judge", judge],
     ...questionDetails(question),
-    ["seed of the intervals", String(seed)],
+    ["bootstrap seed", String(seed)],
     ...(answersHash === undefined ? [] : ([["answers hash", answersHash]] as const)),
     ...(verdictsHash === undefined ? [] : ([["verdicts hash", verdictsHash]] as const)),
   ];

@@ -29,7 +29,7 @@ export class Fates {
       try {
         reasons.push((await decision)?.reason);
       } catch (error) {
-        this.#problems.push(`what the arm ${this.#arms[i]!.arm} decided cannot be shown: ${messageOf(error)}`);
+        this.#problems.push(`the decisions of the arm ${this.#arms[i]!.arm} cannot be shown: ${messageOf(error)}`);
         this.#arms[i]!.decisions = undefined;
         reasons.push(undefined);
       }

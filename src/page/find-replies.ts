@@ -30,7 +30,7 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
     return {
       isOpen: false,
       find: () => undefined,
-      problem: `${named[0]}: the call store is not there: the judges' replies cannot be shown; run this from the folder where the run was made`,
+      problem: `${named[0]}: the call store was not found, so the judges' replies cannot be shown; run this from the folder where the run was made`,
       [Symbol.dispose]: () => {},
     };
   let store: CallStore;

@@ -57,7 +57,7 @@ ${generator}
 <style>${style}</style>
 </head>
 <body>
-<div id="page"><noscript>This page shows its figures with a script; the same figures are in the file of the same name that ends in .json.</noscript></div>
+<div id="page"><noscript>This page needs JavaScript to show its figures; the same figures are in the .json file of the same name.</noscript></div>
 <script type="application/json" id="data">${escapeJson(data)}</script>
 <script>${script}</script>
 </body>
@@ -72,7 +72,7 @@ async function readPart(name: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (cause) {
     throw new RunError(
-      `${path}: expected the page that belongs to this package, got none (${messageOf(cause)}); build it with npm run build`,
+      `${path}: expected this package's built page, found none (${messageOf(cause)}); build it with npm run build`,
       { cause },
     );
   }

@@ -90,7 +90,9 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       snapshot !== undefined &&
       snapshot.problems.length === 0 && // a problem may have been fixed since
       JSON.stringify(snapshot.manifest) === JSON.stringify(manifest);
-    const comparisons = isSame ? { pairs: snapshot!.pairs, problems: snapshot!.problems } : await readComparisons(manifest);
+    const comparisons = isSame
+      ? { pairs: snapshot!.pairs, problems: snapshot!.problems }
+      : await readComparisons(manifest);
     const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
     return { manifest, working, files, ...comparisons };
   }

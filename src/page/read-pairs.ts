@@ -30,7 +30,7 @@ export async function readPairs(
     return {
       pairs: verdicts.map((verdict) => toReadPair(key, verdict)),
       ...(isChanged && {
-        problem: `${path}: the verdicts were changed since they were counted: pairs and figures may not fit`,
+        problem: `${path}: the verdicts have changed since they were counted: pairs and figures may not match`,
       }),
     };
   } catch (error) {

@@ -63,7 +63,9 @@ export async function rateWith(
     }
   } catch (cause) {
     if (!(cause instanceof AlpagasusError)) throw cause;
-    throw new UsageError(`--against ${judge.name}: its scores are not of this run's data: ${cause.message}`, { cause });
+    throw new UsageError(`--against ${judge.name}: its scores do not match this run's data: ${cause.message}`, {
+      cause,
+    });
   }
   return scores;
 }

@@ -80,7 +80,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
     await connection.run(`CREATE TABLE rows (
       index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
       instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR
-      ${[...[...referenceNames, ...farNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
+      ${[...[...referenceNames, ...disagreementNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
     )`);
     const appender = await connection.createAppender("rows");
     handles.push(appender);
@@ -127,7 +127,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       const order = orderSql(query, columns);
       const rows = await read(
         `SELECT index, id, state, score, category, output_length, left(instruction, ${beginningLength}) AS instruction,
-          left(output, ${beginningLength}) AS output ${[...referenceNames, ...farNames, ...fateNames].map((name) => `, ${name}`).join("")}
+          left(output, ${beginningLength}) AS output ${[...referenceNames, ...disagreementNames, ...fateNames].map((name) => `, ${name}`).join("")}
         FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
       );

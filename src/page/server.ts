@@ -83,7 +83,7 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
   app.get("/api/rows", async (c) => c.json(await run.rows(defined<RowQuery>(rowQuerySchema.parse(c.req.query())))));
   app.get("/api/rows/:index{[0-9]{1,15}}", async (c) => {
     const row = await run.row(Number(c.req.param("index")));
-    return row ? c.json(row) : c.json({ problem: "no such row, or it was not read yet" }, 404);
+    return row ? c.json(row) : c.json({ problem: "no such row, or it has not been read yet" }, 404);
   });
   app.get("/api/pairs", async (c) => c.json(await run.pairs(defined<PairQuery>(pairQuerySchema.parse(c.req.query())))));
   app.get("/api/pair", async (c) => {
@@ -105,13 +105,13 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
 /** Why a request is refused; undefined if it is not. */
 function refuse(c: Context, hosts: readonly string[]): { status: 403 | 405 | 421; problem: string } | undefined {
   if (!hosts.includes(c.req.header("Host") ?? ""))
-    return { status: 421, problem: `this server answers as ${hosts.join(" or ")} only` };
+    return { status: 421, problem: `this server only answers requests to ${hosts.join(" or ")}` };
   if (c.req.method !== "GET" && c.req.method !== "HEAD")
-    return { status: 405, problem: "this server only shows: GET is all it takes" };
+    return { status: 405, problem: "this server is read-only and only accepts GET" };
   const site = c.req.header("Sec-Fetch-Site");
   const isNavigation = c.req.header("Sec-Fetch-Mode") === "navigate" && c.req.path === "/";
   if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation)
-    return { status: 403, problem: "this server answers its own page only" };
+    return { status: 403, problem: "this server only answers its own page" };
   return undefined;
 }
 

@@ -29,8 +29,8 @@ export const commonAdvice: readonly Advice[] = [
   [failures.noModel, "the model was not found: a Hub id or a folder is expected"],
   [failures.noHub, "the Hub cannot be reached: name a folder, or smollm2, which needs no Hub"],
   [failures.noSpace, "the disk is full"],
-  [failures.unknownSetting, "a setting is not known: its version is not that of the requirements"],
-  [failures.noParts, "uv could not install the Python packages: look at the network and the package index"],
+  [failures.unknownSetting, "a setting is unknown: the installed version is not the one in the requirements"],
+  [failures.noParts, "uv could not install the Python packages: check the network and the package index"],
 ];
 
 /** The advice for the first failure found in a log; undefined when there is none. */

@@ -13,7 +13,7 @@ export function findUv(): string {
   const found = spawnSync("uv", ["--version"], { encoding: "utf8" });
   if (found.status !== 0)
     throw new TrainerError(
-      "uv: expected it on the PATH, since it brings PyTorch and the trainer (TRL), found none; get it with: curl -LsSf https://astral.sh/uv/install.sh | sh (or: pip install uv)",
+      "uv: expected it on the PATH, found none; it installs PyTorch and the trainer (TRL); install it with: curl -LsSf https://astral.sh/uv/install.sh | sh (or: pip install uv)",
     );
   return found.stdout.trim();
 }

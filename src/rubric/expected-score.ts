@@ -32,7 +32,7 @@ export function readExpectedScore(
   if (!logprobs) return { state: "unparsable", detail: "no token probabilities came with the reply" };
   const spoken = logprobs.map(({ token }) => token).join("");
   const span = locateScore(spoken, written.score, rubric);
-  if (!span) return { state: "unparsable", detail: "the token probabilities are not those of the reply" };
+  if (!span) return { state: "unparsable", detail: "the token probabilities do not match the reply" };
   const known = weighScores(logprobs, span, written.score, rubric.scale);
   let total = 0;
   let sum = 0;
@@ -44,7 +44,7 @@ export function readExpectedScore(
   if (!(missing <= mostMissing))
     return {
       state: "unparsable",
-      detail: `${(100 * missing).toFixed(0)} % of the probability is on tokens that are no score; at most ${100 * mostMissing} % may be`,
+      detail: `${(100 * missing).toFixed(0)} % of the probability is on tokens that are not a score; at most ${100 * mostMissing} % is allowed`,
     };
   return { state: "scored", score: sum / total, written: written.score, missing };
 }

@@ -181,7 +181,7 @@ function isMultiple(ratio: number): boolean {
 // --- an object ---
 
 function readJson(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
-  if (reply.format !== "json") return "no JSON was asked for";
+  if (reply.format !== "json") return "the rubric does not ask for JSON";
   const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/i.exec(text) ?? [];
   let value: unknown;
   try {

@@ -67,7 +67,7 @@ export async function readManifest(run: RunFolder): Promise<Manifest | undefined
   const layout = (tryParse(text) as { version?: unknown } | null | undefined)?.version;
   if (typeof layout === "number" && layout !== manifestVersion)
     throw new RunError(
-      `${run.manifestPath}: expected a run of layout ${manifestVersion}, got one of layout ${layout}, made by another version of alpagasus; start a new run with another --run DIR (replies in the call store are kept, and not paid again)`,
+      `${run.manifestPath}: expected a run of layout ${manifestVersion}, got one of layout ${layout}, made by another version of alpagasus; start a new run with another --run DIR (replies stay in the call store and are not paid for again)`,
     );
   try {
     return manifestSchema.parse(JSON.parse(text));
@@ -176,7 +176,7 @@ export async function openPurse({ folder }: RunFolder, store: string): Promise<s
   const found = await readPurse({ folder });
   if (resolve(found!.store) !== resolve(store))
     throw new RunError(
-      `${folder}: what this run has paid is counted in ${found!.store}, not in ${store}; name that one with --store, or another run with --run DIR`,
+      `${folder}: this run's spending is recorded in ${found!.store}, not in ${store}; use that store with --store, or another run with --run DIR`,
     );
   return found!.name;
 }
@@ -191,7 +191,7 @@ export async function readPurse({
   const found = purseSchema.safeParse(tryParse(text));
   if (!found.success)
     throw new RunError(
-      `${path}: expected the name of this run's purse, got something else; start a new run with another --run DIR`,
+      `${path}: expected this run's spending record, got something else; start a new run with another --run DIR`,
     );
   return { name: found.data.purse, store: join(folder, found.data.store) };
 }

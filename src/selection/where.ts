@@ -107,7 +107,7 @@ async function createRowsTable(
   const [[count]] = (await connection.runAndReadAll("SELECT count(*)::INTEGER FROM rows")).getRows() as [[number]]; // one row, one number
   if (count !== rowCount)
     throw new DataError(
-      `${dataset.source}: --where reads ${count} rows where there are ${rowCount}; write the data as JSON Lines or Parquet first`,
+      `${dataset.source}: --where expected ${rowCount} rows, DuckDB read ${count}; convert the data to JSON Lines or Parquet first`,
     );
   await connection.run("SET enable_external_access = false");
   return clashing;

@@ -83,9 +83,7 @@ async function cancel(
   environment: NodeJS.ProcessEnv | undefined,
 ): Promise<CancelledBatch["outcome"]> {
   if (providerId === null)
-    throw new UsageError(
-      "it is not known to have arrived; the command that handed it in finds that out, cancel it then",
-    );
+    throw new UsageError("its submission is not confirmed; run the command that submitted it again, then cancel it");
   const [name = ""] = identity.split(/@(?=https?:)/);
   const model = await openModel(name, environment ? { environment } : {});
   if (model.problem !== undefined) throw new UsageError(model.problem);
@@ -124,7 +122,7 @@ export function forgetBatches(
     for (const batch of chosen)
       if (stateOf(open, batch) === "handing in")
         throw new UsageError(
-          `${batch.id}: expected a batch that nobody is at, got one that another process is handing in; stop that first, or wait for it`,
+          `${batch.id}: expected a batch that no process is submitting, got one that another process is; stop that first, or wait for it`,
         );
     return chosen.map((batch) => {
       open.batches.end(batch.id, "given up by hand");

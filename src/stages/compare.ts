@@ -64,7 +64,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous?.question && judge.question && previous.question.hash !== judge.question.hash && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} that was asked for otherwise (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
+      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
   const { pairs, missing, empty, cut, reasoned } = pairAnswers(a, b);
   const answersHash = hash("sha256", JSON.stringify(pairs.map(({ set, id, answers }) => [set, id, answers])));

@@ -52,14 +52,14 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   const isOther = previous !== undefined && previous.question.hash !== answerer.question.hash;
   if (isOther && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds answers called ${name} by another model, or asked for otherwise (${describeAnswers(previous)}, not ${describeAnswers({ ...answerer, model: answerer.name })}); call these otherwise with --name, or replace them with --overwrite`,
+      `${options.run}: holds answers called ${name} by another model or to another question (${describeAnswers(previous)}, not ${describeAnswers({ ...answerer, model: answerer.name })}); give these another name with --name, or replace them with --overwrite`,
     );
   const path = run.answersPath(name);
   await mkdir(run.answersFolder, { recursive: true });
   using owned = own(`${path}.pid`);
   if (!owned)
     throw new RunError(
-      `${path}: expected answers that nobody works on, process ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
+      `${path}: expected answers that no other process is writing, process ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
     );
   const before = options.overwrite ? [] : await readBefore(path, previous);
   expectSamePrompts(before, prompts, path);
@@ -170,7 +170,7 @@ async function startServer(
       doing,
       done: Math.round((Date.now() - since) / 1000),
       unit: "seconds",
-      ...(Date.now() - since > slowMs && { note: `what it says is in ${server.log}` }),
+      ...(Date.now() - since > slowMs && { note: `its output is in ${server.log}` }),
     });
   const clock = setInterval(showPhase, phaseMs).unref();
   try {

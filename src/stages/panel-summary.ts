@@ -122,8 +122,8 @@ export class PanelTally {
     if (weights.every((weight) => weight === 0))
       return {
         uncorrected: neighbourAgreement.some((agreement) => agreement <= leastAgreement)
-          ? "rows that are nearly alike are not scored alike beyond chance, so that they cannot tell a judge's errors"
-          : "corrected scores agree no better with the other judges' raw scores, which the correction has not seen",
+          ? "similar rows do not get similar scores more often than by chance, so that they cannot show a judge's errors"
+          : "the correction does not raise agreement with the other judges' raw scores, which it has not seen",
       };
     const corrected = curated.map(({ scores }, i) =>
       scores.map((score, at) => taken[i]![at]! + weights[i]! * (score - taken[i]![at]!)),

@@ -198,7 +198,7 @@ class Planner {
         highestOutput: this.#left * question.maxOutputTokens,
         basis: past
           ? `the ${formatCount(past.calls)} calls of this model in the store`
-          : `an estimate of ${formatCount(this.#sampled.prompts)} prompts, and ${guessed} tokens a reply, a guess until some are in the store`,
+          : `an estimate from ${formatCount(this.#sampled.prompts)} prompts, and a guess of ${guessed} tokens a reply until the store has some`,
       },
       expectedUsd: meanCost === undefined ? null : (this.#left * meanCost) / nanosPerUsd,
       highestUsd: model.price ? this.#highest / nanosPerUsd : null,

@@ -153,7 +153,7 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
 
 export function describeOwner({ folder, owner }: TrainingFolder): RunError {
   return new RunError(
-    `${folder}: expected a training that nobody works on, process ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
+    `${folder}: expected a training that no other process runs, process ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
   );
 }
 

@@ -213,6 +213,6 @@ function expectSameQuestion(
     throw new RunError(`${run}: holds ratings by ${rated.judge}, not by ${judge.name}; ${advice}`);
   if (judge.question && rated.question?.hash !== judge.question.hash)
     throw new RunError(
-      `${run}: holds ratings that were asked for otherwise (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
+      `${run}: holds ratings to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
 }

@@ -48,7 +48,7 @@ export class RatingTally {
     const commonest = commonestScore(this.#counts);
     if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
     return [
-      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that says the same to everything selects nothing; look at its replies before using them`,
+      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that scores everything the same cannot select; look at its replies before using them`,
     ];
   }
 

@@ -54,10 +54,10 @@ function summarise(
   const { escalation } = manifest.rate;
   if (escalation && plan.method === "score" && options.minScore !== escalation.minScore)
     notes.push(
-      `rows that ${escalation.to} was not asked about have a score by their probability to reach ${escalation.minScore}, not one that it would give: only --min-score ${escalation.minScore} keeps what the estimates are about`,
+      `rows that ${escalation.to} did not rate are scored by their probability of reaching ${escalation.minScore}, not on its scale; the estimates hold only for --min-score ${escalation.minScore}`,
     );
   if (options.per !== undefined && factNames.includes(options.per))
-    notes.push(`--per ${options.per} goes by the data's column of that name, not by what the rating says`);
+    notes.push(`--per ${options.per} uses the data's column of that name, not the value from the rating`);
   const unrated = totalRows - written.scoredRows;
   if (unrated > 0)
     notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);

@@ -65,7 +65,7 @@ export async function status(folder: string): Promise<RunStatus> {
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
     const next = isOpen
-      ? "the same command again: it goes on where it was"
+      ? "the same command again; it continues where it stopped"
       : comparisons.length > 0
         ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
         : answers.length > 1

@@ -8,8 +8,11 @@ export const trainerAdvice: readonly Advice[] = [
   ],
   [failures.noModel, "the base model was not found: a Hub id or a folder is expected (--base)"],
   [failures.noHub, "the Hub cannot be reached: name a folder with --base, or --base smollm2, which needs no Hub"],
-  [failures.noSpace, "the disk is full: a checkpoint of full training takes some 12 bytes a weight"],
-  [failures.unknownSetting, "the trainer does not know a setting: its version is not that of requirements.txt"],
+  [failures.noSpace, "the disk is full: a checkpoint of full training takes about 12 bytes per weight"],
+  [
+    failures.unknownSetting,
+    "the trainer does not know a setting: its installed version is not the one in requirements.txt",
+  ],
   [/expected a model with a chat template/i, "the base model has no chat template: --template alpaca"],
   ...commonAdvice,
 ];

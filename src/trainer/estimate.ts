@@ -68,11 +68,11 @@ function estimateTime(
     };
   const { published, hardware } = recipe;
   if (!published || gpus !== hardware.gpus || settings.global_batch !== recipe.global_batch)
-    return { basis: "nothing like it was timed yet" };
+    return { basis: "no similar training was timed yet" };
   const publishedSteps = Math.ceil(recipe.epochs * Math.ceil(published.rows / recipe.global_batch));
   return {
     minutes: (published.minutes / publishedSteps) * steps,
-    basis: `${published.minutes} minutes for ${publishedSteps} steps on ${hardware.gpus} ${hardware.gpu} were published`,
+    basis: `the recipe's published time: ${published.minutes} minutes for ${publishedSteps} steps on ${hardware.gpus} ${hardware.gpu}`,
   };
 }
 

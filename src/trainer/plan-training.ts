@@ -67,7 +67,7 @@ export function planTraining(recipe: TrainingRecipe, rows: number, overrides: Tr
   const gpus = overrides.gpus ?? settings.hardware.gpus;
   if (gpus > 0 && overrides.processes !== undefined && overrides.processes !== gpus)
     throw new UsageError(
-      `--processes: expected one a GPU, ${gpus}, got ${overrides.processes}; leave it out, or train on the CPU with --gpus 0`,
+      `--processes: expected one per GPU (${gpus}), got ${overrides.processes}; leave it out, or train on the CPU with --gpus 0`,
     );
   const processes = gpus > 0 ? gpus : (overrides.processes ?? 1);
   const { deviceBatch, accumulation } = shareBatch(settings.global_batch, processes, overrides.deviceBatch);
@@ -130,7 +130,7 @@ function shareBatch(
   const each = globalBatch / processes;
   if (wanted !== undefined && each % wanted !== 0)
     throw new UsageError(
-      `--device-batch: expected a number that divides ${each}, the rows of a step for each process, got ${wanted}`,
+      `--device-batch: expected a divisor of ${each}, the rows per step of each process, got ${wanted}`,
     );
   let deviceBatch = wanted ?? Math.min(mostDeviceBatch, each);
   while (each % deviceBatch !== 0) deviceBatch--;

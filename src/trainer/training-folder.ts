@@ -112,7 +112,7 @@ export async function writeTrainingFolder(
 
 const runScript = ({ commands }: TrainerFormat) => `#!/bin/sh
 # Trains the model of this folder. Needs uv (https://docs.astral.sh/uv/).
-# Run it again after an interruption: it goes on from the last checkpoint.
+# Run it again after an interruption: it resumes from the last checkpoint.
 set -eu
 cd "$(dirname "$0")"
 

@@ -35,7 +35,7 @@ describe("--batch", () => {
     const first = await alpagasus(["rate", "rows.json", ...judge, "--no-wait"], options);
     expect(first.code).toBe(3);
     expect(first.stdout).toContain(
-      "Batches are under way at the provider. 30 rows are still to be asked for. All replies are kept; the same command with --batch goes on.",
+      "Batches are in progress at the provider. 30 rows are still pending. All replies are stored; run the same command with --batch to continue.",
     );
     const listed = await alpagasus(["batches"], options);
     expect(listed.stdout).toMatch(/batch_\d+ +openai:gpt-4o-mini@\S+ +30 +30 +/);
@@ -48,7 +48,7 @@ describe("--batch", () => {
     const second = await alpagasus(["rate", "rows.json", ...judge, "--json"], options);
     expect(second.code).toBe(0);
     expect(JSON.parse(second.stdout)).toMatchObject({ states: { scored: 30 }, calls: { made: 30 } });
-    expect((await alpagasus(["batches"], options)).stdout).toContain("No batch is under way.");
+    expect((await alpagasus(["batches"], options)).stdout).toContain("No batch is in progress.");
     expect(server.direct.count).toBe(0);
   });
 
@@ -120,7 +120,7 @@ describe("--batch", () => {
     expect(after.stderr).toContain("was cancelled at the provider; run the same command again to hand in the rest");
     await alpagasus(["rate", "rows.json", ...judge, "--no-wait"], options);
     const forgotten = await alpagasus(["batches", "--forget", server.batches[0]!.id], options);
-    expect(forgotten.stdout).toContain("Taken for lost");
+    expect(forgotten.stdout).toContain("Marked as lost");
     using store = new CallStore(`${folder.path}/.alpagasus/calls.sqlite`, { readOnly: true });
     expect(store.batches.isEmpty).toBe(true);
   });
@@ -129,7 +129,7 @@ describe("--batch", () => {
     [["--judge", "http://127.0.0.1:1/v1#qwen3", "--batch"], "--batch: expected a model of a provider with batches"],
     [["--judge", "openai:gpt-4o-mini", "--batch-size", "5"], "--batch-size: expected --batch with it, got none"],
     [["--judge", "openai:gpt-4o-mini", "--no-wait"], "--no-wait: expected --batch with it, got none"],
-    [["--judge", "student", "--batch"], "--batch: expected a judge that asks a model, got student"],
+    [["--judge", "student", "--batch"], "--batch: expected a judge that calls a model, got student"],
   ])("%j is refused", async (flags, message) => {
     using folder = tempFolder();
     folder.write("rows.json", rows);

@@ -94,7 +94,7 @@ describe("alpagasus check-judge", () => {
     ]);
   });
 
-  test("a student, without asking anybody: it goes by the look of a response", async () => {
+  test("a student, without calling the judge anybody: it goes by the look of a response", async () => {
     using folder = tempFolder();
     const { code, stdout } = await alpagasus(["check-judge"], { cwd: folder.path });
     expect(code).toBe(3);
@@ -105,9 +105,12 @@ describe("alpagasus check-judge", () => {
 
   test.each([
     [["--judge", "recorded:scores.json"], "scores.json"],
-    [["--judge", "student", "--rubric", "ds2"], "--rubric: expected a judge that asks a model, got student"],
+    [["--judge", "student", "--rubric", "ds2"], "--rubric: expected a judge that calls a model, got student"],
     [["--judge", "openai:gpt-5-mini"], "expected a key in OPENAI_API_KEY, got none"],
-    [["--judge", "openai:gpt-5-mini", "--batch"], "--batch: expected a check that answers now; leave the option out"],
+    [
+      ["--judge", "openai:gpt-5-mini", "--batch"],
+      "--batch: a check needs its replies at once and cannot use batches; leave the option out",
+    ],
     [
       ["--judge", "openai:gpt-5-mini", "--rubric", "deita-complexity"],
       "--rubric: expected one that rates responses, got deita-complexity, which rates instructions",

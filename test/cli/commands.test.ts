@@ -165,7 +165,7 @@ describe("interruption", () => {
     while (!existsSync(`${folder.path}/runs/default`)) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill("SIGINT");
     expect(await ended).toBe(130);
-    expect(stderr).toBe("alpagasus: interrupted; nothing half-written was left\n");
+    expect(stderr).toBe("alpagasus: interrupted; no half-written files were left\n");
     expect(existsSync(`${folder.path}/runs/default/ratings.jsonl`)).toBe(false);
   });
 });

@@ -553,14 +553,14 @@ describe("bad input is one line", () => {
     [["compare", "a.jsonl", "b.jsonl", "--judge", "recorded:x"], /--judge: expected openai:MODEL.*student/],
     [
       ["compare", "a.jsonl", "b.jsonl", "--rubric", "vicuna"],
-      /--rubric: expected a judge that asks a model, got student/,
+      /--rubric: expected a judge that calls a model, got student/,
     ],
     [["compare", "a.jsonl", "b.jsonl", "--arms", "a,b"], /--arms: expected --reviews with it/],
     [["compare", "--reviews", "a.jsonl"], /a.jsonl \(row 1\): expected a review of AlpaGasus/],
     [["compare", "a.jsonl", "--reviews", "b.jsonl"], /either files of answers or --reviews, got both/],
     [
       ["compare", "--reviews", "a.jsonl", "--judge", "student"],
-      /--judge: expected a judge that asks a model, got --reviews/,
+      /--judge: expected a judge that calls a model, got --reviews/,
     ],
     [
       ["compare", "a.jsonl", "x=b.jsonl", "y=b.jsonl", "--labels", "b.jsonl"],

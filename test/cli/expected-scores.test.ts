@@ -96,7 +96,7 @@ describe("expected scores", () => {
     expect(summary.agreement.spearman.value).toBeGreaterThan(0.999);
     expect(summary.agreement.writtenSpearman.value).toBeLessThan(0.9);
     expect(summary.notes.find((note) => note.includes("as written"))).toMatch(
-      /^\d\d\.\d % of the scores as written are 4; /,
+      /^\d\d\.\d % of the written scores are 4; /,
     );
     const again = await alpagasus(args(server.judge, "--logprobs"), { cwd: folder.path });
     expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 300 } });
@@ -114,7 +114,7 @@ describe("expected scores", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ calls: { made: 3, stopped: "failure" } });
     expect(stdout).toContain(
-      "it tells no token probabilities (3 replies came without them); use --samples instead of --logprobs",
+      "it returns no token probabilities (3 replies came without them); use --samples instead of --logprobs",
     );
   });
 
@@ -150,7 +150,7 @@ describe("expected scores", () => {
       ["anthropic:claude-haiku-4-5", ["--logprobs"], "--logprobs: expected a model that tells token probabilities"],
       ["openai:gpt-5-mini", ["--logprobs"], "use --samples"],
       ["openai:gpt-4o-mini", ["--logprobs", "--samples", "3"], "expected either --logprobs or --samples, got both"],
-      ["student", ["--logprobs"], "--logprobs: expected a judge that asks a model, got student"],
+      ["student", ["--logprobs"], "--logprobs: expected a judge that calls a model, got student"],
     ] as const) {
       const { code, stderr } = await alpagasus(["rate", "rows.json", "--judge", judge, ...flags], {
         cwd: folder.path,

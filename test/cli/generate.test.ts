@@ -203,12 +203,12 @@ describe("generate by a model behind an API", () => {
     folder.write("mine.json", prompts.slice(0, 2));
     const generate = (...args: string[]) =>
       alpagasus(["generate", "--tests", "mine.json", "--dry-run", ...args], { cwd: folder.path });
-    expect((await generate("--endpoint", at(one))).stdout).toContain(`${at(one)}#solo would be asked`);
+    expect((await generate("--endpoint", at(one))).stdout).toContain(`${at(one)}#solo`);
     expect(await generate("--endpoint", at(two))).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("expected one model, got a, b; name it with --model") as string,
     });
-    expect((await generate("--endpoint", at(two), "--model", "b")).stdout).toContain("#b would be asked");
+    expect((await generate("--endpoint", at(two), "--model", "b")).stdout).toContain("#b");
     one.close();
     two.close();
     const named = ["generate", "--tests", "mine.json", "--endpoint", `${server.origin}/v1`, "--model", "m"];
@@ -245,7 +245,7 @@ process.kill(process.pid, "SIGKILL");`,
     expect(code).toBe(0);
     expect(stdout).toContain("How can I improve my time management skills?");
     expect(stdout).toMatch(/calls {3}80 to make/);
-    expect(stdout).toMatch(/\$0\.0\d+ at the very most/);
+    expect(stdout).toMatch(/\$0\.0\d+ at most/);
     expect(server.log).toHaveLength(0);
     expect(readdirSync(folder.path)).toEqual([]);
   });

@@ -238,7 +238,7 @@ test("a row that the rubric cannot show is named, and what was in flight is kept
   expect(code).toBe(2);
   const begun = await alpagasus(["status"], { cwd: folder.path });
   expect(server.log.length).toBeGreaterThan(0);
-  expect(begun.stdout).toContain(`begun: ${server.log.length} replies are kept`);
+  expect(begun.stdout).toContain(`begun: ${server.log.length} replies are stored`);
 });
 
 test("the help names every rubric that ships", async () => {
@@ -257,7 +257,7 @@ describe("--dry-run", () => {
     for (const part of [
       "###Instruction:\nInstruction 0",
       "calls   10 to make, 0 in the store",
-      "at the very most (the list price of gpt-4o-mini",
+      "at most (the list price of gpt-4o-mini",
       "expected a key in OPENAI_API_KEY",
     ])
       expect(stdout).toContain(part);
@@ -296,7 +296,7 @@ describe("a budget", () => {
     const first = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });
     expect(first.code).toBe(4);
     expect(first.stdout).toMatch(
-      /The budget is reached. \d+ rows are still to be asked for; finishing would cost about \$0\.0\d+ more/,
+      /The budget is spent. \d+ rows are still pending; finishing would cost about \$0\.0\d+ more/,
     );
     expect(server.bill.usd).toBeLessThanOrEqual(0.01);
     const again = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });
@@ -310,7 +310,7 @@ describe("a budget", () => {
 });
 
 describe("an interruption", () => {
-  test("by Ctrl-C lets calls in flight end, writes what there is, and the same command goes on", async () => {
+  test("by Ctrl-C lets calls in flight end, writes what there is, and run the same command to continue", async () => {
     await using server = await startModelServer({ latencyMs: () => 60 });
     using folder = tempFolder();
     writeRows(folder, 200);
@@ -424,7 +424,7 @@ describe("what goes wrong is one line", () => {
     ["a price that is none", ["--judge", "http://127.0.0.1:1/v1#m", "--price", "cheap"], /--price/],
     ["a negative budget", ["--judge", "http://127.0.0.1:1/v1#m", "--budget", "-1"], /--budget/],
     ["a concurrency of nothing", ["--judge", "http://127.0.0.1:1/v1#m", "--concurrency", "0"], /--concurrency/],
-    ["a budget for the student", ["--budget", "5"], /--budget: expected a judge that asks a model, got student/],
+    ["a budget for the student", ["--budget", "5"], /--budget: expected a judge that calls a model, got student/],
     [
       "a scale for a model",
       ["--judge", "http://127.0.0.1:1/v1#m", "--scale", "0..5"],

@@ -151,7 +151,7 @@ describe("an experiment", () => {
     writeExperiment(folder, server, { arms: { selected: { min_score: 4 }, full: { method: "full" } } });
     expect(await plan()).toMatch(/select selected +due .*min_score is 4, and was 3/);
     writeFileSync(join(folder.path, "runs/small/answers/long.jsonl"), "");
-    expect(await plan()).toMatch(/generate long +due .*its result was changed by somebody else/);
+    expect(await plan()).toMatch(/generate long +due .*its result was changed outside the experiment/);
   });
 
   const kills = howOften(20, 4);
@@ -359,7 +359,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\ntrain: { recipe: laptop }\ngenerate: { tests: [rows.json] }\nrate: { judge: student }\narms: { a: { top: 3 } }\n",
-      /bad\.yaml:4: generate\.tests: expected prompts that are no training data, 10 of 10 stand in the data/,
+      /bad\.yaml:4: generate\.tests: expected prompts that are not training data, 10 of 10 stand in the data/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 }, b: { top: 4 } }\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [student], rubric: none.yaml }\n",

@@ -124,7 +124,7 @@ describe("hf:owner/name", () => {
       "hf:owner/set:validation: expected data files of the split validation, found none in revision main",
     ],
     ["hf:owner/set/none.json", "hf:owner/set/none.json: expected the file none.json, found none in revision main"],
-    ["hf:owner", "hf:owner: expected hf:owner/name, with @revision and :split or /file after it if wanted"],
+    ["hf:owner", "hf:owner: expected hf:owner/name, optionally followed by @revision and by :split or /file"],
   ])("says what is wrong with %s", async (source, message) => {
     await expect(outputsOf(source)).rejects.toThrow(message);
   });
@@ -132,7 +132,7 @@ describe("hf:owner/name", () => {
   it("says that the Hub cannot be reached", async () => {
     process.env["HF_ENDPOINT"] = "http://127.0.0.1:9";
     await expect(outputsOf("hf:owner/set")).rejects.toThrow(
-      /^hf:owner\/set: the Hub cannot be reached or answers wrongly: /,
+      /^hf:owner\/set: the Hub cannot be reached or gives an invalid answer: /,
     );
   });
 });

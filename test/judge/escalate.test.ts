@@ -204,7 +204,7 @@ reply: { format: number }
   const readRatings = (folder: string) =>
     parseLines<Line>(readFileSync(join(folder, "runs/default/ratings.jsonl"), "utf8"));
 
-  it("asks a model only about the rows nearest the cut, and select keeps what the estimates are about", async () => {
+  it("asks a model only about the rows nearest the cut, and select", async () => {
     await using server = await startModelServer({ answer: ({ user }) => String(scores.get(user) ?? 0) });
     using folder = tempFolder();
     folder.write("whole.yaml", rubric);
@@ -230,7 +230,7 @@ reply: { format: number }
     const again = await alpagasus([...args, "--json"], { cwd: folder.path });
     expect(JSON.parse(again.stdout)).toMatchObject({ escalation, calls: { made: 0 } });
     const text = await alpagasus(args, { cwd: folder.path });
-    expect(text.stdout).toContain("400 of 2,000 rows asked about (20.0 %)");
+    expect(text.stdout).toContain("400 of 2,000 rows escalated (20.0 %)");
     expect(text.stdout).toMatch(/student alone, as many rows\s+\d+\.\d %\s+\d+\.\d %/);
   });
 
@@ -257,7 +257,7 @@ reply: { format: number }
     [["--to", "openai:gpt-5-mini"], "--to: expected --escalate with it, got none"],
     [
       ["--escalate", "10", "--to", "column:good"],
-      "--escalate: expected at least 74 rows to ask about, as fewer cannot show a precision of 90.0 %, got 10 of 2,000",
+      "--escalate: expected at least 74 rows for the other judge, since fewer cannot show a precision of 90.0 %, got 10 of 2,000",
     ],
     [["--escalate", "20%", "--to", "student"], "--to: expected a judge to ask, got the student"],
     [

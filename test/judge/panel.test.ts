@@ -341,7 +341,7 @@ describe("alpagasus rate with several judges", () => {
       [5, 40],
       [2, 40],
     ]);
-    expect(summary.panel!.uncorrected).toBe("it takes at least 1000 rows with a score by all judges");
+    expect(summary.panel!.uncorrected).toBe("at least 1000 rows with a score are needed by all judges");
     const again = await alpagasus(args, { cwd: folder.path });
     expect(JSON.parse(again.stdout)).toMatchObject({ calls: { made: 0, stored: 80 } });
     const selected = await alpagasus(["select", "--min-score", "4", "--json"], { cwd: folder.path });

@@ -16,7 +16,7 @@ describe("rank", () => {
 });
 
 describe("spearman", () => {
-  it("is that of a textbook example with ties (d² = 4.5, corrected for ties)", () => {
+  it("is that of a textbook example with ties (d² = 4.5; corrected for ties)", () => {
     // ranks a: 1 2.5 2.5 4, ranks b: 1 3 2 4: Pearson of the ranks is 4.5 / sqrt(4.5 * 5)
     expect(spearman([1, 2, 2, 3], [1, 3, 2, 4]).value).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
   });

@@ -27,7 +27,7 @@ describe("a plan", () => {
       "expected a global batch that 3 processes can share evenly, got 128",
     );
     expect(() => planTraining(recipe, 9_229, { gpus: 4, deviceBatch: 5 })).toThrow(
-      "--device-batch: expected a number that divides 32",
+      "--device-batch: expected a divisor of 32",
     );
     expect(() => planTraining(recipe, 9_229, { loraRank: 4 })).toThrow("trains all weights");
   });
@@ -43,7 +43,7 @@ describe("a plan", () => {
     expect(full.minutes! / selected.minutes!).toBeCloseTo(5.6, 1); // 5.7 there, by rounded minutes
     expect(selected.memoryGb).toBeLessThan(80);
     expect(estimateTraining(planTraining(recipe, 9_229, { gpus: 1 }), 7e9)).toMatchObject({
-      basis: "nothing like it was timed yet",
+      basis: "no similar training was timed yet",
     });
     const timed = estimateTraining(planTraining(recipe, 9_229), undefined, { name: "full", secondsPerStep: 2 });
     expect(timed).toMatchObject({ minutes: (219 * 2) / 60, basis: "full of this run took 2.00 s a step" });
@@ -134,7 +134,7 @@ describe("the command", () => {
       cwd: folder.path,
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain("as the recipe says, in every setting");
+    expect(stdout).toContain("all settings are the recipe's");
     expect(stdout).toContain("6, each of 128 rows (4 at a time × 8 × 4 GPUs), 3 epochs");
     const place = `${folder.path}/runs/default/models/selected`;
     expect(readdirSync(place).sort()).toEqual([

@@ -195,7 +195,7 @@ test("a global batch takes the steps that it implies, however it is put together
   expect(one.finalLoss!).toBeCloseTo(other.finalLoss!, 2);
 });
 
-test("killed and started again, it goes on from the last checkpoint to the same end", async () => {
+test("killed and started again, it resumes from the last checkpoint to the same end", async () => {
   const args = ["train", "--recipe", "full.yaml", "--model", "killed", "--epochs", "400"];
   const log = `${at("killed")}/log.txt`;
   for (let kills = 0; kills < 2; kills++) {
@@ -259,7 +259,7 @@ describe("a server", () => {
   const args = ["generate", "--model", "lora", "--tests", "vicuna", "--name", "stopped"];
   const serverRecords = () => readdirSync(`${folder.path}/runs/default`).filter((name) => name.startsWith("server."));
 
-  test("ends with Ctrl-C, and with kill -9 of what started it; the same command goes on", async () => {
+  test("ends with Ctrl-C, and with kill -9 of what started it; run the same command to continue", async () => {
     for (const [signal, code] of [
       ["SIGINT", 130],
       ["SIGKILL", null],
@@ -291,7 +291,7 @@ describe("a server", () => {
     writeFileSync(path, template);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /full: expected the server to read training row 1 as it was trained \(\d+ tokens\), got \d+/,
+      /full: expected the server to read the prompt of training row 1 as it was trained \(\d+ tokens\), got \d+/,
     );
     await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
   });

@@ -104,7 +104,7 @@ export function App({ source }: { source: Source }) {
         {source.leftOut && source.leftOut.rows + source.leftOut.pairs + source.leftOut.cutTexts > 0 && (
           <>
             {" "}
-            · this report leaves texts out; <a href={hashOf("provenance")}>what it leaves out</a>
+            · this report leaves some texts out; <a href={hashOf("provenance")}>see which</a>
           </>
         )}
       </footer>

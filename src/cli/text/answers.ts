@@ -14,7 +14,7 @@ export function renderAnswers(summary: AnswersSummary): string {
   const lines = [
     `\n${styleText("bold", `${plainText(model)}: ${formatCount(there)} of ${formatCount(prompts)} prompts have an answer`)} (at most ${formatCount(question.maxOutputTokens)} tokens an answer, ${describeDrawing(summary)}) in ${formatDuration(wallMs)}`,
     renderTable(
-      ["test set", "prompts", "answered", "of them cut", "refused", "failed", "pending", "mean length"],
+      ["test set", "prompts", "answered", "cut", "refused", "failed", "pending", "mean length"],
       ["left", "right", "right", "right", "right", "right", "right", "right"],
       sets.map((set) => [
         plainText(set.set),
@@ -38,6 +38,6 @@ export function renderAnswers(summary: AnswersSummary): string {
 
 /** How answers are sampled. A note that mentions the temperature means that the client left it out. */
 function describeDrawing({ question: { temperature }, notes }: AnswersSummary): string {
-  if (notes.some((note) => /temperature/i.test(note))) return "drawn as the model does it";
+  if (notes.some((note) => /temperature/i.test(note))) return "sampled with the model's own settings";
   return temperature ? `temperature ${temperature}` : "greedy";
 }

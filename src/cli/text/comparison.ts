@@ -33,7 +33,7 @@ export function renderComparison(summary: ComparisonSummary): string {
   if (categories.length > 0) lines.push("", renderCategories(categories, sets.length > 1));
   for (const { with: other, pairs, share, kappa, correlation } of summary.agreement)
     lines.push(
-      `  agreement with ${plainText(other)} on ${formatCount(pairs)} pairs: ${percent(share)} the same, kappa ${figure(kappa)} ${interval(kappa)}, correlation ${figure(correlation)}`,
+      `  agreement with ${plainText(other)} on ${formatCount(pairs)} pairs: ${percent(share)} identical outcomes, kappa ${figure(kappa)} ${interval(kappa)}, correlation ${figure(correlation)}`,
     );
   if (summary.calls) lines.push(...renderCalls(summary.calls, { pending: summary.states["pending"] ?? 0 }, "verdicts"));
   lines.push(...renderWarnings([], summary.gates));
@@ -69,7 +69,7 @@ function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
   if (!withoutOneSet) return [];
   const { low, high } = withoutOneSet;
   return [
-    `  reach   the pooled interval is about new prompts of these sets, not about other sets; without one of them the winning score is ${low.winningScore.toFixed(3)} (without ${plainText(low.set)}) to ${high.winningScore.toFixed(3)} (without ${plainText(high.set)})`,
+    `  scope   the pooled interval covers new prompts from these sets, not other sets; with one set left out, the winning score is ${low.winningScore.toFixed(3)} (without ${plainText(low.set)}) to ${high.winningScore.toFixed(3)} (without ${plainText(high.set)})`,
   ];
 }
 
@@ -81,25 +81,26 @@ function renderTrust(summary: ComparisonSummary): string[] {
   const isOrdered = seesOrder(summary);
   if (isOrdered && orders.pairs > 0)
     lines.push(
-      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${formatNumbered(orders.pairs, "pair", "pairs")} when the order is turned (A in one, B in the other)`,
+      `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${formatNumbered(orders.pairs, "pair", "pairs")} when the order is swapped (A in one, B in the other)`,
     );
   if (isOrdered && orders.first + orders.second > 0)
     lines.push(
       `          it prefers the answer shown first ${formatCount(orders.first)} times, the second ${formatCount(orders.second)} times (${percent(orders.firstShare)} ${shareInterval(orders.firstShare)} first), neither ${formatCount(orders.draws)} times`,
     );
-  if (identical > 0) lines.push(`  same    ${formatCount(identical)} pairs of equal answers are ties without asking`);
+  if (identical > 0)
+    lines.push(`  same    ${formatCount(identical)} pairs of identical answers are ties, without calling the judge`);
   const unread = Object.entries(states).filter(([state]) => state !== "judged");
   if (unread.length > 0) {
     const hint = calls ? "; alpagasus replies --verdicts shows them" : "";
     const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
-    lines.push(`  unread  ${counts} (of two orders a pair${hint})`);
+    lines.push(`  unread  ${counts} (of two verdicts a pair, one for each order${hint})`);
   }
   return lines;
 }
 
 function renderLength(a: string, b: string, record: ComparisonRecord): string[] {
   const { length, winRate, gradedWinRate, relativeScore, counts } = record;
-  const graded = gradedWinRate ? `, in grades ${percent(gradedWinRate)} ${shareInterval(gradedWinRate)}` : "";
+  const graded = gradedWinRate ? `, graded ${percent(gradedWinRate)} ${shareInterval(gradedWinRate)}` : "";
   const lines: string[] = [];
   if (length) {
     const longer =

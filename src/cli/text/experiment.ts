@@ -17,7 +17,7 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
   const lines = [
     `\n${styleText("bold", `The experiment ${plainText(recipe.name)}`)} in ${plainText(run)}${recipe.description === undefined ? "" : `: ${plainText(recipe.description)}`}`,
     recipe.recorded
-      ? "  its figures are recorded: nothing is to be done but to work out what they come to"
+      ? "  its figures are recorded; only the result has to be computed"
       : renderTable(
           ["task", "", "what", "time", "expected", "at most", "why"],
           ["left", "left", "right", "right", "right", "right", "left"],
@@ -31,9 +31,9 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
             state.state === "done" ? "" : plainText(state.why),
           ]),
         ),
-    `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are to be done.`} Money: ${formatUsd(expectedUsd)} expected where it is known, ${highestUsd === null ? "no bound is known" : `${formatUsd(highestUsd)} at the very most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are due.`} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
-    "  Nothing was asked and nothing was written.",
+    "  No model was called and nothing was written.",
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -99,7 +99,7 @@ function renderSeeds(matches: readonly MatchResult[]): string[] {
 
 function renderArms(arms: readonly ExperimentArm[]): string {
   return renderTable(
-    ["arm", "rows", "trainings", "time of one", "money of one", "last loss"],
+    ["arm", "rows", "trainings", "time per training", "cost per training", "final loss"],
     ["left", "right", "right", "right", "right", "right"],
     arms.map(({ arm, rows, trainings, minutes, usd }) => [
       plainText(arm),

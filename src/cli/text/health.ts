@@ -30,14 +30,14 @@ export function renderHealth({
       ? ""
       : `\n  ${formatCount(calls)} calls${paidUsd === null ? ", of unknown price" : `, ${formatUsd(paidUsd)}`}; their replies are kept`;
   const verdict = isHealthy
-    ? styleText("green", "  This judge can be asked.")
+    ? styleText("green", "  This judge can be used.")
     : isUnknown
-      ? styleText("yellow", "  This judge could not be checked: too few replies arrived. Ask again.")
+      ? styleText("yellow", "  This judge could not be checked: too few replies arrived. Run the check again.")
       : styleText(
           "red",
           calls === 0
-            ? "  This judge does not know right from wrong here: take it for a first look at a dataset, not for a verdict."
-            : "  Do not pay this judge for a dataset before this is mended: try another model, or another --rubric.",
+            ? "  This judge cannot tell right from wrong here: use it for a first look at a dataset, not for conclusions."
+            : "  Do not pay this judge for a whole dataset until this is fixed: try another model or another --rubric.",
         );
   const lines = checks.map(
     ({ name, held, isUnknown: isOpen, message }) =>

@@ -38,7 +38,7 @@ export function renderPanel({ judges, agreements, disagreements, correction, unc
     ),
     ...(rows.length > 0
       ? [
-          `\n  They disagree most about ${formatNumbered(rows.length, "row", "rows")} (more in run.json)`,
+          `\n  The ${formatNumbered(rows.length, "row", "rows")} with the largest disagreement (more in run.json)`,
           renderTable(
             ["row", ...judges.map((_, i) => `judge ${i + 1}`)],
             ["right", ...judges.map(() => "right" as const)],
@@ -53,9 +53,14 @@ export function renderPanel({ judges, agreements, disagreements, correction, unc
 
 function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string[] {
   return [
-    `\n  ${styleText("bold", "Corrected for what each judge seems to get wrong")} (from ${formatCount(rows)} rows: rows that are nearly alike should score alike; no labels)`,
+    `\n  ${styleText("bold", "Corrected for each judge's estimated errors")} (from ${formatCount(rows)} rows: nearly identical rows should score alike; no labels)`,
     renderTable(
-      ["", "consistent", "taken over", ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`)],
+      [
+        "",
+        "consistent",
+        "correction applied",
+        ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`),
+      ],
       ["left", "right", "right", ...judges.map(() => "left" as const)],
       judges.map(({ judge, consistentShare, weight, agreements }, i) => [
         `judge ${i + 1}`,
@@ -66,7 +71,7 @@ function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string
         ),
       ]),
     ),
-    `  taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen: the mean's correlation with what they have in common is thought to grow by a factor of ${gain.value.toFixed(2)} [${gain.low.toFixed(2)}, ${gain.high.toFixed(2)}]`,
+    `  each correction is applied as far as it brings a judge closer to the others' raw scores, which it has not seen; the mean's correlation with what the judges have in common is estimated to grow by a factor of ${gain.value.toFixed(2)} [${gain.low.toFixed(2)}, ${gain.high.toFixed(2)}]`,
     `  corrected  ${plainText(path)} (to use: --judge recorded:${plainText(path)}#score)`,
   ];
 }
@@ -87,9 +92,9 @@ export function renderEscalation({
   const range = ({ value, low, high }: Estimate) =>
     value === null ? "-" : `${formatShare(value)} [${share(low)}, ${share(high)}]`;
   return [
-    `\n  ${styleText("bold", `${formatCount(kept)} rows reach ${formatScore(minScore)}`)}, ${formatCount(asked)} of ${formatCount(rows)} rows asked about (${formatShare(asked / rows)})`,
+    `\n  ${styleText("bold", `${formatCount(kept)} rows reach ${formatScore(minScore)}`)}, ${formatCount(asked)} of ${formatCount(rows)} rows escalated (${formatShare(asked / rows)})`,
     renderTable(
-      ["against asking about every row (estimates)", "precision", "recall"],
+      ["compared with escalating every row (estimates)", "precision", "recall"],
       ["left", "left", "left"],
       [
         [plainText(`${student}, and ${to} where it is not sure`), range(precision), range(recall)],

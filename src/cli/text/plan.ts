@@ -15,16 +15,16 @@ export function renderPlan(plan: CallPlan): string {
   const lines = [
     `\n${styleText("bold", "The first prompt")}`,
     ...plan.firstPrompt.map(({ role, text }) => `${styleText("dim", `[${role}]`)}\n${plainLines(text)}`),
-    `\n${styleText("bold", `What ${plainText(plan.judge)} would be asked`)} (${settings.join(", ")})`,
+    `\n${styleText("bold", `Calls to ${plainText(plan.judge)}`)} (${settings.join(", ")})`,
     `  ${plan.unit.padEnd(6)}  ${formatCount(plan.items)}`,
-    `  calls   ${formatCount(calls.left)} to make${calls.shared > 0 ? `, ${formatCount(calls.shared)} the same as another` : ""}, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed asks again)` : ""}`,
+    `  calls   ${formatCount(calls.left)} to make${calls.shared > 0 ? `, ${formatCount(calls.shared)} identical to another` : ""}, ${formatCount(calls.stored)} in the store${calls.failed > 0 ? ` (${formatCount(calls.failed)} failed: --retry-failed repeats them)` : ""}`,
     `  tokens  ${formatCount(tokens.input)} in, about ${formatCount(tokens.output)} out, at most ${formatCount(tokens.highestOutput)} (by ${tokens.basis})`,
     ...(plan.server === undefined ? [] : [`  server  ${plan.server}, to be started on this machine`]),
     highestUsd === null
       ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
-      : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at the very most (${plainText(plan.priceBasis ?? "")})`,
+      : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at most (${plainText(plan.priceBasis ?? "")})`,
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
-    "\n  Nothing was asked and nothing was written.",
+    "\n  No model was called and nothing was written.",
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -65,6 +65,6 @@ function describeProgress({ stage, doing, done, total, unit, calls, note }: Prog
   if (note !== undefined) parts.push(note);
   if (calls && calls.paidUsd !== null) parts.push(`${formatUsd(calls.paidUsd)} spent`);
   if (calls) parts.push(`${formatCount(calls.failed)} failed`, `${calls.inFlight} in flight`);
-  if (calls && calls.waiting > 0) parts.push(`${calls.waiting} waiting to be tried again`);
+  if (calls && calls.waiting > 0) parts.push(`${calls.waiting} waiting to retry`);
   return parts.join(", ");
 }

@@ -42,7 +42,7 @@ export function renderCalls(
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
     `${formatCount(calls.stored)} in the store`,
-    ...(calls.shared > 0 ? [`${formatCount(calls.shared)} shared by equal rows`] : []),
+    ...(calls.shared > 0 ? [`${formatCount(calls.shared)} shared by identical rows`] : []),
   ];
   const lines = [
     `  calls   ${counts.join(", ")}; ${formatCount(calls.inputTokens)} tokens in, ${formatCount(calls.outputTokens)} out`,
@@ -50,29 +50,29 @@ export function renderCalls(
   ];
   if (unreadable > 0)
     lines.push(
-      `  ${formatCount(unreadable)} replies have no score that can be read; alpagasus replies --state unparsable shows them`,
+      `  ${formatCount(unreadable)} replies have no readable score; alpagasus replies --state unparsable shows them`,
     );
-  if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed asks again for them`);
+  if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed repeats them`);
   if (calls.stopped === undefined) return lines;
   const why =
     calls.failure !== undefined
       ? `Stopped: ${plainText(calls.failure)}`
       : calls.stopped === "budget"
-        ? "The budget is reached"
+        ? "The budget is spent"
         : calls.stopped === "batches"
-          ? "Batches are under way at the provider"
+          ? "Batches are in progress at the provider"
           : "Interrupted";
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
-      ? "go on with a higher --budget (it counts all that this run has paid)"
+      ? "continue with a higher --budget (it includes all that this run has paid)"
       : calls.stopped === "batches"
-        ? "the same command with --batch goes on"
-        : "the same command goes on";
+        ? "run the same command with --batch to continue"
+        : "run the same command to continue";
   lines.push(
     styleText(
       "yellow",
-      `  ${why}. ${formatCount(pending)} ${what} are still to be asked for${cost}. All replies are kept; ${advice}.`,
+      `  ${why}. ${formatCount(pending)} ${what} are still pending${cost}. All replies are kept; ${advice}.`,
     ),
   );
   return lines;
@@ -84,7 +84,7 @@ function describeMoney(calls: CallsRecord): string {
   const run =
     calls.runPaidUsd === null || calls.runPaidUsd + calls.runPerhapsPaidUsd === calls.paidUsd + calls.perhapsPaidUsd
       ? ""
-      : `; this run in all ${formatUsd(calls.runPaidUsd)}${perhaps(calls.runPerhapsPaidUsd)}`;
+      : `; this run in total ${formatUsd(calls.runPaidUsd)}${perhaps(calls.runPerhapsPaidUsd)}`;
   const budget = calls.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`;
   return `${formatUsd(calls.paidUsd)}${perhaps(calls.perhapsPaidUsd)}${run}${budget}, by ${plainText(calls.priceBasis ?? "")}`;
 }
@@ -110,7 +110,7 @@ function renderAgreement({ reference, rows, spearman, writtenSpearman, threshold
       formatShare(line.share),
     ]),
   );
-  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
+  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; with the scores as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
 ${table}
-  precision: of as many rows taken from this judge's top, the share that the reference would keep too`;
+  precision: the share of this judge's top rows (as many as the reference keeps) that the reference keeps too`;
 }

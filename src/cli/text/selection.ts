@@ -70,7 +70,7 @@ function renderWhatIf({ whatIf, full, cut }: ArmSummary): string {
   );
   if (full) rows.unshift(row("all rows", full));
   const align = header.map((title) => (title === "largest categories" ? ("left" as const) : ("right" as const)));
-  return `  What each threshold would keep (lengths: mean characters; training: steps against all rows)\n${renderTable(header, align, rows)}`;
+  return `  What each threshold would keep (lengths: mean characters; training: steps compared with all rows)\n${renderTable(header, align, rows)}`;
 }
 
 function describeCategories({ categories = [] }: WhatIf): string {

@@ -25,7 +25,7 @@ export function renderStatus({
         ? ` (${formatUsd(begun.paidUsd ?? 0)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
         : "";
     const what = begun
-      ? `begun: ${formatCount(begun.calls ?? 0)} replies are kept${paid}`
+      ? `started: ${formatCount(begun.calls ?? 0)} replies are stored${paid}`
       : experiment
         ? `the experiment ${plainText(experiment.name)}`
         : "nothing rated yet";
@@ -72,7 +72,7 @@ export function renderStatus({
           plainText(base),
           formatCount(steps),
           finalLoss === null ? "-" : finalLoss.toFixed(3),
-          gates.every(({ held }) => held) ? "checked" : "its checks did not hold",
+          gates.every(({ held }) => held) ? "checked" : "its checks failed",
         ]),
       ),
     );
@@ -110,7 +110,7 @@ function renderComparisons(comparisons: RunStatus["comparisons"]): string {
       formatCount(counts.lose),
       formatCount(counts.undecided),
       winningScore.value === null ? "-" : winningScore.value.toFixed(3),
-      isFinished ? conclusion : "not finished: the same command goes on",
+      isFinished ? conclusion : "not finished: run the same command to continue",
     ]),
   );
 }
@@ -123,7 +123,7 @@ function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: 
   const lines = others.length > 0 ? [`           ${others.join(", ")}`] : [];
   if (spent && spent.paidUsd !== null)
     lines.push(
-      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is to come` : ""}`,
+      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""}`,
     );
   return lines;
 }

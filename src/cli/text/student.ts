@@ -25,7 +25,7 @@ export function renderStudent({ path, bytes, card, rows, scoredRows, alarms, wal
   return `
 ${styleText("bold", `Trained a student of ${plainText(card.teacher)}`)} on ${formatCount(card.trainedOn.rows)} rows in ${formatDuration(wallMs)} (${formatCount(scoredRows)} of ${formatCount(rows)} rows have a score)
 
-  Held-out agreement, from training without ${formatCount(heldOut.rows)} rows and asking about them (${heldOut.how}): Spearman ${value.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})
+  Held-out agreement, from training without ${formatCount(heldOut.rows)} rows and rating them (${heldOut.how}): Spearman ${value.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})
 ${table}
 ${renderWarnings(alarms, [])
   .map((line) => `${line}\n`)

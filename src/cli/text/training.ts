@@ -19,18 +19,18 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
     ...renderDifferences(plan.differences),
     `  steps   ${formatCount(steps)}, each of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
     `  tokens  about ${formatCount(tokens.expected)} (of ${tokens.basis}), at most ${formatCount(tokens.highest)} (${formatCount(settings.max_length)} a row); counted when it is run`,
-    `  memory  ${estimate.memoryGb === undefined ? "not known: the size of the base is not" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
+    `  memory  ${estimate.memoryGb === undefined ? "not known, since the base model's size is not known" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
     `  money   ${estimate.usd === undefined ? "not known" : `about ${formatUsd(estimate.usd)}, at ${formatUsd(plan.usdPerHour!)} an hour`}`,
     ...(checkpoints.length > 0
-      ? [`  an earlier attempt has come to step ${formatCount(checkpoints.at(-1)!)}; it goes on from there`]
+      ? [`  an earlier attempt reached step ${formatCount(checkpoints.at(-1)!)}; training continues from there`]
       : []),
     ...(settings.global_batch > rows
       ? [
           `  a step would take ${settings.global_batch} rows, and there are only ${rows}: a smaller --global-batch makes more steps`,
         ]
       : []),
-    ...(isAbsolute(base) ? ["  the base is a folder of this machine: elsewhere it has to be there too"] : []),
+    ...(isAbsolute(base) ? ["  the base model is a folder on this machine; another machine needs it too"] : []),
     ...departures.map((departure) => `  ${trainer}: ${departure}`),
     `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
   ];
@@ -47,7 +47,7 @@ export function renderTraining(summary: TrainSummary, models: Readonly<Record<st
     ...renderDifferences(summary.differences),
     `  steps   ${formatCount(steps)}; loss ${lossCurve[0]?.loss.toFixed(3) ?? "-"} at first, ${summary.finalLoss?.toFixed(3) ?? "-"} at last`,
     `  time    ${formatDuration(trainMs)}, ${formatDuration(startMs)} of it before the first step${gpus > 0 ? `, ${gpuHours.toFixed(2)} GPU hours` : " on the CPU"}${summary.attempts > 1 ? `, in ${summary.attempts} attempts` : ""}; ${summary.examplesPerSecond.toFixed(1)} rows and ${formatCount(summary.tokensPerSecond)} tokens a second (${formatCount(tokens)} in all)`,
-    `  money   ${usd === null ? "no price an hour is known (--usd-per-hour)" : `${formatUsd(usd)}, at ${formatUsd(usdPerHour!)} an hour`}`,
+    `  money   ${usd === null ? "no price per hour is known (--usd-per-hour)" : `${formatUsd(usd)}, at ${formatUsd(usdPerHour!)} an hour`}`,
     ...renderCuts(summary),
     ...(full && full.model !== model
       ? [
@@ -62,10 +62,10 @@ export function renderTraining(summary: TrainSummary, models: Readonly<Record<st
 }
 
 function renderDifferences(differences: Differences): string[] {
-  if (differences.length === 0) return ["  as the recipe says, in every setting"];
+  if (differences.length === 0) return ["  all settings are the recipe's"];
   return differences.map(
     ({ setting, recipe, here }) =>
-      `  not as the recipe says: ${setting} is ${plainText(here)}, not ${plainText(recipe)}`,
+      `  differs from the recipe: ${setting} is ${plainText(here)}, not ${plainText(recipe)}`,
   );
 }
 
@@ -77,7 +77,7 @@ function renderCuts({ cutRows, unlabelledRows, rows }: TrainSummary): string[] {
     );
   if (unlabelledRows.length > 0)
     lines.push(
-      `  ${formatCount(unlabelledRows.length)} rows have no label left, and teach nothing: ${listRows(unlabelledRows)}`,
+      `  ${formatCount(unlabelledRows.length)} rows have no labels left after cutting and do not contribute to training: ${listRows(unlabelledRows)}`,
     );
   return lines;
 }

@@ -180,7 +180,7 @@ export class BatchAsker {
     this.#context.fail(
       `${formatCount(calls)} calls are in ${gone.length === 1 ? "a batch that cannot be fetched" : `${formatCount(gone.length)} batches that cannot be fetched`}: ${gone.map(({ problem }, i) => `${names[i]} (${problem})`).join(", ")}`,
       false,
-      `use the key that they were handed in with, or take them for lost with alpagasus batches --forget ${names.join(" ")}`,
+      `use the key that they were submitted with, or give them up with alpagasus batches --forget ${names.join(" ")}`,
     );
   }
 
@@ -190,7 +190,7 @@ export class BatchAsker {
     if (awaited.length > 0) this.#context.stopped = "batches";
     else
       this.#context.fail(
-        `the batch was not taken (${troubles.room ?? troubles.answers ?? "the provider takes none now"})`,
+        `the provider did not accept the batch (${troubles.room ?? troubles.answers ?? "the provider takes none now"})`,
         false,
         "run the same command again later",
       );

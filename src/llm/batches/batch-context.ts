@@ -149,7 +149,7 @@ export class BatchContext {
           this.fail(
             failure.detail,
             failure.isUsage,
-            "use the key that the batches were handed in with, or see alpagasus batches",
+            "use the key that the batches were submitted with, or see alpagasus batches",
           );
           return undefined;
         }

@@ -27,6 +27,6 @@ export function describeMissing(nameless: readonly string[]): string {
   if (nameless.length === 0) return "its result did not arrive, though its batch was completed";
   const [first] = nameless;
   return nameless.length === 1
-    ? `its result did not arrive, or is the line that does not tell whose it is (${first})`
+    ? `its result is missing, or is the line without a call's id (${first})`
     : `its result did not arrive, or is one of ${formatCount(nameless.length)} lines that do not tell whose they are (the first: ${first})`;
 }

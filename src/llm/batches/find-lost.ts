@@ -37,7 +37,7 @@ export class LostBatches {
     if (batch.account !== null && account !== null && batch.account !== account)
       return this.#hold(
         batch,
-        `it was handed in with another key (${nameAccount(batch.account)}), which this one does not see`,
+        `it was submitted with another key (${nameAccount(batch.account)}), and this key cannot see it`,
       );
     if (!api.doListBatches) return this.#hold(batch, "the provider has no list to look for it in");
     let candidates: readonly Candidate[] | undefined;
@@ -64,10 +64,10 @@ export class LostBatches {
       this.#letGo(batch, "the provider's list does not have it");
     else if (mayBeOne)
       this.#context.troubles.lost =
-        "a batch whose start was not confirmed may be one that is under way; its calls are held until that has ended";
+        "an unconfirmed batch may be one that is still running; its calls are held until that one has ended";
     else
       this.#context.troubles.lost =
-        "a batch whose start was not confirmed is looked for in the provider's list; its calls are held meanwhile";
+        "searching the provider's list for an unconfirmed batch; its calls are held meanwhile";
   }
 
   /** Whether it has been missing so long, by the provider's clock, that it would be listed if it existed. */

@@ -45,7 +45,7 @@ export class FollowUp {
       const isOthers = known.account !== null && account !== null && known.account !== account;
       const whose = isOthers ? `; it was handed in with another key (${nameAccount(known.account)})` : "";
       store.transact(() =>
-        store.batches.setProblem(known.id, `the provider does not give it out (${error.message})${whose}`),
+        store.batches.setProblem(known.id, `the provider does not return it (${error.message})${whose}`),
       );
     }
   }

@@ -187,14 +187,14 @@ export class HandIn {
     const status = (error as { statusCode?: unknown } | null)?.statusCode;
     const isUnsent = this.#context.batches.transport !== undefined && this.#context.find(id)?.sentAt === null;
     if (!isUnsent && !isRefusal(error, failure)) {
-      this.#context.troubles.room = `it is not known whether a batch of ${formatCount(calls)} calls was taken (${failure.detail}); they are held until it is`;
+      this.#context.troubles.room = `the provider has not confirmed a batch of ${formatCount(calls)} calls (${failure.detail}); they are held until that is clear`;
       await this.#lost.look(id);
       if (this.#context.find(id)?.providerId != null) return "taken";
       if (++this.#unknownStarts >= mostUnknownStarts)
         this.#context.fail(
           failure.detail,
           false,
-          "what was handed in is looked for when the same command is run again later",
+          "run the same command again later; it searches for what was submitted",
         );
       else this.#waitFor(this.#unknownStarts, failure.kind === "retry" ? failure.retryAfterMs : undefined);
       return "later";
@@ -218,7 +218,7 @@ export class HandIn {
         return "later";
       }
     }
-    this.#context.fail(`the batch was not taken (${text})`, failure.kind === "stop" && failure.isUsage);
+    this.#context.fail(`the provider did not accept the batch (${text})`, failure.kind === "stop" && failure.isUsage);
     return "stopped";
   }
 

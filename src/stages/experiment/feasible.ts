@@ -99,6 +99,6 @@ async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly Test
   const shared = all - left.size;
   if (shared > mostShared * all)
     throw new UsageError(
-      `${recipe.at(["generate", "tests"])}: generate.tests: expected prompts that are no training data, ${shared} of ${all} stand in the data, word for word; choose others`,
+      `${recipe.at(["generate", "tests"])}: generate.tests: expected prompts that are not training data, ${shared} of ${all} are in the data word for word; choose others`,
     );
 }

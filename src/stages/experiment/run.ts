@@ -114,7 +114,9 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   await mkdir(run.folder, { recursive: true });
   using owned = ownFile(join(run.folder, "experiment.pid"));
   if (!owned)
-    throw new RunError(`${run.folder}: expected an experiment that nobody works on, another process does; wait for it`);
+    throw new RunError(
+      `${run.folder}: expected an experiment that no other process runs, another one does; wait for it`,
+    );
   if (recipe.recorded) {
     const result = concludeExperiment(recordedFacts(recipe));
     await keepResult(run, result);
@@ -151,7 +153,7 @@ function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
   const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
   if (first && first.expectedUsd! > budgetUsd - paidUsd)
     throw new UsageError(
-      `--budget: expected at least ${formatUsd(first.expectedUsd! + paidUsd)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the ${formatUsd(paidUsd)} paid before` : ""}, got ${formatUsd(budgetUsd)}; nothing was asked`,
+      `--budget: expected at least ${formatUsd(first.expectedUsd! + paidUsd)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the ${formatUsd(paidUsd)} paid before` : ""}, got ${formatUsd(budgetUsd)}; no call was made`,
     );
 }
 

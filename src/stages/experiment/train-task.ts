@@ -101,7 +101,7 @@ async function runWithin(
     return {
       gates: [],
       stopped: "budget",
-      failure: "the budget was used up before it came to its end; it goes on from its last checkpoint",
+      failure: "the budget was used up before training ended; the next run continues from the last checkpoint",
     };
   }
 }

@@ -118,7 +118,7 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
       diverse !== undefined ||
       decontaminate)
   ) {
-    throw new UsageError("--rows: keeps exactly the rows listed; it goes with no other way of choosing");
+    throw new UsageError("--rows: keeps exactly the listed rows; it cannot be combined with another way of choosing");
   }
   if (
     method === "score" &&

@@ -18,9 +18,9 @@ export const axolotl: TrainerFormat = {
 with_parts axolotl train axolotl.yaml
 touch done`,
   departures: ({ processes, settings: { method, precision } }) => [
-    `the processes are started by axolotl: give it the ${processes} ${processes === 1 ? "GPU" : "GPUs"} of the plan (CUDA_VISIBLE_DEVICES)`,
-    ...(method === "full" && precision === "bf16" ? ["it holds the weights themselves in bf16, not in fp32"] : []),
-    "what it saves is not checked by alpagasus",
+    `axolotl starts the processes itself: give it the ${processes} ${processes === 1 ? "GPU" : "GPUs"} of the plan (CUDA_VISIBLE_DEVICES)`,
+    ...(method === "full" && precision === "bf16" ? ["it keeps the weights in bf16, not in fp32"] : []),
+    "alpagasus does not check the model that it saves",
   ],
 };
 

@@ -27,15 +27,15 @@ export const llamaFactory: TrainerFormat = {
   chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as in its own template
   commands: `echo "alpagasus: training"
 with_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml
-if [ -f ${chatTemplateFile} ]; then cp ${chatTemplateFile} output/; fi # its own knows one opening only
+if [ -f ${chatTemplateFile} ]; then cp ${chatTemplateFile} output/; fi # LLaMA-Factory's saved template has only one of the two openings
 touch done`,
   departures: ({ settings: { template } }) => [
     ...(template === "alpaca"
       ? [
           'its Alpaca template has a line feed after "### Response:", two after the end of an answer, and no token at the beginning',
         ]
-      : ["the base's chat template is read by LLaMA-Factory's own means"]),
-    "what it saves is not checked by alpagasus",
+      : ["LLaMA-Factory reads the base's chat template with its own parser"]),
+    "alpagasus does not check the model that it saves",
   ],
 };
 

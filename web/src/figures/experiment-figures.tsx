@@ -30,7 +30,7 @@ export function LossCurves({ arms }: { arms: readonly ExperimentArm[] }) {
       height={280}
       from={[JSON.stringify(points)]}
       legend={trained.map(({ arm }) => ({ colour: colourOf(arm), name: arm }))}
-      note="Loss on the training rows, one line a training. Arms of other rows have other losses: a lower one is no better model."
+      note="Loss on the training rows, one line for each training. Arms have different rows, so a lower loss does not mean a better model."
       draw={() => ({
         marginLeft: 48,
         marginBottom: 40,
@@ -74,7 +74,7 @@ export function SeedSpread({ matches }: { matches: readonly MatchResult[] }) {
         .join("; ")}
       height={head + line * several.length}
       from={[JSON.stringify([points, all])]}
-      note="Dots: trainings with other seeds. Lines: the 95 % interval over prompts and trainings."
+      note="Dots: trainings with different seeds. Lines: the 95 % interval over prompts and trainings."
       draw={() => ({
         marginLeft: 160,
         marginBottom: 36,
@@ -117,7 +117,7 @@ export function StageTimes({ stages }: { stages: readonly StageReport[] }) {
       label={bars.map((bar) => `${bar.stage}: ${tell(bar)}`).join("; ")}
       height={head + line * bars.length}
       from={[JSON.stringify(bars)]}
-      note="Of the last time that each stage was run, calls to models only; trainings by the hour stand in the table of arms."
+      note="The last run of each stage. Money counts calls to models only; the cost of training is in the table of arms."
       draw={() => ({
         marginLeft: 100,
         marginRight: 130,

@@ -144,8 +144,8 @@ export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
       height={head + line * groups.length}
       from={[JSON.stringify(points)]}
       legend={[
-        { colour: "--counted", name: "as counted, ties by half" },
-        { colour: "--controlled", name: "if both answers were as long (AlpacaEval 2's model)" },
+        { colour: "--counted", name: "as counted, ties as half a win" },
+        { colour: "--controlled", name: "if both answers were equally long (AlpacaEval 2's model)" },
       ]}
       note={`Win rate of ${a} against ${b}, with 95 % intervals; 50 % is parity.`}
       draw={() => ({
@@ -206,7 +206,7 @@ export function SizeCurve({
         { colour: "--kept", name: "this run, with 95 % interval" },
         ...paperSets.map(({ set, colour }) => ({ colour, name: `the paper's 7B on ${set}` })),
       ]}
-      note={`Points of this run: ${comparisons[0]!.sets.length > 1 ? `pooled over ${comparisons[0]!.sets.map(({ group }) => group).join(", ")}` : comparisons[0]!.sets[0]!.group}, judged by ${comparisons[0]!.judge}. Lines behind: the paper's 7B model against its own on all 52,002 rows, another judge and other models (${paper}).`}
+      note={`Points of this run: ${comparisons[0]!.sets.length > 1 ? `pooled over ${comparisons[0]!.sets.map(({ group }) => group).join(", ")}` : comparisons[0]!.sets[0]!.group}, judged by ${comparisons[0]!.judge}. Dashed lines: the paper's 7B model against the same model trained on all 52,002 rows, with another judge and other base models (${paper}).`}
       draw={(width) => ({
         marginLeft: 48,
         marginRight: 24,

@@ -100,7 +100,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
       controls={
         <label class="check">
           <input type="checkbox" checked={hasPaper} onChange={({ currentTarget }) => setPaper(currentTarget.checked)} />{" "}
-          the paper's ratings behind
+          show the paper's ratings
         </label>
       }
       legend={[
@@ -110,7 +110,7 @@ export function ScoreHistogram({ scores, table, edge, kept, onMove }: HistogramP
       ]}
       note={
         hasPaper
-          ? `Outlined: ChatGPT's ratings of Alpaca's 52,002 rows, to the same number of rows (${paper}). Its threshold was 4.5; another judge's scale means something else.`
+          ? `Outlined: ChatGPT's ratings of Alpaca's 52,002 rows, scaled to the same number of rows (${paper}). Its threshold was 4.5; scores of another judge are not comparable.`
           : undefined
       }
     >

@@ -6,7 +6,7 @@ const saidMs = 1_500;
 export function CopyButton({ text, children }: { text: () => string; children: string }) {
   const [said, setSaid] = useState<string>();
   const copy = async () => {
-    setSaid((await write(text())) ? "copied" : "not allowed here");
+    setSaid((await write(text())) ? "copied" : "copying is blocked here");
     setTimeout(() => setSaid(undefined), saidMs);
   };
   return (

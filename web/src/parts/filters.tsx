@@ -81,5 +81,5 @@ export function Pager({ page, pageSize, total, onPage }: PagerProps) {
 
 /** Says that a list has no matches. */
 export function Empty({ what }: { what: string }) {
-  return <p class="quiet">No {what} fits what is asked for.</p>;
+  return <p class="quiet">No {what} matches these filters.</p>;
 }

@@ -23,9 +23,7 @@ export function TextDifference({ names, texts, isMarked }: DifferenceProps) {
   }, [one.text, other.text, isMarked]);
   return (
     <>
-      {isMarked && !parts && (
-        <p class="quiet">These texts are too long, or too far apart, to mark where they differ.</p>
-      )}
+      {isMarked && !parts && <p class="quiet">These texts are too long or too different to mark their differences.</p>}
       <div class="sides">
         {texts.map((whole, side) => (
           <div class="card">
@@ -49,7 +47,7 @@ export function TextDifference({ names, texts, isMarked }: DifferenceProps) {
                 })}
                 {whole.cut !== undefined && (
                   <p class="quiet">
-                    … and {formatCount(whole.cut)} characters more, which this report leaves out for room
+                    … and {formatCount(whole.cut)} more characters, which this report leaves out to save space
                   </p>
                 )}
               </div>

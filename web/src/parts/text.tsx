@@ -49,7 +49,7 @@ export function LongText({ whole: { text, cut }, label }: { whole: PageText; lab
         </button>
       )}
       {cut !== undefined && (
-        <p class="quiet">… and {formatCount(cut)} characters more, which this report leaves out for room</p>
+        <p class="quiet">… and {formatCount(cut)} more characters, which this report leaves out to save space</p>
       )}
     </div>
   );

@@ -155,19 +155,19 @@ const armColumns: readonly Column<ExperimentArm>[] = [
     value: ({ trainings }) => trainings.length,
   },
   {
-    name: "time of one",
+    name: "time per training",
     isNumber: true,
     show: ({ minutes }) => (minutes === null ? "–" : formatDuration(60_000 * minutes)),
     value: ({ minutes }) => minutes,
   },
   {
-    name: "money of one",
+    name: "cost per training",
     isNumber: true,
     show: ({ usd }) => (usd === null ? "–" : formatUsd(usd)),
     value: ({ usd }) => usd,
   },
   {
-    name: "last loss",
+    name: "final loss",
     isNumber: true,
     show: ({ trainings }) => trainings.map(({ finalLoss }) => finalLoss?.toFixed(3) ?? "–").join(", ") || "–",
     value: ({ trainings }) => trainings[0]?.finalLoss,

@@ -98,23 +98,23 @@ function Correction({
   return (
     <>
       <p class="quiet">
-        Estimated from {formatCount(rows)} rows without labels: rows that are nearly alike should score alike.{" "}
+        Estimated from {formatCount(rows)} rows without labels: nearly identical rows should score alike.{" "}
         {judges
           .map(
             ({ judge, consistentShare }) =>
-              `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows as it scores their like`,
+              `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows the same as their near duplicates`,
           )
           .join(", ")}
-        . A correction is taken over as far as it brings a judge nearer to the others' raw scores, which it has not seen
-        ({judges.map(({ judge, weight }) => `${numberOf(judge)} ${formatShare(weight)}`).join(", ")}): the mean's
-        correlation with what the judges have in common is thought to grow by a factor of {gain.value.toFixed(2)} [
+        . A correction is applied as far as it brings a judge closer to the others' raw scores, which it has not seen (
+        {judges.map(({ judge, weight }) => `${numberOf(judge)} ${formatShare(weight)}`).join(", ")}): the mean's
+        correlation with what the judges have in common is estimated to grow by a factor of {gain.value.toFixed(2)} [
         {gain.low.toFixed(2)}, {gain.high.toFixed(2)}].
       </p>
       <Table
         caption="Agreement before and after scores are corrected for each judge's errors (Spearman)"
         columns={[
           { name: "scores of", show: ({ judge }) => numberOf(judge), value: ({ judge }) => judge },
-          { name: "beside raw scores of", show: ({ other }) => numberOf(other), value: ({ other }) => other },
+          { name: "with raw scores of", show: ({ other }) => numberOf(other), value: ({ other }) => other },
           { name: "raw", isNumber: true, show: ({ raw }) => <WithInterval of={raw} />, value: ({ raw }) => raw.value },
           {
             name: "corrected",
@@ -139,7 +139,7 @@ export function EscalationFacts({ escalation }: { escalation: EscalationRecord }
         {shortName(student)}, and {shortName(to)} where it is not sure
       </h2>
       <dl class="facts">
-        <Fact name="rows asked about" note={formatShare(asked / rows)}>
+        <Fact name="rows escalated" note={formatShare(asked / rows)}>
           {formatCount(asked)}
         </Fact>
         <Fact name={`rows that reach ${formatScore(minScore)}`}>{formatCount(kept)}</Fact>
@@ -151,9 +151,9 @@ export function EscalationFacts({ escalation }: { escalation: EscalationRecord }
         </Fact>
       </dl>
       <p class="quiet">
-        Against asking {shortName(to)} about every row; 95 % intervals.
+        Compared with {shortName(to)} rating every row; 95 % intervals.
         {audited > 0 &&
-          ` ${formatCount(audited)} of the rows asked about were drawn at random to check what is kept: the figures rest on them, not on what the student believes.`}
+          ` ${formatCount(audited)} of the escalated rows were drawn at random as an audit of what is kept: the figures are based on them, not on the student's own estimates.`}
       </p>
     </section>
   );
@@ -164,13 +164,13 @@ export function Checks({ checks }: { checks: readonly (Gate & { readonly isUnkno
   const word = ({ held, isUnknown }: (typeof checks)[number]) => (held ? "yes" : isUnknown ? "not known" : "no");
   return (
     <section aria-labelledby="checks">
-      <h2 id="checks">What the judge said of rows whose order is known</h2>
+      <h2 id="checks">How the judge rated rows whose order is known</h2>
       <Table
         caption="Checks before the rating"
         columns={[
           { name: "check", show: ({ name }) => name, value: ({ name }) => name },
-          { name: "holds", show: word, value: word },
-          { name: "what was seen", show: ({ message }) => message, value: ({ message }) => message },
+          { name: "passed", show: word, value: word },
+          { name: "measured", show: ({ message }) => message, value: ({ message }) => message },
         ]}
         rows={checks}
         isMarked={({ held }) => !held}

@@ -80,7 +80,7 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
             label="Orders"
             value={values["orders"]}
             onChange={(orders) => set({ orders })}
-            options={[all, ["flipped", "contradict each other"], ["differ", "differ"], ["unread", "cannot be read"]]}
+            options={[all, ["flipped", "contradict each other"], ["differ", "differ"], ["unread", "could not be read"]]}
           />
         )}
         {sets.length > 1 && (
@@ -117,7 +117,7 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
         <p role="status">
           {problem ??
             (page
-              ? `${formatCount(page.total)} pairs${source.leftOut && source.leftOut.pairs > 0 ? " that this report carries" : ""}`
+              ? `${formatCount(page.total)} pairs${source.leftOut && source.leftOut.pairs > 0 ? " in this report" : ""}`
               : "…")}
         </p>
         <CopyButton text={() => location.href}>copy link</CopyButton>
@@ -134,8 +134,8 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
               <th scope="col">prompt</th>
               <th scope="col">set</th>
               <th scope="col">outcome</th>
-              <th scope="col">{armA} shown first: better is</th>
-              <th scope="col">{armB} shown first: better is</th>
+              <th scope="col">{armA} shown first: winner</th>
+              <th scope="col">{armB} shown first: winner</th>
               <th scope="col" class="number minor">
                 {armA}, characters
               </th>
@@ -320,7 +320,7 @@ function PairPanel({ name, values, list, comparison, source, run, onClose }: Pan
       ) : (
         <p>
           {source.leftOut
-            ? `This report does not carry this pair. It is counted in all figures; alpagasus view --run ${shellWord(run)} shows it.`
+            ? `This report does not contain this pair. It is counted in all figures; alpagasus view --run ${shellWord(run)} shows it.`
             : "There is no such pair in this run."}
         </p>
       )}
@@ -364,7 +364,7 @@ function Pair({ pair, comparison: { a, b, seesOrder } }: { pair: PairDetail; com
         <p class="quiet">The answers are not known: the judgements were published without them.</p>
       )}
       <h4>What the judge said</h4>
-      {pair.verdicts.length === 0 && <p class="quiet">The answers are the same: a tie without asking.</p>}
+      {pair.verdicts.length === 0 && <p class="quiet">The answers are identical: a tie, without calling the judge.</p>}
       <div class="sides">
         {pair.verdicts.map((verdict) => (
           <VerdictCard verdict={verdict} a={a} b={b} seesOrder={seesOrder} />

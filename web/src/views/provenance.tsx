@@ -23,10 +23,10 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
           <code>{run}</code>
         </Fact>
         <Fact name="alpagasus">{alpagasus}</Fact>
-        <Fact name="put together">{madeAt.replace("T", " ").replace(/\..*/, " UTC")}</Fact>
+        <Fact name="created">{madeAt.replace("T", " ").replace(/\..*/, " UTC")}</Fact>
         <Fact name="time of all stages">{formatDuration(stages.reduce((sum, { wallMs }) => sum + wallMs, 0))}</Fact>
         <Fact
-          name="paid for all of it"
+          name="paid in total"
           note={
             money &&
             money.perhapsPaidUsd > 0 &&
@@ -37,7 +37,7 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
             ? money.paidUsd === null
               ? "not known: no price"
               : formatUsd(money.paidUsd)
-            : "nothing: no model was asked"}
+            : "nothing: no model was called"}
         </Fact>
       </dl>
       {dataset && (
@@ -72,7 +72,7 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
       ))}
       <Table caption="Time and money of each stage" columns={stageColumns} rows={stages} />
       {gates.length > 0 && <Table caption="Gates" columns={gateColumns} rows={gates} isMarked={({ held }) => !held} />}
-      <h3>The commands that make it again</h3>
+      <h3>Commands to reproduce it</h3>
       {made.length === 0 ? (
         <p class="quiet">The stages were called from a program, or by an older version: no command is known.</p>
       ) : (
@@ -117,7 +117,7 @@ function LeftOutSection({ leftOut, run }: { leftOut: LeftOut; run: string }) {
         <ul>
           {rows > 0 && (
             <li>
-              {formatCount(rows)} rows are counted in all figures, but not carried with their texts
+              {formatCount(rows)} rows are counted in all figures, but their texts are left out
               {unscored > 0 && `, ${formatCount(unscored)} of them without a score`}
             </li>
           )}
@@ -136,8 +136,8 @@ function LeftOutSection({ leftOut, run }: { leftOut: LeftOut; run: string }) {
         </ul>
       )}
       <p class="quiet">
-        Failed rows and pairs whose orders contradict each other come first, then rows around the cuts and at every
-        score. <code>alpagasus view --run {shellWord(run)}</code> shows everything.
+        The report includes failed rows and contradictory pairs first, then rows around the cuts and at every score.{" "}
+        <code>alpagasus view --run {shellWord(run)}</code> shows everything.
       </p>
     </>
   );
@@ -145,7 +145,7 @@ function LeftOutSection({ leftOut, run }: { leftOut: LeftOut; run: string }) {
 
 const stageColumns: readonly Column<StageReport>[] = [
   { name: "stage", show: ({ stage }) => stage, value: ({ stage }) => stage },
-  { name: "of", show: ({ name }) => <Plain>{name}</Plain>, value: ({ name }) => name },
+  { name: "name", show: ({ name }) => <Plain>{name}</Plain>, value: ({ name }) => name },
   {
     name: "started",
     show: ({ startedAt }) => startedAt.replace("T", " ").replace(/\..*/, ""),
@@ -203,6 +203,6 @@ interface NamedGate {
 const gateColumns: readonly Column<NamedGate>[] = [
   { name: "stage", show: ({ stage }) => <Plain>{stage}</Plain>, value: ({ stage }) => stage },
   { name: "gate", show: ({ name }) => name, value: ({ name }) => name },
-  { name: "held", show: ({ held }) => (held ? "yes" : "no"), value: ({ held }) => String(held) },
+  { name: "passed", show: ({ held }) => (held ? "yes" : "no"), value: ({ held }) => String(held) },
   { name: "measured", show: ({ message }) => <Plain>{message}</Plain>, value: ({ message }) => message },
 ];

@@ -26,7 +26,7 @@ export function References({ scores, reference, place }: ReferencesProps) {
   return (
     <section aria-labelledby={id}>
       <h2 id={id}>
-        {judge} beside {name}
+        {judge} compared with {name}
       </h2>
       {name !== reference.name && <p class="quiet">{reference.name}</p>}
       <dl class="facts">
@@ -34,12 +34,12 @@ export function References({ scores, reference, place }: ReferencesProps) {
           <WithInterval of={agreement.spearman} />
         </Fact>
         <Fact name="rows that both scored">{formatCount(agreement.rows)}</Fact>
-        <Fact name="mean score there" note={`${formatCount(scored)} rows`}>
+        <Fact name="mean score of the other judge" note={`${formatCount(scored)} rows`}>
           {mean === null ? "–" : mean.toFixed(2)}
         </Fact>
         <Fact name="rows they disagree about">
           <a href={hashOf("rows", { sort: "disagreement", reference: place, isDescending: "true" })}>
-            the farthest apart first
+            show the largest disagreements first
           </a>
         </Fact>
       </dl>
@@ -50,7 +50,7 @@ export function References({ scores, reference, place }: ReferencesProps) {
       <div class="sides">
         <Grid judge={judge} reference={reference} />
         <Table
-          caption={`How ${judge} finds what ${name} rates high`}
+          caption={`How well ${judge} finds what ${name} rates high`}
           columns={thresholdColumns}
           rows={agreement.thresholds}
         />
@@ -124,7 +124,7 @@ function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: s
   const most = Math.max(1, ...cells.map(({ count }) => count));
   return (
     <Figure
-      title={`Rows by both scores: ${judge} across, ${name} up`}
+      title={`Rows by both scores: ${judge} on the x axis, ${name} on the y axis`}
       label={`Rows by both judges' scores. Spearman's correlation is ${agreement.spearman.value?.toFixed(2) ?? "not known"}. The most rows: ${cells
         .toSorted((a, b) => b.count - a.count)
         .slice(0, 5)
@@ -132,7 +132,7 @@ function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: s
         .join(", ")}`}
       height={300}
       from={[JSON.stringify(grid)]}
-      note={`The darker, the more rows (by the square root); the darkest stands for ${formatCount(most)} rows.`}
+      note={`Darker cells have more rows (square-root scale); the darkest has ${formatCount(most)} rows.`}
       draw={() => ({
         marginLeft: 48,
         marginBottom: 40,

@@ -94,8 +94,18 @@ export function RowsView({ report, source, values, onChange }: ListProps) {
             ]}
           />
         )}
-        <Field label="Output from" type="number" value={values["shortest"]} onInput={(shortest) => set({ shortest })} />
-        <Field label="Output up to" type="number" value={values["longest"]} onInput={(longest) => set({ longest })} />
+        <Field
+          label="Output length from"
+          type="number"
+          value={values["shortest"]}
+          onInput={(shortest) => set({ shortest })}
+        />
+        <Field
+          label="Output length up to"
+          type="number"
+          value={values["longest"]}
+          onInput={(longest) => set({ longest })}
+        />
         <Choice
           label="Sort by"
           value={`${values["sort"] ?? "index"}${values["sort"] === "disagreement" ? (values["reference"] ?? "0") : ""}${values["isDescending"] === "true" ? "-" : "+"}`}
@@ -129,7 +139,7 @@ export function RowsView({ report, source, values, onChange }: ListProps) {
           {problem !== undefined
             ? problem
             : page
-              ? `${formatCount(page.total)} of ${formatCount(page.searched)} rows${source.leftOut && source.leftOut.rows > 0 ? " that this report carries" : ""}${progress.isReady || source.leftOut ? "" : ` (${formatCount(progress.read)} of ${formatCount(progress.total)} are read so far)`}`
+              ? `${formatCount(page.total)} of ${formatCount(page.searched)} rows${source.leftOut && source.leftOut.rows > 0 ? " in this report" : ""}${progress.isReady || source.leftOut ? "" : ` (${formatCount(progress.read)} of ${formatCount(progress.total)} are read so far)`}`
               : "…"}
         </p>
         <CopyButton text={() => location.href}>copy link</CopyButton>
@@ -365,8 +375,8 @@ function RowPanel({ index, values, list, report, source, onClose }: PanelProps) 
       ) : (
         <p>
           {source.leftOut && index < report.rows.read
-            ? `This report carries a sample of the rows, and row ${formatCount(index)} is not among them. It is counted in all figures; alpagasus view --run ${shellWord(report.run)} shows it.`
-            : `There is no such row${report.rows.isReady ? "" : " by now"}.`}
+            ? `This report contains a sample of the rows, and row ${formatCount(index)} is not in it. It is counted in all figures; alpagasus view --run ${shellWord(report.run)} shows it.`
+            : `There is no such row${report.rows.isReady ? "" : " yet"}.`}
         </p>
       )}
     </section>
@@ -444,7 +454,7 @@ function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunRep
       )}
       {row.score !== null && (
         <p>
-          <a href={hashOf("scores", { threshold: row.score })}>The threshold at {formatScore(row.score)}</a>
+          <a href={hashOf("scores", { threshold: row.score })}>Show the threshold at {formatScore(row.score)}</a>
         </p>
       )}
     </>

@@ -74,13 +74,13 @@ function Arms({ report: { arms } }: { report: RunReport }) {
   if (arms.length === 0) return null;
   return (
     <section aria-labelledby="arms">
-      <h2 id="arms">Arms that were selected</h2>
+      <h2 id="arms">Selected arms</h2>
       <ul class="arms">
         {arms.map(({ arm, choice, rows, share, cut, alarms, notes, isStale, state }) => (
           <li>
             <b>{arm}</b>: {choice}; <a href={hashOf("rows", { arm, isKept: "true" })}>{formatCount(rows)} rows</a> (
             {formatShare(share)}){cut !== null && `, cut at ${formatScore(cut)}`}
-            {isStale && <em> of older ratings or other data</em>}
+            {isStale && <em> from older ratings or other data</em>}
             {state !== "present" && <em> its file is {state}</em>}
             {[...alarms, ...notes].map((line) => (
               <p class="quiet">{line}</p>

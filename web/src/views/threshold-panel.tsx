@@ -109,7 +109,7 @@ function Ties({ arms, kept }: { arms: RunReport["arms"]; kept: Kept }) {
     <>
       {cutHere.map(({ arm, rows }) => (
         <Notice kind="note">
-          the arm {arm} has {formatCount(rows)} rows, not these {formatCount(kept.rows)}: of the rows that score exactly{" "}
+          the arm {arm} has {formatCount(rows)} rows, not {formatCount(kept.rows)}: of the rows that score exactly{" "}
           {formatScore(kept.threshold)}, only some were drawn into it
         </Notice>
       ))}
@@ -220,7 +220,7 @@ function Examples({ threshold, source, revision }: { threshold: number; source: 
                 <ExampleCard row={row} />
               ))}
             </ol>
-            {page?.rows.length === 0 && <p class="quiet">none{source.leftOut && " that this report carries"}</p>}
+            {page?.rows.length === 0 && <p class="quiet">none{source.leftOut && " in this report"}</p>}
           </div>
         ))}
       </div>

@@ -88,7 +88,7 @@ function Comparison({ comparison }: { comparison: ComparisonReport }) {
       />
       {pooled.withoutOneSet && (
         <p class="quiet">
-          The pooled interval is about new prompts of these sets, not about other sets. Without one of them the winning
+          The pooled interval covers new prompts from these sets, not other sets. With one set left out, the winning
           score is {pooled.withoutOneSet.low.winningScore.toFixed(3)} (without {pooled.withoutOneSet.low.set}) to{" "}
           {pooled.withoutOneSet.high.winningScore.toFixed(3)} (without {pooled.withoutOneSet.high.set}).
         </p>
@@ -141,13 +141,13 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
           <WithInterval of={pooled.winningScore} />
         </Fact>
         <Fact
-          name="chance of this if neither is better"
+          name="probability of this result if neither is better"
           note={pooled.conclusion === "no difference shown" ? describeNeeded(pooled) || undefined : undefined}
         >
           {describeP(pooled)}
         </Fact>
         {seesOrder && orders.pairs > 0 && (
-          <Fact name="flip rate" note={<a href={pairs({ orders: "flipped" })}>the pairs it contradicts itself in</a>}>
+          <Fact name="flip rate" note={<a href={pairs({ orders: "flipped" })}>show the contradictory pairs</a>}>
             <WithInterval of={orders.flipRate} asShare />
           </Fact>
         )}
@@ -162,7 +162,9 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
         <Fact name="undecided" note={counts.undecided > 0 && <a href={pairs({ outcome: "undecided" })}>show them</a>}>
           {formatNumbered(counts.undecided, "pair", "pairs")}
         </Fact>
-        {identical > 0 && <Fact name="equal answers">{formatNumbered(identical, "tie", "ties")} without asking</Fact>}
+        {identical > 0 && (
+          <Fact name="equal answers">{formatNumbered(identical, "tie", "ties")} without calling the judge</Fact>
+        )}
         {unread.map(([state, count]) => (
           <Fact name={`replies ${state}`} note={<a href={pairs({ orders: "unread" })}>show them</a>}>
             {formatCount(count)}
@@ -171,8 +173,8 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
       </dl>
       {agreement.map(({ with: other, pairs: both, share, kappa, correlation }) => (
         <p>
-          Agreement with {other} on {formatCount(both)} pairs: <WithInterval of={share} asShare /> the same, kappa{" "}
-          <WithInterval of={kappa} />, correlation <WithInterval of={correlation} />.
+          Agreement with {other} on {formatCount(both)} pairs: <WithInterval of={share} asShare /> identical outcomes,
+          kappa <WithInterval of={kappa} />, correlation <WithInterval of={correlation} />.
         </p>
       ))}
       <p>
@@ -213,7 +215,7 @@ function resultColumns({ seesOrder, pooled }: ComparisonReport, kind: string): r
     ...(seesOrder ? [figured("flip rate", ({ orders }) => orders.flipRate, true)] : []),
     figured("winning score", ({ winningScore }) => winningScore),
     figured("win rate", ({ winRate }) => winRate, true),
-    ...(isGraded ? [figured("win rate in grades", ({ gradedWinRate }) => gradedWinRate, true)] : []),
+    ...(isGraded ? [figured("graded win rate", ({ gradedWinRate }) => gradedWinRate, true)] : []),
     figured("at equal length", ({ length }) => length?.controlledWinRate, true),
     {
       name: "p",
