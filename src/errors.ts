@@ -29,8 +29,8 @@ export class RunError extends AlpagasusError {
 }
 
 /** The trainer is missing or failed. The message has its last output, and advice if there is any. */
-export class TrainerError extends AlpagasusError {
-  override name = "TrainerError";
+export class PythonError extends AlpagasusError {
+  override name = "PythonError";
 }
 
 /** A value's type as error messages name it: `null`, `array`, `number`. */

@@ -1,5 +1,6 @@
 /*
- * The library: everything the command line does, as functions.
+ * The library: everything the command line does, as functions. `alpagasus/llm` has the engine that makes calls, `alpagasus/stats` the
+ * statistics.
  */
 export { openDataset, type Dataset, type OpenDatasetOptions } from "./dataset/open.ts";
 export { hashExample, type Example, type ExampleFields, type Row } from "./dataset/example.ts";
@@ -8,7 +9,7 @@ export { readPositions } from "./dataset/positions.ts";
 export type { DatasetFile, Format } from "./dataset/source.ts";
 export type { Shape } from "./dataset/shape.ts";
 
-export type { Judge, Scale } from "./judge/judge.ts";
+export type { Escalating, Judge, JudgeAbilities, Panel, Rater, Scale } from "./judge/judge.ts";
 export {
   openJudge,
   openLlmJudge,
@@ -91,24 +92,6 @@ export { distill, type DistillOptions, type DistillSummary } from "./stages/dist
 export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
-export { BatchAsker, type BatchAskerOptions, type BatchClock, type BatchProgress } from "./llm/batches/batch-asker.ts";
-export { CallStore } from "./llm/call-store.ts";
-export type { PastUse, Purse, StoredCall } from "./llm/stored-call.ts";
-export type { CallsReport, StopReason } from "./llm/call-tally.ts";
-export { Engine, type EngineOptions } from "./llm/engine.ts";
-export type { Limits } from "./llm/rate-limiter.ts";
-export { modelOf, type ChatModel, type ModelBatches, type OpenModelOptions } from "./llm/chat-model.ts";
-export { openModel } from "./llm/open-model.ts";
-export { findPrice, flatPrice, type Price } from "./llm/price.ts";
-export type { CallOutcome, Finish, TokenLogprob, Usage } from "./llm/reply.ts";
-export {
-  requestKey,
-  type Message,
-  type ModelRequest,
-  type ReasoningEffort,
-  type ReplySchema,
-  type Sampling,
-} from "./llm/request.ts";
 export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers } from "./comparison/answers.ts";
 export { analyse } from "./comparison/analyse.ts";
 export type { ComparisonResult } from "./comparison/comparison-result.ts";
@@ -142,6 +125,7 @@ export type { AgreementRecord, RateSummary } from "./run/records/rating.ts";
 export type { AnsweredSet, AnswersSummary } from "./run/records/answers.ts";
 export type { ArmState, ArmSummary, FileState, WhatIf } from "./run/records/arm.ts";
 export type { CallsRecord, Gate, Question } from "./run/records/common.ts";
+export type { ComparisonRecord, ComparisonSummary, OutcomeAgreement } from "./run/records/comparison.ts";
 export type { ExperimentResult } from "./run/records/experiment.ts";
 export type { Manifest } from "./run/manifest.ts";
 export type { TrainSummary } from "./run/records/training.ts";
@@ -151,42 +135,8 @@ export type { HeldOut, StudentCard } from "./student/card.ts";
 export { createPredictor, expectedScore, type StudentModel } from "./student/student.ts";
 export { decodeStudent, encodeStudent, readStudent } from "./student/model-file.ts";
 
-export {
-  areaUnderCurve,
-  calibrationError,
-  measureAgreement,
-  pearson,
-  precisionAtTop,
-  rank,
-  spearman,
-  type Agreement,
-  type ThresholdAgreement,
-} from "./stats/agreement.ts";
-export type { Estimate } from "./stats/estimate.ts";
-export { bootstrap, type BootstrapOptions } from "./stats/bootstrap.ts";
-export { bradleyTerry } from "./stats/bradley-terry.ts";
-export { cohensKappa, weightedKappa } from "./stats/kappa.ts";
+export { AlpagasusError, DataError, PythonError, RunError, UsageError } from "./errors.ts";
+export { version } from "./version.ts";
 export { curateScores, type CuratedScores } from "./curation/curate.ts";
 export { twoNearest, type Points } from "./curation/neighbours.ts";
 export { estimateRater, posterior, type RaterModel } from "./curation/transition.ts";
-export { lengthControlledWinRate, type LengthPair } from "./stats/length-controlled.ts";
-export {
-  countOutcomes,
-  outcomeOf,
-  winningScore,
-  type Outcome,
-  type OutcomeCounts,
-  type Preference,
-} from "./stats/outcomes.ts";
-export {
-  crossedMean,
-  crossedRatio,
-  type CrossedMeanOptions,
-  type Sources,
-  type TestedEstimate,
-} from "./stats/crossed-mean.ts";
-export { promptsNeeded } from "./stats/prompts-needed.ts";
-export { signTest } from "./stats/sign-test.ts";
-export { histogram, type Bin, type ScoreCounts } from "./stats/histogram.ts";
-export { AlpagasusError, DataError, RunError, UsageError } from "./errors.ts";
-export { version } from "./version.ts";

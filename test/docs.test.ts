@@ -48,7 +48,7 @@ describe("commands in the documentation", async () => {
 
   test.each(pages)("%s: commands and options that there are", (page) => {
     const wrong = [...read(page).matchAll(/^```(?:sh|bash|console)?\n(.*?)^```/gms)]
-      .flatMap(([, block]) => block!.replaceAll("\\\n", " ").split("\n"))
+      .flatMap(([, block]) => block!.replaceAll("\\\n", " ").split(/\n| && /))
       .map((line) =>
         line
           .replace(/^\$ /, "")

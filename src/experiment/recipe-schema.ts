@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
 
-export const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
+const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
 
 const count = z.number().int().min(1);
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { setTimeout as delay } from "node:timers/promises";
-import { TrainerError, UsageError } from "../errors.ts";
+import { PythonError, UsageError } from "../errors.ts";
 import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ChatModel } from "../llm/chat-model.ts";
@@ -127,7 +127,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
     } catch (error) {
       await delay(500); // if the server exited, its own error says more
-      throw failure === undefined ? error : new TrainerError(failure, { cause: error });
+      throw failure === undefined ? error : new PythonError(failure, { cause: error });
     }
   };
   return {

@@ -1,9 +1,9 @@
-import { messageOf, TrainerError } from "../errors.ts";
+import { messageOf, PythonError } from "../errors.ts";
 import { createPooledFetch } from "../llm/pooled-fetch.ts";
 
 const post = createPooledFetch(1, { isHere: true });
 
-/** Posts JSON to a server on this machine and returns its JSON reply. @throws TrainerError when there is no valid reply */
+/** Posts JSON to a server on this machine and returns its JSON reply. @throws PythonError when there is no valid reply */
 export async function postJson(url: URL, body: object, signal?: AbortSignal): Promise<unknown> {
   try {
     const response = await post(url.href, {
@@ -16,6 +16,6 @@ export async function postJson(url: URL, body: object, signal?: AbortSignal): Pr
     return await response.json();
   } catch (cause) {
     signal?.throwIfAborted();
-    throw new TrainerError(`${url.href}: the model's server does not answer: ${messageOf(cause)}`, { cause });
+    throw new PythonError(`${url.href}: the model's server does not answer: ${messageOf(cause)}`, { cause });
   }
 }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
-import { TrainerError } from "../errors.ts";
+import { PythonError } from "../errors.ts";
 import type { LocalModel } from "./local-model.ts";
 import { postJson } from "./post-json.ts";
 import type { ModelServer, ServerKind } from "./serve-model.ts";
@@ -18,7 +18,7 @@ const usageSchema = z.object({ usage: z.object({ prompt_tokens: z.number() }) })
  * For other servers only the numbers of tokens are compared; the ids were compared when the model was saved.
  *
  * @returns the result, in words
- * @throws TrainerError when they differ, or the server does not answer
+ * @throws PythonError when they differ, or the server does not answer
  */
 export async function checkPromptParity(
   { name, probes }: LocalModel,
@@ -32,7 +32,7 @@ export async function checkPromptParity(
     const serverTokens = kind === "vllm" ? await tokenize(url, asked, signal) : await countTokens(url, asked, signal);
     const wanted = kind === "vllm" ? tokens : tokens.length;
     if (!isDeepStrictEqual(serverTokens, wanted))
-      throw new TrainerError(
+      throw new PythonError(
         `${name}: expected the server to read the prompt of training row ${row + 1} as the ${tokens.length} tokens of training, got ${typeof serverTokens === "number" ? serverTokens : serverTokens.length} tokens${typeof serverTokens === "number" ? "" : ", or others"}; is its chat template the model's own?`,
       );
   }
@@ -42,7 +42,7 @@ export async function checkPromptParity(
 /** The token ids that vLLM turns a message into. */
 async function tokenize(url: string, asked: object, signal?: AbortSignal): Promise<readonly number[]> {
   const found = tokenizedSchema.safeParse(await postJson(new URL("/tokenize", url), asked, signal));
-  if (!found.success) throw new TrainerError(`${url}: expected the tokens of a prompt, got something else`);
+  if (!found.success) throw new PythonError(`${url}: expected the tokens of a prompt, got something else`);
   return found.data.tokens;
 }
 
@@ -50,6 +50,6 @@ async function tokenize(url: string, asked: object, signal?: AbortSignal): Promi
 async function countTokens(url: string, asked: object, signal?: AbortSignal): Promise<number> {
   const once = { ...asked, temperature: 0, max_tokens: 1 };
   const found = usageSchema.safeParse(await postJson(new URL(`${url}/chat/completions`), once, signal));
-  if (!found.success) throw new TrainerError(`${url}: expected a reply with its usage, got something else`);
+  if (!found.success) throw new PythonError(`${url}: expected a reply with its usage, got something else`);
   return found.data.usage.prompt_tokens;
 }

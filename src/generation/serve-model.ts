@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { TrainerError } from "../errors.ts";
+import { PythonError } from "../errors.ts";
 import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
@@ -39,7 +39,7 @@ export interface ServeOptions {
   /** Called with each phase as it begins. */
   readonly onPhase?: ((phase: string) => void) | undefined;
   /** Called when the server exits by itself after it was ready. */
-  readonly onFailure?: ((error: TrainerError) => void) | undefined;
+  readonly onFailure?: ((error: PythonError) => void) | undefined;
 }
 
 /** Concurrent calls that keep a server busy: `transformers serve` answers one after the other. */
@@ -86,7 +86,7 @@ export async function describeServer(kind: ServerKind): Promise<string> {
  * Starts a server for a model on a free port of 127.0.0.1 and waits until it is ready. The server ends when this process does,
  * even by `kill -9`. Servers left over from processes that have ended are stopped first.
  *
- * @throws TrainerError when uv is missing, or the server exits (with its error) or is not ready in time
+ * @throws PythonError when uv is missing, or the server exits (with its error) or is not ready in time
  */
 export async function serveModel(model: LocalModel, options: ServeOptions): Promise<ModelServer> {
   const { run, kind, signal, onPhase } = options;
@@ -113,7 +113,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   );
   let record: Disposable | undefined;
   let state: "starting" | "ready" | "stopping" = "starting";
-  let failure: TrainerError | undefined;
+  let failure: PythonError | undefined;
   void group.ended
     .catch(() => null)
     .then((code) => {
@@ -144,7 +144,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   return { url, modelName, startMs: Date.now() - startedAt, stop };
 }
 
-/** Generates one token, to check the model's name and that memory suffices. @throws TrainerError when that fails */
+/** Generates one token, to check the model's name and that memory suffices. @throws PythonError when that fails */
 async function generateOneToken(url: string, model: string, signal?: AbortSignal): Promise<void> {
   await postJson(
     new URL(`${url}/chat/completions`),
@@ -204,8 +204,8 @@ async function findFreePort(): Promise<number> {
   return (address as { port: number }).port; // of a server that listens on a port
 }
 
-/** @param failed returns the server's failure, if it has exited @throws TrainerError when it has, or is not ready in time */
-async function waitForHealth(url: string, failed: () => TrainerError | undefined, signal?: AbortSignal): Promise<void> {
+/** @param failed returns the server's failure, if it has exited @throws PythonError when it has, or is not ready in time */
+async function waitForHealth(url: string, failed: () => PythonError | undefined, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + mostStartMs;
   while (Date.now() < deadline) {
     signal?.throwIfAborted();
@@ -218,5 +218,5 @@ async function waitForHealth(url: string, failed: () => TrainerError | undefined
     if (isHealthy) return;
     await delay(healthMs);
   }
-  throw new TrainerError(`${url}: the server was not ready after ${mostStartMs / 60_000} minutes`);
+  throw new PythonError(`${url}: the server was not ready after ${mostStartMs / 60_000} minutes`);
 }

@@ -110,7 +110,7 @@ export function createEscalatingJudge(
     get notes() {
       return [
         ...other.notes,
-        ...(result?.isComplete ? describe(summarise(result, rows, minScore), student.name, other.name) : []),
+        ...(result?.isComplete ? describeEscalation(summarise(result, rows, minScore), student.name, other.name) : []),
       ];
     },
     async prepare(examples, onProgress) {
@@ -182,7 +182,11 @@ function summarise(result: EscalationResult, rows: number, minScore: number): Es
   };
 }
 
-function describe({ asked, rows, minScore, precision, audited }: Escalation, student: string, other: string): string[] {
+function describeEscalation(
+  { asked, rows, minScore, precision, audited }: Escalation,
+  student: string,
+  other: string,
+): string[] {
   return [
     ...(audited > 0
       ? [

@@ -24,7 +24,7 @@ export interface Rater {
 }
 
 /** What a judge can tell that calls a model. */
-export interface Asking {
+interface Asking {
   /** How it asks. Ratings under different questions are not the same ratings. */
   readonly question: Question;
   /** A report on its calls so far. */

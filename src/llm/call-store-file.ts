@@ -125,12 +125,15 @@ function readPragma(database: DatabaseSync, name: string): number {
 
 function describeOpening(path: string, cause: unknown): Error {
   if (cause instanceof AlpagasusError) return cause;
-  return new UsageError(`${path}: expected a call store, got ${describe(cause)}; name another file with --store`, {
-    cause,
-  });
+  return new UsageError(
+    `${path}: expected a call store, got ${describeStoreError(cause)}; name another file with --store`,
+    {
+      cause,
+    },
+  );
 }
 
-export function describe(cause: unknown): string {
+function describeStoreError(cause: unknown): string {
   const message = messageOf(cause);
   if (/not a database/.test(message)) return "a file of another kind";
   return message.split("\n", 1)[0]!;

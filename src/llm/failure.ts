@@ -49,7 +49,7 @@ export function readFailure(error: unknown, now: number): Failure {
   if (!APICallError.isInstance(error)) return readOther(error);
   const status = error.statusCode;
   if (status === undefined) return readUnreached(error);
-  const detail = describe(error);
+  const detail = describeApiError(error);
   const headers: Headers = error.responseHeaders ?? {};
   if (status < 300) {
     const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
@@ -148,7 +148,7 @@ function readRetryDelay(body: string | undefined): number | undefined {
 }
 
 /** `429: Rate limit reached for gpt-5-mini` */
-function describe({ statusCode, message, responseBody }: APICallError): string {
+function describeApiError({ statusCode, message, responseBody }: APICallError): string {
   const text = message || responseBody || "";
   const code = codeOf({ responseBody });
   const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);

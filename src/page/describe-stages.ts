@@ -20,7 +20,7 @@ export function describeStages({
     ...(dataset && rate
       ? [
           {
-            ...describe("rate", dataset.source, rate),
+            ...describeStage("rate", dataset.source, rate),
             details: [
               ["judge", rate.judge],
               ...questionDetails(rate.question),
@@ -30,17 +30,17 @@ export function describeStages({
           },
         ]
       : []),
-    ...Object.values(arms).map((arm) => ({ ...describe("select", arm.arm, arm), details: describeArm(arm) })),
+    ...Object.values(arms).map((arm) => ({ ...describeStage("select", arm.arm, arm), details: describeArm(arm) })),
     ...Object.values(models).map((model) => ({
-      ...describe("train", model.model, model),
+      ...describeStage("train", model.model, model),
       details: describeModel(model),
     })),
     ...Object.values(answers).map((own) => ({
-      ...describe("generate", own.arm, own),
+      ...describeStage("generate", own.arm, own),
       details: describeAnswers(own),
     })),
     ...Object.values(comparisons).map((comparison) => ({
-      ...describe("compare", `${comparison.a} against ${comparison.b}`, comparison),
+      ...describeStage("compare", `${comparison.a} against ${comparison.b}`, comparison),
       details: describeComparison(comparison),
     })),
   ];
@@ -55,7 +55,7 @@ interface Task {
   readonly gates: readonly Gate[];
 }
 
-function describe(
+function describeStage(
   stage: StageReport["stage"],
   name: string,
   { startedAt, wallMs, command, calls, gates }: Task,

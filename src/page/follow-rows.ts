@@ -84,14 +84,14 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
       rows = { ...about, reading: await startReading(await open(closing.signal)) };
       lastFailure = undefined;
     } catch (error) {
-      lastFailure = { key: wanted.key, problem: describe(error) };
+      lastFailure = { key: wanted.key, problem: describeReadError(error) };
       return;
     }
     if (shown && shown.finishedAt !== undefined) next = rows;
     else shown = rows; // shown while they are read, unless other rows are already shown in full
     rows.reading.figures
       .then((figures) => (rows.figures = figures))
-      .catch((error: unknown) => (rows.problem = describe(error)))
+      .catch((error: unknown) => (rows.problem = describeReadError(error)))
       .finally(() => {
         rows.finishedAt = Date.now();
         rows.tookMs = rows.finishedAt - startedAt;
@@ -142,7 +142,7 @@ export function createRowFollower(run: RunFolder, { against }: FollowOptions = {
   };
 }
 
-function describe(error: unknown): string {
+function describeReadError(error: unknown): string {
   return `the rows cannot be shown: ${messageOf(error)}`;
 }
 

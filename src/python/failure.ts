@@ -1,4 +1,4 @@
-import { TrainerError } from "../errors.ts";
+import { PythonError } from "../errors.ts";
 
 /*
  * Describes why a Python command failed, in one line: its own error, and advice for common failures.
@@ -51,14 +51,14 @@ export function describeFailure(
   code: number | null,
   said: readonly string[],
   advices: readonly Advice[] = commonAdvice,
-): TrainerError {
+): PythonError {
   const advice = adviseOn(said.join("\n"), advices);
   const cause =
     said.findLast(
       (line) =>
         /^[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) && !/^(subprocess|torch\.distributed)\./.test(line),
     ) ?? said.slice(-lastLines).join(" | ");
-  return new TrainerError(
+  return new PythonError(
     `${what} ended with ${code === null ? "a signal" : `code ${code}`}: ${cause.slice(0, mostCharacters)}${advice === undefined ? "" : `; ${advice}`}`,
   );
 }

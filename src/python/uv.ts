@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { TrainerError } from "../errors.ts";
+import { PythonError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /** The folder of this package's Python scripts and requirements files. */
@@ -8,11 +8,11 @@ export const pythonFolder = join(packageFolder, "python");
 
 const trainerRequirements = join(pythonFolder, "requirements.txt");
 
-/** The version of uv, which installs PyTorch and the other Python packages. @throws TrainerError when it is missing */
+/** The version of uv, which installs PyTorch and the other Python packages. @throws PythonError when it is missing */
 export function findUv(): string {
   const found = spawnSync("uv", ["--version"], { encoding: "utf8" });
   if (found.status !== 0)
-    throw new TrainerError(
+    throw new PythonError(
       "uv: expected it on the PATH, found none; it installs PyTorch and the trainer (TRL); install it with: curl -LsSf https://astral.sh/uv/install.sh | sh (or: pip install uv)",
     );
   return found.stdout.trim();

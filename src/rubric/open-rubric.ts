@@ -115,12 +115,14 @@ async function openKind<R>(
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new DataError(`${shownAs}: expected a rubric, but it cannot be read: ${describe(cause)}`, { cause });
+    throw new DataError(`${shownAs}: expected a rubric, but it cannot be read: ${describeRubricError(cause)}`, {
+      cause,
+    });
   }
   return parse(text, shownAs);
 }
 
-function describe(cause: unknown): string {
+function describeRubricError(cause: unknown): string {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
   if (code === "ENOENT") return "no such file";
   return code === "EISDIR" ? "it is a folder" : messageOf(cause);

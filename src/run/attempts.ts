@@ -4,7 +4,7 @@ import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
 
 /** How long each attempt at a training took: `attempts.json` of its folder. */
-export const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
+const attemptsSchema = z.array(z.object({ startedAt: z.string(), trainMs: z.number(), startMs: z.number() }));
 
 const costSchema = z.object({ usdPerHour: z.number().nullable() });
 

@@ -35,7 +35,7 @@ export function contaminationFinder(
   return ({ instruction, input, output }) => {
     const promptWords = wordsOf(`${instruction} ${input}`);
     const prompt = whole.get(promptWords.join(" "));
-    if (prompt) return describe(prompt, promptWords.join(" "));
+    if (prompt) return overlapWith(prompt, promptWords.join(" "));
     return findRun(promptWords) ?? findRun(wordsOf(output));
   };
 
@@ -46,7 +46,7 @@ export function contaminationFinder(
       forEachRun(hashes, length, (hash, start) => {
         const candidate = found ? undefined : known.get(hash);
         if (candidate && candidate.words === words.slice(start, start + length).join(" "))
-          found = describe(candidate.prompt, candidate.words);
+          found = overlapWith(candidate.prompt, candidate.words);
       });
       if (found) return found;
     }
@@ -54,7 +54,7 @@ export function contaminationFinder(
   }
 }
 
-function describe({ set, id }: TestPrompt, words: string): ReasonDetail {
+function overlapWith({ set, id }: TestPrompt, words: string): ReasonDetail {
   return { test: set, prompt: id, words };
 }
 

@@ -51,7 +51,7 @@ export interface BatchesOptions {
 /** The open batches of a store, oldest first. */
 export function listBatches({ store = defaultStorePath }: BatchesOptions = {}): BatchStatus[] {
   using open = new CallStore(store, { readOnly: true });
-  return open.batches.open().map((batch) => describe(open, batch));
+  return open.batches.open().map((batch) => statusOf(open, batch));
 }
 
 /**
@@ -68,7 +68,7 @@ export async function cancelBatches(
   using open = new CallStore(store, { readOnly: true });
   const done: CancelledBatch[] = [];
   for (const batch of choose(open, ids)) {
-    const status = describe(open, batch);
+    const status = statusOf(open, batch);
     try {
       done.push({ ...status, outcome: await cancel(batch, environment) });
     } catch (error) {
@@ -127,7 +127,7 @@ export function forgetBatches(
     return chosen.map((batch) => {
       open.batches.end(batch.id, "given up by hand");
       open.bookPerhaps(batch.purse, batch.reserved);
-      return describe(open, batch);
+      return statusOf(open, batch);
     });
   });
 }
@@ -152,7 +152,7 @@ function stateOf(store: CallStore, { providerId, problem, sentAt, owner }: OpenB
   return sentAt === null ? "not sent" : "not confirmed";
 }
 
-function describe(store: CallStore, batch: OpenBatch): BatchStatus {
+function statusOf(store: CallStore, batch: OpenBatch): BatchStatus {
   const { id, model, providerId, calls, left, reserved, begunAt, problem } = batch;
   return {
     id,

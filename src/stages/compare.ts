@@ -20,6 +20,7 @@ import { describeQuestion } from "../run/describe-question.ts";
 import type { StageOptions } from "./progress.ts";
 import { promptCoverageGate } from "./coverage.ts";
 import { StageProgress } from "./stage-progress.ts";
+import { defaultSeed } from "../stats/random.ts";
 
 /** One of the two models in a comparison, with its answers. */
 export interface Arm extends Answers {
@@ -40,7 +41,6 @@ export interface CompareOptions extends StageOptions {
   readonly seed?: number | undefined;
 }
 
-const defaultSeed = 42;
 const batchSize = 100;
 
 /** The name of an arm whose answers are in a file. */

@@ -7,7 +7,7 @@ import type { Gate } from "../run/records/common.ts";
  */
 
 /** The least share, unless the user says otherwise. */
-export const defaultMinCoverage = 0.95;
+const defaultMinCoverage = 0.95;
 
 /** @throws UsageError unless the share is absent or from 0 to 1 */
 export function checkShare(name: string, share: number | undefined): void {

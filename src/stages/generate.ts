@@ -38,7 +38,7 @@ const slowMs = 15_000; // after this time, the progress line names the server's 
  * local model's server is started only if a call has to be made.
  *
  * @throws RunError when the run has answers of that name by another model or to another question, without `overwrite`
- * @throws TrainerError when the model's server cannot be started, or formats prompts differently from the training
+ * @throws PythonError when the model's server cannot be started, or formats prompts differently from the training
  */
 export async function generate(prompts: readonly TestPrompt[], options: GenerateOptions): Promise<AnswersSummary> {
   const startedAt = new Date();

@@ -30,7 +30,7 @@ export async function planTrain(options: PlanTrainOptions): Promise<PlannedTrain
 /**
  * Trains a model on an arm, continuing an interrupted attempt, and checks the trained model.
  *
- * @throws TrainerError when uv is missing or the trainer fails, with the end of its output; others as `planTrain`
+ * @throws PythonError when uv is missing or the trainer fails, with the end of its output; others as `planTrain`
  */
 export async function train(options: TrainOptions): Promise<TrainSummary> {
   const startedAt = new Date();

@@ -1,12 +1,10 @@
 import { type Estimate, quantile } from "./estimate.ts";
-import { createRandom } from "./random.ts";
+import { createRandom, defaultSeed } from "./random.ts";
 
 export interface BootstrapOptions {
   readonly seed?: number | undefined;
   readonly draws?: number | undefined;
 }
-
-const defaultSeed = 42;
 
 const defaultDraws = 10_000;
 

@@ -1,3 +1,6 @@
+/** The seed of every draw, unless the user gives another. */
+export const defaultSeed = 42;
+
 /** A source of random numbers in [0, 1), reproducible by its seed. */
 export type Random = () => number;
 

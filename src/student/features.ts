@@ -9,11 +9,11 @@ import { createScanner, newField } from "./scan-field.ts";
 
 export const fieldCount = 3; // output, instruction, input; this order holds everywhere below
 
-export const output = 0;
+const output = 0;
 
-export const instruction = 1;
+const instruction = 1;
 
-export const input = 2;
+const input = 2;
 
 /** The features of one row; valid until the next call of the extractor that made it. */
 export interface Features {

@@ -1,6 +1,6 @@
 export const bucketCount = 2 ** 15; // shared by all fields; more buckets did not help
 
-export const stopWords =
+const stopWords =
   "the a an of to and in is it that for on with as are be this by or from at was you your can not but have has they which will its their more also".split(
     " ",
   );
@@ -73,7 +73,7 @@ const space = 1;
 
 const newline = 2;
 
-export const digit = 3;
+const digit = 3;
 
 export const upper = 4;
 

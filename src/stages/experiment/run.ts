@@ -106,7 +106,7 @@ async function makePlan(
  * Runs an experiment up to its report. Finished tasks are kept, changed ones are repeated, interrupted ones continue. A
  * failed task stops only the tasks that need it.
  *
- * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is; TrainerError when it
+ * @throws UsageError, DataError or RunError, before anything is spent, when it cannot be run as it is; PythonError when it
  *   needs uv and there is none
  */
 export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {

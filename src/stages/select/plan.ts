@@ -6,6 +6,7 @@ import type { FullTraining } from "../../selection/what-if.ts";
 import { renderHistogram } from "../../stats/histogram.ts";
 import { checkShare } from "../coverage.ts";
 import type { StageOptions } from "../progress.ts";
+import { defaultSeed } from "../../stats/random.ts";
 
 export const selectMethods = ["score", "random", "longest", "full"] as const;
 
@@ -45,8 +46,6 @@ export interface SelectOptions extends StageOptions {
 
 /** The least distance of `--diverse` when none is given. */
 export const defaultDistance = 0.8;
-
-const defaultSeed = 42;
 
 /** The options, checked and completed. */
 export interface Plan {
