@@ -1,9 +1,10 @@
 import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DataError, UsageError, messageOf } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | /path/of/file]`. */
 interface HubName {
@@ -59,7 +60,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       if (present?.size === size) return;
       const blob = await hub.downloadFile({ repo, path, revision: commit, xet: false, ...access });
       if (!blob) throw new DataError(`${source}: the Hub lists ${path} but does not have the file`);
-      await mkdir(dirname(target), { recursive: true });
+      makeFolder(dirname(target));
       const partial = `${target}.${process.pid}.partial`;
       try {
         await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(partial), {

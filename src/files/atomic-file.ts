@@ -1,10 +1,11 @@
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, readdirSync, rmSync, type WriteStream } from "node:fs";
+import { createWriteStream, readdirSync, rmSync, type WriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
 import { isProcessAlive } from "../is-process-alive.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
@@ -36,7 +37,7 @@ process.on("exit", () => {
  */
 export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFile {
   const partial = partialPath(path);
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   partials.add(partial);
   removeOrphans(path);
   const file: WriteStream = createWriteStream(partial);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PythonError } from "../errors.ts";
@@ -12,6 +12,7 @@ import type { RunFolder } from "../run/run-folder.ts";
 import type { LocalModel } from "./local-model.ts";
 import { postJson } from "./post-json.ts";
 import { endOrphans, markVariable, newMark, recordServer, serverGraceMs } from "./server-record.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /*
  * Starts a server for a local model: vLLM with an NVIDIA GPU, else `transformers serve`.
@@ -95,7 +96,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   const orphans = await endOrphans(run);
   if (orphans > 0) onPhase?.(`stopping ${orphans} leftover servers`);
   const log = serverLog(run, model);
-  await mkdir(join(run.folder, "served"), { recursive: true });
+  makeFolder(join(run.folder, "served"));
   const served = model.adapter && kind === "transformers" ? await merge(model, log, options) : model.path;
   signal?.throwIfAborted();
   onPhase?.("starting the server");

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { tryParse } from "../files/try-parse.ts";
 import { isProcessAlive } from "../is-process-alive.ts";
 import { endGroup, listGroup } from "../python/process-group.ts";
 import type { RunFolder } from "../run/run-folder.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /*
  * Records of the servers that a run has started: `server.MARK.json`, removed when the server has ended. A server ends with the
@@ -25,7 +26,7 @@ export function newMark(): string {
 
 /** Records a running server. Dispose of the record when the server has ended. */
 export function recordServer(run: Pick<RunFolder, "folder">, pid: number, mark: string): Disposable {
-  mkdirSync(run.folder, { recursive: true });
+  makeFolder(run.folder);
   const path = join(run.folder, `server.${mark}.json`);
   writeFileSync(path, JSON.stringify({ host: hostname(), pid, owner: process.pid, mark }));
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };

@@ -1,8 +1,9 @@
 import { messageOf, AlpagasusError, UsageError } from "../errors.ts";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 const layout = 3;
 
@@ -40,7 +41,7 @@ create table if not exists claims (key text primary key, owner text not null, pu
 export function openDatabase(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     database = new DatabaseSync(path, { timeout: busyMs });
     expectOurs(database, path);
     // A reply is on disk before it counts: with "full", also when the power fails.

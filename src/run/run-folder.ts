@@ -1,12 +1,13 @@
 import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
-import { link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { version } from "../version.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /** The paths of a run's files. */
 export interface RunFolder {
@@ -113,7 +114,7 @@ export async function updateManifest(
   change: (manifest: Manifest | undefined) => Manifest,
   { mayBeDamaged = false }: { readonly mayBeDamaged?: boolean } = {},
 ): Promise<void> {
-  await mkdir(run.folder, { recursive: true });
+  makeFolder(run.folder);
   const lock = `${run.manifestPath}.lock`;
   while (!(await tryLock(lock))) await delay(lockRetryMs);
   try {
@@ -163,7 +164,7 @@ async function tryLock(path: string): Promise<boolean> {
  */
 export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
   const path = join(folder, "purse.json");
-  await mkdir(folder, { recursive: true });
+  makeFolder(folder);
   const partial = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
   try {
     await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);

@@ -1,5 +1,5 @@
 import { formatCount } from "../format.ts";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Dataset } from "../dataset/open.ts";
 import { DataError, UsageError } from "../errors.ts";
@@ -12,6 +12,7 @@ import { encodeStudent } from "../student/model-file.ts";
 import { TrainingSetBuilder } from "../student/training-set.ts";
 import { version } from "../version.ts";
 import type { StageOptions } from "./progress.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 export interface DistillOptions extends StageOptions {
   /** The judge whose ratings the student learns from: a recording, or a run. */
@@ -181,7 +182,7 @@ function describeDoubts({ trainedOn, heldOut }: StudentCard): string[] {
 
 async function writeWhole(path: string, bytes: Buffer): Promise<void> {
   const partial = partialPath(path);
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     await writeFile(partial, bytes);
     await rename(partial, path);

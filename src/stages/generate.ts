@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
@@ -15,6 +14,7 @@ import { describeCalls } from "./describe-calls.ts";
 import type { StageOptions } from "./progress.ts";
 import { promptCoverageGate } from "./coverage.ts";
 import { StageProgress } from "./stage-progress.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 export interface GenerateOptions extends Omit<StageOptions, "signal"> {
   /** The run's folder. */
@@ -55,7 +55,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
       `${options.run}: holds answers called ${name} by another model or to another question (${describeAnswers(previous)}, not ${describeAnswers({ ...answerer, model: answerer.name })}); give these another name with --name, or replace them with --overwrite`,
     );
   const path = run.answersPath(name);
-  await mkdir(run.answersFolder, { recursive: true });
+  makeFolder(run.answersFolder);
   using owned = own(`${path}.pid`);
   if (!owned)
     throw new RunError(

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { UsageError } from "../errors.ts";
@@ -7,6 +7,7 @@ import type { LeftOut, RunReport } from "../page/contract.ts";
 import { isPage, renderHtml } from "../page/html.ts";
 import { openRun, type OpenRunOptions } from "../page/open-run.ts";
 import { embed } from "../page/sample.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 export interface ReportOptions extends OpenRunOptions {
   /** The run's folder. */
@@ -52,7 +53,7 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
   const figures = await run.report();
   const embedded = await embed(run, figures);
   const { html } = await renderHtml(embedded, titleOf(options));
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   await writeWhole(path, html);
   await writeWhole(jsonPath, `${JSON.stringify(figures, null, 2)}\n`);
   return {

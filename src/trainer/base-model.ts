@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { messageOf, PythonError, UsageError } from "../errors.ts";
 import { pythonFolder, uvArguments } from "../python/uv.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /*
  * The base model of a training: a Hub id, a folder, or `smollm2`, which needs no Hub.
@@ -39,7 +40,7 @@ export function resolveBase(base: string): string {
 export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   const folder = resolve(smollm2Folder);
   if (existsSync(join(folder, "config.json"))) return;
-  await mkdir(join(folder, ".."), { recursive: true });
+  makeFolder(join(folder, ".."));
   await rm(`${folder}.partial`, { recursive: true, force: true });
   const args = uvArguments(join(pythonFolder, "smollm2.py"), [folder], [smollm2Package, "gguf"]);
   try {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
@@ -6,6 +6,7 @@ import { chatTemplateFile, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /*
  * A training folder: data, settings, pinned Python packages and `run.sh`, which runs without alpagasus.
@@ -77,7 +78,7 @@ export async function writeTrainingFolder(
 ): Promise<void> {
   const { settings } = plan;
   const files = trainer.files(plan, base);
-  await mkdir(join(folder.folder, "data"), { recursive: true });
+  makeFolder(join(folder.folder, "data"));
   const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
   await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
   for (const name of trainer.scripts) await copyFile(join(pythonFolder, name), join(folder.folder, name));

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RunError, UsageError } from "../../errors.ts";
 import { openLedger, type Ledger } from "../../experiment/ledger.ts";
@@ -24,6 +23,7 @@ import { Context, type TaskOptions } from "./context.ts";
 import { estimateBasis, estimateTasks } from "./estimate.ts";
 import { gatherFacts } from "./facts.ts";
 import { listTasks } from "./list-tasks.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 
 export interface RunExperimentOptions extends Omit<TaskOptions, "experiment" | "onReport" | "budgetUsd"> {
   /** US dollars for all stages together, training included; the recipe's when left out. */
@@ -111,7 +111,7 @@ async function makePlan(
  */
 export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
   const run = runFolder(options.run);
-  await mkdir(run.folder, { recursive: true });
+  makeFolder(run.folder);
   using owned = ownFile(join(run.folder, "experiment.pid"));
   if (!owned)
     throw new RunError(
