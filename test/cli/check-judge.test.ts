@@ -98,7 +98,7 @@ describe("alpagasus check-judge", () => {
     using folder = tempFolder();
     const { code, stdout } = await alpagasus(["check-judge"], { cwd: folder.path });
     expect(code).toBe(3);
-    expect(stdout).toContain("This judge does not know right from wrong here");
+    expect(stdout).toContain("This judge cannot tell right from wrong here");
     expect(stdout).toContain("Twenty anchor rows rated by student, twice");
     expect(stdout).toContain("holds  repeats itself");
   });
@@ -166,7 +166,7 @@ describe("a long rating", () => {
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      "not asked about the data, since it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (1.00 is too much). Look at it with alpagasus check-judge; have it checked anew with --retry-failed, or rate anyway with --no-check",
+      "did not rate the data, because it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (limit: 1.00). See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check",
     );
     expect(server.log).toHaveLength(60);
     expect((await alpagasus(args, { cwd: folder.path })).code).toBe(3);
@@ -198,7 +198,7 @@ describe("a long rating", () => {
     isRandom = true;
     const { code, stderr } = await alpagasus([...args, "--overwrite"], { cwd: folder.path });
     expect(code).toBe(3);
-    expect(stderr).toContain("not asked about the data, since it failed its check: separates");
+    expect(stderr).toContain("did not rate the data, because it failed its check: separates");
   });
 
   test.concurrent("whose anchors were refused for a day asks them again, and goes on", async () => {

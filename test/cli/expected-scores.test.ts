@@ -95,7 +95,7 @@ describe("expected scores", () => {
     const summary = JSON.parse(stdout) as Summary;
     expect(summary.agreement.spearman.value).toBeGreaterThan(0.999);
     expect(summary.agreement.writtenSpearman.value).toBeLessThan(0.9);
-    expect(summary.notes.find((note) => note.includes("as written"))).toMatch(
+    expect(summary.notes.find((note) => note.includes("written scores"))).toMatch(
       /^\d\d\.\d % of the written scores are 4; /,
     );
     const again = await alpagasus(args(server.judge, "--logprobs"), { cwd: folder.path });
@@ -147,7 +147,7 @@ describe("expected scores", () => {
     using folder = tempFolder();
     folder.write("rows.json", rows);
     for (const [judge, flags, message] of [
-      ["anthropic:claude-haiku-4-5", ["--logprobs"], "--logprobs: expected a model that tells token probabilities"],
+      ["anthropic:claude-haiku-4-5", ["--logprobs"], "--logprobs: expected a model that returns token probabilities"],
       ["openai:gpt-5-mini", ["--logprobs"], "use --samples"],
       ["openai:gpt-4o-mini", ["--logprobs", "--samples", "3"], "expected either --logprobs or --samples, got both"],
       ["student", ["--logprobs"], "--logprobs: expected a judge that calls a model, got student"],

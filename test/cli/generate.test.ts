@@ -294,7 +294,7 @@ process.kill(process.pid, "SIGKILL");`,
     [["--model", "selected", "--temperature", "3"], "Expected a number from 0 to 2."],
     [
       ["--model", "half", "--tests", "mine.json"],
-      "expected a trained model, found a training that has not come to its end",
+      "expected a trained model, found an unfinished training",
     ],
   ] as const)("bad usage %j is one line", async (args, message) => {
     using folder = tempFolder();

@@ -440,8 +440,8 @@ describe("what goes wrong is one line", () => {
       ["--judge", "http://127.0.0.1:1/v1#m", "--store", "rows.json"],
       /rows.json: expected a call store/,
     ],
-    ["a model to measure against", ["--against", "openai:gpt-5-mini"], /let it rate in a run of its own/],
-    ["a dry run of the student", ["--dry-run"], /--dry-run: expected a judge that asks a model/],
+    ["a model to measure against", ["--against", "openai:gpt-5-mini"], /first rate the data with it/],
+    ["a dry run of the student", ["--dry-run"], /--dry-run: expected a judge that calls a model/],
   ];
   test.concurrent.each(cases)("%s", async (name, args, line, env) => {
     using folder = tempFolder();
@@ -485,7 +485,7 @@ describe("what goes wrong is one line", () => {
     const other = await rate("--rubric", "ultrafeedback");
     expect(other.code).toBe(2);
     expect(other.stderr).toMatch(
-      /asked for otherwise \(rubric alpagasus-accuracy 1, .*, not rubric ultrafeedback 1, .*--overwrite/,
+      /to another question \(rubric alpagasus-accuracy 1, .*, not rubric ultrafeedback 1, .*--overwrite/,
     );
     expect((await rate("--max-output-tokens", "999")).code).toBe(2);
     expect(server.log).toHaveLength(5);

@@ -220,7 +220,7 @@ describe("an experiment", () => {
     const small = await alpagasus(["run", "recipe.yaml", "--budget", "0.000001"], { cwd: folder.path, env });
     expect([small.code, small.stderr]).toEqual([
       2,
-      expect.stringMatching(/--budget: expected at least \$.*"rate" is expected to need.*nothing was asked/),
+      expect.stringMatching(/--budget: expected at least \$.*"rate" is expected to need.*no call was made/),
     ]);
     expect(server.log).toEqual([]);
     const enough = await alpagasus(["run", "recipe.yaml", "--budget", "1", "--json"], { cwd: folder.path, env });
@@ -347,7 +347,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { method: random, like: b }, b: { method: random, like: a } }\n",
-      /expected a size of its own/,
+      /expected arms that do not copy each other's size/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 } }\ntrain: { recipe: nope }\n",
@@ -359,7 +359,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\ntrain: { recipe: laptop }\ngenerate: { tests: [rows.json] }\nrate: { judge: student }\narms: { a: { top: 3 } }\n",
-      /bad\.yaml:4: generate\.tests: expected prompts that are not training data, 10 of 10 stand in the data/,
+      /bad\.yaml:4: generate\.tests: expected prompts that are not training data, 10 of 10 are in the data/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 }, b: { top: 4 } }\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [student], rubric: none.yaml }\n",
@@ -495,7 +495,7 @@ describe("recipes", () => {
     expect([made.code, made.stderr]).toEqual([2, expect.stringContaining("plans/mine.yaml")]); // no such folder
     expect((await alpagasus(["init", "rows.json"], { cwd: folder.path })).code).toBe(0);
     const plan = await alpagasus(["run", "recipe.yaml", "--dry-run"], { cwd: folder.path });
-    expect([plan.code, plan.stdout]).toEqual([0, expect.stringContaining("32 of 32 tasks are to be done")]);
+    expect([plan.code, plan.stdout]).toEqual([0, expect.stringContaining("32 of 32 tasks are due")]);
     const again = await alpagasus(["init", "rows.json"], { cwd: folder.path });
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("expected no file there yet")]);
     expect(readdirSync(folder.path).toSorted()).toEqual(["recipe.yaml", "rows.json"]);

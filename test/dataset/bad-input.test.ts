@@ -49,7 +49,7 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     "a comma too many",
     "data.json",
     `[${good},]`,
-    /^:1 \(row 2\): expected a row, got "]"; is there a comma too many\?$/,
+    /^:1 \(row 2\): expected a row, got "]"; is there an extra comma\?$/,
   ],
   [
     "something after the array",

@@ -106,7 +106,7 @@ describe("generate by a model of this machine", () => {
     const other = await folder.generate("").ended;
     expect([other.code, other.stderr]).toEqual([
       2,
-      expect.stringMatching(/answers that nobody works on, process \d+ does/),
+      expect.stringMatching(/answers that no other process is writing, process \d+ does/),
     ]);
     expect((await running.ended).code).toBe(0);
   });

@@ -96,7 +96,7 @@ test("rows that a provider refuses since they tell the judge what to say count n
   const checks = examineRounds(anchors, [round, round], scale);
   expect(checks.filter(({ held }) => !held)).toEqual([]);
   expect(checks.find(({ name }) => name === "resists injections")!.message).toContain(
-    "the provider does not let rows through",
+    "the provider refuses rows",
   );
 });
 

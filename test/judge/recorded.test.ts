@@ -140,7 +140,7 @@ describe("joins that do not match", () => {
   it("stop at an id that stands twice in the data", async () => {
     await expect(
       rateRecorded("s.jsonl", '{"id":"a","score":1}\n{"id":"b","score":5}\n', [{ id: "a" }, { id: "a" }]),
-    ).rejects.toThrow(/expected ids that differ.*got "a" again/);
+    ).rejects.toThrow(/expected each id once.*got "a" again/);
   });
 
   it("stop at a row that our own ratings were not made for", async () => {

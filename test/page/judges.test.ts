@@ -63,7 +63,7 @@ describeWithBrowser("the page of several judges", () => {
     const { page, complaints } = await browser.open(
       `${pathToFileURL(`${folder.path}/runs/asked/report.html`).href}#/scores`,
     );
-    expect(await factOf(page, "rows asked about")).toBe("400");
+    expect(await factOf(page, "rows escalated")).toBe("400");
     expect(await factOf(page, "precision")).toMatch(/^9\d\.\d % \[\d+\.\d %, \d+\.\d %\]$/);
     expect(await findViolations(page)).toEqual([]);
     expect(complaints).toEqual([]);

@@ -105,7 +105,7 @@ describe("report", () => {
     [["report", "--run", "empty"], "empty: expected a run with something to show, found neither"],
     [["report", "--against", "nothing"], "--against: expected student"],
     [["report", "--against", "openai:gpt-5"], "the model"],
-    [["report", "--against", "column:score"], "--against column:score: its scores are not of this run's data"],
+    [["report", "--against", "column:score"], "--against column:score: its scores do not match this run's data"],
     [["report", "--size", "nobody=5"], '--size: expected an arm of this run (selected, random), got "nobody"'],
     [["report", "--size", "selected=5", "--size", "selected=6"], "Expected selected once"],
     [["report", "--out", "page.pdf"], "--out: expected a name that ends in .html"],
@@ -161,7 +161,7 @@ describe("report", () => {
     await must(other, "select", "--top", "20", "--arm", "second");
     rmSync(`${other.path}/runs/default/arms/first.decisions.jsonl`);
     const stdout = await must(other, "report");
-    expect(stdout).toContain("problem: what the arm first cannot be shown");
+    expect(stdout).toContain("problem: the decisions of the arm first cannot be shown");
     const { rows } = readEmbedded(`${other.path}/runs/default/report.html`);
     expect(rows).toHaveLength(60);
     expect(rows.filter(({ fates }) => fates["second"] === "kept")).toHaveLength(20);
@@ -181,7 +181,7 @@ describe("report", () => {
     ]);
     const { code, stdout } = await alpagasus(["report"], { cwd: other.path });
     expect(code).toBe(3);
-    expect(stdout).toContain("problem: rows.json: the data is changed");
+    expect(stdout).toContain("problem: rows.json: the rated data is changed");
     const { scores, problems } = readReport(other);
     expect(scores!.rows).toBe(2);
     expect(problems.join("\n")).toContain("expected the row that was rated, got another");

@@ -352,7 +352,7 @@ describeWithBrowser("the viewer in a browser", () => {
       await page.goto(`${url}#/rows?row=6`);
       await expect
         .poll(() => page.locator(".panel").innerText())
-        .toMatch(/Show all 1,000,000 characters|characters more/);
+        .toMatch(/Show all 1,000,000 characters|more characters/);
       expect(await page.title()).not.toContain("pwned");
       expect(await page.locator("a[href^=javascript], a[href^=http]").count()).toBe(0);
       expect(await findViolations(page)).toEqual([]);
@@ -393,7 +393,7 @@ describeWithBrowser("the viewer in a browser", () => {
       expect(await factOf(page, "share of all rows")).toBe("17.6 %");
       await expect
         .poll(() => page.locator("h2").allInnerTexts())
-        .toContain("recorded:…/ratings.gpt-4o-mini.json beside recorded:…/ratings.llama-3.1-8b-instruct.json");
+        .toContain("recorded:…/ratings.gpt-4o-mini.json compared with recorded:…/ratings.llama-3.1-8b-instruct.json");
 
       const status = page.getByRole("status").last();
       const finds = async (hash: string, count: number) => {

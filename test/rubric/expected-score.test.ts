@@ -117,7 +117,7 @@ describe("the expected score", () => {
   test("is none where too much is on other tokens, where no probabilities came, or where nothing was scored", () => {
     expect(read([token("4", { "4": 0.7, I: 0.3 }), plain("\n")], whole)).toMatchObject({
       state: "unparsable",
-      detail: "30 % of the probability is on tokens that are not a score; at most 20 % may be",
+      detail: "30 % of the probability is on tokens that are not a score; at most 20 % is allowed",
     });
     expect(readExpectedScore("4", "stop", undefined, whole)).toMatchObject({ state: "unparsable" });
     expect(readExpectedScore("4", "stop", [plain("Hello")], whole)).toMatchObject({

@@ -210,7 +210,7 @@ describe("distill", () => {
     [
       "too few scored rows",
       Array.from({ length: 2000 }, (_, i) => (i < 99 ? i % 5 : null)),
-      /expected at least 100 rows with a score are needed to learn from, got 99/,
+      /expected at least 100 rows with a score to learn from, got 99/,
     ],
     [
       "a judge that says the same to everything",

@@ -163,7 +163,7 @@ describe("the command", () => {
   });
 
   test.each([
-    [["train"], "--recipe: expected one"],
+    [["train"], "--recipe: expected a recipe"],
     [["train", "--recipe", "mine"], "--recipe: expected alpagasus2-qlora-13b,"],
     [["train", "--recipe", "mine.yaml"], "mine.yaml: cannot be read"],
     [["train", "--recipe", "paper-7b", "--arm", "other"], 'expected an arm "other", found selected, random'],
