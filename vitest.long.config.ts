@@ -9,7 +9,8 @@ export default defineConfig({
     include: [
       "test/**/*.long-test.ts",
       "test/cli/{rate-with-model,run}.test.ts",
-      "test/judge/escalate.test.ts",
+      "test/package.test.ts",
+      "test/judge/{escalate,panel}.test.ts",
       "test/llm/batches/{batch-asker,histories}.test.ts",
       "test/stats/{association,comparing,crossed-mean}.test.ts",
       "test/student/student.test.ts",

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { packageFolder } from "../src/package-folder.ts";
 import { tempFolder } from "./helpers/temp-folder.ts";
+import { isLong } from "./helpers/long.ts";
 
 const nodeFirst = {
   ...process.env,
@@ -26,7 +27,7 @@ describe("the command line", () => {
 });
 
 describe("the package", () => {
-  it(
+  it.runIf(isLong)(
     "installs from its tarball in an empty folder and rates the sample there, as command and as library",
     { timeout: 170_000 },
     () => {

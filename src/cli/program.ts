@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { parseEnv } from "node:util";
 import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf } from "../errors.ts";
+import { isKey } from "../keys.ts";
 import { shellWord } from "../shell-word.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { version } from "../version.ts";
@@ -7,7 +10,8 @@ import type { CommandContext } from "./context.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
-const terminated = 143;
+/** Exit codes of commands that a signal ended: 128 and its number. */
+const endCodes: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGINT: interrupted, SIGTERM: 143, SIGHUP: 129 };
 /** Messages for system errors that come from a path the user gave. */
 const refusals: Record<string, string> = {
   EACCES: "permission denied",
@@ -22,11 +26,11 @@ const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
 /**
  * Runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage or bad input, 3 a gate did not hold, 4 the
- * budget was reached, 130 interrupted, 143 terminated.
+ * budget was reached, 130 interrupted, 143 terminated, 129 hung up.
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
-  loadEnvironment();
-  ignoreClosedPipe();
+  readKeys(args);
+  outliveReaders(args);
   const interruption = new AbortController();
   const context: CommandContext = {
     signal: interruption.signal,
@@ -35,11 +39,12 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     interruptedWith: interrupted,
   };
   const stop = (signal: NodeJS.Signals): void => {
-    context.interruptedWith = signal === "SIGTERM" ? terminated : interrupted;
+    context.interruptedWith = endCodes[signal] ?? interrupted;
     if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second signal: exit at once
     interruption.abort();
   };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const signals: readonly NodeJS.Signals[] = ignoresHangUp() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, stop);
   try {
     await (await createProgram(context, args)).parseAsync(args, { from: "user" });
     return context.exitCode;
@@ -57,7 +62,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     else process.stderr.write("alpagasus: unexpected error; run again with ALPAGASUS_DEBUG=1 to see its stack trace\n");
     return 1;
   } finally {
-    process.off("SIGINT", stop).off("SIGTERM", stop);
+    for (const signal of signals) process.off(signal, stop);
   }
 }
 
@@ -149,20 +154,61 @@ function inherit(command: Command, program: Command): Command {
     .helpOption("-h, --help", "print this help");
 }
 
-function loadEnvironment(): void {
+/**
+ * Reads keys from the file .env of the current folder. It is a text that somebody else may have written: other variables in it could send
+ * keys and rows to another server, so they are ignored, and said.
+ */
+function readKeys(args: readonly string[]): void {
+  let found: NodeJS.Dict<string>;
   try {
-    process.loadEnvFile();
+    found = parseEnv(readFileSync(".env", "utf8"));
   } catch {
-    // there is no .env file
+    return; // there is no such file
+  }
+  const names = Object.keys(found);
+  const read = names.filter((name) => isKey(name) && found[name]?.trim() && !process.env[name]?.trim());
+  for (const name of read) process.env[name] = found[name];
+  if (!asking.has(args[0] ?? "")) return;
+  const ignored = names.filter((name) => !isKey(name));
+  const said = [
+    read.length > 0 && `${read.join(", ")} read from .env`,
+    ignored.length > 0 &&
+      `${ignored.join(", ")} in .env ignored, since only keys are read from it; set what you need in the environment`,
+  ].filter((text) => text !== false);
+  for (const text of said) process.stderr.write(`alpagasus: ${plainText(text)}\n`);
+}
+
+/** Commands that may call a model. */
+const asking: ReadonlySet<string> = new Set(["rate", "check-judge", "generate", "compare", "run", "batches"]);
+/** Commands that only show: nobody needs the rest of what they print once the reader is gone. */
+const showing: ReadonlySet<string> = new Set(["replies", "status"]);
+
+/**
+ * Goes on when a reader of the output closes the pipe, as in `alpagasus rate … 2>&1 | head`: the command's files are what counts. A
+ * command that only shows ends quietly.
+ */
+function outliveReaders(args: readonly string[]): void {
+  const isShowing = showing.has(args[0] ?? "") || args.includes("--help") || args.length === 0;
+  for (const stream of [process.stdout, process.stderr]) {
+    if (stream.listenerCount("error") > 0) continue;
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") {
+        if (isShowing) process.exit(0);
+        return;
+      }
+      if (stream === process.stdout)
+        process.stderr.write(`alpagasus: the output cannot be written: ${plainText(error.message)}\n`);
+      process.exitCode = 1;
+    });
   }
 }
 
-/** Exits quietly when the reader closes the pipe, as in `alpagasus … | head`. */
-function ignoreClosedPipe(): void {
-  if (process.stdout.listenerCount("error") > 0) return;
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    process.stderr.write(`alpagasus: the output cannot be written: ${plainText(error.message)}\n`);
-    process.exit(1);
-  });
+/** Whether whoever started this command wants it to outlive the terminal (`nohup`). Known on Linux. */
+function ignoresHangUp(): boolean {
+  try {
+    const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+    return (Number.parseInt(mask.slice(-2), 16) & 1) === 1; // the lowest bit is signal 1
+  } catch {
+    return false;
+  }
 }

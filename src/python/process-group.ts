@@ -3,6 +3,7 @@ import { createWriteStream, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { isProcessAlive } from "../is-process-alive.ts";
+import { withoutProviderKeys } from "../keys.ts";
 
 /*
  * Runs a command and all the processes that it starts as a process group, which can be ended as a whole.
@@ -47,7 +48,7 @@ export function startGroup(command: string, args: readonly string[], options: Pr
     cwd,
     detached: true, // in its own process group
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, PYTHONUNBUFFERED: "1", HF_HUB_DISABLE_PROGRESS_BARS: "1", ...env },
+    env: { ...withoutProviderKeys(process.env), PYTHONUNBUFFERED: "1", HF_HUB_DISABLE_PROGRESS_BARS: "1", ...env },
   });
   child.stdin.on("error", () => {}); // it has ended
   const said: string[] = [];

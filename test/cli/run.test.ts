@@ -7,7 +7,7 @@ import { experimentJsonSchema } from "../../src/experiment/recipe-schema.ts";
 import { listExperiments, openExperiment } from "../../src/experiment/recipe.ts";
 import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { createRandom } from "../../src/stats/random.ts";
-import { alpagasus, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
+import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -410,7 +410,7 @@ describe("recipes", () => {
       })),
     );
     folder.write("bad.yaml", text);
-    const { code, stdout, stderr } = await alpagasus(["run", "bad.yaml"], { cwd: folder.path });
+    const { code, stdout, stderr } = await misuse(["run", "bad.yaml"], { cwd: folder.path });
     expect(code).toBe(2);
     expect(existsSync(join(folder.path, "runs/x/ratings.jsonl"))).toBe(false);
     expect(`${stderr}${stdout}`).toMatch(new RegExp(message.source.replace(/\$$/, ""), "m"));

@@ -45,12 +45,7 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
   ],
   ["a line that is not JSON", "data.jsonl", `${good}\n{"instruction":\n`, /^:2: expected one JSON object a line: /],
   ["an object over several lines", "data.jsonl", '{\n"data": []\n}', /^:1: expected one JSON object a line: /],
-  [
-    "a comma too many",
-    "data.json",
-    `[${good},]`,
-    /^:1 \(row 2\): expected a row, got "]"; is there an extra comma\?$/,
-  ],
+  ["a comma too many", "data.json", `[${good},]`, /^:1 \(row 2\): expected a row, got "]"; is there an extra comma\?$/],
   [
     "something after the array",
     "data.json",

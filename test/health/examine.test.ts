@@ -95,9 +95,7 @@ test("rows that a provider refuses since they tell the judge what to say count n
   );
   const checks = examineRounds(anchors, [round, round], scale);
   expect(checks.filter(({ held }) => !held)).toEqual([]);
-  expect(checks.find(({ name }) => name === "resists injections")!.message).toContain(
-    "the provider refuses rows",
-  );
+  expect(checks.find(({ name }) => name === "resists injections")!.message).toContain("the provider refuses rows");
 });
 
 test("a judge that does not see one kind of fault is told so", () => {

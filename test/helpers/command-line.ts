@@ -39,6 +39,32 @@ export function startAlpagasus(
   };
 }
 
+/**
+ * Runs a command in this process, for those that end before they do anything: a user's mistakes, of which there are many. Not beside
+ * others: it changes the working folder and the environment meanwhile.
+ */
+export async function misuse(args: readonly string[], { cwd, env = {} }: CommandOptions = {}): Promise<CommandResult> {
+  const { runCommandLine } = await import("../../src/cli/program.ts");
+  const said = { stdout: "", stderr: "" };
+  const before = { cwd: process.cwd(), env: process.env, stdout: process.stdout.write, stderr: process.stderr.write };
+  const keep = (name: "stdout" | "stderr") => (chunk: unknown) => {
+    said[name] += String(chunk);
+    return true;
+  };
+  process.env = { PATH: before.env["PATH"], NO_COLOR: "1", ...env };
+  process.stdout.write = keep("stdout");
+  process.stderr.write = keep("stderr");
+  try {
+    if (cwd !== undefined) process.chdir(cwd);
+    return { code: await runCommandLine(args), ...said };
+  } finally {
+    process.stdout.write = before.stdout;
+    process.stderr.write = before.stderr;
+    process.env = before.env;
+    process.chdir(before.cwd);
+  }
+}
+
 /** Runs commands that only prepare a test. @throws Error when one of them fails */
 export async function prepare(cwd: string, ...commands: readonly (readonly string[])[]): Promise<void> {
   for (const args of commands) {

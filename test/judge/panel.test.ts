@@ -16,6 +16,7 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 const scored = (score: number): Rating => ({ state: "scored", score });
 
@@ -242,71 +243,72 @@ describe("a rater's errors", () => {
   });
 });
 
-describeWithSharedData("the two recorded judges of Alpaca as a panel", () => {
-  it("agree as published, and are corrected for their errors beside their raw scores", async () => {
-    using folder = tempFolder();
-    const recorded = ["ratings.gpt-4o-mini.json", "ratings.llama-3.1-8b-instruct.json"].map((name) =>
-      sharedData(`alpaca/${name}`),
-    );
-    const { code, stdout } = await alpagasus(
-      [
-        "rate",
-        sharedData("alpaca/alpaca_data.json"),
-        "--scale",
-        "0..5",
-        "--combine",
-        "lowest",
-        ...recorded.flatMap((file) => ["--judge", `recorded:${file}`]),
-      ],
-      { cwd: folder.path },
-    );
-    expect(code).toBe(0);
-    const { rate } = JSON.parse(readFileSync(join(folder.path, "runs/default/run.json"), "utf8")) as Manifest;
-    const { panel } = rate!;
-    const [agreement] = panel!.agreements;
-    expect(agreement!.rows).toBe(52_002);
-    expect(agreement!.spearman.value).toBeGreaterThan(0.28);
-    expect(agreement!.spearman.value).toBeLessThan(0.29);
-    expect(agreement!.kappa.value).toBeCloseTo(0.212, 3);
-    expect(stdout).toContain("judge 1 and judge 2  52,002  0.286 [0.278, 0.294]  0.212 [0.206, 0.218]");
-    expect(panel!.judges.map(({ histogram }) => histogram.find(({ from }) => from === 3)!.count)).toEqual([
-      8017, 23_081,
-    ]);
-    expect(panel!.disagreements).toHaveLength(20);
-    expect(panel!.disagreements[0]).toMatchObject({ spread: 5 });
+if (isLong)
+  describeWithSharedData("the two recorded judges of Alpaca as a panel", () => {
+    it("agree as published, and are corrected for their errors beside their raw scores", async () => {
+      using folder = tempFolder();
+      const recorded = ["ratings.gpt-4o-mini.json", "ratings.llama-3.1-8b-instruct.json"].map((name) =>
+        sharedData(`alpaca/${name}`),
+      );
+      const { code, stdout } = await alpagasus(
+        [
+          "rate",
+          sharedData("alpaca/alpaca_data.json"),
+          "--scale",
+          "0..5",
+          "--combine",
+          "lowest",
+          ...recorded.flatMap((file) => ["--judge", `recorded:${file}`]),
+        ],
+        { cwd: folder.path },
+      );
+      expect(code).toBe(0);
+      const { rate } = JSON.parse(readFileSync(join(folder.path, "runs/default/run.json"), "utf8")) as Manifest;
+      const { panel } = rate!;
+      const [agreement] = panel!.agreements;
+      expect(agreement!.rows).toBe(52_002);
+      expect(agreement!.spearman.value).toBeGreaterThan(0.28);
+      expect(agreement!.spearman.value).toBeLessThan(0.29);
+      expect(agreement!.kappa.value).toBeCloseTo(0.212, 3);
+      expect(stdout).toContain("judge 1 and judge 2  52,002  0.286 [0.278, 0.294]  0.212 [0.206, 0.218]");
+      expect(panel!.judges.map(({ histogram }) => histogram.find(({ from }) => from === 3)!.count)).toEqual([
+        8017, 23_081,
+      ]);
+      expect(panel!.disagreements).toHaveLength(20);
+      expect(panel!.disagreements[0]).toMatchObject({ spread: 5 });
 
-    const { correction } = panel!;
-    expect(correction!.rows).toBe(52_002);
-    const llama = correction!.judges[1]!;
-    expect(llama.agreements[0]!.raw.value).toBeCloseTo(agreement!.spearman.value!, 10);
-    expect(llama.agreements[0]!.corrected.value).toBeGreaterThan(0.35);
-    expect(correction!.judges[0]!.consistentShare).toBeGreaterThan(llama.consistentShare);
-    for (const { transition } of correction!.judges)
-      for (const row of transition) expect(row.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
-    const lines = parseLines<{ index: number; score: number; corrected: number[] }>(
-      readFileSync(join(folder.path, "runs/default/corrected.jsonl"), "utf8"),
-    );
-    const gpt = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
-    const own = spearman(
-      lines.map(({ corrected }) => corrected[1]!),
-      gpt,
-    );
-    expect(own.value).toBeCloseTo(llama.agreements[0]!.corrected.value!, 3);
-    const again = await alpagasus(
-      [
-        "rate",
-        sharedData("alpaca/alpaca_data.json"),
-        "--run",
-        "runs/corrected",
-        "--json",
-        "--judge",
-        "recorded:runs/default/corrected.jsonl#score",
-      ],
-      { cwd: folder.path },
-    );
-    expect(JSON.parse(again.stdout)).toMatchObject({ states: { scored: 52_002 } });
+      const { correction } = panel!;
+      expect(correction!.rows).toBe(52_002);
+      const llama = correction!.judges[1]!;
+      expect(llama.agreements[0]!.raw.value).toBeCloseTo(agreement!.spearman.value!, 10);
+      expect(llama.agreements[0]!.corrected.value).toBeGreaterThan(0.35);
+      expect(correction!.judges[0]!.consistentShare).toBeGreaterThan(llama.consistentShare);
+      for (const { transition } of correction!.judges)
+        for (const row of transition) expect(row.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 9);
+      const lines = parseLines<{ index: number; score: number; corrected: number[] }>(
+        readFileSync(join(folder.path, "runs/default/corrected.jsonl"), "utf8"),
+      );
+      const gpt = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
+      const own = spearman(
+        lines.map(({ corrected }) => corrected[1]!),
+        gpt,
+      );
+      expect(own.value).toBeCloseTo(llama.agreements[0]!.corrected.value!, 3);
+      const again = await alpagasus(
+        [
+          "rate",
+          sharedData("alpaca/alpaca_data.json"),
+          "--run",
+          "runs/corrected",
+          "--json",
+          "--judge",
+          "recorded:runs/default/corrected.jsonl#score",
+        ],
+        { cwd: folder.path },
+      );
+      expect(JSON.parse(again.stdout)).toMatchObject({ states: { scored: 52_002 } });
+    });
   });
-});
 
 describe("alpagasus rate with several judges", () => {
   it("asks two models, pays both from one budget, and asks nothing a second time", async () => {

@@ -16,7 +16,7 @@ import {
   tableOf,
   type TestBrowser,
 } from "../helpers/browser.ts";
-import { alpagasus } from "../helpers/command-line.ts";
+import { alpagasus, misuse } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -122,7 +122,7 @@ describe("report", () => {
     folder.write("in-the-way", "a file");
     folder.write("data.json", [{ instruction: "mine" }]);
     folder.write("mine.html", "<p>mine</p>");
-    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    const { code, stderr } = await misuse(args, { cwd: folder.path });
     expect(stderr).toContain(problem);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(code).toBe(2);

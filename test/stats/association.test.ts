@@ -3,7 +3,7 @@ import { spearman } from "../../src/stats/agreement.ts";
 import { tableKappa, weightedKappa } from "../../src/stats/kappa.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { tableIntervals } from "../../src/stats/table-bootstrap.ts";
-import { someOf } from "../helpers/long.ts";
+import { howOften, someOf } from "../helpers/long.ts";
 
 /*
  * Two raters who see the same thing through noise and cut it into few levels, of which one has most rows.
@@ -45,7 +45,7 @@ describe.each(someOf(Object.entries(cuts)))("intervals of agreement, %s", (_, cu
       const held = { spearman: 0, weighted: 0, kappa: 0 };
       let experiments = 0;
       for (const rows of [20, 80, 300, 805])
-        for (let i = 0; i < 60; i++) {
+        for (let i = 0; i < howOften(60, 20); i++) {
           const [own, other] = draw(rows);
           experiments++;
           if (isIn(spearman(own, other), truth.spearman)) held.spearman++;

@@ -10,7 +10,7 @@ import { readMetrics } from "../../src/trainer/metrics.ts";
 import { planTraining } from "../../src/trainer/plan-training.ts";
 import { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe } from "../../src/trainer/recipe.ts";
 import { toMessages } from "../../src/trainer/formats/format.ts";
-import { alpagasus, prepare } from "../helpers/command-line.ts";
+import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -175,7 +175,7 @@ describe("the command", () => {
     [["train", "--recipe", "paper-7b", "--run", "runs/none"], "expected a run with ratings"],
     [["train", "--recipe", "paper-7b", "--warmup-ratio", "0.03"], "unknown option"],
   ])("bad input is one line: %j", async (args, problem) => {
-    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    const { code, stderr } = await misuse(args, { cwd: folder.path });
     expect(stderr).toContain(problem);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(code).toBe(2);
