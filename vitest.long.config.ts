@@ -8,11 +8,14 @@ export default defineConfig({
   test: {
     include: [
       "test/**/*.long-test.ts",
-      "test/cli/{rate-with-model,run}.test.ts",
+      "test/cli/{check-judge,compare,rate-with-model,run}.test.ts",
       "test/package.test.ts",
+      "test/dataset/formats.test.ts",
       "test/judge/{escalate,panel}.test.ts",
+      "test/llm/engine.test.ts",
+      "test/page/{report,view}.test.ts",
       "test/llm/batches/{batch-asker,histories}.test.ts",
-      "test/stats/{association,comparing,crossed-mean}.test.ts",
+      "test/stats/{association,comparing,crossed-mean,length-controlled}.test.ts",
       "test/student/student.test.ts",
     ],
     env: { ALPAGASUS_LONG: "1" },

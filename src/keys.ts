@@ -2,17 +2,17 @@
  * The environment variables that hold keys: what a .env file may set, and what programs that we start do not get.
  */
 
-const providerKeys = [
+const providerKeys: ReadonlySet<string> = new Set([
   "OPENAI_API_KEY",
   "ANTHROPIC_API_KEY",
   "GOOGLE_GENERATIVE_AI_API_KEY",
   "GEMINI_API_KEY",
   "ALPAGASUS_API_KEY",
-];
+]);
 
 /** Whether a variable holds a key of a provider of models. */
 export function isProviderKey(name: string): boolean {
-  return providerKeys.includes(name) || name.startsWith("ALPAGASUS_API_KEY_");
+  return providerKeys.has(name) || name.startsWith("ALPAGASUS_API_KEY_");
 }
 
 /** Whether a variable holds any key: of a provider, or of the Hugging Face Hub. */

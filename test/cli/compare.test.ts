@@ -7,6 +7,7 @@ import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 interface AnswerRow {
   readonly id?: string;
@@ -354,51 +355,52 @@ describe("comparing two arms", () => {
   });
 });
 
-test("730 prompts in both orders against a server that misbehaves, killed and resumed: the same outcomes, nothing paid twice", async () => {
-  const fault = faulty({ tooMany: 0.05, serverError: 0.02, reset: 0.01, cut: 0.005 }, { retryAfter: "0" });
-  await using calm = await startModelServer({ answer: byStars });
-  await using server = await startModelServer({
-    latencyMs: (ordinal) => 5 + (ordinal % 17),
-    answer: (asked) => {
-      const answer = fault(asked);
-      return answer.kind === "reply" ? byStars(asked) : answer;
-    },
+if (isLong)
+  test("730 prompts in both orders against a server that misbehaves, killed and resumed: the same outcomes, nothing paid twice", async () => {
+    const fault = faulty({ tooMany: 0.05, serverError: 0.02, reset: 0.01, cut: 0.005 }, { retryAfter: "0" });
+    await using calm = await startModelServer({ answer: byStars });
+    await using server = await startModelServer({
+      latencyMs: (ordinal) => 5 + (ordinal % 17),
+      answer: (asked) => {
+        const answer = fault(asked);
+        return answer.kind === "reply" ? byStars(asked) : answer;
+      },
+    });
+    using folder = tempFolder();
+    writeRated(folder, "a", 730, (i) => (i * 7) % 9);
+    writeRated(folder, "b", 730, (i) => (i * 5) % 8);
+    const args = (judge: string, run: string) => [
+      "compare",
+      "a.jsonl",
+      "b.jsonl",
+      "--judge",
+      judge,
+      "--run",
+      run,
+      "--store",
+      `${run}.sqlite`,
+      "--concurrency",
+      "32",
+    ];
+    expect((await alpagasus(args(calm.judge, "calm"), { cwd: folder.path })).code).toBe(0);
+    let kills = 0;
+    for (; kills < 5; kills++) {
+      const running = startAlpagasus(args(server.judge, "killed"), { cwd: folder.path });
+      const before = server.log.length;
+      while (server.log.length < before + 60 + 40 * kills && !existsSync(join(folder.path, "killed/run.json")))
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      running.kill("SIGKILL");
+      if ((await running.ended).code === 0) break;
+    }
+    expect((await alpagasus(args(server.judge, "killed"), { cwd: folder.path })).code).toBe(0);
+    const outcomes = (run: string) => {
+      const [file] = readdirSync(join(folder.path, run, "verdicts"));
+      return verdictsOf(folder, `${run}/verdicts/${file}`).map(({ id, outcome }) => [id, outcome]);
+    };
+    expect(outcomes("killed")).toEqual(outcomes("calm"));
+    const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
+    expect(repeated).toBeLessThanOrEqual(kills * 32);
   });
-  using folder = tempFolder();
-  writeRated(folder, "a", 730, (i) => (i * 7) % 9);
-  writeRated(folder, "b", 730, (i) => (i * 5) % 8);
-  const args = (judge: string, run: string) => [
-    "compare",
-    "a.jsonl",
-    "b.jsonl",
-    "--judge",
-    judge,
-    "--run",
-    run,
-    "--store",
-    `${run}.sqlite`,
-    "--concurrency",
-    "32",
-  ];
-  expect((await alpagasus(args(calm.judge, "calm"), { cwd: folder.path })).code).toBe(0);
-  let kills = 0;
-  for (; kills < 5; kills++) {
-    const running = startAlpagasus(args(server.judge, "killed"), { cwd: folder.path });
-    const before = server.log.length;
-    while (server.log.length < before + 60 + 40 * kills && !existsSync(join(folder.path, "killed/run.json")))
-      await new Promise((resolve) => setTimeout(resolve, 3));
-    running.kill("SIGKILL");
-    if ((await running.ended).code === 0) break;
-  }
-  expect((await alpagasus(args(server.judge, "killed"), { cwd: folder.path })).code).toBe(0);
-  const outcomes = (run: string) => {
-    const [file] = readdirSync(join(folder.path, run, "verdicts"));
-    return verdictsOf(folder, `${run}/verdicts/${file}`).map(({ id, outcome }) => [id, outcome]);
-  };
-  expect(outcomes("killed")).toEqual(outcomes("calm"));
-  const repeated = [...server.replied.values()].reduce((sum, count) => sum + count - 1, 0);
-  expect(repeated).toBeLessThanOrEqual(kills * 32);
-});
 
 describe("published judgements of other kinds", () => {
   test("FastChat's and AlpacaEval's are counted too", async () => {
@@ -522,7 +524,7 @@ describe("bad input is one line", () => {
     ["an empty file", "", good, /a.jsonl: expected/],
     ["a file that is not there", "missing", good, /a.jsonl: no such file, folder or pattern/],
   ];
-  test.concurrent.each(cases)("%s", async (_, a, b, line) => {
+  test.each(cases)("%s", async (_, a, b, line) => {
     using folder = tempFolder();
     if (a === "") folder.write("a.jsonl", "");
     else if (typeof a !== "string") writeAnswers(folder, "a", a);
@@ -547,7 +549,7 @@ describe("bad input is one line", () => {
     expect(stdout).toContain("Nothing can be concluded: only 3 of 4 prompts have a decided outcome");
   });
 
-  test.concurrent.each([
+  test.each([
     [["compare", "a.jsonl"], /expected two files of answers or more, got 1/],
     [["compare", "a.jsonl", "a.jsonl"], /expected arms of different names, got a twice; name them: NAME=FILE/],
     [["compare", "a.jsonl", "b.jsonl", "--judge", "recorded:x"], /--judge: expected openai:MODEL.*student/],

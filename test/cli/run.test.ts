@@ -154,7 +154,7 @@ describe("an experiment", () => {
     expect(await plan()).toMatch(/generate long +due .*its result was changed outside the experiment/);
   });
 
-  const kills = howOften(20, 4);
+  const kills = howOften(20, 2);
   test(`killed at ${kills} moments and started again, it comes to the same result, and nothing is paid twice`, async () => {
     await using server = await startModelServer({ answer: play, latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160) });
     using folder = tempFolder();

@@ -7,6 +7,7 @@ import { openDataset } from "../../src/dataset/open.ts";
 import { extensionOf, openRowWriter } from "../../src/dataset/write.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { howOften } from "../helpers/long.ts";
 
 type Row = Record<string, unknown>;
 
@@ -97,7 +98,7 @@ describe("a read-write round trip is the identity", () => {
             expect(after.map(content)).toEqual(before.map(content));
             if (format !== "parquet") expect(before.map((example) => example.row)).toEqual(rows);
           }),
-          { numRuns: format === "parquet" ? 8 : 40 },
+          { numRuns: format === "parquet" ? howOften(8, 2) : howOften(40, 15) },
         );
       });
     }

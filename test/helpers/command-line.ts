@@ -46,7 +46,8 @@ export function startAlpagasus(
 export async function misuse(args: readonly string[], { cwd, env = {} }: CommandOptions = {}): Promise<CommandResult> {
   const { runCommandLine } = await import("../../src/cli/program.ts");
   const said = { stdout: "", stderr: "" };
-  const before = { cwd: process.cwd(), env: process.env, stdout: process.stdout.write, stderr: process.stderr.write };
+  const before = { cwd: process.cwd(), env: process.env };
+  const streams = [process.stdout, process.stderr] as const;
   const keep = (name: "stdout" | "stderr") => (chunk: unknown) => {
     said[name] += String(chunk);
     return true;
@@ -58,8 +59,7 @@ export async function misuse(args: readonly string[], { cwd, env = {} }: Command
     if (cwd !== undefined) process.chdir(cwd);
     return { code: await runCommandLine(args), ...said };
   } finally {
-    process.stdout.write = before.stdout;
-    process.stderr.write = before.stderr;
+    for (const stream of streams) Reflect.deleteProperty(stream, "write"); // the class's own is there again
     process.env = before.env;
     process.chdir(before.cwd);
   }

@@ -12,6 +12,7 @@ import type { ModelRequest } from "../../src/llm/request.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
+import { howOften, isLong } from "../helpers/long.ts";
 
 const sampling = { temperature: 0, maxOutputTokens: 100 };
 
@@ -280,9 +281,9 @@ describe("what is paid only once", () => {
 });
 
 describe("money", () => {
-  test("is never over the budget, on the server's own bill: 50 random prices, latencies, faults and budgets", async () => {
+  test("is never over the budget, on the server's own bill: random prices, latencies, faults and budgets", async () => {
     const random = createRandom(7);
-    for (let trial = 0; trial < 50; trial++) {
+    for (let trial = 0; trial < howOften(50, 15); trial++) {
       const price = { input: 10 * random(), output: 50 * random() };
       const answer = faulty(
         { tooMany: 0.05, reset: 0.05, cut: 0.05, serverError: 0.03 },
@@ -466,16 +467,17 @@ describe("what must not stop or lose anything", () => {
   });
 });
 
-test("an outage is not hammered", async () => {
-  await using server = await startModelServer({
-    answer: ({ ordinal }) => (ordinal < 20 ? "4" : { kind: "status", status: 502 }),
+if (isLong)
+  test("an outage is not hammered", async () => {
+    await using server = await startModelServer({
+      answer: ({ ordinal }) => (ordinal < 20 ? "4" : { kind: "status", status: 502 }),
+    });
+    using open = openEngine(await openModel(server.judge), { concurrency: 32, maxAttempts: 2 });
+    await askAll(open.engine, rows(2000));
+    await open.engine.idle();
+    expect(open.engine.failure).toBeDefined();
+    expect(server.log.length).toBeLessThan(250);
   });
-  using open = openEngine(await openModel(server.judge), { concurrency: 32, maxAttempts: 2 });
-  await askAll(open.engine, rows(2000));
-  await open.engine.idle();
-  expect(open.engine.failure).toBeDefined();
-  expect(server.log.length).toBeLessThan(250);
-});
 
 describe("how much a model may write", () => {
   test.each([

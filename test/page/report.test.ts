@@ -20,6 +20,7 @@ import { alpagasus, misuse } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 const sample = `${packageFolder}samples/alpaca-2000.json`;
 const recorded = `recorded:${packageFolder}samples/alpaca-2000.gpt-4o-mini.json`;
@@ -128,27 +129,28 @@ describe("report", () => {
     expect(code).toBe(2);
   });
 
-  test("stays under 3 MB whatever the rows are, and has room for every kind of them", async () => {
-    using other = tempFolder();
-    const rows = Array.from({ length: 6_000 }, (_, i) => ({
-      instruction: `<${"<&\u2028".repeat(300)} ${i}`,
-      input: "",
-      output: "<".repeat(1_200),
-      id: `<${"é".repeat(2_000)}${i}`,
-      category: `<${i % 3}>`.repeat(200),
-      score: i % 2 ? (i % 100) / 20 : "none",
-    }));
-    other.write("rows.json", rows);
-    expect((await alpagasus(["rate", "rows.json", "--judge", "column:score"], { cwd: other.path })).code).toBe(3); // half are unparsable
-    await must(other, "report");
-    const path = `${other.path}/runs/default/report.html`;
-    expect(statSync(path).size).toBeLessThan(3_000_000);
-    const { rows: carried, leftOut } = readEmbedded(path);
-    expect(carried.filter(({ state }) => state === "scored").length).toBeGreaterThan(50);
-    expect(carried.filter(({ state }) => state !== "scored").length).toBeGreaterThan(50);
-    expect(carried.length + leftOut.rows).toBe(6_000);
-    expect(leftOut.unscored).toBe(3_000 - carried.filter(({ state }) => state !== "scored").length);
-  });
+  if (isLong)
+    test("stays under 3 MB whatever the rows are, and has room for every kind of them", async () => {
+      using other = tempFolder();
+      const rows = Array.from({ length: 6_000 }, (_, i) => ({
+        instruction: `<${"<&\u2028".repeat(300)} ${i}`,
+        input: "",
+        output: "<".repeat(1_200),
+        id: `<${"é".repeat(2_000)}${i}`,
+        category: `<${i % 3}>`.repeat(200),
+        score: i % 2 ? (i % 100) / 20 : "none",
+      }));
+      other.write("rows.json", rows);
+      expect((await alpagasus(["rate", "rows.json", "--judge", "column:score"], { cwd: other.path })).code).toBe(3); // half are unparsable
+      await must(other, "report");
+      const path = `${other.path}/runs/default/report.html`;
+      expect(statSync(path).size).toBeLessThan(3_000_000);
+      const { rows: carried, leftOut } = readEmbedded(path);
+      expect(carried.filter(({ state }) => state === "scored").length).toBeGreaterThan(50);
+      expect(carried.filter(({ state }) => state !== "scored").length).toBeGreaterThan(50);
+      expect(carried.length + leftOut.rows).toBe(6_000);
+      expect(leftOut.unscored).toBe(3_000 - carried.filter(({ state }) => state !== "scored").length);
+    });
 
   test("an arm whose files are gone takes nothing else with it", async () => {
     using other = tempFolder();
@@ -403,35 +405,36 @@ describe("report", () => {
 });
 
 describeWithSharedData("reports of real data", () => {
-  test("all of Alpaca is under 3 MB, and every row without a score is in it first", async () => {
-    using folder = tempFolder();
-    const ratings = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
-    const withGaps = ratings.map((score, i) => (i % 200 === 0 ? 99 : score)); // off the scale: unparsable
-    folder.write("scores.json", withGaps);
-    await must(
-      folder,
-      "rate",
-      sharedData("alpaca/alpaca_data.json"),
-      "--judge",
-      "recorded:scores.json",
-      "--scale",
-      "0..5",
-    );
-    await must(folder, "select", "--min-score", "3");
-    await must(folder, "report", "--against", `recorded:${sharedData("alpaca/ratings.llama-3.1-8b-instruct.json")}`);
-    const path = `${folder.path}/runs/default/report.html`;
-    expect(statSync(path).size).toBeLessThan(3_000_000);
-    const { rows, leftOut, report } = readEmbedded(path);
-    expect(leftOut.unscored).toBe(0);
-    expect(rows.filter(({ state }) => state === "unparsable")).toHaveLength(261);
-    expect(rows.length + leftOut.rows).toBe(52_002);
-    const table = report.scores!.thresholds!;
-    expect(table.edges).toEqual([0, 1, 2, 3, 4, 5]);
-    expect(keptAt(table, 3).rows).toBe(withGaps.filter((score) => score >= 3 && score <= 5).length);
-    expect(report.scores!.references[0]!.agreement.spearman.value).toBeCloseTo(0.29, 1);
-    const total = report.scores!.references[0]!.grid.counts.flat().reduce((sum, count) => sum + count, 0);
-    expect(total).toBe(52_002 - 261);
-  });
+  if (isLong)
+    test("all of Alpaca is under 3 MB, and every row without a score is in it first", async () => {
+      using folder = tempFolder();
+      const ratings = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
+      const withGaps = ratings.map((score, i) => (i % 200 === 0 ? 99 : score)); // off the scale: unparsable
+      folder.write("scores.json", withGaps);
+      await must(
+        folder,
+        "rate",
+        sharedData("alpaca/alpaca_data.json"),
+        "--judge",
+        "recorded:scores.json",
+        "--scale",
+        "0..5",
+      );
+      await must(folder, "select", "--min-score", "3");
+      await must(folder, "report", "--against", `recorded:${sharedData("alpaca/ratings.llama-3.1-8b-instruct.json")}`);
+      const path = `${folder.path}/runs/default/report.html`;
+      expect(statSync(path).size).toBeLessThan(3_000_000);
+      const { rows, leftOut, report } = readEmbedded(path);
+      expect(leftOut.unscored).toBe(0);
+      expect(rows.filter(({ state }) => state === "unparsable")).toHaveLength(261);
+      expect(rows.length + leftOut.rows).toBe(52_002);
+      const table = report.scores!.thresholds!;
+      expect(table.edges).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(keptAt(table, 3).rows).toBe(withGaps.filter((score) => score >= 3 && score <= 5).length);
+      expect(report.scores!.references[0]!.agreement.spearman.value).toBeCloseTo(0.29, 1);
+      const total = report.scores!.references[0]!.grid.counts.flat().reduce((sum, count) => sum + count, 0);
+      expect(total).toBe(52_002 - 261);
+    });
 });
 
 describeWithSharedData("published reviews, counted again", () => {

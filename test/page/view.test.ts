@@ -12,6 +12,7 @@ import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { startModelServer, scoreOf } from "../helpers/model-server.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 const main = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.url));
 const sample = `${packageFolder}samples/alpaca-2000.json`;
@@ -366,61 +367,62 @@ describeWithBrowser("the viewer in a browser", () => {
     }
   });
 
-  describeWithSharedData("on all of Alpaca", () => {
-    let folder: TempFolder;
-    beforeAll(async () => {
-      folder = tempFolder();
-      const mini = `recorded:${sharedData("alpaca/ratings.gpt-4o-mini.json")}`;
-      await must(folder, "rate", sharedData("alpaca/alpaca_data.json"), "--judge", mini);
-      await must(folder, "select", "--min-score", "3");
-    });
-    afterAll(() => folder[Symbol.dispose]());
+  if (isLong)
+    describeWithSharedData("on all of Alpaca", () => {
+      let folder: TempFolder;
+      beforeAll(async () => {
+        folder = tempFolder();
+        const mini = `recorded:${sharedData("alpaca/ratings.gpt-4o-mini.json")}`;
+        await must(folder, "rate", sharedData("alpaca/alpaca_data.json"), "--judge", mini);
+        await must(folder, "select", "--min-score", "3");
+      });
+      afterAll(() => folder[Symbol.dispose]());
 
-    test("every row is found, by score, by text, by length, kept or not", async () => {
-      const scores = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
-      const data = readSharedJson("alpaca/alpaca_data.json") as {
-        instruction: string;
-        input: string;
-        output: string;
-      }[];
-      const view = await startView(
-        folder.path,
-        "--against",
-        `recorded:${sharedData("alpaca/ratings.llama-3.1-8b-instruct.json")}`,
-      );
-      const { page, complaints } = await browser.open(view.url);
-      await expect.poll(() => factOf(page, "rows kept"), { timeout: 15_000 }).toBe("9,131");
-      expect(await factOf(page, "share of all rows")).toBe("17.6 %");
-      await expect
-        .poll(() => page.locator("h2").allInnerTexts())
-        .toContain("recorded:…/ratings.gpt-4o-mini.json compared with recorded:…/ratings.llama-3.1-8b-instruct.json");
-
-      const status = page.getByRole("status").last();
-      const finds = async (hash: string, count: number) => {
-        await page.goto(`${view.url}#/rows?${hash}`);
+      test("every row is found, by score, by text, by length, kept or not", async () => {
+        const scores = readSharedJson("alpaca/ratings.gpt-4o-mini.json") as number[];
+        const data = readSharedJson("alpaca/alpaca_data.json") as {
+          instruction: string;
+          input: string;
+          output: string;
+        }[];
+        const view = await startView(
+          folder.path,
+          "--against",
+          `recorded:${sharedData("alpaca/ratings.llama-3.1-8b-instruct.json")}`,
+        );
+        const { page, complaints } = await browser.open(view.url);
+        await expect.poll(() => factOf(page, "rows kept"), { timeout: 15_000 }).toBe("9,131");
+        expect(await factOf(page, "share of all rows")).toBe("17.6 %");
         await expect
-          .poll(() => status.innerText(), { timeout: 5_000 })
-          .toContain(`${count.toLocaleString("en")} of 52,002 rows`);
-      };
-      await finds("atLeast=4", scores.filter((score) => score >= 4).length);
-      await finds("arm=selected&isKept=false", scores.filter((score) => score < 3).length);
-      await finds("shortest=1000", data.filter(({ output }) => output.length >= 1000).length);
-      const text = (row: (typeof data)[number]) => `${row.instruction}\n${row.input}\n${row.output}`.toLowerCase();
-      await finds("search=photosynthesis", data.filter((row) => text(row).includes("photosynthesis")).length);
-      await finds(
-        "search=photosynthesis+%22sun+light%22",
-        data.filter((row) => text(row).includes("photosynthesis") && text(row).includes("sun light")).length,
-      );
-      await page.goto(`${view.url}#/rows?row=51999`);
-      await expect.poll(() => page.locator(".panel").innerText()).toContain(data[51_999]!.instruction.slice(0, 40));
-      await page.reload();
-      await expect.poll(() => page.locator("#row-heading").innerText()).toBe("Row 51,999");
-      expect((await json<RowDetail>(`${view.url}api/rows/51999`)).outputText.text).toBe(data[51_999]!.output);
-      await page.goto(`${view.url}#/rows`);
-      await page.getByRole("button", { name: "Last" }).click();
-      await expect.poll(() => page.locator("table.rows tbody tr").count()).toBe(2);
-      expect(complaints).toEqual([]);
-      expect(await findViolations(page)).toEqual([]);
+          .poll(() => page.locator("h2").allInnerTexts())
+          .toContain("recorded:…/ratings.gpt-4o-mini.json compared with recorded:…/ratings.llama-3.1-8b-instruct.json");
+
+        const status = page.getByRole("status").last();
+        const finds = async (hash: string, count: number) => {
+          await page.goto(`${view.url}#/rows?${hash}`);
+          await expect
+            .poll(() => status.innerText(), { timeout: 5_000 })
+            .toContain(`${count.toLocaleString("en")} of 52,002 rows`);
+        };
+        await finds("atLeast=4", scores.filter((score) => score >= 4).length);
+        await finds("arm=selected&isKept=false", scores.filter((score) => score < 3).length);
+        await finds("shortest=1000", data.filter(({ output }) => output.length >= 1000).length);
+        const text = (row: (typeof data)[number]) => `${row.instruction}\n${row.input}\n${row.output}`.toLowerCase();
+        await finds("search=photosynthesis", data.filter((row) => text(row).includes("photosynthesis")).length);
+        await finds(
+          "search=photosynthesis+%22sun+light%22",
+          data.filter((row) => text(row).includes("photosynthesis") && text(row).includes("sun light")).length,
+        );
+        await page.goto(`${view.url}#/rows?row=51999`);
+        await expect.poll(() => page.locator(".panel").innerText()).toContain(data[51_999]!.instruction.slice(0, 40));
+        await page.reload();
+        await expect.poll(() => page.locator("#row-heading").innerText()).toBe("Row 51,999");
+        expect((await json<RowDetail>(`${view.url}api/rows/51999`)).outputText.text).toBe(data[51_999]!.output);
+        await page.goto(`${view.url}#/rows`);
+        await page.getByRole("button", { name: "Last" }).click();
+        await expect.poll(() => page.locator("table.rows tbody tr").count()).toBe(2);
+        expect(complaints).toEqual([]);
+        expect(await findViolations(page)).toEqual([]);
+      });
     });
-  });
 });

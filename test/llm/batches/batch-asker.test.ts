@@ -256,9 +256,9 @@ describe("killed between every two steps", () => {
     readonly score?: number;
   }
 
-  const rowCount = howOften(5000, 1000);
+  const rowCount = howOften(5000, 600);
   test(`${rowCount} rows with 5 % expired and 3 % failed: all are scored, and none is billed twice`, async () => {
-    const kills = howOften(20, 4);
+    const kills = howOften(20, 3);
     let killed = 0;
     let kill: (() => void) | undefined;
     // a kill while a start is on its way costs two minutes of looking for it, which the histories have without waiting; the list is
