@@ -184,7 +184,7 @@ function describeNotes(
   { warnings, withoutUsage }: CallsReport,
   { intruded, truncated }: ReplyCounts,
 ): string[] {
-  const notes = warnings.map((warning) => `${model.name}: ${warning}`);
+  const notes = [...(model.notes?.() ?? []), ...warnings].map((text) => `${model.name}: ${text}`);
   if (model.thinksFirst && reasoning === undefined)
     notes.push(
       `this model reasons before it answers; reasoning is charged as output (up to ${formatCount(maxOutputTokens)} tokens per reply); --reasoning low makes it cheaper`,

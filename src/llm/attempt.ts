@@ -1,4 +1,4 @@
-import { askModel } from "./ask-model.ts";
+import { askModel, noReplyWithin } from "./ask-model.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { readLimits, type Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
@@ -29,6 +29,10 @@ export function passageOf(attempt: Attempt, hasAnswered: boolean): Omit<Passage,
     return { result: "answered", announced: readLimits(attempt.headers, Date.now()), used: attempt.reply.usage };
   const used = { inputTokens: 0, outputTokens: 0 };
   if (attempt.kind === "retry")
-    return { result: attempt.isCongestion ? "congested" : "failed", used, retryAfterMs: attempt.retryAfterMs };
+    return {
+      result: attempt.isCongestion || attempt.detail.startsWith(noReplyWithin) ? "congested" : "failed",
+      used,
+      retryAfterMs: attempt.retryAfterMs,
+    };
   return { result: attempt.kind === "state" || hasAnswered ? "answered" : "failed", used };
 }

@@ -34,6 +34,10 @@ export interface ChatModel {
   readonly batches?: ModelBatches | undefined;
   /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
   readonly problem?: string | undefined;
+  /** How long one attempt may take, where the caller does not say; 120 seconds when left out. */
+  readonly timeoutMs?: number | undefined;
+  /** What is sent otherwise than asked for, a line each. */
+  readonly notes?: (() => readonly string[]) | undefined;
   /** Removes API keys from a text before it is shown or stored. */
   redact(text: string): string;
 }

@@ -323,7 +323,11 @@ export class Engine {
     if (call.attempts++ === 0) call.firstSentAt = enteredAt;
     this.#tally.attempts++;
     const passage = { enteredAt, estimate: call.estimate };
-    const attempt = await attemptCall(this.model, call.request, this.#options.timeoutMs ?? defaultTimeoutMs);
+    const attempt = await attemptCall(
+      this.model,
+      call.request,
+      this.#options.timeoutMs ?? this.model.timeoutMs ?? defaultTimeoutMs,
+    );
     const now = performance.now();
     this.#limiter.leave({ ...passage, ...passageOf(attempt, this.#health.hasAnswered) }, now);
     if ("reply" in attempt) this.#handler.storeReply(call, attempt.reply, now - enteredAt);

@@ -89,6 +89,9 @@ export function readFailure(error: unknown, now: number): Failure {
   if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
     return { kind: "state", state: "failed", detail: `too long for the model (${detail})` };
   if (filtered.test(detail)) return { kind: "state", state: "refused", detail: `filtered by the provider (${detail})` };
+  const parameter = refusedParameter(detail);
+  if (parameter !== undefined)
+    return { kind: "stop", detail: `it does not accept ${parameter} (${detail})`, isUsage: true, isRowPossible: true };
   if (/key/i.test(detail) && /invalid|valid|expired|incorrect/i.test(detail) && /api.?key/i.test(detail))
     return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true }; // Google says 400
   if (/model/i.test(detail) && /not.?(found|exist|support)|unknown|does not exist|invalid model/i.test(detail))
@@ -139,6 +142,17 @@ function findCode(error: unknown): string | undefined {
     if (at instanceof AggregateError && at.errors.length > 0) return findCode(at.errors[0]);
   }
   return undefined;
+}
+
+/** The parameter of the request that a refusal names; undefined where it is about something else. */
+function refusedParameter(detail: string): string | undefined {
+  if (!/unsupported|not support|not permitted|unrecogni[sz]ed|unexpected|must be|extra (inputs|fields)/i.test(detail))
+    return undefined;
+  const [, name] =
+    /\b(temperature|top_p|max_tokens|max_completion_tokens|seed|response_format|top_logprobs|logprobs|reasoning_effort)\b/.exec(
+      detail,
+    ) ?? [];
+  return name ?? (/system role|role ["'`]?system/i.test(detail) ? "a system role" : undefined);
 }
 
 /** How long Google asks to wait: in the body, as `"retryDelay": "32s"`. */

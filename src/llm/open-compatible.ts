@@ -4,6 +4,10 @@ import { UsageError } from "../errors.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { describeKey, redactor, withoutPassword } from "./describe-key.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
+import { adaptToServer } from "./compatible-server.ts";
+
+/** Servers of one's own queue calls instead of refusing them: a reply may be long in coming. */
+const queueTimeoutMs = 900_000;
 
 const compatibleKey = "ALPAGASUS_API_KEY";
 
@@ -14,12 +18,13 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
   const url = parseAddress(address, "");
   const apiKey = (options.environment ?? process.env)[compatibleKey]?.trim() || undefined;
   const baseURL = url.href.replace(/\/+$/, "");
+  const server = adaptToServer(createPooledFetch(options.connections ?? defaultConnections));
   const language = createOpenAICompatible({
     name: "compatible",
     baseURL,
     supportsStructuredOutputs: true, // vLLM, Ollama, llama.cpp and LM Studio all take a JSON schema
     metadataExtractor: logprobsExtractor,
-    fetch: createPooledFetch(options.connections ?? defaultConnections),
+    fetch: server.fetch,
     ...(apiKey !== undefined && { apiKey }),
   }).chatModel(model);
   const identity = `${baseURL}#${model}`;
@@ -29,6 +34,8 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     language,
     price: options.price,
     thinksFirst: false,
+    timeoutMs: queueTimeoutMs,
+    notes: server.notes,
     tellLogprobs: (top) => ({ compatible: { logprobs: true, top_logprobs: top } }),
     ...(apiKey !== undefined && describeKey(identity, apiKey, [compatibleKey])),
     redact: redactor(apiKey),

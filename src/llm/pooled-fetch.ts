@@ -53,7 +53,7 @@ async function encodeBody(
  * The part of a `Response` that the AI SDK uses, for a reply that has fully arrived. Every call needs one, and a real
  * `Response` is expensive; it is created only for the other methods.
  */
-class WholeResponse {
+export class WholeResponse {
   readonly status: number;
   readonly statusText = "";
   readonly headers: Map<string, string>;
