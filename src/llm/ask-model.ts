@@ -87,7 +87,7 @@ export function readReply({
 }: LanguageModelV4GenerateResult): Reply {
   const logprobs = readLogprobs(providerMetadata);
   const finish = finishReason.unified;
-  if (finish === "error" || finish === "interrupted")
+  if (finish === "error" || finish === "interrupted" || finishReason.raw === "error")
     throw new Error(`the provider broke off (${finishReason.raw ?? finish})`);
   return {
     text: content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(""),

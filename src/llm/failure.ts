@@ -38,6 +38,8 @@ const tooLong =
 const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
 const noMoney = /insufficient_quota|billing_hard_limit|insufficient.(funds|credit|balance)|credit balance is too low/i;
 const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
+const dailyLimit = /per[- _]day|daily/i;
+const longestDailyWaitMs = 600_000; // a provider that says when to come back soon is believed
 const longestDetail = 300;
 
 /**
@@ -71,10 +73,12 @@ export function readFailure(error: unknown, now: number): Failure {
   if (status === 404 || status === 405)
     return {
       kind: "stop",
-      detail: `no such model or address (${detail}); check the name`,
+      detail: `no such model or address (${detail}); check the name${placeOf(error.url)}`,
       isUsage: true,
       isRowPossible: true,
     };
+  if (status === 429 && dailyLimit.test(detail) && (readRetryAfter(headers, now) ?? Infinity) > longestDailyWaitMs)
+    return { kind: "stop", detail: `its limit for the day is reached (${detail})`, isUsage: false };
   if (status === 408 || status === 409 || status === 425 || status === 429 || status >= 500) {
     const retryAfterMs = readRetryAfter(headers, now) ?? readRetryDelay(error.responseBody);
     return {
@@ -142,6 +146,11 @@ function findCode(error: unknown): string | undefined {
     if (at instanceof AggregateError && at.errors.length > 0) return findCode(at.errors[0]);
   }
   return undefined;
+}
+
+/** The address that was asked, and what may be missing in it. */
+function placeOf(url: string): string {
+  return `: asked at ${url}${/\/v\d/.test(url) ? "" : "; most servers have their models below /v1"}`;
 }
 
 /** The parameter of the request that a refusal names; undefined where it is about something else. */

@@ -36,11 +36,16 @@ function unread(finish: Finish, why: string, text: string): Rating {
 
 const ratingWords =
   "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
-const leadsToNumber = new RegExp(String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords}))\s*["'([]?$`, "i");
+const leadsToNumber = new RegExp(
+  String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords})|\b(?:${ratingWords})\s*[-–—])\s*["'([]{0,2}$`,
+  "i",
+);
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
   /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
+/** A reply that is an object with one number, though the rubric asks for a line: `{"score": 4}`. */
+const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
 const longestLabel = 80;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?\d+\)?\s*:|\(\d+\s*(?:-|–|to)\s*\d+\)\s*:/i;
@@ -91,6 +96,8 @@ export function locateScore(
 
 /** The score on the first line that holds a digit, or why there is none. */
 function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
+  const [, field, value = ""] = soleField.exec(text) ?? [];
+  if (field !== undefined && namesRating.test(field)) return onScale(value, scale);
   const lines = plainCharacters(text).split(/\r\n|[\n\r]/);
   const at = lines.findIndex((line) => /\d/.test(line));
   if (at < 0) return "no number";
@@ -98,7 +105,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   const found = findScore(lines[at]!, labels);
   if (!found) return "no score on the line of the first number";
   const { label, score, rest } = found;
-  const tail = readDenominator(rest, scale.max);
+  const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
@@ -137,27 +144,33 @@ function contradicts(line: string, score: string, labels: readonly string[]): bo
 
 /** Whether the text before a number shows that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
-  if (/^["'([]?$/.test(label)) return true;
+  if (/^(?:["'(]|\[{1,2})?$/.test(label)) return true; // [[8]] is how some prompts ask for it
   if (label.length > longestLabel || otherNumber.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
   return namesRating.test(label) && leadsToNumber.test(label);
 }
 
+/** The text after the number, without the scale that the rubric has: `(0 to 5)`. */
+function withoutOwnScale(rest: string, { min, max }: Rubric["scale"]): string {
+  const [whole, low, high] = /^\s*\((?:on a scale (?:of|from) )?(\d+)\s*(?:-|–|to)\s*(\d+)\)/i.exec(rest) ?? [];
+  return whole !== undefined && Number(low) === min && Number(high) === max ? rest.slice(whole.length) : rest;
+}
+
 /** The text after the number, without `/5` or `out of 5`; undefined when it is out of another number than `max`. */
 function readDenominator(rest: string, max: number): string | undefined {
-  const units = String.raw`\s*(?:points?|stars?|pts)?`;
+  const units = String.raw`\s*(?:points?|stars?|pts|分)?`;
   const match = new RegExp(
     String.raw`^${units}\s*\(?\s*(?:\/|out of|of)\s*(\d+(?:\.\d+)?)${units}\s*\)?(?![\d/])`,
     "i",
   ).exec(rest);
-  if (!match) return rest.replace(/^\s*(?:points?|stars?|pts)\b/i, "");
+  if (!match) return rest.replace(/^\s*(?:(?:points?|stars?|pts)\b|分)/i, "");
   return Number(match[1]) === max ? rest.slice(match[0].length) : undefined;
 }
 
 /** Whether the rest of the line is neither part of the score nor another score. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
-  if (/^["')\]]?\s*[.,;:!]?\s*$/.test(tail)) return true;
+  if (/^(?:["')]|\]{1,2})?\s*[.,;:!]?\s*$/.test(tail)) return true;
   if (/^\W*\d/.test(tail) || denial.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];

@@ -62,7 +62,6 @@ const unparsable = [
   "-1",
   "−1",
   "Score: -0.5",
-  "Score - 4",
   "nan",
   "N/A",
   "five",
