@@ -11,7 +11,7 @@ const providerKeys: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether a variable holds a key of a provider of models. */
-export function isProviderKey(name: string): boolean {
+function isProviderKey(name: string): boolean {
   return providerKeys.has(name) || name.startsWith("ALPAGASUS_API_KEY_");
 }
 

@@ -39,7 +39,6 @@ const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/
 const noMoney = /insufficient_quota|billing_hard_limit|insufficient.(funds|credit|balance)|credit balance is too low/i;
 const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
 const dailyLimit = /per[- _]day|daily/i;
-const longestDailyWaitMs = 600_000; // a provider that says when to come back soon is believed
 const longestDetail = 300;
 
 /**
@@ -77,7 +76,12 @@ export function readFailure(error: unknown, now: number): Failure {
       isUsage: true,
       isRowPossible: true,
     };
-  if (status === 429 && dailyLimit.test(detail) && (readRetryAfter(headers, now) ?? Infinity) > longestDailyWaitMs)
+  if (
+    status === 429 &&
+    dailyLimit.test(detail) &&
+    readRetryAfter(headers, now) === undefined &&
+    readRetryDelay(error.responseBody) === undefined
+  )
     return { kind: "stop", detail: `its limit for the day is reached (${detail})`, isUsage: false };
   if (status === 408 || status === 409 || status === 425 || status === 429 || status >= 500) {
     const retryAfterMs = readRetryAfter(headers, now) ?? readRetryDelay(error.responseBody);

@@ -178,7 +178,7 @@ describe("what stops everything, within the first calls", () => {
     [
       "a request that is never taken",
       { kind: "status", status: 400, message: "Unsupported parameter: temperature" },
-      /not accepted .*Unsupported parameter/,
+      /does not accept temperature .*Unsupported parameter/,
     ],
     [
       "a wait of hours",
