@@ -25,6 +25,7 @@ export interface ModelFlags {
   reasoning?: ReasoningEffort | undefined;
   store?: string | undefined;
   retryFailed?: boolean | undefined;
+  forgetSpent?: boolean | undefined;
   batch?: boolean | undefined;
   batchSize?: number | undefined;
   wait?: boolean | undefined;
@@ -63,6 +64,7 @@ export function addModelOptions(command: Command, mostTokens = "as the rubric sa
     )
     .option("--store <file>", "where replies are stored and looked up before calling (.alpagasus/calls.sqlite)")
     .option("--retry-failed", "repeat calls whose attempts all failed; other replies are kept")
+    .option("--forget-spent", "count this run's spending anew, where the call store that counted it is gone")
     .option(
       "--batch",
       "use the provider's batch API: replies within a day, at about half the price (openai, anthropic, google)",
@@ -98,6 +100,7 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
     reasoning: flags.reasoning,
     store: flags.store,
     ...(flags.retryFailed && { retryFailed: true }),
+    ...(flags.forgetSpent && { forgetSpent: true }),
     ...(flags.batch && {
       batch: {
         size: flags.batchSize,

@@ -21,6 +21,7 @@ interface RunFlags {
   only?: ExperimentStage[] | undefined;
   force?: ExperimentStage[] | undefined;
   retryFailed?: boolean | undefined;
+  forgetSpent?: boolean | undefined;
   json?: boolean | undefined;
 }
 
@@ -51,6 +52,7 @@ export function runCommand(context: CommandContext): Command {
       new Option("--force <stage...>", "run these stages again, even if nothing changed").choices(experimentStages),
     )
     .option("--retry-failed", "repeat calls whose attempts all failed")
+    .option("--forget-spent", "count this run's spending anew, where the call store that counted it is gone")
     .option("--run <dir>", "the run's folder (runs/ and the recipe's name)")
     .addOption(jsonOption())
     .addHelpText(
@@ -82,6 +84,7 @@ Examples:
         only: flags.only,
         force: flags.force,
         ...(flags.retryFailed && { retryFailed: true }),
+        ...(flags.forgetSpent && { forgetSpent: true }),
       };
       if (flags.dryRun) {
         const plan = await planExperiment(recipe, options);

@@ -7,6 +7,7 @@ import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { AskerOptions } from "./asker.ts";
+import { expectSpendingRecord } from "../run/spent.ts";
 
 /** Options for everything that calls a model: rating, comparing, answering. */
 export interface OpenAskerOptions {
@@ -36,6 +37,8 @@ export interface OpenAskerOptions {
   readonly batch?: { readonly size?: number | undefined; readonly wait?: boolean | undefined } | undefined;
   /** Repeat calls that failed before. */
   readonly retryFailed?: boolean | undefined;
+  /** Count the run's spending anew, where the store that counted it is gone. */
+  readonly forgetSpent?: boolean | undefined;
   /** For planning only: nothing is written, and no calls can be made. */
   readonly forPlan?: boolean | undefined;
   /** Stops new calls. Calls in flight finish and are stored; the rest become `pending`. */
@@ -49,7 +52,7 @@ export interface OpenAskerOptions {
  */
 export async function openAsker<A extends object>(
   model: string | LanguageModelV4 | ChatModel,
-  { run, store: storePath, price: given, forPlan = false, ...engine }: OpenAskerOptions,
+  { run, store: storePath, price: given, forPlan = false, forgetSpent = false, ...engine }: OpenAskerOptions,
   create: (
     model: ChatModel,
     asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning" | "batch">,
@@ -73,6 +76,7 @@ export async function openAsker<A extends object>(
         : modelOf(model, price ? { price } : {});
   const chatModel = engine.batch ? atBatchPrice(opened) : opened;
   const path = storePath ?? defaultStorePath;
+  if (engine.budgetUsd !== undefined && !forPlan && !forgetSpent) await expectSpendingRecord(runFolder(run), path);
   const store = new CallStore(path, { readOnly: forPlan });
   try {
     const purse = forPlan ? "" : await openPurse(runFolder(run), path);

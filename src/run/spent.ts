@@ -1,12 +1,14 @@
 import { existsSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { tryParse } from "../files/try-parse.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { costOfTraining } from "./attempts.ts";
 import type { Manifest } from "./manifest.ts";
 import { type RunFolder, readManifest, readPurse } from "./run-folder.ts";
+import { RunError } from "../errors.ts";
+import { formatUsd } from "../format.ts";
 
 /*
  * What a run has spent over all its commands, in US dollars: on calls, as counted by its purse in the call store, and on
@@ -74,6 +76,22 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
     nanos += call?.cost ?? 0;
   }
   return nanos / nanosPerUsd;
+}
+
+/**
+ * Before a budget is counted on: the store that holds what the run has paid must be there.
+ *
+ * @throws RunError when the run has paid, and the store at that path, which counted it, is gone
+ */
+export async function expectSpendingRecord(run: RunFolder, store: string): Promise<void> {
+  const purse = await readPurse(run);
+  if (!purse || resolve(purse.store) !== resolve(store) || existsSync(store)) return;
+  const spent = await spentOnCalls(run, await readManifest(run));
+  const usd = (spent?.paidUsd ?? 0) + (spent?.perhapsPaidUsd ?? 0);
+  if (usd > 0)
+    throw new RunError(
+      `${run.folder}: this run has paid ${formatUsd(usd)}, counted in ${store}, which is gone, so that a budget cannot be kept; bring that file back, use another run with --run DIR, or count anew with --forget-spent`,
+    );
 }
 
 /** The total for a budget. Costs that may be billed count in full; costs without a known price count as 0. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listPairRubrics, listRubrics } from "../../src/rubric/open-rubric.ts";
@@ -307,6 +307,21 @@ describe("a budget", () => {
     expect(server.replied.size).toBe(80);
     expect([...server.replied.values()].every((count) => count === 1)).toBe(true);
   });
+});
+
+test("a budget is not counted anew in silence when the store that counted it is gone", async () => {
+  await using server = await startModelServer({ price: { input: 1, output: 2 } });
+  using folder = tempFolder();
+  writeRows(folder, 40);
+  const args = ["rate", "rows.json", "--judge", server.judge, "--price", "1/2", "--budget", "1"];
+  expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
+  const asked = server.log.length;
+  rmSync(join(folder.path, ".alpagasus"), { recursive: true });
+  const again = await alpagasus(args, { cwd: folder.path });
+  expect(again.code).toBe(2);
+  expect(again.stderr).toMatch(/this run has paid \$0\.\d+, counted in .*calls\.sqlite, which is gone.*--forget-spent/);
+  expect(server.log).toHaveLength(asked);
+  expect((await alpagasus([...args, "--forget-spent"], { cwd: folder.path })).code).toBe(0);
 });
 
 describe("an interruption", () => {

@@ -24,6 +24,8 @@ export interface TaskOptions {
   readonly onProgress?: ((task: string, progress: Progress) => void) | undefined;
   /** Make failed calls again. */
   readonly retryFailed?: boolean | undefined;
+  /** Count the run's spending anew, where the store that counted it is gone. */
+  readonly forgetSpent?: boolean | undefined;
   /** Stages to repeat even if nothing changed. */
   readonly force?: readonly ExperimentStage[] | undefined;
   /** Called before the report is written, when all else is done. */
@@ -76,7 +78,7 @@ export class Context {
 
   /** The options that every stage takes that asks a model; of the budget, what trainings have left. */
   async asking(model: string): Promise<OpenAskerOptions> {
-    const { run, budgetUsd, signal, retryFailed } = this.options;
+    const { run, budgetUsd, signal, retryFailed, forgetSpent } = this.options;
     const price = this.recipe.prices[model];
     return {
       run,
@@ -84,6 +86,7 @@ export class Context {
       price,
       signal,
       ...(retryFailed && { retryFailed: true }),
+      ...(forgetSpent && { forgetSpent }),
     };
   }
 
