@@ -38,7 +38,7 @@ function summarise(
   options: SelectOptions,
   manifest: RatedManifest,
   written: Written,
-  { picked }: FateOf,
+  { picked, leftOut = 0 }: FateOf,
   startedAt: Date,
 ): ArmSummary {
   const { whatIf, armTally, rows, totalRows, reasons } = written;
@@ -58,6 +58,10 @@ function summarise(
     );
   if (options.per !== undefined && factNames.includes(options.per))
     notes.push(`--per ${options.per} uses the data's column of that name, not the value from the rating`);
+  if (leftOut > 0)
+    notes.push(
+      `drawn from the same rows as ${options.like ?? "selected"}: ${formatCount(leftOut)} that it could not keep (filtered, duplicate or contaminated) are left out`,
+    );
   const unrated = totalRows - written.scoredRows;
   if (unrated > 0)
     notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);

@@ -297,6 +297,17 @@ describe("select", () => {
     expect((await select({ run, method: "random", like: "strict" })).rows).toBe(2);
   });
 
+  it("draws a control from the rows that the other arm could have kept", async () => {
+    using folder = tempFolder();
+    const run = await ratedRun(folder);
+    const clean = await select({ run, top: 2, where: "score < 4", arm: "clean" });
+    const { rows, notes, reasons } = await select({ run, method: "random", like: "clean" });
+    expect(rows).toBe(2);
+    expect(reasons["filtered"]).toBe(clean.reasons["filtered"]);
+    expect(notes.join()).toContain("drawn from the same rows as clean");
+    expect((await select({ run, method: "random", top: 2 })).reasons["filtered"]).toBeUndefined();
+  });
+
   it("makes an arm stale when the data is rated anew", async () => {
     using folder = tempFolder();
     const run = await ratedRun(folder);

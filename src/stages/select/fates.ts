@@ -13,10 +13,12 @@ import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selec
 import { type Picked, pickHighest } from "../../selection/pick.ts";
 import { openWhereFilter } from "../../selection/where.ts";
 import type { Plan, SelectOptions } from "./plan.ts";
+import { readDecisions } from "../../selection/decisions-file.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
 export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & {
   readonly picked?: Picked;
+  readonly leftOut?: number;
 };
 
 export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
@@ -41,6 +43,7 @@ export async function pickedFates(
 ): Promise<FateOf> {
   const survey = await surveyRows(plan, options, manifest, dataset, run);
   const { keys, excluded, checks, groups } = survey;
+  const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options) : 0;
   const picked = pickHighest(keys, {
     seed: plan.seed,
     purpose: plan.method,
@@ -58,7 +61,35 @@ export async function pickedFates(
     if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
     return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // tied with the last kept row
   };
-  return Object.assign(fateOf, { picked });
+  return Object.assign(fateOf, { picked, leftOut });
+}
+
+/** Whether the arm is a control that takes another arm's size. */
+function isControlOf({ method }: Plan, { top }: SelectOptions): boolean {
+  return (method === "random" || method === "longest") && top === undefined;
+}
+
+/** Reasons for which the other arm could not keep a row, whatever its score. */
+const noCandidates: ReadonlySet<Reason> = new Set(["filtered", "contaminated", "duplicate", "near duplicate"]);
+
+/**
+ * Leaves out what the arm that is controlled could not keep: a control differs from it in how rows are chosen, not in what they are
+ * chosen from. Returns how many rows that are.
+ */
+async function leaveOutNoCandidates(
+  { keys, excluded }: Survey,
+  run: RunFolder,
+  { like }: SelectOptions,
+): Promise<number> {
+  let count = 0;
+  for await (const decisions of readDecisions(run.decisionsPath(like ?? "selected")))
+    for (const { index, reason, of, similarity, test, prompt, words } of decisions) {
+      if (!noCandidates.has(reason) || Number.isNaN(keys[index])) continue;
+      keys[index] = NaN;
+      excluded.set(index, { reason, detail: { of, similarity, test, prompt, words } });
+      count++;
+    }
+  return count;
 }
 
 interface Survey {
