@@ -301,10 +301,10 @@ describe("select", () => {
     using folder = tempFolder();
     const run = await ratedRun(folder);
     const clean = await select({ run, top: 2, where: "score < 4", arm: "clean" });
-    const { rows, notes, reasons } = await select({ run, method: "random", like: "clean" });
-    expect(rows).toBe(2);
-    expect(reasons["filtered"]).toBe(clean.reasons["filtered"]);
-    expect(notes.join()).toContain("drawn from the same rows as clean");
+    const control = await select({ run, method: "random", like: "clean" });
+    expect(control.rows).toBe(2);
+    expect(control.reasons["filtered"]).toBe(clean.reasons["filtered"]);
+    expect(control.notes.join()).toContain("drawn from the same rows as clean");
     expect((await select({ run, method: "random", top: 2 })).reasons["filtered"]).toBeUndefined();
   });
 
