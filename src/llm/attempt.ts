@@ -14,7 +14,7 @@ export async function attemptCall(model: ChatModel, request: ModelRequest, timeo
   try {
     return await askModel(model, request, timeoutMs);
   } catch (error) {
-    const failure = readFailure(error, Date.now());
+    const failure = readFailure(error, Date.now(), (text) => model.redact(text));
     return { ...failure, detail: model.redact(failure.detail) };
   }
 }

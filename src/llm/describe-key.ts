@@ -12,6 +12,10 @@ export function withoutPassword(text: string): string {
   return text.replace(/\/\/[^@/]*@/, "//");
 }
 
+/** Removes a key from texts, also as it stands in addresses and in Base64. To be used on whole texts, before they are cut. */
 export function redactor(key: string | undefined): (text: string) => string {
-  return (text) => (key === undefined || key.length < 4 ? text : text.replaceAll(key, "[key]"));
+  if (key === undefined || key.length < 4) return (text) => text;
+  const bytes = Buffer.from(key);
+  const forms = [key, encodeURIComponent(key), bytes.toString("base64"), bytes.toString("base64url")];
+  return (text) => forms.reduce((clean, form) => clean.replaceAll(form, "[key]"), text);
 }

@@ -44,13 +44,15 @@ const longestDetail = 300;
 /**
  * Classifies the error of an attempt. Statuses follow RFC 9110; error codes in bodies are those of OpenAI, Anthropic, Google
  * and servers with OpenAI's protocol.
+ *
+ * @param redact removes keys from what was said, before it is cut
  */
-export function readFailure(error: unknown, now: number): Failure {
+export function readFailure(error: unknown, now: number, redact: (text: string) => string = (text) => text): Failure {
   if (error instanceof Error && error.name === timedOut) return lost(error.message);
-  if (!APICallError.isInstance(error)) return readOther(error);
+  if (!APICallError.isInstance(error)) return readOther(error, redact);
   const status = error.statusCode;
   if (status === undefined) return readUnreached(error);
-  const detail = describeApiError(error);
+  const detail = describeApiError(error, redact);
   const headers: Headers = error.responseHeaders ?? {};
   if (status < 300) {
     const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
@@ -135,13 +137,13 @@ const unreachable: Readonly<Record<string, string>> = {
 };
 
 /** Classifies any other error of a model's client: unwrapped network errors, unreadable replies. */
-function readOther(error: unknown): Failure {
+function readOther(error: unknown, redact: (text: string) => string): Failure {
   const name = error instanceof Error ? error.name : "";
   if (/LoadAPIKey|LoadSetting/.test(name)) return { kind: "stop", detail: messageOf(error), isUsage: true };
   if (/NoSuchModel|UnsupportedFunctionality|InvalidArgument|InvalidPrompt/.test(name))
     return { kind: "stop", detail: messageOf(error), isUsage: true };
   if (error instanceof Error && findCode(error) !== undefined) return readUnreached(error);
-  return lost(messageOf(error).slice(0, longestDetail));
+  return lost(redact(messageOf(error)).slice(0, longestDetail));
 }
 
 function findCode(error: unknown): string | undefined {
@@ -175,8 +177,11 @@ function readRetryDelay(body: string | undefined): number | undefined {
 }
 
 /** `429: Rate limit reached for gpt-5-mini` */
-function describeApiError({ statusCode, message, responseBody }: APICallError): string {
-  const text = message || responseBody || "";
+function describeApiError(
+  { statusCode, message, responseBody }: APICallError,
+  redact: (text: string) => string,
+): string {
+  const text = redact(message || responseBody || ""); // before it is cut: half a key is a secret too
   const code = codeOf({ responseBody });
   const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);
   return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;

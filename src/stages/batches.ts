@@ -102,7 +102,7 @@ async function cancel(
       () => false,
     );
     if (isEnded || (error as { statusCode?: unknown }).statusCode === 409) return "had ended";
-    const { detail } = readFailure(error, Date.now());
+    const { detail } = readFailure(error, Date.now(), (text) => model.redact(text));
     throw new AlpagasusError(model.redact(detail), { cause: error });
   }
 }

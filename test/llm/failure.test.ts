@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { APICallError } from "@ai-sdk/provider";
+import { redactor } from "../../src/llm/describe-key.ts";
 import { readFailure } from "../../src/llm/failure.ts";
 
 /** An error as undici throws it for a connection that fails. */
@@ -38,4 +40,19 @@ describe("a connection that fails", () => {
 test("whatever else is thrown is tried again, and may be on the bill", () => {
   for (const thrown of [new Error("odd"), "text", undefined, { code: 1 }])
     expect(readFailure(thrown, 0)).toMatchObject({ kind: "retry", mayBePaid: true });
+});
+
+test("a key is removed before a text is cut, also in other forms", () => {
+  const key = "sk-0123456789abcdefghij+/=0123456789";
+  const redact = redactor(key);
+  for (const form of [key, encodeURIComponent(key), Buffer.from(key).toString("base64")]) {
+    for (let before = 250; before <= 300; before++) {
+      const message = `${"x".repeat(before)}${form} was not accepted`;
+      const api = new APICallError({ message, url: "http://127.0.0.1/v1", requestBodyValues: {}, statusCode: 400 });
+      for (const error of [api, new Error(message)]) {
+        const { detail } = readFailure(error, 0, redact);
+        expect(detail).not.toContain(form.slice(0, 6));
+      }
+    }
+  }
 });

@@ -116,7 +116,7 @@ export class BatchContext {
   }
 
   readFailure(error: unknown): Failure {
-    const failure = readFailure(error, Date.now());
+    const failure = readFailure(error, Date.now(), (text) => this.model.redact(text));
     return { ...failure, detail: this.model.redact(failure.detail) };
   }
 

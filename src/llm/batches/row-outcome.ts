@@ -69,7 +69,7 @@ export function readRow(
   if (known === "again") return { kind: "again", detail: "its batch expired" };
   if (known === "refused")
     return { kind: "outcome", warnings: [], of: () => withoutReply("refused", `filtered by the provider (${said})`) };
-  const failure = readFailure(asCallError(error), Date.now());
+  const failure = readFailure(asCallError(error), Date.now(), redact);
   const detail = redact(failure.detail);
   if (failure.kind === "state") return { kind: "outcome", warnings: [], of: () => withoutReply(failure.state, detail) };
   if (failure.kind === "retry") return { kind: "again", detail };
