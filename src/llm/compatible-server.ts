@@ -114,7 +114,7 @@ const decoders: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
 async function mend(response: Response): Promise<Response> {
   const encoding = response.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
   const decode = decoders[encoding];
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const bytes = response instanceof WholeResponse ? response.bytes : new Uint8Array(await response.arrayBuffer());
   const read = decode ? decode(bytes) : bytes;
   const given = new TextDecoder().decode(read);
   let text = given;
@@ -125,7 +125,8 @@ async function mend(response: Response): Promise<Response> {
     if (!text.includes('"choices"') && /"error"\s*:/.test(text)) status = statusOf(text) ?? status;
     else if (/"content"\s*:\s*\[/.test(text)) text = joinParts(text);
   }
-  if (!decode && text === given && status === response.status) return reply(status, response, bytes);
+  if (!decode && text === given && status === response.status)
+    return response instanceof WholeResponse ? response : reply(status, response, bytes);
   return reply(status, response, new TextEncoder().encode(text));
 }
 

@@ -1,6 +1,7 @@
 import { APICallError } from "@ai-sdk/provider";
 import { messageOf } from "../errors.ts";
 import { readRetryAfter, type Headers } from "./headers.ts";
+import { largestReply } from "./reply-limit.ts";
 
 /**
  * What an attempt's failure means for its call.
@@ -118,6 +119,8 @@ function lost(detail: string): Failure {
 function readUnreached(error: Error): Failure {
   const code = findCode(error);
   const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
+  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE")
+    return lost(`its reply is larger than ${largestReply / 1024 ** 2} MB, and was broken off`);
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
     return { kind: "stop", detail: "the server there does not speak https; try http://", isUsage: true };
   if (code !== undefined && /CERT|SSL|TLS|UNABLE_TO_VERIFY|SELF_SIGNED/.test(code))

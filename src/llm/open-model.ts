@@ -119,7 +119,7 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
   const baseURL = environment[provider.addressVariable]?.trim().replace(/\/+$/, "") || undefined;
   if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
   const fetch = createPooledFetch(options.connections ?? defaultConnections);
-  const transport = createBatchTransport(fetch, providerName);
+  const transport = createBatchTransport(createPooledFetch(2, { largestBytes: -1 }), providerName);
   const { language, batches } = await provider.create(
     model,
     { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) },

@@ -1,4 +1,5 @@
 import { Agent, EnvHttpProxyAgent, request } from "undici";
+import { largestReply } from "./reply-limit.ts";
 
 const idleMs = 30_000;
 const connectMs = 10_000;
@@ -9,9 +10,10 @@ export type Fetch = typeof globalThis.fetch;
  * A `fetch` over a pool of kept-alive connections, made for many small calls. It has no time limit of its own (the caller's
  * signal sets one), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
  *
+ * @param largestBytes of a reply; a larger one is broken off. -1 for no limit, as for the results of batches
  * @param isHere whether the server is on this machine, so that no proxy is used
  */
-export function createPooledFetch(connections: number, { isHere = false } = {}): Fetch {
+export function createPooledFetch(connections: number, { isHere = false, largestBytes = largestReply } = {}): Fetch {
   const options = {
     connections,
     keepAliveTimeout: idleMs,
@@ -19,6 +21,7 @@ export function createPooledFetch(connections: number, { isHere = false } = {}):
     headersTimeout: 0,
     bodyTimeout: 0,
     allowH2: false,
+    maxResponseSize: largestBytes,
   };
   const dispatcher = isHere ? new Agent(options) : new EnvHttpProxyAgent(options);
   return async (input, init) => {
@@ -65,6 +68,11 @@ export class WholeResponse {
     for (const [name, value] of Object.entries(headers))
       if (value !== undefined) this.headers.set(name, Array.isArray(value) ? value.join(", ") : value);
     this.#bytes = bytes as Uint8Array<ArrayBuffer>; // bytes from a socket are not shared
+  }
+
+  /** All of it, without the cost of a real `Response`. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
   }
 
   get ok(): boolean {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CallStore } from "../../src/llm/call-store.ts";
 import { Engine } from "../../src/llm/engine.ts";
 import { openModel } from "../../src/llm/open-model.ts";
+import { flatPrice } from "../../src/llm/price.ts";
 import type { ModelRequest } from "../../src/llm/request.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
 
@@ -59,6 +60,7 @@ const servers: Record<string, (body: Body) => Said> = {
       ? refuse("System role not supported")
       : { body: good(messages[0]!.content) },
   temperature: () => refuse("Unsupported value: 'temperature' does not support 0 with this model."),
+  endless: () => ({ body: "x".repeat(70 * 1024 * 1024) }),
   "key-in-200": () => ({ body: JSON.stringify({ error: { message: "Invalid API key", code: 401 } }) }),
 };
 
@@ -112,6 +114,17 @@ describe("replies that are read", () => {
     const { outcomes, purse } = await askServer("busy-in-200");
     expect(outcomes).toMatchObject([{ state: "replied" }, { state: "replied" }]);
     expect(purse).toEqual({ paid: 0, perhapsPaid: 0, reserved: 0 });
+  });
+
+  test("a reply that is no end of large is broken off, and perhaps paid", async () => {
+    using folder = tempFolder();
+    using store = new CallStore(`${folder.path}/calls.sqlite`);
+    const model = await openModel(`${origin}/endless/v1#m`, { environment: {}, price: flatPrice(1, 1) });
+    const engine = new Engine(model, { store, purse: "run", maxAttempts: 1 });
+    const outcome = await engine.call(ask("one"));
+    expect(outcome).toMatchObject({ state: "failed" });
+    expect(outcome).toHaveProperty("detail", expect.stringContaining("larger than 64 MB"));
+    expect(store.purse("run").perhapsPaid).toBeGreaterThan(0);
   });
 
   test("a wrong key in a 200 stops", async () => {
