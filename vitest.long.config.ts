@@ -22,6 +22,7 @@ export default defineConfig({
     globalSetup: "test/helpers/build.ts",
     testTimeout: 3_600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } }, // what is waited for comes, on a loaded machine later
     maxWorkers: 2,
     reporters: ["default", "./test/helpers/count-reporter.ts"],
   },

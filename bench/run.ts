@@ -13,6 +13,7 @@ import { benchEndurance } from "./endurance.ts";
 import { benchMemory } from "./memory.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
+import { benchStart } from "./start.ts";
 import { benchStudent } from "./student.ts";
 import { benchView } from "./view.ts";
 
@@ -25,6 +26,7 @@ export interface Bench {
 }
 
 const benches: Record<string, (bench: Bench) => Promise<void>> = {
+  start: benchStart,
   rate: benchRate,
   select: benchSelect,
   student: benchStudent,

@@ -49,7 +49,11 @@ export function addModelOptions(command: Command, mostTokens = "as the rubric sa
     .option("--tpm <n>", "maximum tokens per minute (likewise)", parsePositive)
     .option("--input-tpm <n>", "maximum input tokens per minute (likewise)", parsePositive)
     .option("--output-tpm <n>", "maximum output tokens per minute (likewise)", parsePositive)
-    .option("--timeout <seconds>", "time limit of one attempt (120)", parseSeconds)
+    .option(
+      "--timeout <seconds>",
+      "time limit of one attempt (120; 900 for a server named by its address)",
+      parseSeconds,
+    )
     .option(
       "--max-attempts <n>",
       "maximum attempts of a call, not counting failures due to the provider's load (6)",

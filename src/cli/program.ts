@@ -10,6 +10,10 @@ import type { CommandContext } from "./context.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
+/**
+ * SIGHUP, which a closing terminal sends, stops a command as SIGTERM does. Node resets what `nohup` sets, so that cannot be heeded.
+ */
+const endSignals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 /** Exit codes of commands that a signal ended: 128 and its number. */
 const endCodes: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGINT: interrupted, SIGTERM: 143, SIGHUP: 129 };
 /** Messages for system errors that come from a path the user gave. */
@@ -43,8 +47,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second signal: exit at once
     interruption.abort();
   };
-  const signals: readonly NodeJS.Signals[] = ignoresHangUp() ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, stop);
+  for (const signal of endSignals) process.on(signal, stop);
   try {
     await (await createProgram(context, args)).parseAsync(args, { from: "user" });
     return context.exitCode;
@@ -62,7 +65,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     else process.stderr.write("alpagasus: unexpected error; run again with ALPAGASUS_DEBUG=1 to see its stack trace\n");
     return 1;
   } finally {
-    for (const signal of signals) process.off(signal, stop);
+    for (const signal of endSignals) process.off(signal, stop);
   }
 }
 
@@ -138,7 +141,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
 
 /**
  * Gives the AI SDK the headers of the HTTP client that calls are sent with. It asks for the global ones, and Node would load a second
- * copy of that client for them (45 ms).
+ * copy of that client for them.
  */
 async function useOneFetch(): Promise<void> {
   const { Headers } = await import("undici");
@@ -156,7 +159,7 @@ function inherit(command: Command, program: Command): Command {
 
 /**
  * Reads keys from the file .env of the current folder. It is a text that somebody else may have written: other variables in it could send
- * keys and rows to another server, so they are ignored, and said.
+ * keys and rows to another server, so they are ignored; those that would are named.
  */
 function readKeys(args: readonly string[]): void {
   let found: NodeJS.Dict<string>;
@@ -169,7 +172,7 @@ function readKeys(args: readonly string[]): void {
   const read = names.filter((name) => isKey(name) && found[name]?.trim() && !process.env[name]?.trim());
   for (const name of read) process.env[name] = found[name];
   if (!asking.has(args[0] ?? "")) return;
-  const ignored = names.filter((name) => !isKey(name));
+  const ignored = names.filter((name) => !isKey(name) && steers.test(name));
   const said = [
     read.length > 0 && `${read.join(", ")} read from .env`,
     ignored.length > 0 &&
@@ -178,6 +181,8 @@ function readKeys(args: readonly string[]): void {
   for (const text of said) process.stderr.write(`alpagasus: ${plainText(text)}\n`);
 }
 
+/** Variables that would change where calls and downloads go. */
+const steers = /^(OPENAI|ANTHROPIC|GOOGLE|GEMINI|HF|ALPAGASUS)_|_proxy$/i;
 /** Commands that may call a model. */
 const asking: ReadonlySet<string> = new Set(["rate", "check-judge", "generate", "compare", "run", "batches"]);
 /** Commands that only show: nobody needs the rest of what they print once the reader is gone. */
@@ -196,19 +201,9 @@ function outliveReaders(args: readonly string[]): void {
         if (isShowing) process.exit(0);
         return;
       }
-      if (stream === process.stdout)
-        process.stderr.write(`alpagasus: the output cannot be written: ${plainText(error.message)}\n`);
-      process.exitCode = 1;
+      if (stream === process.stderr) return; // nobody can be told
+      process.stderr.write(`alpagasus: the output cannot be written: ${plainText(error.message)}\n`);
+      process.exit(1);
     });
-  }
-}
-
-/** Whether whoever started this command wants it to outlive the terminal (`nohup`). Known on Linux. */
-function ignoresHangUp(): boolean {
-  try {
-    const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
-    return (Number.parseInt(mask.slice(-2), 16) & 1) === 1; // the lowest bit is signal 1
-  } catch {
-    return false;
   }
 }

@@ -4,7 +4,7 @@ import { type OutcomeCounts, countOutcomes, winningScore } from "../stats/outcom
 import { crossedNeeded, crossedVariances, promptsNeeded } from "../stats/prompts-needed.ts";
 import { adjust, concludeFrom } from "./adjust.ts";
 import type { ComparisonResult } from "./comparison-result.ts";
-import { lengthFigures, orderFigures, scoreFigures, sourcesOf, tableOf, worth } from "./order-figures.ts";
+import { lengthFigures, orderFigures, scoreFigures, sourcesOf, tableOf, worth } from "./pair-figures.ts";
 import type { PairVerdict } from "./verdict.ts";
 
 const pooled = "pooled";

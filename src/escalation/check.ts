@@ -1,4 +1,5 @@
-import { type Estimate, quantile } from "../stats/estimate.ts";
+import type { Estimate } from "../stats/estimate.ts";
+import { quantile } from "../stats/quantile.ts";
 import { drawBeta, drawNormal, leastMarked, mostMarked, type Sample } from "../stats/proportion.ts";
 import { shuffle, type Random } from "../stats/random.ts";
 

@@ -74,8 +74,7 @@ export interface Match {
 }
 
 /** Which arms are compared, and with which pairs of models, seed by seed. */
-export function listMatches(recipe: ExperimentRecipe): Match[] {
-  const models = listModels(recipe);
+export function listMatches(recipe: ExperimentRecipe, models: readonly ExperimentModel[]): Match[] {
   const sides = [...(recipe.train ? Object.keys(recipe.arms ?? {}) : []), ...Object.keys(recipe.models)]; // all that have answers
   const matches = recipe.compare?.matches ?? sides.slice(1).map((other) => [sides[0]!, other] as const);
   const of = (side: string) => models.filter(({ name, arm }) => (arm ?? name) === side);

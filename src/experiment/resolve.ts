@@ -80,6 +80,10 @@ export interface Comparison {
 /** @throws RunError when arms copy each other's sizes */
 export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
   const { rate, train, generate, compare, pathOf } = recipe;
+  const models = listModels(recipe).map((model) => ({
+    ...model,
+    model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
+  }));
   return {
     recipe,
     rating: rate && resolveRating(recipe, rate),
@@ -90,16 +94,13 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
       base: train.base === undefined ? undefined : folderOf(train.base, pathOf),
       overrides: toOverrides(train, recipe),
     },
-    models: listModels(recipe).map((model) => ({
-      ...model,
-      model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
-    })),
+    models,
     generation: generate && { declared: generate, tests: generate.tests.map(pathOf) },
     comparison: compare && {
       declared: compare,
       judges: compare.judges.map((judge) => ({ declared: judge, name: nameJudge(judge, recipe) })),
       rubric: compare.rubric === undefined ? undefined : rubricOf(compare.rubric, recipe),
-      matches: listMatches(recipe),
+      matches: listMatches(recipe, models),
     },
   };
 }

@@ -6,7 +6,7 @@ import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import { addCalls } from "../llm/call-tally.ts";
 import type { Question } from "../run/records/common.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
-import { quantile } from "../stats/estimate.ts";
+import { quantile } from "../stats/quantile.ts";
 import type { Judge, JudgeAccounts, Scale, Combination, Panel } from "./judge.ts";
 
 /** A judge that combines several judges. */

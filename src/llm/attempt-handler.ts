@@ -1,7 +1,7 @@
 import type { PendingCall } from "./admission.ts";
 import type { CallQueue } from "./call-queue.ts";
 import type { CallTally, StopReason } from "./call-tally.ts";
-import { withoutReply, type Endings } from "./endings.ts";
+import { withoutReply, withReply, type Endings } from "./endings.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { Failure } from "./failure.ts";
 import { decideNextStep, defaultMaxAttempts, type ProviderHealth, type Stop } from "./give-up-policy.ts";
@@ -50,17 +50,7 @@ export class AttemptHandler {
     if (call.request.topLogprobs !== undefined) fail(health.addLogprobs(reply.logprobs !== undefined));
     const excess = budget < Infinity ? describeOverReserve(cost, call.highestCost) : undefined;
     if (excess !== undefined) fail({ detail: excess, isUsage: false, advice: overReserveAdvice });
-    endings.finish(call, {
-      state: "replied",
-      text: reply.text,
-      logprobs: reply.logprobs,
-      finish: reply.finish,
-      detail: null,
-      build: reply.build ?? null,
-      usage: usage ?? null,
-      cost,
-      latencyMs: Math.round(latencyMs),
-    });
+    endings.finish(call, withReply(reply, cost, Math.round(latencyMs)));
   }
 
   /** Retries, gives up, or stops the engine. */

@@ -1,4 +1,4 @@
-import { askModel, noReplyWithin } from "./ask-model.ts";
+import { askModel } from "./ask-model.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { readLimits, type Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
@@ -30,7 +30,7 @@ export function passageOf(attempt: Attempt, hasAnswered: boolean): Omit<Passage,
   const used = { inputTokens: 0, outputTokens: 0 };
   if (attempt.kind === "retry")
     return {
-      result: attempt.isCongestion || attempt.detail.startsWith(noReplyWithin) ? "congested" : "failed",
+      result: attempt.isCongestion || attempt.isLate ? "congested" : "failed",
       used,
       retryAfterMs: attempt.retryAfterMs,
     };

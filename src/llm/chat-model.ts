@@ -5,7 +5,7 @@ import type {
   LanguageModelV4CallOptions,
 } from "@ai-sdk/provider";
 import type { BatchTransport } from "./batches/transport.ts";
-import { redactor } from "./describe-key.ts";
+import { redactor } from "./secrets.ts";
 import type { Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 

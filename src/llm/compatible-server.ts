@@ -1,5 +1,6 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import { WholeResponse, type Fetch } from "./pooled-fetch.ts";
+import { largestReply } from "./reply-limit.ts";
 
 /*
  * Servers that speak OpenAI's protocol, nearly. What they do otherwise is mended around the requests and replies of the AI SDK's client:
@@ -36,7 +37,8 @@ interface Adaptation {
 const adaptations: readonly Adaptation[] = [
   {
     note: "the limit of tokens is sent as max_completion_tokens, since the server refuses max_tokens",
-    refused: /max_tokens/,
+    refused:
+      /max_tokens.*(unsupported|not support|unknown|unrecogni[sz]ed|not permitted|instead)|(unsupported|unknown|unrecogni[sz]ed|extra).*max_tokens/is,
     applies: ({ max_tokens: limit }) => limit !== undefined,
     apply: ({ max_tokens: limit, ...body }) => ({ ...body, max_completion_tokens: limit! }),
   },
@@ -51,7 +53,7 @@ const adaptations: readonly Adaptation[] = [
   },
   {
     note: "the system text stands at the head of the user's, since the server takes no system role",
-    refused: /system/i,
+    refused: /system[ _](role|message|prompt|instruction)|role ["'`]?system/i,
     applies: ({ messages }) => messages?.some(({ role }) => role === "system") ?? false,
     apply: joinSystem,
   },
@@ -103,11 +105,12 @@ export function adaptToServer(fetch: Fetch): CompatibleServer {
   };
 }
 
+const bound = { maxOutputLength: largestReply }; // a small body may unpack to one that fills the memory
 const decoders: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
-  gzip: gunzipSync,
-  "x-gzip": gunzipSync,
-  deflate: inflateSync,
-  br: brotliDecompressSync,
+  gzip: (bytes) => gunzipSync(bytes, bound),
+  "x-gzip": (bytes) => gunzipSync(bytes, bound),
+  deflate: (bytes) => inflateSync(bytes, bound),
+  br: (bytes) => brotliDecompressSync(bytes, bound),
 };
 
 /** A reply as the AI SDK's client reads it. */

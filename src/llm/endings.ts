@@ -3,7 +3,7 @@ import type { PendingCall } from "./admission.ts";
 import type { CallStore } from "./call-store.ts";
 import type { StoredCall } from "./stored-call.ts";
 import type { CallTally } from "./call-tally.ts";
-import type { CallOutcome } from "./reply.ts";
+import type { CallOutcome, Reply } from "./reply.ts";
 
 /** Details of `pending` outcomes, by reason. */
 export const pendingDetails = {
@@ -110,6 +110,16 @@ export function outcomeOf({ key, state, text, logprobs, finish, detail }: Stored
   return state === "replied"
     ? { state, key, text, finish: finish ?? "other", logprobs }
     : { state, key, detail: detail ?? "no reply" };
+}
+
+/** How a call ends that has a reply, for the store. */
+export function withReply(
+  reply: Reply,
+  cost: number | null,
+  latencyMs: number,
+): Omit<StoredCall, "key" | "model" | "promptBytes" | "attempts"> {
+  const { text, logprobs, finish, build = null, usage = null } = reply;
+  return { state: "replied", text, logprobs, finish, detail: null, build, usage, cost, latencyMs };
 }
 
 export function withoutReply(

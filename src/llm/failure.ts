@@ -20,6 +20,8 @@ export type Failure =
       readonly isCongestion: boolean;
       readonly isUnreachable: boolean;
       readonly mayBePaid: boolean;
+      /** Whether no reply came in time: the provider may have too much to do. */
+      readonly isLate?: boolean;
     }
   | { readonly kind: "state"; readonly state: "refused" | "failed"; readonly detail: string }
   | { readonly kind: "doubtful"; readonly detail: string }
@@ -49,7 +51,7 @@ const longestDetail = 300;
  * @param redact removes keys from what was said, before it is cut
  */
 export function readFailure(error: unknown, now: number, redact: (text: string) => string = (text) => text): Failure {
-  if (error instanceof Error && error.name === timedOut) return lost(error.message);
+  if (error instanceof Error && error.name === timedOut) return { ...lost(error.message), isLate: true };
   if (!APICallError.isInstance(error)) return readOther(error, redact);
   const status = error.statusCode;
   if (status === undefined) return readUnreached(error);
@@ -111,7 +113,7 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
 }
 
 /** A reply that may have been generated but was not received, so it may be billed. */
-function lost(detail: string): Failure {
+function lost(detail: string): Failure & { readonly kind: "retry" } {
   return { kind: "retry", detail, isCongestion: false, isUnreachable: false, mayBePaid: true };
 }
 
@@ -119,7 +121,7 @@ function lost(detail: string): Failure {
 function readUnreached(error: Error): Failure {
   const code = findCode(error);
   const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
-  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE")
+  if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE" || code === "ERR_BUFFER_TOO_LARGE")
     return lost(`its reply is larger than ${largestReply / 1024 ** 2} MB, and was broken off`);
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
     return { kind: "stop", detail: "the server there does not speak https; try http://", isUsage: true };
@@ -164,7 +166,7 @@ function placeOf(url: string): string {
 
 /** The parameter of the request that a refusal names; undefined where it is about something else. */
 function refusedParameter(detail: string): string | undefined {
-  if (!/unsupported|not support|not permitted|unrecogni[sz]ed|unexpected|must be|extra (inputs|fields)/i.test(detail))
+  if (!/unsupported|not support|not permitted|unrecogni[sz]ed|unexpected|extra (inputs|fields)/i.test(detail))
     return undefined;
   const [, name] =
     /\b(temperature|top_p|max_tokens|max_completion_tokens|seed|response_format|top_logprobs|logprobs|reasoning_effort)\b/.exec(

@@ -2,7 +2,7 @@ import { type MetadataExtractor, createOpenAICompatible } from "@ai-sdk/openai-c
 import type { JSONValue, LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
-import { describeKey, redactor, withoutPassword } from "./describe-key.ts";
+import { describeKey, redactor, withoutPassword } from "./secrets.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
 import { adaptToServer } from "./compatible-server.ts";
 

@@ -8,7 +8,7 @@ import { hash } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import { createBatchTransport } from "./batches/transport.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections, openAiLogprobs } from "./chat-model.ts";
-import { describeKey, redactor, withoutPassword } from "./describe-key.ts";
+import { describeKey, redactor, withoutPassword } from "./secrets.ts";
 import { type ProviderName, isProviderName, modelForms } from "./model-name.ts";
 import { openCompatibleModel, parseAddress } from "./open-compatible.ts";
 import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { tryParse } from "../files/try-parse.ts";
 import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import { costOfTraining } from "./attempts.ts";
+import { costOfTraining } from "./training-attempts.ts";
 import type { Manifest } from "./manifest.ts";
 import { type RunFolder, readManifest, readPurse } from "./run-folder.ts";
 import { RunError } from "../errors.ts";

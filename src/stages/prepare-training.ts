@@ -7,7 +7,7 @@ import { openDataset } from "../dataset/open.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
-import { costOfTraining } from "../run/attempts.ts";
+import { costOfTraining } from "../run/training-attempts.ts";
 import { readFileStates } from "../run/file-states.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import { type RunFolder, requireRatings, runFolder } from "../run/run-folder.ts";

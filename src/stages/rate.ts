@@ -21,6 +21,7 @@ import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
 import { checkShare, rowCoverageGate } from "./coverage.ts";
+import { version } from "../version.ts";
 
 export interface RateOptions extends StageOptions {
   /** The run's folder. */
@@ -118,7 +119,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };
-    await extendManifest(run, () => ({ dataset: datasetRecord, rate: summary, arms }), {
+    await extendManifest(run, () => ({ alpagasus: version, dataset: datasetRecord, rate: summary, arms }), {
       mayBeDamaged: options.overwrite ?? false,
     });
     return summary;

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import * as z from "zod";
-import type { Attempts } from "../run/attempts.ts";
+import type { Attempts } from "../run/training-attempts.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import type { Gate } from "../run/records/common.ts";
 import type { TrainSummary } from "../run/records/training.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { own } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { findUv } from "../python/uv.ts";
-import { openAttempts } from "../run/attempts.ts";
+import { openAttempts } from "../run/training-attempts.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { requireRatings, updateManifest } from "../run/run-folder.ts";

@@ -1,4 +1,5 @@
-import { type Estimate, quantile } from "./estimate.ts";
+import type { Estimate } from "./estimate.ts";
+import { quantile } from "./quantile.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /*

@@ -154,7 +154,7 @@ describe("an experiment", () => {
     expect(await plan()).toMatch(/generate long +due .*its result was changed outside the experiment/);
   });
 
-  const kills = howOften(20, 2);
+  const kills = howOften(20, 4);
   test(`killed at ${kills} moments and started again, it comes to the same result, and nothing is paid twice`, async () => {
     await using server = await startModelServer({ answer: play, latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160) });
     using folder = tempFolder();
@@ -180,7 +180,7 @@ describe("an experiment", () => {
     }
     using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
     const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
-    expect(kept).toBeGreaterThan(howOften(killed, -1)); // it has got on, where there were kills enough
+    expect(kept).toBeGreaterThan(killed); // it has got on
     await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
     const before = server.log.length;
     const end = await run(folder);

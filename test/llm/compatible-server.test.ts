@@ -60,6 +60,10 @@ const servers: Record<string, (body: Body) => Said> = {
       ? refuse("System role not supported")
       : { body: good(messages[0]!.content) },
   temperature: () => refuse("Unsupported value: 'temperature' does not support 0 with this model."),
+  bomb: () => ({ body: gzipSync(Buffer.alloc(80 * 1024 * 1024, "x")), headers: { "content-encoding": "gzip" } }),
+  "limit-value": ({ max_tokens: limit }) =>
+    limit === undefined ? { body: good() } : refuse("max_tokens must be at most 10, got 50"),
+  "a-system": () => refuse("The file system is full"),
   endless: () => ({ body: "x".repeat(70 * 1024 * 1024) }),
   "key-in-200": () => ({ body: JSON.stringify({ error: { message: "Invalid API key", code: 401 } }) }),
 };
@@ -116,14 +120,17 @@ describe("replies that are read", () => {
     expect(purse).toEqual({ paid: 0, perhapsPaid: 0, reserved: 0 });
   });
 
-  test("a reply that is no end of large is broken off, and perhaps paid", async () => {
+  test.each([
+    ["endless", "larger than 64 MB"],
+    ["bomb", "larger than"],
+  ])("a reply that is far too large is broken off, and perhaps paid: %s", async (name, why) => {
     using folder = tempFolder();
     using store = new CallStore(`${folder.path}/calls.sqlite`);
-    const model = await openModel(`${origin}/endless/v1#m`, { environment: {}, price: flatPrice(1, 1) });
+    const model = await openModel(`${origin}/${name}/v1#m`, { environment: {}, price: flatPrice(1, 1) });
     const engine = new Engine(model, { store, purse: "run", maxAttempts: 1 });
     const outcome = await engine.call(ask("one"));
     expect(outcome).toMatchObject({ state: "failed" });
-    expect(outcome).toHaveProperty("detail", expect.stringContaining("larger than 64 MB"));
+    expect(outcome).toHaveProperty("detail", expect.stringContaining(why));
     expect(store.purse("run").perhapsPaid).toBeGreaterThan(0);
   });
 
@@ -146,6 +153,13 @@ describe("parameters that a server refuses", () => {
     expect(notes[0]).toContain(note);
     expect(seen).toHaveLength(3); // refused, the other way, and that way at once
     if (name === "no-system") expect(outcomes[0]).toMatchObject({ text: "You rate.\n\none" });
+  });
+
+  test.each(["limit-value", "a-system"])("%s: no refusal of a parameter, so nothing else is sent", async (name) => {
+    seen.length = 0;
+    const { notes } = await askServer(name);
+    expect(notes).toEqual([]);
+    expect(seen).toHaveLength(2);
   });
 
   test("what cannot be guessed is named", async () => {

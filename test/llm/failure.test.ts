@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { APICallError } from "@ai-sdk/provider";
-import { redactor } from "../../src/llm/describe-key.ts";
-import { readFailure } from "../../src/llm/failure.ts";
+import { redactor } from "../../src/llm/secrets.ts";
+import { passageOf } from "../../src/llm/attempt.ts";
+import { readFailure, timedOut } from "../../src/llm/failure.ts";
 
 /** An error as undici throws it for a connection that fails. */
 function networkError(code: string): Error {
@@ -55,4 +56,48 @@ test("a key is removed before a text is cut, also in other forms", () => {
       }
     }
   }
+});
+
+describe("what a refusal says", () => {
+  const refusal = (statusCode: number, message: string, responseHeaders: Record<string, string> = {}) =>
+    readFailure(
+      new APICallError({
+        message,
+        url: "http://127.0.0.1:8000/chat/completions",
+        requestBodyValues: {},
+        statusCode,
+        responseHeaders,
+      }),
+      0,
+    );
+
+  test("a limit for the day stops, unless the provider says when to come back", () => {
+    const message = "Rate limit exceeded: free-models-per-day";
+    expect(refusal(429, message)).toMatchObject({ kind: "stop", detail: expect.stringContaining("limit for the day") });
+    expect(refusal(429, message, { "retry-after": "60" })).toMatchObject({ kind: "retry", retryAfterMs: 60_000 });
+    expect(refusal(429, "Rate limit reached")).toMatchObject({ kind: "retry" });
+  });
+
+  test("an unknown address is named, with what may be missing in it", () => {
+    expect(refusal(404, "page not found")).toMatchObject({
+      kind: "stop",
+      detail: expect.stringMatching(/asked at http:\/\/127\.0\.0\.1:8000\/chat\/completions; most servers .* \/v1/),
+    });
+  });
+
+  test("a length that does not fit is about the row, not about a parameter", () => {
+    expect(refusal(400, "max_tokens must be at least 1, got -55")).toMatchObject({ kind: "doubtful" });
+    expect(refusal(400, "Unsupported parameter: 'seed'")).toMatchObject({
+      kind: "stop",
+      isUsage: true,
+      isRowPossible: true,
+    });
+  });
+
+  test("no reply in time slows down, and is no congestion that is tried for long", () => {
+    const late = Object.assign(new Error("no reply within 120 s"), { name: timedOut });
+    const failure = readFailure(late, 0);
+    expect(failure).toMatchObject({ kind: "retry", isCongestion: false, isLate: true, mayBePaid: true });
+    expect(passageOf(failure, true).result).toBe("congested");
+  });
 });

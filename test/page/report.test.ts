@@ -22,6 +22,14 @@ import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/s
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 import { isLong, someOf } from "../helpers/long.ts";
 
+/** The colours and widths that pages are looked at in. */
+const looks = [
+  ["light", 1280],
+  ["dark", 400],
+  ["dark", 1280],
+  ["light", 400],
+] as const;
+
 const sample = `${packageFolder}samples/alpaca-2000.json`;
 const recorded = `recorded:${packageFolder}samples/alpaca-2000.gpt-4o-mini.json`;
 
@@ -365,17 +373,7 @@ describe("report", () => {
       expect(text).toContain("What this report leaves out");
     });
 
-    test.each(
-      someOf(
-        [
-          ["light", 1280],
-          ["dark", 400],
-          ["dark", 1280],
-          ["light", 400],
-        ] as const,
-        2,
-      ),
-    )(
+    test.each(someOf(looks, 2))(
       "an accessibility checker finds nothing in %s colours at %i pixels, and nothing is wider than the page",
       async (colorScheme, width) => {
         const { page, complaints } = await browser.open(urlOf(folder), {
@@ -546,17 +544,7 @@ describeWithSharedData("published reviews, counted again", () => {
       expect(await panel.locator("mark").count()).toBe(0);
     });
 
-    test.each(
-      someOf(
-        [
-          ["light", 1280],
-          ["dark", 400],
-          ["dark", 1280],
-          ["light", 400],
-        ] as const,
-        2,
-      ),
-    )(
+    test.each(someOf(looks, 2))(
       "an accessibility checker finds nothing in %s colours at %i pixels, and nothing is wider than the page",
       async (colorScheme, width) => {
         const { page } = await browser.open(urlOf(folder, "", "runs/pub"), {

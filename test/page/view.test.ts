@@ -177,7 +177,7 @@ describe("the viewer's server", () => {
     const view = await startView(other.path);
     expect((await json<RunReport>(`${view.url}api/report`)).scores!.rows).toBe(30);
     rmSync(`${other.path}/runs`, { recursive: true });
-    await expect.poll(async () => (await ask(view.port, "/api/report")).status, { timeout: 5_000 }).toBe(409);
+    await expect.poll(async () => (await ask(view.port, "/api/report")).status).toBe(409);
     expect((await ask(view.port, "/api/report")).body).toContain("found no such folder");
     expect((await ask(view.port, "/api/rows")).status).toBe(409);
     expect((await ask(view.port, "/")).status).toBe(200);
@@ -186,10 +186,8 @@ describe("the viewer's server", () => {
       Array.from({ length: 40 }, (_, i) => ({ instruction: `i ${i}`, input: "", output: `o ${i}` })),
     );
     await must(other, "rate", "rows.json");
-    await expect
-      .poll(async () => (await json<RunReport>(`${view.url}api/report`)).scores?.rows, { timeout: 5_000 })
-      .toBe(40);
-    await expect.poll(async () => (await json<RowPage>(`${view.url}api/rows`)).total, { timeout: 5_000 }).toBe(40);
+    await expect.poll(async () => (await json<RunReport>(`${view.url}api/report`)).scores?.rows).toBe(40);
+    await expect.poll(async () => (await json<RowPage>(`${view.url}api/rows`)).total).toBe(40);
     expect(view.stderr).toBe("");
   });
 
@@ -205,9 +203,7 @@ describe("the viewer's server", () => {
     for (const name of readdirSync(tmpdir()))
       if (name.startsWith(`alpagasus-view-${view.child.pid}-`)) rmSync(`${tmpdir()}/${name}`, { recursive: true });
     await must(other, "select", "--top", "5");
-    await expect
-      .poll(async () => (await ask(view.port, "/api/rows?arm=selected")).status, { timeout: 5_000 })
-      .toBe(200);
+    await expect.poll(async () => (await ask(view.port, "/api/rows?arm=selected")).status).toBe(200);
     expect(view.stderr).toBe("");
     expect(await stop(view.child)).toBe(0);
   });
@@ -265,27 +261,21 @@ describeWithBrowser("the viewer in a browser", () => {
       ["rate", "rows.json", "--judge", server.judge, "--concurrency", "4", "--price", "1/1"],
       { cwd: folder.path },
     );
-    await expect
-      .poll(async () => (await alpagasus(["report"], { cwd: folder.path })).code, { timeout: 20_000, interval: 500 })
-      .toBe(0);
+    await expect.poll(async () => (await alpagasus(["report"], { cwd: folder.path })).code, { interval: 500 }).toBe(0);
     const view = await startView(folder.path);
     const { page, complaints, requests } = await browser.open(view.url);
+    await expect.poll(() => page.locator(".working").innerText()).toMatch(/rate is rating: \d+ of 300 rows, \$/);
     await expect
-      .poll(() => page.locator(".working").innerText(), { timeout: 10_000 })
-      .toMatch(/rate is rating: \d+ of 300 rows, \$/);
-    await expect
-      .poll(
-        () =>
-          factOf(page, "rows so far")
-            .catch(() => "0")
-            .then(Number),
-        { timeout: 15_000 },
+      .poll(() =>
+        factOf(page, "rows so far")
+          .catch(() => "0")
+          .then(Number),
       )
       .toBeGreaterThan(0);
     const early = Number(await factOf(page, "rows so far"));
     expect(early).toBeLessThan(300);
     await rating.ended;
-    await expect.poll(() => factOf(page, "rows").catch(() => ""), { timeout: 15_000 }).toBe("300");
+    await expect.poll(() => factOf(page, "rows").catch(() => "")).toBe("300");
     expect(await page.locator(".working").count()).toBe(0);
     expect(await factOf(page, "unparsable")).toBe("1");
     await page.locator(".fact a", { hasText: /^1$/ }).first().click();
@@ -391,7 +381,7 @@ describeWithBrowser("the viewer in a browser", () => {
           `recorded:${sharedData("alpaca/ratings.llama-3.1-8b-instruct.json")}`,
         );
         const { page, complaints } = await browser.open(view.url);
-        await expect.poll(() => factOf(page, "rows kept"), { timeout: 15_000 }).toBe("9,131");
+        await expect.poll(() => factOf(page, "rows kept")).toBe("9,131");
         expect(await factOf(page, "share of all rows")).toBe("17.6 %");
         await expect
           .poll(() => page.locator("h2").allInnerTexts())
@@ -400,9 +390,7 @@ describeWithBrowser("the viewer in a browser", () => {
         const status = page.getByRole("status").last();
         const finds = async (hash: string, count: number) => {
           await page.goto(`${view.url}#/rows?${hash}`);
-          await expect
-            .poll(() => status.innerText(), { timeout: 5_000 })
-            .toContain(`${count.toLocaleString("en")} of 52,002 rows`);
+          await expect.poll(() => status.innerText()).toContain(`${count.toLocaleString("en")} of 52,002 rows`);
         };
         await finds("atLeast=4", scores.filter((score) => score >= 4).length);
         await finds("arm=selected&isKept=false", scores.filter((score) => score < 3).length);

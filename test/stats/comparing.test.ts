@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bootstrap } from "../../src/stats/bootstrap.ts";
-import { quantile } from "../../src/stats/estimate.ts";
+import { quantile } from "../../src/stats/quantile.ts";
 import { bradleyTerry } from "../../src/stats/bradley-terry.ts";
 import { cohensKappa } from "../../src/stats/kappa.ts";
 import { countOutcomes, outcomeOf, winningScore, type Outcome, type Preference } from "../../src/stats/outcomes.ts";

@@ -2,7 +2,7 @@ import type { Experimental_BatchV4ItemResult as ItemResult } from "@ai-sdk/provi
 import { messageOf } from "../../errors.ts";
 import { readReply } from "../ask-model.ts";
 import type { StoredCall } from "../stored-call.ts";
-import { withoutReply } from "../endings.ts";
+import { withoutReply, withReply } from "../endings.ts";
 import { readFailure } from "../failure.ts";
 import type { Price } from "../price.ts";
 import { replyCost } from "../request-cost.ts";
@@ -42,17 +42,7 @@ export function readRow(
       return {
         kind: "outcome",
         warnings: reply.warnings,
-        of: (call) => ({
-          state: "replied",
-          text: reply.text,
-          logprobs: reply.logprobs,
-          finish: reply.finish,
-          detail: null,
-          build: reply.build ?? null,
-          usage: reply.usage ?? null,
-          latencyMs: 0,
-          cost: replyCost(price, reply.usage, call.reserved),
-        }),
+        of: (call) => withReply(reply, replyCost(price, reply.usage, call.reserved), 0),
       };
     } catch (error) {
       return { kind: "unreadable", detail: `its reply cannot be read: ${redact(messageOf(error))}` };

@@ -39,6 +39,7 @@ export class Context {
   readonly recipe: ExperimentRecipe;
   readonly run: RunFolder;
   #prompts: Promise<TestPrompt[]> | undefined;
+  #rows: Promise<number> | undefined;
 
   constructor(options: TaskOptions) {
     this.options = options;
@@ -59,6 +60,15 @@ export class Context {
 
   openDataset(): Promise<Dataset> {
     return openData(this.recipe, this.options.signal);
+  }
+
+  /** How many rows the data has; read once. */
+  countRows(): Promise<number> {
+    return (this.#rows ??= this.openDataset().then(async (dataset) => {
+      let rows = 0;
+      for await (const batch of dataset.batches()) rows += batch.length;
+      return rows;
+    }));
   }
 
   /** The options that every stage takes. */

@@ -4,7 +4,6 @@ import { guessedOutput } from "../plan-calls.ts";
 import type { Context } from "./context.ts";
 import { expectFeasible } from "./feasible.ts";
 import { rateId } from "./ids.ts";
-import { countRows } from "./rate-task.ts";
 
 /** The basis of expected costs, in words. */
 export const estimateBasis = `the replies in the store; where there are none, guesses: ${guessedOutput.rows} tokens a rating, ${guessedOutput.prompts} an answer, ${guessedOutput.pairs} a verdict`;
@@ -23,7 +22,7 @@ export async function estimateTasks(
   const [rating, ...others] = due[0]?.id === rateId ? due : [undefined, ...due];
   if (rating?.estimate) {
     estimates.set(rating.id, await rating.estimate(rows));
-    rows = await countRows(context);
+    rows = await context.countRows();
   }
   if (due.length > 0) await expectFeasible(context, rows);
   for (const task of others) if (task?.estimate) estimates.set(task.id, await task.estimate(rows));

@@ -74,7 +74,7 @@ async function estimateRating(context: Context, { judges, settings }: Rating): P
     ...settings,
   });
   try {
-    if (models.length === 0) return { what: `${await countRows(context)} rows` };
+    if (models.length === 0) return { what: `${await context.countRows()} rows` };
     let [left, expected, highest]: [number, number | undefined, number | null] = [0, 0, 0];
     const { escalating } = judge;
     for (const model of models) {
@@ -88,13 +88,6 @@ async function estimateRating(context: Context, { judges, settings }: Rating): P
   } finally {
     close();
   }
-}
-
-/** The rows of the data. */
-export async function countRows(context: Context): Promise<number> {
-  let rows = 0;
-  for await (const batch of (await context.openDataset()).batches()) rows += batch.length;
-  return rows;
 }
 
 async function* ratingCalls(context: Context): AsyncGenerator<string> {

@@ -12,6 +12,10 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
   const { min_score: minScore, like: _, rows: __, method, top, seed: ___, ...chosen } = declared;
   const others = { ...chosen, seed };
   const id = selectId(arm);
+  const other = experiment.draws.find(({ name }) => name === like)?.declared;
+  const mayLeaveOut =
+    other !== undefined &&
+    (other.where !== undefined || other.dedup !== undefined || recipe.contamination === "remove");
   return {
     id,
     stage: "select",
@@ -25,6 +29,10 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         min_score: String(minScore ?? "none"),
         top: String(top ?? "none"),
         ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
+        // the rows that the other arm could keep; named only where it leaves some out, so that old hashes stay valid
+        ...(mayLeaveOut && {
+          [`the candidates of ${like}`]: (await hashFile(context.run.decisionsPath(like!))) ?? "none",
+        }),
         rows: rowsPath === undefined ? "none" : ((await hashFile(rowsPath)) ?? "none"),
         choice: JSON.stringify({ method, ...others }),
         ...(recipe.contamination === "remove" && { prompts: hashText(JSON.stringify(await context.prompts())) }),
