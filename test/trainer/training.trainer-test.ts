@@ -167,7 +167,7 @@ describe.each(Object.keys(recipes))("%s", (name) => {
     );
     expect(right).toBeGreaterThanOrEqual(18);
     expect(answers.every(({ state }) => state === "answered")).toBe(true); // each has ended by itself
-    expect(answered.server!.parity).toContain("reads 8 training prompts as they were trained with");
+    expect(answered.server!.parity).toContain("the server reads 8 training prompts as in training");
     await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
   });
 
@@ -249,7 +249,7 @@ test("Ctrl-C stops it at once, and nothing is left running", async () => {
       env: pythonEnvironment,
     },
   );
-  expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/nobody works on, process \d+ does/)]);
+  expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/expected a training that no other process runs, process \d+ does/)]);
   running.kill("SIGINT");
   expect((await running.ended).code).toBe(130);
   await expect.poll(processesThere).toEqual([]);
@@ -291,7 +291,7 @@ describe("a server", () => {
     writeFileSync(path, template);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /full: expected the server to read the prompt of training row 1 as it was trained \(\d+ tokens\), got \d+/,
+      /full: expected the server to read the prompt of training row 1 as the \d+ tokens of training, got \d+ tokens/,
     );
     await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
   });
