@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig, type OutputBundle } from "rolldown";
 
 /*
@@ -19,6 +20,10 @@ export default defineConfig({
     minify: { compress: false, mangle: false, codegen: true }, // white space alone: names stay readable in stack traces
   },
   plugins: [
+    {
+      name: "parts of undici",
+      resolveId: (source) => (source === "undici" ? fileURLToPath(new URL("scripts/undici-parts.js", import.meta.url)) : null),
+    },
     {
       name: "third-party licences",
       generateBundle(_, bundle) {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PythonError, UsageError } from "../errors.ts";
 import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { ChatModel } from "../llm/chat-model.ts";
+import type { ChatModel, LanguageClient } from "../llm/chat-model.ts";
 import { flatPrice } from "../llm/price.ts";
 import { runFolder } from "../run/run-folder.ts";
 import { isSmollm2, makeSmollm2 } from "../trainer/base-model.ts";
@@ -94,7 +94,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   const description = await describeServer(kind);
   const serverEnded = new AbortController();
   let running: ModelServer | undefined;
-  let language: LanguageModelV4 | undefined;
+  let language: LanguageClient | undefined;
   let failure: string | undefined;
   const answerer = await openAsker(
     describeModel(local, `${modelHash.slice(0, 16)} ${description}`, () => language!),
@@ -157,18 +157,11 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
 const localTimeoutMs = 3_600_000;
 
 /** The model as the engine calls it. Its identity is its files and the server's version, not the server's address. */
-function describeModel({ name }: LocalModel, identity: string, served: () => LanguageModelV4): ChatModel {
+function describeModel({ name }: LocalModel, identity: string, served: () => LanguageClient): ChatModel {
   return {
     name,
     identity: `local:${identity}`,
-    language: {
-      specificationVersion: "v4",
-      provider: "local",
-      modelId: name,
-      supportedUrls: {},
-      doGenerate: (call) => served().doGenerate(call),
-      doStream: (call) => served().doStream(call),
-    },
+    language: { doGenerate: (call) => served().doGenerate(call) },
     price: flatPrice(0, 0, "a server of this machine"),
     thinksFirst: false,
     redact: (text) => text,

@@ -9,13 +9,16 @@ import { redactor } from "./secrets.ts";
 import type { Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
+/** The part of an AI SDK model that is used: one reply to one request. */
+export type LanguageClient = Pick<LanguageModelV4, "doGenerate">;
+
 /** A model that can be called, and what is known about it. */
 export interface ChatModel {
   /** The user's name for it: `openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`. */
   readonly name: string;
   /** Name in call keys: `name`, plus the address if it is not the provider's own. */
   readonly identity: string;
-  readonly language: LanguageModelV4;
+  readonly language: LanguageClient;
   /** Undefined when unknown. */
   readonly price: Price | undefined;
   /** Whether it reasons before it answers, which uses output tokens. */

@@ -2,6 +2,7 @@ import { APICallError } from "@ai-sdk/provider";
 import { messageOf } from "../errors.ts";
 import { readRetryAfter, type Headers } from "./headers.ts";
 import { largestReply } from "./reply-limit.ts";
+import { ProxyError } from "./send-request.ts";
 
 /**
  * What an attempt's failure means for its call.
@@ -69,6 +70,7 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
       : lost(`the reply was cut off or is not of the protocol (${detail})`);
   }
   if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };
+  if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
   if (status === 401) return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true };
   if (status === 402 || ((status === 429 || status === 400) && noMoney.test(`${detail} ${codeOf(error) ?? ""}`)))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
@@ -120,7 +122,17 @@ function lost(detail: string): Failure & { readonly kind: "retry" } {
 /** Classifies an error without a status: the connection failed, before or after the request was sent. */
 function readUnreached(error: Error): Failure {
   const code = findCode(error);
-  const detail = unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`);
+  const proxy = findProxy(error);
+  const through = proxy === undefined ? "" : `, through the proxy ${proxy}`;
+  const [, refusal] = /Proxy response \((\d+)\)/.exec(proxy === undefined ? "" : messageOf(error)) ?? [];
+  if (refusal !== undefined) {
+    const detail = `the proxy ${proxy} refused it (${refusal})`;
+    return Number(refusal) >= 500
+      ? { ...lost(detail), isUnreachable: true, mayBePaid: false }
+      : { kind: "stop", detail: `${detail}; ${proxyAdvice}`, isUsage: true };
+  }
+  const detail =
+    (unreachable[code ?? ""] ?? (code === undefined ? messageOf(error) : `the connection broke (${code})`)) + through;
   if (code === "UND_ERR_RES_EXCEEDED_MAX_SIZE" || code === "ERR_BUFFER_TOO_LARGE")
     return lost(`its reply is larger than ${largestReply / 1024 ** 2} MB, and was broken off`);
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG")
@@ -130,6 +142,14 @@ function readUnreached(error: Error): Failure {
   return code !== undefined && code in unreachable
     ? { kind: "retry", detail, isCongestion: false, isUnreachable: true, mayBePaid: false }
     : lost(detail);
+}
+
+const proxyAdvice = "check the proxy's address, name and password, or name the host in NO_PROXY";
+
+/** The proxy that a failed request went through. */
+function findProxy(error: unknown): string | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof ProxyError) return at.proxy;
+  return undefined;
 }
 
 const unreachable: Readonly<Record<string, string>> = {

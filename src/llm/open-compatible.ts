@@ -1,10 +1,9 @@
-import { type MetadataExtractor, createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import type { JSONValue, LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
-import { type ChatModel, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
+import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
+import { compatibleOptions } from "./chat-request.ts";
+import { createCompatibleClient } from "./compatible-client.ts";
 import { describeKey, redactor, withoutPassword } from "./secrets.ts";
-import { createPooledFetch } from "./pooled-fetch.ts";
-import { adaptToServer } from "./compatible-server.ts";
+import { createSender } from "./send-request.ts";
 
 /** Servers of one's own queue calls instead of refusing them: a reply may be long in coming. */
 const queueTimeoutMs = 900_000;
@@ -18,44 +17,30 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
   const url = parseAddress(address, "");
   const apiKey = (options.environment ?? process.env)[compatibleKey]?.trim() || undefined;
   const baseURL = url.href.replace(/\/+$/, "");
-  const server = adaptToServer(createPooledFetch(options.connections ?? defaultConnections));
-  const language = createOpenAICompatible({
-    name: "compatible",
+  const client = createCompatibleClient({
     baseURL,
-    supportsStructuredOutputs: true, // vLLM, Ollama, llama.cpp and LM Studio all take a JSON schema
-    metadataExtractor: logprobsExtractor,
-    fetch: server.fetch,
-    ...(apiKey !== undefined && { apiKey }),
-  }).chatModel(model);
+    model,
+    apiKey,
+    send: createSender(options.connections ?? defaultConnections, { environment: options.environment }),
+  });
   const identity = `${baseURL}#${model}`;
   return {
     name: identity,
     identity,
-    language,
+    language: client,
     price: options.price,
     thinksFirst: false,
     timeoutMs: queueTimeoutMs,
-    notes: server.notes,
-    tellLogprobs: (top) => ({ compatible: { logprobs: true, top_logprobs: top } }),
+    notes: client.notes,
+    tellLogprobs: (top) => ({ [compatibleOptions]: { logprobs: true, top_logprobs: top } }),
     ...(apiKey !== undefined && describeKey(identity, apiKey, [compatibleKey])),
     redact: redactor(apiKey),
   };
 }
 
-/** Keeps the log probabilities, which the SDK's client for OpenAI-compatible servers drops. */
-const logprobsExtractor: MetadataExtractor = {
-  extractMetadata: async ({ parsedBody }) => {
-    const content = (parsedBody as { choices?: readonly { logprobs?: { content?: JSONValue } | null }[] } | null)
-      ?.choices?.[0]?.logprobs?.content;
-    return content == null ? undefined : { compatible: { logprobs: content } };
-  },
-  createStreamExtractor: () => ({ processChunk: () => {}, buildMetadata: () => undefined }), // nothing is streamed
-};
-
 /** A model on a server of this machine with OpenAI's protocol: without a key or proxy. */
-export function openServedModel(url: string, model: string, connections: number): LanguageModelV4 {
-  const fetch = createPooledFetch(connections, { isHere: true });
-  return createOpenAICompatible({ name: "served", baseURL: url, fetch }).chatModel(model);
+export function openServedModel(baseURL: string, model: string, connections: number): LanguageClient {
+  return createCompatibleClient({ baseURL, model, send: createSender(connections, { isHere: true }) });
 }
 
 /**

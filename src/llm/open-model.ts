@@ -15,13 +15,26 @@ import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";
 import { findPrice, reducedPrice } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
+interface ProviderSettings {
+  readonly apiKey: string;
+  readonly baseURL?: string;
+  readonly fetch: Fetch;
+  /** Of OpenAI: whom calls are booked to. */
+  readonly organization?: string;
+  readonly project?: string;
+}
+
 interface Provider {
   /** Environment variables that may hold the key, the usual one first. */
   readonly keys: readonly string[];
   readonly addressVariable: string;
+  /** Path of its API, added to an address without a path: some clients want it in the variable, others do not. */
+  readonly apiPath: string;
+  /** Settings from the environment. */
+  readonly settings?: (environment: NodeJS.ProcessEnv) => Partial<ProviderSettings>;
   create(
     model: string,
-    settings: { apiKey: string; baseURL?: string; fetch: Fetch },
+    settings: ProviderSettings,
     batchFetch: Fetch,
   ): Promise<{ readonly language: LanguageModelV4; readonly batches: BatchV4 }>;
   /** The provider's limits for one batch. */
@@ -40,6 +53,12 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   openai: {
     keys: ["OPENAI_API_KEY"],
     addressVariable: "OPENAI_BASE_URL",
+    apiPath: "/v1",
+    settings: (environment) => {
+      const organization = (environment["OPENAI_ORG_ID"] ?? environment["OPENAI_ORGANIZATION"])?.trim();
+      const project = (environment["OPENAI_PROJECT_ID"] ?? environment["OPENAI_PROJECT"])?.trim();
+      return { ...(organization && { organization }), ...(project && { project }) };
+    },
     // chat completions: the provider stores nothing, and every server with its protocol has them
     async create(model, settings, batchFetch) {
       const { createOpenAI } = await import("@ai-sdk/openai"); // each provider's client is large
@@ -54,6 +73,7 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   anthropic: {
     keys: ["ANTHROPIC_API_KEY"],
     addressVariable: "ANTHROPIC_BASE_URL",
+    apiPath: "/v1",
     async create(model, settings, batchFetch) {
       const { createAnthropic } = await import("@ai-sdk/anthropic");
       const batches = createAnthropic({ ...settings, fetch: batchFetch }).experimental_batch();
@@ -75,6 +95,7 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
   google: {
     keys: ["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"],
     addressVariable: "GOOGLE_GENERATIVE_AI_BASE_URL",
+    apiPath: "/v1beta",
     async create(model, settings, batchFetch) {
       const { createGoogle } = await import("@ai-sdk/google");
       const batches = createGoogle({ ...settings, fetch: batchFetch }).experimental_batch();
@@ -116,13 +137,17 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
   const provider = providers[providerName];
   const environment = options.environment ?? process.env;
   const apiKey = provider.keys.map((variable) => environment[variable]?.trim()).find(Boolean);
-  const baseURL = environment[provider.addressVariable]?.trim().replace(/\/+$/, "") || undefined;
-  if (baseURL !== undefined) parseAddress(baseURL, `${provider.addressVariable}: `);
-  const fetch = createPooledFetch(options.connections ?? defaultConnections);
-  const transport = createBatchTransport(createPooledFetch(2, { largestBytes: -1 }), providerName);
+  const baseURL = readAddress(provider, environment);
+  const fetch = createPooledFetch(options.connections ?? defaultConnections, { environment });
+  const transport = createBatchTransport(createPooledFetch(2, { largestBytes: -1, environment }), providerName);
   const { language, batches } = await provider.create(
     model,
-    { apiKey: apiKey ?? "none", fetch, ...(baseURL !== undefined && { baseURL }) },
+    {
+      ...provider.settings?.(environment),
+      apiKey: apiKey ?? "none",
+      fetch,
+      ...(baseURL !== undefined && { baseURL }),
+    },
     transport.fetch,
   );
   const listPrice = options.price === undefined ? await findPrice(providerName, model) : undefined;
@@ -148,6 +173,14 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
     ...describeKey(name, apiKey, provider.keys),
     redact: redactor(apiKey),
   };
+}
+
+/** The provider's address from the environment, where it is not the provider's own. */
+function readAddress({ addressVariable, apiPath }: Provider, environment: NodeJS.ProcessEnv): string | undefined {
+  const given = environment[addressVariable]?.trim().replace(/\/+$/, "");
+  if (!given) return undefined;
+  const { pathname } = parseAddress(given, `${addressVariable}: `);
+  return pathname === "/" ? `${given}${apiPath}` : given;
 }
 
 function unknownForm(name: string): UsageError {

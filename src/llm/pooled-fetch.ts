@@ -1,39 +1,14 @@
-import { Agent, EnvHttpProxyAgent, request } from "undici";
-import { largestReply } from "./reply-limit.ts";
-
-const idleMs = 30_000;
-const connectMs = 10_000;
+import { createSender, type HttpReply, type SenderOptions } from "./send-request.ts";
 
 export type Fetch = typeof globalThis.fetch;
 
-/**
- * A `fetch` over a pool of kept-alive connections, made for many small calls. It has no time limit of its own (the caller's
- * signal sets one), follows no redirects, and honours HTTP_PROXY and NO_PROXY.
- *
- * @param largestBytes of a reply; a larger one is broken off. -1 for no limit, as for the results of batches
- * @param isHere whether the server is on this machine, so that no proxy is used
- */
-export function createPooledFetch(connections: number, { isHere = false, largestBytes = largestReply } = {}): Fetch {
-  const options = {
-    connections,
-    keepAliveTimeout: idleMs,
-    connect: { timeout: connectMs },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    allowH2: false,
-    maxResponseSize: largestBytes,
-  };
-  const dispatcher = isHere ? new Agent(options) : new EnvHttpProxyAgent(options);
+/** A `fetch` for the AI SDK over `createSender`'s connections. */
+export function createPooledFetch(connections: number, options: SenderOptions = {}): Fetch {
+  const send = createSender(connections, options);
   return async (input, init) => {
     const url = typeof input === "object" && "url" in input ? input.url : String(input);
-    const sent = await encodeBody(init);
-    const { statusCode, headers, body } = await request(url, {
-      dispatcher,
-      method: init?.method ?? "GET",
-      ...sent,
-      signal: init?.signal ?? null,
-    });
-    return new WholeResponse(statusCode, headers, await body.bytes()) as unknown as Response; // the used part of one
+    const reply = await send(url, { method: init?.method, ...(await encodeBody(init)), signal: init?.signal });
+    return new WholeResponse(reply) as unknown as Response; // the used part of one
   };
 }
 
@@ -56,23 +31,16 @@ async function encodeBody(
  * The part of a `Response` that the AI SDK uses, for a reply that has fully arrived. Every call needs one, and a real
  * `Response` is expensive; it is created only for the other methods.
  */
-export class WholeResponse {
+class WholeResponse {
   readonly status: number;
   readonly statusText = "";
   readonly headers: Map<string, string>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
 
-  constructor(status: number, headers: Record<string, string | string[] | undefined>, bytes: Uint8Array) {
+  constructor({ status, headers, bytes }: HttpReply) {
     this.status = status;
-    this.headers = new Map();
-    for (const [name, value] of Object.entries(headers))
-      if (value !== undefined) this.headers.set(name, Array.isArray(value) ? value.join(", ") : value);
-    this.#bytes = bytes as Uint8Array<ArrayBuffer>; // bytes from a socket are not shared
-  }
-
-  /** All of it, without the cost of a real `Response`. */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes;
+    this.headers = new Map(Object.entries(headers));
+    this.#bytes = bytes;
   }
 
   get ok(): boolean {

@@ -1,0 +1,13 @@
+/*
+ * The parts of undici that the command line uses. The whole of it, with its own fetch, cache and web sockets, takes twice as
+ * long to load. Only the bundle uses this file (rolldown.config.ts); the version is the lockfile's.
+ */
+export { default as Agent } from "undici/lib/dispatcher/agent.js";
+export { default as EnvHttpProxyAgent } from "undici/lib/dispatcher/env-http-proxy-agent.js";
+import api from "undici/lib/api/index.js";
+
+/** As undici's own `request`, for a whole address and a dispatcher that is given. */
+export function request(url, { dispatcher, ...options }) {
+  const { origin, pathname, search } = new URL(url);
+  return api.request.call(dispatcher, { ...options, origin, path: `${pathname}${search}` });
+}

@@ -1,0 +1,152 @@
+import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import type { JSONValue, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
+import { compatibleOptions } from "./chat-request.ts";
+import { largestReply } from "./reply-limit.ts";
+import type { HttpReply } from "./send-request.ts";
+
+/*
+ * Replies of OpenAI's chat completions, as servers send them: compressed though nobody asked for it, streamed, followed by
+ * `data: [DONE]`, with an error in a 200, or with a content of parts.
+ */
+
+/** A reply's text and, where it is JSON, its value. */
+export interface ReadBody {
+  readonly text: string;
+  readonly value: unknown;
+}
+
+const bound = { maxOutputLength: largestReply }; // a small body may unpack to one that fills the memory
+const decoders: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
+  gzip: (bytes) => gunzipSync(bytes, bound),
+  "x-gzip": (bytes) => gunzipSync(bytes, bound),
+  deflate: (bytes) => inflateSync(bytes, bound),
+  br: (bytes) => brotliDecompressSync(bytes, bound),
+  zstd: (bytes) => zstdDecompressSync(bytes, bound),
+};
+const utf8 = new TextDecoder(); // removes a byte order mark
+
+/** @throws Error when a compressed body cannot be unpacked, or is too large */
+export function readBody({ headers, bytes }: HttpReply): ReadBody {
+  const decode = decoders[headers["content-encoding"]?.trim().toLowerCase() ?? ""];
+  const text = utf8.decode(decode ? decode(bytes) : bytes);
+  const value = parse(text);
+  if (value !== undefined) return { text, value };
+  if (/^\s*(data:|event:|:)/.test(text)) return { text, value: joinStream(text) };
+  return { text, value: parse(text.replace(/\s*data:\s*\[DONE\]\s*$/, "")) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+function isEntry(value: unknown): value is Entry {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A chat completion of the chunks of an event stream, or the error among them; undefined where there are none. */
+function joinStream(text: string): unknown {
+  const chunks = [...text.matchAll(/^data:(.*)$/gm)].map(([, data]) => parse(data!.trim())).filter(isEntry);
+  const failed = chunks.find(({ error }) => error !== undefined);
+  if (failed || chunks.length === 0) return failed;
+  const choices = chunks.flatMap(({ choices: given }) =>
+    Array.isArray(given) ? given.slice(0, 1).filter(isEntry) : [],
+  );
+  const content = choices.map(({ delta }) => (isEntry(delta) ? readContent(delta["content"]) : "")).join("");
+  const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
+  const whole: object = Object.assign({}, ...chunks);
+  return { ...whole, choices: [{ message: { content }, finish_reason: finish }] };
+}
+
+/** The error in a body. A 200 may carry one: it then stands for the status that it names, or for 502. */
+export function readError({ value, text }: ReadBody, status: number): { status: number; message: string } | undefined {
+  const error = isEntry(value) ? value["error"] : undefined;
+  const isReply = status >= 200 && status < 300;
+  if (isReply && (error == null || error === "" || (isEntry(value) && Array.isArray(value["choices"]))))
+    return undefined;
+  const named = isEntry(error) ? [error["code"], error["status"]] : isEntry(value) ? [value["code"]] : [];
+  const stated = named.map(Number).find((code) => code >= 400 && code < 600);
+  return { status: isReply ? (stated ?? 502) : status, message: describeError(value) ?? text };
+}
+
+/** What an error says: OpenAI's `error.message`, or what FastAPI and gateways write in its place. */
+function describeError(value: unknown): string | undefined {
+  if (!isEntry(value)) return undefined;
+  const { error } = value;
+  const said = isEntry(error) ? error["message"] : (error ?? value["message"] ?? value["detail"]);
+  if (typeof said === "string") return said;
+  return said == null ? undefined : JSON.stringify(said);
+}
+
+/** The first choice of a chat completion; a sentence where there is none. */
+export function readCompletion(value: unknown): LanguageModelV4GenerateResult | string {
+  if (!isEntry(value)) return "not JSON";
+  const choices = value["choices"];
+  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
+  if (!isEntry(choice)) return "no choices in it";
+  const message = choice["message"];
+  if (!isEntry(message))
+    return typeof choice["text"] === "string" ? "a text completion, not a chat" : "no message in it";
+  const { model, system_fingerprint: fingerprint } = value;
+  const refusal = message["refusal"];
+  const isRefused = typeof refusal === "string" && refusal !== "";
+  const raw = choice["finish_reason"];
+  const logprobs = isEntry(choice["logprobs"]) ? choice["logprobs"]["content"] : undefined;
+  return {
+    content: [{ type: "text", text: readContent(message["content"]) + (isRefused ? refusal : "") }],
+    finishReason: {
+      unified: raw === "stop" && isRefused ? "content-filter" : (finishes[String(raw)] ?? "other"),
+      raw: typeof raw === "string" ? raw : undefined,
+    },
+    usage: readUsage(value["usage"]),
+    warnings: [],
+    ...(logprobs != null && { providerMetadata: { [compatibleOptions]: { logprobs: logprobs as JSONValue } } }),
+    ...(typeof model === "string" && {
+      response: { modelId: typeof fingerprint === "string" && fingerprint ? `${model} ${fingerprint}` : model },
+    }),
+  };
+}
+
+const finishes: Readonly<Record<string, "stop" | "length" | "content-filter" | "tool-calls">> = {
+  stop: "stop",
+  length: "length",
+  content_filter: "content-filter",
+  function_call: "tool-calls",
+  tool_calls: "tool-calls",
+};
+
+/** A content as text: of a list of parts the texts, without reasoning. */
+function readContent(content: unknown): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return content
+    .filter(isEntry)
+    .map((part) => (part["type"] === "text" && typeof part["text"] === "string" ? part["text"] : ""))
+    .join("");
+}
+
+function readUsage(usage: unknown): LanguageModelV4Usage {
+  const count = (entry: unknown, name: string): number | undefined => {
+    const value = isEntry(entry) ? entry[name] : undefined;
+    return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+  };
+  const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
+  return {
+    inputTokens: {
+      total: count(usage, "prompt_tokens"),
+      noCache: undefined,
+      cacheRead: count(details("prompt_tokens_details"), "cached_tokens"),
+      cacheWrite: undefined,
+    },
+    outputTokens: {
+      total: count(usage, "completion_tokens"),
+      text: undefined,
+      reasoning: count(details("completion_tokens_details"), "reasoning_tokens"),
+    },
+  };
+}
