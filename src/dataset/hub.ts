@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { processToken } from "../process-identity.ts";
 
 /** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | /path/of/file]`. */
 interface HubName {
@@ -61,7 +62,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       const blob = await hub.downloadFile({ repo, path, revision: commit, xet: false, ...access });
       if (!blob) throw new DataError(`${source}: the Hub lists ${path} but does not have the file`);
       makeFolder(dirname(target));
-      const partial = `${target}.${process.pid}.partial`;
+      const partial = `${target}.${processToken}.partial`;
       try {
         await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(partial), {
           signal,

@@ -4,7 +4,7 @@ import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { createGzip, type Gzip } from "node:zlib";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
 import { makeFolder } from "./make-folder.ts";
 
 /** A file that appears under its name only when it is complete. */
@@ -88,16 +88,18 @@ export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFi
   };
 }
 
+const partialEnd = new RegExp(`^(${tokenPattern})\\.partial$`);
+
 /** Removes partial files of this path that killed processes left behind. */
 function removeOrphans(path: string): void {
   const beginning = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
-    const [, pid] = (name.startsWith(beginning) && /^(\d+)\.partial$/.exec(name.slice(beginning.length))) || [];
-    if (pid !== undefined && !isProcessAlive(Number(pid))) rmSync(join(dirname(path), name), { force: true });
+    const [, token] = (name.startsWith(beginning) && partialEnd.exec(name.slice(beginning.length))) || [];
+    if (token !== undefined && isTokenRunning(token) === false) rmSync(join(dirname(path), name), { force: true });
   }
 }
 
 /** The name a file has until it is complete. */
 export function partialPath(path: string): string {
-  return `${path}.${process.pid}.partial`;
+  return `${path}.${processToken}.partial`;
 }

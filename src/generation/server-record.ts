@@ -2,11 +2,10 @@ import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isRunning, thisProcess } from "../process-identity.ts";
 import { endGroup, listGroup } from "../python/process-group.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -17,7 +16,9 @@ import { makeFolder } from "../files/make-folder.ts";
  * mark in its environment, since process ids are reused.
  */
 
-const recordSchema = z.object({ host: z.string(), pid: z.number(), owner: z.number(), mark: z.string() });
+const markForm = /^alpagasus-server-[0-9a-f-]{36}$/;
+const processSchema = z.object({ host: z.string(), pid: z.number(), start: z.string() });
+const recordSchema = z.object({ pid: z.int().min(2), owner: processSchema, mark: z.string().regex(markForm) });
 
 /** Creates a unique mark for a new server. */
 export function newMark(): string {
@@ -28,7 +29,7 @@ export function newMark(): string {
 export function recordServer(run: Pick<RunFolder, "folder">, pid: number, mark: string): Disposable {
   makeFolder(run.folder);
   const path = join(run.folder, `server.${mark}.json`);
-  writeFileSync(path, JSON.stringify({ host: hostname(), pid, owner: process.pid, mark }));
+  writeFileSync(path, JSON.stringify({ pid, owner: thisProcess, mark }));
   return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
 }
 
@@ -40,8 +41,8 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
     const path = join(folder, name);
     const record = recordSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "")));
     if (record.success) {
-      const { pid, owner, mark, host } = record.data;
-      if (host !== hostname() || isProcessAlive(owner)) continue;
+      const { pid, owner, mark } = record.data;
+      if (isRunning(owner) !== false) continue; // another host ends its own
       if (listGroup(pid).some((member) => isMarked(member, mark))) {
         await endGroup(pid, serverGraceMs);
         ended++;

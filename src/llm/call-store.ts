@@ -3,11 +3,10 @@
  * call-store-file.
  */
 import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { UsageError } from "../errors.ts";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isRunning, thisHost, thisProcess, type ProcessIdentity } from "../process-identity.ts";
 import { BatchBook } from "./batches/batch-book.ts";
 import { openDatabase, openToRead } from "./call-store-file.ts";
 import type { Finish, TokenLogprob } from "./reply.ts";
@@ -27,9 +26,9 @@ export const defaultStorePath = join(".alpagasus", "calls.sqlite");
 
 const heartbeatMs = 2_000;
 
-const silentMs = 60_000; // without a heartbeat for so long, an owner on another host counts as dead
+const silentMs = 60_000; // without a heartbeat for so long by our own clock, an owner on another host counts as dead
 
-const longSilentMs = 600_000; // likewise on this host when its pid is in use, perhaps by another process
+type Row = Record<string, SQLOutputValue>;
 
 export interface CallStoreOptions {
   /** Open only for reading. A missing file is not an error. */
@@ -44,6 +43,8 @@ export class CallStore implements Disposable {
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
   readonly #heartbeat: NodeJS.Timeout | undefined;
+  /** Heartbeats of owners on other hosts, as last seen, and since when. */
+  readonly #heartbeats = new Map<string, { readonly seenAt: number; readonly since: number }>();
   /** Which engine of this process has claimed a call. */
   readonly #holders = new Map<string, object>();
 
@@ -230,7 +231,7 @@ export class CallStore implements Disposable {
   /** Whether an owner's process is alive. */
   isAlive(owner: string): boolean {
     const row = this.#prepare("select host, pid, seen_at from owners where id = ?").get(owner);
-    return row !== undefined && !isDead(String(row["host"]), Number(row["pid"]), Number(row["seen_at"]));
+    return row !== undefined && !this.#isDead(owner, row);
   }
 
   /** The exact models behind a model's replies, if the provider reports them, with the number of replies of each. */
@@ -293,9 +294,19 @@ export class CallStore implements Disposable {
   buryDead(): boolean {
     const dead = this.#prepare("select id, host, pid, seen_at from owners where id <> ?")
       .all(this.#owner)
-      .filter((owner) => isDead(String(owner["host"]), Number(owner["pid"]), Number(owner["seen_at"])));
+      .filter((owner) => this.#isDead(String(owner["id"]), owner));
     for (const { id } of dead) this.#bury(String(id));
     return dead.length > 0;
+  }
+
+  /** Clocks of hosts differ, so an owner elsewhere is dead when its heartbeat stands still while ours goes on. */
+  #isDead(id: string, row: Row): boolean {
+    const running = isRunning(identityOf(row));
+    if (running !== undefined) return !running;
+    const seenAt = Number(row["seen_at"]);
+    const known = this.#heartbeats.get(id);
+    if (known?.seenAt !== seenAt) this.#heartbeats.set(id, { seenAt, since: performance.now() });
+    return known?.seenAt === seenAt && performance.now() - known.since > silentMs;
   }
 
   #bury(owner: string): void {
@@ -312,8 +323,8 @@ export class CallStore implements Disposable {
       this.#run(
         "insert into owners values (?, ?, ?, ?) on conflict (id) do update set seen_at = excluded.seen_at",
         this.#owner,
-        hostname(),
-        process.pid,
+        `${thisProcess.host}#${thisProcess.start}`,
+        thisProcess.pid,
         Date.now(),
       );
     } catch {
@@ -334,8 +345,9 @@ export class CallStore implements Disposable {
   }
 }
 
-function isDead(host: string, pid: number, seenAt: number): boolean {
-  const silence = Date.now() - seenAt;
-  if (host !== hostname()) return silence > silentMs;
-  return silence > longSilentMs || !isProcessAlive(pid);
+/** An owner as its row names it: the host, and after # when its process started. Earlier versions wrote the host's name only. */
+function identityOf({ host, pid }: Row): ProcessIdentity {
+  const [name = "", start] = String(host).split("#");
+  const isHere = start === undefined && name === thisHost.split("/", 1)[0];
+  return { host: isHere ? thisHost : name, pid: Number(pid), start: start ?? "" };
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBAppender, DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
 import type { Example } from "../dataset/example.ts";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import type { PageText, RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
@@ -50,7 +50,7 @@ const folderPrefix = "alpagasus-view-";
 /** @param references number of reference judges; @param arms names of the arms */
 export async function openRowIndex(references: number, arms: readonly string[]): Promise<RowIndex> {
   removeOrphans();
-  const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
+  const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${processToken}.`));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   process.on("exit", removeFolder);
   const referenceNames = Array.from({ length: references }, (_, i) => `reference_${i}`);
@@ -156,11 +156,13 @@ export async function openRowIndex(references: number, arms: readonly string[]):
   };
 }
 
+const tokenStart = new RegExp(`^(${tokenPattern})\\.`);
+
 /** Removes the folders of processes that were killed. */
 function removeOrphans(): void {
   for (const name of readdirSync(tmpdir())) {
-    const [, pid] = (name.startsWith(folderPrefix) && /^(\d+)-/.exec(name.slice(folderPrefix.length))) || [];
-    if (pid === undefined || isProcessAlive(Number(pid))) continue;
+    const [, token] = (name.startsWith(folderPrefix) && tokenStart.exec(name.slice(folderPrefix.length))) || [];
+    if (token === undefined || isTokenRunning(token) !== false) continue;
     try {
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
     } catch {

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isProcessAlive } from "../process-identity.ts";
 import { withoutProviderKeys } from "../keys.ts";
 
 /*

@@ -3,12 +3,12 @@ import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { tryParse } from "../files/try-parse.ts";
-import { isProcessAlive } from "../is-process-alive.ts";
+import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
 import { workSchema, type Work } from "./work.ts";
 import type { RunFolder } from "./run-folder.ts";
 
 /*
- * A running stage reports its progress in the run's folder, as `progress.PID.MARK.json`; the file is deleted when it ends.
+ * A running stage reports its progress in the run's folder, as `progress.PROCESS.MARK.json`; the file is deleted when it ends.
  */
 
 export interface ProgressFile extends Disposable {
@@ -21,7 +21,7 @@ const staleMs = 15_000; // a stage that has not reported for this long is not ru
 
 /** Opens a stage's progress file; a stage that ends within a second never writes one. */
 export function openProgressFile(run: Pick<RunFolder, "folder">, rating?: Work["rating"]): ProgressFile {
-  const path = join(run.folder, `progress.${process.pid}.${randomUUID().slice(0, 8)}.json`);
+  const path = join(run.folder, `progress.${processToken}.${randomUUID().slice(0, 8)}.json`);
   const startedAt = new Date();
   let writtenAt = startedAt.getTime();
   let isWritten = false;
@@ -65,10 +65,10 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
   const names = await readdir(folder).catch(() => []);
   const found: Work[] = [];
   for (const name of names) {
-    const pid = pidOf(name);
-    if (pid === undefined || !isProcessAlive(pid)) continue;
+    const token = tokenOf(name);
+    if (token === undefined || isTokenRunning(token) === false) continue;
     const written = await stat(join(folder, name)).catch(() => undefined);
-    if (!written || Date.now() - written.mtimeMs > staleMs) continue; // left by an earlier process with this id
+    if (!written || Date.now() - written.mtimeMs > staleMs) continue; // left by a process that was killed on another host
     const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // the stage may have just ended
     const work = workSchema.safeParse(text === undefined ? undefined : tryParse(text));
     if (work.success) found.push(work.data);
@@ -79,12 +79,13 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
 /** Removes progress files that killed processes left behind. */
 function removeOrphans(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = pidOf(name);
-    if (pid !== undefined && !isProcessAlive(pid)) rmSync(join(folder, name), { force: true });
+    const token = tokenOf(name);
+    if (token !== undefined && isTokenRunning(token) === false) rmSync(join(folder, name), { force: true });
   }
 }
 
-function pidOf(name: string): number | undefined {
-  const [, pid] = /^progress\.(\d+)\.\w+\.json$/.exec(name) ?? [];
-  return pid === undefined ? undefined : Number(pid);
+const nameForm = new RegExp(`^progress\\.(${tokenPattern})\\.\\w+\\.json$`);
+
+function tokenOf(name: string): string | undefined {
+  return nameForm.exec(name)?.[1];
 }

@@ -1,13 +1,14 @@
 import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
-import { link, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { version } from "../version.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { waitForLock } from "../files/owner-file.ts";
+import { processToken } from "../process-identity.ts";
 
 /** The paths of a run's files. */
 export interface RunFolder {
@@ -96,7 +97,7 @@ export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
 
 /** Writes the manifest in one step: a reader sees the old one or the new one. */
 async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> {
-  const partial = `${run.manifestPath}.${process.pid}.${randomUUID().slice(0, 8)}.partial`;
+  const partial = `${run.manifestPath}.${processToken}.${randomUUID().slice(0, 8)}.partial`;
   try {
     await writeFile(partial, `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(partial, run.manifestPath);
@@ -105,9 +106,6 @@ async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> 
   }
 }
 
-const lockRetryMs = 20;
-const staleLockMs = 10_000; // a change takes milliseconds, so an older lock is from a dead process
-
 /** Changes the latest manifest under a lock, so that no change by another stage or process is lost. */
 export async function updateManifest(
   run: RunFolder,
@@ -115,15 +113,10 @@ export async function updateManifest(
   { mayBeDamaged = false }: { readonly mayBeDamaged?: boolean } = {},
 ): Promise<void> {
   makeFolder(run.folder);
-  const lock = `${run.manifestPath}.lock`;
-  while (!(await tryLock(lock))) await delay(lockRetryMs);
-  try {
-    const reading = readManifest(run);
-    const manifest = mayBeDamaged ? await reading.catch(() => undefined) : await reading;
-    await writeManifest(run, change(manifest));
-  } finally {
-    await rm(lock, { force: true });
-  }
+  using _ = await waitForLock(`${run.manifestPath}.lock`);
+  const reading = readManifest(run);
+  const manifest = mayBeDamaged ? await reading.catch(() => undefined) : await reading;
+  await writeManifest(run, change(manifest));
 }
 
 /**
@@ -143,18 +136,6 @@ export async function extendManifest(
   );
 }
 
-async function tryLock(path: string): Promise<boolean> {
-  try {
-    await writeFile(path, String(process.pid), { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // writeFile fails with errors of this kind
-    const info = await stat(path).catch(() => undefined);
-    if (info && Date.now() - info.mtimeMs > staleLockMs) await rm(path, { force: true });
-    return false;
-  }
-}
-
 /**
  * Returns the id under which a call store counts a run's spending (its purse), and creates it if there is none. It is kept in
  * the run's folder, so that it moves with the run, and every command adds to what was paid before.
@@ -165,7 +146,7 @@ async function tryLock(path: string): Promise<boolean> {
 export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
   const path = join(folder, "purse.json");
   makeFolder(folder);
-  const partial = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
+  const partial = `${path}.${processToken}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
   try {
     await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);
     await link(partial, path); // atomic, and only if there is no file yet

@@ -56,10 +56,10 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     );
   const path = run.answersPath(name);
   makeFolder(run.answersFolder);
-  using owned = own(`${path}.pid`);
+  using owned = await own(`${path}.pid`);
   if (!owned)
     throw new RunError(
-      `${path}: expected answers that no other process is writing, process ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
+      `${path}: expected answers that no other process is writing, ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
     );
   const before = options.overwrite ? [] : await readBefore(path, previous);
   expectSamePrompts(before, prompts, path);

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import * as z from "zod";
 import { openDataset } from "../dataset/open.ts";
 import { RunError, UsageError } from "../errors.ts";
-import { ownerOf } from "../files/owner-file.ts";
+import { own, ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { costOfTraining } from "../run/training-attempts.ts";
 import { readFileStates } from "../run/file-states.ts";
@@ -153,7 +153,7 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
 
 export function describeOwner({ folder, owner }: TrainingFolder): RunError {
   return new RunError(
-    `${folder}: expected a training that no other process runs, process ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
+    `${folder}: expected a training that no other process runs, ${ownerOf(owner) ?? "another one"} does; wait for it, or stop it`,
   );
 }
 
@@ -164,7 +164,10 @@ async function expectSame(
   model: string,
   options: TrainOptions,
 ): Promise<void> {
-  if (ownerOf(folder.owner) !== undefined) throw describeOwner(folder);
+  if (ownerOf(folder.owner) !== undefined) {
+    using owned = await own(folder.owner, { signal: options.signal }); // looks whether it lives; nothing is trained yet
+    if (!owned) throw describeOwner(folder);
+  }
   const found = await readFile(folder.settings, "utf8").catch(() => undefined);
   if (found === undefined) return;
   const known = z.object({ hash: z.string() }).safeParse(tryParse(found));

@@ -42,7 +42,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     return before;
   }
   findUv();
-  using owned = own(folder.owner);
+  using owned = await own(folder.owner, { signal: options.signal });
   if (!owned) throw describeOwner(folder);
   const attempts = await openAttempts(folder.folder);
   using progressFile = openProgressFile(run);

@@ -112,7 +112,7 @@ async function makePlan(
 export async function runExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentEnd> {
   const run = runFolder(options.run);
   makeFolder(run.folder);
-  using owned = ownFile(join(run.folder, "experiment.pid"));
+  using owned = await ownFile(join(run.folder, "experiment.pid"), { signal: options.signal });
   if (!owned)
     throw new RunError(
       `${run.folder}: expected an experiment that no other process runs, another one does; wait for it`,
