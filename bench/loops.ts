@@ -4,13 +4,13 @@
  */
 import { readFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
-import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { createOpenAI } from "@ai-sdk/openai";
 
 const [kind, origin, path, inFlight] = process.argv.slice(2) as [string, string, string, string];
 const prompts = JSON.parse(await readFile(path, "utf8")) as { system: string; user: string }[];
 const url = `${origin}/v1/chat/completions`;
 const agent = new Agent({ keepAlive: true, maxSockets: Number(inFlight) });
-const model = createOpenAICompatible({ name: "bench", baseURL: `${origin}/v1` }).chatModel("m");
+const model = createOpenAI({ baseURL: `${origin}/v1`, apiKey: "none" }).chat("m");
 
 const body = ({ system, user }: { system: string; user: string }) =>
   JSON.stringify({
