@@ -4,7 +4,6 @@ import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf } from "../errors.ts";
 import { isKey } from "../keys.ts";
 import { shellWord } from "../shell-word.ts";
-import { isModelName } from "../llm/model-name.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
 import { plainText } from "./text/plain-text.ts";
@@ -133,19 +132,9 @@ Every command takes --run DIR (default runs/default), the folder that holds all 
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
 130 interrupted.`,
     );
-  if (args.some((arg) => isModelName(arg))) await useOneFetch();
   for (const load of loaders) program.addCommand(inherit((await load())(context), program));
   program.exitOverride();
   return program;
-}
-
-/**
- * Gives the AI SDK the headers of the HTTP client that calls are sent with. It asks for the global ones, and Node would load a second
- * copy of that client for them.
- */
-async function useOneFetch(): Promise<void> {
-  const { Headers } = await import("undici");
-  Object.defineProperty(globalThis, "Headers", { value: Headers, configurable: true, writable: true });
 }
 
 /** Copies the program's settings, which `addCommand` does not do by itself. */
