@@ -25,7 +25,7 @@ async function die(rows: readonly object[], folder: string, cli: string): Promis
   const server = await startServer({ logNormal: { medianMs: 40, sigma: 0.5 } });
   const args = (place: string) => {
     const places = ["--run", `${folder}/${place}`, "--store", `${folder}/${place}.sqlite`];
-    return ["rate", data, "--judge", `${server.origin}/v1#m`, "--concurrency", String(concurrency), ...places];
+    return ["rate", data, "--judge", `${server.origin}/v1#m`, "--concurrency", String(concurrency), "--no-check", ...places];
   };
   await measure(process.execPath, [cli, ...args("undisturbed")], folder);
   const before = await server.see();
@@ -60,7 +60,7 @@ async function endure(rows: readonly object[], folder: string, cli: string): Pro
       const data = `${folder}/${count}.jsonl`;
       if (what === "asked") await writeRows(rows, count, data);
       const places = ["--run", `${folder}/${count}`, "--store", `${folder}/${count}.sqlite`];
-      const args = ["rate", data, "--judge", `${server.origin}/v1#m`, "--concurrency", "64", ...places];
+      const args = ["rate", data, "--judge", `${server.origin}/v1#m`, "--concurrency", "64", "--no-check", ...places];
       const { peakMegabytes, seconds } = await measure(process.execPath, [cli, ...args], folder);
       peaks.push(peakMegabytes);
       console.log(
