@@ -22,7 +22,8 @@ export default defineConfig({
   plugins: [
     {
       name: "parts of undici",
-      resolveId: (source) => (source === "undici" ? fileURLToPath(new URL("scripts/undici-parts.js", import.meta.url)) : null),
+      resolveId: (source) =>
+        source === "undici" ? fileURLToPath(new URL("scripts/undici-parts.js", import.meta.url)) : null,
     },
     {
       name: "third-party licences",

@@ -37,6 +37,13 @@ export async function benchCalls({ folder, alpaca, cli }: Bench): Promise<void> 
     `calls: 1,000 rows, 50 ms, 5 % 429 that ask for a second, 2 % 500, 1 % resets: ${summary.states.scored} scored in ${(summary.wallMs / 1000).toFixed(1)} s (the aim is under 4 s; curator needs 11.5 s)`,
   );
 
+  const forty = await writeRows(rows.slice(0, 40), `${folder}/40.json`);
+  const queued = await rateOnce(forty, folder, { latencyMs: 8_000, slots: 4 }, { concurrency: 32 });
+  const idealSeconds = (40 / 4) * 8;
+  console.log(
+    `calls: 40 rows by a server that queues, 4 at a time, 8 s each: ${queued.summary.states.scored} scored in ${(queued.summary.wallMs / 1000).toFixed(1)} s, ${((100 * idealSeconds) / (queued.summary.wallMs / 1000)).toFixed(1)} % of the ideal (the aim is 90), ${queued.seen.answers} answers to ${queued.seen.questions} questions`,
+  );
+
   for (const [how, tells, limits] of [
     ["told by headers", true, {}],
     ["given by hand", false, { requests: 600 }],

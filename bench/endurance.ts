@@ -25,7 +25,16 @@ async function die(rows: readonly object[], folder: string, cli: string): Promis
   const server = await startServer({ logNormal: { medianMs: 40, sigma: 0.5 } });
   const args = (place: string) => {
     const places = ["--run", `${folder}/${place}`, "--store", `${folder}/${place}.sqlite`];
-    return ["rate", data, "--judge", `${server.origin}/v1#m`, "--concurrency", String(concurrency), "--no-check", ...places];
+    return [
+      "rate",
+      data,
+      "--judge",
+      `${server.origin}/v1#m`,
+      "--concurrency",
+      String(concurrency),
+      "--no-check",
+      ...places,
+    ];
   };
   await measure(process.execPath, [cli, ...args("undisturbed")], folder);
   const before = await server.see();

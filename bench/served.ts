@@ -16,6 +16,8 @@ import {
 export interface ServedOptions {
   readonly latencyMs?: number;
   readonly logNormal?: { readonly medianMs: number; readonly sigma: number };
+  /** How many calls it answers at once; others wait in its queue. */
+  readonly slots?: number;
   readonly faults?: Parameters<typeof faulty>[0];
   readonly retryAfter?: string;
   readonly requestsPerMinute?: number;
@@ -58,6 +60,7 @@ if (process.send && process.argv[1] === fileURLToPath(import.meta.url)) {
   const options = JSON.parse(process.argv[2]!) as ServedOptions; // written by startServer
   const latencies: number[] = [];
   const draw = options.logNormal && logNormal(options.logNormal.medianMs, options.logNormal.sigma);
+  const freeAt = Array.from({ length: options.slots ?? 0 }, () => 0); // of each slot
   const limit =
     options.requestsPerMinute === undefined
       ? undefined
@@ -68,7 +71,12 @@ if (process.send && process.argv[1] === fileURLToPath(import.meta.url)) {
       faulty(options.faults, options.retryAfter === undefined ? {} : { retryAfter: options.retryAfter }));
   const server = await startModelServer({
     latencyMs: () => {
-      const latency = draw?.() ?? options.latencyMs ?? 0;
+      let latency = draw?.() ?? options.latencyMs ?? 0;
+      if (freeAt.length > 0) {
+        const slot = freeAt.indexOf(Math.min(...freeAt));
+        freeAt[slot] = Math.max(freeAt[slot]!, performance.now()) + latency;
+        latency = freeAt[slot]! - performance.now();
+      }
       latencies.push(latency);
       return latency;
     },

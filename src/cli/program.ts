@@ -72,7 +72,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 function describeRefusal(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error) || !("path" in error)) return undefined;
   const reason = refusals[String(error.code)];
-  return reason && `${String(error.path).replace(/\.[0-9a-z]+-\d+-[0-9a-z]*\.partial$/, "")}: ${reason}; choose another place`;
+  return (
+    reason &&
+    `${String(error.path).replace(/\.[0-9a-z]+-\d+-[0-9a-z]*\.partial$/, "")}: ${reason}; choose another place`
+  );
 }
 
 /** The commands, each in a file that is loaded when it is needed: in the order in which help lists them. */

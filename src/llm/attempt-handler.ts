@@ -55,7 +55,8 @@ export class AttemptHandler {
 
   /** Retries, gives up, or stops the engine. */
   handleFailure(call: PendingCall, failure: Failure, now: number): void {
-    const { options, endings, health, queue, fail } = this.#context;
+    const { options, endings, health, queue, tally, fail } = this.#context;
+    if (failure.kind === "retry") tally.addFailedAttempt(failure.detail, performance.now());
     const step = decideNextStep(failure, {
       attempts: call.attempts,
       congestions: call.congestions,

@@ -31,7 +31,11 @@ export interface CallsReport {
   readonly inBatches: number;
   /** Settings that the model's client ignored. */
   readonly warnings: readonly string[];
+  /** What went wrong lately, while it may still matter: `15 attempts failed, the last: no reply within 900 s`. */
+  readonly trouble?: string | undefined;
 }
+
+const troubleMs = 60_000;
 
 /** Counts calls as their outcomes reach the disk: for direct calls and for those in batches. */
 export class CallTally {
@@ -47,6 +51,25 @@ export class CallTally {
   perhapsPaid = 0;
   inBatches = 0;
   readonly warnings = new Set<string>();
+  failedAttempts = 0;
+  #lastFailure: { readonly detail: string; readonly at: number } | undefined;
+
+  /** @param now milliseconds of the monotonic clock */
+  addFailedAttempt(detail: string, now: number): void {
+    this.failedAttempts++;
+    this.#lastFailure = { detail, at: now };
+  }
+
+  /**
+   * What went wrong in the last minute; undefined if nothing did.
+   *
+   * @param atATime how many calls the provider is sent at once now
+   */
+  trouble(now: number, atATime: number): string | undefined {
+    if (!this.#lastFailure || now - this.#lastFailure.at > troubleMs) return undefined;
+    const attempts = this.failedAttempts === 1 ? "1 attempt" : `${this.failedAttempts} attempts`;
+    return `${attempts} failed, the last: ${this.#lastFailure.detail}; ${atATime} at a time now`;
+  }
 
   /** @param perhapsPaid what earlier attempts at it may have cost, in billionths of a US dollar */
   addOutcome({ state, usage, cost }: Pick<StoredCall, "state" | "usage" | "cost">, perhapsPaid = 0): void {
@@ -60,7 +83,9 @@ export class CallTally {
   }
 
   /** The counts of a report. */
-  get counts(): Omit<CallsReport, "paid" | "waiting" | "inFlight" | "stopped" | "failure"> & { readonly paid: number } {
+  get counts(): Omit<CallsReport, "paid" | "waiting" | "trouble" | "inFlight" | "stopped" | "failure"> & {
+    readonly paid: number;
+  } {
     const { made, stored, shared, attempts, failed, withoutUsage, inputTokens, outputTokens, paid } = this;
     const { perhapsPaid, inBatches, warnings } = this;
     return {
@@ -101,5 +126,6 @@ export function addCalls(one: CallsReport, other: CallsReport): CallsReport {
     stopped: one.stopped === "failure" || other.stopped === "failure" ? "failure" : stopped,
     failure: one.failure ?? other.failure,
     warnings: [...one.warnings, ...other.warnings],
+    trouble: one.trouble ?? other.trouble,
   };
 }

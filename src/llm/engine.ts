@@ -140,6 +140,7 @@ export class Engine {
       paid: this.model.price ? this.#tally.paid : null,
       inFlight: this.#limiter.inFlight,
       waiting: this.#queue.timed,
+      trouble: this.#tally.trouble(performance.now(), this.#limiter.concurrency),
       failure: this.#failure?.message,
       stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : this.#tally.inBatches > 0 ? "batches" : undefined),
     };

@@ -12,6 +12,12 @@ import { plainCharacters } from "./reply-text.ts";
 const mostMissing = 0.2; // of the probability; with more on tokens that are no score, the mean is not a mean of scores
 
 /**
+ * The same where the reply is JSON by a schema. At the score's place the schema allows numbers alone, so the other tokens had no
+ * chance; llama.cpp nevertheless reports their probabilities as they are without the schema. The rest is what it chose from.
+ */
+const mostMissingBySchema = 0.95;
+
+/**
  * Reads the expected score of a reply from its token probabilities.
  *
  * A score may span several tokens (`4`, `.`, `5`). At each of them, and at the token after the score, the alternative tokens
@@ -41,10 +47,11 @@ export function readExpectedScore(
     sum += score * probability;
   }
   const missing = Math.max(0, 1 - total);
-  if (!(missing <= mostMissing))
+  const most = rubric.reply.format === "json" ? mostMissingBySchema : mostMissing;
+  if (!(missing <= most))
     return {
       state: "unparsable",
-      detail: `${(100 * missing).toFixed(0)} % of the probability is on tokens that are not a score; at most ${100 * mostMissing} % is allowed`,
+      detail: `${(100 * missing).toFixed(0)} % of the probability is on tokens that are not a score; at most ${100 * most} % is allowed`,
     };
   return { state: "scored", score: sum / total, written: written.score, missing };
 }

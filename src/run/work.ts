@@ -12,7 +12,13 @@ export const workSchema = z.object({
   unit: z.string(),
   note: z.string().optional(),
   calls: z
-    .object({ inFlight: z.number(), waiting: z.number(), failed: z.number(), paidUsd: z.number().nullable() })
+    .object({
+      inFlight: z.number(),
+      waiting: z.number(),
+      failed: z.number(),
+      paidUsd: z.number().nullable(),
+      trouble: z.string().optional(),
+    })
     .optional(),
   /** The data being rated, the judge, and the file with the ratings so far. */
   rating: z

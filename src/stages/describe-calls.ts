@@ -57,6 +57,6 @@ export function describeBatchProgress(
 /** Progress of a judge's calls, for a progress line. */
 export function describeCallProgress(calls: CallsReport | undefined): Pick<Progress, "calls"> {
   if (!calls) return {};
-  const { inFlight, waiting, failed, paid } = calls;
-  return { calls: { inFlight, waiting, failed, paidUsd: paid === null ? null : paid / nanosPerUsd } };
+  const { inFlight, waiting, failed, paid, trouble } = calls;
+  return { calls: { inFlight, waiting, failed, paidUsd: paid === null ? null : paid / nanosPerUsd, trouble } };
 }

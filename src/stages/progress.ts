@@ -16,6 +16,8 @@ export interface Progress {
     readonly waiting: number;
     readonly failed: number;
     readonly paidUsd: number | null;
+    /** What went wrong lately. */
+    readonly trouble?: string | undefined;
   };
 }
 

@@ -114,6 +114,11 @@ describe("the expected score", () => {
     expect(figures(read(tokens, json))).toEqual(digits(2.5, 0, 3));
   });
 
+  test("of JSON by a schema is the mean over numbers, whatever else a server reports for that place", () => {
+    const tokens = [plain('{"overall":'), token(" 3", { " 3": 0.2, " 2": 0.2, ' "': 0.4, " The": 0.2 }), plain("}")];
+    expect(figures(read(tokens, json))).toEqual(digits(2.5, 0.6, 3));
+  });
+
   test("is none where too much is on other tokens, where no probabilities came, or where nothing was scored", () => {
     expect(read([token("4", { "4": 0.7, I: 0.3 }), plain("\n")], whole)).toMatchObject({
       state: "unparsable",

@@ -249,7 +249,10 @@ test("Ctrl-C stops it at once, and nothing is left running", async () => {
       env: pythonEnvironment,
     },
   );
-  expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/expected a training that no other process runs, process \d+ does/)]);
+  expect([other.code, other.stderr]).toEqual([
+    2,
+    expect.stringMatching(/expected a training that no other process runs, process \d+ does/),
+  ]);
   running.kill("SIGINT");
   expect((await running.ended).code).toBe(130);
   await expect.poll(processesThere).toEqual([]);

@@ -1,0 +1,144 @@
+import { createServer, request as forward, type Server } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readFailure } from "../../src/llm/failure.ts";
+import { openModel } from "../../src/llm/open-model.ts";
+import { proxyFor, readProxies } from "../../src/llm/proxies.ts";
+import { createSender } from "../../src/llm/send-request.ts";
+
+/* A server, and a proxy that forwards to it or refuses, both on 127.0.0.1. */
+
+let server: Server;
+let proxy: Server;
+let refusal = 0;
+const through: string[] = [];
+const headersSeen: Record<string, unknown>[] = [];
+const asked: (string | undefined)[] = [];
+const originOf = (of: Server) => `http://127.0.0.1:${(of.address() as AddressInfo).port}`;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    headersSeen.push(request.headers);
+    asked.push(request.url);
+    response.setHeader("content-type", "application/json");
+    response.end(
+      JSON.stringify({
+        model: "m",
+        choices: [{ message: { content: request.url }, finish_reason: "stop" }],
+        usage: { prompt_tokens: 1, completion_tokens: 1 },
+      }),
+    );
+  });
+  proxy = createServer((request, response) => {
+    through.push(request.url!);
+    if (refusal > 0) return void response.writeHead(refusal).end("no");
+    request.pipe(
+      forward(request.url!, { method: request.method, headers: request.headers }, (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      }),
+    );
+  });
+  proxy.on("connect", ({ url = "" }, socket) => {
+    through.push(url);
+    if (refusal > 0) return void socket.end(`HTTP/1.1 ${refusal} No\r\n\r\n`);
+    const [host, port] = url.split(":");
+    const upstream = connect(Number(port), host, () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      upstream.pipe(socket).pipe(upstream);
+    });
+    for (const end of [socket, upstream]) end.on("error", () => {});
+  });
+  for (const one of [server, proxy]) await new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
+});
+afterAll(() => {
+  server.close();
+  proxy.close();
+});
+
+const send = (environment: NodeJS.ProcessEnv) => createSender(1, { environment })(`${originOf(server)}/v1/x`, {});
+
+describe("a proxy", () => {
+  test.each([
+    ["an address", () => ({ HTTP_PROXY: originOf(proxy) })],
+    ["host:port", () => ({ http_proxy: originOf(proxy).slice("http://".length) })],
+    ["for everything", () => ({ ALL_PROXY: originOf(proxy), http_proxy: "" })],
+  ])("is used as %s", async (_, environment) => {
+    through.length = 0;
+    refusal = 0;
+    expect(await send(environment())).toMatchObject({ status: 200 });
+    expect(through).toHaveLength(1);
+  });
+
+  test.each([{ HTTP_PROXY: "" }, { HTTP_PROXY: "http://127.0.0.1:1", NO_PROXY: "127.0.0.1" }])(
+    "is not used: %o",
+    async (environment) => {
+      expect(await send(environment)).toMatchObject({ status: 200 });
+    },
+  );
+
+  test("that refuses is named, and stops", async () => {
+    refusal = 407;
+    const shown = `${originOf(proxy)} (HTTPS_PROXY)`;
+    const error: unknown = await createSender(1, { environment: { HTTPS_PROXY: originOf(proxy) } })(
+      "https://127.0.0.1:1/v1",
+      {},
+    ).catch((thrown: unknown) => thrown);
+    expect(readFailure(error, 0)).toMatchObject({
+      kind: "stop",
+      isUsage: true,
+      detail: expect.stringContaining(`the proxy ${shown} refused it (407)`) as string,
+    });
+  });
+
+  test("that is not there is named", async () => {
+    const error: unknown = await send({ HTTP_PROXY: "http://me:secret@127.0.0.1:1" }).catch(
+      (thrown: unknown) => thrown,
+    );
+    const failure = readFailure(error, 0);
+    expect(failure).toMatchObject({ kind: "retry", isUnreachable: true });
+    expect(failure.detail).toContain("through the proxy http://127.0.0.1:1 (HTTP_PROXY)");
+    expect(failure.detail).not.toContain("secret");
+  });
+
+  test.each(["socks5://127.0.0.1:1", "http://", "ht tp://x"])("that cannot be one is refused: %s", (address) => {
+    expect(() => readProxies({ HTTPS_PROXY: address })).toThrow(/^HTTPS_PROXY: expected the address of an HTTP proxy/);
+  });
+
+  test("is passed by for the hosts of NO_PROXY", () => {
+    const proxies = readProxies({ http_proxy: "p:1", no_proxy: "a.example, .b.example,c.example:81" });
+    const isUsed = (host: string) => proxyFor(`http://${host}/`, proxies) !== undefined;
+    expect(["a.example", "x.a.example", "b.example", "x.b.example", "c.example:81"].map(isUsed)).toEqual(
+      Array(5).fill(false),
+    );
+    expect(["aa.example", "c.example", "c.example:82"].map(isUsed)).toEqual([true, true, true]);
+  });
+});
+
+describe("an environment of a provider", () => {
+  const call = async (name: string, environment: NodeJS.ProcessEnv) =>
+    (await openModel(name, { environment })).language
+      .doGenerate({ prompt: [{ role: "user", content: [{ type: "text", text: "x" }] }] })
+      .then(
+        ({ content }) => JSON.stringify(content),
+        (error: unknown) => String(error),
+      );
+
+  test("an address without a path gets the path of the API", async () => {
+    asked.length = 0;
+    for (const path of ["", "/", "/x"])
+      await call("openai:m", { OPENAI_API_KEY: "k", OPENAI_BASE_URL: `${originOf(server)}${path}` });
+    await call("anthropic:m", { ANTHROPIC_API_KEY: "k", ANTHROPIC_BASE_URL: originOf(server) });
+    expect(asked).toEqual(["/v1/chat/completions", "/v1/chat/completions", "/x/chat/completions", "/v1/messages"]);
+  });
+
+  test("the organisation and the project are sent, and empty variables are unset ones", async () => {
+    headersSeen.length = 0;
+    const base = { OPENAI_API_KEY: "k", OPENAI_BASE_URL: originOf(server) };
+    await call("openai:m", { ...base, OPENAI_ORG_ID: "org-1", OPENAI_PROJECT_ID: "proj-1" });
+    await call("openai:m", { ...base, OPENAI_ORG_ID: "", OPENAI_PROJECT_ID: " " });
+    expect(headersSeen).toMatchObject([{ "openai-organization": "org-1", "openai-project": "proj-1" }, {}]);
+    expect(headersSeen[1]).not.toHaveProperty("openai-organization");
+    expect((await openModel("openai:m", { environment: { OPENAI_API_KEY: "  " } })).problem).toContain("got none");
+  });
+});
