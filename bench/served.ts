@@ -74,8 +74,9 @@ if (process.send && process.argv[1] === fileURLToPath(import.meta.url)) {
       let latency = draw?.() ?? options.latencyMs ?? 0;
       if (freeAt.length > 0) {
         const slot = freeAt.indexOf(Math.min(...freeAt));
-        freeAt[slot] = Math.max(freeAt[slot]!, performance.now()) + latency;
-        latency = freeAt[slot]! - performance.now();
+        const endsAt = Math.max(freeAt[slot]!, performance.now()) + latency;
+        freeAt[slot] = endsAt;
+        latency = endsAt - performance.now();
       }
       latencies.push(latency);
       return latency;

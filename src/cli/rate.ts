@@ -114,6 +114,7 @@ Judges:
   openai:MODEL         a model, with the key in OPENAI_API_KEY
   anthropic:MODEL      likewise, ANTHROPIC_API_KEY
   google:MODEL         likewise, GOOGLE_GENERATIVE_AI_API_KEY
+  mistral:MODEL        likewise openrouter:, groq:, deepseek:, azure:, bedrock:, vertex: (docs/servers.md says what each needs)
   http://HOST/v1#MODEL a server with an OpenAI-compatible API: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
   recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column
   column:NAME          a column of the data itself

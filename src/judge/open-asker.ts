@@ -39,6 +39,8 @@ export interface OpenAskerOptions {
   readonly retryFailed?: boolean | undefined;
   /** Count the run's spending anew, where the store that counted it is gone. */
   readonly forgetSpent?: boolean | undefined;
+  /** A recipe names the model: see {@link OpenModelOptions}. */
+  readonly isFromRecipe?: boolean | undefined;
   /** For planning only: nothing is written, and no calls can be made. */
   readonly forPlan?: boolean | undefined;
   /** Stops new calls. Calls in flight finish and are stored; the rest become `pending`. */
@@ -52,7 +54,15 @@ export interface OpenAskerOptions {
  */
 export async function openAsker<A extends object>(
   model: string | LanguageModelV4 | ChatModel,
-  { run, store: storePath, price: given, forPlan = false, forgetSpent = false, ...engine }: OpenAskerOptions,
+  {
+    run,
+    store: storePath,
+    price: given,
+    forPlan = false,
+    forgetSpent = false,
+    isFromRecipe,
+    ...engine
+  }: OpenAskerOptions,
   create: (
     model: ChatModel,
     asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning" | "batch">,
@@ -70,6 +80,7 @@ export async function openAsker<A extends object>(
       ? await openModel(model, {
           price,
           connections: engine.concurrency,
+          isFromRecipe,
         })
       : "language" in model
         ? withPrice(model, price)

@@ -15,7 +15,9 @@ export async function attemptCall(model: ChatModel, request: ModelRequest, timeo
     return await askModel(model, request, timeoutMs);
   } catch (error) {
     const failure = readFailure(error, Date.now(), (text) => model.redact(text));
-    return { ...failure, detail: model.redact(failure.detail) };
+    const advice = failure.kind === "stop" && failure.isKeyRefused === true ? model.keyAdvice : undefined;
+    const detail = model.redact(failure.detail);
+    return { ...failure, detail: advice === undefined ? detail : `${detail}; ${advice}` };
   }
 }
 

@@ -27,6 +27,7 @@ export const defaultStorePath = join(".alpagasus", "calls.sqlite");
 const heartbeatMs = 2_000;
 
 const silentMs = 60_000; // without a heartbeat for so long by our own clock, an owner on another host counts as dead
+const longSilentMs = 24 * 3_600_000; // by its own clock: none is a day wrong
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -304,6 +305,7 @@ export class CallStore implements Disposable {
     const running = isRunning(identityOf(row));
     if (running !== undefined) return !running;
     const seenAt = Number(row["seen_at"]);
+    if (Date.now() - seenAt > longSilentMs) return true;
     const known = this.#heartbeats.get(id);
     if (known?.seenAt !== seenAt) this.#heartbeats.set(id, { seenAt, since: performance.now() });
     return known?.seenAt === seenAt && performance.now() - known.since > silentMs;

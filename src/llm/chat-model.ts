@@ -41,6 +41,8 @@ export interface ChatModel {
   readonly timeoutMs?: number | undefined;
   /** What is sent otherwise than asked for, a line each. */
   readonly notes?: (() => readonly string[]) | undefined;
+  /** Why no key is sent though there is one, for the message that the key was not accepted. */
+  readonly keyAdvice?: string | undefined;
   /** Removes API keys from a text before it is shown or stored. */
   redact(text: string): string;
 }
@@ -69,6 +71,11 @@ export interface OpenModelOptions {
   /** Used instead of the price list. */
   readonly price?: Price | undefined;
   readonly environment?: NodeJS.ProcessEnv | undefined;
+  /**
+   * Whether a recipe names it, which somebody else may have written. The key for every server is then sent to servers of this
+   * machine alone; others get the key of their own host.
+   */
+  readonly isFromRecipe?: boolean | undefined;
 }
 
 export const defaultConnections = 64;

@@ -79,6 +79,18 @@ const adaptations: readonly Adaptation[] = [
     apply: (body) => ({ ...body, top_p: undefined }),
   },
   {
+    note: "replies are asked for as JSON without a schema, since the server takes no schema",
+    refused: /response_format|json_schema/i,
+    applies: ({ response_format: format }) => format !== undefined && "json_schema" in format,
+    apply: (body) => ({ ...body, response_format: { type: "json_object" } }),
+  },
+  {
+    note: "nothing is said of the replies' format, since the server takes no response_format",
+    refused: /response_format|json_object/i,
+    applies: ({ response_format: format }) => format !== undefined && !("json_schema" in format),
+    apply: (body) => ({ ...body, response_format: undefined }),
+  },
+  {
     note: "the system text stands at the head of the user's, since the server takes no system role",
     refused: /system[ _](role|message|prompt|instruction)|role ["'`]?system/i,
     applies: ({ messages }) => messages.some(({ role }) => role === "system"),

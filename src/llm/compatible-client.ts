@@ -19,16 +19,22 @@ export interface CompatibleClientOptions {
   /** The server's address without a trailing slash: `http://127.0.0.1:8000/v1`. */
   readonly baseURL: string;
   readonly model: string;
-  readonly apiKey?: string | undefined;
+  /** Sent with every request, such as `authorization`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly send: SendRequest;
 }
 
-export function createCompatibleClient({ baseURL, model, apiKey, send }: CompatibleClientOptions): CompatibleClient {
+export function createCompatibleClient({
+  baseURL,
+  model,
+  headers: given,
+  send,
+}: CompatibleClientOptions): CompatibleClient {
   const url = `${baseURL}/chat/completions`;
   const headers: Record<string, string> = {
     "content-type": "application/json",
     "user-agent": `alpagasus/${version}`,
-    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    ...given,
   };
   const kept = new Set<Adaptation>();
   return {
@@ -45,14 +51,18 @@ export function createCompatibleClient({ baseURL, model, apiKey, send }: Compati
         });
         return { body, reply, read: readBody(reply) };
       };
-      const first = await post(kept);
-      if (first.reply.status !== 400 && first.reply.status !== 422) return readResult(first);
-      const other = findAdaptation(asked, first.read.text, kept);
-      if (!other) return readResult(first);
-      const second = await post([...kept, other]);
-      if (second.reply.status >= 300) return readResult(first);
-      kept.add(other);
-      return readResult(second);
+      const ways = new Set(kept);
+      const first = await post(ways);
+      for (let last = first; last.reply.status === 400 || last.reply.status === 422;) {
+        const other = findAdaptation(last.body, last.read.text, ways);
+        if (!other) break;
+        ways.add(other);
+        last = await post(ways);
+        if (last.reply.status >= 300) continue;
+        for (const way of ways) kept.add(way);
+        return readResult(last);
+      }
+      return readResult(first);
     },
   };
 

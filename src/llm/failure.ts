@@ -32,6 +32,7 @@ export type Failure =
       readonly isUsage: boolean;
       /** Whether only this call may be wrong, if others were answered. */
       readonly isRowPossible?: boolean | undefined;
+      readonly isKeyRefused?: boolean;
     };
 
 /** Name of the error that aborts an attempt at its time limit. */
@@ -71,7 +72,8 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
   }
   if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };
   if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
-  if (status === 401) return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true };
+  if (status === 401)
+    return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true, isKeyRefused: true };
   if (status === 402 || ((status === 429 || status === 400) && noMoney.test(`${detail} ${codeOf(error) ?? ""}`)))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))

@@ -5,7 +5,26 @@
 const providerNames = ["openai", "anthropic", "google"] as const;
 export type ProviderName = (typeof providerNames)[number];
 
+/** Providers with OpenAI's protocol. */
+const hostedNames = ["openrouter", "mistral", "groq", "deepseek", "azure"] as const;
+export type HostedName = (typeof hostedNames)[number];
+
+/** Clouds whose client is a package that is installed by those who use it. */
+const peerNames = ["bedrock", "vertex"] as const;
+export type PeerName = (typeof peerNames)[number];
+
 export const modelForms = "openai:MODEL, anthropic:MODEL, google:MODEL or http://HOST/v1#MODEL";
+
+/** For documentation: the other providers. */
+export const otherProviders: readonly string[] = [...hostedNames, ...peerNames];
+
+export function isHostedName(name: string): name is HostedName {
+  return (hostedNames as readonly string[]).includes(name);
+}
+
+export function isPeerName(name: string): name is PeerName {
+  return (peerNames as readonly string[]).includes(name);
+}
 
 export function isProviderName(name: string): name is ProviderName {
   return (providerNames as readonly string[]).includes(name);
@@ -14,5 +33,5 @@ export function isProviderName(name: string): name is ProviderName {
 /** Whether a name has the form of a model's. */
 export function isModelName(name: string): boolean {
   const [, kind = ""] = /^([a-z]+):/.exec(name) ?? [];
-  return isProviderName(kind) || /^https?:\/\//.test(name);
+  return isProviderName(kind) || isHostedName(kind) || isPeerName(kind) || /^https?:\/\//.test(name);
 }

@@ -10,17 +10,45 @@ const queueTimeoutMs = 900_000;
 
 const compatibleKey = "ALPAGASUS_API_KEY";
 
+/** The variable with the key of one server: `ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG_8000`, or without the port. */
+function hostKeys({ hostname, host }: URL): string[] {
+  const named = [host, hostname].map((name) => `${compatibleKey}_${name.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`);
+  return [...new Set(named)];
+}
+
+/**
+ * The key for a server: its host's own, or the one for every server.
+ *
+ * @param isFromRecipe then the one for every server is kept on this machine
+ */
+export function findServerKey(
+  url: URL,
+  environment: NodeJS.ProcessEnv,
+  isFromRecipe = false,
+): { readonly variables: readonly string[]; readonly key?: string | undefined; readonly advice?: string | undefined } {
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+  const isShared = isHere || !isFromRecipe;
+  const variables = [...hostKeys(url), ...(isShared ? [compatibleKey] : [])];
+  const key = variables.map((variable) => environment[variable]?.trim()).find(Boolean);
+  const advice =
+    key === undefined && !isShared && environment[compatibleKey]?.trim()
+      ? `${compatibleKey} was not sent, since a recipe names this server; if it may have a key, set ${variables.at(-1)}`
+      : undefined;
+  return { variables, key, advice };
+}
+
 export async function openCompatibleModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
   const [, address = "", model = ""] = /^([^#]+)(?:#(.*))?$/s.exec(name) ?? [];
   if (!model)
     throw new UsageError(`${withoutPassword(name)}: expected a model after #, as in http://127.0.0.1:8000/v1#qwen3`);
   const url = parseAddress(address, "");
-  const apiKey = (options.environment ?? process.env)[compatibleKey]?.trim() || undefined;
+  const found = findServerKey(url, options.environment ?? process.env, options.isFromRecipe);
+  const { key: apiKey } = found;
   const baseURL = url.href.replace(/\/+$/, "");
   const client = createCompatibleClient({
     baseURL,
     model,
-    apiKey,
+    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     send: createSender(options.connections ?? defaultConnections, { environment: options.environment }),
   });
   const identity = `${baseURL}#${model}`;
@@ -33,7 +61,8 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     timeoutMs: queueTimeoutMs,
     notes: client.notes,
     tellLogprobs: (top) => ({ [compatibleOptions]: { logprobs: true, top_logprobs: top } }),
-    ...(apiKey !== undefined && describeKey(identity, apiKey, [compatibleKey])),
+    ...(apiKey !== undefined && describeKey(identity, apiKey, found.variables)),
+    keyAdvice: found.advice,
     redact: redactor(apiKey),
   };
 }
@@ -52,7 +81,7 @@ export function checkAddress(text: string, before: string): string {
   return parseAddress(text, before).href.replace(/\/+$/, "");
 }
 
-export function parseAddress(text: string, before: string): URL {
+function parseAddress(text: string, before: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError(

@@ -9,8 +9,17 @@ import { UsageError } from "../errors.ts";
 import { createBatchTransport } from "./batches/transport.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections, openAiLogprobs } from "./chat-model.ts";
 import { describeKey, redactor, withoutPassword } from "./secrets.ts";
-import { type ProviderName, isProviderName, modelForms } from "./model-name.ts";
-import { openCompatibleModel, parseAddress } from "./open-compatible.ts";
+import {
+  type ProviderName,
+  isHostedName,
+  isPeerName,
+  isProviderName,
+  modelForms,
+  otherProviders,
+} from "./model-name.ts";
+import { checkAddress, openCompatibleModel } from "./open-compatible.ts";
+import { noteOtherAddress, openHostedModel, withPath } from "./open-hosted.ts";
+import { openPeerModel } from "./open-peer.ts";
 import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";
 import { findPrice, reducedPrice } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
@@ -128,12 +137,21 @@ const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> 
 
 /** Opens a model by name; nothing is sent yet. @throws UsageError when the name has no known form */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<ChatModel> {
-  return /^https?:/.test(name) ? openCompatibleModel(name, options) : openProviderModel(name, options);
+  if (/^https?:/.test(name)) return openCompatibleModel(name, options);
+  const [, provider = "", model = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
+  if (!/^\S+$/.test(model)) throw unknownForm(name);
+  if (isHostedName(provider)) return openHostedModel(name, provider, model, options);
+  if (isPeerName(provider)) return openPeerModel(name, provider, model, options);
+  if (!isProviderName(provider)) throw unknownForm(name);
+  return openProviderModel(name, provider, model, options);
 }
 
-async function openProviderModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
-  const [, providerName = "", model = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
-  if (!isProviderName(providerName) || !/^\S+$/.test(model)) throw unknownForm(name);
+async function openProviderModel(
+  name: string,
+  providerName: ProviderName,
+  model: string,
+  options: OpenModelOptions,
+): Promise<ChatModel> {
   const provider = providers[providerName];
   const environment = options.environment ?? process.env;
   const apiKey = provider.keys.map((variable) => environment[variable]?.trim()).find(Boolean);
@@ -155,6 +173,7 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
     name,
     identity: baseURL === undefined ? name : `${name}@${baseURL}`,
     language,
+    ...(baseURL !== undefined && { notes: () => [noteOtherAddress(baseURL, provider.addressVariable)] }),
     price: options.price ?? listPrice,
     thinksFirst: provider.thinksFirst(model),
     ...(provider.tellLogprobs && !provider.thinksFirst(model) && { tellLogprobs: provider.tellLogprobs }),
@@ -177,12 +196,12 @@ async function openProviderModel(name: string, options: OpenModelOptions): Promi
 
 /** The provider's address from the environment, where it is not the provider's own. */
 function readAddress({ addressVariable, apiPath }: Provider, environment: NodeJS.ProcessEnv): string | undefined {
-  const given = environment[addressVariable]?.trim().replace(/\/+$/, "");
-  if (!given) return undefined;
-  const { pathname } = parseAddress(given, `${addressVariable}: `);
-  return pathname === "/" ? `${given}${apiPath}` : given;
+  const given = environment[addressVariable]?.trim();
+  return given ? withPath(checkAddress(given, `${addressVariable}: `), apiPath) : undefined;
 }
 
 function unknownForm(name: string): UsageError {
-  return new UsageError(`expected a model as ${modelForms}, got ${JSON.stringify(withoutPassword(name))}`);
+  return new UsageError(
+    `expected a model as ${modelForms} (or by ${otherProviders.join(", ")}), got ${JSON.stringify(withoutPassword(name))}`,
+  );
 }

@@ -12,7 +12,7 @@ export interface HttpReply {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method?: string | undefined;
   readonly headers?: Record<string, string> | undefined;
   readonly body?: string | Uint8Array | null | undefined;

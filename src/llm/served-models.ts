@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { messageOf, UsageError } from "../errors.ts";
-import { checkAddress } from "./open-compatible.ts";
+import { checkAddress, findServerKey } from "./open-compatible.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
 
 const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
@@ -13,13 +13,13 @@ const answerMs = 10_000;
  * @throws UsageError when it is not an address, cannot be reached, lists no model, or serves several
  */
 export async function findServedModel(endpoint: string, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
-  const key = environment["ALPAGASUS_API_KEY"]?.trim();
   const url = `${checkAddress(endpoint, "--endpoint: ")}/models`;
+  const { key } = findServerKey(new URL(url), environment);
   let found: unknown;
   try {
     const response = await createPooledFetch(1)(url, {
       signal: AbortSignal.timeout(answerMs),
-      headers: key ? { authorization: `Bearer ${key}` } : {},
+      headers: key !== undefined ? { authorization: `Bearer ${key}` } : {},
     });
     if (!response.ok) throw new Error(`it answers ${response.status}`);
     found = await response.json();

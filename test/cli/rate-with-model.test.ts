@@ -429,7 +429,7 @@ describe("what goes wrong is one line", () => {
     ],
     ["no model after the address", ["--judge", "http://127.0.0.1:1/v1"], /expected a model after #/],
     ["a password in the address", ["--judge", "http://me:secret-word@127.0.0.1:1/v1#m"], /without a name, password/],
-    ["an unknown provider", ["--judge", "mistral:large"], /--judge: expected student, .*openai:MODEL, /],
+    ["an unknown provider", ["--judge", "nobody:large"], /--judge: expected student, .*openai:MODEL, /],
     ["a provider without a model", ["--judge", "openai:"], /expected a model as openai:MODEL/],
     [
       "a budget without a price",

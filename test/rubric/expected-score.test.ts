@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TokenLogprob } from "../../src/llm/reply.ts";
-import { meanOfReplies, readExpectedScore } from "../../src/rubric/expected-score.ts";
+import { meanOfReplies } from "../../src/rubric/mean-of-replies.ts";
+import { readExpectedScore } from "../../src/rubric/expected-score.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { locateScore, type ReadingRubric } from "../../src/rubric/read-score.ts";
 import type { Rating } from "../../src/run/rating.ts";

@@ -33,6 +33,10 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
         ),
     `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are due.`} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
+    ...(highestUsd === null
+      ? ["  Where nothing bounds the cost, as for trainings by the hour and models without a price, it says unknown."]
+      : []),
+    ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "  No model was called and nothing was written.",
   ];
   return `${lines.join("\n")}\n`;

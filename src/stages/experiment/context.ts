@@ -92,6 +92,7 @@ export class Context {
     const price = this.recipe.prices[model];
     return {
       run,
+      isFromRecipe: true,
       ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - (await spentOnTraining(this.run))) }),
       price,
       signal,
@@ -103,7 +104,7 @@ export class Context {
   /** The price of a model's calls, by the recipe or the price list; undefined where neither has it. */
   async priceOf(model: string): Promise<Price | undefined> {
     const given = this.recipe.prices[model];
-    return given ? flatPrice(given.input, given.output) : (await openModel(model)).price;
+    return given ? flatPrice(given.input, given.output) : (await openModel(model, { isFromRecipe: true })).price;
   }
 }
 

@@ -16,6 +16,7 @@ export const estimateBasis = `the replies in the store; where there are none, gu
 export async function estimateTasks(
   context: Context,
   due: readonly Task[],
+  planNotes?: string[],
 ): Promise<{ readonly estimates: ReadonlyMap<string, TaskEstimate>; readonly paidUsd: number }> {
   const estimates = new Map<string, TaskEstimate>();
   let rows = (await context.manifest())?.dataset?.rows;
@@ -24,7 +25,7 @@ export async function estimateTasks(
     estimates.set(rating.id, await rating.estimate(rows));
     rows = await context.countRows();
   }
-  if (due.length > 0) await expectFeasible(context, rows);
+  if (due.length > 0) await expectFeasible(context, rows, planNotes);
   for (const task of others) if (task?.estimate) estimates.set(task.id, await task.estimate(rows));
   return { estimates, paidUsd: await spentInAll(context.run) };
 }

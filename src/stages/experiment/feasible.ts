@@ -18,9 +18,10 @@ import { openData, type Context } from "./context.ts";
  * Checks before anything is spent that all of it can be run: files, names, keys, sizes, and that the test prompts are not
  * training data.
  *
+ * @param planNotes for a plan: what a run would lack that is not in the recipe, such as keys, is added here instead of thrown
  * @throws UsageError or DataError at the first problem
  */
-export async function expectFeasible(context: Context, rows: number | undefined): Promise<void> {
+export async function expectFeasible(context: Context, rows: number | undefined, planNotes?: string[]): Promise<void> {
   const { recipe, experiment, options } = context;
   const { rating, draws, training, models, generation, comparison } = experiment;
   const { at } = recipe;
@@ -40,8 +41,10 @@ export async function expectFeasible(context: Context, rows: number | undefined)
   const given = models.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
   for (const name of [...(rating?.all ?? []), ...pairJudges, ...given].filter(isModelName)) {
-    const { problem, price } = await openModel(name);
-    if (problem !== undefined) throw new UsageError(problem);
+    const { problem, price, notes } = await openModel(name, { isFromRecipe: true });
+    planNotes?.push(...(notes?.() ?? []).map((note) => `${name}: ${note}`));
+    if (problem !== undefined && !planNotes) throw new UsageError(problem);
+    if (problem !== undefined) planNotes?.push(problem);
     if (isLimited && !price && !recipe.prices[name])
       throw new UsageError(
         `${name}: expected a model whose price is known, since there is a budget; give it in the recipe, prices: { ${JSON.stringify(name)}: { input: 0, output: 0 } } (US dollars for a million tokens)`,

@@ -57,6 +57,8 @@ export interface ExperimentPlan {
   readonly budgetUsd: number | null;
   /** Already paid by this run. */
   readonly paidUsd: number;
+  /** What a run would lack, such as keys, and where calls would go if not to the provider. */
+  readonly notes: readonly string[];
 }
 
 /** How an experiment ended. */
@@ -74,31 +76,39 @@ export interface ExperimentEnd {
  */
 export async function planExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentPlan> {
   const { context, tasks, ledger, leave } = await prepare(recipe, options);
-  return makePlan(context, tasks, await planTasks(tasks, ledger, leave));
+  return makePlan(context, tasks, await planTasks(tasks, ledger, leave), []);
 }
 
 async function makePlan(
   context: Context,
   tasks: readonly Task[],
   states: ReadonlyMap<string, TaskState>,
+  planNotes?: string[],
 ): Promise<ExperimentPlan> {
   const due = tasks.filter(({ id }) => states.get(id)!.state !== "done");
-  const { estimates, paidUsd } = await estimateTasks(context, due);
+  const { estimates, paidUsd } = await estimateTasks(context, due, planNotes);
   const planned = tasks.map(({ id, stage }) => ({
     task: id,
     stage,
     state: states.get(id)!,
     ...estimates.get(id),
   }));
+  const expectedUsd = planned.reduce((sum, { expectedUsd: usd }) => sum + (usd ?? 0), 0);
+  const { run, budgetUsd = null } = context.options;
+  if (budgetUsd !== null && expectedUsd + paidUsd > budgetUsd)
+    planNotes?.push(
+      `the expected cost${paidUsd > 0 ? ", with what was paid before," : ""} is above the budget: it would stop at ${formatUsd(budgetUsd)}, and continue with a larger --budget`,
+    );
   const highest = planned.map(({ highestUsd = 0 }) => highestUsd);
   return {
-    run: context.options.run,
+    run,
     tasks: planned,
-    expectedUsd: planned.reduce((sum, { expectedUsd }) => sum + (expectedUsd ?? 0), 0),
+    expectedUsd,
     basis: estimateBasis,
     highestUsd: highest.some((usd) => usd === null) ? null : highest.reduce<number>((sum, usd) => sum + usd!, 0),
-    budgetUsd: context.options.budgetUsd ?? null,
+    budgetUsd,
     paidUsd,
+    notes: planNotes ?? [],
   };
 }
 

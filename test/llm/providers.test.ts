@@ -1,0 +1,160 @@
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { attemptCall } from "../../src/llm/attempt.ts";
+import { openModel } from "../../src/llm/open-model.ts";
+import type { ModelRequest } from "../../src/llm/request.ts";
+
+/* Providers with OpenAI's protocol, and clouds by their packages, against a server of this machine. */
+
+let server: Server;
+let origin = "";
+let status = 200;
+const seen: { readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: Record<string, unknown> }[] =
+  [];
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      const body = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>;
+      seen.push({ url: request.url!, headers: request.headers, body });
+      const format = body["response_format"] as { type?: string } | undefined;
+      response.setHeader("content-type", "application/json");
+      if (format?.type === "json_schema" && request.url!.includes("noschema"))
+        return void response
+          .writeHead(400)
+          .end(JSON.stringify({ error: { message: "This response_format type is unavailable now" } }));
+      response.statusCode = status;
+      if (status !== 200) return void response.end(JSON.stringify({ error: { message: "no" } }));
+      if (request.url!.endsWith("/converse"))
+        return void response.end(
+          JSON.stringify({
+            output: { message: { role: "assistant", content: [{ text: "4\nfine" }] } },
+            stopReason: "end_turn",
+            usage: { inputTokens: 9, outputTokens: 3, totalTokens: 12 },
+          }),
+        );
+      response.end(
+        JSON.stringify({
+          model: "m-1",
+          system_fingerprint: "fp-7",
+          choices: [{ message: { role: "assistant", content: "4\nfine" }, finish_reason: "stop" }],
+          usage: { prompt_tokens: 9, completion_tokens: 3 },
+        }),
+      );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  seen.length = 0;
+  status = 200;
+});
+
+const request: ModelRequest = {
+  messages: [{ role: "user", text: "Rate." }],
+  sampling: { temperature: 0, maxOutputTokens: 50 },
+};
+const ask = async (name: string, environment: NodeJS.ProcessEnv, more: object = {}) => {
+  const model = await openModel(name, { environment, ...more });
+  return { model, attempt: await attemptCall(model, request, 5_000) };
+};
+
+describe("providers with OpenAI's protocol", () => {
+  test.each([
+    ["openrouter:vendor/m", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "/api/v1", "authorization", "Bearer k-1"],
+    ["mistral:m", "MISTRAL_API_KEY", "MISTRAL_BASE_URL", "/v1", "authorization", "Bearer k-1"],
+    ["groq:m", "GROQ_API_KEY", "GROQ_BASE_URL", "/openai/v1", "authorization", "Bearer k-1"],
+    ["deepseek:m", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "/v1", "authorization", "Bearer k-1"],
+    ["azure:my-deployment", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "/openai/v1", "api-key", "k-1"],
+  ])("%s", async (name, key, address, path, header, sent) => {
+    const { model, attempt } = await ask(name, { [key]: "k-1", [address]: `${origin}/` });
+    expect(attempt).toMatchObject({ reply: { text: "4\nfine", build: "m-1 fp-7", usage: { inputTokens: 9 } } });
+    expect(seen).toHaveLength(1);
+    expect(seen[0]!.url).toBe(`${path}/chat/completions`);
+    expect(seen[0]!.headers[header]).toBe(sent);
+    expect(seen[0]!.body["model"]).toBe(name.slice(name.indexOf(":") + 1));
+    expect(model.redact("my k-1")).toBe("my k-1"); // too short to be a key
+    expect((await openModel(name, { environment: { [address]: origin } })).problem).toContain(key);
+  });
+
+  test("prices are the provider's own", async () => {
+    for (const name of ["openrouter:openai/gpt-4o-mini", "groq:llama-3.3-70b-versatile", "deepseek:deepseek-chat"])
+      expect((await openModel(name, { environment: {} })).price?.inputUsdPerMillion).toBeGreaterThan(0);
+  });
+
+  test("an address of one's own is said, and Azure's is needed", async () => {
+    const { model } = await ask("mistral:m", { MISTRAL_API_KEY: "k", MISTRAL_BASE_URL: origin });
+    expect(model.notes?.()).toEqual([
+      `asked, with its key, at ${origin}/v1 (MISTRAL_BASE_URL), which is not the provider's own address`,
+    ]);
+    await expect(openModel("azure:m", { environment: {} })).rejects.toThrow(/AZURE_OPENAI_ENDPOINT/);
+  });
+
+  test("a refused JSON schema is asked for as plain JSON, and said", async () => {
+    const model = await openModel("deepseek:m", {
+      environment: { DEEPSEEK_API_KEY: "k", DEEPSEEK_BASE_URL: `${origin}/noschema` },
+    });
+    const asked = { ...request, replySchema: { name: "r", schema: { type: "object" as const } } };
+    for (let i = 0; i < 2; i++) expect(await attemptCall(model, asked, 5_000)).toHaveProperty("reply");
+    expect(seen.map(({ body }) => (body["response_format"] as { type: string }).type)).toEqual([
+      "json_schema",
+      "json_object",
+      "json_object",
+    ]);
+    expect(model.notes?.().join()).toContain("without a schema");
+  });
+});
+
+describe("clouds whose client is a package", () => {
+  test("Bedrock is asked at its region's address, signed", async () => {
+    const environment = {
+      AWS_REGION: "eu-west-1",
+      AWS_ACCESS_KEY_ID: "AKIDEXAMPLE",
+      AWS_SECRET_ACCESS_KEY: "secret",
+      AWS_ENDPOINT_URL_BEDROCK_RUNTIME: origin,
+    };
+    const { model, attempt } = await ask("bedrock:amazon.nova-lite-v1:0", environment);
+    expect(attempt).toMatchObject({ reply: { text: "4\nfine", usage: { inputTokens: 9, outputTokens: 3 } } });
+    expect(seen[0]!.headers.authorization).toContain("/eu-west-1/bedrock/aws4_request");
+    expect(model.notes?.().join()).toContain("AWS_ENDPOINT_URL_BEDROCK_RUNTIME");
+    expect(model.problem).toBeUndefined();
+    expect(model.redact("secret key")).toBe("[key] key");
+    expect((await openModel("bedrock:m", { environment: {} })).problem).toContain("AWS_REGION or AWS_DEFAULT_REGION");
+  });
+
+  test("Vertex needs a project and a location", async () => {
+    expect((await openModel("vertex:gemini-2.5-flash", { environment: {} })).problem).toContain(
+      "GOOGLE_VERTEX_PROJECT",
+    );
+  });
+});
+
+describe("a key belongs to a host", () => {
+  const name = () => `${origin}/v1#m`;
+  const keyVariable = () => `ALPAGASUS_API_KEY_${new URL(origin).host.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`;
+
+  test("the host's own comes before the one for every server", async () => {
+    await ask(name(), { ALPAGASUS_API_KEY: "general", [keyVariable()]: "own" });
+    await ask(name(), { ALPAGASUS_API_KEY: "general", ALPAGASUS_API_KEY_127_0_0_1: "host" });
+    await ask(name(), { ALPAGASUS_API_KEY: "general", ALPAGASUS_API_KEY_OTHER: "other" });
+    expect(seen.map(({ headers }) => headers.authorization)).toEqual(["Bearer own", "Bearer host", "Bearer general"]);
+  });
+
+  test("a recipe's server elsewhere does not get the one for every server, and a refusal says so", async () => {
+    const model = await openModel("http://elsewhere.example:81/v1#m", {
+      environment: { ALPAGASUS_API_KEY: "general" },
+      isFromRecipe: true,
+    });
+    expect(model.keyAdvice).toContain("ALPAGASUS_API_KEY_ELSEWHERE_EXAMPLE");
+    await ask(name(), { ALPAGASUS_API_KEY: "general" }, { isFromRecipe: true });
+    expect(seen[0]!.headers.authorization).toBe("Bearer general"); // on this machine
+    status = 401;
+    const { attempt } = await ask(name(), {});
+    expect(attempt).toMatchObject({ kind: "stop", isUsage: true });
+  });
+});
