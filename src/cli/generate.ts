@@ -8,7 +8,7 @@ import { addModelOptions, describeWaiting, readModelFlags, type ModelFlags } fro
 import { jsonOption, minCoverageOption, parseNumber, parsePositive, parseWhole, runOption } from "./options.ts";
 import { renderAnswers } from "./text/answers.ts";
 import { renderPlan } from "./text/plan.ts";
-import { plainJson } from "./text/plain-text.ts";
+import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
 interface GenerateFlags extends ModelFlags {
@@ -101,6 +101,7 @@ Examples:
         forPlan: flags.dryRun ?? false,
         template: flags.template,
         server: flags.server,
+        onPhase: (phase) => process.stderr.write(`generate: ${plainText(phase)}\n`),
       });
       const sayWaiting = () => {
         const waiting = answerer.server

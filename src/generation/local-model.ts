@@ -32,7 +32,7 @@ export interface LocalModel {
   readonly notes: readonly string[];
 }
 
-const adapterSchema = z.object({ base_model_name_or_path: z.string(), r: z.number() });
+const adapterSchema = z.object({ base_model_name_or_path: z.string().regex(/^[^-]/), r: z.number() }); // no option of a command
 const trainingSchema = z.object({
   trainer: z.enum(trainerNames),
   template: z.enum(["alpaca", "chat"]),

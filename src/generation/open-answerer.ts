@@ -28,6 +28,8 @@ export interface OpenAnswererOptions extends OpenAskerOptions {
   readonly sampling?: AnswerSampling | undefined;
   /** Which server to start for a local model. Defaults to vLLM with an NVIDIA GPU, else to `transformers serve`. */
   readonly server?: ServerKind | undefined;
+  /** Called with what is done before it can answer, such as downloading the model. */
+  readonly onPhase?: ((phase: string) => void) | undefined;
 }
 
 /** A model that answers, with its call store open. `close` closes the store and stops the server. */
@@ -59,7 +61,7 @@ export async function openAnswerer(
   options: OpenAnswererOptions,
 ): Promise<OpenAnswerer> {
   if (typeof model === "string" && !isModelName(model)) return openLocalAnswerer(model, options);
-  const { template = "chat", sampling, server, ...others } = options;
+  const { template = "chat", sampling, server, onPhase: _, ...others } = options;
   if (server !== undefined)
     throw new UsageError("--server: expected a model of this machine; one behind an API has its own server");
   const answerer = await openAsker(model, others, (chatModel, asking) =>
@@ -75,7 +77,7 @@ function armNameOf(name: string): string {
 }
 
 async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Promise<OpenAnswerer> {
-  const { template, sampling, server: wanted, batch, ...asking } = options;
+  const { template, sampling, server: wanted, batch, onPhase: tell, ...asking } = options;
   if (batch)
     throw new UsageError(
       `--batch: expected a model of a provider with batches (openai:, anthropic:, google:), got ${name}; leave --batch out`,
@@ -88,7 +90,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
     throw new UsageError(
       "--temperature, --top-p: expected greedy answers, since transformers serve gives no others; leave the options out, or use --server vllm",
     );
-  if (isSmollm2(name) && !forPlan) await makeSmollm2(signal);
+  if (isSmollm2(name) && !forPlan) await makeSmollm2(signal, tell);
   const exists = local.isOnHub || existsSync(local.path); // false for SmolLM2 in a plan, which does not build it
   const modelHash = exists ? await hashModel(local, signal) : "";
   const description = await describeServer(kind);

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PythonError } from "../errors.ts";
 import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
-import { findUv, pythonFolder, uvRun } from "../python/uv.ts";
+import { findUv, pythonFolder, uvRun, readInstallPhase } from "../python/uv.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { LocalModel } from "./local-model.ts";
 import { postJson } from "./post-json.ts";
@@ -110,6 +110,10 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
       graceMs: serverGraceMs,
       env: { [markVariable]: mark, TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
       log,
+      onLine(line) {
+        const phase = readInstallPhase(line);
+        if (phase !== undefined) onPhase?.(phase);
+      },
     },
   );
   let record: Disposable | undefined;
@@ -154,16 +158,19 @@ async function generateOneToken(url: string, model: string, signal?: AbortSignal
   );
 }
 
+const dtypes = { fp32: "float32", bf16: "bfloat16", fp16: "float16" } as const;
+
 /** uv's arguments that start a server. */
 export function serverCommand(
   kind: ServerKind,
-  { adapter, path }: LocalModel,
+  { adapter, path, precision }: LocalModel,
   { served, port, name }: { readonly served: string; readonly port: number; readonly name: string },
 ): string[] {
   const place = ["--host", "127.0.0.1", "--port", String(port)];
   if (kind === "transformers")
     return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], { requirements: requirements[kind] });
   const command = ["vllm", "serve", adapter?.base ?? path, ...place];
+  command.push("--dtype", dtypes[precision]);
   command.push("--generation-config", "vllm"); // ignore the model's own generation settings
   if (adapter) {
     command.push("--enable-lora", "--lora-modules", JSON.stringify({ name, path }));

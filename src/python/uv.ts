@@ -32,7 +32,16 @@ export function uvRun(
   { requirements = trainerRequirements, packages = [] }: Parts = {},
 ): string[] {
   const parts = ["--with-requirements", requirements, ...packages.flatMap((name) => ["--with", name])];
-  return ["run", "--quiet", "--no-project", "--python", "3.11", ...parts, "--", ...command];
+  return ["run", "--no-progress", "--no-project", "--python", "3.11", ...parts, "--", ...command];
+}
+
+/**
+ * What uv says it is doing while it installs packages, in a phrase: `downloading torch (731.2MiB)`. Undefined for any other line.
+ * The first run on a machine downloads several gigabytes.
+ */
+export function readInstallPhase(line: string): string | undefined {
+  const [, doing, what = ""] = /^\s*(Downloading|Building|Preparing|Resolving|Installing)\s+(\S.*)$/.exec(line) ?? [];
+  return doing === undefined ? undefined : `${doing.toLowerCase()} ${what.trim()}`;
 }
 
 /** uv's arguments to run a Python script with the trainer's packages and `packages`. */

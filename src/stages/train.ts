@@ -60,7 +60,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   };
   if (isSmollm2(plan.settings.base)) {
     tell("making the base model", 0);
-    await makeSmollm2(options.signal);
+    await makeSmollm2(options.signal, (phase) => tell(phase, 0));
   }
   let trainingSince: number | undefined;
   let first: { readonly at: number; readonly tokens: number } | undefined;

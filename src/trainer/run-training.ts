@@ -2,6 +2,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
+import { readInstallPhase } from "../python/uv.ts";
 import { trainerAdvice } from "./advice.ts";
 import { readMetrics, type StepMetrics } from "./metrics.ts";
 import type { TrainingFolder } from "./training-folder.ts";
@@ -28,7 +29,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
     env: { TOKENIZERS_PARALLELISM: "false" },
     log: folder.log,
     onLine(line) {
-      const [, phase] = /^alpagasus: (.+)$/.exec(line) ?? [];
+      const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
       if (phase !== undefined) options.onPhase?.(phase);
       const metrics = readMetrics(line, options.stepsPerEpoch);
       if (metrics) options.onStep?.(metrics);

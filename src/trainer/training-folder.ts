@@ -118,7 +118,7 @@ set -eu
 cd "$(dirname "$0")"
 
 with_parts() {
-  uv run --quiet --no-project --python 3.11 --with-requirements requirements.txt -- "$@"
+  uv run --no-progress --no-project --python 3.11 --with-requirements requirements.txt -- "$@"
 }
 
 ${commands}

@@ -31,7 +31,7 @@ describe("a model of this machine", () => {
     }
     const model = await findLocalModel("selected", run);
     expect(commandOf(serverCommand("vllm", model, { served: "", port: 8000, name: "selected" }))).toBe(
-      `vllm serve meta-llama/Llama-2-7b-hf --host 127.0.0.1 --port 8000 --generation-config vllm --enable-lora --lora-modules {"name":"selected","path":"${output}"} --max-lora-rank 32 --tokenizer ${output} --chat-template ${output}/chat_template.jinja`,
+      `vllm serve meta-llama/Llama-2-7b-hf --host 127.0.0.1 --port 8000 --dtype bfloat16 --generation-config vllm --enable-lora --lora-modules {"name":"selected","path":"${output}"} --max-lora-rank 32 --tokenizer ${output} --chat-template ${output}/chat_template.jinja`,
     );
     expect(commandOf(serverCommand("transformers", model, { served: "/merged", port: 8000, name: "selected" }))).toBe(
       "transformers serve /merged --host 127.0.0.1 --port 8000 --device cpu",
@@ -44,7 +44,7 @@ describe("a model of this machine", () => {
     const run = runFolder(join(folder.path, "runs/a"));
     const model = await findLocalModel(join(folder.path, "mine"), run);
     expect(commandOf(serverCommand("vllm", model, { served: "", port: 1, name: "mine" }))).toBe(
-      `vllm serve ${folder.path}/mine --host 127.0.0.1 --port 1 --generation-config vllm --served-model-name mine`,
+      `vllm serve ${folder.path}/mine --host 127.0.0.1 --port 1 --dtype bfloat16 --generation-config vllm --served-model-name mine`,
     );
     const onHub = await findLocalModel("huggyllama/llama-7b", run);
     expect(onHub).toMatchObject({ name: "llama-7b", path: "huggyllama/llama-7b", isOnHub: true });

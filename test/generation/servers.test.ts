@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { endOrphans, markVariable, newMark } from "../../src/generation/server-record.ts";
@@ -10,6 +9,7 @@ import { startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { writeStandInUv } from "../helpers/stand-in-uv.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { thisProcess } from "../../src/process-identity.ts";
 
 function readAnswers(folder: TempFolder, name: string): { readonly output: string | null }[] {
   return parseLines(readFileSync(join(folder.path, `runs/default/answers/${name}.jsonl`), "utf8"));
@@ -138,10 +138,13 @@ describe("servers that were left over", () => {
     const [orphan, owned, stranger] = [startSleeper(marks[0]!), startSleeper(marks[1]!), startSleeper("somebody's")];
     process.kill(orphan.pid, "SIGKILL"); // its first process only
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const host = hostname();
-    folder.write(`server.${marks[0]}.json`, { host, pid: orphan.pid, owner: deadPid, mark: marks[0] });
-    folder.write(`server.${marks[1]}.json`, { host, pid: owned.pid, owner: process.pid, mark: marks[1] });
-    folder.write(`server.${marks[2]}.json`, { host, pid: stranger.pid, owner: deadPid, mark: marks[2] });
+    const dead = { ...thisProcess, pid: deadPid };
+    folder.write(`server.${marks[0]}.json`, { pid: orphan.pid, owner: dead, mark: marks[0] });
+    folder.write(`server.${marks[1]}.json`, { pid: owned.pid, owner: thisProcess, mark: marks[1] });
+    folder.write(`server.${marks[2]}.json`, { pid: stranger.pid, owner: dead, mark: marks[2] });
+    // records that somebody else made: an empty mark is in every environment
+    folder.write(`server.${newMark()}.json`, { pid: stranger.pid, owner: dead, mark: "" });
+    folder.write(`server.${newMark()}.json`, { pid: 1, owner: dead, mark: marks[2] });
     expect(await endOrphans({ folder: folder.path })).toBe(1);
     await expect.poll(() => listGroup(orphan.pid), { timeout: 20_000 }).toEqual([]);
     expect([owned, stranger].map(({ pid }) => listGroup(pid).length > 0)).toEqual([true, true]);
