@@ -33,6 +33,17 @@ export class PythonError extends AlpagasusError {
   override name = "PythonError";
 }
 
+/**
+ * The reason of a signal that stops work because the system ends the command (SIGTERM, SIGHUP): calls in flight are awaited for
+ * seconds only. After Ctrl-C they are awaited to their end.
+ */
+export class Terminated extends Error {
+  constructor(signal: string) {
+    super(`ended by ${signal}`);
+    this.name = "AbortError";
+  }
+}
+
 /** A value's type as error messages name it: `null`, `array`, `number`. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";

@@ -20,6 +20,7 @@ export interface ModelFlags {
   inputTpm?: number | undefined;
   outputTpm?: number | undefined;
   timeout?: number | undefined;
+  grace?: number | undefined;
   maxAttempts?: number | undefined;
   maxOutputTokens?: number | undefined;
   reasoning?: ReasoningEffort | undefined;
@@ -52,6 +53,11 @@ export function addModelOptions(command: Command, mostTokens = "as the rubric sa
     .option(
       "--timeout <seconds>",
       "time limit of one attempt (120; 900 for a server named by its address)",
+      parseSeconds,
+    )
+    .option(
+      "--grace <seconds>",
+      "after SIGTERM or SIGHUP, time for calls in flight; those without a reply then count as perhaps paid (10)",
       parseSeconds,
     )
     .option(
@@ -99,6 +105,7 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
     price: flags.price,
     concurrency: flags.concurrency,
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
+    ...(flags.grace !== undefined && { graceMs: flags.grace * 1000 }),
     maxAttempts: flags.maxAttempts,
     maxOutputTokens: flags.maxOutputTokens,
     reasoning: flags.reasoning,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { Command, CommanderError } from "commander";
-import { AlpagasusError, messageOf } from "../errors.ts";
+import { AlpagasusError, messageOf, Terminated } from "../errors.ts";
 import { isKey } from "../keys.ts";
 import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
@@ -44,7 +44,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   const stop = (signal: NodeJS.Signals): void => {
     context.interruptedWith = endCodes[signal] ?? interrupted;
     if (interruption.signal.aborted) process.exit(context.interruptedWith); // a second signal: exit at once
-    interruption.abort();
+    interruption.abort(signal === "SIGINT" ? undefined : new Terminated(signal));
   };
   for (const signal of endSignals) process.on(signal, stop);
   try {

@@ -25,6 +25,8 @@ export interface OpenAskerOptions {
   readonly limits?: Limits | undefined;
   /** How long one attempt may take. */
   readonly timeoutMs?: number | undefined;
+  /** How long calls in flight are awaited after the system has ended the command, in milliseconds. */
+  readonly graceMs?: number | undefined;
   /** The most attempts per call. Failures because the provider is overloaded do not count. */
   readonly maxAttempts?: number | undefined;
   /** The most tokens in a reply, reasoning included. Replaces the rubric's limit. */

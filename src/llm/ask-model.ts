@@ -17,27 +17,34 @@ export const noReplyWithin = "no reply within";
 /**
  * Calls a model once. Ends after `timeoutMs` at the latest, even if the model's client does not.
  *
+ * @param abandon ends it earlier: the reply may still be generated and billed
  * @throws whatever the client throws, or a `timedOut` error; see `readFailure`
  */
 export async function askModel(
   model: ChatModel,
   request: ModelRequest,
   timeoutMs: number,
+  abandon?: AbortSignal,
 ): Promise<{ readonly reply: Reply; readonly headers: Headers }> {
   const timeout = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new Error(`${noReplyWithin} ${timeoutMs / 1000} s`);
-    error.name = timedOut;
+  const giveUp = (message: string, name: string) => {
+    const error = new Error(message);
+    error.name = name;
     timeout.abort(error);
     reject(error);
-  }, timeoutMs);
+  };
+  const timer = setTimeout(() => giveUp(`${noReplyWithin} ${timeoutMs / 1000} s`, timedOut), timeoutMs);
+  const onAbandon = () => giveUp("the command was ended before the reply came", "AttemptAbandoned");
+  if (abandon?.aborted) onAbandon();
+  abandon?.addEventListener("abort", onAbandon);
   try {
     const asked = { ...toCallOptions(model, request), abortSignal: timeout.signal };
     const result = await Promise.race([model.language.doGenerate(asked), late]);
     return { reply: readReply(result), headers: result.response?.headers ?? {} };
   } finally {
     clearTimeout(timer);
+    abandon?.removeEventListener("abort", onAbandon);
   }
 }
 

@@ -10,9 +10,14 @@ import type { ModelRequest } from "./request.ts";
 export type Attempt = { readonly reply: Reply; readonly headers: Headers } | Failure;
 
 /** Sends a request once. Never throws; secrets are removed from a failure's detail. */
-export async function attemptCall(model: ChatModel, request: ModelRequest, timeoutMs: number): Promise<Attempt> {
+export async function attemptCall(
+  model: ChatModel,
+  request: ModelRequest,
+  timeoutMs: number,
+  abandon?: AbortSignal,
+): Promise<Attempt> {
   try {
-    return await askModel(model, request, timeoutMs);
+    return await askModel(model, request, timeoutMs, abandon);
   } catch (error) {
     const failure = readFailure(error, Date.now(), (text) => model.redact(text));
     const advice = failure.kind === "stop" && failure.isKeyRefused === true ? model.keyAdvice : undefined;

@@ -20,13 +20,18 @@ export interface EngineOptions {
   readonly retryFailed?: boolean | undefined;
   /** Stops the engine: no new call is sent; calls in flight are awaited and stored. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How long calls in flight are awaited after the system has ended the command (`Terminated`), in milliseconds. What has not
+   * arrived by then counts as perhaps paid. Default 10 seconds.
+   */
+  readonly graceMs?: number | undefined;
   readonly random?: (() => number) | undefined;
 }
 
 /** @throws UsageError when a number makes no sense, or there is a budget but no price */
 export function checkEngineOptions(
   model: Pick<ChatModel, "name" | "price">,
-  { concurrency, budgetUsd, timeoutMs, maxAttempts, limits = {} }: EngineOptions,
+  { concurrency, budgetUsd, timeoutMs, graceMs, maxAttempts, limits = {} }: EngineOptions,
 ): void {
   const expect = (name: string, value: number | undefined, isRight: (value: number) => boolean, what: string) => {
     if (value !== undefined && !isRight(value)) throw new UsageError(`${name}: expected ${what}, got ${value}`);
@@ -35,6 +40,7 @@ export function checkEngineOptions(
   expect("concurrency", concurrency, isCount, "a whole number from 1");
   expect("maxAttempts", maxAttempts, isCount, "a whole number from 1");
   expect("timeoutMs", timeoutMs, (value) => value > 0 && value < 2 ** 31, "milliseconds over 0");
+  expect("graceMs", graceMs, (value) => value >= 0 && value < 2 ** 31, "milliseconds from 0");
   expect("budgetUsd", budgetUsd, (value) => value >= 0 && value < 1e6, "US dollars from 0");
   for (const [kind, limit] of Object.entries(limits))
     expect(`limits.${kind}`, limit, (value) => value > 0, "a number over 0");

@@ -2,7 +2,7 @@
  * Over 300 lines: a turn touches the queue, the limiter, the store and the endings together, and splitting it further would
  * hide their order.
  */
-import type { AlpagasusError } from "../errors.ts";
+import { Terminated, type AlpagasusError } from "../errors.ts";
 import { admitCalls, createCall, type Admission, type PendingCall } from "./admission.ts";
 import { attemptCall, passageOf } from "./attempt.ts";
 import { AttemptHandler } from "./attempt-handler.ts";
@@ -20,7 +20,14 @@ import {
   writeTries,
   type Ending,
 } from "./endings.ts";
-import { defaultConcurrency, defaultTimeoutMs, ProviderHealth, errorOf, type Stop } from "./give-up-policy.ts";
+import {
+  defaultConcurrency,
+  defaultTimeoutMs,
+  ProviderHealth,
+  errorOf,
+  type Stop,
+  defaultGraceMs,
+} from "./give-up-policy.ts";
 import type { ChatModel } from "./chat-model.ts";
 import { nanosPerUsd } from "./price.ts";
 import { RateLimiter } from "./rate-limiter.ts";
@@ -50,6 +57,8 @@ export class Engine {
   readonly #random: () => number;
   readonly #inProgress = new Map<string, Promise<CallOutcome>>();
   readonly #retried = new Set<string>(); // calls that failed earlier
+  /** Ends what is in flight, when it may not be waited for any longer. */
+  readonly #abandon = new AbortController();
   readonly #queue = new CallQueue<PendingCall>();
   readonly #estimator = new UsageEstimator();
   readonly #health: ProviderHealth;
@@ -110,7 +119,9 @@ export class Engine {
 
   /** Sends nothing new from here on; what is in flight is waited for (see `idle`) and kept. */
   readonly stop = (): void => {
-    this.#options.signal?.removeEventListener("abort", this.stop);
+    const { signal, graceMs = defaultGraceMs } = this.#options;
+    signal?.removeEventListener("abort", this.stop);
+    if (signal?.reason instanceof Terminated) setTimeout(() => this.#abandon.abort(), graceMs).unref();
     this.#stop("interrupted");
   };
 
@@ -328,6 +339,7 @@ export class Engine {
       this.model,
       call.request,
       this.#options.timeoutMs ?? this.model.timeoutMs ?? defaultTimeoutMs,
+      this.#abandon.signal,
     );
     const now = performance.now();
     this.#limiter.leave({ ...passage, ...passageOf(attempt, this.#health.hasAnswered) }, now);

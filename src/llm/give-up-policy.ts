@@ -9,6 +9,8 @@ import type { Failure } from "./failure.ts";
 
 export const defaultConcurrency = 32;
 export const defaultTimeoutMs = 120_000;
+/** Systems kill what has not ended some ten to thirty seconds after SIGTERM. */
+export const defaultGraceMs = 10_000;
 /** Attempts at a call, not counting those that fail because of the provider's load. */
 export const defaultMaxAttempts = 6;
 /** Attempts that may fail because of the provider's load: such a provider is retried for longer. */

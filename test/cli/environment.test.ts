@@ -73,6 +73,20 @@ test("a hang-up stops as a termination does: what is in flight is kept", async (
   expect(before).toBeLessThan(200);
 });
 
+test("a termination waits for --grace seconds alone, and books what may come after", async () => {
+  await using server = await startModelServer({ answer: () => ({ kind: "hang" }) });
+  using folder = tempFolder();
+  writeRows(folder, 20);
+  const args = ["rate", "rows.json", "--judge", server.judge, "--concurrency", "4", "--grace", "0.2", "--no-check"];
+  const running = startAlpagasus([...args, "--price", "1/1", "--json"], { cwd: folder.path });
+  await asked(server, 4);
+  running.kill("SIGTERM");
+  const { code, stdout } = await running.ended;
+  expect(code).toBe(143);
+  expect(JSON.parse(stdout)).toMatchObject({ states: { pending: 20 }, calls: { stopped: "interrupted" } });
+  expect((JSON.parse(stdout) as { calls: { runPerhapsPaidUsd: number } }).calls.runPerhapsPaidUsd).toBeGreaterThan(0);
+});
+
 test("a reader that closes the pipe ends no run", async () => {
   await using server = await startModelServer({ latencyMs: () => 40 });
   using folder = tempFolder();
