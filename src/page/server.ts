@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { Hono, type Context } from "hono";
 import * as z from "zod";
 import { AlpagasusError, messageOf } from "../errors.ts";
@@ -61,37 +61,43 @@ const privateHeaders = {
  * Creates the viewer's server for one run.
  *
  * @param hosts allowed Host headers, with the port
+ * @param token the first part of every path: who does not know it, such as another user of this machine, sees nothing
  */
-export function createServer(run: OpenRun, page: Html, hosts: () => readonly string[]): Hono {
+export function createServer(run: OpenRun, page: Html, hosts: () => readonly string[], token: string): Hono {
+  const base = `/${token}/`;
   const app = new Hono();
 
   app.use(async (c, next) => {
-    const refusal = refuse(c, hosts());
+    const refusal = refuse(c, hosts(), base);
     if (refusal) return c.json({ problem: refusal.problem }, refusal.status, privateHeaders);
     await next();
     for (const [name, value] of Object.entries(privateHeaders)) c.res.headers.set(name, value);
     return undefined;
   });
 
-  app.get("/", (c) => c.html(page.html, 200, { "Content-Security-Policy": page.contentSecurityPolicy }));
-  app.get("/api/report", async (c) => {
+  app.get(base, (c) => c.html(page.html, 200, { "Content-Security-Policy": page.contentSecurityPolicy }));
+  app.get(`${base}api/report`, async (c) => {
     const { madeAt, ...report } = await run.report();
     const tag = `"${hash("sha256", JSON.stringify(report)).slice(0, 16)}"`;
     if (c.req.header("If-None-Match") === tag) return c.body(null, 304);
     return c.json({ ...report, madeAt }, 200, { ETag: tag });
   });
-  app.get("/api/rows", async (c) => c.json(await run.rows(defined<RowQuery>(rowQuerySchema.parse(c.req.query())))));
-  app.get("/api/rows/:index{[0-9]{1,15}}", async (c) => {
+  app.get(`${base}api/rows`, async (c) =>
+    c.json(await run.rows(defined<RowQuery>(rowQuerySchema.parse(c.req.query())))),
+  );
+  app.get(`${base}api/rows/:index{[0-9]{1,15}}`, async (c) => {
     const row = await run.row(Number(c.req.param("index")));
     return row ? c.json(row) : c.json({ problem: "no such row, or it has not been read yet" }, 404);
   });
-  app.get("/api/pairs", async (c) => c.json(await run.pairs(defined<PairQuery>(pairQuerySchema.parse(c.req.query())))));
-  app.get("/api/pair", async (c) => {
+  app.get(`${base}api/pairs`, async (c) =>
+    c.json(await run.pairs(defined<PairQuery>(pairQuerySchema.parse(c.req.query())))),
+  );
+  app.get(`${base}api/pair`, async (c) => {
     const { comparison, set, id } = pairNameSchema.parse(c.req.query());
     const pair = await run.pair(comparison, set, id);
     return pair ? c.json(pair) : c.json({ problem: "no such pair" }, 404);
   });
-  app.notFound((c) => c.json({ problem: "there is nothing here; the page is at /" }, 404));
+  app.notFound((c) => c.json({ problem: `there is nothing here; the page is at ${base}` }, 404));
   app.onError((error, c) => {
     if (error instanceof z.ZodError) {
       const [issue] = error.issues;
@@ -103,16 +109,27 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
 }
 
 /** Why a request is refused; undefined if it is not. */
-function refuse(c: Context, hosts: readonly string[]): { status: 403 | 405 | 421; problem: string } | undefined {
+function refuse(
+  c: Context,
+  hosts: readonly string[],
+  base: string,
+): { status: 403 | 405 | 421; problem: string } | undefined {
   if (!hosts.includes(c.req.header("Host") ?? ""))
     return { status: 421, problem: `this server only answers requests to ${hosts.join(" or ")}` };
   if (c.req.method !== "GET" && c.req.method !== "HEAD")
     return { status: 405, problem: "this server is read-only and only accepts GET" };
+  if (!isSame(c.req.path.slice(0, base.length), base))
+    return { status: 403, problem: "open the whole address that alpagasus view printed; its first part is a password" };
   const site = c.req.header("Sec-Fetch-Site");
-  const isNavigation = c.req.header("Sec-Fetch-Mode") === "navigate" && c.req.path === "/";
+  const isNavigation = c.req.header("Sec-Fetch-Mode") === "navigate" && c.req.path === base;
   if (site !== undefined && site !== "same-origin" && site !== "none" && !isNavigation)
     return { status: 403, problem: "this server only answers its own page" };
   return undefined;
+}
+
+/** Compares in a time that does not depend on where they differ. */
+function isSame(one: string, other: string): boolean {
+  return timingSafeEqual(hash("sha256", one, "buffer"), hash("sha256", other, "buffer"));
 }
 
 /** Drops keys whose value is undefined. */

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -15,11 +16,11 @@ export interface ViewOptions extends OpenRunOptions {
 }
 
 export interface Viewer extends AsyncDisposable {
-  /** Address of the page. */
+  /** Address of the page. Its path begins with a password, so that other users of this machine cannot read the run. */
   readonly url: string;
 }
 
-const usualPort = 4620; // the same each time, so that links to rows stay valid
+const usualPort = 4620;
 const host = "127.0.0.1";
 
 /**
@@ -35,11 +36,14 @@ export async function view(options: ViewOptions): Promise<Viewer> {
     const { getRequestListener } = await import("@hono/node-server");
     const page = await renderHtml({ kind: "viewer" }, titleOf(options));
     let port = 0;
-    const app = createServer(run, page, () => [`${host}:${port}`, `localhost:${port}`]);
+    const token = randomBytes(16).toString("base64url");
+    const hosts = () =>
+      [host, "localhost"].flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
+    const app = createServer(run, page, hosts, token);
     const server = createHttpServer(getRequestListener((request) => app.fetch(request)));
     port = await listen(server, options.port);
     return {
-      url: `http://${host}:${port}/`,
+      url: `http://${host}${port === 80 ? "" : `:${port}`}/${token}/`,
       async [Symbol.asyncDispose]() {
         server.close();
         server.closeAllConnections();

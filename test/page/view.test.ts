@@ -27,6 +27,9 @@ interface RunningView {
 const running: ChildProcess[] = [];
 
 /** Starts `alpagasus view` as a user does, on any free port. */
+/** By port: the first part of every path. */
+const bases = new Map<number, string>();
+
 async function startView(cwd: string, ...args: string[]): Promise<RunningView> {
   const child = spawn(process.execPath, [main, "view", "--port", "0", ...args], {
     cwd,
@@ -38,8 +41,9 @@ async function startView(cwd: string, ...args: string[]): Promise<RunningView> {
   const [line] = (await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), once(child, "close")])) as [
     string,
   ];
-  const [, url = "", port = "0"] = /(http:\/\/127\.0\.0\.1:(\d+)\/)/.exec(line) ?? [];
+  const [, url = "", port = "0"] = /(http:\/\/127\.0\.0\.1:(\d+)\/[\w-]{22}\/)/.exec(line) ?? [];
   expect(url, view.stderr).not.toBe("");
+  bases.set(Number(port), new URL(url).pathname.slice(0, -1));
   return Object.assign(view, { url, port: Number(port) });
 }
 
@@ -67,11 +71,14 @@ function ask(
   { method = "GET", headers = {} }: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<{ status: number; body: string; headers: Record<string, unknown> }> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: "127.0.0.1", port, path, method, headers }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      response.on("end", () => resolve({ status: response.statusCode!, body, headers: response.headers }));
-    });
+    const sent = request(
+      { host: "127.0.0.1", port, path: `${bases.get(port)}${path}`, method, headers },
+      (response) => {
+        let body = "";
+        response.setEncoding("utf8").on("data", (text: string) => (body += text));
+        response.on("end", () => resolve({ status: response.statusCode!, body, headers: response.headers }));
+      },
+    );
     sent.on("error", reject);
     sent.end();
   });
@@ -96,6 +103,10 @@ describe("the viewer's server", () => {
     expect(own.headers["access-control-allow-origin"]).toBeUndefined();
     expect(own.headers["x-content-type-options"]).toBe("nosniff");
     expect((await ask(port, "/", { headers: { Host: `localhost:${port}` } })).status).toBe(200);
+    for (const path of ["", "api/report", `${"A".repeat(22)}/`, `${"A".repeat(22)}/api/rows`, "%2e%2e/"]) {
+      const stranger = await fetch(`http://127.0.0.1:${port}/${path}`);
+      expect([stranger.status, await stranger.text()]).toEqual([403, expect.stringContaining("password")]);
+    }
 
     for (const host of [
       "evil.example",
@@ -125,7 +136,7 @@ describe("the viewer's server", () => {
       "/api/pair?comparison=..%2f..%2frun&set=a&id=b",
     ]) {
       const { status, body } = await ask(port, path);
-      expect([status, path]).toEqual([404, path]);
+      expect([[403, 404].includes(status), path]).toEqual([true, path]); // out of the page's own path, it needs the password
       expect(body).not.toContain("root:");
     }
     for (const query of [
@@ -153,7 +164,8 @@ describe("the viewer's server", () => {
       code: 2,
       stderr: `alpagasus: --port ${view.port}: another program listens there; choose another, or 0 for any free one\n`,
     });
-    const mine = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`alpagasus-view-${view.child.pid}-`));
+    const mine = () =>
+      readdirSync(tmpdir()).filter((name) => new RegExp(`^alpagasus-view-\\w+-${view.child.pid}-`).test(name));
     expect(mine()).toHaveLength(1);
     expect(await stop(view.child)).toBe(0);
     expect(mine()).toEqual([]);
@@ -161,7 +173,8 @@ describe("the viewer's server", () => {
     const killed = await startView(folder.path);
     killed.child.kill("SIGKILL");
     await once(killed.child, "close");
-    const left = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`alpagasus-view-${killed.child.pid}-`));
+    const left = () =>
+      readdirSync(tmpdir()).filter((name) => new RegExp(`^alpagasus-view-\\w+-${killed.child.pid}-`).test(name));
     expect(left()).toHaveLength(1);
     await startView(folder.path);
     expect(left()).toEqual([]);
@@ -201,7 +214,8 @@ describe("the viewer's server", () => {
     const view = await startView(other.path);
     await expect.poll(async () => (await json<RowPage>(`${view.url}api/rows`)).total).toBe(40);
     for (const name of readdirSync(tmpdir()))
-      if (name.startsWith(`alpagasus-view-${view.child.pid}-`)) rmSync(`${tmpdir()}/${name}`, { recursive: true });
+      if (new RegExp(`^alpagasus-view-\\w+-${view.child.pid}-`).test(name))
+        rmSync(`${tmpdir()}/${name}`, { recursive: true });
     await must(other, "select", "--top", "5");
     await expect.poll(async () => (await ask(view.port, "/api/rows?arm=selected")).status).toBe(200);
     expect(view.stderr).toBe("");
