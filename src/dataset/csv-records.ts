@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { CsvError, parse, type Info } from "csv-parse";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
-import { dataErrorAt, type Place } from "./place.ts";
+import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
@@ -19,7 +19,8 @@ interface CsvRow {
 export async function openCsvRecords(file: DatasetFile): Promise<RecordSource> {
   const delimiter = await findDelimiter(file);
   for await (const { row, place } of readRows(file, delimiter)) {
-    const twice = row.record.find((name, i) => row.record.indexOf(name) !== i);
+    const names = new Set<string>();
+    const twice = row.record.find((name) => names.size === names.add(name).size);
     if (twice !== undefined)
       throw dataErrorAt(place, `expected column names that differ, got ${JSON.stringify(twice)} twice`);
     const header = withoutLineEnds(row.raw);
@@ -50,19 +51,33 @@ async function* readRecords(file: DatasetFile, delimiter: string): AsyncGenerato
 async function* readRows(file: DatasetFile, delimiter: string): AsyncGenerator<{ row: CsvRow; place: Place }> {
   const lines = new LineCounter();
   const source = Readable.from(checkedBytes(file, lines));
-  const parser = parse({ delimiter, raw: true, info: true, bom: true, skip_empty_lines: true });
+  const parser = parse({
+    delimiter,
+    raw: true,
+    info: true,
+    bom: true,
+    skip_empty_lines: true,
+    max_record_size: maxRecordBytes,
+  });
   source.on("error", (error) => parser.destroy(error));
   source.pipe(parser);
   let ordinal = 0;
+  let ends = 0; // bytes of the rows so far
   try {
     for await (const row of parser as AsyncIterable<CsvRow>) {
       const lead = /^[\r\n]*/.exec(row.raw)![0].length;
       const line = lines.lineAt(row.info.bytes - Buffer.byteLength(row.raw) + lead);
+      ends = row.info.bytes;
       yield { row, place: { path: file.path, format: "csv", line, ordinal: ++ordinal } };
     }
   } catch (cause) {
     if (cause instanceof AlpagasusError) throw cause;
+    const isLong = cause instanceof CsvError && cause.code === "CSV_MAX_RECORD_SIZE";
     const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : 0;
+    if (isLong) {
+      const begins = { path: file.path, format: "csv", line: lines.lineAt(ends), ordinal: ordinal + 1 } as const;
+      throw dataErrorAt(begins, `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote missing?`, cause);
+    }
     throw dataErrorAt({ path: file.path, format: "csv", line, ordinal: ordinal + 1 }, messageOf(cause), cause);
   } finally {
     source.destroy();

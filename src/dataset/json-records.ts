@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
-import { dataErrorAt, type Place } from "./place.ts";
+import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
@@ -9,8 +9,6 @@ import type { DatasetFile } from "./source.ts";
  * Splits JSON arrays and JSON Lines into records in bounded memory, and keeps each record's text and line number.
  * The first byte that is not white space decides which of the two a file is.
  */
-
-const maxRecordBytes = 64 * 1024 * 1024; // anything longer is a missing quote or bracket, not a row
 
 /** A record found in the buffer: [start, end) and the line on which it begins. */
 interface Span {
@@ -102,12 +100,26 @@ function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: numb
 }
 
 function parseJson(text: string, place: Place): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     const wanted = place.format === "jsonl" ? "expected one JSON object a line" : "expected a JSON object";
     throw dataErrorAt(place, `${wanted}: ${messageOf(cause)}`, cause);
   }
+  if (isDeeper(value, maxDepth))
+    throw dataErrorAt(place, `expected at most ${maxDepth} objects and lists inside each other, got more`);
+  return value;
+}
+
+/** Deeper values are no data; programs that read them, DuckDB among them, may end without a word. */
+const maxDepth = 100;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;
+  return false;
 }
 
 class LineSplitter implements Splitter {

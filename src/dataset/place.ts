@@ -1,6 +1,9 @@
 import { DataError } from "../errors.ts";
 import type { Format } from "./source.ts";
 
+/** Of a row in any text format. Anything longer is a missing quote or bracket. */
+export const maxRecordBytes = 64 * 1024 * 1024;
+
 /** Where a record is in its file, for error messages. */
 export interface Place {
   readonly path: string;

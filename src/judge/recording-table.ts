@@ -84,6 +84,9 @@ function isRatingState(text: string): text is RatingState {
   return (ratingStates as readonly string[]).includes(text);
 }
 
+/** An index further than this many places beyond the scores so far, for each of them, is kept apart: 8 bytes a place add up. */
+const mostGap = 64;
+
 /** Scores by position or by id. Numbers by position are in one dense array, so that millions of rows fit in memory. */
 class RecordingTable implements Recording {
   readonly #path: string;
@@ -172,18 +175,19 @@ class RecordingTable implements Recording {
 
   #at(index: number): Recorded | undefined {
     if (index >= this.#length) return undefined;
-    const score = this.#scores[index]!;
+    const score = index < this.#scores.length ? this.#scores[index]! : NaN;
     return Number.isNaN(score) ? this.#others.get(index) : score;
   }
 
   #put(index: number, recorded: Recorded | undefined): void {
     this.entries++;
     if (index >= 2 ** 32) throw new DataError(`${this.#path}: expected an index under ${2 ** 32}, got ${index}`);
-    while (index >= this.#scores.length) this.#scores = grown(this.#scores);
+    const isFar = index >= this.#scores.length && index > mostGap * this.entries + mostGap; // not worth the room between
+    while (!isFar && index >= this.#scores.length) this.#scores = grown(this.#scores);
     this.#length = Math.max(this.#length, index + 1);
     if (recorded === undefined) return;
     this.#usable++;
-    if (typeof recorded === "number" && !Number.isNaN(recorded)) this.#scores[index] = recorded;
+    if (typeof recorded === "number" && !Number.isNaN(recorded) && !isFar) this.#scores[index] = recorded;
     else this.#others.set(index, recorded);
     this.#count(recorded);
   }

@@ -85,18 +85,21 @@ function createFieldRenderer(
 }
 
 const shownDelimiter = 60;
+const longestHeading = 60; // characters
+const shortestBoundary = 6; // hexadecimal digits that look like one
 const shortestDelimiter = 4; // characters; shorter lines occur in any text
 const mark = "\u{f0000}"; // a private-use character
 
-/** A line of the rubric's own text, and its normalised form for searching. */
+/** A line of the rubric's own text, and how it is found in a row: its normalised form, or a pattern for one with the boundary. */
 interface Delimiter {
   readonly line: string;
   readonly normal: string;
+  readonly pattern?: RegExp | undefined;
 }
 
 /** A mark that no field contains. It is a hash of the fields, so writing it into a field would change it. */
 function boundaryOf(...fields: readonly string[]): string {
-  return hash("sha256", ["boundary", ...fields].join("\0")).slice(0, 12);
+  return hash("sha256", ["boundary", ...fields].join("\0")).slice(0, 32); // 128 bits
 }
 
 /** The rubric's lines next to each field, which a reader takes for the field's end or the next one's beginning. */
@@ -117,10 +120,32 @@ function findDelimiters(
       .filter(Boolean);
     if (i > 0 && lines[0]) found.add(lines[0]);
     if (i < pieces.length - 1 && lines.length > 0) found.add(lines.at(-1)!);
+    for (const line of lines) if (isHeading(line)) found.add(line);
   }
+  const boundary = values["boundary"]!;
   return [...found]
-    .map((line) => ({ line, normal: normalise(line) }))
-    .filter(({ line, normal }) => normal.length >= shortestDelimiter && !line.includes(values["boundary"]!));
+    .map((line) => toDelimiter(line, boundary))
+    .filter(({ normal }) => normal.length >= shortestDelimiter);
+}
+
+/** A line such as `[System]`, `### Response:` or `User Prompt:`, which stands before words that the judge obeys. */
+function isHeading(line: string): boolean {
+  return line.length <= longestHeading && /^(\[[^\]]+\]|#{1,6}\s.*|[\p{L} ]+:)$/u.test(line);
+}
+
+/** A line with the boundary is found with any other in its place: a row cannot hold its own, but a judge may not look closely. */
+function toDelimiter(line: string, boundary: string): Delimiter {
+  if (!line.includes(boundary)) return { line, normal: normalise(line) };
+  const parts = line.split(boundary).map((part) => escapeRegExp(normalise(part)));
+  return {
+    line: line.replaceAll(boundary, "…"),
+    normal: normalise(line),
+    pattern: new RegExp(parts.join(`[0-9a-f]{${shortestBoundary},}`), "u"),
+  };
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
 }
 
 function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly Delimiter[]): string[] {
@@ -130,17 +155,35 @@ function findIntrusions(values: Values, fields: readonly string[], delimiters: r
     const text = values[field]!;
     if (text.length < shortestDelimiter) continue;
     const normalised = normalise(text);
-    for (const { line, normal } of delimiters)
-      if (normalised.includes(normal)) found.add(line.slice(0, shownDelimiter));
+    for (const { line, normal, pattern } of delimiters)
+      if (pattern ? pattern.test(normalised) : normalised.includes(normal)) found.add(line.slice(0, shownDelimiter));
   }
   return [...found];
 }
 
-/** Removes what a reader ignores: case, spaces, invisible characters, how often a heading's mark is repeated. */
+/**
+ * Removes what a reader ignores: case, spaces, invisible characters, accents, the form of quotes and dashes, letters of other
+ * alphabets that look like Latin ones, and how often a heading's mark is repeated.
+ */
 function normalise(text: string): string {
-  const plain = /^[\x20-\x7e\s]*$/.test(text) ? text : text.normalize("NFKC").replace(/\p{Cf}+/gu, "");
-  return plain
+  return (/^[\x20-\x7e\s]*$/.test(text) ? text : toLatin(text))
     .toLowerCase()
     .replace(/\s+/g, "")
     .replace(/([#=*_-])\1+/g, "$1");
+}
+
+/** Letters, by code points, that look like the Latin ones below them: of the Cyrillic, Greek and Armenian alphabets. */
+const lookAlikes =
+  "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u03bf\u03b1\u03bd\u03c1\u03b9\u03ba\u03c4\u03c5\u0578\u057d\u0570\u0261\u0131\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0405\u0406\u0408\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7";
+const latin = "aeopcyxijsdqwhoavpiktunuhgiABEKMHOPCTXSIJABEZHIKMNOPTYX";
+const toLookedLike = new Map([...lookAlikes].map((letter, i) => [letter, latin[i]!]));
+
+function toLatin(text: string): string {
+  return text
+    .normalize("NFKD")
+    .replace(/[\p{Cf}\p{Mn}\u115f\u1160\u2800\u3164\uffa0]+/gu, "")
+    .replace(/[\u2018-\u201b\u2032\u00b4\u02bc]/g, "'")
+    .replace(/[\u201c-\u201f\u2033\u00ab\u00bb]/g, '"')
+    .replace(/[\u2010-\u2015\u2212]/g, "-")
+    .replace(/[\u0131-\u0589]/g, (letter) => toLookedLike.get(letter) ?? letter);
 }

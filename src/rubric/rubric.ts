@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
+import { runInNewContext } from "node:vm";
 import { Template } from "@huggingface/jinja";
 
 /*
@@ -88,7 +89,7 @@ export interface RubricBase {
   readonly sampling: z.infer<typeof rubricSchema>["sampling"];
   /** A hash (16 hexadecimal digits) of all that replies and their reading depend on; not of name, version or description. */
   readonly hash: string;
-  readonly templates: { readonly system?: Template; readonly user: Template };
+  readonly templates: { readonly system?: PromptTemplate; readonly user: PromptTemplate };
 }
 
 /** How a judge is asked about one example. */
@@ -127,6 +128,28 @@ export function completeRubric<
 }
 
 /** Parses a template. Jinja drops one line feed at its end, so one is added: the prompt must be exactly as in its file. */
-export function parseTemplate(text: string): Template {
-  return new Template(text.endsWith("\n") ? `${text}\n` : text);
+export function parseTemplate(text: string): PromptTemplate {
+  const template = new Template(text.endsWith("\n") ? `${text}\n` : text);
+  return /\{%-?\s*(for|macro)\b/.test(text)
+    ? { parsed: template.parsed, render: (values) => withinTime(() => template.render(values)) }
+    : template;
+}
+
+/** A parsed template. */
+export interface PromptTemplate {
+  readonly parsed: Template["parsed"];
+  /** @throws Error when it cannot be written with these values, or does not end in time */
+  render(values: Record<string, unknown>): string;
+}
+
+const longestRenderMs = 2_000;
+
+/** Runs a template that may loop for ever. @throws Error when it does not end in time */
+function withinTime(render: () => string): string {
+  try {
+    return runInNewContext("render()", { render }, { timeout: longestRenderMs }) as string; // what render returns
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw cause;
+    throw new Error(`the template took longer than ${longestRenderMs / 1000} s; does it loop?`, { cause });
+  }
 }

@@ -1,5 +1,5 @@
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
-import { openDuckDb, sqlName, sqlPath } from "../dataset/duckdb.ts";
+import { openDuckDb, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import type { Dataset } from "../dataset/open.ts";
 import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
@@ -110,6 +110,7 @@ async function createRowsTable(
       `${dataset.source}: --where expected ${rowCount} rows, DuckDB read ${count}; convert the data to JSON Lines or Parquet first`,
     );
   await connection.run("SET enable_external_access = false");
+  await connection.run("SET lock_configuration = true");
   return clashing;
 }
 
@@ -144,6 +145,7 @@ async function evaluateCondition(
   rowCount: number,
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
+  await expectOneCondition(connection, condition);
   try {
     const result = await connection.run(`SELECT alpagasus_index::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {
@@ -157,7 +159,57 @@ async function evaluateCondition(
   }
 }
 
+const longestCondition = 10_000; // characters
+const deepestCondition = 100; // brackets inside each other; the parser's stack is limited
+
+/**
+ * The condition is put between brackets, so a text with brackets of its own that do not match could end it and begin something else.
+ *
+ * @throws UsageError when it is not one condition
+ */
+async function expectOneCondition(connection: DuckDBConnection, condition: string): Promise<void> {
+  const plain = condition.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, "''");
+  let depth = 0;
+  let deepest = 0;
+  for (const character of plain) {
+    if ("([{".includes(character)) deepest = Math.max(deepest, ++depth);
+    else if (")]}".includes(character)) depth--;
+  }
+  const words = Math.max(...plain.split(/\b(?:and|or)\b/i).map((part) => part.split(/\s+/).length));
+  if (condition.length > longestCondition || deepest > deepestCondition || words > 10 * deepestCondition)
+    throw new UsageError(
+      `--where: expected a condition of at most ${longestCondition.toLocaleString("en")} characters and ${deepestCondition} brackets inside each other, got a longer one`,
+    );
+  const asText = `SELECT (${condition}\n)`;
+  let read: { readonly error?: boolean; readonly error_message?: string; readonly statements?: readonly Statement[] };
+  try {
+    const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(asText)})`)).getRows();
+    read = JSON.parse(String(rows[0]![0])) as typeof read; // as DuckDB writes it
+  } catch (cause) {
+    throw new UsageError(`--where: ${firstLine(cause)}`, { cause });
+  }
+  const more = new UsageError(`--where: expected one condition, got more: ${condition.slice(0, 200)}`);
+  if (read.error && /Only SELECT/.test(read.error_message ?? "")) throw more;
+  if (read.error) throw new UsageError(`--where: ${firstLine(read.error_message)}`);
+  const [statement, ...others] = read.statements ?? [];
+  const { type, select_list: list = [], from_table: from, where_clause: where } = statement?.node ?? {};
+  if (others.length > 0 || type !== "SELECT_NODE" || list.length !== 1 || from?.type !== "EMPTY" || where != null)
+    throw more;
+}
+
+/** The part of DuckDB's serialised statement that is looked at. */
+interface Statement {
+  readonly node?: {
+    readonly type?: string;
+    readonly select_list?: readonly unknown[];
+    readonly from_table?: { readonly type?: string };
+    readonly where_clause?: unknown;
+  };
+}
+
 function firstLine(cause: unknown): string {
-  const [first = "", second = ""] = messageOf(cause).replace("Failed to extract statements: ", "").split("\n");
+  const [first = "", second = ""] = (typeof cause === "string" ? cause : messageOf(cause))
+    .replace(/^(Failed to extract statements: )?((Binder|Parser|Catalog|Conversion|Invalid Input) Error: )?/, "")
+    .split("\n");
   return `${first} ${second}`.trim();
 }
