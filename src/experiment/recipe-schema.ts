@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
+import { nameSchema } from "../run/name.ts";
 
-const name = z.string().regex(/^\w[\w.-]*$/, 'expected letters, digits, ".", "_" and "-"');
+const name = nameSchema;
 
 const count = z.number().int().min(1);
 

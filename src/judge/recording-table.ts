@@ -183,7 +183,7 @@ class RecordingTable implements Recording {
     this.entries++;
     if (index >= 2 ** 32) throw new DataError(`${this.#path}: expected an index under ${2 ** 32}, got ${index}`);
     const isFar = index >= this.#scores.length && index > mostGap * this.entries + mostGap; // not worth the room between
-    while (!isFar && index >= this.#scores.length) this.#scores = grown(this.#scores);
+    if (!isFar) while (index >= this.#scores.length) this.#scores = grown(this.#scores);
     this.#length = Math.max(this.#length, index + 1);
     if (recorded === undefined) return;
     this.#usable++;

@@ -176,7 +176,7 @@ function normalise(text: string): string {
 const lookAlikes =
   "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u03bf\u03b1\u03bd\u03c1\u03b9\u03ba\u03c4\u03c5\u0578\u057d\u0570\u0261\u0131\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0405\u0406\u0408\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7";
 const latin = "aeopcyxijsdqwhoavpiktunuhgiABEKMHOPCTXSIJABEZHIKMNOPTYX";
-const toLookedLike = new Map([...lookAlikes].map((letter, i) => [letter, latin[i]!]));
+const toLookedLike = new Map(Array.from(lookAlikes, (letter, i) => [letter, latin[i]!]));
 
 function toLatin(text: string): string {
   return text

@@ -1,9 +1,10 @@
+import { expectName } from "../run/name.ts";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { RunError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { requestKey } from "../llm/request.ts";
@@ -43,10 +44,7 @@ const slowMs = 15_000; // after this time, the progress line names the server's 
 export async function generate(prompts: readonly TestPrompt[], options: GenerateOptions): Promise<AnswersSummary> {
   const startedAt = new Date();
   const { answerer, name = answerer.armName } = options;
-  if (!/^\w[\w.-]{0,99}$/.test(name) || name.includes(".."))
-    throw new UsageError(
-      `--name: expected a name of at most 100 letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`,
-    );
+  expectName("--name", name);
   const run = runFolder(options.run);
   const previous = (await readManifest(run))?.answers?.[name];
   const isOther = previous !== undefined && previous.question.hash !== answerer.question.hash;

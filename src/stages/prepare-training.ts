@@ -1,10 +1,11 @@
+import { expectName } from "../run/name.ts";
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { appendFile, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { openDataset } from "../dataset/open.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { RunError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { costOfTraining } from "../run/training-attempts.ts";
@@ -90,8 +91,7 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
       `${arm.path}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
     );
   const model = options.model ?? options.arm;
-  if (!/^\w[\w.-]*$/.test(model) || model.includes(".."))
-    throw new UsageError(`--model: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(model)}`);
+  expectName("--model", model);
   const plan = planTraining(recipe, arm.rows, overrides);
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(run.modelPath(model));

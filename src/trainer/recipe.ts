@@ -1,3 +1,4 @@
+import { nameSchema } from "../run/name.ts";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import * as z from "zod";
@@ -38,7 +39,7 @@ const trainingMethods = ["full", "lora", "qlora"] as const;
 
 const recipeSchema = z
   .strictObject({
-    name: z.string().regex(/^[\w.-]+$/),
+    name: nameSchema,
     version: count,
     description: z.string(),
     source: z.string(),

@@ -184,8 +184,8 @@ describe("select", () => {
     ],
     ["more rows than there are", { top: 7 }, /--top 7: expected at most the 6 rows/],
     ["a control without a size", { method: "random" }, /--method random: expected --top N, or an arm "selected"/],
-    ["SQL that cannot be read", { where: "nonsense >" }, /^--where: Parser Error/],
-    ["SQL over a column that is not there", { where: "nonsense > 1" }, /^--where: Binder Error.*nonsense/],
+    ["SQL that cannot be read", { where: "nonsense >" }, /^--where: syntax error/],
+    ["SQL over a column that is not there", { where: "nonsense > 1" }, /^--where: Referenced column.*nonsense/],
     [
       "SQL that reaches for files",
       { where: "score > (select count(*) from read_text('/etc/hostname'))" },
@@ -198,6 +198,12 @@ describe("select", () => {
       /keeps none \(5 filtered, 1 unrated\)|keeps none \(6 filtered\)/,
     ],
     ["a listed row outside the data", { rows: [1, 6] }, /--rows: expected positions from 0 to 5, got 6/],
+    ["a name with two dots", { minScore: 3, arm: "a..b" }, /--arm: expected a name/],
+    ["a name that begins like an option", { minScore: 3, arm: "-x" }, /--arm: expected a name/],
+    ["a name that every object has", { minScore: 3, arm: "constructor" }, /--arm: expected a name/],
+    ["a name that is an object's kind", { minScore: 3, arm: "__proto__" }, /--arm: expected a name/],
+    ["a name too long for a file", { minScore: 3, arm: "x".repeat(300) }, /--arm: expected a name/],
+    ["a name of a file beside it", { minScore: 3, arm: "x.decisions" }, /--arm: expected a name/],
     ["a name that leaves the folder", { minScore: 3, arm: "../x" }, /--arm: expected a name/],
   ])("refuses %s", async (_title, options, message) => {
     using folder = tempFolder();

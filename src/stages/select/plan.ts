@@ -1,3 +1,4 @@
+import { expectName } from "../../run/name.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { RunError, UsageError } from "../../errors.ts";
 import { formatCount } from "../../format.ts";
@@ -67,8 +68,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   checkCombination(method, options);
   checkMinScore(options.minScore, manifest);
   const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
-  if (!/^[\w][\w.-]*$/.test(arm) || arm.includes("..") || arm.endsWith(".decisions"))
-    throw new UsageError(`--arm: expected a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(arm)}`);
+  expectName("--arm", arm);
   const isControl = method === "random" || method === "longest";
   const model = options.like ?? "selected";
   const selected = manifest.arms[model];

@@ -1,0 +1,31 @@
+import * as z from "zod";
+import { UsageError } from "../errors.ts";
+
+/*
+ * Names of arms, models, answers and recipes. They become names of files and folders, keys of JSON objects and arguments of other
+ * programs, so one rule holds for all of them.
+ */
+
+const mostCharacters = 100;
+const wanted = `a name of at most ${mostCharacters} letters, digits, ".", "_" and "-" that begins with a letter, digit or "_"`;
+const form = /^\w(?:[\w-]|\.(?=[\w-]))*$/;
+const fileEnds = /\.(decisions|pid|partial|lock|json|jsonl)$/i; // of files beside it
+
+/** Names that objects have of themselves: `constructor`, `__proto__`. */
+const taken: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+function isName(name: string): boolean {
+  return name.length <= mostCharacters && form.test(name) && !fileEnds.test(name) && !taken.has(name);
+}
+
+/** @param option what is named, for the message: `--arm` @throws UsageError when it cannot be a name */
+export function expectName(option: string, name: string): void {
+  if (!isName(name))
+    throw new UsageError(`${option}: expected ${wanted}, got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`);
+}
+
+export const nameSchema = z
+  .string()
+  .max(mostCharacters)
+  .regex(form, `expected ${wanted}`)
+  .refine(isName, `expected ${wanted}`);
