@@ -2,6 +2,7 @@ import { rename, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { RunError } from "../errors.ts";
+import { partialPath } from "../files/atomic-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
@@ -19,10 +20,17 @@ const entrySchema = z.object({
 });
 type LedgerEntry = z.infer<typeof entrySchema>;
 
-const ledgerSchema = z.object({ version: z.literal(1), tasks: z.record(z.string(), entrySchema) });
+const ledgerSchema = z.object({
+  version: z.literal(1),
+  /** The command that runs the experiment, so that `status` can name it. */
+  command: z.string().optional(),
+  tasks: z.record(z.string(), entrySchema),
+});
 
 export interface Ledger {
   find(task: string): LedgerEntry | undefined;
+  /** Records the command that runs the experiment. */
+  begin(command: string | undefined): Promise<void>;
   /** Records that a task is done; it is on disk when this resolves. */
   note(task: string, entry: LedgerEntry): Promise<void>;
   /** Forgets a task, so that it is done again. */
@@ -39,12 +47,19 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
       `${path}: expected the record of an experiment's tasks, got something else; remove it, and every task is run again, with stored replies where there are any`,
     );
   const { tasks } = found.data;
+  let { command } = found.data;
   let writing = Promise.resolve();
   const write = async () => {
-    await writeFile(`${path}.partial`, `${JSON.stringify({ version: 1, tasks }, null, 2)}\n`);
-    await rename(`${path}.partial`, path);
+    const partial = partialPath(path);
+    await writeFile(partial, `${JSON.stringify({ version: 1, command, tasks }, null, 2)}\n`);
+    await rename(partial, path);
   };
   return {
+    async begin(given) {
+      command = given;
+      writing = writing.then(write);
+      await writing;
+    },
     find: (task) => tasks[task],
     forget: (task) => void delete tasks[task],
     async note(task, entry) {
@@ -53,4 +68,11 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
       await writing;
     },
   };
+}
+
+/** The command that ran an experiment in this folder; undefined where none has begun. */
+export async function readExperimentCommand({ folder }: Pick<RunFolder, "folder">): Promise<string | undefined> {
+  const text = await readFile(join(folder, "experiment.json"), "utf8").catch(() => "");
+  const found = ledgerSchema.safeParse(tryParse(text));
+  return found.success ? found.data.command : undefined;
 }

@@ -1,3 +1,6 @@
+import { readExperimentCommand } from "../experiment/ledger.ts";
+import { isModelName } from "../llm/model-name.ts";
+import { shellWord } from "../shell-word.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
 import { isRated, type RatedManifest } from "../run/manifest.ts";
@@ -38,7 +41,8 @@ export interface RunStatus {
 export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
-  const flag = folder === defaultRunFolder ? "" : ` --run ${folder}`;
+  const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
+  const experimentCommand = manifest?.experiment ? undefined : await readExperimentCommand(run);
   const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map(
     ({ a, b, judge, verdictsPath, pooled, calls }) => ({
       a,
@@ -65,9 +69,11 @@ export async function status(folder: string): Promise<RunStatus> {
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
     const next = isOpen
-      ? "the same command again; it continues where it stopped"
+      ? (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
       : comparisons.length > 0
-        ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
+        ? comparisons.some(({ judge }) => isModelName(judge))
+          ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
+          : `nothing: alpagasus view${flag} shows the pairs`
         : answers.length > 1
           ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
           : `alpagasus rate DATA${flag}`;
@@ -80,7 +86,12 @@ export async function status(folder: string): Promise<RunStatus> {
       answers,
       comparisons,
       ...experiment,
-      next: isOver ? `nothing: the experiment ${manifest.experiment!.name} came to its end` : next,
+      next:
+        experimentCommand !== undefined
+          ? experimentCommand
+          : isOver
+            ? `nothing: the experiment ${manifest.experiment!.name} came to its end`
+            : next,
     };
   }
   const states = await readFileStates(folder, manifest);
@@ -103,15 +114,17 @@ export async function status(folder: string): Promise<RunStatus> {
     answers,
     comparisons,
     ...experiment,
-    next: nextStep(manifest, states, flag),
+    next: experimentCommand ?? nextStep(manifest, states, flag),
   };
 }
 
 function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileStates, flag: string): string {
-  const { judge, question, calls } = manifest.rate;
-  if (calls?.stopped)
-    return `alpagasus rate ${manifest.dataset.source} --judge ${judge} --rubric ${question!.rubric}${flag}`;
-  if (dataset !== "present" || ratings !== "present") return `alpagasus rate ${manifest.dataset.source}${flag}`;
+  const { judge, question, calls, command } = manifest.rate;
+  if (calls?.stopped || dataset !== "present" || ratings !== "present")
+    return (
+      command ?? // with every option that was given: a budget that is left out is none
+      `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
+    );
   const selected = arms.find((arm) => arm.arm === "selected");
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");

@@ -139,6 +139,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const plan = await makePlan(context, tasks, states);
   expectEnough(plan);
   if (tasks.some((task) => task.needsUv && states.get(task.id)!.state !== "done")) findUv();
+  await ledger.begin(options.command);
   let isFirst = true;
   const results = await runTasks(tasks, {
     ledger,
