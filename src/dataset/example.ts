@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { Conversation } from "./conversation.ts";
 import type { Place } from "./place.ts";
 
 /** One row as its file gives it: column name to value. */
@@ -14,6 +15,8 @@ export interface ExampleFields {
   readonly category?: string | undefined;
   /** The row's own name, where the data has one. */
   readonly id?: string | undefined;
+  /** The turns, where the row is more than these texts: system text, several turns, tools, reasoning. The texts are a view of it. */
+  readonly conversation?: Conversation | undefined;
 }
 
 /** One row of an instruction dataset. */

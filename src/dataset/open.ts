@@ -79,8 +79,9 @@ async function* readExamples(
 function readExample(record: FileRecord, index: number, shape: Shape): Example {
   const row = requireRow(record);
   try {
-    const { instruction, input, output, category, id } = shape.read(row);
-    return { index, instruction, input, output, category, id, row, text: record.text, place: record.place };
+    const { instruction, input, output, category, id, conversation } = shape.read(row);
+    const more = conversation && { conversation };
+    return { index, instruction, input, output, category, id, ...more, row, text: record.text, place: record.place };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
     const other = shape.matches(row) ? undefined : findShape(row);

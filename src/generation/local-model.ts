@@ -26,8 +26,13 @@ export interface LocalModel {
   /** Its prompt template; undefined when the folder does not show it. */
   readonly template?: TrainingRecipe["template"] | undefined;
   readonly precision: TrainingRecipe["precision"];
-  /** Some training messages with the tokens of their prompts; or why they are unknown. */
-  readonly probes: readonly { readonly message: string; readonly tokens: readonly number[] }[] | string;
+  /** Some training prompts with their tokens; or why they are unknown. */
+  readonly probes:
+    | readonly {
+        readonly messages: readonly { readonly role: string; readonly content: string }[];
+        readonly tokens: readonly number[];
+      }[]
+    | string;
   /** Notes for readers of its answers, one line each. */
   readonly notes: readonly string[];
 }
@@ -40,10 +45,10 @@ const trainingSchema = z.object({
 });
 type Training = z.infer<typeof trainingSchema>;
 const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() });
-const messagesSchema = z.array(z.object({ content: z.string() })).min(1);
+const messagesSchema = z.array(z.object({ role: z.string(), content: z.string() })).min(1);
 const probeSchema = z.union([
-  z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt[0]!.content),
-  z.object({ messages: messagesSchema }).transform(({ messages }) => messages[0]!.content), // Axolotl's format
+  z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt),
+  z.object({ messages: messagesSchema }).transform(({ messages }) => messages.slice(0, -1)), // Axolotl's format
 ]);
 const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
 const notTrainedHere = "it was not trained by alpagasus train";
@@ -134,10 +139,13 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
   if (!rows.success) return "its trainer recorded no tokens";
   const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
-  const messages = text.split("\n").flatMap((line) => probeSchema.safeParse(tryParse(line)).data ?? []);
+  const messages = text.split("\n").flatMap((line) => {
+    const found = probeSchema.safeParse(tryParse(line));
+    return found.success ? [found.data] : [];
+  });
   const { prompts = [] } = rows.data;
   if (prompts.length !== messages.length || prompts.length === 0) return "it was trained by an older version";
-  return prompts.map((tokens, i) => ({ message: messages[i]!, tokens }));
+  return prompts.map((tokens, i) => ({ messages: messages[i]!, tokens }));
 }
 
 const greedyChangingSettings = [

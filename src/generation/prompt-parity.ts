@@ -27,8 +27,8 @@ export async function checkPromptParity(
   signal?: AbortSignal,
 ): Promise<string> {
   if (typeof probes === "string") return `not compared with training: ${probes}`;
-  for (const [row, { message, tokens }] of probes.entries()) {
-    const asked = { model: modelName, messages: [{ role: "user", content: message }] };
+  for (const [row, { messages, tokens }] of probes.entries()) {
+    const asked = { model: modelName, messages };
     const serverTokens = kind === "vllm" ? await tokenize(url, asked, signal) : await countTokens(url, asked, signal);
     const wanted = kind === "vllm" ? tokens : tokens.length;
     if (!isDeepStrictEqual(serverTokens, wanted))

@@ -7,6 +7,9 @@ import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { isOneQuestion } from "../dataset/conversation.ts";
+import { dataErrorAt } from "../dataset/place.ts";
+import { formatCount } from "../format.ts";
 
 /*
  * A training folder: data, settings, pinned Python packages and `run.sh`, which runs without alpagasus.
@@ -51,14 +54,17 @@ export async function writeTrainingData(
   const train = openAtomicFile(folder.data);
   const probe = openAtomicFile(join(folder.folder, "data", "test.jsonl"));
   let rows = 0;
+  const unfit = new UnfitRows(template);
   try {
     for await (const batch of batches) {
       for (const example of batch) {
+        if (unfit.look(example)) continue;
         const line = `${JSON.stringify(trainer.row(example, template))}\n`;
         await train.write(line);
         if (rows++ < probeRows) await probe.write(line);
       }
     }
+    unfit.expectNone();
     await train.commit();
     await probe.commit();
   } finally {
@@ -66,6 +72,45 @@ export async function writeTrainingData(
     await probe.discard();
   }
   return rows;
+}
+
+/** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */
+class UnfitRows {
+  readonly #template: TrainingRecipe["template"];
+  readonly #found = { chat: [] as Example[], tools: [] as Example[] };
+
+  constructor(template: TrainingRecipe["template"]) {
+    this.#template = template;
+  }
+
+  /** Whether a row is one of them. */
+  look(example: Example): boolean {
+    const { conversation } = example;
+    if (!conversation) return false;
+    const { turns, answer, tools } = conversation;
+    const hasTools =
+      tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
+    if (hasTools) this.#found.tools.push(example);
+    else if (this.#template === "alpaca" && !isOneQuestion(conversation)) this.#found.chat.push(example);
+    else return false;
+    return true;
+  }
+
+  /** @throws DataError when there were such rows */
+  expectNone(): void {
+    const { chat, tools } = this.#found;
+    const count = (rows: readonly Example[]) => `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
+    if (chat.length > 0)
+      throw dataErrorAt(
+        chat[0]!.place,
+        `expected an instruction, an input and an answer in every row for --template alpaca, got ${count(chat)} with a system text or several turns, of which this is the first; train with --template chat`,
+      );
+    if (tools.length > 0)
+      throw dataErrorAt(
+        tools[0]!.place,
+        `expected rows without tools, which a training cannot carry yet, got ${count(tools)} that offer or call them, of which this is the first; select without them`,
+      );
+  }
 }
 
 /** Writes all files except the data. */

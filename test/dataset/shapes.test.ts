@@ -1,5 +1,6 @@
 import { symlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { toChatMessage } from "../../src/dataset/conversation.ts";
 import { hashExample } from "../../src/dataset/example.ts";
 import { openDataset } from "../../src/dataset/open.ts";
 import { readExamples } from "../helpers/examples.ts";
@@ -33,6 +34,105 @@ describe("shapes", () => {
       output: "c",
       category: "qa",
     });
+  });
+
+  const turns = (...texts: string[]) =>
+    texts.map((content, i) => ({ role: i % 2 === 0 ? "user" : "assistant", content }));
+  const conversationOf = async (row: object, options?: Parameters<typeof openDataset>[1]) => {
+    using folder = tempFolder();
+    const [example] = await readExamples(folder.write("data.json", [row]), options);
+    return example!;
+  };
+
+  it.each([
+    ["alpaca", { instruction: "b", output: "c", system: "s", history: [["x", "y"]] }, 4],
+    [
+      "sharegpt",
+      {
+        conversations: [
+          { from: "human", value: "b" },
+          { from: "gpt", value: "c" },
+        ],
+        system: "s",
+      },
+      2,
+    ],
+    ["openorca", { system_prompt: "s", question: "b", response: "c" }, 2],
+    [
+      "conversation",
+      {
+        conversation: [
+          { input: "a", output: "x" },
+          { input: "b", output: "c" },
+        ],
+      },
+      3,
+    ],
+    ["dialog", { dialog: turns("a", "x", "b", "c") }, 3],
+    ["prompt-messages", { prompt: turns("a", "x", "b"), completion: [{ role: "assistant", content: "c" }] }, 3],
+  ])("keeps the turns of %s rows, and shows them all to judges", async (name, row, count) => {
+    const { output, instruction, conversation } = await conversationOf(row);
+    expect((await readRow(row)).shape).toBe(name);
+    expect(output).toBe("c");
+    expect(conversation!.turns).toHaveLength(count);
+    expect(conversation!.turns.at(-1)).toMatchObject({ role: "user", text: "b" });
+    for (const { text } of conversation!.turns) expect(instruction).toContain(text);
+  });
+
+  it.each([
+    ["query-response", { query: "a", response: "c" }],
+    ["query-answer", { query: "a", answer: "c" }],
+    ["question-answer", { question: "a", answer: "c" }],
+    ["prompt-completion", { prompt: "a", completion: "c" }],
+    ["prompt-response", { prompt: "a", response: "c" }],
+  ])("finds %s rows", async (name, row) => {
+    expect(await readRow(row)).toMatchObject({ shape: name, instruction: "a", output: "c" });
+    expect((await conversationOf(row)).conversation).toBeUndefined();
+  });
+
+  it("shows calls of tools to judges, and keeps them", async () => {
+    const call = { id: "c1", type: "function", function: { name: "book", arguments: '{"people":2}' } };
+    const row = {
+      messages: [
+        { role: "user", content: "Book." },
+        { role: "assistant", content: null, tool_calls: [call] },
+      ],
+      tools: [{ type: "function", function: { name: "book" } }],
+    };
+    const { output, instruction, conversation } = await conversationOf(row);
+    expect(output).toBe('[calls book with {"people":2}]');
+    expect(instruction).toContain("Tools: [");
+    expect(toChatMessage(conversation!.answer)).toEqual({ role: "assistant", content: "", tool_calls: [call] });
+    const glaive = await conversationOf({
+      conversations: [
+        { from: "human", value: "Rain?" },
+        { from: "function_call", value: '{"name":"rain","arguments":{}}' },
+        { from: "observation", value: "no" },
+        { from: "gpt", value: "No rain." },
+      ],
+    });
+    expect(glaive.instruction).toBe("User: Rain?\n\nAssistant: [calls rain with {}]\n\nTool: no");
+  });
+
+  it("takes reasoning at the head of an answer out of its text, and keeps what was written", async () => {
+    const written = "<think>It is hot.</think>\n\nRed.";
+    for (const row of [{ instruction: "a", input: "", output: written }, { messages: turns("a", written) }]) {
+      const { output, conversation } = await conversationOf(row);
+      expect(output).toBe("Red.");
+      expect(conversation!.answer).toMatchObject({ reasoning: "It is hot.", written });
+      expect(toChatMessage(conversation!.answer)).toEqual({ role: "assistant", content: written });
+    }
+    const apart = { messages: [turns("a")[0], { role: "assistant", content: "Red.", reasoning_content: "Hot." }] };
+    expect(toChatMessage((await conversationOf(apart)).conversation!.answer)).toMatchObject({
+      reasoning_content: "Hot.",
+    });
+  });
+
+  it("takes a chat from a column that is named", async () => {
+    expect(await readRow({ talk: turns("a", "c") }, { map: { messages: "talk" } })).toMatchObject({ output: "c" });
+    await expect(readRow({ talk: turns("a", "c") }, { map: { messages: "talk", output: "x" } })).rejects.toThrow(
+      /messages=COLUMN alone/,
+    );
   });
 
   it("takes all of a conversation but the last assistant turn for the instruction", async () => {

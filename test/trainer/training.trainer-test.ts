@@ -337,6 +337,51 @@ test("prompts of real rows are the trainer's own tokens, whichever way they are 
   expect(found).toEqual({ rows: 200, equal: 200 });
 });
 
+test("a chat of several turns with a system text is learnt as it is: the last answer, given all before it", async () => {
+  cpSync(`${folder.path}/tiny`, `${folder.path}/tiny-chat`, { recursive: true });
+  writeFileSync(
+    `${folder.path}/tiny-chat/chat_template.jinja`,
+    "{% for message in messages %}<{{ message['role'] }}> {{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}",
+  );
+  const chats = ["red", "blue", "green", "black", "white", "pink", "gold", "cyan"].map((colour, i) => ({
+    messages: [
+      { role: "system", content: "You are a pirate." },
+      { role: "user", content: `Name a thing that is ${colour}.` },
+      { role: "assistant", content: `A ${colour} hat.` },
+      { role: "user", content: "And another?" },
+      { role: "assistant", content: `A ${colour} hat, number ${i}.` },
+    ],
+  }));
+  folder.write("chats.json", chats);
+  const run = ["--run", "runs/chat"];
+  await prepare(folder.path, ["rate", "chats.json", ...run], ["select", "--top", "8", ...run]);
+  const alpaca = await alpagasus(["train", "--recipe", "full.yaml", ...run], {
+    cwd: folder.path,
+    env: pythonEnvironment,
+  });
+  expect([alpaca.code, alpaca.stderr]).toEqual([
+    2,
+    expect.stringMatching(/got 8 rows with a system text or several turns/),
+  ]);
+  const chat = ["--base", "tiny-chat", "--template", "chat", "--epochs", "60", "--model", "chat", ...run];
+  await train("--recipe", "full.yaml", ...chat);
+  const model = `${folder.path}/runs/chat/models/chat`;
+  const written = parseLines<{ prompt: object[]; completion: object[] }>(
+    readFileSync(`${model}/data/train.jsonl`, "utf8"),
+  );
+  expect(written.map(({ prompt, completion }) => [...prompt, ...completion])).toEqual(
+    chats.map(({ messages }) => messages),
+  );
+  const found = JSON.parse(python(`${here}chat.py`, [model])) as { right: number; rows: number; labels: number };
+  expect(found).toMatchObject({ right: 8, rows: 8 });
+  expect(JSON.parse(readFileSync(`${model}/rows.json`, "utf8"))).toMatchObject({
+    labels: found.labels,
+    unlabelled: [],
+  });
+  const answered = await generate("--model", "models/chat", "--tests", "taught.json", "--limit", "1", ...run);
+  expect(answered.server!.parity).toContain("the server reads 8 training prompts as in training");
+});
+
 describe("settings for another trainer are what it takes:", () => {
   /** An environment with a trainer's own package, and not what it depends on. */
   function install(name: string, parts: readonly string[], alone: readonly string[]): string {

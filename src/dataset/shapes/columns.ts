@@ -1,5 +1,6 @@
+import { isPlain, renderBefore, renderTurn, splitReasoning, type ChatTurn } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
-import { optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
+import { FieldError, optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
 
 /** Which column holds which field. */
 export interface ColumnMap {
@@ -8,6 +9,10 @@ export interface ColumnMap {
   readonly output: string;
   readonly category?: string;
   readonly id?: string;
+  /** A system text. */
+  readonly system?: string;
+  /** Earlier turns, as a list of pairs of the user's and the assistant's words (LLaMA-Factory). */
+  readonly history?: string;
 }
 
 /** A shape in which every field is a column of its own; `input`, `category` and `id` may be absent or null. */
@@ -21,11 +26,39 @@ export function columnsShape(name: string, map: ColumnMap): Shape {
 }
 
 function readColumns(row: Row, map: ColumnMap): ExampleFields {
-  return {
+  const fields: ExampleFields = {
     instruction: requireText(row, map.instruction),
     input: (map.input === undefined ? undefined : optionalText(row, map.input)) ?? "",
     output: requireText(row, map.output),
     category: map.category === undefined ? undefined : optionalLabel(row, map.category),
     id: map.id === undefined ? undefined : optionalLabel(row, map.id),
   };
+  const system = map.system === undefined ? undefined : row[map.system];
+  const history = map.history === undefined ? [] : readHistory(row[map.history], map.history);
+  const before: ChatTurn[] = [
+    ...(typeof system === "string" && system.trim() !== "" ? [{ role: "system", text: system } as const] : []),
+    ...history,
+  ];
+  const answer = splitReasoning({ role: "assistant", text: fields.output });
+  if (before.length === 0 && answer.reasoning === undefined) return fields;
+  const { instruction, input } = fields;
+  const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
+  const conversation = { turns: [...before, { role: "user", text: asked } as const], answer, tools: [] };
+  return {
+    ...fields,
+    ...(before.length > 0 && { instruction: renderBefore(conversation), input: "" }),
+    output: renderTurn(answer),
+    ...(!isPlain(conversation) && { conversation }),
+  };
+}
+
+function readHistory(value: unknown, column: string): ChatTurn[] {
+  if (value === undefined || value === null || value === "") return [];
+  if (!Array.isArray(value)) throw new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts`);
+  return value.flatMap((pair: unknown) => {
+    const [asked, answered] = Array.isArray(pair) ? (pair as unknown[]) : [];
+    if (typeof asked !== "string" || typeof answered !== "string")
+      throw new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts`);
+    return [{ role: "user", text: asked }, splitReasoning({ role: "assistant", text: answered })] satisfies ChatTurn[];
+  });
 }

@@ -1,13 +1,18 @@
 import { kindOf } from "../../errors.ts";
+import { tryParse } from "../../files/try-parse.ts";
+import {
+  isPlain,
+  renderBefore,
+  renderTurn,
+  splitReasoning,
+  type ChatTurn,
+  type Conversation,
+  type ToolCall,
+} from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
 
-interface Turn {
-  readonly role: "system" | "user" | "assistant" | "tool";
-  readonly text: string;
-}
-
-const roles: Record<string, Turn["role"]> = {
+const roles: Record<string, ChatTurn["role"]> = {
   system: "system",
   developer: "system",
   user: "user",
@@ -19,15 +24,21 @@ const roles: Record<string, Turn["role"]> = {
   model: "assistant",
   bing: "assistant",
   bard: "assistant",
+  function_call: "assistant",
+  tool_call: "assistant",
   tool: "tool",
+  tool_response: "tool",
+  tool_result: "tool",
   function: "tool",
   observation: "tool",
-  function_call: "assistant",
+  ipython: "tool",
 };
-const speaker = { system: "System", user: "User", assistant: "Assistant", tool: "Tool" } as const;
+/** Speakers whose text is a call of a tool, as JSON. */
+const callers: ReadonlySet<string> = new Set(["function_call", "tool_call"]);
 
 /**
- * A list of turns in one column, written `{from, value}` (ShareGPT) or `{role, content}` (chat messages).
+ * A list of turns in one column, written `{from, value}` (ShareGPT), `{role, content}` (chat messages) or as pairs
+ * `{input, output}` (Capybara). Columns `system` and `tools` beside it belong to the conversation.
  *
  * The last assistant turn is the output; everything before it is the instruction. A single user turn is taken as it is;
  * longer conversations are joined turn by turn, each after its speaker's name. Turns after the output are not rated.
@@ -42,39 +53,113 @@ export function conversationShape(name: string, column: string, turnKeys: string
 }
 
 function readConversation(row: Row, column: string): ExampleFields {
-  const value = row[column];
+  return conversationFields([...readSystem(row), ...readTurns(row[column], column)], {
+    row,
+    place: JSON.stringify(column),
+  });
+}
+
+/** The turns of a column. @throws FieldError when they are not turns */
+export function readTurns(value: unknown, column: string): ChatTurn[] {
   if (!Array.isArray(value))
     throw new FieldError(`expected ${JSON.stringify(column)} to be a list of turns, got ${kindOf(value)}`);
-  const turns = value.map((turn, i) => readTurn(turn, `${column}[${i}]`));
+  return value.flatMap((turn, i) => readTurn(turn, `${column}[${i}]`));
+}
+
+/** A conversation's fields from its turns. @throws FieldError when no assistant turn is among them */
+export function conversationFields(
+  turns: readonly ChatTurn[],
+  { row, place }: { readonly row: Row; readonly place: string },
+): ExampleFields {
   const last = turns.findLastIndex((turn) => turn.role === "assistant");
-  if (last < 0)
-    throw new FieldError(`expected an assistant turn in ${JSON.stringify(column)}, got none in ${turns.length} turns`);
+  if (last < 0) throw new FieldError(`expected an assistant turn in ${place}, got none in ${turns.length} turns`);
+  const conversation: Conversation = {
+    turns: turns.slice(0, last).map(splitReasoning),
+    answer: splitReasoning(turns[last]!),
+    tools: readTools(row["tools"] ?? row["functions"]),
+  };
   return {
-    instruction: renderTurns(turns.slice(0, last)),
+    instruction: renderBefore(conversation),
     input: "",
-    output: turns[last]!.text,
+    output: renderTurn(conversation.answer),
     category: optionalLabel(row, "category"),
     id: optionalLabel(row, "id"),
+    ...(!isPlain(conversation) && { conversation }),
   };
 }
 
-function renderTurns(turns: readonly Turn[]): string {
-  if (turns.length === 1 && turns[0]!.role === "user") return turns[0]!.text;
-  return turns.map((turn) => `${speaker[turn.role]}: ${turn.text}`).join("\n\n");
+/** A system text in a column of its own, beside the turns. */
+function readSystem(row: Row): ChatTurn[] {
+  const text = row["system"] ?? row["system_prompt"];
+  return typeof text === "string" && text.trim() !== "" ? [{ role: "system", text }] : [];
 }
 
-function readTurn(turn: unknown, place: string): Turn {
+/** Tools as a list, or as JSON text of one. */
+function readTools(value: unknown): readonly unknown[] {
+  const list: unknown = typeof value === "string" ? tryParse(value) : value;
+  return Array.isArray(list) ? (list as unknown[]) : [];
+}
+
+function readTurn(turn: unknown, place: string): ChatTurn[] {
   if (typeof turn !== "object" || turn === null || Array.isArray(turn)) {
     throw new FieldError(`expected ${place} to be an object, got ${kindOf(turn)}`);
   }
   const fields = turn as Row; // an object read from JSON
-  const name = fields["role"] ?? fields["from"];
-  const role = typeof name === "string" ? roles[name.toLowerCase()] : undefined;
+  const named = fields["role"] ?? fields["from"] ?? fields["speaker"];
+  if (named === undefined && typeof fields["input"] === "string" && typeof fields["output"] === "string")
+    return [
+      { role: "user", text: fields["input"] },
+      { role: "assistant", text: fields["output"] },
+    ];
+  const name = typeof named === "string" ? named.toLowerCase() : "";
+  const role = Object.hasOwn(roles, name) ? roles[name] : undefined;
   if (!role)
     throw new FieldError(
-      `expected ${place} to name its speaker (user, assistant, system or tool, as "role" or "from"), got ${JSON.stringify(name) ?? "nothing"}`,
+      `expected ${place} to name its speaker (user, assistant, system or tool, as "role" or "from"), got ${JSON.stringify(named) ?? "nothing"}`,
     );
-  return { role, text: readContent(fields["content"] ?? fields["value"], place) };
+  const key = ["content", "value", "text"].find((candidate) => fields[candidate] !== undefined) ?? "content";
+  const content = fields[key];
+  if (callers.has(name)) return [{ role, text: "", toolCalls: [readCallText(content, place)] }];
+  const toolCalls = readCalls(fields, place);
+  const reasoning = fields["reasoning_content"] ?? fields["reasoning"] ?? fields["thinking"];
+  return [
+    {
+      role,
+      text: (content === null || content === undefined) && toolCalls ? "" : readContent(content, place),
+      ...(typeof reasoning === "string" && reasoning !== "" && { reasoning }),
+      ...(toolCalls && { toolCalls }),
+      ...(role === "tool" && {
+        toolCallId: optionalLabel(fields, "tool_call_id"),
+        name: optionalLabel(fields, "name"),
+      }),
+    },
+  ];
+}
+
+/** OpenAI's `tool_calls`, or its older `function_call`. */
+function readCalls(fields: Row, place: string): readonly ToolCall[] | undefined {
+  const calls = fields["tool_calls"];
+  const older = fields["function_call"];
+  if (Array.isArray(calls) && calls.length > 0)
+    return calls.map((call: unknown) => {
+      const entry = (typeof call === "object" && call !== null ? call : {}) as Row; // an object read from JSON
+      return readCall(entry["function"] ?? entry, place, optionalLabel(entry, "id"));
+    });
+  return older === undefined || older === null ? undefined : [readCall(older, place)];
+}
+
+function readCall(called: unknown, place: string, id?: string): ToolCall {
+  const { name, arguments: given, parameters } = (typeof called === "object" && called !== null ? called : {}) as Row; // likewise
+  if (typeof name !== "string")
+    throw new FieldError(`expected the tool calls of ${place} to have names, got ${kindOf(name)}`);
+  return { name, arguments: given ?? parameters ?? {}, ...(id !== undefined && { id }) };
+}
+
+function readCallText(text: unknown, place: string): ToolCall {
+  const call = typeof text === "string" ? tryParse(text) : text;
+  if (typeof call !== "object" || call === null)
+    throw new FieldError(`expected ${place} to hold a tool call as JSON, got ${kindOf(text)}`);
+  return readCall(call, place);
 }
 
 function readContent(content: unknown, place: string): string {
@@ -83,7 +168,7 @@ function readContent(content: unknown, place: string): string {
     throw new FieldError(`expected ${place} to hold its text as "content" or "value", got ${kindOf(content)}`);
   return content
     .map((part: unknown) => {
-      const text = typeof part === "object" && part !== null ? (part as Row)["text"] : undefined; // a message part read from JSON
+      const text = typeof part === "object" && part !== null ? (part as Row)["text"] : part; // a message part read from JSON
       if (typeof text !== "string")
         throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
       return text;

@@ -2,20 +2,57 @@ import { UsageError } from "../../errors.ts";
 import type { Row } from "../example.ts";
 import type { Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
-import { conversationShape } from "./conversation.ts";
+import { conversationFields, conversationShape, readTurns } from "./conversation.ts";
 
 const columnMaps = {
-  alpaca: { instruction: "instruction", input: "input", output: "output", category: "category", id: "id" },
+  alpaca: {
+    instruction: "instruction",
+    input: "input",
+    output: "output",
+    category: "category",
+    id: "id",
+    system: "system",
+    history: "history",
+  },
   dolly: { instruction: "instruction", input: "context", output: "response", category: "category", id: "id" },
+  openorca: { instruction: "question", output: "response", id: "id", system: "system_prompt" },
+  query: { instruction: "query", output: "response", category: "category", id: "id", system: "system" },
+  answer: { instruction: "query", output: "answer", category: "category", id: "id", system: "system" },
+  question: { instruction: "question", input: "context", output: "answer", category: "category", id: "id" },
+  prompt: { instruction: "prompt", output: "completion", category: "category", id: "id", system: "system" },
+  response: { instruction: "prompt", output: "response", category: "category", id: "id", system: "system" },
 } satisfies Record<string, ColumnMap>;
 
 /** The shapes that are detected from a row; add a new one here. The first that matches is the row's shape. */
 const shapes: readonly Shape[] = [
   conversationShape("messages", "messages", "{role, content}"),
   conversationShape("sharegpt", "conversations", "{from, value}"),
+  conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
+  conversationShape("dialog", "dialog", "{role, content}"),
+  promptShape(),
   columnsShape("alpaca", columnMaps.alpaca),
   columnsShape("dolly", columnMaps.dolly),
+  columnsShape("openorca", columnMaps.openorca),
+  columnsShape("query-response", columnMaps.query),
+  columnsShape("query-answer", columnMaps.answer),
+  columnsShape("question-answer", columnMaps.question),
+  columnsShape("prompt-completion", columnMaps.prompt),
+  columnsShape("prompt-response", columnMaps.response),
 ];
+
+/** TRL's conversations: `prompt` and `completion` are lists of messages. */
+function promptShape(): Shape {
+  return {
+    name: "prompt-messages",
+    columns: "prompt, completion (lists of {role, content})",
+    matches: (row) => Array.isArray(row["prompt"]) && Array.isArray(row["completion"]),
+    read: (row) =>
+      conversationFields([...readTurns(row["prompt"], "prompt"), ...readTurns(row["completion"], "completion")], {
+        row,
+        place: '"completion"',
+      }),
+  };
+}
 
 export const shapeNames = shapes.map((shape) => shape.name);
 
@@ -23,8 +60,20 @@ export interface ShapeChoice {
   /** One of {@link shapeNames}; found from the first row when absent. */
   readonly shape?: string | undefined;
   /** Columns that hold fields under other names; they override the shape's: `{ instruction: "prompt" }`. */
-  readonly map?: Partial<ColumnMap> | undefined;
+  readonly map?: (Partial<ColumnMap> & { readonly messages?: string | undefined }) | undefined;
 }
+
+/** The columns of the shapes that have one for each field. */
+const mapsByShape: Readonly<Record<string, ColumnMap>> = {
+  alpaca: columnMaps.alpaca,
+  dolly: columnMaps.dolly,
+  openorca: columnMaps.openorca,
+  "query-response": columnMaps.query,
+  "query-answer": columnMaps.answer,
+  "question-answer": columnMaps.question,
+  "prompt-completion": columnMaps.prompt,
+  "prompt-response": columnMaps.response,
+};
 
 /** The shape that the caller named; undefined to detect it from the data. @throws UsageError when there is no such shape */
 export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
@@ -32,10 +81,21 @@ export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   if (shape !== undefined && !named)
     throw new UsageError(`--shape: expected one of ${shapeNames.join(", ")}, got ${JSON.stringify(shape)}`);
   if (!map || Object.keys(map).length === 0) return named;
-  if (shape === "messages" || shape === "sharegpt")
+  if (map.messages !== undefined) {
+    if (shape !== undefined || Object.keys(map).length > 1)
+      throw new UsageError(
+        "--map: expected messages=COLUMN alone, got other fields or --shape with it; leave them out",
+      );
+    return {
+      ...conversationShape("mapped", map.messages, "{role, content} or {from, value}"),
+      map: { messages: map.messages },
+    };
+  }
+  if (named && !Object.hasOwn(mapsByShape, named.name))
     throw new UsageError(`--map: expected a shape with a column for each field, got --shape ${shape}`);
-  const base: ColumnMap = shape === "dolly" ? columnMaps.dolly : columnMaps.alpaca;
-  const chosen = { ...base, ...map };
+  const { messages: _, ...given } = map;
+  const base: ColumnMap = named ? mapsByShape[named.name]! : columnMaps.alpaca;
+  const chosen = { ...base, ...given };
   return { ...columnsShape("mapped", chosen), map: chosen };
 }
 

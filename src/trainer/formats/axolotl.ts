@@ -10,7 +10,9 @@ export const axolotl: TrainerFormat = {
   scripts: ["rows.py"],
   row(example, template) {
     const { prompt, completion } = toMessages(example, template);
-    return { messages: [...prompt, ...completion] };
+    const isMarked = prompt.some(({ role }) => role === "assistant"); // then only the last of the assistant's turns is learnt
+    const mark = (train: boolean) => (message: object) => (isMarked ? { ...message, train } : message);
+    return { messages: [...prompt.map(mark(false)), ...completion.map(mark(true))] };
   },
   files: (plan, base) => ({ "axolotl.yaml": stringify(axolotlSettings(plan, base), { version: "1.1" }) }),
   chatTemplate: (alpaca) => alpaca,
@@ -38,6 +40,7 @@ function axolotlSettings(plan: TrainingPlan, base: string): object {
         type: "chat_template",
         field_messages: "messages",
         roles_to_train: ["assistant"],
+        message_field_training: "train",
         train_on_eos: "turn",
       },
     ],

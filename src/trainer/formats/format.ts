@@ -1,3 +1,4 @@
+import { isOneQuestion, toChatMessage } from "../../dataset/conversation.ts";
 import type { Example } from "../../dataset/example.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
@@ -22,7 +23,7 @@ export interface TrainerFormat {
   departures(plan: TrainingPlan): readonly string[];
 }
 
-export type Fields = Pick<Example, "instruction" | "input" | "output">;
+export type Fields = Pick<Example, "instruction" | "input" | "output" | "conversation">;
 
 export const trainerNames = ["trl", "axolotl", "llama-factory"] as const;
 export type TrainerName = (typeof trainerNames)[number];
@@ -32,12 +33,14 @@ export const chatTemplateFile = "chat_template.jinja";
 
 /** A row as a conversation. */
 export function toMessages(
-  { instruction, input, output }: Fields,
+  { instruction, input, output, conversation }: Fields,
   template: TrainingRecipe["template"],
 ): { prompt: { role: string; content: string }[]; completion: { role: string; content: string }[] } {
+  if (conversation && !isOneQuestion(conversation))
+    return { prompt: conversation.turns.map(toChatMessage), completion: [toChatMessage(conversation.answer)] };
   return {
     prompt: [{ role: "user", content: userMessage({ instruction, input }, template) }],
-    completion: [{ role: "assistant", content: output }],
+    completion: [conversation ? toChatMessage(conversation.answer) : { role: "assistant", content: output }],
   };
 }
 

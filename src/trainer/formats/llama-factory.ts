@@ -2,7 +2,9 @@ import { stringify } from "yaml";
 import type { TrainingPlan } from "../plan-training.ts";
 import { userMessage } from "../user-message.ts";
 import { accelerateSettings } from "./accelerate.ts";
-import { chatTemplateFile, saveSteps, type TrainerFormat } from "./format.ts";
+import { isOneQuestion } from "../../dataset/conversation.ts";
+import { UsageError } from "../../errors.ts";
+import { chatTemplateFile, saveSteps, type Fields, type TrainerFormat } from "./format.ts";
 
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";
@@ -12,13 +14,14 @@ export const llamaFactory: TrainerFormat = {
   name: "llama-factory",
   requirements: "requirements-llama-factory.txt",
   scripts: [],
-  row: (example, template) => ({
-    instruction: userMessage(example, template),
-    output: example.output,
-    ...(template === "alpaca" && {
-      system: `${opening}${example.input === "" ? "" : ", paired with an input that provides further context"}. ${request}`,
-    }),
-  }),
+  row: (example, template) =>
+    template === "alpaca"
+      ? {
+          instruction: userMessage(example, template),
+          output: example.conversation?.answer.written ?? example.output,
+          system: `${opening}${example.input === "" ? "" : ", paired with an input that provides further context"}. ${request}`,
+        }
+      : chatRow(example),
   files: (plan, base) => ({
     "sft.yaml": stringify(settings(plan, base), { version: "1.1" }),
     "accelerate.yaml": accelerateSettings(plan),
@@ -39,6 +42,35 @@ touch done`,
   ],
 };
 
+/** Its columns for a chat. @throws UsageError when the turns are not the user's and the assistant's in turn */
+function chatRow({ instruction, input, output, conversation }: Fields): object {
+  if (!conversation || isOneQuestion(conversation)) {
+    const answered = conversation?.answer.written ?? output;
+    return { instruction: userMessage({ instruction, input }, "chat"), output: answered, system: "", history: [] };
+  }
+  const { turns, answer } = conversation;
+  const system = turns.filter(({ role }) => role === "system").map(({ text }) => text);
+  const others = turns
+    .filter(({ role }) => role !== "system")
+    .map(({ role, text, written }) => ({ role, text: written ?? text }));
+  const isInTurn =
+    others.length % 2 === 1 && others.every(({ role }, i) => role === (i % 2 === 0 ? "user" : "assistant"));
+  if (!isInTurn || (answer.written === undefined && answer.reasoning !== undefined))
+    throw new UsageError(
+      "--trainer llama-factory: expected turns of the user and the assistant one after the other, without reasoning apart, got others; use --trainer trl",
+    );
+  const history = Array.from({ length: (others.length - 1) / 2 }, (_, i) => [
+    others[2 * i]!.text,
+    others[2 * i + 1]!.text,
+  ]);
+  return {
+    instruction: others.at(-1)!.text,
+    output: answer.written ?? answer.text,
+    system: system.join("\n\n"),
+    history,
+  };
+}
+
 /** The entry of `data/dataset_info.json` that registers `data/train.jsonl`. */
 function datasetInfo({ settings: { template } }: TrainingPlan): object {
   return {
@@ -48,7 +80,8 @@ function datasetInfo({ settings: { template } }: TrainingPlan): object {
       columns: {
         prompt: "instruction",
         response: "output",
-        ...(template === "alpaca" && { system: "system" }),
+        system: "system",
+        ...(template === "chat" && { history: "history" }),
       },
     },
   };
@@ -66,6 +99,7 @@ function settings(plan: TrainingPlan, base: string): object {
     dataset_dir: "data",
     ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it uses the base's
     cutoff_len: recipe.max_length,
+    mask_history: true, // of several turns only the last is learnt
     packing: false, // one row per sequence, as in the recipe
     output_dir: "output",
     finetuning_type: lora ? "lora" : "full",

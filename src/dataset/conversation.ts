@@ -1,0 +1,96 @@
+/*
+ * A row that is more than an instruction, an input and an answer: several turns, a system text, tools, reasoning.
+ */
+
+/** A call of a tool by the model. */
+export interface ToolCall {
+  readonly name: string;
+  /** As the data has them: an object, or JSON text. */
+  readonly arguments: unknown;
+  readonly id?: string | undefined;
+}
+
+export interface ChatTurn {
+  readonly role: "system" | "user" | "assistant" | "tool";
+  readonly text: string;
+  /** What the model wrote before its answer, where the data has it apart. */
+  readonly reasoning?: string | undefined;
+  /** The whole text, where the reasoning stood in it. */
+  readonly written?: string | undefined;
+  readonly toolCalls?: readonly ToolCall[] | undefined;
+  /** Of a tool's turn: which call it answers, and the tool's name. */
+  readonly toolCallId?: string | undefined;
+  readonly name?: string | undefined;
+}
+
+export interface Conversation {
+  /** Everything before the answer, in order. */
+  readonly turns: readonly ChatTurn[];
+  /** The turn that is judged and learnt: the last of the assistant's. */
+  readonly answer: ChatTurn;
+  /** The tools that the model could call, as the data describes them. */
+  readonly tools: readonly unknown[];
+}
+
+const speaker = { system: "System", user: "User", assistant: "Assistant", tool: "Tool" } as const;
+
+/** Whether instruction and answer alone hold all of it. */
+export function isPlain({ turns, answer, tools }: Conversation): boolean {
+  return isOneQuestion({ turns, tools }) && answer.toolCalls === undefined && answer.reasoning === undefined;
+}
+
+/** Whether one question of the user is all that comes before the answer. */
+export function isOneQuestion({ turns, tools }: Pick<Conversation, "turns" | "tools">): boolean {
+  return turns.length === 1 && turns[0]!.role === "user" && tools.length === 0;
+}
+
+/** What comes before the answer, as one text: the user's words alone, else turn by turn after each speaker's name. */
+export function renderBefore({ turns, tools }: Pick<Conversation, "turns" | "tools">): string {
+  if (isOneQuestion({ turns, tools })) return turns[0]!.text;
+  const offered = tools.length > 0 ? [`Tools: ${JSON.stringify(tools)}`] : [];
+  return [...offered, ...turns.map((turn) => `${speaker[turn.role]}: ${renderTurn(turn)}`)].join("\n\n");
+}
+
+/** A turn's text and its calls of tools, as judges read them; its reasoning is left out. */
+export function renderTurn({ text, toolCalls = [] }: ChatTurn): string {
+  const calls = toolCalls.map(
+    ({ name, arguments: given }) => `[calls ${name} with ${typeof given === "string" ? given : JSON.stringify(given)}]`,
+  );
+  return [...(text === "" && calls.length > 0 ? [] : [text]), ...calls].join("\n");
+}
+
+const thought = /^\s*<think>(.*?)<\/think>\s*/s;
+
+/** Takes reasoning that stands at the head of an answer, between `<think>` and `</think>`, out of its text. */
+export function splitReasoning(turn: ChatTurn): ChatTurn {
+  if (turn.role !== "assistant" || turn.reasoning !== undefined) return turn;
+  const [head, reasoning] = thought.exec(turn.text) ?? [];
+  if (head === undefined) return turn;
+  return { ...turn, text: turn.text.slice(head.length), reasoning: reasoning!.trim(), written: turn.text };
+}
+
+/** A turn as chat templates and servers take it: with its reasoning where the data has it, in the text or apart. */
+export function toChatMessage({
+  role,
+  text,
+  reasoning,
+  written,
+  toolCalls,
+  toolCallId,
+  name,
+}: ChatTurn): Record<string, unknown> & { readonly role: string; readonly content: string } {
+  return {
+    role,
+    content: written ?? text,
+    ...(reasoning !== undefined && written === undefined && { reasoning_content: reasoning }),
+    ...(toolCalls && {
+      tool_calls: toolCalls.map(({ id, name: called, arguments: given }) => ({
+        ...(id !== undefined && { id }),
+        type: "function",
+        function: { name: called, arguments: given },
+      })),
+    }),
+    ...(toolCallId !== undefined && { tool_call_id: toolCallId }),
+    ...(name !== undefined && { name }),
+  };
+}
