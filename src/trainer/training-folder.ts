@@ -77,7 +77,7 @@ export async function writeTrainingData(
 /** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */
 class UnfitRows {
   readonly #template: TrainingRecipe["template"];
-  readonly #found = { chat: [] as Example[], tools: [] as Example[] };
+  readonly #found = { chat: [] as Example[], tools: [] as Example[], unasked: [] as Example[] };
 
   constructor(template: TrainingRecipe["template"]) {
     this.#template = template;
@@ -91,6 +91,7 @@ class UnfitRows {
     const hasTools =
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
     if (hasTools) this.#found.tools.push(example);
+    else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && !isOneQuestion(conversation)) this.#found.chat.push(example);
     else return false;
     return true;
@@ -98,12 +99,17 @@ class UnfitRows {
 
   /** @throws DataError when there were such rows */
   expectNone(): void {
-    const { chat, tools } = this.#found;
+    const { chat, tools, unasked } = this.#found;
     const count = (rows: readonly Example[]) => `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
     if (chat.length > 0)
       throw dataErrorAt(
         chat[0]!.place,
         `expected an instruction, an input and an answer in every row for --template alpaca, got ${count(chat)} with a system text or several turns, of which this is the first; train with --template chat`,
+      );
+    if (unasked.length > 0)
+      throw dataErrorAt(
+        unasked[0]!.place,
+        `expected a user's turn before the answer in every row, got ${count(unasked)} without one, of which this is the first; select without them`,
       );
     if (tools.length > 0)
       throw dataErrorAt(

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { axolotl } from "../../src/trainer/formats/axolotl.ts";
+import { trainerFormats } from "../../src/trainer/formats/index.ts";
+import { llamaFactory } from "../../src/trainer/formats/llama-factory.ts";
+import { trl } from "../../src/trainer/formats/trl.ts";
+import { alpagasus, prepare } from "../helpers/command-line.ts";
+import { readExamples } from "../helpers/examples.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+const chat = [
+  { role: "system", content: "You are a pirate." },
+  { role: "user", content: "Name a fruit." },
+  { role: "assistant", content: "Apple." },
+  { role: "user", content: "And another?" },
+  { role: "assistant", content: "Pear, arr." },
+];
+
+async function exampleOf(row: object) {
+  using folder = tempFolder();
+  const [example] = await readExamples(folder.write("rows.json", [row]));
+  return example!;
+}
+
+describe("a chat of several turns", () => {
+  test("reaches TRL as messages, and the last is learnt", async () => {
+    expect(trl.row(await exampleOf({ messages: chat }), "chat")).toEqual({
+      prompt: chat.slice(0, -1),
+      completion: chat.slice(-1),
+    });
+  });
+
+  test("reaches axolotl with the last of the assistant's turns marked", async () => {
+    expect(axolotl.row(await exampleOf({ messages: chat }), "chat")).toEqual({
+      messages: chat.map((message, i) => ({ ...message, train: i === chat.length - 1 })),
+    });
+  });
+
+  test("reaches LLaMA-Factory with its system text and history", async () => {
+    expect(llamaFactory.row(await exampleOf({ messages: chat }), "chat")).toEqual({
+      instruction: "And another?",
+      output: "Pear, arr.",
+      system: "You are a pirate.",
+      history: [["Name a fruit.", "Apple."]],
+    });
+    const twice = { messages: [chat[1], chat[3], chat[4]] };
+    const example = await exampleOf(twice);
+    expect(() => llamaFactory.row(example, "chat")).toThrow(/one after the other/);
+  });
+
+  test.each(Object.entries(trainerFormats))(
+    "%s: a plain row is as before, and what was thought is learnt as written",
+    async (_, format) => {
+      const written = "<think>Hm.</think>Pear.";
+      for (const template of ["alpaca", "chat"] as const) {
+        const row = JSON.stringify(
+          format.row(await exampleOf({ instruction: "Name.", input: "now", output: written }), template),
+        );
+        expect(row).toContain(JSON.stringify(written));
+        expect(row).not.toContain("reasoning_content");
+      }
+      const plain = { messages: [chat[1], chat[2]] };
+      expect(JSON.stringify(format.row(await exampleOf(plain), "chat"))).not.toContain('"train"');
+    },
+  );
+});
+
+describe("what a training cannot carry stops it, with its count", () => {
+  const tool = { role: "tool", content: "no", tool_call_id: "c" };
+  test.each([
+    [
+      "several turns, by the Alpaca prompt",
+      { messages: chat },
+      "alpaca",
+      /got 2 rows with a system text or several turns/,
+    ],
+    [
+      "calls of tools",
+      { messages: [...chat.slice(0, -1), tool, chat.at(-1)] },
+      "chat",
+      /got 2 rows that offer or call them/,
+    ],
+    [
+      "no question",
+      { messages: [chat[0], chat[2]] },
+      "chat",
+      /a user's turn before the answer in every row, got 2 rows/,
+    ],
+  ])("%s", async (_, row, template, message) => {
+    using folder = tempFolder();
+    folder.write("rows.json", [row, row]);
+    await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "2"]);
+    const args = ["train", "--recipe", "laptop", "--template", template, "--dry-run"];
+    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
