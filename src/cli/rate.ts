@@ -63,7 +63,7 @@ export function rateCommand(context: CommandContext): Command {
     .description("Rates every row of a dataset and writes ratings.jsonl, one line a row, into the run's folder.")
     .argument(
       "<data>",
-      "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz), or hf:owner/name[@revision][:split | /file]",
+      "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz or .zst), or hf:owner/name[@revision][:split | /file]",
     )
     .option(
       "--judge <judge>",

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { expectOneSplit } from "./splits.ts";
 import { processToken } from "../process-identity.ts";
 
 /** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | /path/of/file]`. */
@@ -15,7 +16,7 @@ interface HubName {
   readonly path?: string | undefined;
 }
 
-const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i;
+const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet)(\.gz|\.zst)?$/i;
 
 /**
  * Downloads the files behind an `hf:` name into `.alpagasus/hub/` below the working folder and returns their paths. Files
@@ -50,6 +51,12 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
     }
     if (files.length === 0)
       throw new DataError(`${source}: expected ${describeWanted(name)}, found none in revision ${name.revision}`);
+    if (name.split === undefined && name.path === undefined)
+      expectOneSplit(
+        source,
+        files.map((file) => file.path),
+        (word) => `${source}:${word}`,
+      );
     const folder = join(".alpagasus", "hub", ...name.repo.split("/"), commit.slice(0, 12));
     files.sort((a, b) => (a.path < b.path ? -1 : 1));
     for (const file of files) await download(file);

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
+import { parseExactly } from "../files/try-parse.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
@@ -102,14 +103,31 @@ function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: numb
 function parseJson(text: string, place: Place): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExactly(text);
   } catch (cause) {
     const wanted = place.format === "jsonl" ? "expected one JSON object a line" : "expected a JSON object";
-    throw dataErrorAt(place, `${wanted}: ${messageOf(cause)}`, cause);
+    throw dataErrorAt(place, `${wanted}${explainNotJson(text) ?? `: ${messageOf(cause)}`}`, cause);
   }
   if (isDeeper(value, maxDepth))
     throw dataErrorAt(place, `expected at most ${maxDepth} objects and lists inside each other, got more`);
   return value;
+}
+
+/** What a text is that is not JSON, where it shows. */
+const notJson: readonly (readonly [RegExp, string])[] = [
+  [/^version https:\/\/git-lfs/, "a pointer of Git LFS; fetch the data with git lfs pull"],
+  [/^\s*</, "HTML or XML; was a page downloaded in place of the data?"],
+  [/^\s*\{\s*'/, "Python's own form; write the data with json.dumps"],
+  [/[:[,]\s*-?(NaN|Infinity)\b/, "NaN or Infinity, which JSON does not have; write null"],
+  [/^\x1e/, "records after a separator (RFC 7464); remove the character U+001E"],
+  [/^\s*\{\s*$/, "an object over several lines; write one a line (jq -c . FILE), or a list of them"],
+  [/\}\s*\{/, "several objects; write one a line (jq -c . FILE), or a list of them"],
+  [/^\s*\[.*\]\s*\[/s, "several lists; join them (jq -s add FILE)"],
+];
+
+function explainNotJson(text: string): string | undefined {
+  const [, what] = notJson.find(([form]) => form.test(text)) ?? [];
+  return what === undefined ? undefined : `, got ${what}`;
 }
 
 /** Deeper values are no data; programs that read them, DuckDB among them, may end without a word. */

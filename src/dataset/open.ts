@@ -46,7 +46,7 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
     const wanted = shape ? shape.columns : describeShapes();
     throw dataErrorAt(
       record.place,
-      `expected columns ${wanted}, got ${columns || "none"}; name yours with --map instruction=COLUMN,output=COLUMN`,
+      `expected columns ${wanted}, got ${columns || "none"}; ${describeMapping(requireRow(record))}`,
     );
   }
   return {
@@ -74,6 +74,17 @@ async function* readExamples(
       yield records.map((record) => readExample(record, index++, shape));
     }
   }
+}
+
+/** What to do about columns of no known shape. */
+function describeMapping(row: Row): string {
+  const [list] = Object.entries(row).filter(
+    ([, value]) => Array.isArray(value) && value.some((entry) => typeof entry === "object" && entry !== null),
+  );
+  if (!list) return "name yours with --map instruction=COLUMN,output=COLUMN";
+  return Object.keys(row).length === 1
+    ? `if it holds the rows, take them out (jq '.${list[0]}' FILE); if it is a chat, --map messages=${list[0]}`
+    : `name yours with --map instruction=COLUMN,output=COLUMN, or --map messages=${list[0]} if that is a chat`;
 }
 
 function readExample(record: FileRecord, index: number, shape: Shape): Example {

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
+import { parseExactly } from "../files/try-parse.ts";
 import { openDuckDb, sqlName, sqlPath } from "./duckdb.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
@@ -45,10 +46,14 @@ async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
 async function* readRecords(file: DatasetFile, columns: readonly Column[]): AsyncGenerator<readonly FileRecord[]> {
   await using plain = await plainFile(file);
   await using database = await openDuckDb();
-  const finite = columns
-    .filter(({ type }) => type === "FLOAT" || type === "DOUBLE")
-    .map(({ name }) => `CASE WHEN isfinite(${sqlName(name)}) THEN ${sqlName(name)} END AS ${sqlName(name)}`);
-  const selected = finite.length > 0 ? `* REPLACE (${finite.join(", ")})` : "*";
+  const mended = columns.flatMap(({ name, type }) => {
+    const column = sqlName(name);
+    if (type === "FLOAT" || type === "DOUBLE") return [`CASE WHEN isfinite(${column}) THEN ${column} END AS ${column}`];
+    // text whose file does not say that it is text; what is none stays bytes, as DuckDB shows them
+    if (type === "BLOB") return [`coalesce(TRY(decode(${column})), ${column}::VARCHAR) AS ${column}`];
+    return type === "HUGEINT" || type === "UHUGEINT" ? [`${column}::VARCHAR AS ${column}`] : [];
+  });
+  const selected = mended.length > 0 ? `* REPLACE (${mended.join(", ")})` : "*";
   try {
     const result = await database.connection.stream(
       `SELECT CAST(to_json(alpagasus_row) AS VARCHAR) FROM (SELECT ${selected} FROM ${parquetReader([plain.path])}) AS alpagasus_row`,
@@ -60,7 +65,7 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
       const column = chunk.getColumnVector(0);
       const batch: FileRecord[] = [];
       for (let i = 0; i < chunk.rowCount; i++) {
-        const value = JSON.parse(column.getItem(i) as string) as unknown; // the query selects text
+        const value = parseExactly(column.getItem(i) as string); // the query selects text
         batch.push({ text: "", value, place: { path: file.path, format: "parquet", line: 0, ordinal: ++ordinal } });
       }
       yield batch;
@@ -87,9 +92,9 @@ async function countRows(connection: DuckDBConnection, path: string): Promise<nu
   return reader.getRows()[0]![0] as number; // the query gives one number
 }
 
-/** The file itself, or an unpacked copy for a gzipped one (Parquet needs random access). Disposing deletes the copy. */
+/** The file itself, or an unpacked copy for a compressed one (Parquet needs random access). Disposing deletes the copy. */
 export async function plainFile(file: DatasetFile): Promise<{ path: string } & AsyncDisposable> {
-  if (!file.gzipped) return { path: file.path, [Symbol.asyncDispose]: async () => {} };
+  if (!file.compression) return { path: file.path, [Symbol.asyncDispose]: async () => {} };
   const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {

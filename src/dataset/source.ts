@@ -1,7 +1,9 @@
 import { glob, readdir, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { basename, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
+import type { Compression } from "../files/read-bytes.ts";
 import { downloadFromHub } from "./hub.ts";
+import { expectOneSplit } from "./splits.ts";
 
 export type Format = "json" | "jsonl" | "csv" | "parquet";
 
@@ -10,7 +12,7 @@ export interface DatasetFile {
   readonly path: string;
   /** The format by the name. A `.json` file may turn out to hold JSON Lines: its first byte decides. */
   readonly format: Format;
-  readonly gzipped: boolean;
+  readonly compression?: Compression | undefined;
   /** The file's extension as written: `.jsonl.gz`, `.tsv`. */
   readonly extension: string;
   readonly bytes: number;
@@ -24,7 +26,7 @@ const formatByExtension: Record<string, Format> = {
   ".tsv": "csv",
   ".parquet": "parquet",
 };
-const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`, each also with `.gz`";
+const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`, each also with `.gz` or `.zst`";
 
 /**
  * The files behind a DATA argument: a file, a folder (searched recursively, without hidden files), a glob, or
@@ -35,7 +37,7 @@ const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parqu
 export async function findDatasetFiles(source: string, signal?: AbortSignal): Promise<DatasetFile[]> {
   const paths = await findPaths(source, signal);
   const files = await Promise.all(paths.map(describeFile));
-  const odd = files.find((file) => file.format !== files[0]!.format || file.gzipped !== files[0]!.gzipped);
+  const odd = files.find((file) => file.format !== files[0]!.format || file.compression !== files[0]!.compression);
   if (odd) {
     throw new DataError(
       `${odd.path}: expected ${files[0]!.extension} like ${files[0]!.path}, got ${odd.extension}; a dataset's files have one format`,
@@ -49,9 +51,10 @@ async function findPaths(source: string, signal?: AbortSignal): Promise<string[]
   const info = await stat(source).catch(() => undefined);
   if (info?.isFile()) return [source];
   if (info?.isDirectory()) {
-    const found = (await listFolder(source)).filter((path) => formatOf(path));
+    const listed = await listFolder(source);
+    const found = chooseFiles(source, listed, source);
     if (found.length === 0) throw new DataError(`${source}: expected data files (${knownExtensions}), found none`);
-    return found.sort();
+    return found;
   }
   if (!info && /[*?[\]{}]/.test(source)) {
     const found: string[] = [];
@@ -85,8 +88,46 @@ async function describeFile(path: string): Promise<DatasetFile> {
   return { path, ...known, bytes: (await stat(path)).size };
 }
 
-function formatOf(path: string): Pick<DatasetFile, "format" | "gzipped" | "extension"> | undefined {
-  const [, name, gz] = /(\.[a-z]+)(\.gz)?$/i.exec(path) ?? [];
+function formatOf(path: string): Pick<DatasetFile, "format" | "compression" | "extension"> | undefined {
+  const [, name, packed] = /(\.[a-z]+)(\.gz|\.zst)?$/i.exec(path) ?? [];
   const format = name && formatByExtension[name.toLowerCase()];
-  return format ? { format, gzipped: gz !== undefined, extension: `${name}${gz ?? ""}` } : undefined;
+  if (!format) return undefined;
+  const compression = packed === undefined ? undefined : compressions[packed.toLowerCase()];
+  return { format, ...(compression && { compression }), extension: `${name}${packed ?? ""}` };
+}
+
+const compressions: Readonly<Record<string, Compression>> = { ".gz": "gzip", ".zst": "zstd" };
+
+/** Files that lie beside data and hold none of it: registries of `datasets` and LLaMA-Factory. */
+const registries: ReadonlySet<string> = new Set([
+  "dataset_info.json",
+  "dataset_infos.json",
+  "dataset_dict.json",
+  "state.json",
+]);
+/** Data that cannot be read, and what to do. */
+const unread = /\.(arrow|xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|tfrecord|lance)$/i;
+/**
+ * The data files of a folder.
+ *
+ * @throws DataError when files with data cannot be read, or when they are several splits: one pool of them would train on tests
+ */
+function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {
+  const found = paths.filter((path) => formatOf(path) && !registries.has(basename(path).toLowerCase())).toSorted();
+  const others = paths.filter((path) => unread.test(path));
+  if (others.length > 0) {
+    const shown = others.slice(0, 3).map((path) => relative(folder, path));
+    const advice = others.some((path) => /\.arrow$/i.test(path))
+      ? "write it as Parquet with Dataset.to_parquet, or name the files to read"
+      : "unpack them, or name the files to read";
+    throw new DataError(
+      `${source}: expected data files that can be read (${knownExtensions}), found also ${shown.join(", ")}${others.length > 3 ? ", …" : ""}; ${advice}`,
+    );
+  }
+  expectOneSplit(
+    source,
+    found.map((path) => relative(folder, path)),
+    (_, path) => join(folder, path),
+  );
+  return found;
 }

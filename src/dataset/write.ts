@@ -1,3 +1,4 @@
+import type { Compression } from "../files/read-bytes.ts";
 import { rename, rm } from "node:fs/promises";
 import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-file.ts";
 import { openDuckDb, sqlText } from "./duckdb.ts";
@@ -17,13 +18,13 @@ export interface RowWriter {
 
 /** The extension for files with rows of this dataset: `.json`, `.jsonl.gz`, `.parquet`. */
 export function extensionOf(dataset: Dataset): string {
-  return dataset.files[0]!.extension.replace(/^\.parquet\.gz$/, ".parquet");
+  return dataset.files[0]!.extension.replace(/^\.parquet\.(gz|zst)$/, ".parquet");
 }
 
 /** Opens a writer for rows of `dataset`; `path` should end with {@link extensionOf}. */
 export function openRowWriter(dataset: Dataset, path: string): RowWriter {
   if (dataset.format === "parquet") return new ParquetWriter(dataset, path);
-  return new TextRowWriter(path, dataset.files[0]!.gzipped, textLayout(dataset));
+  return new TextRowWriter(path, dataset.files[0]!.compression, textLayout(dataset));
 }
 
 interface TextLayout {
@@ -51,8 +52,8 @@ class TextRowWriter implements RowWriter {
   readonly #layout: TextLayout;
   #rows = 0;
 
-  constructor(path: string, gzipped: boolean, layout: TextLayout) {
-    this.#file = openAtomicFile(path, { gzipped });
+  constructor(path: string, compression: Compression | undefined, layout: TextLayout) {
+    this.#file = openAtomicFile(path, { compression });
     this.#layout = layout;
   }
 

@@ -2,10 +2,12 @@ import { once } from "node:events";
 import { createWriteStream, readdirSync, rmSync, type WriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Transform } from "node:stream";
 import { finished } from "node:stream/promises";
-import { createGzip, type Gzip } from "node:zlib";
+import { createGzip, createZstdCompress } from "node:zlib";
 import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
 import { makeFolder } from "./make-folder.ts";
+import type { Compression } from "./read-bytes.ts";
 
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
@@ -35,13 +37,17 @@ process.on("exit", () => {
  * Opens a text file for writing in pieces, and creates its parent folders. Pieces are buffered; `write` waits when the disk
  * is slower than the caller.
  */
-export function openAtomicFile(path: string, { gzipped = false } = {}): AtomicFile {
+export function openAtomicFile(
+  path: string,
+  { compression }: { readonly compression?: Compression | undefined } = {},
+): AtomicFile {
   const partial = partialPath(path);
   makeFolder(dirname(path));
   partials.add(partial);
   removeOrphans(path);
   const file: WriteStream = createWriteStream(partial);
-  const stream: WriteStream | Gzip = gzipped ? createGzip() : file;
+  const stream: WriteStream | Transform =
+    compression === undefined ? file : compression === "gzip" ? createGzip() : createZstdCompress();
   let failure: Error | undefined;
   file.on("error", (error) => (failure = error));
   if (stream !== file) {

@@ -15,7 +15,7 @@ export interface LineBlock {
 export async function* readLineBlocks(path: string, onBytes?: (bytes: Buffer) => void): AsyncGenerator<LineBlock> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of readBytes({ path, gzipped: false })) {
+  for await (const chunk of readBytes({ path })) {
     onBytes?.(chunk);
     const text = rest + decoder.decode(chunk, { stream: true });
     const end = text.lastIndexOf("\n");

@@ -1,6 +1,6 @@
 import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { createGunzip } from "node:zlib";
+import { createGunzip, createZstdDecompress } from "node:zlib";
 import { DataError, messageOf } from "../errors.ts";
 
 const chunkBytes = 64 * 1024; // about a hundred rows: their objects die young in the garbage collector, so memory stays flat
@@ -9,8 +9,10 @@ const chunksPerTurn = 64; // chunks between two turns of the event loop (signals
 /** A file to be read as bytes. */
 interface ByteFile {
   readonly path: string;
-  readonly gzipped: boolean;
+  readonly compression?: Compression | undefined;
 }
+
+export type Compression = "gzip" | "zstd";
 
 /**
  * The file's bytes, decompressed, in chunks. A chunk is valid until the next one is requested: its memory is reused.
@@ -19,7 +21,7 @@ interface ByteFile {
  */
 export async function* readBytes(file: ByteFile): AsyncGenerator<Buffer> {
   try {
-    yield* file.gzipped ? readGzipped(file.path) : readPlain(file.path);
+    yield* file.compression ? readCompressed(file.path, file.compression) : readPlain(file.path);
   } catch (cause) {
     if (cause instanceof Error && "code" in cause)
       throw new DataError(`${file.path}: cannot be read: ${messageOf(cause)}`, { cause });
@@ -43,9 +45,11 @@ async function* readPlain(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function* readGzipped(path: string): AsyncGenerator<Buffer> {
+async function* readCompressed(path: string, compression: Compression): AsyncGenerator<Buffer> {
   const raw = createReadStream(path, { highWaterMark: chunkBytes });
-  const stream = raw.pipe(createGunzip({ chunkSize: chunkBytes }));
+  const stream = raw.pipe(
+    compression === "gzip" ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes }),
+  );
   raw.on("error", (error) => stream.destroy(error));
   try {
     yield* stream as AsyncIterable<Buffer>;

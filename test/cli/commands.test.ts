@@ -102,7 +102,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
     [
       "a field that cannot be mapped",
       ["rate", sample, "--map", "prompt=x"],
-      /Expected FIELD=COLUMN, with the fields instruction, input, output, category, id.\n$/,
+      /Expected FIELD=COLUMN, with the fields instruction, input, output, category, id, system, history, messages.\n$/,
     ],
     ["a scale upside down", ["rate", sample, "--scale", "5..0"], /Expected the lowest and the highest score: 0..5.\n$/],
     [

@@ -44,7 +44,12 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     /^:2: expected "output" to be a string, got nothing$/,
   ],
   ["a line that is not JSON", "data.jsonl", `${good}\n{"instruction":\n`, /^:2: expected one JSON object a line: /],
-  ["an object over several lines", "data.jsonl", '{\n"data": []\n}', /^:1: expected one JSON object a line: /],
+  [
+    "an object over several lines",
+    "data.jsonl",
+    '{\n"data": []\n}',
+    /^:1: expected one JSON object a line, got an object over several lines/,
+  ],
   ["a comma too many", "data.json", `[${good},]`, /^:1 \(row 2\): expected a row, got "]"; is there an extra comma\?$/],
   [
     "something after the array",

@@ -89,15 +89,15 @@ const outputsOf = async (source: string) => (await readExamples(source)).map((ex
 
 describe("hf:owner/name", () => {
   it("reads all data files of a dataset, and downloads each once", async () => {
-    expect(await outputsOf("hf:owner/set")).toEqual(["3", "1", "2"]);
+    expect(await outputsOf("hf:owner/set:train")).toEqual(["1", "2"]);
     const downloads = () => requests.filter((request) => request.includes("/resolve/")).length;
     const first = downloads();
-    expect(await outputsOf("hf:owner/set@v1")).toEqual(["3", "1", "2"]);
+    expect(await outputsOf("hf:owner/set@v1:train")).toEqual(["1", "2"]);
     expect(downloads()).toBe(first);
   });
 
   it("writes nothing outside its own folder, whatever names the server gives", async () => {
-    await outputsOf("hf:owner/set");
+    await outputsOf("hf:owner/set:train");
     expect(requests.filter((request) => request.includes("escaped"))).toEqual([]);
     expect(existsSync(`${folder.path}/escaped.jsonl`)).toBe(false);
     await expect(outputsOf("hf:../..")).rejects.toThrow("expected hf:owner/name");
@@ -106,6 +106,13 @@ describe("hf:owner/name", () => {
   it("reads one split, or one file", async () => {
     expect(await outputsOf("hf:owner/set:train")).toEqual(["1", "2"]);
     expect(await outputsOf("hf:owner/set@v1/data/test-00000-of-00001.jsonl")).toEqual(["3"]);
+  });
+
+  it("asks which split, before anything is downloaded", async () => {
+    await expect(outputsOf("hf:owner/set")).rejects.toThrow(
+      /expected one split, found .*; name one of them, for example hf:owner.set:train$/,
+    );
+    expect(requests.filter((request) => request.includes("/resolve/"))).toEqual([]);
   });
 
   it("opens private datasets with HF_TOKEN, and does not name it in an error", async () => {

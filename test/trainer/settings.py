@@ -46,6 +46,7 @@ def llama_factory():
         "bits": model.quantization_bit,
         "warmup": training.get_warmup_steps(1000),
         "columns": [dataset.system, dataset.prompt, dataset.query, dataset.response],
+        "history": [dataset.history, rows.mask_history],
         "file": os.path.exists(os.path.join(rows.dataset_dir, dataset.dataset_name)),
     }
 

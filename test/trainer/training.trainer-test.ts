@@ -438,13 +438,15 @@ describe("settings for another trainer are what it takes:", () => {
       bits: 4,
       warmup: 30,
       columns: ["system", "instruction", null, "output"],
+      history: [null, true],
       file: true,
     });
     await write("--recipe", "paper-7b", "--trainer", "llama-factory", "--model", "lf-7b", ...cpu, "--template", "chat");
     expect(read(interpreter, "llama-factory", "lf-7b")).toMatchObject({
       template: null,
       method: "full",
-      columns: [null, "instruction", null, "output"],
+      columns: ["system", "instruction", null, "output"],
+      history: ["history", true],
     });
   });
 });

@@ -105,5 +105,12 @@ export function findShape(row: Row): Shape | undefined {
 
 /** The columns of all known shapes, for the error message when none fits. */
 export function describeShapes(): string {
-  return shapes.map((shape) => `${shape.columns} [${shape.name}]`).join("; ");
+  const [first, second, ...others] = ["alpaca", "messages", "sharegpt", "dolly"].map((name) =>
+    shapes.find((shape) => shape.name === name)!,
+  );
+  const usual = [first!, second!, ...others].map((shape) => `${shape.columns} [${shape.name}]`);
+  return `${usual.join("; ")}; or of another shape (${shapes
+    .map(({ name }) => name)
+    .filter((name) => !usual.some((text) => text.endsWith(`[${name}]`)))
+    .join(", ")})`;
 }

@@ -1,0 +1,38 @@
+import { DataError } from "../errors.ts";
+
+/*
+ * Splits of a dataset, by the names of its files and folders. A pool of several would be trained on its tests.
+ */
+
+const splitName = /(^|[^a-z])(train|training|test|validation|valid|val|dev|eval)([^a-z]|$)/i;
+const sameSplit: Readonly<Record<string, string>> = {
+  training: "train",
+  valid: "validation",
+  val: "validation",
+  dev: "validation",
+  eval: "test",
+};
+
+/**
+ * @param paths of the data files, below the dataset's folder
+ * @param nameOf how one split is named, by the word for it and one of its files
+ * @throws DataError when the files are of several splits
+ */
+export function expectOneSplit(
+  source: string,
+  paths: readonly string[],
+  nameOf: (word: string, path: string) => string,
+): void {
+  const splits = new Map<string, { readonly word: string; readonly path: string }>();
+  for (const path of paths) {
+    const [, , word] = splitName.exec(path) ?? [];
+    if (word === undefined) continue;
+    const split = sameSplit[word.toLowerCase()] ?? word.toLowerCase();
+    if (!splits.has(split)) splits.set(split, { word, path });
+  }
+  if (splits.size < 2) return;
+  const { word, path } = splits.get("train") ?? [...splits.values()][0]!;
+  throw new DataError(
+    `${source}: expected one split, found ${[...splits.keys()].join(", ")}; name one of them, for example ${nameOf(word, path)}`,
+  );
+}
