@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { DataError, messageOf } from "../errors.ts";
 import { readBytes } from "../files/read-bytes.ts";
 import { parseExactly } from "../files/try-parse.ts";
+import { explainNotJson } from "./not-json.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
@@ -111,23 +112,6 @@ function parseJson(text: string, place: Place): unknown {
   if (isDeeper(value, maxDepth))
     throw dataErrorAt(place, `expected at most ${maxDepth} objects and lists inside each other, got more`);
   return value;
-}
-
-/** What a text is that is not JSON, where it shows. */
-const notJson: readonly (readonly [RegExp, string])[] = [
-  [/^version https:\/\/git-lfs/, "a pointer of Git LFS; fetch the data with git lfs pull"],
-  [/^\s*</, "HTML or XML; was a page downloaded in place of the data?"],
-  [/^\s*\{\s*'/, "Python's own form; write the data with json.dumps"],
-  [/[:[,]\s*-?(NaN|Infinity)\b/, "NaN or Infinity, which JSON does not have; write null"],
-  [/^\x1e/, "records after a separator (RFC 7464); remove the character U+001E"],
-  [/^\s*\{\s*$/, "an object over several lines; write one a line (jq -c . FILE), or a list of them"],
-  [/\}\s*\{/, "several objects; write one a line (jq -c . FILE), or a list of them"],
-  [/^\s*\[.*\]\s*\[/s, "several lists; join them (jq -s add FILE)"],
-];
-
-function explainNotJson(text: string): string | undefined {
-  const [, what] = notJson.find(([form]) => form.test(text)) ?? [];
-  return what === undefined ? undefined : `, got ${what}`;
 }
 
 /** Deeper values are no data; programs that read them, DuckDB among them, may end without a word. */

@@ -78,7 +78,7 @@ async function* readExamples(
 
 /** What to do about columns of no known shape. */
 function describeMapping(row: Row): string {
-  const [list] = Object.entries(row).filter(
+  const list = Object.entries(row).find(
     ([, value]) => Array.isArray(value) && value.some((entry) => typeof entry === "object" && entry !== null),
   );
   if (!list) return "name yours with --map instruction=COLUMN,output=COLUMN";
