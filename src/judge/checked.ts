@@ -54,16 +54,18 @@ export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): P
  *
  * @param probe rates the anchors under a probe name
  * @param askAgain check again a judge that failed the check of an earlier command
+ * @param isOff ask nothing, and stop nothing: only say that it was not checked, or that it failed a check that is in the store
  */
 export async function createCheckedJudge<J extends LlmJudge>(
   judge: J,
   probe: (name: string, anchors: readonly Anchor[]) => Promise<Probe>,
-  { askAgain = false }: { readonly askAgain?: boolean | undefined } = {},
+  { askAgain = false, isOff = false }: { readonly askAgain?: boolean | undefined; readonly isOff?: boolean } = {},
 ): Promise<J> {
   const anchors = await readAnchors();
   const builds = judge.store.builds(judge.model.identity);
   const scale = judge.scale!; // every rubric has one
   const alarms: string[] = [];
+  const notes: string[] = [];
   let checks: readonly HealthCheck[] | undefined;
   let start: readonly Probe[] | undefined;
   const probes: Probe[] = [];
@@ -135,10 +137,23 @@ export async function createCheckedJudge<J extends LlmJudge>(
     return undefined;
   }
 
+  /** Without asking anything: what an earlier check of this run found, or that there was none before a long rating. */
+  async function lookBack(examples: AsyncIterable<readonly Example[]>): Promise<void> {
+    const rounds: Probe[] = [];
+    let latest = 0;
+    while (isProbed(nameOf(latest + 1, "start", 1))) latest++;
+    for (let round = 1; round <= mostRounds && isProbed(nameOf(latest, "start", round)); round++)
+      rounds.push(await probe(nameOf(latest, "start", round), anchors));
+    if (rounds.length >= leastRounds) {
+      for (const { name, message } of examine(rounds).filter(({ held, isUnknown }) => !held && !isUnknown))
+        alarms.push(`${judge.name}: rates though it failed its check: ${name}: ${message}`);
+    } else if (await isLongOrBegun(examples)) notes.push(`${judge.name} was not checked before it rated (--no-check)`);
+  }
+
   return {
     ...judge,
     get notes() {
-      return judge.notes;
+      return [...judge.notes, ...notes];
     },
     get alarms() {
       return alarms;
@@ -149,6 +164,10 @@ export async function createCheckedJudge<J extends LlmJudge>(
     calls: () => probes.map(({ calls }) => calls).reduce(addCalls, judge.calls()),
     async prepare(examples, onProgress) {
       if (judge.problem !== undefined) throw new UsageError(judge.problem);
+      if (isOff) {
+        await lookBack(examples());
+        return judge.prepare?.(examples, onProgress);
+      }
       if (!start && (await chooseStretch(examples()))) {
         const found = await checkAtStart();
         if (found) {
@@ -164,7 +183,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       await judge.prepare?.(examples, onProgress);
     },
     async finish() {
-      if (!start || judge.calls().stopped !== undefined) return;
+      if (isOff || !start || judge.calls().stopped !== undefined) return;
       const ratingsOf = (all: readonly Probe[]) => all.map(({ ratings }) => ratings);
       const end: Probe[] = [];
       let drift: Drift = { isStirred: true };
@@ -199,11 +218,11 @@ function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
   if (failed.length > 0)
     throw new JudgeCheckError(
-      `${name}: did not rate the data, because it failed its check: ${listChecks(failed)}. See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check`,
+      `${name}: did not rate the data, because it failed its check: ${listChecks(failed)}. See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check (in a recipe, rate: { check: false })`,
     );
   const unknown = checks.filter(({ isUnknown }) => isUnknown);
   if (unknown.length > 0)
     throw new JudgeCheckError(
-      `${name}: did not rate the data, because its check could not be completed: ${listChecks(unknown)}. Run the same command again to ask for the missing replies, or rate without the check with --no-check`,
+      `${name}: did not rate the data, because its check could not be completed: ${listChecks(unknown)}. Run the same command again to ask for the missing replies, or rate without the check with --no-check (in a recipe, rate: { check: false })`,
     );
 }

@@ -124,19 +124,19 @@ export async function openRatingJudge(
     const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);
     models.push(model);
-    if (!check || asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;
+    if (asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;
     const { createCheckedJudge, probeJudge } = await import("./checked.ts");
     return createCheckedJudge(
       model,
       async (probe, anchors) => {
-        const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: true }); // repeats failed probe calls
+        const prober = await openLlmJudge(name, { ...asking, probe, retryFailed: check }); // repeats failed probe calls
         try {
           return await probeJudge(prober, anchors);
         } finally {
           prober.close();
         }
       },
-      { askAgain: settings.retryFailed },
+      { askAgain: settings.retryFailed, isOff: !check },
     );
   };
   const close = () => {

@@ -157,6 +157,18 @@ describe("a long rating", () => {
     );
   });
 
+  test.concurrent("--no-check says that there was none", async () => {
+    await using server = await startModelServer({ answer: (asked) => String(fair[kindOf(asked) ?? "good"]) });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const { code, stdout } = await alpagasus(["rate", "rows.json", "--judge", server.judge, "--no-check", "--json"], {
+      cwd: folder.path,
+    });
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as { notes: string[] }).notes.join()).toContain("was not checked before it rated");
+    expect(server.log).toHaveLength(1200);
+  });
+
   test.concurrent("is not begun with a judge that obeys rows, unless it is wanted", async () => {
     await using server = await startModelServer({
       answer: (asked) => (kindOf(asked) === "injected" ? "5" : String(fair[kindOf(asked) ?? "good"])),
@@ -176,6 +188,10 @@ describe("a long rating", () => {
     expect(server.log).toHaveLength(120); // it may have been mended
     const anyway = await alpagasus([...args, "--no-check", "--json"], { cwd: folder.path });
     expect(JSON.parse(anyway.stdout)).toMatchObject({ states: { scored: 1200 }, calls: { made: 1200 } });
+    expect(server.log).toHaveLength(1320);
+    expect((JSON.parse(anyway.stdout) as { alarms: string[] }).alarms.join()).toContain(
+      "rates though it failed its check",
+    );
     const again = await alpagasus([...args, "--json"], { cwd: folder.path }); // nothing is left to ask: that is said, and costs nothing
     expect(again.code).toBe(0);
     expect((JSON.parse(again.stdout) as { alarms: string[] }).alarms.join()).toContain("resists injections");
