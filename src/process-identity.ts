@@ -35,17 +35,10 @@ export function isProcessAlive(pid: number): boolean {
 
 /** Whether a process runs; undefined where it cannot be known, because it is another host's. */
 export function isRunning({ host, pid, start }: ProcessIdentity): boolean | undefined {
-  if (host !== thisHost) return wasBefore(host) ? false : undefined;
+  if (host !== thisHost) return undefined; // also this machine before it was started again: another may have its name
   if (!isProcessAlive(pid)) return false;
   const now = startOf(pid);
   return start === "" || now === "" || start === now;
-}
-
-/** Whether the host is this one before it was started again. */
-function wasBefore(host: string): boolean {
-  const [name, boot, namespace] = host.split("/");
-  const [ours, ourBoot, ourNamespace] = thisHost.split("/");
-  return name === ours && boot !== undefined && boot !== ourBoot && namespace === ourNamespace;
 }
 
 /** `process 4711`, or `process 4711 on HOST`. */

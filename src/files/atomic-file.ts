@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createWriteStream, readdirSync, rmSync, type WriteStream } from "node:fs";
+import { createWriteStream, readdirSync, rmSync, statSync, type WriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Transform } from "node:stream";
@@ -96,12 +96,22 @@ export function openAtomicFile(
 
 const partialEnd = new RegExp(`^(${tokenPattern})\\.partial$`);
 
+const longAgoMs = 7 * 24 * 3_600_000; // a file of another host, or of this one before it was started again
+
+function isOver(token: string, path: string): boolean {
+  const isRunning = isTokenRunning(token);
+  if (isRunning !== undefined) return !isRunning;
+  const info = statSync(path, { throwIfNoEntry: false });
+  return info !== undefined && Date.now() - info.mtimeMs > longAgoMs;
+}
+
 /** Removes partial files of this path that killed processes left behind. */
 function removeOrphans(path: string): void {
   const beginning = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
     const [, token] = (name.startsWith(beginning) && partialEnd.exec(name.slice(beginning.length))) || [];
-    if (token !== undefined && isTokenRunning(token) === false) rmSync(join(dirname(path), name), { force: true });
+    if (token !== undefined && isOver(token, join(dirname(path), name)))
+      rmSync(join(dirname(path), name), { force: true });
   }
 }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
+import { RunError } from "../errors.ts";
 import { describeProcess, isRunning, thisProcess } from "../process-identity.ts";
 import { tryParse } from "./try-parse.ts";
 
@@ -31,7 +32,7 @@ interface Found {
   readonly touchedAt: number;
 }
 
-/** The lock as it is; undefined where there is none. */
+/** The lock as it is; undefined where there is none. @throws an error of the file system, if it cannot be read */
 function look(path: string): Found | undefined {
   try {
     const text = readFileSync(path, "utf8");
@@ -39,8 +40,9 @@ function look(path: string): Found | undefined {
     const owner = ownerSchema.safeParse(tryParse(text));
     if (!owner.success) return { text, shown: "another process", isAlive: undefined, touchedAt };
     return { text, shown: describeProcess(owner.data), isAlive: isRunning(owner.data), touchedAt };
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
   }
 }
 
@@ -58,11 +60,7 @@ export async function own(path: string, options: OwnOptions = {}): Promise<Dispo
   for (;;) {
     const held = take(path);
     if (held) return held;
-    const found = look(path);
-    if (found?.isAlive === true) return undefined;
-    if (found === undefined) continue; // it was released
-    if (found.isAlive === undefined && !(await isSilent(path, found, options))) return undefined;
-    remove(path, found.text);
+    if (await isHeld(path, options)) return undefined;
   }
 }
 
@@ -71,24 +69,29 @@ export async function waitForLock(path: string, options: OwnOptions = {}): Promi
   for (;;) {
     const held = take(path);
     if (held) return held;
-    const found = look(path);
-    const isDead =
-      found && (found.isAlive === false || (found.isAlive === undefined && (await isSilent(path, found, options))));
-    if (isDead) remove(path, found.text);
-    else await delay(pollMs, undefined, { signal: options.signal });
+    await isHeld(path, options);
   }
+}
+
+/** Whether somebody who lives holds the lock. Removes it where its owner is dead. */
+async function isHeld(path: string, options: OwnOptions): Promise<boolean> {
+  const found = look(path);
+  const isAlive = found && (found.isAlive ?? (await watch(path, found, options)));
+  if (isAlive === false) removeDead(path, found!.text);
+  await delay(pollMs, undefined, { signal: options.signal });
+  return isAlive === true;
 }
 
 function take(path: string): Disposable | undefined {
   const text = JSON.stringify({ ...thisProcess, mark: randomUUID().slice(0, 8) }); // one process may work on several things
-  try {
-    writeFileSync(path, text, { flag: "wx" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // writeFileSync fails with errors of this kind
+  if (!createWhole(path, text)) {
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() === false)
+      throw new RunError(`${path}: expected a lock file, got a folder, link or other thing; remove it`);
     return undefined;
   }
   const touching = setInterval(() => {
     try {
+      if (readIf(path) !== text) return clearInterval(touching); // it was taken over while this process stood still
       const now = new Date();
       utimesSync(path, now, now);
     } catch {
@@ -103,35 +106,67 @@ function take(path: string): Disposable | undefined {
   };
 }
 
-/** Whether nobody touches the lock for as long as a living owner never waits. */
-async function isSilent(path: string, { text, shown, touchedAt }: Found, options: OwnOptions): Promise<boolean> {
+/** Creates a file with its text, in one step, so that nobody sees it without; false where there is one. */
+function createWhole(path: string, text: string): boolean {
+  const aside = `${path}.${randomUUID().slice(0, 8)}`;
+  try {
+    writeFileSync(aside, text, { flag: "wx" });
+    linkSync(aside, path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    if (!noLinks.has(codeOf(error) ?? "")) throw error;
+    return createPlain(path, text);
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+/** Codes of file systems without hard links. */
+const noLinks: ReadonlySet<string> = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK"]);
+
+function createPlain(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { flag: "wx" });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Whether the owner shows that it lives; undefined where the lock has changed meanwhile. */
+async function watch(
+  path: string,
+  { text, shown, touchedAt }: Found,
+  options: OwnOptions,
+): Promise<boolean | undefined> {
   options.onWait?.(shown);
   const since = performance.now();
   while (performance.now() - since < silentMs) {
     await delay(10 * pollMs, undefined, { signal: options.signal });
     const now = look(path);
-    if (now === undefined || now.text !== text) return true; // it was released, or is another's: look again
-    if (now.touchedAt !== touchedAt) return false;
+    if (now === undefined || now.text !== text) return undefined;
+    if (now.touchedAt !== touchedAt) return true;
   }
-  return true;
+  return false;
 }
 
-/** Removes a dead process's lock, and no other that has just been put in its place. */
-function remove(path: string, text: string): void {
-  const aside = `${path}.${randomUUID().slice(0, 8)}`;
+/**
+ * Removes a dead process's lock, and no other that has just been put in its place: only who holds a second lock, for as long as
+ * the look and the removal take, may remove the first.
+ */
+function removeDead(path: string, text: string): void {
+  const breaker = `${path}.breaking`;
+  if (!createWhole(breaker, JSON.stringify(thisProcess))) {
+    if (look(breaker)?.isAlive === false) rmSync(breaker, { force: true }); // it was killed in that moment
+    return;
+  }
   try {
-    renameSync(path, aside);
-  } catch {
-    return; // another process was faster
+    if (readIf(path) === text) rmSync(path, { force: true });
+  } finally {
+    rmSync(breaker, { force: true });
   }
-  if (readIf(aside) !== text) {
-    try {
-      linkSync(aside, path);
-    } catch {
-      // yet another one has it by now
-    }
-  }
-  rmSync(aside, { force: true });
 }
 
 function readIf(path: string): string | undefined {
@@ -140,4 +175,8 @@ function readIf(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }

@@ -51,8 +51,11 @@ function isEntry(value: unknown): value is Entry {
 
 /** A chat completion of the chunks of an event stream, or the error among them; undefined where there are none. */
 function joinStream(text: string): unknown {
-  const chunks = [...text.matchAll(/^data:(.*)$/gm)].map(([, data]) => parse(data!.trim())).filter(isEntry);
-  const failed = chunks.find(({ error }) => error !== undefined);
+  const chunks = text
+    .split(/\r\n|\r|\n/)
+    .flatMap((line) => (line.startsWith("data:") ? [parse(line.slice("data:".length).trim())] : []))
+    .filter(isEntry);
+  const failed = chunks.find(({ error }) => error != null);
   if (failed || chunks.length === 0) return failed;
   const choices = chunks.flatMap(({ choices: given }) =>
     Array.isArray(given) ? given.slice(0, 1).filter(isEntry) : [],

@@ -58,7 +58,8 @@ export function createCompatibleClient({
         if (!other) break;
         ways.add(other);
         last = await post(ways);
-        if (last.reply.status >= 300) continue;
+        if (last.reply.status === 400 || last.reply.status === 422) continue;
+        if (last.reply.status >= 300) return readResult(last); // of its own: the way may yet be right
         for (const way of ways) kept.add(way);
         return readResult(last);
       }

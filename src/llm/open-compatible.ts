@@ -12,7 +12,13 @@ const compatibleKey = "ALPAGASUS_API_KEY";
 
 /** The variable with the key of one server: `ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG_8000`, or without the port. */
 function hostKeys({ hostname, host }: URL): string[] {
-  const named = [host, hostname].map((name) => `${compatibleKey}_${name.toUpperCase().replace(/[^A-Z0-9]+/g, "_")}`);
+  const named = [host, hostname].map(
+    (name) =>
+      `${compatibleKey}_${name
+        .toUpperCase()
+        .replace(/-/g, "__")
+        .replace(/[^A-Z0-9_]+/g, "_")}`,
+  );
   return [...new Set(named)];
 }
 

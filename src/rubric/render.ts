@@ -145,7 +145,7 @@ function toDelimiter(line: string, boundary: string): Delimiter {
 }
 
 function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
 function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly Delimiter[]): string[] {

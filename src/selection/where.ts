@@ -175,10 +175,10 @@ async function expectOneCondition(connection: DuckDBConnection, condition: strin
     if ("([{".includes(character)) deepest = Math.max(deepest, ++depth);
     else if (")]}".includes(character)) depth--;
   }
-  const words = Math.max(...plain.split(/\b(?:and|or)\b/i).map((part) => part.split(/\s+/).length));
-  if (condition.length > longestCondition || deepest > deepestCondition || words > 10 * deepestCondition)
+  const isChained = new RegExp(`(?:(?:\\bnot\\b|[-+~])\\s*){${deepestCondition},}`, "i").test(plain);
+  if (condition.length > longestCondition || deepest > deepestCondition || isChained)
     throw new UsageError(
-      `--where: expected a condition of at most ${longestCondition.toLocaleString("en")} characters and ${deepestCondition} brackets inside each other, got a longer one`,
+      `--where: expected a condition of at most ${longestCondition.toLocaleString("en")} characters, with ${deepestCondition} brackets or signs inside each other, got a longer one`,
     );
   const asText = `SELECT (${condition}\n)`;
   let read: { readonly error?: boolean; readonly error_message?: string; readonly statements?: readonly Statement[] };
@@ -192,8 +192,18 @@ async function expectOneCondition(connection: DuckDBConnection, condition: strin
   if (read.error && /Only SELECT/.test(read.error_message ?? "")) throw more;
   if (read.error) throw new UsageError(`--where: ${firstLine(read.error_message)}`);
   const [statement, ...others] = read.statements ?? [];
-  const { type, select_list: list = [], from_table: from, where_clause: where } = statement?.node ?? {};
-  if (others.length > 0 || type !== "SELECT_NODE" || list.length !== 1 || from?.type !== "EMPTY" || where != null)
+  const { type, select_list: list = [], from_table: from, where_clause: where, ...rest } = statement?.node ?? {};
+  const hasMore = [rest.modifiers, rest.group_expressions, rest.having, rest.qualify, rest.sample].some((part) =>
+    Array.isArray(part) ? part.length > 0 : part != null,
+  );
+  if (
+    others.length > 0 ||
+    type !== "SELECT_NODE" ||
+    list.length !== 1 ||
+    from?.type !== "EMPTY" ||
+    where != null ||
+    hasMore
+  )
     throw more;
 }
 
@@ -204,6 +214,11 @@ interface Statement {
     readonly select_list?: readonly unknown[];
     readonly from_table?: { readonly type?: string };
     readonly where_clause?: unknown;
+    readonly modifiers?: unknown;
+    readonly group_expressions?: unknown;
+    readonly having?: unknown;
+    readonly qualify?: unknown;
+    readonly sample?: unknown;
   };
 }
 

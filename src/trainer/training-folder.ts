@@ -7,7 +7,7 @@ import type { TrainingPlan } from "./plan-training.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { isOneQuestion } from "../dataset/conversation.ts";
+import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
 import { dataErrorAt } from "../dataset/place.ts";
 import { formatCount } from "../format.ts";
 
@@ -74,6 +74,11 @@ export async function writeTrainingData(
   return rows;
 }
 
+/** Whether the reasoning stands in a field of its own. */
+function isApart({ reasoning, written }: ChatTurn): boolean {
+  return reasoning !== undefined && written === undefined;
+}
+
 /** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */
 class UnfitRows {
   readonly #template: TrainingRecipe["template"];
@@ -92,7 +97,8 @@ class UnfitRows {
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
     if (hasTools) this.#found.tools.push(example);
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
-    else if (this.#template === "alpaca" && !isOneQuestion(conversation)) this.#found.chat.push(example);
+    else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
+      this.#found.chat.push(example);
     else return false;
     return true;
   }
@@ -104,7 +110,7 @@ class UnfitRows {
     if (chat.length > 0)
       throw dataErrorAt(
         chat[0]!.place,
-        `expected an instruction, an input and an answer in every row for --template alpaca, got ${count(chat)} with a system text or several turns, of which this is the first; train with --template chat`,
+        `expected an instruction, an input and an answer in every row for --template alpaca, got ${count(chat)} with a system text, several turns or reasoning in a field of its own, of which this is the first; train with --template chat`,
       );
     if (unasked.length > 0)
       throw dataErrorAt(

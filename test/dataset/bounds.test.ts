@@ -54,6 +54,8 @@ describe("--where", () => {
   test.each([
     ["true) UNION SELECT 0 WHERE (true", /expected one condition/],
     ["1=1), (2=2", /expected one condition/],
+    ["true) LIMIT (2", /expected one condition/],
+    ["true) GROUP BY (index", /expected one condition/],
     ["true); DROP TABLE rows; SELECT (true", /expected one condition|syntax error/],
     ["exists (select * from read_csv('/etc/passwd'))", /disabled|permission/i],
     ["(select count(*) from (SELECT set_config('enable_external_access', 'true'))) > 0", /exist|Function/i],
@@ -68,4 +70,13 @@ describe("--where", () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     expect(stderr).not.toMatch(/(Binder|Parser|Catalog) Error/);
   });
+});
+
+test("--where takes a long list", async () => {
+  using folder = tempFolder();
+  folder.write("rows.json", [{ instruction: "a", output: "b" }]);
+  await prepare(folder.path, ["rate", "rows.json"]);
+  const list = Array.from({ length: 1_200 }, (_, i) => i).join(", ");
+  const { code, stderr } = await alpagasus(["select", "--where", `index IN (${list})`], { cwd: folder.path });
+  expect([code, stderr]).toEqual([0, ""]);
 });

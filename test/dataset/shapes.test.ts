@@ -128,6 +128,27 @@ describe("shapes", () => {
     });
   });
 
+  it("reads a system text once, whichever way it is written, and passes over columns of other meaning", async () => {
+    const twice = {
+      system_prompt: "s",
+      conversations: [
+        { from: "system", value: "s" },
+        { from: "human", value: "b" },
+        { from: "gpt", value: "c" },
+      ],
+    };
+    expect((await conversationOf(twice)).instruction).toBe("System: s\n\nUser: b");
+    expect(await readRow({ instruction: "a", output: "b", history: "in 1990" })).toMatchObject({ instruction: "a" });
+    expect(await readRow({ instruction: "a", output: "b", history: "[]" })).toMatchObject({ instruction: "a" });
+    expect(
+      (await conversationOf({ instruction: "a", output: "b", history: '[["x","y"]]' })).conversation!.turns,
+    ).toHaveLength(3);
+    const nulls = {
+      messages: [turns("a")[0], { role: "assistant", content: "c", function_call: { name: null, arguments: null } }],
+    };
+    expect((await conversationOf(nulls)).conversation).toBeUndefined();
+  });
+
   it("takes a chat from a column that is named", async () => {
     expect(await readRow({ talk: turns("a", "c") }, { map: { messages: "talk" } })).toMatchObject({ output: "c" });
     await expect(readRow({ talk: turns("a", "c") }, { map: { messages: "talk", output: "x" } })).rejects.toThrow(

@@ -53,6 +53,15 @@ const servers: Record<string, (body: Body) => Said> = {
       : refuse(
           "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
         ),
+  "limit-name-busy": ({ max_tokens: limit }) =>
+    limit !== undefined
+      ? refuse("Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.")
+      : ++calls % 3 === 0
+        ? { body: good() }
+        : refuse("Slow down", 429),
+  "stream-odd": () => ({
+    body: `data: {"error":null,"choices":[{"delta":{"content":"4\u2028fi"}}]}\n\ndata: {"error":null,"choices":[{"delta":{"content":"ne"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n`,
+  }),
   "top-p": ({ top_p: share }) =>
     share === undefined ? { body: good() } : refuse("`top_p` must be > 0.0 and < 1.0", 422),
   "no-system": ({ messages }) =>
@@ -114,6 +123,11 @@ describe("replies that are read", () => {
     expect(seen).toHaveLength(2);
   });
 
+  test("a stream with line separators in its text, and errors that are null", async () => {
+    const { outcomes } = await askServer("stream-odd");
+    expect(outcomes[0]).toMatchObject({ state: "replied", text: "4\u2028fine" });
+  });
+
   test("an error in a 200 is that error: tried again, and nothing is perhaps paid", async () => {
     const { outcomes, purse } = await askServer("busy-in-200");
     expect(outcomes).toMatchObject([{ state: "replied" }, { state: "replied" }]);
@@ -160,6 +174,13 @@ describe("parameters that a server refuses", () => {
     const { notes } = await askServer(name);
     expect(notes).toEqual([]);
     expect(seen).toHaveLength(2);
+  });
+
+  test("a busy server is tried again in the other way, not taken for one that refuses it", async () => {
+    calls = 0;
+    const { outcomes, engine } = await askServer("limit-name-busy");
+    expect(outcomes).toMatchObject([{ state: "replied" }, { state: "replied" }]);
+    expect(engine.failure).toBeUndefined();
   });
 
   test("what cannot be guessed is named", async () => {

@@ -153,6 +153,9 @@ describe("a key belongs to a host", () => {
     expect(model.keyAdvice).toContain("ALPAGASUS_API_KEY_ELSEWHERE_EXAMPLE");
     await ask(name(), { ALPAGASUS_API_KEY: "general" }, { isFromRecipe: true });
     expect(seen[0]!.headers.authorization).toBe("Bearer general"); // on this machine
+    const similar = { ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG: "own" };
+    const other = await openModel("http://gpu-example.org/v1#m", { environment: similar, isFromRecipe: true });
+    expect(other.keyAdvice).toBeUndefined(); // no key of another host is its key
     status = 401;
     const { attempt } = await ask(name(), {});
     expect(attempt).toMatchObject({ kind: "stop", isUsage: true });

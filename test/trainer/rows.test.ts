@@ -71,7 +71,7 @@ describe("what a training cannot carry stops it, with its count", () => {
       "several turns, by the Alpaca prompt",
       { messages: chat },
       "alpaca",
-      /got 2 rows with a system text or several turns/,
+      /got 2 rows with a system text, several turns/,
     ],
     [
       "calls of tools",

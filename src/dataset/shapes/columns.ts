@@ -1,3 +1,4 @@
+import { tryParse } from "../../files/try-parse.ts";
 import { isPlain, renderBefore, renderTurn, splitReasoning, type ChatTurn } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
 import { FieldError, optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
@@ -52,8 +53,9 @@ function readColumns(row: Row, map: ColumnMap): ExampleFields {
   };
 }
 
-function readHistory(value: unknown, column: string): ChatTurn[] {
-  if (value === undefined || value === null || value === "") return [];
+function readHistory(given: unknown, column: string): ChatTurn[] {
+  const value: unknown = typeof given === "string" && /^\s*\[/.test(given) ? tryParse(given) : given; // as CSV holds it
+  if (!Array.isArray(value) && !(typeof value === "object" && value !== null)) return []; // some other column of that name
   if (!Array.isArray(value)) throw new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts`);
   return value.flatMap((pair: unknown) => {
     const [asked, answered] = Array.isArray(pair) ? (pair as unknown[]) : [];

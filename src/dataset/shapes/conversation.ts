@@ -53,7 +53,11 @@ export function conversationShape(name: string, column: string, turnKeys: string
 }
 
 function readConversation(row: Row, column: string): ExampleFields {
-  return conversationFields([...readSystem(row), ...readTurns(row[column], column)], {
+  const turns = readTurns(row[column], column);
+  const system = readSystem(row).filter(
+    ({ text }) => !turns.some((turn) => turn.role === "system" && turn.text === text),
+  );
+  return conversationFields([...system, ...turns], {
     row,
     place: JSON.stringify(column),
   });
@@ -145,7 +149,8 @@ function readCalls(fields: Row, place: string): readonly ToolCall[] | undefined 
       const entry = (typeof call === "object" && call !== null ? call : {}) as Row; // an object read from JSON
       return readCall(entry["function"] ?? entry, place, optionalLabel(entry, "id"));
     });
-  return older === undefined || older === null ? undefined : [readCall(older, place)];
+  const isNone = older === undefined || older === null || (older as Row)["name"] == null; // some libraries write nulls
+  return isNone ? undefined : [readCall(older, place)];
 }
 
 function readCall(called: unknown, place: string, id?: string): ToolCall {

@@ -42,8 +42,13 @@ touch done`,
   ],
 };
 
+const wantedTurns =
+  "--trainer llama-factory: expected turns of the user and the assistant one after the other, without reasoning apart from the text, got others; use --trainer trl";
+
 /** Its columns for a chat. @throws UsageError when the turns are not the user's and the assistant's in turn */
 function chatRow({ instruction, input, output, conversation }: Fields): object {
+  const { answer: { reasoning, written } = {} } = conversation ?? {};
+  if (reasoning !== undefined && written === undefined) throw new UsageError(wantedTurns);
   if (!conversation || isOneQuestion(conversation)) {
     const answered = conversation?.answer.written ?? output;
     return { instruction: userMessage({ instruction, input }, "chat"), output: answered, system: "", history: [] };
@@ -55,10 +60,7 @@ function chatRow({ instruction, input, output, conversation }: Fields): object {
     .map(({ role, text, written }) => ({ role, text: written ?? text }));
   const isInTurn =
     others.length % 2 === 1 && others.every(({ role }, i) => role === (i % 2 === 0 ? "user" : "assistant"));
-  if (!isInTurn || (answer.written === undefined && answer.reasoning !== undefined))
-    throw new UsageError(
-      "--trainer llama-factory: expected turns of the user and the assistant one after the other, without reasoning apart, got others; use --trainer trl",
-    );
+  if (!isInTurn) throw new UsageError(wantedTurns);
   const history = Array.from({ length: (others.length - 1) / 2 }, (_, i) => [
     others[2 * i]!.text,
     others[2 * i + 1]!.text,
