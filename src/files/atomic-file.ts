@@ -98,7 +98,7 @@ const partialEnd = new RegExp(`^(${tokenPattern})\\.partial$`);
 
 const longAgoMs = 7 * 24 * 3_600_000; // a file of another host, or of this one before it was started again
 
-function isOver(token: string, path: string): boolean {
+function isLeftOver(token: string, path: string): boolean {
   const isRunning = isTokenRunning(token);
   if (isRunning !== undefined) return !isRunning;
   const info = statSync(path, { throwIfNoEntry: false });
@@ -110,7 +110,7 @@ function removeOrphans(path: string): void {
   const beginning = `${basename(path)}.`;
   for (const name of readdirSync(dirname(path))) {
     const [, token] = (name.startsWith(beginning) && partialEnd.exec(name.slice(beginning.length))) || [];
-    if (token !== undefined && isOver(token, join(dirname(path), name)))
+    if (token !== undefined && isLeftOver(token, join(dirname(path), name)))
       rmSync(join(dirname(path), name), { force: true });
   }
 }

@@ -47,8 +47,8 @@ const wantedTurns =
 
 /** Its columns for a chat. @throws UsageError when the turns are not the user's and the assistant's in turn */
 function chatRow({ instruction, input, output, conversation }: Fields): object {
-  const { answer: { reasoning, written } = {} } = conversation ?? {};
-  if (reasoning !== undefined && written === undefined) throw new UsageError(wantedTurns);
+  const given = conversation?.answer;
+  if (given?.reasoning !== undefined && given.written === undefined) throw new UsageError(wantedTurns);
   if (!conversation || isOneQuestion(conversation)) {
     const answered = conversation?.answer.written ?? output;
     return { instruction: userMessage({ instruction, input }, "chat"), output: answered, system: "", history: [] };
