@@ -45,9 +45,9 @@ function seenFrom(recipe: string, data: string): string {
 const paperShare = 17.75; // percent of Alpaca that AlpaGasus kept
 
 function writeRecipe(data: string, rows: number, shape: string, { out, map }: InitFlags): string {
+  const own = basename(out).replace(/\.ya?ml$/i, "");
   const name =
-    basename(out)
-      .replace(/\.ya?ml$/i, "")
+    (own === "recipe" ? basename(data).replace(/\.[a-z.]+$/i, "") : own)
       .replace(/[^\w.-]+/g, "-")
       .replace(/^\W+/, "") || "experiment";
   const kept = Math.max(1, Math.round((rows * paperShare) / 100));

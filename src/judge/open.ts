@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
@@ -41,7 +42,9 @@ export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}):
   if (kind === "recorded" && rest) return createRecordedJudge(rest, options);
   if (kind === "column" && rest) return createColumnJudge(rest, options);
   if (kind === "run" && rest) return createRunJudge(rest);
-  throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(name)}`);
+  const file = statSync(name, { throwIfNoEntry: false });
+  const meant = file && `; did you mean ${file.isDirectory() ? "run" : "recorded"}:${name}?`;
+  throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(name)}${meant ?? ""}`);
 }
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {

@@ -46,7 +46,7 @@ function summarise(
   const notes: string[] = [];
   const alarms: string[] = [...manifest.rate.alarms];
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
-    const message = `${formatCount(picked.tied)} rows score exactly ${written.cut}; ${formatCount(picked.tiedKept)} of them were drawn by seed ${plan.seed}`;
+    const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);
   }
   if (plan.count !== undefined && rows < plan.count)
