@@ -15,7 +15,7 @@ export type PeerName = (typeof peerNames)[number];
 
 export const modelForms = "openai:MODEL, anthropic:MODEL, google:MODEL or http://HOST/v1#MODEL";
 
-/** For documentation: the other providers. */
+/** The providers that {@link modelForms} leaves out, for messages. */
 export const otherProviders: readonly string[] = [...hostedNames, ...peerNames];
 
 export function isHostedName(name: string): name is HostedName {

@@ -64,8 +64,8 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     addressVariable: "OPENAI_BASE_URL",
     apiPath: "/v1",
     settings: (environment) => {
-      const organization = (environment["OPENAI_ORG_ID"] ?? environment["OPENAI_ORGANIZATION"])?.trim();
-      const project = (environment["OPENAI_PROJECT_ID"] ?? environment["OPENAI_PROJECT"])?.trim();
+      const organization = environment["OPENAI_ORG_ID"]?.trim() || environment["OPENAI_ORGANIZATION"]?.trim();
+      const project = environment["OPENAI_PROJECT_ID"]?.trim() || environment["OPENAI_PROJECT"]?.trim();
       return { ...(organization && { organization }), ...(project && { project }) };
     },
     // chat completions: the provider stores nothing, and every server with its protocol has them

@@ -72,13 +72,12 @@ describe("providers with OpenAI's protocol", () => {
     ["deepseek:m", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "/v1", "authorization", "Bearer k-1"],
     ["azure:my-deployment", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "/openai/v1", "api-key", "k-1"],
   ])("%s", async (name, key, address, path, header, sent) => {
-    const { model, attempt } = await ask(name, { [key]: "k-1", [address]: `${origin}/` });
+    const { attempt } = await ask(name, { [key]: "k-1", [address]: `${origin}/` });
     expect(attempt).toMatchObject({ reply: { text: "4\nfine", build: "m-1 fp-7", usage: { inputTokens: 9 } } });
     expect(seen).toHaveLength(1);
     expect(seen[0]!.url).toBe(`${path}/chat/completions`);
     expect(seen[0]!.headers[header]).toBe(sent);
     expect(seen[0]!.body["model"]).toBe(name.slice(name.indexOf(":") + 1));
-    expect(model.redact("my k-1")).toBe("my k-1"); // too short to be a key
     expect((await openModel(name, { environment: { [address]: origin } })).problem).toContain(key);
   });
 
