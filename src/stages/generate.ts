@@ -54,7 +54,10 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     );
   const path = run.answersPath(name);
   makeFolder(run.answersFolder);
-  using owned = await own(`${path}.pid`);
+  using owned = await own(`${path}.pid`, {
+    onWait: (owner) =>
+      options.onProgress?.({ stage: "generate", doing: `waiting for a sign of ${owner}`, done: 0, unit: "seconds" }),
+  });
   if (!owned)
     throw new RunError(
       `${path}: expected answers that no other process is writing, ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,

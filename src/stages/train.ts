@@ -42,7 +42,11 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     return before;
   }
   findUv();
-  using owned = await own(folder.owner, { signal: options.signal });
+  using owned = await own(folder.owner, {
+    signal: options.signal,
+    onWait: (owner) =>
+      options.onProgress?.({ stage: "train", doing: `waiting for a sign of ${owner}`, done: 0, unit: "seconds" }),
+  });
   if (!owned) throw describeOwner(folder);
   const attempts = await openAttempts(folder.folder);
   using progressFile = openProgressFile(run);

@@ -4,7 +4,8 @@ import type { Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
 import { conversationFields, conversationShape, readTurns } from "./conversation.ts";
 
-const columnMaps = {
+/** The columns of the shapes that have one for each field, by the shape. */
+const columnMaps: Readonly<Record<string, ColumnMap>> = {
   alpaca: {
     instruction: "instruction",
     input: "input",
@@ -16,12 +17,18 @@ const columnMaps = {
   },
   dolly: { instruction: "instruction", input: "context", output: "response", category: "category", id: "id" },
   openorca: { instruction: "question", output: "response", id: "id", system: "system_prompt" },
-  query: { instruction: "query", output: "response", category: "category", id: "id", system: "system" },
-  answer: { instruction: "query", output: "answer", category: "category", id: "id", system: "system" },
-  question: { instruction: "question", input: "context", output: "answer", category: "category", id: "id" },
-  prompt: { instruction: "prompt", output: "completion", category: "category", id: "id", system: "system" },
-  response: { instruction: "prompt", output: "response", category: "category", id: "id", system: "system" },
-} satisfies Record<string, ColumnMap>;
+  "query-response": { instruction: "query", output: "response", category: "category", id: "id", system: "system" },
+  "query-answer": { instruction: "query", output: "answer", category: "category", id: "id", system: "system" },
+  "question-answer": { instruction: "question", input: "context", output: "answer", category: "category", id: "id" },
+  "prompt-completion": {
+    instruction: "prompt",
+    output: "completion",
+    category: "category",
+    id: "id",
+    system: "system",
+  },
+  "prompt-response": { instruction: "prompt", output: "response", category: "category", id: "id", system: "system" },
+};
 
 /** The shapes that are detected from a row; add a new one here. The first that matches is the row's shape. */
 const shapes: readonly Shape[] = [
@@ -30,14 +37,7 @@ const shapes: readonly Shape[] = [
   conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
   conversationShape("dialog", "dialog", "{role, content}"),
   promptShape(),
-  columnsShape("alpaca", columnMaps.alpaca),
-  columnsShape("dolly", columnMaps.dolly),
-  columnsShape("openorca", columnMaps.openorca),
-  columnsShape("query-response", columnMaps.query),
-  columnsShape("query-answer", columnMaps.answer),
-  columnsShape("question-answer", columnMaps.question),
-  columnsShape("prompt-completion", columnMaps.prompt),
-  columnsShape("prompt-response", columnMaps.response),
+  ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
 ];
 
 /** TRL's conversations: `prompt` and `completion` are lists of messages. */
@@ -63,18 +63,6 @@ export interface ShapeChoice {
   readonly map?: (Partial<ColumnMap> & { readonly messages?: string | undefined }) | undefined;
 }
 
-/** The columns of the shapes that have one for each field. */
-const mapsByShape: Readonly<Record<string, ColumnMap>> = {
-  alpaca: columnMaps.alpaca,
-  dolly: columnMaps.dolly,
-  openorca: columnMaps.openorca,
-  "query-response": columnMaps.query,
-  "query-answer": columnMaps.answer,
-  "question-answer": columnMaps.question,
-  "prompt-completion": columnMaps.prompt,
-  "prompt-response": columnMaps.response,
-};
-
 /** The shape that the caller named; undefined to detect it from the data. @throws UsageError when there is no such shape */
 export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   const named = shape === undefined ? undefined : shapes.find(({ name }) => name === shape);
@@ -91,10 +79,10 @@ export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
       map: { messages: map.messages },
     };
   }
-  if (named && !Object.hasOwn(mapsByShape, named.name))
+  if (named && !Object.hasOwn(columnMaps, named.name))
     throw new UsageError(`--map: expected a shape with a column for each field, got --shape ${shape}`);
   const { messages: _, ...given } = map;
-  const base: ColumnMap = named ? mapsByShape[named.name]! : columnMaps.alpaca;
+  const base = columnMaps[named?.name ?? "alpaca"]!;
   const chosen = { ...base, ...given };
   return { ...columnsShape("mapped", chosen), map: chosen };
 }
