@@ -1,3 +1,4 @@
+import { firstSet } from "./environment.ts";
 import { UsageError } from "../errors.ts";
 import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { compatibleOptions } from "./chat-request.ts";
@@ -35,7 +36,7 @@ export function findServerKey(
   const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
   const isShared = isHere || !isFromRecipe;
   const variables = [...hostKeys(url), ...(isShared ? [compatibleKey] : [])];
-  const key = variables.map((variable) => environment[variable]?.trim()).find(Boolean);
+  const key = firstSet(environment, variables);
   const advice =
     key === undefined && !isShared && environment[compatibleKey]?.trim()
       ? `${compatibleKey} was not sent, since a recipe names this server; if it may have a key, set ${variables.at(-1)}`

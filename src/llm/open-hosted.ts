@@ -1,3 +1,4 @@
+import { firstSet } from "./environment.ts";
 import { UsageError } from "../errors.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { compatibleOptions } from "./chat-request.ts";
@@ -82,7 +83,7 @@ export async function openHostedModel(
 ): Promise<ChatModel> {
   const provider = providers[providerName];
   const environment = options.environment ?? process.env;
-  const apiKey = provider.keys.map((variable) => environment[variable]?.trim()).find(Boolean);
+  const apiKey = firstSet(environment, provider.keys);
   const given = environment[provider.addressVariable]?.trim();
   const address = given ? withPath(checkAddress(given, `${provider.addressVariable}: `), provider.apiPath) : undefined;
   const baseURL = address ?? provider.address;

@@ -1,3 +1,4 @@
+import { firstSet } from "./environment.ts";
 import type {
   Experimental_BatchV4 as BatchV4,
   LanguageModelV4,
@@ -64,8 +65,8 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     addressVariable: "OPENAI_BASE_URL",
     apiPath: "/v1",
     settings: (environment) => {
-      const organization = environment["OPENAI_ORG_ID"]?.trim() || environment["OPENAI_ORGANIZATION"]?.trim();
-      const project = environment["OPENAI_PROJECT_ID"]?.trim() || environment["OPENAI_PROJECT"]?.trim();
+      const organization = firstSet(environment, ["OPENAI_ORG_ID", "OPENAI_ORGANIZATION"]);
+      const project = firstSet(environment, ["OPENAI_PROJECT_ID", "OPENAI_PROJECT"]);
       return { ...(organization && { organization }), ...(project && { project }) };
     },
     // chat completions: the provider stores nothing, and every server with its protocol has them
@@ -154,7 +155,7 @@ async function openProviderModel(
 ): Promise<ChatModel> {
   const provider = providers[providerName];
   const environment = options.environment ?? process.env;
-  const apiKey = provider.keys.map((variable) => environment[variable]?.trim()).find(Boolean);
+  const apiKey = firstSet(environment, provider.keys);
   const baseURL = readAddress(provider, environment);
   const fetch = createPooledFetch(options.connections ?? defaultConnections, { environment });
   const transport = createBatchTransport(createPooledFetch(2, { largestBytes: -1, environment }), providerName);

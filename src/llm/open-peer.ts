@@ -1,3 +1,4 @@
+import { firstSet } from "./environment.ts";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
@@ -38,7 +39,7 @@ const providers: Readonly<Record<PeerName, PeerProvider>> = {
     needs: [["AWS_REGION", "AWS_DEFAULT_REGION"]],
     keys: ["AWS_BEARER_TOKEN_BEDROCK", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
     settings: (environment) => ({
-      region: environment["AWS_REGION"]?.trim() || environment["AWS_DEFAULT_REGION"]?.trim() || "none",
+      region: firstSet(environment, ["AWS_REGION", "AWS_DEFAULT_REGION"]) ?? "none",
       accessKeyId: environment["AWS_ACCESS_KEY_ID"]?.trim(),
       secretAccessKey: environment["AWS_SECRET_ACCESS_KEY"]?.trim(),
       sessionToken: environment["AWS_SESSION_TOKEN"]?.trim(),
@@ -75,7 +76,7 @@ export async function openPeerModel(
 ): Promise<ChatModel> {
   const provider = providers[providerName];
   const environment = options.environment ?? process.env;
-  const missing = provider.needs.find((names) => !names.some((variable) => environment[variable]?.trim()));
+  const missing = provider.needs.find((names) => firstSet(environment, names) === undefined);
   const create = await loadClient(name, provider);
   const settings = Object.fromEntries(
     Object.entries(provider.settings(environment)).filter(([, value]) => value !== undefined && value !== ""),
