@@ -102,20 +102,26 @@ describe.skipIf(!canRun)(`llama.cpp (${packages.llamaCpp})`, () => {
   });
 
   test("answers through --endpoint, and judges pairs in both orders", async () => {
-    const prompts = rows.slice(0, 5).map(({ instruction }, id) => ({ id, set: "sums", instruction, input: "" }));
-    folder.write("sums.json", prompts);
+    const animals = ["dog", "horse", "whale", "spider", "goose"]; // a story is longer than 8 tokens: no two answers are alike
+    const prompts = animals.map((animal, id) => ({
+      id,
+      set: "stories",
+      instruction: `Tell a story about a ${animal} in three sentences.`,
+      input: "",
+    }));
+    folder.write("stories.json", prompts);
     const endpoint = [
       "--endpoint",
       `http://127.0.0.1:${server.port}/v1`,
       "--run",
       "runs/pairs",
       "--tests",
-      "sums.json",
+      "stories.json",
     ];
     for (const name of ["short", "long"]) {
       const tokens = name === "short" ? "8" : "40";
       const answers = await run<AnswersSummary>("generate", ...endpoint, "--name", name, "--max-output-tokens", tokens);
-      expect(answers.sets).toMatchObject([{ set: "sums", prompts: 5 }]);
+      expect(answers.sets).toMatchObject([{ set: "stories", prompts: 5 }]);
     }
     const { code, stdout } = await alpagasus(
       ["compare", "long", "short", "--judge", judge, "--run", "runs/pairs", "--json"],
