@@ -10,6 +10,8 @@ import { parseUsd } from "./model-options.ts";
 import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
+import type { RateSummary } from "../run/records/rating.ts";
 import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
 
 interface RunFlags {
@@ -96,7 +98,7 @@ Examples:
       process.stdout.write(
         flags.json
           ? `${plainJson({ run, results: tellResults(end), result: end.result ?? null }, 2)}\n`
-          : renderEnd(end, context),
+          : renderEnd(end, (await readManifest(runFolder(end.run)))?.rate, context),
       );
     });
 }
@@ -149,8 +151,12 @@ function tellResults({ results }: ExperimentEnd): object {
   );
 }
 
-function renderEnd({ run, results, result }: ExperimentEnd, context: CommandContext): string {
-  if (result) return renderExperimentResult(result, run);
+function renderEnd(
+  { run, results, result }: ExperimentEnd,
+  rate: RateSummary | undefined,
+  context: CommandContext,
+): string {
+  if (result) return renderExperimentResult(result, run, rate);
   const lost = [...results].filter(([, { state }]) => state === "failed" || state === "stopped");
   const why = lost.map(([task, end]) =>
     end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),

@@ -49,8 +49,3 @@ export function describeNeeded({
     ? ""
     : `about ${about(promptsNeeded)} prompts would be needed to show a difference of this size${range}`;
 }
-
-/** Whether the judge sees both answers at once, so that their order can influence it. The student sees each answer alone. */
-export function seesOrder({ judge }: Pick<ComparisonSummary, "judge">): boolean {
-  return judge !== "student" && !judge.startsWith("student:");
-}

@@ -2,6 +2,7 @@ import type { Example } from "../dataset/example.ts";
 import { AlpagasusError, UsageError } from "../errors.ts";
 import { readAnchors, type Anchor } from "../health/anchors.ts";
 import { examineBuild, examineRounds, isDoubtful } from "../health/examine.ts";
+import { ratesThough } from "../health/trust.ts";
 import { findDrift, type Drift } from "../health/drift.ts";
 import type { AnchorRatings, HealthCheck } from "../health/figures.ts";
 import { addCalls, type CallsReport } from "../llm/call-tally.ts";
@@ -146,7 +147,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       rounds.push(await probe(nameOf(latest, "start", round), anchors));
     if (rounds.length >= leastRounds) {
       for (const { name, message } of examine(rounds).filter(({ held, isUnknown }) => !held && !isUnknown))
-        alarms.push(`${judge.name}: rates though it failed its check: ${name}: ${message}`);
+        alarms.push(`${judge.name}: ${ratesThough}: ${name}: ${message}`);
     } else if (await isLongOrBegun(examples)) notes.push(`${judge.name} was not checked before it rated (--no-check)`);
   }
 

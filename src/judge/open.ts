@@ -11,7 +11,8 @@ import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
-import { createStudentJudge, isStudentName, readStudentNamed } from "./student.ts";
+import { isStudentName } from "../run/judge-kind.ts";
+import { createStudentJudge, readStudentNamed } from "./student.ts";
 
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 

@@ -20,11 +20,6 @@ export async function createStudentJudge(path?: string): Promise<Judge> {
   );
 }
 
-/** Whether a judge's name means a student: `student`, `student:FILE`. */
-export function isStudentName(name: string): boolean {
-  return /^student(:|$)/.test(name);
-}
-
 /** Reads the student model that a judge's name refers to. */
 export function readStudentNamed(name: string): Promise<StudentModel> {
   const [, path] = /^student:(.+)$/s.exec(name) ?? [];

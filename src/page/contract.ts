@@ -2,6 +2,7 @@
  * Over 300 lines: the types of everything that the page is given, in one place, since the server and the browser share them.
  */
 import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
+import type { Trust } from "../health/trust.ts";
 import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
@@ -29,6 +30,7 @@ export interface RunReport {
   /** The command that showed or reported the run. */
   readonly command?: string | undefined;
   readonly madeAt: string;
+  readonly head: Head;
   readonly dataset?: DatasetRecord | undefined;
   readonly scores?: ScoreReport | undefined;
   readonly arms: readonly ArmState[];
@@ -51,6 +53,21 @@ export interface RunReport {
     /** Changes when the rows change or more of them are read. */
     readonly revision: string;
   };
+}
+
+/** The first lines of the page. */
+export interface Head {
+  /** What this run is, in one sentence. */
+  readonly what: string;
+  /** What was found, in one sentence; absent while nothing was. */
+  readonly found?: string | undefined;
+  /** "Should I trust this?", answered in one line; absent while nothing was found. */
+  readonly trust?: TrustReport | undefined;
+}
+
+/** Whether to trust a result, also in one line. */
+export interface TrustReport extends Trust {
+  readonly sentence: string;
 }
 
 /** A judge's scores, summarised. */
@@ -123,6 +140,7 @@ export interface ComparisonReport extends ComparisonSummary {
   readonly key: string;
   /** The conclusion, in words. */
   readonly sentence: string;
+  readonly trust: TrustReport;
   /** How many rows each arm was trained on, if known. */
   readonly sizes: { readonly a: number | undefined; readonly b: number | undefined };
   /** Whether the judge saw both answers at once, and so could be swayed by their order. */

@@ -1,11 +1,14 @@
-import { conclude, seesOrder } from "../comparison/conclude.ts";
+import { conclude } from "../comparison/conclude.ts";
+import { seesOrder } from "../run/judge-kind.ts";
 import { formatCount } from "../format.ts";
+import { weighComparison } from "../health/trust.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { FileStates } from "../run/file-states.ts";
 import { isRated, type Manifest, type RatedManifest } from "../run/manifest.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { Work } from "../run/work.ts";
 import type { ComparisonReport, ScoreReport } from "./contract.ts";
+import { tellTrust } from "./head.ts";
 import type { FollowedRows } from "./follow-rows.ts";
 import type { RowFigures } from "./row-figures.ts";
 
@@ -87,8 +90,9 @@ export function describeComparison(
     ...comparison,
     key,
     sentence: conclude(comparison),
+    trust: tellTrust(weighComparison(comparison)),
     sizes: { a, b },
-    seesOrder: seesOrder(comparison),
+    seesOrder: seesOrder(comparison.judge),
   };
 }
 

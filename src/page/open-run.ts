@@ -15,6 +15,7 @@ import { describeComparison, describeFiles, describeScores, missingReference } f
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
 import { createRowFollower } from "./follow-rows.ts";
+import { describeHead } from "./head.ts";
 import { readPairs, toDetail, type ReadPair } from "./read-pairs.ts";
 import type { IndexedRow } from "./row-index.ts";
 import { selectPairs } from "./select-pairs.ts";
@@ -133,6 +134,9 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       checkSizes(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
       const spent = await spentOnCalls(run, manifest);
+      const comparisons = adjustComparisons(
+        Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({ key, ...comparison })),
+      ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes));
       return {
         version: 1,
         alpagasus: version,
@@ -140,13 +144,12 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         title: options.title,
         command: options.command,
         madeAt: new Date().toISOString(),
+        head: describeHead(manifest, scores, comparisons),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         scores,
         arms: files?.arms ?? [],
         ...(manifest?.experiment && { experiment: manifest.experiment }),
-        comparisons: adjustComparisons(
-          Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({ key, ...comparison })),
-        ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes)),
+        comparisons,
         stages: manifest ? describeStages(manifest) : [],
         ...(spent && { money: { paidUsd: spent.paidUsd, perhapsPaidUsd: spent.perhapsPaidUsd } }),
         problems: [

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { formatCount, formatNumbered, formatUsd } from "../../src/format.ts";
 import type { RunReport } from "../../src/page/contract.ts";
-import { Notice } from "./parts/words.tsx";
+import { Notice, TrustLine } from "./parts/words.tsx";
 import { hashOf, usePlace, type View } from "./place.ts";
 import type { Source } from "./source.ts";
 import { useTheme } from "./theme.ts";
@@ -58,6 +58,10 @@ export function App({ source }: { source: Source }) {
             {theme === "dark" ? "light" : "dark"} colours
           </button>
         </div>
+        <p class="head">
+          {report.head.what} {report.head.found !== undefined && <b>{report.head.found}</b>}
+        </p>
+        {report.head.trust && <TrustLine trust={report.head.trust} />}
         <nav aria-label="views">
           {there.map((name) => (
             <a href={hashOf(name)} aria-current={name === view ? "page" : undefined}>

@@ -1,9 +1,12 @@
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
-import { conclude, describeP, seesOrder } from "../../comparison/conclude.ts";
+import { seesOrder } from "../../run/judge-kind.ts";
+import { conclude, describeP } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
+import { renderTrust } from "./trust.ts";
+import { weighComparison } from "../../health/trust.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
 
@@ -19,7 +22,8 @@ export function renderComparison(summary: ComparisonSummary): string {
   const lines = [
     `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
-    `\n  ${plainText(conclude(summary))}\n`,
+    `\n  ${plainText(conclude(summary))}`,
+    `${renderTrust(weighComparison(summary))}\n`,
     renderTable(
       ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "test"],
       ["left", "left", "right", "right", "right", "right", "right", "left", "left"],
@@ -27,7 +31,7 @@ export function renderComparison(summary: ComparisonSummary): string {
     ),
     "",
     ...renderReach(pooled),
-    ...renderTrust(summary),
+    ...renderOrders(summary),
     ...renderLength(a, b, pooled),
   ];
   if (categories.length > 0) lines.push("", renderCategories(categories, sets.length > 1));
@@ -74,11 +78,11 @@ function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
 }
 
 /** How far the judge depends on the order, and which verdicts are missing. */
-function renderTrust(summary: ComparisonSummary): string[] {
+function renderOrders(summary: ComparisonSummary): string[] {
   const { pooled, states, calls } = summary;
   const { orders, identical } = pooled;
   const lines: string[] = [];
-  const isOrdered = seesOrder(summary);
+  const isOrdered = seesOrder(summary.judge);
   if (isOrdered && orders.pairs > 0)
     lines.push(
       `  orders  the judge contradicts itself in ${percent(orders.flipRate)} ${shareInterval(orders.flipRate)} of ${formatNumbered(orders.pairs, "pair", "pairs")} when the order is swapped (A in one, B in the other)`,

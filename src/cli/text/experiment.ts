@@ -6,6 +6,9 @@ import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
 import type { ExperimentPlan } from "../../stages/experiment/run.ts";
 import { plainText } from "./plain-text.ts";
+import { renderTrust } from "./trust.ts";
+import { weighExperiment } from "../../health/trust.ts";
+import type { RateSummary } from "../../run/records/rating.ts";
 import { renderTable } from "./table.ts";
 
 /** What `run --dry-run` prints. */
@@ -50,11 +53,12 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
 }
 
 /** What `run` prints at its end. */
-export function renderExperimentResult(result: ExperimentResult, run: string): string {
+export function renderExperimentResult(result: ExperimentResult, run: string, rate: RateSummary | undefined): string {
   const { name, sentence, caveat, arms, matches, savings, money } = result;
   const lines = [
     `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
+    renderTrust(weighExperiment(result, rate)),
     "",
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),

@@ -7,6 +7,8 @@ import { renderHistogram } from "./histogram.ts";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
 import { renderEscalation, renderPanel } from "./panel.ts";
 import { plainText } from "./plain-text.ts";
+import { renderTrust } from "./trust.ts";
+import { weighRating } from "../../health/trust.ts";
 import { renderTable } from "./table.ts";
 
 /** What `rate` prints when it is done. */
@@ -20,6 +22,7 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
   const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatCount(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
     `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`} in ${speed}`,
+    renderTrust(weighRating(rate)),
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     `\n${renderHistogram(rate.histogram)}\n`,
     `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,

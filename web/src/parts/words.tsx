@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import type { TrustReport } from "../../../src/page/contract.ts";
 import { formatScore, formatShare } from "../../../src/format.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 
@@ -51,6 +52,15 @@ export function Notice({ kind, children }: { kind: "alarm" | "note"; children: C
   return (
     <p class={`notice ${kind}`}>
       <strong>{kind === "alarm" ? "Careful:" : "Note:"}</strong> {children}
+    </p>
+  );
+}
+
+/** Whether to trust a result, in one line. */
+export function TrustLine({ trust: { answer, sentence } }: { trust: TrustReport }) {
+  return (
+    <p class={`trust ${answer.replace(" ", "-")}`}>
+      <strong>Should I trust this?</strong> {sentence}
     </p>
   );
 }

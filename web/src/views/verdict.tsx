@@ -5,7 +5,7 @@ import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
-import { Fact, Notice, WithInterval, type Figured } from "../parts/words.tsx";
+import { Fact, Notice, TrustLine, WithInterval, type Figured } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 
 interface VerdictProps {
@@ -36,7 +36,7 @@ export function VerdictView({ report: { comparisons }, chosen, onChoose }: Verdi
           </ul>
         </section>
       )}
-      <Comparison comparison={comparison} />
+      <Comparison comparison={comparison} isAmongSeveral={comparisons.length > 1} />
       <SizeCurve comparisons={rivals} b={comparison.b} />
       {rivals.every(({ sizes }) => sizes.a === undefined) && (
         <p class="quiet">
@@ -48,8 +48,15 @@ export function VerdictView({ report: { comparisons }, chosen, onChoose }: Verdi
   );
 }
 
-function Comparison({ comparison }: { comparison: ComparisonReport }) {
-  const { a, b, judge, sentence, pooled, sets, categories, notes, gates, question, missing } = comparison;
+function Comparison({
+  comparison,
+  isAmongSeveral,
+}: {
+  comparison: ComparisonReport;
+  /** Whether the page's head speaks of another comparison. */
+  isAmongSeveral: boolean;
+}) {
+  const { a, b, judge, sentence, pooled, sets, categories, notes, gates, question, missing, trust } = comparison;
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
   const severalSets = sets.length > 1;
   const named = categories.map((category) => ({
@@ -66,6 +73,7 @@ function Comparison({ comparison }: { comparison: ComparisonReport }) {
         {question && ` with the rubric ${question.rubric}`}
         {missing > 0 && `; ${formatCount(missing)} prompts that only one side answered are left out`}
       </p>
+      {isAmongSeveral && <TrustLine trust={trust} />}
       {gates
         .filter(({ held }) => !held)
         .map(({ message }) => (

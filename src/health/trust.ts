@@ -1,0 +1,176 @@
+import { isStudentName } from "../run/judge-kind.ts";
+import { formatCount, formatShare } from "../format.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
+import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { RateSummary } from "../run/records/rating.ts";
+
+/** Whether a result can be trusted as far as the run itself can tell, and what speaks for and against it. */
+export interface Trust {
+  readonly answer: "yes" | "with care" | "no";
+  /** Short clauses without a full stop. */
+  readonly for: readonly string[];
+  readonly against: readonly string[];
+}
+
+/*
+ * Limits on intervals: a reason counts against a judge when its whole interval lies beyond the limit. A judge that guesses
+ * contradicts itself in half of the pairs, agrees with people with a kappa of 0, and picks the longer answer half of the time.
+ */
+
+const mostFlips = 0.3; // share of pairs: beyond it, a verdict says more about the order than about the answers
+
+const manyFlips = 0.15;
+
+const leastKappa = 0.2; // with people, or another judge: below it, agreement is "slight" (Landis and Koch 1977)
+
+const goodKappa = 0.4;
+
+const mostFirst = 0.65; // share of the verdicts for one place
+
+const mostLonger = 0.7; // share of the decided pairs won by the longer answer
+
+const leastCorrelation = 0.2;
+
+const goodCorrelation = 0.5;
+
+const fewPairs = 30;
+
+/** How the alarm begins of a judge that was used against its check. */
+export const ratesThough = "rates though it failed its check";
+
+interface Reasons {
+  readonly for: string[];
+  /** What makes the result worthless until it is mended. */
+  readonly wrong: string[];
+  /** What weakens it. */
+  readonly weak: string[];
+}
+
+const isOf = (value: number | null | undefined): value is number => value !== null && value !== undefined;
+
+/** Weighs a rating: the check of its judge, what it missed, and its agreement with a reference and between judges. */
+export function weighRating(rate: RateSummary): Trust {
+  const reasons: Reasons = { for: [], wrong: [], weak: [] };
+  const { judge, checks, alarms, agreement, gates, coverage, panel } = rate;
+  const failed = checks?.filter(({ held, isUnknown }) => !held && !isUnknown) ?? [];
+  const unknown = checks?.filter(({ isUnknown }) => isUnknown) ?? [];
+  if (failed.length > 0)
+    reasons.wrong.push(`the judge failed its check (${failed.map(({ name }) => name).join(", ")})`);
+  else if (unknown.length > 0) reasons.weak.push("the check of the judge could not be completed");
+  else if (checks) reasons.for.push("the judge passed its check on anchor rows");
+  else if (isStudentName(judge))
+    reasons.weak.push("the judge is a small model that imitates another: a first look, not a verdict");
+  else if (rate.calls) reasons.weak.push("the judge was not checked");
+  else reasons.weak.push("recorded scores were taken as they are");
+  const unsaid = alarms.filter((alarm) => !failed.some(({ message }) => alarm.includes(message)));
+  if (unsaid.some((alarm) => alarm.includes(ratesThough))) reasons.wrong.push("the judge failed its check");
+  else if (unsaid.length > 0) reasons.wrong.push(unsaid.join("; "));
+  if (gates.some(({ held }) => !held)) reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);
+  else if (coverage === 1) reasons.for.push("every row has a score");
+  if (agreement) {
+    const { low, high, value } = agreement.spearman;
+    const what = `its scores correlate ${value?.toFixed(2) ?? "-"} with ${agreement.reference}`;
+    if (isOf(high) && high < leastCorrelation) reasons.wrong.push(what);
+    else if (isOf(low) && low >= goodCorrelation) reasons.for.push(what);
+    else reasons.weak.push(what);
+  }
+  const apart = panel?.agreements.filter(({ kappa }) => isOf(kappa.high) && kappa.high < leastKappa) ?? [];
+  if (apart.length > 0)
+    reasons.weak.push(
+      apart.map(({ a, b, kappa }) => `${a} and ${b} hardly agree (kappa ${kappa.value!.toFixed(2)})`).join(", "),
+    );
+  return answer(reasons);
+}
+
+/** Weighs a comparison: the order of the answers, missing verdicts, agreement with people, and length. */
+export function weighComparison(summary: ComparisonSummary): Trust {
+  const reasons: Reasons = { for: [], wrong: [], weak: [] };
+  weighVerdicts(summary, reasons);
+  if (summary.gates.some(({ held }) => !held) || summary.calls?.stopped !== undefined)
+    reasons.wrong.push("verdicts are missing");
+  for (const { with: other, kappa } of summary.agreement) {
+    const what = `its verdicts agree with ${other} by a kappa of ${kappa.value?.toFixed(2) ?? "-"}`;
+    if (isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
+      reasons.wrong.push(what);
+    else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
+    else reasons.weak.push(what);
+  }
+  if (summary.agreement.length === 0) reasons.weak.push("no people's labels to compare it with");
+  return answer(reasons);
+}
+
+/** Weighs an experiment: its rating and all its matches. Of published figures, only what they state can be weighed. */
+export function weighExperiment({ matches, source }: ExperimentResult, rate?: RateSummary): Trust {
+  const reasons: Reasons = { for: [], wrong: [], weak: [] };
+  if (source !== undefined) {
+    reasons.weak.push(
+      "published figures were taken as they are: neither replies nor the order of answers can be checked",
+    );
+    return answer(reasons);
+  }
+  const judges = new Set(matches.map(({ judge }) => judge));
+  for (const match of matches) {
+    const own: Reasons = { for: [], wrong: [], weak: [] };
+    weighVerdicts(match, own);
+    const name =
+      matches.length > 1 ? ` (${match.a} against ${match.b}${judges.size > 1 ? ` by ${match.judge}` : ""})` : "";
+    for (const kind of ["wrong", "weak"] as const) reasons[kind].push(...own[kind].map((reason) => `${reason}${name}`));
+    reasons.for.push(...own.for.filter((reason) => !reasons.for.includes(reason)));
+  }
+  const rating = rate && weighRating(rate);
+  if (rating?.answer === "no") reasons.wrong.push(...rating.against);
+  else if (rating) reasons.weak.push(...rating.against);
+  reasons.for.push(...(rating?.for ?? []));
+  return answer(reasons);
+}
+
+function weighVerdicts(
+  { judge, pooled }: Pick<ComparisonSummary, "judge" | "pooled">,
+  { for: speaksFor, wrong, weak }: Reasons,
+): void {
+  const { orders, counts, length, winRate, identical } = pooled;
+  const decided = counts.win + counts.tie + counts.lose;
+  if (decided === 0) {
+    wrong.push("no pair could be judged");
+    return;
+  }
+  if (decided < fewPairs) weak.push(`only ${formatCount(decided)} pairs are decided`);
+  if (isStudentName(judge)) weak.push("the judge is a small model that imitates another: a first look, not a verdict");
+  else {
+    const { value, low, high } = orders.flipRate;
+    const flips = `the judge contradicts itself in ${formatShare(value ?? 0)} of the pairs when the order is swapped`;
+    if (decided === identical) weak.push("all answers are the same");
+    else if (orders.pairs === 0) weak.push("only one order was judged: position bias is not corrected");
+    else if (isOf(low) && low > mostFlips) wrong.push(`${flips} (guessing: about half)`);
+    else if (isOf(value) && value > manyFlips) weak.push(flips);
+    else if (isOf(high) && high < mostFlips) speaksFor.push("both orders were judged and mostly agree");
+    const first = orders.firstShare;
+    if (isOf(first.low) && isOf(first.high) && (first.low > mostFirst || first.high < 1 - mostFirst))
+      weak.push(`it picks the answer shown ${first.low > mostFirst ? "first" : "second"} too often`);
+  }
+  if (!length) return;
+  const { longerWins, controlledWinRate } = length;
+  if (isOf(longerWins.low) && longerWins.low > mostLonger)
+    weak.push(`the longer answer wins ${formatShare(longerWins.value!)} of the decided pairs`);
+  if (
+    isOf(controlledWinRate.value) &&
+    isOf(winRate.value) &&
+    (controlledWinRate.value - 0.5) * (winRate.value - 0.5) < 0
+  )
+    if (pooled.conclusion !== "no difference shown") weak.push("at equal length the other side wins");
+}
+
+function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {
+  return {
+    answer: wrong.length > 0 ? "no" : weak.length > 0 ? "with care" : "yes",
+    for: speaksFor,
+    against: [...wrong, ...weak],
+  };
+}
+
+/** `No: the judge failed its check (separates). For it: every row has a score.` */
+export function describeTrust({ answer: given, for: speaksFor, against }: Trust): string {
+  const beginning = { yes: "Yes, as far as this run can tell", "with care": "With care", no: "No" }[given];
+  const said = against.length > 0 ? `${beginning}: ${against.join("; ")}.` : `${beginning}.`;
+  return speaksFor.length > 0 ? `${said} For it: ${speaksFor.join("; ")}.` : said;
+}
