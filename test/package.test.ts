@@ -1,4 +1,4 @@
-import { execFileSync, type ExecFileSyncOptions } from "node:child_process";
+import { execFileSync, spawnSync, type ExecFileSyncOptions } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -27,11 +27,35 @@ describe("the command line", () => {
 });
 
 describe("the package", () => {
+  it("has declarations that a strict compiler accepts, other packages' mistakes apart", () => {
+    using folder = tempFolder();
+    folder.write("tsconfig.json", {
+      compilerOptions: {
+        target: "es2024",
+        module: "nodenext",
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+        types: ["node"],
+        typeRoots: [join(packageFolder, "node_modules/@types")],
+        lib: ["es2024", "esnext.disposable"],
+      },
+      files: ["index", "llm/index", "stats/index"].map((name) => join(packageFolder, "dist", `${name}.d.ts`)),
+    });
+    const compiler = join(packageFolder, "node_modules/typescript/bin/tsc");
+    const { stdout } = spawnSync(process.execPath, [compiler, "-p", folder.path], {
+      encoding: "utf8",
+      cwd: folder.path,
+    });
+    expect(stdout.split("\n").filter((line) => line.includes("error") && !line.includes("node_modules"))).toEqual([]);
+  });
+
   it.runIf(isLong)(
     "installs from its tarball in an empty folder and rates the sample there, as command and as library",
     { timeout: 170_000 },
     () => {
       using folder = tempFolder();
+      run("npm", ["run", "prepack", "--silent"], packageFolder);
       const [packed] = JSON.parse(
         run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder.path], packageFolder),
       ) as [{ filename: string; size: number; files: { path: string }[] }];
@@ -48,6 +72,7 @@ describe("the package", () => {
           "testsets/vicuna.jsonl",
           "dist/index.d.ts",
           "dist/bin/alpagasus.js",
+          "dist/sbom.cdx.json",
           "dist/web/page.js",
           "dist/web/page.css",
           "students/gpt-4o-mini-alpaca.student",

@@ -1,4 +1,5 @@
 import type { LegendEntry } from "./figure.tsx";
+import { csvCell, svgText } from "./foreign-text.ts";
 
 /*
  * Saves figures and tables as files.
@@ -57,7 +58,7 @@ function standaloneSvg(svg: SVGSVGElement, texts: FigureTexts): string {
       whole.setAttribute(name, String(value));
     whole.setAttribute("font-family", "system-ui, sans-serif");
     const title = element("title", {});
-    title.textContent = texts.title;
+    title.textContent = svgText(texts.title);
     const background = element("rect", { width, height: total, fill: getComputedStyle(document.body).backgroundColor });
     const heading = textAt(margin, 20, texts.title, ink, 15);
     heading.setAttribute("font-weight", "bold");
@@ -77,7 +78,7 @@ function element(name: string, attributes: Readonly<Record<string, string | numb
 
 function textAt(x: number, y: number, text: string, fill: string, size: number): SVGElement {
   const made = element("text", { x, y, fill, "font-size": size });
-  made.textContent = text;
+  made.textContent = svgText(text);
   return made;
 }
 
@@ -144,8 +145,17 @@ function copyWithStyle(svg: SVGSVGElement): SVGSVGElement {
     made.removeAttribute("class");
   }
   for (const style of copy.querySelectorAll("style")) style.remove();
+  cleanTexts(copy);
   copy.style.removeProperty("background");
   return copy;
+}
+
+function cleanTexts(copy: SVGSVGElement): void {
+  const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) texts.currentNode.nodeValue = svgText(texts.currentNode.nodeValue ?? "");
+  for (const made of [copy, ...copy.querySelectorAll("*")])
+    for (const attribute of made.attributes)
+      attribute.value = attribute.value.replaceAll(/[^\P{Cc}\t\n\r]/gu, "\ufffd");
 }
 
 export function saveSvg(svg: SVGSVGElement, texts: FigureTexts): void {
@@ -172,16 +182,8 @@ export function saveCsv(header: readonly string[], rows: readonly (readonly Cell
   save(new Blob([toCsv(header, rows)], { type: "text/csv" }), `${fileName(title)}.csv`);
 }
 
-/** CSV by RFC 4180. A text that a spreadsheet would take for a formula gets a leading apostrophe. */
 function toCsv(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  return [header, ...rows].map((cells) => `${cells.map(toCell).join(",")}\r\n`).join("");
-}
-
-function toCell(value: Cell): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "number") return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return [header, ...rows].map((cells) => `${cells.map(csvCell).join(",")}\r\n`).join("");
 }
 
 function fileName(title: string): string {
