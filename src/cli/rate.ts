@@ -52,6 +52,8 @@ interface RateFlags extends ModelFlags {
   map?: Record<string, string> | undefined;
   scale?: { min: number; max: number } | undefined;
   minCoverage: number;
+  unreadable: "stop" | "skip";
+  maxUnreadable?: number | undefined;
   overwrite?: boolean | undefined;
   run: string;
   json?: boolean | undefined;
@@ -90,6 +92,19 @@ export function rateCommand(context: CommandContext): Command {
       "--scale <min..max>",
       "scale of recorded scores, such as 0..5; scores outside it are unparsable",
       parseScale,
+    )
+    .addOption(
+      new Option(
+        "--unreadable <what>",
+        "rows that cannot be read: stop, or skip them (they get that state, and are in no arm)",
+      )
+        .choices(["stop", "skip"])
+        .default("stop"),
+    )
+    .option(
+      "--max-unreadable <share>",
+      "with --unreadable skip: largest share of such rows; exit code 3 if there are more (1%)",
+      parseShare,
     )
     .addOption(minCoverageOption())
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
@@ -149,6 +164,12 @@ function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Co
     if (value !== undefined && flags.escalate === undefined)
       throw new UsageError(`--${name}: expected --escalate with it, got none`);
   }
+  if (flags.maxUnreadable !== undefined && flags.unreadable !== "skip")
+    throw new UsageError("--max-unreadable: expected --unreadable skip with it");
+  if (flags.escalate !== undefined && flags.unreadable === "skip")
+    throw new UsageError(
+      "--unreadable skip: expected one judge or a panel, got --escalate, whose estimates are about all rows; mend the data first",
+    );
   if (flags.combine && flags.escalate !== undefined)
     throw new UsageError("--combine: expected a panel, got --escalate; leave one out");
   if (flags.escalate !== undefined && flags.to === undefined)
@@ -240,6 +261,7 @@ function open(data: string, flags: RateFlags, signal: AbortSignal): Promise<Data
     signal,
     shape: flags.shape,
     map: flags.map,
+    ...(flags.unreadable === "skip" && { unreadable: "keep" as const }),
   });
 }
 
@@ -257,6 +279,7 @@ async function rateAndShow(
     judge,
     command: context.command,
     minCoverage: flags.minCoverage,
+    maxUnreadable: flags.maxUnreadable,
     onProgress: progress.show,
     signal,
     against,

@@ -61,7 +61,8 @@ Examples:
 function openReplies({ run, state, row, verdicts }: RepliesFlags): AsyncGenerator<RatedReply | VerdictReply> {
   if (verdicts) {
     if (row !== undefined) throw new UsageError("--row: expected ratings, got --verdicts; leave one of them out");
-    if (state === "scored") throw new UsageError("--state: a verdict is judged, not scored");
+    if (state === "scored" || state === "unreadable")
+      throw new UsageError(`--state: a verdict is judged, not ${state}`);
     return verdictReplies({ run, state });
   }
   if (state === "judged") throw new UsageError("--state: a rating is scored, not judged");

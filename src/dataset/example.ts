@@ -27,12 +27,17 @@ export interface Example extends ExampleFields {
   readonly place: Place;
   /** The row's text exactly as its file has it; empty for Parquet, whose rows have no text. */
   readonly text: string;
+  /** Why the row cannot be read; its texts are then empty. Only from datasets that keep such rows. */
+  readonly unreadable?: string | undefined;
 }
 
 /**
  * The identity of what a judge sees: the first 16 hexadecimal digits of SHA-256 over instruction, input and output.
- * Other columns, whitespace between fields and the file's format do not change it.
+ * Other columns, whitespace between fields and the file's format do not change it. A row that cannot be read is identified by all of
+ * its text.
  */
-export function hashExample(example: ExampleFields): string {
+export function hashExample(example: ExampleFields & Partial<Pick<Example, "unreadable" | "text" | "row">>): string {
+  if (example.unreadable !== undefined)
+    return hash("sha256", `unreadable\0${example.text || JSON.stringify(example.row)}`).slice(0, 16);
   return hash("sha256", `${example.instruction}\0${example.input}\0${example.output}`).slice(0, 16);
 }

@@ -4,7 +4,7 @@ import { readBytes } from "../files/read-bytes.ts";
 import { parseExactly } from "../files/try-parse.ts";
 import { explainNotJson } from "./not-json.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
-import type { FileRecord, RecordSource } from "./record-source.ts";
+import type { FileRecord, RecordOptions, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
 /*
@@ -27,18 +27,22 @@ interface Splitter {
   split(buffer: Buffer, atEnd: boolean): { spans: Span[]; used: number };
 }
 
-export async function openJsonRecords(file: DatasetFile): Promise<RecordSource> {
+export async function openJsonRecords(file: DatasetFile, options: RecordOptions = {}): Promise<RecordSource> {
   for await (const chunk of readBytes(file)) {
     const first = firstByte(chunk, file.path);
     if (first !== undefined) {
       const format = first === byte("[") ? "json" : "jsonl";
-      return { format, batches: () => readRecords(file, format) };
+      return { format, batches: () => readRecords(file, format, options) };
     }
   }
   throw new DataError(`${file.path}: expected rows, got an empty file`);
 }
 
-async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncGenerator<readonly FileRecord[]> {
+async function* readRecords(
+  file: DatasetFile,
+  format: "json" | "jsonl",
+  { keepsBroken = false }: RecordOptions,
+): AsyncGenerator<readonly FileRecord[]> {
   const splitter = format === "json" ? new ArraySplitter(file.path) : new LineSplitter();
   const window = new Window();
   let ordinal = 0;
@@ -47,6 +51,8 @@ async function* readRecords(file: DatasetFile, format: "json" | "jsonl"): AsyncG
     const { spans, used } = splitter.split(buffer, atEnd);
     const records = parseSpans(buffer, spans, (line) => ({ path: file.path, format, line, ordinal: ++ordinal }));
     window.drop(used);
+    const broken = keepsBroken ? undefined : records.find(({ problem }) => problem !== undefined);
+    if (broken) throw dataErrorAt(broken.place, broken.problem!);
     return records;
   };
   let isFirst = true;
@@ -94,24 +100,24 @@ function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: numb
   const allValid = isUtf8(buffer.subarray(spans[0]!.start, spans.at(-1)!.end));
   return spans.map(({ start, end, line }) => {
     const place = placeOf(line);
-    if (!allValid && !isUtf8(buffer.subarray(start, end)))
-      throw dataErrorAt(place, "expected UTF-8 text, got invalid bytes");
     const text = buffer.toString("utf8", start, end);
-    return { text, value: parseJson(text, place), place };
+    if (!allValid && !isUtf8(buffer.subarray(start, end)))
+      return { text, value: undefined, place, problem: "expected UTF-8 text, got invalid bytes" };
+    return { text, ...parseJson(text, place), place };
   });
 }
 
-function parseJson(text: string, place: Place): unknown {
+function parseJson(text: string, place: Place): Pick<FileRecord, "value" | "problem"> {
   let value: unknown;
   try {
     value = parseExactly(text);
   } catch (cause) {
     const wanted = place.format === "jsonl" ? "expected one JSON object a line" : "expected a JSON object";
-    throw dataErrorAt(place, `${wanted}${explainNotJson(text) ?? `: ${messageOf(cause)}`}`, cause);
+    return { value: undefined, problem: `${wanted}${explainNotJson(text) ?? `: ${messageOf(cause)}`}` };
   }
-  if (isDeeper(value, maxDepth))
-    throw dataErrorAt(place, `expected at most ${maxDepth} objects and lists inside each other, got more`);
-  return value;
+  return isDeeper(value, maxDepth)
+    ? { value: undefined, problem: `expected at most ${maxDepth} objects and lists inside each other, got more` }
+    : { value };
 }
 
 /** Deeper values are no data; programs that read them, DuckDB among them, may end without a word. */

@@ -1,4 +1,5 @@
 import { DataError, kindOf } from "../errors.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { Example, Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
 import { openRecords } from "./records.ts";
@@ -19,12 +20,15 @@ export interface Dataset {
   /**
    * All examples in order, in batches of a few hundred. Each call is a new pass.
    *
-   * @throws DataError at the first row that does not fit the shape; the message names its place
+   * @throws DataError at the first row that cannot be read, unless such rows are kept; the message names its place, and how many more
+   *   there are among the first rows
    */
   batches(): AsyncIterable<readonly Example[]>;
 }
 
 export interface OpenDatasetOptions extends ShapeChoice {
+  /** What is done with a row that cannot be read: stop (the default), or keep it as an example that says why. */
+  readonly unreadable?: "stop" | "keep" | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,8 +42,13 @@ export interface OpenDatasetOptions extends ShapeChoice {
 export async function openDataset(source: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const chosen = chooseShape(options);
   const files = await findDatasetFiles(source, options.signal);
-  const first = await openRecords(files[0]!);
-  const record = await firstRecord(first, files[0]!);
+  const first = await openRecords(files[0]!, { keepsBroken: true });
+  const keeps = options.unreadable === "keep";
+  const record = await firstRecord(
+    first,
+    files[0]!,
+    keeps ? (row) => (chosen ?? findShape(row))?.matches(row) : undefined,
+  );
   const shape = chosen ?? findShape(requireRow(record));
   const columns = Object.keys(requireRow(record)).join(", ");
   if (!shape?.matches(requireRow(record))) {
@@ -55,8 +64,44 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
     format: first.format,
     shape,
     header: first.header,
-    batches: () => readExamples(files, first, shape, options.signal),
+    batches: () =>
+      keeps
+        ? readExamples(files, first, shape, options.signal)
+        : stopAtUnreadable(() => readExamples(files, first, shape, options.signal)),
   };
+}
+
+const surveyedRows = 10_000;
+
+/** Passes examples on until one cannot be read. @throws DataError at that one, with how many of the first rows are alike */
+async function* stopAtUnreadable(open: () => AsyncIterable<readonly Example[]>): AsyncGenerator<readonly Example[]> {
+  for await (const batch of open()) {
+    const bad = batch.find(({ unreadable }) => unreadable !== undefined);
+    if (bad) throw dataErrorAt(bad.place, `${bad.unreadable}${await survey(open())}`);
+    yield batch;
+  }
+}
+
+/** How many of the first rows cannot be read, and what to do, in words. */
+async function survey(examples: AsyncIterable<readonly Example[]>): Promise<string> {
+  let [rows, bad, isWhole] = [0, 0, true];
+  try {
+    for await (const batch of examples) {
+      for (const { unreadable } of batch) {
+        if (rows === surveyedRows) isWhole = false;
+        if (!isWhole) break;
+        rows++;
+        if (unreadable !== undefined) bad++;
+      }
+      if (!isWhole) break;
+    }
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    isWhole = false; // the file goes wrong further on
+  }
+  const first = isWhole ? formatNumbered(rows, "row", "rows") : `the first ${formatNumbered(rows, "row", "rows")}`;
+  if (bad === rows) return "";
+  return `; ${formatCount(bad)} of ${first} cannot be read; mend the data, or leave them out with rate --unreadable skip (in a recipe, unreadable: skip)`;
 }
 
 async function* readExamples(
@@ -67,7 +112,7 @@ async function* readExamples(
 ): AsyncGenerator<readonly Example[]> {
   let index = 0;
   for (const [i, file] of files.entries()) {
-    const source = i === 0 ? first : await openRecords(file);
+    const source = i === 0 ? first : await openRecords(file, { keepsBroken: true });
     expectSameFormat(file, source, files[0]!, first);
     for await (const records of source.batches()) {
       signal?.throwIfAborted();
@@ -88,7 +133,19 @@ function describeMapping(row: Row): string {
 }
 
 function readExample(record: FileRecord, index: number, shape: Shape): Example {
-  const row = requireRow(record);
+  const unread = (problem: string): Example => ({
+    index,
+    instruction: "",
+    input: "",
+    output: "",
+    row: isRow(record.value) ? record.value : {},
+    text: record.text,
+    place: record.place,
+    unreadable: problem,
+  });
+  const problem = record.problem ?? describeNoRow(record.value);
+  if (problem !== undefined) return unread(problem);
+  const row = record.value as Row; // what is none was described
   try {
     const { instruction, input, output, category, id, conversation } = shape.read(row);
     const more = conversation && { conversation };
@@ -96,25 +153,37 @@ function readExample(record: FileRecord, index: number, shape: Shape): Example {
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
     const other = shape.matches(row) ? undefined : findShape(row);
-    if (other)
-      throw dataErrorAt(
-        record.place,
-        `expected the ${shape.name} shape of the earlier rows (${shape.columns}), got the ${other.name} shape; split the data by shape`,
-      );
-    throw dataErrorAt(record.place, error.message, error);
+    return unread(
+      other
+        ? `expected the ${shape.name} shape of the earlier rows (${shape.columns}), got the ${other.name} shape; split the data by shape`
+        : error.message,
+    );
   }
 }
 
-function requireRow(record: FileRecord): Row {
-  const { value } = record;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw dataErrorAt(record.place, `expected a row to be an object, got ${kindOf(value)}`);
-  }
-  return value as Row; // an object read from JSON, CSV or Parquet: its keys are its columns
+function requireRow({ place, problem, value }: FileRecord): Row {
+  const why = problem ?? describeNoRow(value);
+  if (why !== undefined) throw dataErrorAt(place, why);
+  return value as Row; // what is none was described
 }
 
-async function firstRecord(source: RecordSource, file: DatasetFile): Promise<FileRecord> {
-  for await (const [record] of source.batches()) if (record) return record;
+/** Whether it is an object read from JSON, CSV or Parquet: its keys are its columns. */
+function isRow(value: unknown): value is Row {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function describeNoRow(value: unknown): string | undefined {
+  return isRow(value) ? undefined : `expected a row to be an object, got ${kindOf(value)}`;
+}
+
+/** The first record, or the first that is wanted, where there is one among the first batch. */
+async function firstRecord(
+  source: RecordSource,
+  file: DatasetFile,
+  isWanted: (row: Row) => boolean | undefined = () => true,
+): Promise<FileRecord> {
+  for await (const batch of source.batches())
+    if (batch.length > 0) return batch.find(({ value }) => isRow(value) && isWanted(value)) ?? batch[0]!;
   throw new DataError(`${file.path}: expected rows, got none`);
 }
 

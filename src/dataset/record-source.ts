@@ -7,6 +7,13 @@ export interface FileRecord {
   readonly text: string;
   readonly value: unknown;
   readonly place: Place;
+  /** Why it cannot be read, where the source keeps such records; `value` is then undefined. */
+  readonly problem?: string | undefined;
+}
+
+export interface RecordOptions {
+  /** Give a record that cannot be read, with its problem, instead of throwing at it. */
+  readonly keepsBroken?: boolean | undefined;
 }
 
 /** A file as records, in order and in batches: the interface that every format implements. */

@@ -11,6 +11,7 @@ export function reopenDataset(
 ): Promise<Dataset> {
   return openDataset(recordedPath(source, run, workingFolder), {
     ...(map ? { map } : { shape }),
+    unreadable: "keep", // a row that was rated as unreadable still is, and any other change is found by its hash
     signal,
   });
 }

@@ -18,6 +18,10 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   const twice = (list: readonly unknown[]) => list.findIndex((item, i) => list.indexOf(item) < i);
   if (rate?.escalate && (typeof rate.judge !== "string" || !/^student(:|$)/.test(rate.judge)))
     fail(["rate", "escalate"], "expected a student as the judge: judge: student");
+  if (rate?.escalate && file.unreadable === "skip")
+    fail(["unreadable"], "expected stop, since the estimates of rate.escalate are about all rows; mend the data first");
+  if (rate?.max_unreadable !== undefined && file.unreadable !== "skip")
+    fail(["rate", "max_unreadable"], "expected unreadable: skip with it");
   if (rate?.combine && typeof rate.judge === "string")
     fail(["rate", "combine"], "expected several judges: judge: [a, b]");
   for (const [field, list] of [

@@ -40,6 +40,7 @@ const rateSchema = z.strictObject({
   scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
   min_coverage: share.default(0.95).describe("Least share of rows with a score"),
+  max_unreadable: share.optional().describe("With unreadable: skip, the largest share of such rows (0.01)"),
 });
 
 const armSchema = z
@@ -137,6 +138,10 @@ export const experimentSchema = z
       .record(z.string(), z.string())
       .optional()
       .describe("Columns by hand: { instruction: prompt, output: answer }"),
+    unreadable: z
+      .enum(["stop", "skip"])
+      .default("stop")
+      .describe("Rows that cannot be read: stop, or skip them; they get that state, and are in no arm"),
     prices: z
       .record(z.string(), z.strictObject({ input: z.number().min(0), output: z.number().min(0) }))
       .default({})

@@ -123,7 +123,7 @@ export function createEscalatingJudge(
           const chosen = () => pick(examples(), asked);
           await other.prepare?.(chosen, onProgress);
           const verdicts: Verdict[] = [];
-          for await (const some of other.calls ? other.rate(chosen()) : rateAll(other, examples(), asked)) {
+          for await (const some of other.calls ? other.rate(chosen()) : ratePicked(other, examples(), asked)) {
             for (const rating of some) {
               ratings.set(asked[verdicts.length]!, rating);
               if (rating.state === "scored") verdicts.push(rating.score >= minScore);
@@ -219,7 +219,7 @@ function scoreOnScale(
 }
 
 /** A free judge's ratings of these rows, ascending. It rates all rows, since recorded scores only fit a whole dataset. */
-async function* rateAll(
+async function* ratePicked(
   judge: Judge,
   examples: AsyncIterable<readonly Example[]>,
   rows: Uint32Array,

@@ -1,3 +1,4 @@
+import { rateAll } from "./rate-all.ts";
 import { hash } from "node:crypto";
 import type { Example } from "../dataset/example.ts";
 import { RunError, UsageError } from "../errors.ts";
@@ -79,12 +80,12 @@ export function createPanelJudge(
     },
     async *rate(examples) {
       const shared = teeStream(examples);
-      const streams = members.map((judge) => judge.rate(shared.tap())[Symbol.asyncIterator]());
+      const streams = members.map((judge) => rateAll(judge, shared.tap())[Symbol.asyncIterator]());
       try {
         for await (const ratings of zip(streams, names))
           yield ratings.map((panel) => combineRatings(panel, names, combine));
       } finally {
-        await Promise.all(streams.map(async (stream) => void (await stream.return?.())));
+        await Promise.all(streams.map(async (stream) => void (await stream.return?.(undefined))));
         await shared.close();
       }
     },

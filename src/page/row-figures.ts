@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../dataset/open.ts";
 import { AlpagasusError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
+import { rateAll } from "../judge/rate-all.ts";
 import { toAgreementRecord } from "../run/estimate-record.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import { measureAgreement, rank } from "../stats/agreement.ts";
@@ -54,7 +55,7 @@ export async function rateWith(
   const scores = new Float64Array(rows).fill(NaN);
   let row = 0;
   try {
-    for await (const ratings of judge.rate(dataset.batches())) {
+    for await (const ratings of rateAll(judge, dataset.batches())) {
       signal.throwIfAborted();
       for (const rating of ratings) {
         if (rating.state === "scored") scores[row] = rating.score;

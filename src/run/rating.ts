@@ -1,5 +1,16 @@
-/** How a rating ended. Only a scored one has a score; the others never count as a number. */
-export const ratingStates = ["scored", "refused", "unparsable", "truncated", "failed", "pending"] as const;
+/**
+ * How a rating ended. Only a scored one has a score; the others never count as a number. `unparsable` is said of a reply, `unreadable` of the
+ * row itself, which no judge was asked about.
+ */
+export const ratingStates = [
+  "scored",
+  "refused",
+  "unparsable",
+  "truncated",
+  "failed",
+  "pending",
+  "unreadable",
+] as const;
 export type RatingState = (typeof ratingStates)[number];
 
 /** The lowest and highest score a judge can give. */

@@ -5,6 +5,7 @@ export type Reason =
   | "kept"
   | "below cut"
   | "unrated"
+  | "unreadable"
   | "not drawn"
   | "shorter"
   | "not listed"

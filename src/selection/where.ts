@@ -1,3 +1,9 @@
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { openDuckDb, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
@@ -18,24 +24,38 @@ export const factNames = factColumns.split(", ").map((column) => column.split(" 
 
 export interface WhereFilter extends AsyncDisposable {
   /** Adds the facts about the next row. Call it once per row, in order. */
-  learn(example: Example, rating: Rating): void;
+  learn(example: Example, rating: Rating): Promise<void> | void;
   /** 1 for each row where the condition is true. @throws UsageError for an invalid condition, DataError for unreadable data */
   evaluate(rowCount: number): Promise<Uint8Array>;
 }
 
 /**
  * @param condition SQL, as after WHERE: `score >= 3 and output_length > 200`
- * @param judgedBy the data column that the scores were taken from, if any; its name is not ambiguous
+ * @param options.judgedBy the data column that the scores were taken from, if any; its name is not ambiguous
+ * @param options.hasUnreadable whether some rows cannot be read. DuckDB would stop at a line that is not JSON, so it is then given a copy
+ *   without such lines
  */
-export async function openWhereFilter(dataset: Dataset, condition: string, judgedBy?: string): Promise<WhereFilter> {
+export async function openWhereFilter(
+  dataset: Dataset,
+  condition: string,
+  {
+    judgedBy,
+    hasUnreadable = false,
+  }: { readonly judgedBy?: string | undefined; readonly hasUnreadable?: boolean } = {},
+): Promise<WhereFilter> {
   const database = await openDuckDb();
   const { connection } = database;
   await connection.run(`CREATE TABLE facts (${factColumns})`);
   const appender = await connection.createAppender("facts");
+  const copy = hasUnreadable && /^jsonl?$/.test(dataset.format) ? await openCopy() : undefined;
   return {
-    learn: (example, rating) => appendFacts(appender, example, rating),
+    learn: (example, rating) => {
+      appendFacts(appender, example, rating);
+      return copy?.add(example);
+    },
     async evaluate(rowCount) {
       appender.closeSync();
+      await copy?.close();
       const files = await Promise.all(
         dataset.files.map(async (file) =>
           file.format === "parquet" ? plainFile(file) : { path: file.path, [Symbol.asyncDispose]: async () => {} },
@@ -44,8 +64,8 @@ export async function openWhereFilter(dataset: Dataset, condition: string, judge
       try {
         const clashing = await createRowsTable(
           connection,
-          dataset,
-          files.map((file) => file.path),
+          copy ? { source: dataset.source, format: "jsonl" } : dataset,
+          copy ? [copy.path] : files.map((file) => file.path),
           rowCount,
           judgedBy,
         );
@@ -55,7 +75,32 @@ export async function openWhereFilter(dataset: Dataset, condition: string, judge
         await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
       }
     },
-    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await copy?.[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A file of JSON Lines with the rows in order; one that cannot be read is an empty object. */
+async function openCopy() {
+  const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
+  const path = join(folder, "rows.jsonl");
+  const file = createWriteStream(path);
+  return {
+    path,
+    async add({ text, unreadable }: Example): Promise<void> {
+      const line = unreadable === undefined ? text.replaceAll(/[\r\n]/g, " ") : "{}"; // line ends stand between values only
+      if (!file.write(`${line}\n`)) await once(file, "drain");
+    },
+    async close(): Promise<void> {
+      file.end();
+      await finished(file);
+    },
+    async [Symbol.asyncDispose]() {
+      file.destroy();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -79,7 +124,7 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
  */
 async function createRowsTable(
   connection: DuckDBConnection,
-  dataset: Dataset,
+  dataset: Pick<Dataset, "source" | "format">,
   paths: readonly string[],
   rowCount: number,
   judgedBy: string | undefined,
@@ -124,7 +169,7 @@ function expectUnambiguous(condition: string, clashing: readonly string[]): void
     );
 }
 
-function reader(dataset: Dataset, paths: readonly string[]): string {
+function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): string {
   const files = `[${paths.map(sqlPath).join(", ")}]`;
   switch (dataset.format) {
     case "parquet":

@@ -24,6 +24,18 @@ export function rowCoverageGate(share: number, least = defaultMinCoverage): Gate
   };
 }
 
+/** The largest share of unreadable rows, unless the user says otherwise: more is rather a wrong layout than some bad rows. */
+const defaultMaxUnreadable = 0.01;
+
+export function readableGate(count: number, rows: number, most = defaultMaxUnreadable): Gate {
+  const share = count / rows;
+  return {
+    name: "readable",
+    held: share <= most,
+    message: `${formatCount(count)} of ${formatCount(rows)} rows cannot be read (${(Math.ceil(share * 10_000) / 100).toFixed(2)} %); at most ${(100 * most).toFixed(2)} % are allowed (--max-unreadable)`,
+  };
+}
+
 /** @param done in a word: `answered`, `decided` */
 export function promptCoverageGate(done: string, count: number, prompts: number, least = defaultMinCoverage): Gate {
   const share = prompts > 0 ? count / prompts : 0;

@@ -5,6 +5,7 @@ import type { Dataset } from "../dataset/open.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
+import { rateAll } from "../judge/rate-all.ts";
 import { createRandom, shuffledIndices, defaultSeed } from "../stats/random.ts";
 import type { StudentCard } from "../student/card.ts";
 import { distillNetwork } from "../student/distill.ts";
@@ -114,7 +115,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
 /** The teacher's score of each row; NaN when there is none. */
 async function readScores(dataset: Dataset, options: DistillOptions): Promise<Float64Array> {
   const scores: number[] = [];
-  for await (const ratings of options.teacher.rate(dataset.batches())) {
+  for await (const ratings of rateAll(options.teacher, dataset.batches())) {
     options.signal?.throwIfAborted();
     for (const rating of ratings) scores.push(rating.state === "scored" ? rating.score : NaN);
     options.onProgress?.({ stage: "distill", doing: "reading ratings", done: scores.length, unit: "rows" });

@@ -81,6 +81,7 @@ export async function planRating(
   for await (const batch of dataset.batches()) {
     signal?.throwIfAborted();
     for (const example of batch) {
+      if (example.unreadable !== undefined) continue;
       const { requests, intrusions } = judge.ask(example);
       planner.add(requests, intrusions);
     }

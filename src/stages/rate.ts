@@ -6,6 +6,7 @@ import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
+import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated, type RatedManifest } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
@@ -20,7 +21,7 @@ import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
-import { checkShare, rowCoverageGate } from "./coverage.ts";
+import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
 export interface RateOptions extends StageOptions {
@@ -31,6 +32,8 @@ export interface RateOptions extends StageOptions {
   readonly against?: Judge | undefined;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
   readonly minCoverage?: number | undefined;
+  /** The largest share of rows that cannot be read for the gate to hold, 0 to 1; .01 when left out. */
+  readonly maxUnreadable?: number | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
   readonly overwrite?: boolean | undefined;
 }
@@ -46,6 +49,7 @@ const flushMs = 1_000;
 export async function rate(dataset: Dataset, options: RateOptions): Promise<RateSummary> {
   const startedAt = new Date();
   checkShare("minCoverage", options.minCoverage);
+  checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
   const manifest = options.overwrite ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
@@ -80,9 +84,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   // A failure to flush is ignored here: the next write reports it.
   const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
   try {
-    await judge.prepare?.(() => dataset.batches(), progress.showBatches);
+    await judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
     if (judge.calls) progress.begin();
-    for await (const lines of rateInOrder(dataset, options.judge, options.signal)) {
+    for await (const lines of rateInOrder(dataset, options.judge, tally, options.signal)) {
       for (const line of lines) {
         tally.add(line);
         identity.update(line.hash);
@@ -105,7 +109,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,
-      notes: [...options.judge.notes],
+      notes: [...options.judge.notes, ...tally.notes],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],
@@ -113,7 +117,10 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       panel: panelSummary,
       ...(escalated && { escalation: toEscalationRecord(judge.escalating!, escalated) }),
       agreement,
-      gates: [rowCoverageGate(tally.coverage, options.minCoverage)],
+      gates: [
+        rowCoverageGate(tally.coverage, options.minCoverage),
+        ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.rows, options.maxUnreadable)] : []),
+      ],
       ratingsHash: await writer.commit(),
       command: options.command,
       startedAt: startedAt.toISOString(),
@@ -138,10 +145,11 @@ async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise
   return rows;
 }
 
-/** Joins each example's index, id and hash with its rating. */
+/** Joins each example's index, id and hash with its rating, and shows the examples to the tally. */
 async function* rateInOrder(
   dataset: Dataset,
   judge: Judge,
+  tally: RatingTally,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly RatingLine[]> {
   const waiting: Pick<RatingLine, "index" | "id" | "hash">[] = [];
@@ -150,11 +158,12 @@ async function* rateInOrder(
       signal?.throwIfAborted();
       for (const example of batch) {
         waiting.push({ index: example.index, id: example.id, hash: hashExample(example) });
+        tally.addExample(example);
       }
       yield batch;
     }
   }
-  for await (const ratings of judge.rate(examples())) {
+  for await (const ratings of rateAll(judge, examples())) {
     const rows = waiting.splice(0, ratings.length);
     yield ratings.map((rating, i) => ({ ...rows[i]!, ...rating }));
   }

@@ -1,9 +1,13 @@
+import type { Example } from "../dataset/example.ts";
+import { describePlace } from "../dataset/place.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
 
 const alarmShare = 0.95; // alarm when this share of scores has one value: such a judge selects nothing
 const alarmRows = 20; // no alarm with fewer rows, which may agree by chance
+const mostListed = 3; // unreadable rows in the note
 const roundScores = 50_000; // distinct scores; with more, they are rounded to four digits for counting
 
 /** Counts states and scores in bounded memory. */
@@ -13,6 +17,8 @@ export class RatingTally {
   #sum = 0;
   #digits = 17;
   #counts = new Map<number, number>();
+  #empty = 0;
+  readonly #unread: string[] = [];
   readonly #states = new Map<RatingState, number>();
 
   add(rating: Rating): void {
@@ -24,6 +30,39 @@ export class RatingTally {
     const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
     this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
     if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+  }
+
+  /** Notes what a row is like that readers of the scores should know. */
+  addExample({ output, conversation, unreadable, place }: Example): void {
+    if (unreadable !== undefined) {
+      if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
+    } else if (output.trim() === "" && !conversation?.answer.toolCalls) this.#empty++;
+  }
+
+  /** Rows that cannot be read. */
+  get unreadable(): number {
+    return this.#states.get("unreadable") ?? 0;
+  }
+
+  get notes(): string[] {
+    const { unreadable } = this;
+    const more = unreadable > this.#unread.length ? `; and ${formatCount(unreadable - this.#unread.length)} more` : "";
+    return [
+      ...(unreadable > 0
+        ? [
+            `${formatNumbered(unreadable, "row", "rows")} cannot be read and ${unreadable === 1 ? "is" : "are"} in no arm: ${this.#unread.join("; ")}${more} (state unreadable in ratings.jsonl)`,
+          ]
+        : []),
+      ...(this.#empty > 0
+        ? [
+            formatNumbered(
+              this.#empty,
+              "row has an empty answer and is rated as it is",
+              "rows have an empty answer and are rated as they are",
+            ),
+          ]
+        : []),
+    ];
   }
 
   /** Rows that are still to be rated. */

@@ -1,5 +1,6 @@
 import type { Dataset } from "../dataset/open.ts";
 import type { Judge } from "../judge/judge.ts";
+import { rateAll } from "../judge/rate-all.ts";
 import { toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating } from "../run/rating.ts";
 import type { AgreementRecord } from "../run/records/rating.ts";
@@ -27,7 +28,7 @@ export class ReferenceAgreement {
     const reference: number[] = [];
     const written: number[] = [];
     let row = 0;
-    for await (const ratings of this.#reference.rate(dataset.batches())) {
+    for await (const ratings of rateAll(this.#reference, dataset.batches())) {
       for (const rating of ratings) {
         const score = this.#scores[row]!;
         const asWritten = this.#written[row++]!;

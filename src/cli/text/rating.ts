@@ -39,7 +39,7 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
 /** What the calls did and cost, and how to go on if they stopped. */
 export function renderCalls(
   calls: CallsRecord,
-  { pending = 0, unparsable: unreadable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,
+  { pending = 0, unparsable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,
   what = "rows",
 ): string[] {
   const counts = [
@@ -51,9 +51,9 @@ export function renderCalls(
     `  calls   ${counts.join(", ")}; ${formatCount(calls.inputTokens)} tokens in, ${formatCount(calls.outputTokens)} out`,
     `  money   ${describeMoney(calls)}`,
   ];
-  if (unreadable > 0)
+  if (unparsable > 0)
     lines.push(
-      `  ${formatCount(unreadable)} replies have no readable score; alpagasus replies --state unparsable shows them`,
+      `  ${formatCount(unparsable)} replies have no readable score; alpagasus replies --state unparsable shows them`,
     );
   if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed repeats them`);
   if (calls.stopped === undefined) return lines;

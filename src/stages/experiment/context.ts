@@ -109,10 +109,14 @@ export class Context {
 }
 
 /** Opens the data of a recipe. */
-export function openData({ data, map, shape, pathOf }: ExperimentRecipe, signal?: AbortSignal): Promise<Dataset> {
+export function openData(
+  { data, map, shape, unreadable, pathOf }: ExperimentRecipe,
+  signal?: AbortSignal,
+): Promise<Dataset> {
   return openDataset(pathOf(data!), {
     ...(map ? { map } : {}),
     shape,
+    ...(unreadable === "skip" && { unreadable: "keep" as const }),
     signal,
   });
 }

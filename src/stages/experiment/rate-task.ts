@@ -24,6 +24,7 @@ export function rateTask(context: Context, rating: Rating): Task {
       return {
         data: await hashFiles(dataset.files.map(({ path }) => path)),
         columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null]),
+        ...(recipe.unreadable === "skip" && { unreadable: `skip, at most ${declared.max_unreadable ?? "1 %"}` }),
         judge: typeof declared.judge === "string" ? declared.judge : declared.judge.join(", "),
         "the judge's file": (await Promise.all(all.map(hashJudge))).join(" "),
         rubric: all.some(isModelName) ? (await openRubric(rubric)).hash : "none",
@@ -45,6 +46,7 @@ export function rateTask(context: Context, rating: Rating): Task {
           judge,
           overwrite: true,
           minCoverage: declared.min_coverage,
+          maxUnreadable: declared.max_unreadable,
           ...(models.length === 0 && context.options.signal && { signal: context.options.signal }),
         });
         return endOf(summary.gates, summary.calls);

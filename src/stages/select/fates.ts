@@ -22,12 +22,16 @@ export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: Reason
 };
 
 export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
-  if (plan.method === "full") return () => ({ reason: "kept" });
+  if (plan.method === "full")
+    return ({ rating }) => ({ reason: rating.state === "unreadable" ? "unreadable" : "kept" });
   if (plan.method === "rows") {
     const listed = new Set(rows);
-    return ({ example }) => ({ reason: listed.has(example.index) ? "kept" : "not listed" });
+    return ({ example, rating }) => ({
+      reason: !listed.has(example.index) ? "not listed" : rating.state === "unreadable" ? "unreadable" : "kept",
+    });
   }
   return ({ rating }) => {
+    if (rating.state === "unreadable") return { reason: "unreadable" };
     if (rating.state !== "scored") return { reason: "unrated" };
     return { reason: rating.score >= plan.minScore ? "kept" : "below cut" };
   };
@@ -54,6 +58,7 @@ export async function pickedFates(
   const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
   const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
     const row = example.index;
+    if (rating.state === "unreadable") return { reason: "unreadable" };
     if (picked.kept[row]) return { reason: "kept" };
     const other = excluded.get(row) ?? picked.rejected.get(row);
     if (other) return other;
@@ -136,13 +141,18 @@ async function surveyRows(
   await using filter =
     options.where === undefined
       ? undefined
-      : await openWhereFilter(dataset, options.where, /^column:(.+)$/s.exec(manifest.rate.judge)?.[1]);
+      : await openWhereFilter(dataset, options.where, {
+          judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
+          hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
+        });
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
     for (const { example, rating } of batch) {
       const key = keyOf(plan, rating, example.output.length);
-      filter?.learn(example, rating);
+      const written = filter?.learn(example, rating);
+      if (written) await written;
       grouping?.learn(example.index, valueAt(example.row, options.per!));
+      if (rating.state === "unreadable") continue;
       const overlap = findOverlap?.(example);
       if (overlap) excluded.set(example.index, { reason: "contaminated", detail: overlap });
       else if (!Number.isNaN(key)) {
@@ -160,6 +170,7 @@ async function surveyRows(
 }
 
 function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
+  if (rating.state === "unreadable") return NaN;
   if (plan.method === "random" || plan.method === "full") return 0;
   if (plan.method === "longest") return outputLength;
   return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;

@@ -1,0 +1,124 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { RatingLine } from "../../src/run/ratings-file.ts";
+import type { ArmSummary } from "../../src/run/records/arm.ts";
+import type { RateSummary } from "../../src/run/records/rating.ts";
+import { alpagasus } from "../helpers/command-line.ts";
+import { parseLines } from "../helpers/json-lines.ts";
+import { startModelServer } from "../helpers/model-server.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+/* Rows that cannot be read are a state: counted, listed, never asked about, in no arm. */
+
+const good = (n: number) => JSON.stringify({ instruction: `question ${n}`, output: `answer ${n}` });
+const lines = [
+  good(0),
+  "not json",
+  good(1),
+  '{"instruction":"a","output":5}',
+  "[1]",
+  good(2),
+  '{"instruction":"a"}', // the last row
+];
+const states = ["scored", "unreadable", "scored", "unreadable", "unreadable", "scored", "unreadable"];
+const skip = ["--unreadable", "skip", "--max-unreadable", "80%", "--min-coverage", "0"];
+
+const ratingsOf = (folder: { path: string }, run = "runs/default") =>
+  parseLines<RatingLine>(readFileSync(`${folder.path}/${run}/ratings.jsonl`, "utf8"));
+
+describe("rows that cannot be read", () => {
+  test("stop a rating, with how many there are", async () => {
+    using folder = tempFolder();
+    folder.write("rows.jsonl", lines.join("\n"));
+    const { code, stderr } = await alpagasus(["rate", "rows.jsonl"], { cwd: folder.path });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /rows\.jsonl:2: expected one JSON object a line: .*; 4 of 7 rows cannot be read; .*--unreadable skip/,
+    );
+  });
+
+  test("are counted over the first 10,000 rows of large data", async () => {
+    using folder = tempFolder();
+    folder.write("rows.jsonl", [...lines, ...Array.from({ length: 12_000 }, (_, n) => good(n)), "no"].join("\n"));
+    const { stderr } = await alpagasus(["rate", "rows.jsonl"], { cwd: folder.path });
+    expect(stderr).toContain("4 of the first 10,000 rows cannot be read");
+  });
+
+  test.each([
+    ["the student", () => ["--judge", "student"]],
+    ["scores in order", () => ["--judge", "recorded:scores.json"]],
+    ["a panel", () => ["--judge", "student", "--judge", "recorded:scores.json", "--scale", "0..5"]],
+  ])("get a state under %s, and are in no arm", async (_, judge) => {
+    using folder = tempFolder();
+    folder.write("rows.jsonl", lines.join("\n"));
+    folder.write("scores.json", [1, 2, 3, 4, 5, 5, 4]);
+    const rated = await alpagasus(["rate", "rows.jsonl", ...judge(), ...skip, "--json"], { cwd: folder.path });
+    expect([rated.code, rated.stderr]).toEqual([0, ""]);
+    const summary = JSON.parse(rated.stdout) as RateSummary;
+    expect(summary.states).toEqual({ scored: 3, unreadable: 4 });
+    expect(summary.notes.join()).toContain(
+      "4 rows cannot be read and are in no arm: rows.jsonl:2: expected one JSON object",
+    );
+    expect(ratingsOf(folder).map(({ state }) => state)).toEqual(states);
+    for (const args of [
+      ["--method", "full"],
+      ["--method", "random", "--top", "3"],
+      ["--method", "longest", "--top", "3"],
+      ["--min-score", "0"],
+      ["--top", "3", "--dedup", "near"],
+      ["--top", "3", "--where", "output_length >= 0"],
+    ]) {
+      const run = await alpagasus(["select", ...args, "--arm", "x", "--min-coverage", "0", "--json"], {
+        cwd: folder.path,
+      });
+      expect([run.code, run.stderr]).toEqual([0, ""]);
+      const { rows, reasons } = JSON.parse(run.stdout) as ArmSummary;
+      expect([args, rows, reasons["unreadable"]]).toEqual([args, 3, 4]);
+      expect(readFileSync(`${folder.path}/runs/default/arms/x.jsonl`, "utf8").trim().split("\n")).toEqual([
+        good(0),
+        good(1),
+        good(2),
+      ]);
+    }
+    const page = await alpagasus(["report"], { cwd: folder.path });
+    expect([page.code, page.stderr]).toEqual([0, ""]);
+  });
+
+  test("are not asked about, and too many of them fail a gate", async () => {
+    await using server = await startModelServer({ answer: () => "4" });
+    using folder = tempFolder();
+    folder.write("rows.jsonl", lines.join("\n"));
+    const { code, stdout, stderr } = await alpagasus(
+      ["rate", "rows.jsonl", "--judge", server.judge, "--unreadable", "skip", "--min-coverage", "0", "--json"],
+      { cwd: folder.path },
+    );
+    expect([code, stderr]).toEqual([3, expect.anything()]);
+    const summary = JSON.parse(stdout) as RateSummary;
+    expect(summary.gates.map(({ name, held }) => [name, held])).toEqual([
+      ["coverage", true],
+      ["readable", false],
+    ]);
+    expect(ratingsOf(folder).map(({ state }) => state)).toEqual(states);
+    expect(server.log).toHaveLength(3);
+  });
+
+  test("may come first, and an edited one is found", async () => {
+    using folder = tempFolder();
+    folder.write("rows.jsonl", ["oops", good(1), good(2)].join("\n"));
+    const { code } = await alpagasus(["rate", "rows.jsonl", ...skip], { cwd: folder.path });
+    expect(code).toBe(0);
+    folder.write("rows.jsonl", ["OOPS", good(1), good(2)].join("\n"));
+    const { stderr } = await alpagasus(["select", "--method", "full"], { cwd: folder.path });
+    expect(stderr).toContain("rows.jsonl:1: expected the row that was rated, got another");
+  });
+
+  test("--escalate is refused beside them", async () => {
+    using folder = tempFolder();
+    folder.write("rows.jsonl", lines.join("\n"));
+    const { code, stderr } = await alpagasus(
+      ["rate", "rows.jsonl", "--escalate", "2", "--to", "recorded:scores.json", ...skip],
+      { cwd: folder.path },
+    );
+    expect([code, stderr]).toEqual([2, expect.stringContaining("--unreadable skip: expected one judge or a panel")]);
+  });
+});
