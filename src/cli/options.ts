@@ -63,7 +63,7 @@ export function parseScale(text: string): { min: number; max: number } {
   return { min: Number(min), max: Number(max) };
 }
 
-const mapFields = ["instruction", "input", "output", "category", "id", "system", "history", "messages"];
+const mapFields = ["instruction", "input", "output", "category", "id", "system", "history", "reference", "messages"];
 
 /** `instruction=prompt,output=answer` */
 export function parseMap(text: string): Record<string, string> {

@@ -47,6 +47,7 @@ interface RateFlags extends ModelFlags {
   check?: boolean | undefined;
   logprobs?: boolean | undefined;
   samples?: number | undefined;
+  maxPromptTokens?: number | undefined;
   against?: string | undefined;
   shape?: string | undefined;
   map?: Record<string, string> | undefined;
@@ -115,6 +116,11 @@ export function rateCommand(context: CommandContext): Command {
       "--rubric <name>",
       "the rubric (prompt and scale): one of the package's, or a YAML file (alpagasus-accuracy)",
     )
+    .option(
+      "--max-prompt-tokens <n>",
+      "leave out turns in the middle of conversations whose prompt is longer (as the rubric says)",
+      parsePositive,
+    )
     .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
     .option("--samples <n>", "the score is the mean of n replies", parsePositive)
     .option("--no-check", "skip the check of the judge before and after a long rating (see check-judge)")
@@ -176,7 +182,8 @@ function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Co
     throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
   const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
   const askers = all.filter(isModelName);
-  if (askers.length === 0) expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples"]);
+  if (askers.length === 0)
+    expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples", "max-prompt-tokens"]);
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
   if (flags.scale && !all.some((name) => /^(recorded|column):/.test(name)))
@@ -199,6 +206,7 @@ async function rateWith(
     ...(flags.check === false && { check: false }),
     ...(flags.logprobs && { logprobs: true }),
     samples: flags.samples,
+    maxPromptTokens: flags.maxPromptTokens,
     scale: flags.scale,
     combine: flags.combine,
     ...(flags.rescale && { rescale: true }),

@@ -48,7 +48,12 @@ export function isOneQuestion({ turns, tools }: Pick<Conversation, "turns" | "to
 export function renderBefore({ turns, tools }: Pick<Conversation, "turns" | "tools">): string {
   if (isOneQuestion({ turns, tools })) return turns[0]!.text;
   const offered = tools.length > 0 ? [`Tools: ${JSON.stringify(tools)}`] : [];
-  return [...offered, ...turns.map((turn) => `${speaker[turn.role]}: ${renderTurn(turn)}`)].join("\n\n");
+  return [...offered, ...turns.map(renderSpoken)].join("\n\n");
+}
+
+/** A turn after its speaker's name. */
+export function renderSpoken(turn: ChatTurn): string {
+  return `${speaker[turn.role]}: ${renderTurn(turn)}`;
 }
 
 /** A turn's text and its calls of tools, as judges read them; its reasoning is left out. */

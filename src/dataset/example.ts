@@ -15,6 +15,8 @@ export interface ExampleFields {
   readonly category?: string | undefined;
   /** The row's own name, where the data has one. */
   readonly id?: string | undefined;
+  /** An answer that is known to be good, where the data has one. */
+  readonly reference?: string | undefined;
   /** The turns, where the row is more than these texts: system text, several turns, tools, reasoning. The texts are a view of it. */
   readonly conversation?: Conversation | undefined;
 }

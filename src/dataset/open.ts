@@ -17,6 +17,8 @@ export interface Dataset {
   readonly shape: Shape;
   /** The header line as the file has it (CSV). */
   readonly header?: string | undefined;
+  /** Columns of the first row that nothing is read from. */
+  readonly unused: readonly string[];
   /**
    * All examples in order, in batches of a few hundred. Each call is a new pass.
    *
@@ -64,6 +66,7 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
     format: first.format,
     shape,
     header: first.header,
+    unused: unusedColumns(requireRow(record), shape),
     batches: () =>
       keeps
         ? readExamples(files, first, shape, options.signal)
@@ -121,6 +124,24 @@ async function* readExamples(
   }
 }
 
+/** The columns of a row that its shape does not look at. */
+function unusedColumns(row: Row, shape: Shape): string[] {
+  const read = new Set<PropertyKey>();
+  const watched = new Proxy(row, {
+    get(target, column) {
+      read.add(column);
+      return target[column as string]; // rows have no other keys
+    },
+  });
+  try {
+    shape.read(watched);
+  } catch (error) {
+    if (error instanceof FieldError) return []; // the row itself is reported when it is read
+    throw error;
+  }
+  return Object.keys(row).filter((column) => !read.has(column));
+}
+
 /** What to do about columns of no known shape. */
 function describeMapping(row: Row): string {
   const list = Object.entries(row).find(
@@ -147,8 +168,8 @@ function readExample(record: FileRecord, index: number, shape: Shape): Example {
   if (problem !== undefined) return unread(problem);
   const row = record.value as Row; // what is none was described
   try {
-    const { instruction, input, output, category, id, conversation } = shape.read(row);
-    const more = conversation && { conversation };
+    const { instruction, input, output, category, id, reference, conversation } = shape.read(row);
+    const more = { ...(conversation && { conversation }), ...(reference !== undefined && { reference }) };
     return { index, instruction, input, output, category, id, ...more, row, text: record.text, place: record.place };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;

@@ -34,6 +34,7 @@ const rateSchema = z.strictObject({
     .describe("With a student as the judge: ask another one where it is not sure"),
   logprobs: z.boolean().default(false).describe("Score with the mean over the reply's token probabilities"),
   samples: count.optional().describe("Score with the mean of this many replies"),
+  max_prompt_tokens: count.optional().describe("Leave out turns in the middle of conversations whose prompt is longer"),
   batch,
   check: z.boolean().default(true).describe("Check a model's health before and after a long rating"),
   rubric: z.string().optional().describe("How a model is asked: a shipped rubric's name, or a YAML file"),

@@ -172,6 +172,7 @@ function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
 /** A recipe's settings for rating, as options of `openRatingJudge`. */
 function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
   const { rubric, scale, reasoning, combine, rescale, escalate, logprobs, samples, batch, check } = recipe.rate!;
+  const { max_prompt_tokens: maxPromptTokens } = recipe.rate!;
   return {
     pricesOf: (model) => recipe.prices[model],
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
@@ -181,6 +182,7 @@ function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOption
     rescale,
     logprobs,
     samples,
+    maxPromptTokens,
     ...(batch && { batch: {} }),
     ...(!check && { check }),
     ...(escalate && {

@@ -5,11 +5,11 @@ import { askInOrder } from "../llm/ask-in-order.ts";
 import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest, ReplySchema } from "../llm/request.ts";
-import { formatScore, formatShare } from "../format.ts";
+import { formatCount, formatNumbered, formatScore, formatShare } from "../format.ts";
 import { readExpectedScore } from "../rubric/expected-score.ts";
 import { meanOfReplies } from "../rubric/mean-of-replies.ts";
 import { readScore } from "../rubric/read-score.ts";
-import { createRenderer } from "../rubric/render.ts";
+import { createRenderer, PromptTooLong } from "../rubric/render.ts";
 import type { Rubric } from "../rubric/rubric.ts";
 import type { Rating } from "../run/rating.ts";
 import { commonestScore } from "../stats/histogram.ts";
@@ -23,7 +23,14 @@ export interface LlmJudgeOptions extends AskerOptions {
 /** A judge that calls a model. `ask` gives its requests without sending them. */
 export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
   /** The requests for one example: one per reply wanted. */
-  ask(example: Example): { readonly requests: readonly ModelRequest[]; readonly intrusions: readonly string[] };
+  ask(example: Example): {
+    readonly requests: readonly ModelRequest[];
+    readonly intrusions: readonly string[];
+    /** How many turns its prompts leave out. */
+    readonly leftOut?: number | undefined;
+    /** Why there is no request. */
+    readonly problem?: string | undefined;
+  };
   readonly rubric: Rubric;
 }
 
@@ -57,6 +64,7 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     try {
       return render(example);
     } catch (cause) {
+      if (cause instanceof PromptTooLong) return cause;
       throw dataErrorAt(
         example.place,
         `expected a row that the rubric ${rubric.name} can show, got an error: ${messageOf(cause)}`,
@@ -64,8 +72,10 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
       );
     }
   };
-  const ask = (example: Example) => {
-    const { messages, intrusions } = renderAt(example);
+  const ask: LlmJudge["ask"] = (example) => {
+    const prompt = renderAt(example);
+    if (prompt instanceof PromptTooLong) return { requests: [], intrusions: [], problem: prompt.message };
+    const { messages, intrusions, leftOut } = prompt;
     const request: ModelRequest = {
       messages,
       sampling,
@@ -77,16 +87,29 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
       ...request,
       sample: probe === undefined ? i + 1 : `${probe}:${i + 1}`,
     }));
-    return { requests: [request, ...more], intrusions };
+    return { requests: [request, ...more], intrusions, leftOut };
   };
-  const toRating = (outcomes: readonly CallOutcome[], intrusions: readonly string[]): Rating => {
+  let shortened = 0;
+  const toRating = (
+    outcomes: readonly CallOutcome[],
+    { intrusions, leftOut, problem }: ReturnType<LlmJudge["ask"]>,
+  ): Rating => {
+    if (problem !== undefined) return { state: "failed", detail: problem };
+    const rating = readOutcomes(outcomes);
+    if (leftOut !== undefined) shortened++;
+    if (intrusions.length > 0) counts.intruded++;
+    return {
+      ...rating,
+      ...(intrusions.length > 0 && { intrusions }),
+      ...(leftOut !== undefined && { turnsLeftOut: leftOut }),
+    };
+  };
+  const readOutcomes = (outcomes: readonly CallOutcome[]): Rating => {
     const ratings = outcomes.map((outcome) => readOutcome(outcome, rubric, logprobs));
     const rating = samples === 1 ? ratings[0]! : meanOf(ratings);
     piles.add(rating);
     if (rating.state === "truncated") counts.truncated++;
-    if (intrusions.length === 0) return rating;
-    counts.intruded++;
-    return { ...rating, intrusions };
+    return rating;
   };
 
   return {
@@ -100,6 +123,11 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
         ...(samples > 1
           ? [`each score is the mean of ${samples} replies, drawn at temperature ${sampling.temperature}`]
           : []),
+        ...(shortened > 0
+          ? [
+              `${formatNumbered(shortened, "prompt leaves", "prompts leave")} out turns in the middle of the conversation, to stay under ${formatCount(rubric.max_prompt_tokens!)} tokens ("turnsLeftOut" in ratings.jsonl)`,
+            ]
+          : []),
         ...piles.describe(),
       ];
     },
@@ -112,8 +140,8 @@ export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJ
     rate(examples) {
       if (model.problem !== undefined) throw new UsageError(model.problem);
       return askInOrder(engine, examples, (example) => {
-        const { requests, intrusions } = ask(example);
-        return { requests, read: (outcomes) => toRating(outcomes, intrusions) };
+        const asked = ask(example);
+        return { requests: asked.requests, read: (outcomes) => toRating(outcomes, asked) };
       });
     },
   };

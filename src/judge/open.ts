@@ -57,6 +57,8 @@ export interface OpenLlmJudgeOptions extends OpenAskerOptions {
   readonly samples?: number | undefined;
   /** A name that becomes part of every request's key, so that only replies stored under this name are reused. */
   readonly probe?: string | undefined;
+  /** The most tokens of a prompt, in place of the rubric's limit: turns in the middle of a longer conversation are left out. */
+  readonly maxPromptTokens?: number | undefined;
 }
 
 /** An LLM judge with its call store open. Call `close` when it is done. */
@@ -75,12 +77,14 @@ export async function openLlmJudge(
   model: string | LanguageModelV4,
   options: OpenLlmJudgeOptions,
 ): Promise<OpenLlmJudge> {
-  const [{ createLlmJudge }, { openRubric }] = await Promise.all([
+  const [{ createLlmJudge }, { openRubric }, { withPromptLimit }] = await Promise.all([
     import("./llm.ts"),
     import("../rubric/open-rubric.ts"),
+    import("../rubric/rubric.ts"),
   ]);
-  const { rubric: name, logprobs, samples, probe, ...others } = options;
-  const rubric = await openRubric(name);
+  const { rubric: name, logprobs, samples, probe, maxPromptTokens, ...others } = options;
+  const opened = await openRubric(name);
+  const rubric = maxPromptTokens === undefined ? opened : withPromptLimit(opened, maxPromptTokens);
   const means = {
     logprobs,
     samples,

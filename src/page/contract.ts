@@ -2,6 +2,7 @@
  * Over 300 lines: the types of everything that the page is given, in one place, since the server and the browser share them.
  */
 import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
+import type { ChatTurn } from "../dataset/conversation.ts";
 import type { Trust } from "../health/trust.ts";
 import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
@@ -235,6 +236,22 @@ export interface ReplyReport {
   readonly call?: string | undefined;
 }
 
+/** One turn of a conversation. */
+export interface TurnReport {
+  readonly role: ChatTurn["role"];
+  readonly text: PageText;
+  readonly reasoning?: PageText | undefined;
+  /** Calls of tools, each as its name and its arguments. */
+  readonly calls?: readonly { readonly name: string; readonly given: PageText }[] | undefined;
+}
+
+export interface ConversationReport {
+  /** The tools that were offered, as JSON. */
+  readonly tools?: PageText | undefined;
+  readonly turns: readonly TurnReport[];
+  readonly answer: TurnReport;
+}
+
 /** A row with everything known about it. */
 export interface RowDetail extends RowLine {
   readonly hash: string;
@@ -243,6 +260,10 @@ export interface RowDetail extends RowLine {
   readonly instructionText: PageText;
   readonly inputText: PageText;
   readonly outputText: PageText;
+  /** The turns, where the row is more than an instruction, an input and an output. */
+  readonly conversation?: ConversationReport | undefined;
+  /** How many turns in the middle of the conversation the judge was not shown. */
+  readonly turnsLeftOut?: number | undefined;
   /** Parts of the rubric's own text that occur in the row. */
   readonly intrusions?: readonly string[] | undefined;
   readonly said?: ReplyReport | undefined;

@@ -6,7 +6,8 @@ import type { Example } from "../dataset/example.ts";
 import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
-import type { PageText, RowDetail, RowLine, RowPage, RowQuery } from "./contract.ts";
+import type { PageText, RowDetail, RowLine, RowPage, RowQuery, ConversationReport } from "./contract.ts";
+import { reportConversation } from "./show-turns.ts";
 import { beginningLength, searchTextOfRow } from "./search-terms.ts";
 import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
 
@@ -79,7 +80,8 @@ export async function openRowIndex(references: number, arms: readonly string[]):
     handles.push(connection);
     await connection.run(`CREATE TABLE rows (
       index UBIGINT, id VARCHAR, state VARCHAR, score DOUBLE, detail VARCHAR, call VARCHAR, hash VARCHAR, intrusions VARCHAR,
-      instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR
+      instruction VARCHAR, input VARCHAR, output VARCHAR, category VARCHAR, output_length UINTEGER, search VARCHAR, conversation VARCHAR,
+      turns_left_out DOUBLE
       ${[...[...referenceNames, ...disagreementNames].map((name) => `, ${name} DOUBLE`), ...fateNames.map((name) => `, ${name} VARCHAR`)].join("")}
     )`);
     const appender = await connection.createAppender("rows");
@@ -190,6 +192,8 @@ function append(appender: DuckDBAppender, { example, rating, references, disagre
   text(category);
   appender.appendUInteger(output.length);
   text(searchTextOfRow({ instruction, input, output, id }));
+  text(example.conversation && JSON.stringify(reportConversation(example.conversation)));
+  number(rating.turnsLeftOut ?? NaN);
   references.forEach(number);
   disagreements.forEach(number);
   fates.forEach(text);
@@ -242,6 +246,8 @@ function toLine(row: Row, references: readonly string[], fates: ReadonlyMap<stri
 
 function toDetail(row: Row, line: RowLine): IndexedRow {
   const [detail, call, intrusions] = [textOf(row["detail"]), textOf(row["call"]), textOf(row["intrusions"])];
+  const conversation = textOf(row["conversation"]);
+  const turnsLeftOut = numberOf(row["turns_left_out"]);
   const whole = (name: string): PageText => ({ text: textOf(row[name])! });
   return {
     ...line,
@@ -252,6 +258,8 @@ function toDetail(row: Row, line: RowLine): IndexedRow {
     instructionText: whole("instruction"),
     inputText: whole("input"),
     outputText: whole("output"),
+    ...(conversation !== undefined && { conversation: JSON.parse(conversation) as ConversationReport }),
+    ...(turnsLeftOut !== null && { turnsLeftOut }),
   };
 }
 

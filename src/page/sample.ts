@@ -10,6 +10,7 @@ import type {
 } from "./contract.ts";
 import { bytesInHtml, pageBytes } from "./html.ts";
 import type { OpenRun } from "./open-run.ts";
+import { mapTexts } from "./show-turns.ts";
 import { differs, isUnread } from "./select-pairs.ts";
 
 /*
@@ -151,6 +152,7 @@ function cutRow(row: RowDetail, cutter: Cutter): RowDetail {
     instructionText: cutter.cut(row.instructionText),
     inputText: cutter.cut(row.inputText),
     outputText: cutter.cut(row.outputText),
+    ...(row.conversation && { conversation: mapTexts(row.conversation, (text) => cutter.cut(text)) }),
     ...(said && { said: { ...said, reply: said.reply && cutter.cut(said.reply) } }),
   };
 }

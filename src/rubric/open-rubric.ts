@@ -4,6 +4,7 @@ import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import { parseYaml, type YamlFile } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
+import { freeNames } from "./template-names.ts";
 import {
   completeRubric,
   pairRubricSchema,
@@ -159,31 +160,6 @@ function checkTemplate(template: string, field: string, place: string, known: re
     if (known.includes(name)) continue;
     throw new DataError(`${place}: expected "${field}" to use only ${known.join(", ")}, got {{ ${name} }}`);
   }
-}
-
-const jinjaNames = ["loop", "range", "true", "false", "none", "True", "False", "None"];
-
-/** The variables that a template does not define itself. */
-function freeNames(template: unknown): Set<string> {
-  const used = new Set<string>();
-  const bound = new Set<string>(jinjaNames);
-  const visit = (node: unknown, key = ""): void => {
-    if (Array.isArray(node)) return node.forEach((child) => visit(child, key));
-    if (typeof node !== "object" || node === null) return;
-    const { type, value } = node as { type?: string; value?: unknown }; // the parser's own nodes
-    if (type === "Identifier") {
-      const isOutside = !["filter", "test", "property", "name", "operator"].includes(key);
-      if (isOutside && typeof value === "string") (key === "loopvar" || key === "assignee" ? bound : used).add(value);
-      return;
-    }
-    for (const [name, child] of Object.entries(node)) {
-      const isPlainMember = name === "property" && "computed" in node && node.computed === true;
-      const isFilterCall = key === "filter" && name === "callee";
-      visit(child, isPlainMember ? "" : isFilterCall ? "filter" : name);
-    }
-  };
-  visit(template);
-  return new Set([...used].filter((name) => !bound.has(name)));
 }
 
 /** The settings of each part of a rubric, for error messages. */

@@ -1,7 +1,11 @@
 import { hash } from "node:crypto";
 import type { ExampleFields } from "../dataset/example.ts";
 import type { Message } from "../llm/request.ts";
-import type { PairRubric, Rubric } from "./rubric.ts";
+import { estimateTokens } from "../llm/estimate-tokens.ts";
+import { formatCount } from "../format.ts";
+import { conversationNames, type PairRubric, type Rubric } from "./rubric.ts";
+import { conversationInstruction, conversationParts, middleTurns } from "./show-conversation.ts";
+import { freeNames } from "./template-names.ts";
 
 export interface RenderedPrompt {
   readonly messages: readonly Message[];
@@ -10,6 +14,8 @@ export interface RenderedPrompt {
    * take what follows for the rubric's words. Empty for almost all examples.
    */
   readonly intrusions: readonly string[];
+  /** How many turns in the middle of the conversation are left out, because the prompt would be too long; absent for none. */
+  readonly leftOut?: number | undefined;
 }
 
 /** Writes a rubric's prompt for an example. */
@@ -23,16 +29,42 @@ export interface ShownPair {
   readonly answers: readonly [first: string, second: string];
 }
 
-export function createRenderer({ templates }: Pick<Rubric, "templates">): RenderPrompt {
-  const render = createFieldRenderer(templates, ["instruction", "input", "output", "category"]);
-  return ({ instruction, input, output, category }) =>
-    render({
-      instruction,
-      input,
-      output,
-      category: category ?? "",
-      boundary: boundaryOf(instruction, input, output, category ?? ""),
-    });
+/** @throws PromptTooLong when the prompt is over the rubric's limit without all turns that can be left out */
+export function createRenderer({
+  templates,
+  max_prompt_tokens: limit,
+}: Pick<Rubric, "templates"> & Partial<Pick<Rubric, "max_prompt_tokens">>): RenderPrompt {
+  const used = [templates.user, ...(templates.system ? [templates.system] : [])].map(({ parsed }) => freeNames(parsed));
+  const shown = conversationNames.filter((name) => used.some((names) => names.has(name)));
+  const knowsTurns = shown.includes("turns");
+  const render = createFieldRenderer(templates, ["instruction", "input", "output", "category", ...shown]);
+  const renderWithout = (example: ExampleFields, leftOut: number): RenderedPrompt => {
+    const { input, output, category } = example;
+    const instruction = knowsTurns ? example.instruction : conversationInstruction(example, leftOut);
+    const parts = shown.length > 0 ? conversationParts(example, leftOut) : undefined;
+    const values = parts ? Object.fromEntries(shown.map((name) => [name, parts[name]])) : {};
+    const boundary = boundaryOf(instruction, input, output, category ?? "", ...Object.values(values));
+    return render({ instruction, input, output, category: category ?? "", ...values, boundary });
+  };
+  if (limit === undefined) return (example) => renderWithout(example, 0);
+  return (example) => {
+    const most = example.conversation ? middleTurns(example.conversation) : 0;
+    for (let leftOut = 0; leftOut <= most; leftOut++) {
+      const prompt = renderWithout(example, leftOut);
+      const tokens = prompt.messages.reduce((sum, { text }) => sum + estimateTokens(text), 0);
+      if (tokens <= limit) return leftOut > 0 ? { ...prompt, leftOut } : prompt;
+    }
+    throw new PromptTooLong(limit);
+  };
+}
+
+/** A prompt that cannot be made short enough. */
+export class PromptTooLong extends Error {
+  constructor(limit: number) {
+    super(
+      `the prompt has over ${formatCount(limit)} tokens, also without the turns in the middle (--max-prompt-tokens)`,
+    );
+  }
 }
 
 /** Writes the prompt of a pair rubric. Both orders of a pair have the same boundary. */

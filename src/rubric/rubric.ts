@@ -57,6 +57,8 @@ export const rubricSchema = z.strictObject({
   ...commonSettings,
   scale: scaleSchema,
   reply: replySchema,
+  /** The most tokens of a prompt, as estimated: turns in the middle of a longer conversation are left out, with a mark. */
+  max_prompt_tokens: z.number().int().positive().optional(),
   /** What the score is about. Only judges of responses are checked, since the anchors are good and bad responses. */
   rates: z.enum(["response", "instruction", "other"]).default("response"),
 });
@@ -98,8 +100,14 @@ export type Rubric = z.infer<typeof rubricSchema> & RubricBase;
 /** How a judge is asked about two answers to one prompt. */
 export type PairRubric = z.infer<typeof pairRubricSchema> & RubricBase;
 
-/** The variables of a rubric's templates: an example's fields, and a mark (`boundary`) that no example can contain. */
-export const templateNames = ["instruction", "input", "output", "category", "boundary"] as const;
+/** Variables that hold the parts of a conversation, each as text; empty where a row has no such part. */
+export const conversationNames = ["system", "turns", "reasoning", "tools", "reference"] as const;
+
+/**
+ * The variables of a rubric's templates: an example's fields, the parts of its conversation, and a mark (`boundary`) that no example can
+ * contain. `instruction` is everything before the answer; `turns` is the same without the system text and the tools.
+ */
+export const templateNames = ["instruction", "input", "output", "category", ...conversationNames, "boundary"] as const;
 
 /** The variables of a pair rubric's templates. `question` is the instruction, followed by "Input:" and the input, if any. */
 export const pairTemplateNames = [
@@ -114,17 +122,27 @@ export const pairTemplateNames = [
 
 /** Adds the hash and the parsed templates to a rubric's file. @throws Error when a template cannot be parsed */
 export function completeRubric<
-  File extends Pick<z.infer<typeof rubricSchema>, "sampling" | "system" | "user"> & { reply: unknown; scale?: unknown },
+  File extends Pick<z.infer<typeof rubricSchema>, "sampling" | "system" | "user"> & {
+    reply: unknown;
+    scale?: unknown;
+    max_prompt_tokens?: number | undefined;
+  },
 >(file: File): File & Pick<RubricBase, "hash" | "templates"> {
-  const { scale, sampling, system, user, reply } = file;
+  const { scale, sampling, system, user, reply, max_prompt_tokens: limit } = file;
+  const all = [scale ?? null, sampling, system ?? null, user, reply, ...(limit === undefined ? [] : [limit])];
   return {
     ...file,
-    hash: hash("sha256", JSON.stringify([scale ?? null, sampling, system ?? null, user, reply])).slice(0, 16),
+    hash: hash("sha256", JSON.stringify(all)).slice(0, 16),
     templates: {
       ...(system !== undefined && { system: parseTemplate(system) }),
       user: parseTemplate(user),
     },
   };
+}
+
+/** The same rubric with another limit of a prompt's tokens. It asks another question, so its hash differs. */
+export function withPromptLimit(rubric: Rubric, limit: number): Rubric {
+  return completeRubric({ ...rubric, max_prompt_tokens: limit });
 }
 
 /** Parses a template. Jinja drops one line feed at its end, so one is added: the prompt must be exactly as in its file. */

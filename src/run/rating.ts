@@ -41,6 +41,8 @@ interface Traces {
   readonly panel?: readonly PanelRating[];
   /** Parts of the rubric's own text that the row contains; the judge may mistake what follows them for the rubric. */
   readonly intrusions?: readonly string[];
+  /** How many turns in the middle of the conversation the judge was not shown, because the prompt would have been too long. */
+  readonly turnsLeftOut?: number;
 }
 
 export interface ScoredRating extends Traces {

@@ -109,7 +109,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,
-      notes: [...options.judge.notes, ...tally.notes],
+      notes: [...options.judge.notes, ...describeUnused(dataset, judge), ...tally.notes],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],
@@ -134,6 +134,16 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     clearInterval(flushing);
     await writer.discard();
   }
+}
+
+const mostColumns = 12; // in the note
+
+/** A note on the columns that nobody looked at. */
+function describeUnused({ unused }: Dataset, { name }: Judge): string[] {
+  const columns = unused.filter((column) => name !== `column:${column}`);
+  if (columns.length === 0) return [];
+  const more = columns.length > mostColumns ? `, and ${formatCount(columns.length - mostColumns)} more` : "";
+  return [`columns not shown to judges: ${columns.slice(0, mostColumns).join(", ")}${more}`];
 }
 
 async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise<number> {

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { renderBefore } from "../../src/dataset/conversation.ts";
 import { listRubrics, openPairRubric, openRubric, parseRubric } from "../../src/rubric/open-rubric.ts";
 import { createPairRenderer, createRenderer } from "../../src/rubric/render.ts";
-import { parseTemplate } from "../../src/rubric/rubric.ts";
+import { parseTemplate, withPromptLimit } from "../../src/rubric/rubric.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 
 const row = { instruction: "Name a colour.", input: "", output: "Blue." };
@@ -133,7 +134,7 @@ describe("a rubric's file", () => {
     [
       "an unknown setting",
       whole.replace("description", "descripton"),
-      'mine.yaml:3: expected name, version, description, source, sampling, system, user, scale, reply, rates, got "descripton"',
+      'mine.yaml:3: expected name, version, description, source, sampling, system, user, scale, reply, max_prompt_tokens, rates, got "descripton"',
     ],
     [
       "an unknown setting within",
@@ -154,7 +155,7 @@ describe("a rubric's file", () => {
     [
       "a name nobody knows",
       whole.replace("{{ output }}", "{{ output }} {{ inptu }}"),
-      'mine.yaml:5: expected "user" to use only instruction, input, output, category, boundary, got {{ inptu }}',
+      'mine.yaml:5: expected "user" to use only instruction, input, output, category, system, turns, reasoning, tools, reference, boundary, got {{ inptu }}',
     ],
     ["no response", whole.replace("{{ output }}", "{{ input }}"), 'mine.yaml:5: expected "user" to show the response'],
     ["an unknown reply format", whole.replace("format: number", "format: words"), 'mine.yaml:7: "reply.format": '],
@@ -185,5 +186,76 @@ describe("a rubric's file", () => {
     await expect(openRubric("./nope.yaml")).rejects.toThrow(
       "./nope.yaml: expected a rubric, but it cannot be read: no such file",
     );
+  });
+});
+
+describe("a conversation", () => {
+  const turns = [
+    { role: "system", text: "Be brief." },
+    { role: "user", text: "First question." },
+    { role: "assistant", text: "First answer." },
+    { role: "user", text: "Second question." },
+    { role: "tool", text: "42" },
+    { role: "user", text: "Last question." },
+  ] as const;
+  const answer = { role: "assistant", text: "Last answer.", reasoning: "Hm." } as const;
+  const chat = { turns, answer, tools: [{ name: "search" }] };
+  const example = {
+    instruction: renderBefore(chat),
+    input: "",
+    output: "Last answer.",
+    reference: "The right answer.",
+    conversation: chat,
+  };
+
+  test("under a rubric for single questions is said to be one, and what is rated", async () => {
+    const text = createRenderer(await openRubric())(example).messages[1]!.text;
+    expect(text).toContain("The response to rate is the assistant's next turn, given everything said before it.");
+    for (const said of ["System: Be brief.", "User: First question.", "Tool: 42", "User: Last question.", '"search"'])
+      expect(text).toContain(said);
+    expect(text).not.toContain("Hm.");
+  });
+
+  test("has parts that a rubric can show", () => {
+    const parts = ["system", "turns", "reasoning", "tools", "reference", "output"];
+    const text = whole.replace("Rate this: {{ output }}", parts.map((name) => `<${name}>{{ ${name} }}`).join("\n  "));
+    const { messages, intrusions } = createRenderer(parseRubric(text, "mine.yaml"))(example);
+    expect(messages[0]!.text).toBe(`<system>Be brief.
+<turns>User: First question.
+
+Assistant: First answer.
+
+User: Second question.
+
+Tool: 42
+
+User: Last question.
+<reasoning>Hm.
+<tools>[{"name":"search"}]
+<reference>The right answer.
+<output>Last answer.
+`);
+    expect(intrusions).toEqual([]);
+    const forged = { ...example, conversation: { ...chat, answer: { ...answer, reasoning: "<output>" } } };
+    expect(createRenderer(parseRubric(text, "mine.yaml"))(forged).intrusions).toEqual(["<output>"]);
+    expect(createRenderer(parseRubric(text, "mine.yaml"))(row).messages[0]!.text).toBe(
+      "<system>\n<turns>User: Name a colour.\n<reasoning>\n<tools>\n<reference>\n<output>Blue.\n",
+    );
+  });
+
+  test("loses turns in its middle when the prompt is too long, and says so", async () => {
+    const long = "long ".repeat(500);
+    const longer = {
+      ...chat,
+      turns: [...turns.slice(0, 2), { role: "assistant", text: long }, { role: "user", text: long }, turns[5]] as const,
+    };
+    const shown = { ...example, instruction: renderBefore(longer), conversation: longer };
+    const rubric = withPromptLimit(await openRubric("ds2"), 600);
+    expect(rubric.hash).not.toBe((await openRubric("ds2")).hash);
+    const { messages, leftOut } = createRenderer(rubric)(shown);
+    expect(leftOut).toBe(2);
+    expect(messages[1]!.text).toContain("User: First question.\n\n[2 turns are left out here]\n\nUser: Last question.");
+    expect(createRenderer(rubric)(example).leftOut).toBeUndefined();
+    expect(() => createRenderer(withPromptLimit(rubric, 50))(shown)).toThrow(/over 50 tokens/);
   });
 });

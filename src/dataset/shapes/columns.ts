@@ -12,6 +12,8 @@ export interface ColumnMap {
   readonly id?: string;
   /** A system text. */
   readonly system?: string;
+  /** An answer that is known to be good. */
+  readonly reference?: string;
   /** Earlier turns, as a list of pairs of the user's and the assistant's words (LLaMA-Factory). */
   readonly history?: string;
 }
@@ -33,6 +35,7 @@ function readColumns(row: Row, map: ColumnMap): ExampleFields {
     output: requireText(row, map.output),
     category: map.category === undefined ? undefined : optionalLabel(row, map.category),
     id: map.id === undefined ? undefined : optionalLabel(row, map.id),
+    ...readReference(row, map.reference),
   };
   const system = map.system === undefined ? undefined : row[map.system];
   const history = map.history === undefined ? [] : readHistory(row[map.history], map.history);
@@ -51,6 +54,13 @@ function readColumns(row: Row, map: ColumnMap): ExampleFields {
     output: renderTurn(answer),
     ...(!isPlain(conversation) && { conversation }),
   };
+}
+
+/** A reference answer, from the column that was named or from `reference` and `reference_answer`, where they hold text. */
+export function readReference(row: Row, column?: string): Pick<ExampleFields, "reference"> {
+  if (column !== undefined) return { reference: optionalText(row, column) };
+  const reference = [row["reference"], row["reference_answer"]].find((value) => typeof value === "string");
+  return reference === undefined ? {} : { reference };
 }
 
 function readHistory(given: unknown, column: string): ChatTurn[] {

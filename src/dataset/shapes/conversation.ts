@@ -10,6 +10,7 @@ import {
   type ToolCall,
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
+import { readReference } from "./columns.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
 
 const roles: Record<string, ChatTurn["role"]> = {
@@ -43,23 +44,32 @@ const callers: ReadonlySet<string> = new Set(["function_call", "tool_call"]);
  * The last assistant turn is the output; everything before it is the instruction. A single user turn is taken as it is;
  * longer conversations are joined turn by turn, each after its speaker's name. Turns after the output are not rated.
  */
-export function conversationShape(name: string, column: string, turnKeys: string): Shape {
+export function conversationShape(name: string, column: string, turnKeys: string, beside: ColumnsBeside = {}): Shape {
   return {
     name,
     columns: `${column} (a list of ${turnKeys})`,
     matches: (row) => Array.isArray(row[column]),
-    read: (row) => readConversation(row, column),
+    read: (row) => readConversation(row, column, beside),
   };
 }
 
-function readConversation(row: Row, column: string): ExampleFields {
+/** Columns beside the turns, where the user named them. */
+export interface ColumnsBeside {
+  readonly system?: string | undefined;
+  readonly reference?: string | undefined;
+  readonly category?: string | undefined;
+  readonly id?: string | undefined;
+}
+
+function readConversation(row: Row, column: string, beside: ColumnsBeside): ExampleFields {
   const turns = readTurns(row[column], column);
-  const system = readSystem(row).filter(
+  const system = readSystem(row, beside.system).filter(
     ({ text }) => !turns.some((turn) => turn.role === "system" && turn.text === text),
   );
   return conversationFields([...system, ...turns], {
     row,
     place: JSON.stringify(column),
+    beside,
   });
 }
 
@@ -73,7 +83,7 @@ export function readTurns(value: unknown, column: string): ChatTurn[] {
 /** A conversation's fields from its turns. @throws FieldError when no assistant turn is among them */
 export function conversationFields(
   turns: readonly ChatTurn[],
-  { row, place }: { readonly row: Row; readonly place: string },
+  { row, place, beside = {} }: { readonly row: Row; readonly place: string; readonly beside?: ColumnsBeside },
 ): ExampleFields {
   const last = turns.findLastIndex((turn) => turn.role === "assistant");
   if (last < 0) throw new FieldError(`expected an assistant turn in ${place}, got none in ${turns.length} turns`);
@@ -86,15 +96,16 @@ export function conversationFields(
     instruction: renderBefore(conversation),
     input: "",
     output: renderTurn(conversation.answer),
-    category: optionalLabel(row, "category"),
-    id: optionalLabel(row, "id"),
+    category: optionalLabel(row, beside.category ?? "category"),
+    id: optionalLabel(row, beside.id ?? "id"),
+    ...readReference(row, beside.reference),
     ...(!isPlain(conversation) && { conversation }),
   };
 }
 
 /** A system text in a column of its own, beside the turns. */
-function readSystem(row: Row): ChatTurn[] {
-  const text = row["system"] ?? row["system_prompt"];
+function readSystem(row: Row, column?: string): ChatTurn[] {
+  const text = column === undefined ? (row["system"] ?? row["system_prompt"]) : row[column];
   return typeof text === "string" && text.trim() !== "" ? [{ role: "system", text }] : [];
 }
 

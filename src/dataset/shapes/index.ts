@@ -70,13 +70,17 @@ export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
     throw new UsageError(`--shape: expected one of ${shapeNames.join(", ")}, got ${JSON.stringify(shape)}`);
   if (!map || Object.keys(map).length === 0) return named;
   if (map.messages !== undefined) {
-    if (shape !== undefined || Object.keys(map).length > 1)
+    const { messages, system, reference, category, id, ...others } = map;
+    if (shape !== undefined || Object.keys(others).length > 0)
       throw new UsageError(
-        "--map: expected messages=COLUMN alone, got other fields or --shape with it; leave them out",
+        "--map: expected messages=COLUMN alone, or with system, reference, category or id; got other fields or --shape with it; leave them out",
       );
+    const beside = { system, reference, category, id };
     return {
-      ...conversationShape("mapped", map.messages, "{role, content} or {from, value}"),
-      map: { messages: map.messages },
+      ...conversationShape("mapped", messages, "{role, content} or {from, value}", beside),
+      map: Object.fromEntries(
+        Object.entries({ messages, ...beside }).filter(([, column]) => column !== undefined),
+      ) as Record<string, string>, // by the filter
     };
   }
   if (named && !Object.hasOwn(columnMaps, named.name))

@@ -58,13 +58,21 @@ export function rateTask(context: Context, rating: Rating): Task {
 }
 
 /** Settings that change scores. Defaults are omitted so that old hashes stay valid. */
-function scoreSettings({ combine, rescale, escalate, logprobs, samples }: Rating["declared"]): Record<string, string> {
+function scoreSettings({
+  combine,
+  rescale,
+  escalate,
+  logprobs,
+  samples,
+  max_prompt_tokens: limit,
+}: Rating["declared"]): Record<string, string> {
   return {
     ...(combine && { combine }),
     ...(rescale && { rescale: "yes" }),
     ...(escalate && { escalate: JSON.stringify(escalate) }),
     ...(logprobs && { logprobs: "yes" }),
     ...(samples !== undefined && { samples: String(samples) }),
+    ...(limit !== undefined && { max_prompt_tokens: String(limit) }),
   };
 }
 

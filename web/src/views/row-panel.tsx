@@ -4,6 +4,7 @@ import { shellWord } from "../../../src/shell-word.ts";
 import { DetailPanel } from "../parts/detail-panel.tsx";
 import { shortName } from "../parts/judge-name.ts";
 import type { Values } from "../parts/list.ts";
+import { ConversationView } from "../parts/conversation.tsx";
 import { LongText, Plain } from "../parts/text.tsx";
 import { Fact, Notice, Score } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
@@ -92,16 +93,13 @@ function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunRep
           this row contains words of the rubric itself: <Plain>{intrusions.join(", ")}</Plain>
         </Notice>
       )}
-      <h4>Instruction</h4>
-      <LongText whole={row.instructionText} label="instruction" />
-      {row.inputText.text !== "" && (
-        <>
-          <h4>Input</h4>
-          <LongText whole={row.inputText} label="input" />
-        </>
+      {row.turnsLeftOut !== undefined && (
+        <Notice kind="note">
+          {formatCount(row.turnsLeftOut)} turns in the middle were not shown to the judge, to stay under the limit of a
+          prompt
+        </Notice>
       )}
-      <h4>Output</h4>
-      <LongText whole={row.outputText} label="output" />
+      {row.conversation ? <ConversationView conversation={row.conversation} /> : <Texts row={row} />}
       {said && (
         <>
           <h4>What the judge said</h4>
@@ -128,6 +126,23 @@ function Row({ row, report: { scores, arms } }: { row: RowDetail; report: RunRep
           <a href={hashOf("scores", { threshold: row.score })}>Show the threshold at {formatScore(row.score)}</a>
         </p>
       )}
+    </>
+  );
+}
+
+function Texts({ row }: { row: RowDetail }) {
+  return (
+    <>
+      <h4>Instruction</h4>
+      <LongText whole={row.instructionText} label="instruction" />
+      {row.inputText.text !== "" && (
+        <>
+          <h4>Input</h4>
+          <LongText whole={row.inputText} label="input" />
+        </>
+      )}
+      <h4>Output</h4>
+      <LongText whole={row.outputText} label="output" />
     </>
   );
 }
