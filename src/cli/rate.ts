@@ -2,20 +2,13 @@ import { Command, Option } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
 import { openDataset, type Dataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
-import { type Judge, combinations, type Combination } from "../judge/judge.ts";
+import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
-import { isModelName } from "../llm/model-name.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating, type CallPlan } from "../stages/plan-calls.ts";
 import { rate } from "../stages/rate.ts";
-import {
-  addModelOptions,
-  describeWaiting,
-  expectNoModelFlags,
-  readModelFlags,
-  type ModelFlags,
-} from "./model-options.ts";
+import { addModelOptions, describeWaiting, readModelFlags } from "./model-options.ts";
 import {
   jsonOption,
   minCoverageOption,
@@ -27,38 +20,13 @@ import {
   parseTop,
   runOption,
 } from "./options.ts";
+import { expectFittingFlags, type RateFlags } from "./rate-flags.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
 import { plainJson } from "./text/plain-text.ts";
-
-interface RateFlags extends ModelFlags {
-  judge?: string[] | undefined;
-  combine?: Combination | undefined;
-  rescale?: boolean | undefined;
-  escalate?: number | { share: number } | undefined;
-  to?: string | undefined;
-  minScore?: number | undefined;
-  precision?: number | undefined;
-  rubric?: string | undefined;
-  dryRun?: boolean | undefined;
-  check?: boolean | undefined;
-  logprobs?: boolean | undefined;
-  samples?: number | undefined;
-  maxPromptTokens?: number | undefined;
-  against?: string | undefined;
-  shape?: string | undefined;
-  map?: Record<string, string> | undefined;
-  scale?: { min: number; max: number } | undefined;
-  minCoverage: number;
-  unreadable: "stop" | "skip";
-  maxUnreadable?: number | undefined;
-  overwrite?: boolean | undefined;
-  run: string;
-  json?: boolean | undefined;
-}
 
 export function rateCommand(context: CommandContext): Command {
   const command = new Command("rate")
@@ -161,33 +129,6 @@ Examples:
       expectFittingFlags(flags, names, self);
       await rateWith(data, names, flags, context);
     });
-}
-
-/** @throws UsageError if an option is given that does not apply to these judges */
-function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Command): void {
-  for (const name of ["to", "min-score", "precision"] as const) {
-    const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];
-    if (value !== undefined && flags.escalate === undefined)
-      throw new UsageError(`--${name}: expected --escalate with it, got none`);
-  }
-  if (flags.maxUnreadable !== undefined && flags.unreadable !== "skip")
-    throw new UsageError("--max-unreadable: expected --unreadable skip with it");
-  if (flags.escalate !== undefined && flags.unreadable === "skip")
-    throw new UsageError(
-      "--unreadable skip: expected one judge or a panel, got --escalate, whose estimates are about all rows; mend the data first",
-    );
-  if (flags.combine && flags.escalate !== undefined)
-    throw new UsageError("--combine: expected a panel, got --escalate; leave one out");
-  if (flags.escalate !== undefined && flags.to === undefined)
-    throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
-  const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
-  const askers = all.filter(isModelName);
-  if (askers.length === 0)
-    expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples", "max-prompt-tokens"]);
-  if (flags.scale && all.every((name) => isModelName(name)))
-    throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
-  if (flags.scale && !all.some((name) => /^(recorded|column):/.test(name)))
-    throw new UsageError("--scale: expected recorded scores or a column; the student has a scale of its own");
 }
 
 /** Rates or shows the plan. If models are called, an interruption stops the calls but not the stage: paid replies are written. */
