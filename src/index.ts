@@ -2,7 +2,8 @@
  * The library: everything the command line does, as functions. `alpagasus/llm` has the engine that makes calls, `alpagasus/stats` the
  * statistics.
  */
-export { openDataset, type Dataset, type OpenDatasetOptions } from "./dataset/open.ts";
+export type { Dataset, PooledSource } from "./dataset/dataset.ts";
+export { openDataset, type OpenDatasetOptions } from "./dataset/open.ts";
 export { hashExample, type Example, type ExampleFields, type Row } from "./dataset/example.ts";
 export { readPrompts, type TestPrompt } from "./dataset/prompts.ts";
 export { readPositions } from "./dataset/positions.ts";

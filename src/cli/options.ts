@@ -56,6 +56,24 @@ export function parseTop(text: string): number | { share: number } {
   );
 }
 
+/** `source=a:3000,b:20%` */
+export function parseQuota(text: string): { column: string; keep: Map<string, number | { share: number }> } {
+  const [, column, list] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  const keep = new Map<string, number | { share: number }>();
+  for (const part of list?.split(",") ?? []) {
+    const [, value, most] = /^(.+):(\d+(?:\.\d+)?%?)$/s.exec(part.trim()) ?? [];
+    if (value === undefined || keep.has(value)) return failQuota();
+    keep.set(value, parseTop(most!));
+  }
+  return column === undefined || keep.size === 0 ? failQuota() : { column: column.trim(), keep };
+}
+
+function failQuota(): never {
+  throw new InvalidArgumentError(
+    "Expected a column and, for each of its values once, a number of rows or a share: source=a:3000,b:20%.",
+  );
+}
+
 /** `0..5` */
 export function parseScale(text: string): { min: number; max: number } {
   const [, min, max] = /^(-?[\d.]+)\.\.(-?[\d.]+)$/.exec(text) ?? [];

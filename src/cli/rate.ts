@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
-import { openDataset, type Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
+import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
@@ -33,8 +34,8 @@ export function rateCommand(context: CommandContext): Command {
     .summary("rate every row of a dataset")
     .description("Rates every row of a dataset and writes ratings.jsonl, one line a row, into the run's folder.")
     .argument(
-      "<data>",
-      "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz or .zst), or hf:owner/name[@revision][:split | /file]",
+      "<data...>",
+      "a file, folder or pattern of JSON, JSON Lines, CSV or Parquet (each also .gz or .zst), or hf:owner/name[@revision][:split | /file]; several are one dataset",
     )
     .option(
       "--judge <judge>",
@@ -124,7 +125,7 @@ Examples:
   alpagasus rate train.json --judge openai:gpt-5-mini --judge anthropic:claude-haiku-4-5 --combine lowest
   alpagasus rate train.json --judge student --escalate 20% --to openai:gpt-5-mini --min-score 4.5`,
     )
-    .action(async (data: string, flags: RateFlags, self: Command) => {
+    .action(async (data: string[], flags: RateFlags, self: Command) => {
       const names = flags.judge ?? ["student"];
       expectFittingFlags(flags, names, self);
       await rateWith(data, names, flags, context);
@@ -133,7 +134,7 @@ Examples:
 
 /** Rates or shows the plan. If models are called, an interruption stops the calls but not the stage: paid replies are written. */
 async function rateWith(
-  data: string,
+  data: readonly string[],
   names: readonly string[],
   flags: RateFlags,
   context: CommandContext,
@@ -205,7 +206,7 @@ async function showPlans(
   );
 }
 
-function open(data: string, flags: RateFlags, signal: AbortSignal): Promise<Dataset> {
+function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): Promise<Dataset> {
   return openDataset(data, {
     signal,
     shape: flags.shape,

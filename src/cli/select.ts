@@ -3,9 +3,9 @@ import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
 import { readPositions } from "../dataset/positions.ts";
 import { runFolder, readManifest } from "../run/run-folder.ts";
 import type { RatedManifest } from "../run/manifest.ts";
-import { defaultDistance, selectMethods, type SelectMethod } from "../stages/select/plan.ts";
+import { defaultDistance, selectMethods, type Quota, type SelectMethod } from "../stages/select/plan.ts";
 import { select } from "../stages/select.ts";
-import { jsonOption, minCoverageOption, parseNumber, parseTop, runOption, seedOption } from "./options.ts";
+import { jsonOption, minCoverageOption, parseNumber, parseQuota, parseTop, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderSelection } from "./text/selection.ts";
@@ -17,6 +17,7 @@ interface SelectFlags {
   rows?: string | undefined;
   where?: string | undefined;
   per?: string | undefined;
+  quota?: Quota | undefined;
   method?: SelectMethod | undefined;
   arm?: string | undefined;
   like?: string | undefined;
@@ -45,6 +46,11 @@ export function selectCommand(context: CommandContext): Command {
       "keep rows that satisfy a SQL condition on: the data's columns, score, state, instruction_length, input_length, output_length, length",
     )
     .option("--per <column>", "divide --top among the values of a column in proportion, and keep the best rows of each")
+    .option(
+      "--quota <column=value:n>",
+      "keep at most so many rows of each value, or a share of them: source=a:3000,b:20% (other values keep none)",
+      parseQuota,
+    )
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")
     .addOption(
       new Option("--dedup [kind]", "keep only the best of identical or nearly identical rows").choices([
@@ -98,6 +104,7 @@ Examples:
         rows,
         where,
         per,
+        quota: flags.quota,
         method,
         arm,
         like: flags.like,

@@ -29,6 +29,8 @@ export interface Example extends ExampleFields {
   readonly place: Place;
   /** The row's text exactly as its file has it; empty for Parquet, whose rows have no text. */
   readonly text: string;
+  /** The name of its source, in a pool of several. */
+  readonly source?: string | undefined;
   /** Why the row cannot be read; its texts are then empty. Only from datasets that keep such rows. */
   readonly unreadable?: string | undefined;
 }

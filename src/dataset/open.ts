@@ -2,31 +2,13 @@ import { DataError, kindOf } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { Example, Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
+import { poolDatasets } from "./pool.ts";
 import { openRecords } from "./records.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import { FieldError, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
-import { findDatasetFiles, type DatasetFile, type Format } from "./source.ts";
-
-/** An opened instruction dataset: its shape is known, its rows are not read yet. */
-export interface Dataset {
-  /** As the caller gave it: a path, pattern or `hf:` name. */
-  readonly source: string;
-  readonly files: readonly DatasetFile[];
-  readonly format: Format;
-  readonly shape: Shape;
-  /** The header line as the file has it (CSV). */
-  readonly header?: string | undefined;
-  /** Columns of the first row that nothing is read from. */
-  readonly unused: readonly string[];
-  /**
-   * All examples in order, in batches of a few hundred. Each call is a new pass.
-   *
-   * @throws DataError at the first row that cannot be read, unless such rows are kept; the message names its place, and how many more
-   *   there are among the first rows
-   */
-  batches(): AsyncIterable<readonly Example[]>;
-}
+import { findDatasetFiles, type DatasetFile } from "./source.ts";
+import type { Dataset } from "./dataset.ts";
 
 export interface OpenDatasetOptions extends ShapeChoice {
   /** What is done with a row that cannot be read: stop (the default), or keep it as an example that says why. */
@@ -36,12 +18,23 @@ export interface OpenDatasetOptions extends ShapeChoice {
 
 /**
  * Opens a file, folder, pattern or Hub dataset of JSON, JSON Lines, CSV or Parquet (each also gzipped) and finds its
- * shape from the first row.
+ * shape from the first row. Several are one dataset, whose rows keep the name of their source; each has its own format and shape.
  *
  * @throws DataError when nothing is there, it cannot be read, it is empty, or no shape fits
  * @throws UsageError when `shape` or `map` make no sense
  */
-export async function openDataset(source: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
+export async function openDataset(
+  source: string | readonly string[],
+  options: OpenDatasetOptions = {},
+): Promise<Dataset> {
+  if (typeof source === "string") return openSource(source, options);
+  if (source.length === 1) return openSource(source[0]!, options);
+  const datasets: Dataset[] = [];
+  for (const one of source) datasets.push(await openSource(one, options));
+  return poolDatasets(datasets);
+}
+
+async function openSource(source: string, options: OpenDatasetOptions): Promise<Dataset> {
   const chosen = chooseShape(options);
   const files = await findDatasetFiles(source, options.signal);
   const first = await openRecords(files[0]!, { keepsBroken: true });
@@ -65,6 +58,7 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
     files,
     format: first.format,
     shape,
+    extension: files[0]!.extension.replace(/^\.parquet\.(gz|zst)$/, ".parquet"),
     header: first.header,
     unused: unusedColumns(requireRow(record), shape),
     batches: () =>

@@ -1,17 +1,33 @@
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import { recordedPath } from "../run/recorded-path.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import { openDataset, type Dataset } from "./open.ts";
+import type { Dataset } from "./dataset.ts";
+import { openDataset } from "./open.ts";
+import { poolDatasets } from "./pool.ts";
 
 /** Opens a run's data again, the same way as for rating. */
-export function reopenDataset(
-  { source, workingFolder, map, shape }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape">,
+export async function reopenDataset(
+  {
+    source,
+    workingFolder,
+    map,
+    shape,
+    sources,
+  }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape" | "sources">,
   run: RunFolder,
   signal?: AbortSignal,
 ): Promise<Dataset> {
-  return openDataset(recordedPath(source, run, workingFolder), {
-    ...(map ? { map } : { shape }),
-    unreadable: "keep", // a row that was rated as unreadable still is, and any other change is found by its hash
-    signal,
-  });
+  const open = (one: Pick<DatasetRecord, "source" | "map" | "shape">) =>
+    openDataset(recordedPath(one.source, run, workingFolder), {
+      ...(one.map ? { map: one.map } : { shape: one.shape }),
+      unreadable: "keep", // a row that was rated as unreadable still is, and any other change is found by its hash
+      signal,
+    });
+  if (!sources) return open({ source, map, shape });
+  const datasets: Dataset[] = [];
+  for (const one of sources) datasets.push(await open(one));
+  return poolDatasets(
+    datasets,
+    sources.map(({ label }) => label),
+  );
 }

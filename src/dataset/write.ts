@@ -3,7 +3,7 @@ import { rename, rm } from "node:fs/promises";
 import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-file.ts";
 import { openDuckDb, sqlText } from "./duckdb.ts";
 import type { Example } from "./example.ts";
-import type { Dataset } from "./open.ts";
+import type { Dataset } from "./dataset.ts";
 import { parquetReader, plainFile } from "./parquet-records.ts";
 
 /** Writes selected rows of a dataset in the dataset's own format, with each row's text unchanged. */
@@ -16,15 +16,15 @@ export interface RowWriter {
   discard(): Promise<void>;
 }
 
-/** The extension for files with rows of this dataset: `.json`, `.jsonl.gz`, `.parquet`. */
-export function extensionOf(dataset: Dataset): string {
-  return dataset.files[0]!.extension.replace(/^\.parquet\.(gz|zst)$/, ".parquet");
-}
-
-/** Opens a writer for rows of `dataset`; `path` should end with {@link extensionOf}. */
+/** Opens a writer for rows of `dataset`; `path` should end with its `extension`. */
 export function openRowWriter(dataset: Dataset, path: string): RowWriter {
   if (dataset.format === "parquet") return new ParquetWriter(dataset, path);
-  return new TextRowWriter(path, dataset.files[0]!.compression, textLayout(dataset));
+  return new TextRowWriter(path, compressionOf(dataset), textLayout(dataset));
+}
+
+/** Rows of a pool whose files differ are not compressed. */
+function compressionOf({ extension, files }: Dataset): Compression | undefined {
+  return extension === files[0]!.extension ? files[0]!.compression : undefined;
 }
 
 interface TextLayout {

@@ -133,7 +133,10 @@ export const experimentSchema = z
     description: z.string().optional(),
     source: z.string().optional().describe("Where the settings come from"),
     caveat: z.string().optional().describe("Shown with every result"),
-    data: z.string().optional().describe("The dataset: a file, a folder, a pattern, or hf:owner/name"),
+    data: z
+      .union([z.string(), z.array(z.string()).min(1)])
+      .optional()
+      .describe("The dataset: a file, a folder, a pattern, or hf:owner/name; a list is one dataset of several sources"),
     shape: z.string().optional(),
     map: z
       .record(z.string(), z.string())

@@ -1,4 +1,4 @@
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import type { Judge } from "../judge/judge.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { AlpagasusError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { rateAll } from "../judge/rate-all.ts";

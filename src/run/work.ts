@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { pooledSourcesSchema } from "./records/dataset.ts";
 
 /** What a running stage reports about itself. */
 export const workSchema = z.object({
@@ -27,6 +28,7 @@ export const workSchema = z.object({
       workingFolder: z.string().optional(),
       shape: z.string(),
       map: z.record(z.string(), z.string()).optional(),
+      sources: pooledSourcesSchema.optional(),
       judge: z.string(),
       scale: z.object({ min: z.number(), max: z.number() }).optional(),
       ratingsPath: z.string(),

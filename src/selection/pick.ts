@@ -24,6 +24,8 @@ export interface PickOptions {
   readonly purpose: string;
   /** Group number of each row, for picking the best within each group. */
   readonly groups?: Int32Array | undefined;
+  /** How many rows of each group to keep at most, by its number; shared out by the groups' sizes if absent. */
+  readonly rooms?: readonly number[] | undefined;
   readonly checks?: readonly Check[] | undefined;
 }
 
@@ -67,7 +69,7 @@ function keepAboveCut(keys: Float64Array, count: number, priority: (row: number)
 
 function keepInOrder(
   keys: Float64Array,
-  { count, groups, checks = [] }: PickOptions,
+  { count, groups, rooms, checks = [] }: PickOptions,
   priority: (row: number) => number,
   kept: Uint8Array,
   rejected: Map<number, { reason: Reason; detail: ReasonDetail }>,
@@ -75,7 +77,7 @@ function keepInOrder(
   const candidates = Uint32Array.from(keys.keys()).filter((row) => !Number.isNaN(keys[row]!));
   candidates.sort((a, b) => keys[b]! - keys[a]! || priority(a) - priority(b) || a - b);
   const wanted = Math.min(count ?? candidates.length, candidates.length);
-  const room = groups && shareOut(wanted, countGroups(groups, candidates));
+  const room = groups && (rooms ? [...rooms] : shareOut(wanted, countGroups(groups, candidates)));
   let left = wanted;
   const consider = (row: number): void => {
     const rejection = firstRejection(checks, row);
@@ -89,6 +91,7 @@ function keepInOrder(
     if (left === 0) return;
     if (!groups || room![groups[row]!]! > 0) consider(row);
   }
+  if (rooms) return;
   // places that a group could not fill because of the checks go to the best remaining rows
   for (const row of candidates) {
     if (left === 0) return;

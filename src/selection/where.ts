@@ -7,7 +7,7 @@ import { finished } from "node:stream/promises";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { openDuckDb, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
@@ -47,7 +47,7 @@ export async function openWhereFilter(
   const { connection } = database;
   await connection.run(`CREATE TABLE facts (${factColumns})`);
   const appender = await connection.createAppender("facts");
-  const copy = hasUnreadable && /^jsonl?$/.test(dataset.format) ? await openCopy() : undefined;
+  const copy = dataset.pool || (hasUnreadable && /^jsonl?$/.test(dataset.format)) ? await openCopy() : undefined;
   return {
     learn: (example, rating) => {
       appendFacts(appender, example, rating);
@@ -89,8 +89,13 @@ async function openCopy() {
   const file = createWriteStream(path);
   return {
     path,
-    async add({ text, unreadable }: Example): Promise<void> {
-      const line = unreadable === undefined ? text.replaceAll(/[\r\n]/g, " ") : "{}"; // line ends stand between values only
+    async add({ text, row, source, unreadable }: Example): Promise<void> {
+      const line =
+        source !== undefined
+          ? JSON.stringify({ source, ...row }) // a column of that name in the data itself wins
+          : unreadable === undefined
+            ? text.replaceAll(/[\r\n]/g, " ") // line ends stand between values only
+            : "{}";
       if (!file.write(`${line}\n`)) await once(file, "drain");
     },
     async close(): Promise<void> {

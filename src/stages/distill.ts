@@ -1,7 +1,7 @@
 import { formatCount } from "../format.ts";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";

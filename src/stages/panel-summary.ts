@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { curateScores, leastRows, whyNotCurated } from "../curation/curate.ts";
 import { leastAgreement, weighCorrection } from "../curation/guard.ts";
 import { twoNearest, type Points } from "../curation/neighbours.ts";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { formatCount } from "../format.ts";
 import { combineScores } from "../judge/panel.ts";

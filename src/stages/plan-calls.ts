@@ -1,5 +1,5 @@
 import { type Answers, pairAnswers } from "../comparison/answers.ts";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";

@@ -1,7 +1,7 @@
 import { formatCount } from "../format.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
@@ -76,6 +76,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       workingFolder: workingFolder(run),
       shape: dataset.shape.name,
       ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+      ...recordPool(dataset),
       judge: judge.name,
       scale: judge.scale,
       ratingsPath: partialPath(run.ratingsPath),
@@ -208,9 +209,23 @@ function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: s
     format: dataset.format,
     shape: dataset.shape.name,
     ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+    ...recordPool(dataset),
     rows,
     hash,
   };
+}
+
+function recordPool({ pool }: Dataset): Pick<DatasetRecord, "sources"> {
+  return pool
+    ? {
+        sources: pool.map(({ source, label, shape, map }) => ({
+          source,
+          label,
+          shape,
+          ...(map && { map: { ...map } }),
+        })),
+      }
+    : {};
 }
 
 function isSameSource(a: string, b: string): boolean {

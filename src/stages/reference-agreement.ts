@@ -1,4 +1,4 @@
-import type { Dataset } from "../dataset/open.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import type { Judge } from "../judge/judge.ts";
 import { rateAll } from "../judge/rate-all.ts";
 import { toAgreementRecord, toEstimateRecord } from "../run/estimate-record.ts";

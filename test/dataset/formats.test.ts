@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openDuckDb, sqlPath } from "../../src/dataset/duckdb.ts";
 import { openDataset } from "../../src/dataset/open.ts";
-import { extensionOf, openRowWriter } from "../../src/dataset/write.ts";
+import { openRowWriter } from "../../src/dataset/write.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 import { howOften } from "../helpers/long.ts";
@@ -82,7 +82,7 @@ describe("a read-write round trip is the identity", () => {
             expect(dataset.shape.name).toBe(shape);
             const before = await readExamples(path);
             expect(before).toHaveLength(rows.length);
-            const copy = `${folder.path}/copy${extensionOf(dataset)}`;
+            const copy = `${folder.path}/copy${dataset.extension}`;
             const writer = openRowWriter(dataset, copy);
             for (const example of before) await writer.write(example);
             await writer.commit();

@@ -1,5 +1,15 @@
 import * as z from "zod";
 
+/** The sources of a pool, each with its layout. */
+export const pooledSourcesSchema = z.array(
+  z.object({
+    source: z.string(),
+    label: z.string(),
+    shape: z.string(),
+    map: z.record(z.string(), z.string()).optional(),
+  }),
+);
+
 /** The data of a run. */
 export const datasetRecordSchema = z.object({
   source: z.string(),
@@ -10,6 +20,8 @@ export const datasetRecordSchema = z.object({
   shape: z.string(),
   /** Columns given by hand (--map). */
   map: z.record(z.string(), z.string()).optional(),
+  /** Where the data is a pool of several sources. */
+  sources: pooledSourcesSchema.optional(),
   rows: z.number(),
   /** SHA-256 over the hashes of all rows, in order. */
   hash: z.string(),

@@ -1,4 +1,5 @@
-import { openDataset, type Dataset } from "../../dataset/open.ts";
+import type { Dataset } from "../../dataset/dataset.ts";
+import { openDataset } from "../../dataset/open.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { Experiment } from "../../experiment/resolve.ts";
@@ -113,7 +114,7 @@ export function openData(
   { data, map, shape, unreadable, pathOf }: ExperimentRecipe,
   signal?: AbortSignal,
 ): Promise<Dataset> {
-  return openDataset(pathOf(data!), {
+  return openDataset([data!].flat().map(pathOf), {
     ...(map ? { map } : {}),
     shape,
     ...(unreadable === "skip" && { unreadable: "keep" as const }),

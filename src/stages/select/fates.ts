@@ -1,5 +1,6 @@
 import { valueAt } from "../../dataset/column-path.ts";
-import type { Dataset } from "../../dataset/open.ts";
+import type { Example } from "../../dataset/example.ts";
+import type { Dataset } from "../../dataset/dataset.ts";
 import { UsageError } from "../../errors.ts";
 import { type RatedExample, pairWithRatings } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
@@ -12,7 +13,7 @@ import { diversity } from "../../selection/diversity.ts";
 import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selection/duplicates.ts";
 import { type Picked, pickHighest } from "../../selection/pick.ts";
 import { openWhereFilter } from "../../selection/where.ts";
-import type { Plan, SelectOptions } from "./plan.ts";
+import type { Plan, Quota, SelectOptions } from "./plan.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
@@ -46,7 +47,7 @@ export async function pickedFates(
   run: RunFolder,
 ): Promise<FateOf> {
   const survey = await surveyRows(plan, options, manifest, dataset, run);
-  const { keys, excluded, checks, groups } = survey;
+  const { keys, excluded, checks, groups, rooms } = survey;
   const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options) : 0;
   const picked = pickHighest(keys, {
     seed: plan.seed,
@@ -54,6 +55,7 @@ export async function pickedFates(
     checks,
     count: plan.count,
     groups,
+    rooms,
   });
   const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
   const fateOf = ({ example, rating }: RatedExample): { reason: Reason; detail?: ReasonDetail } => {
@@ -103,6 +105,8 @@ interface Survey {
   readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
   readonly filtered?: Uint8Array | undefined;
   readonly groups?: Int32Array | undefined;
+  /** How many rows of each group may be kept, where there is a quota. */
+  readonly rooms?: readonly number[] | undefined;
   readonly checks: readonly LearningCheck[];
 }
 
@@ -125,6 +129,7 @@ async function surveyRows(
   const needsText =
     plan.method === "longest" ||
     options.per !== undefined ||
+    options.quota !== undefined ||
     options.where !== undefined ||
     options.decontaminate !== undefined ||
     checks.length > 0;
@@ -137,7 +142,9 @@ async function surveyRows(
   }
 
   const findOverlap = options.decontaminate && contaminationFinder(options.decontaminate);
-  const grouping = options.per === undefined ? undefined : new Grouping(options.per, rowCount);
+  const column = options.per ?? options.quota?.column;
+  const grouping =
+    column === undefined ? undefined : new Grouping(options.quota ? "--quota" : "--per", column, rowCount);
   await using filter =
     options.where === undefined
       ? undefined
@@ -151,7 +158,7 @@ async function surveyRows(
       const key = keyOf(plan, rating, example.output.length);
       const written = filter?.learn(example, rating);
       if (written) await written;
-      grouping?.learn(example.index, valueAt(example.row, options.per!));
+      grouping?.learn(example);
       if (rating.state === "unreadable") continue;
       const overlap = findOverlap?.(example);
       if (overlap) excluded.set(example.index, { reason: "contaminated", detail: overlap });
@@ -166,7 +173,16 @@ async function surveyRows(
   grouping?.expectFound();
   const filtered = await filter?.evaluate(rowCount);
   if (filtered) filtered.forEach((passes, row) => void (passes || (keys[row] = NaN)));
-  return { keys, excluded, checks, filtered, ...(grouping && { groups: grouping.numbers }) };
+  return {
+    keys,
+    excluded,
+    checks,
+    filtered,
+    ...(grouping && {
+      groups: grouping.numbers,
+      ...(options.quota && { rooms: grouping.roomsOf(options.quota) }),
+    }),
+  };
 }
 
 function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
@@ -176,30 +192,49 @@ function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
   return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;
 }
 
-/** Assigns a number to each distinct value of a column. */
+/** Assigns a number to each distinct value of a column. `source` is a column of every pool. */
 class Grouping {
+  readonly #option: string;
   readonly #column: string;
   readonly #names = new Map<string, number>();
+  readonly #sizes: number[] = [];
   readonly numbers: Int32Array;
   #isFound = false;
 
-  constructor(column: string, rowCount: number) {
+  constructor(option: string, column: string, rowCount: number) {
+    this.#option = option;
     this.#column = column;
     this.numbers = new Int32Array(rowCount);
   }
 
-  learn(row: number, value: unknown): void {
+  learn({ index, row, source }: Example): void {
+    const value = valueAt(row, this.#column) ?? (this.#column === "source" ? source : undefined);
     this.#isFound ||= value !== undefined;
     const name = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
     let number = this.#names.get(name);
     if (number === undefined) this.#names.set(name, (number = this.#names.size));
-    this.numbers[row] = number;
+    this.#sizes[number] = (this.#sizes[number] ?? 0) + 1;
+    this.numbers[index] = number;
   }
 
   expectFound(): void {
     if (!this.#isFound)
       throw new UsageError(
-        `--per: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
+        `${this.#option}: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
       );
+  }
+
+  /** How many rows of each group may be kept. @throws UsageError when a value of the quota is in no row */
+  roomsOf({ keep }: Quota): number[] {
+    const rooms = this.#sizes.map(() => 0);
+    for (const [value, most] of keep) {
+      const number = this.#names.get(value);
+      if (number === undefined)
+        throw new UsageError(
+          `--quota: expected values of the column ${this.#column} (${[...this.#names.keys()].slice(0, 10).join(", ")}), got ${JSON.stringify(value)}, which no row has`,
+        );
+      rooms[number] = typeof most === "number" ? most : Math.round(most.share * this.#sizes[number]!);
+    }
+    return rooms;
   }
 }

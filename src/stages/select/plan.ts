@@ -1,7 +1,7 @@
 import { expectName } from "../../run/name.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { RunError, UsageError } from "../../errors.ts";
-import { formatCount } from "../../format.ts";
+import { formatCount, formatShare } from "../../format.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { FullTraining } from "../../selection/what-if.ts";
 import { renderHistogram } from "../../stats/histogram.ts";
@@ -32,6 +32,8 @@ export interface SelectOptions extends StageOptions {
   readonly where?: string | undefined;
   /** A column: `top` is divided among its values, and the best rows of each value are kept. */
   readonly per?: string | undefined;
+  /** A column, and how many rows to keep of each of its values, or which share of them; other values keep none. */
+  readonly quota?: Quota | undefined;
   readonly dedup?: "exact" | "near" | undefined;
   /** The least distance between kept rows, 0 to 1. */
   readonly diverse?: number | undefined;
@@ -43,6 +45,11 @@ export interface SelectOptions extends StageOptions {
   readonly minCoverage?: number | undefined;
   /** What training on all rows takes, to compare thresholds with. */
   readonly fullTraining?: FullTraining | undefined;
+}
+
+export interface Quota {
+  readonly column: string;
+  readonly keep: ReadonlyMap<string, number | { readonly share: number }>;
 }
 
 /** The least distance of `--diverse` when none is given. */
@@ -72,15 +79,20 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   const isControl = method === "random" || method === "longest";
   const model = options.like ?? "selected";
   const selected = manifest.arms[model];
-  if (isControl && options.top === undefined && !selected) {
+  if (isControl && options.top === undefined && !options.quota && !selected) {
     throw new UsageError(
       `--method ${method}: expected --top N, or an arm ${JSON.stringify(model)} in ${options.run} to take the size of; make that one first, or name another with --like`,
     );
   }
   const count =
-    options.top !== undefined ? rowsOf(options.top, manifest.dataset.rows) : isControl ? selected!.rows : undefined;
+    options.top !== undefined
+      ? rowsOf(options.top, manifest.dataset.rows)
+      : isControl && !options.quota
+        ? selected!.rows
+        : undefined;
   const needsOthers =
     count !== undefined ||
+    options.quota !== undefined ||
     options.where !== undefined ||
     options.dedup !== undefined ||
     options.diverse !== undefined ||
@@ -96,6 +108,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
     isPureCut:
       method === "score" &&
       !options.per &&
+      !options.quota &&
       !options.where &&
       !options.dedup &&
       options.diverse === undefined &&
@@ -105,7 +118,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
 
 /** @throws UsageError when options cannot be combined */
 export function checkCombination(method: Plan["method"], options: SelectOptions): void {
-  const { minScore, top, where, per, dedup, diverse, decontaminate } = options;
+  const { minScore, top, where, per, quota, dedup, diverse, decontaminate } = options;
   if (
     method === "rows" &&
     (options.method ||
@@ -113,6 +126,7 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
       top !== undefined ||
       where !== undefined ||
       per !== undefined ||
+      quota !== undefined ||
       dedup ||
       diverse !== undefined ||
       decontaminate)
@@ -121,7 +135,7 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
   }
   if (
     method === "score" &&
-    [minScore, top, where, dedup, diverse, decontaminate].every((option) => option === undefined)
+    [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
   ) {
     throw new UsageError(
       "expected a choice: --min-score SCORE, --top N, --top N%, --where SQL or --rows FILE; judges differ in scale, so there is no default threshold",
@@ -133,6 +147,8 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     throw new UsageError("--top: goes with the methods score, random and longest, not full");
   if (per !== undefined && (method === "full" || (top === undefined && method === "score")))
     throw new UsageError("--per: expected --top beside it, to share out over the groups");
+  if (quota && (method === "full" || per !== undefined || top !== undefined))
+    throw new UsageError("--quota: goes with the methods score, random and longest, in place of --top and --per");
   if (options.like !== undefined && (top !== undefined || (method !== "random" && method !== "longest")))
     throw new UsageError("--like: goes with --method random or longest, in place of --top");
   for (const [name, value] of Object.entries(options.fullTraining ?? {})) {
@@ -174,6 +190,13 @@ function rowsOf(top: number | { readonly share: number }, rows: number): number 
   return Math.max(1, Math.round(top.share * rows));
 }
 
+function describeQuota({ column, keep }: Quota): string {
+  const parts = [...keep].map(([value, most]) =>
+    typeof most === "number" ? `${formatCount(most)} of ${value}` : `${formatShare(most.share)} of ${value}`,
+  );
+  return `by ${column} at most ${parts.join(", ")}`;
+}
+
 export function describeChoice(method: Plan["method"], options: SelectOptions, count: number | undefined): string {
   const n = count === undefined ? undefined : formatCount(count);
   const base = {
@@ -181,12 +204,13 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
       [options.minScore !== undefined && `rows that score at least ${options.minScore}`, n && `the ${n} best by score`]
         .filter(Boolean)
         .join(", of them ") || "all scored rows",
-    random: `${n} rows at random`,
-    longest: `the ${n} longest outputs`,
+    random: n ? `${n} rows at random` : "rows at random",
+    longest: n ? `the ${n} longest outputs` : "the longest outputs",
     full: "all rows",
     rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
   }[method];
   const extras = [
+    options.quota !== undefined && describeQuota(options.quota),
     options.per !== undefined && `shared out over ${options.per}`,
     options.where !== undefined && `where ${options.where}`,
     options.dedup && `without ${options.dedup} duplicates`,

@@ -1,5 +1,5 @@
-import type { Dataset } from "../../dataset/open.ts";
-import { extensionOf, openRowWriter } from "../../dataset/write.ts";
+import type { Dataset } from "../../dataset/dataset.ts";
+import { openRowWriter } from "../../dataset/write.ts";
 import { UsageError } from "../../errors.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatCount } from "../../format.ts";
@@ -33,7 +33,7 @@ export async function writeArm(
   fateOf: FateOf,
 ): Promise<Written> {
   const { ratingsHash } = manifest.rate;
-  const path = run.armPath(plan.arm, extensionOf(dataset));
+  const path = run.armPath(plan.arm, dataset.extension);
   const decisionsPath = run.decisionsPath(plan.arm);
   const decisions = openAtomicFile(decisionsPath);
   const rows = openRowWriter(dataset, path);

@@ -1,0 +1,106 @@
+import { basename } from "node:path";
+import { DataError, UsageError } from "../errors.ts";
+import { toChatMessage, type Conversation } from "./conversation.ts";
+import type { Example } from "./example.ts";
+import type { Dataset, PooledSource } from "./dataset.ts";
+import type { Shape } from "./shape.ts";
+import { findShape } from "./shapes/index.ts";
+
+/*
+ * Several sources as one dataset, each with its own format and shape. Rows keep the name of their source.
+ */
+
+/** How rows of several sources are written: as they are, as JSON objects with their columns, or as messages. */
+type Layout = "as they are" | "objects" | "messages";
+
+/** @param labels the names of the sources, where they have some already @throws UsageError when a source is named twice */
+export function poolDatasets(
+  datasets: readonly Dataset[],
+  labels = labelSources(datasets.map(({ source }) => source)),
+): Dataset {
+  const [first, ...others] = datasets as [Dataset, ...Dataset[]]; // called with two or more
+  const twice = datasets.find(({ source }, i) => datasets.findIndex((other) => other.source === source) < i);
+  if (twice) throw new UsageError(`${twice.source}: expected each source once, got it again`);
+  const pool = datasets.map(({ source, shape }, i): PooledSource => {
+    return { source, label: labels[i]!, shape: shape.name, ...(shape.map && { map: shape.map }) };
+  });
+  const isSameShape = others.every(({ shape }) => isAlike(shape, first.shape));
+  const isSameFormat = others.every(
+    ({ format, header, files }) =>
+      format === first.format && header === first.header && files[0]!.extension === first.files[0]!.extension,
+  );
+  const layout: Layout = !isSameShape ? "messages" : isSameFormat ? "as they are" : "objects";
+  return {
+    source: datasets.map(({ source }) => source).join(" + "),
+    files: datasets.flatMap(({ files }) => files),
+    format: layout === "as they are" ? first.format : "jsonl",
+    extension: layout === "as they are" ? first.extension : ".jsonl",
+    shape: layout === "messages" ? messagesShape() : first.shape,
+    ...(layout === "as they are" && { header: first.header }),
+    unused: [...new Set(datasets.flatMap(({ unused }) => unused))],
+    pool,
+    batches: () => readPool(datasets, labels, layout),
+  };
+}
+
+async function* readPool(
+  datasets: readonly Dataset[],
+  labels: readonly string[],
+  layout: Layout,
+): AsyncGenerator<readonly Example[]> {
+  let from = 0;
+  for (const [i, dataset] of datasets.entries()) {
+    let rows = 0;
+    for await (const batch of dataset.batches()) {
+      rows += batch.length;
+      yield batch.map((example) => {
+        const index = from + example.index;
+        return { ...example, index, source: labels[i]!, text: textOf(example, labels[i]!, layout) };
+      });
+    }
+    from += rows;
+  }
+}
+
+function textOf(example: Example, source: string, layout: Layout): string {
+  if (layout === "as they are" || example.unreadable !== undefined) return example.text;
+  if (layout === "objects") return example.text.startsWith("{") ? oneLine(example.text) : JSON.stringify(example.row);
+  const { instruction, input, output, id, category } = example;
+  const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
+  const { turns, answer, tools }: Conversation = example.conversation ?? {
+    turns: [{ role: "user", text: asked }],
+    answer: { role: "assistant", text: output },
+    tools: [],
+  };
+  return JSON.stringify({
+    messages: [...turns, answer].map(toChatMessage),
+    ...(tools.length > 0 && { tools }),
+    ...(id !== undefined && { id }),
+    ...(category !== undefined && { category }),
+    source,
+  });
+}
+
+/** JSON on one line: line ends stand between values only. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, " ");
+}
+
+function isAlike(one: Shape, other: Shape): boolean {
+  return one.name === other.name && JSON.stringify(one.map) === JSON.stringify(other.map);
+}
+
+function messagesShape(): Shape {
+  const shape = findShape({ messages: [] });
+  if (!shape) throw new DataError("expected a shape for messages");
+  return shape;
+}
+
+function labelSources(sources: readonly string[]): string[] {
+  const short = sources.map((source) =>
+    basename(source.replace(/^hf:/, "").replace(/[@:].*$/, "")).replace(/\..*$/, ""),
+  );
+  return sources.map((source, i) =>
+    short[i] === "" || short.indexOf(short[i]!) !== short.lastIndexOf(short[i]!) ? source : short[i]!,
+  );
+}
