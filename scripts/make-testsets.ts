@@ -1,5 +1,5 @@
 /*
- * Makes testsets/ from the four sets as they, in ../shared/data/testsets: one shape, prompts alone.
+ * Makes testsets/ from published sets, in ../shared/data/testsets: one shape, prompts and, where a judge is given them, references.
  *
  *   node scripts/make-testsets.ts
  */
@@ -13,14 +13,21 @@ const published = {
   koala: "koala_test_set.jsonl",
   wizardlm: "wizardlm_test_set.jsonl",
   "self-instruct": "sinstruct_test_set.jsonl",
+  "mt-bench": "mt_bench.jsonl",
 };
 
 const folder = join(packageFolder, "testsets");
 mkdirSync(folder, { recursive: true });
 for (const [set, file] of Object.entries(published)) {
   const prompts = await readPrompts(join(packageFolder, "../shared/data/testsets", file));
-  const lines = prompts.map(({ id, category, instruction, input }) =>
-    JSON.stringify({ id, set, ...(category !== undefined && { category }), instruction, input }),
+  const lines = prompts.map(({ id, category, instruction, input, turns, references }) =>
+    JSON.stringify({
+      id,
+      set,
+      ...(category !== undefined && { category }),
+      ...(turns ? { turns } : { instruction, input }),
+      ...(references && { references }),
+    }),
   );
   writeFileSync(join(folder, `${set}.jsonl`), `${lines.join("\n")}\n`);
   console.log(`${set}: ${prompts.length} prompts`);

@@ -1,7 +1,6 @@
-import { existsSync, statSync } from "node:fs";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { adjustComparisons } from "../comparison/adjust.ts";
-import { readAnswers } from "../comparison/answers.ts";
+import { type JudgedTurns } from "../comparison/answers.ts";
 import { readLabels } from "../comparison/labels.ts";
 import { readReviews } from "../comparison/reviews.ts";
 import { UsageError } from "../errors.ts";
@@ -9,8 +8,8 @@ import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
-import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
-import { armName, compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
+import { runFolder } from "../run/run-folder.ts";
+import { compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
@@ -19,6 +18,7 @@ import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
 import { renderPlan } from "./text/plan.ts";
+import { openArm, openQuestions } from "./open-arms.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
@@ -30,6 +30,8 @@ interface CompareFlags extends ModelFlags {
   arms?: string | undefined;
   labels?: string | undefined;
   allPairs?: boolean | undefined;
+  questions?: string | undefined;
+  turns: JudgedTurns;
   minCoverage: number;
   overwrite?: boolean | undefined;
   seed: number;
@@ -52,7 +54,19 @@ export function compareCommand(context: CommandContext): Command {
       "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; repeat the option for more judges (student)",
       (judge: string, others: string[] | undefined) => [...(others ?? []), judge],
     )
-    .option("--rubric <name>", "the rubric (prompt and how replies are read): vicuna, verdict, or a YAML file (vicuna)")
+    .option(
+      "--rubric <name>",
+      "the rubric (prompt and how replies are read): vicuna, verdict, mt-bench, or a YAML file (vicuna)",
+    )
+    .option(
+      "--questions <file>",
+      "the questions of answers that do not hold them (MT-Bench, Arena-Hard, LLaMA-Factory): a file, or a test set by name",
+    )
+    .addOption(
+      new Option("--turns <which>", "which turns of prompts with several are judged")
+        .choices(["each", "last"])
+        .default("each"),
+    )
     .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing")
     .option("--all-pairs", "compare every file with every other, and rank them")
     .option(
@@ -90,7 +104,8 @@ Examples:
       if (files.length < 2)
         throw new UsageError(`expected two files of answers or more, got ${files.length}; or --reviews FILE…`);
       const arms: Arm[] = [];
-      for (const file of files) arms.push(await openArm(file, runFolder(flags.run)));
+      const questions = flags.questions === undefined ? undefined : await openQuestions(flags.questions);
+      for (const file of files) arms.push(await openArm(file, runFolder(flags.run), questions));
       const clash = arms.find(({ name }, i) => arms.findIndex((arm) => arm.name === name) < i);
       if (clash)
         throw new UsageError(`expected arms of different names, got ${clash.name} twice; name them: NAME=FILE`);
@@ -132,21 +147,6 @@ async function expectAskable(name: string, flags: CompareFlags): Promise<void> {
   if (judge.problem !== undefined && !flags.dryRun) throw new UsageError(judge.problem);
 }
 
-/** Opens an arm by what the user typed: a file, NAME=FILE, or the name of answers in the run. */
-async function openArm(text: string, run: RunFolder): Promise<Arm> {
-  const [, name, file] = (!existsSync(text) && /^([^=/\\]+)=(.+)$/s.exec(text)) || [];
-  if (file !== undefined) return { name: name!, ...(await readAnswers(file)) };
-  const own = run.answersPath(text);
-  if (!existsSync(text) && !existsSync(own) && !/\.[a-z]+$/i.test(text) && !/[/\\=:*]/.test(text)) {
-    const answers = Object.keys((await readManifest(run))?.answers ?? {}).join(", ") || "none";
-    throw new UsageError(`${text}: no such file, nor answers of that name in ${run.folder} (available: ${answers})`);
-  }
-  const isFile = statSync(text, { throwIfNoEntry: false })?.isFile() ?? false;
-  return !isFile && /^[\w.-]+$/.test(text) && existsSync(own)
-    ? { name: text, ...(await readAnswers(own)) }
-    : { name: armName(text), ...(await readAnswers(text)) };
-}
-
 /** The pairs of arms to compare: the first with each other one, or all pairs. */
 function matchesOf(arms: readonly Arm[], { allPairs }: CompareFlags): (readonly [Arm, Arm])[] {
   const [first, ...others] = arms as [Arm, ...Arm[]]; // at least two, as was checked
@@ -163,7 +163,9 @@ async function showPlans(models: readonly string[], arms: readonly Arm[], flags:
       forPlan: true,
       rubric: flags.rubric,
     });
-    plans.push(planComparison(matchesOf(arms, flags), { judge, retryFailed: flags.retryFailed ?? false }));
+    plans.push(
+      planComparison(matchesOf(arms, flags), { judge, retryFailed: flags.retryFailed ?? false, turns: flags.turns }),
+    );
     judge.close();
   }
   process.stdout.write(
@@ -218,6 +220,7 @@ async function playMatches(
           command,
           against,
           minCoverage: flags.minCoverage,
+          turns: flags.turns,
           seed: flags.seed,
           onProgress: progress.show,
           signal,
@@ -251,7 +254,15 @@ async function recountReviews(
   self: Command,
   context: CommandContext,
 ): Promise<void> {
-  expectNoModelFlags(self, "--reviews", ["judge", "rubric", "dry-run", "all-pairs", "min-coverage"]);
+  expectNoModelFlags(self, "--reviews", [
+    "judge",
+    "rubric",
+    "dry-run",
+    "all-pairs",
+    "min-coverage",
+    "questions",
+    "turns",
+  ]);
   const isKept = self.getOptionValueSource("run") === "cli";
   if (flags.overwrite && !isKept)
     throw new UsageError("--overwrite: expected --run DIR with it; without one, --reviews writes nothing");

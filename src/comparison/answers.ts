@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
-import { DataError } from "../errors.ts";
+import { DataError, kindOf } from "../errors.ts";
 import type { Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";
-import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
+import { readPrompt, type Exchange, type TestPrompt } from "../dataset/prompts.ts";
+import type { FileRecord } from "../dataset/record-source.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
 import { withoutThinking } from "../rubric/reply-text.ts";
@@ -10,7 +11,10 @@ import type { AnswerPair } from "./verdict.ts";
 
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {
+  /** With several turns, the answer to the last. */
   readonly output: string;
+  /** The answers to all turns, where there are several. */
+  readonly outputs?: readonly string[] | undefined;
   /** Whether it was cut off at a limit, if the file says so. */
   readonly isCut?: boolean | undefined;
   /** Whether it began with reasoning, which is removed, since people who read answers do not see it. */
@@ -39,57 +43,142 @@ export interface PairedAnswers {
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
 const idColumns = ["id", "question_id", "idx"];
 
+/** The prompts that a file of answers leaves out: by id, or in the same order. */
+export interface Questions {
+  /** The file or test set, for messages. */
+  readonly name: string;
+  readonly prompts: readonly TestPrompt[];
+}
+
 /**
  * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
- * `completion` or `generated_text`. Rows with a null answer are skipped. Reasoning before an answer (`<think>…</think>`) is
- * removed, since people who read answers do not see it.
+ * `completion` or `generated_text`; with several turns, `turns` and `outputs`. Answers of MT-Bench and Arena-Hard (`choices`) and predictions of
+ * LLaMA-Factory (`predict`) need the questions. Rows with a null answer are skipped. Reasoning before an answer
+ * (`<think>…</think>`) is removed, since people who read answers do not see it.
  *
  * @throws DataError when the file cannot be read, a row has no prompt or no answer column, or a prompt occurs twice
  */
-export async function readAnswers(path: string): Promise<Answers> {
+export async function readAnswers(path: string, questions?: Questions): Promise<Answers> {
   const found = new Map<string, Place>();
   const answers: Answer[] = [];
+  let rows = 0;
   for (const file of await findDatasetFiles(path)) {
     for await (const batch of (await openRecords(file)).batches()) {
       for (const record of batch) {
-        const prompt = readPrompt(record, "prompts", answers.length + 1);
-        const row = record.value as Row; // or a text: readPrompt accepts that as a prompt, but it has no answer
-        const column = typeof row === "object" ? outputColumns.find((name) => name in row) : undefined;
-        if (column === undefined)
-          throw dataErrorAt(
-            record.place,
-            `expected an answer in one of the columns ${outputColumns.join(", ")}, got none`,
-          );
-        const output = row[column];
-        if (output === null) continue;
-        if (typeof output !== "string")
-          throw dataErrorAt(record.place, `expected ${JSON.stringify(column)} to be a text, got ${typeof output}`);
-        const hasId = idColumns.some((name) => row[name] !== undefined && row[name] !== null);
-        const key = keyOf(prompt, hasId);
-        const before = found.get(key);
-        if (before)
+        const read = readAnswer(record, rows++, questions);
+        if (!read) continue;
+        const { answer, hasId } = read;
+        const key = keyOf(answer, hasId);
+        if (found.has(key))
           throw dataErrorAt(
             record.place,
             hasId
-              ? `expected each id once, got ${JSON.stringify(prompt.id)} again`
+              ? `expected each id once, got ${JSON.stringify(answer.id)} again`
               : "expected each prompt once, got one again; give the rows ids",
           );
         found.set(key, record.place);
-        const isCut = row["state"] === "cut";
-        const answer = withoutThinking(output, () => false)?.trimStart() ?? ""; // empty if the reasoning never ends
-        const hadReasoning = answer.length < output.trimStart().length;
-        answers.push({
-          ...prompt,
-          id: hasId ? prompt.id : key,
-          output: hadReasoning ? answer : output,
-          ...(isCut && { isCut }),
-          ...(hadReasoning && { hadReasoning }),
-        });
+        answers.push({ ...answer, id: hasId ? answer.id : key });
       }
     }
   }
   if (answers.length === 0) throw new DataError(`${path}: expected answers, got none`);
   return { path, answers };
+}
+
+interface ReadAnswer {
+  readonly answer: Answer;
+  readonly hasId: boolean;
+}
+
+function readAnswer(record: FileRecord, position: number, questions: Questions | undefined): ReadAnswer | undefined {
+  const { value, place } = record;
+  const row = (typeof value === "object" && value !== null ? value : {}) as Row; // a text has no answer
+  const foreign = readChoices(row) ?? readPrediction(row);
+  if (foreign) {
+    const prompt = findQuestion(row, position, place, questions);
+    return { answer: toAnswer(prompt, foreign, row), hasId: true };
+  }
+  const prompt = readPrompt(record, "prompts", position + 1);
+  const hasId = idColumns.some((name) => row[name] !== undefined && row[name] !== null);
+  if (prompt.turns) {
+    const outputs = row["outputs"];
+    if (!Array.isArray(outputs) || !outputs.every((output) => typeof output === "string"))
+      throw dataErrorAt(
+        place,
+        `expected "outputs" to be a list with a text for each of the turns, got ${kindOf(outputs)}`,
+      );
+    return outputs.length < prompt.turns.length ? undefined : { answer: toAnswer(prompt, outputs, row), hasId };
+  }
+  const column = outputColumns.find((name) => name in row);
+  if (column === undefined)
+    throw dataErrorAt(place, `expected an answer in one of the columns ${outputColumns.join(", ")}, got none`);
+  const output = row[column];
+  if (output === null) return undefined;
+  if (typeof output !== "string")
+    throw dataErrorAt(place, `expected ${JSON.stringify(column)} to be a text, got ${typeof output}`);
+  return { answer: toAnswer(prompt, [output], row), hasId };
+}
+
+/** An answer without its reasoning. */
+function toAnswer(prompt: TestPrompt, written: readonly string[], row: Row): Answer {
+  const read = written.map((text) => {
+    const shown = withoutThinking(text, () => false)?.trimStart() ?? ""; // empty if the reasoning never ends
+    return {
+      text: shown.length < text.trimStart().length ? shown : text,
+      hadReasoning: shown.length < text.trimStart().length,
+    };
+  });
+  const outputs = read.map(({ text }) => text);
+  return {
+    ...prompt,
+    output: outputs.at(-1)!,
+    ...(prompt.turns && { outputs }),
+    ...(row["state"] === "cut" && { isCut: true }),
+    ...(read.some(({ hadReasoning }) => hadReasoning) && { hadReasoning: true }),
+  };
+}
+
+/** The first choice of an answer of MT-Bench (`turns` of texts) or Arena-Hard (of objects with `content`). */
+function readChoices(row: Row): string[] | undefined {
+  const [choice] = Array.isArray(row["choices"]) ? (row["choices"] as unknown[]) : [];
+  const turns = typeof choice === "object" && choice !== null ? (choice as Row)["turns"] : undefined; // an object read from a file
+  if (!Array.isArray(turns)) return undefined;
+  const texts = turns.map((turn: unknown) => {
+    const content = typeof turn === "object" && turn !== null ? (turn as Row)["content"] : turn; // likewise
+    return typeof content === "object" && content !== null ? (content as Row)["answer"] : content;
+  });
+  return texts.every((text) => typeof text === "string") ? texts : undefined;
+}
+
+/** A prediction of LLaMA-Factory, whose prompt is in the model's own template. */
+function readPrediction(row: Row): string[] | undefined {
+  const { predict } = row;
+  return typeof predict === "string" ? [predict] : undefined;
+}
+
+/** The question of an answer that does not hold it. */
+function findQuestion(row: Row, position: number, place: Place, questions: Questions | undefined): TestPrompt {
+  if (!questions)
+    throw dataErrorAt(
+      place,
+      `expected a prompt beside the answer, got ${Object.keys(row).join(", ")}; give the file or the test set with the questions: --questions mt-bench`,
+    );
+  const id = idColumns.map((name) => row[name]).find((label) => typeof label === "string" || typeof label === "number");
+  const question =
+    id === undefined ? questions.prompts[position] : questions.prompts.find((prompt) => prompt.id === String(id));
+  if (!question)
+    throw dataErrorAt(
+      place,
+      `expected ${id === undefined ? `row ${position + 1}` : `the id ${JSON.stringify(String(id))}`} among the questions of ${questions.name} (${questions.prompts.length}), got none; name their file with --questions`,
+    );
+  const said = row["prompt"];
+  const asked = question.turns?.at(-1) ?? question.instruction;
+  if (id === undefined && typeof said === "string" && !said.includes(asked.trim()))
+    throw dataErrorAt(
+      place,
+      `expected the prompt of question ${position + 1} of ${questions.name} (${shorten(asked)}), got another; the questions must be in the same order`,
+    );
+  return question;
 }
 
 /** The key of a prompt: its set and id, or its text if it has no id. */
@@ -103,14 +192,14 @@ function keyOf({ set, id, instruction, input }: TestPrompt, hasId: boolean): str
  *
  * @throws DataError when an id belongs to two different prompts, a prompt occurs twice, or no prompt is answered by both
  */
-export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
+export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each"): PairedAnswers {
   const byId = matchBy(a, b, ({ set, id }) => `${set}\0${id}`);
   const matches = byId.length > 0 ? byId : matchBy(a, b, ({ instruction, input }) => `${instruction}\0${input}`);
   if (matches.length === 0)
     throw new DataError(
       `${a.path}, ${b.path}: expected answers to the same prompts, got none in common, neither by set and id nor by text`,
     );
-  const pairs = matches.map(([own, other]): AnswerPair => {
+  const pairs = matches.flatMap(([own, other]): AnswerPair[] => {
     const { set, category, instruction, input, output } = own;
     const prompt = { set, id: own.id, category, instruction, input };
     if (other.instruction !== prompt.instruction || other.input !== prompt.input)
@@ -120,11 +209,14 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
     const id = prompt.id.includes("\0")
       ? `${shorten(prompt.instruction)} #${hash("sha256", prompt.id).slice(0, 8)}`
       : prompt.id;
-    return { ...prompt, id, answers: [output, other.output] };
+    const references = own.references && { references: own.references };
+    if (!own.turns) return [{ ...prompt, id, ...references, answers: [output, other.output] }];
+    const all = pairTurns({ ...prompt, id, ...references }, own, other);
+    return turns === "last" ? all.slice(-1) : all;
   });
   return {
     pairs,
-    missing: [b.answers.length - pairs.length, a.answers.length - pairs.length],
+    missing: [b.answers.length - matches.length, a.answers.length - matches.length],
     empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
     cut: [matches.filter(([one]) => one.isCut).length, matches.filter(([, other]) => other.isCut).length],
     reasoned: [
@@ -132,6 +224,32 @@ export function pairAnswers(a: Answers, b: Answers): PairedAnswers {
       matches.filter(([, other]) => other.hadReasoning).length,
     ],
   };
+}
+
+/** Which turns of a conversation are judged. */
+export type JudgedTurns = "each" | "last";
+
+/** A pair for each turn: the answers to it, given the conversation before. */
+function pairTurns(prompt: Omit<AnswerPair, "answers">, own: Answer, other: Answer): AnswerPair[] {
+  return own.turns!.map((question, turn) => {
+    const dialogueOf = ({ outputs = [] }: Answer) =>
+      own.turns!.slice(0, turn + 1).map((asked, i): Exchange => ({ question: asked, answer: outputs[i]! }));
+    return {
+      ...prompt,
+      id: `${prompt.id} turn ${turn + 1}`,
+      prompt: prompt.id,
+      instruction:
+        turn === 0
+          ? question
+          : own
+              .turns!.slice(0, turn + 1)
+              .map((text) => `User: ${text}`)
+              .join("\n\n"),
+      answers: [own.outputs![turn]!, other.outputs![turn]!],
+      ...(prompt.references && { references: prompt.references.slice(0, turn + 1) }),
+      ...(turn > 0 && { dialogues: [dialogueOf(own), dialogueOf(other)] as const }),
+    };
+  });
 }
 
 function matchBy(a: Answers, b: Answers, keyOfAnswer: (answer: Answer) => string): (readonly [Answer, Answer])[] {

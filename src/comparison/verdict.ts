@@ -1,3 +1,4 @@
+import type { Exchange } from "../dataset/prompts.ts";
 import { outcomeOf, type Outcome, type Preference } from "../stats/outcomes.ts";
 
 /** Two answers to one prompt. */
@@ -9,6 +10,17 @@ export interface AnswerPair {
   readonly instruction: string;
   readonly input: string;
   readonly answers: readonly [a: string, b: string];
+  /** The prompt's id, where several pairs are turns of one conversation. */
+  readonly prompt?: string | undefined;
+  /** The conversations that the answers end, A's and B's, for a turn after the first. Both have the same questions. */
+  readonly dialogues?: readonly [a: readonly Exchange[], b: readonly Exchange[]] | undefined;
+  /** Good answers to the questions so far, where the set has them. */
+  readonly references?: readonly string[] | undefined;
+}
+
+/** Whether there is nothing to judge: the answers are the same, and so is all that came before them. */
+export function isSame({ answers, dialogues }: Pick<AnswerPair, "answers" | "dialogues">): boolean {
+  return answers[0] === answers[1] && (!dialogues || JSON.stringify(dialogues[0]) === JSON.stringify(dialogues[1]));
 }
 
 /** How the judgement of a pair in one order ended. Only a judged pair has a winner. */
@@ -54,6 +66,8 @@ export interface PairVerdict {
   readonly instruction?: string | undefined;
   readonly input?: string | undefined;
   readonly answers?: readonly [a: string, b: string] | undefined;
+  /** The conversations that they end, for a turn after the first. */
+  readonly dialogues?: AnswerPair["dialogues"];
   /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences. */
   readonly preference?: number | undefined;
   /** The number of the training of the two arms, if several trainings are pooled. */

@@ -71,7 +71,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
       makeFolder(dirname(target));
       const partial = `${target}.${processToken}.partial`;
       try {
-        await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(partial), {
+        await pipeline(Readable.from(blob.stream()), createWriteStream(partial), {
           signal,
         });
         await rename(partial, target);

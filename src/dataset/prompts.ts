@@ -12,10 +12,21 @@ export interface TestPrompt {
   readonly set: string;
   /** The row's id, otherwise its number from 1. */
   readonly id: string;
+  /** The prompt; with several turns, the user's turns with blank lines between them. */
   readonly instruction: string;
   readonly input: string;
+  /** The user's turns, where there are several: the model answers one after the other. */
+  readonly turns?: readonly string[] | undefined;
+  /** Answers that are known to be good, one a turn, where the set has them. */
+  readonly references?: readonly string[] | undefined;
   /** The kind of task, if the set has one (Vicuna's category, WizardLM's skill). */
   readonly category?: string | undefined;
+}
+
+/** A question and a model's answer to it. */
+export interface Exchange {
+  readonly question: string;
+  readonly answer: string;
 }
 
 const instructionColumns = ["instruction", "Instruction", "prompt", "text", "question", "query"];
@@ -25,7 +36,7 @@ const setColumns = ["set", "dataset"];
 const categoryColumns = ["category", "Skill"];
 
 /**
- * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca).
+ * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca, MT-Bench).
  *
  * @throws DataError when the file cannot be read or a row has no prompt
  */
@@ -46,7 +57,8 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
   if (typeof value !== "object" || value === null)
     throw dataErrorAt(place, `expected a prompt or an object with one, got ${kindOf(value)}`);
   const row = value as Row; // an object read from a file
-  const instruction = firstText(row, instructionColumns);
+  const turns = readTexts(row["turns"]);
+  const instruction = turns?.join("\n\n") ?? firstText(row, instructionColumns);
   if (instruction === undefined) {
     const other = instructionColumns.find((column) => valueAt(row, column) !== undefined);
     if (other !== undefined)
@@ -61,13 +73,23 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
     .map((column) => row[column])
     .find((label) => typeof label === "string" || typeof label === "number");
   const category = firstText(row, categoryColumns);
+  const references = readTexts(row["references"] ?? row["reference"]);
   return {
     set: firstText(row, setColumns) ?? set,
     id: String(id ?? ordinal),
     instruction,
-    input: firstText(row, inputColumns) ?? "",
+    input: turns ? "" : (firstText(row, inputColumns) ?? ""),
+    ...(turns && turns.length > 1 && { turns }),
+    ...(references && references.length === (turns?.length ?? 1) && { references }),
     category,
   };
+}
+
+/** A list of texts; undefined for anything else. */
+function readTexts(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.length > 0 && value.every((text) => typeof text === "string")
+    ? value
+    : undefined;
 }
 
 function firstText(row: Row, columns: readonly string[]): string | undefined {

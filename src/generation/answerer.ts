@@ -6,7 +6,8 @@ import { askInOrder } from "../llm/ask-in-order.ts";
 import type { EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
-import type { ModelRequest, ReasoningEffort } from "../llm/request.ts";
+import { requestKey, type Message, type ModelRequest, type ReasoningEffort } from "../llm/request.ts";
+import { withoutThinking } from "../rubric/reply-text.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { userMessage } from "../trainer/user-message.ts";
 
@@ -48,11 +49,13 @@ export type AnswerState = (typeof answerStates)[number];
 /** A prompt with a model's answer: one line of `answers/NAME.jsonl`. */
 export interface AnsweredPrompt extends TestPrompt {
   readonly state: AnswerState;
-  /** Null where there is no answer. */
+  /** The answer, to the last turn where there are several; null where there is none. */
   readonly output: string | null;
+  /** The answers to all turns, up to the first that has none; absent for prompts of one turn. */
+  readonly outputs?: readonly string[] | undefined;
   /** Why there is no answer, or why the provider ended it. */
   readonly detail?: string | undefined;
-  /** The key of the reply in the call store. */
+  /** The key of the reply in the call store; of the last turn where there are several. */
   readonly call?: string | undefined;
 }
 
@@ -62,7 +65,11 @@ export interface Answerer extends Asker {
   /** Whether stored calls that failed are made again. */
   readonly retryFailed: boolean;
   readonly notes: () => readonly string[];
-  ask(prompt: TestPrompt): ModelRequest;
+  /**
+   * The requests for a prompt, one a turn. An answer that is not known yet stands for as long a one as is allowed, so that costs are not
+   * underestimated.
+   */
+  ask(prompt: TestPrompt): readonly ModelRequest[];
   readonly prepare: Prepare<TestPrompt>;
   /** Yields the prompts with their answers, in order, in batches as they become ready. */
   answer(prompts: AsyncIterable<readonly TestPrompt[]>): AsyncGenerator<readonly AnsweredPrompt[]>;
@@ -85,26 +92,115 @@ export function createAnswerer(model: ChatModel, options: AnswererOptions): Answ
       },
     },
   });
-  const ask = (prompt: TestPrompt): ModelRequest => ({
-    messages: [{ role: "user", text: userMessage(prompt, template) }],
+  const askTurn = (prompt: TestPrompt, said: readonly string[]): ModelRequest => ({
+    messages: prompt.turns
+      ? prompt.turns
+          .slice(0, said.length + 1)
+          .flatMap((text, turn): Message[] => [
+            { role: "user", text },
+            ...(turn < said.length ? [{ role: "assistant", text: said[turn]! } as const] : []),
+          ])
+      : [{ role: "user", text: userMessage(prompt, template) }],
     sampling,
   });
+  /** The requests of a prompt's turns, up to the first whose reply is not in the store. */
+  const askKnown = (prompt: TestPrompt): { requests: ModelRequest[]; said: string[] } => {
+    const requests: ModelRequest[] = [];
+    const said: string[] = [];
+    for (let turn = 0; turn < turnsOf(prompt); turn++) {
+      const request = askTurn(prompt, said);
+      requests.push(request);
+      const call = prompt.turns && options.store.find(requestKey(model.identity, request));
+      if (call?.state !== "replied") break;
+      said.push(withoutReasoning(call.text));
+    }
+    return { requests, said };
+  };
+  const inRounds = async function* (prompts: readonly TestPrompt[]): AsyncGenerator<readonly AnsweredPrompt[]> {
+    const dialogues = prompts.map((prompt): Dialogue => ({ prompt, said: [], last: undefined }));
+    for (;;) {
+      const open = dialogues.filter(({ prompt, said, last }) => said.length < turnsOf(prompt) && canGoOn(last));
+      if (open.length === 0) break;
+      const round = askInOrder(engine, inChunks(open), (dialogue) => ({
+        requests: [askTurn(dialogue.prompt, dialogue.said)],
+        read: ([outcome]) => takeTurn(dialogue, outcome!),
+      }));
+      for await (const some of round) void some; // each is kept in its dialogue
+    }
+    yield dialogues.map(readDialogue);
+  };
   return {
     ...asker,
     template,
     retryFailed: options.retryFailed ?? false,
     notes,
-    ask,
-    prepare: (allPrompts, onProgress) =>
-      askAhead(async function* () {
-        for await (const some of allPrompts()) yield some.map(ask);
-      }, onProgress),
-    answer: (prompts) =>
-      askInOrder(engine, prompts, (prompt) => ({
-        requests: [ask(prompt)],
-        read: ([outcome]) => readAnswer(prompt, outcome!),
-      })),
+    ask(prompt) {
+      const { requests, said } = askKnown(prompt);
+      const unknown = "word ".repeat(sampling.maxOutputTokens);
+      while (requests.length < turnsOf(prompt)) {
+        said.push(unknown);
+        requests.push(askTurn(prompt, said));
+      }
+      return requests;
+    },
+    async prepare(allPrompts, onProgress) {
+      for (let before = -1; ;) {
+        const requests: ModelRequest[] = [];
+        for await (const some of allPrompts()) for (const prompt of some) requests.push(...askKnown(prompt).requests);
+        if (requests.length === before) return; // no turn has become known: all that can be asked is
+        before = requests.length;
+        await askAhead(() => inChunks(requests), onProgress);
+      }
+    },
+    async *answer(prompts) {
+      const all: TestPrompt[] = [];
+      for await (const some of prompts) all.push(...some);
+      if (all.some(({ turns }) => turns)) yield* inRounds(all);
+      else
+        yield* askInOrder(engine, inChunks(all), (prompt) => ({
+          requests: [askTurn(prompt, [])],
+          read: ([outcome]) => readAnswer(prompt, outcome!),
+        }));
+    },
   };
+}
+
+/** A prompt and what the model has answered so far. */
+interface Dialogue {
+  readonly prompt: TestPrompt;
+  /** The answers without their reasoning, as later turns see them. */
+  readonly said: string[];
+  last: AnsweredPrompt | undefined;
+}
+
+function turnsOf({ turns }: TestPrompt): number {
+  return turns?.length ?? 1;
+}
+
+/** Whether the next turn can be asked after this one. An answer that was cut is one. */
+function canGoOn(last: AnsweredPrompt | undefined): boolean {
+  return last === undefined || last.output !== null;
+}
+
+function takeTurn(dialogue: Dialogue, outcome: CallOutcome): Dialogue {
+  dialogue.last = readAnswer(dialogue.prompt, outcome);
+  if (dialogue.last.output !== null) dialogue.said.push(withoutReasoning(dialogue.last.output));
+  return dialogue;
+}
+
+function readDialogue({ prompt, said, last }: Dialogue): AnsweredPrompt {
+  return prompt.turns ? { ...last!, outputs: said } : last!; // every prompt was asked at least once
+}
+
+/** An answer as it stands in the conversation that goes on: chat templates leave reasoning out of earlier turns. */
+function withoutReasoning(text: string): string {
+  return withoutThinking(text, () => false)?.trimStart() ?? "";
+}
+
+const chunk = 100;
+
+async function* inChunks<T>(items: readonly T[]): AsyncGenerator<readonly T[]> {
+  for (let from = 0; from < items.length; from += chunk) yield items.slice(from, from + chunk);
 }
 
 function readAnswer(prompt: TestPrompt, outcome: CallOutcome): AnsweredPrompt {

@@ -7,7 +7,7 @@ import { packageFolder } from "../package-folder.ts";
 
 const shippedFolder = join(packageFolder, "testsets");
 
-/** The names of the shipped test sets, which are the paper's four. */
+/** The names of the shipped test sets: the paper's four, and MT-Bench. */
 export async function listTestSets(): Promise<string[]> {
   const files = await readdir(shippedFolder);
   return files
@@ -20,19 +20,24 @@ export async function listTestSets(): Promise<string[]> {
  * Reads the prompts of shipped test sets, by name, and of files.
  *
  * @param most how many prompts to take of each set, from its beginning
+ * @param option what named them, for messages
  * @throws UsageError for an unknown or repeated set, DataError for an unreadable file or an empty or repeated prompt
  */
-export async function openTestSets(names: readonly string[], most = Infinity): Promise<TestPrompt[]> {
+export async function openTestSets(
+  names: readonly string[],
+  most = Infinity,
+  option = "--tests",
+): Promise<TestPrompt[]> {
   const shipped = await listTestSets();
   const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) throw new UsageError(`--tests: expected each set once, got ${twice} again`);
+  if (twice !== undefined) throw new UsageError(`${option}: expected each set once, got ${twice} again`);
   const prompts: TestPrompt[] = [];
   const seen = new Set<string>();
   for (const name of names) {
     const isShipped = shipped.includes(name);
     if (!isShipped && !existsSync(name) && /^[\w-]+$/.test(name))
       throw new UsageError(
-        `--tests: expected ${shipped.join(", ")} or a file with prompts, got ${JSON.stringify(name)}`,
+        `${option}: expected ${shipped.join(", ")} or a file with prompts, got ${JSON.stringify(name)}`,
       );
     const path = isShipped ? join(shippedFolder, `${name}.jsonl`) : name;
     const counts = new Map<string, number>();

@@ -30,7 +30,9 @@ export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOption
   const render = createPairRenderer(rubric);
 
   const ask: LlmPairJudge["ask"] = ({ answers: [a, b], ...pair }) => {
-    const [one, other] = [render({ ...pair, answers: [a, b] }), render({ ...pair, answers: [b, a] })];
+    const { dialogues } = pair;
+    const turned = dialogues && { dialogues: [dialogues[1], dialogues[0]] as const };
+    const [one, other] = [render({ ...pair, answers: [a, b] }), render({ ...pair, answers: [b, a], ...turned })];
     return {
       requests: [
         { messages: one.messages, sampling },

@@ -3,7 +3,8 @@ import type { ExampleFields } from "../dataset/example.ts";
 import type { Message } from "../llm/request.ts";
 import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { formatCount } from "../format.ts";
-import { conversationNames, type PairRubric, type Rubric } from "./rubric.ts";
+import { conversationNames, pairConversationNames, type PairRubric, type Rubric } from "./rubric.ts";
+import { flattenDialogues, pairParts, questionOf, type ShownPair } from "./show-dialogues.ts";
 import { conversationInstruction, conversationParts, middleTurns } from "./show-conversation.ts";
 import { freeNames } from "./template-names.ts";
 
@@ -20,14 +21,6 @@ export interface RenderedPrompt {
 
 /** Writes a rubric's prompt for an example. */
 export type RenderPrompt = (example: ExampleFields) => RenderedPrompt;
-
-/** Two answers to one prompt, in the order in which they are shown. */
-export interface ShownPair {
-  readonly instruction: string;
-  readonly input: string;
-  readonly category?: string | undefined;
-  readonly answers: readonly [first: string, second: string];
-}
 
 /** @throws PromptTooLong when the prompt is over the rubric's limit without all turns that can be left out */
 export function createRenderer({
@@ -69,6 +62,8 @@ export class PromptTooLong extends Error {
 
 /** Writes the prompt of a pair rubric. Both orders of a pair have the same boundary. */
 export function createPairRenderer({ templates }: Pick<PairRubric, "templates">): (pair: ShownPair) => RenderedPrompt {
+  const used = [templates.user, ...(templates.system ? [templates.system] : [])].map(({ parsed }) => freeNames(parsed));
+  const shown = pairConversationNames.filter((name) => used.some((names) => names.has(name)));
   const render = createFieldRenderer(templates, [
     "question",
     "instruction",
@@ -76,17 +71,27 @@ export function createPairRenderer({ templates }: Pick<PairRubric, "templates">)
     "answer_1",
     "answer_2",
     "category",
+    ...shown,
   ]);
-  return ({ instruction, input, category, answers: [first, second] }) =>
-    render({
-      question: input === "" ? instruction : `${instruction} Input: ${input}`,
+  return (pair) => {
+    const { instruction, input, category, answers, question } = shown.includes("conversation_1")
+      ? { ...pair, question: questionOf(pair) }
+      : flattenDialogues(pair);
+    const [first, second] = answers;
+    const parts: Values = shown.length > 0 ? pairParts(pair) : {};
+    const values = Object.fromEntries(shown.map((name) => [name, parts[name]!]));
+    const fixed = Object.values(values).toSorted(); // the same in both orders, but for the letters of the answers
+    return render({
+      question,
       instruction,
       input,
       answer_1: first,
       answer_2: second,
       category: category ?? "",
-      boundary: boundaryOf(instruction, input, category ?? "", ...[first, second].toSorted()),
+      ...values,
+      boundary: boundaryOf(instruction, input, category ?? "", ...[first, second].toSorted(), ...fixed),
     });
+  };
 }
 
 type Values = Readonly<Record<string, string>>;

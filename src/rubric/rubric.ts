@@ -109,7 +109,18 @@ export const conversationNames = ["system", "turns", "reasoning", "tools", "refe
  */
 export const templateNames = ["instruction", "input", "output", "category", ...conversationNames, "boundary"] as const;
 
-/** The variables of a pair rubric's templates. `question` is the instruction, followed by "Input:" and the input, if any. */
+/** Variables for prompts of several turns: the conversations so far, and reference answers; empty where there are none. */
+export const pairConversationNames = [
+  "conversation_1",
+  "conversation_2",
+  "reference",
+  "reference_conversation",
+] as const;
+
+/**
+ * The variables of a pair rubric's templates. `question` is the instruction, followed by "Input:" and the input, if any. For a turn after
+ * the first, a template without `conversation_1` is given whole conversations as the answers, and is told so.
+ */
 export const pairTemplateNames = [
   "question",
   "instruction",
@@ -117,6 +128,7 @@ export const pairTemplateNames = [
   "answer_1",
   "answer_2",
   "category",
+  ...pairConversationNames,
   "boundary",
 ] as const;
 

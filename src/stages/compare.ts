@@ -3,10 +3,10 @@ import { basename, extname } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
-import { type Answers, pairAnswers } from "../comparison/answers.ts";
+import { type Answers, type JudgedTurns, pairAnswers } from "../comparison/answers.ts";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
-import { outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
+import { isSame, outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
@@ -35,6 +35,8 @@ export interface CompareOptions extends StageOptions {
   readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[] | undefined;
   /** The least share of the prompts that must be decided for the gate to hold, 0 to 1. */
   readonly minCoverage?: number | undefined;
+  /** Which turns of prompts with several are judged. Default each. */
+  readonly turns?: JudgedTurns | undefined;
   /** Replace this judge's comparison of these arms if its question or answers differ. */
   readonly overwrite?: boolean | undefined;
   /** Seed for the intervals. */
@@ -66,7 +68,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     throw new RunError(
       `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
-  const { pairs, missing, empty, cut, reasoned } = pairAnswers(a, b);
+  const { pairs, missing, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
   const answersHash = hash("sha256", JSON.stringify(pairs.map(({ set, id, answers }) => [set, id, answers])));
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
@@ -89,6 +91,9 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     command: options.command,
     notes: [
       ...judge.notes,
+      ...(pairs.some(({ prompt }) => prompt !== undefined)
+        ? ["the turns of one conversation count as one prompt in intervals and tests"]
+        : []),
       ...([a.name, b.name] as const).flatMap((arm, side) =>
         describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1], cut[side as 0 | 1], reasoned[side as 0 | 1]),
       ),
@@ -190,7 +195,7 @@ export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise
 /** The verdicts of all pairs, in their order. Identical answers are a tie, without a call. */
 async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions): Promise<PairVerdict[]> {
   const { judge } = options;
-  const different = pairs.filter(({ answers: [one, other] }) => one !== other);
+  const different = pairs.filter((pair) => !isSame(pair));
   const judged: (readonly [Verdict, Verdict])[] = [];
   using progress = new StageProgress({
     run: runFolder(options.run),
@@ -209,19 +214,21 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
     progress.update();
   }
   let next = 0;
-  return pairs.map(({ id, set, category, instruction, input, answers }) => {
-    const isSame = answers[0] === answers[1];
-    const orders = isSame ? [] : judged[next++]!;
+  return pairs.map((pair) => {
+    const { id, set, prompt, category, instruction, input, answers, dialogues } = pair;
+    const orders = isSame(pair) ? [] : judged[next++]!;
     return {
       id,
       set,
+      ...(prompt !== undefined && { prompt }),
       category,
-      outcome: isSame ? "tie" : outcomeOfOrders(orders),
+      outcome: isSame(pair) ? "tie" : outcomeOfOrders(orders),
       orders,
       lengths: [answers[0].length, answers[1].length],
       instruction,
       input,
       answers,
+      ...(dialogues && { dialogues }),
     };
   });
 }

@@ -4,7 +4,7 @@ import { readOwnAnswers } from "../generation/answers-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
-import { RunError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { requestKey } from "../llm/request.ts";
@@ -45,6 +45,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   const startedAt = new Date();
   const { answerer, name = answerer.armName } = options;
   expectName("--name", name);
+  expectTurns(prompts, answerer);
   const run = runFolder(options.run);
   const previous = (await readManifest(run))?.answers?.[name];
   const isOther = previous !== undefined && previous.question.hash !== answerer.question.hash;
@@ -115,6 +116,15 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   return summary;
 }
 
+/** @throws UsageError when prompts have several turns, and the model's prompt has room for one */
+export function expectTurns(prompts: readonly TestPrompt[], { template }: Pick<AnswersSummary, "template">): void {
+  const several = prompts.filter(({ turns }) => turns);
+  if (several.length > 0 && template === "alpaca")
+    throw new UsageError(
+      `--tests: expected prompts of one turn for a model that was trained with the template alpaca, got ${formatCount(several.length)} of several (${several[0]!.set}); leave that set out, or train with --template chat`,
+    );
+}
+
 /** Which model answered, and how it was prompted. */
 function describeAnswers({
   model,
@@ -159,10 +169,12 @@ async function startServer(
 ): Promise<AnswersSummary["server"]> {
   const { server, store, model, retryFailed } = answerer;
   if (!server) return undefined;
-  const isLeft = prompts.some((prompt) => {
-    const call = store.find(requestKey(model.identity, answerer.ask(prompt)));
-    return !call || (retryFailed && call.state === "failed");
-  });
+  const isLeft = prompts.some((prompt) =>
+    answerer.ask(prompt).some((request) => {
+      const call = store.find(requestKey(model.identity, request));
+      return !call || (retryFailed && call.state === "failed");
+    }),
+  );
   if (!isLeft) return undefined;
   let doing = "starting the server";
   let since = Date.now();

@@ -1,4 +1,4 @@
-import { type Answers, pairAnswers } from "../comparison/answers.ts";
+import { type Answers, pairAnswers, type JudgedTurns } from "../comparison/answers.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";
@@ -11,6 +11,7 @@ import { estimateTokens } from "../llm/estimate-tokens.ts";
 import { promptBytes, requestKey, type Message, type ModelRequest } from "../llm/request.ts";
 import type { Question } from "../run/records/common.ts";
 import type { StageOptions } from "./progress.ts";
+import { isSame } from "../comparison/verdict.ts";
 
 /** What calling a model about many items would take. */
 export interface CallPlan {
@@ -62,6 +63,8 @@ export interface PlanRatingOptions extends PlanOptions {
 
 export interface PlanComparisonOptions extends PlanOptions {
   readonly judge: LlmPairJudge;
+  /** Which turns of prompts with several are judged. Default each. */
+  readonly turns?: JudgedTurns | undefined;
 }
 
 export interface PlanAnswersOptions extends StageOptions {
@@ -93,12 +96,12 @@ export async function planRating(
 /** Plans what `compare` would do, without any call. @throws DataError when the answers are not to the same prompts */
 export function planComparison(
   matches: readonly (readonly [a: Answers, b: Answers])[],
-  { judge, retryFailed = false }: PlanComparisonOptions,
+  { judge, retryFailed = false, turns }: PlanComparisonOptions,
 ): CallPlan {
   const planner = new Planner(judge, retryFailed);
   for (const [a, b] of matches) {
-    for (const pair of pairAnswers(a, b).pairs) {
-      if (pair.answers[0] === pair.answers[1]) continue;
+    for (const pair of pairAnswers(a, b, turns).pairs) {
+      if (isSame(pair)) continue;
       const { requests, intrusions } = judge.ask(pair);
       planner.add(requests, intrusions);
     }
@@ -109,7 +112,7 @@ export function planComparison(
 /** Plans what `generate` would do, without any call. */
 export function planAnswers(prompts: readonly TestPrompt[], { answerer }: PlanAnswersOptions): CallPlan {
   const planner = new Planner(answerer, answerer.retryFailed);
-  for (const prompt of prompts) planner.add([answerer.ask(prompt)], []);
+  for (const prompt of prompts) planner.add(answerer.ask(prompt), []);
   const { server } = answerer;
   return { ...planner.plan("prompts", answerer.notes()), ...(server && { server: server.description }) };
 }
@@ -136,7 +139,8 @@ class Planner {
   }
 
   add(requests: readonly ModelRequest[], intrusions: readonly string[]): void {
-    if (this.items++ === 0) this.#firstPrompt = requests[0]!.messages;
+    this.items++;
+    if (this.#firstPrompt.length === 0 && requests[0]) this.#firstPrompt = requests[0].messages;
     if (intrusions.length > 0) this.#intruded++;
     for (const request of requests) this.#addCall(request);
   }

@@ -13,6 +13,7 @@ import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
+import { expectTurns } from "../generate.ts";
 
 /**
  * Checks before anything is spent that all of it can be run: files, names, keys, sizes, and that the test prompts are not
@@ -60,7 +61,12 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     throw new UsageError(
       `${at(["generate", "temperature"])}: generate.temperature: expected 0, since transformers serve answers greedily only, got ${temperature}`,
     );
-  await expectOtherTests(recipe, await context.prompts());
+  const prompts = await context.prompts();
+  if (recipe.train && recipe.generate && prompts.some(({ turns }) => turns)) {
+    const template = recipe.train.template ?? (await openTrainingRecipe(recipe.train.recipe)).template;
+    expectTurns(prompts, { template });
+  }
+  await expectOtherTests(recipe, prompts);
 }
 
 /** @throws UsageError, DataError when a judge that calls no model cannot be opened */
