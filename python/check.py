@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from rows import token_ids
+from rows import labelled, token_ids
 
 OUTPUT = "output"
 TOLERANCE = 0.02  # of the loss, or of 1 where it is smaller: sums in another order, and four bits
@@ -121,10 +121,10 @@ def loss_is_the_same(training):
     model, tokenizer = load(training)
     losses = []
     for row in first_rows():
-        prompt, whole = token_ids(tokenizer, row)
+        whole, learnt = labelled(tokenizer, row, training)
         ids = torch.tensor([whole[: training["maxLength"]]], device=model.device)
         labels = ids.clone()
-        labels[0, : len(prompt)] = -100
+        labels[torch.tensor([learnt[: training["maxLength"]]], device=model.device) == 0] = -100
         if (labels != -100).sum() == 0:
             continue
         with torch.no_grad():

@@ -1,10 +1,12 @@
 """Counts the tokens of the training rows: what is cut at the maximum length, and what is left without any label.
 
 Writes rows.json: rows, tokens (as trained on, for one epoch), labels, cut and unlabelled (their positions, from 0), and
-the tokens of the prompts in data/test.jsonl, to be compared with what a server reads.
+the tokens of the prompts in data/test.jsonl, to be compared with what a server reads. Writes tokens/ where the trainer cannot make
+the tokens: rows with tools, and several turns to learn. Stops where the chat template leaves a part of a row out.
 """
 
 import json
+import os
 import sys
 
 from transformers import AutoTokenizer
@@ -21,22 +23,107 @@ def main() -> None:
     if not tokenizer.chat_template:
         sys.exit(f"{training['base']}: expected a model with a chat template, found none; train with --template alpaca")
     found = {"rows": 0, "tokens": 0, "labels": 0, "cut": [], "unlabelled": []}
-    with open("data/train.jsonl", encoding="utf-8") as file:
+    left_out = []
+    with TokensFile(training, "train") as tokens, open("data/train.jsonl", encoding="utf-8") as file:
         for position, line in enumerate(file):
-            prompt, whole = token_ids(tokenizer, json.loads(line))
-            kept = min(len(whole), training["maxLength"])
-            labels = max(0, kept - len(prompt))
+            row = json.loads(line)
+            part = what_is_left_out(tokenizer, row)
+            if part is not None:
+                left_out.append((position, part))
+                continue
+            ids, learnt = labelled(tokenizer, row, training)
+            kept = min(len(ids), training["maxLength"])
+            labels = sum(learnt[:kept])
             found["rows"] += 1
             found["tokens"] += kept
             found["labels"] += labels
-            if len(whole) > kept:
+            if len(ids) > kept:
                 found["cut"].append(position)
             if labels == 0:
                 found["unlabelled"].append(position)
-    with open("data/test.jsonl", encoding="utf-8") as file:
-        found["prompts"] = [token_ids(tokenizer, json.loads(line))[0] for line in file]
+            tokens.write(ids[:kept], learnt[:kept])
+    if left_out:
+        position, part = left_out[0]
+        sys.exit(
+            f"data/train.jsonl:{position + 1}: expected a chat template that writes all of a row, got one that leaves out {part}"
+            f" ({len(left_out)} of {found['rows'] + len(left_out)} rows); train from a base whose template has them, or select without such rows"
+        )
+    with TokensFile(training, "test") as tokens, open("data/test.jsonl", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+        found["prompts"] = [None if "tools" in row else token_ids(tokenizer, row)[0] for row in rows]
+        for row in rows:
+            ids, learnt = labelled(tokenizer, row, training)
+            tokens.write(ids[: training["maxLength"]], learnt[: training["maxLength"]])
     with open("rows.json", "w", encoding="utf-8") as file:
         json.dump(found, file)
+
+
+class TokensFile:
+    """The rows as tokens and labels, where the trainer cannot make them itself."""
+
+    def __init__(self, training, split):
+        self.file = None
+        if training.get("areTokens"):
+            os.makedirs("tokens", exist_ok=True)
+            self.file = open(f"tokens/{split}.jsonl", "w", encoding="utf-8")
+
+    def write(self, ids, learnt):
+        if self.file:
+            labels = [token if is_learnt else -100 for token, is_learnt in zip(ids, learnt)]
+            self.file.write(json.dumps({"input_ids": ids, "labels": labels}) + "\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.file:
+            self.file.close()
+
+
+def split_row(row):
+    """The messages, how many come before the answer, and the tools."""
+    messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
+    return messages, len(messages) - 1, row.get("tools")
+
+
+def labelled(tokenizer, row, training):
+    """The tokens of a row, and for each whether it is learnt: those of the last answer, or of all the assistant's turns."""
+    messages, last, tools = split_row(row)
+    whole = apply(tokenizer, messages, tools)
+    learnt = [0] * len(whole)
+    turns = [last]
+    if training.get("loss") == "all":
+        turns = [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
+    for turn in turns:
+        prompt = apply(tokenizer, messages[:turn], tools, add_generation_prompt=True)
+        end = len(whole) if turn == last else len(apply(tokenizer, messages[: turn + 1], tools))
+        if turn != last and (whole[: len(prompt)] != prompt or whole[:end] != apply(tokenizer, messages[: turn + 1], tools)):
+            sys.exit(
+                "data/train.jsonl: expected a chat template that writes earlier turns as it wrote them when they were the last,"
+                " got one that changes them (as those do that drop earlier reasoning); train with --loss last"
+            )
+        learnt[len(prompt) : end] = [1] * (end - len(prompt))
+    return whole, learnt
+
+
+def what_is_left_out(tokenizer, row):
+    """What the chat template does not write of a row, in words; None where it writes everything."""
+    messages, last, tools = split_row(row)
+    if len(messages) <= 2 and not tools and "tool_calls" not in messages[last] and "reasoning_content" not in messages[last]:
+        return None
+    written = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    for position, message in enumerate(messages):
+        if message["content"].strip() not in written and (position == last or "<think>" not in message["content"]):
+            return f"the text of a turn of the role {message['role']}"
+        for call in message.get("tool_calls") or []:
+            if call["function"]["name"] not in written:
+                return f"calls of tools ({call['function']['name']})"
+    for tool in tools or []:
+        name = tool.get("function", tool).get("name") if isinstance(tool, dict) else None
+        if name is not None and name not in written:
+            return f"the tools that are offered ({name})"
+    reasoning = messages[last].get("reasoning_content")
+    return None if reasoning is None or reasoning.strip() in written else "the reasoning of the answer"
 
 
 def begin_as_usual(tokenizer, path):
@@ -53,11 +140,12 @@ def begin_as_usual(tokenizer, path):
 
 def token_ids(tokenizer, row):
     """The tokens of the prompt, and of the prompt with its answer, as the trainer makes them."""
-    if "messages" in row:
-        row = {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}
-    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True)
-    whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=True, return_dict=True)
-    return prompt["input_ids"], whole["input_ids"]
+    messages, last, tools = split_row(row)
+    return apply(tokenizer, messages[:last], tools, add_generation_prompt=True), apply(tokenizer, messages, tools)
+
+
+def apply(tokenizer, messages, tools, **options):
+    return tokenizer.apply_chat_template(messages, tools=tools, tokenize=True, return_dict=True, **options)["input_ids"]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ interface TrainFlags {
   base?: string | undefined;
   model?: string | undefined;
   template?: "alpaca" | "chat" | undefined;
+  loss?: "last" | "all" | undefined;
   epochs?: number | undefined;
   learningRate?: number | undefined;
   globalBatch?: number | undefined;
@@ -60,6 +61,12 @@ export function trainCommand(context: CommandContext): Command {
     .option("--overwrite", "replace a model of that name that was trained with other settings")
     .optionsGroup("Settings that override the recipe:")
     .addOption(new Option("--template <kind>", "prompt template of a row").choices(["alpaca", "chat"]))
+    .addOption(
+      new Option(
+        "--loss <turns>",
+        "which of the assistant's turns are learnt (all; the last with --template alpaca)",
+      ).choices(["last", "all"]),
+    )
     .option("--epochs <n>", "passes over the rows", parseOver)
     .option("--learning-rate <rate>", "peak learning rate", parseOver)
     .option("--global-batch <rows>", "rows per step over all GPUs", parsePositive)
@@ -133,12 +140,24 @@ Examples:
 }
 
 function readOverrides(flags: TrainFlags): TrainingOverrides {
-  const { base, template, epochs, learningRate, globalBatch, maxLength, schedule, warmup, weightDecay, precision } =
-    flags;
+  const {
+    base,
+    template,
+    loss,
+    epochs,
+    learningRate,
+    globalBatch,
+    maxLength,
+    schedule,
+    warmup,
+    weightDecay,
+    precision,
+  } = flags;
   const { sharding, loraRank, loraAlpha, loraDropout, gpus, processes, deviceBatch, usdPerHour, seed } = flags;
   const all = {
     base,
     template,
+    loss,
     epochs,
     learningRate,
     globalBatch,

@@ -71,6 +71,10 @@ const trainSchema = z.strictObject({
   seeds: z.array(z.number().int().min(0)).min(1).default([42]).describe("Each arm is trained once with each"),
   base: z.string().optional().describe("A Hub id, a folder, or smollm2; the recipe's when left out"),
   template: z.enum(["alpaca", "chat"]).optional(),
+  loss: z
+    .enum(["last", "all"])
+    .optional()
+    .describe("Which of the assistant's turns are learnt: all, or with the template alpaca the last"),
   epochs: z.number().positive().optional(),
   learning_rate: z.number().positive().optional(),
   global_batch: count.optional(),

@@ -207,12 +207,13 @@ function toOverrides(
   { pathOf }: Pick<ExperimentRecipe, "pathOf">,
 ): TrainingOverrides {
   const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
-  const { template, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
+  const { template, loss, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
   const { device_batch, usd_per_hour } = given;
   return Object.fromEntries(
     Object.entries({
       base,
       template,
+      loss,
       epochs,
       learningRate: learning_rate,
       globalBatch: global_batch,

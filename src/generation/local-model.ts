@@ -44,7 +44,8 @@ const trainingSchema = z.object({
   precision: z.enum(["bf16", "fp16", "fp32"]),
 });
 type Training = z.infer<typeof trainingSchema>;
-const rowsSchema = z.object({ prompts: z.array(z.array(z.number())).optional() });
+/** Null for a row with tools, whose prompt a server is not asked for. */
+const rowsSchema = z.object({ prompts: z.array(z.array(z.number()).nullable()).optional() });
 const messagesSchema = z.array(z.object({ role: z.string(), content: z.string() })).min(1);
 const probeSchema = z.union([
   z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt),
@@ -145,7 +146,8 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   });
   const { prompts = [] } = rows.data;
   if (prompts.length !== messages.length || prompts.length === 0) return "it was trained by an older version";
-  return prompts.map((tokens, i) => ({ messages: messages[i]!, tokens }));
+  const plain = prompts.flatMap((tokens, i) => (tokens ? [{ messages: messages[i]!, tokens }] : []));
+  return plain.length > 0 ? plain : "its training prompts all have tools";
 }
 
 const greedyChangingSettings = [

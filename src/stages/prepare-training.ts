@@ -17,7 +17,7 @@ import { type TrainingEstimate, estimateTraining, findTimed } from "../trainer/e
 import type { TrainerName } from "../trainer/formats/format.ts";
 import { trainerFormats } from "../trainer/formats/index.ts";
 import { type TrainingOverrides, type TrainingPlan, planTraining } from "../trainer/plan-training.ts";
-import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { type TrainingRecipe, lossOf } from "../trainer/recipe.ts";
 import { findCheckpoints } from "../trainer/run-training.ts";
 import { type SampledTokens, sampleTokens } from "../trainer/sample-tokens.ts";
 import {
@@ -96,14 +96,14 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(run.modelPath(model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
-  trainer.files(plan, base); // throws if it cannot do this training
+  trainer.files(plan, base, false); // throws if it cannot do this training
   const trainingHash = await hashTraining(trainer.name, plan, base, run.recordedArmPath(arm));
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
   const { map, shape } = manifest.dataset;
   const rows = await openDataset(run.recordedArmPath(arm), map ? { map } : { shape });
-  await writeTrainingData(folder, rows.batches(), plan.settings.template, trainer);
-  await writeTrainingFolder(folder, plan, base, trainingHash, trainer);
+  const { areTokens } = await writeTrainingData(folder, rows.batches(), plan.settings, trainer);
+  await writeTrainingFolder(folder, plan, base, trainingHash, trainer, areTokens);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
   return {
     planned: {
@@ -138,6 +138,7 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
     "sha256",
     JSON.stringify([
       ...(trainer === "trl" ? [] : [trainer]),
+      ...(template === "chat" ? [`loss ${lossOf(settings)}`] : []),
       what,
       how,
       base,

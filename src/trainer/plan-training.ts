@@ -6,6 +6,7 @@ import { defaultSeed } from "../stats/random.ts";
 export interface TrainingOverrides {
   readonly base?: string | undefined;
   readonly template?: TrainingRecipe["template"] | undefined;
+  readonly loss?: TrainingRecipe["loss"];
   readonly epochs?: number | undefined;
   readonly learningRate?: number | undefined;
   readonly globalBatch?: number | undefined;
@@ -97,6 +98,7 @@ function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRec
     ...recipe,
     base: given.base ?? recipe.base,
     template: given.template ?? recipe.template,
+    ...((given.loss ?? recipe.loss) !== undefined && { loss: given.loss ?? recipe.loss }),
     epochs: given.epochs ?? recipe.epochs,
     learning_rate: given.learningRate ?? recipe.learning_rate,
     global_batch: given.globalBatch ?? recipe.global_batch,

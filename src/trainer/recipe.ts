@@ -49,6 +49,8 @@ const recipeSchema = z
     sharding: z.enum(["fsdp", "none"]),
     /** `alpaca`: the paper's prompt. `chat`: the base model's own chat template. */
     template: z.enum(["alpaca", "chat"]),
+    /** Which of the assistant's turns are learnt; when left out, the last with the Alpaca prompt, and all with a chat template. */
+    loss: z.enum(["last", "all"]).optional(),
     epochs: z.number().positive(),
     learning_rate: z.number().positive(),
     /** Rows per optimiser step, over all GPUs and accumulated gradients. */
@@ -74,6 +76,11 @@ const recipeSchema = z
     message: "expected with the method qlora, and only there",
   });
 export type TrainingRecipe = z.infer<typeof recipeSchema>;
+
+/** Which of the assistant's turns are learnt. The Alpaca prompt has one. */
+export function lossOf({ loss, template }: Pick<TrainingRecipe, "loss" | "template">): "last" | "all" {
+  return template === "alpaca" ? "last" : (loss ?? "all");
+}
 
 const shippedFolder = join(packageFolder, "recipes", "training");
 

@@ -2,9 +2,9 @@ import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
-import { chatTemplateFile, type TrainerFormat } from "./formats/format.ts";
+import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
-import type { TrainingRecipe } from "./recipe.ts";
+import { lossOf, type TrainingRecipe } from "./recipe.ts";
 import { pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
@@ -44,22 +44,26 @@ export function trainingFolder(folder: string): TrainingFolder {
 
 const probeRows = 8; // the first training rows; an equal loss on them shows that the saved model is the trained one
 
-/** Writes the rows in the trainer's format, and the probe rows. Returns the number of rows. */
+/** Writes the rows in the trainer's format, and the probe rows. Tells whether the folder has to make their tokens itself. */
 export async function writeTrainingData(
   folder: TrainingFolder,
   batches: AsyncIterable<readonly Example[]>,
-  template: TrainingRecipe["template"],
+  settings: Pick<TrainingRecipe, "template" | "loss">,
   trainer: TrainerFormat,
-): Promise<number> {
+): Promise<{ areTokens: boolean }> {
+  const { template } = settings;
+  const loss = lossOf(settings);
+  let areTokens = false;
   const train = openAtomicFile(folder.data);
   const probe = openAtomicFile(join(folder.folder, "data", "test.jsonl"));
   let rows = 0;
-  const unfit = new UnfitRows(template);
+  const unfit = new UnfitRows(template, trainer);
   try {
     for await (const batch of batches) {
       for (const example of batch) {
         if (unfit.look(example)) continue;
-        const line = `${JSON.stringify(trainer.row(example, template))}\n`;
+        const line = `${JSON.stringify(trainer.row(example, template, loss))}\n`;
+        areTokens ||= trainer.carriesTools && needsTokens(example, loss);
         await train.write(line);
         if (rows++ < probeRows) await probe.write(line);
       }
@@ -71,7 +75,7 @@ export async function writeTrainingData(
     await train.discard();
     await probe.discard();
   }
-  return rows;
+  return { areTokens };
 }
 
 /** Whether the reasoning stands in a field of its own. */
@@ -82,10 +86,12 @@ function isApart({ reasoning, written }: ChatTurn): boolean {
 /** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */
 class UnfitRows {
   readonly #template: TrainingRecipe["template"];
+  readonly #trainer: TrainerFormat;
   readonly #found = { chat: [] as Example[], tools: [] as Example[], unasked: [] as Example[] };
 
-  constructor(template: TrainingRecipe["template"]) {
+  constructor(template: TrainingRecipe["template"], trainer: TrainerFormat) {
     this.#template = template;
+    this.#trainer = trainer;
   }
 
   /** Whether a row is one of them. */
@@ -95,7 +101,7 @@ class UnfitRows {
     const { turns, answer, tools } = conversation;
     const hasTools =
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
-    if (hasTools) this.#found.tools.push(example);
+    if (hasTools && !(this.#trainer.carriesTools && this.#template === "chat")) this.#found.tools.push(example);
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
       this.#found.chat.push(example);
@@ -120,7 +126,7 @@ class UnfitRows {
     if (tools.length > 0)
       throw dataErrorAt(
         tools[0]!.place,
-        `expected rows without tools, which a training cannot carry yet, got ${count(tools)} that offer or call them, of which this is the first; select without them`,
+        `expected rows without tools ${this.#trainer.carriesTools ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(tools)} that offer or call them, of which this is the first; ${this.#trainer.carriesTools ? "train with --template chat" : "train with --trainer trl"}, or select without them`,
       );
   }
 }
@@ -132,9 +138,10 @@ export async function writeTrainingFolder(
   base: string,
   trainingHash: string,
   trainer: TrainerFormat,
+  areTokens: boolean,
 ): Promise<void> {
   const { settings } = plan;
-  const files = trainer.files(plan, base);
+  const files = trainer.files(plan, base, areTokens);
   makeFolder(join(folder.folder, "data"));
   const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
   await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
@@ -153,6 +160,8 @@ export async function writeTrainingFolder(
         template: settings.template,
         base,
         chatTemplate,
+        loss: lossOf(settings),
+        areTokens,
         method: settings.method,
         maxLength: settings.max_length,
         precision: settings.precision,

@@ -76,7 +76,7 @@ describe("what a training cannot carry stops it, with its count", () => {
     [
       "calls of tools",
       { messages: [...chat.slice(0, -1), tool, chat.at(-1)] },
-      "chat",
+      "alpaca",
       /got 2 rows that offer or call them/,
     ],
     [

@@ -363,7 +363,19 @@ test("a chat of several turns with a system text is learnt as it is: the last an
     2,
     expect.stringMatching(/got 8 rows with a system text, several turns/),
   ]);
-  const chat = ["--base", "tiny-chat", "--template", "chat", "--epochs", "60", "--model", "chat", ...run];
+  const chat = [
+    "--base",
+    "tiny-chat",
+    "--template",
+    "chat",
+    "--loss",
+    "last",
+    "--epochs",
+    "60",
+    "--model",
+    "chat",
+    ...run,
+  ];
   await train("--recipe", "full.yaml", ...chat);
   const model = `${folder.path}/runs/chat/models/chat`;
   const written = parseLines<{ prompt: object[]; completion: object[] }>(
@@ -380,6 +392,74 @@ test("a chat of several turns with a system text is learnt as it is: the last an
   });
   const answered = await generate("--model", "models/chat", "--tests", "taught.json", "--limit", "1", ...run);
   expect(answered.server!.parity).toContain("the server reads 8 training prompts as in training");
+});
+
+test("all turns of chats with tools and reasoning are learnt, and answered word for word turn by turn", async () => {
+  cpSync(`${folder.path}/tiny`, `${folder.path}/tiny-tools`, { recursive: true });
+  const template = (tools: string, calls: string) =>
+    `${tools}{% for message in messages %}<{{ message['role'] }}> {% if message.reasoning_content %}({{ message.reasoning_content }}) {% endif %}{{ message['content'] }}${calls}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}`;
+  const calls =
+    "{% for call in message.tool_calls or [] %}[{{ call.function.name }} {{ call.function.arguments.colour }}]{% endfor %}";
+  const file = `${folder.path}/tiny-tools/chat_template.jinja`;
+  const tools = [{ type: "function", function: { name: "look_up", parameters: { type: "object" } } }];
+  const plain = ["red", "blue", "green", "black", "white", "pink"].map((colour, i) => ({
+    messages: [
+      { role: "user", content: `Name a thing that is ${colour}.` },
+      { role: "assistant", content: `A ${colour} hat.` },
+      { role: "user", content: "And another?" },
+      { role: "assistant", content: `Number ${i}, a ${colour} shoe.` },
+    ],
+  }));
+  const called = ["gold", "cyan"].map((colour) => ({
+    messages: [
+      { role: "system", content: "You look things up." },
+      { role: "user", content: `Is ${colour} a colour?` },
+      {
+        role: "assistant",
+        content: "",
+        tool_calls: [{ type: "function", function: { name: "look_up", arguments: JSON.stringify({ colour }) } }],
+      },
+      { role: "tool", content: `${colour}: yes` },
+      { role: "assistant", content: `Yes, ${colour} is.`, reasoning_content: "The tool says yes." },
+    ],
+    tools,
+  }));
+  folder.write("tools.jsonl", [...plain, ...called].map((row) => JSON.stringify(row)).join("\n"));
+  const run = ["--run", "runs/tools"];
+  await prepare(folder.path, ["rate", "tools.jsonl", ...run], ["select", "--top", "8", ...run]);
+  const args = ["--base", "tiny-tools", "--template", "chat", "--epochs", "50", "--model", "tools", ...run];
+
+  writeFileSync(file, template("", calls)); // it does not write the tools that are offered
+  const blind = await alpagasus(["train", "--recipe", "full.yaml", ...args], {
+    cwd: folder.path,
+    env: pythonEnvironment,
+  });
+  expect([blind.code, blind.stderr]).toEqual([
+    1,
+    expect.stringMatching(/leaves out the tools that are offered \(look_up\) \(2 of 8 rows\)/),
+  ]);
+
+  writeFileSync(file, template("{% if tools %}{{ tools | tojson }}\n{% endif %}", calls));
+  await train("--recipe", "full.yaml", ...args, "--overwrite");
+  const model = `${folder.path}/runs/tools/models/tools`;
+  const rows = JSON.parse(python(`${here}labels.py`, [model])) as { whole: string; learnt: string[] }[];
+  expect(rows.map(({ learnt }) => learnt)).toEqual([
+    ...plain.map(({ messages }) => [`${messages[1]!.content}</s>\n`, `${messages[3]!.content}</s>\n`]),
+    ...["gold", "cyan"].map((colour) => [`[look_up ${colour}]</s>\n`, `(The tool says yes.) Yes, ${colour} is.</s>\n`]),
+  ]);
+  expect(rows[6]!.whole).toContain('"name": "look_up"');
+  folder.write(
+    "talks.json",
+    plain.map(({ messages }, id) => ({ id, set: "talks", turns: [messages[0]!.content, messages[2]!.content] })),
+  );
+  const answered = await generate("--model", "models/tools", "--tests", "talks.json", ...run);
+  expect(answered.server!.parity).toContain("the server reads 6 training prompts as in training");
+  const answers = parseLines<{ outputs: string[] }>(
+    readFileSync(`${folder.path}/runs/tools/answers/tools.jsonl`, "utf8"),
+  );
+  expect(answers.map(({ outputs }) => outputs)).toEqual(
+    plain.map(({ messages }) => [messages[1]!.content, messages[3]!.content]),
+  );
 });
 
 describe("settings for another trainer are what it takes:", () => {

@@ -8,8 +8,10 @@ export const axolotl: TrainerFormat = {
   name: "axolotl",
   requirements: "requirements-axolotl.txt",
   scripts: ["rows.py"],
-  row(example, template) {
+  carriesTools: false,
+  row(example, template, loss = "last") {
     const { prompt, completion } = toMessages(example, template);
+    if (loss === "all") return { messages: [...prompt, ...completion] };
     const isMarked = prompt.some(({ role }) => role === "assistant"); // then only the last of the assistant's turns is learnt
     const mark = (train: boolean) => (message: object) => (isMarked ? { ...message, train } : message);
     return { messages: [...prompt.map(mark(false)), ...completion.map(mark(true))] };

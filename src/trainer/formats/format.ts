@@ -1,5 +1,6 @@
-import { isOneQuestion, toChatMessage } from "../../dataset/conversation.ts";
+import { isOneQuestion, toChatMessage, type ChatTurn } from "../../dataset/conversation.ts";
 import type { Example } from "../../dataset/example.ts";
+import { tryParse } from "../../files/try-parse.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
 import { userMessage } from "../user-message.ts";
@@ -11,10 +12,16 @@ export interface TrainerFormat {
   readonly requirements: string;
   /** Scripts of `python/` that its commands run. */
   readonly scripts: readonly string[];
-  /** A line of `data/train.jsonl`. */
-  row(example: Fields, template: TrainingRecipe["template"]): object;
-  /** The texts of its settings files, by name. @throws UsageError when it cannot train as planned */
-  files(plan: TrainingPlan, base: string): Readonly<Record<string, string>>;
+  /** Whether rows may offer and call tools. */
+  readonly carriesTools: boolean;
+  /** A line of `data/train.jsonl`. @param loss which of the assistant's turns are learnt */
+  row(example: Fields, template: TrainingRecipe["template"], loss?: "last" | "all"): object;
+  /**
+   * The texts of its settings files, by name. @param areTokens whether `rows.py` makes the tokens and labels itself
+   *
+   * @throws UsageError when it cannot train as planned
+   */
+  files(plan: TrainingPlan, base: string, areTokens: boolean): Readonly<Record<string, string>>;
   /** Makes the folder's chat template from the Alpaca one; absent when the trainer uses none of ours. */
   readonly chatTemplate?: ((alpaca: string) => string) | undefined;
   /** The lines of `run.sh` that train, with `with_parts COMMAND`. `echo "alpagasus: …"` reports the phase. */
@@ -35,13 +42,39 @@ export const chatTemplateFile = "chat_template.jinja";
 export function toMessages(
   { instruction, input, output, conversation }: Fields,
   template: TrainingRecipe["template"],
-): { prompt: { role: string; content: string }[]; completion: { role: string; content: string }[] } {
+): { prompt: Message[]; completion: Message[]; tools?: readonly unknown[] } {
   if (conversation && !isOneQuestion(conversation))
-    return { prompt: conversation.turns.map(toChatMessage), completion: [toChatMessage(conversation.answer)] };
+    return {
+      prompt: conversation.turns.map(toTemplateMessage),
+      completion: [toTemplateMessage(conversation.answer)],
+      ...(conversation.tools.length > 0 && { tools: conversation.tools }),
+    };
   return {
     prompt: [{ role: "user", content: userMessage({ instruction, input }, template) }],
-    completion: [conversation ? toChatMessage(conversation.answer) : { role: "assistant", content: output }],
+    completion: [conversation ? toTemplateMessage(conversation.answer) : { role: "assistant", content: output }],
   };
+}
+
+type Message = Record<string, unknown> & { readonly role: string; readonly content: string };
+
+/** A turn as chat templates take it: a call's arguments are an object, not JSON text. */
+function toTemplateMessage({ toolCalls, ...turn }: ChatTurn): Message {
+  const calls = toolCalls?.map(({ arguments: given, ...call }) => ({
+    ...call,
+    arguments: typeof given === "string" ? (tryParse(given) ?? given) : given,
+  }));
+  return toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
+}
+
+/** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, or several turns to learn. */
+export function needsTokens({ conversation }: Fields, loss: "last" | "all"): boolean {
+  if (!conversation) return false;
+  const { turns, answer, tools } = conversation;
+  return (
+    tools.length > 0 ||
+    [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined) ||
+    (loss === "all" && turns.some(({ role }) => role === "assistant"))
+  );
 }
 
 /** Commands that count the tokens of rows with messages, and add the tokenizer's BOS token, if any, to the chat template. */

@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import type { TrainingPlan } from "../plan-training.ts";
 import { userMessage } from "../user-message.ts";
+import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
 import { isOneQuestion } from "../../dataset/conversation.ts";
 import { UsageError } from "../../errors.ts";
@@ -14,6 +15,7 @@ export const llamaFactory: TrainerFormat = {
   name: "llama-factory",
   requirements: "requirements-llama-factory.txt",
   scripts: [],
+  carriesTools: false,
   row: (example, template) =>
     template === "alpaca"
       ? {
@@ -101,7 +103,7 @@ function settings(plan: TrainingPlan, base: string): object {
     dataset_dir: "data",
     ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it uses the base's
     cutoff_len: recipe.max_length,
-    mask_history: true, // of several turns only the last is learnt
+    mask_history: lossOf(recipe) === "last", // of several turns only the last is learnt
     packing: false, // one row per sequence, as in the recipe
     output_dir: "output",
     finetuning_type: lora ? "lora" : "full",

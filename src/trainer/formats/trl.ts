@@ -8,9 +8,10 @@ export const trl: TrainerFormat = {
   name: "trl",
   requirements: "requirements.txt",
   scripts: ["rows.py", "check.py"],
+  carriesTools: true,
   row: toMessages,
-  files: (plan, base) => ({
-    "sft.yaml": stringify(trlSettings(plan, base), { version: "1.1" }), // YAML 1.1, as in Python: a bare `no` is false
+  files: (plan, base, areTokens) => ({
+    "sft.yaml": stringify(trlSettings(plan, base, areTokens), { version: "1.1" }), // YAML 1.1, as in Python: a bare `no` is false
     "accelerate.yaml": accelerateSettings(plan),
   }),
   chatTemplate: (alpaca) => alpaca,
@@ -27,12 +28,12 @@ with_parts python check.py`,
 };
 
 /** The settings of `trl sft --config`, under its own names. */
-function trlSettings(plan: TrainingPlan, base: string): object {
+function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): object {
   const { settings, deviceBatch, accumulation, steps, seed, gpus } = plan;
   const { lora, quantisation, precision } = settings;
   return {
     model_name_or_path: base,
-    dataset_name: "data",
+    dataset_name: areTokens ? "tokens" : "data",
     output_dir: "output",
     ...(settings.template === "alpaca" && { chat_template_path: chatTemplateFile }),
     completion_only_loss: true,
