@@ -111,31 +111,20 @@ def what_is_left_out(tokenizer, row):
     messages, last, tools = split_row(row)
     if len(messages) <= 2 and not tools and "tool_calls" not in messages[last] and "reasoning_content" not in messages[last]:
         return None
-    written = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    write = lambda said, offered: tokenizer.apply_chat_template(said, tools=offered, tokenize=False)
+    written = write(messages, tools)
+    if tools and written == write(messages, None):
+        return "the tools that are offered"
     for position, message in enumerate(messages):
         if message["content"].strip() not in written and (position == last or "<think>" not in message["content"]):
             return f"the text of a turn of the role {message['role']}"
-        for call in message.get("tool_calls") or []:
-            if call["function"]["name"] not in written:
-                return f"calls of tools ({call['function']['name']})"
-    for tool in tools or []:
-        name = tool.get("function", tool).get("name") if isinstance(tool, dict) else None
-        if name is not None and name not in written:
-            return f"the tools that are offered ({name})"
-    reasoning = messages[last].get("reasoning_content")
-    return None if reasoning is None or reasoning.strip() in written else "the reasoning of the answer"
-
-
-def begin_as_usual(tokenizer, path):
-    """Lets the template begin with the token that the tokenizer begins every text with, if it does (as Llama's)."""
-    with open(path, encoding="utf-8") as file:
-        template = file.read()
-    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
-    if begins and not template.startswith(BEGIN):
-        template = BEGIN + template
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(template)
-    return template
+        for part, name in (("tool_calls", "calls of tools"), ("reasoning_content", "the reasoning of the answer")):
+            if not message.get(part) or (part == "reasoning_content" and position != last):
+                continue  # templates may drop the reasoning of earlier turns
+            without = {key: value for key, value in message.items() if key != part}
+            if written == write([*messages[:position], without, *messages[position + 1 :]], tools):
+                return name
+    return None
 
 
 def token_ids(tokenizer, row):

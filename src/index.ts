@@ -93,7 +93,8 @@ export { distill, type DistillOptions, type DistillSummary } from "./stages/dist
 export { status, type RunStatus } from "./stages/status.ts";
 export type { Progress, StageOptions } from "./stages/progress.ts";
 
-export { readAnswers, pairAnswers, type Answer, type Answers, type PairedAnswers } from "./comparison/answers.ts";
+export { readAnswers, type Answer, type Answers } from "./comparison/answers.ts";
+export { pairAnswers, type PairedAnswers } from "./comparison/pair-answers.ts";
 export { analyse } from "./comparison/analyse.ts";
 export type { ComparisonResult } from "./comparison/comparison-result.ts";
 export { readLabels } from "./comparison/labels.ts";

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { adjustComparisons } from "../comparison/adjust.ts";
-import { type JudgedTurns } from "../comparison/answers.ts";
+import { type JudgedTurns } from "../comparison/pair-answers.ts";
 import { readLabels } from "../comparison/labels.ts";
 import { readReviews } from "../comparison/reviews.ts";
 import { UsageError } from "../errors.ts";

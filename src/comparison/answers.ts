@@ -1,13 +1,11 @@
-import { hash } from "node:crypto";
 import { DataError, kindOf } from "../errors.ts";
 import type { Row } from "../dataset/example.ts";
 import { dataErrorAt, type Place } from "../dataset/place.ts";
-import { readPrompt, type Exchange, type TestPrompt } from "../dataset/prompts.ts";
+import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
 import type { FileRecord } from "../dataset/record-source.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
 import { withoutThinking } from "../rubric/reply-text.ts";
-import type { AnswerPair } from "./verdict.ts";
 
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {
@@ -25,19 +23,6 @@ export interface Answer extends TestPrompt {
 export interface Answers {
   readonly path: string;
   readonly answers: readonly Answer[];
-}
-
-/** The answers of two arms to the same prompts. */
-export interface PairedAnswers {
-  readonly pairs: readonly AnswerPair[];
-  /** How many prompts A has not answered although B has, and the other way round. */
-  readonly missing: readonly [a: number, b: number];
-  /** How many answers of A and of B are empty. */
-  readonly empty: readonly [a: number, b: number];
-  /** How many were cut off at a limit. */
-  readonly cut: readonly [a: number, b: number];
-  /** How many began with reasoning, which is removed. */
-  readonly reasoned: readonly [a: number, b: number];
 }
 
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
@@ -96,6 +81,12 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
   const foreign = readChoices(row) ?? readPrediction(row);
   if (foreign) {
     const prompt = findQuestion(row, position, place, questions);
+    const turns = prompt.turns?.length ?? 1;
+    if (foreign.length !== turns)
+      throw dataErrorAt(
+        place,
+        `expected an answer to each of the ${turns} turns of question ${prompt.id} of ${questions!.name}, got ${foreign.length}; are these the questions that were asked?`,
+      );
     return { answer: toAnswer(prompt, foreign, row), hasId: true };
   }
   const prompt = readPrompt(record, "prompts", position + 1);
@@ -106,6 +97,11 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
       throw dataErrorAt(
         place,
         `expected "outputs" to be a list with a text for each of the turns, got ${kindOf(outputs)}`,
+      );
+    if (outputs.length > prompt.turns.length)
+      throw dataErrorAt(
+        place,
+        `expected at most an answer to each of the ${prompt.turns.length} turns, got ${outputs.length}`,
       );
     return outputs.length < prompt.turns.length ? undefined : { answer: toAnswer(prompt, outputs, row), hasId };
   }
@@ -186,99 +182,7 @@ function keyOf({ set, id, instruction, input }: TestPrompt, hasId: boolean): str
   return hasId ? `${set}\0${id}` : `${instruction}\0${input}`;
 }
 
-/**
- * Pairs the answers of two arms to the same prompts, in A's order. Answers are matched by set and id, or by the prompt's
- * text if no set and id is common to both.
- *
- * @throws DataError when an id belongs to two different prompts, a prompt occurs twice, or no prompt is answered by both
- */
-export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each"): PairedAnswers {
-  const byId = matchBy(a, b, ({ set, id }) => `${set}\0${id}`);
-  const matches = byId.length > 0 ? byId : matchBy(a, b, ({ instruction, input }) => `${instruction}\0${input}`);
-  if (matches.length === 0)
-    throw new DataError(
-      `${a.path}, ${b.path}: expected answers to the same prompts, got none in common, neither by set and id nor by text`,
-    );
-  const pairs = matches.flatMap(([own, other]): AnswerPair[] => {
-    const { set, category, instruction, input, output } = own;
-    const prompt = { set, id: own.id, category, instruction, input };
-    if (other.instruction !== prompt.instruction || other.input !== prompt.input)
-      throw new DataError(
-        `${b.path}: expected ${prompt.id} of ${prompt.set} to be the prompt that ${a.path} answers (${shorten(prompt.instruction)}), got ${shorten(other.instruction)}`,
-      );
-    const id = prompt.id.includes("\0")
-      ? `${shorten(prompt.instruction)} #${hash("sha256", prompt.id).slice(0, 8)}`
-      : prompt.id;
-    const references = own.references && { references: own.references };
-    if (!own.turns) return [{ ...prompt, id, ...references, answers: [output, other.output] }];
-    const all = pairTurns({ ...prompt, id, ...references }, own, other);
-    return turns === "last" ? all.slice(-1) : all;
-  });
-  return {
-    pairs,
-    missing: [b.answers.length - matches.length, a.answers.length - matches.length],
-    empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
-    cut: [matches.filter(([one]) => one.isCut).length, matches.filter(([, other]) => other.isCut).length],
-    reasoned: [
-      matches.filter(([one]) => one.hadReasoning).length,
-      matches.filter(([, other]) => other.hadReasoning).length,
-    ],
-  };
-}
-
-/** Which turns of a conversation are judged. */
-export type JudgedTurns = "each" | "last";
-
-/** A pair for each turn: the answers to it, given the conversation before. */
-function pairTurns(prompt: Omit<AnswerPair, "answers">, own: Answer, other: Answer): AnswerPair[] {
-  return own.turns!.map((question, turn) => {
-    const dialogueOf = ({ outputs = [] }: Answer) =>
-      own.turns!.slice(0, turn + 1).map((asked, i): Exchange => ({ question: asked, answer: outputs[i]! }));
-    return {
-      ...prompt,
-      id: `${prompt.id} turn ${turn + 1}`,
-      prompt: prompt.id,
-      instruction:
-        turn === 0
-          ? question
-          : own
-              .turns!.slice(0, turn + 1)
-              .map((text) => `User: ${text}`)
-              .join("\n\n"),
-      answers: [own.outputs![turn]!, other.outputs![turn]!],
-      ...(prompt.references && { references: prompt.references.slice(0, turn + 1) }),
-      ...(turn > 0 && { dialogues: [dialogueOf(own), dialogueOf(other)] as const }),
-    };
-  });
-}
-
-function matchBy(a: Answers, b: Answers, keyOfAnswer: (answer: Answer) => string): (readonly [Answer, Answer])[] {
-  const others = indexBy(b, keyOfAnswer);
-  indexBy(a, keyOfAnswer); // throws if two answers have the same key
-  return a.answers.flatMap((answer) => {
-    const other = others.get(keyOfAnswer(answer));
-    return other ? [[answer, other] as const] : [];
-  });
-}
-
-/** @throws DataError when two answers have the same key */
-function indexBy({ path, answers }: Answers, keyOfAnswer: (answer: Answer) => string): Map<string, Answer> {
-  const index = new Map<string, Answer>();
-  for (const answer of answers) {
-    const key = keyOfAnswer(answer);
-    if (index.has(key))
-      throw new DataError(
-        `${path}: expected each prompt once, got ${shorten(answer.instruction)} again; give the rows ids`,
-      );
-    index.set(key, answer);
-  }
-  return index;
-}
-
-function shorten(text: string): string {
+/** The beginning of a prompt, for messages. */
+export function shorten(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function countEmpty(pairs: readonly AnswerPair[], side: 0 | 1): number {
-  return pairs.filter(({ answers }) => answers[side].trim() === "").length;
 }

@@ -11,6 +11,8 @@ export interface Dataset {
   readonly shape: Shape;
   /** Of files with rows of this dataset: `.json`, `.jsonl.gz`, `.parquet`. */
   readonly extension: string;
+  /** How the rows of arms differ from those that were read; absent where they do not. */
+  readonly rewritten?: string | undefined;
   /** The sources, where there are several. */
   readonly pool?: readonly PooledSource[] | undefined;
   /** The header line as the file has it (CSV). */

@@ -36,12 +36,16 @@ export interface Example extends ExampleFields {
 }
 
 /**
- * The identity of what a judge sees: the first 16 hexadecimal digits of SHA-256 over instruction, input and output.
+ * The identity of what a judge can see: the first 16 hexadecimal digits of SHA-256 over instruction, input and output, and over reasoning
+ * and reference where the row has them.
  * Other columns, whitespace between fields and the file's format do not change it. A row that cannot be read is identified by all of
  * its text.
  */
 export function hashExample(example: ExampleFields & Partial<Pick<Example, "unreadable" | "text" | "row">>): string {
   if (example.unreadable !== undefined)
     return hash("sha256", `unreadable\0${example.text || JSON.stringify(example.row)}`).slice(0, 16);
-  return hash("sha256", `${example.instruction}\0${example.input}\0${example.output}`).slice(0, 16);
+  const { instruction, input, output, conversation, reference } = example;
+  const thoughts = conversation && [...conversation.turns, conversation.answer].map(({ reasoning }) => reasoning ?? "");
+  const more = thoughts?.some(Boolean) || reference !== undefined ? `\0${JSON.stringify([thoughts, reference])}` : "";
+  return hash("sha256", `${instruction}\0${input}\0${output}${more}`).slice(0, 16);
 }

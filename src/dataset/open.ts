@@ -5,7 +5,7 @@ import { dataErrorAt } from "./place.ts";
 import { poolDatasets } from "./pool.ts";
 import { openRecords } from "./records.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
-import { FieldError, type Shape } from "./shape.ts";
+import { FieldError, optionalLabel, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile } from "./source.ts";
 import type { Dataset } from "./dataset.ts";
@@ -156,6 +156,7 @@ function readExample(record: FileRecord, index: number, shape: Shape): Example {
     row: isRow(record.value) ? record.value : {},
     text: record.text,
     place: record.place,
+    ...(isRow(record.value) && { id: optionalLabel(record.value, "id") }),
     unreadable: problem,
   });
   const problem = record.problem ?? describeNoRow(record.value);
@@ -191,14 +192,21 @@ function describeNoRow(value: unknown): string | undefined {
   return isRow(value) ? undefined : `expected a row to be an object, got ${kindOf(value)}`;
 }
 
-/** The first record, or the first that is wanted, where there is one among the first batch. */
+/** The first record, or the first that is wanted, where there is one among the first rows. */
 async function firstRecord(
   source: RecordSource,
   file: DatasetFile,
   isWanted: (row: Row) => boolean | undefined = () => true,
 ): Promise<FileRecord> {
-  for await (const batch of source.batches())
-    if (batch.length > 0) return batch.find(({ value }) => isRow(value) && isWanted(value)) ?? batch[0]!;
+  let first: FileRecord | undefined;
+  let seen = 0;
+  for await (const batch of source.batches()) {
+    first ??= batch[0];
+    const wanted = batch.find(({ value }) => isRow(value) && isWanted(value));
+    if (wanted) return wanted;
+    if ((seen += batch.length) >= surveyedRows) break;
+  }
+  if (first) return first;
   throw new DataError(`${file.path}: expected rows, got none`);
 }
 

@@ -39,6 +39,10 @@ export function poolDatasets(
     ...(layout === "as they are" && { header: first.header }),
     unused: [...new Set(datasets.flatMap(({ unused }) => unused))],
     pool,
+    ...(layout === "messages" && {
+      rewritten:
+        "its sources differ in shape, so the arm is written as messages: other columns, and turns after the judged answer, are left out",
+    }),
     batches: () => readPool(datasets, labels, layout),
   };
 }
@@ -64,7 +68,7 @@ async function* readPool(
 
 function textOf(example: Example, source: string, layout: Layout): string {
   if (layout === "as they are" || example.unreadable !== undefined) return example.text;
-  if (layout === "objects") return example.text.startsWith("{") ? oneLine(example.text) : JSON.stringify(example.row);
+  if (layout === "objects") return isJson(example) ? oneLine(example.text) : JSON.stringify(example.row);
   const { instruction, input, output, id, category } = example;
   const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
   const { turns, answer, tools }: Conversation = example.conversation ?? {
@@ -77,8 +81,13 @@ function textOf(example: Example, source: string, layout: Layout): string {
     ...(tools.length > 0 && { tools }),
     ...(id !== undefined && { id }),
     ...(category !== undefined && { category }),
-    source,
+    ...(example.reference !== undefined && { reference: example.reference }),
+    source: example.row["source"] ?? source,
   });
+}
+
+function isJson({ place: { format } }: Example): boolean {
+  return format === "json" || format === "jsonl";
 }
 
 /** JSON on one line: line ends stand between values only. */

@@ -117,7 +117,7 @@ export function createAnswerer(model: ChatModel, options: AnswererOptions): Answ
     return { requests, said };
   };
   const inRounds = async function* (prompts: readonly TestPrompt[]): AsyncGenerator<readonly AnsweredPrompt[]> {
-    const dialogues = prompts.map((prompt): Dialogue => ({ prompt, said: [], last: undefined }));
+    const dialogues = prompts.map((prompt): Dialogue => ({ prompt, said: [], last: undefined, wasCut: false }));
     for (;;) {
       const open = dialogues.filter(({ prompt, said, last }) => said.length < turnsOf(prompt) && canGoOn(last));
       if (open.length === 0) break;
@@ -171,6 +171,8 @@ interface Dialogue {
   /** The answers without their reasoning, as later turns see them. */
   readonly said: string[];
   last: AnsweredPrompt | undefined;
+  /** Whether an answer so far was cut. */
+  wasCut: boolean;
 }
 
 function turnsOf({ turns }: TestPrompt): number {
@@ -184,12 +186,16 @@ function canGoOn(last: AnsweredPrompt | undefined): boolean {
 
 function takeTurn(dialogue: Dialogue, outcome: CallOutcome): Dialogue {
   dialogue.last = readAnswer(dialogue.prompt, outcome);
+  dialogue.wasCut ||= dialogue.last.state === "cut";
   if (dialogue.last.output !== null) dialogue.said.push(withoutReasoning(dialogue.last.output));
   return dialogue;
 }
 
-function readDialogue({ prompt, said, last }: Dialogue): AnsweredPrompt {
-  return prompt.turns ? { ...last!, outputs: said } : last!; // every prompt was asked at least once
+/** A conversation is cut if one of its answers is. */
+function readDialogue({ prompt, said, last, wasCut }: Dialogue): AnsweredPrompt {
+  if (!prompt.turns) return last!; // every prompt was asked at least once
+  const isCut = wasCut && last!.state === "answered";
+  return { ...last!, ...(isCut && { state: "cut" as const }), outputs: said };
 }
 
 /** An answer as it stands in the conversation that goes on: chat templates leave reasoning out of earlier turns. */

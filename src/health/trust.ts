@@ -1,4 +1,4 @@
-import { isStudentName } from "../run/judge-kind.ts";
+import { isJudgeName, isStudentName } from "../run/judge-kind.ts";
 import { formatCount, formatShare } from "../format.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
@@ -35,6 +35,10 @@ const goodCorrelation = 0.5;
 
 const fewPairs = 30;
 
+const fewScored = 0.95; // share of the rows, however low the gate was set
+
+const manyUndecided = 0.05;
+
 /** How the alarm begins of a judge that was used against its check. */
 export const ratesThough = "rates though it failed its check";
 
@@ -65,8 +69,12 @@ export function weighRating(rate: RateSummary): Trust {
   const unsaid = alarms.filter((alarm) => !failed.some(({ message }) => alarm.includes(message)));
   if (unsaid.some((alarm) => alarm.includes(ratesThough))) reasons.wrong.push("the judge failed its check");
   else if (unsaid.length > 0) reasons.wrong.push(unsaid.join("; "));
-  if (gates.some(({ held }) => !held)) reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);
-  else if (coverage === 1) reasons.for.push("every row has a score");
+  if (rate.calls?.stopped !== undefined) reasons.wrong.push("the rating was stopped before its end");
+  if (gates.some(({ name, held }) => !held && name === "coverage"))
+    reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);
+  else if (coverage < fewScored) reasons.weak.push(`only ${formatShare(coverage)} of the rows have a score`);
+  for (const { name, held, message } of gates) if (!held && name !== "coverage") reasons.wrong.push(message);
+  if (coverage === 1) reasons.for.push("every row has a score");
   if (agreement) {
     const { low, high, value } = agreement.spearman;
     const what = `its scores correlate ${value?.toFixed(2) ?? "-"} with ${agreement.reference}`;
@@ -95,7 +103,9 @@ export function weighComparison(summary: ComparisonSummary): Trust {
     else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
     else reasons.weak.push(what);
   }
-  if (summary.agreement.length === 0) reasons.weak.push("no people's labels to compare it with");
+  // another judge that agrees is no person
+  if (summary.agreement.every(({ with: other }) => isJudgeName(other)))
+    reasons.weak.push("no people's labels to compare it with");
   return answer(reasons);
 }
 
@@ -108,6 +118,8 @@ export function weighExperiment({ matches, source }: ExperimentResult, rate?: Ra
     );
     return answer(reasons);
   }
+  if (matches.length === 0) reasons.wrong.push("nothing was compared");
+  else reasons.weak.push("no people's labels to compare the verdicts with");
   const judges = new Set(matches.map(({ judge }) => judge));
   for (const match of matches) {
     const own: Reasons = { for: [], wrong: [], weak: [] };
@@ -134,6 +146,8 @@ function weighVerdicts(
     wrong.push("no pair could be judged");
     return;
   }
+  const undecided = counts.undecided / (decided + counts.undecided);
+  if (undecided > manyUndecided) weak.push(`${formatShare(undecided)} of the pairs are undecided`);
   if (decided < fewPairs) weak.push(`only ${formatCount(decided)} pairs are decided`);
   if (isStudentName(judge)) weak.push("the judge is a small model that imitates another: a first look, not a verdict");
   else {

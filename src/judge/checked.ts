@@ -78,7 +78,8 @@ export async function createCheckedJudge<J extends LlmJudge>(
       const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
       return judge.store.stateOf(key) !== undefined;
     });
-  const isProbed = (name: string) => anchors.every((anchor) => isStored(anchor, name));
+  const canBeAsked = anchors.some((anchor) => judge.ask(anchor).requests.length > 0); // not where prompts must be shorter
+  const isProbed = (name: string) => canBeAsked && anchors.every((anchor) => isStored(anchor, name));
   let stretch = 0; // the first one without a check at its end
   while (isProbed(nameOf(stretch, "end", 1))) stretch++;
   /** Whether to check this stretch: it is long, or goes on. If not, goes back to the one before, if any, to report its check. */

@@ -36,16 +36,18 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
     async *rate(examples) {
       let rows = 0;
       let used = 0;
+      let unnamed = 0; // rows that cannot be read: a score by id may be theirs
       for await (const batch of examples) {
         rows += batch.length;
         yield batch.map((example) => {
           const found = recording.find(example);
+          if (example.unreadable !== undefined && example.id === undefined) unnamed++;
           if (found === undefined) return { state: "pending", detail: "no recorded score" };
           used++;
           return readRating(found);
         });
       }
-      recording.expectAllUsed(rows, used);
+      recording.expectAllUsed(rows, used + unnamed);
     },
   };
 }
@@ -69,15 +71,14 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
       for await (const batch of examples) {
         if (
           isFirst &&
-          batch.length > 0 &&
-          valueAt(batch[0]!.row, column) === undefined &&
+          batch.some(({ unreadable }) => unreadable === undefined) &&
           !batch.some((example) => valueAt(example.row, column) !== undefined)
         ) {
           throw new UsageError(
-            `--judge column:${column}: expected a column of the data, got none of that name among ${Object.keys(batch[0]!.row).join(", ")}`,
+            `--judge column:${column}: expected a column of the data, got none of that name among ${Object.keys(batch.find(({ unreadable }) => unreadable === undefined)!.row).join(", ")}`,
           );
         }
-        isFirst = false;
+        isFirst &&= batch.every(({ unreadable }) => unreadable !== undefined);
         yield batch.map((example) => {
           const value = valueAt(example.row, column);
           if (value === undefined || value === null || value === "")

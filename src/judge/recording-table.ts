@@ -54,7 +54,7 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
 function readScore(row: Row, column: string | undefined, place: Place): Recorded | undefined {
   const state = row["state"];
   if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored")
-    return state === "pending" ? undefined : state;
+    return state === "pending" || state === "unreadable" ? undefined : state; // whether a row can be read is seen here
   const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
   const value = name === undefined ? undefined : valueAt(row, name);
   if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
@@ -147,6 +147,7 @@ class RecordingTable implements Recording {
       }
       return this.#at(example.index);
     }
+    if (example.id === undefined && example.unreadable !== undefined) return undefined;
     if (example.id === undefined)
       throw new DataError(
         `${this.#path}: its scores are keyed by id, and row ${example.index + 1} of the data has none; name the column with --map id=COLUMN`,

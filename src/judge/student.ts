@@ -1,5 +1,6 @@
 import { packageFolder } from "../package-folder.ts";
-import { formatCount } from "../format.ts";
+import type { Example } from "../dataset/example.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import { join } from "node:path";
 import { readStudent } from "../student/model-file.ts";
 import { createPredictor, expectedScore, type StudentModel } from "../student/student.ts";
@@ -31,18 +32,74 @@ function studentJudge(model: StudentModel, name: string): Judge {
   const { card } = model;
   const { spearman } = card.heldOut;
   const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${formatCount(card.heldOut.rows)} rows it had not seen`;
+  const unlike = new UnlikeRows();
+  const isEmbedded = name === "student";
   return {
     name,
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
-    notes: [
-      `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
-      `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
-    ],
+    get notes() {
+      return [
+        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
+        `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
+        ...(isEmbedded ? unlike.describe() : []), // what others were trained on is not known
+      ];
+    },
     async *rate(examples) {
       const predict = createPredictor(model);
-      for await (const batch of examples) yield batch.map((example) => toRating(predict(example), card.scores));
+      unlike.clear();
+      for await (const batch of examples) {
+        if (isEmbedded) batch.forEach((example) => unlike.look(example));
+        yield batch.map((example) => toRating(predict(example), card.scores));
+      }
     },
   };
+}
+
+const longText = 8_000; // characters: longer than nearly all of Alpaca
+const mostForeign = 0.3; // share of the letters that are not Latin
+
+/** Counts rows unlike those that the embedded student was trained on: short English instructions. */
+class UnlikeRows {
+  #rows = 0;
+  #scripts = 0;
+  #chats = 0;
+  #long = 0;
+
+  clear(): void {
+    this.#rows = this.#scripts = this.#chats = this.#long = 0;
+  }
+
+  look({ instruction, input, output, conversation, unreadable }: Example): void {
+    if (unreadable !== undefined) return;
+    this.#rows++;
+    if (isForeign(instruction) || isForeign(output)) this.#scripts++;
+    else if (conversation && conversation.turns.length > 1) this.#chats++;
+    else if (instruction.length + input.length + output.length > longText) this.#long++;
+  }
+
+  describe(): string[] {
+    const kinds = [
+      [this.#scripts, "in another script than Latin"],
+      [this.#chats, "conversations of several turns"],
+      [this.#long, `longer than ${formatCount(longText)} characters`],
+    ] as const;
+    const unlike = kinds.reduce((sum, [count]) => sum + count, 0);
+    if (unlike === 0) return [];
+    const told = kinds.flatMap(([count, what]) => (count > 0 ? [`${formatCount(count)} ${what}`] : []));
+    return [
+      `${formatCount(unlike)} of ${formatNumbered(this.#rows, "row", "rows")} ${unlike === 1 ? "is" : "are"} unlike the short English instructions it was trained on (${told.join(", ")}): do not rely on their scores`,
+    ];
+  }
+}
+
+const sampled = 2_000; // characters of a text that are looked at
+
+function isForeign(text: string): boolean {
+  const start = text.slice(0, sampled);
+  if (!/[^\s!-\u024f]/.test(start)) return false;
+  const letters = start.match(/\p{L}/gu)?.length ?? 0;
+  const foreign = start.match(/(?!\p{Script=Latin})\p{L}/gu)?.length ?? 0;
+  return letters > 0 && foreign / letters > mostForeign;
 }
 
 function toRating(probabilities: Float64Array, scores: readonly number[]): ScoredRating {

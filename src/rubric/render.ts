@@ -41,13 +41,23 @@ export function createRenderer({
   };
   if (limit === undefined) return (example) => renderWithout(example, 0);
   return (example) => {
-    const most = example.conversation ? middleTurns(example.conversation) : 0;
-    for (let leftOut = 0; leftOut <= most; leftOut++) {
+    const fitting = (leftOut: number): RenderedPrompt | undefined => {
       const prompt = renderWithout(example, leftOut);
       const tokens = prompt.messages.reduce((sum, { text }) => sum + estimateTokens(text), 0);
-      if (tokens <= limit) return leftOut > 0 ? { ...prompt, leftOut } : prompt;
+      return tokens <= limit ? prompt : undefined;
+    };
+    const whole = fitting(0);
+    if (whole) return whole;
+    let [few, many] = [0, example.conversation ? middleTurns(example.conversation) : 0];
+    let best = many > 0 ? fitting(many) : undefined;
+    if (!best) throw new PromptTooLong(limit);
+    while (many - few > 1) {
+      const between = Math.floor((few + many) / 2);
+      const prompt = fitting(between);
+      if (prompt) [many, best] = [between, prompt];
+      else few = between;
     }
-    throw new PromptTooLong(limit);
+    return { ...best, leftOut: many };
   };
 }
 

@@ -7,6 +7,7 @@ export type Reason =
   | "unrated"
   | "unreadable"
   | "not drawn"
+  | "over quota"
   | "shorter"
   | "not listed"
   | "filtered"

@@ -1,9 +1,3 @@
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { finished } from "node:stream/promises";
 import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { openDuckDb, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
@@ -11,6 +5,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { openCopy } from "./rows-copy.ts";
 
 /*
  * `--where`: an SQL condition over the data's columns and over facts about each row, such as its score. DuckDB reads the
@@ -45,12 +40,14 @@ export async function openWhereFilter(
 ): Promise<WhereFilter> {
   const database = await openDuckDb();
   const { connection } = database;
-  await connection.run(`CREATE TABLE facts (${factColumns})`);
+  const isWhole = !dataset.pool || dataset.extension === dataset.files[0]!.extension; // then DuckDB reads the files themselves
+  const hasSource = dataset.pool !== undefined && isWhole;
+  await connection.run(`CREATE TABLE facts (${factColumns}${hasSource ? ", source VARCHAR" : ""})`);
   const appender = await connection.createAppender("facts");
-  const copy = dataset.pool || (hasUnreadable && /^jsonl?$/.test(dataset.format)) ? await openCopy() : undefined;
+  const copy = !isWhole || (hasUnreadable && /^jsonl?$/.test(dataset.format)) ? await openCopy() : undefined;
   return {
     learn: (example, rating) => {
-      appendFacts(appender, example, rating);
+      appendFacts(appender, example, rating, dataset.pool !== undefined && !copy);
       return copy?.add(example);
     },
     async evaluate(rowCount) {
@@ -68,6 +65,7 @@ export async function openWhereFilter(
           copy ? [copy.path] : files.map((file) => file.path),
           rowCount,
           judgedBy,
+          hasSource,
         );
         expectUnambiguous(condition, clashing);
         return await evaluateCondition(connection, condition, rowCount);
@@ -82,34 +80,7 @@ export async function openWhereFilter(
   };
 }
 
-/** A file of JSON Lines with the rows in order; one that cannot be read is an empty object. */
-async function openCopy() {
-  const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
-  const path = join(folder, "rows.jsonl");
-  const file = createWriteStream(path);
-  return {
-    path,
-    async add({ text, row, source, unreadable }: Example): Promise<void> {
-      const line =
-        source !== undefined
-          ? JSON.stringify({ source, ...row }) // a column of that name in the data itself wins
-          : unreadable === undefined
-            ? text.replaceAll(/[\r\n]/g, " ") // line ends stand between values only
-            : "{}";
-      if (!file.write(`${line}\n`)) await once(file, "drain");
-    },
-    async close(): Promise<void> {
-      file.end();
-      await finished(file);
-    },
-    async [Symbol.asyncDispose]() {
-      file.destroy();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating): void {
+function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {
   appender.appendUBigInt(BigInt(example.index));
   if (rating.state === "scored") appender.appendDouble(rating.score);
   else appender.appendNull();
@@ -118,6 +89,7 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating)
   appender.appendUInteger(example.input.length);
   appender.appendUInteger(example.output.length);
   appender.appendUInteger(example.instruction.length + example.input.length + example.output.length);
+  if (hasSource) appender.appendVarchar(example.source ?? "");
   appender.endRow();
 }
 
@@ -133,6 +105,7 @@ async function createRowsTable(
   paths: readonly string[],
   rowCount: number,
   judgedBy: string | undefined,
+  hasSource: boolean,
 ): Promise<readonly string[]> {
   let clashing: readonly string[] = [];
   try {
@@ -142,11 +115,14 @@ async function createRowsTable(
     const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
     const dataColumns = columns.map(([name]) => String(name));
     clashing = factNames.filter((name) => name !== judgedBy && dataColumns.some((own) => own.toLowerCase() === name));
+    const ownSource = hasSource ? dataColumns.find((name) => name.toLowerCase() === "source") : undefined;
     const renamed = dataColumns.map((name) => {
       const shown = factNames.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
-      return `own.${sqlName(name)} AS ${sqlName(shown)}`;
+      const value = `own.${sqlName(name)}`;
+      return `${name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value} AS ${sqlName(shown)}`;
     });
     const facts = factNames.map((name) => `facts.${name} AS ${clashing.includes(name) ? `rating_${name}` : name}`);
+    if (hasSource && ownSource === undefined) facts.push("facts.source AS source");
     const chosen = [...facts, ...renamed.filter((_, i) => dataColumns[i] !== "alpagasus_index")];
     await connection.run(
       `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS alpagasus_index FROM source AS own JOIN facts ON own.alpagasus_index = facts.index`,

@@ -3,14 +3,14 @@ import { basename, extname } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
-import { type Answers, type JudgedTurns, pairAnswers } from "../comparison/answers.ts";
+import { type Answers } from "../comparison/answers.ts";
+import { type JudgedTurns, pairAnswers, describeGaps } from "../comparison/pair-answers.ts";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import { isSame, outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
-import { formatCount } from "../format.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
@@ -68,8 +68,13 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     throw new RunError(
       `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
     );
-  const { pairs, missing, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
-  const answersHash = hash("sha256", JSON.stringify(pairs.map(({ set, id, answers }) => [set, id, answers])));
+  const { pairs, missing, missingPairs, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
+  const answersHash = hash(
+    "sha256",
+    JSON.stringify(
+      pairs.map(({ set, id, answers, dialogues }) => [set, id, answers, ...(dialogues ? [dialogues] : [])]),
+    ),
+  );
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
       `${options.run}: holds a comparison of other answers of ${a.name} and ${b.name}; use another run with --run DIR, or replace it with --overwrite`,
@@ -100,7 +105,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     ],
     ...describeCalls(judge, pending, before),
     missing: missing[0] + missing[1],
-    gates: [promptCoverageGate("decided", decided, pairs.length + missing[0] + missing[1], options.minCoverage)],
+    gates: [promptCoverageGate("decided", decided, pairs.length + missingPairs, options.minCoverage)],
     verdictsPath,
     verdictsHash,
     startedAt: startedAt.toISOString(),
@@ -108,20 +113,6 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   };
   await addComparison(run, name, summary);
   return summary;
-}
-
-/** Notes on an arm's missing, empty and cut answers, and on those with reasoning. */
-function describeGaps(arm: string, missing: number, empty: number, cut: number, reasoned: number): string[] {
-  const notes = [];
-  if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
-  if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
-  if (cut > 0)
-    notes.push(`${formatCount(cut)} answers of ${arm} were cut at a limit of tokens; they are judged as they are`);
-  if (reasoned > 0)
-    notes.push(
-      `${formatCount(reasoned)} answers of ${arm} begin with reasoning (<think>), which is left out, as a reader does not see it`,
-    );
-  return notes;
 }
 
 /**

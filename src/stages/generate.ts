@@ -150,7 +150,12 @@ function expectSamePrompts(before: readonly AnsweredPrompt[], prompts: readonly 
   const known = new Map(before.map((answer) => [keyOf(answer), answer]));
   for (const prompt of prompts) {
     const other = known.get(keyOf(prompt));
-    if (other && (other.instruction !== prompt.instruction || other.input !== prompt.input))
+    if (
+      other &&
+      (other.instruction !== prompt.instruction ||
+        other.input !== prompt.input ||
+        JSON.stringify(other.turns) !== JSON.stringify(prompt.turns))
+    )
       throw new RunError(
         `${path}: holds an answer to another prompt called ${prompt.id} of ${prompt.set}; call these otherwise with --name, or replace them with --overwrite`,
       );

@@ -39,7 +39,14 @@ export class PanelTally {
   }
 
   add(lines: readonly RatingLine[]): void {
-    for (const { index, id, panel = [] } of lines) {
+    for (const { index, id, panel = [], state: whole } of lines) {
+      if (whole === "unreadable") {
+        for (const [judge, scores] of this.#scores.entries()) {
+          scores.push(NaN);
+          this.#states[judge]!.set(whole, (this.#states[judge]!.get(whole) ?? 0) + 1);
+        }
+        continue;
+      }
       for (const [judge, { state, score }] of panel.entries()) {
         this.#scores[judge]!.push(score ?? NaN);
         this.#states[judge]!.set(state, (this.#states[judge]!.get(state) ?? 0) + 1);

@@ -1,4 +1,5 @@
-import { type Answers, pairAnswers, type JudgedTurns } from "../comparison/answers.ts";
+import { type Answers } from "../comparison/answers.ts";
+import { pairAnswers, type JudgedTurns } from "../comparison/pair-answers.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";

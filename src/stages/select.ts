@@ -8,6 +8,7 @@ import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, planSelection } from "./select/plan.ts";
 import { type Written, writeArm } from "./select/write-arm.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 
 const tieAlarm = 0.1; // alarm when more than this share of the kept rows was drawn from a tie
 
@@ -28,7 +29,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run);
   const written = await writeArm(plan, options, manifest, dataset, run, fateOf);
-  const summary = summarise(plan, options, manifest, written, fateOf, startedAt);
+  const summary = summarise(plan, options, manifest, dataset, written, fateOf, startedAt);
   await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));
   return summary;
 }
@@ -37,13 +38,14 @@ function summarise(
   plan: Plan,
   options: SelectOptions,
   manifest: RatedManifest,
+  { rewritten }: Dataset,
   written: Written,
   { picked, leftOut = 0 }: FateOf,
   startedAt: Date,
 ): ArmSummary {
   const { whatIf, armTally, rows, totalRows, reasons } = written;
   const full = whatIf.all();
-  const notes: string[] = [];
+  const notes: string[] = rewritten === undefined ? [] : [rewritten];
   const alarms: string[] = [...manifest.rate.alarms];
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
     const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;

@@ -122,3 +122,20 @@ describe("rows that cannot be read", () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining("--unreadable skip: expected one judge or a panel")]);
   });
 });
+
+test("the embedded student says which rows are unlike what it was trained on", async () => {
+  using folder = tempFolder();
+  folder.write(
+    "rows.jsonl",
+    [
+      good(0),
+      '{"instruction":"解释光合作用。","output":"植物利用阳光制造养分。"}',
+      '{"instruction":"Qu\'est-ce que l\'été ?","output":"Une saison."}',
+      JSON.stringify({ instruction: "Write.", output: "word ".repeat(2_000) }),
+    ].join("\n"),
+  );
+  const { stdout } = await alpagasus(["rate", "rows.jsonl", "--json"], { cwd: folder.path });
+  expect((JSON.parse(stdout) as RateSummary).notes.join()).toContain(
+    "2 of 4 rows are unlike the short English instructions it was trained on (1 in another script than Latin, 1 longer than 8,000 characters)",
+  );
+});

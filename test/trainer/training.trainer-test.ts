@@ -436,18 +436,18 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
   });
   expect([blind.code, blind.stderr]).toEqual([
     1,
-    expect.stringMatching(/leaves out the tools that are offered \(look_up\) \(2 of 8 rows\)/),
+    expect.stringMatching(/leaves out the tools that are offered \(2 of 8 rows\)/),
   ]);
 
   writeFileSync(file, template("{% if tools %}{{ tools | tojson }}\n{% endif %}", calls));
   await train("--recipe", "full.yaml", ...args, "--overwrite");
   const model = `${folder.path}/runs/tools/models/tools`;
-  const rows = JSON.parse(python(`${here}labels.py`, [model])) as { whole: string; learnt: string[] }[];
-  expect(rows.map(({ learnt }) => learnt)).toEqual([
-    ...plain.map(({ messages }) => [`${messages[1]!.content}</s>\n`, `${messages[3]!.content}</s>\n`]),
-    ...["gold", "cyan"].map((colour) => [`[look_up ${colour}]</s>\n`, `(The tool says yes.) Yes, ${colour} is.</s>\n`]),
+  const made = JSON.parse(python(`${here}labels.py`, [model])) as { whole: string; learnt: string[] }[];
+  expect(made.map(({ learnt }) => learnt)).toEqual([
+    ...plain.map(({ messages }) => [`${messages[1]!.content}</s>`, `${messages[3]!.content}</s>`]),
+    ...["gold", "cyan"].map((colour) => [`[look_up ${colour}]</s>`, `(The tool says yes.) Yes, ${colour} is.</s>`]),
   ]);
-  expect(rows[6]!.whole).toContain('"name": "look_up"');
+  expect(made[6]!.whole).toContain('"name": "look_up"');
   folder.write(
     "talks.json",
     plain.map(({ messages }, id) => ({ id, set: "talks", turns: [messages[0]!.content, messages[2]!.content] })),

@@ -66,6 +66,7 @@ export async function pickedFates(
     if (other) return other;
     if (survey.filtered?.[row] === 0) return { reason: "filtered" };
     if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
+    if (rooms && !Number.isNaN(keys[row])) return { reason: "over quota" };
     return { reason: !groups && keys[row] === picked.cut ? "not drawn" : losing }; // tied with the last kept row
   };
   return Object.assign(fateOf, { picked, leftOut });

@@ -18,12 +18,13 @@ export function svgText(text: string): string {
 }
 
 // what spreadsheets skip before the sign of a formula: spaces, invisible characters, quotes
-const formula = /^[\s\p{Cc}\p{Cf}'"`]*[=+\-@|%\uff1d\uff0b\uff0d\uff20\u2212]|^[\t\r\n]/u;
+const formula =
+  /^[\s\p{Cc}\p{Cf}\p{Mn}\u115f\u1160\u2800\u3164\uffa0'"`\u2018-\u201f]*[=+\-@|%\uff1d\uff0b\uff0d\uff20\u2212]|^[\t\r\n]/u;
 
 /** A cell of a CSV (RFC 4180). A text that a spreadsheet could take for a formula gets a leading apostrophe. */
 export function csvCell(value: string | number | null | undefined): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   const text = formula.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
