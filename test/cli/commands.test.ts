@@ -76,7 +76,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
       /^alpagasus: unknown option '--juge' \(Did you mean --judge\?\)\n$/,
     ],
     ["a missing argument", ["rate"], /^alpagasus: missing required argument 'data'\n$/],
-    ["one argument too many", ["rate", sample, sample], /^alpagasus: too many arguments for 'rate'/],
+    ["one argument too many", ["status", "x"], /^alpagasus: too many arguments for 'status'/],
     ["a missing file", ["rate", "none.json"], /^alpagasus: none.json: no such file, folder or pattern\n$/],
     [
       "a judge that is not known",
@@ -102,7 +102,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
     [
       "a field that cannot be mapped",
       ["rate", sample, "--map", "prompt=x"],
-      /Expected FIELD=COLUMN, with the fields instruction, input, output, category, id, system, history, messages.\n$/,
+      /Expected FIELD=COLUMN, with the fields instruction, input, output, category, id, system, history, reference, messages.\n$/,
     ],
     ["a scale upside down", ["rate", sample, "--scale", "5..0"], /Expected the lowest and the highest score: 0..5.\n$/],
     [

