@@ -111,7 +111,9 @@ def what_is_left_out(tokenizer, row):
     messages, last, tools = split_row(row)
     if len(messages) <= 2 and not tools and "tool_calls" not in messages[last] and "reasoning_content" not in messages[last]:
         return None
-    write = lambda said, offered: tokenizer.apply_chat_template(said, tools=offered, tokenize=False)
+    def write(said, offered):
+        return tokenizer.apply_chat_template(said, tools=offered, tokenize=False)
+
     written = write(messages, tools)
     if tools and written == write(messages, None):
         return "the tools that are offered"
@@ -125,6 +127,18 @@ def what_is_left_out(tokenizer, row):
             if written == write([*messages[:position], without, *messages[position + 1 :]], tools):
                 return name
     return None
+
+
+def begin_as_usual(tokenizer, path):
+    """Lets the template begin with the token that the tokenizer begins every text with, if it does (as Llama's)."""
+    with open(path, encoding="utf-8") as file:
+        template = file.read()
+    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    if begins and not template.startswith(BEGIN):
+        template = BEGIN + template
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(template)
+    return template
 
 
 def token_ids(tokenizer, row):
