@@ -96,8 +96,9 @@ def labelled(tokenizer, row, training):
         turns = [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
     for turn in turns:
         prompt = apply(tokenizer, messages[:turn], tools, add_generation_prompt=True)
-        end = len(whole) if turn == last else len(apply(tokenizer, messages[: turn + 1], tools))
-        if turn != last and (whole[: len(prompt)] != prompt or whole[:end] != apply(tokenizer, messages[: turn + 1], tools)):
+        so_far = whole if turn == last else apply(tokenizer, messages[: turn + 1], tools)
+        end = len(so_far)
+        if turn != last and (whole[: len(prompt)] != prompt or whole[:end] != so_far):
             sys.exit(
                 "data/train.jsonl: expected a chat template that writes earlier turns as it wrote them when they were the last,"
                 " got one that changes them (as those do that drop earlier reasoning); train with --loss last"
@@ -111,6 +112,7 @@ def what_is_left_out(tokenizer, row):
     messages, last, tools = split_row(row)
     if len(messages) <= 2 and not tools and "tool_calls" not in messages[last] and "reasoning_content" not in messages[last]:
         return None
+
     def write(said, offered):
         return tokenizer.apply_chat_template(said, tools=offered, tokenize=False)
 

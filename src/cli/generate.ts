@@ -42,7 +42,7 @@ export function generateCommand(context: CommandContext): Command {
       `a model that the run has trained (selected), a folder with a model, a Hub id, smollm2, ${modelForms}`,
     )
     .option("--endpoint <url>", "a running server with an OpenAI-compatible API: http://127.0.0.1:8000/v1")
-    .option("--tests <set...>", "vicuna, koala, wizardlm, self-instruct, or files with prompts", paperTests)
+    .option("--tests <set...>", "vicuna, koala, wizardlm, self-instruct, mt-bench, or files with prompts", paperTests)
     .option("--limit <n>", "only the first prompts of each set", parsePositive)
     .option("--name <name>", "the name of the answers (the model's name)")
     .addOption(

@@ -1,4 +1,5 @@
-import { isJudgeName, isStudentName } from "../run/judge-kind.ts";
+import { isModelName } from "../llm/model-name.ts";
+import { isStudentName } from "../run/judge-kind.ts";
 import { formatCount, formatShare } from "../format.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
@@ -104,7 +105,7 @@ export function weighComparison(summary: ComparisonSummary): Trust {
     else reasons.weak.push(what);
   }
   // another judge that agrees is no person
-  if (summary.agreement.every(({ with: other }) => isJudgeName(other)))
+  if (summary.agreement.every(({ with: other }) => isStudentName(other) || isModelName(other)))
     reasons.weak.push("no people's labels to compare it with");
   return answer(reasons);
 }

@@ -7,11 +7,3 @@ export function isStudentName(name: string): boolean {
 export function seesOrder(judge: string): boolean {
   return !isStudentName(judge);
 }
-
-/** Whether a name is a judge's, and not a file's with people's labels. */
-export function isJudgeName(name: string): boolean {
-  return (
-    isStudentName(name) ||
-    /^(https?:\/\/|(openai|anthropic|google|azure|bedrock|vertex|openrouter|mistral|groq|deepseek):)/.test(name)
-  );
-}
