@@ -526,7 +526,7 @@ describe("settings for another trainer are what it takes:", () => {
       template: null,
       method: "full",
       columns: ["system", "instruction", null, "output"],
-      history: ["history", true],
+      history: ["history", false], // a chat: all of its turns are learnt
     });
   });
 });
