@@ -58,6 +58,12 @@ export function rateCommand(context: CommandContext): Command {
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
     .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
+    .addOption(
+      new Option(
+        "--quotes <how>",
+        "in CSV and TSV: double quotes around values (double), or quotes are text (none)",
+      ).choices(["double", "none"]),
+    )
     .option(
       "--scale <min..max>",
       "scale of recorded scores, such as 0..5; scores outside it are unparsable",
@@ -211,6 +217,7 @@ function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): P
     signal,
     shape: flags.shape,
     map: flags.map,
+    quotes: flags.quotes,
     ...(flags.unreadable === "skip" && { unreadable: "keep" as const }),
   });
 }

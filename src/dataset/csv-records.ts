@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
 import { Readable } from "node:stream";
-import { CsvError, parse, type Info } from "csv-parse";
+import { CsvError, parse, type Info, type InfoField } from "csv-parse";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
-import { readBytes } from "../files/read-bytes.ts";
+import { formatNumbered } from "../format.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
-import type { FileRecord, RecordSource } from "./record-source.ts";
+import { isUtf16, readText } from "./read-text.ts";
+import type { FileRecord, Quotes, RecordOptions, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
 const batchRows = 500;
@@ -15,30 +16,57 @@ interface CsvRow {
   readonly info: Info;
 }
 
-/** A CSV or TSV file with a header line; every value is text. The delimiter is the most frequent of `,` `;` tab in the header. */
-export async function openCsvRecords(file: DatasetFile): Promise<RecordSource> {
-  const delimiter = await findDelimiter(file);
-  for await (const { row, place } of readRows(file, delimiter)) {
+/** How a file separates and marks its values. */
+interface Layout {
+  readonly delimiter: string;
+  readonly quotes: Quotes;
+}
+
+/** A CSV or TSV file with a header line; every value is text. The delimiter is the most frequent of `,` `;` `|` tab in the header. */
+export async function openCsvRecords(file: DatasetFile, options: RecordOptions = {}): Promise<RecordSource> {
+  const layout: Layout = { delimiter: await findDelimiter(file), quotes: options.quotes ?? "double" };
+  for await (const { row, place } of readRows(file, layout)) {
+    if (/^sep=.?$/i.test(row.raw.trim()))
+      throw dataErrorAt(place, "expected column names, got Excel's line that names the separator; remove it");
     const names = new Set<string>();
     const twice = row.record.find((name) => names.size === names.add(name).size);
     if (twice !== undefined)
       throw dataErrorAt(place, `expected column names that differ, got ${JSON.stringify(twice)} twice`);
     const header = withoutLineEnds(row.raw);
-    return { format: "csv", header, batches: () => readRecords(file, delimiter) };
+    return {
+      format: "csv",
+      header,
+      ...((await isUtf16(file)) && { rewritten: "arms are written as UTF-8 in place of UTF-16" }),
+      batches: () => readRecords(file, layout, options),
+    };
   }
   throw new DataError(`${file.path}: expected a header line and rows, got an empty file`);
 }
 
-async function* readRecords(file: DatasetFile, delimiter: string): AsyncGenerator<readonly FileRecord[]> {
+async function* readRecords(
+  file: DatasetFile,
+  layout: Layout,
+  { keepsBroken = false }: RecordOptions,
+): AsyncGenerator<readonly FileRecord[]> {
   let columns: readonly string[] | undefined;
   let batch: FileRecord[] = [];
-  for await (const { row, place } of readRows(file, delimiter)) {
+  for await (const { row, place } of readRows(file, layout)) {
     if (!columns) {
       columns = row.record;
       continue;
     }
     const value = Object.fromEntries(columns.map((name, i) => [name, row.record[i]]));
-    batch.push({ text: withoutLineEnds(row.raw), value, place: { ...place, ordinal: place.ordinal - 1 } });
+    const [wanted, got] = [columns.length, row.record.length];
+    const problem =
+      got === wanted
+        ? undefined
+        : `expected ${formatNumbered(wanted, "value", "values")} as in the header (${columns.join(", ").slice(0, 60)}), got ${got}`;
+    if (problem !== undefined && !keepsBroken) throw dataErrorAt(place, problem);
+    batch.push({
+      text: withoutLineEnds(row.raw),
+      place: { ...place, ordinal: place.ordinal - 1 },
+      ...(problem === undefined ? { value } : { value: undefined, problem }),
+    });
     if (batch.length === batchRows) {
       yield batch;
       batch = [];
@@ -48,47 +76,63 @@ async function* readRecords(file: DatasetFile, delimiter: string): AsyncGenerato
 }
 
 /** Every record, the header included. */
-async function* readRows(file: DatasetFile, delimiter: string): AsyncGenerator<{ row: CsvRow; place: Place }> {
+async function* readRows(
+  file: DatasetFile,
+  { delimiter, quotes }: Layout,
+): AsyncGenerator<{ row: CsvRow; place: Place }> {
   const lines = new LineCounter();
   const source = Readable.from(checkedBytes(file, lines));
   const parser = parse({
     delimiter,
+    quote: quotes === "double" ? '"' : false,
     raw: true,
     info: true,
-    bom: true,
+    relax_column_count: true,
     skip_empty_lines: true,
     max_record_size: maxRecordBytes,
   });
   source.on("error", (error) => parser.destroy(error));
   source.pipe(parser);
   let ordinal = 0;
-  let ends = 0; // bytes of the rows so far
   try {
     for await (const row of parser as AsyncIterable<CsvRow>) {
-      const lead = /^[\r\n]*/.exec(row.raw)![0].length;
-      const line = lines.lineAt(row.info.bytes - Buffer.byteLength(row.raw) + lead);
-      ends = row.info.bytes;
+      const line = lines.lineAt(row.info.bytes - Buffer.byteLength(row.raw) + lineEnds(row.raw));
       yield { row, place: { path: file.path, format: "csv", line, ordinal: ++ordinal } };
     }
   } catch (cause) {
     if (cause instanceof AlpagasusError) throw cause;
-    const isLong = cause instanceof CsvError && cause.code === "CSV_MAX_RECORD_SIZE";
-    const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : 0;
-    if (isLong) {
-      const begins = { path: file.path, format: "csv", line: lines.lineAt(ends), ordinal: ordinal + 1 } as const;
-      throw dataErrorAt(begins, `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote missing?`, cause);
-    }
-    throw dataErrorAt({ path: file.path, format: "csv", line, ordinal: ordinal + 1 }, messageOf(cause), cause);
+    const { bytes: ends = 0, raw = "" } = (cause instanceof CsvError ? cause : {}) as Partial<InfoField>; // `bytes`: to the end of the last row that was whole
+    const line = lines.lineAt(ends + lineEnds(raw));
+    const place = { path: file.path, format: "csv", line, ordinal: ordinal + 1 } as const;
+    throw dataErrorAt(place, describe(cause), cause);
   } finally {
     source.destroy();
     parser.destroy();
   }
 }
 
+/** What is wrong with a row, in words: the parser's own name the place where it gave up, which is rarely the place to mend. */
+function describe(cause: unknown): string {
+  const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : undefined;
+  const advice = `; write "" for a quote in quoted text, or take quotes as text with rate --quotes none (in a recipe, quotes: none)`;
+  switch (cause instanceof CsvError ? cause.code : undefined) {
+    case "CSV_MAX_RECORD_SIZE":
+      return `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote missing?`;
+    case "CSV_QUOTE_NOT_CLOSED":
+      return `a quote opens in this row and is not closed by the end of the file${advice}`;
+    case "CSV_INVALID_CLOSING_QUOTE":
+      return `expected a separator after the closing quote of text that begins in this row, got other text${line === undefined ? "" : ` on line ${line}`}${advice}`;
+    case "INVALID_OPENING_QUOTE":
+      return `expected quotes around a whole value, got one in its middle${advice}`;
+    default:
+      return messageOf(cause);
+  }
+}
+
 /** Yields the bytes after checking that they are UTF-8; the parser would silently insert replacement characters. */
 async function* checkedBytes(file: DatasetFile, lines: LineCounter): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of readBytes(file)) {
+  for await (const chunk of readText(file)) {
     const bytes = Buffer.concat([rest, chunk]);
     const end = bytes.lastIndexOf(0x0a) + 1 || wholeCharacters(bytes); // a newline byte is never part of a longer character
     const whole = bytes.subarray(0, end);
@@ -152,12 +196,20 @@ class LineCounter {
 }
 
 async function findDelimiter(file: DatasetFile): Promise<string> {
-  for await (const chunk of readBytes(file)) {
-    const header = chunk.toString("utf8").split(/[\r\n]/, 1)[0]!;
+  for await (const chunk of readText(file)) {
+    const header = chunk
+      .toString("utf8")
+      .replaceAll(/"(?:[^"]|"")*"/g, "")
+      .split(/[\r\n]/, 1)[0]!; // separators in quotes are text
     const count = (delimiter: string) => header.split(delimiter).length;
-    return [",", ";", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
+    return [",", ";", "|", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
   }
   return ",";
+}
+
+/** How many bytes of line ends a text begins with. */
+function lineEnds(raw: string): number {
+  return /^[\r\n]*/.exec(raw)![0].length;
 }
 
 function withoutLineEnds(raw: string): string {

@@ -1,4 +1,5 @@
 import type { Example } from "./example.ts";
+import type { Quotes } from "./record-source.ts";
 import type { Shape } from "./shape.ts";
 import type { DatasetFile, Format } from "./source.ts";
 
@@ -15,6 +16,8 @@ export interface Dataset {
   readonly rewritten?: string | undefined;
   /** The sources, where there are several. */
   readonly pool?: readonly PooledSource[] | undefined;
+  /** How CSV and TSV were read, where the caller said it. */
+  readonly quotes?: Quotes | undefined;
   /** The header line as the file has it (CSV). */
   readonly header?: string | undefined;
   /** Columns of the first row that nothing is read from. */
@@ -36,4 +39,5 @@ export interface PooledSource {
   readonly label: string;
   readonly shape: string;
   readonly map?: Readonly<Record<string, string>> | undefined;
+  readonly quotes?: Quotes | undefined;
 }

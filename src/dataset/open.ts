@@ -1,10 +1,11 @@
 import { DataError, kindOf } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { Example, Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
 import { poolDatasets } from "./pool.ts";
 import { openRecords } from "./records.ts";
-import type { FileRecord, RecordSource } from "./record-source.ts";
+import type { FileRecord, Quotes, RecordOptions, RecordSource } from "./record-source.ts";
 import { FieldError, optionalLabel, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile } from "./source.ts";
@@ -13,11 +14,13 @@ import type { Dataset } from "./dataset.ts";
 export interface OpenDatasetOptions extends ShapeChoice {
   /** What is done with a row that cannot be read: stop (the default), or keep it as an example that says why. */
   readonly unreadable?: "stop" | "keep" | undefined;
+  /** How CSV and TSV mark text with separators in it: by double quotes (the default), or not at all. */
+  readonly quotes?: Quotes | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Opens a file, folder, pattern or Hub dataset of JSON, JSON Lines, CSV or Parquet (each also gzipped) and finds its
+ * Opens a file, folder, pattern or Hub dataset of JSON, JSON Lines, CSV, Parquet or Arrow (each also compressed) and finds its
  * shape from the first row. Several are one dataset, whose rows keep the name of their source; each has its own format and shape.
  *
  * @throws DataError when nothing is there, it cannot be read, it is empty, or no shape fits
@@ -37,7 +40,8 @@ export async function openDataset(
 async function openSource(source: string, options: OpenDatasetOptions): Promise<Dataset> {
   const chosen = chooseShape(options);
   const files = await findDatasetFiles(source, options.signal);
-  const first = await openRecords(files[0]!, { keepsBroken: true });
+  const reading = { keepsBroken: true, quotes: options.quotes };
+  const first = await openRecords(files[0]!, reading);
   const keeps = options.unreadable === "keep";
   const record = await firstRecord(
     first,
@@ -58,14 +62,23 @@ async function openSource(source: string, options: OpenDatasetOptions): Promise<
     files,
     format: first.format,
     shape,
-    extension: files[0]!.extension.replace(/^\.parquet\.(gz|zst)$/, ".parquet"),
+    extension: extensionOf(files[0]!, first),
+    ...(first.rewritten !== undefined && { rewritten: first.rewritten }),
+    ...(options.quotes !== undefined && { quotes: options.quotes }),
     header: first.header,
     unused: unusedColumns(requireRow(record), shape),
     batches: () =>
       keeps
-        ? readExamples(files, first, shape, options.signal)
-        : stopAtUnreadable(() => readExamples(files, first, shape, options.signal)),
+        ? readExamples(files, first, shape, reading, options.signal)
+        : stopAtUnreadable(() => readExamples(files, first, shape, reading, options.signal)),
   };
+}
+
+/** The extension of files with rows of this dataset. */
+function extensionOf({ extension, format }: DatasetFile, { format: written, rewritten }: RecordSource): string {
+  if (format === "arrow") return ".jsonl";
+  if (rewritten !== undefined && written === "json") return extension.replace(/^\.(jsonl|ndjson)/, ".json");
+  return extension.replace(/^\.parquet\.(gz|zst)$/, ".parquet"); // DuckDB writes it without
 }
 
 const surveyedRows = 10_000;
@@ -105,11 +118,12 @@ async function* readExamples(
   files: readonly DatasetFile[],
   first: RecordSource,
   shape: Shape,
+  reading: RecordOptions,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly Example[]> {
   let index = 0;
   for (const [i, file] of files.entries()) {
-    const source = i === 0 ? first : await openRecords(file, { keepsBroken: true });
+    const source = i === 0 ? first : await openRecords(file, reading);
     expectSameFormat(file, source, files[0]!, first);
     for await (const records of source.batches()) {
       signal?.throwIfAborted();
@@ -189,7 +203,9 @@ function isRow(value: unknown): value is Row {
 }
 
 function describeNoRow(value: unknown): string | undefined {
-  return isRow(value) ? undefined : `expected a row to be an object, got ${kindOf(value)}`;
+  if (isRow(value)) return undefined;
+  const isPacked = typeof value === "string" && isRow(tryParse(value));
+  return `expected a row to be an object, got ${kindOf(value)}${isPacked ? " that holds one; unpack it (jq -c fromjson FILE)" : ""}`;
 }
 
 /** The first record, or the first that is wanted, where there is one among the first rows. */
@@ -213,7 +229,11 @@ async function firstRecord(
 function expectSameFormat(file: DatasetFile, source: RecordSource, firstFile: DatasetFile, first: RecordSource): void {
   if (source.format !== first.format)
     throw new DataError(`${file.path}: expected ${first.format} like ${firstFile.path}, got ${source.format}`);
-  if (source.header === first.header) return;
+  if (source.header === first.header && source.rewritten === first.rewritten) return;
+  if (source.header === first.header)
+    throw new DataError(
+      `${file.path}: expected the layout of ${firstFile.path}${first.rewritten === undefined ? "" : ` (${first.rewritten})`}, got another${source.rewritten === undefined ? "" : ` (${source.rewritten})`}; name them one by one`,
+    );
   throw new DataError(
     `${file.path}: expected the columns of ${firstFile.path} (${first.header}), got ${source.header}`,
   );

@@ -1,13 +1,8 @@
-import { createWriteStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
-import { readBytes } from "../files/read-bytes.ts";
 import { parseExactly } from "../files/try-parse.ts";
 import { openDuckDb, sqlName, sqlPath } from "./duckdb.ts";
+import { plainFile } from "./plain-file.ts";
 import type { FileRecord, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
@@ -90,19 +85,4 @@ function unreadable(file: DatasetFile, cause: unknown): DataError {
 async function countRows(connection: DuckDBConnection, path: string): Promise<number> {
   const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${parquetReader([path])}`);
   return reader.getRows()[0]![0] as number; // the query gives one number
-}
-
-/** The file itself, or an unpacked copy for a compressed one (Parquet needs random access). Disposing deletes the copy. */
-export async function plainFile(file: DatasetFile): Promise<{ path: string } & AsyncDisposable> {
-  if (!file.compression) return { path: file.path, [Symbol.asyncDispose]: async () => {} };
-  const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
-  const remove = () => rm(folder, { recursive: true, force: true });
-  try {
-    const path = join(folder, "plain.parquet");
-    await pipeline(readBytes(file), createWriteStream(path));
-    return { path, [Symbol.asyncDispose]: remove };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
 }

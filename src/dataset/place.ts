@@ -8,7 +8,7 @@ export const maxRecordBytes = 64 * 1024 * 1024;
 export interface Place {
   readonly path: string;
   readonly format: Format;
-  /** Line on which the record begins, from 1; 0 for Parquet, which has no lines. */
+  /** Line on which the record begins, from 1; 0 for Parquet and Arrow, which have no lines. */
   readonly line: number;
   /** The record's number in its file, from 1. */
   readonly ordinal: number;
@@ -16,7 +16,7 @@ export interface Place {
 
 /** `train.jsonl:17`, `alpaca.json:83 (row 17)` or `train.parquet (row 17)`. */
 export function describePlace({ path, format, line, ordinal }: Place): string {
-  if (format === "parquet") return `${path} (row ${ordinal})`;
+  if (format === "parquet" || format === "arrow") return `${path} (row ${ordinal})`;
   if (format === "json") return `${path}:${line} (row ${ordinal})`;
   return `${path}:${line}`;
 }

@@ -21,13 +21,17 @@ export function poolDatasets(
   const [first, ...others] = datasets as [Dataset, ...Dataset[]]; // called with two or more
   const twice = datasets.find(({ source }, i) => datasets.findIndex((other) => other.source === source) < i);
   if (twice) throw new UsageError(`${twice.source}: expected each source once, got it again`);
-  const pool = datasets.map(({ source, shape }, i): PooledSource => {
-    return { source, label: labels[i]!, shape: shape.name, ...(shape.map && { map: shape.map }) };
+  const pool = datasets.map(({ source, shape, quotes }, i): PooledSource => {
+    return { source, label: labels[i]!, shape: shape.name, map: shape.map, quotes };
   });
   const isSameShape = others.every(({ shape }) => isAlike(shape, first.shape));
   const isSameFormat = others.every(
-    ({ format, header, files }) =>
-      format === first.format && header === first.header && files[0]!.extension === first.files[0]!.extension,
+    ({ format, header, files, rewritten }) =>
+      rewritten === undefined &&
+      first.rewritten === undefined &&
+      format === first.format &&
+      header === first.header &&
+      files[0]!.extension === first.files[0]!.extension,
   );
   const layout: Layout = !isSameShape ? "messages" : isSameFormat ? "as they are" : "objects";
   return {

@@ -11,7 +11,12 @@ export interface FileRecord {
   readonly problem?: string | undefined;
 }
 
+/** `none`: in files of text between tabs, quotes often stand for themselves. */
+export type Quotes = "double" | "none";
+
 export interface RecordOptions {
+  /** For CSV and TSV. */
+  readonly quotes?: Quotes | undefined;
   /** Give a record that cannot be read, with its problem, instead of throwing at it. */
   readonly keepsBroken?: boolean | undefined;
 }
@@ -22,5 +27,7 @@ export interface RecordSource {
   readonly format: Format;
   /** The columns, for formats that declare them: the file's header line, or names with their types. */
   readonly header?: string | undefined;
+  /** How the rows of arms differ from this file, in words; absent where their text is copied. */
+  readonly rewritten?: string | undefined;
   batches(): AsyncIterable<readonly FileRecord[]>;
 }

@@ -6,10 +6,12 @@ export async function openRecords(file: DatasetFile, options: RecordOptions = {}
   switch (file.format) {
     case "json":
     case "jsonl":
-      return (await import("./json-records.ts")).openJsonRecords(file, options);
+      return (await import("./json/records.ts")).openJsonRecords(file, options);
     case "csv":
-      return (await import("./csv-records.ts")).openCsvRecords(file);
+      return (await import("./csv-records.ts")).openCsvRecords(file, options);
     case "parquet":
       return (await import("./parquet-records.ts")).openParquetRecords(file);
+    case "arrow":
+      return (await import("./arrow-records.ts")).openArrowRecords(file);
   }
 }

@@ -12,18 +12,20 @@ export async function reopenDataset(
     workingFolder,
     map,
     shape,
+    quotes,
     sources,
-  }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape" | "sources">,
+  }: Pick<DatasetRecord, "source" | "workingFolder" | "map" | "shape" | "quotes" | "sources">,
   run: RunFolder,
   signal?: AbortSignal,
 ): Promise<Dataset> {
-  const open = (one: Pick<DatasetRecord, "source" | "map" | "shape">) =>
+  const open = (one: Pick<DatasetRecord, "source" | "map" | "shape" | "quotes">) =>
     openDataset(recordedPath(one.source, run, workingFolder), {
       ...(one.map ? { map: one.map } : { shape: one.shape }),
+      quotes: one.quotes,
       unreadable: "keep", // a row that was rated as unreadable still is, and any other change is found by its hash
       signal,
     });
-  if (!sources) return open({ source, map, shape });
+  if (!sources) return open({ source, map, shape, quotes });
   const datasets: Dataset[] = [];
   for (const one of sources) datasets.push(await open(one));
   return poolDatasets(

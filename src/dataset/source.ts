@@ -5,7 +5,7 @@ import type { Compression } from "../files/read-bytes.ts";
 import { downloadFromHub } from "./hub.ts";
 import { expectOneSplit } from "./splits.ts";
 
-export type Format = "json" | "jsonl" | "csv" | "parquet";
+export type Format = "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
 /** One file of a dataset, described by its name and size; its content is not read yet. */
 export interface DatasetFile {
@@ -25,8 +25,10 @@ const formatByExtension: Record<string, Format> = {
   ".csv": "csv",
   ".tsv": "csv",
   ".parquet": "parquet",
+  ".arrow": "arrow",
 };
-const knownExtensions = "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`, each also with `.gz` or `.zst`";
+const knownExtensions =
+  "`.json`, `.jsonl`, `.ndjson`, `.csv`, `.tsv`, `.parquet` or `.arrow`, each also with `.gz` or `.zst`";
 
 /**
  * The files behind a DATA argument: a file, a folder (searched recursively, without hidden files), a glob, or
@@ -106,7 +108,7 @@ const registries: ReadonlySet<string> = new Set([
   "state.json",
 ]);
 /** Data that cannot be read, and what to do. */
-const unread = /\.(arrow|xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|tfrecord|lance)$/i;
+const unread = /\.(xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|tfrecord|lance)$/i;
 /**
  * The data files of a folder.
  *
@@ -117,11 +119,8 @@ function chooseFiles(source: string, paths: readonly string[], folder: string): 
   const others = paths.filter((path) => unread.test(path));
   if (others.length > 0) {
     const shown = others.slice(0, 3).map((path) => relative(folder, path));
-    const advice = others.some((path) => /\.arrow$/i.test(path))
-      ? "write it as Parquet with Dataset.to_parquet, or name the files to read"
-      : "unpack them, or name the files to read";
     throw new DataError(
-      `${source}: expected data files that can be read (${knownExtensions}), found also ${shown.join(", ")}${others.length > 3 ? ", …" : ""}; ${advice}`,
+      `${source}: expected data files that can be read (${knownExtensions}), found also ${shown.join(", ")}${others.length > 3 ? ", …" : ""}; unpack them, or name the files to read`,
     );
   }
   expectOneSplit(

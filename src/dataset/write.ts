@@ -4,7 +4,8 @@ import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-fi
 import { openDuckDb, sqlText } from "./duckdb.ts";
 import type { Example } from "./example.ts";
 import type { Dataset } from "./dataset.ts";
-import { parquetReader, plainFile } from "./parquet-records.ts";
+import { parquetReader } from "./parquet-records.ts";
+import { plainFile } from "./plain-file.ts";
 
 /** Writes selected rows of a dataset in the dataset's own format, with each row's text unchanged. */
 export interface RowWriter {
@@ -37,7 +38,7 @@ interface TextLayout {
 
 function textLayout(dataset: Dataset): TextLayout {
   if (dataset.format === "json") return { begin: "[\n", between: ",\n", end: "\n]\n", indent: indentOfLastLine };
-  const begin = dataset.header === undefined ? "" : `${dataset.header}\n`;
+  const begin = dataset.format === "csv" ? `${dataset.header}\n` : "";
   return { begin, between: "\n", end: "\n", indent: () => "" };
 }
 

@@ -146,6 +146,10 @@ export const experimentSchema = z
       .record(z.string(), z.string())
       .optional()
       .describe("Columns by hand: { instruction: prompt, output: answer }"),
+    quotes: z
+      .enum(["double", "none"])
+      .optional()
+      .describe("In CSV and TSV: double quotes around values (double), or quotes are text (none)"),
     unreadable: z
       .enum(["stop", "skip"])
       .default("stop")

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { pooledSourcesSchema } from "./records/dataset.ts";
+import { pooledSourcesSchema, quotesSchema } from "./records/dataset.ts";
 
 /** What a running stage reports about itself. */
 export const workSchema = z.object({
@@ -28,6 +28,7 @@ export const workSchema = z.object({
       workingFolder: z.string().optional(),
       shape: z.string(),
       map: z.record(z.string(), z.string()).optional(),
+      quotes: quotesSchema.optional(),
       sources: pooledSourcesSchema.optional(),
       judge: z.string(),
       scale: z.object({ min: z.number(), max: z.number() }).optional(),

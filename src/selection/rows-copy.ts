@@ -32,7 +32,9 @@ export async function openCopy() {
         source !== undefined
           ? JSON.stringify({ ...typed(row, place.format), source: row["source"] ?? source }) // a column of that name in the data itself wins
           : unreadable === undefined
-            ? text.replaceAll(/[\r\n]/g, " ") // line ends stand between values only
+            ? place.format === "csv"
+              ? JSON.stringify(typed(row, "csv"))
+              : text.replaceAll(/[\r\n]/g, " ") // line ends stand between values only
             : "{}";
       if (!file.write(`${line}\n`)) await once(file, "drain");
     },

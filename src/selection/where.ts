@@ -2,7 +2,8 @@ import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
 import { openDuckDb, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import type { Dataset } from "../dataset/dataset.ts";
-import { parquetReader, plainFile } from "../dataset/parquet-records.ts";
+import { parquetReader } from "../dataset/parquet-records.ts";
+import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openCopy } from "./rows-copy.ts";
@@ -40,11 +41,11 @@ export async function openWhereFilter(
 ): Promise<WhereFilter> {
   const database = await openDuckDb();
   const { connection } = database;
-  const isWhole = !dataset.pool || dataset.extension === dataset.files[0]!.extension; // then DuckDB reads the files themselves
+  const isWhole = isReadByDuckDb(dataset);
   const hasSource = dataset.pool !== undefined && isWhole;
   await connection.run(`CREATE TABLE facts (${factColumns}${hasSource ? ", source VARCHAR" : ""})`);
   const appender = await connection.createAppender("facts");
-  const copy = !isWhole || (hasUnreadable && /^jsonl?$/.test(dataset.format)) ? await openCopy() : undefined;
+  const copy = !isWhole || (hasUnreadable && dataset.format !== "parquet") ? await openCopy() : undefined;
   return {
     learn: (example, rating) => {
       appendFacts(appender, example, rating, dataset.pool !== undefined && !copy);
@@ -78,6 +79,11 @@ export async function openWhereFilter(
       await database[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whether DuckDB reads the data's own files, or a copy of their rows. */
+function isReadByDuckDb({ pool, rewritten, quotes, extension, files }: Dataset): boolean {
+  return rewritten === undefined && quotes !== "none" && (!pool || extension === files[0]!.extension);
 }
 
 function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {
@@ -157,6 +163,7 @@ function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): str
       return parquetReader(paths);
     case "csv":
       return `read_csv(${files}, header = true, sample_size = -1, quote = '"', escape = '"')`;
+    case "arrow": // a copy is read
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";

@@ -76,6 +76,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       workingFolder: workingFolder(run),
       shape: dataset.shape.name,
       ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+      ...(dataset.quotes && { quotes: dataset.quotes }),
       ...recordPool(dataset),
       judge: judge.name,
       scale: judge.scale,
@@ -209,6 +210,7 @@ function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: s
     format: dataset.format,
     shape: dataset.shape.name,
     ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+    ...(dataset.quotes && { quotes: dataset.quotes }),
     ...recordPool(dataset),
     rows,
     hash,
@@ -218,11 +220,12 @@ function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: s
 function recordPool({ pool }: Dataset): Pick<DatasetRecord, "sources"> {
   return pool
     ? {
-        sources: pool.map(({ source, label, shape, map }) => ({
+        sources: pool.map(({ source, label, shape, map, quotes }) => ({
           source,
           label,
           shape,
           ...(map && { map: { ...map } }),
+          ...(quotes && { quotes }),
         })),
       }
     : {};

@@ -55,10 +55,10 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
   ],
   ["a line that is not JSON", "data.jsonl", `${good}\n{"instruction":\n`, /^:2: expected one JSON object a line: /],
   [
-    "an object over several lines",
+    "an object over several lines without rows",
     "data.jsonl",
     '{\n"data": []\n}',
-    /^:1: expected one JSON object a line, got an object over several lines/,
+    /^:1 \(row 1\): expected columns .* got data;/,
   ],
   ["a comma too many", "data.json", `[${good},]`, /^:1 \(row 2\): expected a row, got "]"; is there an extra comma\?$/],
   [
@@ -79,14 +79,24 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     Buffer.concat([Buffer.from("instruction,output\na,b\nc,"), Buffer.from([0xe9]), Buffer.from("\n")]),
     /^:3: expected UTF-8 text, got invalid bytes$/,
   ],
-  ["UTF-16", "data.json", Buffer.from("\ufeff[]", "utf16le"), /^: expected UTF-8 text, got UTF-16/],
+  [
+    "UTF-16 that is cut off",
+    "data.json",
+    Buffer.from("\ufeff[]", "utf16le").subarray(0, 5),
+    /^: expected UTF-16 text, as its first two bytes say, got invalid bytes$/,
+  ],
   [
     "a CSV without the column",
     "data.csv",
     "instruction,answer\na,b\n",
     /^:2: expected columns .*got instruction, answer; name yours with --map/,
   ],
-  ["a CSV row with a cell too few", "data.csv", 'instruction,output\n"a\n",b\nc\n', /^:4: Invalid Record Length/],
+  [
+    "a CSV row with a cell too few",
+    "data.csv",
+    'instruction,output\n"a\n",b\nc\n',
+    /^:4: expected 2 values as in the header \(instruction, output\), got 1; 1 of 2 rows cannot be read/,
+  ],
   [
     "a CSV with a column twice",
     "data.csv",
@@ -94,7 +104,12 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     /^:1: expected column names that differ, got "output" twice$/,
   ],
   ["a CSV without rows", "data.csv", "instruction,output\n", /^: expected rows, got none$/],
-  ["a CSV that is not closed", "data.csv", 'instruction,output\n"a,b\n', /^:\d+: Quote Not Closed/],
+  [
+    "a CSV that is not closed",
+    "data.csv",
+    'instruction,output\n"a,b\n',
+    /^:2: a quote opens in this row and is not closed by the end of the file; .*--quotes none/,
+  ],
   ["a Parquet file that is none", "data.parquet", "PAR1 not really", /^: cannot be read as Parquet: /],
   ["an empty Parquet file", "data.parquet", "", /^: expected rows, got an empty file$/],
   ["damaged gzip", "data.jsonl.gz", gzipSync(good.repeat(100)).subarray(0, 40), /^: cannot be read: /],

@@ -1,5 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
+import {
+  Field,
+  Int32,
+  List,
+  Null,
+  Struct,
+  Table,
+  tableToIPC,
+  Utf8,
+  vectorFromArray,
+  type DataType,
+} from "apache-arrow";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openDuckDb, sqlPath } from "../../src/dataset/duckdb.ts";
@@ -7,52 +19,117 @@ import { openDataset } from "../../src/dataset/open.ts";
 import { openRowWriter } from "../../src/dataset/write.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
-import { howOften } from "../helpers/long.ts";
+import { howOften, isLong } from "../helpers/long.ts";
 
 type Row = Record<string, unknown>;
 
 const text = fc.string({ unit: "binary", maxLength: 60 }).filter((value) => value.isWellFormed());
-const shapes: Record<string, fc.Arbitrary<Row>> = {
+const turns = (user: string, assistant: string, role = "role", content = "content") =>
+  fc.array(text, { minLength: 1, maxLength: 3 }).map((texts) =>
+    texts.flatMap((value, i) => [
+      { [role]: user, [content]: value },
+      { [role]: assistant, [content]: `${i}${value}` },
+    ]),
+  );
+const toolTurns = fc.tuple(text, text, text).map(([asked, found, answer]) => [
+  { role: "system", content: "s", tool_calls: null, reasoning_content: null },
+  { role: "user", content: asked, tool_calls: null, reasoning_content: null },
+  {
+    role: "assistant",
+    content: "",
+    tool_calls: [{ type: "function", function: { name: "look", arguments: '{"a":1}' } }],
+    reasoning_content: null,
+  },
+  { role: "tool", content: found, tool_calls: null, reasoning_content: null },
+  { role: "assistant", content: answer, tool_calls: null, reasoning_content: "x" },
+]);
+
+/** Rows of every shape; those of the last ones hold lists. */
+const flatShapes: Record<string, fc.Arbitrary<Row>> = {
   alpaca: fc.record({ instruction: text, input: text, output: text }),
+  "alpaca, with a system text": fc.record({ instruction: text, input: text, output: text, system: text }),
   dolly: fc.record({ instruction: text, context: text, response: text, category: text }),
-  messages: fc.record({
-    messages: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) =>
-      turns.flatMap((content, i) => [
-        { role: "user", content },
-        { role: "assistant", content: `${i}${content}` },
-      ]),
-    ),
+  openorca: fc.record({ id: text, system_prompt: text, question: text, response: text }),
+  "query-response": fc.record({ query: text, response: text }),
+  "query-answer": fc.record({ query: text, answer: text }),
+  "question-answer": fc.record({ question: text, answer: text }),
+  "prompt-completion": fc.record({ prompt: text, completion: text }),
+  "prompt-response": fc.record({ prompt: text, response: text }),
+  "messages, as JSON text": fc.record({ messages: turns("user", "assistant").map((list) => JSON.stringify(list)) }),
+};
+const nestedShapes: Record<string, fc.Arbitrary<Row>> = {
+  messages: fc.record({ messages: turns("user", "assistant") }),
+  "messages, with tools": fc.record({
+    messages: toolTurns,
+    tools: fc.constant([{ name: "look" }]),
+    weight: fc.integer(),
   }),
-  sharegpt: fc.record({
-    conversations: fc.array(text, { minLength: 1, maxLength: 3 }).map((turns) =>
-      turns.flatMap((value, i) => [
-        { from: "human", value },
-        { from: "gpt", value: `${i}${value}` },
-      ]),
-    ),
+  sharegpt: fc.record({ conversations: turns("human", "gpt", "from", "value"), system: text }),
+  conversation: fc.record({ conversation: turns("user", "assistant") }),
+  dialog: fc.record({ dialog: turns("user", "assistant") }),
+  "prompt-messages": fc.record({
+    prompt: text.map((content) => [{ role: "user", content }]),
+    completion: text.map((content) => [{ role: "assistant", content }]),
+  }),
+  "alpaca, with a history": fc.record({
+    instruction: text,
+    output: text,
+    history: fc.tuple(text, text).map((pair) => [pair]),
   }),
 };
+const shapes = { ...flatShapes, ...nestedShapes };
 
+const jsonLines = (rows: readonly Row[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 const writers: Record<string, (folder: TempFolder, rows: readonly Row[]) => string | Promise<string>> = {
   json: (folder, rows) => folder.write("data.json", JSON.stringify(rows)),
   "indented json": (folder, rows) => folder.write("data.json", JSON.stringify(rows, null, 4)),
+  "json in an object": (folder, rows) =>
+    folder.write(
+      "data.json",
+      JSON.stringify({ version: "1", note: { a: ["]"] }, data: rows, after: [1, "x"] }, null, 2),
+    ),
+  "objects one after the other": (folder, rows) =>
+    folder.write("data.jsonl", rows.map((row) => JSON.stringify(row, null, 2)).join("\n")),
+  "objects without anything between them": (folder, rows) =>
+    folder.write("data.json", rows.map((row) => JSON.stringify(row)).join("")),
   jsonl: (folder, rows) => folder.write("data.jsonl", rows.map((row) => JSON.stringify(row)).join("\n")),
   "jsonl with carriage returns and a byte order mark": (folder, rows) =>
     folder.write("data.jsonl", `\ufeff${rows.map((row) => JSON.stringify(row)).join("\r\n\r\n")}\r\n`),
+  "jsonl in UTF-16": (folder, rows) => folder.write("data.jsonl", Buffer.from(`\ufeff${jsonLines(rows)}`, "utf16le")),
   "json.gz": (folder, rows) => folder.write("data.json.gz", gzipSync(JSON.stringify(rows))),
-  "jsonl.gz": (folder, rows) =>
-    folder.write("data.jsonl.gz", gzipSync(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))),
-  csv: writeCsv,
+  "jsonl.gz": (folder, rows) => folder.write("data.jsonl.gz", gzipSync(jsonLines(rows))),
+  csv: (folder, rows) => folder.write("data.csv", csvOf(rows)),
+  "csv in UTF-16": (folder, rows) => folder.write("data.csv", Buffer.from(`\ufeff${csvOf(rows)}`, "utf16le").swap16()),
+  tsv: (folder, rows) => folder.write("data.tsv", csvOf(rows, "\t")),
   parquet: writeParquet,
+  arrow: (folder, rows) => folder.write("data.arrow", tableToIPC(arrowOf(rows), "stream")),
+  "an arrow file": (folder, rows) => folder.write("data.arrow", tableToIPC(arrowOf(rows), "file")),
 };
 
-function writeCsv(folder: TempFolder, rows: readonly Row[]): string {
+function arrowOf(rows: readonly Row[]): Table {
+  const columns = Object.keys(rows[0]!).map((name) => {
+    const values = rows.map((row) => row[name]);
+    return [name, vectorFromArray(values, arrowType(values))] as const;
+  });
+  return new Table(Object.fromEntries(columns));
+}
+
+function arrowType(values: readonly unknown[]): DataType {
+  const some = values.filter((value) => value !== null && value !== undefined);
+  const [first] = some;
+  if (first === undefined) return new Null();
+  if (typeof first === "string") return new Utf8();
+  if (typeof first === "number") return new Int32();
+  if (Array.isArray(first)) return new List(new Field("item", arrowType(some.flat()), true));
+  const names = Object.keys(first);
+  return new Struct(names.map((name) => new Field(name, arrowType(some.map((value) => (value as Row)[name])), true)));
+}
+
+function csvOf(rows: readonly Row[], separator = ","): string {
   const columns = Object.keys(rows[0]!);
   const cell = (value: unknown) => `"${String(value).replaceAll('"', '""')}"`;
-  return folder.write(
-    "data.csv",
-    [columns.join(","), ...rows.map((row) => columns.map((column) => cell(row[column])).join(","))].join("\n"),
-  );
+  const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(separator));
+  return [columns.join(separator), ...lines].join("\n");
 }
 
 async function writeParquet(folder: TempFolder, rows: readonly Row[]): Promise<string> {
@@ -65,11 +142,15 @@ async function writeParquet(folder: TempFolder, rows: readonly Row[]): Promise<s
   return path;
 }
 
+/** The shapes that every run tries in every format; the others are tried in all formats in the long run. */
+const usual: ReadonlySet<string> = new Set(["alpaca", "dolly", "messages, with tools", "sharegpt"]);
+const isRewritten = /UTF-16|object|arrow/;
+
 describe("a read-write round trip is the identity", () => {
   for (const [format, write] of Object.entries(writers)) {
     for (const [shape, row] of Object.entries(shapes)) {
-      const isNested = shape === "messages" || shape === "sharegpt";
-      if (format === "csv" && isNested) continue; // a cell of CSV holds no list
+      if (/^csv|^tsv/.test(format) && shape in nestedShapes) continue; // a cell of CSV holds no list
+      if (format !== "jsonl" && !isLong && !usual.has(shape)) continue;
       it(`of ${shape} rows in ${format}`, { timeout: 120_000 }, async () => {
         await fc.assert(
           fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 12 }), async (rows) => {
@@ -79,7 +160,7 @@ describe("a read-write round trip is the identity", () => {
               format === "parquet" ? rows.map((value) => prefixTexts(value) as Row) : rows,
             );
             const dataset = await openDataset(path);
-            expect(dataset.shape.name).toBe(shape);
+            expect(dataset.shape.name).toBe(shape.split(",")[0]);
             const before = await readExamples(path);
             expect(before).toHaveLength(rows.length);
             const copy = `${folder.path}/copy${dataset.extension}`;
@@ -97,19 +178,23 @@ describe("a read-write round trip is the identity", () => {
             }: (typeof before)[number]) => ({ instruction, input, output, category, columns, own });
             expect(after.map(content)).toEqual(before.map(content));
             if (format !== "parquet") expect(before.map((example) => example.row)).toEqual(rows);
+            const isOneLine = format.startsWith("objects without") && rows.length === 1;
+            expect(dataset.rewritten !== undefined).toBe(isRewritten.test(format) && !isOneLine);
           }),
-          { numRuns: format === "parquet" ? howOften(8, 2) : howOften(40, 15) },
+          { numRuns: format === "parquet" ? howOften(6, 2) : howOften(25, 6) },
         );
       });
     }
   }
 });
 
+const roles: ReadonlySet<string> = new Set(["system", "user", "assistant", "tool", "human", "gpt", "function", "look"]);
+
 /** Puts a letter before every text: the reader that makes the Parquet file here takes "2020-01-01" for a date. */
 function prefixTexts(value: unknown): unknown {
-  if (typeof value === "string")
-    return value === "user" || value === "assistant" || value === "human" || value === "gpt" ? value : `x${value}`;
+  if (typeof value === "string") return roles.has(value) || value.startsWith("[{") ? value : `x${value}`;
   if (Array.isArray(value)) return value.map(prefixTexts);
+  if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value as Row).map(([key, part]) => [key, prefixTexts(part)]));
 }
 

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openDuckDb } from "../../src/dataset/duckdb.ts";
@@ -15,19 +17,153 @@ describe("text that is not JSON is called what it is", () => {
     ["<!DOCTYPE html>\n<html></html>\n", /HTML or XML/],
     ["{'instruction': 'a', 'output': None}\n", /Python's own form/],
     ['{"instruction":"a","output":"b","weight":NaN}\n', /NaN or Infinity, which JSON does not have/],
-    [`{\n  "instruction": "a",\n  "output": "b"\n}\n`, /an object over several lines/],
-    [line.trim().repeat(2), /several objects; write one a line/],
-    [`\x1e${line}`, /U\+001E/],
   ])("%j", async (text, message) => {
     using folder = tempFolder();
     await expect(readExamples(folder.write("data.jsonl", text))).rejects.toThrow(message);
   });
+});
 
-  test("rows inside an object are pointed to", async () => {
+describe("one object around the rows", () => {
+  const rows = [row, { ...row, instruction: "c" }];
+
+  test("is left out of arms, which say so", async () => {
     using folder = tempFolder();
-    await expect(openDataset(folder.write("data.json", { data: [row] }))).rejects.toThrow(
-      /take them out \(jq '\.data' FILE\)/,
+    folder.write("data.json", JSON.stringify({ version: "1", data: rows, licence: "MIT" }));
+    await prepare(folder.path, ["rate", "data.json"], ["select", "--where", "instruction = 'c'"]);
+    const run = `${folder.path}/runs/default`;
+    expect(JSON.parse(readFileSync(`${run}/arms/selected.json`, "utf8"))).toEqual([rows[1]]);
+    const { arms } = JSON.parse(readFileSync(`${run}/run.json`, "utf8")) as {
+      arms: Record<string, { notes: string[] }>;
+    };
+    expect(arms["selected"]!.notes).toContain(
+      'arms are written as the list "data" alone, without the object around it',
     );
+  });
+
+  test.each([
+    ["two lists of rows", { train: rows, test: rows }, /one list of rows, got "train", "test"; take one \(jq/],
+    ["rows under keys", { 0: row, 1: row }, /the rows under keys; write them as a list \(jq '\[\.\[\]\]' FILE\)/],
+    ["columns as lists", { instruction: ["a", "c"], output: ["b", "d"] }, /columns of a table; write its rows/],
+    ["pandas' columns", { instruction: { 0: "a" }, output: { 0: "b" } }, /columns of a table; write its rows/],
+  ])("that holds %s is named", async (_, object, message) => {
+    using folder = tempFolder();
+    await expect(readExamples(folder.write("data.json", object))).rejects.toThrow(message);
+    await expect(readExamples(folder.write("data.json", JSON.stringify(object, null, 2)))).rejects.toThrow(message);
+  });
+
+  test("is not a row of a chat, nor a row with a list of its own", async () => {
+    using folder = tempFolder();
+    const chat = {
+      id: 1,
+      messages: [
+        { role: "user", content: "a" },
+        { role: "assistant", content: "b" },
+      ],
+    };
+    for (const one of [chat, { ...row, sources: [{ url: "x" }] }])
+      for (const indent of [0, 2])
+        expect(await readExamples(folder.write("data.json", JSON.stringify(one, null, indent)))).toHaveLength(1);
+  });
+
+  test("that is cut off says where, however large", async () => {
+    using folder = tempFolder();
+    for (const count of [2, 50_000]) {
+      const whole = JSON.stringify({
+        data: Array.from({ length: count }, () => ({ ...row, output: "x".repeat(200) })),
+      });
+      await expect(readExamples(folder.write("data.json", whole.slice(0, -20)))).rejects.toThrow(
+        new RegExp(`expected the array to be closed with "]", got the end of the file inside row ${count}`),
+      );
+    }
+  });
+});
+
+describe("objects one after the other", () => {
+  test("are read with their lines; what is none among them is a row that cannot be read", async () => {
+    using folder = tempFolder();
+    const text = `${JSON.stringify(row, null, 2)}\nnot one\n${JSON.stringify(row)}${JSON.stringify(row)}\n{"a":\n}`;
+    const path = folder.write("data.jsonl", text);
+    const examples = await readExamples(path, { unreadable: "keep" });
+    expect(examples.map(({ place, unreadable }) => [place.line, unreadable !== undefined])).toEqual([
+      [1, false],
+      [6, true],
+      [7, false],
+      [7, false],
+      [8, true],
+    ]);
+  });
+});
+
+describe("tables", () => {
+  const texts = [
+    "instruction\toutput",
+    'Who said "hello"?\tBob',
+    '"To be" is from?\tHamlet',
+    'An "a\tb',
+    'and"\tc',
+    "",
+  ].join("\n");
+
+  test("with quotes that are text are read so when told", async () => {
+    using folder = tempFolder();
+    folder.write("data.tsv", texts);
+    const refused = await alpagasus(["rate", "data.tsv"], { cwd: folder.path });
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /data\.tsv:2: expected quotes around a whole value, got one in its middle; .*--quotes none/,
+      ),
+    ]);
+    await prepare(folder.path, ["rate", "data.tsv", "--quotes", "none"]);
+    await prepare(folder.path, ["select", "--where", "output = 'Hamlet' or output = 'c'"]);
+    expect(readFileSync(`${folder.path}/runs/default/arms/selected.tsv`, "utf8")).toBe(
+      'instruction\toutput\n"To be" is from?\tHamlet\nand"\tc\n',
+    );
+  });
+
+  test("say on which line the quote opens that goes wrong", async () => {
+    using folder = tempFolder();
+    const path = folder.write("data.tsv", 'instruction\toutput\na\tb\n"Open\tc\nd\te\nSecond" one\tf\n');
+    await expect(readExamples(path)).rejects.toThrow(
+      /data\.tsv:3: .* text that begins in this row, got other text on line 5/,
+    );
+  });
+
+  test("with rows of other lengths: those are rows that cannot be read", async () => {
+    using folder = tempFolder();
+    const good = "a,b\n".repeat(50);
+    folder.write("data.csv", `instruction,output\n${good}c\nd,e,f\n${good}`);
+    await prepare(folder.path, ["rate", "data.csv", "--unreadable", "skip", "--max-unreadable", "2%"]);
+    await prepare(folder.path, ["select", "--where", "output = 'b'"]);
+    const kept = readFileSync(`${folder.path}/runs/default/arms/selected.csv`, "utf8");
+    expect(kept).toBe(`instruction,output\n${good}${good}`);
+  });
+});
+
+describe("Arrow, as datasets saves it", () => {
+  const saved = fileURLToPath(new URL("saved", import.meta.url));
+
+  test("is read row by row with every digit, and kept rows are JSON Lines", async () => {
+    using folder = tempFolder();
+    await prepare(folder.path, ["rate", `${saved}/triples`], ["select", "--where", "kind = 0 and score > 0"]);
+    const lines = readFileSync(`${folder.path}/runs/default/arms/selected.jsonl`, "utf8").trim().split("\n");
+    expect(lines[0]).toBe(
+      '{"id":9007199254740993,"instruction":"Name a fruit that begins with A.","input":"","output":"Apple.","weight":0.5,"kind":0,"tags":[],"when":null}',
+    );
+    expect(lines).toHaveLength(2);
+    const [, second] = await readExamples(`${saved}/triples`);
+    expect(second!.row).toMatchObject({ weight: null, tags: ["a"], when: "2026-01-02T03:04:05.000Z" });
+  });
+
+  test("of several splits asks which; a file that is cut off is named", async () => {
+    using folder = tempFolder();
+    await expect(openDataset(`${saved}/chats`)).rejects.toThrow(/expected one split, found test, train/);
+    expect((await openDataset(`${saved}/chats/train`)).shape.name).toBe("messages");
+    const bytes = readFileSync(`${saved}/triples/data-00000-of-00001.arrow`);
+    for (const length of [8, 400, bytes.length - 300])
+      await expect(readExamples(folder.write("cut.arrow", bytes.subarray(0, length)))).rejects.toThrow(
+        /cut\.arrow: cannot be read as Arrow.*is the file whole\?/,
+      );
   });
 });
 
@@ -61,15 +197,12 @@ describe("a folder", () => {
     expect(named.files).toHaveLength(1);
   });
 
-  test.each(["part.jsonl.xz", "part.arrow", "part.zip", "part.tar"])(
-    "with %s beside its data stops and names it",
-    async (name) => {
-      using folder = tempFolder();
-      folder.write("a.jsonl", line);
-      folder.write(name, "x");
-      await expect(openDataset(folder.path)).rejects.toThrow(`found also ${name}`);
-    },
-  );
+  test.each(["part.jsonl.xz", "part.zip", "part.tar"])("with %s beside its data stops and names it", async (name) => {
+    using folder = tempFolder();
+    folder.write("a.jsonl", line);
+    folder.write(name, "x");
+    await expect(openDataset(folder.path)).rejects.toThrow(`found also ${name}`);
+  });
 
   test("is read without the registries beside its data", async () => {
     using folder = tempFolder();

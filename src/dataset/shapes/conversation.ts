@@ -48,7 +48,7 @@ export function conversationShape(name: string, column: string, turnKeys: string
   return {
     name,
     columns: `${column} (a list of ${turnKeys})`,
-    matches: (row) => Array.isArray(row[column]),
+    matches: (row) => Array.isArray(listOf(row[column])),
     read: (row) => readConversation(row, column, beside),
   };
 }
@@ -73,8 +73,14 @@ function readConversation(row: Row, column: string, beside: ColumnsBeside): Exam
   });
 }
 
+/** The list that a column holds, also as JSON text, as tables have it. */
+function listOf(value: unknown): unknown {
+  return typeof value === "string" && value.trimStart().startsWith("[") ? (tryParse(value) ?? value) : value;
+}
+
 /** The turns of a column. @throws FieldError when they are not turns */
-export function readTurns(value: unknown, column: string): ChatTurn[] {
+export function readTurns(given: unknown, column: string): ChatTurn[] {
+  const value = listOf(given);
   if (!Array.isArray(value))
     throw new FieldError(`expected ${JSON.stringify(column)} to be a list of turns, got ${kindOf(value)}`);
   return value.flatMap((turn, i) => readTurn(turn, `${column}[${i}]`));

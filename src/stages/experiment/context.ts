@@ -111,12 +111,13 @@ export class Context {
 
 /** Opens the data of a recipe. */
 export function openData(
-  { data, map, shape, unreadable, pathOf }: ExperimentRecipe,
+  { data, map, shape, quotes, unreadable, pathOf }: ExperimentRecipe,
   signal?: AbortSignal,
 ): Promise<Dataset> {
   return openDataset([data!].flat().map(pathOf), {
     ...(map ? { map } : {}),
     shape,
+    quotes,
     ...(unreadable === "skip" && { unreadable: "keep" as const }),
     signal,
   });

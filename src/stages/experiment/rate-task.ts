@@ -23,7 +23,7 @@ export function rateTask(context: Context, rating: Rating): Task {
       const dataset = await context.openDataset();
       return {
         data: await hashFiles(dataset.files.map(({ path }) => path)),
-        columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null]),
+        columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null, ...(recipe.quotes ? [recipe.quotes] : [])]),
         ...(recipe.unreadable === "skip" && { unreadable: `skip, at most ${declared.max_unreadable ?? "1 %"}` }),
         judge: typeof declared.judge === "string" ? declared.judge : declared.judge.join(", "),
         "the judge's file": (await Promise.all(all.map(hashJudge))).join(" "),

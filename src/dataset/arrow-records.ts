@@ -1,0 +1,140 @@
+import { open, type FileHandle } from "node:fs/promises";
+import { isUtf8 } from "node:buffer";
+import type { DataType, RecordBatch, RecordBatchReader } from "apache-arrow";
+import { AlpagasusError, DataError, messageOf } from "../errors.ts";
+import { parseExactly } from "../files/try-parse.ts";
+import { plainFile } from "./plain-file.ts";
+import type { FileRecord, RecordSource } from "./record-source.ts";
+import type { DatasetFile } from "./source.ts";
+
+type Arrow = typeof import("apache-arrow");
+
+/**
+ * Reads an Arrow file or stream, as `Dataset.save_to_disk` of Hugging Face's datasets writes it, one record batch at a time. A row's text
+ * is JSON: whole numbers keep their digits, dates and times are ISO 8601, bytes that are no text are base64, NaN is null.
+ *
+ * @throws DataError when it is not Arrow, is damaged, or has a column of a type that JSON cannot hold
+ */
+export async function openArrowRecords(file: DatasetFile): Promise<RecordSource> {
+  await using opened = await openReader(file);
+  const { fields } = opened.reader.schema;
+  if (fields.length === 0) throw new DataError(`${file.path}: expected columns, got none`);
+  return {
+    format: "arrow",
+    header: fields.map(({ name, type }) => `${name} ${String(type)}`).join(", "),
+    rewritten: "arms are written as JSON Lines in place of Arrow",
+    batches: () => readRecords(file),
+  };
+}
+
+async function openReader(
+  file: DatasetFile,
+): Promise<{ readonly arrow: Arrow; readonly reader: RecordBatchReader } & AsyncDisposable> {
+  const plain = await plainFile(file);
+  let handle: FileHandle | undefined;
+  const close = async () => {
+    await handle?.close();
+    await plain[Symbol.asyncDispose]();
+  };
+  try {
+    const arrow = await import("apache-arrow");
+    handle = await open(plain.path);
+    const reader = await (await arrow.RecordBatchReader.from(handle)).open();
+    if ((reader.schema as unknown) === undefined) throw new Error("it has no schema");
+    return { arrow, reader: reader as RecordBatchReader, [Symbol.asyncDispose]: close };
+  } catch (cause) {
+    await close();
+    throw unreadable(file, cause);
+  }
+}
+
+async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileRecord[]> {
+  await using opened = await openReader(file);
+  let ordinal = 0;
+  try {
+    for await (const batch of opened.reader as unknown as AsyncIterable<RecordBatch>) {
+      const texts = readBatch(batch, opened.arrow);
+      for (let from = 0; from < batch.numRows; from += rowsAtOnce) {
+        const records: FileRecord[] = [];
+        for (let i = from; i < Math.min(batch.numRows, from + rowsAtOnce); i++) {
+          const text = texts(i);
+          const place = { path: file.path, format: "arrow", line: 0, ordinal: ++ordinal } as const;
+          records.push({ text, value: parseExactly(text), place });
+        }
+        yield records;
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof AlpagasusError) throw cause;
+    throw unreadable(file, cause, ordinal);
+  }
+}
+
+const rowsAtOnce = 500;
+
+function unreadable(file: DatasetFile, cause: unknown, rows?: number): DataError {
+  const where = rows === undefined ? "" : ` after ${rows} rows`;
+  return new DataError(
+    `${file.path}: cannot be read as Arrow${where}: ${messageOf(cause).split("\n", 1)[0]}; is the file whole?`,
+    { cause },
+  );
+}
+
+/** A batch's rows as JSON. */
+function readBatch(batch: RecordBatch, arrow: Arrow): (row: number) => string {
+  const columns = batch.schema.fields.map(({ name, type }, i) => {
+    return { name, type: type as DataType, values: batch.getChildAt(i) };
+  });
+  return (row) =>
+    JSON.stringify(
+      Object.fromEntries(columns.map(({ name, type, values }) => [name, toJson(values?.get(row), type, arrow)])),
+    );
+}
+
+/** A value as JSON can hold it. @throws DataError for a type that it cannot */
+function toJson(value: unknown, type: DataType, arrow: Arrow): unknown {
+  const is = arrow.DataType;
+  if (value === null || value === undefined) return null;
+  if (is.isDictionary(type)) return toJson(value, type.dictionary, arrow);
+  if (is.isTimestamp(type) || is.isDate(type)) return new Date(Number(value)).toISOString();
+  if (is.isDecimal(type)) return decimal(value as Uint32Array, type.scale);
+  if (is.isStruct(type) || is.isMap(type)) {
+    const types = new Map(is.isStruct(type) ? type.children.map((child) => [child.name, child.type]) : []);
+    const valueType = is.isMap(type) ? type.valueType : undefined;
+    const entries = [...(value as Iterable<[string, unknown]>)]; // a struct's and a map's rows are pairs
+    return Object.fromEntries(
+      entries.map(([name, one]) => [name, toJson(one, (types.get(name) ?? valueType) as DataType, arrow)]),
+    );
+  }
+  if (is.isList(type) || is.isLargeList(type) || is.isFixedSizeList(type)) {
+    const child = type.children[0]!.type as DataType;
+    return [...(value as Iterable<unknown>)].map((one) => toJson(one, child, arrow));
+  }
+  if (value instanceof Uint8Array) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
+  }
+  if (typeof value === "bigint") return rawJson(String(value));
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  throw new DataError(
+    `expected columns that JSON can hold, got one of type ${type.constructor.name}; write the data as Parquet`,
+  );
+}
+
+/** @param words of 32 bits, the lowest first, in two's complement */
+function decimal(words: Uint32Array, scale: number): unknown {
+  const bits = BigInt(32 * words.length);
+  const whole = BigInt.asIntN(
+    Number(bits),
+    words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n),
+  );
+  const digits = String(whole < 0n ? -whole : whole).padStart(scale + 1, "0");
+  const text = scale > 0 ? `${digits.slice(0, -scale)}.${digits.slice(-scale)}` : digits;
+  return rawJson(`${whole < 0n ? "-" : ""}${text}`);
+}
+
+/** A number with all of its digits, where JSON is written. */
+function rawJson(text: string): unknown {
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text); // in Node, not yet in TypeScript's library
+}

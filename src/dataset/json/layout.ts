@@ -1,0 +1,162 @@
+import { DataError } from "../../errors.ts";
+import { tryParse } from "../../files/try-parse.ts";
+import type { Row } from "../example.ts";
+import { findShape } from "../shapes/index.ts";
+import { readText } from "../read-text.ts";
+import type { DatasetFile } from "../source.ts";
+import { closingQuote, isSpace, valueEnd } from "./scan.ts";
+
+/*
+ * How a JSON file holds its rows, from its beginning.
+ */
+
+/**
+ * - `lines`: JSON Lines
+ * - `array`: one array
+ * - `values`: objects one after the other, over several lines or on one
+ * - `wrapped`: one object that has the array under a key, as in `{"version": 1, "data": [...]}`
+ */
+export type JsonLayout =
+  | { readonly kind: "lines" | "array" | "values" }
+  | { readonly kind: "wrapped"; readonly key: string; readonly before: string; readonly start: number };
+
+/** As much of a file is looked at, where its first object does not end before. */
+const headBytes = 2 ** 22;
+
+/**
+ * @throws DataError when the file is empty, or its one object has rows in a way that is not read; the message says how to write them
+ */
+export async function findJsonLayout(file: DatasetFile): Promise<JsonLayout> {
+  const head = await readHead(file);
+  const start = head.bytes.findIndex((c) => !isSpace(c));
+  if (start < 0) throw new DataError(`${file.path}: expected rows, got an empty file`);
+  const first = head.bytes[start];
+  if (first === 0x5b) return { kind: "array" };
+  if (first === 0x1e) return { kind: "values" }; // records after a separator (RFC 7464)
+  if (first !== 0x7b) return { kind: "lines" };
+  const bytes = head.bytes.subarray(start);
+  const end = valueEnd(bytes, 0);
+  if (end === undefined) return findWrapped(head.bytes, start, { isCut: true }) ?? { kind: "lines" };
+  const text = bytes.toString("utf8", 0, end);
+  const value = tryParse(text);
+  if (typeof value !== "object" || value === null) return { kind: "lines" };
+  const next = bytes.subarray(end).findIndex((c) => !isSpace(c) && c !== 0x1e);
+  if (next >= 0) {
+    if (text.includes("\n")) return { kind: "values" };
+    const isOnLineOfItsOwn = bytes.subarray(end, end + next).includes(0x0a);
+    return isOnLineOfItsOwn || bytes[end + next] !== 0x7b ? { kind: "lines" } : { kind: "values" };
+  }
+  const row = value as Row; // an object, by its first byte
+  const wrapped = findShape(row) ? undefined : findWrapped(head.bytes, start);
+  if (wrapped) return wrapped;
+  const explained = explainOneObject(row);
+  if (explained !== undefined) throw new DataError(`${file.path}: expected rows, got ${explained}`);
+  return { kind: text.includes("\n") ? "values" : "lines" };
+}
+
+/** The beginning of a file: its first line where that is longer than all else, up to a limit. */
+async function readHead(file: DatasetFile): Promise<{ readonly bytes: Buffer; readonly isWhole: boolean }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of readText(file)) {
+    chunks.push(Buffer.from(chunk)); // its memory is reused
+    length += chunk.length;
+    if (length >= headBytes) return { bytes: Buffer.concat(chunks), isWhole: false };
+    if (chunks.length === 1 && hasWholeLine(chunk)) return { bytes: chunks[0]!, isWhole: false };
+  }
+  return { bytes: Buffer.concat(chunks), isWhole: true };
+}
+
+/** Whether a row and the beginning of the next are there, so that no more of the file is needed. */
+function hasWholeLine(bytes: Buffer): boolean {
+  const newline = bytes.indexOf(0x0a);
+  return (
+    newline >= 0 &&
+    tryParse(bytes.toString("utf8", 0, newline)) !== undefined &&
+    bytes.subarray(newline).some((c) => !isSpace(c))
+  );
+}
+
+/** The one array of rows that an object has. Of an object that is cut off, only an array that is cut off too is sure to hold the file's rows. */
+function findWrapped(
+  bytes: Buffer,
+  start: number,
+  { isCut = false } = {},
+): (JsonLayout & { readonly kind: "wrapped" }) | undefined {
+  for (let at = start + 1; ;) {
+    at = skipSpaces(bytes, at);
+    if (bytes[at] !== 0x22) return undefined;
+    const close = closingQuote(bytes, at + 1);
+    if (close < 0) return undefined;
+    const key = tryParse(bytes.toString("utf8", at, close + 1));
+    at = skipSpaces(bytes, close + 1);
+    if (bytes[at] !== 0x3a) return undefined;
+    at = skipSpaces(bytes, at + 1);
+    if (bytes[at] === 0x5b) {
+      const element = skipSpaces(bytes, at + 1);
+      const end = bytes[element] === 0x7b ? valueEnd(bytes, element) : undefined;
+      const row = end === undefined ? undefined : tryParse(bytes.toString("utf8", element, end));
+      if (isRow(row) && !isTurn(row) && (!isCut || valueEnd(bytes, at) === undefined))
+        return { kind: "wrapped", key: String(key), before: bytes.toString("utf8", 0, at), start: at };
+    }
+    const end = valueEnd(bytes, at);
+    if (end === undefined) return undefined;
+    at = skipSpaces(bytes, end);
+    if (bytes[at] !== 0x2c) return undefined;
+    at++;
+  }
+}
+
+function skipSpaces(bytes: Buffer, at: number): number {
+  while (at < bytes.length && isSpace(bytes[at]!)) at++;
+  return at;
+}
+
+/** What stands after the array of rows in its object. @throws DataError when that is not JSON, or has more rows */
+export function expectRest(
+  path: string,
+  { key, before }: JsonLayout & { readonly kind: "wrapped" },
+  rest: string,
+): void {
+  const whole = tryParse(`${before}[]${rest}`);
+  if (!isRow(whole))
+    throw new DataError(
+      `${path}: expected the object around ${JSON.stringify(key)} to be JSON to its end, got other text after the rows`,
+    );
+  const others = Object.entries(whole).filter(([name, value]) => name !== key && hasRows(value));
+  if (others.length === 0) return;
+  const keys = [key, ...others.map(([name]) => name)];
+  throw new DataError(
+    `${path}: expected one list of rows, got ${keys.map((name) => JSON.stringify(name)).join(", ")}; take one (jq '.[${JSON.stringify(key)}]' FILE)`,
+  );
+}
+
+function hasRows(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isRow) && !isTurn(value[0]!);
+}
+
+function isRow(value: unknown): value is Row {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether an object is rather a message of a chat than a row. */
+function isTurn(value: Row): boolean {
+  return ["role", "from", "speaker"].some((name) => Object.hasOwn(value, name));
+}
+
+/** What an object is that is the whole file, where it holds rows in another way; undefined where it is a row. */
+function explainOneObject(object: Row): string | undefined {
+  const values = Object.values(object);
+  if (values.length > 0 && values.every((value) => isRow(value) && findShape(value)))
+    return "one object with the rows under keys; write them as a list (jq '[.[]]' FILE), or with the keys as ids (jq '[to_entries[] | .value + {id: .key}]' FILE)";
+  const columns = 'the columns of a table; write its rows (in pandas, to_json(orient="records", lines=True))';
+  const sizes = values.map((value) =>
+    Array.isArray(value) ? value.length : isRow(value) ? Object.keys(value).length : 0,
+  );
+  const isTable = values.length > 1 && sizes[0]! > 0 && sizes.every((size) => size === sizes[0]);
+  const areLists = values.every((value) => Array.isArray(value) && typeof value[0] === "string");
+  const areIndexed = values.every(
+    (value) => isRow(value) && Object.keys(value)[0] === Object.keys(values[0] as Row)[0],
+  );
+  return isTable && (areLists || areIndexed) ? columns : undefined;
+}

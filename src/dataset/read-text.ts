@@ -1,0 +1,50 @@
+import { DataError } from "../errors.ts";
+import { readBytes } from "../files/read-bytes.ts";
+import type { DatasetFile } from "./source.ts";
+
+/** The text encodings that a file may have; UTF-16 is known by its byte order mark. */
+type Encoding = "utf-8" | "utf-16le" | "utf-16be";
+
+function encodingOf(head: Buffer): Encoding {
+  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
+  return head[0] === 0xfe && head[1] === 0xff ? "utf-16be" : "utf-8";
+}
+
+/** Whether a text file is UTF-16, as Excel and PowerShell write it. */
+export async function isUtf16(file: DatasetFile): Promise<boolean> {
+  for await (const chunk of readBytes(file)) return encodingOf(chunk) !== "utf-8";
+  return false;
+}
+
+/**
+ * A text file's bytes as UTF-8, without its byte order mark, in chunks that are valid until the next one is requested. Bytes that claim to
+ * be UTF-8 are passed on unchecked.
+ *
+ * @throws DataError when it cannot be read, or is UTF-16 with errors
+ */
+export async function* readText(file: DatasetFile): AsyncGenerator<Buffer> {
+  let decoder: InstanceType<typeof TextDecoder> | undefined;
+  let isFirst = true;
+  const decode = (chunk?: Buffer): Buffer => {
+    try {
+      return Buffer.from(decoder!.decode(chunk, { stream: chunk !== undefined }));
+    } catch (cause) {
+      throw new DataError(`${file.path}: expected UTF-16 text, as its first two bytes say, got invalid bytes`, {
+        cause,
+      });
+    }
+  };
+  for await (const chunk of readBytes(file)) {
+    if (isFirst) {
+      isFirst = false;
+      const encoding = encodingOf(chunk);
+      if (encoding !== "utf-8") decoder = new TextDecoder(encoding, { fatal: true });
+      else {
+        yield chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf ? chunk.subarray(3) : chunk;
+        continue;
+      }
+    }
+    yield decoder ? decode(chunk) : chunk;
+  }
+  if (decoder) yield decode();
+}
