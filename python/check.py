@@ -120,7 +120,7 @@ def loss_is_the_same(training):
         return False, "the trainer wrote no loss at its end"
     model, tokenizer = load(training)
     losses = []
-    for row in first_rows():
+    for row in first_rows(training.get("evaluated", "test")):
         whole, learnt = labelled(tokenizer, row, training)
         ids = torch.tensor([whole[: training["maxLength"]]], device=model.device)
         labels = ids.clone()
@@ -156,14 +156,14 @@ def load(training):
     return model.eval(), tokenizer
 
 
-def first_rows(most=None):
-    with open("data/test.jsonl", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    return rows[:most]
+def first_rows(split="test"):
+    """The first rows that were trained on, or those that were held out."""
+    with open(f"data/{split}.jsonl", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def last_evaluation():
-    """The loss on the rows of data/test.jsonl that the trainer measured last, with the model as it was in memory."""
+    """The loss on the evaluated rows that the trainer measured last, with the model as it was in memory."""
     states = glob.glob(f"{OUTPUT}/checkpoint-*/trainer_state.json")
     if not states:
         return None

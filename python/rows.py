@@ -1,7 +1,7 @@
 """Counts the tokens of the training rows: what is cut at the maximum length, and what is left without any label.
 
-Writes rows.json: rows, tokens (as trained on, for one epoch), labels, cut and unlabelled (their positions, from 0), and
-the tokens of the prompts in data/test.jsonl, to be compared with what a server reads. Writes tokens/ where the trainer cannot make
+Writes rows.json: rows, tokens (as trained on, for one epoch), labels, cut and unlabelled (their positions, from 0), with packing the
+number of sequences, and the tokens of the prompts in data/test.jsonl, to be compared with what a server reads. Writes tokens/ where the trainer cannot make
 the tokens: rows with tools, and several turns to learn. Stops where the chat template leaves a part of a row out.
 """
 
@@ -23,7 +23,7 @@ def main() -> None:
     if not tokenizer.chat_template:
         sys.exit(f"{training['base']}: expected a model with a chat template, found none; train with --template alpaca")
     found = {"rows": 0, "tokens": 0, "labels": 0, "cut": [], "unlabelled": []}
-    left_out = []
+    left_out, lengths = [], []
     with TokensFile(training, "train") as tokens, open("data/train.jsonl", encoding="utf-8") as file:
         for position, line in enumerate(file):
             row = json.loads(line)
@@ -36,6 +36,7 @@ def main() -> None:
             labels = sum(learnt[:kept])
             found["rows"] += 1
             found["tokens"] += kept
+            lengths.append(kept)
             found["labels"] += labels
             if len(ids) > kept:
                 found["cut"].append(position)
@@ -50,12 +51,31 @@ def main() -> None:
         )
     with TokensFile(training, "test") as tokens, open("data/test.jsonl", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-        found["prompts"] = [None if "tools" in row else token_ids(tokenizer, row)[0] for row in rows]
+        plain = [not ("tools" in row or "chat_template_kwargs" in row) for row in rows]  # a server is asked for these alone
+        found["prompts"] = [token_ids(tokenizer, row)[0] if is_plain else None for row, is_plain in zip(rows, plain)]
         for row in rows:
             ids, learnt = labelled(tokenizer, row, training)
             tokens.write(ids[: training["maxLength"]], learnt[: training["maxLength"]])
+    if training.get("evaluated") == "validation":
+        with TokensFile(training, "validation") as tokens, open("data/validation.jsonl", encoding="utf-8") as file:
+            for line in file:
+                ids, learnt = labelled(tokenizer, json.loads(line), training)
+                tokens.write(ids[: training["maxLength"]], learnt[: training["maxLength"]])
+    if training.get("packing"):
+        found["sequences"] = count_sequences(lengths, training["maxLength"])
     with open("rows.json", "w", encoding="utf-8") as file:
         json.dump(found, file)
+
+
+def count_sequences(lengths, longest):
+    """Into how many sequences the trainer puts rows of these lengths."""
+    try:
+        from datasets import Dataset
+        from trl import pack_dataset
+    except ImportError:  # another trainer, which packs in its own way
+        return None
+    rows = Dataset.from_dict({"input_ids": [[0] * length for length in lengths]})
+    return len(pack_dataset(rows, longest, "bfd"))
 
 
 class TokensFile:
@@ -81,22 +101,22 @@ class TokensFile:
 
 
 def split_row(row):
-    """The messages, how many come before the answer, and the tools."""
+    """The messages, how many come before the answer, and the tools with the row's own options for the chat template."""
     messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
-    return messages, len(messages) - 1, row.get("tools")
+    return messages, len(messages) - 1, {"tools": row.get("tools"), **row.get("chat_template_kwargs", {})}
 
 
 def labelled(tokenizer, row, training):
     """The tokens of a row, and for each whether it is learnt: those of the last answer, or of all the assistant's turns."""
-    messages, last, tools = split_row(row)
-    whole = apply(tokenizer, messages, tools)
+    messages, last, options = split_row(row)
+    whole = apply(tokenizer, messages, **options)
     learnt = [0] * len(whole)
     turns = [last]
     if training.get("loss") == "all":
         turns = [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
     for turn in turns:
-        prompt = apply(tokenizer, messages[:turn], tools, add_generation_prompt=True)
-        so_far = whole if turn == last else apply(tokenizer, messages[: turn + 1], tools)
+        prompt = apply(tokenizer, messages[:turn], add_generation_prompt=True, **options)
+        so_far = whole if turn == last else apply(tokenizer, messages[: turn + 1], **options)
         end = len(so_far)
         if turn != last and (whole[: len(prompt)] != prompt or whole[:end] != so_far):
             sys.exit(
@@ -109,12 +129,13 @@ def labelled(tokenizer, row, training):
 
 def what_is_left_out(tokenizer, row):
     """What the chat template does not write of a row, in words; None where it writes everything."""
-    messages, last, tools = split_row(row)
+    messages, last, options = split_row(row)
+    tools = options.pop("tools")
     if len(messages) <= 2 and not tools and "tool_calls" not in messages[last] and "reasoning_content" not in messages[last]:
         return None
 
     def write(said, offered):
-        return tokenizer.apply_chat_template(said, tools=offered, tokenize=False)
+        return tokenizer.apply_chat_template(said, tools=offered, tokenize=False, **options)
 
     written = write(messages, tools)
     if tools and written == write(messages, None):
@@ -145,12 +166,13 @@ def begin_as_usual(tokenizer, path):
 
 def token_ids(tokenizer, row):
     """The tokens of the prompt, and of the prompt with its answer, as the trainer makes them."""
-    messages, last, tools = split_row(row)
-    return apply(tokenizer, messages[:last], tools, add_generation_prompt=True), apply(tokenizer, messages, tools)
+    messages, last, options = split_row(row)
+    prompt = apply(tokenizer, messages[:last], add_generation_prompt=True, **options)
+    return prompt, apply(tokenizer, messages, **options)
 
 
-def apply(tokenizer, messages, tools, **options):
-    return tokenizer.apply_chat_template(messages, tools=tools, tokenize=True, return_dict=True, **options)["input_ids"]
+def apply(tokenizer, messages, **options):
+    return tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"]
 
 
 if __name__ == "__main__":

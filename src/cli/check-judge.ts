@@ -1,7 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { UsageError } from "../errors.ts";
 import { isModelName } from "../llm/model-name.ts";
+import type { AnchorLanguage } from "../health/anchors.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parsePositive, runOption } from "./options.ts";
 import { renderHealth } from "./text/health.ts";
@@ -9,6 +10,7 @@ import { plainJson } from "./text/plain-text.ts";
 
 interface CheckJudgeFlags extends ModelFlags {
   judge: string;
+  language: AnchorLanguage;
   rubric?: string | undefined;
   logprobs?: boolean | undefined;
   samples?: number | undefined;
@@ -23,6 +25,9 @@ export function checkJudgeCommand(context: CommandContext): Command {
       "Lets a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice. Exit code 3 if it does not tell them apart, follows instructions in rows, or contradicts itself.",
     )
     .option("--judge <judge>", "a model, or a student: student, student:FILE, openai:MODEL, …", "student")
+    .addOption(
+      new Option("--language <code>", "the language of the rows").choices(["en", "de", "es", "fr", "zh"]).default("en"),
+    )
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Judges that call a model:")
@@ -41,6 +46,7 @@ drifted.
 
 Examples:
   alpagasus check-judge --judge openai:gpt-5-mini
+  alpagasus check-judge --judge openai:gpt-5-mini --language zh
   alpagasus check-judge --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback`,
     )
     .action(async (flags: CheckJudgeFlags, self: Command) => {
@@ -52,6 +58,7 @@ Examples:
       const health = await checkJudge({
         ...asking,
         judge: flags.judge,
+        language: flags.language,
         run: flags.run,
         signal: context.signal,
         rubric: flags.rubric,

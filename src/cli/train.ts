@@ -2,41 +2,22 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { trainerNames, type TrainerName } from "../trainer/formats/format.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 
-interface TrainFlags {
-  arm: string;
-  recipe?: string | undefined;
-  base?: string | undefined;
-  model?: string | undefined;
-  template?: "alpaca" | "chat" | undefined;
-  loss?: "last" | "all" | undefined;
-  epochs?: number | undefined;
-  learningRate?: number | undefined;
-  globalBatch?: number | undefined;
-  maxLength?: number | undefined;
-  schedule?: TrainingOverrides["schedule"] | undefined;
-  warmup?: number | undefined;
-  weightDecay?: number | undefined;
-  precision?: TrainingOverrides["precision"] | undefined;
-  sharding?: TrainingOverrides["sharding"] | undefined;
-  loraRank?: number | undefined;
-  loraAlpha?: number | undefined;
-  loraDropout?: number | undefined;
-  gpus?: number | undefined;
-  processes?: number | undefined;
-  deviceBatch?: number | undefined;
-  usdPerHour?: number | undefined;
-  seed: number;
-  trainer: TrainerName;
-  dryRun?: boolean | undefined;
-  overwrite?: boolean | undefined;
-  run: string;
-  json?: boolean | undefined;
+interface TrainFlags extends TrainingOverrides {
+  readonly arm: string;
+  readonly recipe?: string | undefined;
+  readonly model?: string | undefined;
+  readonly trainer: TrainerName;
+  readonly dryRun?: boolean | undefined;
+  readonly overwrite?: boolean | undefined;
+  readonly run: string;
+  readonly json?: boolean | undefined;
 }
 
 export function trainCommand(context: CommandContext): Command {
@@ -88,6 +69,16 @@ export function trainCommand(context: CommandContext): Command {
     .option("--lora-rank <r>", "LoRA rank", parsePositive)
     .option("--lora-alpha <alpha>", "LoRA alpha", parseOver)
     .option("--lora-dropout <share>", "LoRA dropout, 0 to 1", parseShare)
+    .option("--packing", "put several rows into a sequence, each attending to itself alone")
+    .option("--group-by-length", "put rows of similar length into a batch")
+    .addOption(
+      new Option("--attention <name>", "how attention is computed (the trainer's own choice)").choices(attentionNames),
+    )
+    .option("--liger", "use Liger's kernels, on a GPU")
+    .option("--gradient-checkpointing", "compute activations twice to save memory (on GPUs)")
+    .option("--no-gradient-checkpointing", "keep activations in memory, also on GPUs")
+    .option("--validation <share>", "hold out a share of the rows, and measure the loss on them", parseHeldOut)
+    .addOption(new Option("--keep <checkpoints>", "which checkpoints are kept (last)").choices(keepNames))
     .optionsGroup("The machine:")
     .option("--gpus <n>", "GPUs that train together; 0 trains on the CPU (the recipe's)", parseWhole)
     .option("--processes <n>", "processes that train together on the CPU (1)", parsePositive)
@@ -139,44 +130,20 @@ Examples:
     });
 }
 
+const ownOptions: ReadonlySet<string> = new Set<Exclude<keyof TrainFlags, keyof TrainingOverrides>>([
+  "arm",
+  "recipe",
+  "model",
+  "trainer",
+  "dryRun",
+  "overwrite",
+  "run",
+  "json",
+]);
+
+/** The options that override the recipe: all but those of the command itself. */
 function readOverrides(flags: TrainFlags): TrainingOverrides {
-  const {
-    base,
-    template,
-    loss,
-    epochs,
-    learningRate,
-    globalBatch,
-    maxLength,
-    schedule,
-    warmup,
-    weightDecay,
-    precision,
-  } = flags;
-  const { sharding, loraRank, loraAlpha, loraDropout, gpus, processes, deviceBatch, usdPerHour, seed } = flags;
-  const all = {
-    base,
-    template,
-    loss,
-    epochs,
-    learningRate,
-    globalBatch,
-    maxLength,
-    schedule,
-    warmup,
-    weightDecay,
-    precision,
-    sharding,
-    loraRank,
-    loraAlpha,
-    loraDropout,
-    gpus,
-    processes,
-    deviceBatch,
-    usdPerHour,
-    seed,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => !ownOptions.has(name)));
 }
 
 function parseOver(text: string): number {
@@ -188,6 +155,12 @@ function parseOver(text: string): number {
 function parseNotNegative(text: string): number {
   const value = parseNumber(text);
   if (!(value >= 0)) throw new InvalidArgumentError("Expected a number from 0.");
+  return value;
+}
+
+function parseHeldOut(text: string): number {
+  const value = text.endsWith("%") ? parseNumber(text.slice(0, -1)) / 100 : parseNumber(text);
+  if (!(value > 0 && value <= 0.5)) throw new InvalidArgumentError("Expected a share over 0, at most 50 %.");
   return value;
 }
 

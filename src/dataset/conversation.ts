@@ -30,13 +30,16 @@ export interface Conversation {
   readonly answer: ChatTurn;
   /** The tools that the model could call, as the data describes them. */
   readonly tools: readonly unknown[];
+  /** Options of the chat template that the row names (`chat_template_kwargs`), such as `enable_thinking`. */
+  readonly templateOptions?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const speaker = { system: "System", user: "User", assistant: "Assistant", tool: "Tool" } as const;
 
 /** Whether instruction and answer alone hold all of it. */
-export function isPlain({ turns, answer, tools }: Conversation): boolean {
-  return isOneQuestion({ turns, tools }) && answer.toolCalls === undefined && answer.reasoning === undefined;
+export function isPlain({ turns, answer, tools, templateOptions }: Conversation): boolean {
+  const isSimple = answer.toolCalls === undefined && answer.reasoning === undefined && templateOptions === undefined;
+  return isSimple && isOneQuestion({ turns, tools });
 }
 
 /** Whether one question of the user is all that comes before the answer. */

@@ -152,6 +152,8 @@ function unusedColumns(row: Row, shape: Shape): string[] {
 
 /** What to do about columns of no known shape. */
 function describeMapping(row: Row): string {
+  if ("parent_id" in row && "role" in row && "text" in row)
+    return "a row is one message of a tree: join each tree to a conversation first, or take the file of trees";
   const list = Object.entries(row).find(
     ([, value]) => Array.isArray(value) && value.some((entry) => typeof entry === "object" && entry !== null),
   );

@@ -26,8 +26,9 @@ export function poolDatasets(
   });
   const isSameShape = others.every(({ shape }) => isAlike(shape, first.shape));
   const isSameFormat = others.every(
-    ({ format, header, files, rewritten }) =>
+    ({ format, header, files, rewritten, quotes }) =>
       rewritten === undefined &&
+      quotes === undefined &&
       first.rewritten === undefined &&
       format === first.format &&
       header === first.header &&

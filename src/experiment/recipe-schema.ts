@@ -1,3 +1,4 @@
+import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
 import { nameSchema } from "../run/name.ts";
@@ -80,6 +81,24 @@ const trainSchema = z.strictObject({
   global_batch: count.optional(),
   max_length: count.optional(),
   precision: z.enum(["bf16", "fp16", "fp32"]).optional(),
+  packing: z.boolean().optional().describe("Several rows share a sequence, each attending to itself alone"),
+  group_by_length: z.boolean().optional().describe("Rows of similar length share a batch"),
+  attention: z
+    .enum(attentionNames)
+    .optional()
+    .describe("How attention is computed; the trainer's choice when left out"),
+  liger: z.boolean().optional().describe("Liger's kernels, on a GPU"),
+  gradient_checkpointing: z
+    .boolean()
+    .optional()
+    .describe("Compute activations twice to save memory; on GPUs when left out"),
+  validation: z
+    .number()
+    .gt(0)
+    .max(0.5)
+    .optional()
+    .describe("Share of an arm's rows that are held out to measure the loss on"),
+  keep: z.enum(keepNames).optional().describe("Which checkpoints are kept: the last, or one for each epoch"),
   gpus: z.number().int().min(0).optional().describe("GPUs that train together; 0 trains on the CPU"),
   processes: count.optional(),
   device_batch: count.optional(),

@@ -207,22 +207,27 @@ function toOverrides(
   { pathOf }: Pick<ExperimentRecipe, "pathOf">,
 ): TrainingOverrides {
   const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
-  const { template, loss, epochs, learning_rate, global_batch, max_length, precision, gpus, processes } = given;
-  const { device_batch, usd_per_hour } = given;
   return Object.fromEntries(
     Object.entries({
       base,
-      template,
-      loss,
-      epochs,
-      learningRate: learning_rate,
-      globalBatch: global_batch,
-      maxLength: max_length,
-      precision,
-      gpus,
-      processes,
-      deviceBatch: device_batch,
-      usdPerHour: usd_per_hour,
+      template: given.template,
+      loss: given.loss,
+      epochs: given.epochs,
+      learningRate: given.learning_rate,
+      globalBatch: given.global_batch,
+      maxLength: given.max_length,
+      precision: given.precision,
+      gpus: given.gpus,
+      processes: given.processes,
+      deviceBatch: given.device_batch,
+      usdPerHour: given.usd_per_hour,
+      packing: given.packing,
+      groupByLength: given.group_by_length,
+      attention: given.attention,
+      liger: given.liger,
+      gradientCheckpointing: given.gradient_checkpointing,
+      validation: given.validation,
+      keep: given.keep,
     }).filter(([, value]) => value !== undefined),
   );
 }

@@ -68,11 +68,13 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
   }
   const folder = [own, join(run.folder, name), name].find((path) => existsSync(path));
   if (folder === undefined) return findOnHub(name, run);
-  const owner = dirname(resolve(folder));
+  const path = resolve(folder);
+  const isCheckpoint = /^checkpoint-\d+$/.test(basename(path)) && basename(dirname(path)) === "output";
+  const owner = isCheckpoint ? dirname(dirname(path)) : dirname(path);
   const trained = existsSync(trainingFolder(folder).settings)
     ? folder
-    : basename(resolve(folder)) === "output" && existsSync(trainingFolder(owner).settings)
-      ? owner // the name may also be a training's output/ folder
+    : (isCheckpoint || basename(path) === "output") && existsSync(trainingFolder(owner).settings)
+      ? owner // the name may also be a training's output/ folder, or a checkpoint in it
       : undefined;
   if (trained === undefined) return readModel(basename(resolve(folder)), folder);
   const { settings, checks, output } = trainingFolder(trained);
@@ -84,7 +86,8 @@ export async function findLocalModel(name: string, run: RunFolder): Promise<Loca
       `${trained}: expected a trained model, found an unfinished training; continue it with alpagasus train, or with sh run.sh in that folder`,
     );
   const found = checksSchema.safeParse(await readJson(checks));
-  return readModel(basename(resolve(trained)), output, {
+  const model = basename(resolve(trained));
+  return readModel(isCheckpoint ? `${model}-${basename(path)}` : model, isCheckpoint ? path : output, {
     ...training.data,
     probes: await readProbes(trained),
     notes: (found.success ? found.data : []).flatMap(({ name: check, held, message }) =>

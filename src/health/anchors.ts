@@ -23,9 +23,13 @@ const anchorSchema = z.object({
   output: z.string(),
 });
 
+/** The languages that anchors are written in (ISO 639-1): the same questions, answered in the same ways. */
+export const anchorLanguages = ["en", "de", "es", "fr", "zh"] as const;
+export type AnchorLanguage = (typeof anchorLanguages)[number];
+
 /** Reads the anchors that ship with the package: for each topic a good response and several worse ones. */
-export async function readAnchors(): Promise<Anchor[]> {
-  const path = join(packageFolder, "anchors", "responses.jsonl");
+export async function readAnchors(language: AnchorLanguage = "en"): Promise<Anchor[]> {
+  const path = join(packageFolder, "anchors", `responses.${language}.jsonl`);
   const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
   return lines.map((text, index) => {
     const row = z.parse(z.looseObject(anchorSchema.shape), JSON.parse(text));

@@ -1,7 +1,7 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { randomUUID } from "node:crypto";
 import { UsageError } from "../errors.ts";
-import { readAnchors, type Anchor } from "../health/anchors.ts";
+import { readAnchors, type Anchor, type AnchorLanguage } from "../health/anchors.ts";
 import { examineBuild, examineRounds, isDoubtful } from "../health/examine.ts";
 import type { HealthCheck } from "../health/figures.ts";
 import { leastRounds, mostRounds, probeJudge, type Probe } from "../judge/checked.ts";
@@ -14,6 +14,8 @@ import type { Rating, RatingState } from "../run/rating.ts";
 export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "forPlan"> {
   /** A model's name, a model of the AI SDK, or a student's name. */
   readonly judge: string | LanguageModelV4;
+  /** The language of the anchor rows (en). */
+  readonly language?: AnchorLanguage | undefined;
 }
 
 /** The result of checking a judge. */
@@ -45,8 +47,8 @@ export interface JudgeHealth {
  *
  * @throws UsageError when the name or an option makes no sense; other errors when the model cannot be called
  */
-export async function checkJudge({ judge, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
-  const anchors = await readAnchors();
+export async function checkJudge({ judge, language, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
+  const anchors = await readAnchors(language);
   if (typeof judge === "string" && !isModelName(judge)) return checkLocal(await openJudge(judge), anchors);
   const nonce = randomUUID();
   const probes: Probe[] = [];

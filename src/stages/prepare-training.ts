@@ -5,7 +5,7 @@ import { appendFile, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { openDataset } from "../dataset/open.ts";
-import { RunError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { costOfTraining } from "../run/training-attempts.ts";
@@ -17,7 +17,7 @@ import { type TrainingEstimate, estimateTraining, findTimed } from "../trainer/e
 import type { TrainerName } from "../trainer/formats/format.ts";
 import { trainerFormats } from "../trainer/formats/index.ts";
 import { type TrainingOverrides, type TrainingPlan, planTraining } from "../trainer/plan-training.ts";
-import { type TrainingRecipe, lossOf } from "../trainer/recipe.ts";
+import { type TrainingRecipe, lossOf, optionalSettings } from "../trainer/recipe.ts";
 import { findCheckpoints } from "../trainer/run-training.ts";
 import { type SampledTokens, sampleTokens } from "../trainer/sample-tokens.ts";
 import {
@@ -93,6 +93,8 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const model = options.model ?? options.arm;
   expectName("--model", model);
   const plan = planTraining(recipe, arm.rows, overrides);
+  if (plan.settings.validation !== undefined && plan.heldOut === 0)
+    throw new UsageError(`--validation: expected rows to train on beside those held out, got ${arm.rows} in all`);
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(run.modelPath(model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
@@ -100,9 +102,9 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const trainingHash = await hashTraining(trainer.name, plan, base, run.recordedArmPath(arm));
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
-  const { map, shape } = manifest.dataset;
-  const rows = await openDataset(run.recordedArmPath(arm), map ? { map } : { shape });
-  const { areTokens } = await writeTrainingData(folder, rows.batches(), plan.settings, trainer);
+  const { map, shape, quotes } = manifest.dataset;
+  const rows = await openDataset(run.recordedArmPath(arm), { ...(map ? { map } : { shape }), quotes });
+  const { areTokens } = await writeTrainingData(folder, rows.batches(), plan, trainer);
   await writeTrainingFolder(folder, plan, base, trainingHash, trainer, areTokens);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
   return {
@@ -134,11 +136,15 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
   const { schedule, warmup, weight_decay, precision, lora, quantisation } = settings;
   const what = [method, sharding, template, epochs, learning_rate, global_batch, max_length];
   const how = [schedule, warmup, weight_decay, precision, lora, quantisation];
+  const chosen = Object.keys(optionalSettings)
+    .map((name) => [name, settings[name as keyof typeof optionalSettings]] as const)
+    .filter(([, value]) => value !== undefined);
   return hash(
     "sha256",
     JSON.stringify([
       ...(trainer === "trl" ? [] : [trainer]),
       ...(template === "chat" ? [`loss ${lossOf(settings)}`] : []),
+      ...(chosen.length > 0 ? [chosen] : []),
       what,
       how,
       base,

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { own } from "../files/owner-file.ts";
 import { formatCount } from "../format.ts";
 import { findUv } from "../python/uv.ts";
@@ -15,7 +15,7 @@ import {
   describeOwner,
   prepare,
 } from "./prepare-training.ts";
-import { summarise } from "./train-summary.ts";
+import { countedSteps, summarise } from "./train-summary.ts";
 
 /**
  * Writes the training folder of an arm, and estimates what training will take.
@@ -50,12 +50,13 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   if (!owned) throw describeOwner(folder);
   const attempts = await openAttempts(folder.folder);
   using progressFile = openProgressFile(run);
+  let { steps, stepsPerEpoch } = plan;
   const tell = (doing: string, done: number, note?: string) => {
     const progress = {
       stage: "train" as const,
       doing,
       done,
-      total: plan.steps,
+      total: steps,
       unit: "steps" as const,
       note,
     };
@@ -69,15 +70,17 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   let trainingSince: number | undefined;
   let first: { readonly at: number; readonly tokens: number } | undefined;
   await runTraining(folder, {
-    stepsPerEpoch: plan.stepsPerEpoch,
+    stepsPerEpoch: () => stepsPerEpoch,
     signal: options.signal,
     onPhase(phase) {
-      if (phase === "training") trainingSince = Date.now();
-      else if (trainingSince !== undefined) {
+      if (phase === "training") {
+        trainingSince = Date.now();
+        ({ steps, stepsPerEpoch } = countedSteps(plan, readFileSync(folder.rows, "utf8")));
+      } else if (trainingSince !== undefined) {
         attempts.spent(Date.now() - trainingSince, (first?.at ?? Date.now()) - trainingSince);
         trainingSince = undefined;
       }
-      if (phase !== "done") tell(phase, phase === "checking" ? plan.steps : 0);
+      if (phase !== "done") tell(phase, phase === "checking" ? steps : 0);
     },
     onStep({ step, loss, tokens }) {
       if (trainingSince === undefined) return;

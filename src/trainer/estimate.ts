@@ -25,14 +25,23 @@ export function findTimed(
   plan: TrainingPlan,
 ): TimedTraining | undefined {
   const similar = Object.values(models ?? {}).find(
-    ({ recipe, base, gpus, processes, globalBatch }) =>
+    ({ recipe, base, gpus, processes, globalBatch, differences }) =>
       recipe === plan.recipe.name &&
+      speedOf(differences) === speedOf(plan.differences) &&
       base === plan.settings.base &&
       gpus === plan.gpus &&
       processes === plan.processes &&
       globalBatch === plan.settings.global_batch,
   );
   return similar && { name: similar.model, secondsPerStep: (similar.trainMs - similar.startMs) / 1000 / similar.steps };
+}
+
+/** The settings that change how long a step takes, where they differ from the recipe's. */
+function speedOf(differences: TrainingPlan["differences"]): string {
+  return differences
+    .filter(({ setting }) => /^(packing|attention|liger|gradient_checkpointing|max_length)$/.test(setting))
+    .map(({ setting, here }) => `${setting} ${here}`)
+    .join(", ");
 }
 
 const gigabyte = 1e9;
@@ -67,7 +76,12 @@ function estimateTime(
       basis: `${timed.name} of this run took ${timed.secondsPerStep.toFixed(2)} s a step`,
     };
   const { published, hardware } = recipe;
-  if (!published || gpus !== hardware.gpus || settings.global_batch !== recipe.global_batch)
+  if (
+    !published ||
+    settings.packing !== recipe.packing ||
+    gpus !== hardware.gpus ||
+    settings.global_batch !== recipe.global_batch
+  )
     return { basis: "no similar training was timed yet" };
   const publishedSteps = Math.ceil(recipe.epochs * Math.ceil(published.rows / recipe.global_batch));
   return {

@@ -19,6 +19,14 @@ export interface TrainingOverrides {
   readonly loraRank?: number | undefined;
   readonly loraAlpha?: number | undefined;
   readonly loraDropout?: number | undefined;
+  readonly packing?: boolean | undefined;
+  readonly groupByLength?: boolean | undefined;
+  readonly attention?: TrainingRecipe["attention"];
+  readonly liger?: boolean | undefined;
+  readonly gradientCheckpointing?: boolean | undefined;
+  /** Share of the arm's rows that are held out of training. */
+  readonly validation?: number | undefined;
+  readonly keep?: TrainingRecipe["keep"];
   /** Number of GPUs that train together; 0 trains on the CPU. */
   readonly gpus?: number | undefined;
   /** Number of processes that train together on the CPU. */
@@ -44,13 +52,17 @@ export interface TrainingPlan {
   readonly settings: TrainingRecipe;
   readonly differences: readonly Difference[];
   readonly seed: number;
+  /** Rows that are trained on. */
   readonly rows: number;
+  /** Rows that are held out, to measure the loss on. */
+  readonly heldOut: number;
   readonly gpus: number;
   /** Number of processes that train together: one per GPU, or those on the CPU. */
   readonly processes: number;
   /** Rows per process and pass, and passes per optimiser step. Their product, times `processes`, is the global batch. */
   readonly deviceBatch: number;
   readonly accumulation: number;
+  /** With packing, an upper bound until the tokens are counted. */
   readonly stepsPerEpoch: number;
   readonly steps: number;
   readonly usdPerHour?: number | undefined;
@@ -63,8 +75,10 @@ const mostDeviceBatch = 4; // the paper's value for 7B, which fits on 80 GB GPUs
  *
  * @throws UsageError when the processes cannot share the global batch evenly, or an override does not fit the recipe
  */
-export function planTraining(recipe: TrainingRecipe, rows: number, overrides: TrainingOverrides = {}): TrainingPlan {
+export function planTraining(recipe: TrainingRecipe, all: number, overrides: TrainingOverrides = {}): TrainingPlan {
   const settings = override(recipe, overrides);
+  const heldOut = settings.validation === undefined || all < 2 ? 0 : Math.max(1, Math.round(all * settings.validation));
+  const rows = all - heldOut;
   const gpus = overrides.gpus ?? settings.hardware.gpus;
   if (gpus > 0 && overrides.processes !== undefined && overrides.processes !== gpus)
     throw new UsageError(
@@ -72,7 +86,14 @@ export function planTraining(recipe: TrainingRecipe, rows: number, overrides: Tr
     );
   const processes = gpus > 0 ? gpus : (overrides.processes ?? 1);
   const { deviceBatch, accumulation } = shareBatch(settings.global_batch, processes, overrides.deviceBatch);
-  const stepsPerEpoch = Math.ceil(Math.ceil(rows / (deviceBatch * processes)) / accumulation);
+  if (settings.liger && gpus === 0)
+    throw new UsageError("--liger: expected a GPU, got a plan for the CPU; leave it out, or give --gpus");
+  if (settings.attention?.startsWith("flash") && gpus === 0)
+    throw new UsageError(
+      `--attention ${settings.attention}: expected a GPU, got a plan for the CPU; take sdpa or eager, or give --gpus`,
+    );
+  const devices = { deviceBatch, accumulation, processes };
+  const stepsPerEpoch = countSteps(rows, devices);
   const usdPerHour = overrides.usdPerHour ?? priceOf(recipe, gpus);
   return {
     recipe,
@@ -80,6 +101,7 @@ export function planTraining(recipe: TrainingRecipe, rows: number, overrides: Tr
     differences: findDifferences(recipe, settings, gpus),
     seed: overrides.seed ?? defaultSeed,
     rows,
+    heldOut,
     gpus,
     processes,
     deviceBatch,
@@ -90,15 +112,35 @@ export function planTraining(recipe: TrainingRecipe, rows: number, overrides: Tr
   };
 }
 
+/** Optimiser steps of an epoch. @param sequences rows, or with packing what rows were put into */
+export function countSteps(
+  sequences: number,
+  { deviceBatch, accumulation, processes }: Pick<TrainingPlan, "deviceBatch" | "accumulation" | "processes">,
+): number {
+  return Math.ceil(Math.ceil(sequences / (deviceBatch * processes)) / accumulation);
+}
+
 function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRecipe {
   const { lora } = recipe;
   if (!lora && (given.loraRank ?? given.loraAlpha ?? given.loraDropout) !== undefined)
     throw new UsageError(`--lora-…: the recipe ${recipe.name} trains all weights; choose one with LoRA`);
+  const chosen = {
+    loss: given.loss ?? recipe.loss,
+    packing: given.packing ?? recipe.packing,
+    group_by_length: given.groupByLength ?? recipe.group_by_length,
+    attention: given.attention ?? recipe.attention,
+    liger: given.liger ?? recipe.liger,
+    gradient_checkpointing: given.gradientCheckpointing ?? recipe.gradient_checkpointing,
+    validation: given.validation ?? recipe.validation,
+    keep: given.keep ?? recipe.keep,
+  };
+  if (chosen.packing && chosen.group_by_length)
+    throw new UsageError("--group-by-length: expected without packing, which leaves no rows to group");
   return {
     ...recipe,
+    ...(Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined)) as typeof chosen),
     base: given.base ?? recipe.base,
     template: given.template ?? recipe.template,
-    ...((given.loss ?? recipe.loss) !== undefined && { loss: given.loss ?? recipe.loss }),
     epochs: given.epochs ?? recipe.epochs,
     learning_rate: given.learningRate ?? recipe.learning_rate,
     global_batch: given.globalBatch ?? recipe.global_batch,

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
 import { parseYaml } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
+import { attentionNames, keepNames } from "./setting-names.ts";
 
 /*
  * Training recipes: the settings of a training, as a file `recipes/training/NAME.yaml`. Every setting can be overridden.
@@ -37,6 +38,22 @@ const publishedSchema = z.strictObject({ rows: count, minutes: z.number().positi
 
 const trainingMethods = ["full", "lora", "qlora"] as const;
 
+/** Settings that a recipe may leave to the trainer. */
+export const optionalSettings = {
+  /** Several rows share a sequence, each attending to itself alone. */
+  packing: z.boolean().optional(),
+  /** Rows of similar length share a batch, so that less is padded. */
+  group_by_length: z.boolean().optional(),
+  attention: z.enum(attentionNames).optional(),
+  /** Liger's kernels, on GPUs. */
+  liger: z.boolean().optional(),
+  /** Computes activations twice to save memory; when left out, on GPUs. */
+  gradient_checkpointing: z.boolean().optional(),
+  /** Share of the arm's rows that are held out of training, to measure the loss on. */
+  validation: z.number().gt(0).max(0.5).optional(),
+  keep: z.enum(keepNames).optional(),
+};
+
 const recipeSchema = z
   .strictObject({
     name: nameSchema,
@@ -64,6 +81,7 @@ const recipeSchema = z
     precision: z.enum(["bf16", "fp16", "fp32"]),
     lora: loraSchema.optional(),
     quantisation: quantisationSchema.optional(),
+    ...optionalSettings,
     hardware: hardwareSchema,
     published: publishedSchema.optional(),
   })
@@ -74,6 +92,10 @@ const recipeSchema = z
   .refine(({ method, quantisation }) => (method === "qlora") === (quantisation !== undefined), {
     path: ["quantisation"],
     message: "expected with the method qlora, and only there",
+  })
+  .refine(({ packing, group_by_length: grouped }) => !(packing && grouped), {
+    path: ["group_by_length"],
+    message: "expected without packing, which leaves no rows to group",
   });
 export type TrainingRecipe = z.infer<typeof recipeSchema>;
 

@@ -8,7 +8,8 @@ import { readMetrics, type StepMetrics } from "./metrics.ts";
 import type { TrainingFolder } from "./training-folder.ts";
 
 export interface RunTrainingOptions {
-  readonly stepsPerEpoch: number;
+  /** Asked anew for each line, since packing is known only when tokens are counted. */
+  readonly stepsPerEpoch: () => number;
   readonly signal?: AbortSignal | undefined;
   /** Called with each phase as it begins: counting tokens, training, checking. */
   readonly onPhase?: ((phase: string) => void) | undefined;
@@ -31,7 +32,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
     onLine(line) {
       const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
       if (phase !== undefined) options.onPhase?.(phase);
-      const metrics = readMetrics(line, options.stepsPerEpoch);
+      const metrics = readMetrics(line, options.stepsPerEpoch());
       if (metrics) options.onStep?.(metrics);
       return metrics !== undefined;
     },

@@ -1,10 +1,11 @@
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
+import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
@@ -44,14 +45,25 @@ export function trainingFolder(folder: string): TrainingFolder {
 
 const probeRows = 8; // the first training rows; an equal loss on them shows that the saved model is the trained one
 
+/** Which rows are held out, by their positions in the arm: a sample by the training's seed. */
+function drawHeldOut(rows: number, count: number, seed: number): (position: number) => boolean {
+  if (count === 0) return () => false;
+  const chosen = new Set(shuffledIndices(rows, createRandom(seed)).subarray(0, count));
+  return (position) => chosen.has(position);
+}
+
 /** Writes the rows in the trainer's format, and the probe rows. Tells whether the folder has to make their tokens itself. */
 export async function writeTrainingData(
   folder: TrainingFolder,
   batches: AsyncIterable<readonly Example[]>,
-  settings: Pick<TrainingRecipe, "template" | "loss">,
+  { settings, seed, rows: trained, heldOut }: Pick<TrainingPlan, "settings" | "seed" | "rows" | "heldOut">,
   trainer: TrainerFormat,
 ): Promise<{ areTokens: boolean }> {
   const { template } = settings;
+  const isHeldOut = drawHeldOut(trained + heldOut, heldOut, seed);
+  const validation = heldOut > 0 ? openAtomicFile(join(folder.folder, "data", "validation.jsonl")) : undefined;
+  if (!validation) await rm(join(folder.folder, "data", "validation.jsonl"), { force: true });
+  let position = 0;
   const loss = lossOf(settings);
   let areTokens = false;
   const train = openAtomicFile(folder.data);
@@ -64,16 +76,21 @@ export async function writeTrainingData(
         if (unfit.look(example)) continue;
         const line = `${JSON.stringify(trainer.row(example, template, loss))}\n`;
         areTokens ||= trainer.carriesTools && needsTokens(example, loss);
-        await train.write(line);
-        if (rows++ < probeRows) await probe.write(line);
+        if (isHeldOut(position++)) await validation!.write(line);
+        else {
+          await train.write(line);
+          if (rows++ < probeRows) await probe.write(line);
+        }
       }
     }
     unfit.expectNone();
     await train.commit();
     await probe.commit();
+    await validation?.commit();
   } finally {
     await train.discard();
     await probe.discard();
+    await validation?.discard();
   }
   return { areTokens };
 }
@@ -87,7 +104,12 @@ function isApart({ reasoning, written }: ChatTurn): boolean {
 class UnfitRows {
   readonly #template: TrainingRecipe["template"];
   readonly #trainer: TrainerFormat;
-  readonly #found = { chat: [] as Example[], tools: [] as Example[], unasked: [] as Example[] };
+  readonly #found = {
+    chat: [] as Example[],
+    tools: [] as Example[],
+    unasked: [] as Example[],
+    options: [] as Example[],
+  };
 
   constructor(template: TrainingRecipe["template"], trainer: TrainerFormat) {
     this.#template = template;
@@ -98,10 +120,12 @@ class UnfitRows {
   look(example: Example): boolean {
     const { conversation } = example;
     if (!conversation) return false;
-    const { turns, answer, tools } = conversation;
+    const { turns, answer, tools, templateOptions } = conversation;
     const hasTools =
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
     if (hasTools && !(this.#trainer.carriesTools && this.#template === "chat")) this.#found.tools.push(example);
+    else if (templateOptions && !(this.#trainer.carriesTools && this.#template === "chat"))
+      this.#found.options.push(example);
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
       this.#found.chat.push(example);
@@ -111,7 +135,7 @@ class UnfitRows {
 
   /** @throws DataError when there were such rows */
   expectNone(): void {
-    const { chat, tools, unasked } = this.#found;
+    const { chat, tools, unasked, options } = this.#found;
     const count = (rows: readonly Example[]) => `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
     if (chat.length > 0)
       throw dataErrorAt(
@@ -122,6 +146,11 @@ class UnfitRows {
       throw dataErrorAt(
         unasked[0]!.place,
         `expected a user's turn before the answer in every row, got ${count(unasked)} without one, of which this is the first; select without them`,
+      );
+    if (options.length > 0)
+      throw dataErrorAt(
+        options[0]!.place,
+        `expected rows without options for the chat template ${this.#trainer.carriesTools ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(options)} with chat_template_kwargs, of which this is the first; ${this.#trainer.carriesTools ? "train with --template chat" : "train with --trainer trl"}`,
       );
     if (tools.length > 0)
       throw dataErrorAt(
@@ -145,6 +174,8 @@ export async function writeTrainingFolder(
   makeFolder(join(folder.folder, "data"));
   const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
   await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
+  const more = trainer.moreRequirements?.(plan) ?? [];
+  if (more.length > 0) await appendFile(join(folder.folder, "requirements.txt"), `${more.join("\n")}\n`);
   for (const name of trainer.scripts) await copyFile(join(pythonFolder, name), join(folder.folder, name));
   if (chatTemplate && trainer.chatTemplate)
     await writeFile(
@@ -161,6 +192,8 @@ export async function writeTrainingFolder(
         base,
         chatTemplate,
         loss: lossOf(settings),
+        evaluated: plan.heldOut > 0 ? "validation" : "test",
+        packing: settings.packing ?? false,
         areTokens,
         method: settings.method,
         maxLength: settings.max_length,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
+import { anchorLanguages, readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
 import type { JudgeHealth } from "../../src/stages/check-judge.ts";
 import { alpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";
@@ -39,6 +39,25 @@ const judges: Readonly<Record<string, readonly [script: Scripted, fails: readonl
 };
 
 describe("alpagasus check-judge", () => {
+  test("in another language asks the same questions in it, and tells the same of a judge", async () => {
+    for (const language of anchorLanguages) {
+      const theirs = await readAnchors(language);
+      expect(theirs.map(({ id, topic, kind }) => [id, topic, kind])).toEqual(
+        anchors.map(({ id, topic, kind }) => [id, topic, kind]),
+      );
+      if (language !== "en")
+        for (const [i, { output }] of theirs.entries()) expect(output).not.toBe(anchors[i]!.output);
+    }
+    const chinese = await readAnchors("zh");
+    await using server = await startModelServer({
+      answer: ({ user }) => String(fair[chinese.find(({ output }) => user.includes(output))!.kind]),
+    });
+    using folder = tempFolder();
+    const args = ["check-judge", "--judge", server.judge, "--price", "1/1", "--language", "zh", "--json"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect([code, (JSON.parse(stdout) as JudgeHealth).isHealthy]).toEqual([0, true]);
+  });
+
   test.concurrent.each(Object.entries(judges))("%s", async (_, [script, fails]) => {
     await using server = await startModelServer({ answer: (asked) => `${script(kindOf(asked)!, asked)}\nBecause.` });
     using folder = tempFolder();

@@ -27,6 +27,32 @@ describe("shapes", () => {
     expect(await readRow({ instruction: "a", input: null, output: "c" })).toMatchObject({ shape: "alpaca", input: "" });
   });
 
+  it("finds trees of messages, and takes the path that was ranked best", async () => {
+    const message = (role: string, text: string, replies: object[] = [], more: object = {}) => ({
+      role,
+      text,
+      replies,
+      ...more,
+    });
+    const row = {
+      message_tree_id: "t1",
+      prompt: message("prompter", "a", [
+        message("assistant", "worse", [message("prompter", "no")], { rank: 1 }),
+        message("assistant", "gone", [], { rank: 0, deleted: true }),
+        message("assistant", "better", [message("prompter", "why?", [message("assistant", "so")])], { rank: 0 }),
+      ]),
+    };
+    expect(await readRow(row)).toMatchObject({
+      shape: "oasst",
+      instruction: "User: a\n\nAssistant: better\n\nUser: why?",
+      output: "so",
+      id: "t1",
+    });
+    await expect(readRow({ message_id: "m", parent_id: "p", role: "prompter", text: "a" })).rejects.toThrow(
+      /a row is one message of a tree: join each tree to a conversation first/,
+    );
+  });
+
   it("finds Dolly rows with their category", async () => {
     expect(await readRow({ instruction: "a", context: "b", response: "c", category: "qa" })).toMatchObject({
       shape: "dolly",

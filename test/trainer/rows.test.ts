@@ -47,6 +47,13 @@ describe("a chat of several turns", () => {
     expect(() => llamaFactory.row(example, "chat")).toThrow(/one after the other/);
   });
 
+  test("reaches TRL with the options of the chat template that the row names", async () => {
+    const example = await exampleOf({ messages: chat, chat_template_kwargs: { enable_thinking: false, tools: null } });
+    expect(trl.row(example, "chat")).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });
+    const single = await exampleOf({ messages: chat.slice(1, 3), chat_template_kwargs: { enable_thinking: true } });
+    expect(trl.row(single, "chat")).toMatchObject({ chat_template_kwargs: { enable_thinking: true } });
+  });
+
   test.each(Object.entries(trainerFormats))(
     "%s: a plain row is as before, and what was thought is learnt as written",
     async (_, format) => {
@@ -78,6 +85,12 @@ describe("what a training cannot carry stops it, with its count", () => {
       { messages: [...chat.slice(0, -1), tool, chat.at(-1)] },
       "alpaca",
       /got 2 rows that offer or call them/,
+    ],
+    [
+      "options of the chat template, by the Alpaca prompt",
+      { messages: chat.slice(1, 3), chat_template_kwargs: { enable_thinking: false } },
+      "alpaca",
+      /got 2 rows with chat_template_kwargs/,
     ],
     [
       "no question",

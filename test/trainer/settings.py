@@ -12,16 +12,20 @@ import yaml
 
 
 def axolotl():
+    from axolotl.integrations.liger.args import LigerArgs
     from axolotl.utils.config import validate_config
     from axolotl.utils.dict import DictDefault
     from axolotl.utils.schemas.config import AxolotlInputConfig
 
     with open("axolotl.yaml", encoding="utf-8") as file:
         given = yaml.safe_load(file)
-    unknown = sorted(set(given) - set(AxolotlInputConfig.model_fields))  # it drops those without a word
+    known = {*AxolotlInputConfig.model_fields, *(LigerArgs.model_fields if given.get("plugins") else ())}
+    unknown = sorted(set(given) - known)  # it drops those without a word
     gpu = {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 4, "n_node": 1, "compute_capability": "sm_80"}
     read = validate_config(DictDefault(given), capabilities=gpu, env_capabilities={"torch_version": "2.11.0"})
-    names = ("micro_batch_size", "gradient_accumulation_steps", "adapter", "fsdp_config", "warmup_ratio", "load_in_4bit")
+    names = ("micro_batch_size", "gradient_accumulation_steps", "adapter", "fsdp_config", "warmup_ratio", "load_in_4bit",
+             "sample_packing", "attn_implementation", "plugins", "gradient_checkpointing", "save_strategy", "eval_steps",
+             "test_datasets", "group_by_length")
     return {"unknown": unknown, **{name: read.get(name) for name in names}}
 
 
@@ -47,6 +51,12 @@ def llama_factory():
         "warmup": training.get_warmup_steps(1000),
         "columns": [dataset.system, dataset.prompt, dataset.query, dataset.response],
         "history": [dataset.history, rows.mask_history],
+        "options": {
+            "neat_packing": rows.neat_packing,
+            "flash_attn": model.flash_attn,
+            "gradient_checkpointing": not model.disable_gradient_checkpointing,
+            "evaluated": rows.eval_dataset,
+        },
         "file": os.path.exists(os.path.join(rows.dataset_dir, dataset.dataset_name)),
     }
 

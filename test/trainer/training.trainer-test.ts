@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
   cpSync,
@@ -17,24 +16,14 @@ import { stringify } from "yaml";
 import type { Example } from "../../src/dataset/example.ts";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import type { TrainSummary } from "../../src/run/records/training.ts";
-import { uvArguments } from "../../src/python/uv.ts";
 import { toMessages } from "../../src/trainer/formats/format.ts";
 import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
+import { trainerPython as python } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const here = fileURLToPath(new URL("./", import.meta.url));
-/** Runs a Python script with the trainer's parts. */
-function python(script: string, args: readonly string[], input = "", cwd?: string): string {
-  return execFileSync("uv", uvArguments(script, args), {
-    input,
-    cwd,
-    encoding: "utf8",
-    env: { ...process.env, HF_HUB_OFFLINE: "1" },
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-}
 
 const rows = ["red", "blue", "green", "black", "white", "pink", "brown", "grey", "gold", "cyan"].flatMap(
   (colour, i) => [
@@ -397,7 +386,7 @@ test("a chat of several turns with a system text is learnt as it is: the last an
 test("all turns of chats with tools and reasoning are learnt, and answered word for word turn by turn", async () => {
   cpSync(`${folder.path}/tiny`, `${folder.path}/tiny-tools`, { recursive: true });
   const template = (tools: string, calls: string) =>
-    `${tools}{% for message in messages %}<{{ message['role'] }}> {% if message.reasoning_content %}({{ message.reasoning_content }}) {% endif %}{{ message['content'] }}${calls}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}`;
+    `${tools}{% if brief %}[brief]{% endif %}{% for message in messages %}<{{ message['role'] }}> {% if message.reasoning_content %}({{ message.reasoning_content }}) {% endif %}{{ message['content'] }}${calls}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}`;
   const calls =
     "{% for call in message.tool_calls or [] %}[{{ call.function.name }} {{ call.function.arguments.colour }}]{% endfor %}";
   const file = `${folder.path}/tiny-tools/chat_template.jinja`;
@@ -423,6 +412,7 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
       { role: "assistant", content: `Yes, ${colour} is.`, reasoning_content: "The tool says yes." },
     ],
     tools,
+    ...(colour === "cyan" && { chat_template_kwargs: { brief: true } }),
   }));
   folder.write("tools.jsonl", [...plain, ...called].map((row) => JSON.stringify(row)).join("\n"));
   const run = ["--run", "runs/tools"];
@@ -448,6 +438,7 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
     ...["gold", "cyan"].map((colour) => [`[look_up ${colour}]</s>`, `(The tool says yes.) Yes, ${colour} is.</s>`]),
   ]);
   expect(made[6]!.whole).toContain('"name": "look_up"');
+  expect(made.map(({ whole }) => whole.includes("[brief]"))).toEqual([...Array<boolean>(7).fill(false), true]);
   folder.write(
     "talks.json",
     plain.map(({ messages }, id) => ({ id, set: "talks", turns: [messages[0]!.content, messages[2]!.content] })),
@@ -460,75 +451,6 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
   expect(answers.map(({ outputs }) => outputs)).toEqual(
     plain.map(({ messages }) => [messages[1]!.content, messages[3]!.content]),
   );
-});
-
-describe("settings for another trainer are what it takes:", () => {
-  /** An environment with a trainer's own package, and not what it depends on. */
-  function install(name: string, parts: readonly string[], alone: readonly string[]): string {
-    const environmentPath = `${folder.path}/venv-${name}`;
-    const uv = (...args: string[]) =>
-      execFileSync("uv", args, { env: { ...process.env, VIRTUAL_ENV: environmentPath }, stdio: "ignore" });
-    uv("venv", "--python", "3.11", environmentPath);
-    uv("pip", "install", ...parts);
-    uv("pip", "install", "--no-deps", ...alone);
-    return `${environmentPath}/bin/python`;
-  }
-  const pinned = (name: string) =>
-    readFileSync(fileURLToPath(new URL(`../../python/requirements-${name}.txt`, import.meta.url)), "utf8")
-      .split("\n")
-      .find((line) => line.startsWith(name.replace("-", "")))!;
-  const read = (interpreter: string, trainer: string, model: string) =>
-    JSON.parse(
-      execFileSync(interpreter, [`${here}settings.py`, trainer, at(model)], { encoding: "utf8" })
-        .trim()
-        .split("\n")
-        .at(-1)!,
-    ) as object;
-  const write = (...args: string[]) => prepare(folder.path, ["train", ...args]);
-
-  test("axolotl's, by its schema", async () => {
-    const requirements = fileURLToPath(new URL("../../python/requirements.txt", import.meta.url));
-    const interpreter = install("axolotl", ["-r", requirements, "pillow"], [pinned("axolotl"), "addict"]);
-    await write("--recipe", "paper-7b", "--trainer", "axolotl", "--model", "ax-7b");
-    expect(read(interpreter, "axolotl", "ax-7b")).toMatchObject({
-      unknown: [],
-      micro_batch_size: 4,
-      gradient_accumulation_steps: 8,
-      warmup_ratio: 0.03,
-      fsdp_config: { fsdp_version: 2, state_dict_type: "FULL_STATE_DICT" },
-    });
-    await write("--recipe", "alpagasus2-qlora-7b", "--trainer", "axolotl", "--model", "ax-qlora");
-    expect(read(interpreter, "axolotl", "ax-qlora")).toMatchObject({
-      unknown: [],
-      adapter: "qlora",
-      load_in_4bit: true,
-    });
-  });
-
-  test("LLaMA-Factory's, by its parser, and its dataset's registration", async () => {
-    const parts = ["torch==2.15.0", "transformers==5.6.0", "trl==0.24.0", "peft==0.18.1", "accelerate==1.11.0"];
-    const others = ["datasets==4.0.0", "bitsandbytes==0.50.2", "omegaconf", "fire", "psutil", "numpy"];
-    const interpreter = install("llama-factory", [...parts, ...others], [pinned("llama-factory")]);
-    const cpu = ["--gpus", "0", "--precision", "fp32"]; // its parser looks whether this machine can do it
-    await write("--recipe", "alpagasus2-qlora-7b", "--trainer", "llama-factory", "--model", "lf-qlora", ...cpu);
-    expect(read(interpreter, "llama-factory", "lf-qlora")).toEqual({
-      template: "alpaca",
-      method: "lora",
-      targets: ["q_proj", "v_proj"],
-      bits: 4,
-      warmup: 30,
-      columns: ["system", "instruction", null, "output"],
-      history: [null, true],
-      file: true,
-    });
-    await write("--recipe", "paper-7b", "--trainer", "llama-factory", "--model", "lf-7b", ...cpu, "--template", "chat");
-    expect(read(interpreter, "llama-factory", "lf-7b")).toMatchObject({
-      template: null,
-      method: "full",
-      columns: ["system", "instruction", null, "output"],
-      history: ["history", false], // a chat: all of its turns are learnt
-    });
-  });
 });
 
 describe("the check finds", () => {

@@ -14,10 +14,10 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
   const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
   const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
   const lines = [
-    `\n${styleText("bold", trainer === "trl" ? `Training ${plainText(model)}` : `A folder for ${trainer} to train ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
+    `\n${styleText("bold", trainer === "trl" ? `Training ${plainText(model)}` : `A folder for ${trainer} to train ${plainText(model)}`)} on ${describeRows(rows, plan.heldOut, arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
     `  base    ${plainText(base)}`,
     ...renderDifferences(plan.differences),
-    `  steps   ${formatCount(steps)}, each of ${settings.global_batch} rows (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
+    `  steps   ${settings.packing ? "at most " : ""}${formatCount(steps)}, each of ${settings.global_batch} ${settings.packing ? "sequences of packed rows" : "rows"} (${deviceBatch} at a time × ${accumulation} × ${machine}), ${settings.epochs} ${settings.epochs === 1 ? "epoch" : "epochs"}`,
     `  tokens  about ${formatCount(tokens.expected)} (of ${tokens.basis}), at most ${formatCount(tokens.highest)} (${formatCount(settings.max_length)} a row); counted when it is run`,
     `  memory  ${estimate.memoryGb === undefined ? "not known, since the base model's size is not known" : `about ${estimate.memoryGb.toFixed(1)} GB${gpus > 0 ? " a GPU" : ""}, a rule of thumb for ${formatCount(estimate.parameters!)} weights`}`,
     `  time    ${estimate.minutes === undefined ? "not known" : `about ${formatDuration(estimate.minutes * 60_000)}`} (${estimate.basis})`,
@@ -43,9 +43,14 @@ export function renderTraining(summary: TrainSummary, models: Readonly<Record<st
     summary;
   const full = models["full"];
   const lines = [
-    `\n${styleText("bold", `Trained ${plainText(model)}`)} on the ${formatCount(rows)} rows of ${plainText(arm)}, by the recipe ${recipe} ${summary.recipeVersion} (${summary.method}), from ${plainText(summary.base)}`,
+    `\n${styleText("bold", `Trained ${plainText(model)}`)} on ${describeRows(rows, summary.heldOut ?? 0, arm)}, by the recipe ${recipe} ${summary.recipeVersion} (${summary.method}), from ${plainText(summary.base)}`,
     ...renderDifferences(summary.differences),
     `  steps   ${formatCount(steps)}; loss ${lossCurve[0]?.loss.toFixed(3) ?? "-"} at first, ${summary.finalLoss?.toFixed(3) ?? "-"} at last`,
+    ...(summary.heldOut === undefined
+      ? []
+      : [
+          `  held out  loss ${summary.validationCurve?.[0]?.loss.toFixed(3) ?? "-"} when first measured, ${summary.validationLoss?.toFixed(3) ?? "-"} at the end`,
+        ]),
     `  time    ${formatDuration(trainMs)}, ${formatDuration(startMs)} of it before the first step${gpus > 0 ? `, ${gpuHours.toFixed(2)} GPU hours` : " on the CPU"}${summary.attempts > 1 ? `, in ${summary.attempts} attempts` : ""}; ${summary.examplesPerSecond.toFixed(1)} rows and ${formatCount(summary.tokensPerSecond)} tokens a second (${formatCount(tokens)} in all)`,
     `  money   ${usd === null ? "no price per hour is known (--usd-per-hour)" : `${formatUsd(usd)}, at ${formatUsd(usdPerHour!)} an hour`}`,
     ...renderCuts(summary),
@@ -57,8 +62,16 @@ export function renderTraining(summary: TrainSummary, models: Readonly<Record<st
     ...summary.checks.filter(({ held }) => held).map(({ name, message }) => `  checked ${name}: ${plainText(message)}`),
     ...renderWarnings([], summary.gates),
     `\n  model   ${plainText(summary.outputPath)}`,
+    ...(summary.checkpoints ?? []).map(({ path }, i) => `  epoch ${i + 1}  ${plainText(path)}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function describeRows(rows: number, heldOut: number, arm: string): string {
+  const trained = `the ${formatCount(rows)} rows of ${plainText(arm)}`;
+  return heldOut === 0
+    ? trained
+    : `${formatCount(rows)} of the ${formatCount(rows + heldOut)} rows of ${plainText(arm)} (${formatCount(heldOut)} held out)`;
 }
 
 function renderDifferences(differences: Differences): string[] {
@@ -83,5 +96,5 @@ function renderCuts({ cutRows, unlabelledRows, rows }: TrainSummary): string[] {
 }
 
 function listRows(rows: readonly number[]): string {
-  return `${rows.slice(0, 8).join(", ")}${rows.length > 8 ? ", …" : ""} (positions in the arm, from 0)`;
+  return `${rows.slice(0, 8).join(", ")}${rows.length > 8 ? ", …" : ""} (positions among the rows trained on, from 0)`;
 }

@@ -97,6 +97,7 @@ export function conversationFields(
     turns: turns.slice(0, last).map(splitReasoning),
     answer: splitReasoning(turns[last]!),
     tools: readTools(row["tools"] ?? row["functions"]),
+    ...readTemplateOptions(row["chat_template_kwargs"]),
   };
   return {
     instruction: renderBefore(conversation),
@@ -113,6 +114,13 @@ export function conversationFields(
 function readSystem(row: Row, column?: string): ChatTurn[] {
   const text = column === undefined ? (row["system"] ?? row["system_prompt"]) : row[column];
   return typeof text === "string" && text.trim() !== "" ? [{ role: "system", text }] : [];
+}
+
+/** Options of the chat template; those that are null are not given. */
+function readTemplateOptions(value: unknown): Pick<Conversation, "templateOptions"> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+  const given = Object.entries(value).filter(([, option]) => option !== null);
+  return given.length > 0 ? { templateOptions: Object.fromEntries(given) } : {};
 }
 
 /** Tools as a list, or as JSON text of one. */

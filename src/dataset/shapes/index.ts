@@ -2,6 +2,7 @@ import { UsageError } from "../../errors.ts";
 import type { Row } from "../example.ts";
 import type { Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
+import { treeShape } from "./oasst.ts";
 import { conversationFields, conversationShape, readTurns } from "./conversation.ts";
 
 /** The columns of the shapes that have one for each field, by the shape. */
@@ -37,6 +38,7 @@ const shapes: readonly Shape[] = [
   conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
   conversationShape("dialog", "dialog", "{role, content}"),
   promptShape(),
+  treeShape,
   ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
 ];
 

@@ -18,8 +18,15 @@ export const trainSummarySchema = z.object({
   /** The training's folder, and the trained model's. */
   path: z.string(),
   outputPath: z.string(),
+  /** The checkpoint at the end of each epoch, where they were kept. */
+  checkpoints: z.array(z.object({ step: z.number(), path: z.string() })).optional(),
+  /** Rows that were trained on. */
   rows: z.number(),
-  /** Positions in the arm, from 0, of rows cut at the maximum length and of rows left without labels. */
+  /** Rows of the arm that were held out, and the loss on them at the end and by step. */
+  heldOut: z.number().optional(),
+  validationLoss: z.number().nullish(),
+  validationCurve: z.array(z.object({ step: z.number(), loss: z.number() })).optional(),
+  /** Positions among the rows that were trained on, from 0, of rows cut at the maximum length and of rows left without labels. */
   cutRows: z.array(z.number()),
   unlabelledRows: z.array(z.number()),
   steps: z.number(),

@@ -36,8 +36,8 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
       const dataset = (await context.manifest())!.dataset!;
       const found: ({ arm: string; row: number } & ReasonDetail)[] = [];
       for (const arm of arms) {
-        const { map, shape } = dataset;
-        const rows = await openDataset((await armFile(arm))!, map ? { map } : { shape });
+        const { map, shape, quotes } = dataset;
+        const rows = await openDataset((await armFile(arm))!, { ...(map ? { map } : { shape }), quotes });
         for await (const batch of rows.batches())
           for (const example of batch) {
             const overlap = find(example);

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { UsageError } from "../../errors.ts";
 import type { TrainingPlan } from "../plan-training.ts";
-import { chatTemplateFile, countTokens, saveSteps, toMessages, type TrainerFormat } from "./format.ts";
+import { chatTemplateFile, countTokens, saveSettings, saveSteps, toMessages, type TrainerFormat } from "./format.ts";
 
 /** Axolotl (axolotl-ai-cloud/axolotl). It uses the same chat template as TRL, so that rows give the same tokens. */
 export const axolotl: TrainerFormat = {
@@ -30,30 +30,47 @@ touch done`,
 
 /** The settings of `axolotl train`, under its own names. @throws UsageError without a GPU */
 function axolotlSettings(plan: TrainingPlan, base: string): object {
-  const { settings, deviceBatch, accumulation, processes, seed, gpus } = plan;
-  const { lora, quantisation, precision } = settings;
+  const { settings, heldOut, deviceBatch, accumulation, processes, seed, gpus } = plan;
+  const { lora, quantisation, precision, attention, packing } = settings;
+  if (packing && !(attention?.startsWith("flash") || attention === "flex_attention"))
+    throw new UsageError(
+      `--trainer axolotl: expected --attention flash_attention_2, flash_attention_3 or flex_attention with packing, got ${attention ?? "none"}`,
+    );
+  const rows = (path: string) => ({
+    path,
+    ds_type: "json",
+    type: "chat_template",
+    field_messages: "messages",
+    roles_to_train: ["assistant"],
+    message_field_training: "train",
+    train_on_eos: "turn",
+  });
   if (gpus === 0) throw new UsageError("--trainer axolotl: expected a GPU, got a plan for the CPU; give --gpus 1");
   return {
     base_model: base,
-    datasets: [
-      {
-        path: "data/train.jsonl",
-        ds_type: "json",
-        type: "chat_template",
-        field_messages: "messages",
-        roles_to_train: ["assistant"],
-        message_field_training: "train",
-        train_on_eos: "turn",
-      },
-    ],
+    datasets: [rows("data/train.jsonl")],
+    ...(heldOut > 0 && {
+      test_datasets: [{ ...rows("data/validation.jsonl"), split: "train" }],
+      eval_steps: saveSteps(plan),
+      eval_sample_packing: false,
+    }),
     ...(settings.template === "alpaca"
       ? { chat_template: "jinja", chat_template_jinja: chatTemplateFile }
       : { chat_template: "tokenizer_default" }),
     dataset_prepared_path: "prepared",
-    val_set_size: 0,
+    ...(heldOut === 0 && { val_set_size: 0 }),
     output_dir: "output",
     sequence_len: settings.max_length,
-    sample_packing: false, // one row per sequence, as in the recipe
+    sample_packing: packing ?? false, // else one row per sequence
+    ...(attention && { attn_implementation: attention }),
+    ...(settings.liger && {
+      plugins: ["axolotl.integrations.liger.LigerPlugin"],
+      liger_rope: true,
+      liger_rms_norm: true,
+      liger_glu_activation: true,
+      liger_fused_linear_cross_entropy: true,
+    }),
+    ...(settings.group_by_length && { group_by_length: true }),
     num_epochs: settings.epochs,
     micro_batch_size: deviceBatch,
     gradient_accumulation_steps: accumulation,
@@ -64,7 +81,7 @@ function axolotlSettings(plan: TrainingPlan, base: string): object {
     weight_decay: settings.weight_decay,
     bf16: precision === "bf16",
     fp16: precision === "fp16",
-    gradient_checkpointing: true,
+    gradient_checkpointing: settings.gradient_checkpointing ?? true,
     ...(lora && {
       adapter: quantisation ? "qlora" : "lora",
       lora_r: lora.r,
@@ -89,9 +106,7 @@ function axolotlSettings(plan: TrainingPlan, base: string): object {
         },
       }),
     logging_steps: 1,
-    save_strategy: "steps",
-    save_steps: saveSteps(plan),
-    save_total_limit: 1,
+    ...saveSettings(plan),
     auto_resume_from_checkpoints: true,
     seed,
   };

@@ -24,6 +24,8 @@ export interface TrainerFormat {
   files(plan: TrainingPlan, base: string, areTokens: boolean): Readonly<Record<string, string>>;
   /** Makes the folder's chat template from the Alpaca one; absent when the trainer uses none of ours. */
   readonly chatTemplate?: ((alpaca: string) => string) | undefined;
+  /** Lines of `requirements.txt` beside those of the file. */
+  readonly moreRequirements?: ((plan: TrainingPlan) => readonly string[]) | undefined;
   /** The lines of `run.sh` that train, with `with_parts COMMAND`. `echo "alpagasus: …"` reports the phase. */
   readonly commands: string;
   /** How its training departs from the recipe, one line each. */
@@ -42,14 +44,17 @@ export const chatTemplateFile = "chat_template.jinja";
 export function toMessages(
   { instruction, input, output, conversation }: Fields,
   template: TrainingRecipe["template"],
-): { prompt: Message[]; completion: Message[]; tools?: readonly unknown[] } {
+): { prompt: Message[]; completion: Message[]; tools?: readonly unknown[]; chat_template_kwargs?: object } {
+  const options = conversation?.templateOptions && { chat_template_kwargs: conversation.templateOptions };
   if (conversation && !isOneQuestion(conversation))
     return {
       prompt: conversation.turns.map(toTemplateMessage),
       completion: [toTemplateMessage(conversation.answer)],
       ...(conversation.tools.length > 0 && { tools: conversation.tools }),
+      ...options,
     };
   return {
+    ...options,
     prompt: [{ role: "user", content: userMessage({ instruction, input }, template) }],
     completion: [conversation ? toTemplateMessage(conversation.answer) : { role: "assistant", content: output }],
   };
@@ -66,12 +71,13 @@ function toTemplateMessage({ toolCalls, ...turn }: ChatTurn): Message {
   return toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
 }
 
-/** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, or several turns to learn. */
+/** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, options of the template, or several turns to learn. */
 export function needsTokens({ conversation }: Fields, loss: "last" | "all"): boolean {
   if (!conversation) return false;
-  const { turns, answer, tools } = conversation;
+  const { turns, answer, tools, templateOptions } = conversation;
   return (
     tools.length > 0 ||
+    templateOptions !== undefined ||
     [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined) ||
     (loss === "all" && turns.some(({ role }) => role === "assistant"))
   );
@@ -82,9 +88,24 @@ export const countTokens = `echo "alpagasus: counting tokens"
 with_parts python rows.py
 echo "alpagasus: training"`;
 
+/** Settings of Hugging Face's trainer for checkpoints: about ten in the whole training of which the last is kept, or one for each epoch. */
+export function saveSettings(plan: TrainingPlan): object {
+  return plan.settings.keep === "epochs"
+    ? { save_strategy: "epoch" }
+    : { save_strategy: "steps", save_steps: saveSteps(plan), save_total_limit: 1 };
+}
+
+/** Packages beside the trainer's own that a plan needs, as lines of `requirements.txt`. */
+export function moreRequirements({ settings: { attention, liger } }: TrainingPlan): readonly string[] {
+  return [
+    ...(liger ? ["liger-kernel==0.8.5"] : []),
+    ...(attention?.startsWith("flash") ? ["kernels>=0.18.2,<0.19 # FlashAttention, built already"] : []),
+  ];
+}
+
 /** Steps between checkpoints, so that there are about ten in the whole training. */
-export function saveSteps({ steps }: TrainingPlan): number {
-  return Math.max(1, Math.ceil(steps / 10));
+export function saveSteps({ steps, settings: { packing } }: TrainingPlan): number {
+  return packing ? 0.1 : Math.max(1, Math.ceil(steps / 10)); // below 1: a share of the steps, whose number packing changes
 }
 
 /** The data type of the weights in memory. */

@@ -5,7 +5,14 @@ import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
 import { isOneQuestion } from "../../dataset/conversation.ts";
 import { UsageError } from "../../errors.ts";
-import { chatTemplateFile, saveSteps, type Fields, type TrainerFormat } from "./format.ts";
+import {
+  chatTemplateFile,
+  moreRequirements,
+  saveSettings,
+  saveSteps,
+  type Fields,
+  type TrainerFormat,
+} from "./format.ts";
 
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";
@@ -29,6 +36,7 @@ export const llamaFactory: TrainerFormat = {
     "accelerate.yaml": accelerateSettings(plan),
     "data/dataset_info.json": `${JSON.stringify(datasetInfo(plan), null, 2)}\n`,
   }),
+  moreRequirements,
   chatTemplate: (alpaca) => alpaca.replace("### Response:'", String.raw`### Response:\n'`), // as in its own template
   commands: `echo "alpagasus: training"
 with_parts accelerate launch --config_file accelerate.yaml --module llamafactory.launcher sft.yaml
@@ -75,26 +83,29 @@ function chatRow({ instruction, input, output, conversation }: Fields): object {
   };
 }
 
-/** The entry of `data/dataset_info.json` that registers `data/train.jsonl`. */
-function datasetInfo({ settings: { template } }: TrainingPlan): object {
-  return {
-    train: {
-      file_name: "train.jsonl",
-      formatting: "alpaca",
-      columns: {
-        prompt: "instruction",
-        response: "output",
-        system: "system",
-        ...(template === "chat" && { history: "history" }),
-      },
-    },
+/** `data/dataset_info.json`, which registers the rows. */
+function datasetInfo({ heldOut, settings: { template } }: TrainingPlan): object {
+  const columns = {
+    prompt: "instruction",
+    response: "output",
+    system: "system",
+    ...(template === "chat" && { history: "history" }),
   };
+  const entry = (name: string) => ({ file_name: `${name}.jsonl`, formatting: "alpaca", columns });
+  return { train: entry("train"), ...(heldOut > 0 && { validation: entry("validation") }) };
 }
+
+/** Its names for ways to compute attention. */
+const attentionOf = { eager: "disabled", sdpa: "sdpa", flash_attention_2: "fa2", flash_attention_3: "fa3" } as const;
 
 /** Its training settings, under its own names. */
 function settings(plan: TrainingPlan, base: string): object {
-  const { settings: recipe, deviceBatch, accumulation, seed, gpus } = plan;
-  const { lora, quantisation, precision } = recipe;
+  const { settings: recipe, heldOut, deviceBatch, accumulation, seed, gpus } = plan;
+  const { lora, quantisation, precision, attention } = recipe;
+  if (attention === "flex_attention")
+    throw new UsageError(
+      `--trainer llama-factory: expected --attention ${Object.keys(attentionOf).join(", ")}, got flex_attention`,
+    );
   return {
     stage: "sft",
     do_train: true,
@@ -104,7 +115,18 @@ function settings(plan: TrainingPlan, base: string): object {
     ...(recipe.template === "alpaca" && { template: "alpaca" }), // without one, it uses the base's
     cutoff_len: recipe.max_length,
     mask_history: lossOf(recipe) === "last", // of several turns only the last is learnt
-    packing: false, // one row per sequence, as in the recipe
+    packing: recipe.packing ?? false, // else one row per sequence
+    ...(recipe.packing && { neat_packing: true }), // each row attends to itself alone
+    ...(attention && { flash_attn: attentionOf[attention] }),
+    ...(recipe.liger && { enable_liger_kernel: true }),
+    ...(recipe.group_by_length && { train_sampling_strategy: "group_by_length" }),
+    ...(recipe.gradient_checkpointing === false && { disable_gradient_checkpointing: true }),
+    ...(heldOut > 0 && {
+      eval_dataset: "validation",
+      eval_strategy: "steps",
+      eval_steps: saveSteps(plan),
+      per_device_eval_batch_size: 1,
+    }),
     output_dir: "output",
     finetuning_type: lora ? "lora" : "full",
     ...(lora && {
@@ -130,9 +152,7 @@ function settings(plan: TrainingPlan, base: string): object {
     fp16: precision === "fp16",
     ...(gpus === 0 && { use_cpu: true }),
     logging_steps: 1,
-    save_strategy: "steps",
-    save_steps: saveSteps(plan),
-    save_total_limit: 1,
+    ...saveSettings(plan),
     report_to: "none",
     seed,
   };

@@ -1,6 +1,15 @@
 import { stringify } from "yaml";
 import { accelerateSettings } from "./accelerate.ts";
-import { chatTemplateFile, countTokens, saveSteps, toMessages, weightType, type TrainerFormat } from "./format.ts";
+import {
+  chatTemplateFile,
+  countTokens,
+  moreRequirements,
+  saveSettings,
+  saveSteps,
+  toMessages,
+  weightType,
+  type TrainerFormat,
+} from "./format.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 
 /** TRL, Hugging Face's trainer: the one that this package runs. */
@@ -15,6 +24,7 @@ export const trl: TrainerFormat = {
     "accelerate.yaml": accelerateSettings(plan),
   }),
   chatTemplate: (alpaca) => alpaca,
+  moreRequirements,
   commands: `${countTokens}
 last=$(ls -d output/checkpoint-*/trainer_state.json 2>/dev/null | sort -t- -k2 -n | tail -n 1)
 if [ -n "$last" ]; then
@@ -29,7 +39,7 @@ with_parts python check.py`,
 
 /** The settings of `trl sft --config`, under its own names. */
 function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): object {
-  const { settings, deviceBatch, accumulation, steps, seed, gpus } = plan;
+  const { settings, heldOut, deviceBatch, accumulation, steps, seed, gpus } = plan;
   const { lora, quantisation, precision } = settings;
   return {
     model_name_or_path: base,
@@ -37,6 +47,10 @@ function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): obje
     output_dir: "output",
     ...(settings.template === "alpaca" && { chat_template_path: chatTemplateFile }),
     completion_only_loss: true,
+    ...(settings.packing && { packing: true, eval_packing: false }),
+    ...(settings.attention && { attn_implementation: settings.attention }),
+    ...(settings.liger && { use_liger_kernel: true }),
+    ...(settings.group_by_length && { train_sampling_strategy: "group_by_length" }),
     max_length: settings.max_length,
     num_train_epochs: settings.epochs,
     per_device_train_batch_size: deviceBatch,
@@ -48,7 +62,8 @@ function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): obje
     bf16: precision === "bf16",
     fp16: precision === "fp16",
     dtype: weightType(plan),
-    ...(gpus === 0 && { use_cpu: true, gradient_checkpointing: false }), // slower, and on a CPU memory is not the limit
+    ...(gpus === 0 && { use_cpu: true }),
+    gradient_checkpointing: settings.gradient_checkpointing ?? gpus > 0, // slower, and on a CPU memory is not the limit
     ...(lora && {
       use_peft: true,
       lora_r: lora.r,
@@ -62,11 +77,10 @@ function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): obje
       use_bnb_nested_quant: quantisation.nested,
     }),
     logging_steps: 1,
-    save_strategy: "steps",
-    save_steps: saveSteps(plan),
-    save_total_limit: 1,
+    ...saveSettings(plan),
     eval_strategy: "steps",
-    eval_steps: steps,
+    eval_steps: heldOut > 0 ? saveSteps(plan) : steps, // and always at the end
+    ...(heldOut > 0 && { dataset_test_split: "validation" }),
     per_device_eval_batch_size: 1,
     report_to: "none",
     seed,

@@ -1,0 +1,59 @@
+"""The tokens and labels that a trainer makes of a training folder's rows: python their-rows.py axolotl|llama-factory TRAINING-FOLDER
+
+Prints for each row all of its text, and the runs of it that are learnt, as JSON.
+"""
+
+import importlib.machinery
+import json
+import os
+import sys
+import types
+
+import yaml
+
+
+def axolotl():
+    from axolotl.prompt_strategies.chat_template import load
+    from axolotl.utils.dict import DictDefault
+    from transformers import AutoTokenizer
+
+    with open("axolotl.yaml", encoding="utf-8") as file:
+        settings = DictDefault(yaml.safe_load(file))
+    tokenizer = AutoTokenizer.from_pretrained(settings.base_model)
+    strategy = load(tokenizer, settings, DictDefault(settings.datasets[0]))
+    with open("data/train.jsonl", encoding="utf-8") as file:
+        return tokenizer, [strategy.tokenize_prompt(json.loads(line)) for line in file]
+
+
+def llama_factory():
+    os.environ["DISABLE_VERSION_CHECK"] = "1"
+    audio = types.ModuleType("torchaudio")  # for rows with sound, which these are not
+    audio.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+    sys.modules["torchaudio"] = audio
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
+    with open("sft.yaml", encoding="utf-8") as file:
+        given = yaml.safe_load(file)
+    model, data, training, _, _ = get_train_args(given)
+    parts = load_tokenizer(model)
+    template = get_template_and_fix_tokenizer(parts["tokenizer"], data)
+    rows = get_dataset(template, model, data, training, stage="sft", **parts)["train_dataset"]
+    return parts["tokenizer"], list(rows)
+
+
+os.chdir(sys.argv[2])
+tokenizer, rows = {"axolotl": axolotl, "llama-factory": llama_factory}[sys.argv[1]]()
+found = []
+for row in rows:
+    runs, before = [], -100
+    for token, label in zip(row["input_ids"], row["labels"]):
+        if label != -100:
+            assert label == token
+            if before == -100:
+                runs.append([])
+            runs[-1].append(token)
+        before = label
+    found.append({"whole": tokenizer.decode(row["input_ids"]), "learnt": [tokenizer.decode(run) for run in runs]})
+print(json.dumps(found))
