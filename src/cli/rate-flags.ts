@@ -24,6 +24,7 @@ export interface RateFlags extends ModelFlags {
   map?: Record<string, string> | undefined;
   scale?: { min: number; max: number } | undefined;
   minCoverage: number;
+  as?: string | undefined;
   quotes?: "double" | "none";
   unreadable: "stop" | "skip";
   maxUnreadable?: number | undefined;

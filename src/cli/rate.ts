@@ -83,6 +83,7 @@ export function rateCommand(context: CommandContext): Command {
       parseShare,
     )
     .addOption(minCoverageOption())
+    .option("--as <name>", "a further score of the run's rows, beside its own: a name for select --by and --where")
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
@@ -240,11 +241,19 @@ async function rateAndShow(
     onProgress: progress.show,
     signal,
     against,
+    as: flags.as,
     ...(flags.overwrite && { overwrite: true }),
   }).finally(progress.clear);
   setExitCode(summary, context);
-  const manifest = (await readManifest(runFolder(flags.run))) as RatedManifest; // rate has just written it
+  const folder = runFolder(flags.run);
+  const manifest = (await readManifest(folder)) as RatedManifest; // rate has just written it
   process.stdout.write(
-    flags.json ? `${plainJson(summary, 2)}\n` : renderRating(manifest, runFolder(flags.run).ratingsPath),
+    flags.json
+      ? `${plainJson(summary, 2)}\n`
+      : renderRating(
+          { dataset: manifest.dataset, rate: summary },
+          flags.as === undefined ? folder.ratingsPath : folder.scorePath(flags.as),
+          flags.as,
+        ),
   );
 }

@@ -15,6 +15,7 @@ interface SelectFlags {
   minScore?: number | undefined;
   top?: number | { share: number } | undefined;
   rows?: string | undefined;
+  by?: string | undefined;
   where?: string | undefined;
   per?: string | undefined;
   quota?: Quota | undefined;
@@ -42,8 +43,12 @@ export function selectCommand(context: CommandContext): Command {
     .option("--min-score <score>", "keep rows that score at least this, on the judge's own scale", parseNumber)
     .option("--top <n>", "keep the best n rows, or n% of all", parseTop)
     .option(
+      "--by <sql>",
+      "in place of the score, the value of a SQL expression: 0.5 * zscore(quality) - ifd (also rank, percentile)",
+    )
+    .option(
       "--where <sql>",
-      "keep rows that satisfy a SQL condition on: the data's columns, score, state, instruction_length, input_length, output_length, length",
+      "keep rows that satisfy a SQL condition on: the data's columns, named scores, score, state, instruction_length, input_length, output_length, length",
     )
     .option("--per <column>", "divide --top among the values of a column in proportion, and keep the best rows of each")
     .option(
@@ -82,6 +87,7 @@ export function selectCommand(context: CommandContext): Command {
 Examples:
   alpagasus select --min-score 4.5
   alpagasus select --top 9000 --per category
+  alpagasus select --top 10% --by "quality * complexity"
   alpagasus select --where "score >= 3 and output_length between 50 and 2000" --dedup near
   alpagasus select --top 10% --decontaminate vicuna.jsonl koala.jsonl
   alpagasus select --method random --seed 7`,
@@ -102,6 +108,7 @@ Examples:
         minScore,
         top,
         rows,
+        by: flags.by,
         where,
         per,
         quota: flags.quota,

@@ -1,4 +1,5 @@
 import type { Place } from "./place.ts";
+import type { Row } from "./example.ts";
 import type { Format } from "./source.ts";
 
 /** One record of a file, before its shape is known. */
@@ -15,6 +16,8 @@ export interface FileRecord {
 export type Quotes = "double" | "none";
 
 export interface RecordOptions {
+  /** Tells rows from an object that holds all of a JSON file's rows. Without it, every object is a row. */
+  readonly isRow?: ((object: Row) => boolean) | undefined;
   /** For CSV and TSV. */
   readonly quotes?: Quotes | undefined;
   /** Give a record that cannot be read, with its problem, instead of throwing at it. */

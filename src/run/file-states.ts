@@ -11,7 +11,10 @@ export interface FileStates {
 }
 
 /** Checks whether a run's files exist, and whether the data files have the same size; reads no content. */
-export async function readFileStates(folder: string, { dataset, rate, arms }: RatedManifest): Promise<FileStates> {
+export async function readFileStates(
+  folder: string,
+  { dataset, rate, scores, arms }: RatedManifest,
+): Promise<FileStates> {
   const run = runFolder(folder);
   const files = await Promise.all(
     dataset.files.map(({ path, bytes }) => fileState(recordedPath(path, run, dataset.workingFolder), bytes)),
@@ -24,7 +27,10 @@ export async function readFileStates(folder: string, { dataset, rate, arms }: Ra
       Object.values(arms).map(async (arm) => ({
         ...arm,
         state: await fileState(run.recordedArmPath(arm)), // in the run's own folder, in case the run was moved
-        isStale: arm.ratingsHash !== rate.ratingsHash || dataState !== "present",
+        isStale:
+          arm.ratingsHash !== rate.ratingsHash ||
+          Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
+          dataState !== "present",
       })),
     ),
   };

@@ -17,6 +17,8 @@ export const manifestSchema = z.object({
   /** The rated data and the rating; absent in a run that only compares. */
   dataset: datasetRecordSchema.optional(),
   rate: rateSummarySchema.optional(),
+  /** Further scores of the same rows, by their names (rate --as NAME). */
+  scores: z.record(z.string(), rateSummarySchema).optional(),
   /** By the arm's name. */
   arms: z.record(z.string(), armSummarySchema),
   /** By the names of the arms and of the judge. */

@@ -15,6 +15,8 @@ export interface RunFolder {
   readonly folder: string;
   readonly manifestPath: string;
   readonly ratingsPath: string;
+  /** The ratings of a named score. */
+  scorePath(name: string): string;
   /** @param arm its name; @param extension of the dataset's format, with its dot */
   armPath(arm: string, extension: string): string;
   decisionsPath(arm: string): string;
@@ -38,6 +40,7 @@ export function runFolder(folder: string): RunFolder {
     folder,
     manifestPath: join(folder, "run.json"),
     ratingsPath: join(folder, "ratings.jsonl"),
+    scorePath: (name) => join(folder, "scores", `${name}.jsonl`),
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
     recordedArmPath: ({ path }) => join(folder, "arms", basename(path)),

@@ -33,6 +33,7 @@ export interface SpentOnCalls {
 export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
   const recorded = [
     manifest?.rate,
+    ...Object.values(manifest?.scores ?? {}),
     ...Object.values(manifest?.answers ?? {}),
     ...Object.values(manifest?.comparisons ?? {}),
   ]

@@ -37,4 +37,6 @@ export interface Decision extends ReasonDetail {
   readonly score?: number | undefined;
   /** The rating's state, when it is not `scored`. */
   readonly state?: RatingState | undefined;
+  /** What a row lacks that `--by` needs: `no quality`. */
+  readonly lacks?: string | undefined;
 }

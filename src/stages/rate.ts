@@ -1,13 +1,12 @@
 import { formatCount } from "../format.ts";
 import { createHash } from "node:crypto";
-import { resolve } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
-import { isRated, type RatedManifest } from "../run/manifest.ts";
+import { isRated } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
@@ -15,12 +14,12 @@ import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { workingFolder } from "../run/recorded-path.ts";
 import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
 import { describeCalls } from "./describe-calls.ts";
-import { describeQuestion } from "../run/describe-question.ts";
 import { PanelTally } from "./panel-summary.ts";
 import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
+import { expectRated, expectSameQuestion, expectScoreName } from "./rate-checks.ts";
 import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
@@ -34,6 +33,8 @@ export interface RateOptions extends StageOptions {
   readonly minCoverage?: number | undefined;
   /** The largest share of rows that cannot be read for the gate to hold, 0 to 1; .01 when left out. */
   readonly maxUnreadable?: number | undefined;
+  /** The name of a further score of the run's rows; without it, the ratings are the run's own. */
+  readonly as?: string | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
   readonly overwrite?: boolean | undefined;
 }
@@ -44,19 +45,25 @@ const flushMs = 1_000;
  * Rates every example of a dataset and writes `ratings.jsonl` (a line a row, in the dataset's order) and the manifest.
  *
  * @throws DataError at the first row that cannot be read, or when recorded scores do not fit the data
- * @throws RunError when the run holds other data or another judge's ratings, and `overwrite` is not set
+ * @throws RunError when the run holds other data or another judge's ratings, and `overwrite` is not set; with `as`, when its rows are not rated
+ * @throws UsageError when `as` is no name of a score
  */
 export async function rate(dataset: Dataset, options: RateOptions): Promise<RateSummary> {
   const startedAt = new Date();
   checkShare("minCoverage", options.minCoverage);
   checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
-  const manifest = options.overwrite ? undefined : await readManifest(run);
+  const { as } = options;
+  if (as !== undefined) expectScoreName(as);
+  const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
-  if (previous) expectSameQuestion(previous, dataset, options);
+  if (as !== undefined) expectRated(previous, as, options);
+  const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
+  if (previous) expectSameQuestion(previous.dataset, rated, dataset, options);
+  const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
   const total = options.judge.calls && (await countRows(dataset, options));
-  const writer = openRatingsWriter(run.ratingsPath);
+  const writer = openRatingsWriter(ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
@@ -80,7 +87,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ...recordPool(dataset),
       judge: judge.name,
       scale: judge.scale,
-      ratingsPath: partialPath(run.ratingsPath),
+      ratingsPath: partialPath(ratingsPath),
     },
   });
   // A failure to flush is ignored here: the next write reports it.
@@ -103,7 +110,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const agreement = await reference?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
-    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
+    const isSameData = previous?.dataset.hash === datasetRecord.hash;
+    const arms = isSameData ? previous.arms : {}; // arms and scores of other data are dropped
+    if (as !== undefined && !isSameData)
+      throw new RunError(
+        `${options.run}: expected the rows that were rated, got others (edited since, or read otherwise); rate them again without --as first`,
+      );
     options.signal?.throwIfAborted();
 
     const escalated = judge.escalating?.result();
@@ -128,9 +140,20 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     };
-    await extendManifest(run, () => ({ alpagasus: version, dataset: datasetRecord, rate: summary, arms }), {
-      mayBeDamaged: options.overwrite ?? false,
-    });
+    await extendManifest(
+      run,
+      (latest) =>
+        as === undefined
+          ? {
+              alpagasus: version,
+              dataset: datasetRecord,
+              rate: summary,
+              arms,
+              scores: isSameData ? latest?.scores : undefined,
+            }
+          : { scores: { ...latest?.scores, [as]: summary } },
+      { mayBeDamaged: (options.overwrite ?? false) && as === undefined },
+    );
     return summary;
   } finally {
     clearInterval(flushing);
@@ -229,28 +252,4 @@ function recordPool({ pool }: Dataset): Pick<DatasetRecord, "sources"> {
         })),
       }
     : {};
-}
-
-function isSameSource(a: string, b: string): boolean {
-  return a === b || resolve(a) === resolve(b);
-}
-
-/** @throws RunError when the run's ratings are of other data, by another judge, or to another question */
-function expectSameQuestion(
-  { dataset, rate: rated }: RatedManifest,
-  asked: Dataset,
-  { run, judge }: RateOptions,
-): void {
-  const advice = "use another run with --run DIR, or replace it with --overwrite";
-  if (!isSameSource(dataset.source, asked.source)) {
-    throw new RunError(
-      `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${advice}`,
-    );
-  }
-  if (rated.judge !== judge.name)
-    throw new RunError(`${run}: holds ratings by ${rated.judge}, not by ${judge.name}; ${advice}`);
-  if (judge.question && rated.question?.hash !== judge.question.hash)
-    throw new RunError(
-      `${run}: holds ratings to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
-    );
 }

@@ -3,10 +3,11 @@ import { formatCount } from "../format.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
-import { factNames } from "../selection/where.ts";
+import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, planSelection } from "./select/plan.ts";
+import { openRatedRows } from "./select/rated-rows.ts";
 import { type Written, writeArm } from "./select/write-arm.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 
@@ -25,11 +26,16 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const manifest = await requireRatings(run);
   const plan = planSelection(options, manifest);
   const dataset = await reopenDataset(manifest.dataset, run, options.signal);
+  const rated = await openRatedRows(options, manifest, dataset, run);
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
-    : await pickedFates(plan, options, manifest, dataset, run);
-  const written = await writeArm(plan, options, manifest, dataset, run, fateOf);
-  const summary = summarise(plan, options, manifest, dataset, written, fateOf, startedAt);
+    : await pickedFates(plan, options, manifest, dataset, run, rated);
+  const written = await writeArm(plan, options, dataset, run, rated, fateOf);
+  const summary = {
+    ...summarise(plan, options, manifest, dataset, written, fateOf, startedAt),
+    ...(options.by !== undefined && { by: options.by }),
+    ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
+  };
   await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));
   return summary;
 }
@@ -54,7 +60,7 @@ function summarise(
   if (plan.count !== undefined && rows < plan.count)
     notes.push(`${formatCount(plan.count)} rows were asked for; no more than ${formatCount(rows)} could be kept`);
   const { escalation } = manifest.rate;
-  if (escalation && plan.method === "score" && options.minScore !== escalation.minScore)
+  if (escalation && options.by === undefined && plan.method === "score" && options.minScore !== escalation.minScore)
     notes.push(
       `rows that ${escalation.to} did not rate are scored by their probability of reaching ${escalation.minScore}, not on its scale; the estimates hold only for --min-score ${escalation.minScore}`,
     );
@@ -66,7 +72,9 @@ function summarise(
     );
   const unrated = totalRows - written.scoredRows;
   if (unrated > 0)
-    notes.push(`${formatCount(unrated)} rows have no score${plan.method === "score" ? " and could not be kept" : ""}`);
+    notes.push(
+      `${formatCount(unrated)} rows have no ${options.by === undefined ? "score" : `value of ${options.by}`}${plan.method === "score" ? " and could not be kept" : ""}`,
+    );
   return {
     arm: plan.arm,
     method: plan.method,

@@ -26,6 +26,10 @@ export interface RunStatus {
   readonly begun?: SpentOnCalls | undefined;
   /** What all commands of the run have paid for calls; absent where none was made. */
   readonly spent?: SpentOnCalls | undefined;
+  /** Further scores of the same rows. */
+  readonly scores?:
+    | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & { readonly name: string })[]
+    | undefined;
   readonly arms: readonly ArmState[];
   /** What was trained, in a few figures each. */
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
@@ -101,6 +105,12 @@ export async function status(folder: string): Promise<RunStatus> {
     spent,
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
+    scores: Object.entries(manifest.scores ?? {}).map(([name, { judge, coverage, mean }]) => ({
+      name,
+      judge,
+      coverage,
+      mean,
+    })),
     arms: states.arms,
     models: Object.values(manifest.models ?? {}).map(({ model, arm, recipe, base, steps, finalLoss, gates }) => ({
       model,

@@ -51,7 +51,7 @@ const recipe = {
 };
 
 let folder: TempFolder;
-const at = (model: string, run = "default") => `${folder.path}/runs/${run}/models/${model}`;
+const at = (model: string, name = "default") => `${folder.path}/runs/${name}/models/${model}`;
 
 beforeAll(async () => {
   folder = tempFolder();

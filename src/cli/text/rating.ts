@@ -12,7 +12,12 @@ import { weighRating } from "../../health/trust.ts";
 import { renderTable } from "./table.ts";
 
 /** What `rate` prints when it is done. */
-export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: string): string {
+/** @param name of a further score, where it is one */
+export function renderRating(
+  { dataset, rate }: Pick<RatedManifest, "dataset" | "rate">,
+  ratingsPath: string,
+  name?: string,
+): string {
   const rows = Object.values(rate.states).reduce((sum, count) => sum + count, 0);
   const states = ratingStates.flatMap((state) =>
     rate.states[state] === undefined ? [] : [`${formatCount(rate.states[state])} ${state}`],
@@ -21,7 +26,7 @@ export function renderRating({ dataset, rate }: RatedManifest, ratingsPath: stri
   const asked = rate.calls ? rate.calls.made + rate.calls.shared : rows;
   const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatCount(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
-    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`} in ${speed}`,
+    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`}${name === undefined ? "" : `, as ${name}`} in ${speed}`,
     renderTrust(weighRating(rate)),
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     `\n${renderHistogram(rate.histogram)}\n`,

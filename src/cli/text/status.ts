@@ -12,6 +12,7 @@ export function renderStatus({
   rate,
   begun,
   spent,
+  scores,
   arms,
   models,
   answers,
@@ -38,6 +39,10 @@ export function renderStatus({
     `\n${styleText("bold", plainText(run))}`,
     `  data     ${plainText(dataset.source)}: ${formatCount(dataset.rows)} rows, ${dataset.format}, ${dataset.shape} shape${attention(dataset.state)}`,
     `  ratings  by ${plainText(rate.judge)}: ${formatShare(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
+    ...(scores ?? []).map(
+      ({ name, judge, coverage, mean }) =>
+        `  ${name}  by ${plainText(judge)}: ${formatShare(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}`,
+    ),
     ...describeRest(rate, spent),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];

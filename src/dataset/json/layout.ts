@@ -1,7 +1,6 @@
 import { DataError } from "../../errors.ts";
 import { tryParse } from "../../files/try-parse.ts";
 import type { Row } from "../example.ts";
-import { findShape } from "../shapes/index.ts";
 import { readText } from "../read-text.ts";
 import type { DatasetFile } from "../source.ts";
 import { closingQuote, isSpace, valueEnd } from "./scan.ts";
@@ -24,9 +23,10 @@ export type JsonLayout =
 const headBytes = 2 ** 22;
 
 /**
+ * @param isRow tells rows from an object that holds all rows; without it, every object is a row
  * @throws DataError when the file is empty, or its one object has rows in a way that is not read; the message says how to write them
  */
-export async function findJsonLayout(file: DatasetFile): Promise<JsonLayout> {
+export async function findJsonLayout(file: DatasetFile, isRow?: (object: Row) => boolean): Promise<JsonLayout> {
   const head = await readHead(file);
   const start = head.bytes.findIndex((c) => !isSpace(c));
   if (start < 0) throw new DataError(`${file.path}: expected rows, got an empty file`);
@@ -36,7 +36,7 @@ export async function findJsonLayout(file: DatasetFile): Promise<JsonLayout> {
   if (first !== 0x7b) return { kind: "lines" };
   const bytes = head.bytes.subarray(start);
   const end = valueEnd(bytes, 0);
-  if (end === undefined) return findWrapped(head.bytes, start, { isCut: true }) ?? { kind: "lines" };
+  if (end === undefined) return (isRow && findWrapped(head.bytes, start, { isCut: true })) ?? { kind: "lines" };
   const text = bytes.toString("utf8", 0, end);
   const value = tryParse(text);
   if (typeof value !== "object" || value === null) return { kind: "lines" };
@@ -46,10 +46,10 @@ export async function findJsonLayout(file: DatasetFile): Promise<JsonLayout> {
     const isOnLineOfItsOwn = bytes.subarray(end, end + next).includes(0x0a);
     return isOnLineOfItsOwn || bytes[end + next] !== 0x7b ? { kind: "lines" } : { kind: "values" };
   }
-  const row = value as Row; // an object, by its first byte
-  const wrapped = findShape(row) ? undefined : findWrapped(head.bytes, start);
+  const object = value as Row; // by its first byte
+  const wrapped = isRow && !isRow(object) ? findWrapped(head.bytes, start) : undefined;
   if (wrapped) return wrapped;
-  const explained = explainOneObject(row);
+  const explained = isRow && explainOneObject(object, isRow);
   if (explained !== undefined) throw new DataError(`${file.path}: expected rows, got ${explained}`);
   return { kind: text.includes("\n") ? "values" : "lines" };
 }
@@ -96,7 +96,7 @@ function findWrapped(
       const element = skipSpaces(bytes, at + 1);
       const end = bytes[element] === 0x7b ? valueEnd(bytes, element) : undefined;
       const row = end === undefined ? undefined : tryParse(bytes.toString("utf8", element, end));
-      if (isRow(row) && !isTurn(row) && (!isCut || valueEnd(bytes, at) === undefined))
+      if (isObject(row) && !isTurn(row) && (!isCut || valueEnd(bytes, at) === undefined))
         return { kind: "wrapped", key: String(key), before: bytes.toString("utf8", 0, at), start: at };
     }
     const end = valueEnd(bytes, at);
@@ -119,7 +119,7 @@ export function expectRest(
   rest: string,
 ): void {
   const whole = tryParse(`${before}[]${rest}`);
-  if (!isRow(whole))
+  if (!isObject(whole))
     throw new DataError(
       `${path}: expected the object around ${JSON.stringify(key)} to be JSON to its end, got other text after the rows`,
     );
@@ -132,10 +132,10 @@ export function expectRest(
 }
 
 function hasRows(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(isRow) && !isTurn(value[0]!);
+  return Array.isArray(value) && value.length > 0 && value.every(isObject) && !isTurn(value[0]!);
 }
 
-function isRow(value: unknown): value is Row {
+function isObject(value: unknown): value is Row {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -145,18 +145,18 @@ function isTurn(value: Row): boolean {
 }
 
 /** What an object is that is the whole file, where it holds rows in another way; undefined where it is a row. */
-function explainOneObject(object: Row): string | undefined {
+function explainOneObject(object: Row, isRow: (object: Row) => boolean): string | undefined {
   const values = Object.values(object);
-  if (values.length > 0 && values.every((value) => isRow(value) && findShape(value)))
+  if (values.length > 0 && values.every((value) => isObject(value) && isRow(value)))
     return "one object with the rows under keys; write them as a list (jq '[.[]]' FILE), or with the keys as ids (jq '[to_entries[] | .value + {id: .key}]' FILE)";
   const columns = 'the columns of a table; write its rows (in pandas, to_json(orient="records", lines=True))';
   const sizes = values.map((value) =>
-    Array.isArray(value) ? value.length : isRow(value) ? Object.keys(value).length : 0,
+    Array.isArray(value) ? value.length : isObject(value) ? Object.keys(value).length : 0,
   );
   const isTable = values.length > 1 && sizes[0]! > 0 && sizes.every((size) => size === sizes[0]);
   const areLists = values.every((value) => Array.isArray(value) && typeof value[0] === "string");
   const areIndexed = values.every(
-    (value) => isRow(value) && Object.keys(value)[0] === Object.keys(values[0] as Row)[0],
+    (value) => isObject(value) && Object.keys(value)[0] === Object.keys(values[0] as Row)[0],
   );
   return isTable && (areLists || areIndexed) ? columns : undefined;
 }

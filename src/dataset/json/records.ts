@@ -15,7 +15,7 @@ import { ArraySplitter, LineSplitter, ValueSplitter, type Span, type Splitter } 
  * @throws DataError when it has no rows, or none that can be found
  */
 export async function openJsonRecords(file: DatasetFile, options: RecordOptions = {}): Promise<RecordSource> {
-  const layout = await findJsonLayout(file);
+  const layout = await findJsonLayout(file, options.isRow);
   const format = layout.kind === "lines" ? "jsonl" : "json";
   const changes = [
     ...((await isUtf16(file)) ? ["UTF-8 in place of UTF-16"] : []),

@@ -12,7 +12,7 @@ export const treeShape: Shape = {
   matches: ({ prompt }) => isMessage(prompt) && "replies" in prompt,
   read: (row) => {
     const path: object[] = [];
-    for (let message: unknown = row["prompt"]; message !== undefined; message = bestReply(message as Row)) {
+    for (let message: unknown = row["prompt"]; message !== undefined; message = bestReply(message)) {
       if (!isMessage(message))
         throw new FieldError('expected the replies of "prompt" to be messages, got something else');
       path.push({ role: message["role"], content: message["text"] });

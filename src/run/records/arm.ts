@@ -49,8 +49,11 @@ export const armSummarySchema = z.object({
   notes: z.array(z.string()),
   alarms: z.array(z.string()),
   gates: z.array(gateSchema),
-  /** Hash of the ratings this arm was made from. */
+  /** What took the place of the score (--by). */
+  by: z.string().optional(),
+  /** Hash of the ratings this arm was made from; and of the named scores, by their names. */
   ratingsHash: z.string(),
+  scoreHashes: z.record(z.string(), z.string()).optional(),
   ...taskSchema,
 });
 

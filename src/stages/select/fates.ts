@@ -2,10 +2,9 @@ import { valueAt } from "../../dataset/column-path.ts";
 import type { Example } from "../../dataset/example.ts";
 import type { Dataset } from "../../dataset/dataset.ts";
 import { UsageError } from "../../errors.ts";
-import { type RatedExample, pairWithRatings } from "../../dataset/rated-rows.ts";
+import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { Rating } from "../../run/rating.ts";
-import { readRatings } from "../../run/ratings-file.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
@@ -14,6 +13,7 @@ import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selec
 import { type Picked, pickHighest } from "../../selection/pick.ts";
 import { openWhereFilter } from "../../selection/where.ts";
 import type { Plan, Quota, SelectOptions } from "./plan.ts";
+import { tableOptions, type RatedRows } from "./rated-rows.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
@@ -45,8 +45,9 @@ export async function pickedFates(
   manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
+  rated: RatedRows,
 ): Promise<FateOf> {
-  const survey = await surveyRows(plan, options, manifest, dataset, run);
+  const survey = await surveyRows(plan, options, manifest, dataset, run, rated);
   const { keys, excluded, checks, groups, rooms } = survey;
   const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options) : 0;
   const picked = pickHighest(keys, {
@@ -117,9 +118,9 @@ async function surveyRows(
   manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
+  rated: RatedRows,
 ): Promise<Survey> {
   const rowCount = manifest.dataset.rows;
-  const { ratingsHash } = manifest.rate;
   const keys = new Float64Array(rowCount).fill(NaN);
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
@@ -135,7 +136,7 @@ async function surveyRows(
     options.decontaminate !== undefined ||
     checks.length > 0;
   if (!needsText) {
-    for await (const lines of readRatings(run.ratingsPath, ratingsHash)) {
+    for await (const lines of rated.ratings()) {
       options.signal?.throwIfAborted();
       for (const rating of lines) keys[rating.index] = keyOf(plan, rating, 0);
     }
@@ -149,12 +150,9 @@ async function surveyRows(
   await using filter =
     options.where === undefined
       ? undefined
-      : await openWhereFilter(dataset, options.where, {
-          judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
-          hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
-        });
+      : await openWhereFilter(dataset, options.where, tableOptions(options.where, manifest, run));
   let done = 0;
-  for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
+  for await (const batch of rated.batches()) {
     for (const { example, rating } of batch) {
       const key = keyOf(plan, rating, example.output.length);
       const written = filter?.learn(example, rating);

@@ -28,6 +28,8 @@ export interface SelectOptions extends StageOptions {
   readonly like?: string | undefined;
   /** Keep exactly these rows, by position from 0, such as a published selection. */
   readonly rows?: readonly number[] | undefined;
+  /** An SQL expression over the row's columns, its scores and lengths, whose value takes the place of the score. */
+  readonly by?: string | undefined;
   /** An SQL condition over the row's columns, its score and lengths. */
   readonly where?: string | undefined;
   /** A column: `top` is divided among its values, and the best rows of each value are kept. */
@@ -73,7 +75,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   checkShare("minCoverage", options.minCoverage);
   const method = options.rows ? "rows" : (options.method ?? "score");
   checkCombination(method, options);
-  checkMinScore(options.minScore, manifest);
+  if (options.by === undefined) checkMinScore(options.minScore, manifest);
   const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
   expectName("--arm", arm);
   const isControl = method === "random" || method === "longest";
@@ -92,6 +94,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
         : undefined;
   const needsOthers =
     count !== undefined ||
+    options.by !== undefined ||
     options.quota !== undefined ||
     options.where !== undefined ||
     options.dedup !== undefined ||
@@ -118,12 +121,13 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
 
 /** @throws UsageError when options cannot be combined */
 export function checkCombination(method: Plan["method"], options: SelectOptions): void {
-  const { minScore, top, where, per, quota, dedup, diverse, decontaminate } = options;
+  const { minScore, top, by, where, per, quota, dedup, diverse, decontaminate } = options;
   if (
     method === "rows" &&
     (options.method ||
       minScore !== undefined ||
       top !== undefined ||
+      by !== undefined ||
       where !== undefined ||
       per !== undefined ||
       quota !== undefined ||
@@ -138,9 +142,11 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
   ) {
     throw new UsageError(
-      "expected a choice: --min-score SCORE, --top N, --top N%, --where SQL or --rows FILE; judges differ in scale, so there is no default threshold",
+      "expected a choice: --min-score SCORE, --top N, --top N%, --quota COLUMN=VALUE:N, --where SQL, --rows FILE, --dedup, --diverse, --decontaminate, or --method random, longest or full; judges differ in scale, so there is no default threshold",
     );
   }
+  if (by !== undefined && by.trim() === "") throw new UsageError("--by: expected an expression, got nothing");
+  if (by !== undefined && method !== "score") throw new UsageError(`--by: goes with --method score, not ${method}`);
   if (minScore !== undefined && method !== "score")
     throw new UsageError(`--min-score: goes with --method score, not ${method}`);
   if (top !== undefined && method === "full")
@@ -201,7 +207,15 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
   const n = count === undefined ? undefined : formatCount(count);
   const base = {
     score:
-      [options.minScore !== undefined && `rows that score at least ${options.minScore}`, n && `the ${n} best by score`]
+      [
+        options.minScore !== undefined &&
+          `rows ${options.by === undefined ? "that score" : `whose ${options.by} is`} at least ${options.minScore}`,
+        n && `the ${n} best by ${options.by ?? "score"}`,
+        options.minScore === undefined &&
+          n === undefined &&
+          options.by !== undefined &&
+          `rows with a value of ${options.by}`,
+      ]
         .filter(Boolean)
         .join(", of them ") || "all scored rows",
     random: n ? `${n} rows at random` : "rows at random",

@@ -3,12 +3,12 @@ import { openRowWriter } from "../../dataset/write.ts";
 import { UsageError } from "../../errors.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatCount } from "../../format.ts";
-import { type RatedExample, pairWithRatings } from "../../dataset/rated-rows.ts";
-import type { RatedManifest } from "../../run/manifest.ts";
+import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import type { Decision, Reason, ReasonDetail } from "../../selection/decision.ts";
 import { ArmTally, WhatIfTable } from "../../selection/what-if.ts";
 import type { FateOf } from "./fates.ts";
+import type { RatedRows } from "./rated-rows.ts";
 import type { Plan, SelectOptions } from "./plan.ts";
 
 export interface Written {
@@ -27,12 +27,11 @@ export interface Written {
 export async function writeArm(
   plan: Plan,
   options: SelectOptions,
-  manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
+  rated: RatedRows,
   fateOf: FateOf,
 ): Promise<Written> {
-  const { ratingsHash } = manifest.rate;
   const path = run.armPath(plan.arm, dataset.extension);
   const decisionsPath = run.decisionsPath(plan.arm);
   const decisions = openAtomicFile(decisionsPath);
@@ -45,10 +44,10 @@ export async function writeArm(
   let scored = 0;
   let cut = Infinity;
   try {
-    for await (const batch of pairWithRatings(dataset.batches(), run, ratingsHash)) {
-      for (const rated of batch) {
-        const { example, rating } = rated;
-        const { reason, detail } = fateOf(rated);
+    for await (const batch of rated.batches()) {
+      for (const row of batch) {
+        const { example, rating } = row;
+        const { reason, detail } = fateOf(row);
         const score = rating.state === "scored" ? rating.score : undefined;
         total++;
         reasons[reason] = (reasons[reason] ?? 0) + 1;
@@ -61,7 +60,7 @@ export async function writeArm(
           const written = rows.write(example);
           if (written) await written;
         }
-        const written = decisions.write(`${JSON.stringify(decide(rated, reason, detail))}\n`);
+        const written = decisions.write(`${JSON.stringify(decide(row, reason, detail, options.by !== undefined))}\n`);
         if (written) await written;
       }
       options.onProgress?.({ stage: "select", doing: "writing", done: total, unit: "rows" });
@@ -88,7 +87,12 @@ export async function writeArm(
   };
 }
 
-function decide({ example, rating }: RatedExample, reason: Reason, detail: ReasonDetail | undefined): Decision {
+function decide(
+  { example, rating }: RatedExample,
+  reason: Reason,
+  detail: ReasonDetail | undefined,
+  isByExpression: boolean,
+): Decision {
   const { index, id } = example;
   const isScored = rating.state === "scored";
   const decision = {
@@ -99,6 +103,7 @@ function decide({ example, rating }: RatedExample, reason: Reason, detail: Reaso
     score: isScored ? rating.score : undefined,
     state: isScored ? undefined : rating.state,
   };
+  if (isByExpression && rating.state === "pending") return { ...decision, ...detail, lacks: rating.detail };
   return detail ? { ...decision, ...detail } : decision;
 }
 

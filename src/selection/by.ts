@@ -1,0 +1,102 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import type { Dataset } from "../dataset/dataset.ts";
+import type { Example } from "../dataset/example.ts";
+import { sqlName } from "../dataset/duckdb.ts";
+import { UsageError } from "../errors.ts";
+import type { Rating } from "../run/rating.ts";
+import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
+import { expectOneExpression, firstLine } from "./sql-expression.ts";
+
+/** What `--by` makes of each row: a value, or NaN and the name of what it lacks. */
+export interface RowOrder {
+  /** By row position. */
+  readonly values: Float64Array;
+  /** Why a row without a value has none: `no quality`. */
+  lackOf(row: number): string;
+}
+
+/** `--by`: an SQL expression over the table of rows, whose value takes the place of the score. */
+export interface RowOrdering extends AsyncDisposable {
+  /** Adds the facts about the next row. Call it once per row, in order. */
+  learn(example: Example, rating: Rating): Promise<void> | void;
+  /** @throws UsageError for an invalid expression, DataError for unreadable data */
+  evaluate(rowCount: number): Promise<RowOrder>;
+}
+
+/**
+ * Functions over the whole dataset, for expressions. Rows without a value are left out: they have none, and do not count.
+ *
+ * - `zscore(x)`: standard deviations over the mean (of the whole dataset, so divided by n)
+ * - `percentile(x)`: 100 times the share of rows whose value is at most this one's
+ * - `rank(x)`: from 1 for the lowest; rows that tie have the mean of their ranks
+ */
+const macros = [
+  "zscore(x) AS (x - avg(x) OVER ()) / nullif(stddev_pop(x) OVER (), 0)",
+  "percentile(x) AS CASE WHEN x IS NOT NULL THEN 100 * cume_dist() OVER (PARTITION BY x IS NULL ORDER BY x) END",
+  "rank(x) AS CASE WHEN x IS NOT NULL THEN rank() OVER (PARTITION BY x IS NULL ORDER BY x) + (count(*) OVER (PARTITION BY x) - 1) / 2.0 END",
+];
+
+/** @param expression SQL with a number as its value: `0.5 * zscore(quality) - ifd` */
+export async function openRowOrdering(
+  dataset: Dataset,
+  expression: string,
+  options: Omit<RowsTableOptions, "option"> = {},
+): Promise<RowOrdering> {
+  const table = await openRowsTable(dataset, { ...options, option: "--by" });
+  return {
+    learn: (example, rating) => table.learn(example, rating),
+    async evaluate(rowCount) {
+      const connection = await table.make(rowCount, expression);
+      await expectOneExpression(connection, expression, "--by");
+      for (const macro of macros) await connection.run(`CREATE TEMP MACRO ${macro}`);
+      const needed = ["score", ...(options.scores ?? []).map(({ name }) => name)].filter((name) =>
+        uses(expression, name),
+      );
+      return evaluateExpression(connection, expression, rowCount, needed);
+    },
+    [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
+  };
+}
+
+/** Whether an expression names a column, with or without the prefix that tells it from the data's. */
+export function uses(expression: string, name: string): boolean {
+  const plain = expression.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
+  return new RegExp(String.raw`(?<![\w.])"?(rating_)?${name}"?(?!\w|\s*\()`, "i").test(plain);
+}
+
+async function evaluateExpression(
+  connection: DuckDBConnection,
+  expression: string,
+  rowCount: number,
+  needed: readonly string[],
+): Promise<RowOrder> {
+  const values = new Float64Array(rowCount).fill(NaN);
+  const lacks = new Uint32Array(rowCount); // bit i: no value of needed[i]
+  try {
+    const shown = needed.map((name) => (uses(expression, `rating_${name}`) ? `rating_${name}` : name));
+    const missing = shown.map((name, i) => `CASE WHEN ${sqlName(name)} IS NULL THEN ${2 ** i} ELSE 0 END`);
+    const result = await connection.run(
+      `SELECT alpagasus_index::DOUBLE, (${expression}\n)::DOUBLE, (${missing.join(" + ") || "0"})::DOUBLE FROM rows`,
+    );
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (!chunk || chunk.rowCount === 0) break;
+      const [rows, found, without] = [chunk.getColumnVector(0), chunk.getColumnVector(1), chunk.getColumnVector(2)];
+      for (let i = 0; i < chunk.rowCount; i++) {
+        const row = rows.getItem(i) as number; // the query selects numbers
+        const value = found.getItem(i) as number | null;
+        if (value !== null && Number.isFinite(value)) values[row] = value;
+        lacks[row] = without.getItem(i) as number;
+      }
+    }
+  } catch (cause) {
+    throw new UsageError(`--by: ${firstLine(cause)}`, { cause });
+  }
+  return {
+    values,
+    lackOf(row) {
+      const names = needed.filter((_, i) => (lacks[row]! >> i) & 1);
+      return names.length > 0 ? `no ${names.join(", no ")}` : "--by has no number for it";
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { sqlText } from "../dataset/duckdb.ts";
+import { messageOf, UsageError } from "../errors.ts";
+
+/*
+ * SQL that a user gives: one expression over the columns of one table, and nothing else.
+ */
+
+/** @throws UsageError when the SQL uses, without a prefix, a name that both the data and the facts have */
+export function expectUnambiguous(sql: string, clashing: readonly string[], option: string): void {
+  const plain = sql.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
+  const ambiguous = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
+  if (ambiguous !== undefined)
+    throw new UsageError(
+      `${option}: ${ambiguous} is a column of the data and of the rating; write data_${ambiguous} or rating_${ambiguous}`,
+    );
+}
+
+const longestText = 10_000; // characters
+const deepestText = 100; // brackets inside each other; the parser's stack is limited
+
+/**
+ * The expression is put between brackets, so a text with brackets of its own that do not match could end it and begin something else.
+ *
+ * @throws UsageError when it is not one expression
+ */
+export async function expectOneExpression(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
+  const what = option === "--where" ? "condition" : "expression";
+  const plain = sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, "''");
+  let depth = 0;
+  let deepest = 0;
+  for (const character of plain) {
+    if ("([{".includes(character)) deepest = Math.max(deepest, ++depth);
+    else if (")]}".includes(character)) depth--;
+  }
+  const isChained = new RegExp(`(?:(?:\\bnot\\b|[-+~])\\s*){${deepestText},}`, "i").test(plain);
+  if (sql.length > longestText || deepest > deepestText || isChained)
+    throw new UsageError(
+      `${option}: expected ${what === "condition" ? "a" : "an"} ${what} of at most ${longestText.toLocaleString("en")} characters, with ${deepestText} brackets or signs inside each other, got a longer one`,
+    );
+  const asText = `SELECT (${sql}\n)`;
+  let read: { readonly error?: boolean; readonly error_message?: string; readonly statements?: readonly Statement[] };
+  try {
+    const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(asText)})`)).getRows();
+    read = JSON.parse(String(rows[0]![0])) as typeof read; // as DuckDB writes it
+  } catch (cause) {
+    throw new UsageError(`${option}: ${firstLine(cause)}`, { cause });
+  }
+  const more = new UsageError(`${option}: expected one ${what}, got more: ${sql.slice(0, 200)}`);
+  if (read.error && /Only SELECT/.test(read.error_message ?? "")) throw more;
+  if (read.error) throw new UsageError(`${option}: ${firstLine(read.error_message)}`);
+  const [statement, ...others] = read.statements ?? [];
+  const { type, select_list: list = [], from_table: from, where_clause: where, ...rest } = statement?.node ?? {};
+  const hasMore = [rest.modifiers, rest.group_expressions, rest.having, rest.qualify, rest.sample].some((part) =>
+    Array.isArray(part) ? part.length > 0 : part != null,
+  );
+  if (
+    others.length > 0 ||
+    type !== "SELECT_NODE" ||
+    list.length !== 1 ||
+    from?.type !== "EMPTY" ||
+    where != null ||
+    hasMore
+  )
+    throw more;
+}
+
+/** The part of DuckDB's serialised statement that is looked at. */
+interface Statement {
+  readonly node?: {
+    readonly type?: string;
+    readonly select_list?: readonly unknown[];
+    readonly from_table?: { readonly type?: string };
+    readonly where_clause?: unknown;
+    readonly modifiers?: unknown;
+    readonly group_expressions?: unknown;
+    readonly having?: unknown;
+    readonly qualify?: unknown;
+    readonly sample?: unknown;
+  };
+}
+
+/** The first lines of an error of DuckDB, without its kind. */
+export function firstLine(cause: unknown): string {
+  const [first = "", second = ""] = (typeof cause === "string" ? cause : messageOf(cause))
+    .replace(/^(Failed to extract statements: )?((Binder|Parser|Catalog|Conversion|Invalid Input) Error: )?/, "")
+    .split("\n");
+  return `${first} ${second}`.trim();
+}

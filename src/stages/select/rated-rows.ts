@@ -1,0 +1,98 @@
+import type { Dataset } from "../../dataset/dataset.ts";
+import { pairWithRatings, type RatedExample } from "../../dataset/rated-rows.ts";
+import type { RatedManifest } from "../../run/manifest.ts";
+import { readRatings, type RatingLine } from "../../run/ratings-file.ts";
+import type { RunFolder } from "../../run/run-folder.ts";
+import { openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
+import type { NamedScores, RowsTableOptions } from "../../selection/rows-table.ts";
+import type { SelectOptions } from "./plan.ts";
+
+/** The rows of a run with what they are chosen by: their ratings, or the values of `--by` in place of the scores. */
+export interface RatedRows {
+  /** Each call is a new pass. */
+  batches(): AsyncIterable<readonly RatedExample[]>;
+  /** The ratings alone, which is faster. */
+  ratings(): AsyncIterable<readonly RatingLine[]>;
+  /** Hashes of the named scores that the choice depends on. */
+  readonly scoreHashes: Readonly<Record<string, string>>;
+}
+
+/** @throws UsageError when `--by` is no valid expression */
+export async function openRatedRows(
+  options: SelectOptions,
+  manifest: RatedManifest,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<RatedRows> {
+  const { ratingsHash } = manifest.rate;
+  const { by } = options;
+  const pairs = () => pairWithRatings(dataset.batches(), run, ratingsHash);
+  const lines = () => readRatings(run.ratingsPath, ratingsHash);
+  const used = [by, options.where].flatMap((sql) => (sql === undefined ? [] : namesIn(sql, manifest)));
+  const scoreHashes = Object.fromEntries(used.map((name) => [name, manifest.scores![name]!.ratingsHash]));
+  if (by === undefined) return { batches: pairs, ratings: lines, scoreHashes };
+  const order = await orderRows(by, options, manifest, dataset, run);
+  return {
+    scoreHashes,
+    async *batches() {
+      for await (const batch of pairs())
+        yield batch.map(({ example, rating }) => ({ example, rating: inOrder(rating, order) }));
+    },
+    async *ratings() {
+      for await (const batch of lines()) yield batch.map((rating) => inOrder(rating, order));
+    },
+  };
+}
+
+/** What DuckDB needs to know of a run for SQL over its rows. */
+export function tableOptions(sql: string, manifest: RatedManifest, run: RunFolder): Omit<RowsTableOptions, "option"> {
+  return {
+    judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
+    hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
+    scores: namesIn(sql, manifest).map((name): NamedScores => {
+      const { ratingsHash } = manifest.scores![name]!;
+      return {
+        name,
+        async *batches() {
+          for await (const ratings of readRatings(run.scorePath(name), ratingsHash))
+            yield ratings.map((rating) => (rating.state === "scored" ? rating.score : null));
+        },
+      };
+    }),
+  };
+}
+
+function namesIn(sql: string, { scores = {} }: RatedManifest): string[] {
+  return Object.keys(scores).filter((name) => uses(sql, name));
+}
+
+async function orderRows(
+  by: string,
+  { onProgress, signal }: SelectOptions,
+  manifest: RatedManifest,
+  dataset: Dataset,
+  run: RunFolder,
+): Promise<RowOrder> {
+  const { rows } = manifest.dataset;
+  await using ordering = await openRowOrdering(dataset, by, tableOptions(by, manifest, run));
+  let done = 0;
+  for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
+    signal?.throwIfAborted();
+    for (const { example, rating } of batch) {
+      const learnt = ordering.learn(example, rating);
+      if (learnt) await learnt;
+    }
+    done += batch.length;
+    onProgress?.({ stage: "select", doing: "ordering", done, total: rows, unit: "rows" });
+  }
+  return await ordering.evaluate(rows); // before the table is closed
+}
+
+/** A rating with the row's value in place of its score; a row without one is pending, with what it lacks. */
+function inOrder({ index, id, hash, ...rating }: RatingLine, order: RowOrder): RatingLine {
+  if (rating.state === "unreadable") return { index, id, hash, ...rating };
+  const value = order.values[index]!;
+  return Number.isNaN(value)
+    ? { index, id, hash, state: "pending", detail: order.lackOf(index) }
+    : { index, id, hash, state: "scored", score: value };
+}
