@@ -40,8 +40,8 @@ export async function openDataset(
 async function openSource(source: string, options: OpenDatasetOptions): Promise<Dataset> {
   const chosen = chooseShape(options);
   const files = await findDatasetFiles(source, options.signal);
-  const isRow = (object: Row) => (chosen ?? findShape(object))?.matches(object) ?? false;
-  const reading = { keepsBroken: true, quotes: options.quotes, isRow };
+  const hasShape = (object: Row) => (chosen ?? findShape(object))?.matches(object) ?? false;
+  const reading = { keepsBroken: true, quotes: options.quotes, isRow: hasShape };
   const first = await openRecords(files[0]!, reading);
   const keeps = options.unreadable === "keep";
   const record = await firstRecord(
