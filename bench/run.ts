@@ -10,7 +10,7 @@ import { packageFolder } from "../src/package-folder.ts";
 import { benchBatches } from "./batches.ts";
 import { benchCalls } from "./calls.ts";
 import { benchEndurance } from "./endurance.ts";
-import { benchMemory } from "./memory.ts";
+import { benchChatMemory, benchMemory } from "./memory.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
 import { benchStart } from "./start.ts";
@@ -34,6 +34,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   batches: benchBatches,
   endurance: benchEndurance,
   memory: benchMemory,
+  "memory-chats": benchChatMemory,
   view: benchView,
 };
 const wanted = process.argv.slice(2);

@@ -51,8 +51,7 @@ def main() -> None:
         )
     with TokensFile(training, "test") as tokens, open("data/test.jsonl", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-        plain = [not ("tools" in row or "chat_template_kwargs" in row) for row in rows]  # a server is asked for these alone
-        found["prompts"] = [token_ids(tokenizer, row)[0] if is_plain else None for row, is_plain in zip(rows, plain)]
+        found["prompts"] = [token_ids(tokenizer, row)[0] for row in rows]
         for row in rows:
             ids, learnt = labelled(tokenizer, row, training)
             tokens.write(ids[: training["maxLength"]], learnt[: training["maxLength"]])

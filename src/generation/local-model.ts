@@ -14,6 +14,14 @@ import { trainerNames } from "../trainer/formats/format.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
 import { isAlpacaTemplate } from "../trainer/user-message.ts";
 
+/** A training prompt as a server is asked for it, and its tokens. */
+export interface Probe {
+  readonly messages: readonly Readonly<Record<string, unknown>>[];
+  readonly tools?: readonly unknown[] | undefined;
+  readonly chat_template_kwargs?: Readonly<Record<string, unknown>> | undefined;
+  readonly tokens: readonly number[];
+}
+
 /** A model that alpagasus starts a server for. */
 export interface LocalModel {
   /** The model's name, also of its answers. */
@@ -27,12 +35,7 @@ export interface LocalModel {
   readonly template?: TrainingRecipe["template"] | undefined;
   readonly precision: TrainingRecipe["precision"];
   /** Some training prompts with their tokens; or why they are unknown. */
-  readonly probes:
-    | readonly {
-        readonly messages: readonly { readonly role: string; readonly content: string }[];
-        readonly tokens: readonly number[];
-      }[]
-    | string;
+  readonly probes: readonly Probe[] | string;
   /** Notes for readers of its answers, one line each. */
   readonly notes: readonly string[];
 }
@@ -44,13 +47,31 @@ const trainingSchema = z.object({
   precision: z.enum(["bf16", "fp16", "fp32"]),
 });
 type Training = z.infer<typeof trainingSchema>;
-/** Null for a row with tools, whose prompt a server is not asked for. */
-const rowsSchema = z.object({ prompts: z.array(z.array(z.number()).nullable()).optional() });
-const messagesSchema = z.array(z.object({ role: z.string(), content: z.string() })).min(1);
+const rowsSchema = z.object({ prompts: z.array(z.array(z.number()).nullable()).optional() }); // null in those of an older version
+const callSchema = z.looseObject({ function: z.looseObject({ arguments: z.unknown() }) });
+const messageSchema = z
+  .looseObject({ role: z.string(), content: z.string(), tool_calls: z.array(callSchema).optional() })
+  .transform(({ tool_calls: calls, ...message }) =>
+    calls ? { ...message, tool_calls: calls.map(toServerCall) } : message,
+  );
+const messagesSchema = z.array(messageSchema).min(1);
+const moreSchema = {
+  tools: z.array(z.unknown()).optional(),
+  chat_template_kwargs: z.record(z.string(), z.unknown()).optional(),
+};
 const probeSchema = z.union([
-  z.object({ prompt: messagesSchema }).transform(({ prompt }) => prompt),
-  z.object({ messages: messagesSchema }).transform(({ messages }) => messages.slice(0, -1)), // Axolotl's format
+  z
+    .object({ prompt: messagesSchema, ...moreSchema })
+    .transform(({ prompt, ...more }) => ({ messages: prompt, ...more })),
+  z.object({ messages: messagesSchema }).transform(({ messages }) => ({ messages: messages.slice(0, -1) })), // Axolotl's format
 ]);
+
+/** A call of a tool with its arguments as JSON text, as servers take them. */
+function toServerCall(call: z.infer<typeof callSchema>): object {
+  const { arguments: given } = call.function;
+  const text = typeof given === "string" ? given : JSON.stringify(given);
+  return { ...call, function: { ...call.function, arguments: text } };
+}
 const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
 const notTrainedHere = "it was not trained by alpagasus train";
 
@@ -143,14 +164,13 @@ async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
   if (!rows.success) return "its trainer recorded no tokens";
   const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
-  const messages = text.split("\n").flatMap((line) => {
+  const asked = text.split("\n").flatMap((line) => {
     const found = probeSchema.safeParse(tryParse(line));
     return found.success ? [found.data] : [];
   });
   const { prompts = [] } = rows.data;
-  if (prompts.length !== messages.length || prompts.length === 0) return "it was trained by an older version";
-  const plain = prompts.flatMap((tokens, i) => (tokens ? [{ messages: messages[i]!, tokens }] : []));
-  return plain.length > 0 ? plain : "its training prompts all have tools";
+  const known = prompts.flatMap((tokens, i) => (tokens ? [{ ...asked[i]!, tokens }] : []));
+  return prompts.length !== asked.length || known.length === 0 ? "it was trained by an older version" : known;
 }
 
 const greedyChangingSettings = [
