@@ -36,7 +36,8 @@ def main() -> None:
             labels = sum(learnt[:kept])
             found["rows"] += 1
             found["tokens"] += kept
-            lengths.append(kept)
+            if labels > 0:  # the trainer leaves out the others
+                lengths.append(kept)
             found["labels"] += labels
             if len(ids) > kept:
                 found["cut"].append(position)
@@ -73,8 +74,11 @@ def count_sequences(lengths, longest):
         from trl import pack_dataset
     except ImportError:  # another trainer, which packs in its own way
         return None
-    rows = Dataset.from_dict({"input_ids": [[0] * length for length in lengths]})
-    return len(pack_dataset(rows, longest, "bfd"))
+    count = 0
+    for start in range(0, len(lengths), 1000):  # the trainer packs so many rows at a time
+        rows = Dataset.from_dict({"input_ids": [[0] * length for length in lengths[start : start + 1000]]})
+        count += len(pack_dataset(rows, longest, "bfd"))
+    return count
 
 
 class TokensFile:

@@ -7,7 +7,7 @@ import { openJudge } from "../judge/open.ts";
 import { createRunJudge } from "../judge/run.ts";
 import { requireRatings, runFolder } from "../run/run-folder.ts";
 import { distill } from "../stages/distill.ts";
-import { jsonOption, parseMap, parseScale, parseWhole, runOption, seedOption } from "./options.ts";
+import { jsonOption, parseMap, parseScale, parseWhole, quotesOption, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderStudent } from "./text/student.ts";
@@ -21,6 +21,7 @@ interface DistillFlags {
   maxRows?: number | undefined;
   shape?: string | undefined;
   map?: Record<string, string> | undefined;
+  quotes?: "double" | "none" | undefined;
   scale?: { min: number; max: number } | undefined;
   seed: number;
   run: string;
@@ -41,6 +42,7 @@ export function distillCommand(context: CommandContext): Command {
     .option("--max-rows <n>", "maximum rows to train on (200000)", parseWhole)
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
     .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
+    .addOption(quotesOption())
     .option("--scale <min..max>", "scale of recorded scores; scores outside it are left out", parseScale)
     .addOption(seedOption("the order of training and the held-out rows"))
     .addOption(runOption())
@@ -56,8 +58,8 @@ Examples:
     .action(async (data: string | undefined, flags: DistillFlags) => {
       if ((data === undefined) !== (flags.ratings === undefined))
         throw new UsageError("distill: expected both DATA and --ratings, or neither (the run's own), got one");
-      if (data === undefined && (flags.shape !== undefined || flags.map || flags.scale))
-        throw new UsageError("distill: --shape, --map and --scale need DATA; the run already has its own");
+      if (data === undefined && (flags.shape !== undefined || flags.map || flags.quotes || flags.scale))
+        throw new UsageError("distill: --shape, --map, --quotes and --scale need DATA; the run already has its own");
       const { dataset, teacher } =
         data === undefined
           ? await openRunData(flags.run, context.signal)
@@ -91,6 +93,7 @@ async function openRatedData(data: string, flags: DistillFlags, signal: AbortSig
     signal,
     shape: flags.shape,
     map: flags.map,
+    quotes: flags.quotes,
   });
   return { dataset, teacher: await openJudge(flags.ratings!, flags.scale ? { scale: flags.scale } : {}) };
 }

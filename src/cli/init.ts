@@ -7,12 +7,13 @@ import { UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import { packageFolder } from "../package-folder.ts";
 import type { CommandContext } from "./context.ts";
-import { parseMap } from "./options.ts";
+import { parseMap, quotesOption } from "./options.ts";
 import { plainText } from "./text/plain-text.ts";
 
 interface InitFlags {
   out: string;
   map?: Record<string, string> | undefined;
+  quotes?: "double" | "none" | undefined;
 }
 
 export function initCommand(context: CommandContext): Command {
@@ -22,12 +23,13 @@ export function initCommand(context: CommandContext): Command {
     .argument("<data>", "the dataset: a file, a folder, a pattern, or hf:owner/name")
     .option("--out <file>", "the recipe's file", "recipe.yaml")
     .option("--map <field=column,…>", "columns with other names: instruction=prompt,output=answer", parseMap)
+    .addOption(quotesOption())
     .action(async (data: string, flags: InitFlags) => {
       if (!/\.ya?ml$/i.test(flags.out))
         throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);
       if (existsSync(flags.out))
         throw new UsageError(`${flags.out}: expected no file there yet, found one; name another with --out`);
-      const dataset = await openDataset(data, { signal: context.signal, map: flags.map });
+      const dataset = await openDataset(data, { signal: context.signal, map: flags.map, quotes: flags.quotes });
       let rows = 0;
       for await (const batch of dataset.batches()) rows += batch.length; // also checks that every row can be read
       await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));
@@ -44,7 +46,7 @@ function seenFrom(recipe: string, data: string): string {
 
 const paperShare = 17.75; // percent of Alpaca that AlpaGasus kept
 
-function writeRecipe(data: string, rows: number, shape: string, { out, map }: InitFlags): string {
+function writeRecipe(data: string, rows: number, shape: string, { out, map, quotes }: InitFlags): string {
   const own = basename(out).replace(/\.ya?ml$/i, "");
   const name =
     (own === "recipe" ? basename(data).replace(/\.[a-z.]+$/i, "") : own)
@@ -56,13 +58,14 @@ function writeRecipe(data: string, rows: number, shape: string, { out, map }: In
         .map(([field, column]) => `${field}: ${JSON.stringify(column)}`)
         .join(", ")} }\n`
     : "";
+  const marks = quotes === undefined ? "" : `quotes: ${quotes}\n`;
   return `# yaml-language-server: $schema=${relative(resolve(dirname(out)), `${packageFolder}recipes/experiment.schema.json`)}
 # An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${basename(out)}
 name: ${name}
 
 # ${formatCount(rows)} rows, ${shape} shape. Paths are relative to this file's folder.
 data: ${JSON.stringify(data)}
-${columns}
+${columns}${marks}
 # Budget in US dollars for all stages together, training included. Nothing is sent that could exceed it.
 budget_usd: 50
 

@@ -95,3 +95,10 @@ export function parseMap(text: string): Record<string, string> {
   }
   return map;
 }
+
+export function quotesOption(): Option {
+  return new Option(
+    "--quotes <how>",
+    "in CSV and TSV: double quotes around values (double), or quotes are text (none)",
+  ).choices(["double", "none"]);
+}

@@ -18,6 +18,7 @@ import {
   parsePositive,
   parseScale,
   parseShare,
+  quotesOption,
   parseTop,
   runOption,
 } from "./options.ts";
@@ -58,12 +59,7 @@ export function rateCommand(context: CommandContext): Command {
     .option("--against <judge>", "measure the judge against scores you already have, for example recorded:FILE")
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
     .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
-    .addOption(
-      new Option(
-        "--quotes <how>",
-        "in CSV and TSV: double quotes around values (double), or quotes are text (none)",
-      ).choices(["double", "none"]),
-    )
+    .addOption(quotesOption())
     .option(
       "--scale <min..max>",
       "scale of recorded scores, such as 0..5; scores outside it are unparsable",

@@ -91,12 +91,22 @@ function readBatch(batch: RecordBatch, arrow: Arrow): (row: number) => string {
     );
 }
 
+/** A point in time, in milliseconds since 1970, as ISO 8601; undefined outside what JavaScript's dates hold. */
+function moment(milliseconds: number): string | undefined {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+/** By Arrow's units of time: seconds, milliseconds, microseconds, nanoseconds. */
+const perMillisecond = [1e-3, 1, 1e3, 1e6] as const;
+
 /** A value as JSON can hold it. @throws DataError for a type that it cannot */
 function toJson(value: unknown, type: DataType, arrow: Arrow): unknown {
   const is = arrow.DataType;
   if (value === null || value === undefined) return null;
   if (is.isDictionary(type)) return toJson(value, type.dictionary, arrow);
-  if (is.isTimestamp(type) || is.isDate(type)) return new Date(Number(value)).toISOString();
+  if (is.isTimestamp(type) || is.isDate(type)) return moment(Number(value)) ?? String(Number(value));
+  if (is.isTime(type)) return moment(Number(value) / perMillisecond[type.unit])?.slice(11, -1) ?? String(Number(value));
   if (is.isDecimal(type)) return decimal(value as Uint32Array, type.scale);
   if (is.isStruct(type) || is.isMap(type)) {
     const types = new Map(is.isStruct(type) ? type.children.map((child) => [child.name, child.type]) : []);

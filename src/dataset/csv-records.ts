@@ -24,7 +24,7 @@ interface Layout {
 
 /** A CSV or TSV file with a header line; every value is text. The delimiter is the most frequent of `,` `;` `|` tab in the header. */
 export async function openCsvRecords(file: DatasetFile, options: RecordOptions = {}): Promise<RecordSource> {
-  const layout: Layout = { delimiter: await findDelimiter(file), quotes: options.quotes ?? "double" };
+  const layout: Layout = { delimiter: await findDelimiter(file, options.quotes), quotes: options.quotes ?? "double" };
   for await (const { row, place } of readRows(file, layout)) {
     if (/^sep=.?$/i.test(row.raw.trim()))
       throw dataErrorAt(place, "expected column names, got Excel's line that names the separator; remove it");
@@ -114,7 +114,7 @@ async function* readRows(
 /** What is wrong with a row, in words: the parser's own name the place where it gave up, which is rarely the place to mend. */
 function describe(cause: unknown): string {
   const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : undefined;
-  const advice = `; write "" for a quote in quoted text, or take quotes as text with rate --quotes none (in a recipe, quotes: none)`;
+  const advice = `; write "" for a quote in quoted text, or take quotes as text with --quotes none (in a recipe, quotes: none)`;
   switch (cause instanceof CsvError ? cause.code : undefined) {
     case "CSV_MAX_RECORD_SIZE":
       return `the row is longer than ${maxRecordBytes / 2 ** 20} MB; is a quote missing?`;
@@ -195,12 +195,11 @@ class LineCounter {
   }
 }
 
-async function findDelimiter(file: DatasetFile): Promise<string> {
+async function findDelimiter(file: DatasetFile, quotes: Quotes = "double"): Promise<string> {
   for await (const chunk of readText(file)) {
-    const header = chunk
-      .toString("utf8")
-      .replaceAll(/"(?:[^"]|"")*"/g, "")
-      .split(/[\r\n]/, 1)[0]!; // separators in quotes are text
+    const text = chunk.toString("utf8");
+    const unquoted = quotes === "double" ? text.replaceAll(/"(?:[^"]|"")*"/g, "") : text; // separators in quotes are text
+    const header = unquoted.split(/[\r\n]/, 1)[0]!;
     const count = (delimiter: string) => header.split(delimiter).length;
     return [",", ";", "|", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
   }

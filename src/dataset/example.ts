@@ -36,8 +36,8 @@ export interface Example extends ExampleFields {
 }
 
 /**
- * The identity of what a judge can see: the first 16 hexadecimal digits of SHA-256 over instruction, input and output, and over reasoning
- * and reference where the row has them.
+ * The identity of what a judge can see: the first 16 hexadecimal digits of SHA-256 over instruction, input and output, over reasoning
+ * and reference where the row has them, and over its options for the chat template.
  * Other columns, whitespace between fields and the file's format do not change it. A row that cannot be read is identified by all of
  * its text.
  */
@@ -46,6 +46,8 @@ export function hashExample(example: ExampleFields & Partial<Pick<Example, "unre
     return hash("sha256", `unreadable\0${example.text || JSON.stringify(example.row)}`).slice(0, 16);
   const { instruction, input, output, conversation, reference } = example;
   const thoughts = conversation && [...conversation.turns, conversation.answer].map(({ reasoning }) => reasoning ?? "");
-  const more = thoughts?.some(Boolean) || reference !== undefined ? `\0${JSON.stringify([thoughts, reference])}` : "";
+  const options = conversation?.templateOptions;
+  const parts = [thoughts, reference, ...(options ? [options] : [])];
+  const more = thoughts?.some(Boolean) || reference !== undefined || options ? `\0${JSON.stringify(parts)}` : "";
   return hash("sha256", `${instruction}\0${input}\0${output}${more}`).slice(0, 16);
 }

@@ -28,7 +28,7 @@ export function poolDatasets(
   const isSameFormat = others.every(
     ({ format, header, files, rewritten, quotes }) =>
       rewritten === undefined &&
-      quotes === undefined &&
+      (format !== "csv" || quotes === undefined) &&
       first.rewritten === undefined &&
       format === first.format &&
       header === first.header &&
@@ -76,7 +76,7 @@ function textOf(example: Example, source: string, layout: Layout): string {
   if (layout === "objects") return isJson(example) ? oneLine(example.text) : JSON.stringify(example.row);
   const { instruction, input, output, id, category } = example;
   const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
-  const { turns, answer, tools }: Conversation = example.conversation ?? {
+  const { turns, answer, tools, templateOptions }: Conversation = example.conversation ?? {
     turns: [{ role: "user", text: asked }],
     answer: { role: "assistant", text: output },
     tools: [],
@@ -84,6 +84,7 @@ function textOf(example: Example, source: string, layout: Layout): string {
   return JSON.stringify({
     messages: [...turns, answer].map(toChatMessage),
     ...(tools.length > 0 && { tools }),
+    ...(templateOptions && { chat_template_kwargs: templateOptions }),
     ...(id !== undefined && { id }),
     ...(category !== undefined && { category }),
     ...(example.reference !== undefined && { reference: example.reference }),

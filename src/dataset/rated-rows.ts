@@ -9,6 +9,8 @@ import { describePlace } from "./place.ts";
 export interface RatedExample {
   readonly example: Example;
   readonly rating: RatingLine;
+  /** The row's own rating, where `rating` is another value in its place (--by). */
+  readonly own?: RatingLine | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { glob, readdir, stat } from "node:fs/promises";
-import { basename, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import type { Compression } from "../files/read-bytes.ts";
 import { downloadFromHub } from "./hub.ts";
@@ -115,7 +115,11 @@ const unread = /\.(xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|
  * @throws DataError when files with data cannot be read, or when they are several splits: one pool of them would train on tests
  */
 function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {
-  const found = paths.filter((path) => formatOf(path) && !registries.has(basename(path).toLowerCase())).toSorted();
+  const isSaved = new Set(paths.filter((path) => basename(path) === "state.json").map(dirname)); // by Dataset.save_to_disk
+  const isCache = (path: string) => /^cache-.*\.arrow$/.test(basename(path)) && isSaved.has(dirname(path));
+  const found = paths
+    .filter((path) => formatOf(path) && !registries.has(basename(path).toLowerCase()) && !isCache(path))
+    .toSorted();
   const others = paths.filter((path) => unread.test(path));
   if (others.length > 0) {
     const shown = others.slice(0, 3).map((path) => relative(folder, path));

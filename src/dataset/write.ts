@@ -23,9 +23,9 @@ export function openRowWriter(dataset: Dataset, path: string): RowWriter {
   return new TextRowWriter(path, compressionOf(dataset), textLayout(dataset));
 }
 
-/** Rows of a pool whose files differ are not compressed. */
-function compressionOf({ extension, files }: Dataset): Compression | undefined {
-  return extension === files[0]!.extension ? files[0]!.compression : undefined;
+/** As the arm's extension says: rows of a pool whose files differ are not compressed. */
+function compressionOf({ extension }: Dataset): Compression | undefined {
+  return /\.gz$/i.test(extension) ? "gzip" : /\.zst$/i.test(extension) ? "zstd" : undefined;
 }
 
 interface TextLayout {

@@ -15,7 +15,7 @@ import { trainingFolder } from "../trainer/training-folder.ts";
 import { isAlpacaTemplate } from "../trainer/user-message.ts";
 
 /** A training prompt as a server is asked for it, and its tokens. */
-export interface Probe {
+interface Probe {
   readonly messages: readonly Readonly<Record<string, unknown>>[];
   readonly tools?: readonly unknown[] | undefined;
   readonly chat_template_kwargs?: Readonly<Record<string, unknown>> | undefined;

@@ -1,3 +1,4 @@
+import { onJudgesScale } from "../run/records/arm.ts";
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { reopenDataset } from "../dataset/reopen.ts";
@@ -182,7 +183,7 @@ function finishedRows(
   against: FollowOptions["against"],
 ): Wanted {
   const { dataset, rate } = manifest;
-  const arms = files.arms.filter(({ isStale, state }) => !isStale && state !== "missing");
+  const arms = files.arms.filter(({ isStale, state }) => !isStale && state !== "missing").map(onJudgesScale);
   return {
     key: JSON.stringify([
       rate.ratingsHash,

@@ -1,3 +1,4 @@
+import { onJudgesScale } from "../run/records/arm.ts";
 import { stat } from "node:fs/promises";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
@@ -147,7 +148,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         head: describeHead(manifest, scores, comparisons),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         scores,
-        arms: files?.arms ?? [],
+        arms: (files?.arms ?? []).map(onJudgesScale),
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
         stages: manifest ? describeStages(manifest) : [],

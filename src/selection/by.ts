@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
-import { sqlName } from "../dataset/duckdb.ts";
+import { sqlName, sqlText } from "../dataset/duckdb.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
@@ -48,6 +48,7 @@ export async function openRowOrdering(
     async evaluate(rowCount) {
       const connection = await table.make(rowCount, expression);
       await expectOneExpression(connection, expression, "--by");
+      await expectStable(connection, expression);
       for (const macro of macros) await connection.run(`CREATE TEMP MACRO ${macro}`);
       const needed = ["score", ...(options.scores ?? []).map(({ name }) => name)].filter((name) =>
         uses(expression, name),
@@ -58,10 +59,32 @@ export async function openRowOrdering(
   };
 }
 
-/** Whether an expression names a column, with or without the prefix that tells it from the data's. */
+/** @throws UsageError when the value of an expression is another one each time, so that nobody could select the same rows again */
+async function expectStable(connection: DuckDBConnection, expression: string): Promise<void> {
+  const plain = expression.replace(/'(?:[^']|'')*'/g, "''");
+  const called = [...plain.matchAll(/(\w+)\s*\(/g)].map(([, name]) => sqlText(name!.toLowerCase()));
+  if (called.length === 0) return;
+  const volatile = await connection.runAndReadAll(
+    `SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name IN (${called.join(", ")})`,
+  );
+  const [first] = volatile.getRows();
+  if (first)
+    throw new UsageError(`--by: expected an expression with the same value every time, got ${String(first[0])}()`);
+}
+
+/** Whether an expression has the value of a score, by its name alone or with the prefix that tells it from the data's. */
 export function uses(expression: string, name: string): boolean {
+  return namesColumn(expression, `(rating_)?${name}`);
+}
+
+/** Whether an expression has a score's name also where it means the data's column (`data_NAME`), which is told from it by that prefix. */
+export function mentions(expression: string, name: string): boolean {
+  return namesColumn(expression, `(rating_|data_)?${name}`);
+}
+
+function namesColumn(expression: string, name: string): boolean {
   const plain = expression.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
-  return new RegExp(String.raw`(?<![\w.])"?(rating_)?${name}"?(?!\w|\s*\()`, "i").test(plain);
+  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w|\s*\()`, "i").test(plain);
 }
 
 async function evaluateExpression(
@@ -71,6 +94,7 @@ async function evaluateExpression(
   needed: readonly string[],
 ): Promise<RowOrder> {
   const values = new Float64Array(rowCount).fill(NaN);
+  let count = 0;
   const lacks = new Uint32Array(rowCount); // bit i: no value of needed[i]
   try {
     const shown = needed.map((name) => (uses(expression, `rating_${name}`) ? `rating_${name}` : name));
@@ -81,6 +105,8 @@ async function evaluateExpression(
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) break;
+      if ((count += chunk.rowCount) > rowCount)
+        throw new Error("expected one value a row, got several (unnest and the like)");
       const [rows, found, without] = [chunk.getColumnVector(0), chunk.getColumnVector(1), chunk.getColumnVector(2)];
       for (let i = 0; i < chunk.rowCount; i++) {
         const row = rows.getItem(i) as number; // the query selects numbers

@@ -96,10 +96,10 @@ function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating,
   if (rating.state === "scored") appender.appendDouble(rating.score);
   else appender.appendNull();
   appender.appendVarchar(rating.state);
-  appender.appendUInteger(example.instruction.length);
-  appender.appendUInteger(example.input.length);
-  appender.appendUInteger(example.output.length);
-  appender.appendUInteger(example.instruction.length + example.input.length + example.output.length);
+  const lengths = [example.instruction.length, example.input.length, example.output.length];
+  for (const length of [...lengths, lengths.reduce((sum, one) => sum + one, 0)])
+    if (rating.state === "unreadable") appender.appendNull();
+    else appender.appendUInteger(length);
   if (hasSource) appender.appendVarchar(example.source ?? "");
   appender.endRow();
 }

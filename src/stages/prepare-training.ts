@@ -99,10 +99,11 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const folder = trainingFolder(run.modelPath(model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
   trainer.files(plan, base, false); // throws if it cannot do this training
-  const trainingHash = await hashTraining(trainer.name, plan, base, run.recordedArmPath(arm));
+  const { map, shape, quotes } = manifest.dataset;
+  const layout = [map ?? null, quotes ?? null];
+  const trainingHash = await hashTraining(trainer.name, plan, base, layout, run.recordedArmPath(arm));
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
-  const { map, shape, quotes } = manifest.dataset;
   const rows = await openDataset(run.recordedArmPath(arm), { ...(map ? { map } : { shape }), quotes });
   const { areTokens } = await writeTrainingData(folder, rows.batches(), plan, trainer);
   await writeTrainingFolder(folder, plan, base, trainingHash, trainer, areTokens);
@@ -127,8 +128,14 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   };
 }
 
-/** Hash of what a training depends on: settings and rows, but not file names. */
-async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: string, armPath: string): Promise<string> {
+/** Hash of what a training depends on: settings, rows and how they are read, but not file names. @param layout nulls for the usual one */
+async function hashTraining(
+  trainer: TrainerName,
+  plan: TrainingPlan,
+  base: string,
+  layout: readonly unknown[],
+  armPath: string,
+): Promise<string> {
   const sha = createHash("sha256");
   for await (const chunk of createReadStream(armPath)) sha.update(chunk as Buffer); // a stream of bytes
   const { settings, seed, gpus, processes, deviceBatch, accumulation } = plan;
@@ -145,6 +152,7 @@ async function hashTraining(trainer: TrainerName, plan: TrainingPlan, base: stri
       ...(trainer === "trl" ? [] : [trainer]),
       ...(template === "chat" ? [`loss ${lossOf(settings)}`] : []),
       ...(chosen.length > 0 ? [chosen] : []),
+      ...(layout.some((part) => part !== null) ? [layout] : []),
       what,
       how,
       base,

@@ -3,6 +3,9 @@ import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Judge } from "../judge/judge.ts";
+import { createHash } from "node:crypto";
+import { openDuckDb, sqlText } from "../dataset/duckdb.ts";
+import { hashExample } from "../dataset/example.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
@@ -10,14 +13,17 @@ import type { RateSummary } from "../run/records/rating.ts";
 import { factNames } from "../selection/rows-table.ts";
 
 /** @throws UsageError when SQL could not use it as a name, or it means something else there */
-export function expectScoreName(name: string): void {
-  const taken = [...factNames, "source", "rows", "facts", "zscore", "percentile", "rank"];
+export async function expectScoreName(name: string): Promise<void> {
+  const taken = [...factNames, "source", "rows", "facts", "alpagasus_index", "zscore", "percentile", "rank"];
   if (!/^[a-z_]\w{0,63}$/i.test(name))
     throw new UsageError(
       `--as: expected a name of letters, digits and "_" for --by and --where, got ${JSON.stringify(name)}`,
     );
-  if (taken.includes(name.toLowerCase()))
-    throw new UsageError(`--as: expected a name that --by and --where do not have, got ${JSON.stringify(name)}`);
+  await using database = await openDuckDb();
+  const read = await database.connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${name})`)})`);
+  const isColumn = /"select_list":\[\{"class":"COLUMN_REF"/.test(String(read.getRows()[0]![0])); // not a word of SQL's own
+  if (taken.includes(name.toLowerCase()) || /^(data|rating)_/i.test(name) || !isColumn)
+    throw new UsageError(`--as: expected a name that SQL, --by and --where do not have, got ${JSON.stringify(name)}`);
 }
 
 /** @throws RunError when the run's rows have no ratings of its own yet, UsageError when several judges rate */
@@ -26,6 +32,11 @@ export function expectRated(
   name: string,
   { run, judge }: { readonly run: string; readonly judge: Judge },
 ): void {
+  const other = Object.keys(previous?.scores ?? {}).find(
+    (known) => known !== name && known.toLowerCase() === name.toLowerCase(),
+  );
+  if (other !== undefined)
+    throw new UsageError(`--as ${name}: expected a name that differs from ${other} by more than capital letters`);
   if (judge.panel || judge.escalating)
     throw new UsageError(`--as ${name}: expected one judge, got ${judge.name}; give each its own name`);
   if (!previous)
@@ -39,12 +50,15 @@ export function expectSameQuestion(
   dataset: DatasetRecord,
   rated: RateSummary | undefined,
   asked: Dataset,
-  { run, judge }: { readonly run: string; readonly judge: Judge },
+  { run, judge, as: name }: { readonly run: string; readonly judge: Judge; readonly as?: string | undefined },
 ): void {
-  const advice = "use another run with --run DIR, or replace it with --overwrite";
+  const advice =
+    name === undefined
+      ? "use another run with --run DIR, or replace it with --overwrite"
+      : "give it another name, or replace it with --overwrite";
   if (!isSameSource(dataset.source, asked.source)) {
     throw new RunError(
-      `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${advice}`,
+      `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${name === undefined ? advice : "use another run with --run DIR"}`,
     );
   }
   if (!rated) return;
@@ -58,4 +72,17 @@ export function expectSameQuestion(
 
 function isSameSource(a: string, b: string): boolean {
   return a === b || resolve(a) === resolve(b);
+}
+
+/** SHA-256 over the hashes of all rows, in order, as the manifest keeps it. */
+export async function hashRows(dataset: Dataset): Promise<string> {
+  const identity = createHash("sha256");
+  for await (const batch of dataset.batches()) for (const example of batch) identity.update(hashExample(example));
+  return identity.digest("hex");
+}
+
+export function otherRows(run: string): RunError {
+  return new RunError(
+    `${run}: expected the rows that were rated, got others (edited since, or read otherwise: --map, --shape, --quotes, --unreadable); rate them again without --as first`,
+  );
 }

@@ -19,7 +19,7 @@ import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
-import { expectRated, expectSameQuestion, expectScoreName } from "./rate-checks.ts";
+import { expectRated, expectSameQuestion, expectScoreName, hashRows, otherRows } from "./rate-checks.ts";
 import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
@@ -54,12 +54,13 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
   const { as } = options;
-  if (as !== undefined) expectScoreName(as);
+  if (as !== undefined) await expectScoreName(as);
   const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
   if (as !== undefined) expectRated(previous, as, options);
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
   if (previous) expectSameQuestion(previous.dataset, rated, dataset, options);
+  if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
   const total = options.judge.calls && (await countRows(dataset, options));
@@ -78,17 +79,20 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     onProgress: options.onProgress,
     calls: judge.calls,
     done: (calls) => (calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows),
-    rating: {
-      source: dataset.source,
-      workingFolder: workingFolder(run),
-      shape: dataset.shape.name,
-      ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
-      ...(dataset.quotes && { quotes: dataset.quotes }),
-      ...recordPool(dataset),
-      judge: judge.name,
-      scale: judge.scale,
-      ratingsPath: partialPath(ratingsPath),
-    },
+    rating:
+      as === undefined
+        ? {
+            source: dataset.source,
+            workingFolder: workingFolder(run),
+            shape: dataset.shape.name,
+            ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
+            ...(dataset.quotes && { quotes: dataset.quotes }),
+            ...recordPool(dataset),
+            judge: judge.name,
+            scale: judge.scale,
+            ratingsPath: partialPath(ratingsPath),
+          }
+        : undefined, // the viewer shows the run's own rating
   });
   // A failure to flush is ignored here: the next write reports it.
   const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
@@ -110,12 +114,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const agreement = await reference?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
-    const isSameData = previous?.dataset.hash === datasetRecord.hash;
-    const arms = isSameData ? previous.arms : {}; // arms and scores of other data are dropped
-    if (as !== undefined && !isSameData)
-      throw new RunError(
-        `${options.run}: expected the rows that were rated, got others (edited since, or read otherwise); rate them again without --as first`,
-      );
+    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
     options.signal?.throwIfAborted();
 
     const escalated = judge.escalating?.result();
@@ -142,16 +141,13 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     };
     await extendManifest(
       run,
-      (latest) =>
-        as === undefined
-          ? {
-              alpagasus: version,
-              dataset: datasetRecord,
-              rate: summary,
-              arms,
-              scores: isSameData ? latest?.scores : undefined,
-            }
-          : { scores: { ...latest?.scores, [as]: summary } },
+      (latest) => {
+        const isSameData = latest?.dataset?.hash === datasetRecord.hash; // now, when it is written
+        const scores = isSameData ? latest.scores : undefined;
+        if (as === undefined) return { alpagasus: version, dataset: datasetRecord, rate: summary, arms, scores };
+        if (!isSameData) throw otherRows(options.run);
+        return { scores: { ...scores, [as]: summary } };
+      },
       { mayBeDamaged: (options.overwrite ?? false) && as === undefined },
     );
     return summary;

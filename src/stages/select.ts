@@ -7,6 +7,7 @@ import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, planSelection } from "./select/plan.ts";
+import { uses } from "../selection/by.ts";
 import { openRatedRows } from "./select/rated-rows.ts";
 import { type Written, writeArm } from "./select/write-arm.ts";
 import type { Dataset } from "../dataset/dataset.ts";
@@ -32,7 +33,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
     : await pickedFates(plan, options, manifest, dataset, run, rated);
   const written = await writeArm(plan, options, dataset, run, rated, fateOf);
   const summary = {
-    ...summarise(plan, options, manifest, dataset, written, fateOf, startedAt),
+    ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt),
     ...(options.by !== undefined && { by: options.by }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
   };
@@ -47,12 +48,19 @@ function summarise(
   { rewritten }: Dataset,
   written: Written,
   { picked, leftOut = 0 }: FateOf,
+  usedScores: readonly string[],
   startedAt: Date,
 ): ArmSummary {
   const { whatIf, armTally, rows, totalRows, reasons } = written;
   const full = whatIf.all();
   const notes: string[] = rewritten === undefined ? [] : [rewritten];
-  const alarms: string[] = [...manifest.rate.alarms];
+  const alarms: string[] = [
+    ...(options.by === undefined || uses(options.by, "score") ? manifest.rate.alarms : []),
+    ...usedScores.flatMap((name) => [
+      ...manifest.scores![name]!.alarms.map((alarm) => `${name}: ${alarm}`),
+      ...manifest.scores![name]!.gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`),
+    ]),
+  ];
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
     const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);

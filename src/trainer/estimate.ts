@@ -17,6 +17,8 @@ export interface TrainingEstimate {
 export interface TimedTraining {
   readonly name: string;
   readonly secondsPerStep: number;
+  /** For a plan with packing, whose steps are not known before its tokens are counted. */
+  readonly secondsPerRow?: number | undefined;
 }
 
 /** Finds a training of the run with the plan's recipe, base, devices and global batch, which determine the time per step. */
@@ -33,13 +35,21 @@ export function findTimed(
       processes === plan.processes &&
       globalBatch === plan.settings.global_batch,
   );
-  return similar && { name: similar.model, secondsPerStep: (similar.trainMs - similar.startMs) / 1000 / similar.steps };
+  return (
+    similar && {
+      name: similar.model,
+      secondsPerStep: (similar.trainMs - similar.startMs) / 1000 / similar.steps,
+      secondsPerRow: 1 / similar.examplesPerSecond,
+    }
+  );
 }
 
 /** The settings that change how long a step takes, where they differ from the recipe's. */
 function speedOf(differences: TrainingPlan["differences"]): string {
   return differences
-    .filter(({ setting }) => /^(packing|attention|liger|gradient_checkpointing|max_length)$/.test(setting))
+    .filter(({ setting }) =>
+      /^(packing|attention|liger|gradient_checkpointing|group_by_length|validation|max_length)$/.test(setting),
+    )
     .map(({ setting, here }) => `${setting} ${here}`)
     .join(", ");
 }
@@ -67,9 +77,14 @@ export function estimateTraining(
 }
 
 function estimateTime(
-  { recipe, settings, steps, gpus }: TrainingPlan,
+  { recipe, settings, steps, rows, gpus }: TrainingPlan,
   timed: TimedTraining | undefined,
 ): Pick<TrainingEstimate, "minutes" | "basis"> {
+  if (timed?.secondsPerRow !== undefined && settings.packing)
+    return {
+      minutes: (rows * settings.epochs * timed.secondsPerRow) / 60,
+      basis: `${timed.name} of this run took ${(1000 * timed.secondsPerRow).toFixed(1)} s for 1,000 rows`,
+    };
   if (timed)
     return {
       minutes: (steps * timed.secondsPerStep) / 60,

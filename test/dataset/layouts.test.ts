@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { zstdCompressSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openDuckDb } from "../../src/dataset/duckdb.ts";
 import { openDataset } from "../../src/dataset/open.ts";
@@ -79,6 +79,16 @@ describe("one object around the rows", () => {
 });
 
 describe("objects one after the other", () => {
+  test("that are compressed give compressed arms, which train reads", async () => {
+    using folder = tempFolder();
+    const text = Array.from({ length: 4 }, () => JSON.stringify(row, null, 2)).join("\n");
+    folder.write("rows.jsonl.gz", gzipSync(text));
+    await prepare(folder.path, ["rate", "rows.jsonl.gz"], ["select", "--top", "3"]);
+    const arm = readFileSync(`${folder.path}/runs/default/arms/selected.json.gz`);
+    expect(JSON.parse(gunzipSync(arm).toString())).toEqual([row, row, row]);
+    await prepare(folder.path, ["train", "--recipe", "laptop", "--dry-run"]);
+  });
+
   test("are read with their lines; what is none among them is a row that cannot be read", async () => {
     using folder = tempFolder();
     const text = `${JSON.stringify(row, null, 2)}\nnot one\n${JSON.stringify(row)}${JSON.stringify(row)}\n{"a":\n}`;
@@ -121,6 +131,19 @@ describe("tables", () => {
     );
   });
 
+  test("read in another way are another training", async () => {
+    using folder = tempFolder();
+    folder.write("data.csv", `instruction,output\n${'"a","b"\n'.repeat(4)}`);
+    const hashes: string[] = [];
+    for (const quotes of [[], ["--quotes", "none"]]) {
+      await prepare(folder.path, ["rate", "data.csv", "--overwrite", ...quotes], ["select", "--top", "2"]);
+      await prepare(folder.path, ["train", "--recipe", "laptop", "--dry-run"]);
+      const settings = readFileSync(`${folder.path}/runs/default/models/selected/training.json`, "utf8");
+      hashes.push((JSON.parse(settings) as { hash: string }).hash);
+    }
+    expect(hashes[1]).not.toBe(hashes[0]);
+  });
+
   test("say on which line the quote opens that goes wrong", async () => {
     using folder = tempFolder();
     const path = folder.write("data.tsv", 'instruction\toutput\na\tb\n"Open\tc\nd\te\nSecond" one\tf\n');
@@ -153,6 +176,13 @@ describe("Arrow, as datasets saves it", () => {
     expect(lines).toHaveLength(2);
     const [, second] = await readExamples(`${saved}/triples`);
     expect(second!.row).toMatchObject({ weight: null, tags: ["a"], when: "2026-01-02T03:04:05.000Z" });
+  });
+
+  test("is read without the files that datasets keeps beside it for later", async () => {
+    using folder = tempFolder();
+    cpSync(`${saved}/triples`, `${folder.path}/triples`, { recursive: true });
+    cpSync(`${saved}/triples/data-00000-of-00001.arrow`, `${folder.path}/triples/cache-12ab.arrow`);
+    expect(await readExamples(`${folder.path}/triples`)).toHaveLength(3);
   });
 
   test("of several splits asks which; a file that is cut off is named", async () => {

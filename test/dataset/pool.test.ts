@@ -33,6 +33,17 @@ async function run<Result>(folder: TempFolder, ...args: string[]): Promise<Resul
 const armOf = (folder: TempFolder, name: string) => readFileSync(`${folder.path}/runs/default/arms/${name}`, "utf8");
 
 describe("a pool of sources", () => {
+  test("of other shapes keeps the options of the chat template that rows name", async () => {
+    using folder = tempFolder();
+    folder.write("a.jsonl", JSON.stringify({ ...chat(0), chat_template_kwargs: { enable_thinking: false } }));
+    folder.write("b.json", rowsOf("b", 1));
+    await run<RateSummary>(folder, "rate", "a.jsonl", "b.json");
+    await run<ArmSummary>(folder, "select", "--top", "2");
+    expect(parseLines<object>(armOf(folder, "selected.jsonl"))[0]).toMatchObject({
+      chat_template_kwargs: { enable_thinking: false },
+    });
+  });
+
   test("with other formats and shapes is rated whole, chosen by source, and written as messages", async () => {
     using folder = tempFolder();
     folder.write("a.json", rowsOf("a", 6));

@@ -149,8 +149,17 @@ describe("select --by", () => {
     [["rate", "rows.json", "--judge", "column:own", "--as", "two words"], /--as: expected a name of letters/],
     [
       ["rate", "rows.json", "--judge", "column:own", "--as", "length"],
-      /--as: expected a name that --by and --where do not have/,
+      /--as: expected a name that SQL, --by and --where do not have/,
     ],
+    [
+      ["select", "--by", "score + random()", "--top", "5"],
+      /--by: expected an expression with the same value every time/,
+    ],
+    [["select", "--by", "unnest([score, 1])", "--top", "5"], /--by: expected one value a row, got several/],
+    [["rate", "rows.json", "--judge", "column:own", "--as", "Good"], /differs from good by more than capital letters/],
+    [["rate", "rows.json", "--judge", "column:own", "--as", "order"], /a name that SQL, --by and --where do not have/],
+    [["rate", "rows.json", "--judge", "column:own", "--as", "true"], /a name that SQL, --by and --where do not have/],
+    [["rate", "rows.json", "--judge", "column:own", "--as", "data_x"], /a name that SQL, --by and --where do not have/],
     [
       ["rate", "rows.json", "--judge", "column:own", "--as", "good"],
       /holds ratings by column:quality, not by column:own/,
@@ -165,6 +174,68 @@ describe("select --by", () => {
     expect([code === 0, stderr]).toEqual([false, expect.stringMatching(message)]);
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
+});
+
+test("a named score with the name of a column is told from it, and outlives another judge of the same rows", async () => {
+  using folder = tempFolder();
+  folder.write("rows.json", rows);
+  const low = ["--min-coverage", "0"];
+  await prepare(
+    folder.path,
+    ["rate", "rows.json", "--judge", "column:own"],
+    ["rate", "rows.json", "--judge", "column:complexity", "--as", "quality", ...low],
+    ["rate", "rows.json", "--judge", "column:complexity", "--overwrite", ...low],
+  );
+  const best = (column: "quality" | "complexity") =>
+    rows
+      .map((row, index) => ({ index, value: row[column] }))
+      .filter(({ value }) => value !== null && value >= 3)
+      .map(({ index }) => index);
+  for (const [by, column] of [
+    ["data_quality", "quality"],
+    ["rating_quality", "complexity"],
+    ["data_quality + 0 * rating_quality", "both"],
+  ] as const) {
+    const arm = await select(folder, "--by", by, "--min-score", "3", "--arm", "arm");
+    const kept = decisionsOf(folder, "arm").flatMap(({ kept: isKept, index }) => (isKept ? [index] : []));
+    expect(kept).toEqual(
+      column === "both" ? best("quality").filter((row) => rows[row]!.complexity !== null) : best(column),
+    );
+    expect(Object.keys(arm.scoreHashes ?? {})).toEqual(by === "data_quality" ? [] : ["quality"]);
+  }
+  const unclear = await alpagasus(["select", "--by", "quality", "--top", "3"], { cwd: folder.path });
+  expect(unclear.stderr).toMatch(/write data_quality or rating_quality/);
+});
+
+test("functions over the dataset leave rows out that cannot be read, and decisions keep a row's own state", async () => {
+  using folder = tempFolder();
+  const lines = rows.slice(0, 40).map((row) => JSON.stringify(row));
+  folder.write("rows.jsonl", [...lines.slice(0, 20), "{", ...lines.slice(20)].join("\n"));
+  const skip = ["--unreadable", "skip", "--max-unreadable", "10%", "--min-coverage", "0"];
+  await prepare(folder.path, ["rate", "rows.jsonl", "--judge", "column:quality", ...skip]);
+  await select(folder, "--by", "score - output_length", "--top", "5");
+  const decisions = decisionsOf(folder, "selected");
+  expect(decisions[20]).toMatchObject({ reason: "unreadable", state: "unreadable" });
+  const lacking = decisions.find(({ reason }) => reason === "unrated")!;
+  expect(lacking).toMatchObject({ state: "pending", lacks: "no score" });
+  await select(folder, "--by", "percentile(output_length)", "--top", "40", "--arm", "lengths");
+  const shortest = Math.min(...rows.slice(0, 40).map(({ output }) => output.length));
+  const share = rows.slice(0, 40).filter(({ output }) => output.length === shortest).length / 40;
+  expect(Math.min(...decisionsOf(folder, "lengths").flatMap(({ score }) => score ?? []))).toBeCloseTo(100 * share, 9);
+});
+
+test("an arm has the alarms of the scores that it was chosen by, and of no others", async () => {
+  using folder = tempFolder();
+  folder.write("rows.json", rows);
+  await prepare(folder.path, ["rate", "rows.json", "--judge", "column:own"]);
+  folder.write(
+    "some.json",
+    rows.slice(0, 30).map(({ own }, index) => ({ index, score: own })),
+  );
+  await alpagasus(["rate", "rows.json", "--judge", "recorded:some.json", "--as", "part"], { cwd: folder.path });
+  const arm = await select(folder, "--by", "part", "--top", "5");
+  expect(arm.alarms.join("\n")).toMatch(/^part: 25\.0 % of the rows have a score/m);
+  expect((await select(folder, "--top", "5", "--arm", "own")).alarms).toEqual([]);
 });
 
 test("a named score needs rated rows, and the same ones", async () => {

@@ -59,6 +59,11 @@ export const armSummarySchema = z.object({
 
 export type ArmSummary = z.infer<typeof armSummarySchema>;
 
+/** An arm for figures of the judge's scores: the cut of an arm by an expression is on another scale, and is left out. */
+export function onJudgesScale<Arm extends Pick<ArmSummary, "by" | "cut">>(arm: Arm): Arm {
+  return arm.by === undefined ? arm : { ...arm, cut: null };
+}
+
 /** Whether a file of the run still fits its manifest. */
 export type FileState = "present" | "missing" | "changed";
 

@@ -28,6 +28,7 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
         ...(Object.fromEntries(files) as Record<string, string>),
         prompts: hashText(JSON.stringify(await context.prompts())),
         contamination: recipe.contamination,
+        ...(recipe.quotes && { quotes: recipe.quotes }),
       };
     },
     output: () => hashFile(path),

@@ -40,6 +40,7 @@ export function trainTask(
       const opened = await openTrainingRecipe(training.recipe);
       return {
         [`rows of ${arm}`]: await hashArm(summary && context.run.recordedArmPath(summary)),
+        ...(context.recipe.quotes && { quotes: context.recipe.quotes }),
         recipe: hashText(JSON.stringify({ ...opened, description: "", source: "" })),
         settings: JSON.stringify(settings), // without the price, which changes no model
         ...(await hashBase(training.base)),

@@ -3,7 +3,7 @@ import { pairWithRatings, type RatedExample } from "../../dataset/rated-rows.ts"
 import type { RatedManifest } from "../../run/manifest.ts";
 import { readRatings, type RatingLine } from "../../run/ratings-file.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
-import { openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
+import { mentions, openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
 import type { NamedScores, RowsTableOptions } from "../../selection/rows-table.ts";
 import type { SelectOptions } from "./plan.ts";
 
@@ -28,7 +28,9 @@ export async function openRatedRows(
   const { by } = options;
   const pairs = () => pairWithRatings(dataset.batches(), run, ratingsHash);
   const lines = () => readRatings(run.ratingsPath, ratingsHash);
-  const used = [by, options.where].flatMap((sql) => (sql === undefined ? [] : namesIn(sql, manifest)));
+  const used = Object.keys(manifest.scores ?? {}).filter((name) =>
+    [by, options.where].some((sql) => sql !== undefined && uses(sql, name)),
+  );
   const scoreHashes = Object.fromEntries(used.map((name) => [name, manifest.scores![name]!.ratingsHash]));
   if (by === undefined) return { batches: pairs, ratings: lines, scoreHashes };
   const order = await orderRows(by, options, manifest, dataset, run);
@@ -36,7 +38,7 @@ export async function openRatedRows(
     scoreHashes,
     async *batches() {
       for await (const batch of pairs())
-        yield batch.map(({ example, rating }) => ({ example, rating: inOrder(rating, order) }));
+        yield batch.map(({ example, rating }) => ({ example, rating: inOrder(rating, order), own: rating }));
     },
     async *ratings() {
       for await (const batch of lines()) yield batch.map((rating) => inOrder(rating, order));
@@ -49,21 +51,19 @@ export function tableOptions(sql: string, manifest: RatedManifest, run: RunFolde
   return {
     judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
     hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
-    scores: namesIn(sql, manifest).map((name): NamedScores => {
-      const { ratingsHash } = manifest.scores![name]!;
-      return {
-        name,
-        async *batches() {
-          for await (const ratings of readRatings(run.scorePath(name), ratingsHash))
-            yield ratings.map((rating) => (rating.state === "scored" ? rating.score : null));
-        },
-      };
-    }),
+    scores: Object.keys(manifest.scores ?? {})
+      .filter((name) => mentions(sql, name))
+      .map((name): NamedScores => {
+        const { ratingsHash } = manifest.scores![name]!;
+        return {
+          name,
+          async *batches() {
+            for await (const ratings of readRatings(run.scorePath(name), ratingsHash))
+              yield ratings.map((rating) => (rating.state === "scored" ? rating.score : null));
+          },
+        };
+      }),
   };
-}
-
-function namesIn(sql: string, { scores = {} }: RatedManifest): string[] {
-  return Object.keys(scores).filter((name) => uses(sql, name));
 }
 
 async function orderRows(

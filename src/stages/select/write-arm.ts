@@ -60,7 +60,7 @@ export async function writeArm(
           const written = rows.write(example);
           if (written) await written;
         }
-        const written = decisions.write(`${JSON.stringify(decide(row, reason, detail, options.by !== undefined))}\n`);
+        const written = decisions.write(`${JSON.stringify(decide(row, reason, detail))}\n`);
         if (written) await written;
       }
       options.onProgress?.({ stage: "select", doing: "writing", done: total, unit: "rows" });
@@ -88,10 +88,9 @@ export async function writeArm(
 }
 
 function decide(
-  { example, rating }: RatedExample,
+  { example, rating, own = rating }: RatedExample,
   reason: Reason,
   detail: ReasonDetail | undefined,
-  isByExpression: boolean,
 ): Decision {
   const { index, id } = example;
   const isScored = rating.state === "scored";
@@ -101,9 +100,9 @@ function decide(
     kept: reason === "kept",
     reason,
     score: isScored ? rating.score : undefined,
-    state: isScored ? undefined : rating.state,
+    state: own.state === "scored" ? undefined : own.state,
   };
-  if (isByExpression && rating.state === "pending") return { ...decision, ...detail, lacks: rating.detail };
+  if (own !== rating && rating.state === "pending") return { ...decision, ...detail, lacks: rating.detail };
   return detail ? { ...decision, ...detail } : decision;
 }
 
