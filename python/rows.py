@@ -106,7 +106,18 @@ class TokensFile:
 def split_row(row):
     """The messages, how many come before the answer, and the tools with the row's own options for the chat template."""
     messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
-    return messages, len(messages) - 1, {"tools": row.get("tools"), **row.get("chat_template_kwargs", {})}
+    tools = row.get("tools")
+    if isinstance(tools, str):  # axolotl takes them as text
+        tools = json.loads(tools)
+    if "messages" in row:
+        for message in messages:
+            for call in message.get("tool_calls") or []:
+                call["function"]["arguments"] = as_object(call["function"]["arguments"])
+    return messages, len(messages) - 1, {"tools": tools, **row.get("chat_template_kwargs", {})}
+
+
+def as_object(arguments):
+    return json.loads(arguments) if isinstance(arguments, str) else arguments
 
 
 def labelled(tokenizer, row, training):

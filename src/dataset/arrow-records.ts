@@ -1,5 +1,4 @@
 import { open, type FileHandle } from "node:fs/promises";
-import { isUtf8 } from "node:buffer";
 import type { DataType, RecordBatch, RecordBatchReader } from "apache-arrow";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { parseExactly } from "../files/try-parse.ts";
@@ -11,7 +10,7 @@ type Arrow = typeof import("apache-arrow");
 
 /**
  * Reads an Arrow file or stream, as `Dataset.save_to_disk` of Hugging Face's datasets writes it, one record batch at a time. A row's text
- * is JSON: whole numbers keep their digits, dates and times are ISO 8601, bytes that are no text are base64, NaN is null.
+ * is JSON: whole numbers keep their digits, dates and times are ISO 8601, to the microsecond, bytes are base64, NaN is null.
  *
  * @throws DataError when it is not Arrow, is damaged, or has a column of a type that JSON cannot hold
  */
@@ -19,6 +18,9 @@ export async function openArrowRecords(file: DatasetFile): Promise<RecordSource>
   await using opened = await openReader(file);
   const { fields } = opened.reader.schema;
   if (fields.length === 0) throw new DataError(`${file.path}: expected columns, got none`);
+  const twice = fields.find(({ name }, i) => fields.findIndex((other) => other.name === name) < i);
+  if (twice)
+    throw new DataError(`${file.path}: expected column names that differ, got ${JSON.stringify(twice.name)} twice`);
   return {
     format: "arrow",
     header: fields.map(({ name, type }) => `${name} ${String(type)}`).join(", "),
@@ -91,10 +93,12 @@ function readBatch(batch: RecordBatch, arrow: Arrow): (row: number) => string {
     );
 }
 
-/** A point in time, in milliseconds since 1970, as ISO 8601; undefined outside what JavaScript's dates hold. */
+/** A point in time, in milliseconds since 1970, as ISO 8601, to the microsecond; undefined outside what JavaScript's dates hold. */
 function moment(milliseconds: number): string | undefined {
-  const date = new Date(milliseconds);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+  const date = new Date(Math.floor(milliseconds));
+  if (Number.isNaN(date.getTime())) return undefined;
+  const micros = Math.round((milliseconds - Math.floor(milliseconds)) * 1000);
+  return micros === 0 ? date.toISOString() : date.toISOString().replace("Z", `${String(micros).padStart(3, "0")}Z`);
 }
 
 /** By Arrow's units of time: seconds, milliseconds, microseconds, nanoseconds. */
@@ -120,10 +124,8 @@ function toJson(value: unknown, type: DataType, arrow: Arrow): unknown {
     const child = type.children[0]!.type as DataType;
     return [...(value as Iterable<unknown>)].map((one) => toJson(one, child, arrow));
   }
-  if (value instanceof Uint8Array) {
-    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    return bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
-  }
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64");
   if (typeof value === "bigint") return rawJson(String(value));
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value === "string" || typeof value === "boolean") return value;

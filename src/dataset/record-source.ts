@@ -10,6 +10,8 @@ export interface FileRecord {
   readonly place: Place;
   /** Why it cannot be read, where the source keeps such records; `value` is then undefined. */
   readonly problem?: string | undefined;
+  /** Whether rows after it may be lost with it, so that nothing may be read on. */
+  readonly hidesOthers?: boolean | undefined;
 }
 
 /** `none`: in files of text between tabs, quotes often stand for themselves. */

@@ -95,12 +95,15 @@ async function evaluateExpression(
 ): Promise<RowOrder> {
   const values = new Float64Array(rowCount).fill(NaN);
   let count = 0;
-  const lacks = new Uint32Array(rowCount); // bit i: no value of needed[i]
+  const lacks = new Uint32Array(rowCount); // positions in `kinds`
+  const kinds = ["--by has no number for it"];
   try {
     const shown = needed.map((name) => (uses(expression, `rating_${name}`) ? `rating_${name}` : name));
-    const missing = shown.map((name, i) => `CASE WHEN ${sqlName(name)} IS NULL THEN ${2 ** i} ELSE 0 END`);
+    const missing = shown.map(
+      (name, i) => `CASE WHEN ${sqlName(name)} IS NULL THEN ${sqlText(`no ${needed[i]!}`)} END`,
+    );
     const result = await connection.run(
-      `SELECT alpagasus_index::DOUBLE, (${expression}\n)::DOUBLE, (${missing.join(" + ") || "0"})::DOUBLE FROM rows`,
+      `SELECT alpagasus_index::DOUBLE, (${expression}\n)::DOUBLE, concat_ws(', ', ${missing.join(", ") || "NULL"}) FROM rows`,
     );
     for (;;) {
       const chunk = await result.fetchChunk();
@@ -112,17 +115,16 @@ async function evaluateExpression(
         const row = rows.getItem(i) as number; // the query selects numbers
         const value = found.getItem(i) as number | null;
         if (value !== null && Number.isFinite(value)) values[row] = value;
-        lacks[row] = without.getItem(i) as number;
+        const lack = without.getItem(i) as string;
+        if (lack !== "") {
+          let kind = kinds.indexOf(lack);
+          if (kind < 0) kind = kinds.push(lack) - 1;
+          lacks[row] = kind;
+        }
       }
     }
   } catch (cause) {
     throw new UsageError(`--by: ${firstLine(cause)}`, { cause });
   }
-  return {
-    values,
-    lackOf(row) {
-      const names = needed.filter((_, i) => (lacks[row]! >> i) & 1);
-      return names.length > 0 ? `no ${names.join(", no ")}` : "--by has no number for it";
-    },
-  };
+  return { values, lackOf: (row) => kinds[lacks[row]!]! };
 }

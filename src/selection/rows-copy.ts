@@ -7,15 +7,18 @@ import { finished } from "node:stream/promises";
 import type { Format } from "../dataset/source.ts";
 import type { Example, Row } from "../dataset/example.ts";
 
-/** A row of CSV with numbers in place of texts that are some, as DuckDB's own reader of CSV has them. */
+/** A row of CSV with numbers, truth values and nothing in place of texts that are some, as readers of CSV have them. */
 function typed(row: Row, format: Format): Row {
   if (format !== "csv") return row;
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      typeof value === "string" && isNumber.test(value) ? Number(value) : value,
-    ]),
+    Object.entries(row).map(([name, value]) => [name, typeof value === "string" ? typedCell(value) : value]),
   );
+}
+
+function typedCell(text: string): unknown {
+  if (text === "") return null;
+  if (isNumber.test(text)) return Number(text);
+  return /^(true|false)$/i.test(text) ? text.toLowerCase() === "true" : text;
 }
 
 const isNumber = /^-?(0|[1-9]\d{0,14})(\.\d+)?$/;

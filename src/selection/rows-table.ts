@@ -4,7 +4,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
 import { parquetReader } from "../dataset/parquet-records.ts";
 import { plainFile } from "../dataset/plain-file.ts";
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openCopy } from "./rows-copy.ts";
 import { expectUnambiguous, firstLine } from "./sql-expression.ts";
@@ -15,7 +15,7 @@ import { expectUnambiguous, firstLine } from "./sql-expression.ts";
  */
 
 const factColumns =
-  "index UBIGINT, score DOUBLE, state VARCHAR, instruction_length UINTEGER, input_length UINTEGER, output_length UINTEGER, length UINTEGER";
+  "index BIGINT, score DOUBLE, state VARCHAR, instruction_length BIGINT, input_length BIGINT, output_length BIGINT, length BIGINT";
 /** Fact columns for SQL. If the data also has the name, the fact is `rating_NAME` and the data's column `data_NAME`. */
 export const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
@@ -87,19 +87,19 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
 }
 
 /** Whether DuckDB reads the data's own files, or a copy of their rows. */
-function isReadByDuckDb({ pool, rewritten, quotes, extension, files }: Dataset): boolean {
-  return rewritten === undefined && quotes !== "none" && (!pool || extension === files[0]!.extension);
+function isReadByDuckDb({ format, pool, rewritten, extension, files }: Dataset): boolean {
+  return format !== "csv" && rewritten === undefined && (!pool || extension === files[0]!.extension); // its CSV reader guesses anew
 }
 
 function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {
-  appender.appendUBigInt(BigInt(example.index));
+  appender.appendBigInt(BigInt(example.index));
   if (rating.state === "scored") appender.appendDouble(rating.score);
   else appender.appendNull();
   appender.appendVarchar(rating.state);
   const lengths = [example.instruction.length, example.input.length, example.output.length];
   for (const length of [...lengths, lengths.reduce((sum, one) => sum + one, 0)])
     if (rating.state === "unreadable") appender.appendNull();
-    else appender.appendUInteger(length);
+    else appender.appendBigInt(BigInt(length));
   if (hasSource) appender.appendVarchar(example.source ?? "");
   appender.endRow();
 }
@@ -108,12 +108,12 @@ const scoreTable = (name: string) => sqlName(`score of ${name}`);
 
 async function appendScores(connection: DuckDBConnection, scores: NamedScores): Promise<void> {
   const { name } = scores;
-  await connection.run(`CREATE TABLE ${scoreTable(name)} (index UBIGINT, value DOUBLE)`);
+  await connection.run(`CREATE TABLE ${scoreTable(name)} (index BIGINT, value DOUBLE)`);
   const appender = await connection.createAppender(`score of ${name}`);
   let index = 0n;
   for await (const values of scores.batches())
     for (const value of values) {
-      appender.appendUBigInt(index++);
+      appender.appendBigInt(index++);
       if (value === null) appender.appendNull();
       else appender.appendDouble(value);
       appender.endRow();
@@ -141,7 +141,17 @@ async function createRowsTable(
     );
     const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
     const dataColumns = columns.map(([name]) => String(name));
-    clashing = names.filter((name) => name !== judgedBy && dataColumns.some((own) => own.toLowerCase() === name));
+    const isScore = (name: string) => scores.some((score) => score.name.toLowerCase() === name);
+    clashing = names.filter(
+      (name) => (name !== judgedBy || isScore(name)) && dataColumns.some((own) => own.toLowerCase() === name),
+    );
+    const shadowed = clashing
+      .flatMap((name) => [`data_${name}`, `rating_${name}`])
+      .find((name) => dataColumns.some((own) => own.toLowerCase() === name));
+    if (shadowed !== undefined)
+      throw new UsageError(
+        `${option}: the data has a column ${shadowed}, which is also the name that tells a score from a column of its name; rename one of them`,
+      );
     const ownSource = hasSource ? dataColumns.find((name) => name.toLowerCase() === "source") : undefined;
     const renamed = dataColumns.map((name) => {
       const shown = names.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
@@ -160,6 +170,7 @@ async function createRowsTable(
       `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS alpagasus_index FROM source AS own JOIN facts ON own.alpagasus_index = facts.index${joins.join("")}`,
     );
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     throw new DataError(`${dataset.source}: its columns cannot be read for ${option}: ${firstLine(cause)}`, { cause });
   }
   const [[count]] = (await connection.runAndReadAll("SELECT count(*)::INTEGER FROM rows")).getRows() as [[number]]; // one row, one number
@@ -177,9 +188,8 @@ function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): str
   switch (dataset.format) {
     case "parquet":
       return parquetReader(paths);
-    case "csv":
-      return `read_csv(${files}, header = true, sample_size = -1, quote = '"', escape = '"')`;
-    case "arrow": // a copy is read
+    case "csv": // of these a copy is read
+    case "arrow":
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";

@@ -105,7 +105,7 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   await expectSame(folder, trainingHash, model, options);
   if (options.again && existsSync(folder.checks)) await removeTraining(folder);
   const rows = await openDataset(run.recordedArmPath(arm), { ...(map ? { map } : { shape }), quotes });
-  const { areTokens } = await writeTrainingData(folder, rows.batches(), plan, trainer);
+  const { areTokens } = await writeTrainingData(folder, () => rows.batches(), plan, trainer);
   await writeTrainingFolder(folder, plan, base, trainingHash, trainer, areTokens);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
   return {

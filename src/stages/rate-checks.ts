@@ -22,7 +22,7 @@ export async function expectScoreName(name: string): Promise<void> {
   await using database = await openDuckDb();
   const read = await database.connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${name})`)})`);
   const isColumn = /"select_list":\[\{"class":"COLUMN_REF"/.test(String(read.getRows()[0]![0])); // not a word of SQL's own
-  if (taken.includes(name.toLowerCase()) || /^(data|rating)_/i.test(name) || !isColumn)
+  if (taken.includes(name.toLowerCase()) || name in {} || /^(data|rating)_/i.test(name) || !isColumn)
     throw new UsageError(`--as: expected a name that SQL, --by and --where do not have, got ${JSON.stringify(name)}`);
 }
 

@@ -1,6 +1,6 @@
 import { appendFile, copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Example } from "../dataset/example.ts";
+import { hashExample, type Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
@@ -45,22 +45,45 @@ export function trainingFolder(folder: string): TrainingFolder {
 
 const probeRows = 8; // the first training rows; an equal loss on them shows that the saved model is the trained one
 
-/** Which rows are held out, by their positions in the arm: a sample by the training's seed. */
-function drawHeldOut(rows: number, count: number, seed: number): (position: number) => boolean {
+/**
+ * Which rows are held out, by their positions in the arm: a sample by the training's seed. Rows that are the same go together, so that none
+ * is measured that was learnt, as long as that leaves the number that is wanted.
+ */
+async function drawHeldOut(
+  rows: AsyncIterable<readonly Example[]>,
+  count: number,
+  seed: number,
+): Promise<(position: number) => boolean> {
   if (count === 0) return () => false;
-  const chosen = new Set(shuffledIndices(rows, createRandom(seed)).subarray(0, count));
+  const hashes: string[] = [];
+  const alike = new Map<string, number[]>();
+  for await (const batch of rows)
+    for (const example of batch) {
+      const hash = hashExample(example);
+      const group = alike.get(hash);
+      if (group) group.push(hashes.length);
+      else alike.set(hash, [hashes.length]);
+      hashes.push(hash);
+    }
+  const order = shuffledIndices(hashes.length, createRandom(seed));
+  const chosen = new Set<number>();
+  for (const position of order) {
+    const group = alike.get(hashes[position]!)!;
+    if (!chosen.has(position) && group.length <= count - chosen.size) for (const one of group) chosen.add(one);
+  }
+  for (const position of order) if (chosen.size < count) chosen.add(position);
   return (position) => chosen.has(position);
 }
 
 /** Writes the rows in the trainer's format, and the probe rows. Tells whether the folder has to make their tokens itself. */
 export async function writeTrainingData(
   folder: TrainingFolder,
-  batches: AsyncIterable<readonly Example[]>,
-  { settings, seed, rows: trained, heldOut }: Pick<TrainingPlan, "settings" | "seed" | "rows" | "heldOut">,
+  rows: () => AsyncIterable<readonly Example[]>,
+  { settings, seed, heldOut }: Pick<TrainingPlan, "settings" | "seed" | "heldOut">,
   trainer: TrainerFormat,
 ): Promise<{ areTokens: boolean }> {
   const { template } = settings;
-  const isHeldOut = drawHeldOut(trained + heldOut, heldOut, seed);
+  const isHeldOut = await drawHeldOut(rows(), heldOut, seed);
   const validation = heldOut > 0 ? openAtomicFile(join(folder.folder, "data", "validation.jsonl")) : undefined;
   if (!validation) await rm(join(folder.folder, "data", "validation.jsonl"), { force: true });
   let position = 0;
@@ -68,18 +91,18 @@ export async function writeTrainingData(
   let areTokens = false;
   const train = openAtomicFile(folder.data);
   const probe = openAtomicFile(join(folder.folder, "data", "test.jsonl"));
-  let rows = 0;
+  let written = 0;
   const unfit = new UnfitRows(template, trainer);
   try {
-    for await (const batch of batches) {
+    for await (const batch of rows()) {
       for (const example of batch) {
         if (unfit.look(example)) continue;
         const line = `${JSON.stringify(trainer.row(example, template, loss))}\n`;
-        areTokens ||= trainer.carriesTools && needsTokens(example, loss);
+        areTokens ||= trainer.takesTokens && needsTokens(example, loss);
         if (isHeldOut(position++)) await validation!.write(line);
         else {
           await train.write(line);
-          if (rows++ < probeRows) await probe.write(line);
+          if (written++ < probeRows) await probe.write(line);
         }
       }
     }
@@ -124,7 +147,7 @@ class UnfitRows {
     const hasTools =
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
     if (hasTools && !(this.#trainer.carriesTools && this.#template === "chat")) this.#found.tools.push(example);
-    else if (templateOptions && !(this.#trainer.carriesTools && this.#template === "chat"))
+    else if (templateOptions && !(this.#trainer.takesTokens && this.#template === "chat"))
       this.#found.options.push(example);
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
@@ -150,12 +173,12 @@ class UnfitRows {
     if (options.length > 0)
       throw dataErrorAt(
         options[0]!.place,
-        `expected rows without options for the chat template ${this.#trainer.carriesTools ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(options)} with chat_template_kwargs, of which this is the first; ${this.#trainer.carriesTools ? "train with --template chat" : "train with --trainer trl"}`,
+        `expected rows without options for the chat template ${this.#trainer.takesTokens ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(options)} with chat_template_kwargs, of which this is the first; ${this.#trainer.takesTokens ? "train with --template chat" : "train with --trainer trl"}`,
       );
     if (tools.length > 0)
       throw dataErrorAt(
         tools[0]!.place,
-        `expected rows without tools ${this.#trainer.carriesTools ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(tools)} that offer or call them, of which this is the first; ${this.#trainer.carriesTools ? "train with --template chat" : "train with --trainer trl"}, or select without them`,
+        `expected rows without tools ${this.#trainer.carriesTools ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(tools)} that offer or call them, of which this is the first; ${this.#trainer.carriesTools ? "train with --template chat" : "train with --trainer trl or axolotl"}, or select without them`,
       );
   }
 }

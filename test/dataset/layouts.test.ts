@@ -51,6 +51,31 @@ describe("one object around the rows", () => {
     await expect(readExamples(folder.write("data.json", JSON.stringify(object, null, 2)))).rejects.toThrow(message);
   });
 
+  test("is known under any key, and beside whatever its first rows are", async () => {
+    using folder = tempFolder();
+    for (const key of ["conversations", "messages", "dialog", "rows"])
+      expect(await readExamples(folder.write("data.json", { [key]: rows }))).toHaveLength(2);
+    const roles = rows.map((one) => ({ ...one, role: "x" }));
+    expect(await readExamples(folder.write("data.json", { data: roles }))).toHaveLength(2);
+    const nan = JSON.stringify({ data: rows }, null, 2).replace('"b"', "NaN");
+    await expect(readExamples(folder.write("data.json", nan))).rejects.toThrow(
+      /data\.json:3 \(row 1\): .*NaN or Infinity/,
+    );
+    for (const text of ['"data":[{"role":"x"},null]', `"data":${JSON.stringify(rows)}`, '"test":{"0":{"a":1}}'])
+      await expect(readExamples(folder.write("data.json", `{"data":${JSON.stringify(rows)},${text}}`))).rejects.toThrow(
+        /one list of rows/,
+      );
+  });
+
+  test("is not a long row with a list of objects", async () => {
+    using folder = tempFolder();
+    const docs = Array.from({ length: 50_000 }, (_, i) => ({ url: `x${i}`, text: "y".repeat(100) }));
+    const long = JSON.stringify({ id: 1, docs, ...row });
+    expect(long.length).toBeGreaterThan(2 ** 22);
+    expect(await readExamples(folder.write("data.jsonl", long))).toMatchObject([{ instruction: "a" }]);
+    expect(await readExamples(folder.write("data.jsonl", `${long}\n${long}`))).toHaveLength(2);
+  });
+
   test("is not a row of a chat, nor a row with a list of its own", async () => {
     using folder = tempFolder();
     const chat = {
@@ -89,18 +114,27 @@ describe("objects one after the other", () => {
     await prepare(folder.path, ["train", "--recipe", "laptop", "--dry-run"]);
   });
 
-  test("are read with their lines; what is none among them is a row that cannot be read", async () => {
+  test("are read with their lines; one that is broken stops, since it hides those after it", async () => {
     using folder = tempFolder();
-    const text = `${JSON.stringify(row, null, 2)}\nnot one\n${JSON.stringify(row)}${JSON.stringify(row)}\n{"a":\n}`;
-    const path = folder.write("data.jsonl", text);
-    const examples = await readExamples(path, { unreadable: "keep" });
-    expect(examples.map(({ place, unreadable }) => [place.line, unreadable !== undefined])).toEqual([
-      [1, false],
-      [6, true],
-      [7, false],
-      [7, false],
-      [8, true],
-    ]);
+    const one = JSON.stringify(row);
+    const pretty = JSON.stringify(row, null, 2);
+    const path = folder.write("data.jsonl", `${pretty}\n\n${one}${one}\n${pretty}`);
+    expect((await readExamples(path)).map(({ place }) => place.line)).toEqual([1, 7, 7, 8]);
+    for (const broken of [pretty.slice(0, -1), "not one", '{"a":\n}', pretty.replace('"b"', "NaN")]) {
+      folder.write("broken.json", `${pretty}\n${broken}\n${pretty}\n${pretty}`);
+      for (const unreadable of ["stop", "keep"] as const)
+        await expect(readExamples(`${folder.path}/broken.json`, { unreadable })).rejects.toThrow(
+          /broken\.json:6 \(row 2\): /,
+        );
+    }
+    folder.write("glued.jsonl", `${one}\n${one}\n${one}${one}\n`);
+    await expect(readExamples(`${folder.path}/glued.jsonl`, { unreadable: "keep" })).rejects.toThrow(
+      /glued\.jsonl:3: .*several objects.* cannot be skipped/,
+    );
+    folder.write("first.json", `{\n  "instruction": NaN,\n  "output": "b"\n}\n${pretty}`);
+    await expect(readExamples(`${folder.path}/first.json`)).rejects.toThrow(
+      /first\.json:1 \(row 1\): .*NaN or Infinity/,
+    );
   });
 });
 
@@ -129,6 +163,17 @@ describe("tables", () => {
     expect(readFileSync(`${folder.path}/runs/default/arms/selected.tsv`, "utf8")).toBe(
       'instruction\toutput\n"To be" is from?\tHamlet\nand"\tc\n',
     );
+  });
+
+  test("of chats as JSON text are chats, also TRL's", async () => {
+    using folder = tempFolder();
+    const cell = (value: unknown) => `"${JSON.stringify(value).replaceAll('"', '""')}"`;
+    const asked = [{ role: "user", content: "q" }];
+    const answer = [{ role: "assistant", content: "a" }];
+    folder.write("trl.csv", `prompt,completion\n${cell(asked)},${cell(answer)}\n`);
+    folder.write("chat.csv", `messages\n${cell([...asked, ...answer])}\n`);
+    for (const name of ["trl.csv", "chat.csv"])
+      expect(await readExamples(`${folder.path}/${name}`)).toMatchObject([{ instruction: "q", output: "a" }]);
   });
 
   test("read in another way are another training", async () => {

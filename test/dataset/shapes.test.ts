@@ -39,6 +39,7 @@ describe("shapes", () => {
       prompt: message("prompter", "a", [
         message("assistant", "worse", [message("prompter", "no")], { rank: 1 }),
         message("assistant", "gone", [], { rank: 0, deleted: true }),
+        null as unknown as object,
         message("assistant", "better", [message("prompter", "why?", [message("assistant", "so")])], { rank: 0 }),
       ]),
     };

@@ -176,6 +176,33 @@ describe("select --by", () => {
   });
 });
 
+test("signs and differences of lengths are numbers, and conditions are about the run's own score", async () => {
+  using folder = await rated();
+  await select(folder, "--by", "-output_length", "--top", "10");
+  const shortest = rows.map(({ output }) => output.length).toSorted((a, b) => a - b);
+  expect(
+    decisionsOf(folder, "selected")
+      .filter(({ kept }) => kept)
+      .map(({ score }) => -score!)
+      .toSorted((a, b) => a - b),
+  ).toEqual(shortest.slice(0, 10));
+  await select(folder, "--by", "output_length - instruction_length", "--top", "10", "--arm", "b");
+  const both = await select(folder, "--by", "-output_length", "--where", "score >= 4", "--top", "100", "--arm", "c");
+  expect(both.rows).toBe(rows.filter(({ own }) => own >= 4).length);
+});
+
+test("a row says everything that it lacks, however much that is", async () => {
+  using folder = tempFolder();
+  folder.write("rows.json", rows.slice(0, 3));
+  await prepare(folder.path, ["rate", "rows.json", "--judge", "column:own"]);
+  folder.write("one.json", [{ index: 0, score: 1 }]);
+  const names = Array.from({ length: 34 }, (_, i) => `n${i}`);
+  for (const name of names)
+    await alpagasus(["rate", "rows.json", "--judge", "recorded:one.json", "--as", name], { cwd: folder.path });
+  await select(folder, "--by", names.join(" + "), "--top", "1");
+  expect(decisionsOf(folder, "selected")[1]!.lacks).toBe(names.map((name) => `no ${name}`).join(", "));
+}, 600_000);
+
 test("a named score with the name of a column is told from it, and outlives another judge of the same rows", async () => {
   using folder = tempFolder();
   folder.write("rows.json", rows);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
@@ -206,6 +206,62 @@ describe("rows give the tokens and labels that were meant, by its own code:", ()
       expect(plain(rows)).toEqual(plain(expected(loss)));
     }
   });
+});
+
+test("axolotl learns the calls of tools and the reasoning of chats, given the tools, each with its own arguments", async () => {
+  const offered = (name: string, property: string) => ({
+    type: "function",
+    function: { name, parameters: { type: "object", properties: { [property]: { type: "string" } } } },
+  });
+  const tools = [offered("look_up", "colour"), offered("measure", "size")];
+  const called = colours.map((colour, i) => {
+    const [name, given] = i % 2 === 0 ? ["look_up", { colour }] : ["measure", { size: { cm: i } }];
+    return {
+      messages: [
+        { role: "user", content: `Is ${colour} a colour?` },
+        {
+          role: "assistant",
+          content: "",
+          tool_calls: [{ type: "function", function: { name, arguments: JSON.stringify(given) } }],
+        },
+        { role: "tool", content: `${colour}: yes` },
+        { role: "assistant", content: `Yes, ${colour} is.`, reasoning_content: "The tool says yes." },
+      ],
+      tools: i % 2 === 0 ? tools : tools.slice(1),
+    };
+  });
+  folder.write("called.json", called);
+  const run = ["--run", "runs/called"];
+  await prepare(folder.path, ["rate", "called.json", ...run], ["select", "--top", "8", ...run]);
+  cpSync(`${folder.path}/tiny`, `${folder.path}/tiny-tools`, { recursive: true });
+  writeFileSync(
+    `${folder.path}/tiny-tools/chat_template.jinja`,
+    `{% if tools %}{% for tool in tools %}<tool {{ tool.function.name }} {{ tool.function.parameters.properties | tojson }}>{% endfor %}{% endif %}{% for message in messages %}<{{ message['role'] }}> {% if message.reasoning_content %}({{ message.reasoning_content }}) {% endif %}{{ message['content'] }}{% for call in message.tool_calls or [] %}[{{ call.function.name }} {{ call.function.arguments | tojson }}]{% endfor %}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}`,
+  );
+  await write(
+    "--recipe",
+    "tiny.yaml",
+    "--base",
+    "tiny-tools",
+    "--trainer",
+    "axolotl",
+    "--gpus",
+    "1",
+    "--model",
+    "ax",
+    ...run,
+  );
+  const rows = ask("axolotl", "their-rows.py", at("ax", "called")) as { whole: string; learnt: string[] }[];
+  for (const [i, { whole, learnt }] of rows.entries()) {
+    const call = i % 2 === 0 ? `[look_up {"colour": "${colours[i]}"}]` : `[measure {"size": {"cm": ${i}}}]`;
+    expect(learnt.map((text) => text.trim())).toEqual([
+      `${call}</s>`,
+      `(The tool says yes.) Yes, ${colours[i]} is.</s>`,
+    ]);
+    expect(whole.includes("<tool look_up")).toBe(i % 2 === 0);
+    expect(whole).toContain('<tool measure {"size": {"type": "string"}}>');
+    expect(whole).not.toContain("null");
+  }
 });
 
 describe("kept rows of every shape load as they are", () => {

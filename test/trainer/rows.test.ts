@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { axolotl } from "../../src/trainer/formats/axolotl.ts";
 import { trainerFormats } from "../../src/trainer/formats/index.ts";
@@ -69,6 +70,19 @@ describe("a chat of several turns", () => {
       expect(JSON.stringify(format.row(await exampleOf(plain), "chat"))).not.toContain('"train"');
     },
   );
+});
+
+test("rows that are held out have no twin among those that are learnt", async () => {
+  using folder = tempFolder();
+  const rows = Array.from({ length: 60 }, (_, i) => ({ instruction: `q ${i % 20}`, input: "", output: `a ${i % 20}` }));
+  folder.write("rows.json", rows);
+  await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "60"]);
+  await prepare(folder.path, ["train", "--recipe", "laptop", "--dry-run", "--validation", "20%"]);
+  const read = (name: string) =>
+    readFileSync(`${folder.path}/runs/default/models/selected/data/${name}.jsonl`, "utf8").trim().split("\n");
+  const [learnt, heldOut] = [read("train"), read("validation")];
+  expect([learnt.length, heldOut.length]).toEqual([48, 12]);
+  expect(heldOut.filter((line) => learnt.includes(line))).toEqual([]);
 });
 
 describe("what a training cannot carry stops it, with its count", () => {

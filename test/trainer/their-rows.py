@@ -15,14 +15,15 @@ import yaml
 def axolotl():
     from axolotl.prompt_strategies.chat_template import load
     from axolotl.utils.dict import DictDefault
+    from datasets import load_dataset
     from transformers import AutoTokenizer
 
     with open("axolotl.yaml", encoding="utf-8") as file:
         settings = DictDefault(yaml.safe_load(file))
     tokenizer = AutoTokenizer.from_pretrained(settings.base_model)
     strategy = load(tokenizer, settings, DictDefault(settings.datasets[0]))
-    with open("data/train.jsonl", encoding="utf-8") as file:
-        return tokenizer, [strategy.tokenize_prompt(json.loads(line)) for line in file]
+    rows = load_dataset("json", data_files="data/train.jsonl", split="train")  # as axolotl reads them
+    return tokenizer, [strategy.tokenize_prompt(row) for row in rows]
 
 
 def llama_factory():

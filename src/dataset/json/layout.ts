@@ -36,10 +36,15 @@ export async function findJsonLayout(file: DatasetFile, isRow?: (object: Row) =>
   if (first !== 0x7b) return { kind: "lines" };
   const bytes = head.bytes.subarray(start);
   const end = valueEnd(bytes, 0);
-  if (end === undefined) return (isRow && findWrapped(head.bytes, start, { isCut: true })) ?? { kind: "lines" };
+  const found = isRow && findWrapped(head.bytes, start, isRow);
+  if (end === undefined) return found?.isCut && found.hasShape ? found.layout : { kind: "lines" };
   const text = bytes.toString("utf8", 0, end);
   const value = tryParse(text);
-  if (typeof value !== "object" || value === null) return { kind: "lines" };
+  if (typeof value !== "object" || value === null) {
+    const [line] = text.split("\n", 1); // of a file that is indented, the first line ends in the middle of something
+    if (line === text || !/[{[,]\s*$/.test(line!)) return { kind: "lines" };
+    return found?.hasShape ? found.layout : { kind: "values" };
+  }
   const next = bytes.subarray(end).findIndex((c) => !isSpace(c) && c !== 0x1e);
   if (next >= 0) {
     if (text.includes("\n")) return { kind: "values" };
@@ -47,8 +52,7 @@ export async function findJsonLayout(file: DatasetFile, isRow?: (object: Row) =>
     return isOnLineOfItsOwn || bytes[end + next] !== 0x7b ? { kind: "lines" } : { kind: "values" };
   }
   const object = value as Row; // by its first byte
-  const wrapped = isRow && !isRow(object) ? findWrapped(head.bytes, start) : undefined;
-  if (wrapped) return wrapped;
+  if (found && (found.hasShape || !isRow?.(object))) return found.layout;
   const explained = isRow && explainOneObject(object, isRow);
   if (explained !== undefined) throw new DataError(`${file.path}: expected rows, got ${explained}`);
   return { kind: text.includes("\n") ? "values" : "lines" };
@@ -77,12 +81,17 @@ function hasWholeLine(bytes: Buffer): boolean {
   );
 }
 
-/** The one array of rows that an object has. Of an object that is cut off, only an array that is cut off too is sure to hold the file's rows. */
-function findWrapped(
-  bytes: Buffer,
-  start: number,
-  { isCut = false } = {},
-): (JsonLayout & { readonly kind: "wrapped" }) | undefined {
+/** An array of objects in an object. */
+interface Found {
+  readonly layout: JsonLayout & { readonly kind: "wrapped" };
+  /** Whether its first element is a row of the data's shape, or may be one but for an error in it. */
+  readonly hasShape: boolean;
+  /** Whether the array does not end in the part of the file that is there. */
+  readonly isCut: boolean;
+}
+
+/** The first array in an object that may hold rows. */
+function findWrapped(bytes: Buffer, start: number, isRow: (object: Row) => boolean): Found | undefined {
   for (let at = start + 1; ;) {
     at = skipSpaces(bytes, at);
     if (bytes[at] !== 0x22) return undefined;
@@ -96,8 +105,13 @@ function findWrapped(
       const element = skipSpaces(bytes, at + 1);
       const end = bytes[element] === 0x7b ? valueEnd(bytes, element) : undefined;
       const row = end === undefined ? undefined : tryParse(bytes.toString("utf8", element, end));
-      if (isObject(row) && !isTurn(row) && (!isCut || valueEnd(bytes, at) === undefined))
-        return { kind: "wrapped", key: String(key), before: bytes.toString("utf8", 0, at), start: at };
+      const isBroken = end !== undefined && row === undefined; // the row itself is reported when it is read
+      if (isBroken || (isObject(row) && (isRow(row) || !isTurn(row))))
+        return {
+          layout: { kind: "wrapped", key: String(key), before: bytes.toString("utf8", 0, at), start: at },
+          hasShape: isBroken || (isObject(row) && isRow(row)),
+          isCut: valueEnd(bytes, at) === undefined,
+        };
     }
     const end = valueEnd(bytes, at);
     if (end === undefined) return undefined;
@@ -123,7 +137,7 @@ export function expectRest(
     throw new DataError(
       `${path}: expected the object around ${JSON.stringify(key)} to be JSON to its end, got other text after the rows`,
     );
-  const others = Object.entries(whole).filter(([name, value]) => name !== key && hasRows(value));
+  const others = Object.entries(whole).filter(([, value]) => hasRows(value)); // the rows' own key is empty here, unless it comes twice
   if (others.length === 0) return;
   const keys = [key, ...others.map(([name]) => name)];
   throw new DataError(
@@ -132,7 +146,8 @@ export function expectRest(
 }
 
 function hasRows(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(isObject) && !isTurn(value[0]!);
+  if (Array.isArray(value)) return value.some(isObject);
+  return isObject(value) && Object.values(value).length > 0 && Object.values(value).every(isObject);
 }
 
 function isObject(value: unknown): value is Row {

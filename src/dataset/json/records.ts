@@ -60,10 +60,19 @@ async function* readRecords(
   const take = (atEnd: boolean): readonly FileRecord[] => {
     const buffer = window.content();
     const { spans, used } = splitter.split(buffer, atEnd);
-    const records = parseSpans(buffer, spans, (line) => ({ path: file.path, format, line, ordinal: ++ordinal }));
+    const records = parseSpans(
+      buffer,
+      spans,
+      (line) => ({ path: file.path, format, line, ordinal: ++ordinal }),
+      layout,
+    );
     window.drop(used);
-    const broken = keepsBroken ? undefined : records.find(({ problem }) => problem !== undefined);
-    if (broken) throw dataErrorAt(broken.place, broken.problem!);
+    const broken = records.find(({ problem, hidesOthers }) => problem !== undefined && (hidesOthers || !keepsBroken));
+    if (broken)
+      throw dataErrorAt(
+        broken.place,
+        `${broken.problem!}${broken.hidesOthers && keepsBroken ? "; mend it: rows after it may be part of it, so it cannot be skipped" : ""}`,
+      );
     return records;
   };
   for await (const chunk of readText(file)) {
@@ -106,7 +115,12 @@ class Window {
   }
 }
 
-function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: number) => Place): FileRecord[] {
+function parseSpans(
+  buffer: Buffer,
+  spans: readonly Span[],
+  placeOf: (line: number) => Place,
+  { kind }: JsonLayout,
+): FileRecord[] {
   if (spans.length === 0) return [];
   const allValid = isUtf8(buffer.subarray(spans[0]!.start, spans.at(-1)!.end));
   return spans.map(({ start, end, line }) => {
@@ -114,7 +128,9 @@ function parseSpans(buffer: Buffer, spans: readonly Span[], placeOf: (line: numb
     const text = buffer.toString("utf8", start, end);
     if (!allValid && !isUtf8(buffer.subarray(start, end)))
       return { text, value: undefined, place, problem: "expected UTF-8 text, got invalid bytes" };
-    return { text, ...parseJson(text, place), place };
+    const parsed = parseJson(text, place);
+    const hidesOthers = parsed.problem !== undefined && (kind === "values" || /\}\s*\{\s*"/.test(text));
+    return { text, ...parsed, place, ...(hidesOthers && { hidesOthers }) };
   });
 }
 

@@ -74,7 +74,7 @@ function readConversation(row: Row, column: string, beside: ColumnsBeside): Exam
 }
 
 /** The list that a column holds, also as JSON text, as tables have it. */
-function listOf(value: unknown): unknown {
+export function listOf(value: unknown): unknown {
   return typeof value === "string" && value.trimStart().startsWith("[") ? (tryParse(value) ?? value) : value;
 }
 
@@ -135,7 +135,12 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
   }
   const fields = turn as Row; // an object read from JSON
   const named = fields["role"] ?? fields["from"] ?? fields["speaker"];
-  if (named === undefined && typeof fields["input"] === "string" && typeof fields["output"] === "string")
+  if (
+    named === undefined &&
+    fields["instruction"] === undefined &&
+    typeof fields["input"] === "string" &&
+    typeof fields["output"] === "string"
+  )
     return [
       { role: "user", text: fields["input"] },
       { role: "assistant", text: fields["output"] },

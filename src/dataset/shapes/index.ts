@@ -3,7 +3,7 @@ import type { Row } from "../example.ts";
 import type { Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
 import { treeShape } from "./oasst.ts";
-import { conversationFields, conversationShape, readTurns } from "./conversation.ts";
+import { conversationFields, conversationShape, listOf, readTurns } from "./conversation.ts";
 
 /** The columns of the shapes that have one for each field, by the shape. */
 const columnMaps: Readonly<Record<string, ColumnMap>> = {
@@ -47,7 +47,7 @@ function promptShape(): Shape {
   return {
     name: "prompt-messages",
     columns: "prompt, completion (lists of {role, content})",
-    matches: (row) => Array.isArray(row["prompt"]) && Array.isArray(row["completion"]),
+    matches: (row) => Array.isArray(listOf(row["prompt"])) && Array.isArray(listOf(row["completion"])),
     read: (row) =>
       conversationFields([...readTurns(row["prompt"], "prompt"), ...readTurns(row["completion"], "completion")], {
         row,

@@ -28,7 +28,9 @@ function isMessage(value: unknown): value is Row {
 
 function bestReply(message: Row): unknown {
   const replies = message["replies"];
-  const there = (Array.isArray(replies) ? (replies as Row[]) : []).filter((reply) => reply["deleted"] !== true);
+  const there = (Array.isArray(replies) ? (replies as unknown[]) : [])
+    .filter(isMessage)
+    .filter(({ deleted }) => deleted !== true);
   const rankOf = ({ rank }: Row) => (typeof rank === "number" ? rank : Infinity);
   return there.toSorted((a, b) => compare(rankOf(a), rankOf(b)))[0];
 }

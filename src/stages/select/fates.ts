@@ -153,9 +153,9 @@ async function surveyRows(
       : await openWhereFilter(dataset, options.where, tableOptions(options.where, manifest, run));
   let done = 0;
   for await (const batch of rated.batches()) {
-    for (const { example, rating } of batch) {
+    for (const { example, rating, own = rating } of batch) {
       const key = keyOf(plan, rating, example.output.length);
-      const written = filter?.learn(example, rating);
+      const written = filter?.learn(example, own);
       if (written) await written;
       grouping?.learn(example);
       if (rating.state === "unreadable") continue;

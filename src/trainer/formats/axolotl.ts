@@ -8,13 +8,16 @@ export const axolotl: TrainerFormat = {
   name: "axolotl",
   requirements: "requirements-axolotl.txt",
   scripts: ["rows.py"],
-  carriesTools: false,
+  carriesTools: true,
+  takesTokens: false,
   row(example, template, loss = "last") {
-    const { prompt, completion } = toMessages(example, template);
-    if (loss === "all") return { messages: [...prompt, ...completion] };
+    const { prompt: turns, completion: answer, tools } = toMessages(example, template);
+    const [prompt, completion] = [turns.map(withTextArguments), answer.map(withTextArguments)];
+    const offered = tools && { tools: JSON.stringify(tools) };
+    if (loss === "all") return { messages: [...prompt, ...completion], ...offered };
     const isMarked = prompt.some(({ role }) => role === "assistant"); // then only the last of the assistant's turns is learnt
     const mark = (train: boolean) => (message: object) => (isMarked ? { ...message, train } : message);
-    return { messages: [...prompt.map(mark(false)), ...completion.map(mark(true))] };
+    return { messages: [...prompt.map(mark(false)), ...completion.map(mark(true))], ...offered };
   },
   files: (plan, base) => ({ "axolotl.yaml": stringify(axolotlSettings(plan, base), { version: "1.1" }) }),
   chatTemplate: (alpaca) => alpaca,
@@ -27,6 +30,22 @@ touch done`,
     "alpagasus does not check the model that it saves",
   ],
 };
+
+/**
+ * A message whose calls of tools have their arguments as JSON text: as objects, the reader of JSON would give each call the arguments of
+ * all others, as nulls. Axolotl reads the text, as it does the tools'.
+ */
+function withTextArguments(message: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const calls = message["tool_calls"] as readonly { readonly function: { readonly arguments: unknown } }[] | undefined; // by toMessages
+  if (!calls) return message;
+  return {
+    ...message,
+    tool_calls: calls.map((call) => ({
+      ...call,
+      function: { ...call.function, arguments: JSON.stringify(call.function.arguments) },
+    })),
+  };
+}
 
 /** The settings of `axolotl train`, under its own names. @throws UsageError without a GPU */
 function axolotlSettings(plan: TrainingPlan, base: string): object {

@@ -14,6 +14,8 @@ export interface TrainerFormat {
   readonly scripts: readonly string[];
   /** Whether rows may offer and call tools. */
   readonly carriesTools: boolean;
+  /** Whether it takes rows as tokens, which `rows.py` makes where the trainer itself would not make what is meant. */
+  readonly takesTokens: boolean;
   /** A line of `data/train.jsonl`. @param loss which of the assistant's turns are learnt */
   row(example: Fields, template: TrainingRecipe["template"], loss?: "last" | "all"): object;
   /**

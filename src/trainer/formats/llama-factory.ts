@@ -22,7 +22,8 @@ export const llamaFactory: TrainerFormat = {
   name: "llama-factory",
   requirements: "requirements-llama-factory.txt",
   scripts: [],
-  carriesTools: false,
+  carriesTools: false, // it writes them in a format of its own, not as the chat template does
+  takesTokens: false,
   row: (example, template) =>
     template === "alpaca"
       ? {

@@ -18,6 +18,7 @@ export const trl: TrainerFormat = {
   requirements: "requirements.txt",
   scripts: ["rows.py", "check.py"],
   carriesTools: true,
+  takesTokens: true,
   row: toMessages,
   files: (plan, base, areTokens) => ({
     "sft.yaml": stringify(trlSettings(plan, base, areTokens), { version: "1.1" }), // YAML 1.1, as in Python: a bare `no` is false
