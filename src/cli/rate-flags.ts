@@ -25,6 +25,7 @@ export interface RateFlags extends ModelFlags {
   scale?: { min: number; max: number } | undefined;
   minCoverage: number;
   as?: string | undefined;
+  unlike?: "score" | "refuse" | undefined;
   quotes?: "double" | "none";
   unreadable: "stop" | "skip";
   maxUnreadable?: number | undefined;

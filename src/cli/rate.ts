@@ -79,6 +79,12 @@ export function rateCommand(context: CommandContext): Command {
       parseShare,
     )
     .addOption(minCoverageOption())
+    .addOption(
+      new Option(
+        "--unlike <what>",
+        "with --judge student: rows unlike those that it was trained on are scored (score), or get none (refuse)",
+      ).choices(["score", "refuse"]),
+    )
     .option("--as <name>", "a further score of the run's rows, beside its own: a name for select --by and --where")
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
@@ -153,6 +159,7 @@ async function rateWith(
     samples: flags.samples,
     maxPromptTokens: flags.maxPromptTokens,
     scale: flags.scale,
+    unlike: flags.unlike,
     combine: flags.combine,
     ...(flags.rescale && { rescale: true }),
     ...(flags.escalate !== undefined && {

@@ -12,7 +12,7 @@ import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
 import { isStudentName } from "../run/judge-kind.ts";
-import { createStudentJudge, readStudentNamed } from "./student.ts";
+import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
 
 const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
@@ -22,6 +22,8 @@ const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
 export interface OpenJudgeOptions {
   /** Scale of recorded scores; the student has its own. */
   readonly scale?: Scale | undefined;
+  /** For the embedded student: what it does about rows unlike those that it was trained on. */
+  readonly unlike?: StudentJudgeOptions["unlike"];
 }
 
 /**
@@ -29,15 +31,17 @@ export interface OpenJudgeOptions {
  *
  * @throws UsageError when the name has no known form, DataError when its file cannot be read
  */
-export async function openJudge(name: string, { scale }: OpenJudgeOptions = {}): Promise<Judge> {
+export async function openJudge(name: string, { scale, unlike }: OpenJudgeOptions = {}): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
       `expected ${localForms}, got the model ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
+  if (unlike !== undefined && name !== "student")
+    throw new UsageError(`--unlike: goes with --judge student, not ${name}; what others were trained on is not known`);
   const [, kind, rest] = /^([a-z]+)(?::(.*))?$/s.exec(name) ?? [];
   if (kind === "student") {
     if (scale) throw new UsageError("--scale: the student has a scale of its own; leave the option out");
-    return createStudentJudge(rest);
+    return createStudentJudge(rest, { unlike });
   }
   const options = scale ? { scale } : {};
   if (kind === "recorded" && rest) return createRecordedJudge(rest, options);
@@ -98,6 +102,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
   readonly check?: boolean | undefined;
   /** Scale of recorded scores. */
   readonly scale?: Scale | undefined;
+  /** For the embedded student: what it does about rows unlike those that it was trained on. */
+  readonly unlike?: StudentJudgeOptions["unlike"];
   /** Prices by model name, for models that are not in the price list. */
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How a panel's scores are combined. Default: their mean. */
@@ -123,11 +129,13 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
+  { scale, unlike, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
+  if (unlike !== undefined && (names.length > 1 || names[0] !== "student" || escalate))
+    throw new UsageError("--unlike: goes with --judge student alone; leave it out");
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
-    if (!isModelName(name)) return openJudge(name, scale && !isStudentName(name) ? { scale } : {});
+    if (!isModelName(name)) return openJudge(name, { unlike, ...(scale && !isStudentName(name) && { scale }) });
     const price = pricesOf?.(name) ?? settings.price;
     const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);

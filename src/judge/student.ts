@@ -14,11 +14,17 @@ export const embeddedStudentPath = join(packageFolder, "students", "gpt-4o-mini-
  * A judge that runs on this machine, without an API key: `student` is the embedded one, `student:FILE` one made by
  * `distill`. Its score is the expected score, rounded to three decimals. Probabilities are rounded to four.
  */
-export async function createStudentJudge(path?: string): Promise<Judge> {
+export async function createStudentJudge(path?: string, options: StudentJudgeOptions = {}): Promise<Judge> {
   return studentJudge(
     await readStudent(path ?? embeddedStudentPath),
     path === undefined ? "student" : `student:${path}`,
+    options,
   );
+}
+
+export interface StudentJudgeOptions {
+  /** What the embedded student does about rows unlike those that it was trained on: score them (the default), or refuse to. */
+  readonly unlike?: "score" | "refuse" | undefined;
 }
 
 /** Reads the student model that a judge's name refers to. */
@@ -28,7 +34,7 @@ export function readStudentNamed(name: string): Promise<StudentModel> {
 }
 
 /** Makes a judge of a loaded model. */
-function studentJudge(model: StudentModel, name: string): Judge {
+function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "score" }: StudentJudgeOptions): Judge {
   const { card } = model;
   const { spearman } = card.heldOut;
   const agreement = `Spearman ${spearman.value.toFixed(2)} with it on ${formatCount(card.heldOut.rows)} rows it had not seen`;
@@ -41,15 +47,19 @@ function studentJudge(model: StudentModel, name: string): Judge {
       return [
         `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
         `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
-        ...(isEmbedded ? unlike.describe() : []), // what others were trained on is not known
+        ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
       ];
     },
     async *rate(examples) {
       const predict = createPredictor(model);
       unlike.clear();
       for await (const batch of examples) {
-        if (isEmbedded) batch.forEach((example) => unlike.look(example));
-        yield batch.map((example) => toRating(predict(example), card.scores));
+        yield batch.map((example) => {
+          const what = isEmbedded ? unlike.look(example) : undefined;
+          return what !== undefined && onUnlike === "refuse"
+            ? { state: "refused" as const, detail: `unlike what the student was trained on: ${what}` }
+            : toRating(predict(example), card.scores);
+        });
       }
     },
   };
@@ -61,35 +71,46 @@ const mostForeign = 0.3; // share of the letters that are not Latin
 /** Counts rows unlike those that the embedded student was trained on: short English instructions. */
 class UnlikeRows {
   #rows = 0;
-  #scripts = 0;
-  #chats = 0;
-  #long = 0;
+  readonly #counts = new Map<string, number>();
 
   clear(): void {
-    this.#rows = this.#scripts = this.#chats = this.#long = 0;
+    this.#rows = 0;
+    this.#counts.clear();
   }
 
-  look({ instruction, input, output, conversation, unreadable }: Example): void {
-    if (unreadable !== undefined) return;
+  /** In what a row is unlike them, in words; undefined where it is not. */
+  look(example: Example): string | undefined {
+    if (example.unreadable !== undefined) return undefined;
     this.#rows++;
-    if (isForeign(instruction) || isForeign(output)) this.#scripts++;
-    else if (conversation && conversation.turns.length > 1) this.#chats++;
-    else if (instruction.length + input.length + output.length > longText) this.#long++;
+    const what = unlikeIn(example);
+    if (what !== undefined) this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
+    return what;
   }
 
-  describe(): string[] {
-    const kinds = [
-      [this.#scripts, "in another script than Latin"],
-      [this.#chats, "conversations of several turns"],
-      [this.#long, `longer than ${formatCount(longText)} characters`],
-    ] as const;
-    const unlike = kinds.reduce((sum, [count]) => sum + count, 0);
+  describe(onUnlike: "score" | "refuse"): string[] {
+    const unlike = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
     if (unlike === 0) return [];
-    const told = kinds.flatMap(([count, what]) => (count > 0 ? [`${formatCount(count)} ${what}`] : []));
+    const told = [scripts, chats, long].flatMap((what) =>
+      this.#counts.has(what) ? [`${formatCount(this.#counts.get(what)!)} ${what}`] : [],
+    );
+    const advice =
+      onUnlike === "refuse"
+        ? "they have no score"
+        : "do not rely on their scores, or leave them without one (--unlike refuse)";
     return [
-      `${formatCount(unlike)} of ${formatNumbered(this.#rows, "row", "rows")} ${unlike === 1 ? "is" : "are"} unlike the short English instructions it was trained on (${told.join(", ")}): do not rely on their scores`,
+      `${formatCount(unlike)} of ${formatNumbered(this.#rows, "row", "rows")} ${unlike === 1 ? "is" : "are"} unlike the short English instructions it was trained on (${told.join(", ")}): ${advice}`,
     ];
   }
+}
+
+const scripts = "in another script than Latin";
+const chats = "conversations of several turns";
+const long = `longer than ${formatCount(longText)} characters`;
+
+function unlikeIn({ instruction, input, output, conversation }: Example): string | undefined {
+  if (isForeign(instruction) || isForeign(output)) return scripts;
+  if (conversation && conversation.turns.length > 1) return chats;
+  return instruction.length + input.length + output.length > longText ? long : undefined;
 }
 
 const sampled = 2_000; // characters of a text that are looked at

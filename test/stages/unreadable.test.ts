@@ -136,6 +136,20 @@ test("the embedded student says which rows are unlike what it was trained on", a
   );
   const { stdout } = await alpagasus(["rate", "rows.jsonl", "--json"], { cwd: folder.path });
   expect((JSON.parse(stdout) as RateSummary).notes.join()).toContain(
-    "2 of 4 rows are unlike the short English instructions it was trained on (1 in another script than Latin, 1 longer than 8,000 characters)",
+    "2 of 4 rows are unlike the short English instructions it was trained on (1 in another script than Latin, 1 longer than 8,000 characters): do not rely on their scores",
   );
+  const refused = await alpagasus(
+    ["rate", "rows.jsonl", "--unlike", "refuse", "--min-coverage", "40%", "--json", "--run", "runs/refused"],
+    { cwd: folder.path },
+  );
+  expect((JSON.parse(refused.stdout) as RateSummary).states).toEqual({ scored: 2, refused: 2 });
+  const lines = readFileSync(`${folder.path}/runs/refused/ratings.jsonl`, "utf8").trim().split("\n");
+  expect(JSON.parse(lines[1]!)).toMatchObject({
+    state: "refused",
+    detail: "unlike what the student was trained on: in another script than Latin",
+  });
+  const other = await alpagasus(["rate", "rows.jsonl", "--unlike", "refuse", "--judge", "column:x"], {
+    cwd: folder.path,
+  });
+  expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("--unlike: goes with --judge student")]);
 });
