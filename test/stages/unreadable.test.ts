@@ -143,8 +143,8 @@ test("the embedded student says which rows are unlike what it was trained on", a
     { cwd: folder.path },
   );
   expect((JSON.parse(refused.stdout) as RateSummary).states).toEqual({ scored: 2, refused: 2 });
-  const lines = readFileSync(`${folder.path}/runs/refused/ratings.jsonl`, "utf8").trim().split("\n");
-  expect(JSON.parse(lines[1]!)).toMatchObject({
+  const rated = readFileSync(`${folder.path}/runs/refused/ratings.jsonl`, "utf8").trim().split("\n");
+  expect(JSON.parse(rated[1]!)).toMatchObject({
     state: "refused",
     detail: "unlike what the student was trained on: in another script than Latin",
   });
