@@ -5,10 +5,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { expectOneSplit } from "./splits.ts";
+import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
 import { processToken } from "../process-identity.ts";
 
-/** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | /path/of/file]`. */
+/** A dataset on the Hugging Face Hub: `hf:owner/name[@revision][:split | :configuration/split | /path/of/file]`. */
 interface HubName {
   readonly repo: string;
   readonly revision: string;
@@ -16,7 +16,7 @@ interface HubName {
   readonly path?: string | undefined;
 }
 
-const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet)(\.gz|\.zst)?$/i;
+const dataFile = /\.(json|jsonl|ndjson|csv|tsv|parquet|arrow)(\.gz|\.zst)?$/i;
 
 /**
  * Downloads the files behind an `hf:` name into `.alpagasus/hub/` below the working folder and returns their paths. Files
@@ -51,12 +51,12 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
     }
     if (files.length === 0)
       throw new DataError(`${source}: expected ${describeWanted(name)}, found none in revision ${name.revision}`);
-    if (name.split === undefined && name.path === undefined)
-      expectOneSplit(
-        source,
-        files.map((file) => file.path),
-        (word) => `${source}:${word}`,
-      );
+    if (name.path === undefined) {
+      const paths = files.map((file) => file.path);
+      const narrower = (word: string) => `${source}${name.split === undefined ? ":" : "/"}${word}`;
+      expectOneConfiguration(source, paths, narrower);
+      expectOneSplit(source, paths, narrower);
+    }
     const folder = join(".alpagasus", "hub", ...name.repo.split("/"), commit.slice(0, 12));
     files.sort((a, b) => (a.path < b.path ? -1 : 1));
     for (const file of files) await download(file);
@@ -87,9 +87,12 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
 
 function parseHubName(source: string): HubName {
   const [, repo, revision, split, path] =
-    /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+)|\/(.+))?$/.exec(source) ?? [];
+    /^hf:([\w.-]+\/[\w.-]+)(?:@(refs\/[\w-]+\/[\w.-]+|[\w.-]+))?(?::([\w.-]+(?:\/[\w.-]+)*)|\/(.+))?$/.exec(source) ??
+    [];
   if (!repo || repo.split("/").some((part) => /^\.+$/.test(part)))
-    throw new UsageError(`${source}: expected hf:owner/name, optionally followed by @revision and by :split or /file`);
+    throw new UsageError(
+      `${source}: expected hf:owner/name, optionally followed by @revision and by :split, :configuration/split or /file`,
+    );
   return {
     repo,
     revision: revision ?? "main",
@@ -103,7 +106,8 @@ function isWanted(path: string, { split, path: wanted }: HubName): boolean {
   if (!dataFile.test(path) || /(^|\/)dataset_infos?\.json$/.test(path)) return false;
   if (split === undefined) return true;
   // the Hub's own convention: the split is a folder, or a word of the file's name (train.jsonl, train-00000-of-00002.parquet)
-  return new RegExp(`(^|[-./])${split.replaceAll(".", "\\.")}([-./]|$)`).test(path);
+  // a configuration is a folder of its own: main/train-00000-of-00002.parquet
+  return split.split("/").every((word) => new RegExp(`(^|[-./])${word.replaceAll(".", "\\.")}([-./]|$)`).test(path));
 }
 
 /** Whether a path from the server stays inside the download folder. */
@@ -113,7 +117,7 @@ function isSafePath(path: string): boolean {
 
 function describeWanted({ split, path }: HubName): string {
   if (path !== undefined) return `the file ${path}`;
-  return split === undefined ? "data files" : `data files of the split ${split}`;
+  return split === undefined ? "data files" : `data files of ${split}`;
 }
 
 function explain(cause: unknown, { repo, revision }: HubName): string {

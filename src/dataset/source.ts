@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import type { Compression } from "../files/read-bytes.ts";
 import { downloadFromHub } from "./hub.ts";
-import { expectOneSplit } from "./splits.ts";
+import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
 
 export type Format = "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
@@ -32,7 +32,7 @@ const knownExtensions =
 
 /**
  * The files behind a DATA argument: a file, a folder (searched recursively, without hidden files), a glob, or
- * `hf:owner/name[@revision][:split | /file]`, which is downloaded first. Sorted by path.
+ * `hf:owner/name[@revision][:split | :configuration/split | /file]`, which is downloaded first. Sorted by path.
  *
  * @throws DataError when nothing is there, or when the files have more than one format
  */
@@ -127,10 +127,9 @@ function chooseFiles(source: string, paths: readonly string[], folder: string): 
       `${source}: expected data files that can be read (${knownExtensions}), found also ${shown.join(", ")}${others.length > 3 ? ", …" : ""}; unpack them, or name the files to read`,
     );
   }
-  expectOneSplit(
-    source,
-    found.map((path) => relative(folder, path)),
-    (_, path) => join(folder, path),
-  );
+  const below = found.map((path) => relative(folder, path));
+  const slashed = below.map((path) => path.split(sep).join("/"));
+  expectOneConfiguration(source, slashed, (name) => join(folder, name));
+  expectOneSplit(source, below, (_, path) => join(folder, path));
   return found;
 }

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { DataError } from "../errors.ts";
 
 /*
@@ -34,5 +35,30 @@ export function expectOneSplit(
   const { word, path } = splits.get("train") ?? [...splits.values()][0]!;
   throw new DataError(
     `${source}: expected one split, found ${[...splits.keys()].join(", ")}; name one of them, for example ${nameOf(word, path)}`,
+  );
+}
+
+/**
+ * Configurations of a dataset lie in folders of their own, with the same names of files in each. A pool of them would have rows twice, or
+ * in versions.
+ *
+ * @param nameOf how one is named, by its folder
+ * @throws DataError when the files are of several
+ */
+export function expectOneConfiguration(
+  source: string,
+  paths: readonly string[],
+  nameOf: (folder: string) => string,
+): void {
+  const folders = new Map<string, string[]>();
+  for (const path of paths) {
+    const name = posix.basename(path);
+    if (!splitName.test(name)) continue;
+    folders.set(name, [...(folders.get(name) ?? []), posix.dirname(path)]);
+  }
+  const several = [...folders.values()].find((found) => found.length > 1);
+  if (!several) return;
+  throw new DataError(
+    `${source}: expected one configuration, found ${several.slice(0, 10).join(", ")}${several.length > 10 ? ", …" : ""}; name one of them, for example ${nameOf(several[0]!)}`,
   );
 }

@@ -88,6 +88,31 @@ afterEach(() => {
 const outputsOf = async (source: string) => (await readExamples(source)).map((example) => example.output);
 
 describe("hf:owner/name", () => {
+  it("of several configurations asks which, and then which split", async () => {
+    const own = { ...files };
+    try {
+      for (const name of Object.keys(files)) delete files[name];
+      for (const [i, configuration] of ["main", "socratic"].entries())
+        for (const split of ["train", "test"])
+          files[`${configuration}/${split}-00000-of-00001.jsonl`] =
+            `{"instruction":"${configuration}","output":"${split}${i}"}\n`;
+      await expect(readExamples("hf:owner/set")).rejects.toThrow(
+        "hf:owner/set: expected one configuration, found main, socratic; name one of them, for example hf:owner/set:main",
+      );
+      await expect(readExamples("hf:owner/set:train")).rejects.toThrow(
+        /found main, socratic; .*hf:owner\/set:train\/main/,
+      );
+      await expect(readExamples("hf:owner/set:main")).rejects.toThrow(
+        /expected one split, found train, test; .*hf:owner\/set:main\/train/,
+      );
+      expect(await outputsOf("hf:owner/set:main/train")).toEqual(["train0"]);
+      expect(await outputsOf("hf:owner/set:train/socratic")).toEqual(["train1"]);
+    } finally {
+      for (const name of Object.keys(files)) delete files[name];
+      Object.assign(files, own);
+    }
+  });
+
   it("reads all data files of a dataset, and downloads each once", async () => {
     expect(await outputsOf("hf:owner/set:train")).toEqual(["1", "2"]);
     const downloads = () => requests.filter((request) => request.includes("/resolve/")).length;
@@ -128,10 +153,13 @@ describe("hf:owner/name", () => {
     ["hf:owner/set@v9", "hf:owner/set@v9: the Hub has no dataset owner/set at revision v9"],
     [
       "hf:owner/set:validation",
-      "hf:owner/set:validation: expected data files of the split validation, found none in revision main",
+      "hf:owner/set:validation: expected data files of validation, found none in revision main",
     ],
     ["hf:owner/set/none.json", "hf:owner/set/none.json: expected the file none.json, found none in revision main"],
-    ["hf:owner", "hf:owner: expected hf:owner/name, optionally followed by @revision and by :split or /file"],
+    [
+      "hf:owner",
+      "hf:owner: expected hf:owner/name, optionally followed by @revision and by :split, :configuration/split or /file",
+    ],
   ])("says what is wrong with %s", async (source, message) => {
     await expect(outputsOf(source)).rejects.toThrow(message);
   });

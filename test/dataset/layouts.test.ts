@@ -272,6 +272,16 @@ describe("a folder", () => {
     expect(named.files).toHaveLength(1);
   });
 
+  test("with several configurations asks which; several parts of one are one", async () => {
+    using folder = tempFolder();
+    for (const name of ["main", "socratic"]) folder.write(`data/${name}/train-00000-of-00001.jsonl`, line);
+    await expect(openDataset(folder.path)).rejects.toThrow(
+      `expected one configuration, found data/main, data/socratic; name one of them, for example ${folder.path}/data/main`,
+    );
+    for (const name of ["a", "b"]) folder.write(`parts/${name}/part-${name}.jsonl`, line);
+    expect(await readExamples(`${folder.path}/parts`)).toHaveLength(2);
+  });
+
   test.each(["part.jsonl.xz", "part.zip", "part.tar"])("with %s beside its data stops and names it", async (name) => {
     using folder = tempFolder();
     folder.write("a.jsonl", line);
