@@ -60,7 +60,7 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
       const column = chunk.getColumnVector(0);
       const batch: FileRecord[] = [];
       for (let i = 0; i < chunk.rowCount; i++) {
-        const value = parseExactly(column.getItem(i) as string); // the query selects text
+        const value = parseExactly(withoutNaN(column.getItem(i) as string)); // the query selects text
         batch.push({ text: "", value, place: { path: file.path, format: "parquet", line: 0, ordinal: ++ordinal } });
       }
       yield batch;
@@ -76,6 +76,12 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
     if (cause instanceof AlpagasusError) throw cause;
     throw unreadable(file, cause);
   }
+}
+
+/** DuckDB's JSON with null in place of the numbers inside lists and structs that JSON does not have. */
+function withoutNaN(text: string): string {
+  if (!/NaN|Infinity/.test(text)) return text;
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)/g, (token) => (token.startsWith('"') ? token : "null"));
 }
 
 function unreadable(file: DatasetFile, cause: unknown): DataError {

@@ -3,6 +3,7 @@ import { openDuckDb, sqlName, sqlPath } from "../dataset/duckdb.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
 import { parquetReader } from "../dataset/parquet-records.ts";
+import { maxRecordBytes } from "../dataset/place.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
@@ -193,7 +194,7 @@ function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): str
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";
-      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true)`;
+      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true, maximum_object_size = ${maxRecordBytes})`;
     }
   }
 }

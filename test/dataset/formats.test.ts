@@ -254,6 +254,22 @@ describe("Parquet", () => {
     });
   });
 
+  it("takes NaN and infinite numbers inside lists, structs and maps for no value, and leaves texts that say so", async () => {
+    using folder = tempFolder();
+    const path = await write(
+      `${folder.path}/1.parquet`,
+      `SELECT 'NaN' AS instruction, '"-Infinity"' AS output, [1.5::DOUBLE, 'nan'::DOUBLE] AS list,
+        {'x': 'inf'::FLOAT, 'y': [{'NaN': '-inf'::DOUBLE}]} AS struct, MAP {'Infinity': 'nan'::DOUBLE} AS map`,
+    );
+    expect((await readExamples(path))[0]!.row).toEqual({
+      instruction: "NaN",
+      output: '"-Infinity"',
+      list: [1.5, null],
+      struct: { x: null, y: [{ NaN: null }] },
+      map: { Infinity: null },
+    });
+  });
+
   it("adds no columns from the names of folders", async () => {
     using folder = tempFolder();
     folder.write("split=train/.keep", "");

@@ -27,6 +27,15 @@ describe("shapes", () => {
     expect(await readRow({ instruction: "a", input: null, output: "c" })).toMatchObject({ shape: "alpaca", input: "" });
   });
 
+  it("finds texts of the user and the assistant in turn (UltraChat)", async () => {
+    expect(await readRow({ id: "1", data: ["a", "b", "c", "d"] })).toMatchObject({
+      shape: "ultrachat",
+      instruction: "User: a\n\nAssistant: b\n\nUser: c",
+      output: "d",
+      id: "1",
+    });
+  });
+
   it("finds trees of messages, and takes the path that was ranked best", async () => {
     const message = (role: string, text: string, replies: object[] = [], more: object = {}) => ({
       role,

@@ -1,6 +1,6 @@
-import { UsageError } from "../../errors.ts";
+import { kindOf, UsageError } from "../../errors.ts";
 import type { Row } from "../example.ts";
-import type { Shape } from "../shape.ts";
+import { FieldError, type Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
 import { treeShape } from "./oasst.ts";
 import { conversationFields, conversationShape, listOf, readTurns } from "./conversation.ts";
@@ -39,6 +39,7 @@ const shapes: readonly Shape[] = [
   conversationShape("dialog", "dialog", "{role, content}"),
   promptShape(),
   treeShape,
+  alternatingShape(),
   ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
 ];
 
@@ -53,6 +54,23 @@ function promptShape(): Shape {
         row,
         place: '"completion"',
       }),
+  };
+}
+
+/** UltraChat's first form: `data` is a list of texts, of the user and the assistant in turn. */
+function alternatingShape(): Shape {
+  const isTexts = (value: unknown): value is readonly string[] =>
+    Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string");
+  return {
+    name: "ultrachat",
+    columns: "data (a list of texts, of the user and the assistant in turn)",
+    matches: ({ data }) => isTexts(data),
+    read: (row) => {
+      const texts = row["data"];
+      if (!isTexts(texts)) throw new FieldError(`expected "data" to be a list of texts, got ${kindOf(texts)}`);
+      const turns = texts.map((content, i) => ({ role: i % 2 === 0 ? "user" : "assistant", content }));
+      return conversationFields(readTurns(turns, "data"), { row, place: '"data"' });
+    },
   };
 }
 

@@ -12,6 +12,8 @@ export const treeShape: Shape = {
   matches: ({ prompt }) => isMessage(prompt) && "replies" in prompt,
   read: (row) => {
     const path: object[] = [];
+    if (!isMessage(row["prompt"]))
+      throw new FieldError('expected "prompt" to be a message with text and role, got another');
     for (let message: unknown = row["prompt"]; message !== undefined; message = bestReply(message)) {
       if (!isMessage(message))
         throw new FieldError('expected the replies of "prompt" to be messages, got something else');
