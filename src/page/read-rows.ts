@@ -1,3 +1,4 @@
+import { histogramOf } from "../stats/histogram.ts";
 import { setImmediate } from "node:timers/promises";
 import { type Example, hashExample } from "../dataset/example.ts";
 import { type RatedExample, pairWithRatings } from "../dataset/rated-rows.ts";
@@ -10,7 +11,6 @@ import { type InTurn, type RowSource, batchesPerTurn, inTurn } from "./in-turn.t
 import {
   type RowFigures,
   describeReference,
-  histogramOf,
   meanOf,
   measureDisagreement,
   rateWith,

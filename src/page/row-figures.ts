@@ -6,7 +6,7 @@ import { rateAll } from "../judge/rate-all.ts";
 import { toAgreementRecord } from "../run/estimate-record.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import { measureAgreement, rank } from "../stats/agreement.ts";
-import { type Bin, histogram, histogramOfMany } from "../stats/histogram.ts";
+import { type Bin, histogramOf } from "../stats/histogram.ts";
 import type { ReferenceReport, ThresholdTable } from "./contract.ts";
 import { batchesPerTurn } from "./in-turn.ts";
 
@@ -21,8 +21,6 @@ export interface RowFigures {
   /** What else could not be read, and why. */
   readonly problems: readonly string[];
 }
-
-const maxDistinctScores = 20_000; // distinct scores counted one by one; if there are more, they are counted by bin
 
 const maxAgreementRows = 1_000_000; // most rows that agreement is measured on; larger data are thinned evenly
 
@@ -87,16 +85,6 @@ function bothScored(own: Float64Array, other: Float64Array): Uint32Array {
     if (!Number.isNaN(score) && !Number.isNaN(other[row]!)) rows[count++] = row;
   });
   return rows.subarray(0, count);
-}
-
-export function histogramOf(scores: Float64Array): readonly Bin[] {
-  const counts = new Map<number, number>();
-  for (const score of scores) {
-    if (Number.isNaN(score)) continue;
-    counts.set(score, (counts.get(score) ?? 0) + 1);
-    if (counts.size > maxDistinctScores) return histogramOfMany(scores);
-  }
-  return histogram(counts);
 }
 
 export function meanOf(scores: Float64Array): number | null {

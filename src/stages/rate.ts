@@ -122,7 +122,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,
-      notes: [...options.judge.notes, ...describeUnused(dataset, judge), ...tally.notes],
+      notes: [
+        ...options.judge.notes,
+        ...describeUnused(dataset, judge),
+        ...(as === undefined ? [] : tally.describeClash(as)),
+        ...tally.notes,
+      ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
       alarms: [...tally.alarms, ...(judge.alarms ?? [])],

@@ -18,6 +18,7 @@ export class RatingTally {
   #digits = 17;
   #counts = new Map<number, number>();
   #empty = 0;
+  #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
   readonly #states = new Map<RatingState, number>();
 
@@ -33,13 +34,24 @@ export class RatingTally {
   }
 
   /** Notes what a row is like that readers of the scores should know. */
-  addExample({ output, conversation, unreadable, place }: Example): void {
+  addExample({ output, conversation, unreadable, place, row }: Example): void {
+    this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
     } else if (output.trim() === "" && !conversation?.answer.toolCalls) this.#empty++;
   }
 
   /** Rows that cannot be read. */
+  /** A note where the data has a column of a score's name. */
+  describeClash(name: string): string[] {
+    const isColumn = this.#columns?.some((column) => column.toLowerCase() === name.toLowerCase()) ?? false;
+    return isColumn
+      ? [
+          `the data has a column ${name} too: in --by and --where, rating_${name} is this score and data_${name} the column`,
+        ]
+      : [];
+  }
+
   get unreadable(): number {
     return this.#states.get("unreadable") ?? 0;
   }

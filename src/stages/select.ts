@@ -34,7 +34,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const written = await writeArm(plan, options, dataset, run, rated, fateOf);
   const summary = {
     ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt),
-    ...(options.by !== undefined && { by: options.by }),
+    ...(options.by !== undefined && { by: options.by, histogram: [...(rated.histogram ?? [])] }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
   };
   await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));

@@ -25,7 +25,7 @@ export function histogram(counts: ScoreCounts): Bin[] {
 }
 
 /** The histogram of many different scores, without counting each score first. NaN is ignored. */
-export function histogramOfMany(scores: Float64Array): Bin[] {
+function histogramOfMany(scores: Float64Array): Bin[] {
   let [lowest, highest] = [Infinity, -Infinity];
   for (const score of scores) {
     if (score < lowest) lowest = score;
@@ -37,6 +37,19 @@ export function histogramOfMany(scores: Float64Array): Bin[] {
   const counts = Array.from({ length: numberOf(highest) - start + 1 }, () => 0);
   for (const score of scores) if (!Number.isNaN(score)) counts[numberOf(score) - start]!++;
   return counts.map((count, i) => ({ from: tidy((start + i) * width), to: tidy((start + i + 1) * width), count }));
+}
+
+const maxDistinctScores = 20_000; // counted one by one; if there are more, they are counted by bin
+
+/** The histogram of scores, of few different ones or many. NaN is ignored. */
+export function histogramOf(scores: Float64Array): readonly Bin[] {
+  const counts = new Map<number, number>();
+  for (const score of scores) {
+    if (Number.isNaN(score)) continue;
+    counts.set(score, (counts.get(score) ?? 0) + 1);
+    if (counts.size > maxDistinctScores) return histogramOfMany(scores);
+  }
+  return histogram(counts);
 }
 
 /** The score that most rows have, and their share; undefined without any scores. */

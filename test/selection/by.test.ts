@@ -94,6 +94,8 @@ describe("select --by", () => {
       ).toEqual(best.slice(0, 20).map((value) => value.toFixed(9)));
       expect(arm).toMatchObject({ rows: 20, by, choice: `the 20 best by ${by}` });
       expect(arm.cut!).toBeCloseTo(best[19]!, 9);
+      expect(arm.histogram!.reduce((sum, { count }) => sum + count, 0)).toBe(best.length);
+      expect(arm.histogram!.at(-1)!.to).toBeGreaterThanOrEqual(best[0]!);
     }
   });
 

@@ -16,7 +16,10 @@ export function renderSelection(summary: ArmSummary, { rate }: RatedManifest): s
   const parts = [
     `\n${styleText("bold", `Kept ${formatCount(summary.rows)} of ${formatCount(summary.totalRows)} rows (${formatShare(summary.share)})`)}: ${plainText(summary.choice)}; ${formatDuration(summary.wallMs)}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
-    ...(isByScore ? [`\n${renderHistogram(rate.histogram, { score: summary.cut!, rows: summary.rows })}`] : []),
+    ...(isByScore && summary.by !== undefined ? [`\n  by ${plainText(summary.by)}`] : []),
+    ...(isByScore
+      ? [`\n${renderHistogram(summary.histogram ?? rate.histogram, { score: summary.cut!, rows: summary.rows })}`]
+      : []),
     ...(summary.whatIf.length > 0 ? [`\n${renderWhatIf(summary)}`] : []),
     `\n  kept rows: ${describeLengths(summary)}`,
     ...(summary.categories

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { styleText } from "node:util";
 import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
@@ -30,9 +31,15 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
           `  a step would take ${settings.global_batch} rows, and there are only ${rows}: a smaller --global-batch makes more steps`,
         ]
       : []),
-    ...(isAbsolute(base) ? ["  the base model is a folder on this machine; another machine needs it too"] : []),
+    ...(isAbsolute(base)
+      ? [
+          existsSync(base)
+            ? "  the base model is a folder on this machine; another machine needs it too"
+            : "  the base model is not made yet: alpagasus train without --dry-run makes it; another machine needs the folder too",
+        ]
+      : []),
     ...departures.map((departure) => `  ${trainer}: ${departure}`),
-    `\n  folder  ${plainText(path)}: complete; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
+    `\n  folder  ${plainText(path)}: ${isAbsolute(base) && !existsSync(base) ? "complete but for the base" : "complete"}; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
   ];
   return `${lines.join("\n")}\n`;
 }

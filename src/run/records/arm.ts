@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { gateSchema, taskSchema } from "./common.ts";
+import { gateSchema, histogramSchema, taskSchema } from "./common.ts";
 
 const categoriesSchema = z.array(z.object({ category: z.string(), rows: z.number(), share: z.number() }));
 
@@ -51,6 +51,8 @@ export const armSummarySchema = z.object({
   gates: z.array(gateSchema),
   /** What took the place of the score (--by). */
   by: z.string().optional(),
+  /** Of the values of that. */
+  histogram: histogramSchema.optional(),
   /** Hash of the ratings this arm was made from; and of the named scores, by their names. */
   ratingsHash: z.string(),
   scoreHashes: z.record(z.string(), z.string()).optional(),

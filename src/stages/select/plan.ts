@@ -138,6 +138,13 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     throw new UsageError("--rows: keeps exactly the listed rows; it cannot be combined with another way of choosing");
   }
   if (
+    by !== undefined &&
+    [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
+  )
+    throw new UsageError(
+      "--by: it orders rows; add how many to keep: --top N, --top N%, --min-score VALUE or --quota COLUMN=VALUE:N",
+    );
+  if (
     method === "score" &&
     [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
   ) {

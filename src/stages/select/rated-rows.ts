@@ -5,6 +5,7 @@ import { readRatings, type RatingLine } from "../../run/ratings-file.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { mentions, openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
 import type { NamedScores, RowsTableOptions } from "../../selection/rows-table.ts";
+import { histogramOf, type Bin } from "../../stats/histogram.ts";
 import type { SelectOptions } from "./plan.ts";
 
 /** The rows of a run with what they are chosen by: their ratings, or the values of `--by` in place of the scores. */
@@ -15,6 +16,8 @@ export interface RatedRows {
   ratings(): AsyncIterable<readonly RatingLine[]>;
   /** Hashes of the named scores that the choice depends on. */
   readonly scoreHashes: Readonly<Record<string, string>>;
+  /** Of the values of `--by`. */
+  readonly histogram?: readonly Bin[] | undefined;
 }
 
 /** @throws UsageError when `--by` is no valid expression */
@@ -36,6 +39,7 @@ export async function openRatedRows(
   const order = await orderRows(by, options, manifest, dataset, run);
   return {
     scoreHashes,
+    histogram: histogramOf(order.values),
     async *batches() {
       for await (const batch of pairs())
         yield batch.map(({ example, rating }) => ({ example, rating: inOrder(rating, order), own: rating }));
