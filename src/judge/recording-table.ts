@@ -61,7 +61,7 @@ function readScore(row: Row, column: string | undefined, place: Place): Recorded
     const wanted = column === undefined ? 'a column "score"' : `a column ${JSON.stringify(column)}`;
     throw dataErrorAt(
       place,
-      `expected ${wanted}, got ${Object.keys(row).join(", ") || "none"}; name it with #COLUMN after the file`,
+      `expected ${wanted}, got ${listed(Object.keys(row)) || "none"}; name it with #COLUMN after the file`,
     );
   }
   return readValue(value, place);
@@ -210,4 +210,11 @@ function grown(scores: Float64Array): Float64Array<ArrayBuffer> {
   const larger = new Float64Array(scores.length * 2).fill(NaN);
   larger.set(scores);
   return larger;
+}
+
+const mostListed = 12;
+
+/** The first names of a list, which may be as long as a file. */
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, mostListed).join(", ")}${names.length > mostListed ? `, and ${names.length - mostListed} more` : ""}`;
 }

@@ -88,7 +88,7 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
   if (state.isStale || state.state !== "present")
     throw new RunError(
-      `${arm.path}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
+      `${run.recordedArmPath(arm)}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
     );
   const model = options.model ?? options.arm;
   expectName("--model", model);
