@@ -1,6 +1,6 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
- * They need ../shared/data, GNU time and python3; `memory` and `view` also 9 GB of disk and some minutes,
+ * They need ../shared/data, GNU time and python3; `memory`, `memory-chats` and `view` also 9 GB of disk and some minutes,
  * `batches` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten.
  */
 import { mkdtemp, rm } from "node:fs/promises";

@@ -32,7 +32,8 @@ export { createPanelJudge, type PanelJudge } from "./judge/panel.ts";
 export { createEscalatingJudge, type EscalateOptions, type EscalatingJudge } from "./judge/escalate.ts";
 export type { Escalation } from "./judge/judge.ts";
 export { createCheckedJudge, JudgeCheckError, probeJudge, type Probe } from "./judge/checked.ts";
-export { anchorLanguages, readAnchors, type Anchor, type AnchorKind, type AnchorLanguage } from "./health/anchors.ts";
+export { anchorLanguages, type AnchorLanguage } from "./health/anchor-languages.ts";
+export { readAnchors, type Anchor, type AnchorKind } from "./health/anchors.ts";
 export type { HealthCheck } from "./health/figures.ts";
 export { checkJudge, type CheckJudgeOptions, type JudgeHealth } from "./stages/check-judge.ts";
 export {

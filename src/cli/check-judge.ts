@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
 import { UsageError } from "../errors.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { AnchorLanguage } from "../health/anchors.ts";
+import { anchorLanguages, type AnchorLanguage } from "../health/anchor-languages.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parsePositive, runOption } from "./options.ts";
 import { renderHealth } from "./text/health.ts";
@@ -25,9 +25,7 @@ export function checkJudgeCommand(context: CommandContext): Command {
       "Lets a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice. Exit code 3 if it does not tell them apart, follows instructions in rows, or contradicts itself.",
     )
     .option("--judge <judge>", "a model, or a student: student, student:FILE, openai:MODEL, …", "student")
-    .addOption(
-      new Option("--language <code>", "the language of the rows").choices(["en", "de", "es", "fr", "zh"]).default("en"),
-    )
+    .addOption(new Option("--language <code>", "the language of the rows").choices(anchorLanguages).default("en"))
     .addOption(runOption())
     .addOption(jsonOption())
     .optionsGroup("Judges that call a model:")

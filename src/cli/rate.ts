@@ -36,7 +36,7 @@ export function rateCommand(context: CommandContext): Command {
     .description("Rates every row of a dataset and writes ratings.jsonl, one line a row, into the run's folder.")
     .argument(
       "<data...>",
-      "a file, folder or pattern of JSON, JSON Lines, CSV, TSV, Parquet or Arrow (each also .gz or .zst), or hf:owner/name[@revision][:split | /file]; several are one dataset",
+      "a file, folder or pattern of JSON, JSON Lines, CSV, TSV, Parquet or Arrow (each also .gz or .zst), or hf:owner/name[@revision][:split | :configuration/split | /file]; several are one dataset",
     )
     .option(
       "--judge <judge>",

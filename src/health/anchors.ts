@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import type { Example } from "../dataset/example.ts";
+import type { AnchorLanguage } from "./anchor-languages.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /** The quality of an anchor's response; `injected` is a wrong one that tells the judge to score it high. */
@@ -22,10 +23,6 @@ const anchorSchema = z.object({
   input: z.string(),
   output: z.string(),
 });
-
-/** The languages that anchors are written in (ISO 639-1): the same questions, answered in the same ways. */
-export const anchorLanguages = ["en", "de", "es", "fr", "zh"] as const;
-export type AnchorLanguage = (typeof anchorLanguages)[number];
 
 /** Reads the anchors that ship with the package: for each topic a good response and several worse ones. */
 export async function readAnchors(language: AnchorLanguage = "en"): Promise<Anchor[]> {

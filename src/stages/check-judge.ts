@@ -1,7 +1,8 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { randomUUID } from "node:crypto";
 import { UsageError } from "../errors.ts";
-import { readAnchors, type Anchor, type AnchorLanguage } from "../health/anchors.ts";
+import type { AnchorLanguage } from "../health/anchor-languages.ts";
+import { readAnchors, type Anchor } from "../health/anchors.ts";
 import { examineBuild, examineRounds, isDoubtful } from "../health/examine.ts";
 import type { HealthCheck } from "../health/figures.ts";
 import { leastRounds, mostRounds, probeJudge, type Probe } from "../judge/checked.ts";

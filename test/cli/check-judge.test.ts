@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { anchorLanguages, readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
+import { anchorLanguages } from "../../src/health/anchor-languages.ts";
+import { readAnchors, type AnchorKind } from "../../src/health/anchors.ts";
 import type { JudgeHealth } from "../../src/stages/check-judge.ts";
 import { alpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";

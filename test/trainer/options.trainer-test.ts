@@ -7,6 +7,7 @@ import type { TrainSummary } from "../../src/run/records/training.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
+import { tinyRecipe } from "../helpers/tiny-training.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -30,25 +31,7 @@ const chats = colours.map((colour, i) => ({
     { role: "assistant", content: `A ${colour} hat, number ${i}.` },
   ],
 }));
-const recipe = {
-  name: "tiny",
-  version: 1,
-  description: "for the tests",
-  source: "made up",
-  base: "tiny",
-  method: "full",
-  sharding: "none",
-  template: "chat",
-  epochs: 1,
-  learning_rate: 0.0003,
-  global_batch: 32,
-  max_length: 256,
-  schedule: "cosine",
-  warmup: 0.03,
-  weight_decay: 0,
-  precision: "fp32",
-  hardware: { gpu: "none", gpus: 0 },
-};
+const recipe = { ...tinyRecipe, learning_rate: 0.0003, global_batch: 32 };
 
 let folder: TempFolder;
 const at = (model: string, name = "default") => `${folder.path}/runs/${name}/models/${model}`;

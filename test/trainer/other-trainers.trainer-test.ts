@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { prepare } from "../helpers/command-line.ts";
+import { tinyRecipe } from "../helpers/tiny-training.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -27,25 +28,6 @@ const chats = colours.map((colour, i) => ({
     { role: "assistant", content: `A ${colour} hat, number ${i}.` },
   ],
 }));
-const tiny = {
-  name: "tiny",
-  version: 1,
-  description: "for the tests",
-  source: "made up",
-  base: "tiny",
-  method: "full",
-  sharding: "none",
-  template: "chat",
-  epochs: 1,
-  learning_rate: 0.003,
-  global_batch: 2,
-  max_length: 256,
-  schedule: "cosine",
-  warmup: 0.03,
-  weight_decay: 0,
-  precision: "fp32",
-  hardware: { gpu: "none", gpus: 0 },
-};
 const template =
   "{% for message in messages %}<{{ message['role'] }}> {{ message['content'] }}{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}<assistant> {% endif %}";
 
@@ -58,7 +40,7 @@ beforeAll(async () => {
   folder = tempFolder();
   folder.write("triples.json", triples);
   folder.write("chats.json", chats);
-  folder.write("tiny.yaml", stringify(tiny));
+  folder.write("tiny.yaml", stringify(tinyRecipe));
   await prepare(folder.path, ["rate", "triples.json"], ["select", "--top", "16"]);
   await prepare(
     folder.path,

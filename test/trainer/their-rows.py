@@ -11,6 +11,8 @@ import types
 
 import yaml
 
+from learnt import learnt_runs
+
 
 def axolotl():
     from axolotl.prompt_strategies.chat_template import load
@@ -46,15 +48,4 @@ def llama_factory():
 
 os.chdir(sys.argv[2])
 tokenizer, rows = {"axolotl": axolotl, "llama-factory": llama_factory}[sys.argv[1]]()
-found = []
-for row in rows:
-    runs, before = [], -100
-    for token, label in zip(row["input_ids"], row["labels"]):
-        if label != -100:
-            assert label == token
-            if before == -100:
-                runs.append([])
-            runs[-1].append(token)
-        before = label
-    found.append({"whole": tokenizer.decode(row["input_ids"]), "learnt": [tokenizer.decode(run) for run in runs]})
-print(json.dumps(found))
+print(json.dumps([learnt_runs(tokenizer, row) for row in rows]))

@@ -1,0 +1,20 @@
+/** A recipe for the tiny model of `test/trainer/tiny.py`, in its own chat format, on the CPU. */
+export const tinyRecipe = {
+  name: "tiny",
+  version: 1,
+  description: "for the tests",
+  source: "made up",
+  base: "tiny",
+  method: "full",
+  sharding: "none",
+  template: "chat",
+  epochs: 1,
+  learning_rate: 0.003,
+  global_batch: 2,
+  max_length: 256,
+  schedule: "cosine",
+  warmup: 0.03,
+  weight_decay: 0,
+  precision: "fp32",
+  hardware: { gpu: "none", gpus: 0 },
+};
