@@ -74,7 +74,7 @@ function keepInOrder(
   kept: Uint8Array,
   rejected: Map<number, { reason: Reason; detail: ReasonDetail }>,
 ): void {
-  const candidates = Uint32Array.from(keys.keys()).filter((row) => !Number.isNaN(keys[row]!));
+  const candidates = rowsWithKey(keys);
   candidates.sort((a, b) => keys[b]! - keys[a]! || priority(a) - priority(b) || a - b);
   const wanted = Math.min(count ?? candidates.length, candidates.length);
   const room = groups && (rooms ? [...rooms] : shareOut(wanted, countGroups(groups, candidates)));
@@ -97,6 +97,13 @@ function keepInOrder(
     if (left === 0) return;
     if (!kept[row] && !rejected.has(row)) consider(row);
   }
+}
+
+function rowsWithKey(keys: Float64Array): Uint32Array {
+  const rows = new Uint32Array(keys.length);
+  let count = 0;
+  keys.forEach((key, row) => void (Number.isNaN(key) || (rows[count++] = row)));
+  return rows.subarray(0, count);
 }
 
 function firstRejection(checks: readonly Check[], row: number): { reason: Reason; detail: ReasonDetail } | undefined {
