@@ -12,7 +12,7 @@ export const layers: readonly (readonly string[])[] = [
   ["page", "experiment", "generation"],
   ["judge", "trainer"],
   ["comparison", "selection", "escalation", "health", "curation"],
-  ["rubric", "student"],
+  ["rubric", "student", "likelihood"],
   ["dataset"],
   ["run"],
   ["llm"],

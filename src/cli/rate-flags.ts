@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import type { Combination } from "../judge/judge.ts";
+import { readMeasureName, type MeasureTemplate } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { expectNoModelFlags, type ModelFlags } from "./model-options.ts";
 
@@ -26,6 +27,8 @@ export interface RateFlags extends ModelFlags {
   minCoverage: number;
   as?: string | undefined;
   unlike?: "score" | "refuse" | undefined;
+  template?: MeasureTemplate | undefined;
+  maxLength?: number | undefined;
   quotes?: "double" | "none";
   unreadable: "stop" | "skip";
   maxUnreadable?: number | undefined;
@@ -55,6 +58,10 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
   const askers = all.filter(isModelName);
   if (askers.length === 0)
     expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples", "max-prompt-tokens"]);
+  if ((flags.template !== undefined || flags.maxLength !== undefined) && !all.some((name) => readMeasureName(name)))
+    throw new UsageError(
+      `${flags.template === undefined ? "--max-length" : "--template"}: expected --judge perplexity:MODEL, ifd:MODEL or fit:MODEL with it, got ${all.join(", ")}`,
+    );
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
   if (flags.scale && !all.some((name) => /^(recorded|column):/.test(name)))

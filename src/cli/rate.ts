@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
 import type { RatedManifest } from "../run/manifest.ts";
+import { measureTemplates } from "../likelihood/measure-name.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating, type CallPlan } from "../stages/plan-calls.ts";
 import { rate } from "../stages/rate.ts";
@@ -85,6 +86,17 @@ export function rateCommand(context: CommandContext): Command {
         "with --judge student: rows unlike those that it was trained on are scored (score), or get none (refuse)",
       ).choices(["score", "refuse"]),
     )
+    .addOption(
+      new Option(
+        "--template <name>",
+        "with perplexity:, ifd: and fit:, how the prompt is written: plain, the paper's, or the model's chat template (plain)",
+      ).choices(measureTemplates),
+    )
+    .option(
+      "--max-length <tokens>",
+      "with perplexity:, ifd: and fit:, the most tokens of a row; what is beyond is not counted (1024)",
+      parsePositive,
+    )
     .option("--as <name>", "a further score of the run's rows, beside its own: a name for select --by and --where")
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
@@ -116,6 +128,9 @@ Judges:
   mistral:MODEL        likewise openrouter:, groq:, deepseek:, azure:, bedrock:, vertex: (docs/servers.md says what each needs)
   http://HOST/v1#MODEL a server with an OpenAI-compatible API: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
   recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column
+  perplexity:MODEL     no opinion: how likely a model on this machine finds the answer; MODEL is a folder, a Hub id or smollm2
+  ifd:MODEL            instruction-following difficulty: that perplexity, divided by the answer's without its prompt
+  fit:MODEL            the mean probability of the answer's tokens: choose by it what a base model would say itself (GRAPE)
   column:NAME          a column of the data itself
   run:DIR              the ratings of another run of the same data
 
@@ -130,6 +145,7 @@ Examples:
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
   alpagasus rate train.json --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback
   alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10
+  alpagasus rate train.json --judge ifd:smollm2 --as ifd
   alpagasus rate train.json --judge openai:gpt-4o-mini --logprobs --batch
   alpagasus rate train.json --judge openai:gpt-5-mini --judge anthropic:claude-haiku-4-5 --combine lowest
   alpagasus rate train.json --judge student --escalate 20% --to openai:gpt-5-mini --min-score 4.5`,
@@ -160,6 +176,7 @@ async function rateWith(
     maxPromptTokens: flags.maxPromptTokens,
     scale: flags.scale,
     unlike: flags.unlike,
+    measuring: { template: flags.template, maxLength: flags.maxLength, signal: context.signal },
     combine: flags.combine,
     ...(flags.rescale && { rescale: true }),
     ...(flags.escalate !== undefined && {

@@ -9,7 +9,7 @@ import type { CallOutcome } from "../llm/reply.ts";
 import { requestKey, type Message, type ModelRequest, type ReasoningEffort } from "../llm/request.ts";
 import { withoutThinking } from "../rubric/reply-text.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
-import { userMessage } from "../trainer/user-message.ts";
+import { userMessage } from "../dataset/user-message.ts";
 
 /*
  * A model that answers test prompts.

@@ -1,18 +1,19 @@
-import { createHash, type Hash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import * as z from "zod";
 import { RunError, UsageError } from "../errors.ts";
+import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { modelForms } from "../llm/model-name.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import { isSmollm2, resolveBase } from "../trainer/base-model.ts";
+import { isSmollm2 } from "../python/smollm2.ts";
+import { resolveBase } from "../trainer/base-model.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { trainerNames } from "../trainer/formats/format.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
-import { isAlpacaTemplate } from "../trainer/user-message.ts";
+import { isAlpacaTemplate } from "../dataset/user-message.ts";
 
 /** A training prompt as a server is asked for it, and its tokens. */
 interface Probe {
@@ -204,29 +205,11 @@ export async function hashModel(
       .update(path)
       .update(await hubCommit(path))
       .digest("hex");
-  await hashFolder(path, sha, signal);
+  await hashModelFolder(path, sha, signal);
   if (adapter) {
     sha.update(`\0${precision}\0${adapter.base}\0`);
-    if (existsSync(adapter.base)) await hashFolder(adapter.base, sha, signal);
+    if (existsSync(adapter.base)) await hashModelFolder(adapter.base, sha, signal);
     else sha.update(await hubCommit(adapter.base));
   }
   return sha.digest("hex");
-}
-
-async function hashFolder(folder: string, sha: Hash, signal?: AbortSignal): Promise<void> {
-  const files = (await readdir(folder)).filter((name) => /\.(safetensors|bin|json|jinja|model|txt)$/.test(name));
-  for (const name of files.filter((file) => file !== "training_args.bin").toSorted()) {
-    sha.update(`\0${name}\0`);
-    for await (const chunk of createReadStream(join(folder, name), { highWaterMark: 4 * 1024 * 1024 })) {
-      signal?.throwIfAborted();
-      sha.update(chunk as Buffer); // a stream of bytes
-    }
-  }
-}
-
-/** The model's commit in the local Hub cache; "" when it is not cached. */
-async function hubCommit(id: string): Promise<string> {
-  const { HF_HUB_CACHE: cache, HF_HOME: home = join(homedir(), ".cache", "huggingface") } = process.env;
-  const folder = join(cache ?? join(home, "hub"), `models--${id.replaceAll("/", "--")}`);
-  return readFile(join(folder, "refs", "main"), "utf8").catch(() => "");
 }

@@ -7,7 +7,7 @@ import { isModelName } from "../llm/model-name.ts";
 import type { ChatModel, LanguageClient } from "../llm/chat-model.ts";
 import { flatPrice } from "../llm/price.ts";
 import { runFolder } from "../run/run-folder.ts";
-import { isSmollm2, makeSmollm2 } from "../trainer/base-model.ts";
+import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { createAnswerer, type Answerer, type AnswerSampling } from "./answerer.ts";
 import { findLocalModel, hashModel, type LocalModel } from "./local-model.ts";

@@ -44,6 +44,8 @@ export interface JudgeAbilities extends Asking {
   readonly finish: () => Promise<void>;
   /** Problems with its ratings, one line each. Complete once all rows are rated. */
   readonly alarms: readonly string[];
+  /** How far it is, where rating takes long without any call: rows that are done, and what it does before the first. */
+  readonly work: () => { readonly done: number; readonly phase: string | undefined };
   /** The results of the checks made before it rated. */
   readonly checks: readonly Gate[];
   /** The judges that it combines. */

@@ -11,10 +11,13 @@ import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
+import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isStudentName } from "../run/judge-kind.ts";
+import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
 
-const localForms = "student, student:FILE, recorded:FILE[#COLUMN], column:NAME or run:DIR";
+const localForms =
+  "student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
 /** The forms of judges' names on the command line. Add new kinds here. */
 const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
@@ -24,6 +27,8 @@ export interface OpenJudgeOptions {
   readonly scale?: Scale | undefined;
   /** For the embedded student: what it does about rows unlike those that it was trained on. */
   readonly unlike?: StudentJudgeOptions["unlike"];
+  /** For judges that measure with a model on this machine. */
+  readonly measuring?: LikelihoodJudgeOptions | undefined;
 }
 
 /**
@@ -31,7 +36,10 @@ export interface OpenJudgeOptions {
  *
  * @throws UsageError when the name has no known form, DataError when its file cannot be read
  */
-export async function openJudge(name: string, { scale, unlike }: OpenJudgeOptions = {}): Promise<Judge> {
+export async function openJudge(
+  name: string,
+  { scale, unlike, measuring }: OpenJudgeOptions = {},
+): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
       `expected ${localForms}, got the model ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
@@ -43,6 +51,14 @@ export async function openJudge(name: string, { scale, unlike }: OpenJudgeOption
     if (scale) throw new UsageError("--scale: the student has a scale of its own; leave the option out");
     return createStudentJudge(rest, { unlike });
   }
+  const measure = readMeasureName(name);
+  if (measure) {
+    if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
+    const { createLikelihoodJudge } = await import("./likelihood.ts");
+    return createLikelihoodJudge(measure.kind, measure.model, measuring);
+  }
+  if (measuring?.template !== undefined || measuring?.maxLength !== undefined)
+    throw new UsageError(`--template, --max-length: go with perplexity:, ifd: and fit:, not ${name}; leave them out`);
   const options = scale ? { scale } : {};
   if (kind === "recorded" && rest) return createRecordedJudge(rest, options);
   if (kind === "column" && rest) return createColumnJudge(rest, options);
@@ -104,6 +120,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
   readonly scale?: Scale | undefined;
   /** For the embedded student: what it does about rows unlike those that it was trained on. */
   readonly unlike?: StudentJudgeOptions["unlike"];
+  /** For judges that measure with a model on this machine. */
+  readonly measuring?: LikelihoodJudgeOptions | undefined;
   /** Prices by model name, for models that are not in the price list. */
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How a panel's scores are combined. Default: their mean. */
@@ -129,13 +147,13 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, unlike, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
+  { scale, unlike, measuring, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
   if (unlike !== undefined && (names.length > 1 || names[0] !== "student" || escalate))
     throw new UsageError("--unlike: goes with --judge student alone; leave it out");
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
-    if (!isModelName(name)) return openJudge(name, { unlike, ...(scale && !isStudentName(name) && { scale }) });
+    if (!isModelName(name)) return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring });
     const price = pricesOf?.(name) ?? settings.price;
     const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);

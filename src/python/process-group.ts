@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { isProcessAlive } from "../process-identity.ts";
 import { withoutProviderKeys } from "../keys.ts";
@@ -14,6 +15,8 @@ export interface ProcessGroup {
   readonly pid: number;
   /** Resolves with the exit code, or null when a signal ended it. Rejects when there is no such command. */
   readonly ended: Promise<number | null>;
+  /** Its standard input. */
+  readonly input: Writable;
   /** The last lines of its output, without progress bars. */
   readonly said: readonly string[];
   /** Sends SIGTERM to all its processes, then SIGKILL to those that remain. Resolves when all have ended. */
@@ -26,8 +29,8 @@ export interface ProcessGroupOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** The file that its output is appended to. */
   readonly log: string;
-  /** Called for every line of output. Returning true keeps the line out of `said`. */
-  readonly onLine?: ((line: string) => boolean | void) | undefined;
+  /** Called for every line of output. Returning true keeps the line out of `said`, `data` also out of the log. */
+  readonly onLine?: ((line: string) => boolean | "data" | void) | undefined;
   /** Time between SIGTERM and SIGKILL, in milliseconds. */
   readonly graceMs?: number | undefined;
 }
@@ -53,8 +56,10 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   child.stdin.on("error", () => {}); // it has ended
   const said: string[] = [];
   const readLine = (line: string): void => {
+    const use = onLine?.(line);
+    if (use === "data") return;
     log.write(`${line}\n`);
-    if (onLine?.(line) === true || !line.trim() || /\d+%\|/.test(line)) return;
+    if (use === true || !line.trim() || /\d+%\|/.test(line)) return;
     said.push(line.trim());
     if (said.length > maxSaidLines) said.splice(0, maxSaidLines / 2);
   };
@@ -76,7 +81,7 @@ export function startGroup(command: string, args: readonly string[], options: Pr
     if (!isEnded) await endGroup(child.pid!, graceMs); // once it has ended, its id may be reused
     await ended.catch(() => null);
   };
-  return { pid: child.pid!, ended, said, stop: () => (stopping ??= stop()) };
+  return { pid: child.pid!, input: child.stdin, ended, said, stop: () => (stopping ??= stop()) };
 }
 
 /** Ends a process group: sends SIGTERM, then SIGKILL to what remains after `graceMs`. */

@@ -41,6 +41,11 @@ interface Traces {
   readonly panel?: readonly PanelRating[];
   /** Parts of the rubric's own text that the row contains; the judge may mistake what follows them for the rubric. */
   readonly intrusions?: readonly string[];
+  /** What a model measured of the answer, given its prompt and by itself: [sum of negative log-probabilities, tokens]. */
+  readonly likelihood?: {
+    readonly answer?: readonly [nll: number, tokens: number] | undefined;
+    readonly alone?: readonly [nll: number, tokens: number] | undefined;
+  };
   /** How many turns in the middle of the conversation the judge was not shown, because the prompt would have been too long. */
   readonly turnsLeftOut?: number;
 }

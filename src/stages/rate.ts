@@ -63,7 +63,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
-  const total = options.judge.calls && (await countRows(dataset, options));
+  const isLong = options.judge.calls !== undefined || options.judge.work !== undefined;
+  const total = isLong ? await countRows(dataset, options) : undefined;
   const writer = openRatingsWriter(ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
@@ -73,12 +74,13 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   using progress = new StageProgress({
     run,
     stage: "rate",
-    doing: "rating",
+    doing: () => judge.work?.().phase ?? "rating",
     unit: "rows",
     total,
     onProgress: options.onProgress,
     calls: judge.calls,
-    done: (calls) => (calls ? Math.max(tally.rows, calls.made + calls.stored + calls.shared) : tally.rows),
+    done: (calls) =>
+      Math.max(tally.rows, calls ? calls.made + calls.stored + calls.shared : 0, judge.work?.().done ?? 0),
     rating:
       as === undefined
         ? {
@@ -95,10 +97,10 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         : undefined, // the viewer shows the run's own rating
   });
   // A failure to flush is ignored here: the next write reports it.
-  const flushing = judge.calls && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
+  const flushing = isLong && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
   try {
     await judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
-    if (judge.calls) progress.begin();
+    if (isLong) progress.begin();
     for await (const lines of rateInOrder(dataset, options.judge, tally, options.signal)) {
       for (const line of lines) {
         tally.add(line);
@@ -157,7 +159,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     );
     return summary;
   } finally {
-    clearInterval(flushing);
+    clearInterval(flushing || undefined);
     await writer.discard();
   }
 }

@@ -11,8 +11,8 @@ const progressMs = 1_000;
 export interface StageProgressOptions extends Pick<StageOptions, "onProgress"> {
   readonly run: RunFolder;
   readonly stage: Progress["stage"];
-  /** What it does, in a word: `rating`. */
-  readonly doing: string;
+  /** What it does, in a word or two: `rating`. */
+  readonly doing: string | (() => string);
   readonly unit: Progress["unit"];
   readonly total: number | undefined;
   /** How much is done now. */
@@ -56,7 +56,7 @@ export class StageProgress implements Disposable {
   update(): void {
     const { doing, unit, total, done } = this.#options;
     const calls = this.#options.calls?.();
-    this.show({ doing, done: done(calls), total, unit, ...describeCallProgress(calls) });
+    this.show({ doing: typeof doing === "string" ? doing : doing(), done: done(calls), total, unit, ...describeCallProgress(calls) });
   }
 
   [Symbol.dispose](): void {

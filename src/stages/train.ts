@@ -6,7 +6,7 @@ import { openAttempts } from "../run/training-attempts.ts";
 import { openProgressFile } from "../run/progress-file.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { requireRatings, updateManifest } from "../run/run-folder.ts";
-import { isSmollm2, makeSmollm2 } from "../trainer/base-model.ts";
+import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
 import { runTraining } from "../trainer/run-training.ts";
 import {
   type PlanTrainOptions,

@@ -9,7 +9,7 @@ import { trainerAdvice } from "../../src/trainer/advice.ts";
 import { readMetrics } from "../../src/trainer/metrics.ts";
 import { planTraining } from "../../src/trainer/plan-training.ts";
 import { listTrainingRecipes, openTrainingRecipe, parseTrainingRecipe } from "../../src/trainer/recipe.ts";
-import { toMessages } from "../../src/trainer/formats/format.ts";
+import { toMessages } from "../../src/dataset/messages.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";

@@ -16,7 +16,7 @@ import { stringify } from "yaml";
 import type { Example } from "../../src/dataset/example.ts";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import type { TrainSummary } from "../../src/run/records/training.ts";
-import { toMessages } from "../../src/trainer/formats/format.ts";
+import { toMessages } from "../../src/dataset/messages.ts";
 import { alpagasus, prepare, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";

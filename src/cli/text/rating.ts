@@ -24,7 +24,7 @@ export function renderRating(
   );
   const pending = rate.calls ? (rate.states.pending ?? 0) : 0;
   const asked = rate.calls ? rate.calls.made + rate.calls.shared : rows;
-  const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatCount(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
+  const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatSpeed(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
     `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`}${name === undefined ? "" : `, as ${name}`} in ${speed}`,
     renderTrust(weighRating(rate)),
@@ -121,4 +121,8 @@ function renderAgreement({ reference, rows, spearman, writtenSpearman, threshold
   return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; with the scores as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
 ${table}
   precision: the share of this judge's top rows (as many as the reference keeps) that the reference keeps too`;
+}
+
+function formatSpeed(speed: number): string {
+  return speed < 10 ? speed.toFixed(1) : formatCount(speed);
 }

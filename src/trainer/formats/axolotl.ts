@@ -1,7 +1,8 @@
+import { toMessages } from "../../dataset/messages.ts";
 import { stringify } from "yaml";
 import { UsageError } from "../../errors.ts";
 import type { TrainingPlan } from "../plan-training.ts";
-import { chatTemplateFile, countTokens, saveSettings, saveSteps, toMessages, type TrainerFormat } from "./format.ts";
+import { chatTemplateFile, countTokens, saveSettings, saveSteps, type TrainerFormat } from "./format.ts";
 
 /** Axolotl (axolotl-ai-cloud/axolotl). It uses the same chat template as TRL, so that rows give the same tokens. */
 export const axolotl: TrainerFormat = {

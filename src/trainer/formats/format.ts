@@ -1,9 +1,6 @@
-import { isOneQuestion, toChatMessage, type ChatTurn } from "../../dataset/conversation.ts";
-import type { Example } from "../../dataset/example.ts";
-import { tryParse } from "../../files/try-parse.ts";
+import type { MessageFields } from "../../dataset/messages.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
-import { userMessage } from "../user-message.ts";
 
 /** How a training folder is written for one trainer. Every trainer implements this interface. */
 export interface TrainerFormat {
@@ -17,7 +14,7 @@ export interface TrainerFormat {
   /** Whether it takes rows as tokens, which `rows.py` makes where the trainer itself would not make what is meant. */
   readonly takesTokens: boolean;
   /** A line of `data/train.jsonl`. @param loss which of the assistant's turns are learnt */
-  row(example: Fields, template: TrainingRecipe["template"], loss?: "last" | "all"): object;
+  row(example: MessageFields, template: TrainingRecipe["template"], loss?: "last" | "all"): object;
   /**
    * The texts of its settings files, by name. @param areTokens whether `rows.py` makes the tokens and labels itself
    *
@@ -34,47 +31,14 @@ export interface TrainerFormat {
   departures(plan: TrainingPlan): readonly string[];
 }
 
-export type Fields = Pick<Example, "instruction" | "input" | "output" | "conversation">;
-
 export const trainerNames = ["trl", "axolotl", "llama-factory"] as const;
 export type TrainerName = (typeof trainerNames)[number];
 
 /** The chat template's file in the folder, written when the base's own template is not used. */
 export const chatTemplateFile = "chat_template.jinja";
 
-/** A row as a conversation. */
-export function toMessages(
-  { instruction, input, output, conversation }: Fields,
-  template: TrainingRecipe["template"],
-): { prompt: Message[]; completion: Message[]; tools?: readonly unknown[]; chat_template_kwargs?: object } {
-  const options = conversation?.templateOptions && { chat_template_kwargs: conversation.templateOptions };
-  if (conversation && !isOneQuestion(conversation))
-    return {
-      prompt: conversation.turns.map(toTemplateMessage),
-      completion: [toTemplateMessage(conversation.answer)],
-      ...(conversation.tools.length > 0 && { tools: conversation.tools }),
-      ...options,
-    };
-  return {
-    ...options,
-    prompt: [{ role: "user", content: userMessage({ instruction, input }, template) }],
-    completion: [conversation ? toTemplateMessage(conversation.answer) : { role: "assistant", content: output }],
-  };
-}
-
-type Message = Record<string, unknown> & { readonly role: string; readonly content: string };
-
-/** A turn as chat templates take it: a call's arguments are an object, not JSON text. */
-function toTemplateMessage({ toolCalls, ...turn }: ChatTurn): Message {
-  const calls = toolCalls?.map(({ arguments: given, ...call }) => ({
-    ...call,
-    arguments: typeof given === "string" ? (tryParse(given) ?? given) : given,
-  }));
-  return toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
-}
-
 /** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, options of the template, or several turns to learn. */
-export function needsTokens({ conversation }: Fields, loss: "last" | "all"): boolean {
+export function needsTokens({ conversation }: MessageFields, loss: "last" | "all"): boolean {
   if (!conversation) return false;
   const { turns, answer, tools, templateOptions } = conversation;
   return (

@@ -1,6 +1,7 @@
+import type { MessageFields } from "../../dataset/messages.ts";
 import { stringify } from "yaml";
 import type { TrainingPlan } from "../plan-training.ts";
-import { userMessage } from "../user-message.ts";
+import { userMessage } from "../../dataset/user-message.ts";
 import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
 import { isOneQuestion } from "../../dataset/conversation.ts";
@@ -10,7 +11,6 @@ import {
   moreRequirements,
   saveSettings,
   saveSteps,
-  type Fields,
   type TrainerFormat,
 } from "./format.ts";
 
@@ -57,7 +57,7 @@ const wantedTurns =
   "--trainer llama-factory: expected turns of the user and the assistant one after the other, without reasoning apart from the text, got others; use --trainer trl";
 
 /** Its columns for a chat. @throws UsageError when the turns are not the user's and the assistant's in turn */
-function chatRow({ instruction, input, output, conversation }: Fields): object {
+function chatRow({ instruction, input, output, conversation }: MessageFields): object {
   const given = conversation?.answer;
   if (given?.reasoning !== undefined && given.written === undefined) throw new UsageError(wantedTurns);
   if (!conversation || isOneQuestion(conversation)) {

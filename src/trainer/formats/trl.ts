@@ -1,3 +1,4 @@
+import { toMessages } from "../../dataset/messages.ts";
 import { stringify } from "yaml";
 import { accelerateSettings } from "./accelerate.ts";
 import {
@@ -6,7 +7,6 @@ import {
   moreRequirements,
   saveSettings,
   saveSteps,
-  toMessages,
   weightType,
   type TrainerFormat,
 } from "./format.ts";

@@ -1,0 +1,165 @@
+"""Measures how likely a causal language model finds answers: given their prompts, and by themselves.
+
+Usage: python likelihood.py MODEL MAX_LENGTH TEMPLATE, a folder or a Hub id, tokens, and the file of a chat template or "-"
+
+Reads blocks of rows from standard input, a JSON array a line, and writes one line for each batch of results, in any order: "measured "
+and a JSON array. A row has a number (id), a prompt (text, or messages with the template's options), an answer, and what is needed:
+"answer" (given the prompt), "alone". A result holds [sum of negative log-probabilities, tokens] for each, and whether the row was cut.
+It ends when standard input does.
+"""
+
+import json
+import os
+import sys
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from rows import begin_as_usual, token_ids
+
+BATCH_TOKENS = 2048 if not torch.cuda.is_available() else 32768  # padding included
+HEAD_TOKENS = 512 if not torch.cuda.is_available() else 8192  # whose scores over the whole vocabulary are in memory at once
+
+
+def main(name: str, longest: int, template: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    if template != "-":
+        tokenizer.chat_template = begin_as_usual(tokenizer, template)
+    model = Model(load(name))
+    longest = min(longest, model.positions)
+    say("ready", {"longest": longest, "device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
+    for line in sys.stdin:
+        measure(model, tokenizer, longest, json.loads(line))
+
+
+def load(name):
+    on_gpu = torch.cuda.is_available()
+    settings = {"dtype": torch.bfloat16 if on_gpu else torch.float32}
+    if os.path.exists(os.path.join(name, "adapter_config.json")):
+        from peft import AutoPeftModelForCausalLM
+
+        model = AutoPeftModelForCausalLM.from_pretrained(name, **settings).merge_and_unload()
+    else:
+        model = AutoModelForCausalLM.from_pretrained(name, **settings)
+    return model.to("cuda" if on_gpu else "cpu").eval()
+
+
+class Model:
+    """Gives log-probabilities of tokens. Scores over the vocabulary are made only where they are needed, a few at a time."""
+
+    def __init__(self, model):
+        self.model = model
+        self.device, self.dtype = model.device, model.dtype
+        self.positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or sys.maxsize
+        self.is_split = self.can_be_split()
+
+    def hidden(self, ids, mask):
+        return self.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+
+    def head(self, hidden):
+        return self.model.get_output_embeddings()(hidden)
+
+    def can_be_split(self) -> bool:
+        """Whether body and head alone give what the whole model gives; some models scale or cap the scores in between."""
+        ids = torch.arange(1, 9, device=self.device)[None]
+        mask = torch.ones_like(ids)
+        with torch.inference_mode():
+            try:
+                ours = self.head(self.hidden(ids, mask))
+                return torch.allclose(ours, self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits, atol=1e-3)
+            except (AttributeError, TypeError):
+                return False
+
+    @torch.inference_mode()
+    def nll(self, sequences, starts):
+        """Sums of negative log-probabilities of each sequence's tokens from its start on, and how many tokens those are."""
+        width = max(map(len, sequences))
+        ids = torch.zeros(len(sequences), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        wanted = torch.zeros_like(ids, dtype=torch.bool)  # positions whose next token is asked for
+        for row, (tokens, start) in enumerate(zip(sequences, starts)):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = 1
+            wanted[row, max(start, 1) - 1 : len(tokens) - 1] = True
+        ids, mask, wanted = ids.to(self.device), mask.to(self.device), wanted.to(self.device)
+        targets = ids.roll(-1, 1)[wanted]
+        losses = []
+        if self.is_split:
+            hidden = self.hidden(ids, mask)[wanted]
+            for part, next_tokens in zip(hidden.split(HEAD_TOKENS), targets.split(HEAD_TOKENS)):
+                losses.append(cross_entropy(self.head(part), next_tokens))
+        else:
+            logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[wanted]
+            for part, next_tokens in zip(logits.split(HEAD_TOKENS), targets.split(HEAD_TOKENS)):
+                losses.append(cross_entropy(part, next_tokens))
+        counts = wanted.sum(1)
+        flat = torch.cat(losses).double().cpu() if losses else torch.zeros(0, dtype=torch.double)
+        return [[float(part.sum()), len(part)] for part in flat.split(counts.tolist())]
+
+
+def cross_entropy(logits, targets):
+    return torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def measure(model, tokenizer, longest, rows):
+    results, tasks, left = {}, [], {}
+    for row in rows:
+        prompt, whole = tokens_of(tokenizer, row)
+        cut = len(whole) > longest
+        results[row["id"]] = {"id": row["id"], "cut": cut}
+        left[row["id"]] = len(row["needs"])
+        if "answer" in row["needs"]:
+            tasks.append((row["id"], "answer", whole[:longest], prompt))
+        if "alone" in row["needs"]:
+            # of an answer that is cut after a prompt, the same tokens
+            alone = tokenizer(row["answer"]["content"] if isinstance(row["answer"], dict) else row["answer"])["input_ids"]
+            tasks.append((row["id"], "alone", alone[: max(longest - prompt + 1, 1)], 1))
+    tasks.sort(key=lambda task: -len(task[2]))  # the longest first: if memory does not suffice, that shows at once
+    while tasks:
+        size = max(1, BATCH_TOKENS // max(len(tasks[0][2]), 1))
+        measure_batch(model, tasks[:size], results, left)
+        tasks = tasks[size:]
+
+
+def measure_batch(model, tasks, results, left):
+    try:
+        found = model.nll([tokens for _, _, tokens, _ in tasks], [start for _, _, _, start in tasks])
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if "memory" not in f"{type(error).__name__} {error}".lower():
+            raise
+        found = None  # freed before another try
+    if found is None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(tasks) == 1:
+            results[tasks[0][0]]["problem"] = f"not enough memory for {len(tasks[0][2])} tokens"
+            found = [None]
+        else:
+            measure_batch(model, tasks[: len(tasks) // 2], results, left)
+            return measure_batch(model, tasks[len(tasks) // 2 :], results, left)
+    complete = []
+    for (row, what, _, _), value in zip(tasks, found):
+        if value is not None:
+            results[row][what] = value
+        left[row] -= 1
+        if left[row] == 0:
+            complete.append(results.pop(row))
+    if complete:
+        say("measured", complete)
+
+
+def tokens_of(tokenizer, row):
+    """How many tokens are before the answer, and all tokens. Text is made into tokens as a whole, so those at the border may differ."""
+    if isinstance(row["prompt"], str):
+        return len(tokenizer(row["prompt"])["input_ids"]), tokenizer(row["prompt"] + row["answer"])["input_ids"]
+    messages = {"messages": [*row["prompt"], row["answer"]], **row.get("options", {})}
+    prompt, whole = token_ids(tokenizer, messages)
+    return len(prompt), whole
+
+
+def say(what, value):
+    print(what, json.dumps(value), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

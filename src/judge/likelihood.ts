@@ -1,0 +1,190 @@
+import { join } from "node:path";
+import type { Example } from "../dataset/example.ts";
+import { toMessages } from "../dataset/messages.ts";
+import { formatCount, formatNumbered } from "../format.ts";
+import type { Likelihood, TokenSum } from "../likelihood/likelihood-store.ts";
+import { defaultMaxLength, openMeasurer, type LikelihoodOf, type RowParts } from "../likelihood/measure.ts";
+import type { MeasureKind, MeasureTemplate } from "../likelihood/measure-name.ts";
+import { pythonFolder } from "../python/uv.ts";
+import type { Rating } from "../run/rating.ts";
+import type { Judge } from "./judge.ts";
+
+/*
+ * Judges that need no opinion: how likely a language model on this machine finds a row's answer.
+ *
+ * - `perplexity`: exp of the mean negative log-probability of the answer's tokens, given the prompt. Low where the model expects it.
+ * - `ifd`: instruction-following difficulty (arXiv 2308.12032, 2402.00530): that perplexity divided by the answer's perplexity without
+ *   the prompt. High where the prompt helps little. At 1 and over it does not help at all; as in the published selection, such rows
+ *   are left out.
+ * - `fit`: the geometric mean of the probabilities of the answer's tokens, given the prompt (GRAPE, arXiv 2502.04194, chooses among
+ *   answers by it). It is 1 / perplexity: high where the answer is what the model itself would say.
+ */
+
+export interface MeasureSettings {
+  /**
+   * `plain` (the default): instruction and input, each with a line feed, as published for IFD with small models. `alpaca`: the paper's
+   * prompt. `chat`: the model's own chat template.
+   */
+  readonly template?: MeasureTemplate | undefined;
+  /** The most tokens of a row, prompt and answer together (1,024, or the model's own limit). */
+  readonly maxLength?: number | undefined;
+}
+
+export interface LikelihoodJudgeOptions extends MeasureSettings {
+  readonly signal?: AbortSignal | undefined;
+  /** The file that keeps what was measured. */
+  readonly store?: string | undefined;
+}
+
+const blockRows = 256; // sent together, and sorted by length
+const ahead = 2; // blocks that are sent before the first is back, so that the model never waits
+
+/** A judge that measures with a model on this machine: a folder, an id on the Hub, or smollm2. Opening it loads nothing. */
+export function createLikelihoodJudge(
+  kind: MeasureKind,
+  model: string,
+  options: LikelihoodJudgeOptions = {},
+): Judge {
+  const { template = "plain", maxLength = defaultMaxLength, signal, store } = options;
+  const name = [
+    `${kind}:${model}`,
+    ...(template === "plain" ? [] : [`template ${template}`]), // ratings by other settings are other ratings
+    ...(maxLength === defaultMaxLength ? [] : [`at most ${maxLength} tokens`]),
+  ].join(", ");
+  let done = 0;
+  let phase: string | undefined;
+  let device: string | undefined;
+  const counts = { cut: 0, over: 0 };
+  return {
+    name,
+    scale: kind === "perplexity" ? undefined : { min: 0, max: 1 },
+    work: () => ({ done, phase }),
+    get notes() {
+      return [
+        meaning[kind],
+        `measured by ${model}${device === undefined ? "" : ` (${device})`}, ${promptNote[template]}`,
+        ...(counts.cut > 0
+          ? [
+              `${formatNumbered(counts.cut, "row is", "rows are")} longer than ${formatCount(maxLength)} tokens; what is beyond is not counted (--max-length)`,
+            ]
+          : []),
+        ...(counts.over > 0
+          ? [
+              `${formatNumbered(counts.over, "row has", "rows have")} an IFD of 1 or more, where the prompt makes the answer no easier: without a score, as in the published selection`,
+            ]
+          : []),
+      ];
+    },
+    async *rate(examples) {
+      done = counts.cut = counts.over = 0;
+      phase = "loading the model";
+      await using measurer = await openMeasurer({
+        model,
+        option: `--judge ${kind}:MODEL`,
+        parts: kind === "ifd" ? ["answer", "alone"] : ["answer"],
+        maxLength,
+        chatTemplate: template === "alpaca" ? join(pythonFolder, "alpaca.jinja") : undefined,
+        store,
+        signal,
+        onPhase: (doing) => void (phase = doing),
+      });
+      const measureBlock = async (block: readonly Example[]): Promise<readonly Rating[]> => {
+        const refused = block.map((example) => refusalOf(example, template));
+        const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, template)]));
+        const measured = await measurer.measure(asked, (count) => {
+          phase = undefined;
+          done += count;
+        });
+        phase = undefined;
+        device = measurer.device();
+        let next = 0;
+        return refused.map((refusal) => refusal ?? toRating(measured[next++]!, kind, counts));
+      };
+      const waiting: Promise<readonly Rating[]>[] = [];
+      for await (const block of inBlocks(examples)) {
+        const ratings = measureBlock(block);
+        ratings.catch(() => {}); // it is awaited below
+        waiting.push(ratings);
+        if (waiting.length > ahead) yield await waiting.shift()!;
+      }
+      for (const ratings of waiting) yield await ratings;
+    },
+  };
+}
+
+const meaning: Record<MeasureKind, string> = {
+  perplexity: "perplexity of the answer given its prompt: low where the model expects it",
+  ifd: "instruction-following difficulty: perplexity of the answer with its prompt, divided by that without it; high where the prompt helps little",
+  fit: "mean probability of the answer's tokens given the prompt (1 / perplexity): high where the answer is what the model would say",
+};
+
+const promptNote: Record<MeasureTemplate, string> = {
+  plain: "the prompt as plain text",
+  alpaca: "the prompt as the paper writes it",
+  chat: "the prompt by its chat template",
+};
+
+async function* inBlocks(examples: AsyncIterable<readonly Example[]>): AsyncGenerator<readonly Example[]> {
+  let block: Example[] = [];
+  for await (const batch of examples)
+    for (const example of batch) {
+      block.push(example);
+      if (block.length < blockRows) continue;
+      yield block;
+      block = [];
+    }
+  if (block.length > 0) yield block;
+}
+
+/** Why a row is not measured. */
+function refusalOf(
+  { unreadable, output, conversation }: Example,
+  template: MeasureTemplate,
+): Rating | undefined {
+  if (unreadable !== undefined) return { state: "pending" }; // its state is told elsewhere
+  if (output === "" && !conversation?.answer.toolCalls)
+    return { state: "refused", detail: "it has no answer to measure" };
+  if (template === "alpaca" && conversation && conversation.turns.length > 1)
+    return { state: "refused", detail: "a conversation does not fit the Alpaca prompt; use --template chat or plain" };
+  return undefined;
+}
+
+function toParts(example: Example, template: MeasureTemplate): RowParts {
+  const { instruction, input, output } = example;
+  if (template === "plain") return { prompt: `${instruction}\n${input === "" ? "" : `${input}\n`}`, answer: output };
+  const { prompt, completion, tools, chat_template_kwargs: own } = toMessages(example, template);
+  return { prompt, answer: completion[0]!, options: { ...(tools && { tools }), ...(own && { chat_template_kwargs: own }) } };
+}
+
+function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number; over: number }): Rating {
+  if ("problem" in found) return { state: "failed", detail: found.problem };
+  const { answer, alone, isCut } = found.likelihood;
+  if (isCut) counts.cut++;
+  const likelihood = toTrace(found.likelihood);
+  if (!answer || answer.tokens === 0)
+    return { state: "refused", detail: "its prompt alone is as long as the model was given; raise --max-length", likelihood };
+  const perplexity = Math.exp(meanOf(answer));
+  if (kind === "perplexity") return scored(perplexity);
+  if (kind === "fit") return scored(1 / perplexity);
+  if (!alone || alone.tokens === 0)
+    return { state: "refused", detail: "its answer is one token, which has no perplexity by itself", likelihood };
+  const difficulty = Math.exp(meanOf(answer) - meanOf(alone));
+  if (difficulty < 1) return scored(difficulty);
+  counts.over++;
+  return { state: "refused", detail: `IFD of ${difficulty.toPrecision(4)}: the prompt makes the answer no easier`, likelihood };
+
+  function scored(score: number): Rating {
+    return Number.isFinite(score)
+      ? { state: "scored", score: Number(score.toPrecision(8)), likelihood }
+      : { state: "failed", detail: "the model gives the answer no finite probability", likelihood };
+  }
+}
+
+function meanOf({ nll, tokens }: TokenSum): number {
+  return nll / tokens;
+}
+
+function toTrace({ answer, alone }: Likelihood): NonNullable<Rating["likelihood"]> {
+  const pair = (sum: TokenSum): [number, number] => [Number(sum.nll.toPrecision(10)), sum.tokens];
+  return { ...(answer && { answer: pair(answer) }), ...(alone && { alone: pair(alone) }) };
+}

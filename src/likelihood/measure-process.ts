@@ -1,0 +1,157 @@
+import { dirname, join } from "node:path";
+import * as z from "zod";
+import { makeFolder } from "../files/make-folder.ts";
+import { tryParse } from "../files/try-parse.ts";
+import { commonAdvice, describeFailure } from "../python/failure.ts";
+import { startGroup } from "../python/process-group.ts";
+import { findUv, pythonFolder, readInstallPhase, uvArguments } from "../python/uv.ts";
+import type { Likelihood, LikelihoodPart } from "./likelihood-store.ts";
+
+/*
+ * The process that measures: `python/likelihood.py`, which keeps the model in memory.
+ */
+
+/** A row as the process takes it. */
+export interface RowToMeasure {
+  /** Text, or messages for the model's chat template, with its options. */
+  readonly prompt: string | readonly object[];
+  readonly answer: string | object;
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  readonly needs: readonly LikelihoodPart[];
+}
+
+export type Measured = Likelihood | { readonly problem: string };
+
+/** A result, and the position of its row among those that were given. */
+export interface MeasuredRow {
+  readonly at: number;
+  readonly measured: Measured;
+}
+
+export interface MeasureProcess {
+  /** Measures rows. `onResults` is called as soon as some are measured, in any order. @throws PythonError when the process fails */
+  measure(rows: readonly RowToMeasure[], onResults: (results: readonly MeasuredRow[]) => void): Promise<void>;
+  /** Resolves when the model is loaded. Rejects when it cannot be. */
+  readonly ready: Promise<void>;
+  /** Where the model runs and in which precision; undefined until it is loaded. */
+  device(): string | undefined;
+  stop(): Promise<void>;
+}
+
+export interface MeasureProcessOptions {
+  /** A folder, or an id on the Hub. */
+  readonly model: string;
+  /** The most tokens of a row; the model's own limit counts too. */
+  readonly maxLength: number;
+  /** The file of a chat template in place of the model's own. */
+  readonly chatTemplate?: string | undefined;
+  /** The process's output goes here. */
+  readonly log: string;
+  readonly isOffline?: boolean | undefined;
+  readonly onPhase?: ((phase: string) => void) | undefined;
+}
+
+const sumSchema = z.tuple([z.number(), z.number().int()]);
+const resultSchema = z.array(
+  z.object({
+    id: z.number().int(),
+    cut: z.boolean(),
+    answer: sumSchema.optional(),
+    alone: sumSchema.optional(),
+    problem: z.string().optional(),
+  }),
+);
+const readySchema = z.object({ device: z.string(), dtype: z.string(), longest: z.number() });
+
+/** Rows that were sent together. */
+interface Block {
+  readonly first: number;
+  left: number;
+  readonly take: (results: readonly MeasuredRow[]) => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Starts the process, which loads the model. It ends when this one does, since its input then closes. */
+export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
+  const { model, maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
+  findUv();
+  makeFolder(dirname(log));
+  let nextId = 0;
+  let device: string | undefined;
+  const blocks: Block[] = []; // in the order in which they are measured
+
+  let isReady: () => void = () => {};
+  const loaded = new Promise<void>((resolve) => (isReady = resolve));
+
+  const takeResults = (text: string): void => {
+    const [block] = blocks;
+    if (!block) return; // it has failed
+    try {
+      const results = resultSchema.parse(tryParse(text));
+      block.take(results.map((result) => ({ at: result.id - block.first, measured: toMeasured(result, model) })));
+      block.left -= results.length;
+      if (block.left === 0) block.resolve();
+    } catch (error) {
+      block.reject(error);
+    }
+    if (block.left === 0) blocks.shift();
+  };
+  const readLine = (line: string): boolean | "data" => {
+    const phase = readInstallPhase(line);
+    if (phase !== undefined) onPhase?.(phase);
+    if (line.startsWith("measured ")) {
+      takeResults(line.slice("measured ".length));
+      return "data";
+    }
+    if (!line.startsWith("ready ")) return false;
+    const ready = readySchema.safeParse(tryParse(line.slice("ready ".length)));
+    isReady();
+    if (ready.success) device = `${ready.data.device}, ${ready.data.dtype}`;
+    return true;
+  };
+  const args = [model, String(maxLength), chatTemplate];
+  const group = startGroup("uv", uvArguments(join(pythonFolder, "likelihood.py"), args), {
+    env: { PYTHONDONTWRITEBYTECODE: "1", TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
+    log,
+    onLine: readLine,
+  });
+  const ended = group.ended.then((code) => {
+    throw describeFailure(`${log}: measuring with ${model}`, code, group.said, commonAdvice);
+  });
+  ended.catch((error: unknown) => {
+    for (const { reject } of blocks.splice(0)) reject(error);
+  });
+  const ready = Promise.race([loaded, ended]);
+  ready.catch(() => {}); // whoever waits is told
+
+  return {
+    ready,
+    device: () => device,
+    async measure(rows, take) {
+      if (rows.length === 0) return;
+      const first = nextId;
+      nextId += rows.length;
+      const measured = new Promise<void>((resolve, reject) => {
+        blocks.push({ first, left: rows.length, take, resolve, reject });
+      });
+      measured.catch(() => {}); // the race below tells
+      group.input.write(`${JSON.stringify(rows.map((row, at) => ({ id: first + at, ...row })))}\n`);
+      await Promise.race([measured, ended]);
+    },
+    stop: () => group.stop(),
+  };
+}
+
+function toMeasured(
+  { cut, answer, alone, problem }: z.infer<typeof resultSchema>[number],
+  model: string,
+): Measured {
+  return problem === undefined
+    ? { answer: toSum(answer), alone: toSum(alone), isCut: cut }
+    : { problem: `${model}: ${problem}` };
+}
+
+function toSum(sum: readonly [number, number] | undefined): Likelihood["answer"] {
+  return sum && { nll: sum[0], tokens: sum[1] };
+}
