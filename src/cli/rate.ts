@@ -97,7 +97,10 @@ export function rateCommand(context: CommandContext): Command {
       "with perplexity:, ifd: and fit:, the most tokens of a row; what is beyond is not counted (1024)",
       parsePositive,
     )
-    .option("--as <name>", "a further score of the run's rows, beside its own: a name for select --by and --where")
+    .option(
+      "--as <name>",
+      "a further score of the run's rows, beside its own: a name for select --by and --where; a reply's marks are NAME.MARK",
+    )
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
@@ -127,7 +130,8 @@ Judges:
   google:MODEL         likewise, GOOGLE_GENERATIVE_AI_API_KEY
   mistral:MODEL        likewise openrouter:, groq:, deepseek:, azure:, bedrock:, vertex: (docs/servers.md says what each needs)
   http://HOST/v1#MODEL a server with an OpenAI-compatible API: vLLM, Ollama, llama.cpp, LM Studio (a key, if any, in ALPAGASUS_API_KEY)
-  recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column
+  recorded:FILE        scores in a file: one a row, or rows with "index" or "id"; FILE#COLUMN names their column.
+                       With --as NAME and no #COLUMN, every column of numbers comes in, as NAME.COLUMN
   perplexity:MODEL     no opinion: how likely a model on this machine finds the answer; MODEL is a folder, a Hub id or smollm2
   ifd:MODEL            instruction-following difficulty: that perplexity, divided by the answer's without its prompt
   fit:MODEL            the mean probability of the answer's tokens: choose by it what a base model would say itself (GRAPE)
@@ -176,6 +180,7 @@ async function rateWith(
     maxPromptTokens: flags.maxPromptTokens,
     scale: flags.scale,
     unlike: flags.unlike,
+    ...(flags.as !== undefined && { isWhole: true }),
     measuring: { template: flags.template, maxLength: flags.maxLength, signal: context.signal },
     combine: flags.combine,
     ...(flags.rescale && { rescale: true }),

@@ -40,11 +40,7 @@ const blockRows = 256; // sent together, and sorted by length
 const ahead = 2; // blocks that are sent before the first is back, so that the model never waits
 
 /** A judge that measures with a model on this machine: a folder, an id on the Hub, or smollm2. Opening it loads nothing. */
-export function createLikelihoodJudge(
-  kind: MeasureKind,
-  model: string,
-  options: LikelihoodJudgeOptions = {},
-): Judge {
+export function createLikelihoodJudge(kind: MeasureKind, model: string, options: LikelihoodJudgeOptions = {}): Judge {
   const { template = "plain", maxLength = defaultMaxLength, signal, store } = options;
   const name = [
     `${kind}:${model}`,
@@ -54,7 +50,7 @@ export function createLikelihoodJudge(
   let done = 0;
   let phase: string | undefined;
   let device: string | undefined;
-  const counts = { cut: 0, over: 0 };
+  const counts = { known: 0, cut: 0, over: 0 };
   return {
     name,
     scale: kind === "perplexity" ? undefined : { min: 0, max: 1 },
@@ -63,6 +59,9 @@ export function createLikelihoodJudge(
       return [
         meaning[kind],
         `measured by ${model}${device === undefined ? "" : ` (${device})`}, ${promptNote[template]}`,
+        ...(counts.known > 0
+          ? [`${formatNumbered(counts.known, "row was", "rows were")} measured before, and not again`]
+          : []),
         ...(counts.cut > 0
           ? [
               `${formatNumbered(counts.cut, "row is", "rows are")} longer than ${formatCount(maxLength)} tokens; what is beyond is not counted (--max-length)`,
@@ -76,7 +75,7 @@ export function createLikelihoodJudge(
       ];
     },
     async *rate(examples) {
-      done = counts.cut = counts.over = 0;
+      done = counts.known = counts.cut = counts.over = 0;
       phase = "loading the model";
       await using measurer = await openMeasurer({
         model,
@@ -91,9 +90,10 @@ export function createLikelihoodJudge(
       const measureBlock = async (block: readonly Example[]): Promise<readonly Rating[]> => {
         const refused = block.map((example) => refusalOf(example, template));
         const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, template)]));
-        const measured = await measurer.measure(asked, (count) => {
+        const measured = await measurer.measure(asked, (count, { isKnown }) => {
           phase = undefined;
           done += count;
+          if (isKnown) counts.known += count;
         });
         phase = undefined;
         device = measurer.device();
@@ -137,10 +137,7 @@ async function* inBlocks(examples: AsyncIterable<readonly Example[]>): AsyncGene
 }
 
 /** Why a row is not measured. */
-function refusalOf(
-  { unreadable, output, conversation }: Example,
-  template: MeasureTemplate,
-): Rating | undefined {
+function refusalOf({ unreadable, output, conversation }: Example, template: MeasureTemplate): Rating | undefined {
   if (unreadable !== undefined) return { state: "pending" }; // its state is told elsewhere
   if (output === "" && !conversation?.answer.toolCalls)
     return { state: "refused", detail: "it has no answer to measure" };
@@ -153,7 +150,11 @@ function toParts(example: Example, template: MeasureTemplate): RowParts {
   const { instruction, input, output } = example;
   if (template === "plain") return { prompt: `${instruction}\n${input === "" ? "" : `${input}\n`}`, answer: output };
   const { prompt, completion, tools, chat_template_kwargs: own } = toMessages(example, template);
-  return { prompt, answer: completion[0]!, options: { ...(tools && { tools }), ...(own && { chat_template_kwargs: own }) } };
+  return {
+    prompt,
+    answer: completion[0]!,
+    options: { ...(tools && { tools }), ...(own && { chat_template_kwargs: own }) },
+  };
 }
 
 function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number; over: number }): Rating {
@@ -162,7 +163,11 @@ function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number;
   if (isCut) counts.cut++;
   const likelihood = toTrace(found.likelihood);
   if (!answer || answer.tokens === 0)
-    return { state: "refused", detail: "its prompt alone is as long as the model was given; raise --max-length", likelihood };
+    return {
+      state: "refused",
+      detail: "its prompt alone is as long as the model was given; raise --max-length",
+      likelihood,
+    };
   const perplexity = Math.exp(meanOf(answer));
   if (kind === "perplexity") return scored(perplexity);
   if (kind === "fit") return scored(1 / perplexity);
@@ -171,7 +176,11 @@ function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number;
   const difficulty = Math.exp(meanOf(answer) - meanOf(alone));
   if (difficulty < 1) return scored(difficulty);
   counts.over++;
-  return { state: "refused", detail: `IFD of ${difficulty.toPrecision(4)}: the prompt makes the answer no easier`, likelihood };
+  return {
+    state: "refused",
+    detail: `IFD of ${difficulty.toPrecision(4)}: the prompt makes the answer no easier`,
+    likelihood,
+  };
 
   function scored(score: number): Rating {
     return Number.isFinite(score)

@@ -8,6 +8,7 @@ import type { ModelRequest, ReplySchema } from "../llm/request.ts";
 import { formatCount, formatNumbered, formatScore, formatShare } from "../format.ts";
 import { readExpectedScore } from "../rubric/expected-score.ts";
 import { meanOfReplies } from "../rubric/mean-of-replies.ts";
+import { meanMarks, readMarks } from "../rubric/read-marks.ts";
 import { readScore } from "../rubric/read-score.ts";
 import { createRenderer, PromptTooLong } from "../rubric/render.ts";
 import type { Rubric } from "../rubric/rubric.ts";
@@ -151,7 +152,8 @@ function readOutcome(outcome: CallOutcome, rubric: Rubric, hasLogprobs: boolean)
   if (outcome.state === "replied") {
     const { text, finish, logprobs, key } = outcome;
     const read = hasLogprobs ? readExpectedScore(text, finish, logprobs, rubric) : readScore(text, finish, rubric);
-    return { ...read, call: key };
+    const marks = read.state === "scored" ? readMarks(text, rubric) : undefined;
+    return { ...read, ...(marks && { marks }), call: key };
   }
   if (outcome.state === "pending") return { state: "pending", detail: outcome.detail };
   return { state: outcome.state, detail: outcome.detail, call: outcome.key };
@@ -160,7 +162,9 @@ function readOutcome(outcome: CallOutcome, rubric: Rubric, hasLogprobs: boolean)
 function meanOf(ratings: readonly Rating[]): Rating {
   const calls = ratings.flatMap(({ call }) => (call === undefined ? [] : [call]));
   const [call] = calls;
-  return { ...meanOfReplies(ratings), ...(call !== undefined && { call, calls }) };
+  const mean = meanOfReplies(ratings);
+  const marks = mean.state === "scored" ? meanMarks(ratings.map((rating) => rating.marks)) : undefined;
+  return { ...mean, ...(marks && { marks }), ...(call !== undefined && { call, calls }) };
 }
 
 /** Counts how many rows share a score, as written and as mean, to show that means break ties. */

@@ -29,6 +29,8 @@ export interface OpenJudgeOptions {
   readonly unlike?: StudentJudgeOptions["unlike"];
   /** For judges that measure with a model on this machine. */
   readonly measuring?: LikelihoodJudgeOptions | undefined;
+  /** Take every column of numbers of a recorded file, as marks beside its score. */
+  readonly isWhole?: boolean | undefined;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface OpenJudgeOptions {
  */
 export async function openJudge(
   name: string,
-  { scale, unlike, measuring }: OpenJudgeOptions = {},
+  { scale, unlike, measuring, isWhole }: OpenJudgeOptions = {},
 ): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
@@ -60,7 +62,7 @@ export async function openJudge(
   if (measuring?.template !== undefined || measuring?.maxLength !== undefined)
     throw new UsageError(`--template, --max-length: go with perplexity:, ifd: and fit:, not ${name}; leave them out`);
   const options = scale ? { scale } : {};
-  if (kind === "recorded" && rest) return createRecordedJudge(rest, options);
+  if (kind === "recorded" && rest) return createRecordedJudge(rest, { ...options, isWhole });
   if (kind === "column" && rest) return createColumnJudge(rest, options);
   if (kind === "run" && rest) return createRunJudge(rest);
   const file = statSync(name, { throwIfNoEntry: false });
@@ -122,6 +124,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
   readonly unlike?: StudentJudgeOptions["unlike"];
   /** For judges that measure with a model on this machine. */
   readonly measuring?: LikelihoodJudgeOptions | undefined;
+  /** Take every column of numbers of a recorded file, as marks beside its score. */
+  readonly isWhole?: boolean | undefined;
   /** Prices by model name, for models that are not in the price list. */
   readonly pricesOf?: (model: string) => OpenLlmJudgeOptions["price"] | undefined;
   /** How a panel's scores are combined. Default: their mean. */
@@ -147,13 +151,25 @@ export interface OpenRatingJudge {
  */
 export async function openRatingJudge(
   names: readonly string[],
-  { scale, unlike, measuring, combine, rescale, escalate, pricesOf, check = true, ...settings }: OpenRatingJudgeOptions,
+  {
+    scale,
+    unlike,
+    measuring,
+    isWhole,
+    combine,
+    rescale,
+    escalate,
+    pricesOf,
+    check = true,
+    ...settings
+  }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
   if (unlike !== undefined && (names.length > 1 || names[0] !== "student" || escalate))
     throw new UsageError("--unlike: goes with --judge student alone; leave it out");
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
-    if (!isModelName(name)) return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring });
+    if (!isModelName(name))
+      return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring, isWhole });
     const price = pricesOf?.(name) ?? settings.price;
     const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);

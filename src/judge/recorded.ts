@@ -12,6 +12,8 @@ import { type Recorded, type Recording, readRecording, toRecorded } from "./reco
 export interface RecordedOptions {
   /** The judge's scale. Scores outside it are unparsable. Without it, only the scores' range is known. */
   readonly scale?: Scale | undefined;
+  /** Take every column of numbers as a mark beside the score, which then may be missing. Goes with a file without `#COLUMN`. */
+  readonly isWhole?: boolean | undefined;
 }
 
 /**
@@ -26,13 +28,20 @@ export interface RecordedOptions {
  */
 export async function createRecordedJudge(source: string, options: RecordedOptions = {}): Promise<Judge> {
   const [, path, column] = /^(.*?)(?:#(.+))?$/s.exec(source)!;
-  const recording = await readRecording(path!, column);
+  const recording = await readRecording(path!, column, { isWhole: options.isWhole === true && column === undefined });
   const readRating = ratingReader(recording.lowest, options.scale);
   const notes = describeScale(recording, options.scale);
   return {
     name: `recorded:${source}`,
     scale: options.scale,
-    notes,
+    get notes() {
+      return [
+        ...notes,
+        ...(recording.markNames.length > 0
+          ? [`columns of numbers, each a score: ${recording.markNames.join(", ")}`]
+          : []),
+      ];
+    },
     async *rate(examples) {
       let rows = 0;
       let used = 0;
@@ -40,11 +49,13 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
       for await (const batch of examples) {
         rows += batch.length;
         yield batch.map((example) => {
-          const found = recording.find(example);
+          const entry = recording.find(example);
           if (example.unreadable !== undefined && example.id === undefined) unnamed++;
-          if (found === undefined) return { state: "pending", detail: "no recorded score" };
-          used++;
-          return readRating(found);
+          if (entry) used++;
+          const { recorded, marks } = entry ?? {};
+          const rating: Rating =
+            recorded === undefined ? { state: "pending", detail: "no recorded score" } : readRating(recorded);
+          return marks ? { ...rating, marks } : rating;
         });
       }
       recording.expectAllUsed(rows, used + unnamed);

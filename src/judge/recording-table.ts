@@ -6,29 +6,45 @@ import { findDatasetFiles } from "../dataset/source.ts";
 import { DataError, UsageError, kindOf } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import { type RatingState, ratingStates } from "../run/rating.ts";
+import { RecordedMarks } from "./recorded-marks.ts";
 
 /** What a file says about one row: a number, a state other than scored, or text that is neither. */
 export type Recorded = number | RatingState | { readonly text: string };
+
+export interface Entry {
+  readonly recorded: Recorded | undefined;
+  readonly marks?: Readonly<Record<string, number>> | undefined;
+}
 
 export interface Recording {
   /** The lowest number other than -1. */
   readonly lowest: number;
   /** How many numbers are exactly -1. */
   readonly minusOnes: number;
-  find(example: Example): Recorded | undefined;
+  /** Names of the marks, in a file that is read whole. */
+  readonly markNames: readonly string[];
+  /** What is recorded of a row; undefined when nothing is. */
+  find(example: Example): Entry | undefined;
   /** @throws DataError when the file has scores that belong to no row of the data */
   expectAllUsed(rows: number, used: number): void;
 }
 
-export async function readRecording(path: string, column: string | undefined): Promise<Recording> {
+/** @param options.isWhole whether every column of numbers is a mark, and the score may be missing */
+export async function readRecording(
+  path: string,
+  column: string | undefined,
+  { isWhole = false }: { readonly isWhole?: boolean | undefined } = {},
+): Promise<Recording> {
   const files = await findDatasetFiles(path);
   if (files.length !== 1) throw new UsageError(`${path}: expected one file of scores, got ${files.length}`);
   const source = await openRecords(files[0]!);
-  const table = new RecordingTable(path);
+  const table = new RecordingTable(path, isWhole ? { areTexts: files[0]!.format === "csv" } : undefined);
   for await (const batch of source.batches()) {
     for (const record of batch) readEntry(record.value, record.place, column, table);
   }
   if (table.entries === 0) throw new DataError(`${path}: expected scores, got none`);
+  if (isWhole && table.markNames.length === 0 && !table.hasScores)
+    throw new DataError(`${path}: expected a column of numbers beside index or id, got none`);
   return table;
 }
 
@@ -37,26 +53,27 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
   if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
   if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
   const row = value as Row; // an object read from a file
-  const recorded = readScore(row, column, place);
+  const recorded = readScore(row, column, place, table.isWhole);
   const index = row["index"];
   if (index !== undefined && index !== null && index !== "") {
     const position = Number(index);
     if (!Number.isSafeInteger(position) || position < 0)
       throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
     const hash = row["hash"];
-    return table.addAt(position, recorded, place, typeof hash === "string" ? hash : undefined);
+    return table.addAt(position, recorded, place, { hash: typeof hash === "string" ? hash : undefined, row });
   }
   const id = row["id"];
-  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place);
-  return table.addNext(recorded, place);
+  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place, row);
+  return table.addNext(recorded, place, row);
 }
 
-function readScore(row: Row, column: string | undefined, place: Place): Recorded | undefined {
+function readScore(row: Row, column: string | undefined, place: Place, isWhole: boolean): Recorded | undefined {
   const state = row["state"];
   if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored")
     return state === "pending" || state === "unreadable" ? undefined : state; // whether a row can be read is seen here
   const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
   const value = name === undefined ? undefined : valueAt(row, name);
+  if (isWhole && (value === undefined || typeof value === "object")) return undefined;
   if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
     const wanted = column === undefined ? 'a column "score"' : `a column ${JSON.stringify(column)}`;
     throw dataErrorAt(
@@ -93,7 +110,10 @@ class RecordingTable implements Recording {
   #scores = new Float64Array(1024).fill(NaN);
   readonly #others = new Map<number, Recorded>();
   readonly #named = new Map<string, Recorded>();
-  readonly #namedAs = new Set<string>();
+  /** Of each id: which it is, from 0. */
+  readonly #slots = new Map<string, number>();
+  /** Of a file that is read whole: the rows that it has. */
+  readonly #indices = new Set<number>();
   readonly #asked = new Set<string>();
   /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
   readonly #hashes = new Map<number, string>();
@@ -103,35 +123,71 @@ class RecordingTable implements Recording {
   #usable = 0;
   lowest = Infinity;
   minusOnes = 0;
+  readonly #marks: RecordedMarks | undefined;
+  readonly #areTexts: boolean;
 
-  constructor(path: string) {
+  /** @param marks where every column of numbers is a mark */
+  constructor(path: string, marks?: { readonly areTexts: boolean }) {
     this.#path = path;
+    this.#marks = marks && new RecordedMarks();
+    this.#areTexts = marks?.areTexts ?? false;
   }
 
-  addNext(recorded: Recorded | undefined, place: Place): void {
+  get isWhole(): boolean {
+    return this.#marks !== undefined;
+  }
+
+  get markNames(): readonly string[] {
+    return this.#marks?.names ?? [];
+  }
+
+  get hasScores(): boolean {
+    return this.minusOnes > 0 || Number.isFinite(this.lowest);
+  }
+
+  addNext(recorded: Recorded | undefined, place: Place, row?: Row): void {
     this.#expectKind("in order", place);
+    if (row) this.#marks?.add(this.#length, row, this.#areTexts);
     this.#put(this.#length, recorded);
   }
 
-  addAt(index: number, recorded: Recorded | undefined, place: Place, hash: string | undefined): void {
+  addAt(
+    index: number,
+    recorded: Recorded | undefined,
+    place: Place,
+    { hash, row }: { readonly hash: string | undefined; readonly row: Row },
+  ): void {
     this.#expectKind("by index", place);
-    if (this.#at(index) !== undefined) throw dataErrorAt(place, `expected each index once, got ${index} again`);
+    if (this.#at(index) !== undefined || this.#indices.has(index))
+      throw dataErrorAt(place, `expected each index once, got ${index} again`);
+    if (this.isWhole) this.#indices.add(index);
     if (hash !== undefined) this.#hashes.set(index, hash);
+    this.#marks?.add(index, row, this.#areTexts);
     this.#put(index, recorded);
   }
 
-  addNamed(id: string, recorded: Recorded | undefined, place: Place): void {
+  addNamed(id: string, recorded: Recorded | undefined, place: Place, row: Row): void {
     this.#expectKind("by id", place);
-    if (this.#namedAs.has(id)) throw dataErrorAt(place, `expected each id once, got ${JSON.stringify(id)} again`);
-    this.#namedAs.add(id);
+    if (this.#slots.has(id)) throw dataErrorAt(place, `expected each id once, got ${JSON.stringify(id)} again`);
+    this.#marks?.add(this.#slots.size, row, this.#areTexts);
+    this.#slots.set(id, this.#slots.size);
     this.entries++;
-    if (recorded === undefined) return;
+    if (recorded === undefined && !this.isWhole) return;
     this.#usable++;
+    if (recorded === undefined) return;
     this.#named.set(id, recorded);
     this.#count(recorded);
   }
 
-  find(example: Example): Recorded | undefined {
+  find(example: Example): Entry | undefined {
+    const recorded = this.#findScore(example);
+    if (!this.#marks) return recorded === undefined ? undefined : { recorded };
+    if (this.#kind === "by index" && !this.#indices.has(example.index)) return undefined;
+    const slot = this.#kind === "by id" ? this.#slots.get(example.id ?? "") : example.index;
+    return slot === undefined ? undefined : { recorded, marks: this.#marks.at(slot) };
+  }
+
+  #findScore(example: Example): Recorded | undefined {
     if (this.#kind !== "by id") {
       if (this.#kind === "in order" && example.index >= this.#length) {
         throw new DataError(
@@ -186,8 +242,9 @@ class RecordingTable implements Recording {
     const isFar = index >= this.#scores.length && index > mostGap * this.entries + mostGap; // not worth the room between
     if (!isFar) while (index >= this.#scores.length) this.#scores = grown(this.#scores);
     this.#length = Math.max(this.#length, index + 1);
-    if (recorded === undefined) return;
+    if (recorded === undefined && !this.isWhole) return;
     this.#usable++;
+    if (recorded === undefined) return;
     if (typeof recorded === "number" && !Number.isNaN(recorded) && !isFar) this.#scores[index] = recorded;
     else this.#others.set(index, recorded);
     this.#count(recorded);

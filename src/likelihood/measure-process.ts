@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import * as z from "zod";
+import { PythonError } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { commonAdvice, describeFailure } from "../python/failure.ts";
@@ -41,6 +42,8 @@ export interface MeasureProcess {
 export interface MeasureProcessOptions {
   /** A folder, or an id on the Hub. */
   readonly model: string;
+  /** The model's name, for messages. */
+  readonly name: string;
   /** The most tokens of a row; the model's own limit counts too. */
   readonly maxLength: number;
   /** The file of a chat template in place of the model's own. */
@@ -74,7 +77,7 @@ interface Block {
 
 /** Starts the process, which loads the model. It ends when this one does, since its input then closes. */
 export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
-  const { model, maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
+  const { model, name, maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
   findUv();
   makeFolder(dirname(log));
   let nextId = 0;
@@ -89,7 +92,7 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
     if (!block) return; // it has failed
     try {
       const results = resultSchema.parse(tryParse(text));
-      block.take(results.map((result) => ({ at: result.id - block.first, measured: toMeasured(result, model) })));
+      block.take(results.map((result) => ({ at: result.id - block.first, measured: toMeasured(result) })));
       block.left -= results.length;
       if (block.left === 0) block.resolve();
     } catch (error) {
@@ -117,7 +120,8 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
     onLine: readLine,
   });
   const ended = group.ended.then((code) => {
-    throw describeFailure(`${log}: measuring with ${model}`, code, group.said, commonAdvice);
+    const { message } = describeFailure(`${log}: measuring with ${name}`, code, group.said, commonAdvice);
+    throw new PythonError(`${message}; what was measured before is kept, and the same command goes on`);
   });
   ended.catch((error: unknown) => {
     for (const { reject } of blocks.splice(0)) reject(error);
@@ -143,13 +147,8 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
   };
 }
 
-function toMeasured(
-  { cut, answer, alone, problem }: z.infer<typeof resultSchema>[number],
-  model: string,
-): Measured {
-  return problem === undefined
-    ? { answer: toSum(answer), alone: toSum(alone), isCut: cut }
-    : { problem: `${model}: ${problem}` };
+function toMeasured({ cut, answer, alone, problem }: z.infer<typeof resultSchema>[number]): Measured {
+  return problem === undefined ? { answer: toSum(answer), alone: toSum(alone), isCut: cut } : { problem };
 }
 
 function toSum(sum: readonly [number, number] | undefined): Likelihood["answer"] {

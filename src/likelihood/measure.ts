@@ -34,8 +34,11 @@ export const defaultMaxLength = 1024;
 export type LikelihoodOf = { readonly likelihood: Likelihood } | { readonly problem: string };
 
 export interface Measurer extends AsyncDisposable {
-  /** Measures rows; the results are in their order. `onCount` is told how many more are measured. The next call may begin before this one has ended. */
-  measure(rows: readonly RowParts[], onCount?: (measured: number) => void): Promise<readonly LikelihoodOf[]>;
+  /** Measures rows; the results are in their order. `onCount` is told how many more are there, and whether they were before. The next call may begin before this one has ended. */
+  measure(
+    rows: readonly RowParts[],
+    onCount?: (count: number, how: { readonly isKnown: boolean }) => void,
+  ): Promise<readonly LikelihoodOf[]>;
   /** Where the model runs, once it was needed. */
   device(): string | undefined;
 }
@@ -52,6 +55,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const start = (): MeasureProcess =>
     (process ??= startMeasuring({
       model: path,
+      name: model,
       maxLength,
       chatTemplate,
       log: join(".alpagasus", "likelihood.log"),
@@ -63,7 +67,10 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   if (!isFolder && (await hubCommit(path)) === "") await start().ready; // it downloads the model: then its commit is known
   const identity = await identifyModel(path, signal);
   const keyOf = ({ prompt, answer, options: own }: RowParts): Buffer =>
-    hash("sha256", JSON.stringify([identity, maxLength, template, prompt, answer, own ?? null]), "buffer").subarray(0, 16);
+    hash("sha256", JSON.stringify([identity, maxLength, template, prompt, answer, own ?? null]), "buffer").subarray(
+      0,
+      16,
+    );
 
   return {
     device: () => process?.device(),
@@ -79,7 +86,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
         const needs = parts.filter((part) => !(known && "likelihood" in known && known.likelihood[part]));
         return needs.length === 0 ? [] : [{ at, row: { ...row, needs } }];
       });
-      if (missing.length < rows.length) onCount?.(rows.length - missing.length);
+      if (missing.length < rows.length) onCount?.(rows.length - missing.length, { isKnown: true });
       if (missing.length > 0) {
         try {
           await start().measure(
@@ -94,12 +101,16 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
                   continue;
                 }
                 const before = known && "likelihood" in known ? known.likelihood : undefined;
-                const likelihood = { ...measured, answer: measured.answer ?? before?.answer, alone: measured.alone ?? before?.alone };
+                const likelihood = {
+                  ...measured,
+                  answer: measured.answer ?? before?.answer,
+                  alone: measured.alone ?? before?.alone,
+                };
                 found[place] = { likelihood };
                 good.push({ key: keys[place]!, likelihood });
               }
               store.save(good);
-              onCount?.(results.length);
+              onCount?.(results.length, { isKnown: false });
             },
           );
         } catch (error) {

@@ -1,6 +1,6 @@
 import type { Finish } from "../llm/reply.ts";
 import type { Rating } from "../run/rating.ts";
-import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
+import { excerpt, isRefusal, parseFields, plainCharacters, withoutThinking } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
 
 /*
@@ -195,16 +195,10 @@ function isMultiple(ratio: number): boolean {
 
 function readJson(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
   if (reply.format !== "json") return "the rubric does not ask for JSON";
-  const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/i.exec(text) ?? [];
-  let value: unknown;
-  try {
-    value = JSON.parse(fenced ?? text);
-  } catch {
-    return "no JSON object";
-  }
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, reply.score))
-    return `no field ${JSON.stringify(reply.score)}`;
-  const score = (value as Record<string, unknown>)[reply.score];
+  const fields = parseFields(text);
+  if (!fields) return "no JSON object";
+  if (!Object.hasOwn(fields, reply.score)) return `no field ${JSON.stringify(reply.score)}`;
+  const score = fields[reply.score];
   if (typeof score === "number") return onScale(String(score), scale);
   if (typeof score === "string") return readNumber(score, finish === "length" ? "stop" : finish, { scale, reply });
   return `${JSON.stringify(reply.score)} is not a number`;

@@ -1,3 +1,4 @@
+import { tryParse } from "../files/try-parse.ts";
 /*
  * Functions shared by the readers of replies.
  */
@@ -35,4 +36,11 @@ export function withoutThinking(text: string, isAnswer: (text: string) => boolea
 /** Replaces full-width characters, such as digits, points, slashes and colons, by plain ones. */
 export function plainCharacters(text: string): string {
   return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
+}
+
+/** The fields of a reply that is one JSON object, also between lines of three backticks. */
+export function parseFields(text: string): Readonly<Record<string, unknown>> | undefined {
+  const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/i.exec(text) ?? [];
+  const value = tryParse(fenced ?? text);
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined; // of JSON
 }

@@ -41,6 +41,8 @@ interface Traces {
   readonly panel?: readonly PanelRating[];
   /** Parts of the rubric's own text that the row contains; the judge may mistake what follows them for the rubric. */
   readonly intrusions?: readonly string[];
+  /** Further marks beside the score, by their names: from one reply, or from the columns of a file of scores. */
+  readonly marks?: Readonly<Record<string, number>>;
   /** What a model measured of the answer, given its prompt and by itself: [sum of negative log-probabilities, tokens]. */
   readonly likelihood?: {
     readonly answer?: readonly [nll: number, tokens: number] | undefined;

@@ -74,17 +74,21 @@ async function expectStable(connection: DuckDBConnection, expression: string): P
 
 /** Whether an expression has the value of a score, by its name alone or with the prefix that tells it from the data's. */
 export function uses(expression: string, name: string): boolean {
-  return namesColumn(expression, `(rating_)?${name}`);
+  return namesColumn(expression, `(rating_)?${escapePattern(name)}`);
 }
 
 /** Whether an expression has a score's name also where it means the data's column (`data_NAME`), which is told from it by that prefix. */
 export function mentions(expression: string, name: string): boolean {
-  return namesColumn(expression, `(rating_|data_)?${name}`);
+  return namesColumn(expression, `(rating_|data_)?${escapePattern(name)}`);
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }
 
 function namesColumn(expression: string, name: string): boolean {
   const plain = expression.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
-  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w|\s*\()`, "i").test(plain);
+  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?![\w.]|\s*\()`, "i").test(plain);
 }
 
 async function evaluateExpression(

@@ -13,10 +13,9 @@ const roundScores = 50_000; // distinct scores; with more, they are rounded to f
 /** Counts states and scores in bounded memory. */
 export class RatingTally {
   rows = 0;
-  #scored = 0;
-  #sum = 0;
-  #digits = 17;
-  #counts = new Map<number, number>();
+  readonly #scores = new ValueTally();
+  readonly #marks = new Map<string, ValueTally>();
+  #marked = 0; // rows with any mark
   #empty = 0;
   #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
@@ -25,12 +24,14 @@ export class RatingTally {
   add(rating: Rating): void {
     this.rows++;
     this.#states.set(rating.state, (this.#states.get(rating.state) ?? 0) + 1);
-    if (rating.state !== "scored") return;
-    this.#scored++;
-    this.#sum += rating.score;
-    const score = this.#digits === 17 ? rating.score : Number(rating.score.toPrecision(this.#digits));
-    this.#counts.set(score, (this.#counts.get(score) ?? 0) + 1);
-    if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+    if (rating.state === "scored") this.#scores.add(rating.score);
+    if (!rating.marks) return;
+    this.#marked++;
+    for (const name in rating.marks) {
+      let tally = this.#marks.get(name);
+      if (!tally) this.#marks.set(name, (tally = new ValueTally()));
+      tally.add(rating.marks[name]!);
+    }
   }
 
   /** Notes what a row is like that readers of the scores should know. */
@@ -41,7 +42,6 @@ export class RatingTally {
     } else if (output.trim() === "" && !conversation?.answer.toolCalls) this.#empty++;
   }
 
-  /** Rows that cannot be read. */
   /** A note where the data has a column of a score's name. */
   describeClash(name: string): string[] {
     const isColumn = this.#columns?.some((column) => column.toLowerCase() === name.toLowerCase()) ?? false;
@@ -52,6 +52,7 @@ export class RatingTally {
       : [];
   }
 
+  /** Rows that cannot be read. */
   get unreadable(): number {
     return this.#states.get("unreadable") ?? 0;
   }
@@ -82,25 +83,57 @@ export class RatingTally {
     return this.#states.get("pending") ?? 0;
   }
 
-  get coverage(): number {
-    return this.rows ? this.#scored / this.rows : 0;
+  /** Whether there are marks and not one score, as in a file whose columns all are marks. */
+  get hasOnlyMarks(): boolean {
+    return this.#marked > 0 && this.#scores.count === 0;
   }
 
-  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram"> {
+  /** The share of rows with a score; where there are only marks, with any of them. */
+  get coverage(): number {
+    return this.rows ? (this.hasOnlyMarks ? this.#marked : this.#scores.count) / this.rows : 0;
+  }
+
+  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "marks" | "hasOnlyMarks"> {
+    const marks = [...this.#marks].map(([name, tally]) => [name, { rows: tally.count, ...tally.summarise() }] as const);
     return {
       states: Object.fromEntries(this.#states),
       coverage: this.coverage,
-      mean: this.#scored ? this.#sum / this.#scored : null,
-      histogram: histogram(this.#counts),
+      ...this.#scores.summarise(),
+      ...(marks.length > 0 && { marks: Object.fromEntries(marks) }),
+      ...(this.hasOnlyMarks && { hasOnlyMarks: true }),
     };
   }
 
   get alarms(): string[] {
-    const commonest = commonestScore(this.#counts);
-    if (!commonest || this.#scored < alarmRows || commonest.share < alarmShare) return [];
+    const commonest = this.#scores.commonest;
+    if (!commonest || this.#scores.count < alarmRows || commonest.share < alarmShare) return [];
     return [
       `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that scores everything the same cannot select; look at its replies before using them`,
     ];
+  }
+}
+
+/** Counts values in bounded memory. */
+class ValueTally {
+  count = 0;
+  #sum = 0;
+  #digits = 17;
+  #counts = new Map<number, number>();
+
+  add(value: number): void {
+    this.count++;
+    this.#sum += value;
+    const counted = this.#digits === 17 ? value : Number(value.toPrecision(this.#digits));
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1);
+    if (this.#counts.size > roundScores && this.#digits === 17) this.#round();
+  }
+
+  get commonest(): ReturnType<typeof commonestScore> {
+    return commonestScore(this.#counts);
+  }
+
+  summarise(): Pick<RateSummary, "mean" | "histogram"> {
+    return { mean: this.count ? this.#sum / this.count : null, histogram: histogram(this.#counts) };
   }
 
   #round(): void {

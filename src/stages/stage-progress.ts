@@ -56,7 +56,13 @@ export class StageProgress implements Disposable {
   update(): void {
     const { doing, unit, total, done } = this.#options;
     const calls = this.#options.calls?.();
-    this.show({ doing: typeof doing === "string" ? doing : doing(), done: done(calls), total, unit, ...describeCallProgress(calls) });
+    this.show({
+      doing: typeof doing === "string" ? doing : doing(),
+      done: done(calls),
+      total,
+      unit,
+      ...describeCallProgress(calls),
+    });
   }
 
   [Symbol.dispose](): void {

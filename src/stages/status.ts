@@ -13,6 +13,7 @@ import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
 import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
+import { listScores } from "../run/scores.ts";
 
 export interface RunStatus {
   readonly run: string;
@@ -105,11 +106,11 @@ export async function status(folder: string): Promise<RunStatus> {
     spent,
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
-    scores: Object.entries(manifest.scores ?? {}).map(([name, { judge, coverage, mean }]) => ({
+    scores: listScores(manifest, run).map(({ name, summary, figures }) => ({
       name,
-      judge,
-      coverage,
-      mean,
+      judge: summary.judge,
+      coverage: summary.coverage,
+      mean: figures.mean,
     })),
     arms: states.arms,
     models: Object.values(manifest.models ?? {}).map(({ model, arm, recipe, base, steps, finalLoss, gates }) => ({

@@ -4,7 +4,7 @@ import type { CallsRecord, Gate } from "../../run/records/common.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount, formatDuration, formatShare, formatUsd } from "../../format.ts";
+import { formatCount, formatDuration, formatScore, formatShare, formatUsd } from "../../format.ts";
 import { renderEscalation, renderPanel } from "./panel.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
@@ -29,8 +29,9 @@ export function renderRating(
     `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`}${name === undefined ? "" : `, as ${name}`} in ${speed}`,
     renderTrust(weighRating(rate)),
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
-    `\n${renderHistogram(rate.histogram)}\n`,
+    rate.hasOnlyMarks ? "" : `\n${renderHistogram(rate.histogram)}\n`,
     `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
+    ...renderMarks(rate.marks, name ?? "score"),
     ...(rate.calls ? renderCalls(rate.calls, rate.states) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.panel ? renderPanel(rate.panel) : []),
@@ -121,6 +122,18 @@ function renderAgreement({ reference, rows, spearman, writtenSpearman, threshold
   return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; with the scores as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
 ${table}
   precision: the share of this judge's top rows (as many as the reference keeps) that the reference keeps too`;
+}
+
+/** A line for each mark: its name in SQL, how many rows have it, and its mean. */
+function renderMarks(marks: RatedManifest["rate"]["marks"], name: string): string[] {
+  const list = Object.entries(marks ?? {});
+  if (list.length === 0) return [];
+  const rows = list.map(([mark, { rows: count, mean }]) => [
+    plainText(/^[a-z_]\w*$/i.test(mark) ? `${name}.${mark}` : `${name}."${mark}"`),
+    formatCount(count),
+    mean === null ? "-" : formatScore(mean),
+  ]);
+  return ["", renderTable(["mark, for --by and --where", "rows", "mean"], ["left", "right", "right"], rows)];
 }
 
 function formatSpeed(speed: number): string {

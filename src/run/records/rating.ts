@@ -139,6 +139,12 @@ export const rateSummarySchema = z.object({
   coverage: z.number(),
   mean: z.number().nullable(),
   histogram: histogramSchema,
+  /** Marks beside the score, by their names. */
+  marks: z
+    .record(z.string(), z.object({ rows: z.number(), mean: z.number().nullable(), histogram: histogramSchema }))
+    .optional(),
+  /** Whether rows have marks and none has a score of its own. */
+  hasOnlyMarks: z.boolean().optional(),
   /** Present where a panel of judges rated. */
   panel: panelSchema.optional(),
   /** Present where a student escalated to another judge. */

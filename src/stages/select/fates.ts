@@ -165,10 +165,8 @@ async function surveyRows(
   const column = options.per ?? options.quota?.column;
   const grouping =
     column === undefined ? undefined : new Grouping(options.quota ? "--quota" : "--per", column, rowCount);
-  await using filter =
-    options.where === undefined
-      ? undefined
-      : await openWhereFilter(dataset, options.where, tableOptions(options.where, manifest, run));
+  const table = options.where === undefined ? undefined : tableOptions(options.where, manifest, run);
+  await using filter = table && (await openWhereFilter(dataset, table.sql, table));
   let done = 0;
   for await (const batch of rated.batches()) {
     for (const { example, rating, own = rating } of batch) {

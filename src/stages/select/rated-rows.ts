@@ -1,8 +1,10 @@
+import { UsageError } from "../../errors.ts";
 import type { Dataset } from "../../dataset/dataset.ts";
 import { pairWithRatings, type RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import { readRatings, type RatingLine } from "../../run/ratings-file.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
+import { findUnknownMark, listScores, quoteMarks } from "../../run/scores.ts";
 import { mentions, openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
 import type { NamedScores, RowsTableOptions } from "../../selection/rows-table.ts";
 import { histogramOf, type Bin } from "../../stats/histogram.ts";
@@ -28,13 +30,15 @@ export async function openRatedRows(
   run: RunFolder,
 ): Promise<RatedRows> {
   const { ratingsHash } = manifest.rate;
-  const { by } = options;
+  const all = listScores(manifest, run);
+  const by = options.by === undefined ? undefined : quoteMarks(options.by, all);
+  const where = options.where === undefined ? undefined : quoteMarks(options.where, all);
   const pairs = () => pairWithRatings(dataset.batches(), run, ratingsHash);
   const lines = () => readRatings(run.ratingsPath, ratingsHash);
-  const used = Object.keys(manifest.scores ?? {}).filter((name) =>
-    [by, options.where].some((sql) => sql !== undefined && uses(sql, name)),
+  const used = all.filter(
+    ({ name, base }) => base !== "score" && [by, where].some((sql) => sql !== undefined && uses(sql, name)),
   );
-  const scoreHashes = Object.fromEntries(used.map((name) => [name, manifest.scores![name]!.ratingsHash]));
+  const scoreHashes = Object.fromEntries(used.map(({ base, summary }) => [base, summary.ratingsHash]));
   if (by === undefined) return { batches: pairs, ratings: lines, scoreHashes };
   const order = await orderRows(by, options, manifest, dataset, run);
   return {
@@ -50,23 +54,26 @@ export async function openRatedRows(
   };
 }
 
-/** What DuckDB needs to know of a run for SQL over its rows. */
-export function tableOptions(sql: string, manifest: RatedManifest, run: RunFolder): Omit<RowsTableOptions, "option"> {
+/** SQL over a run's rows as DuckDB takes it, and what it needs to know of the run. */
+export function tableOptions(
+  sql: string,
+  manifest: RatedManifest,
+  run: RunFolder,
+): Omit<RowsTableOptions, "option"> & { readonly sql: string } {
+  const scores = listScores(manifest, run);
+  const quoted = quoteMarks(sql, scores);
+  const unknown = findUnknownMark(quoted, scores);
+  if (unknown)
+    throw new UsageError(
+      `expected in SQL a mark of ${unknown.base} that there is (${unknown.marks.join(", ") || "it has none"}), got: ${sql.slice(0, 200)}`,
+    );
   return {
+    sql: quoted,
     judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
     hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
-    scores: Object.keys(manifest.scores ?? {})
-      .filter((name) => mentions(sql, name))
-      .map((name): NamedScores => {
-        const { ratingsHash } = manifest.scores![name]!;
-        return {
-          name,
-          async *batches() {
-            for await (const ratings of readRatings(run.scorePath(name), ratingsHash))
-              yield ratings.map((rating) => (rating.state === "scored" ? rating.score : null));
-          },
-        };
-      }),
+    scores: scores
+      .filter(({ name }) => mentions(quoted, name))
+      .map(({ name, values }): NamedScores => ({ name, batches: values })),
   };
 }
 
@@ -78,7 +85,8 @@ async function orderRows(
   run: RunFolder,
 ): Promise<RowOrder> {
   const { rows } = manifest.dataset;
-  await using ordering = await openRowOrdering(dataset, by, tableOptions(by, manifest, run));
+  const { sql, ...table } = tableOptions(by, manifest, run);
+  await using ordering = await openRowOrdering(dataset, sql, table);
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
     signal?.throwIfAborted();

@@ -6,13 +6,7 @@ import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
 import { isOneQuestion } from "../../dataset/conversation.ts";
 import { UsageError } from "../../errors.ts";
-import {
-  chatTemplateFile,
-  moreRequirements,
-  saveSettings,
-  saveSteps,
-  type TrainerFormat,
-} from "./format.ts";
+import { chatTemplateFile, moreRequirements, saveSettings, saveSteps, type TrainerFormat } from "./format.ts";
 
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";

@@ -1,0 +1,41 @@
+import { parseFields, withoutThinking } from "./reply-text.ts";
+import type { Rubric } from "./rubric.ts";
+
+/** The names of a rubric's marks: the numbers of its reply's schema beside the score. */
+export function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
+  if (reply.format !== "json") return [];
+  const properties = (reply.schema?.["properties"] ?? {}) as Record<string, { readonly type?: unknown } | undefined>; // a JSON schema
+  return Object.entries(properties).flatMap(([name, property]) =>
+    name !== reply.score && (property?.type === "integer" || property?.type === "number") ? [name] : [],
+  );
+}
+
+/** The marks in a reply whose score was read. One that is no number, or not on the rubric's scale, is left out. */
+export function readMarks(
+  text: string,
+  rubric: Pick<Rubric, "reply" | "scale">,
+): Readonly<Record<string, number>> | undefined {
+  const names = markNames(rubric);
+  const fields = names.length === 0 ? undefined : parseFields(withoutThinking(text, () => false) ?? "");
+  if (!fields) return undefined;
+  const { min, max } = rubric.scale;
+  const marks = names.flatMap((name): [string, number][] => {
+    const mark = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    return typeof mark === "number" && mark >= min && mark <= max ? [[name, mark]] : [];
+  });
+  return marks.length === 0 ? undefined : Object.fromEntries(marks);
+}
+
+/** The mean of each mark over the replies that have it. */
+export function meanMarks(
+  replies: readonly (Readonly<Record<string, number>> | undefined)[],
+): Readonly<Record<string, number>> | undefined {
+  const values = Map.groupBy(
+    replies.flatMap((marks) => Object.entries(marks ?? {})),
+    ([name]) => name,
+  );
+  if (values.size === 0) return undefined;
+  return Object.fromEntries(
+    [...values].map(([name, all]) => [name, all.reduce((sum, [, mark]) => sum + mark, 0) / all.length]),
+  );
+}

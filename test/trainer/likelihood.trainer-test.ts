@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { RatingLine } from "../../src/run/ratings-file.ts";
+import type { RateSummary } from "../../src/run/records/rating.ts";
+import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
+import { parseLines } from "../helpers/json-lines.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
+import { trainerPython } from "../helpers/trainer-python.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+/* Likelihoods, measured for real. */
+
+const here = fileURLToPath(new URL("./", import.meta.url));
+const words = ["red", "blue", "green", "black", "white", "pink", "gold", "cyan", "grey", "brown"];
+const rows = words.flatMap((word, i) =>
+  words.map((other, k) => ({
+    instruction: `Name a thing that is ${word}.`,
+    input: k % 3 === 0 ? other : "",
+    output: `A ${other} hat, number ${i}. `.repeat((k % 4) + 1).trim(),
+  })),
+);
+
+let folder: TempFolder;
+
+beforeAll(() => {
+  folder = tempFolder();
+  folder.write("rows.json", rows);
+  trainerPython(`${here}tiny.py`, ["rows.json", "tiny"], "", folder.path);
+});
+afterAll(() => folder[Symbol.dispose]());
+
+async function rate(...args: string[]): Promise<RateSummary> {
+  const { code, stdout, stderr } = await alpagasus(["rate", "rows.json", ...args, "--min-coverage", "0", "--json"], {
+    cwd: folder.path,
+    env: pythonEnvironment,
+  });
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as RateSummary;
+}
+const ratings = (run: string) =>
+  parseLines<RatingLine & { score?: number; detail?: string }>(
+    readFileSync(`${folder.path}/${run}/ratings.jsonl`, "utf8"),
+  );
+
+test("perplexities and their quotients are those of one row at a time; killed in the middle, it goes on", async () => {
+  const expected = JSON.parse(
+    trainerPython(`${here}one-by-one.py`, ["tiny", "1024"], JSON.stringify(rows), folder.path),
+  ) as [number, number][];
+  const args = ["rate", "rows.json", "--judge", "ifd:tiny", "--run", "runs/ifd"];
+  const killed = startAlpagasus(args, { cwd: folder.path, env: pythonEnvironment });
+  setTimeout(() => killed.kill("SIGKILL"), 12_000); // wherever it is by then
+  await killed.ended;
+  await rate("--judge", "ifd:tiny", "--run", "runs/ifd");
+  const { notes } = await rate("--judge", "perplexity:tiny", "--run", "runs/perplexity");
+  expect(notes.join("\n")).toContain(`${rows.length} rows were measured before`);
+  for (const [i, { score, detail, likelihood }] of ratings("runs/ifd").entries()) {
+    const [given, alone] = expected[i]!;
+    expect(likelihood!.answer![0] / likelihood!.answer![1]).toBeCloseTo(given, 3);
+    expect(likelihood!.alone![0] / likelihood!.alone![1]).toBeCloseTo(alone, 3);
+    const difficulty = Math.exp(given - alone);
+    if (difficulty < 1) expect(score).toBeCloseTo(difficulty, 3);
+    else expect(detail).toContain("the prompt makes the answer no easier");
+    expect(ratings("runs/perplexity")[i]!.score).toBeCloseTo(Math.exp(given), 2);
+  }
+});
+
+test("tokens beyond the limit do not count, nor does the batch that a row is measured in", async () => {
+  const expected = JSON.parse(
+    trainerPython(`${here}one-by-one.py`, ["tiny", "24"], JSON.stringify(rows), folder.path),
+  ) as [number, number][];
+  const { notes } = await rate("--judge", "perplexity:tiny", "--max-length", "24", "--run", "runs/short");
+  expect(notes.join("\n")).toMatch(/rows are longer than 24 tokens/);
+  for (const [i, { score }] of ratings("runs/short").entries()) expect(score).toBeCloseTo(Math.exp(expected[i]![0]), 2);
+});
