@@ -1,9 +1,10 @@
 import { DataError } from "../errors.ts";
+import { readMeasureName } from "../likelihood/measure-name.ts";
 import { type ExperimentFile } from "./recipe-schema.ts";
 
 /** @throws DataError where the file names an arm, a model or a stage that it does not have */
 export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKey[]) => string): void {
-  const { arms = {}, models, train, generate, compare, rate, recorded } = file;
+  const { arms = {}, models, train, generate, compare, rate, scores = {}, recorded } = file;
   const fail = (field: readonly PropertyKey[], message: string): never => {
     throw new DataError(`${at(field)}: ${field.map(String).join(".")}: ${message}`);
   };
@@ -38,6 +39,18 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   for (const model of Object.keys(models))
     if (armNames.some((arm) => train?.seeds.slice(1).some((seed) => model === `${arm}-s${seed}`)))
       fail(["models", model], "expected a name that no trained model has");
+  for (const [field, one] of [
+    [["rate"], rate],
+    ...Object.entries(scores).map(([name, score]) => [["scores", name], score] as const),
+  ] as const)
+    for (const key of ["template", "max_length"] as const)
+      if (one?.[key] !== undefined && !(typeof one.judge === "string" && readMeasureName(one.judge)))
+        fail([...field, key], "expected perplexity:MODEL, ifd:MODEL or fit:MODEL as the judge with it");
+  for (const [i, name] of Object.keys(scores).entries()) {
+    if (!rate) fail(["scores"], "expected a rating of the rows beside it, which SQL calls score; add rate");
+    if (Object.keys(scores).findIndex((other) => other.toLowerCase() === name.toLowerCase()) < i)
+      fail(["scores", name], "expected names that differ by more than capital letters");
+  }
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");

@@ -1,6 +1,7 @@
 import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
+import { measureTemplates } from "../likelihood/measure-name.ts";
 import { nameSchema } from "../run/name.ts";
 
 const name = nameSchema;
@@ -20,7 +21,7 @@ const rateSchema = z.strictObject({
   judge: z
     .union([z.string(), z.array(z.string()).min(2)])
     .describe(
-      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
+      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, perplexity:MODEL, ifd:MODEL, fit:MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
     ),
   combine: z.enum(combinations).optional().describe("The score of a panel, of its judges' (mean)"),
   rescale: z.boolean().default(false).describe("Map a panel's scores linearly onto the first judge's scale"),
@@ -39,10 +40,20 @@ const rateSchema = z.strictObject({
   batch,
   check: z.boolean().default(true).describe("Check a model's health before and after a long rating"),
   rubric: z.string().optional().describe("How a model is asked: a shipped rubric's name, or a YAML file"),
+  template: z
+    .enum(measureTemplates)
+    .optional()
+    .describe("For perplexity:, ifd: and fit:, how the prompt is written (plain)"),
+  max_length: count.optional().describe("For perplexity:, ifd: and fit:, the most tokens of a row (1024)"),
   scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
   min_coverage: share.default(0.95).describe("Least share of rows with a score"),
   max_unreadable: share.optional().describe("With unreadable: skip, the largest share of such rows (0.01)"),
+});
+
+/** A further score of the rows. */
+const scoreSchema = rateSchema.omit({ combine: true, rescale: true, escalate: true, max_unreadable: true }).extend({
+  judge: z.string().describe("As for rate; with recorded:FILE and no #COLUMN, every column of numbers is NAME.COLUMN"),
 });
 
 const armSchema = z
@@ -55,6 +66,10 @@ const armSchema = z
     top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
     like: name.optional().describe("For random and longest: the arm whose size is copied (the first score arm)"),
     rows: z.string().optional().describe("Keep exactly these rows: a file with a JSON array of positions from 0"),
+    by: z
+      .string()
+      .optional()
+      .describe("An SQL expression whose value takes the place of the score: 0.5 * zscore(quality) - ifd"),
     where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
     per: z.string().optional().describe("A column: rows are divided among its values"),
     dedup: z.enum(["exact", "near"]).optional(),
@@ -179,6 +194,10 @@ export const experimentSchema = z
       .describe("US dollars for a million tokens, of models that the price list does not have, by their names"),
     budget_usd: z.number().min(0).optional().describe("Most US dollars, over all stages together, training included"),
     rate: rateSchema.optional(),
+    scores: z
+      .record(z.string(), scoreSchema)
+      .optional()
+      .describe("Further scores of the same rows, by the names that by and where use"),
     arms: z
       .record(name, armSchema)
       .optional()
@@ -222,6 +241,7 @@ export function describeIssue(issue: z.core.$ZodIssue): string {
 function listFields([first]: readonly PropertyKey[]): string {
   const inner: Record<string, { shape: object }> = {
     rate: rateSchema,
+    scores: scoreSchema,
     arms: armSchema,
     train: trainSchema,
     generate: generateSchema,

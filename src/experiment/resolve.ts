@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
+import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
@@ -18,6 +19,8 @@ type Settings<Part extends "rate" | "train" | "generate" | "compare"> = NonNulla
 export interface Experiment {
   readonly recipe: ExperimentRecipe;
   readonly rating: Rating | undefined;
+  /** Further scores of the rows. */
+  readonly scores: readonly NamedRating[];
   /** The draws of every arm, each after the draw whose size it copies. */
   readonly draws: readonly ArmDraw[];
   readonly training: Training | undefined;
@@ -27,15 +30,23 @@ export interface Experiment {
   readonly comparison: Comparison | undefined;
 }
 
+/** What both a rating and a further score say. */
+export type RatingSettings = Settings<"rate"> | NonNullable<ExperimentRecipe["scores"]>[string];
+
 export interface Rating {
   /** What the recipe says. */
-  readonly declared: Settings<"rate">;
+  readonly declared: RatingSettings;
   /** The judges that rate first. */
   readonly judges: readonly string[];
   /** All judges: the first ones, and the one that escalated rows go to. */
   readonly all: readonly string[];
   readonly rubric: string | undefined;
   readonly settings: Partial<OpenRatingJudgeOptions>;
+}
+
+/** The rating behind a score with a name. */
+export interface NamedRating extends Rating {
+  readonly name: string;
 }
 
 export interface ArmDraw extends Draw {
@@ -79,7 +90,7 @@ export interface Comparison {
 
 /** @throws RunError when arms copy each other's sizes */
 export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
-  const { rate, train, generate, compare, pathOf } = recipe;
+  const { rate, scores = {}, train, generate, compare, pathOf } = recipe;
   const models = listModels(recipe).map((model) => ({
     ...model,
     model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
@@ -87,6 +98,10 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
   return {
     recipe,
     rating: rate && resolveRating(recipe, rate),
+    scores: Object.entries(scores).map(([name, score]) => {
+      const rating = resolveRating(recipe, score);
+      return { name, ...rating, settings: { ...rating.settings, isWhole: true } };
+    }),
     draws: orderArms(recipe).flatMap((arm) => listDraws(recipe, arm).map((draw) => resolveDraw(recipe, draw))),
     training: train && {
       declared: train,
@@ -105,15 +120,16 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
   };
 }
 
-function resolveRating(recipe: ExperimentRecipe, declared: Settings<"rate">): Rating {
-  const { judge, escalate, rubric } = declared;
+function resolveRating(recipe: ExperimentRecipe, declared: RatingSettings): Rating {
+  const { judge, rubric } = declared;
+  const escalate = "escalate" in declared ? declared.escalate : undefined;
   const judges = (typeof judge === "string" ? [judge] : judge).map((name) => nameJudge(name, recipe));
   return {
     declared,
     judges,
     all: escalate ? [...judges, nameJudge(escalate.to, recipe)] : judges,
     rubric: rubric === undefined ? undefined : rubricOf(rubric, recipe),
-    settings: ratingSettings(recipe),
+    settings: ratingSettings(recipe, declared),
   };
 }
 
@@ -163,6 +179,8 @@ function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
 function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
   if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
+  const measure = readMeasureName(judge);
+  if (measure) return `${measure.kind}:${folderOf(measure.model, pathOf)}`;
   const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];
   if (kind === undefined) return judge;
   const [path, column] = file!.split("#", 2);
@@ -170,10 +188,12 @@ function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
 }
 
 /** A recipe's settings for rating, as options of `openRatingJudge`. */
-function ratingSettings(recipe: ExperimentRecipe): Partial<OpenRatingJudgeOptions> {
-  const { rubric, scale, reasoning, combine, rescale, escalate, logprobs, samples, batch, check } = recipe.rate!;
-  const { max_prompt_tokens: maxPromptTokens } = recipe.rate!;
+function ratingSettings(recipe: ExperimentRecipe, declared: RatingSettings): Partial<OpenRatingJudgeOptions> {
+  const { rubric, scale, reasoning, logprobs, samples, batch, check, template } = declared;
+  const { max_prompt_tokens: maxPromptTokens, max_length: maxLength } = declared;
+  const { combine, rescale, escalate } = { combine: undefined, rescale: undefined, escalate: undefined, ...declared };
   return {
+    measuring: { template, maxLength },
     pricesOf: (model) => recipe.prices[model],
     ...(rubric !== undefined && { rubric: rubricOf(rubric, recipe) }),
     ...(scale && { scale: { min: scale[0], max: scale[1] } }),

@@ -82,6 +82,12 @@ export function mentions(expression: string, name: string): boolean {
   return namesColumn(expression, `(rating_|data_)?${escapePattern(name)}`);
 }
 
+/** Whether SQL has a score's name, or the name of one of its marks. */
+export function mentionsScore(sql: string, name: string): boolean {
+  const plain = sql.replace(/'(?:[^']|'')*'/g, "''");
+  return new RegExp(String.raw`(?<![\w.])"?(rating_|data_)?${escapePattern(name)}"?(?!\w|\s*\()`, "i").test(plain);
+}
+
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }

@@ -11,6 +11,7 @@ import { openPairRubric } from "../../rubric/open-rubric.ts";
 import { resolveBase } from "../../trainer/base-model.ts";
 import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
+import { expectScoreName } from "../rate-checks.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { expectTurns } from "../generate.ts";
@@ -24,7 +25,7 @@ import { expectTurns } from "../generate.ts";
  */
 export async function expectFeasible(context: Context, rows: number | undefined, planNotes?: string[]): Promise<void> {
   const { recipe, experiment, options } = context;
-  const { rating, draws, training, models, generation, comparison } = experiment;
+  const { rating, scores, draws, training, models, generation, comparison } = experiment;
   const { at } = recipe;
   const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
   for (const arm of Object.keys(recipe.arms ?? {})) expectArm(recipe, arm);
@@ -37,11 +38,15 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   }
   if (comparison?.rubric !== undefined) await openPairRubric(comparison.rubric);
   const pairJudges = (comparison?.judges ?? []).map(({ name }) => name);
+  for (const { name } of scores) await expectScoreName(name);
+  const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
   for (const name of rating?.all ?? []) await expectJudge(name, (one) => openJudge(one));
+  for (const { all } of scores)
+    for (const name of all) await expectJudge(name, (one) => openJudge(one, { isWhole: true }));
   for (const name of pairJudges) await expectJudge(name, openPairJudge);
   const given = models.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
-  for (const name of [...(rating?.all ?? []), ...pairJudges, ...given].filter(isModelName)) {
+  for (const name of [...raters, ...pairJudges, ...given].filter(isModelName)) {
     const { problem, price, notes } = await openModel(name, { isFromRecipe: true });
     planNotes?.push(...(notes?.() ?? []).map((note) => `${name}: ${note}`));
     if (problem !== undefined && !planNotes) throw new UsageError(problem);
@@ -76,7 +81,7 @@ async function expectJudge(name: string, open: (name: string) => Promise<unknown
 
 /** @throws UsageError when an arm's settings cannot be combined */
 function expectArm(recipe: ExperimentRecipe, arm: string): void {
-  const { method, min_score: minScore, top, like, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
+  const { method, min_score: minScore, top, like, by, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
   const isRemoved = recipe.contamination === "remove";
   try {
     checkCombination(rows === undefined ? method : "rows", {
@@ -84,6 +89,7 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
       minScore,
       ...(top !== undefined && { top: 1 }),
       like,
+      by,
       where,
       per,
       dedup,

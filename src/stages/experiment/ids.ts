@@ -3,6 +3,11 @@
  */
 
 export const rateId = "rate";
+/** @param score the name of a further score */
+export function scoreId(score: string): string {
+  return `score ${score}`;
+}
+
 export const contaminationId = "contamination";
 export const reportId = "report";
 

@@ -10,9 +10,10 @@ import { trainTask } from "./train-task.ts";
 
 /** All tasks of an experiment, in an order in which each comes after those that it needs. */
 export function listTasks(context: Context): Task[] {
-  const { rating, draws, training, models, generation, comparison } = context.experiment;
+  const { rating, scores, draws, training, models, generation, comparison } = context.experiment;
   const tasks: Task[] = [];
   if (rating) tasks.push(rateTask(context, rating));
+  for (const score of scores) tasks.push(rateTask(context, score));
   for (const draw of draws) tasks.push(selectTask(context, draw));
   const isGuarded = draws.length > 0 && generation !== undefined;
   const drawn = draws.map(({ name }) => name);

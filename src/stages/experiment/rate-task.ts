@@ -1,30 +1,38 @@
-import type { Rating } from "../../experiment/resolve.ts";
+import type { NamedRating, Rating, RatingSettings } from "../../experiment/resolve.ts";
 import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
+import { readMeasureName } from "../../likelihood/measure-name.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openRubric } from "../../rubric/open-rubric.ts";
+import type { Manifest } from "../../run/manifest.ts";
 import { readRatings } from "../../run/ratings-file.ts";
 import { planRating } from "../plan-calls.ts";
 import { rate } from "../rate.ts";
 import { endOf, type Context } from "./context.ts";
-import { rateId } from "./ids.ts";
+import { rateId, scoreId } from "./ids.ts";
 
-export function rateTask(context: Context, rating: Rating): Task {
+/** The rows' own rating, or with a name a further score of them. */
+export function rateTask(context: Context, rating: Rating | NamedRating): Task {
   const { recipe } = context;
   const { declared, judges, all, rubric, settings } = rating;
+  const as = "name" in rating ? rating.name : undefined;
+  const id = as === undefined ? rateId : scoreId(as);
+  const maxUnreadable = "max_unreadable" in declared ? declared.max_unreadable : undefined;
+  const ratingsPath = as === undefined ? context.run.ratingsPath : context.run.scorePath(as);
+  const summaryOf = (manifest: Manifest | undefined) => (as === undefined ? manifest?.rate : manifest?.scores?.[as]);
   return {
-    id: rateId,
+    id,
     stage: "rate",
-    needs: [],
+    needs: as === undefined ? [] : [rateId],
     resource: all.some(isModelName) ? "calls" : "machine",
-    needsUv: false,
+    needsUv: all.some((name) => readMeasureName(name)),
     async inputs() {
       const dataset = await context.openDataset();
       return {
         data: await hashFiles(dataset.files.map(({ path }) => path)),
         columns: JSON.stringify([recipe.map ?? null, recipe.shape ?? null, ...(recipe.quotes ? [recipe.quotes] : [])]),
-        ...(recipe.unreadable === "skip" && { unreadable: `skip, at most ${declared.max_unreadable ?? "1 %"}` }),
+        ...(recipe.unreadable === "skip" && { unreadable: `skip, at most ${maxUnreadable ?? "1 %"}` }),
         judge: typeof declared.judge === "string" ? declared.judge : declared.judge.join(", "),
         "the judge's file": (await Promise.all(all.map(hashJudge))).join(" "),
         rubric: all.some(isModelName) ? (await openRubric(rubric)).hash : "none",
@@ -34,19 +42,27 @@ export function rateTask(context: Context, rating: Rating): Task {
         min_coverage: String(declared.min_coverage),
       };
     },
-    output: () => hashFile(context.run.ratingsPath),
+    output: () => hashFile(ratingsPath),
     estimate: () => estimateRating(context, rating),
-    calls: () => ratingCalls(context),
-    ...context.retried(async () => (await context.manifest())?.rate?.states.failed ?? 0),
+    async *calls() {
+      if (summaryOf(await context.manifest())?.calls) yield* ratingCalls(ratingsPath);
+    },
+    ...context.retried(async () => summaryOf(await context.manifest())?.states.failed ?? 0),
     async run() {
-      const { judge, models, close } = await openRatingJudge(judges, { ...(await context.asking("")), ...settings });
+      const asking = await context.asking("");
+      const { judge, models, close } = await openRatingJudge(judges, {
+        ...asking,
+        ...settings,
+        measuring: { ...settings.measuring, signal: context.options.signal },
+      });
       try {
         const summary = await rate(await context.openDataset(), {
-          ...context.stage(rateId),
+          ...context.stage(id),
+          as,
           judge,
           overwrite: true,
           minCoverage: declared.min_coverage,
-          maxUnreadable: declared.max_unreadable,
+          maxUnreadable,
           ...(models.length === 0 && context.options.signal && { signal: context.options.signal }),
         });
         return endOf(summary.gates, summary.calls);
@@ -58,15 +74,12 @@ export function rateTask(context: Context, rating: Rating): Task {
 }
 
 /** Settings that change scores. Defaults are omitted so that old hashes stay valid. */
-function scoreSettings({
-  combine,
-  rescale,
-  escalate,
-  logprobs,
-  samples,
-  max_prompt_tokens: limit,
-}: Rating["declared"]): Record<string, string> {
+function scoreSettings(declared: RatingSettings): Record<string, string> {
+  const { logprobs, samples, max_prompt_tokens: limit, template, max_length: maxLength } = declared;
+  const { combine, rescale, escalate } = { combine: undefined, rescale: undefined, escalate: undefined, ...declared };
   return {
+    ...(template && { template }),
+    ...(maxLength !== undefined && { max_length: String(maxLength) }),
     ...(combine && { combine }),
     ...(rescale && { rescale: "yes" }),
     ...(escalate && { escalate: JSON.stringify(escalate) }),
@@ -100,8 +113,7 @@ async function estimateRating(context: Context, { judges, settings }: Rating): P
   }
 }
 
-async function* ratingCalls(context: Context): AsyncGenerator<string> {
-  if (!(await context.manifest())?.rate?.calls) return;
-  for await (const lines of readRatings(context.run.ratingsPath))
+async function* ratingCalls(path: string): AsyncGenerator<string> {
+  for await (const lines of readRatings(path))
     for (const line of lines) if ("call" in line && line.call !== undefined) yield line.call;
 }

@@ -4,7 +4,8 @@ import type { ArmDraw } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { select } from "../select.ts";
 import type { Context } from "./context.ts";
-import { rateId, selectId } from "./ids.ts";
+import { mentionsScore } from "../../selection/by.ts";
+import { rateId, scoreId, selectId } from "./ids.ts";
 
 export function selectTask(context: Context, draw: ArmDraw): Task {
   const { recipe, experiment } = context;
@@ -16,16 +17,22 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
   const mayLeaveOut =
     other !== undefined &&
     (other.where !== undefined || other.dedup !== undefined || recipe.contamination === "remove");
+  const used = experiment.scores.flatMap(({ name }) =>
+    [declared.by, declared.where].some((sql) => sql !== undefined && mentionsScore(sql, name)) ? [name] : [],
+  );
   return {
     id,
     stage: "select",
-    needs: [rateId, ...(like === undefined ? [] : [selectId(like)])],
+    needs: [rateId, ...used.map(scoreId), ...(like === undefined ? [] : [selectId(like)])],
     resource: "machine",
     needsUv: false,
     async inputs() {
       const manifest = await context.manifest();
       return {
         ratings: manifest?.rate?.ratingsHash ?? "none",
+        ...Object.fromEntries(
+          used.map((score) => [`the score ${score}`, manifest?.scores?.[score]?.ratingsHash ?? "none"]),
+        ),
         min_score: String(minScore ?? "none"),
         top: String(top ?? "none"),
         ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
@@ -43,7 +50,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
       return summary && hashFile(context.run.recordedArmPath(summary));
     },
     async run() {
-      const { where, per, dedup, diverse } = others;
+      const { by, where, per, dedup, diverse } = others;
       const { gates } = await select({
         ...context.stage(id),
         arm,
@@ -54,6 +61,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         minScore,
         top: count,
         like,
+        by,
         where,
         per,
         dedup,

@@ -73,7 +73,7 @@ export function tableOptions(
     hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
     scores: scores
       .filter(({ name }) => mentions(quoted, name))
-      .map(({ name, values }): NamedScores => ({ name, batches: values })),
+      .map((score): NamedScores => ({ name: score.name, batches: () => score.values() })),
   };
 }
 

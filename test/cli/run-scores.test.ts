@@ -1,0 +1,107 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import type { Decision } from "../../src/selection/decision.ts";
+import { alpagasus, misuse } from "../helpers/command-line.ts";
+import { parseLines } from "../helpers/json-lines.ts";
+import { startModelServer } from "../helpers/model-server.ts";
+import { writeStandInMeasurer } from "../helpers/stand-in-measurer.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+/* Experiments over several scores. */
+
+const rows = Array.from({ length: 30 }, (_, i) => ({
+  instruction: `Question ${i}`,
+  input: "",
+  output: `Answer ${"x".repeat(i)}`,
+  own: (i * 7) % 30,
+}));
+
+const recipe = {
+  name: "scores",
+  data: "rows.json",
+  rate: { judge: "column:own" },
+  scores: {
+    ds2: { judge: "openai:gpt-5-mini", rubric: "ds2", check: false },
+    first: { judge: "student" },
+    ifd: { judge: "ifd:model" },
+    kept: { judge: "recorded:kept.jsonl" },
+  },
+  arms: {
+    best: { top: 5 },
+    rare: { top: 5, by: "ds2.rarity - score / 1000" },
+    mixed: { top: 5, by: "zscore(first) + percentile(kept.words) / 100", where: "ifd is not null" },
+    random: { method: "random" },
+  },
+};
+
+function write(folder: TempFolder, changes: object = {}): void {
+  folder.write("rows.json", rows);
+  folder.write(
+    "kept.jsonl",
+    rows.map((_, i) => JSON.stringify({ index: i, words: (i * 11) % 30, other: 1 })).join("\n"),
+  );
+  folder.write("model/config.json", {});
+  folder.write("scores.yaml", stringify({ ...recipe, ...changes }));
+}
+
+const kept = (folder: TempFolder, arm: string) =>
+  parseLines<Decision>(readFileSync(`${folder.path}/runs/scores/arms/${arm}.decisions.jsonl`, "utf8")).flatMap(
+    (decision) => (decision.kept ? [decision.index] : []),
+  );
+
+test("five scores are planned, priced and run; one that changed is made again alone, with the arms that use it", async () => {
+  await using server = await startModelServer({
+    answer: ({ user }) =>
+      `{"rarity": ${Number(/Question (\d+)/.exec(user)![1]) % 11}, "complexity": 1, "informativeness": 5, "overall": 7}`,
+  });
+  using folder = tempFolder();
+  write(folder);
+  const measurer = writeStandInMeasurer(folder);
+  const options = { cwd: folder.path, env: { ...server.environment, PATH: `${measurer.path}:${process.env["PATH"]}` } };
+  const plan = await alpagasus(["run", "scores.yaml", "--dry-run"], options);
+  expect([plan.code, plan.stderr]).toEqual([0, ""]);
+  expect(plan.stdout).toMatch(/score ds2 .*30 calls/);
+  expect(plan.stdout).toMatch(/\$0\.\d+/);
+  expect(server.log).toEqual([]);
+
+  const done = async () => {
+    const { code, stdout, stderr } = await alpagasus(["run", "scores.yaml", "--json"], options);
+    expect(code, stderr).toBe(0);
+    const { results } = JSON.parse(stdout) as { results: Record<string, { state: string }> };
+    return Object.entries(results).flatMap(([task, { state }]) => (state === "done" ? [task] : []));
+  };
+  const all = ["rate", ...["ds2", "first", "ifd", "kept"].map((score) => `score ${score}`)];
+  const arms = ["best", "rare", "mixed", "random"].map((arm) => `select ${arm}`);
+  expect((await done()).toSorted()).toEqual([...all, ...arms, "report"].toSorted());
+  expect(server.log).toHaveLength(30);
+  expect(measurer.asked()).toHaveLength(30);
+  expect(
+    kept(folder, "rare")
+      .map((index) => index % 11)
+      .toSorted((a, b) => b - a),
+  ).toEqual([10, 10, 9, 9, 8]);
+  expect(await done()).toEqual([]);
+
+  write(folder, { scores: { ...recipe.scores, first: { judge: "column:own" } } });
+  expect((await done()).toSorted()).toEqual(["report", "score first", "select mixed"]);
+  expect([server.log.length, measurer.asked().length]).toEqual([30, 30]);
+});
+
+test.each([
+  [{ rate: undefined, arms: undefined }, "scores: expected a rating of the rows beside it"],
+  [{ scores: { length: { judge: "student" } } }, "--as: expected a name that SQL, --by and --where do not have"],
+  [
+    { scores: { a: { judge: "student" }, A: { judge: "student" } } },
+    "expected names that differ by more than capital letters",
+  ],
+  [{ scores: { a: { judge: ["student", "column:own"] } } }, "scores.a.judge"],
+  [{ scores: { a: { judge: "student", template: "chat" } } }, "scores.a.template: expected perplexity:MODEL"],
+  [{ arms: { best: { by: "first" } } }, "arms.best: expected min_score, top or rows"],
+  [{ arms: { best: { by: "first", top: 3, method: "random" } } }, "--by: goes with --method score"],
+])("a recipe's mistake is told with its place: %j", async (changes, message) => {
+  using folder = tempFolder();
+  write(folder, changes);
+  const { code, stderr } = await misuse(["run", "scores.yaml"], { cwd: folder.path });
+  expect([code, stderr]).toEqual([2, expect.stringContaining(message) as string]);
+});
