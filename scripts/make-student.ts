@@ -13,7 +13,8 @@ import { embeddedStudentPath } from "../src/judge/student.ts";
 import { distill } from "../src/stages/distill.ts";
 import { measureProbabilities } from "../src/student/distill.ts";
 import { encodeStudent, readStudent } from "../src/student/model-file.ts";
-import { createPredictor } from "../src/student/student.ts";
+import type { Example } from "../src/dataset/example.ts";
+import { createPredictor, expectedScore } from "../src/student/student.ts";
 import { measureAgreement } from "../src/stats/agreement.ts";
 import { renderCard } from "./student-card.ts";
 
@@ -54,12 +55,14 @@ const claude = new Set(
 const probabilities: number[] = [];
 const rows: number[] = [];
 const lengths: number[] = [];
+const tested: Example[] = [];
 for await (const batch of dataset.batches()) {
   for (const example of batch) {
     if (!isTest.has(example.index)) continue;
     for (const probability of predict(example)) probabilities.push(probability);
     rows.push(example.index);
     lengths.push(example.output.length);
+    tested.push(example);
   }
 }
 const heldOut = measureProbabilities(
@@ -71,6 +74,13 @@ const heldOut = measureProbabilities(
 const { scores } = model.card;
 const expected = rows.map((_, i) =>
   scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0),
+);
+/** Every second row with the answer of another: does the student see it? */
+const exchanged = tested.map((example, i) =>
+  expectedScore(
+    predict(i % 2 === 1 ? example : { ...example, output: tested[(i + testRows / 2) % testRows]!.output }),
+    scores,
+  ),
 );
 const card = {
   ...model.card,
@@ -101,6 +111,10 @@ await writeFile(
     claudeLength: measureAgreement(
       lengths,
       rows.map((index) => (claude.has(index) ? 1 : 0)),
+    ),
+    exchanged: measureAgreement(
+      exchanged,
+      exchanged.map((_, i) => i % 2),
     ),
   }),
 );

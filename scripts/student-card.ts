@@ -8,6 +8,8 @@ export interface CardComparisons {
   readonly llamaLength: Agreement;
   readonly claude: Agreement;
   readonly claudeLength: Agreement;
+  /** Rows with their own answers (1) and with another row's (0). */
+  readonly exchanged: Agreement;
 }
 
 /** The model card that ships beside the student. */
@@ -54,6 +56,12 @@ Judges disagree, and this one has ${card.teacher}'s taste. Measured on the same 
 
 An AUC under 0.5 means that it ranks Claude's rows below the others: Claude kept short exact answers where ${card.teacher} liked
 long ones.
+
+## What it does not see
+
+**Whether an answer fits its question.** With half of these rows' answers exchanged among each other, an AUC of
+**${auc(others.exchanged, 1)}** tells true from exchanged: no better than chance. It reads style and length. A judge that is a language model sees it; so
+does \`ifd\` (\`rate --judge ifd:smollm2 --as ifd\`), which needs no key.
 
 ## What it must not be used for
 

@@ -20,7 +20,7 @@ import type { Judge } from "./judge.ts";
  *   answers by it). It is 1 / perplexity: high where the answer is what the model itself would say.
  */
 
-export interface MeasureSettings {
+interface MeasureSettings {
   /**
    * `plain` (the default): instruction and input, each with a line feed, as published for IFD with small models. `alpaca`: the paper's
    * prompt. `chat`: the model's own chat template.

@@ -11,7 +11,7 @@ import { RecordedMarks } from "./recorded-marks.ts";
 /** What a file says about one row: a number, a state other than scored, or text that is neither. */
 export type Recorded = number | RatingState | { readonly text: string };
 
-export interface Entry {
+interface Entry {
   readonly recorded: Recorded | undefined;
   readonly marks?: Readonly<Record<string, number>> | undefined;
 }

@@ -45,7 +45,7 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
     get notes() {
       return [
-        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict`,
+        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It reads style and length, and does not see whether an answer fits its question`,
         `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
         ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
       ];

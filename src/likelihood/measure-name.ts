@@ -1,5 +1,5 @@
 /** What is made of how likely a model finds a row's answer. */
-export const measureKinds = ["perplexity", "ifd", "fit"] as const;
+const measureKinds = ["perplexity", "ifd", "fit"] as const;
 export type MeasureKind = (typeof measureKinds)[number];
 
 /** How a row's prompt is written for the model that measures. */

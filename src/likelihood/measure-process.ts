@@ -21,10 +21,10 @@ export interface RowToMeasure {
   readonly needs: readonly LikelihoodPart[];
 }
 
-export type Measured = Likelihood | { readonly problem: string };
+type Measured = Likelihood | { readonly problem: string };
 
 /** A result, and the position of its row among those that were given. */
-export interface MeasuredRow {
+interface MeasuredRow {
   readonly at: number;
   readonly measured: Measured;
 }
