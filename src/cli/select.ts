@@ -27,6 +27,7 @@ interface SelectFlags {
   decontaminate?: string[] | undefined;
   fullMinutes?: number | undefined;
   fullUsd?: number | undefined;
+  watch?: string | undefined;
   minCoverage: number;
   seed: number;
   run: string;
@@ -76,6 +77,10 @@ export function selectCommand(context: CommandContext): Command {
     .addOption(seedOption("random rows, and rows that tie at the cut"))
     .optionsGroup("Gates and figures:")
     .addOption(minCoverageOption())
+    .option(
+      "--watch <words>",
+      'count the rows with these words, and how many of them are kept: "java|python|c++"; warns when one all but vanishes',
+    )
     .option("--full-minutes <minutes>", "minutes of training on all rows, for the what-if table", parseNumber)
     .option("--full-usd <usd>", "US dollars for training on all rows, for the what-if table", parseNumber)
     .optionsGroup("Options:")
@@ -115,6 +120,7 @@ Examples:
         method,
         arm,
         like: flags.like,
+        watch: flags.watch,
         ...(flags.dedup && { dedup: flags.dedup === true ? "exact" : flags.dedup }),
         ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? defaultDistance : flags.diverse }),
         ...(flags.decontaminate && { decontaminate: prompts }),

@@ -202,6 +202,10 @@ export const experimentSchema = z
       .record(name, armSchema)
       .optional()
       .describe("Training sets by name; the first one chosen by scores is the one under test"),
+    watch: z
+      .string()
+      .optional()
+      .describe('Words whose rows are counted in all rows and in each arm: "java|python|c++"'),
     contamination: z
       .enum(["stop", "remove", "note"])
       .default("stop")

@@ -35,6 +35,10 @@ export interface RunReport {
   readonly dataset?: DatasetRecord | undefined;
   readonly scores?: ScoreReport | undefined;
   readonly arms: readonly ArmState[];
+  /** Of each two of the run's scores, where it has several; empty until all rows are read. */
+  readonly agreements: readonly ScoreAgreement[];
+  /** Of each two arms; empty until all rows are read. */
+  readonly overlaps: readonly ArmOverlap[];
   /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
@@ -54,6 +58,21 @@ export interface RunReport {
     /** Changes when the rows change or more of them are read. */
     readonly revision: string;
   };
+}
+
+/** How far two scores agree, over the rows that have both. */
+export interface ScoreAgreement extends Pick<AgreementRecord, "rows" | "spearman"> {
+  readonly a: string;
+  readonly b: string;
+}
+
+/** How many rows two arms share, of those that each has. */
+export interface ArmOverlap {
+  readonly a: string;
+  readonly b: string;
+  readonly shared: number;
+  readonly ofA: number;
+  readonly ofB: number;
 }
 
 /** The first lines of the page. */

@@ -114,7 +114,8 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
 /** A problem if the scores of the run's reference judge can no longer be read. */
 export function missingReference(manifest: Manifest | undefined, scores: ScoreReport | undefined): string[] {
   const agreement = manifest?.rate?.agreement;
-  if (!agreement || !scores?.thresholds || scores.isPartial || scores.references.length > 0) return [];
+  if (!agreement || !scores?.thresholds || scores.isPartial) return [];
+  if (scores.references.some(({ name }) => name === agreement.reference)) return [];
   const { value } = agreement.spearman;
   return [
     `${agreement.reference}: its scores can no longer be read; on ${formatCount(agreement.rows)} rows, Spearman's correlation with them was ${value?.toFixed(3) ?? "not known"}`,

@@ -12,6 +12,7 @@ import type { Work } from "../run/work.ts";
 import { startReading, type RowReading } from "./read-rows.ts";
 import type { RowSource } from "./in-turn.ts";
 import type { RowFigures } from "./row-figures.ts";
+import { scoreJudges } from "./several-scores.ts";
 
 /** Snapshot of the files that determine a run's rows. */
 interface RunSnapshot {
@@ -187,6 +188,7 @@ function finishedRows(
   return {
     key: JSON.stringify([
       rate.ratingsHash,
+      Object.entries(manifest.scores ?? {}).map(([name, { ratingsHash }]) => [name, ratingsHash]),
       files.dataset,
       files.ratings,
       arms.map(({ arm, startedAt }) => [arm, startedAt]),
@@ -194,15 +196,19 @@ function finishedRows(
     total: dataset.rows,
     isPartial: false,
     ratingsHash: rate.ratingsHash,
-    open: async (signal) => ({
-      run,
-      dataset: await reopenDataset(dataset, run, signal),
-      ratings: { hash: rate.ratingsHash },
-      arms,
-      references: against ?? (await openReference(manifest)),
-      areReferencesAsked: against !== undefined,
-      signal,
-    }),
+    open: async (signal) => {
+      const further = scoreJudges(manifest, run).judges;
+      return {
+        run,
+        dataset: await reopenDataset(dataset, run, signal),
+        ratings: { hash: rate.ratingsHash },
+        arms,
+        references: [...(against ?? (await openReference(manifest))), ...further],
+        furtherScores: new Set(further.map(({ name }) => name)),
+        areReferencesAsked: against !== undefined,
+        signal,
+      };
+    },
   };
 }
 

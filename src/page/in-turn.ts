@@ -11,6 +11,8 @@ export interface RowSource {
   /** Arms selected from these ratings. */
   readonly arms: readonly { readonly arm: string; readonly cut: number | null }[];
   readonly references: readonly Judge[];
+  /** Names of those references that are further scores of the run. */
+  readonly furtherScores?: ReadonlySet<string> | undefined;
   /** Whether the user asked for these references; one that does not fit the data is then an error. */
   readonly areReferencesAsked: boolean;
   readonly signal: AbortSignal;

@@ -7,7 +7,7 @@ import { readFileStates, type FileStates } from "../run/file-states.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
 import { readWork } from "../run/progress-file.ts";
 import { spentOnCalls } from "../run/spent.ts";
-import { readManifest, runFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
@@ -20,6 +20,7 @@ import { describeHead } from "./head.ts";
 import { readPairs, toDetail, type ReadPair } from "./read-pairs.ts";
 import type { IndexedRow } from "./row-index.ts";
 import { selectPairs } from "./select-pairs.ts";
+import { scoreJudges } from "./several-scores.ts";
 
 export interface OpenRunOptions {
   /** Judges to compare with the run's own, none of which calls a model; by default the one it was rated against. */
@@ -149,6 +150,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         scores,
         arms: (files?.arms ?? []).map(onJudgesScale),
+        agreements: (scores?.isPartial === false && shown?.figures?.agreements) || [],
+        overlaps: shown?.figures?.overlaps ?? [],
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
         stages: manifest ? describeStages(manifest) : [],
@@ -158,6 +161,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
           ...[rows.problem, shown?.problem].filter((problem) => problem !== undefined),
           ...(shown?.figures?.problems ?? []),
           ...missingReference(manifest, scores),
+          ...leftOutScores(manifest, run),
           ...problems,
         ],
         working,
@@ -207,6 +211,11 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       await rows[Symbol.asyncDispose]();
     },
   };
+}
+
+function leftOutScores(manifest: Manifest | undefined, run: RunFolder): string[] {
+  const leftOut = isRated(manifest) ? scoreJudges(manifest, run).leftOut : 0;
+  return leftOut > 0 ? [`${leftOut} further scores are not shown here; alpagasus status lists all`] : [];
 }
 
 /** @throws UsageError if a size is given for an unknown arm */

@@ -17,6 +17,7 @@ import {
   readScores,
 } from "./row-figures.ts";
 import { type RowIndex, openRowIndex } from "./row-index.ts";
+import { measureAgreements, OverlapTally } from "./several-scores.ts";
 import { ThresholdTally } from "./threshold-table.ts";
 
 export interface RowReading extends AsyncDisposable {
@@ -71,6 +72,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
     source.arms.flatMap(({ cut }) => cut ?? []),
   );
   const fates = new Fates(source, problems);
+  const overlaps = new OverlapTally(source.arms.map(({ arm }) => arm));
   const states: Record<string, number> = {};
   let unseen = 0;
   let batches = 0;
@@ -79,7 +81,9 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
       signal.throwIfAborted();
       for (const { example, rating } of batch) {
         const { index: row } = example;
-        const rowReasons = fates.next();
+        const next = fates.next();
+        const rowReasons = next instanceof Promise ? await next : next;
+        overlaps.add(rowReasons);
         states[rating.state] = (states[rating.state] ?? 0) + 1;
         tally.add(example, rating.state === "scored" ? rating.score : undefined);
         index.add({
@@ -87,7 +91,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
           rating,
           references: others.map(({ scores }) => scores[row] ?? NaN),
           disagreements: disagreements.map((rankDistances) => rankDistances[row] ?? NaN),
-          fates: rowReasons instanceof Promise ? await rowReasons : rowReasons,
+          fates: rowReasons,
         });
       }
       unseen += batch.length;
@@ -107,7 +111,22 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
     references.push(describeReference(judge, own, bins, scores));
     await setImmediate();
   }
-  return { thresholds: tally.describe(), histogram: bins, states, mean: meanOf(own), references, problems };
+  const hasFurther = others.some(({ judge }) => source.furtherScores?.has(judge.name));
+  return {
+    thresholds: tally.describe(),
+    histogram: bins,
+    states,
+    mean: meanOf(own),
+    references,
+    agreements: hasFurther
+      ? measureAgreements([
+          { name: "score", scores: own },
+          ...others.map(({ judge, scores }) => ({ name: judge.name, scores })),
+        ])
+      : [],
+    overlaps: overlaps.describe(),
+    problems,
+  };
 }
 
 /** @throws UsageError if a judge that the user asked for does not fit; other judges add to `problems` instead */

@@ -7,13 +7,15 @@ import { toAgreementRecord } from "../run/estimate-record.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import { measureAgreement, rank } from "../stats/agreement.ts";
 import { type Bin, histogramOf } from "../stats/histogram.ts";
-import type { ReferenceReport, ThresholdTable } from "./contract.ts";
+import type { ArmOverlap, ReferenceReport, ScoreAgreement, ThresholdTable } from "./contract.ts";
 import { batchesPerTurn } from "./in-turn.ts";
 
 /** Figures computed while reading all rows. */
 export interface RowFigures {
   readonly thresholds: ThresholdTable;
   readonly references: readonly ReferenceReport[];
+  readonly agreements: readonly ScoreAgreement[];
+  readonly overlaps: readonly ArmOverlap[];
   /** Histogram of the run's own scores. */
   readonly histogram: readonly Bin[];
   readonly states: Readonly<Record<string, number>>;

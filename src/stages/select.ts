@@ -8,6 +8,7 @@ import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, planSelection } from "./select/plan.ts";
 import { uses } from "../selection/by.ts";
+import { alarmsOfWords } from "../selection/watch.ts";
 import { openRatedRows } from "./select/rated-rows.ts";
 import { type Written, writeArm } from "./select/write-arm.ts";
 import type { Dataset } from "../dataset/dataset.ts";
@@ -61,6 +62,7 @@ function summarise(
       ...manifest.scores![name]!.gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`),
     ]),
   ];
+  if (written.watched) alarms.push(...alarmsOfWords(written.watched, rows / totalRows));
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
     const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);
@@ -98,6 +100,7 @@ function summarise(
     share: rows / totalRows,
     cut: plan.isPureCut ? written.cut : null,
     ...armTally.describe(full),
+    watched: written.watched && [...written.watched],
     reasons,
     coverage: written.scoredRows / totalRows,
     full,

@@ -26,6 +26,12 @@ describeWithBrowser("the page of several judges", () => {
       "strict.json",
       scores.map((score, i) => (i % 3 === 0 ? Math.max(0, score - 1) : score)),
     );
+    folder.write(
+      "columns.jsonl",
+      scores
+        .map((score, index) => JSON.stringify({ index, strict: score - (index % 2), length: index % 97 }))
+        .join("\n"),
+    );
     const recorded = [`recorded:${sample}.gpt-4o-mini.json`, "recorded:strict.json"];
     const panel = recorded.flatMap((judge) => ["--judge", judge]);
     const asked = ["--escalate", "20%", "--to", recorded[0]!, "--min-score", "3"];
@@ -35,6 +41,12 @@ describeWithBrowser("the page of several judges", () => {
       ["report", "--run", "runs/panel"],
       ["rate", `${sample}.json`, ...asked, "--run", "runs/asked"],
       ["report", "--run", "runs/asked"],
+      ["rate", `${sample}.json`, "--run", "runs/several"],
+      ["rate", `${sample}.json`, "--judge", recorded[0]!, "--as", "mini", "--run", "runs/several"],
+      ["rate", `${sample}.json`, "--judge", "recorded:columns.jsonl", "--as", "oda", "--run", "runs/several"],
+      ["select", "--top", "200", "--run", "runs/several", "--watch", "python|list"],
+      ["select", "--top", "200", "--by", "oda.length", "--arm", "long", "--run", "runs/several", "--watch", "python"],
+      ["report", "--run", "runs/several"],
     );
   });
   afterAll(async () => {
@@ -65,6 +77,30 @@ describeWithBrowser("the page of several judges", () => {
     );
     expect(await factOf(page, "rows escalated")).toBe("400");
     expect(await factOf(page, "precision")).toMatch(/^9\d\.\d % \[\d+\.\d %, \d+\.\d %\]$/);
+    expect(await findViolations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  it("shows several scores of the rows, how they agree, what arms share and what becomes of words", async () => {
+    const { page, complaints } = await browser.open(
+      `${pathToFileURL(`${folder.path}/runs/several/report.html`).href}#/scores`,
+    );
+    const matrix = await tableOf(page, "Spearman's rank correlation of each two scores");
+    expect(matrix.map(([name]) => name)).toEqual(["score", "mini", "oda.strict", "oda.length"]);
+    expect(matrix[0]!.slice(1)).toEqual([
+      "",
+      expect.stringMatching(/^0\.7/),
+      expect.stringMatching(/^0\.6/),
+      expect.stringMatching(/^-?0\.0/),
+    ]);
+    const [shared] = await tableOf(page, "Rows that each two arms share");
+    expect(shared!.slice(0, 1)).toEqual(["selected and long"]);
+    const words = await tableOf(page, "Rows with each word");
+    expect(words.map(([word]) => word)).toEqual(["python", "list"]);
+    expect(words[1]!.at(-1)).toBe("–"); // the arm "long" was not asked about it
+    expect(await page.$$eval("h2", (heads) => heads.map(({ textContent }) => textContent))).toContain(
+      "student compared with oda.strict",
+    );
     expect(await findViolations(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -27,12 +27,26 @@ export function renderSelection(summary: ArmSummary, { rate }: RatedManifest): s
           `  kept by category: ${summary.categories.map(({ category, rows, share }) => `${plainText(category)} ${formatCount(rows)} (${formatShare(share)})`).join(", ")}`,
         ]
       : []),
+    ...(summary.watched ? [`\n${renderWatched(summary.watched)}\n`] : []),
     ...(fates.length > 0 ? [`  others: ${fates.join(", ")}`] : []),
     ...renderWarnings(summary.alarms, summary.gates),
     `\n  arm        ${plainText(summary.path)}`,
     `  decisions  ${plainText(summary.decisionsPath)}`,
   ];
   return `${parts.join("\n")}\n`;
+}
+
+function renderWatched(watched: NonNullable<ArmSummary["watched"]>): string {
+  return renderTable(
+    ["rows with", "all", "kept", "share"],
+    ["left", "right", "right", "right"],
+    watched.map(({ word, rows, kept }) => [
+      plainText(word),
+      formatCount(rows),
+      formatCount(kept),
+      rows === 0 ? "-" : formatShare(kept / rows),
+    ]),
+  );
 }
 
 function describeLengths({ meanPromptLength, meanOutputLength, textShare }: ArmSummary): string {

@@ -22,6 +22,18 @@ const whatIfSchema = z.object({
 
 export type WhatIf = z.infer<typeof whatIfSchema>;
 
+const watchedWordSchema = z.object({
+  word: z.string(),
+  /** Rows that have it, and how many of them are kept. */
+  rows: z.number(),
+  kept: z.number(),
+  /** The same within each category, the largest first. */
+  categories: z.array(z.object({ category: z.string(), rows: z.number(), kept: z.number() })).optional(),
+});
+
+/** A word, and what becomes of the rows that have it (select --watch). */
+export type WatchedWord = z.infer<typeof watchedWordSchema>;
+
 /** The result of `select` for one arm. */
 export const armSummarySchema = z.object({
   arm: z.string(),
@@ -41,6 +53,8 @@ export const armSummarySchema = z.object({
   textShare: z.number(),
   /** Share of each category among the kept rows, the largest first. */
   categories: categoriesSchema.optional(),
+  /** What becomes of rows with certain words. */
+  watched: z.array(watchedWordSchema).optional(),
   /** How many rows were kept or dropped for each reason. */
   reasons: z.record(z.string(), z.number()),
   coverage: z.number(),

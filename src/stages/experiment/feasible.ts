@@ -12,6 +12,7 @@ import { resolveBase } from "../../trainer/base-model.ts";
 import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
 import { expectScoreName } from "../rate-checks.ts";
+import { WordWatch } from "../../selection/watch.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { expectTurns } from "../generate.ts";
@@ -29,6 +30,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   const { at } = recipe;
   const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
   for (const arm of Object.keys(recipe.arms ?? {})) expectArm(recipe, arm);
+  if (recipe.watch !== undefined) void new WordWatch(recipe.watch); // throws
   for (const { arm, top, rowsPath } of draws) {
     if (typeof top === "number" && rows !== undefined && top > rows)
       throw new UsageError(

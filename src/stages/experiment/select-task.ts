@@ -42,6 +42,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         }),
         rows: rowsPath === undefined ? "none" : ((await hashFile(rowsPath)) ?? "none"),
         choice: JSON.stringify({ method, ...others }),
+        ...(recipe.watch !== undefined && { watch: recipe.watch }),
         ...(recipe.contamination === "remove" && { prompts: hashText(JSON.stringify(await context.prompts())) }),
       };
     },
@@ -66,6 +67,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         per,
         dedup,
         diverse,
+        watch: recipe.watch,
         ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),
         signal: context.options.signal,
       });

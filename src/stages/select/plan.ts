@@ -43,6 +43,8 @@ export interface SelectOptions extends StageOptions {
   readonly decontaminate?: readonly TestPrompt[] | undefined;
   /** Seed for breaking ties and drawing random rows. */
   readonly seed?: number | undefined;
+  /** Words, separated by "|", whose rows are counted among all rows and among those kept. */
+  readonly watch?: string | undefined;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */
   readonly minCoverage?: number | undefined;
   /** What training on all rows takes, to compare thresholds with. */

@@ -4,8 +4,10 @@ import { UsageError } from "../../errors.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatCount } from "../../format.ts";
 import type { RatedExample } from "../../dataset/rated-rows.ts";
+import type { WatchedWord } from "../../run/records/arm.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import type { Decision, Reason, ReasonDetail } from "../../selection/decision.ts";
+import { WordWatch } from "../../selection/watch.ts";
 import { ArmTally, WhatIfTable } from "../../selection/what-if.ts";
 import type { FateOf } from "./fates.ts";
 import type { RatedRows } from "./rated-rows.ts";
@@ -21,6 +23,7 @@ export interface Written {
   readonly reasons: Record<string, number>;
   readonly whatIf: WhatIfTable;
   readonly armTally: ArmTally;
+  readonly watched: readonly WatchedWord[] | undefined;
 }
 
 /** Reads the data again, and writes the kept rows and the decision about every row. */
@@ -32,6 +35,7 @@ export async function writeArm(
   rated: RatedRows,
   fateOf: FateOf,
 ): Promise<Written> {
+  const watch = options.watch === undefined ? undefined : new WordWatch(options.watch);
   const path = run.armPath(plan.arm, dataset.extension);
   const decisionsPath = run.decisionsPath(plan.arm);
   const decisions = openAtomicFile(decisionsPath);
@@ -52,6 +56,7 @@ export async function writeArm(
         total++;
         reasons[reason] = (reasons[reason] ?? 0) + 1;
         whatIf.add(example, score);
+        watch?.add(example, reason === "kept");
         if (score !== undefined) scored++;
         if (reason === "kept") {
           kept++;
@@ -84,6 +89,7 @@ export async function writeArm(
     reasons,
     whatIf,
     armTally,
+    watched: watch?.describe(),
   };
 }
 

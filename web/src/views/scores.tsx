@@ -6,6 +6,7 @@ import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
 import { Checks, EscalationFacts, Panel } from "./judges.tsx";
 import { References } from "./references.tsx";
+import { SeveralScores } from "./several-scores.tsx";
 import { ThresholdPanel } from "./threshold-panel.tsx";
 
 interface ScoresProps {
@@ -66,6 +67,7 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
         <References scores={scores} reference={reference} place={place} />
       ))}
       <Arms report={report} />
+      <SeveralScores report={report} />
     </>
   );
 }

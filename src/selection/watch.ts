@@ -1,0 +1,81 @@
+import type { Example } from "../dataset/example.ts";
+import { UsageError } from "../errors.ts";
+import { formatCount, formatShare } from "../format.ts";
+import type { WatchedWord } from "../run/records/arm.ts";
+
+const mostWords = 50;
+const longestWord = 100; // characters
+
+/**
+ * Counts, for each word, the rows that have it and those of them that are kept. The paper counts its coding rows so: a selection by one
+ * number can all but lose a skill. Words are looked for in instruction, input and output, whole and without regard to capital letters.
+ */
+export class WordWatch {
+  readonly #words: readonly string[];
+  readonly #pattern: RegExp;
+  readonly #counts = new Map<
+    string,
+    { rows: number; kept: number; byCategory: Map<string, [rows: number, kept: number]> }
+  >();
+
+  /** @param words separated by "|": `java|python|c++` @throws UsageError when there are none, or too many */
+  constructor(words: string) {
+    const all = words.split("|").map((word) => word.trim().toLowerCase());
+    this.#words = [...new Set(all)];
+    if (all.some((word) => word === "" || word.length > longestWord) || this.#words.length > mostWords)
+      throw new UsageError(
+        `--watch: expected up to ${mostWords} words of up to ${longestWord} characters with "|" between them, such as "java|python|c++", got ${JSON.stringify(words.slice(0, 200))}`,
+      );
+    const longestFirst = this.#words.toSorted((a, b) => b.length - a.length).map(escape);
+    this.#pattern = new RegExp(String.raw`(?<![\p{L}\p{N}_])(?:${longestFirst.join("|")})(?![\p{L}\p{N}_])`, "giu");
+    for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
+  }
+
+  add({ instruction, input, output, category, unreadable }: Example, isKept: boolean): void {
+    if (unreadable !== undefined) return;
+    const found = new Set(
+      `${instruction}\n${input}\n${output}`.match(this.#pattern)?.map((word) => word.toLowerCase()),
+    );
+    for (const word of found) {
+      const count = this.#counts.get(word);
+      if (!count) continue; // capital letters that are more than one letter when small
+      count.rows++;
+      if (isKept) count.kept++;
+      if (category === undefined) continue;
+      const [rows, kept] = count.byCategory.get(category) ?? [0, 0];
+      count.byCategory.set(category, [rows + 1, kept + (isKept ? 1 : 0)]);
+    }
+  }
+
+  describe(): WatchedWord[] {
+    return this.#words.map((word) => {
+      const { rows, kept, byCategory } = this.#counts.get(word)!;
+      const categories = [...byCategory]
+        .map(([category, [all, left]]) => ({ category, rows: all, kept: left }))
+        .toSorted((a, b) => b.rows - a.rows)
+        .slice(0, shownCategories);
+      return { word, rows, kept, ...(categories.length > 0 && { categories }) };
+    });
+  }
+}
+
+const shownCategories = 20;
+
+const fewestExpected = 8; // rows: with so many expected, under a quarter of them is rarely chance (Poisson: .003)
+const leastRetained = 0.25;
+
+/** Alarms for words that all but vanish: of the rows that an arm of this size would keep by chance, under a quarter is there. */
+export function alarmsOfWords(words: readonly WatchedWord[], share: number): string[] {
+  return words.flatMap(({ word, rows, kept }) => {
+    const expected = rows * share;
+    return expected >= fewestExpected && kept < leastRetained * expected
+      ? [
+          `${word} all but vanishes: ${formatCount(kept)} of ${formatCount(rows)} rows are kept, where ${formatShare(share)} would be ${formatCount(Math.round(expected))}`,
+        ]
+      : [];
+  });
+}
+
+function escape(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`).replace("-", String.raw`\x2d`);
+}
