@@ -15,7 +15,7 @@ import sys
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rows import begin_as_usual, token_ids
+from rows import token_ids, with_usual_beginning
 
 BATCH_TOKENS = 2048 if not torch.cuda.is_available() else 32768  # padding included
 HEAD_TOKENS = 512 if not torch.cuda.is_available() else 8192  # whose scores over the whole vocabulary are in memory at once
@@ -24,7 +24,8 @@ HEAD_TOKENS = 512 if not torch.cuda.is_available() else 8192  # whose scores ove
 def main(name: str, longest: int, template: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(name)
     if template != "-":
-        tokenizer.chat_template = begin_as_usual(tokenizer, template)
+        with open(template, encoding="utf-8") as file:
+            tokenizer.chat_template = with_usual_beginning(tokenizer, file.read())
     model = Model(load(name))
     longest = min(longest, model.positions)
     say("ready", {"longest": longest, "device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
@@ -152,6 +153,8 @@ def tokens_of(tokenizer, row):
     """How many tokens are before the answer, and all tokens. Text is made into tokens as a whole, so those at the border may differ."""
     if isinstance(row["prompt"], str):
         return len(tokenizer(row["prompt"])["input_ids"]), tokenizer(row["prompt"] + row["answer"])["input_ids"]
+    if not tokenizer.chat_template:
+        sys.exit("ValueError: expected a model with a chat template, found none; measure with --template plain or alpaca")
     messages = {"messages": [*row["prompt"], row["answer"]], **row.get("options", {})}
     prompt, whole = token_ids(tokenizer, messages)
     return len(prompt), whole

@@ -170,12 +170,16 @@ def begin_as_usual(tokenizer, path):
     """Lets the template begin with the token that the tokenizer begins every text with, if it does (as Llama's)."""
     with open(path, encoding="utf-8") as file:
         template = file.read()
-    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
-    if begins and not template.startswith(BEGIN):
-        template = BEGIN + template
+    changed = with_usual_beginning(tokenizer, template)
+    if changed != template:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(template)
-    return template
+            file.write(changed)
+    return changed
+
+
+def with_usual_beginning(tokenizer, template):
+    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return BEGIN + template if begins and not template.startswith(BEGIN) else template
 
 
 def token_ids(tokenizer, row):

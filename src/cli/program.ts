@@ -88,6 +88,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   select: async () => (await import("./select.ts")).selectCommand,
   train: async () => (await import("./train.ts")).trainCommand,
   generate: async () => (await import("./generate.ts")).generateCommand,
+  evaluate: async () => (await import("./evaluate.ts")).evaluateCommand,
   compare: async () => (await import("./compare.ts")).compareCommand,
   report: async () => (await import("./report.ts")).reportCommand,
   view: async () => (await import("./view.ts")).viewCommand,

@@ -53,6 +53,7 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   }
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
+  if (file.evaluate && !train) fail(["evaluate"], "expected trained models to measure; add train");
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
   if (generate && !train && Object.keys(models).length === 0)
     fail(["generate"], "expected models to answer; add train, or models");

@@ -7,6 +7,7 @@ export interface ExperimentFacts {
   readonly source?: string | undefined;
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
+  readonly losses?: ExperimentResult["losses"];
   readonly money: ExperimentResult["money"];
   /** How often each arm was trained; undefined when unknown. */
   readonly trainings?: number | undefined;

@@ -134,6 +134,13 @@ const generateSchema = z.strictObject({
   min_coverage: share.default(0.95).describe("Least share of prompts with an answer"),
 });
 
+const evaluateSchema = z.strictObject({
+  loss: z
+    .string()
+    .describe("Held-out rows with answers: each model's loss on them is measured, and arms are compared item by item"),
+  max_length: count.optional().describe("The most tokens of a row (2048)"),
+});
+
 const compareSchema = z.strictObject({
   judges: z.array(z.string()).min(1).describe("Who compares: student, or models"),
   rubric: z.string().optional().describe("How a model is asked: vicuna, verdict, or a YAML file"),
@@ -215,6 +222,7 @@ export const experimentSchema = z
     train: trainSchema.optional(),
     models: z.record(name, z.string()).default({}).describe("Further models that only answer, as generate names them"),
     generate: generateSchema.optional(),
+    evaluate: evaluateSchema.optional(),
     compare: compareSchema.optional(),
     recorded: recordedSchema.optional().describe("Figures of an experiment that was made elsewhere, instead of stages"),
   })
@@ -249,6 +257,7 @@ function listFields([first]: readonly PropertyKey[]): string {
     arms: armSchema,
     train: trainSchema,
     generate: generateSchema,
+    evaluate: evaluateSchema,
     compare: compareSchema,
     recorded: recordedSchema,
   };

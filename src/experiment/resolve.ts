@@ -14,7 +14,9 @@ import type { ExperimentRecipe } from "./recipe.ts";
  * ordered by whose size they copy, models, matches, and settings under the library's names.
  */
 
-type Settings<Part extends "rate" | "train" | "generate" | "compare"> = NonNullable<ExperimentRecipe[Part]>;
+type Settings<Part extends "rate" | "train" | "generate" | "evaluate" | "compare"> = NonNullable<
+  ExperimentRecipe[Part]
+>;
 
 export interface Experiment {
   readonly recipe: ExperimentRecipe;
@@ -27,6 +29,7 @@ export interface Experiment {
   /** Trained models, arm by arm, then the models that only answer. */
   readonly models: readonly ExperimentModel[];
   readonly generation: Generation | undefined;
+  readonly evaluation: Evaluation | undefined;
   readonly comparison: Comparison | undefined;
 }
 
@@ -74,6 +77,12 @@ export interface Generation {
   readonly tests: readonly string[];
 }
 
+export interface Evaluation {
+  readonly declared: Settings<"evaluate">;
+  /** The held-out rows: a path relative to the working directory, or a dataset on the Hub. */
+  readonly loss: string;
+}
+
 export interface ExperimentJudge {
   /** As the recipe names it. */
   readonly declared: string;
@@ -90,7 +99,7 @@ export interface Comparison {
 
 /** @throws RunError when arms copy each other's sizes */
 export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
-  const { rate, scores = {}, train, generate, compare, pathOf } = recipe;
+  const { rate, scores = {}, train, generate, evaluate, compare, pathOf } = recipe;
   const models = listModels(recipe).map((model) => ({
     ...model,
     model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
@@ -111,6 +120,10 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
     },
     models,
     generation: generate && { declared: generate, tests: generate.tests.map(pathOf) },
+    evaluation: evaluate && {
+      declared: evaluate,
+      loss: evaluate.loss.startsWith("hf:") ? evaluate.loss : pathOf(evaluate.loss),
+    },
     comparison: compare && {
       declared: compare,
       judges: compare.judges.map((judge) => ({ declared: judge, name: nameJudge(judge, recipe) })),

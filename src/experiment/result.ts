@@ -21,6 +21,7 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     ...(moreTrainings && { moreTrainings }),
     arms: [...arms],
     matches: [...matches],
+    losses: facts.losses,
     money,
     savings,
   };

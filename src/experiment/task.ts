@@ -1,7 +1,16 @@
 import type { Gate } from "../run/records/common.ts";
 import type { Ledger } from "./ledger.ts";
 
-export const experimentStages = ["rate", "select", "contamination", "train", "generate", "compare", "report"] as const;
+export const experimentStages = [
+  "rate",
+  "select",
+  "contamination",
+  "train",
+  "generate",
+  "evaluate",
+  "compare",
+  "report",
+] as const;
 export type ExperimentStage = (typeof experimentStages)[number];
 
 /**

@@ -1,11 +1,9 @@
-import { join } from "node:path";
 import type { Example } from "../dataset/example.ts";
-import { toMessages } from "../dataset/messages.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { Likelihood, TokenSum } from "../likelihood/likelihood-store.ts";
-import { defaultMaxLength, openMeasurer, type LikelihoodOf, type RowParts } from "../likelihood/measure.ts";
+import { defaultMaxLength, openMeasurer, type LikelihoodOf } from "../likelihood/measure.ts";
+import { templateFile, toParts } from "../likelihood/row-parts.ts";
 import type { MeasureKind, MeasureTemplate } from "../likelihood/measure-name.ts";
-import { pythonFolder } from "../python/uv.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Judge } from "./judge.ts";
 
@@ -82,7 +80,7 @@ export function createLikelihoodJudge(kind: MeasureKind, model: string, options:
         option: `--judge ${kind}:MODEL`,
         parts: kind === "ifd" ? ["answer", "alone"] : ["answer"],
         maxLength,
-        chatTemplate: template === "alpaca" ? join(pythonFolder, "alpaca.jinja") : undefined,
+        chatTemplate: templateFile(template),
         store,
         signal,
         onPhase: (doing) => void (phase = doing),
@@ -144,17 +142,6 @@ function refusalOf({ unreadable, output, conversation }: Example, template: Meas
   if (template === "alpaca" && conversation && conversation.turns.length > 1)
     return { state: "refused", detail: "a conversation does not fit the Alpaca prompt; use --template chat or plain" };
   return undefined;
-}
-
-function toParts(example: Example, template: MeasureTemplate): RowParts {
-  const { instruction, input, output } = example;
-  if (template === "plain") return { prompt: `${instruction}\n${input === "" ? "" : `${input}\n`}`, answer: output };
-  const { prompt, completion, tools, chat_template_kwargs: own } = toMessages(example, template);
-  return {
-    prompt,
-    answer: completion[0]!,
-    options: { ...(tools && { tools }), ...(own && { chat_template_kwargs: own }) },
-  };
 }
 
 function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number; over: number }): Rating {

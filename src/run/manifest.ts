@@ -4,6 +4,7 @@ import { armSummarySchema } from "./records/arm.ts";
 import { comparisonSummarySchema } from "./records/comparison.ts";
 import { type DatasetRecord, datasetRecordSchema } from "./records/dataset.ts";
 import { experimentResultSchema } from "./records/experiment.ts";
+import { lossSummarySchema } from "./records/losses.ts";
 import { type RateSummary, rateSummarySchema } from "./records/rating.ts";
 import { trainSummarySchema } from "./records/training.ts";
 
@@ -25,6 +26,8 @@ export const manifestSchema = z.object({
   comparisons: z.record(z.string(), comparisonSummarySchema).optional(),
   /** By the model's name. */
   models: z.record(z.string(), trainSummarySchema).optional(),
+  /** Losses on held-out answers, by the name of their file. */
+  losses: z.record(z.string(), lossSummarySchema).optional(),
   /** By the name of the answers. */
   answers: z.record(z.string(), answersSummarySchema).optional(),
   /** The result of the experiment, if the run is one. */

@@ -25,6 +25,8 @@ export interface RunFolder {
   readonly answersFolder: string;
   readonly modelsFolder: string;
   answersPath(arm: string): string;
+  /** A model's losses on the answers of a file with this name. */
+  lossesPath(name: string, model: string): string;
   /** @param name of the comparison */
   verdictsPath(name: string): string;
   /** The folder of a trained model. */
@@ -50,6 +52,7 @@ export function runFolder(folder: string): RunFolder {
     modelPath: (model) => join(folder, "models", model),
     contaminationPath: join(folder, "contamination.json"),
     reportPath: join(folder, "report.html"),
+    lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { comparisonResultSchema } from "./comparison.ts";
+import { lossSummarySchema } from "./losses.ts";
 
 /** One training of an experiment's arm. */
 const trainingResultSchema = z.object({
@@ -46,6 +47,8 @@ export const experimentResultSchema = z.object({
   verdict: z.enum(["helped", "did not help", "no benefit shown", "one training", "not compared"]),
   arms: z.array(experimentArmSchema),
   matches: z.array(matchResultSchema),
+  /** Losses on held-out answers, where they were measured. */
+  losses: lossSummarySchema.pick({ data: true, models: true, differences: true }).optional(),
   /** The cost of reaching three trainings of each arm, where there are fewer. */
   moreTrainings: z
     .object({

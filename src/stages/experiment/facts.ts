@@ -10,6 +10,7 @@ import type { ExperimentResult } from "../../run/records/experiment.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { callsUsd } from "../../run/spent.ts";
 import type { Context } from "./context.ts";
+import { evaluationName } from "./ids.ts";
 
 /** Collects what an experiment's tasks left in the run: the figures that its result follows from. */
 export async function gatherFacts(context: Context, tasks: readonly Task[]): Promise<ExperimentFacts> {
@@ -41,6 +42,7 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     }),
     ...(experiment.training && { trainings: experiment.training.declared.seeds.length }),
     matches: await gatherMatches(context, manifest),
+    losses: gatherLosses(context, manifest),
     money: await gatherMoney(context, manifest, tasks),
     methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
   };
@@ -77,6 +79,11 @@ export function findVerdicts(
   );
   const path = comparison && run.verdictsPath(basename(comparison.verdictsPath!, ".jsonl"));
   return path !== undefined && existsSync(path) ? path : undefined;
+}
+
+function gatherLosses({ experiment }: Context, { losses }: Manifest): ExperimentResult["losses"] {
+  const found = experiment.evaluation && losses?.[evaluationName];
+  return found && { data: found.data, models: found.models, differences: found.differences };
 }
 
 /** Cost of the replies and trainings behind each stage's figures; 0 without calls, null when a price is unknown. */

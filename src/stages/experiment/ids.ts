@@ -24,6 +24,11 @@ export function generateId(model: string): string {
   return `generate ${model}`;
 }
 
+export const evaluateId = "evaluate";
+
+/** The name of an experiment's losses in its run. */
+export const evaluationName = "heldout";
+
 /** @param judge as the recipe names it */
 export function compareId(a: string, b: string, judge: string): string {
   return `compare ${a} ${b} by ${judge}`;

@@ -2,6 +2,7 @@ import type { Task } from "../../experiment/task.ts";
 import { compareTask } from "./compare-task.ts";
 import { contaminationTask } from "./contamination-task.ts";
 import type { Context } from "./context.ts";
+import { evaluateTask } from "./evaluate-task.ts";
 import { generateTask } from "./generate-task.ts";
 import { rateTask } from "./rate-task.ts";
 import { reportTask } from "./report-task.ts";
@@ -10,7 +11,7 @@ import { trainTask } from "./train-task.ts";
 
 /** All tasks of an experiment, in an order in which each comes after those that it needs. */
 export function listTasks(context: Context): Task[] {
-  const { rating, scores, draws, training, models, generation, comparison } = context.experiment;
+  const { rating, scores, draws, training, models, generation, evaluation, comparison } = context.experiment;
   const tasks: Task[] = [];
   if (rating) tasks.push(rateTask(context, rating));
   for (const score of scores) tasks.push(rateTask(context, score));
@@ -22,6 +23,7 @@ export function listTasks(context: Context): Task[] {
     if (training && model.arm !== undefined) tasks.push(trainTask(context, training, { model, isGuarded }));
     if (generation) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
   }
+  if (evaluation) tasks.push(evaluateTask(context, evaluation));
   for (const judge of comparison?.judges ?? [])
     for (const { pairs } of comparison!.matches)
       for (const pair of pairs) tasks.push(compareTask(context, comparison!, { judge, pair }));

@@ -1,0 +1,290 @@
+import { createHash, hash } from "node:crypto";
+import { basename } from "node:path";
+import type { Dataset } from "../dataset/dataset.ts";
+import type { Example } from "../dataset/example.ts";
+import { reopenDataset } from "../dataset/reopen.ts";
+import { UsageError } from "../errors.ts";
+import { writeJsonLines } from "../files/json-lines.ts";
+import { makeFolder } from "../files/make-folder.ts";
+import { formatCount, formatNumbered, formatShare } from "../format.ts";
+import { findLocalModel, type LocalModel } from "../generation/local-model.ts";
+import { defaultMaxLength, openMeasurer } from "../likelihood/measure.ts";
+import type { MeasureTemplate } from "../likelihood/measure-name.ts";
+import { templateFile, toParts } from "../likelihood/row-parts.ts";
+import { isSmollm2 } from "../python/smollm2.ts";
+import { toEstimateRecord } from "../run/estimate-record.ts";
+import type { Manifest } from "../run/manifest.ts";
+import { expectName } from "../run/name.ts";
+import type { LossDifference, LossSummary, ModelLoss } from "../run/records/losses.ts";
+import { extendManifest, readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { crossedRatio } from "../stats/crossed-mean.ts";
+import { lossDifference } from "../stats/loss-difference.ts";
+import { holm } from "../stats/many-comparisons.ts";
+import type { StageOptions } from "./progress.ts";
+
+export interface EvaluateOptions extends StageOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** Models as `generate` names them, or groups of trainings of one arm. The first is compared with every other. */
+  readonly models: readonly (string | ModelGroup)[];
+  /** A name for the results; the data's by default. */
+  readonly name?: string | undefined;
+  /** How prompts are written; as each model was trained by default, else by its chat template. */
+  readonly template?: MeasureTemplate | undefined;
+  /** The most tokens of a row (2,048, or the model's own limit). */
+  readonly maxLength?: number | undefined;
+}
+
+/** Trainings of one arm, in the order of their seeds. */
+export interface ModelGroup {
+  readonly group: string;
+  readonly models: readonly string[];
+}
+
+const longest = 2 * defaultMaxLength;
+const blockRows = 256;
+const fewItems = 30; // with fewer, an interval by the normal distribution is too narrow
+
+/**
+ * Measures each model's loss on the answers of a dataset that no model was trained on, and compares models item by item. Rows whose prompt
+ * is in the data that the run rated are left out.
+ *
+ * @throws UsageError when a model is not found, or no row is left
+ */
+export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): Promise<LossSummary> {
+  const startedAt = new Date();
+  const run = runFolder(options.run);
+  const name = options.name ?? nameOf(dataset);
+  expectName("--name", name);
+  const manifest = await readManifest(run);
+  const groups = options.models.map((one) => (typeof one === "string" ? groupOf(one, manifest) : one));
+  const twice = groups.find(({ group }, i) => groups.findIndex((other) => other.group === group) < i);
+  if (groups.length === 0 || twice)
+    throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
+  const found = new Map<string, LocalModel>();
+  for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findLocalModel(model, run));
+  const { items, rows, trainedOn } = await readItems(dataset, manifest, run, options);
+  const losses = new Map<string, Float64Array>();
+  const models: ModelLoss[] = [];
+  const identity = createHash("sha256");
+  for (const { group, models: members } of groups)
+    for (const model of members) {
+      const { values, summary, sha } = await measureModel(
+        found.get(model)!,
+        { group, model, name },
+        items,
+        run,
+        options,
+      );
+      losses.set(model, values);
+      models.push(summary);
+      identity.update(sha);
+    }
+  const [first, ...others] = groups;
+  const differences = compareGroups(first!, others, losses);
+  const summary: LossSummary = {
+    name,
+    data: dataset.source,
+    rows,
+    trainedOn,
+    models,
+    differences,
+    notes: describeItems({ items, trainedOn }, manifest, models, options),
+    gates: [],
+    lossesHash: identity.digest("hex"),
+    command: options.command,
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+  await extendManifest(run, (latest) => ({ losses: { ...latest?.losses, [name]: summary } }));
+  return summary;
+}
+
+function nameOf({ source }: Dataset): string {
+  return basename(source)
+    .replace(/(\.(jsonl?|csv|tsv|parquet|arrow|gz|zst))+$/i, "")
+    .replaceAll(/[^\w-]+/g, "-");
+}
+
+/** A model with its other seeds, where the run has trained them: `selected`, `selected-s43`. */
+function groupOf(model: string, manifest: Manifest | undefined): ModelGroup {
+  const seeds = Object.values(manifest?.models ?? {})
+    .filter((other) => other.model === `${model}-s${other.seed}`)
+    .map((other) => other.model);
+  return { group: model, models: [model, ...(manifest?.models?.[model] ? seeds : [])] };
+}
+
+interface Items {
+  readonly items: readonly Example[];
+  readonly rows: number;
+  readonly trainedOn: number;
+}
+
+async function readItems(
+  dataset: Dataset,
+  manifest: Manifest | undefined,
+  run: RunFolder,
+  { signal, onProgress }: EvaluateOptions,
+): Promise<Items> {
+  const all: Example[] = [];
+  for await (const batch of dataset.batches()) all.push(...batch.filter(({ unreadable }) => unreadable === undefined));
+  const empty = all.filter(({ output }) => output === "");
+  if (empty.length > 0)
+    throw new UsageError(
+      `${dataset.source}: expected rows with answers, got ${formatNumbered(empty.length, "row", "rows")} without one, the first row ${empty[0]!.index + 1}`,
+    );
+  const asked = new Set(all.map(promptHash));
+  const known = new Set<string>();
+  if (manifest?.dataset) {
+    let done = 0;
+    for await (const batch of (await reopenDataset(manifest.dataset, run, signal)).batches()) {
+      for (const example of batch) {
+        const prompt = promptHash(example);
+        if (asked.has(prompt)) known.add(prompt);
+      }
+      done += batch.length;
+      onProgress?.({ stage: "evaluate", doing: "looking for trained prompts", done, unit: "rows" });
+    }
+  }
+  const items = all.filter((example) => !known.has(promptHash(example)));
+  if (items.length === 0)
+    throw new UsageError(
+      `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${manifest!.dataset!.source}`}`,
+    );
+  return { items, rows: all.length, trainedOn: all.length - items.length };
+}
+
+function promptHash({ instruction, input }: Pick<Example, "instruction" | "input">): string {
+  return hash("sha256", `${instruction.trim()}\0${input.trim()}`).slice(0, 24);
+}
+
+async function measureModel(
+  { path, template: trained }: LocalModel,
+  { group, model, name }: { readonly group: string; readonly model: string; readonly name: string },
+  items: readonly Example[],
+  run: RunFolder,
+  { template = trained ?? "chat", maxLength = longest, signal, onProgress }: EvaluateOptions,
+): Promise<{ readonly values: Float64Array; readonly summary: ModelLoss; readonly sha: string }> {
+  let done = 0;
+  const show = (phase?: string) =>
+    onProgress?.({
+      stage: "evaluate",
+      doing: phase === undefined ? `measuring ${model}` : `${model}: ${phase}`,
+      done,
+      total: items.length,
+      unit: "rows",
+    });
+  show("loading it");
+  await using measurer = await openMeasurer({
+    model: isSmollm2(model) ? model : path,
+    option: "--models",
+    parts: ["answer"],
+    maxLength,
+    chatTemplate: templateFile(template),
+    signal,
+    onPhase: show,
+  });
+  const values = new Float64Array(items.length).fill(NaN);
+  const lines: object[] = [];
+  let tokens = 0;
+  let cut = 0;
+  for (let start = 0; start < items.length; start += blockRows) {
+    const block = items.slice(start, start + blockRows);
+    const measured = await measurer.measure(
+      block.map((example) => toParts(example, template)),
+      (count) => {
+        done += count;
+        show();
+      },
+    );
+    for (const [i, one] of measured.entries()) {
+      const { index, id } = block[i]!;
+      if ("problem" in one) {
+        lines.push({ index, id, problem: one.problem });
+        continue;
+      }
+      const { answer, isCut } = one.likelihood;
+      if (isCut) cut++;
+      if (answer && answer.tokens > 0) {
+        values[start + i] = answer.nll / answer.tokens;
+        tokens += answer.tokens;
+      }
+      lines.push({ index, id, nll: answer?.nll, tokens: answer?.tokens ?? 0, ...(isCut && { cut: true }) });
+    }
+  }
+  const kept = values.filter((value) => !Number.isNaN(value));
+  const prompts = Array.from(kept, (_, i) => i);
+  const lossesPath = run.lossesPath(name, model.replaceAll(/[^\w.-]+/g, "-"));
+  makeFolder(`${run.folder}/losses`);
+  const sha = await writeJsonLines(lossesPath, lines);
+  return {
+    values,
+    sha,
+    summary: {
+      model,
+      group,
+      loss: toEstimateRecord(crossedRatio(kept, new Uint8Array(kept.length).fill(1), { prompts }, { tested: 0 })),
+      items: kept.length,
+      tokens,
+      cut,
+      path: lossesPath,
+    },
+  };
+}
+
+function compareGroups(
+  first: ModelGroup,
+  others: readonly ModelGroup[],
+  losses: ReadonlyMap<string, Float64Array>,
+): LossDifference[] {
+  const valuesOf = ({ models }: ModelGroup) => models.map((model) => losses.get(model)!);
+  const compared = others.map((other) => ({ other, ...lossDifference(valuesOf(first), valuesOf(other)) }));
+  const adjusted = holm(compared.map(({ difference }) => difference.pValue));
+  return compared.map(({ other, items, trainings, difference }, i) => ({
+    a: first.group,
+    b: other.group,
+    items,
+    trainings,
+    difference: toEstimateRecord(difference),
+    pValue: difference.pValue,
+    adjustedPValue: adjusted[i]!,
+    sentence: conclude(first.group, other.group, difference.value, adjusted[i]!, trainings),
+  }));
+}
+
+const significance = 0.05;
+
+function conclude(a: string, b: string, difference: number, p: number, trainings: number): string {
+  if (!(p < significance)) return `The losses of ${a} and ${b} cannot be told apart on these answers.`;
+  const [lower, higher] = difference > 0 ? [a, b] : [b, a];
+  const scope =
+    trainings > 1
+      ? `, over ${trainings} trainings of each`
+      : "; with one training of each, this is about these two models, not about how their rows were chosen";
+  return `${lower} finds these answers likelier than ${higher} does${scope}.`;
+}
+
+function describeItems(
+  { items, trainedOn }: Pick<Items, "items" | "trainedOn">,
+  manifest: Manifest | undefined,
+  models: readonly ModelLoss[],
+  { maxLength = longest }: EvaluateOptions,
+): string[] {
+  const cut = models.filter((model) => model.cut > 0);
+  return [
+    "a loss is how unlikely a model finds the reference answers, not how good its own answers are: it favours models that write in the reference's style",
+    ...(trainedOn > 0
+      ? [`${formatNumbered(trainedOn, "row", "rows")} left out, whose prompt is in ${manifest!.dataset!.source}`]
+      : []),
+    ...(manifest?.dataset
+      ? []
+      : ["whether models were trained on these prompts is not known: this run has rated no data"]),
+    ...(items.length < fewItems
+      ? [`only ${formatCount(items.length)} answers: the intervals are too narrow with under ${fewItems}`]
+      : []),
+    ...cut.map(
+      (model) =>
+        `${model.model}: ${formatCount(model.cut)} answers (${formatShare(model.cut / Math.max(1, model.items))}) are longer than ${formatCount(maxLength)} tokens with their prompt; what is beyond is not counted`,
+    ),
+  ];
+}
