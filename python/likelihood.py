@@ -1,6 +1,7 @@
 """Measures how likely a causal language model finds answers: given their prompts, and by themselves.
 
-Usage: python likelihood.py MODEL MAX_LENGTH TEMPLATE, a folder or a Hub id, tokens, and the file of a chat template or "-"
+Usage: python likelihood.py MODEL REVISION MAX_LENGTH TEMPLATE: a folder or a Hub id, its commit or "-", tokens, and the file of a chat
+template or "-"
 
 Reads blocks of rows from standard input, a JSON array a line, and writes one line for each batch of results, in any order: "measured "
 and a JSON array. A row has a number (id), a prompt (text, or messages with the template's options), an answer, and what is needed:
@@ -9,33 +10,36 @@ It ends when standard input does.
 """
 
 import json
+import math
 import os
 import sys
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rows import token_ids, with_usual_beginning
+from rows import token_ids, what_is_left_out, with_usual_beginning
 
 BATCH_TOKENS = 2048 if not torch.cuda.is_available() else 32768  # padding included
 HEAD_TOKENS = 512 if not torch.cuda.is_available() else 8192  # whose scores over the whole vocabulary are in memory at once
 
 
-def main(name: str, longest: int, template: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(name)
+def main(name: str, revision: str, longest: int, template: str) -> None:
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    revision = None if revision == "-" else revision
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     if template != "-":
         with open(template, encoding="utf-8") as file:
             tokenizer.chat_template = with_usual_beginning(tokenizer, file.read())
-    model = Model(load(name))
+    model = Model(load(name, revision))
     longest = min(longest, model.positions)
     say("ready", {"longest": longest, "device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
     for line in sys.stdin:
         measure(model, tokenizer, longest, json.loads(line))
 
 
-def load(name):
+def load(name, revision):
     on_gpu = torch.cuda.is_available()
-    settings = {"dtype": torch.bfloat16 if on_gpu else torch.float32}
+    settings = {"revision": revision, "dtype": torch.bfloat16 if on_gpu else torch.float32}
     if os.path.exists(os.path.join(name, "adapter_config.json")):
         from peft import AutoPeftModelForCausalLM
 
@@ -81,7 +85,7 @@ class Model:
         for row, (tokens, start) in enumerate(zip(sequences, starts)):
             ids[row, : len(tokens)] = torch.tensor(tokens)
             mask[row, : len(tokens)] = 1
-            wanted[row, max(start, 1) - 1 : len(tokens) - 1] = True
+            wanted[row, max(start, 1) - 1 : max(len(tokens) - 1, 0)] = True
         ids, mask, wanted = ids.to(self.device), mask.to(self.device), wanted.to(self.device)
         targets = ids.roll(-1, 1)[wanted]
         losses = []
@@ -105,16 +109,27 @@ def cross_entropy(logits, targets):
 def measure(model, tokenizer, longest, rows):
     results, tasks, left = {}, [], {}
     for row in rows:
-        prompt, whole = tokens_of(tokenizer, row)
+        try:
+            prompt, whole = tokens_of(tokenizer, row)
+            alone = tokens_alone(tokenizer, row) if "alone" in row["needs"] else []
+        except Exception as error:  # such as half a character, or a template that does not take the row
+            say("measured", [{"id": row["id"], "cut": False, "problem": f"its tokens cannot be made: {error}"[:300]}])
+            continue
         cut = len(whole) > longest
         results[row["id"]] = {"id": row["id"], "cut": cut}
         left[row["id"]] = len(row["needs"])
-        if "answer" in row["needs"]:
-            tasks.append((row["id"], "answer", whole[:longest], prompt))
-        if "alone" in row["needs"]:
-            # of an answer that is cut after a prompt, the same tokens
-            alone = tokenizer(row["answer"]["content"] if isinstance(row["answer"], dict) else row["answer"])["input_ids"]
-            tasks.append((row["id"], "alone", alone[: max(longest - prompt + 1, 1)], 1))
+        # of an answer that is cut after a prompt, the same tokens are measured by themselves
+        wanted = {"answer": (whole[:longest], prompt), "alone": (alone[: max(longest - prompt + 1, 1)], 1)}
+        for need in row["needs"]:
+            tokens, start = wanted[need]
+            if len(tokens) > start:
+                tasks.append((row["id"], need, tokens, start))
+            else:  # nothing to measure
+                results[row["id"]][need] = [0.0, 0]
+                left[row["id"]] -= 1
+    nothing = [results.pop(row) for row in [row for row, count in left.items() if count == 0]]
+    if nothing:
+        say("measured", nothing)
     tasks.sort(key=lambda task: -len(task[2]))  # the longest first: if memory does not suffice, that shows at once
     while tasks:
         size = max(1, BATCH_TOKENS // max(len(tasks[0][2]), 1))
@@ -140,13 +155,20 @@ def measure_batch(model, tasks, results, left):
             return measure_batch(model, tasks[len(tasks) // 2 :], results, left)
     complete = []
     for (row, what, _, _), value in zip(tasks, found):
-        if value is not None:
+        if value is not None and not math.isfinite(value[0]):
+            results[row]["problem"] = "the model gives its tokens no finite probability"
+        elif value is not None:
             results[row][what] = value
         left[row] -= 1
         if left[row] == 0:
             complete.append(results.pop(row))
     if complete:
         say("measured", complete)
+
+
+def tokens_alone(tokenizer, row):
+    text = row["answer"]["content"] if isinstance(row["answer"], dict) else row["answer"]
+    return tokenizer(text)["input_ids"] if text else []
 
 
 def tokens_of(tokenizer, row):
@@ -156,13 +178,16 @@ def tokens_of(tokenizer, row):
     if not tokenizer.chat_template:
         sys.exit("ValueError: expected a model with a chat template, found none; measure with --template plain or alpaca")
     messages = {"messages": [*row["prompt"], row["answer"]], **row.get("options", {})}
+    left_out = what_is_left_out(tokenizer, messages)
+    if left_out is not None:
+        raise ValueError(f"the chat template leaves out {left_out}")
     prompt, whole = token_ids(tokenizer, messages)
     return len(prompt), whole
 
 
 def say(what, value):
-    print(what, json.dumps(value), flush=True)
+    print(what, json.dumps(value, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -65,5 +65,7 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");
   if (flags.scale && !all.some((name) => /^(recorded|column):/.test(name)))
-    throw new UsageError("--scale: expected recorded scores or a column; the student has a scale of its own");
+    throw new UsageError(
+      "--scale: expected recorded scores or a column; other judges have scales of their own, and perplexity has none",
+    );
 }

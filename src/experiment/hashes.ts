@@ -3,6 +3,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { embeddedStudentPath } from "../judge/student.ts";
+import { identifyMeasurer } from "../likelihood/measure.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 
@@ -39,7 +40,7 @@ export function identifyModel(model: TrainSummary | undefined): string {
 export async function hashJudge(judge: string): Promise<string> {
   const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
   const measure = readMeasureName(judge);
-  if (measure) return (await hashBase(measure.model))["the base's files"] ?? "none";
+  if (measure) return identifyMeasurer(measure.model);
   if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
   if (kind === undefined) return "none";
   return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";

@@ -28,7 +28,10 @@ export interface RecordedOptions {
  */
 export async function createRecordedJudge(source: string, options: RecordedOptions = {}): Promise<Judge> {
   const [, path, column] = /^(.*?)(?:#(.+))?$/s.exec(source)!;
-  const recording = await readRecording(path!, column, { isWhole: options.isWhole === true && column === undefined });
+  const recording = await readRecording(path!, column, {
+    isWhole: options.isWhole === true && column === undefined,
+    scale: options.scale,
+  });
   const readRating = ratingReader(recording.lowest, options.scale);
   const notes = describeScale(recording, options.scale);
   return {
@@ -40,6 +43,7 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
         ...(recording.markNames.length > 0
           ? [`columns of numbers, each a score: ${recording.markNames.join(", ")}`]
           : []),
+        ...recording.notes,
       ];
     },
     async *rate(examples) {

@@ -6,6 +6,7 @@ import { findDatasetFiles } from "../dataset/source.ts";
 import { DataError, UsageError, kindOf } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import { type RatingState, ratingStates } from "../run/rating.ts";
+import type { Scale } from "./judge.ts";
 import { RecordedMarks } from "./recorded-marks.ts";
 
 /** What a file says about one row: a number, a state other than scored, or text that is neither. */
@@ -23,6 +24,8 @@ export interface Recording {
   readonly minusOnes: number;
   /** Names of the marks, in a file that is read whole. */
   readonly markNames: readonly string[];
+  /** Notes on the marks, one line each. */
+  readonly notes: readonly string[];
   /** What is recorded of a row; undefined when nothing is. */
   find(example: Example): Entry | undefined;
   /** @throws DataError when the file has scores that belong to no row of the data */
@@ -33,12 +36,12 @@ export interface Recording {
 export async function readRecording(
   path: string,
   column: string | undefined,
-  { isWhole = false }: { readonly isWhole?: boolean | undefined } = {},
+  { isWhole = false, scale }: { readonly isWhole?: boolean | undefined; readonly scale?: Scale | undefined } = {},
 ): Promise<Recording> {
   const files = await findDatasetFiles(path);
   if (files.length !== 1) throw new UsageError(`${path}: expected one file of scores, got ${files.length}`);
   const source = await openRecords(files[0]!);
-  const table = new RecordingTable(path, isWhole ? { areTexts: files[0]!.format === "csv" } : undefined);
+  const table = new RecordingTable(path, isWhole ? new RecordedMarks(files[0]!.format === "csv", scale) : undefined);
   for await (const batch of source.batches()) {
     for (const record of batch) readEntry(record.value, record.place, column, table);
   }
@@ -53,25 +56,35 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
   if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
   if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
   const row = value as Row; // an object read from a file
-  const recorded = readScore(row, column, place, table.isWhole);
+  const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
+  const recorded = readScore(row, name, column, place, table.isWhole);
   const index = row["index"];
   if (index !== undefined && index !== null && index !== "") {
     const position = Number(index);
     if (!Number.isSafeInteger(position) || position < 0)
       throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
     const hash = row["hash"];
-    return table.addAt(position, recorded, place, { hash: typeof hash === "string" ? hash : undefined, row });
+    return table.addAt(position, recorded, place, {
+      hash: typeof hash === "string" ? hash : undefined,
+      row,
+      score: name,
+    });
   }
   const id = row["id"];
-  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place, row);
-  return table.addNext(recorded, place, row);
+  if (typeof id === "string" || typeof id === "number") return table.addNamed(String(id), recorded, place, row, name);
+  return table.addNext(recorded, place, row, name);
 }
 
-function readScore(row: Row, column: string | undefined, place: Place, isWhole: boolean): Recorded | undefined {
+function readScore(
+  row: Row,
+  name: string | undefined,
+  column: string | undefined,
+  place: Place,
+  isWhole: boolean,
+): Recorded | undefined {
   const state = row["state"];
   if (column === undefined && typeof state === "string" && isRatingState(state) && state !== "scored")
     return state === "pending" || state === "unreadable" ? undefined : state; // whether a row can be read is seen here
-  const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
   const value = name === undefined ? undefined : valueAt(row, name);
   if (isWhole && (value === undefined || typeof value === "object")) return undefined;
   if (value === undefined && (column === undefined || !place.ordinal || place.ordinal === 1)) {
@@ -112,8 +125,8 @@ class RecordingTable implements Recording {
   readonly #named = new Map<string, Recorded>();
   /** Of each id: which it is, from 0. */
   readonly #slots = new Map<string, number>();
-  /** Of a file that is read whole: the rows that it has. */
-  readonly #indices = new Set<number>();
+  /** Of a file that is read whole: of each index, which it is, from 0. */
+  readonly #places = new Map<number, number>();
   readonly #asked = new Set<string>();
   /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
   readonly #hashes = new Map<number, string>();
@@ -124,13 +137,15 @@ class RecordingTable implements Recording {
   lowest = Infinity;
   minusOnes = 0;
   readonly #marks: RecordedMarks | undefined;
-  readonly #areTexts: boolean;
 
   /** @param marks where every column of numbers is a mark */
-  constructor(path: string, marks?: { readonly areTexts: boolean }) {
+  constructor(path: string, marks?: RecordedMarks) {
     this.#path = path;
-    this.#marks = marks && new RecordedMarks();
-    this.#areTexts = marks?.areTexts ?? false;
+    this.#marks = marks;
+  }
+
+  get notes(): readonly string[] {
+    return this.#marks?.notes ?? [];
   }
 
   get isWhole(): boolean {
@@ -145,9 +160,9 @@ class RecordingTable implements Recording {
     return this.minusOnes > 0 || Number.isFinite(this.lowest);
   }
 
-  addNext(recorded: Recorded | undefined, place: Place, row?: Row): void {
+  addNext(recorded: Recorded | undefined, place: Place, row?: Row, score?: string): void {
     this.#expectKind("in order", place);
-    if (row) this.#marks?.add(this.#length, row, this.#areTexts);
+    if (row) this.#marks?.add(this.#length, row, score, place);
     this.#put(this.#length, recorded);
   }
 
@@ -155,21 +170,22 @@ class RecordingTable implements Recording {
     index: number,
     recorded: Recorded | undefined,
     place: Place,
-    { hash, row }: { readonly hash: string | undefined; readonly row: Row },
+    { hash, row, score }: { readonly hash: string | undefined; readonly row: Row; readonly score: string | undefined },
   ): void {
     this.#expectKind("by index", place);
-    if (this.#at(index) !== undefined || this.#indices.has(index))
+    if (index >= 2 ** 32) throw dataErrorAt(place, `expected an index under ${2 ** 32}, got ${index}`);
+    if (this.#at(index) !== undefined || this.#places.has(index))
       throw dataErrorAt(place, `expected each index once, got ${index} again`);
-    if (this.isWhole) this.#indices.add(index);
+    this.#marks?.add(this.#places.size, row, score, place);
+    if (this.isWhole) this.#places.set(index, this.#places.size);
     if (hash !== undefined) this.#hashes.set(index, hash);
-    this.#marks?.add(index, row, this.#areTexts);
     this.#put(index, recorded);
   }
 
-  addNamed(id: string, recorded: Recorded | undefined, place: Place, row: Row): void {
+  addNamed(id: string, recorded: Recorded | undefined, place: Place, row: Row, score: string | undefined): void {
     this.#expectKind("by id", place);
     if (this.#slots.has(id)) throw dataErrorAt(place, `expected each id once, got ${JSON.stringify(id)} again`);
-    this.#marks?.add(this.#slots.size, row, this.#areTexts);
+    this.#marks?.add(this.#slots.size, row, score, place);
     this.#slots.set(id, this.#slots.size);
     this.entries++;
     if (recorded === undefined && !this.isWhole) return;
@@ -182,8 +198,9 @@ class RecordingTable implements Recording {
   find(example: Example): Entry | undefined {
     const recorded = this.#findScore(example);
     if (!this.#marks) return recorded === undefined ? undefined : { recorded };
-    if (this.#kind === "by index" && !this.#indices.has(example.index)) return undefined;
-    const slot = this.#kind === "by id" ? this.#slots.get(example.id ?? "") : example.index;
+    const { id = "", index } = example;
+    const slot =
+      this.#kind === "by id" ? this.#slots.get(id) : this.#kind === "by index" ? this.#places.get(index) : index;
     return slot === undefined ? undefined : { recorded, marks: this.#marks.at(slot) };
   }
 
@@ -238,7 +255,6 @@ class RecordingTable implements Recording {
 
   #put(index: number, recorded: Recorded | undefined): void {
     this.entries++;
-    if (index >= 2 ** 32) throw new DataError(`${this.#path}: expected an index under ${2 ** 32}, got ${index}`);
     const isFar = index >= this.#scores.length && index > mostGap * this.entries + mostGap; // not worth the room between
     if (!isFar) while (index >= this.#scores.length) this.#scores = grown(this.#scores);
     this.#length = Math.max(this.#length, index + 1);

@@ -33,41 +33,34 @@ const busyMs = 20_000;
  * model, the prompt, the answer and how they are put together.
  */
 export class LikelihoodStore implements Disposable {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #find: StatementSync;
   readonly #save: StatementSync;
 
   /** Opens the store, and creates it if missing. @throws UsageError when the file is something else */
   constructor(path: string = defaultLikelihoodsPath) {
-    try {
+    this.#path = path;
+    [this.#database, this.#find, this.#save] = this.#told(() => {
       makeFolder(dirname(path));
-      this.#database = new DatabaseSync(path, { timeout: busyMs });
-      const { application_id: owner } = this.#database.prepare("pragma application_id").get()!;
-      const isEmpty = this.#database.prepare("select 1 from sqlite_schema").get() === undefined;
-      if (!isEmpty && owner !== application) throw new Error("it is another program's database");
-      this.#database.exec(
-        `pragma journal_mode = wal; pragma synchronous = normal; pragma application_id = ${application}; pragma user_version = ${layout};
-        create table if not exists likelihoods (
-          key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null
-        ) strict, without rowid`,
-      );
-    } catch (cause) {
-      throw new UsageError(`${path}: expected the file that keeps what models measured, or none: ${messageOf(cause)}`, {
-        cause,
-      });
-    }
-    this.#find = this.#database.prepare(
-      "select answer_nll, answer_tokens, alone_nll, alone_tokens, is_cut from likelihoods where key = ?",
-    );
-    this.#save = this.#database.prepare(
-      `insert into likelihoods values (?, ?, ?, ?, ?, ?) on conflict (key) do update set
-        answer_nll = coalesce(excluded.answer_nll, answer_nll), answer_tokens = coalesce(excluded.answer_tokens, answer_tokens),
-        alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens)`,
-    );
+      const database = new DatabaseSync(path, { timeout: busyMs });
+      createTables(database);
+      return [
+        database,
+        database.prepare(
+          "select answer_nll, answer_tokens, alone_nll, alone_tokens, is_cut from likelihoods where key = ?",
+        ),
+        database.prepare(
+          `insert into likelihoods values (?, ?, ?, ?, ?, ?) on conflict (key) do update set
+            answer_nll = coalesce(excluded.answer_nll, answer_nll), answer_tokens = coalesce(excluded.answer_tokens, answer_tokens),
+            alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens)`,
+        ),
+      ];
+    });
   }
 
   find(key: Buffer): Likelihood | undefined {
-    const row = this.#find.get(key) as Record<string, number | null> | undefined; // by the table's own types
+    const row = this.#told(() => this.#find.get(key)) as Record<string, number | null> | undefined; // by the table's own types
     if (!row) return undefined;
     const sum = (part: LikelihoodPart): TokenSum | undefined => {
       const [nll, tokens] = [row[`${part}_nll`], row[`${part}_tokens`]];
@@ -78,21 +71,52 @@ export class LikelihoodStore implements Disposable {
 
   /** Saves in one transaction. A part that is missing stays as it was. */
   save(measured: readonly { readonly key: Buffer; readonly likelihood: Likelihood }[]): void {
-    this.#database.exec("begin immediate");
-    try {
-      for (const { key, likelihood } of measured) {
-        const { answer, alone, isCut } = likelihood;
-        const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens].map((value) => value ?? null);
-        this.#save.run(key, ...values, isCut ? 1 : 0);
+    this.#told(() => {
+      this.#database.exec("begin immediate");
+      try {
+        for (const { key, likelihood } of measured) {
+          const { answer, alone, isCut } = likelihood;
+          const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens].map((value) => value ?? null);
+          this.#save.run(key, ...values, isCut ? 1 : 0);
+        }
+        this.#database.exec("commit");
+      } catch (error) {
+        if (this.#database.isTransaction) this.#database.exec("rollback");
+        throw error;
       }
-      this.#database.exec("commit");
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("rollback");
-      throw error;
+    });
+  }
+
+  #told<Value>(work: () => Value): Value {
+    try {
+      return work();
+    } catch (cause) {
+      throw new UsageError(
+        `${this.#path}: expected the file that keeps what models measured, or none, got one that cannot be used (${messageOf(cause)}); move it away, then everything is measured again`,
+        { cause },
+      );
     }
   }
 
   [Symbol.dispose](): void {
     this.#database.close();
   }
+}
+
+/** Looks and creates under one lock, so that two processes can begin at once. */
+function createTables(database: DatabaseSync): void {
+  database.exec("begin immediate");
+  const read = (pragma: string) => Object.values(database.prepare(`pragma ${pragma}`).get()!)[0] as number; // a number each
+  const isEmpty = database.prepare("select 1 from sqlite_schema").get() === undefined;
+  if (!isEmpty && read("application_id") !== application) throw new Error("it is another program's database");
+  if (!isEmpty && read("user_version") !== layout)
+    throw new Error(`its layout is ${read("user_version")}, and this version of alpagasus has ${layout}`);
+  database.exec(
+    `pragma application_id = ${application}; pragma user_version = ${layout};
+    create table if not exists likelihoods (
+      key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null
+    ) strict, without rowid;
+    commit;
+    pragma synchronous = normal`,
+  );
 }

@@ -44,6 +44,8 @@ export interface MeasureProcessOptions {
   readonly model: string;
   /** The model's name, for messages. */
   readonly name: string;
+  /** The commit of a model on the Hub, where it is known. */
+  readonly revision?: string | undefined;
   /** The most tokens of a row; the model's own limit counts too. */
   readonly maxLength: number;
   /** The file of a chat template in place of the model's own. */
@@ -54,7 +56,7 @@ export interface MeasureProcessOptions {
   readonly onPhase?: ((phase: string) => void) | undefined;
 }
 
-const sumSchema = z.tuple([z.number(), z.number().int()]);
+const sumSchema = z.tuple([z.number().min(0), z.number().int().min(0)]);
 const resultSchema = z.array(
   z.object({
     id: z.number().int(),
@@ -69,7 +71,8 @@ const readySchema = z.object({ device: z.string(), dtype: z.string(), longest: z
 /** Rows that were sent together. */
 interface Block {
   readonly first: number;
-  left: number;
+  /** Ids of the rows that are still measured. */
+  readonly waiting: Set<number>;
   readonly take: (results: readonly MeasuredRow[]) => void;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -77,7 +80,7 @@ interface Block {
 
 /** Starts the process, which loads the model. It ends when this one does, since its input then closes. */
 export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
-  const { model, name, maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
+  const { model, name, revision = "-", maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
   findUv();
   makeFolder(dirname(log));
   let nextId = 0;
@@ -87,18 +90,26 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
   let isReady: () => void = () => {};
   const loaded = new Promise<void>((resolve) => (isReady = resolve));
 
+  const fail = (why: string): void => {
+    const error = new PythonError(`${log}: measuring with ${name}: expected results of the rows asked for, got ${why}`);
+    for (const { reject } of blocks.splice(0)) reject(error);
+    void group.stop();
+  };
   const takeResults = (text: string): void => {
     const [block] = blocks;
     if (!block) return; // it has failed
+    const results = resultSchema.safeParse(tryParse(text));
+    if (!results.success) return fail(text.slice(0, 80));
+    for (const { id } of results.data)
+      if (!block.waiting.delete(id)) return fail(`one of row ${id - block.first + 1}, which was not asked for`);
     try {
-      const results = resultSchema.parse(tryParse(text));
-      block.take(results.map((result) => ({ at: result.id - block.first, measured: toMeasured(result) })));
-      block.left -= results.length;
-      if (block.left === 0) block.resolve();
+      block.take(results.data.map((result) => ({ at: result.id - block.first, measured: toMeasured(result) })));
     } catch (error) {
-      block.reject(error);
+      block.reject(error); // it could not be kept
     }
-    if (block.left === 0) blocks.shift();
+    if (block.waiting.size > 0) return;
+    block.resolve();
+    blocks.shift();
   };
   const readLine = (line: string): boolean | "data" => {
     const phase = readInstallPhase(line);
@@ -113,7 +124,7 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
     if (ready.success) device = `${ready.data.device}, ${ready.data.dtype}`;
     return true;
   };
-  const args = [model, String(maxLength), chatTemplate];
+  const args = [model, revision, String(maxLength), chatTemplate];
   const group = startGroup("uv", uvArguments(join(pythonFolder, "likelihood.py"), args), {
     env: { PYTHONDONTWRITEBYTECODE: "1", TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
     log,
@@ -121,7 +132,9 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
   });
   const ended = group.ended.then((code) => {
     const { message } = describeFailure(`${log}: measuring with ${name}`, code, group.said, commonAdvice);
-    throw new PythonError(`${message}; what was measured before is kept, and the same command goes on`);
+    throw new PythonError(
+      `${message.replace(/: $/, "")}; what was measured before is kept, and the same command goes on`,
+    );
   });
   ended.catch((error: unknown) => {
     for (const { reject } of blocks.splice(0)) reject(error);
@@ -137,7 +150,7 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
       const first = nextId;
       nextId += rows.length;
       const measured = new Promise<void>((resolve, reject) => {
-        blocks.push({ first, left: rows.length, take, resolve, reject });
+        blocks.push({ first, waiting: new Set(rows.map((_, at) => first + at)), take, resolve, reject });
       });
       measured.catch(() => {}); // the race below tells
       group.input.write(`${JSON.stringify(rows.map((row, at) => ({ id: first + at, ...row })))}\n`);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
 import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
 import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
 import { defaultLikelihoodsPath, LikelihoodStore, type Likelihood, type LikelihoodPart } from "./likelihood-store.ts";
@@ -52,10 +53,12 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const store = new LikelihoodStore(options.store ?? defaultLikelihoodsPath);
   let process: MeasureProcess | undefined;
   const isFolder = existsSync(path);
+  const revision = isFolder ? undefined : (await hubCommit(path)) || undefined;
   const start = (): MeasureProcess =>
     (process ??= startMeasuring({
       model: path,
       name: model,
+      revision,
       maxLength,
       chatTemplate,
       log: join(".alpagasus", "likelihood.log"),
@@ -64,7 +67,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
     }));
   const stop = () => void process?.stop();
   signal?.addEventListener("abort", stop);
-  if (!isFolder && (await hubCommit(path)) === "") await start().ready; // it downloads the model: then its commit is known
+  if (!isFolder && revision === undefined) await start().ready; // it downloads the model: then its commit is known
   const identity = await identifyModel(path, signal);
   const keyOf = ({ prompt, answer, options: own }: RowParts): Buffer =>
     hash("sha256", JSON.stringify([identity, maxLength, template, prompt, answer, own ?? null]), "buffer").subarray(
@@ -72,53 +75,68 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
       16,
     );
 
+  const underWay = new Map<string, Promise<LikelihoodOf>>();
+
   return {
     device: () => process?.device(),
     async measure(rows, onCount) {
       signal?.throwIfAborted();
       const keys = rows.map(keyOf);
-      const found: (LikelihoodOf | undefined)[] = keys.map((key) => {
-        const likelihood = store.find(key);
-        return likelihood && { likelihood };
+      const known = keys.map((key) => store.find(key));
+      const asked = new Map<string, { readonly at: number; readonly row: RowToMeasure }>(); // by key: identical rows once
+      let missing = 0;
+      for (const [at, row] of rows.entries()) {
+        const needs = parts.filter((part) => !known[at]?.[part]);
+        if (needs.length === 0) continue;
+        missing++;
+        const name = keys[at]!.toString("hex");
+        if (!asked.has(name) && !underWay.has(name)) asked.set(name, { at, row: { ...row, needs } });
+      }
+      if (missing < rows.length) onCount?.(rows.length - missing, { isKnown: true });
+      const block = [...asked.values()];
+      const results = block.map(() => Promise.withResolvers<LikelihoodOf>());
+      for (const { promise } of results) promise.catch(() => {}); // whoever needs it is told
+      [...asked.keys()].forEach((name, i) => underWay.set(name, results[i]!.promise));
+      const measured = keys.map((key, at) => {
+        const likelihood = known[at];
+        return likelihood && parts.every((part) => likelihood[part])
+          ? { likelihood }
+          : underWay.get(key.toString("hex"))!;
       });
-      const missing = rows.flatMap((row, at) => {
-        const known = found[at];
-        const needs = parts.filter((part) => !(known && "likelihood" in known && known.likelihood[part]));
-        return needs.length === 0 ? [] : [{ at, row: { ...row, needs } }];
-      });
-      if (missing.length < rows.length) onCount?.(rows.length - missing.length, { isKnown: true });
-      if (missing.length > 0) {
-        try {
+      if (missing > block.length)
+        void Promise.allSettled(measured).then(() => onCount?.(missing - block.length, { isKnown: false }));
+      try {
+        if (block.length > 0)
           await start().measure(
-            missing.map(({ row }) => row),
-            (results) => {
+            block.map(({ row }) => row),
+            (some) => {
               const good: { key: Buffer; likelihood: Likelihood }[] = [];
-              for (const { at, measured } of results) {
-                const place = missing[at]!.at;
-                const known = found[place];
-                if ("problem" in measured) {
-                  found[place] = measured;
+              for (const { at, measured: one } of some) {
+                const place = block[at]!.at;
+                if ("problem" in one) {
+                  results[at]!.resolve(one);
                   continue;
                 }
-                const before = known && "likelihood" in known ? known.likelihood : undefined;
                 const likelihood = {
-                  ...measured,
-                  answer: measured.answer ?? before?.answer,
-                  alone: measured.alone ?? before?.alone,
+                  ...one,
+                  answer: one.answer ?? known[place]?.answer,
+                  alone: one.alone ?? known[place]?.alone,
                 };
-                found[place] = { likelihood };
                 good.push({ key: keys[place]!, likelihood });
+                results[at]!.resolve({ likelihood });
               }
               store.save(good);
-              onCount?.(results.length, { isKnown: false });
+              onCount?.(some.length, { isKnown: false });
             },
           );
-        } catch (error) {
-          signal?.throwIfAborted();
-          throw error;
-        }
+        return await Promise.all(measured);
+      } catch (error) {
+        for (const { reject } of results) reject(error);
+        signal?.throwIfAborted();
+        throw error;
+      } finally {
+        for (const name of asked.keys()) underWay.delete(name);
       }
-      return found.map((one) => one!);
     },
     async [Symbol.asyncDispose]() {
       signal?.removeEventListener("abort", stop);
@@ -138,10 +156,20 @@ function resolveModel({ model, option }: MeasureOptions): string {
   return model;
 }
 
-/** SHA-256 over a folder's files, or over a Hub id and the commit that is cached. */
+/** SHA-256 over a folder's files, and over those of an adapter's base; or over a Hub id and the commit that is cached. */
 async function identifyModel(path: string, signal?: AbortSignal): Promise<string> {
   const sha = createHash("sha256");
-  if (existsSync(path)) await hashModelFolder(path, sha, signal);
-  else sha.update(`${path}\0${await hubCommit(path)}`);
+  if (!existsSync(path)) return sha.update(`${path}\0${await hubCommit(path)}`).digest("hex");
+  await hashModelFolder(path, sha, signal);
+  const adapter = tryParse(await readFile(join(path, "adapter_config.json"), "utf8").catch(() => "")) as
+    | { readonly base_model_name_or_path?: unknown }
+    | undefined; // checked here
+  const base = adapter?.base_model_name_or_path;
+  if (typeof base === "string" && base !== path) sha.update(await identifyModel(base, signal));
   return sha.digest("hex");
+}
+
+/** Identifies a model as its name is given, for whether something has to be measured anew. `smollm2` is always the same. */
+export async function identifyMeasurer(model: string): Promise<string> {
+  return isSmollm2(model) ? model : identifyModel(existsSync(model) ? resolve(model) : model);
 }

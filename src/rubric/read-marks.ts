@@ -18,10 +18,14 @@ export function readMarks(
   const names = markNames(rubric);
   const fields = names.length === 0 ? undefined : parseFields(withoutThinking(text, () => false) ?? "");
   if (!fields) return undefined;
-  const { min, max } = rubric.scale;
+  const { min, max, step } = rubric.scale;
+  const isOnScale = (mark: number) => {
+    const steps = (mark - min) / (step ?? 1);
+    return mark >= min && mark <= max && (step === undefined || Math.abs(steps - Math.round(steps)) < 1e-9);
+  };
   const marks = names.flatMap((name): [string, number][] => {
     const mark = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    return typeof mark === "number" && mark >= min && mark <= max ? [[name, mark]] : [];
+    return typeof mark === "number" && isOnScale(mark) ? [[name, mark]] : [];
   });
   return marks.length === 0 ? undefined : Object.fromEntries(marks);
 }

@@ -61,9 +61,9 @@ export function quoteMarks(sql: string, scores: readonly Pick<RunScore, "name" |
     const mark = escape(name.slice(base.length + 1));
     return String.raw`(?:"${escape(base)}"|${escape(base)})\s*\.\s*(?:"${mark}"|${mark}(?![\w.(]))`;
   });
-  const found = new RegExp(String.raw`'(?:[^']|'')*'|(?<![\w."])(?:${names.join("|")})`, "gi");
-  return sql.replace(found, (text) => {
-    if (text.startsWith("'")) return text;
+  const found = new RegExp(String.raw`'(?:[^']|'')*'|(?<![\w."])(${names.join("|")})|"(?:[^"]|"")*"`, "gi");
+  return sql.replace(found, (text, mark: string | undefined) => {
+    if (mark === undefined) return text; // a text, or the name of a column
     const plain = text.replaceAll('"', "").replace(/\s*\.\s*/, ".");
     return `"${(marks.get(plain.toLowerCase()) ?? plain).replaceAll('"', '""')}"`;
   });
@@ -74,7 +74,10 @@ export function findUnknownMark(
   quoted: string,
   scores: readonly Pick<RunScore, "name" | "base">[],
 ): { readonly base: string; readonly marks: readonly string[] } | undefined {
-  const plain = quoted.replace(/'(?:[^']|'')*'/g, "''");
+  const names = new Set(scores.map((score) => `"${score.base.toLowerCase()}"`));
+  const plain = quoted
+    .replace(/'(?:[^']|'')*'/g, "''")
+    .replace(/"(?:[^"]|"")*"/g, (name) => (names.has(name.toLowerCase()) ? name : '""'));
   const base = [...new Set(scores.map((score) => score.base))].find((name) =>
     new RegExp(String.raw`(?<![\w."])(?:"${escape(name)}"|${escape(name)})\s*\.`, "i").test(plain),
   );

@@ -84,8 +84,14 @@ export function mentions(expression: string, name: string): boolean {
 
 /** Whether SQL has a score's name, or the name of one of its marks. */
 export function mentionsScore(sql: string, name: string): boolean {
-  const plain = sql.replace(/'(?:[^']|'')*'/g, "''");
-  return new RegExp(String.raw`(?<![\w.])"?(rating_|data_)?${escapePattern(name)}"?(?!\w|\s*\()`, "i").test(plain);
+  const pattern = `(rating_|data_)?${escapePattern(name)}`;
+  return new RegExp(String.raw`(?<![\w.])"?${pattern}"?(?!\w|\s*\()`, "i").test(withoutOthers(sql, pattern));
+}
+
+/** SQL without its texts, which name no columns, and without quoted names of other columns. */
+function withoutOthers(sql: string, pattern: string): string {
+  const own = new RegExp(`^"${pattern}"$`, "i");
+  return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, (text) => (own.test(text) ? text : text[0]!.repeat(2)));
 }
 
 function escapePattern(text: string): string {
@@ -93,8 +99,7 @@ function escapePattern(text: string): string {
 }
 
 function namesColumn(expression: string, name: string): boolean {
-  const plain = expression.replace(/'(?:[^']|'')*'/g, "''"); // string literals name no columns
-  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?![\w.]|\s*\()`, "i").test(plain);
+  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?![\w.]|\s*\()`, "i").test(withoutOthers(expression, name));
 }
 
 async function evaluateExpression(

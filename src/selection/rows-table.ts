@@ -142,6 +142,16 @@ async function createRowsTable(
     );
     const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
     const dataColumns = columns.map(([name]) => String(name));
+    const shared = scores.find(({ name }) => {
+      const [base, mark] = name.split(".", 2);
+      return (
+        mark !== undefined && base !== "score" && dataColumns.some((own) => own.toLowerCase() === base!.toLowerCase())
+      );
+    });
+    if (shared)
+      throw new UsageError(
+        `${option}: ${shared.name} is a score, and the data has a column ${shared.name.split(".")[0]!} too; give the score another name (rate --as NAME)`,
+      );
     const isScore = (name: string) => scores.some((score) => score.name.toLowerCase() === name);
     clashing = names.filter(
       (name) => (name !== judgedBy || isScore(name)) && dataColumns.some((own) => own.toLowerCase() === name),

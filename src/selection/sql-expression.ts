@@ -12,8 +12,32 @@ export function expectUnambiguous(sql: string, clashing: readonly string[], opti
   const ambiguous = clashing.find((name) => new RegExp(String.raw`(?<![\w.])"?${name}"?(?!\w)`, "i").test(plain));
   if (ambiguous !== undefined)
     throw new UsageError(
-      `${option}: ${ambiguous} is a column of the data and of the rating; write data_${ambiguous} or rating_${ambiguous}`,
+      `${option}: ${ambiguous} is a column of the data and of the rating; write ${shownName(`data_${ambiguous}`)} or ${shownName(`rating_${ambiguous}`)}`,
     );
+}
+
+function shownName(name: string): string {
+  return /^\w+$/.test(name) ? name : `"${name}"`;
+}
+
+/**
+ * The names of columns in SQL, each as its parts: `a.b` is `["a", "b"]`. Undefined where they cannot be told, as in SQL that is wrong, or
+ * has names of its own.
+ */
+export async function listColumns(connection: DuckDBConnection, sql: string): Promise<string[][] | undefined> {
+  if (/->|\blambda\b|\bselect\b/i.test(sql)) return undefined;
+  const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
+  const names: string[][] = [];
+  const walk = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    const { class: kind, column_names: parts } = node as { class?: unknown; column_names?: unknown }; // of DuckDB's JSON
+    if (kind === "COLUMN_REF" && Array.isArray(parts)) names.push(parts.map(String));
+    for (const inner of Object.values(node)) walk(inner);
+  };
+  const read = JSON.parse(String(rows[0]![0])) as { readonly error?: boolean };
+  if (read.error) return undefined;
+  walk(read);
+  return names;
 }
 
 const longestText = 10_000; // characters

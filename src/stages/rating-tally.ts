@@ -45,6 +45,10 @@ export class RatingTally {
   /** A note where the data has a column of a score's name. */
   describeClash(name: string): string[] {
     const isColumn = this.#columns?.some((column) => column.toLowerCase() === name.toLowerCase()) ?? false;
+    if (isColumn && this.#marks.size > 0)
+      return [
+        `the data has a column ${name} too: SQL cannot tell it from this score and its marks; give the score another name`,
+      ];
     return isColumn
       ? [
           `the data has a column ${name} too: in --by and --where, rating_${name} is this score and data_${name} the column`,

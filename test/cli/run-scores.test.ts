@@ -90,13 +90,18 @@ test("five scores are planned, priced and run; one that changed is made again al
 
 test.each([
   [{ rate: undefined, arms: undefined }, "scores: expected a rating of the rows beside it"],
-  [{ scores: { length: { judge: "student" } } }, "--as: expected a name that SQL, --by and --where do not have"],
+  [
+    { scores: { length: { judge: "student" } } },
+    "scores.yaml:6: scores.length: expected a name that SQL, --by and --where do not have",
+  ],
   [
     { scores: { a: { judge: "student" }, A: { judge: "student" } } },
     "expected names that differ by more than capital letters",
   ],
   [{ scores: { a: { judge: ["student", "column:own"] } } }, "scores.a.judge"],
   [{ scores: { a: { judge: "student", template: "chat" } } }, "scores.a.template: expected perplexity:MODEL"],
+  [{ arms: { best: { by: "kept.wrods + fist", top: 3 } } }, "arms.best.by: expected columns of the data"],
+  [{ arms: { best: { where: "nothing > 1", top: 3 } } }, "arms.best.where: expected columns of the data"],
   [{ arms: { best: { by: "first" } } }, "arms.best: expected min_score, top or rows"],
   [{ arms: { best: { by: "first", top: 3, method: "random" } } }, "--by: goes with --method score"],
 ])("a recipe's mistake is told with its place: %j", async (changes, message) => {
@@ -104,4 +109,37 @@ test.each([
   write(folder, changes);
   const { code, stderr } = await misuse(["run", "scores.yaml"], { cwd: folder.path });
   expect([code, stderr]).toEqual([2, expect.stringContaining(message) as string]);
+});
+
+test("an arm cannot use a score that the recipe no longer has, and scores have the rating's share of unreadable rows", async () => {
+  using folder = tempFolder();
+  const settings = { rate: { judge: "column:own", max_unreadable: 0.5, min_coverage: 0.5 }, unreadable: "skip" };
+  const scores = { kept: { judge: "recorded:kept.jsonl", min_coverage: 0.5 } };
+  write(folder, { ...settings, scores, arms: { rare: { top: 5, by: "kept.words" } } });
+  folder.write("rows.json", [...rows.slice(0, 27), { text: 1 }, { text: 2 }, { text: 3 }]);
+  const run = (...args: string[]) => alpagasus(["run", "scores.yaml", ...args], { cwd: folder.path });
+  const first = await run();
+  expect([first.code, first.stderr.split("\n").filter((line) => line.startsWith("alpagasus"))]).toEqual([0, []]);
+  write(folder, { ...settings, scores: {}, arms: { rare: { top: 5, by: "kept.words" } } });
+  folder.write("rows.json", [...rows.slice(0, 27), { text: 1 }, { text: 2 }, { text: 3 }]);
+  const second = await run();
+  expect([second.code, second.stderr]).toEqual([2, expect.stringContaining("got kept.words") as string]);
+});
+
+test("a model whose files changed measures anew", async () => {
+  using folder = tempFolder();
+  const measurer = writeStandInMeasurer(folder);
+  write(folder, { scores: { ifd: { judge: "ifd:model" } }, arms: { best: { top: 5, by: "ifd" } } });
+  folder.write("model/model.safetensors", "x".repeat(2_000_000));
+  const run = async () => {
+    const { code, stderr } = await alpagasus(["run", "scores.yaml"], {
+      cwd: folder.path,
+      env: { PATH: `${measurer.path}:${process.env["PATH"]}` },
+    });
+    expect(code, stderr).toBe(0);
+    return measurer.asked().length;
+  };
+  expect([await run(), await run()]).toEqual([30, 30]);
+  folder.write("model/model.safetensors", `${"x".repeat(1_999_999)}y`);
+  expect(await run()).toBe(60);
 });

@@ -5,7 +5,7 @@ import type { TempFolder } from "./temp-folder.ts";
 /**
  * A `uv` that installs nothing: in place of `likelihood.py` it starts a process with the same protocol. A token is a character: with its
  * prompt each costs 1, by itself 2; in an answer that holds "useless prompt" 3 with the prompt. It keeps a list of what it was asked, and
- * misbehaves as STAND_IN tells: `dies at N`, `no memory for TEXT`. Between batches it waits for STAND_IN_MS.
+ * misbehaves as STAND_IN tells: `dies at N`, `no memory for TEXT`, `garbage`, `other rows`. Between batches it waits for STAND_IN_MS.
  */
 export function writeStandInMeasurer(folder: TempFolder): {
   readonly path: string;
@@ -43,6 +43,8 @@ console.log("ready " + JSON.stringify({ device: "cpu", dtype: "float32", longest
           ...(needs.includes("alone") && { alone: [2 * (said.length - 1), said.length - 1] }),
         };
       });
+      if (process.env.STAND_IN === "garbage") console.log("measured [{");
+      if (process.env.STAND_IN === "other rows") results[0].id += 1000;
       console.log("measured " + JSON.stringify(results));
       await new Promise((resolve) => setTimeout(resolve, Number(process.env.STAND_IN_MS ?? 0)));
     }

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { beforeEach, afterEach, describe, expect, test } from "vitest";
 import type { RatingLine } from "../../src/run/ratings-file.ts";
 import type { RateSummary } from "../../src/run/records/rating.ts";
@@ -180,4 +181,47 @@ test.each([
   folder.write("rows.json", rows(3));
   const { code, stderr } = await misuse(["rate", "rows.json", ...args], { cwd: folder.path, env });
   expect([code, stderr]).toEqual([2, expect.stringContaining(message) as string]);
+});
+
+test("identical rows are measured once, also in blocks that are under way together", async () => {
+  folder.write(
+    "rows.json",
+    Array.from({ length: 600 }, (_, i) => ({ instruction: "Same", input: "", output: i === 599 ? "other" : "same" })),
+  );
+  expect((await rate("--judge", "perplexity:model")).states).toEqual({ scored: 600 });
+  expect(measurer.asked().toSorted()).toEqual(["other answer", "same answer"]);
+});
+
+test.each([
+  ["garbage", "expected results of the rows asked for, got [{"],
+  ["other rows", "which was not asked for"],
+])("a process that sends %s is told in one line", async (what, message) => {
+  folder.write("rows.json", rows(5));
+  env["STAND_IN"] = what;
+  const { code, stderr } = await alpagasus(["rate", "rows.json", "--judge", "perplexity:model"], {
+    cwd: folder.path,
+    env,
+  });
+  expect([code, stderr]).toEqual([1, expect.stringContaining(message) as string]);
+  expect(stderr).not.toContain("unexpected");
+});
+
+const otherLayout = `pragma application_id = ${0x616c706c}; pragma user_version = 9; create table t (a)`;
+
+test.each([
+  ["another program's", (path: string) => new DatabaseSync(path).exec("create table t (a)")],
+  ["another layout's", (path: string) => new DatabaseSync(path).exec(otherLayout)],
+  ["no database", (path: string) => writeFileSync(path, "x".repeat(5000))],
+])("a store that is %s is told in one line", async (_, make) => {
+  folder.write("rows.json", rows(3));
+  mkdirSync(`${folder.path}/.alpagasus`);
+  make(`${folder.path}/.alpagasus/likelihoods.sqlite`);
+  const { code, stderr } = await alpagasus(["rate", "rows.json", "--judge", "perplexity:model"], {
+    cwd: folder.path,
+    env,
+  });
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(/likelihoods.sqlite: expected the file that keeps .*move it away/) as string,
+  ]);
 });

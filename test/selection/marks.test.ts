@@ -40,6 +40,7 @@ describe("the marks of a reply", () => {
     expect(readMarks(`\`\`\`json\n${reply({ rarity: 11, complexity: "2" })}\n\`\`\``, ds2)).toEqual({
       informativeness: 8,
     });
+    expect(readMarks(reply({ rarity: 3.5 }), ds2)).not.toHaveProperty("rarity");
     expect(readMarks('{"overall": 7, "__proto__": {"rarity": 4}}', ds2)).toBeUndefined();
     expect(readMarks(reply({}), await openRubric("alpagasus-accuracy"))).toBeUndefined();
   });
@@ -149,7 +150,79 @@ describe("a file of scores comes in whole", () => {
     expect(kept(folder)).toEqual([7]);
   });
 
+  test("what is no number stays none: -1, a failed row, a value off the scale, nan in CSV", async () => {
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    await prepare(folder.path, ["rate", "rows.json"]);
+    const take = async (file: string, content: string, ...args: string[]) => {
+      folder.write(file, content);
+      const rate = [
+        "rate",
+        "rows.json",
+        "--judge",
+        `recorded:${file}`,
+        "--as",
+        "it",
+        "--overwrite",
+        "--min-coverage",
+        "0",
+      ];
+      const summary = await run<RateSummary>(folder, [...rate, ...args]);
+      return {
+        summary,
+        lines: parseLines<RatingLine>(readFileSync(`${folder.path}/runs/default/scores/it.jsonl`, "utf8")),
+      };
+    };
+    const lines = (of: (i: number) => object) => rows.map((_, i) => JSON.stringify({ index: i, ...of(i) })).join("\n");
+    const minus = await take(
+      "minus.jsonl",
+      lines((i) => ({ q: i % 2 === 0 ? -1 : i })),
+    );
+    expect(minus.summary.marks!["q"]).toMatchObject({ rows: 4, mean: 4 });
+    expect(minus.summary.notes.join("\n")).toContain("4 values of -1 in q are taken as replies that could not be read");
+    const failed = await take(
+      "failed.jsonl",
+      lines((i) => ({ q: i, state: i === 3 ? "failed" : "scored" })),
+    );
+    expect(failed.lines[3]).not.toHaveProperty("marks");
+    const scaled = await take(
+      "scaled.jsonl",
+      lines((i) => ({ q: i })),
+      "--scale",
+      "0..5",
+    );
+    expect(scaled.summary.marks!["q"]!.rows).toBe(6);
+    const csv = await take("nan.csv", ["q", ...rows.map((_, i) => (i === 2 ? "nan" : String(i)))].join("\n"));
+    expect(csv.summary.marks!["q"]!.rows).toBe(7);
+    const both = await take(
+      "both.jsonl",
+      lines((i) => ({ score: i, rating: 9 - i })),
+    );
+    expect([both.summary.mean, both.summary.marks!["rating"]!.mean]).toEqual([3.5, 5.5]);
+  });
+
+  test("a column of the data with the score's name is not taken for it", async () => {
+    using folder = tempFolder();
+    folder.write(
+      "rows.json",
+      rows.map((row, i) => ({ ...row, oda: { q: -i }, "my oda.q": i })),
+    );
+    folder.write("scored.jsonl", rows.map((_, i) => JSON.stringify({ index: i, q: i })).join("\n"));
+    await prepare(
+      folder.path,
+      ["rate", "rows.json"],
+      ["select", "--by", "oda.q", "--top", "1"],
+      ["rate", "rows.json", "--judge", "recorded:scored.jsonl", "--as", "oda"],
+      ["select", "--by", '"my oda.q"', "--top", "1"],
+    );
+    const { code, stderr } = await alpagasus(["select", "--by", "oda.q", "--top", "1"], { cwd: folder.path });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("the data has a column oda too") as string]);
+  });
+
   test.each([
+    ["columns alike but for capitals", [{ index: 0, IFD: 1, ifd: 2 }], /differ by more than capital letters/],
+    ["one name for two columns", [{ index: 0, "a.b": 1, a: { b: 2 } }], /a\.b both as a name and as a field/],
+    ["an index beyond all", [{ index: 900_000_000_000_000, a: 1 }], /expected an index under/],
     ["no numbers at all", [{ index: 0, a: "x" }], /expected a column of numbers/],
     ["a row that is not in the data", [{ index: 99, a: 1 }], /1 that belong to no row/],
     [
@@ -179,6 +252,7 @@ test("names of marks are found in SQL, and only there", () => {
     { name: "oda.scores.LLM-as-Judge", base: "oda" },
   ];
   for (const [sql, quoted] of [
+    ['"my ds2.rarity" + ds2.rarity', '"my ds2.rarity" + "ds2.rarity"'],
     ["ds2 . rarity * 2", '"ds2.rarity" * 2'],
     ['"ds2"."rarity"', '"ds2.rarity"'],
     ["ds2.rarity2 + xds2.rarity + t.ds2.rarity", "ds2.rarity2 + xds2.rarity + t.ds2.rarity"],

@@ -144,6 +144,8 @@ describe("rate", () => {
 
 describe("openJudge", () => {
   it.each(["gpt", "recorded:", "column:"])("refuses %s", async (name) => {
-    await expect(openJudge(name)).rejects.toThrow(/--judge: expected student, student:FILE, recorded:FILE/);
+    await expect(openJudge(name)).rejects.toThrow(
+      /--judge: expected student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, recorded:FILE/,
+    );
   });
 });

@@ -15,6 +15,9 @@ import { expectScoreName } from "../rate-checks.ts";
 import { WordWatch } from "../../selection/watch.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
+import { openDuckDb } from "../../dataset/duckdb.ts";
+import { factNames } from "../../selection/rows-table.ts";
+import { listColumns } from "../../selection/sql-expression.ts";
 import { expectTurns } from "../generate.ts";
 
 /**
@@ -40,7 +43,13 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   }
   if (comparison?.rubric !== undefined) await openPairRubric(comparison.rubric);
   const pairJudges = (comparison?.judges ?? []).map(({ name }) => name);
-  for (const { name } of scores) await expectScoreName(name);
+  for (const { name } of scores)
+    await expectScoreName(name).catch((cause: unknown) => {
+      throw new UsageError(`${at(["scores", name])}: scores.${name}: ${messageOf(cause).replace(/^--as: /, "")}`, {
+        cause,
+      });
+    });
+  await expectColumns(context);
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
   for (const name of rating?.all ?? []) await expectJudge(name, (one) => openJudge(one));
   for (const { all } of scores)
@@ -102,6 +111,38 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
   } catch (cause) {
     throw new UsageError(`${recipe.at(["arms", arm])}: arms.${arm}: ${messageOf(cause)}`, { cause });
   }
+}
+
+const lookedAt = 1000; // rows
+
+/** @throws UsageError when SQL of an arm names what is neither a column, a fact about rows nor a score */
+async function expectColumns({ recipe, experiment }: Context): Promise<void> {
+  const arms = Object.entries(recipe.arms ?? {});
+  if (arms.every(([, { by, where }]) => by === undefined && where === undefined)) return;
+  const known = new Set([...factNames, "source", "rows", "facts"]);
+  let rows = 0;
+  for await (const batch of (await openData(recipe)).batches()) {
+    for (const { row } of batch) for (const column of Object.keys(row)) known.add(column.toLowerCase());
+    if ((rows += batch.length) >= lookedAt) break;
+  }
+  const columns = [...known];
+  for (const column of columns) for (const prefix of ["data_", "rating_"]) known.add(`${prefix}${column}`);
+  const scores = experiment.scores.map(({ name }) => name);
+  for (const score of scores)
+    for (const prefix of ["", "rating_", "data_"]) known.add(`${prefix}${score}`.toLowerCase());
+  await using database = await openDuckDb();
+  for (const [arm, settings] of arms)
+    for (const field of ["by", "where"] as const) {
+      const sql = settings[field];
+      const named = sql === undefined ? [] : ((await listColumns(database.connection, sql)) ?? []);
+      const unknown = named.find(
+        (parts) => !known.has(parts[0]!.toLowerCase()) && !known.has(parts.join(".").toLowerCase()),
+      );
+      if (unknown)
+        throw new UsageError(
+          `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
+        );
+    }
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps

@@ -18,7 +18,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
   const { declared, judges, all, rubric, settings } = rating;
   const as = "name" in rating ? rating.name : undefined;
   const id = as === undefined ? rateId : scoreId(as);
-  const maxUnreadable = "max_unreadable" in declared ? declared.max_unreadable : undefined;
+  const maxUnreadable = recipe.rate?.max_unreadable; // of the same rows
   const ratingsPath = as === undefined ? context.run.ratingsPath : context.run.scorePath(as);
   const summaryOf = (manifest: Manifest | undefined) => (as === undefined ? manifest?.rate : manifest?.scores?.[as]);
   return {

@@ -68,6 +68,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         dedup,
         diverse,
         watch: recipe.watch,
+        scores: experiment.scores.map((score) => score.name),
         ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),
         signal: context.options.signal,
       });

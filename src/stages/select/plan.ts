@@ -43,6 +43,8 @@ export interface SelectOptions extends StageOptions {
   readonly decontaminate?: readonly TestPrompt[] | undefined;
   /** Seed for breaking ties and drawing random rows. */
   readonly seed?: number | undefined;
+  /** Names of the further scores that SQL may use; all of the run's when left out. */
+  readonly scores?: readonly string[] | undefined;
   /** Words, separated by "|", whose rows are counted among all rows and among those kept. */
   readonly watch?: string | undefined;
   /** The least share of rows that must be scored for the gate to hold, 0 to 1. */

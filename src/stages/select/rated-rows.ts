@@ -4,7 +4,7 @@ import { pairWithRatings, type RatedExample } from "../../dataset/rated-rows.ts"
 import type { RatedManifest } from "../../run/manifest.ts";
 import { readRatings, type RatingLine } from "../../run/ratings-file.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
-import { findUnknownMark, listScores, quoteMarks } from "../../run/scores.ts";
+import { findUnknownMark, listScores, quoteMarks, type RunScore } from "../../run/scores.ts";
 import { mentions, openRowOrdering, uses, type RowOrder } from "../../selection/by.ts";
 import type { NamedScores, RowsTableOptions } from "../../selection/rows-table.ts";
 import { histogramOf, type Bin } from "../../stats/histogram.ts";
@@ -30,7 +30,7 @@ export async function openRatedRows(
   run: RunFolder,
 ): Promise<RatedRows> {
   const { ratingsHash } = manifest.rate;
-  const all = listScores(manifest, run);
+  const all = usableScores(options, manifest, run);
   const by = options.by === undefined ? undefined : quoteMarks(options.by, all);
   const where = options.where === undefined ? undefined : quoteMarks(options.where, all);
   const pairs = () => pairWithRatings(dataset.batches(), run, ratingsHash);
@@ -54,13 +54,18 @@ export async function openRatedRows(
   };
 }
 
+function usableScores({ scores }: Pick<SelectOptions, "scores">, manifest: RatedManifest, run: RunFolder): RunScore[] {
+  return listScores(manifest, run).filter(({ base }) => !scores || base === "score" || scores.includes(base));
+}
+
 /** SQL over a run's rows as DuckDB takes it, and what it needs to know of the run. */
 export function tableOptions(
   sql: string,
+  options: Pick<SelectOptions, "scores">,
   manifest: RatedManifest,
   run: RunFolder,
 ): Omit<RowsTableOptions, "option"> & { readonly sql: string } {
-  const scores = listScores(manifest, run);
+  const scores = usableScores(options, manifest, run);
   const quoted = quoteMarks(sql, scores);
   const unknown = findUnknownMark(quoted, scores);
   if (unknown)
@@ -79,13 +84,13 @@ export function tableOptions(
 
 async function orderRows(
   by: string,
-  { onProgress, signal }: SelectOptions,
+  { scores, onProgress, signal }: SelectOptions,
   manifest: RatedManifest,
   dataset: Dataset,
   run: RunFolder,
 ): Promise<RowOrder> {
   const { rows } = manifest.dataset;
-  const { sql, ...table } = tableOptions(by, manifest, run);
+  const { sql, ...table } = tableOptions(by, { scores }, manifest, run);
   await using ordering = await openRowOrdering(dataset, sql, table);
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
