@@ -16,6 +16,7 @@ export default defineConfig({
       "test/page/{report,view}.test.ts",
       "test/llm/batches/{batch-asker,histories}.test.ts",
       "test/stats/{association,comparing,crossed-mean,length-controlled}.test.ts",
+      "test/stages/evaluate.test.ts",
       "test/student/student.test.ts",
     ],
     env: { ALPAGASUS_LONG: "1" },

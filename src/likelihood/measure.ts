@@ -100,7 +100,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
       const measured = keys.map((key, at) => {
         const likelihood = known[at];
         return likelihood && parts.every((part) => likelihood[part])
-          ? { likelihood }
+          ? Promise.resolve({ likelihood })
           : underWay.get(key.toString("hex"))!;
       });
       if (missing > block.length)

@@ -5,7 +5,7 @@ import type { TempFolder } from "./temp-folder.ts";
 /**
  * A `uv` that installs nothing: in place of `likelihood.py` it starts a process with the same protocol. A token is a character: with its
  * prompt each costs 1, by itself 2; in an answer that holds "useless prompt" 3 with the prompt. It keeps a list of what it was asked, and
- * misbehaves as STAND_IN tells: `dies at N`, `no memory for TEXT`, `garbage`, `other rows`. Between batches it waits for STAND_IN_MS.
+ * a model called "worse" costs more, one called "noisy" now more, now less. It misbehaves as STAND_IN tells: `dies at N`, `no memory for TEXT`, `garbage`, `other rows`. Between batches it waits for STAND_IN_MS.
  */
 export function writeStandInMeasurer(folder: TempFolder): {
   readonly path: string;
@@ -23,6 +23,8 @@ appendFileSync(list, "pid " + process.pid + "\\n");
 const [, dies] = /^dies at (\\d+)$/.exec(process.env.STAND_IN ?? "") ?? [];
 const [, large] = /^no memory for (.+)$/.exec(process.env.STAND_IN ?? "") ?? [];
 const longest = Number(process.argv.at(-2));
+const model = process.argv.at(-4);
+const worse = (text) => (model.includes("worse") ? 1.1 + (text.length % 7) / 100 : model.includes("noisy") ? 1 + (text.length % 7 - 3) / 10 : 1);
 let asked = 0;
 console.error("Downloading torch (731.2MiB)");
 console.log("ready " + JSON.stringify({ device: "cpu", dtype: "float32", longest }));
@@ -39,7 +41,7 @@ console.log("ready " + JSON.stringify({ device: "cpu", dtype: "float32", longest
         if (large !== undefined && said.includes(large)) return { id, cut: false, problem: "not enough memory for 9 tokens" };
         return {
           id, cut: text.length + said.length > longest,
-          ...(needs.includes("answer") && { answer: [kept * (said.includes("useless prompt") ? 3 : 1), kept] }),
+          ...(needs.includes("answer") && { answer: [kept * (said.includes("useless prompt") ? 3 : 1) * worse(said), kept] }),
           ...(needs.includes("alone") && { alone: [2 * (said.length - 1), said.length - 1] }),
         };
       });

@@ -206,7 +206,7 @@ test.each([
   expect(stderr).not.toContain("unexpected");
 });
 
-const otherLayout = `pragma application_id = ${0x616c706c}; pragma user_version = 9; create table t (a)`;
+const otherLayout = "pragma application_id = 1634496620; pragma user_version = 9; create table t (a)";
 
 test.each([
   ["another program's", (path: string) => new DatabaseSync(path).exec("create table t (a)")],

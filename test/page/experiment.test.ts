@@ -46,6 +46,30 @@ function makeResult(): ExperimentResult {
     caveat: "Made for a test.",
     arms: [arm("selected", 9_000, 14), arm("random", 9_000, 14), arm("full", 52_002, 80)],
     matches: [match("random", 0.85), match("full", 0.75)],
+    losses: {
+      data: "heldout.jsonl",
+      models: [1, 2].map((i) => ({
+        model: `selected-s${i}`,
+        group: "selected",
+        loss: { value: 1.5, low: 1.4, high: 1.6 },
+        items: 200,
+        tokens: 9000,
+        cut: 0,
+        path: "losses/heldout.selected.jsonl",
+      })),
+      differences: [
+        {
+          a: "selected",
+          b: "random",
+          items: 200,
+          trainings: 3,
+          difference: { value: 0.031, low: 0.012, high: 0.05 },
+          pValue: 0.002,
+          adjustedPValue: 0.004,
+          sentence: "selected finds these answers likelier than random does, over 3 trainings of each.",
+        },
+      ],
+    },
     money: { rating: 20, training: 33, generating: 0, comparing: 4 },
     methods: { selected: "score", random: "random", full: "full" },
   });
@@ -172,6 +196,12 @@ describeWithBrowser("the page of an experiment", () => {
       ["selected", "9,000", "3"],
       ["random", "9,000", "3"],
       ["full", "52,002", "3"],
+    ]);
+    expect((await tableOf(page, "Differences of losses"))[0]).toEqual([
+      "random minus selected",
+      "0.031 [0.012, 0.050]",
+      "p = 0.004",
+      "3",
     ]);
     for (const title of [
       "Wins, ties and losses",

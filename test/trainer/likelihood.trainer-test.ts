@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RatingLine } from "../../src/run/ratings-file.ts";
+import type { LossSummary } from "../../src/run/records/losses.ts";
 import type { RateSummary } from "../../src/run/records/rating.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
@@ -72,4 +73,52 @@ test("tokens beyond the limit do not count, nor does the batch that a row is mea
   const { notes } = await rate("--judge", "perplexity:tiny", "--max-length", "24", "--run", "runs/short");
   expect(notes.join("\n")).toMatch(/rows are longer than 24 tokens/);
   for (const [i, { score }] of ratings("runs/short").entries()) expect(score).toBeCloseTo(Math.exp(expected[i]![0]), 2);
+});
+
+test("a row that the model cannot read fails alone", async () => {
+  folder.write(
+    "odd.json",
+    JSON.stringify([rows[0], { instruction: "Half a character", input: "", output: "half \ud83d" }, rows[1]]),
+  );
+  const { code, stdout, stderr } = await alpagasus(
+    ["rate", "odd.json", "--judge", "ifd:tiny", "--run", "runs/odd", "--min-coverage", "0", "--json"],
+    { cwd: folder.path, env: pythonEnvironment },
+  );
+  expect(code, stderr).toBe(0);
+  expect((JSON.parse(stdout) as RateSummary).states["failed"]).toBe(1);
+  const [first, half, second] = ratings("runs/odd");
+  expect(half!.detail).toContain("its tokens cannot be made");
+  expect([first!.likelihood, second!.likelihood]).toEqual(
+    ratings("runs/ifd")
+      .slice(0, 2)
+      .map(({ likelihood }) => likelihood),
+  );
+});
+
+test("two models' losses on held-out answers are those of one row at a time, and are compared item by item", async () => {
+  folder.write("others.json", rows.toReversed().slice(0, 60));
+  trainerPython(`${here}tiny.py`, ["others.json", "other"], "", folder.path);
+  const heldOut = words.map((word) => ({
+    instruction: `Hold out ${word}.`,
+    input: "",
+    output: `A ${word} hat, held out.`,
+  }));
+  folder.write("heldout.json", heldOut);
+  const { code, stdout, stderr } = await alpagasus(
+    ["evaluate", "--loss", "heldout.json", "--models", "tiny", "other", "--template", "plain", "--json"],
+    { cwd: folder.path, env: pythonEnvironment },
+  );
+  expect(code, stderr).toBe(0);
+  const summary = JSON.parse(stdout) as LossSummary;
+  const means = ["tiny", "other"].map((model) => {
+    const losses = JSON.parse(
+      trainerPython(`${here}one-by-one.py`, [model, "2048"], JSON.stringify(heldOut), folder.path),
+    ) as [number, number][];
+    return losses.reduce((sum, [given]) => sum + given, 0) / losses.length;
+  });
+  summary.models.forEach(({ loss, items }, i) => {
+    expect(items).toBe(heldOut.length);
+    expect(loss.value).toBeCloseTo(means[i]!, 3);
+  });
+  expect(summary.differences[0]!.difference.value).toBeCloseTo(means[1]! - means[0]!, 3);
 });
