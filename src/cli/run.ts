@@ -35,7 +35,7 @@ export function runCommand(context: CommandContext): Command {
     )
     .argument(
       "<recipe>",
-      "laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, or a YAML file",
+      "laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, bake-off, or a YAML file",
     )
     .option("--data <dataset>", "data to use instead of the recipe's")
     .option("--dry-run", "show the plan: which tasks are done or due and why, their cost and time; run nothing")

@@ -310,6 +310,7 @@ describe("recipes", () => {
         "helpfulness",
         "size-curve",
         "laptop",
+        "bake-off",
       ]),
     );
     for (const name of names) expect((await openExperiment(name)).name).toBe(name);
