@@ -26,6 +26,16 @@ export type { JudgeAccounts } from "./judge/judge.ts";
 export type { PairJudge } from "./judge/pair-judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
+export { createLikelihoodJudge, type LikelihoodJudgeOptions } from "./judge/likelihood.ts";
+export type { MeasureKind, MeasureTemplate } from "./likelihood/measure-name.ts";
+export {
+  openMeasurer,
+  type LikelihoodOf,
+  type MeasureOptions,
+  type Measurer,
+  type RowParts,
+} from "./likelihood/measure.ts";
+export type { Likelihood, LikelihoodPart, TokenSum } from "./likelihood/likelihood-store.ts";
 export { createStudentJudge } from "./judge/student.ts";
 export { openRatingJudge, type OpenRatingJudge, type OpenRatingJudgeOptions } from "./judge/open.ts";
 export { createPanelJudge, type PanelJudge } from "./judge/panel.ts";
@@ -71,6 +81,8 @@ export { selectMethods, type SelectMethod, type SelectOptions } from "./stages/s
 export { planTrain, train } from "./stages/train.ts";
 export type { PlannedTraining, PlanTrainOptions, TrainOptions } from "./stages/prepare-training.ts";
 export { generate, type GenerateOptions } from "./stages/generate.ts";
+export { evaluateLoss, type EvaluateOptions, type ModelGroup } from "./stages/evaluate.ts";
+export type { LossDifference, LossSummary, ModelLoss } from "./run/records/losses.ts";
 export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";
 export type { Answerer, AnsweredPrompt, AnswerSampling, AnswerState } from "./generation/answerer.ts";
 export { listTestSets, openTestSets } from "./generation/test-sets.ts";
@@ -126,7 +138,7 @@ export type { Rating, RatingState, ScoredRating, UnscoredRating } from "./run/ra
 export { readRatings, type RatingLine } from "./run/ratings-file.ts";
 export type { AgreementRecord, RateSummary } from "./run/records/rating.ts";
 export type { AnsweredSet, AnswersSummary } from "./run/records/answers.ts";
-export type { ArmState, ArmSummary, FileState, WhatIf } from "./run/records/arm.ts";
+export type { ArmState, ArmSummary, FileState, WatchedWord, WhatIf } from "./run/records/arm.ts";
 export type { CallsRecord, Gate, Question } from "./run/records/common.ts";
 export type { ComparisonRecord, ComparisonSummary, OutcomeAgreement } from "./run/records/comparison.ts";
 export type { ExperimentResult } from "./run/records/experiment.ts";

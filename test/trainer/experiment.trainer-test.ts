@@ -16,6 +16,7 @@ test("a small experiment, killed while it trains and while its servers start, co
   const sample = fileURLToPath(new URL("../../samples/alpaca-2000.json", import.meta.url));
   const rows = JSON.parse(readFileSync(sample, "utf8")) as { instruction: string; input: string }[];
   folder.write("rows.json", rows.slice(0, 120));
+  folder.write("heldout.json", rows.slice(115, 135)); // five of them are rows of the data
   folder.write(
     "prompts.json",
     rows.slice(1000, 1006).map(({ instruction, input }, id) => ({ id, set: "six", instruction, input })),
@@ -44,6 +45,7 @@ test("a small experiment, killed while it trains and while its servers start, co
       arms: { selected: { top: 30 }, random: { method: "random" } },
       train: { recipe: "small.yaml" },
       generate: { tests: ["prompts.json"], max_output_tokens: 20 },
+      evaluate: { loss: "heldout.json" },
       compare: { judges: ["student"] },
     }),
   );
@@ -84,6 +86,12 @@ test("a small experiment, killed while it trains and while its servers start, co
     ["selected", 30, 1],
     ["random", 30, 1],
   ]);
+  expect(result.losses!.models.map(({ model, items }) => [model, items])).toEqual([
+    ["selected", 15],
+    ["random", 15],
+  ]);
+  for (const { loss } of result.losses!.models) expect(loss.value).toBeGreaterThan(0);
+  expect(result.losses!.differences).toMatchObject([{ a: "selected", b: "random", items: 15, trainings: 1 }]);
   expect(existsSync(at("report.html"))).toBe(true);
   const again = await alpagasus(["run", "recipe.yaml", "--json"], options);
   expect((JSON.parse(again.stdout) as { result: ExperimentResult }).result).toEqual(result);
