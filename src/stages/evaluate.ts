@@ -188,6 +188,7 @@ async function measureModel(
   const lines: object[] = [];
   let tokens = 0;
   let cut = 0;
+  const problems: string[] = [];
   for (let start = 0; start < items.length; start += blockRows) {
     const block = items.slice(start, start + blockRows);
     const measured = await measurer.measure(
@@ -200,6 +201,7 @@ async function measureModel(
     for (const [i, one] of measured.entries()) {
       const { index, id } = block[i]!;
       if ("problem" in one) {
+        problems.push(one.problem);
         lines.push({ index, id, problem: one.problem });
         continue;
       }
@@ -227,6 +229,8 @@ async function measureModel(
       items: kept.length,
       tokens,
       cut,
+      failed: items.length - kept.length,
+      problem: problems[0],
       path: lossesPath,
     },
   };
@@ -282,6 +286,12 @@ function describeItems(
     ...(items.length < fewItems
       ? [`only ${formatCount(items.length)} answers: the intervals are too narrow with under ${fewItems}`]
       : []),
+    ...models
+      .filter(({ failed }) => failed > 0)
+      .map(
+        ({ model, failed, problem }) =>
+          `${model}: ${formatNumbered(failed, "answer has", "answers have")} no loss, and no part in any comparison${problem === undefined ? "" : `: ${problem}`}`,
+      ),
     ...cut.map(
       (model) =>
         `${model.model}: ${formatCount(model.cut)} answers (${formatShare(model.cut / Math.max(1, model.items))}) are longer than ${formatCount(maxLength)} tokens with their prompt; what is beyond is not counted`,

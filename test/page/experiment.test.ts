@@ -55,6 +55,7 @@ function makeResult(): ExperimentResult {
         items: 200,
         tokens: 9000,
         cut: 0,
+        failed: 0,
         path: "losses/heldout.selected.jsonl",
       })),
       differences: [

@@ -59,6 +59,18 @@ describe("evaluate --loss", () => {
     expect(again.stdout).toContain("10 rows left out, whose prompt is in rows.json");
   });
 
+  test("an answer that cannot be measured has no part, and is told", async () => {
+    const { code, stdout } = await alpagasus(
+      ["evaluate", "--loss", "heldout.json", "--models", "good", "worse", "--template", "plain"],
+      { ...options, env: { ...options.env, STAND_IN: "no memory for yyyyyyyyyyyy" } },
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      "good: 4 answers have no loss, and no part in any comparison: not enough memory for 9 tokens",
+    );
+    expect(stdout).toContain("whether models were trained on these prompts is not known");
+  });
+
   test.each([
     [["--loss", "heldout.json", "--models", "good", "good"], /--models: expected each model once, got good again/],
     [["--loss", "heldout.json", "--models", "nowhere"], /--model: expected a model/],

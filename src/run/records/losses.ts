@@ -11,6 +11,9 @@ const modelLossSchema = z.object({
   tokens: z.number(),
   /** Items that are longer than the model was given. */
   cut: z.number(),
+  /** Items that could not be measured, and why the first could not. */
+  failed: z.number(),
+  problem: z.string().optional(),
   /** A line an item: index, id, nll, tokens. */
   path: z.string(),
 });
