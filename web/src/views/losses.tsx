@@ -47,7 +47,7 @@ export function Losses({ losses }: { losses: Pick<LossSummary, "data" | "models"
               {
                 name: "p, corrected",
                 isNumber: true,
-                show: ({ adjustedPValue }) => formatP(adjustedPValue),
+                show: ({ adjustedPValue }) => `p ${formatP(adjustedPValue)}`,
                 value: ({ adjustedPValue }) => adjustedPValue,
               },
               {
