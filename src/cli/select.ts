@@ -45,7 +45,7 @@ export function selectCommand(context: CommandContext): Command {
     .option("--top <n>", "keep the best n rows, or n% of all", parseTop)
     .option(
       "--by <sql>",
-      "in place of the score, the value of a SQL expression: 0.5 * zscore(quality) - ifd (also rank, percentile)",
+      "in place of the score, the value of a SQL expression: zscore(quality) + zscore(ifd) (also rank, percentile)",
     )
     .option(
       "--where <sql>",

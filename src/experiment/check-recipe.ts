@@ -57,11 +57,13 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
   if (generate && !train && Object.keys(models).length === 0)
     fail(["generate"], "expected models to answer; add train, or models");
-  for (const [arm, { like, method, top, min_score: least, rows }] of Object.entries(arms)) {
-    if (like !== undefined && !arms[like]) fail(["arms", arm, "like"], `expected ${armNames.join(", ")}, got ${like}`);
+  for (const [arm, { by, like, method, top, min_score: least, rows }] of Object.entries(arms)) {
+    if (like !== undefined && !arms[like])
+      fail(["arms", arm, "like"], `expected ${armNames.filter((other) => other !== arm).join(", ")}, got ${like}`);
     if (sizeSource(file, arm) === undefined && (method === "random" || method === "longest") && top === undefined)
       fail(["arms", arm], "expected an arm whose size it takes, or top");
     if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
+    if (by !== undefined && method !== "score") fail(["arms", arm, "by"], `goes with the method score, not ${method}`);
     if (method === "score" && top === undefined && least === undefined && rows === undefined)
       fail(["arms", arm], "expected min_score, top or rows");
     if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");

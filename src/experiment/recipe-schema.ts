@@ -53,7 +53,9 @@ const rateSchema = z.strictObject({
 
 /** A further score of the rows. */
 const scoreSchema = rateSchema.omit({ combine: true, rescale: true, escalate: true, max_unreadable: true }).extend({
-  judge: z.string().describe("As for rate; with recorded:FILE and no #COLUMN, every column of numbers is NAME.COLUMN"),
+  judge: z
+    .string({ error: "expected one judge, since a score is of one; give each a name of its own" })
+    .describe("As for rate; with recorded:FILE and no #COLUMN, every column of numbers is NAME.COLUMN"),
 });
 
 const armSchema = z
@@ -69,7 +71,7 @@ const armSchema = z
     by: z
       .string()
       .optional()
-      .describe("An SQL expression whose value takes the place of the score: 0.5 * zscore(quality) - ifd"),
+      .describe("An SQL expression whose value takes the place of the score: zscore(quality) + zscore(ifd)"),
     where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
     per: z.string().optional().describe("A column: rows are divided among its values"),
     dedup: z.enum(["exact", "near"]).optional(),
@@ -246,7 +248,13 @@ export function describeIssue(issue: z.core.$ZodIssue): string {
   const field = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys")
     return `${field ? `${field}: ` : ""}expected ${listFields(issue.path)}, got ${issue.keys.join(", ")}`;
-  return `${field || "recipe"}: ${issue.message}`;
+  const message = issue.message
+    .replace(/^Invalid input: /, "")
+    .replace(/received undefined$/, "got nothing")
+    .replace(/, received /, ", got ")
+    .replaceAll("string", "text")
+    .replaceAll("array", "a list");
+  return `${field || "recipe"}: ${message}`;
 }
 
 /** The fields that a place of the recipe may have. */

@@ -78,7 +78,7 @@ export function weighRating(rate: RateSummary): Trust {
     reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);
   else if (coverage < fewScored) reasons.weak.push(`only ${formatShare(coverage)} of the rows have a score`);
   for (const { name, held, message } of gates) if (!held && name !== "coverage") reasons.wrong.push(message);
-  if (coverage === 1) reasons.for.push("every row has a score");
+  if (coverage === 1) reasons.for.push(rate.hasOnlyMarks ? "every row has marks" : "every row has a score");
   if (agreement) {
     const { low, high, value } = agreement.spearman;
     const what = `its scores correlate ${value?.toFixed(2) ?? "-"} with ${agreement.reference}`;

@@ -42,6 +42,8 @@ export interface JudgeAbilities extends Asking {
   readonly prepare: Prepare<Example>;
   /** Work that must be done once all rows are rated. */
   readonly finish: () => Promise<void>;
+  /** The names of the marks that it may give beside a score. */
+  readonly markNames: readonly string[];
   /** Problems with its ratings, one line each. Complete once all rows are rated. */
   readonly alarms: readonly string[];
   /** How far it is, where rating takes long without any call: rows that are done, and what it does before the first. */

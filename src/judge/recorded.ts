@@ -37,6 +37,7 @@ export async function createRecordedJudge(source: string, options: RecordedOptio
   return {
     name: `recorded:${source}`,
     scale: options.scale,
+    markNames: recording.markNames,
     get notes() {
       return [
         ...notes,

@@ -8,6 +8,7 @@ import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { LossSummary } from "../run/records/losses.ts";
 import type { Gate } from "../run/records/common.ts";
 import type { Work } from "../run/work.ts";
 import type { RatingState } from "../run/rating.ts";
@@ -39,6 +40,8 @@ export interface RunReport {
   readonly agreements: readonly ScoreAgreement[];
   /** Of each two arms; empty until all rows are read. */
   readonly overlaps: readonly ArmOverlap[];
+  /** Losses on held-out answers. */
+  readonly losses: readonly LossSummary[];
   /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
@@ -169,7 +172,7 @@ export interface ComparisonReport extends ComparisonSummary {
 
 /** One stage that was run. */
 export interface StageReport {
-  readonly stage: "rate" | "select" | "train" | "generate" | "compare";
+  readonly stage: "rate" | "select" | "train" | "generate" | "evaluate" | "compare";
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;

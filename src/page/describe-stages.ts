@@ -14,6 +14,7 @@ export function describeStages({
   arms,
   models = {},
   answers = {},
+  losses = {},
   comparisons = {},
 }: Manifest): StageReport[] {
   const stages = [
@@ -38,6 +39,14 @@ export function describeStages({
     ...Object.values(answers).map((own) => ({
       ...describeStage("generate", own.arm, own),
       details: describeAnswers(own),
+    })),
+    ...Object.values(losses).map((loss) => ({
+      ...describeStage("evaluate", loss.name, loss),
+      details: [
+        ["held-out rows", loss.data],
+        ["models", loss.models.map(({ model }) => model).join(", ")],
+        ["hash of the losses", loss.lossesHash],
+      ] as const,
     })),
     ...Object.values(comparisons).map((comparison) => ({
       ...describeStage("compare", `${comparison.a} against ${comparison.b}`, comparison),

@@ -152,6 +152,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         arms: (files?.arms ?? []).map(onJudgesScale),
         agreements: (scores?.isPartial === false && shown?.figures?.agreements) || [],
         overlaps: shown?.figures?.overlaps ?? [],
+        losses: Object.values(manifest?.losses ?? {}),
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
         stages: manifest ? describeStages(manifest) : [],

@@ -2,7 +2,7 @@ import { parseFields, withoutThinking } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
 
 /** The names of a rubric's marks: the numbers of its reply's schema beside the score. */
-function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
+export function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
   if (reply.format !== "json") return [];
   const properties = (reply.schema?.["properties"] ?? {}) as Record<string, { readonly type?: unknown } | undefined>; // a JSON schema
   return Object.entries(properties).flatMap(([name, property]) =>

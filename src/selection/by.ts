@@ -2,10 +2,10 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
 import { sqlName, sqlText } from "../dataset/duckdb.ts";
-import { UsageError } from "../errors.ts";
+import { messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
-import { expectOneExpression, firstLine } from "./sql-expression.ts";
+import { expectColumns, expectOneExpression, firstLine } from "./sql-expression.ts";
 
 /** What `--by` makes of each row: a value, or NaN and the name of what it lacks. */
 export interface RowOrder {
@@ -36,7 +36,7 @@ const macros = [
   "rank(x) AS CASE WHEN x IS NOT NULL THEN rank() OVER (PARTITION BY x IS NULL ORDER BY x) + (count(*) OVER (PARTITION BY x) - 1) / 2.0 END",
 ];
 
-/** @param expression SQL with a number as its value: `0.5 * zscore(quality) - ifd` */
+/** @param expression SQL with a number as its value: `zscore(quality) + zscore(ifd)` */
 export async function openRowOrdering(
   dataset: Dataset,
   expression: string,
@@ -49,6 +49,7 @@ export async function openRowOrdering(
       const connection = await table.make(rowCount, expression);
       await expectOneExpression(connection, expression, "--by");
       await expectStable(connection, expression);
+      await expectColumns(connection, expression, "--by", options.scoreNames);
       for (const macro of macros) await connection.run(`CREATE TEMP MACRO ${macro}`);
       const needed = ["score", ...(options.scores ?? []).map(({ name }) => name)].filter((name) =>
         uses(expression, name),
@@ -139,7 +140,13 @@ async function evaluateExpression(
       }
     }
   } catch (cause) {
-    throw new UsageError(`--by: ${firstLine(cause)}`, { cause });
+    if (cause instanceof UsageError) throw cause;
+    throw new UsageError(
+      /alpagasus_index.*GROUP BY/s.test(messageOf(cause))
+        ? `--by: expected a value for each row, got one for all rows: ${expression.slice(0, 200)}; write sum(x) over () for a total beside each row`
+        : `--by: ${firstLine(cause)}`,
+      { cause },
+    );
   }
   return { values, lackOf: (row) => kinds[lacks[row]!]! };
 }

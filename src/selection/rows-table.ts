@@ -34,6 +34,8 @@ export interface RowsTableOptions {
   /** Whether some rows cannot be read. DuckDB would stop at a line that is not JSON, so it is then given a copy without such lines. */
   readonly hasUnreadable?: boolean | undefined;
   readonly scores?: readonly NamedScores[] | undefined;
+  /** Names of all scores that there are, for messages. */
+  readonly scoreNames?: readonly string[] | undefined;
 }
 
 export interface RowsTable extends AsyncDisposable {

@@ -25,7 +25,7 @@ function shownName(name: string): string {
  * has names of its own.
  */
 export async function listColumns(connection: DuckDBConnection, sql: string): Promise<string[][] | undefined> {
-  if (/->|\blambda\b|\bselect\b/i.test(sql)) return undefined;
+  if (/->|\b(?:lambda|select|for)\b/i.test(sql)) return undefined;
   const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
   const names: string[][] = [];
   const walk = (node: unknown): void => {
@@ -38,6 +38,27 @@ export async function listColumns(connection: DuckDBConnection, sql: string): Pr
   if (read.error) return undefined;
   walk(read);
   return names;
+}
+
+const mostNames = 40; // in a message
+
+/** @param scores names of all scores, for the message @throws UsageError when SQL names a column that the table of rows does not have */
+export async function expectColumns(
+  connection: DuckDBConnection,
+  sql: string,
+  option: string,
+  scores: readonly string[] = [],
+): Promise<void> {
+  const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE rows)")).getRows().flat();
+  const known = [...new Set([...scores, ...columns.map(String)])];
+  const isKnown = (name: string) => name === "rows" || known.some((own) => own.toLowerCase() === name.toLowerCase());
+  const unknown = (await listColumns(connection, sql))?.find(([first = ""]) => !isKnown(first));
+  if (!unknown) return;
+  const names = known.filter((name) => name !== "alpagasus_index");
+  const more = names.length > mostNames ? `, and ${names.length - mostNames} more` : "";
+  throw new UsageError(
+    `${option}: expected columns of the data, scores or lengths (${names.slice(0, mostNames).map(shownName).join(", ")}${more}), got ${unknown.join(".")}`,
+  );
 }
 
 const longestText = 10_000; // characters

@@ -4,7 +4,7 @@ import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
-import { expectOneExpression, firstLine } from "./sql-expression.ts";
+import { expectColumns, expectOneExpression, firstLine } from "./sql-expression.ts";
 
 /** `--where`: an SQL condition over the table of rows. */
 export interface WhereFilter extends AsyncDisposable {
@@ -23,7 +23,8 @@ export async function openWhereFilter(
   const table = await openRowsTable(dataset, { ...options, option: "--where" });
   return {
     learn: (example, rating) => table.learn(example, rating),
-    evaluate: async (rowCount) => evaluateCondition(await table.make(rowCount, condition), condition, rowCount),
+    evaluate: async (rowCount) =>
+      evaluateCondition(await table.make(rowCount, condition), condition, rowCount, options.scoreNames),
     [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
   };
 }
@@ -32,9 +33,11 @@ async function evaluateCondition(
   connection: DuckDBConnection,
   condition: string,
   rowCount: number,
+  scoreNames: readonly string[] | undefined,
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
   await expectOneExpression(connection, condition, "--where");
+  await expectColumns(connection, condition, "--where", scoreNames);
   try {
     const result = await connection.run(`SELECT alpagasus_index::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {

@@ -54,7 +54,7 @@ const fewItems = 30; // with fewer, an interval by the normal distribution is to
 export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): Promise<LossSummary> {
   const startedAt = new Date();
   const run = runFolder(options.run);
-  const name = options.name ?? nameOf(dataset);
+  const name = options.name ?? [nameOf(dataset), ...(options.template ? [options.template] : [])].join("-");
   expectName("--name", name);
   const manifest = await readManifest(run);
   const groups = options.models.map((one) => (typeof one === "string" ? groupOf(one, manifest) : one));
@@ -62,7 +62,7 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
   if (groups.length === 0 || twice)
     throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
   const found = new Map<string, LocalModel>();
-  for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findLocalModel(model, run));
+  for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findModel(model, run));
   const { items, rows, trainedOn } = await readItems(dataset, manifest, run, options);
   const losses = new Map<string, Float64Array>();
   const models: ModelLoss[] = [];
@@ -112,6 +112,18 @@ function groupOf(model: string, manifest: Manifest | undefined): ModelGroup {
     .filter((other) => other.model === `${model}-s${other.seed}`)
     .map((other) => other.model);
   return { group: model, models: [model, ...(manifest?.models?.[model] ? seeds : [])] };
+}
+
+async function findModel(model: string, run: RunFolder): Promise<LocalModel> {
+  try {
+    return await findLocalModel(model, run);
+  } catch (cause) {
+    if (!(cause instanceof UsageError) || !cause.message.startsWith("--model:")) throw cause;
+    throw new UsageError(
+      `--models: expected models that ${run.folder} has trained, folders with a model, Hub ids (owner/name) or smollm2, got ${JSON.stringify(model)}`,
+      { cause },
+    );
+  }
 }
 
 interface Items {
@@ -225,6 +237,7 @@ async function measureModel(
     summary: {
       model,
       group,
+      template,
       loss: toEstimateRecord(crossedRatio(kept, new Uint8Array(kept.length).fill(1), { prompts }, { tested: 0 })),
       items: kept.length,
       tokens,
@@ -284,7 +297,9 @@ function describeItems(
       ? []
       : ["whether models were trained on these prompts is not known: this run has rated no data"]),
     ...(items.length < fewItems
-      ? [`only ${formatCount(items.length)} answers: the intervals are too narrow with under ${fewItems}`]
+      ? [
+          `only ${formatCount(items.length)} answers: with under ${fewItems}, the intervals are too narrow to be relied on`,
+        ]
       : []),
     ...models
       .filter(({ failed }) => failed > 0)

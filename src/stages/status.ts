@@ -3,7 +3,7 @@ import { isModelName } from "../llm/model-name.ts";
 import { shellWord } from "../shell-word.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
-import { isRated, type RatedManifest } from "../run/manifest.ts";
+import { type Manifest, isRated, type RatedManifest } from "../run/manifest.ts";
 import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmState, FileState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
@@ -32,6 +32,14 @@ export interface RunStatus {
     | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & { readonly name: string })[]
     | undefined;
   readonly arms: readonly ArmState[];
+  /** Losses on held-out answers, and what they say. */
+  readonly losses?:
+    | readonly {
+        readonly name: string;
+        readonly models: readonly { readonly model: string; readonly loss: number | null }[];
+        readonly sentences: readonly string[];
+      }[]
+    | undefined;
   /** What was trained, in a few figures each. */
   readonly models: readonly Pick<TrainSummary, "model" | "arm" | "recipe" | "base" | "steps" | "finalLoss" | "gates">[];
   /** Which models have answered test prompts. */
@@ -69,6 +77,7 @@ export async function status(folder: string): Promise<RunStatus> {
   const experiment = manifest?.experiment && {
     experiment: { name: manifest.experiment.name, sentence: manifest.experiment.sentence },
   };
+  const losses = describeLosses(manifest);
   if (!isRated(manifest)) {
     const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
@@ -87,6 +96,7 @@ export async function status(folder: string): Promise<RunStatus> {
       run: folder,
       ...(isOpen && { begun }),
       arms: [],
+      losses,
       models: [],
       answers,
       comparisons,
@@ -113,6 +123,7 @@ export async function status(folder: string): Promise<RunStatus> {
       mean: figures.mean,
     })),
     arms: states.arms,
+    losses,
     models: Object.values(manifest.models ?? {}).map(({ model, arm, recipe, base, steps, finalLoss, gates }) => ({
       model,
       arm,
@@ -151,4 +162,12 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
     return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
   if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
   return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
+}
+
+function describeLosses(manifest: Manifest | undefined): RunStatus["losses"] {
+  return Object.values(manifest?.losses ?? {}).map(({ name, models, differences }) => ({
+    name,
+    models: models.map(({ model, loss }) => ({ model, loss: loss.value })),
+    sentences: differences.map(({ sentence }) => sentence),
+  }));
 }

@@ -100,10 +100,18 @@ test.each([
   ],
   [{ scores: { a: { judge: ["student", "column:own"] } } }, "scores.a.judge"],
   [{ scores: { a: { judge: "student", template: "chat" } } }, "scores.a.template: expected perplexity:MODEL"],
-  [{ arms: { best: { by: "kept.wrods + fist", top: 3 } } }, "arms.best.by: expected columns of the data"],
+  [{ arms: { best: { by: "first + fist", top: 3 } } }, "arms.best.by: expected columns of the data"],
+  [{ arms: { best: { by: "kept.wrods", top: 3 } } }, "arms.best.by: expected a mark of kept (words, other), got wrods"],
+  [
+    { arms: { best: { by: "score + ds2.rareness", top: 3 } } },
+    "a mark of ds2 (rarity, complexity, informativeness), got rareness",
+  ],
   [{ arms: { best: { where: "nothing > 1", top: 3 } } }, "arms.best.where: expected columns of the data"],
   [{ arms: { best: { by: "first" } } }, "arms.best: expected min_score, top or rows"],
-  [{ arms: { best: { by: "first", top: 3, method: "random" } } }, "--by: goes with --method score"],
+  [
+    { arms: { best: { by: "first", top: 3, method: "random" } } },
+    "arms.best.by: goes with the method score, not random",
+  ],
 ])("a recipe's mistake is told with its place: %j", async (changes, message) => {
   using folder = tempFolder();
   write(folder, changes);

@@ -51,6 +51,7 @@ function makeResult(): ExperimentResult {
       models: [1, 2].map((i) => ({
         model: `selected-s${i}`,
         group: "selected",
+        template: "alpaca" as const,
         loss: { value: 1.5, low: 1.4, high: 1.6 },
         items: 200,
         tokens: 9000,

@@ -35,7 +35,7 @@ describe("evaluate --loss", () => {
     const { code, stdout, stderr } = await alpagasus([...args, "--json"], options);
     expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
     const summary = JSON.parse(stdout) as LossSummary;
-    expect(summary).toMatchObject({ name: "heldout", rows: 60, trainedOn: 10 });
+    expect(summary).toMatchObject({ name: "heldout-plain", rows: 60, trainedOn: 10 });
     expect(summary.models.map(({ model, items, loss }) => [model, items, loss.value])).toEqual([
       ["good", 50, 1],
       ["worse", 50, expect.closeTo(1.13, 2)],
@@ -47,7 +47,7 @@ describe("evaluate --loss", () => {
     expect(noisy!.sentence).toBe("The losses of good and noisy cannot be told apart on these answers.");
     expect(worse!.adjustedPValue).toBeGreaterThanOrEqual(worse!.pValue);
     const lines = parseLines<{ index: number; nll: number; tokens: number }>(
-      readFileSync(`${folder.path}/runs/default/losses/heldout.worse.jsonl`, "utf8"),
+      readFileSync(`${folder.path}/runs/default/losses/heldout-plain.worse.jsonl`, "utf8"),
     );
     expect(lines).toHaveLength(50);
     expect(lines[0]!.index).toBe(10);
@@ -73,7 +73,10 @@ describe("evaluate --loss", () => {
 
   test.each([
     [["--loss", "heldout.json", "--models", "good", "good"], /--models: expected each model once, got good again/],
-    [["--loss", "heldout.json", "--models", "nowhere"], /--model: expected a model/],
+    [
+      ["--loss", "heldout.json", "--models", "nowhere"],
+      /--models: expected models that runs.default has trained, .* got "nowhere"/,
+    ],
     [["--loss", "empty.json", "--models", "good"], /expected rows with answers, got 1 row without one/],
     [["--loss", "rows.json", "--models", "good"], /rows whose prompts are all in rows.json/],
     [["--models", "good"], /--loss/],

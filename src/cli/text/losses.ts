@@ -21,10 +21,11 @@ export function renderLosses(summary: LossSummary): string {
 export function renderLossTables({ models, differences }: Pick<LossSummary, "models" | "differences">): string[] {
   return [
     renderTable(
-      ["model", "loss", "95 % interval", "answers", "tokens"],
-      ["left", "right", "right", "right", "right"],
-      models.map(({ model, loss, items, tokens }) => [
+      ["model", "prompts", "loss", "95 % interval", "answers", "tokens"],
+      ["left", "left", "right", "right", "right", "right"],
+      models.map(({ model, template, loss, items, tokens }) => [
         plainText(model),
+        template,
         number(loss.value),
         `${number(loss.low)} to ${number(loss.high)}`,
         formatCount(items),

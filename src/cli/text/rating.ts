@@ -30,7 +30,9 @@ export function renderRating(
     renderTrust(weighRating(rate)),
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     rate.hasOnlyMarks ? "" : `\n${renderHistogram(rate.histogram)}\n`,
-    `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
+    rate.hasOnlyMarks
+      ? `  ${formatCount(Object.keys(rate.marks ?? {}).length)} scores of the file's columns; it has no column score`
+      : `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
     ...renderMarks(rate.marks, name ?? "score"),
     ...(rate.calls ? renderCalls(rate.calls, rate.states) : []),
     ...renderWarnings(rate.alarms, rate.gates),
@@ -133,7 +135,7 @@ function renderMarks(marks: RatedManifest["rate"]["marks"], name: string): strin
     formatCount(count),
     mean === null ? "-" : formatScore(mean),
   ]);
-  return ["", renderTable(["mark, for --by and --where", "rows", "mean"], ["left", "right", "right"], rows)];
+  return ["", renderTable(["score, for --by and --where", "rows", "mean"], ["left", "right", "right"], rows)];
 }
 
 function formatSpeed(speed: number): string {

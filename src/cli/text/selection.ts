@@ -27,7 +27,7 @@ export function renderSelection(summary: ArmSummary, { rate }: RatedManifest): s
           `  kept by category: ${summary.categories.map(({ category, rows, share }) => `${plainText(category)} ${formatCount(rows)} (${formatShare(share)})`).join(", ")}`,
         ]
       : []),
-    ...(summary.watched ? [`\n${renderWatched(summary.watched)}\n`] : []),
+    ...(summary.watched ? [`\n${renderWatched(summary)}\n`] : []),
     ...(fates.length > 0 ? [`  others: ${fates.join(", ")}`] : []),
     ...renderWarnings(summary.alarms, summary.gates),
     `\n  arm        ${plainText(summary.path)}`,
@@ -36,16 +36,19 @@ export function renderSelection(summary: ArmSummary, { rate }: RatedManifest): s
   return `${parts.join("\n")}\n`;
 }
 
-function renderWatched(watched: NonNullable<ArmSummary["watched"]>): string {
+function renderWatched({ watched = [], rows: all, totalRows }: ArmSummary): string {
   return renderTable(
     ["rows with", "all", "kept", "share"],
     ["left", "right", "right", "right"],
-    watched.map(({ word, rows, kept }) => [
-      plainText(word),
-      formatCount(rows),
-      formatCount(kept),
-      rows === 0 ? "-" : formatShare(kept / rows),
-    ]),
+    [
+      ...watched.map(({ word, rows, kept }) => [
+        plainText(word),
+        formatCount(rows),
+        formatCount(kept),
+        rows === 0 ? "-" : formatShare(kept / rows),
+      ]),
+      ["any", formatCount(totalRows), formatCount(all), formatShare(all / totalRows)],
+    ],
   );
 }
 

@@ -13,6 +13,7 @@ export function renderStatus({
   begun,
   spent,
   scores,
+  losses,
   arms,
   models,
   answers,
@@ -32,8 +33,9 @@ export function renderStatus({
         : "nothing rated yet";
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
+    const measured = renderLosses(losses);
     const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
-    return `\n${plainText(run)}: ${what}\n\n${came}${answered}${compared}  next  ${plainText(next)}\n`;
+    return `\n${plainText(run)}: ${what}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
   }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
@@ -64,6 +66,7 @@ export function renderStatus({
       ),
     );
   }
+  if (losses && losses.length > 0) lines.push("", ...renderLosses(losses));
   if (models.length > 0)
     lines.push(
       "",
@@ -135,4 +138,11 @@ function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: 
 
 function attention(state: string): string {
   return state === "present" ? "" : styleText("yellow", ` (${state} since)`);
+}
+
+function renderLosses(losses: RunStatus["losses"] = []): string[] {
+  return losses.flatMap(({ name, models, sentences }) => [
+    `  losses on ${plainText(name)}: ${models.map(({ model, loss }) => `${plainText(model)} ${loss === null ? "-" : loss.toFixed(4)}`).join(", ")}`,
+    ...sentences.map((sentence) => `    ${plainText(sentence)}`),
+  ]);
 }

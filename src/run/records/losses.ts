@@ -6,6 +6,8 @@ const modelLossSchema = z.object({
   model: z.string(),
   /** The models that it stands with: trainings of one arm. */
   group: z.string(),
+  /** How its prompts were written. */
+  template: z.enum(["plain", "alpaca", "chat"]),
   loss: estimateSchema,
   items: z.number(),
   tokens: z.number(),

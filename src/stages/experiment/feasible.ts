@@ -1,13 +1,16 @@
 import { readPositions } from "../../dataset/positions.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { messageOf, UsageError } from "../../errors.ts";
+import type { NamedRating } from "../../experiment/resolve.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { findLocalModel } from "../../generation/local-model.ts";
 import { chooseServer } from "../../generation/serve-model.ts";
 import { openJudge, openPairJudge } from "../../judge/open.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openModel } from "../../llm/open-model.ts";
-import { openPairRubric } from "../../rubric/open-rubric.ts";
+import { markNames } from "../../rubric/read-marks.ts";
+import { mentionsScore } from "../../selection/by.ts";
+import { openPairRubric, openRubric } from "../../rubric/open-rubric.ts";
 import { resolveBase } from "../../trainer/base-model.ts";
 import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
@@ -130,6 +133,12 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
   const scores = experiment.scores.map(({ name }) => name);
   for (const score of scores)
     for (const prefix of ["", "rating_", "data_"]) known.add(`${prefix}${score}`.toLowerCase());
+  const marks = new Map<string, readonly string[]>();
+  for (const score of experiment.scores)
+    if (
+      arms.some(([, { by, where }]) => [by, where].some((sql) => sql !== undefined && mentionsScore(sql, score.name)))
+    )
+      marks.set(score.name.toLowerCase(), await marksOf(score));
   await using database = await openDuckDb();
   for (const [arm, settings] of arms)
     for (const field of ["by", "where"] as const) {
@@ -138,11 +147,24 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
       const unknown = named.find(
         (parts) => !known.has(parts[0]!.toLowerCase()) && !known.has(parts.join(".").toLowerCase()),
       );
+      for (const [first = "", ...rest] of named) {
+        const those = rest.length === 0 ? undefined : marks.get(first.toLowerCase());
+        if (those && !those.some((mark) => mark.toLowerCase() === rest.join(".").toLowerCase()))
+          throw new UsageError(
+            `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected a mark of ${first} (${those.join(", ") || "it has none"}), got ${rest.join(".")}`,
+          );
+      }
       if (unknown)
         throw new UsageError(
           `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
         );
     }
+}
+
+/** The marks that a score will have: of a rubric's reply, or of a file's columns. */
+async function marksOf({ judges: [judge = ""], rubric }: NamedRating): Promise<readonly string[]> {
+  if (isModelName(judge)) return markNames(await openRubric(rubric));
+  return (await openJudge(judge, { isWhole: true })).markNames ?? [];
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps

@@ -74,6 +74,7 @@ export function tableOptions(
     );
   return {
     sql: quoted,
+    scoreNames: scores.map(({ name }) => name),
     judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
     hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
     scores: scores

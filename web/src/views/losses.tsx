@@ -7,8 +7,8 @@ import { WithInterval } from "../parts/words.tsx";
 export function Losses({ losses }: { losses: Pick<LossSummary, "data" | "models" | "differences"> }) {
   const { data, models, differences } = losses;
   return (
-    <section aria-labelledby="losses">
-      <h2 id="losses">Loss on held-out answers</h2>
+    <section aria-label={`Loss on the answers of ${data}`}>
+      <h2>Loss on held-out answers</h2>
       <p class="quiet">
         How unlikely each model finds the answers of {data}, none of whose prompts it was trained on: lower is likelier.
         It favours models that write in the style of those answers, so it stands beside win rates and not in their
@@ -18,6 +18,7 @@ export function Losses({ losses }: { losses: Pick<LossSummary, "data" | "models"
         caption="Loss of each model"
         columns={[
           { name: "model", show: ({ model }) => model, value: ({ model }) => model },
+          { name: "prompts", show: ({ template }) => template, value: ({ template }) => template },
           {
             name: "loss",
             isNumber: true,
