@@ -1,7 +1,8 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
  * They need ../shared/data, GNU time and python3; `memory`, `memory-chats` and `view` also 9 GB of disk and some minutes,
- * `batches` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten.
+ * `batches` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten,
+ * `likelihood` uv and some minutes.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import { benchBatches } from "./batches.ts";
 import { benchCalls } from "./calls.ts";
 import { benchEndurance } from "./endurance.ts";
 import { benchChatMemory, benchMemory } from "./memory.ts";
+import { benchLikelihood } from "./likelihood.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
 import { benchStart } from "./start.ts";
@@ -33,6 +35,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   calls: benchCalls,
   batches: benchBatches,
   endurance: benchEndurance,
+  likelihood: benchLikelihood,
   memory: benchMemory,
   "memory-chats": benchChatMemory,
   view: benchView,

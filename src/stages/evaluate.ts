@@ -1,8 +1,7 @@
-import { createHash, hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
-import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -20,6 +19,7 @@ import { extendManifest, readManifest, runFolder, type RunFolder } from "../run/
 import { crossedRatio } from "../stats/crossed-mean.ts";
 import { lossDifference } from "../stats/loss-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
+import { readHeldOut, type HeldOut } from "./held-out.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface EvaluateOptions extends StageOptions {
@@ -63,7 +63,7 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
     throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
   const found = new Map<string, LocalModel>();
   for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findModel(model, run));
-  const { items, rows, trainedOn } = await readItems(dataset, manifest, run, options);
+  const { items, rows, trainedOn } = await readHeldOut(dataset, manifest, run, options);
   const losses = new Map<string, Float64Array>();
   const models: ModelLoss[] = [];
   const identity = createHash("sha256");
@@ -124,50 +124,6 @@ async function findModel(model: string, run: RunFolder): Promise<LocalModel> {
       { cause },
     );
   }
-}
-
-interface Items {
-  readonly items: readonly Example[];
-  readonly rows: number;
-  readonly trainedOn: number;
-}
-
-async function readItems(
-  dataset: Dataset,
-  manifest: Manifest | undefined,
-  run: RunFolder,
-  { signal, onProgress }: EvaluateOptions,
-): Promise<Items> {
-  const all: Example[] = [];
-  for await (const batch of dataset.batches()) all.push(...batch.filter(({ unreadable }) => unreadable === undefined));
-  const empty = all.filter(({ output }) => output === "");
-  if (empty.length > 0)
-    throw new UsageError(
-      `${dataset.source}: expected rows with answers, got ${formatNumbered(empty.length, "row", "rows")} without one, the first row ${empty[0]!.index + 1}`,
-    );
-  const asked = new Set(all.map(promptHash));
-  const known = new Set<string>();
-  if (manifest?.dataset) {
-    let done = 0;
-    for await (const batch of (await reopenDataset(manifest.dataset, run, signal)).batches()) {
-      for (const example of batch) {
-        const prompt = promptHash(example);
-        if (asked.has(prompt)) known.add(prompt);
-      }
-      done += batch.length;
-      onProgress?.({ stage: "evaluate", doing: "looking for trained prompts", done, unit: "rows" });
-    }
-  }
-  const items = all.filter((example) => !known.has(promptHash(example)));
-  if (items.length === 0)
-    throw new UsageError(
-      `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${manifest!.dataset!.source}`}`,
-    );
-  return { items, rows: all.length, trainedOn: all.length - items.length };
-}
-
-function promptHash({ instruction, input }: Pick<Example, "instruction" | "input">): string {
-  return hash("sha256", `${instruction.trim()}\0${input.trim()}`).slice(0, 24);
 }
 
 async function measureModel(
@@ -282,7 +238,7 @@ function conclude(a: string, b: string, difference: number, p: number, trainings
 }
 
 function describeItems(
-  { items, trainedOn }: Pick<Items, "items" | "trainedOn">,
+  { items, trainedOn }: Pick<HeldOut, "items" | "trainedOn">,
   manifest: Manifest | undefined,
   models: readonly ModelLoss[],
   { maxLength = longest }: EvaluateOptions,

@@ -185,7 +185,11 @@ describe("select", () => {
     ["more rows than there are", { top: 7 }, /--top 7: expected at most the 6 rows/],
     ["a control without a size", { method: "random" }, /--method random: expected --top N, or an arm "selected"/],
     ["SQL that cannot be read", { where: "nonsense >" }, /^--where: syntax error/],
-    ["SQL over a column that is not there", { where: "nonsense > 1" }, /^--where: Referenced column.*nonsense/],
+    [
+      "SQL over a column that is not there",
+      { where: "nonsense > 1" },
+      /^--where: expected columns of the data.*got nonsense/,
+    ],
     [
       "SQL that reaches for files",
       { where: "score > (select count(*) from read_text('/etc/hostname'))" },

@@ -1,0 +1,59 @@
+import { hash } from "node:crypto";
+import type { Dataset } from "../dataset/dataset.ts";
+import type { Example } from "../dataset/example.ts";
+import { reopenDataset } from "../dataset/reopen.ts";
+import { UsageError } from "../errors.ts";
+import { formatCount, formatNumbered } from "../format.ts";
+import type { Manifest } from "../run/manifest.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import type { StageOptions } from "./progress.ts";
+
+/** Held-out rows that can be measured. */
+export interface HeldOut {
+  readonly items: readonly Example[];
+  readonly rows: number;
+  readonly trainedOn: number;
+}
+
+/**
+ * Reads held-out rows, without those whose prompt is in the data that the run rated: models may have been trained on it.
+ *
+ * @throws UsageError when a row has no answer, or none is left
+ */
+export async function readHeldOut(
+  dataset: Dataset,
+  manifest: Manifest | undefined,
+  run: RunFolder,
+  { signal, onProgress }: StageOptions,
+): Promise<HeldOut> {
+  const all: Example[] = [];
+  for await (const batch of dataset.batches()) all.push(...batch.filter(({ unreadable }) => unreadable === undefined));
+  const empty = all.filter(({ output }) => output === "");
+  if (empty.length > 0)
+    throw new UsageError(
+      `${dataset.source}: expected rows with answers, got ${formatNumbered(empty.length, "row", "rows")} without one, the first row ${empty[0]!.index + 1}`,
+    );
+  const asked = new Set(all.map(promptHash));
+  const known = new Set<string>();
+  if (manifest?.dataset) {
+    let done = 0;
+    for await (const batch of (await reopenDataset(manifest.dataset, run, signal)).batches()) {
+      for (const example of batch) {
+        const prompt = promptHash(example);
+        if (asked.has(prompt)) known.add(prompt);
+      }
+      done += batch.length;
+      onProgress?.({ stage: "evaluate", doing: "looking for trained prompts", done, unit: "rows" });
+    }
+  }
+  const items = all.filter((example) => !known.has(promptHash(example)));
+  if (items.length === 0)
+    throw new UsageError(
+      `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${manifest!.dataset!.source}`}`,
+    );
+  return { items, rows: all.length, trainedOn: all.length - items.length };
+}
+
+function promptHash({ instruction, input }: Pick<Example, "instruction" | "input">): string {
+  return hash("sha256", `${instruction.trim()}\0${input.trim()}`).slice(0, 24);
+}
