@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rows import token_ids, what_is_left_out, with_usual_beginning
 
-BATCH_TOKENS = 2048 if not torch.cuda.is_available() else 32768  # padding included
+BATCH_TOKENS = 512 if not torch.cuda.is_available() else 32768  # padding included; on a CPU, more leave its caches
 HEAD_TOKENS = 512 if not torch.cuda.is_available() else 8192  # whose scores over the whole vocabulary are in memory at once
 
 
