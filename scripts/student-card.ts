@@ -60,8 +60,8 @@ long ones.
 ## What it does not see
 
 **Whether an answer fits its question.** With half of these rows' answers exchanged among each other, an AUC of
-**${auc(others.exchanged, 1)}** tells true from exchanged: no better than chance. It reads style and length. A judge that is a language model sees it; so
-does \`ifd\` (\`rate --judge ifd:smollm2 --as ifd\`), which needs no key.
+**${auc(others.exchanged, 1)}** tells true from exchanged: no better than chance. It reads style and length. What
+\`rate --judge ifd:smollm2\` measures does depend on the question, and needs no key.
 
 ## What it must not be used for
 

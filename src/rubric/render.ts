@@ -1,3 +1,4 @@
+import { escapePattern } from "../escape-pattern.ts";
 import { hash } from "node:crypto";
 import type { ExampleFields } from "../dataset/example.ts";
 import type { Message } from "../llm/request.ts";
@@ -183,16 +184,12 @@ function isHeading(line: string): boolean {
 /** A line with the boundary is found with any other in its place: a row cannot hold its own, but a judge may not look closely. */
 function toDelimiter(line: string, boundary: string): Delimiter {
   if (!line.includes(boundary)) return { line, normal: normalise(line) };
-  const parts = line.split(boundary).map((part) => escapeRegExp(normalise(part)));
+  const parts = line.split(boundary).map((part) => escapePattern(normalise(part)));
   return {
     line: line.replaceAll(boundary, "…"),
     normal: normalise(line),
     pattern: new RegExp(parts.join(`[0-9a-f]{${shortestBoundary},}`), "u"),
   };
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
 function findIntrusions(values: Values, fields: readonly string[], delimiters: readonly Delimiter[]): string[] {

@@ -1,3 +1,4 @@
+import { escapePattern } from "../escape-pattern.ts";
 import type { Manifest } from "./manifest.ts";
 import { readRatings, type RatingLine } from "./ratings-file.ts";
 import type { RateSummary } from "./records/rating.ts";
@@ -58,8 +59,8 @@ export function quoteMarks(sql: string, scores: readonly Pick<RunScore, "name" |
   if (marks.size === 0) return sql;
   const names = [...marks.keys()].map((name) => {
     const base = [...bases].find((other) => name.startsWith(`${other.toLowerCase()}.`))!;
-    const mark = escape(name.slice(base.length + 1));
-    return String.raw`(?:"${escape(base)}"|${escape(base)})\s*\.\s*(?:"${mark}"|${mark}(?![\w.(]))`;
+    const mark = escapePattern(name.slice(base.length + 1));
+    return String.raw`(?:"${escapePattern(base)}"|${escapePattern(base)})\s*\.\s*(?:"${mark}"|${mark}(?![\w.(]))`;
   });
   const found = new RegExp(String.raw`'(?:[^']|'')*'|(?<![\w."])(${names.join("|")})|"(?:[^"]|"")*"`, "gi");
   return sql.replace(found, (text, mark: string | undefined) => {
@@ -79,13 +80,9 @@ export function findUnknownMark(
     .replace(/'(?:[^']|'')*'/g, "''")
     .replace(/"(?:[^"]|"")*"/g, (name) => (names.has(name.toLowerCase()) ? name : '""'));
   const base = [...new Set(scores.map((score) => score.base))].find((name) =>
-    new RegExp(String.raw`(?<![\w."])(?:"${escape(name)}"|${escape(name)})\s*\.`, "i").test(plain),
+    new RegExp(String.raw`(?<![\w."])(?:"${escapePattern(name)}"|${escapePattern(name)})\s*\.`, "i").test(plain),
   );
   return base === undefined
     ? undefined
     : { base, marks: scores.filter((score) => score.base === base && score.name !== base).map(({ name }) => name) };
-}
-
-function escape(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }

@@ -1,3 +1,4 @@
+import { escapePattern } from "../escape-pattern.ts";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
@@ -93,10 +94,6 @@ export function mentionsScore(sql: string, name: string): boolean {
 function withoutOthers(sql: string, pattern: string): string {
   const own = new RegExp(`^"${pattern}"$`, "i");
   return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, (text) => (own.test(text) ? text : text[0]!.repeat(2)));
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }
 
 function namesColumn(expression: string, name: string): boolean {

@@ -1,3 +1,4 @@
+import { escapePattern } from "../escape-pattern.ts";
 import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatShare } from "../format.ts";
@@ -26,7 +27,7 @@ export class WordWatch {
       throw new UsageError(
         `--watch: expected up to ${mostWords} words of up to ${longestWord} characters with "|" between them, such as "java|python|c++", got ${JSON.stringify(words.slice(0, 200))}`,
       );
-    const longestFirst = this.#words.toSorted((a, b) => b.length - a.length).map(escape);
+    const longestFirst = this.#words.toSorted((a, b) => b.length - a.length).map(escapePattern);
     this.#pattern = new RegExp(String.raw`(?<![\p{L}\p{N}_])(?:${longestFirst.join("|")})(?![\p{L}\p{N}_])`, "giu");
     for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
   }
@@ -74,8 +75,4 @@ export function alarmsOfWords(words: readonly WatchedWord[], share: number): str
         ]
       : [];
   });
-}
-
-function escape(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`).replace("-", String.raw`\x2d`);
 }

@@ -165,7 +165,8 @@ async function surveyRows(
   const column = options.per ?? options.quota?.column;
   const grouping =
     column === undefined ? undefined : new Grouping(options.quota ? "--quota" : "--per", column, rowCount);
-  const table = options.where === undefined ? undefined : tableOptions(options.where, options, manifest, run);
+  const table =
+    options.where === undefined ? undefined : tableOptions("--where", options.where, options, manifest, run);
   await using filter = table && (await openWhereFilter(dataset, table.sql, table));
   let done = 0;
   for await (const batch of rated.batches()) {

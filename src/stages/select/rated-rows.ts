@@ -40,7 +40,7 @@ export async function openRatedRows(
   );
   const scoreHashes = Object.fromEntries(used.map(({ base, summary }) => [base, summary.ratingsHash]));
   if (by === undefined) return { batches: pairs, ratings: lines, scoreHashes };
-  const order = await orderRows(by, options, manifest, dataset, run);
+  const order = await orderRows(options.by!, options, manifest, dataset, run);
   return {
     scoreHashes,
     histogram: histogramOf(order.values),
@@ -60,6 +60,7 @@ function usableScores({ scores }: Pick<SelectOptions, "scores">, manifest: Rated
 
 /** SQL over a run's rows as DuckDB takes it, and what it needs to know of the run. */
 export function tableOptions(
+  option: "--by" | "--where",
   sql: string,
   options: Pick<SelectOptions, "scores">,
   manifest: RatedManifest,
@@ -70,7 +71,7 @@ export function tableOptions(
   const unknown = findUnknownMark(quoted, scores);
   if (unknown)
     throw new UsageError(
-      `expected in SQL a mark of ${unknown.base} that there is (${unknown.marks.join(", ") || "it has none"}), got: ${sql.slice(0, 200)}`,
+      `${option}: expected a mark of ${unknown.base} (${unknown.marks.join(", ") || "it has none"}), got another in: ${sql.slice(0, 200)}`,
     );
   return {
     sql: quoted,
@@ -91,7 +92,7 @@ async function orderRows(
   run: RunFolder,
 ): Promise<RowOrder> {
   const { rows } = manifest.dataset;
-  const { sql, ...table } = tableOptions(by, { scores }, manifest, run);
+  const { sql, ...table } = tableOptions("--by", by, { scores }, manifest, run);
   await using ordering = await openRowOrdering(dataset, sql, table);
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
