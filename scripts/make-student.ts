@@ -14,9 +14,10 @@ import { distill } from "../src/stages/distill.ts";
 import { measureProbabilities } from "../src/student/distill.ts";
 import { encodeStudent, readStudent } from "../src/student/model-file.ts";
 import type { Example } from "../src/dataset/example.ts";
-import { createPredictor, expectedScore } from "../src/student/student.ts";
-import { measureAgreement } from "../src/stats/agreement.ts";
-import { renderCard } from "./student-card.ts";
+import { createViewer, expectedScore } from "../src/student/student.ts";
+import { areaUnderCurve, measureAgreement } from "../src/stats/agreement.ts";
+import { createRandom, shuffledIndices } from "../src/stats/random.ts";
+import { renderCard, type FitComparison } from "./student-card.ts";
 
 const data = new URL("../../shared/data/alpaca/", import.meta.url).pathname;
 const samples = new URL("../samples/", import.meta.url).pathname;
@@ -47,19 +48,22 @@ const summary = await distill(dataset, {
 console.log(`trained on ${summary.card.trainedOn.rows} rows in ${(summary.wallMs / 1000).toFixed(1)} s`);
 
 const model = await readStudent(embeddedStudentPath);
-const predict = createPredictor(model);
+const view = createViewer(model);
 const llama = JSON.parse(await readFile(`${data}ratings.llama-3.1-8b-instruct.json`, "utf8")) as number[];
 const claude = new Set(
   JSON.parse(await readFile(`${data}claude_accuracy_at_least_4.5.indices.json`, "utf8")) as number[],
 );
 const probabilities: number[] = [];
+const fitting: number[] = [];
 const rows: number[] = [];
 const lengths: number[] = [];
 const tested: Example[] = [];
 for await (const batch of dataset.batches()) {
   for (const example of batch) {
     if (!isTest.has(example.index)) continue;
-    for (const probability of predict(example)) probabilities.push(probability);
+    const { probabilities: own, fits } = view(example);
+    for (const probability of own) probabilities.push(probability);
+    fitting.push(fits);
     rows.push(example.index);
     lengths.push(example.output.length);
     tested.push(example);
@@ -75,13 +79,54 @@ const { scores } = model.card;
 const expected = rows.map((_, i) =>
   scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0),
 );
-/** Every second row with the answer of another: does the student see it? */
-const exchanged = tested.map((example, i) =>
-  expectedScore(
-    predict(i % 2 === 1 ? example : { ...example, output: tested[(i + testRows / 2) % testRows]!.output }),
-    scores,
+/** Every second row with another answer: how well do `fits` and the score tell these rows? */
+function tellApart(spoil: (example: Example, i: number) => string): FitComparison {
+  const views = tested.map((example, i) => {
+    const { probabilities: own, fits } = view(i % 2 === 1 ? example : { ...example, output: spoil(example, i) });
+    return { score: expectedScore(own, scores), fits };
+  });
+  const isTrue = Uint8Array.from(views, (_, i) => i % 2);
+  return {
+    fits: areaUnderCurve(
+      Float64Array.from(views, ({ fits }) => fits),
+      isTrue,
+    ),
+    score: areaUnderCurve(
+      Float64Array.from(views, ({ score }) => score),
+      isTrue,
+    ),
+  };
+}
+const wordsOf = (example: Example) =>
+  new Set(`${example.instruction} ${example.input}`.toLowerCase().match(/\p{L}{4,}/gu));
+const promptWords = tested.map(wordsOf);
+/** The answer to the prompt that shares most words with this one, of 500. */
+function nearestAnswer(example: Example, i: number): string {
+  let best = { shared: -1, output: "" };
+  for (let step = 1; step <= 500; step++) {
+    const other = (i + step * 19) % testRows;
+    let shared = 0;
+    for (const word of promptWords[i]!) if (promptWords[other]!.has(word)) shared++;
+    if (shared > best.shared && tested[other]!.output !== example.output)
+      best = { shared, output: tested[other]!.output };
+  }
+  return best.output;
+}
+const other = (i: number) => tested[(i + testRows / 2) % testRows]!.output;
+const fit = {
+  "the answer to another prompt": tellApart((_, i) => other(i)),
+  "the answer to a similar prompt (most words shared, of 500)": tellApart(nearestAnswer),
+  "the first half of the answer": tellApart(({ output }) => output.slice(0, Math.floor(output.length / 2))),
+  "the answer, three times": tellApart(({ output }) => `${output}\n${output}\n${output}`),
+  '"I cannot answer this."': tellApart(() => "I cannot answer this."),
+  "the answer with its words in random order": tellApart(({ output }, i) => {
+    const words = output.split(/\s+/);
+    return [...shuffledIndices(words.length, createRandom(i))].map((at) => words[at]).join(" ");
+  }),
+  "the answer with every digit changed (rows with digits)": tellApart(({ output }) =>
+    output.replace(/\d/g, (digit) => String((Number(digit) + 3) % 10)),
   ),
-);
+};
 const card = {
   ...model.card,
   name: "gpt-4o-mini-alpaca",
@@ -94,6 +139,10 @@ await writeFile(
   renderCard(card, {
     length: measureAgreement(
       lengths,
+      rows.map((index) => ratings[index]!),
+    ),
+    unlowered: measureAgreement(
+      expected.map((score, i) => score / fitting[i]!), // the lowest score is 0
       rows.map((index) => ratings[index]!),
     ),
     llama: measureAgreement(
@@ -112,10 +161,7 @@ await writeFile(
       lengths,
       rows.map((index) => (claude.has(index) ? 1 : 0)),
     ),
-    exchanged: measureAgreement(
-      exchanged,
-      exchanged.map((_, i) => i % 2),
-    ),
+    fit,
   }),
 );
 

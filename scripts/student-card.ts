@@ -7,9 +7,17 @@ export interface CardComparisons {
   readonly llama: Agreement;
   readonly llamaLength: Agreement;
   readonly claude: Agreement;
+  /** The score that it would give if it took every answer to fit. */
+  readonly unlowered: Agreement;
   readonly claudeLength: Agreement;
-  /** Rows with their own answers (1) and with another row's (0). */
-  readonly exchanged: Agreement;
+  /** How well the student tells true answers from spoilt ones, by how they were spoilt. */
+  readonly fit: Readonly<Record<string, FitComparison>>;
+}
+
+/** AUC with which the mark `fits`, and the score, tell true answers from others. */
+export interface FitComparison {
+  readonly fits: number;
+  readonly score: number;
 }
 
 /** The model card that ships beside the student. */
@@ -22,7 +30,8 @@ export function renderCard(card: StudentCard, others: CardComparisons): string {
   return `# Model card: the embedded student (\`${card.name}.student\`)
 
 A small classifier that imitates one judge: ${card.teacher}, asked by the authors of DS2 to score Alpaca rows from 0 to 5. It
-reads hashed words and some fifty counts of instruction, input and output, and gives a probability for each score. It runs in
+reads hashed words and some fifty counts of instruction, input and output, and gives a probability for each score, and
+one that the answer fits its prompt (the mark \`fits\`). It runs in
 plain TypeScript, without a network or a key. This page and the file are made by \`node scripts/make-student.ts\`.
 
 ## What it was trained on
@@ -57,11 +66,20 @@ Judges disagree, and this one has ${card.teacher}'s taste. Measured on the same 
 An AUC under 0.5 means that it ranks Claude's rows below the others: Claude kept short exact answers where ${card.teacher} liked
 long ones.
 
-## What it does not see
+## Whether an answer fits its prompt
 
-**Whether an answer fits its question.** With half of these rows' answers exchanged among each other, an AUC of
-**${auc(others.exchanged, 1)}** tells true from exchanged: no better than chance. It reads style and length. What
-\`rate --judge ifd:smollm2\` measures does depend on the question, and needs no key.
+While it is trained, each row is shown a second time with an answer that does not fit: another row's, a cut or a repeated one, a
+refusal. What it learns from them is the mark \`fits\`, the probability that an answer belongs to its prompt and is whole;
+where it is low, so is the score. ${(100 * card.fit.unfitShare).toFixed(0)} answers in a hundred are taken not to fit. That costs
+agreement with the teacher on these rows, few of which are spoilt: Spearman is ${number(spearman.value)} with it and ${number(others.unlowered.spearman.value)} without. With half of the held-out rows spoilt, AUC of true against spoilt rows:
+
+| instead of the answer | \`fits\` | score |
+|---|---|---|
+${Object.entries(others.fit)
+  .map(([how, { fits, score }]) => `| ${how} | ${number(fits)} | ${number(score)} |`)
+  .join("\n")}
+
+It compares words and topics, so it cannot see a wrong number or a false fact.
 
 ## What it must not be used for
 

@@ -1,6 +1,6 @@
 import type { Example } from "../dataset/example.ts";
 import { standardiseColumns } from "../stats/standardise.ts";
-import { hiddenSize, inputCount } from "../student/network.ts";
+import { inputCount } from "../student/network.ts";
 import { createViewer, expectedScore, type StudentModel } from "../student/student.ts";
 import type { CheapView } from "./escalation.ts";
 
@@ -23,6 +23,7 @@ export async function viewRows(
   onRows?: (rows: number) => void,
 ): Promise<CheapView> {
   const { scores: levels } = model.card;
+  const { hiddenSize } = model.score.weights;
   let rows = 0;
   for await (const batch of examples()) rows += batch.length;
   const featureCount = rows > mostFullRows ? hiddenSize : hiddenSize + inputCount + levels.length;

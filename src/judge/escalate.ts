@@ -87,7 +87,8 @@ export function createEscalatingJudge(
         JSON.stringify([
           other.question?.hash ?? other.name,
           student.model.card,
-          student.model.calibration,
+          student.model.score.calibration,
+          student.model.fit.calibration,
           { ask: options.ask, minScore, precision, rounds, seed },
         ]),
       ).slice(0, 16),

@@ -3,7 +3,7 @@ import type { Example } from "../dataset/example.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import { join } from "node:path";
 import { readStudent } from "../student/model-file.ts";
-import { createPredictor, expectedScore, type StudentModel } from "../student/student.ts";
+import { createViewer, expectedScore, type StudentModel, type StudentView } from "../student/student.ts";
 import type { Judge } from "./judge.ts";
 import type { ScoredRating } from "../run/rating.ts";
 
@@ -12,7 +12,8 @@ export const embeddedStudentPath = join(packageFolder, "students", "gpt-4o-mini-
 
 /**
  * A judge that runs on this machine, without an API key: `student` is the embedded one, `student:FILE` one made by
- * `distill`. Its score is the expected score, rounded to three decimals. Probabilities are rounded to four.
+ * `distill`. Its score is the expected score, rounded to three decimals. Probabilities are rounded to four. Its mark `fits` is
+ * the probability that the answer belongs to its prompt and is whole.
  */
 export async function createStudentJudge(path?: string, options: StudentJudgeOptions = {}): Promise<Judge> {
   return studentJudge(
@@ -45,20 +46,21 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
     get notes() {
       return [
-        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It reads style and length, and does not see whether an answer fits its question`,
+        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It reads words, style and length; it knows no facts`,
+        `its mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${card.fit.auc.toFixed(2)}; its score, of ${card.fit.scoreAuc.toFixed(2)}`,
         `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
         ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
       ];
     },
     async *rate(examples) {
-      const predict = createPredictor(model);
+      const view = createViewer(model);
       unlike.clear();
       for await (const batch of examples) {
         yield batch.map((example) => {
           const what = isEmbedded ? unlike.look(example) : undefined;
           return what !== undefined && onUnlike === "refuse"
             ? { state: "refused" as const, detail: `unlike what the student was trained on: ${what}` }
-            : toRating(predict(example), card.scores);
+            : toRating(view(example), card.scores);
         });
       }
     },
@@ -123,10 +125,11 @@ function isForeign(text: string): boolean {
   return letters > 0 && foreign / letters > mostForeign;
 }
 
-function toRating(probabilities: Float64Array, scores: readonly number[]): ScoredRating {
+function toRating({ probabilities, fits }: StudentView, scores: readonly number[]): ScoredRating {
   return {
     state: "scored",
     score: Math.round(expectedScore(probabilities, scores) * 1e3) / 1e3,
     probabilities: Array.from(probabilities, (probability) => Math.round(probability * 1e4) / 1e4),
+    marks: { fits: Math.round(fits * 1e4) / 1e4 },
   };
 }

@@ -62,14 +62,14 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   const chosen = chooseRows(scores, options.maxRows ?? defaultMaxRows, seed);
   const classes = classify(scores, chosen, dataset.source);
 
-  const builder = new TrainingSetBuilder();
+  const builder = new TrainingSetBuilder(createRandom(seed));
   for await (const batch of dataset.batches()) {
     options.signal?.throwIfAborted();
     for (const example of batch)
       if (chosen[example.index]) builder.add(example, classes.classOf(scores[example.index]!));
   }
   const set = builder.build();
-  const { heldOut, ...model } = await distillNetwork(set, {
+  const { heldOut, heldOutFit, ...model } = await distillNetwork(set, {
     scores: classes.scores,
     seed,
     signal: options.signal,
@@ -85,7 +85,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   const teacher = options.teacherName ?? options.teacher.name;
   const card: StudentCard = {
     format: "alpagasus-student",
-    version: 1,
+    version: 2,
     name: `student of ${teacher}`,
     scores: classes.scores,
     teacher,
@@ -95,6 +95,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
       licence: options.licence,
     },
     heldOut,
+    fit: heldOutFit,
     seed,
     madeWith: `alpagasus ${version}`,
   };

@@ -23,16 +23,31 @@ const heldOutSchema = z.object({
 });
 export type HeldOut = z.infer<typeof heldOutSchema>;
 
+/** How well a student tells held-out rows from the same prompts with answers that do not fit: others' answers, cut or repeated ones, refusals. */
+const fitSchema = z.object({
+  rows: z.number(),
+  /** AUC of the probability that the answer fits. */
+  auc: z.number(),
+  /** AUC of the score. */
+  scoreAuc: z.number(),
+  /** The share of answers that the student takes not to fit. */
+  unfitShare: z.number(),
+  /** Spearman with the teacher if it took all to fit. */
+  spearmanWithout: z.number(),
+});
+export type StudentFit = z.infer<typeof fitSchema>;
+
 /** Describes a student: its scores, training data and held-out agreement. Stored in the header of its file. */
 export const studentCardSchema = z.object({
   format: z.literal("alpagasus-student"),
-  version: z.literal(1),
+  version: z.literal(2),
   name: z.string(),
   /** The scores it can predict, ascending: those its teacher gave. */
   scores: z.array(z.number()).min(2),
   teacher: z.string(),
   trainedOn: z.object({ data: z.string(), rows: z.number(), licence: z.string().optional() }),
   heldOut: heldOutSchema,
+  fit: fitSchema,
   seed: z.number(),
   madeWith: z.string(),
 });

@@ -4,41 +4,58 @@ import * as z from "zod";
 import { DataError, messageOf } from "../errors.ts";
 import { studentCardSchema } from "./card.ts";
 import { denseCount } from "./dense-features.ts";
-import { fieldCount } from "./features.ts";
-import { embeddingSize, weightSizes, type Weights } from "./network.ts";
-import type { StudentModel } from "./student.ts";
+import { listCount } from "./features.ts";
+import { embeddingSize, weightSizes } from "./network.ts";
+import { bucketCount } from "./scan-field.ts";
+import type { Network, StudentModel } from "./student.ts";
 
 /*
- * The format of a student's file: "ALPS", the header's length (4 bytes, little-endian), the header (JSON: card, calibration,
- * column scales, hash of the tables), then the tables. Embeddings and wide weights are int8, the small layers float32.
+ * The format of a student's file: "ALPS", the header's length (4 bytes, little-endian), the header (JSON: card, calibrations,
+ * column scales, hash of the tables), then the tables of the score's network, those of the fit's, and the standardisation.
+ * Embeddings and wide weights are int8, the small layers float32.
  */
 
 const magic = "ALPS";
 const clipPercentile = 0.9995; // of a column's absolute values; larger ones are clipped: rare, and they cost the others precision
 const floatTables = ["hidden", "hiddenBias", "output", "outputBias", "skip"] as const;
 
-const headerSchema = z.object({
-  card: studentCardSchema,
+const networkSchema = z.object({
   calibration: z.object({ temperature: z.number(), biases: z.array(z.number()).readonly() }),
-  /** The value of one int8 step, for each embedding dimension and for each field's wide weight. */
+  hidden: z.int().min(4).max(256).multipleOf(4),
+  /** Rows of the tables of words. */
+  buckets: z
+    .int()
+    .min(1)
+    .max(bucketCount)
+    .refine((buckets) => (buckets & (buckets - 1)) === 0),
+  /** The value of one int8 step, for each embedding dimension and for each list's wide weight. */
   scales: z.object({
     embeddings: z.array(z.number()).length(embeddingSize),
-    wide: z.array(z.number()).length(fieldCount),
+    wide: z.array(z.number()).length(listCount),
   }),
+});
+
+const headerSchema = z.object({
+  card: studentCardSchema,
+  score: networkSchema,
+  fit: networkSchema,
   sha256: z.string(),
 });
 
-/** Returns the bytes of a student's file, about 370 KB. */
-export function encodeStudent({ card, weights, standardisation, calibration }: StudentModel): Buffer {
-  const embeddings = quantise(weights.embeddings, embeddingSize);
-  const wide = quantise(weights.wide, fieldCount);
-  const floats = [...floatTables.map((name) => weights[name]), standardisation.mean, standardisation.deviation];
-  const body = Buffer.concat([bytesOf(embeddings.values), bytesOf(wide.values), ...floats.map(bytesOf)]);
+/** Returns the bytes of a student's file, about 560 KB. */
+export function encodeStudent({ card, standardisation, score, fit }: StudentModel): Buffer {
+  const networks = { score: encodeNetwork(score), fit: encodeNetwork(fit) };
+  const body = Buffer.concat([
+    ...networks.score.tables,
+    ...networks.fit.tables,
+    bytesOf(standardisation.mean),
+    bytesOf(standardisation.deviation),
+  ]);
   const header = Buffer.from(
     JSON.stringify({
       card,
-      calibration,
-      scales: { embeddings: embeddings.scales, wide: wide.scales },
+      score: networks.score.header,
+      fit: networks.fit.header,
       sha256: hash("sha256", body),
     } satisfies z.infer<typeof headerSchema>),
   );
@@ -46,6 +63,20 @@ export function encodeStudent({ card, weights, standardisation, calibration }: S
   start.write(magic, "latin1");
   start.writeUInt32LE(header.length, 4);
   return Buffer.concat([start, header, body]);
+}
+
+function encodeNetwork({ weights, calibration }: Network): { header: z.infer<typeof networkSchema>; tables: Buffer[] } {
+  const embeddings = quantise(weights.embeddings, embeddingSize);
+  const wide = quantise(weights.wide, listCount);
+  return {
+    header: {
+      calibration,
+      hidden: weights.hiddenSize,
+      buckets: weights.bucketCount,
+      scales: { embeddings: embeddings.scales, wide: wide.scales },
+    },
+    tables: [bytesOf(embeddings.values), bytesOf(wide.values), ...floatTables.map((name) => bytesOf(weights[name]))],
+  };
 }
 
 /** Reads a student's file. @throws DataError when it is missing, damaged, or of another version */
@@ -71,8 +102,6 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   if (hash("sha256", body) !== header.sha256)
     throw new DataError(`${path}: the student's file is damaged (its content does not match its checksum)`);
 
-  const classCount = header.card.scores.length;
-  const sizes = weightSizes(classCount);
   const copy = new Uint8Array(body).buffer; // a copy is aligned, whatever the header's length
   let at = 0;
   const table = (size: number, scales: readonly number[]): Float32Array => {
@@ -85,21 +114,30 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
     at += 4 * size;
     return values;
   };
-  const weights: Weights = {
-    classCount,
-    embeddings: table(sizes.embeddings, header.scales.embeddings),
-    wide: table(sizes.wide, header.scales.wide),
-    hidden: floats(sizes.hidden),
-    hiddenBias: floats(sizes.hiddenBias),
-    output: floats(sizes.output),
-    outputBias: floats(sizes.outputBias),
-    skip: floats(sizes.skip),
+  const network = (
+    { calibration, hidden, buckets, scales }: z.infer<typeof networkSchema>,
+    classCount: number,
+    compares: boolean,
+  ): Network => {
+    const shape = { classCount, hiddenSize: hidden, bucketCount: buckets, compares };
+    const sizes = weightSizes(shape);
+    const weights = {
+      ...shape,
+      embeddings: table(sizes.embeddings, scales.embeddings),
+      wide: table(sizes.wide, scales.wide),
+      hidden: floats(sizes.hidden),
+      hiddenBias: floats(sizes.hiddenBias),
+      output: floats(sizes.output),
+      outputBias: floats(sizes.outputBias),
+      skip: floats(sizes.skip),
+    };
+    return { weights, calibration };
   };
   return {
     card: header.card,
-    weights,
+    score: network(header.score, header.card.scores.length, false),
+    fit: network(header.fit, 2, true),
     standardisation: { mean: floats(denseCount), deviation: floats(denseCount) },
-    calibration: header.calibration,
   };
 }
 

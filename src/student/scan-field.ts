@@ -28,10 +28,12 @@ export interface Field {
   punctuation: number;
   /** How often each ASCII character occurs, by code. */
   signs: Int32Array;
-  /** Number of distinct tokens that the instruction contains too. */
+  /** Number of distinct tokens that the instruction contains too; their buckets are the first entries of `inInstruction`. */
   alsoInInstruction: number;
-  /** Number of distinct tokens that the input contains too. */
+  /** Number of distinct tokens that the input contains too; their buckets are the first entries of `inInput`. */
   alsoInInput: number;
+  inInstruction: Int32Array;
+  inInput: Int32Array;
   firstCode: number;
   lastCode: number;
 }
@@ -64,6 +66,8 @@ export function newField(): Field {
     signs: new Int32Array(128),
     alsoInInstruction: 0,
     alsoInInput: 0,
+    inInstruction: new Int32Array(1024),
+    inInput: new Int32Array(1024),
     firstCode: 0,
     lastCode: 0,
   };
@@ -102,12 +106,13 @@ export function createScanner(): Scanner {
   const wordKinds = wordKindTable();
   let row = 0;
 
+  let tokens = new Int32Array(4096);
+
   const scan = (text: string, field: Field, fieldBit: number): void => {
-    const base = row * 8;
+    const length = text.length;
+    if (length + 2 > tokens.length) tokens = new Int32Array(2 * (length + 2)); // a token a character, and the opening
     const signs = field.signs.fill(0);
-    let buckets = field.buckets;
-    let distinct = 0,
-      tokens = 0,
+    let count = 0,
       words = 0,
       wordCharacters = 0,
       newlines = 0,
@@ -120,15 +125,12 @@ export function createScanner(): Scanner {
       digits = 0,
       capitals = 0,
       nonAscii = 0,
-      punctuation = 0,
-      inInstruction = 0,
-      inInput = 0;
+      punctuation = 0;
     let lineStart = 0,
       lineHasText = false,
       previousIsEnd = false;
     let hash = fnvBasis,
       wordLength = 0;
-    const length = text.length;
 
     for (let i = 0; i <= length; i++) {
       const code = i < length ? text.charCodeAt(i) : 32;
@@ -145,7 +147,10 @@ export function createScanner(): Scanner {
         else if (kind === digit) digits++;
         hash = Math.imul(hash ^ (kind === upper ? code + 32 : code), fnvPrime);
         wordLength++;
-        lineHasText ||= markLine(kind === digit);
+        if (!lineHasText) {
+          lineHasText = true;
+          if (kind === digit) listLines++;
+        }
         continue;
       }
       if (wordLength > 0) {
@@ -155,8 +160,8 @@ export function createScanner(): Scanner {
         else if (wordKind === 2) refusals++;
         words++;
         wordCharacters += wordLength;
-        add(final);
-        if (words === 1) add(finalise(final ^ openingSalt));
+        tokens[count++] = final;
+        if (words === 1) tokens[count++] = finalise(final ^ openingSalt);
         hash = fnvBasis;
         wordLength = 0;
       }
@@ -166,68 +171,69 @@ export function createScanner(): Scanner {
         if (!lineHasText) emptyLines++;
         lineStart = i + 1;
         lineHasText = false;
-        add(newlineToken);
+        tokens[count++] = newlineToken;
       } else if (kind === mark) {
         punctuation++;
-        lineHasText ||= markLine(code === 45 || code === 42 || code === 0x2022);
+        if (!lineHasText) {
+          lineHasText = true;
+          if (code === 45 || code === 42 || code === 0x2022) listLines++;
+        }
         const isEnd = code === 46 || code === 33 || code === 63 || code === 0x3002;
         if (isEnd && !previousIsEnd) sentences++;
         previousIsEnd = isEnd;
-        add(finalise(Math.imul(fnvBasis ^ code, fnvPrime)));
+        tokens[count++] = finalise(Math.imul(fnvBasis ^ code, fnvPrime));
         continue;
       }
       previousIsEnd = false;
     }
-
     if (length - lineStart > longestLine) longestLine = length - lineStart;
     signs[32]!--; // the space added after the end
-    Object.assign(field, {
-      buckets,
-      distinct,
-      tokens,
-      words,
-      wordCharacters,
-      newlines,
-      listLines,
-      longestLine,
-      emptyLines,
-      sentences,
-    });
-    Object.assign(field, {
-      stopWords: stops,
-      refusals,
-      digits,
-      capitals,
-      nonAscii,
-      punctuation,
-      alsoInInstruction: inInstruction,
-      alsoInInput: inInput,
-    });
+
+    field.tokens = count;
+    field.words = words;
+    field.wordCharacters = wordCharacters;
+    field.newlines = newlines;
+    field.listLines = listLines;
+    field.longestLine = longestLine;
+    field.emptyLines = emptyLines;
+    field.sentences = sentences;
+    field.stopWords = stops;
+    field.refusals = refusals;
+    field.digits = digits;
+    field.capitals = capitals;
+    field.nonAscii = nonAscii;
+    field.punctuation = punctuation;
     field.characters = length;
     field.firstCode = length > 0 ? text.charCodeAt(0) : 0;
-    field.lastCode = text.trimEnd().charCodeAt(text.trimEnd().length - 1) || 0;
+    field.lastCode = lastCodeOf(text);
+    listBuckets(field, tokens, count, fieldBit);
+  };
 
-    function markLine(beginsList: boolean): true {
-      if (beginsList) listLines++;
-      return true;
+  /** Lists the distinct buckets of a field's tokens, and those that the instruction or the input has too. */
+  const listBuckets = (field: Field, all: Int32Array, count: number, fieldBit: number): void => {
+    if (count > field.buckets.length) {
+      field.buckets = new Int32Array(2 * count);
+      field.inInstruction = new Int32Array(2 * count);
+      field.inInput = new Int32Array(2 * count);
     }
-
-    function add(token: number): void {
-      tokens++;
-      const bucket = token & (bucketCount - 1);
+    const { buckets, inInstruction, inInput } = field;
+    const base = row * 8;
+    let distinct = 0,
+      alsoInInstruction = 0,
+      alsoInInput = 0;
+    for (let i = 0; i < count; i++) {
+      const bucket = all[i]! & (bucketCount - 1);
       let stamp = stamps[bucket]!;
       if (stamp < base) stamp = base;
-      if ((stamp & fieldBit) !== 0) return;
-      if ((stamp & 1) !== 0) inInstruction++;
-      if ((stamp & 2) !== 0) inInput++;
+      if ((stamp & fieldBit) !== 0) continue;
+      if ((stamp & 1) !== 0) inInstruction[alsoInInstruction++] = bucket;
+      if ((stamp & 2) !== 0) inInput[alsoInInput++] = bucket;
       stamps[bucket] = stamp | fieldBit;
-      if (distinct === buckets.length) {
-        const larger = new Int32Array(buckets.length * 2);
-        larger.set(buckets);
-        buckets = larger;
-      }
       buckets[distinct++] = bucket;
     }
+    field.distinct = distinct;
+    field.alsoInInstruction = alsoInInstruction;
+    field.alsoInInput = alsoInInput;
   };
 
   const nextRow = (): void => {
@@ -238,6 +244,16 @@ export function createScanner(): Scanner {
     }
   };
   return Object.assign(scan, { nextRow });
+}
+
+/** The code of the last character that is no space; 0 where there is none. */
+function lastCodeOf(text: string): number {
+  for (let i = text.length - 1; i >= 0; i--) {
+    const code = text.charCodeAt(i);
+    const isSpace = code < 128 ? code === 32 || (code >= 9 && code <= 13) : /\s/.test(text[i]!);
+    if (!isSpace) return code;
+  }
+  return 0;
 }
 
 const fnvBasis = 0x811c9dc5 | 0;

@@ -1,12 +1,13 @@
 import type { ExampleFields } from "../dataset/example.ts";
 import { applyCalibration, type Calibration } from "./calibrate.ts";
-import { createFeatureExtractor, fieldCount } from "./features.ts";
+import { createFeatureExtractor, listCount, type Features } from "./features.ts";
 import {
-  addField,
-  clearInput,
+  copyDense,
   createActivations,
   forward,
   setDense,
+  setWords,
+  type Activations,
   type Standardisation,
   type Weights,
 } from "./network.ts";
@@ -15,8 +16,16 @@ import type { StudentCard } from "./card.ts";
 /** A complete student, as its file holds it. */
 export interface StudentModel {
   readonly card: StudentCard;
-  readonly weights: Weights;
   readonly standardisation: Standardisation;
+  /** Predicts the teacher's score of an answer that fits; its classes are {@link StudentCard.scores}. */
+  readonly score: Network;
+  /** Tells whether an answer fits its prompt; its classes are no (0) and yes (1). */
+  readonly fit: Network;
+}
+
+/** A trained network, with its calibration. */
+export interface Network {
+  readonly weights: Weights;
   readonly calibration: Calibration;
 }
 
@@ -33,28 +42,54 @@ export function createPredictor(model: StudentModel): (example: ExampleFields) =
 export interface StudentView {
   /** Calibrated probabilities of {@link StudentCard.scores}. */
   readonly probabilities: Float64Array;
+  /** The probability that the answer belongs to its prompt and is whole. Where it does not, it counts as the lowest score. */
+  readonly fits: number;
   /** [hiddenSize] Hidden activations, which are close for rows that the student treats alike. */
-  readonly hidden: Float32Array;
+  readonly hidden: Float64Array;
   /** [inputCount] The network's input. */
-  readonly input: Float32Array;
+  readonly input: Float64Array;
 }
 
 /** Creates a function that returns a student's probabilities, hidden activations and input for an example. */
 export function createViewer(model: StudentModel): (example: ExampleFields) => StudentView {
-  const { weights, standardisation, calibration } = model;
+  const { score, fit, standardisation } = model;
   const extract = createFeatureExtractor();
-  const activations = createActivations(weights.classCount);
-  const view = { probabilities: activations.logits, hidden: activations.hidden, input: activations.input };
+  const activations = createActivations(score.weights);
+  const fitActivations = createActivations(fit.weights);
+  const starts = new Int32Array(listCount);
+  const view = {
+    probabilities: activations.logits,
+    fits: 1,
+    hidden: activations.hidden,
+    input: activations.input,
+  };
   return (example) => {
     const features = extract(example);
-    clearInput(activations);
     setDense(activations, features.dense, 0, standardisation);
-    for (let f = 0; f < fieldCount; f++)
-      addField(weights, activations, f, features.buckets[f]!, 0, features.counts[f]!);
-    forward(weights, activations);
-    applyCalibration(activations.logits, calibration);
+    copyDense(activations, fitActivations);
+    run(score, activations, features, starts);
+    run(fit, fitActivations, features, starts);
+    view.fits = fitActivations.logits[1]!;
+    lowerBy(view.fits, activations.logits);
     return view;
   };
+}
+
+function run(
+  { weights, calibration }: Network,
+  activations: Activations,
+  features: Features,
+  starts: Int32Array,
+): void {
+  setWords(weights, activations, features.buckets, starts, features.counts);
+  forward(weights, activations);
+  applyCalibration(activations.logits, calibration);
+}
+
+/** Turns the probabilities of an answer's scores, if it fits, into those of its scores: one that does not fit has the lowest. */
+export function lowerBy(fits: number, probabilities: Float64Array): void {
+  for (let c = 0; c < probabilities.length; c++) probabilities[c]! *= fits;
+  probabilities[0]! += 1 - fits;
 }
 
 /** The expected score: the mean of the scores, weighted by their probabilities. */

@@ -1,68 +1,56 @@
 import { createRandom, shuffle } from "../stats/random.ts";
-import { bucketCount } from "./scan-field.ts";
 import { denseCount } from "./dense-features.ts";
-import { fieldCount } from "./features.ts";
+import { fieldCount, listCount } from "./features.ts";
 import {
-  addField,
-  clearInput,
   createActivations,
   embeddingSize,
   forward,
-  hiddenSize,
+  embeddedCount,
   inputCount,
+  sumStart,
   setDense,
+  setWords,
   skipCount,
   softmax,
   weightSizes,
   type Activations,
+  type NetworkShape,
   type Standardisation,
   type Weights,
 } from "./network.ts";
-import { standardise, usedBuckets, type TrainingSet } from "./training-set.ts";
+import { usedBuckets, type TrainingSet } from "./training-set.ts";
 
 export interface TrainOptions {
-  readonly classCount: number;
+  readonly shape: NetworkShape;
+  /** The class of a row of the set. */
+  readonly classOf: (row: number) => number;
+  /** The share of the target that goes to the classes beside it (label smoothing). */
+  readonly neighbourShare: number;
+  readonly standardisation: Standardisation;
+  readonly epochs: number;
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called after each epoch. `epoch` counts from 1. */
-  readonly onEpoch?: ((epoch: number, epochs: number) => void) | undefined;
-}
-
-export interface TrainedNetwork {
-  readonly weights: Weights;
-  readonly standardisation: Standardisation;
+  /** Called after each epoch, which counts from 1. */
+  readonly onEpoch?: ((epoch: number) => void) | undefined;
 }
 
 const wordDropout = 0.3; // the strongest regulariser that was tried; L2 added nothing
-const neighbourShare = 0.1; // of the target, for the scores next to the teacher's (label smoothing): a 3 for a 4 is half right
 const tableRate = 0.05;
 const tableInitial = 0.05; // initial sum of squared gradients; keeps the first steps of rare words small
 const denseRate = 0.03;
 const denseInitial = 1e-4;
-const embeddedCount = fieldCount * embeddingSize;
-
-/** 4 to 12 epochs: more for fewer rows. */
-function epochsFor(rows: number): number {
-  return Math.round(4 + 8 * Math.min(1, 2000 / rows));
-}
 
 /**
- * Trains the network on the given rows, one row at a time: cross-entropy, Adagrad, and a learning rate that falls linearly
+ * Trains a network on the given rows of a set, one at a time: cross-entropy, Adagrad, and a learning rate that falls linearly
  * to 0. The same rows and seed give the same weights.
  */
-export async function trainNetwork(
-  set: TrainingSet,
-  rows: Uint32Array,
-  options: TrainOptions,
-): Promise<TrainedNetwork> {
-  const { classCount } = options;
+export async function trainNetwork(set: TrainingSet, rows: Uint32Array, options: TrainOptions): Promise<Weights> {
+  const { shape, standardisation, epochs } = options;
   const random = createRandom(options.seed);
-  const weights = initialWeights(classCount, random);
-  const standardisation = standardise(set, rows);
-  const step = createStep(weights, classCount);
-  const activations = createActivations(classCount);
+  const weights = initialWeights(shape, random);
+  const step = createStep(weights, options.neighbourShare);
+  const activations = createActivations(shape);
   const order = rows.slice();
-  const epochs = epochsFor(rows.length);
   const total = epochs * order.length;
   const kept = keptWords();
   let done = 0;
@@ -70,33 +58,31 @@ export async function trainNetwork(
   for (let epoch = 1; epoch <= epochs; epoch++) {
     shuffle(order, random);
     for (const row of order) {
-      clearInput(activations);
       setDense(activations, set.dense, row * denseCount, standardisation);
       kept.draw(set, row, random);
-      for (let f = 0; f < fieldCount; f++)
-        addField(weights, activations, f, kept.buckets, kept.starts[f]!, kept.starts[f + 1]!);
+      setWords(weights, activations, kept.lists, kept.starts, kept.ends);
       forward(weights, activations);
-      step(activations, kept, set.classes[row]!, 1 - done / total);
+      step(activations, kept, options.classOf(row), 1 - done / total);
       done++;
     }
-    options.onEpoch?.(epoch, epochs);
+    options.onEpoch?.(epoch);
     await new Promise((resolve) => setImmediate(resolve)); // lets signal handlers and progress reports run
     options.signal?.throwIfAborted();
   }
-  zeroUnusedBuckets(weights, usedBuckets(set, rows));
-  return { weights, standardisation };
+  zeroUnusedBuckets(weights, usedBuckets(set, rows, shape.bucketCount));
+  return weights;
 }
 
-function initialWeights(classCount: number, random: () => number): Weights {
-  const sizes = weightSizes(classCount);
-  const uniform = (length: number, bound: number) => Float32Array.from({ length }, () => (random() * 2 - 1) * bound);
+function initialWeights(shape: NetworkShape, random: () => number): Weights {
+  const sizes = weightSizes(shape);
+  const draw = (bound: number) => () => (random() * 2 - 1) * bound;
   return {
-    classCount,
-    embeddings: uniform(sizes.embeddings, 0.1),
+    ...shape,
+    embeddings: Float32Array.from({ length: sizes.embeddings }, draw(0.1)),
     wide: new Float32Array(sizes.wide),
-    hidden: uniform(sizes.hidden, Math.sqrt(3 / inputCount)),
+    hidden: Float32Array.from({ length: sizes.hidden }, draw(Math.sqrt(3 / inputCount))),
     hiddenBias: new Float32Array(sizes.hiddenBias),
-    output: uniform(sizes.output, Math.sqrt(3 / hiddenSize)),
+    output: Float32Array.from({ length: sizes.output }, draw(Math.sqrt(3 / shape.hiddenSize))),
     outputBias: new Float32Array(sizes.outputBias),
     skip: new Float32Array(sizes.skip),
   };
@@ -105,27 +91,33 @@ function initialWeights(classCount: number, random: () => number): Weights {
 /** The words of one row that remain after word dropout. */
 interface KeptWords {
   buckets: Uint16Array;
-  /** Where each field begins in `buckets`, and where the last one ends. */
+  /** [listCount] `buckets`, once for each list. */
+  readonly lists: Uint16Array[];
+  /** Where each list begins in `buckets`, and where it ends. */
   readonly starts: Int32Array;
+  readonly ends: Int32Array;
   draw(set: TrainingSet, row: number, random: () => number): void;
 }
 
 function keptWords(): KeptWords {
+  const buckets = new Uint16Array(2 ** 12);
   return {
-    buckets: new Uint16Array(2 ** 12),
-    starts: new Int32Array(fieldCount + 1),
+    buckets,
+    lists: Array.from({ length: listCount }, () => buckets),
+    starts: new Int32Array(listCount),
+    ends: new Int32Array(listCount),
     draw(set, row, random) {
-      const first = row * fieldCount;
-      const most = set.offsets[first + fieldCount]! - set.offsets[first]!;
-      if (most > this.buckets.length) this.buckets = new Uint16Array(most * 2);
+      const first = row * listCount;
+      const most = set.offsets[first + listCount]! - set.offsets[first]!;
+      if (most > this.buckets.length) this.lists.fill((this.buckets = new Uint16Array(most * 2)));
       let count = 0;
-      for (let f = 0; f < fieldCount; f++) {
+      for (let f = 0; f < listCount; f++) {
         this.starts[f] = count;
         for (let i = set.offsets[first + f]!; i < set.offsets[first + f + 1]!; i++) {
           if (random() >= wordDropout) this.buckets[count++] = set.buckets[i]!;
         }
+        this.ends[f] = count;
       }
-      this.starts[fieldCount] = count;
     },
   };
 }
@@ -133,24 +125,26 @@ function keptWords(): KeptWords {
 /** Creates the function that makes one gradient step for a row's activations. `fade` scales the learning rate, 1 to 0. */
 function createStep(
   weights: Weights,
-  classCount: number,
+  neighbourShare: number,
 ): (activations: Activations, kept: KeptWords, target: number, fade: number) => void {
+  const { classCount, hiddenSize, bucketCount } = weights;
   const sums = {
     table: new Float32Array(bucketCount).fill(tableInitial), // one sum for all weights of a bucket
+    shared: new Float32Array(bucketCount * (listCount - fieldCount)).fill(tableInitial),
     hidden: new Float32Array(weights.hidden.length).fill(denseInitial),
     hiddenBias: new Float32Array(hiddenSize).fill(denseInitial),
     output: new Float32Array(weights.output.length).fill(denseInitial),
     outputBias: new Float32Array(classCount).fill(denseInitial),
     skip: new Float32Array(weights.skip.length).fill(denseInitial),
   };
-  const inputGradient = new Float32Array(inputCount);
-  const hiddenGradient = new Float32Array(hiddenSize);
+  const inputGradient = new Float64Array(inputCount);
+  const hiddenGradient = new Float64Array(hiddenSize);
 
   return (activations, kept, target, rateScale) => {
     const { input, hidden, logits } = activations;
     const rate = denseRate * rateScale;
     softmax(logits);
-    subtractTarget(logits, target);
+    subtractTarget(logits, target, neighbourShare);
     inputGradient.fill(0);
     hiddenGradient.fill(0);
 
@@ -164,47 +158,75 @@ function createStep(
       }
       adagrad(weights.outputBias, sums.outputBias, c, g, rate);
       const skipRow = c * skipCount;
-      inputGradient[inputCount - 1]! += g * weights.skip[skipRow + skipCount - 1]!;
-      for (let i = 0; i < skipCount; i++)
+      for (let i = 0; i < skipCount; i++) {
+        inputGradient[embeddedCount + i]! += g * weights.skip[skipRow + i]!;
         adagrad(weights.skip, sums.skip, skipRow + i, g * input[embeddedCount + i]!, rate);
+      }
     }
     for (let h = 0; h < hiddenSize; h++) {
       if (hidden[h]! <= 0) continue;
       const g = hiddenGradient[h]!;
       const row = h * inputCount;
       for (let i = 0; i < inputCount; i++) {
-        if (i < embeddedCount || i === inputCount - 1) inputGradient[i]! += g * weights.hidden[row + i]!;
+        inputGradient[i]! += g * weights.hidden[row + i]!;
         adagrad(weights.hidden, sums.hidden, row + i, g * input[i]!, rate);
       }
       adagrad(weights.hiddenBias, sums.hiddenBias, h, g, rate);
     }
-    updateTables(weights, sums.table, inputGradient, kept, tableRate * rateScale);
+    multiplyBack(inputGradient, input);
+    updateTables(weights, sums.table, sums.shared, inputGradient, kept, tableRate * rateScale);
   };
 }
 
+/** Adds to the gradient of the embeddings what reaches them through their products. */
+function multiplyBack(gradient: Float64Array, input: Float64Array): void {
+  for (let k = 0; k < embeddingSize; k++) {
+    const ofInstruction = gradient[embeddedCount + k]!;
+    const ofInput = gradient[embeddedCount + embeddingSize + k]!;
+    const output = input[k]!;
+    gradient[k]! += ofInstruction * input[embeddingSize + k]! + ofInput * input[2 * embeddingSize + k]!;
+    gradient[embeddingSize + k]! += ofInstruction * output;
+    gradient[2 * embeddingSize + k]! += ofInput * output;
+  }
+}
+
 function updateTables(
-  { embeddings, wide }: Weights,
+  { embeddings, wide, bucketCount }: Weights,
   sums: Float32Array,
-  gradient: Float32Array,
+  sharedSums: Float32Array,
+  gradient: Float64Array,
   kept: KeptWords,
   rate: number,
 ): void {
+  const mask = bucketCount - 1;
   const wideGradient = gradient[inputCount - 1]!;
   for (let f = 0; f < fieldCount; f++) {
     const start = kept.starts[f]!;
-    const end = kept.starts[f + 1]!;
+    const end = kept.ends[f]!;
     const scale = 1 / Math.sqrt(end - start || 1);
     const offset = f * embeddingSize;
     let squares = wideGradient * wideGradient;
     for (let k = 0; k < embeddingSize; k++) squares += gradient[offset + k]! ** 2;
     const meanSquare = (squares * scale * scale) / (embeddingSize + 1);
     for (let i = start; i < end; i++) {
-      const bucket = kept.buckets[i]!;
+      const bucket = kept.buckets[i]! & mask;
       const sum = (sums[bucket]! += meanSquare);
       const step = (rate * scale) / Math.sqrt(sum);
       const at = bucket * embeddingSize;
       for (let k = 0; k < embeddingSize; k++) embeddings[at + k]! -= step * gradient[offset + k]!;
-      wide[bucket * fieldCount + f]! -= step * wideGradient;
+      wide[bucket * listCount + f]! -= step * wideGradient;
+    }
+  }
+  for (let l = fieldCount; l < listCount; l++) {
+    const start = kept.starts[l]!;
+    const end = kept.ends[l]!;
+    const scale = 1 / Math.sqrt(end - start || 1);
+    const own = gradient[sumStart + l - fieldCount]!;
+    for (let i = start; i < end; i++) {
+      const bucket = kept.buckets[i]! & mask;
+      const at = bucket * (listCount - fieldCount) + l - fieldCount;
+      const sum = (sharedSums[at]! += own * own * scale * scale);
+      wide[bucket * listCount + l]! -= (rate * scale * own) / Math.sqrt(sum);
     }
   }
 }
@@ -216,9 +238,9 @@ function adagrad(weights: Float32Array, sums: Float32Array, at: number, gradient
 }
 
 /** Turns `probabilities`, in place, into the gradient of the cross-entropy with the smoothed target. */
-function subtractTarget(probabilities: Float64Array, target: number): void {
+function subtractTarget(probabilities: Float64Array, target: number, neighbourShare: number): void {
   const last = probabilities.length - 1;
-  if (last === 0) return void (probabilities[0]! -= 1);
+  if (last === 0 || neighbourShare === 0) return void (probabilities[target]! -= 1);
   const below = target > 0 ? (target < last ? neighbourShare / 2 : neighbourShare) : 0;
   const above = target < last ? neighbourShare - below : 0;
   probabilities[target]! -= 1 - neighbourShare;
@@ -226,10 +248,10 @@ function subtractTarget(probabilities: Float64Array, target: number): void {
   if (above) probabilities[target + 1]! -= above;
 }
 
-function zeroUnusedBuckets({ embeddings, wide }: Weights, used: Uint8Array): void {
+function zeroUnusedBuckets({ embeddings, wide, bucketCount }: Weights, used: Uint8Array): void {
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     if (used[bucket]) continue;
     embeddings.fill(0, bucket * embeddingSize, (bucket + 1) * embeddingSize);
-    wide.fill(0, bucket * fieldCount, (bucket + 1) * fieldCount);
+    wide.fill(0, bucket * listCount, (bucket + 1) * listCount);
   }
 }

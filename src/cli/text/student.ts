@@ -7,7 +7,7 @@ import { renderTable } from "./table.ts";
 
 /** What `distill` prints when it is done. */
 export function renderStudent({ path, bytes, card, rows, scoredRows, alarms, wallMs }: DistillSummary): string {
-  const { heldOut } = card;
+  const { heldOut, fit } = card;
   const { value, low, high } = heldOut.spearman;
   const figure = (number: number | null) => (number === null ? "-" : number.toFixed(3));
   const table = renderTable(
@@ -27,6 +27,8 @@ ${styleText("bold", `Trained a student of ${plainText(card.teacher)}`)} on ${for
 
   Held-out agreement, from training without ${formatCount(heldOut.rows)} rows and rating them (${heldOut.how}): Spearman ${value.toFixed(3)} (95 % interval ${low.toFixed(3)} to ${high.toFixed(3)})
 ${table}
+  Answers that do not fit their prompt (another row's, cut or repeated ones, refusals): AUC ${fit.auc.toFixed(2)} by its mark fits, ${fit.scoreAuc.toFixed(2)} by its score
+  ${formatShare(fit.unfitShare)} of the answers are taken not to fit; without that, its scores would have a Spearman of ${fit.spearmanWithout.toFixed(3)}
 ${renderWarnings(alarms, [])
   .map((line) => `${line}\n`)
   .join("")}
