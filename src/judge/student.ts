@@ -44,6 +44,7 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
   return {
     name,
     scale: { min: card.scores[0]!, max: card.scores.at(-1)! },
+    markNames: ["fits"],
     get notes() {
       return [
         `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It reads words, style and length; it knows no facts`,

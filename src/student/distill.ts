@@ -3,7 +3,7 @@ import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { applyCalibration, fitCalibration, type Calibration } from "./calibrate.ts";
 import type { HeldOut, StudentFit } from "./card.ts";
 import { denseCount } from "./dense-features.ts";
-import { listCount } from "./features.ts";
+import { fieldCount, listCount } from "./features.ts";
 import { createActivations, forward, setDense, setWords, type Standardisation, type Weights } from "./network.ts";
 import { bucketCount } from "./scan-field.ts";
 import { expectedScore, lowerBy, type StudentModel } from "./student.ts";
@@ -90,14 +90,14 @@ async function trainBoth(
   const common = { standardisation, epochs, seed, signal };
   const score = await trainNetwork(set, trueRows, {
     ...common,
-    shape: { classCount: scores.length, hiddenSize: scoreHidden, bucketCount, compares: false },
+    shape: { classCount: scores.length, hiddenSize: scoreHidden, bucketCount, lists: fieldCount },
     classOf: (row) => set.classes[row >> 1]!,
     neighbourShare,
     onEpoch: (epoch) => onShare(epoch / epochs / 3),
   });
   const fit = await trainNetwork(set, Uint32Array.from([...rows].flatMap((row) => [trueRow(row), corruptedRow(row)])), {
     ...common,
-    shape: { classCount: 2, hiddenSize: fitHidden, bucketCount: fitBuckets, compares: true },
+    shape: { classCount: 2, hiddenSize: fitHidden, bucketCount: fitBuckets, lists: listCount },
     classOf: (row) => (row === trueRow(row >> 1) ? 1 : 0),
     neighbourShare: 0,
     onEpoch: (epoch) => onShare(1 / 3 + (2 * epoch) / epochs / 3),
@@ -214,7 +214,7 @@ function measureHeldOut(
 }
 
 /** The AUC with which the probability of fitting, and the score, tell true rows from those whose answer does not fit. */
-export function measureFit(
+function measureFit(
   fits: { readonly true: readonly number[]; readonly spoilt: readonly number[] },
   scores: { readonly true: readonly number[]; readonly spoilt: readonly number[] },
 ): Pick<StudentFit, "rows" | "auc" | "scoreAuc"> {

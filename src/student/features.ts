@@ -10,7 +10,7 @@ import { createScanner, newField } from "./scan-field.ts";
 export const fieldCount = 3; // output, instruction, input; this order holds everywhere below
 
 /** Lists of words of a row: one a field, then the words of the output that the instruction has too, and those that the input has. */
-export const listCount = fieldCount + 2;
+export const listCount = 5;
 
 const output = 0;
 

@@ -4,8 +4,8 @@ import * as z from "zod";
 import { DataError, messageOf } from "../errors.ts";
 import { studentCardSchema } from "./card.ts";
 import { denseCount } from "./dense-features.ts";
-import { listCount } from "./features.ts";
-import { embeddingSize, weightSizes } from "./network.ts";
+import { fieldCount, listCount } from "./features.ts";
+import { embeddingSize, weightSizes, type NetworkShape } from "./network.ts";
 import { bucketCount } from "./scan-field.ts";
 import type { Network, StudentModel } from "./student.ts";
 
@@ -31,7 +31,7 @@ const networkSchema = z.object({
   /** The value of one int8 step, for each embedding dimension and for each list's wide weight. */
   scales: z.object({
     embeddings: z.array(z.number()).length(embeddingSize),
-    wide: z.array(z.number()).length(listCount),
+    wide: z.array(z.number()),
   }),
 });
 
@@ -67,7 +67,7 @@ export function encodeStudent({ card, standardisation, score, fit }: StudentMode
 
 function encodeNetwork({ weights, calibration }: Network): { header: z.infer<typeof networkSchema>; tables: Buffer[] } {
   const embeddings = quantise(weights.embeddings, embeddingSize);
-  const wide = quantise(weights.wide, listCount);
+  const wide = quantise(weights.wide, weights.lists);
   return {
     header: {
       calibration,
@@ -117,9 +117,9 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   const network = (
     { calibration, hidden, buckets, scales }: z.infer<typeof networkSchema>,
     classCount: number,
-    compares: boolean,
+    lists: NetworkShape["lists"],
   ): Network => {
-    const shape = { classCount, hiddenSize: hidden, bucketCount: buckets, compares };
+    const shape = { classCount, hiddenSize: hidden, bucketCount: buckets, lists };
     const sizes = weightSizes(shape);
     const weights = {
       ...shape,
@@ -135,8 +135,8 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   };
   return {
     card: header.card,
-    score: network(header.score, header.card.scores.length, false),
-    fit: network(header.fit, 2, true),
+    score: network(header.score, header.card.scores.length, fieldCount),
+    fit: network(header.fit, 2, listCount),
     standardisation: { mean: floats(denseCount), deviation: floats(denseCount) },
   };
 }

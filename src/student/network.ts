@@ -28,15 +28,15 @@ export interface NetworkShape {
   readonly hiddenSize: number;
   /** Rows of the tables, a power of 2: buckets are taken modulo it. */
   readonly bucketCount: number;
-  /** Whether it compares the fields, by products and shared words; both are 0 otherwise. They tell what fits, and do not help to score. */
-  readonly compares: boolean;
+  /** The lists of words that it reads: the fields alone, or all, to compare the fields. Comparing tells what fits, and does not help to score. */
+  readonly lists: typeof fieldCount | typeof listCount;
 }
 
 /** All weights, each table row by row. */
 export interface Weights extends NetworkShape {
   /** [bucket, embeddingSize] */
   readonly embeddings: Float32Array;
-  /** [bucket, list] */
+  /** [bucket, lists] */
   readonly wide: Float32Array;
   /** [hiddenSize, inputCount] */
   readonly hidden: Float32Array;
@@ -53,10 +53,11 @@ export function weightSizes({
   classCount,
   hiddenSize,
   bucketCount,
+  lists,
 }: NetworkShape): Record<Exclude<keyof Weights, keyof NetworkShape>, number> {
   return {
     embeddings: bucketCount * embeddingSize,
-    wide: bucketCount * listCount,
+    wide: bucketCount * lists,
     hidden: hiddenSize * inputCount,
     hiddenBias: hiddenSize,
     output: classCount * hiddenSize,
@@ -99,7 +100,7 @@ export function setWords(
   input.fill(0, 0, embeddedCount);
   input[inputCount - 1] = 0;
   for (let f = 0; f < fieldCount; f++) addField(weights, input, f, buckets[f]!, starts[f]!, ends[f]!);
-  if (!weights.compares) return;
+  if (weights.lists === fieldCount) return;
   for (let l = fieldCount; l < listCount; l++)
     input[sumStart + l - fieldCount] = sumShared(weights, l, buckets[l]!, starts[l]!, ends[l]!);
   for (let k = 0; k < embeddingSize; k++) {
@@ -110,7 +111,7 @@ export function setWords(
 }
 
 function addField(
-  { embeddings, wide, bucketCount }: Weights,
+  { embeddings, wide, bucketCount, lists }: Weights,
   input: Float64Array,
   field: number,
   buckets: ArrayLike<number>,
@@ -139,7 +140,7 @@ function addField(
     e5 += embeddings[at + 5]!;
     e6 += embeddings[at + 6]!;
     e7 += embeddings[at + 7]!;
-    w += wide[bucket * listCount + field]!;
+    w += wide[bucket * lists + field]!;
   }
   const scale = 1 / Math.sqrt(end - start);
   const at = field * embeddingSize;

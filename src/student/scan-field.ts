@@ -7,70 +7,44 @@ const stopWords =
 
 const refusalWords = "sorry cannot unable unfortunately apologize apologies".split(" ");
 
+const countNames = [
+  "characters",
+  "tokens",
+  "distinct", // tokens
+  "words",
+  "wordCharacters",
+  "newlines",
+  "emptyLines",
+  "listLines",
+  "longestLine",
+  "sentences",
+  "stopWords",
+  "refusals",
+  "digits",
+  "capitals",
+  "nonAscii",
+  "punctuation",
+  "alsoInInstruction", // distinct tokens that the instruction contains too
+  "alsoInInput",
+  "firstCode",
+  "lastCode", // of a character that is no space; 0 where there is none
+] as const;
+
 /** Counts of one field's text, from one pass. */
-export interface Field {
+export interface Field extends Record<(typeof countNames)[number], number> {
+  /** The distinct tokens' buckets; only the first `distinct` entries are valid. */
   buckets: Int32Array;
-  distinct: number;
-  tokens: number;
-  characters: number;
-  words: number;
-  wordCharacters: number;
-  newlines: number;
-  listLines: number;
-  longestLine: number;
-  emptyLines: number;
-  sentences: number;
-  stopWords: number;
-  refusals: number;
-  digits: number;
-  capitals: number;
-  nonAscii: number;
-  punctuation: number;
-  /** How often each ASCII character occurs, by code. */
-  signs: Int32Array;
-  /** Number of distinct tokens that the instruction contains too; their buckets are the first entries of `inInstruction`. */
-  alsoInInstruction: number;
-  /** Number of distinct tokens that the input contains too; their buckets are the first entries of `inInput`. */
-  alsoInInput: number;
+  /** Those of tokens that the instruction, or the input, contains too; the first `alsoInInstruction` and `alsoInInput` entries. */
   inInstruction: Int32Array;
   inInput: Int32Array;
-  firstCode: number;
-  lastCode: number;
+  /** How often each ASCII character occurs, by code. */
+  signs: Int32Array;
 }
 
 export function newField(): Field {
-  const zero = {
-    distinct: 0,
-    tokens: 0,
-    characters: 0,
-    words: 0,
-    wordCharacters: 0,
-    newlines: 0,
-    listLines: 0,
-    longestLine: 0,
-  };
-  const zero2 = {
-    emptyLines: 0,
-    sentences: 0,
-    stopWords: 0,
-    refusals: 0,
-    digits: 0,
-    capitals: 0,
-    nonAscii: 0,
-    punctuation: 0,
-  };
-  return {
-    buckets: new Int32Array(1024),
-    ...zero,
-    ...zero2,
-    signs: new Int32Array(128),
-    alsoInInstruction: 0,
-    alsoInInput: 0,
-    inInstruction: new Int32Array(1024),
-    inInput: new Int32Array(1024),
-    firstCode: 0,
-    lastCode: 0,
-  };
+  const lists = { buckets: new Int32Array(1024), inInstruction: new Int32Array(1024), inInput: new Int32Array(1024) };
+  const counts = Object.fromEntries(countNames.map((name) => [name, 0])) as Record<(typeof countNames)[number], number>; // all of them
+  return { ...counts, ...lists, signs: new Int32Array(128) };
 }
 
 const space = 1;

@@ -191,7 +191,7 @@ function multiplyBack(gradient: Float64Array, input: Float64Array): void {
 }
 
 function updateTables(
-  { embeddings, wide, bucketCount }: Weights,
+  { embeddings, wide, bucketCount, lists }: Weights,
   sums: Float32Array,
   sharedSums: Float32Array,
   gradient: Float64Array,
@@ -214,10 +214,10 @@ function updateTables(
       const step = (rate * scale) / Math.sqrt(sum);
       const at = bucket * embeddingSize;
       for (let k = 0; k < embeddingSize; k++) embeddings[at + k]! -= step * gradient[offset + k]!;
-      wide[bucket * listCount + f]! -= step * wideGradient;
+      wide[bucket * lists + f]! -= step * wideGradient;
     }
   }
-  for (let l = fieldCount; l < listCount; l++) {
+  for (let l: number = fieldCount; l < lists; l++) {
     const start = kept.starts[l]!;
     const end = kept.ends[l]!;
     const scale = 1 / Math.sqrt(end - start || 1);
@@ -226,7 +226,7 @@ function updateTables(
       const bucket = kept.buckets[i]! & mask;
       const at = bucket * (listCount - fieldCount) + l - fieldCount;
       const sum = (sharedSums[at]! += own * own * scale * scale);
-      wide[bucket * listCount + l]! -= (rate * scale * own) / Math.sqrt(sum);
+      wide[bucket * lists + l]! -= (rate * scale * own) / Math.sqrt(sum);
     }
   }
 }
@@ -248,10 +248,10 @@ function subtractTarget(probabilities: Float64Array, target: number, neighbourSh
   if (above) probabilities[target + 1]! -= above;
 }
 
-function zeroUnusedBuckets({ embeddings, wide, bucketCount }: Weights, used: Uint8Array): void {
+function zeroUnusedBuckets({ embeddings, wide, bucketCount, lists }: Weights, used: Uint8Array): void {
   for (let bucket = 0; bucket < bucketCount; bucket++) {
     if (used[bucket]) continue;
     embeddings.fill(0, bucket * embeddingSize, (bucket + 1) * embeddingSize);
-    wide.fill(0, bucket * listCount, (bucket + 1) * listCount);
+    wide.fill(0, bucket * lists, (bucket + 1) * lists);
   }
 }

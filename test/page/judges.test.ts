@@ -86,9 +86,10 @@ describeWithBrowser("the page of several judges", () => {
       `${pathToFileURL(`${folder.path}/runs/several/report.html`).href}#/scores`,
     );
     const matrix = await tableOf(page, "Spearman's rank correlation of each two scores");
-    expect(matrix.map(([name]) => name)).toEqual(["score", "mini", "oda.strict", "oda.length"]);
+    expect(matrix.map(([name]) => name)).toEqual(["score", "score.fits", "mini", "oda.strict", "oda.length"]);
     expect(matrix[0]!.slice(1)).toEqual([
       "",
+      expect.stringMatching(/^0\.\d/),
       expect.stringMatching(/^0\.7/),
       expect.stringMatching(/^0\.6/),
       expect.stringMatching(/^-?0\.0/),

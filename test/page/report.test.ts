@@ -238,7 +238,7 @@ describe("report", () => {
       expect(await factOf(page, "rows kept")).toBe(formatCount(kept.rows));
       expect(await factOf(page, "share of all rows")).toBe(formatShare(kept.share));
       expect(await factOf(page, "mean output")).toBe(formatCount(kept.meanOutputLength!));
-      expect(await factOf(page, "training time")).toBe("14 min 14 s");
+      expect(await factOf(page, "training time")).toBe("14 min 12 s");
       expect(await factOf(page, "training cost")).toBe("$4.86");
       const { spearman } = scores!.references[0]!.agreement;
       expect(await factOf(page, "agreement")).toBe(
@@ -383,7 +383,7 @@ describe("report", () => {
         for (const view of ["#/scores", "#/rows?sort=score&isDescending=true", "#/rows?row=0", "#/provenance"]) {
           await page.goto(urlOf(folder, view));
           await page.waitForSelector("main h2, main h3");
-          await expect.poll(() => page.locator("main").innerText()).not.toContain("Reading");
+          await expect.poll(() => page.locator("main").innerText()).not.toContain("Reading the run");
           expect(await findViolations(page)).toEqual([]);
           const overflow = await page.evaluate<number>(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth",

@@ -134,7 +134,8 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
   for (const score of scores)
     for (const prefix of ["", "rating_", "data_"]) known.add(`${prefix}${score}`.toLowerCase());
   const marks = new Map<string, readonly string[]>();
-  for (const score of experiment.scores)
+  const own = experiment.rating?.all.length === 1 ? [{ name: "score", ...experiment.rating }] : []; // several may give other marks
+  for (const score of [...own, ...experiment.scores])
     if (
       arms.some(([, { by, where }]) => [by, where].some((sql) => sql !== undefined && mentionsScore(sql, score.name)))
     )
@@ -162,7 +163,10 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
 }
 
 /** The marks that a score will have: of a rubric's reply, or of a file's columns. */
-async function marksOf({ judges: [judge = ""], rubric }: NamedRating): Promise<readonly string[]> {
+async function marksOf({
+  judges: [judge = ""],
+  rubric,
+}: Pick<NamedRating, "judges" | "rubric">): Promise<readonly string[]> {
   if (isModelName(judge)) return markNames(await openRubric(rubric));
   return (await openJudge(judge, { isWhole: true })).markNames ?? [];
 }
