@@ -111,7 +111,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
             block.map(({ row }) => row),
             (some) => {
               const good: { key: Buffer; likelihood: Likelihood }[] = [];
-              for (const { at, measured: one } of some) {
+              for (const { at, result: one } of some) {
                 const place = block[at]!.at;
                 if ("problem" in one) {
                   results[at]!.resolve(one);
