@@ -20,6 +20,11 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
   const used = experiment.scores.flatMap(({ name }) =>
     [declared.by, declared.where].some((sql) => sql !== undefined && mentionsScore(sql, name)) ? [name] : [],
   );
+  // of a score that not every row has, such as IFD, the arm cannot have more
+  const minCoverage = Math.min(
+    experiment.rating!.declared.min_coverage,
+    ...experiment.scores.flatMap(({ name, declared: score }) => (used.includes(name) ? [score.min_coverage] : [])),
+  );
   return {
     id,
     stage: "select",
@@ -56,7 +61,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         ...context.stage(id),
         arm,
         seed,
-        minCoverage: experiment.rating!.declared.min_coverage,
+        minCoverage,
         ...(rowsPath === undefined && { method }),
         ...(rowsPath !== undefined && { rows: await readPositions(rowsPath) }),
         minScore,
