@@ -19,9 +19,12 @@ export function listTasks(context: Context): Task[] {
   const isGuarded = draws.length > 0 && generation !== undefined;
   const drawn = draws.map(({ name }) => name);
   if (isGuarded) tasks.push(contaminationTask(context, drawn));
+  const compared =
+    comparison && new Set(comparison.matches.flatMap(({ pairs }) => pairs.flat().map(({ name }) => name)));
   for (const model of models) {
     if (training && model.arm !== undefined) tasks.push(trainTask(context, training, { model, isGuarded }));
-    if (generation) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
+    const answers = compared === undefined || compared.has(model.name);
+    if (generation && answers) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
   }
   if (evaluation) tasks.push(evaluateTask(context, evaluation));
   for (const judge of comparison?.judges ?? [])
