@@ -1,6 +1,6 @@
 import { isModelName } from "../llm/model-name.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
-import { isStudentName } from "../run/judge-kind.ts";
+import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import { formatCount, formatShare } from "../format.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
@@ -68,6 +68,8 @@ export function weighRating(rate: RateSummary): Trust {
     reasons.weak.push("the judge is a small model that imitates another: a first look, not a verdict");
   else if (readMeasureName(judge))
     reasons.weak.push("it says how likely a model finds the answers, not whether they are right");
+  else if (readVerifierName(judge))
+    reasons.for.push("answers were compared with references, which are taken to be right");
   else if (rate.calls) reasons.weak.push("the judge was not checked");
   else reasons.weak.push("recorded scores were taken as they are");
   const unsaid = alarms.filter((alarm) => !failed.some(({ message }) => alarm.includes(message)));

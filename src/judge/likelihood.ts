@@ -3,8 +3,9 @@ import { formatCount, formatNumbered } from "../format.ts";
 import type { Likelihood, TokenSum } from "../likelihood/likelihood-store.ts";
 import { defaultMaxLength, openMeasurer, type LikelihoodOf } from "../likelihood/measure.ts";
 import { templateFile, toParts } from "../likelihood/row-parts.ts";
-import type { MeasureKind, MeasureTemplate } from "../likelihood/measure-name.ts";
+import type { LikelihoodKind, MeasureTemplate } from "../likelihood/measure-name.ts";
 import type { Rating } from "../run/rating.ts";
+import { rateInBlocks } from "./in-blocks.ts";
 import type { Judge } from "./judge.ts";
 
 /*
@@ -34,11 +35,12 @@ export interface LikelihoodJudgeOptions extends MeasureSettings {
   readonly store?: string | undefined;
 }
 
-const blockRows = 256; // sent together, and sorted by length
-const ahead = 2; // blocks that are sent before the first is back, so that the model never waits
-
 /** A judge that measures with a model on this machine: a folder, an id on the Hub, or smollm2. Opening it loads nothing. */
-export function createLikelihoodJudge(kind: MeasureKind, model: string, options: LikelihoodJudgeOptions = {}): Judge {
+export function createLikelihoodJudge(
+  kind: LikelihoodKind,
+  model: string,
+  options: LikelihoodJudgeOptions = {},
+): Judge {
   const { template = "plain", maxLength = defaultMaxLength, signal, store } = options;
   const name = [
     `${kind}:${model}`,
@@ -98,19 +100,12 @@ export function createLikelihoodJudge(kind: MeasureKind, model: string, options:
         let next = 0;
         return refused.map((refusal) => refusal ?? toRating(measured[next++]!, kind, counts));
       };
-      const waiting: Promise<readonly Rating[]>[] = [];
-      for await (const block of inBlocks(examples)) {
-        const ratings = measureBlock(block);
-        ratings.catch(() => {}); // it is awaited below
-        waiting.push(ratings);
-        if (waiting.length > ahead) yield await waiting.shift()!;
-      }
-      for (const ratings of waiting) yield await ratings;
+      yield* rateInBlocks(examples, measureBlock);
     },
   };
 }
 
-const meaning: Record<MeasureKind, string> = {
+const meaning: Record<LikelihoodKind, string> = {
   perplexity: "perplexity of the answer given its prompt: low where the model expects it",
   ifd: "instruction-following difficulty: perplexity of the answer with its prompt, divided by that without it; high where the prompt helps little",
   fit: "mean probability of the answer's tokens given the prompt (1 / perplexity): high where the answer is what the model would say",
@@ -122,18 +117,6 @@ const promptNote: Record<MeasureTemplate, string> = {
   chat: "the prompt by its chat template",
 };
 
-async function* inBlocks(examples: AsyncIterable<readonly Example[]>): AsyncGenerator<readonly Example[]> {
-  let block: Example[] = [];
-  for await (const batch of examples)
-    for (const example of batch) {
-      block.push(example);
-      if (block.length < blockRows) continue;
-      yield block;
-      block = [];
-    }
-  if (block.length > 0) yield block;
-}
-
 /** Why a row is not measured. */
 function refusalOf({ unreadable, output, conversation }: Example, template: MeasureTemplate): Rating | undefined {
   if (unreadable !== undefined) return { state: "pending" }; // its state is told elsewhere
@@ -144,7 +127,7 @@ function refusalOf({ unreadable, output, conversation }: Example, template: Meas
   return undefined;
 }
 
-function toRating(found: LikelihoodOf, kind: MeasureKind, counts: { cut: number; over: number }): Rating {
+function toRating(found: LikelihoodOf, kind: LikelihoodKind, counts: { cut: number; over: number }): Rating {
   if ("problem" in found) return { state: "failed", detail: found.problem };
   const { answer, alone, isCut } = found.likelihood;
   if (isCut) counts.cut++;

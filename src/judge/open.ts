@@ -12,12 +12,12 @@ import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
-import { isStudentName } from "../run/judge-kind.ts";
+import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
 
 const localForms =
-  "student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, recorded:FILE[#COLUMN], column:NAME or run:DIR";
+  "student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
 /** The forms of judges' names on the command line. Add new kinds here. */
 const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
@@ -29,6 +29,8 @@ export interface OpenJudgeOptions {
   readonly unlike?: StudentJudgeOptions["unlike"];
   /** For judges that measure with a model on this machine. */
   readonly measuring?: LikelihoodJudgeOptions | undefined;
+  /** Whether a reward model that fails its check rates nothing. Default true. */
+  readonly check?: boolean | undefined;
   /** Take every column of numbers of a recorded file, as marks beside its score. */
   readonly isWhole?: boolean | undefined;
 }
@@ -40,7 +42,7 @@ export interface OpenJudgeOptions {
  */
 export async function openJudge(
   name: string,
-  { scale, unlike, measuring, isWhole }: OpenJudgeOptions = {},
+  { scale, unlike, measuring, check, isWhole }: OpenJudgeOptions = {},
 ): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
@@ -56,11 +58,25 @@ export async function openJudge(
   const measure = readMeasureName(name);
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
+    if (measure.kind === "reward") {
+      if (measuring?.template !== undefined)
+        throw new UsageError("--template: a reward model has a chat template of its own; leave the option out");
+      const { createRewardJudge } = await import("./reward.ts");
+      return createRewardJudge(measure.model, { ...measuring, check });
+    }
     const { createLikelihoodJudge } = await import("./likelihood.ts");
     return createLikelihoodJudge(measure.kind, measure.model, measuring);
   }
+  const verifier = readVerifierName(name);
+  if (verifier) {
+    if (scale) throw new UsageError("--scale: right is 1 and wrong is 0; leave the option out");
+    const { createVerifier } = await import("./verify.ts");
+    return createVerifier(verifier, measuring);
+  }
   if (measuring?.template !== undefined || measuring?.maxLength !== undefined)
-    throw new UsageError(`--template, --max-length: go with perplexity:, ifd: and fit:, not ${name}; leave them out`);
+    throw new UsageError(
+      `--template, --max-length: go with perplexity:, ifd: and fit:, and --max-length with reward:, not ${name}; leave them out`,
+    );
   const options = scale ? { scale } : {};
   if (kind === "recorded" && rest) return createRecordedJudge(rest, { ...options, isWhole });
   if (kind === "column" && rest) return createColumnJudge(rest, options);
@@ -169,7 +185,7 @@ export async function openRatingJudge(
   const models: OpenLlmJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
     if (!isModelName(name))
-      return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring, isWhole });
+      return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring, check, isWhole });
     const price = pricesOf?.(name) ?? settings.price;
     const asking = { ...settings, ...(price && { price }) };
     const model = await openLlmJudge(name, asking);

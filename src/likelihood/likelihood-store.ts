@@ -11,20 +11,22 @@ export interface TokenSum {
   readonly tokens: number;
 }
 
-/** What was measured of an answer. */
+/** What a model measured of an answer. */
 export interface Likelihood {
   /** Given its prompt. */
   readonly answer?: TokenSum | undefined;
   /** By itself. */
   readonly alone?: TokenSum | undefined;
+  /** The score of a reward model. */
+  readonly reward?: number | undefined;
   /** Whether the row is longer than the model was given. */
   readonly isCut: boolean;
 }
 
 /** Which of its parts somebody needs. */
-export type LikelihoodPart = "answer" | "alone";
+export type LikelihoodPart = "answer" | "alone" | "reward";
 
-const layout = 1;
+const layout = 2; // 1 had no rewards
 const application = 0x616c706c; // "alpl"
 const busyMs = 20_000;
 
@@ -48,12 +50,14 @@ export class LikelihoodStore implements Disposable {
       return [
         database,
         database.prepare(
-          "select answer_nll, answer_tokens, alone_nll, alone_tokens, is_cut from likelihoods where key = ?",
+          "select answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut from likelihoods where key = ?",
         ),
         database.prepare(
-          `insert into likelihoods values (?, ?, ?, ?, ?, ?) on conflict (key) do update set
+          `insert into likelihoods (key, answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut)
+          values (?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
             answer_nll = coalesce(excluded.answer_nll, answer_nll), answer_tokens = coalesce(excluded.answer_tokens, answer_tokens),
-            alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens)`,
+            alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens),
+            reward = coalesce(excluded.reward, reward)`,
         ),
       ];
     });
@@ -62,11 +66,16 @@ export class LikelihoodStore implements Disposable {
   find(key: Buffer): Likelihood | undefined {
     const row = this.#told(() => this.#find.get(key)) as Record<string, number | null> | undefined; // by the table's own types
     if (!row) return undefined;
-    const sum = (part: LikelihoodPart): TokenSum | undefined => {
+    const sum = (part: "answer" | "alone"): TokenSum | undefined => {
       const [nll, tokens] = [row[`${part}_nll`], row[`${part}_tokens`]];
       return nll == null || tokens == null ? undefined : { nll, tokens };
     };
-    return { answer: sum("answer"), alone: sum("alone"), isCut: row["is_cut"] === 1 };
+    return {
+      answer: sum("answer"),
+      alone: sum("alone"),
+      reward: row["reward"] ?? undefined,
+      isCut: row["is_cut"] === 1,
+    };
   }
 
   /** Saves in one transaction. A part that is missing stays as it was. */
@@ -75,8 +84,8 @@ export class LikelihoodStore implements Disposable {
       this.#database.exec("begin immediate");
       try {
         for (const { key, likelihood } of measured) {
-          const { answer, alone, isCut } = likelihood;
-          const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens].map((value) => value ?? null);
+          const { answer, alone, reward, isCut } = likelihood;
+          const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens, reward].map((value) => value ?? null);
           this.#save.run(key, ...values, isCut ? 1 : 0);
         }
         this.#database.exec("commit");
@@ -109,12 +118,14 @@ function createTables(database: DatabaseSync): void {
   const read = (pragma: string) => Object.values(database.prepare(`pragma ${pragma}`).get()!)[0] as number; // a number each
   const isEmpty = database.prepare("select 1 from sqlite_schema").get() === undefined;
   if (!isEmpty && read("application_id") !== application) throw new Error("it is another program's database");
-  if (!isEmpty && read("user_version") !== layout)
-    throw new Error(`its layout is ${read("user_version")}, and this version of alpagasus has ${layout}`);
+  const found = read("user_version");
+  if (!isEmpty && found === 1) database.exec("alter table likelihoods add column reward real");
+  else if (!isEmpty && found !== layout)
+    throw new Error(`its layout is ${found}, and this version of alpagasus has ${layout}`);
   database.exec(
     `pragma application_id = ${application}; pragma user_version = ${layout};
     create table if not exists likelihoods (
-      key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null
+      key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null, reward real
     ) strict, without rowid;
     commit;
     pragma synchronous = normal`,

@@ -3,7 +3,7 @@ import { startRowProcess, type RowProcess } from "../python/row-process.ts";
 import type { Likelihood, LikelihoodPart } from "./likelihood-store.ts";
 
 /*
- * The process that measures likelihoods: `python/likelihood.py`, which keeps the model in memory.
+ * The process that measures: `python/likelihood.py`, or `python/reward.py` with a reward model. It keeps the model in memory.
  */
 
 /** A row as the process takes it. */
@@ -20,6 +20,7 @@ type Measured = Likelihood | { readonly problem: string };
 export type MeasureProcess = RowProcess<RowToMeasure, Measured>;
 
 export interface MeasureProcessOptions {
+  readonly isReward: boolean;
   /** A folder, or an id on the Hub. */
   readonly model: string;
   /** The model's name, for messages. */
@@ -38,17 +39,23 @@ export interface MeasureProcessOptions {
 
 const sum = z.tuple([z.number().min(0), z.number().int().min(0)]).transform(([nll, tokens]) => ({ nll, tokens }));
 const result = z
-  .object({ cut: z.boolean(), answer: sum.optional(), alone: sum.optional(), problem: z.string().optional() })
-  .transform(({ cut, answer, alone, problem }): Measured =>
-    problem === undefined ? { answer, alone, isCut: cut } : { problem },
+  .object({
+    cut: z.boolean(),
+    answer: sum.optional(),
+    alone: sum.optional(),
+    reward: z.number().optional(),
+    problem: z.string().optional(),
+  })
+  .transform(({ cut, problem, ...parts }): Measured =>
+    problem === undefined ? { ...parts, isCut: cut } : { problem },
   );
 
 /** Starts the process, which loads the model. */
 export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
-  const { model, name, revision = "-", maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
+  const { isReward, model, name, revision = "-", maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
   return startRowProcess({
-    script: "likelihood.py",
-    args: [model, revision, String(maxLength), chatTemplate],
+    script: isReward ? "reward.py" : "likelihood.py",
+    args: [model, revision, String(maxLength), ...(isReward ? [] : [chatTemplate])],
     env: { TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
     doing: `measuring with ${name}`,
     result,

@@ -56,6 +56,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const revision = isFolder ? undefined : (await hubCommit(path)) || undefined;
   const start = (): MeasureProcess =>
     (process ??= startMeasuring({
+      isReward: parts.includes("reward"),
       model: path,
       name: model,
       revision,
@@ -86,7 +87,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
       const asked = new Map<string, { readonly at: number; readonly row: RowToMeasure }>(); // by key: identical rows once
       let missing = 0;
       for (const [at, row] of rows.entries()) {
-        const needs = parts.filter((part) => !known[at]?.[part]);
+        const needs = parts.filter((part) => known[at]?.[part] === undefined);
         if (needs.length === 0) continue;
         missing++;
         const name = keys[at]!.toString("hex");
@@ -99,7 +100,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
       [...asked.keys()].forEach((name, i) => underWay.set(name, results[i]!.promise));
       const measured = keys.map((key, at) => {
         const likelihood = known[at];
-        return likelihood && parts.every((part) => likelihood[part])
+        return likelihood && parts.every((part) => likelihood[part] !== undefined)
           ? Promise.resolve({ likelihood })
           : underWay.get(key.toString("hex"))!;
       });
@@ -121,6 +122,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
                   ...one,
                   answer: one.answer ?? known[place]?.answer,
                   alone: one.alone ?? known[place]?.alone,
+                  reward: one.reward ?? known[place]?.reward,
                 };
                 good.push({ key: keys[place]!, likelihood });
                 results[at]!.resolve({ likelihood });

@@ -3,6 +3,15 @@ export function isStudentName(name: string): boolean {
   return /^student(:|$)/.test(name);
 }
 
+/** Ways to compare an answer with its reference: the same text, a pattern that it holds, an equal mathematical expression. */
+const verifiers = ["exact", "regex", "math"] as const;
+export type Verifier = (typeof verifiers)[number];
+
+/** The way to verify that a judge's name means: `verify:math`. Undefined for other judges. */
+export function readVerifierName(name: string): Verifier | undefined {
+  return verifiers.find((verifier) => name === `verify:${verifier}`);
+}
+
 /** Whether a judge of this name sees both answers at once, so that their order can influence it. A student sees each alone. */
 export function seesOrder(judge: string): boolean {
   return !isStudentName(judge);

@@ -3,6 +3,7 @@ import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
 import { readMeasureName } from "../../likelihood/measure-name.ts";
+import { readVerifierName } from "../../run/judge-kind.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openRubric } from "../../rubric/open-rubric.ts";
 import type { Manifest } from "../../run/manifest.ts";
@@ -26,7 +27,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
     stage: "rate",
     needs: as === undefined ? [] : [rateId],
     resource: all.some(isModelName) ? "calls" : "machine",
-    needsUv: all.some((name) => readMeasureName(name)),
+    needsUv: all.some((name) => readMeasureName(name) ?? readVerifierName(name) === "math"),
     async inputs() {
       const dataset = await context.openDataset();
       return {

@@ -1,0 +1,55 @@
+"""Tells whether answers are equal to references as mathematics, by math-verify.
+
+Reads blocks of rows from standard input, a JSON array a line, and writes one line for each block: "measured " and a JSON array. A row has a
+number (id), an answer and a reference. A result says whether the answer is right, or what the problem is: a side without an expression, or
+one that takes too long. It ends when standard input does.
+"""
+
+import json
+import logging
+import sys
+
+from math_verify import parse, verify
+from math_verify.errors import TimeoutException
+from math_verify.parser import ExprExtractionConfig, LatexExtractionConfig
+
+LONGEST = 20_000  # characters of an answer; the last are read, where the result stands
+SECONDS = 5  # for each side, and for the comparison
+KINDS = [LatexExtractionConfig(), ExprExtractionConfig()]
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)  # what cannot be read is told in the result
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    print("ready", json.dumps({"device": "cpu", "dtype": "exact"}), flush=True)
+    for line in sys.stdin:
+        rows = json.loads(line)
+        print("measured", json.dumps([{"id": row["id"], **check(row)} for row in rows]), flush=True)
+
+
+def check(row):
+    if row["answer"].strip() == row["reference"].strip():
+        return {"right": True}
+    try:
+        # a bare expression, as references often are, is LaTeX where it has commands, which only delimiters announce
+        bare, delimited = row["reference"], f"${row['reference']}$"
+        is_bare_latex = "\\" in bare and not any(sign in bare for sign in ("$", "\\(", "\\[", "\\boxed"))
+        reference = read(delimited if is_bare_latex else bare) or read(bare if is_bare_latex else delimited)
+        if not reference:
+            return {"problem": "its reference holds no mathematical expression"}
+        answer = read(row["answer"][-LONGEST:])
+        if not answer:
+            return {"problem": "its answer holds no mathematical expression"}
+        return {"right": bool(verify(reference, answer, timeout_seconds=SECONDS, raise_on_error=True))}
+    except TimeoutException:
+        return {"problem": f"it takes over {SECONDS} seconds"}
+    except Exception as error:  # what SymPy cannot do
+        return {"problem": f"{type(error).__name__}: {error}"[:200]}
+
+
+def read(text):
+    return parse(text, extraction_config=KINDS, parsing_timeout=SECONDS)
+
+
+if __name__ == "__main__":
+    main()
