@@ -7,6 +7,7 @@ one that takes too long. It ends when standard input does.
 
 import json
 import logging
+import re
 import sys
 
 from math_verify import parse, verify
@@ -34,7 +35,10 @@ def check(row):
         # a bare expression, as references often are, is LaTeX where it has commands, which only delimiters announce
         bare, delimited = row["reference"], f"${row['reference']}$"
         is_bare_latex = "\\" in bare and not any(sign in bare for sign in ("$", "\\(", "\\[", "\\boxed"))
-        reference = read(delimited if is_bare_latex else bare) or read(bare if is_bare_latex else delimited)
+        is_words = "\\" not in bare and re.search(r"[^\W\d_]{2}", bare)  # as LaTeX, a product of letters
+        reference = read(delimited if is_bare_latex else bare)
+        if not reference and not is_words:
+            reference = read(bare if is_bare_latex else delimited)
         if not reference:
             return {"problem": "its reference holds no mathematical expression"}
         answer = read(row["answer"][-LONGEST:])

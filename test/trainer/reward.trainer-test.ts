@@ -81,7 +81,7 @@ test("a model that gives everything the same score rates nothing, and one withou
   expect((JSON.parse(taken.stdout) as RateSummary).checks![0]!.held).toBe(false);
   const headless = await rate("rows.json", "--judge", "reward:tiny", "--run", "runs/headless");
   expect(headless.stderr).toMatch(/expected a reward model, got one without the weights score\.weight/);
-  expect(headless.code).toBe(2);
+  expect(headless.code).toBe(1);
 });
 
 test("math-verify tells equal expressions, and says what cannot be checked", async () => {
