@@ -47,7 +47,7 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
     markNames: ["fits"],
     get notes() {
       return [
-        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It reads words, style and length; it knows no facts`,
+        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It compares words and topics, and knows no facts`,
         `its mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${card.fit.auc.toFixed(2)}; its score, of ${card.fit.scoreAuc.toFixed(2)}`,
         `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
         ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
