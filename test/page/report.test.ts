@@ -239,7 +239,7 @@ describe("report", () => {
       expect(await factOf(page, "share of all rows")).toBe(formatShare(kept.share));
       expect(await factOf(page, "mean output")).toBe(formatCount(kept.meanOutputLength!));
       expect(await factOf(page, "training time")).toBe("14 min 12 s");
-      expect(await factOf(page, "training cost")).toBe("$4.86");
+      expect(await factOf(page, "training cost")).toBe("$4.85");
       const { spearman } = scores!.references[0]!.agreement;
       expect(await factOf(page, "agreement")).toBe(
         `${spearman.value!.toFixed(3)} [${spearman.low!.toFixed(3)}, ${spearman.high!.toFixed(3)}]`,
