@@ -27,7 +27,10 @@ export type { PairJudge } from "./judge/pair-judge.ts";
 export { createColumnJudge, createRecordedJudge, type RecordedOptions } from "./judge/recorded.ts";
 export { createRunJudge } from "./judge/run.ts";
 export { createLikelihoodJudge, type LikelihoodJudgeOptions } from "./judge/likelihood.ts";
-export type { MeasureKind, MeasureTemplate } from "./likelihood/measure-name.ts";
+export { createRewardJudge, type RewardJudgeOptions } from "./judge/reward.ts";
+export { createVerifier } from "./judge/verify.ts";
+export type { Verifier } from "./run/judge-kind.ts";
+export type { LikelihoodKind, MeasureTemplate } from "./likelihood/measure-name.ts";
 export {
   openMeasurer,
   type LikelihoodOf,

@@ -14,6 +14,11 @@ import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 const defaultRewardLength = 4096; // tokens; the model's own limit counts too
 const leastRight = 0.75; // share of the known pairs: a coin reaches half
 
+export interface RewardJudgeOptions extends Omit<LikelihoodJudgeOptions, "template"> {
+  /** Whether a model that fails the check rates nothing (the default). The check is made in any case. */
+  readonly check?: boolean | undefined;
+}
+
 /**
  * A reward model on this machine (a folder, or an id on the Hub) as a judge: a sequence-classification model with one output, which gives a
  * conversation one number, high where people preferred the answer. The number has no scale. The row is written by the model's own chat
@@ -23,16 +28,7 @@ const leastRight = 0.75; // share of the known pairs: a coin reaches half
  */
 export function createRewardJudge(
   model: string,
-  {
-    maxLength = defaultRewardLength,
-    signal,
-    store,
-    check = true,
-  }: Omit<LikelihoodJudgeOptions, "template"> & {
-    /** Whether a model that fails the check rates nothing; it is made in any case. */ readonly check?:
-      | boolean
-      | undefined;
-  } = {},
+  { maxLength = defaultRewardLength, signal, store, check = true }: RewardJudgeOptions = {},
 ): Judge {
   let done = 0;
   let phase: string | undefined;

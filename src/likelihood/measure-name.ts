@@ -1,6 +1,6 @@
 /** What a model on this machine measures of a row's answer: three of how likely it is, and the score of a reward model. */
 const measureKinds = ["perplexity", "ifd", "fit", "reward"] as const;
-export type MeasureKind = (typeof measureKinds)[number];
+type MeasureKind = (typeof measureKinds)[number];
 export type LikelihoodKind = Exclude<MeasureKind, "reward">;
 
 /** How a row's prompt is written for the model that measures. */
