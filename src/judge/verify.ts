@@ -109,22 +109,30 @@ function checkExact({ answer, reference }: Pair): Checked {
 async function openRegex(): Promise<Checker> {
   const database = await openDuckDb();
   const matches = await database.connection.prepare("select regexp_matches($1, $2)");
+  let last: Promise<unknown> = Promise.resolve(); // blocks share the statement, so that one waits for the other
+  const inTurn = <Value>(work: () => Promise<Value>): Promise<Value> => {
+    const done = last.then(work);
+    last = done.catch(() => {}); // whoever asked is told
+    return done;
+  };
   return {
-    async check(pairs) {
-      const checked: Checked[] = [];
-      for (const { answer, reference } of pairs) {
-        try {
-          matches.bindVarchar(1, answer);
-          matches.bindVarchar(2, reference);
-          const reader = await matches.runAndReadAll();
-          checked.push({ isRight: reader.getRows()[0]![0] === true });
-        } catch (error) {
-          checked.push({ problem: `its reference is no pattern: ${messageOf(error).split("\n")[0]!.slice(0, 200)}` });
+    check: (pairs) =>
+      inTurn(async () => {
+        const checked: Checked[] = [];
+        for (const { answer, reference } of pairs) {
+          try {
+            matches.bindVarchar(1, answer);
+            matches.bindVarchar(2, reference);
+            const reader = await matches.runAndReadAll();
+            checked.push({ isRight: reader.getRows()[0]![0] === true });
+          } catch (error) {
+            checked.push({ problem: `its reference is no pattern: ${messageOf(error).split("\n")[0]!.slice(0, 200)}` });
+          }
         }
-      }
-      return checked;
-    },
+        return checked;
+      }),
     async [Symbol.asyncDispose]() {
+      await last;
       matches.destroySync();
       await database[Symbol.asyncDispose]();
     },
@@ -144,6 +152,7 @@ async function openMath(signal: AbortSignal | undefined, onPhase: (phase: string
     args: [],
     parts: { requirements: join(pythonFolder, "requirements-verify.txt") },
     doing: "verifying with math-verify",
+    afterFailure: "nothing was rated; the same command begins again",
     result: mathResult,
     log: join(".alpagasus", "verify.log"),
     onPhase,

@@ -58,6 +58,7 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
     args: [model, revision, String(maxLength), ...(isReward ? [] : [chatTemplate])],
     env: { TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
     doing: `measuring with ${name}`,
+    afterFailure: "what was measured before is kept, and the same command goes on",
     result,
     log,
     onPhase,

@@ -25,6 +25,8 @@ export interface RowProcessOptions<Result> {
   readonly result: z.ZodType<Result>;
   /** The process's output goes here. */
   readonly log: string;
+  /** What becomes of the results when it fails, for the message. */
+  readonly afterFailure: string;
   readonly onPhase?: ((phase: string) => void) | undefined;
 }
 
@@ -115,9 +117,7 @@ export function startRowProcess<Row extends object, Result>(
   });
   const ended = group.ended.then((code) => {
     const { message } = describeFailure(`${log}: ${doing}`, code, group.said, commonAdvice);
-    throw new PythonError(
-      `${message.replace(/: $/, "")}; what was measured before is kept, and the same command goes on`,
-    );
+    throw new PythonError(`${message.replace(/: $/, "")}; ${options.afterFailure}`);
   });
   ended.catch((error: unknown) => {
     for (const { reject } of blocks.splice(0)) reject(error);

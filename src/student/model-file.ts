@@ -42,7 +42,7 @@ const headerSchema = z.object({
   sha256: z.string(),
 });
 
-/** Returns the bytes of a student's file, about 560 KB. */
+/** Returns the bytes of a student's file, about 490 KB. */
 export function encodeStudent({ card, standardisation, score, fit }: StudentModel): Buffer {
   const networks = { score: encodeNetwork(score), fit: encodeNetwork(fit) };
   const body = Buffer.concat([

@@ -58,6 +58,17 @@ test("regex: a part of the answer matches; a pattern of the data neither hangs n
   expect(found[4]).toMatch(/^cannot be checked: its reference is no pattern/);
 });
 
+test("regex: rows of several blocks, which are under way at once, keep their own answers and references", async () => {
+  const { found } = await verify(
+    "regex",
+    Array.from({ length: 1500 }, (_, i) => [
+      `answer ${i} end`,
+      i % 2 === 0 ? `answer ${i} end` : `answer ${i + 1} end`,
+    ]),
+  );
+  expect(found).toEqual(Array.from({ length: 1500 }, (_, i) => (i % 2 === 0 ? 1 : 0)));
+});
+
 test("what does not go with it is one line", async () => {
   folder.write("rows.json", [{ instruction: "a", input: "", output: "b", reference: "b" }]);
   const tell = async (...args: string[]) => {

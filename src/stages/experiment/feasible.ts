@@ -138,8 +138,10 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
   for (const score of [...own, ...experiment.scores])
     if (
       arms.some(([, { by, where }]) => [by, where].some((sql) => sql !== undefined && mentionsScore(sql, score.name)))
-    )
-      marks.set(score.name.toLowerCase(), await marksOf(score));
+    ) {
+      const names = await marksOf(score, score.name !== "score"); // the run's own rating takes no further columns
+      if (names) marks.set(score.name.toLowerCase(), names);
+    }
   await using database = await openDuckDb();
   for (const [arm, settings] of arms)
     for (const field of ["by", "where"] as const) {
@@ -162,13 +164,13 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
     }
 }
 
-/** The marks that a score will have: of a rubric's reply, or of a file's columns. */
-async function marksOf({
-  judges: [judge = ""],
-  rubric,
-}: Pick<NamedRating, "judges" | "rubric">): Promise<readonly string[]> {
+/** The marks that a score will have: of a rubric's reply, or of a file's columns. Undefined where that is not known before. */
+async function marksOf(
+  { judges: [judge = ""], rubric }: Pick<NamedRating, "judges" | "rubric">,
+  isWhole: boolean,
+): Promise<readonly string[] | undefined> {
   if (isModelName(judge)) return markNames(await openRubric(rubric));
-  return (await openJudge(judge, { isWhole: true })).markNames ?? [];
+  return judge.startsWith("run:") ? undefined : ((await openJudge(judge, { isWhole })).markNames ?? []);
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps
