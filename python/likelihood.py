@@ -11,12 +11,12 @@ It ends when standard input does.
 
 import json
 import math
-import os
 import sys
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from row_process import halving, in_batches, is_adapter, placed, say, say_ready, settings
 from rows import token_ids, what_is_left_out, with_usual_beginning
 
 BATCH_TOKENS = 512 if not torch.cuda.is_available() else 32768  # padding included; on a CPU, more leave its caches
@@ -32,21 +32,19 @@ def main(name: str, revision: str, longest: int, template: str) -> None:
             tokenizer.chat_template = with_usual_beginning(tokenizer, file.read())
     model = Model(load(name, revision))
     longest = min(longest, model.positions)
-    say("ready", {"longest": longest, "device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
+    say_ready(model)
     for line in sys.stdin:
         measure(model, tokenizer, longest, json.loads(line))
 
 
 def load(name, revision):
-    on_gpu = torch.cuda.is_available()
-    settings = {"revision": revision, "dtype": torch.bfloat16 if on_gpu else torch.float32}
-    if os.path.exists(os.path.join(name, "adapter_config.json")):
+    if is_adapter(name):
         from peft import AutoPeftModelForCausalLM
 
-        model = AutoPeftModelForCausalLM.from_pretrained(name, **settings).merge_and_unload()
+        model = AutoPeftModelForCausalLM.from_pretrained(name, **settings(revision)).merge_and_unload()
     else:
-        model = AutoModelForCausalLM.from_pretrained(name, **settings)
-    return model.to("cuda" if on_gpu else "cpu").eval()
+        model = AutoModelForCausalLM.from_pretrained(name, **settings(revision))
+    return placed(model)
 
 
 class Model:
@@ -130,34 +128,24 @@ def measure(model, tokenizer, longest, rows):
     nothing = [results.pop(row) for row in [row for row, count in left.items() if count == 0]]
     if nothing:
         say("measured", nothing)
-    tasks.sort(key=lambda task: -len(task[2]))  # the longest first: if memory does not suffice, that shows at once
-    while tasks:
-        size = max(1, BATCH_TOKENS // max(len(tasks[0][2]), 1))
-        measure_batch(model, tasks[:size], results, left)
-        tasks = tasks[size:]
+    in_batches(tasks, BATCH_TOKENS, length, lambda some: measure_batch(model, some, results, left))
+
+
+def length(task):
+    return len(task[2])
 
 
 def measure_batch(model, tasks, results, left):
-    try:
-        found = model.nll([tokens for _, _, tokens, _ in tasks], [start for _, _, _, start in tasks])
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if "memory" not in f"{type(error).__name__} {error}".lower():
-            raise
-        found = None  # freed before another try
-    if found is None:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(tasks) == 1:
-            results[tasks[0][0]]["problem"] = f"not enough memory for {len(tasks[0][2])} tokens"
-            found = [None]
-        else:
-            measure_batch(model, tasks[: len(tasks) // 2], results, left)
-            return measure_batch(model, tasks[len(tasks) // 2 :], results, left)
+    def nll(some):
+        return model.nll([tokens for _, _, tokens, _ in some], [start for _, _, _, start in some])
+
     complete = []
-    for (row, what, _, _), value in zip(tasks, found):
-        if value is not None and not math.isfinite(value[0]):
+    for (row, what, _, _), value in zip(tasks, halving(tasks, nll, length)):
+        if isinstance(value, str):
+            results[row]["problem"] = value
+        elif not math.isfinite(value[0]):
             results[row]["problem"] = "the model gives its tokens no finite probability"
-        elif value is not None:
+        else:
             results[row][what] = value
         left[row] -= 1
         if left[row] == 0:
@@ -183,10 +171,6 @@ def tokens_of(tokenizer, row):
         raise ValueError(f"the chat template leaves out {left_out}")
     prompt, whole = token_ids(tokenizer, messages)
     return len(prompt), whole
-
-
-def say(what, value):
-    print(what, json.dumps(value, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ reward, or the problem. It ends when standard input does.
 
 import json
 import math
-import os
 import sys
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from row_process import halving, in_batches, is_adapter, placed, say, say_ready, settings
 from rows import token_ids, what_is_left_out
 
 BATCH_TOKENS = 1024 if not torch.cuda.is_available() else 32768  # padding included
@@ -27,26 +27,26 @@ def main(name: str, revision: str, longest: int) -> None:
     model = load(name, revision)
     config = model.config.get_text_config()
     longest = min(longest, getattr(config, "max_position_embeddings", None) or sys.maxsize)
-    say("ready", {"device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
+    say_ready(model)
     for line in sys.stdin:
         measure(model, tokenizer, longest, json.loads(line))
 
 
 def load(name, revision):
-    on_gpu = torch.cuda.is_available()
-    settings = {"revision": revision, "dtype": torch.bfloat16 if on_gpu else torch.float32}
-    if os.path.exists(os.path.join(name, "adapter_config.json")):
-        from peft import AutoPeftModelForSequenceClassification
+    if is_adapter(name):
+        from peft import AutoPeftModelForSequenceClassification as AutoPeftModel
 
-        model = AutoPeftModelForSequenceClassification.from_pretrained(name, num_labels=1, **settings).merge_and_unload()
+        model = AutoPeftModel.from_pretrained(name, num_labels=1, **settings(revision)).merge_and_unload()
     else:
-        model, how = AutoModelForSequenceClassification.from_pretrained(name, output_loading_info=True, **settings)
+        model, how = AutoModelForSequenceClassification.from_pretrained(
+            name, output_loading_info=True, **settings(revision)
+        )
         missing = sorted(how["missing_keys"])
         if missing:  # they would be drawn at random
             sys.exit(f"ValueError: expected a reward model, got one without the weights {', '.join(missing)[:200]}")
     if model.config.num_labels != 1:
         sys.exit(f"ValueError: expected a reward model with one output, got one with {model.config.num_labels}")
-    return model.to("cuda" if on_gpu else "cpu").eval()
+    return placed(model)
 
 
 def measure(model, tokenizer, longest, rows):
@@ -62,34 +62,22 @@ def measure(model, tokenizer, longest, rows):
             say("measured", [{"id": row["id"], "cut": True, "problem": problem}])
         else:
             tasks.append((row["id"], tokens))
-    tasks.sort(key=lambda task: -len(task[1]["input_ids"]))
-    while tasks:
-        size = max(1, BATCH_TOKENS // max(len(tasks[0][1]["input_ids"]), 1))
-        say("measured", measure_batch(model, tokenizer, tasks[:size]))
-        tasks = tasks[size:]
+    in_batches(tasks, BATCH_TOKENS, length, lambda some: say("measured", measure_batch(model, tokenizer, some)))
+
+
+def length(task):
+    return len(task[1]["input_ids"])
 
 
 def measure_batch(model, tokenizer, tasks):
-    try:
-        found = rewards(model, tokenizer, [tokens for _, tokens in tasks])
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if "memory" not in f"{type(error).__name__} {error}".lower():
-            raise
-        found = None  # freed before another try
-    if found is None:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(tasks) == 1:
-            problem = f"not enough memory for {len(tasks[0][1]['input_ids'])} tokens"
-            return [{"id": tasks[0][0], "cut": False, "problem": problem}]
-        half = len(tasks) // 2
-        return measure_batch(model, tokenizer, tasks[:half]) + measure_batch(model, tokenizer, tasks[half:])
-    return [
-        {"id": row, "cut": False, "reward": value}
-        if math.isfinite(value)
-        else {"id": row, "cut": False, "problem": "the model gives it no finite score"}
-        for (row, _), value in zip(tasks, found)
-    ]
+    def score(some):
+        return rewards(model, tokenizer, [tokens for _, tokens in some])
+
+    found = []
+    for (row, _), value in zip(tasks, halving(tasks, score, length)):
+        problem = value if isinstance(value, str) else None if math.isfinite(value) else "the model gives it no finite score"
+        found.append({"id": row, "cut": False, **({"reward": value} if problem is None else {"problem": problem})})
+    return found
 
 
 @torch.inference_mode()
@@ -126,10 +114,6 @@ def tokens_of(tokenizer, row):
         raise ValueError("the model has no chat template; it takes one prompt and one answer")
     pair = tokenizer(row["prompt"][0]["content"], row["answer"]["content"], return_attention_mask=True)
     return {name: pair[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in pair}
-
-
-def say(what, value):
-    print(what, json.dumps(value, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":
