@@ -9,7 +9,7 @@ let folder: TempFolder;
 beforeEach(() => (folder = tempFolder()));
 afterEach(() => folder[Symbol.dispose]());
 
-async function verify(how: string, cases: readonly (readonly [answer: string, reference?: string])[]) {
+async function verify(how: string, cases: readonly (readonly [answer: string, reference?: string | number])[]) {
   folder.write(
     "rows.json",
     cases.map(([output, reference]) => ({
@@ -38,10 +38,11 @@ test("exact: the same text, whatever its case, white space and form of the chara
     ["", "Paris"],
     ["Paris"],
     ["Paris", " "],
+    ["72", 72],
   ]);
   const lacks = "cannot be checked: the row has no reference";
-  expect(found).toEqual([1, 1, 0, 0, lacks, lacks]);
-  expect(stdout).toContain("2 right, 2 wrong, 2 cannot be checked");
+  expect(found).toEqual([1, 1, 0, 0, lacks, lacks, 1]);
+  expect(stdout).toContain("3 right, 2 wrong, 2 cannot be checked");
   expect(stdout).toContain("answers were compared with references");
 });
 

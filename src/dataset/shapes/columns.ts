@@ -56,10 +56,10 @@ function readColumns(row: Row, map: ColumnMap): ExampleFields {
   };
 }
 
-/** A reference answer, from the column that was named or from `reference` and `reference_answer`, where they hold text. */
+/** A reference answer, from the column that was named or from `reference` and `reference_answer`, where they hold text or a number. */
 export function readReference(row: Row, column?: string): Pick<ExampleFields, "reference"> {
-  if (column !== undefined) return { reference: optionalText(row, column) };
-  const reference = [row["reference"], row["reference_answer"]].find((value) => typeof value === "string");
+  if (column !== undefined) return { reference: optionalLabel(row, column) ?? optionalText(row, column) };
+  const reference = optionalLabel(row, "reference") ?? optionalLabel(row, "reference_answer");
   return reference === undefined ? {} : { reference };
 }
 
