@@ -44,8 +44,15 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
     ...Object.entries(scores).map(([name, score]) => [["scores", name], score] as const),
   ] as const)
     for (const key of ["template", "max_length"] as const)
-      if (one?.[key] !== undefined && !(typeof one.judge === "string" && readMeasureName(one.judge)))
-        fail([...field, key], "expected perplexity:MODEL, ifd:MODEL or fit:MODEL as the judge with it");
+      if (one?.[key] !== undefined) {
+        const kind = typeof one.judge === "string" ? readMeasureName(one.judge)?.kind : undefined;
+        const takes = key === "template" ? kind !== "reward" : true; // a reward model has a chat template of its own
+        if (kind === undefined || !takes)
+          fail(
+            [...field, key],
+            `expected ${key === "template" ? "perplexity:MODEL, ifd:MODEL or fit:MODEL" : "perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL"} as the judge with it`,
+          );
+      }
   for (const [i, name] of Object.keys(scores).entries()) {
     if (!rate) fail(["scores"], "expected a rating of the rows beside it, which SQL calls score; add rate");
     if (Object.keys(scores).findIndex((other) => other.toLowerCase() === name.toLowerCase()) < i)

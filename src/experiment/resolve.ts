@@ -28,6 +28,8 @@ export interface Experiment {
   readonly training: Training | undefined;
   /** Trained models, arm by arm, then the models that only answer. */
   readonly models: readonly ExperimentModel[];
+  /** Those that answer the prompts: all, or those that a match names, where there are matches. */
+  readonly answering: readonly ExperimentModel[];
   readonly generation: Generation | undefined;
   readonly evaluation: Evaluation | undefined;
   readonly comparison: Comparison | undefined;
@@ -104,6 +106,8 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
     ...model,
     model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
   }));
+  const matches = compare ? listMatches(recipe, models) : undefined;
+  const compared = new Set(matches?.flatMap(({ pairs }) => pairs.flat().map(({ name }) => name)));
   return {
     recipe,
     rating: rate && resolveRating(recipe, rate),
@@ -119,17 +123,19 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
       overrides: toOverrides(train, recipe),
     },
     models,
+    answering: models.filter(({ name }) => !matches || compared.has(name)),
     generation: generate && { declared: generate, tests: generate.tests.map(pathOf) },
     evaluation: evaluate && {
       declared: evaluate,
       loss: evaluate.loss.startsWith("hf:") ? evaluate.loss : pathOf(evaluate.loss),
     },
-    comparison: compare && {
-      declared: compare,
-      judges: compare.judges.map((judge) => ({ declared: judge, name: nameJudge(judge, recipe) })),
-      rubric: compare.rubric === undefined ? undefined : rubricOf(compare.rubric, recipe),
-      matches: listMatches(recipe, models),
-    },
+    comparison: compare &&
+      matches && {
+        declared: compare,
+        judges: compare.judges.map((judge) => ({ declared: judge, name: nameJudge(judge, recipe) })),
+        rubric: compare.rubric === undefined ? undefined : rubricOf(compare.rubric, recipe),
+        matches,
+      },
   };
 }
 

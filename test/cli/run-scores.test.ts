@@ -100,6 +100,18 @@ test.each([
   ],
   [{ scores: { a: { judge: ["student", "column:own"] } } }, "scores.a.judge"],
   [{ scores: { a: { judge: "student", template: "chat" } } }, "scores.a.template: expected perplexity:MODEL"],
+  [
+    { scores: { a: { judge: "reward:model", template: "chat" } } },
+    "scores.a.template: expected perplexity:MODEL, ifd:MODEL or fit:MODEL as",
+  ],
+  [
+    { rate: { judge: "student" }, arms: { best: { by: "score.fit", top: 3 } } },
+    "expected a mark of score (fits), got fit",
+  ],
+  [
+    { rate: { judge: "recorded:own.jsonl" }, arms: { best: { by: "score.depth", top: 3 } } },
+    "expected a mark of score (it has none), got depth",
+  ],
   [{ arms: { best: { by: "first + fist", top: 3 } } }, "arms.best.by: expected columns of the data"],
   [{ arms: { best: { by: "kept.wrods", top: 3 } } }, "arms.best.by: expected a mark of kept (words, other), got wrods"],
   [
@@ -115,6 +127,7 @@ test.each([
 ])("a recipe's mistake is told with its place: %j", async (changes, message) => {
   using folder = tempFolder();
   write(folder, changes);
+  folder.write("own.jsonl", rows.map((_, i) => JSON.stringify({ index: i, score: i, depth: i })).join("\n"));
   const { code, stderr } = await misuse(["run", "scores.yaml"], { cwd: folder.path });
   expect([code, stderr]).toEqual([2, expect.stringContaining(message) as string]);
 });
@@ -132,6 +145,50 @@ test("an arm cannot use a score that the recipe no longer has, and scores have t
   folder.write("rows.json", [...rows.slice(0, 27), { text: 1 }, { text: 2 }, { text: 3 }]);
   const second = await run();
   expect([second.code, second.stderr]).toEqual([2, expect.stringContaining("got kept.words") as string]);
+});
+
+test("an arm may lack what a score that it uses may lack", async () => {
+  using folder = tempFolder();
+  const measurer = writeStandInMeasurer(folder);
+  const scores = { ifd: { judge: "ifd:model", min_coverage: 0.5 } };
+  write(folder, { scores, arms: { best: { top: 5, by: "ifd" }, own: { top: 5 } } });
+  const useless = rows.map((row, i) => (i % 3 === 0 ? { ...row, output: `useless prompt ${i}` } : row)); // an IFD over 1
+  folder.write("rows.json", useless);
+  const { code, stderr } = await alpagasus(["run", "scores.yaml"], {
+    cwd: folder.path,
+    env: { PATH: `${measurer.path}:${process.env["PATH"]}` },
+  });
+  expect(code, stderr).toBe(0);
+  expect(kept(folder, "best").every((index) => index % 3 !== 0)).toBe(true);
+});
+
+test("an arm may use the marks of another run's ratings", async () => {
+  using folder = tempFolder();
+  write(folder);
+  const options = { cwd: folder.path };
+  expect((await alpagasus(["rate", "rows.json", "--run", "base"], options)).code).toBe(0);
+  write(folder, { rate: { judge: "run:base" }, scores: {}, arms: { best: { top: 5, by: "score.fits" } } });
+  const { code, stderr } = await alpagasus(["run", "scores.yaml"], options);
+  expect(code, stderr).toBe(0);
+  expect(kept(folder, "best")).toHaveLength(5);
+});
+
+test("a model that no match names neither answers nor needs a key or a price", async () => {
+  using folder = tempFolder();
+  write(folder, {
+    scores: {},
+    arms: {},
+    rate: undefined,
+    budget_usd: 1,
+    models: { left: "openai:unknown-model", a: "http://127.0.0.1:9/v1#a", b: "http://127.0.0.1:9/v1#b" },
+    prices: { "http://127.0.0.1:9/v1#a": { input: 0, output: 0 }, "http://127.0.0.1:9/v1#b": { input: 0, output: 0 } },
+    generate: { tests: ["vicuna"] },
+    compare: { judges: ["student"], matches: [["a", "b"]] },
+  });
+  const { code, stdout, stderr } = await alpagasus(["run", "scores.yaml", "--dry-run"], { cwd: folder.path });
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(/generate a .*\n.*generate b /);
+  expect(stdout).not.toMatch(/generate left|OPENAI_API_KEY|unknown-model/);
 });
 
 test("a model whose files changed measures anew", async () => {

@@ -32,7 +32,7 @@ import { expectTurns } from "../generate.ts";
  */
 export async function expectFeasible(context: Context, rows: number | undefined, planNotes?: string[]): Promise<void> {
   const { recipe, experiment, options } = context;
-  const { rating, scores, draws, training, models, generation, comparison } = experiment;
+  const { rating, scores, draws, training, answering, generation, comparison } = experiment;
   const { at } = recipe;
   const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
   for (const arm of Object.keys(recipe.arms ?? {})) expectArm(recipe, arm);
@@ -58,7 +58,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   for (const { all } of scores)
     for (const name of all) await expectJudge(name, (one) => openJudge(one, { isWhole: true }));
   for (const name of pairJudges) await expectJudge(name, openPairJudge);
-  const given = models.filter(({ arm }) => arm === undefined).map(({ model }) => model);
+  const given = answering.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
   for (const name of [...raters, ...pairJudges, ...given].filter(isModelName)) {
     const { problem, price, notes } = await openModel(name, { isFromRecipe: true });
@@ -74,7 +74,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     const plan = planTraining(await openTrainingRecipe(training.recipe), 1, training.overrides);
     resolveBase(plan.settings.base);
   }
-  const isServed = training !== undefined || given.some((model) => !isModelName(model));
+  const isServed = answering.some(({ arm, model }) => arm !== undefined || !isModelName(model));
   const { temperature = 0, server } = generation?.declared ?? {};
   if (isServed && temperature > 0 && (server ?? chooseServer()) === "transformers")
     throw new UsageError(

@@ -11,7 +11,7 @@ import { trainTask } from "./train-task.ts";
 
 /** All tasks of an experiment, in an order in which each comes after those that it needs. */
 export function listTasks(context: Context): Task[] {
-  const { rating, scores, draws, training, models, generation, evaluation, comparison } = context.experiment;
+  const { rating, scores, draws, training, models, answering, generation, evaluation, comparison } = context.experiment;
   const tasks: Task[] = [];
   if (rating) tasks.push(rateTask(context, rating));
   for (const score of scores) tasks.push(rateTask(context, score));
@@ -19,12 +19,9 @@ export function listTasks(context: Context): Task[] {
   const isGuarded = draws.length > 0 && generation !== undefined;
   const drawn = draws.map(({ name }) => name);
   if (isGuarded) tasks.push(contaminationTask(context, drawn));
-  const compared =
-    comparison && new Set(comparison.matches.flatMap(({ pairs }) => pairs.flat().map(({ name }) => name)));
   for (const model of models) {
     if (training && model.arm !== undefined) tasks.push(trainTask(context, training, { model, isGuarded }));
-    const answers = compared === undefined || compared.has(model.name);
-    if (generation && answers) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
+    if (generation && answering.includes(model)) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
   }
   if (evaluation) tasks.push(evaluateTask(context, evaluation));
   for (const judge of comparison?.judges ?? [])
