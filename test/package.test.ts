@@ -121,6 +121,6 @@ describe("the package", () => {
     };
     for (const name of [...manifest.files, ...Object.values(manifest.bin)])
       expect(existsSync(join(packageFolder, name)), name).toBe(true);
-    expect(statSync(join(packageFolder, "students/gpt-4o-mini-alpaca.student")).size).toBeLessThan(500_000);
+    expect(statSync(join(packageFolder, "students/gpt-4o-mini-alpaca.student")).size).toBeLessThan(490_000);
   });
 });

@@ -102,6 +102,15 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   if (hash("sha256", body) !== header.sha256)
     throw new DataError(`${path}: the student's file is damaged (its content does not match its checksum)`);
 
+  const shapes = {
+    score: shapeOf(header.score, header.card.scores.length, fieldCount),
+    fit: shapeOf(header.fit, 2, listCount),
+  };
+  const expected = byteCount(shapes.score) + byteCount(shapes.fit) + 2 * 4 * denseCount;
+  const isWhole = (name: "score" | "fit") => header[name].scales.wide.length === shapes[name].lists;
+  if (body.length !== expected || !isWhole("score") || !isWhole("fit"))
+    throw new DataError(`${path}: the student's file is damaged (its header does not match its tables)`);
+
   const copy = new Uint8Array(body).buffer; // a copy is aligned, whatever the header's length
   let at = 0;
   const table = (size: number, scales: readonly number[]): Float32Array => {
@@ -114,15 +123,11 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
     at += 4 * size;
     return values;
   };
-  const network = (
-    { calibration, hidden, buckets, scales }: z.infer<typeof networkSchema>,
-    classCount: number,
-    lists: NetworkShape["lists"],
-  ): Network => {
-    const shape = { classCount, hiddenSize: hidden, bucketCount: buckets, lists };
-    const sizes = weightSizes(shape);
+  const network = (name: "score" | "fit"): Network => {
+    const { calibration, scales } = header[name];
+    const sizes = weightSizes(shapes[name]);
     const weights = {
-      ...shape,
+      ...shapes[name],
       embeddings: table(sizes.embeddings, scales.embeddings),
       wide: table(sizes.wide, scales.wide),
       hidden: floats(sizes.hidden),
@@ -135,10 +140,24 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   };
   return {
     card: header.card,
-    score: network(header.score, header.card.scores.length, fieldCount),
-    fit: network(header.fit, 2, listCount),
+    score: network("score"),
+    fit: network("fit"),
     standardisation: { mean: floats(denseCount), deviation: floats(denseCount) },
   };
+}
+
+function shapeOf(
+  { hidden, buckets }: z.infer<typeof networkSchema>,
+  classCount: number,
+  lists: NetworkShape["lists"],
+): NetworkShape {
+  return { classCount, hiddenSize: hidden, bucketCount: buckets, lists };
+}
+
+/** Bytes of a network's tables in the file. */
+function byteCount(shape: NetworkShape): number {
+  const sizes = weightSizes(shape);
+  return sizes.embeddings + sizes.wide + floatTables.reduce((sum, name) => sum + 4 * sizes[name], 0);
 }
 
 function parseHeader(text: string, path: string): z.infer<typeof headerSchema> {

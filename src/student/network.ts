@@ -2,13 +2,13 @@ import { denseCount } from "./dense-features.ts";
 import { fieldCount, listCount } from "./features.ts";
 
 /*
- * The network that a student has two of: one for the score, one that tells whether an answer fits its prompt. For each field, the embeddings of its distinct words are summed and divided by the square root of
- * their number. Each word also has one "wide" weight per list it can be on: its field, and the words that the output shares
- * with the instruction or with the input. These are summed and divided in the same way; u is their total over the fields,
- * s and t are those of the two lists of shared words. The output's embedding is multiplied, number by number, by the
- * instruction's and by the input's: the products tell whether they speak of the same things. One hidden layer of ReLU units
- * maps [embeddings, products, dense, s, t, u] to a logit per class, to which a linear skip connection from all but the
- * embeddings is added.
+ * The network that a student has two of: one for the score, one that tells whether an answer fits its prompt. For each field,
+ * the embeddings of its distinct words are summed and divided by the square root of their number. Each word also has one
+ * "wide" weight for each list it can be on: its field, and the words that the output shares with the instruction or with the
+ * input. These are summed and divided in the same way; u is their total over the fields, s and t are those of the two lists of
+ * shared words. The output's embedding is multiplied, number by number, by the instruction's and by the input's: the products
+ * tell whether they speak of the same things. One hidden layer of ReLU units maps [embeddings, products, dense, s, t, u] to a
+ * logit for each class, to which a linear skip connection from all but the embeddings is added.
  */
 
 export const embeddingSize = 8;

@@ -117,6 +117,9 @@ describe("the embedded student", () => {
     const page = readFileSync(embeddedStudentPath.replace(/\.student$/, ".md"), "utf8");
     expect(page).toContain(`**${card.heldOut.spearman.value.toFixed(3)}**`);
     expect(page).toContain("CC BY-NC 4.0");
+    expect(readFileSync(`${packageFolder}README.md`, "utf8")).toContain(
+      `Spearman ${card.heldOut.spearman.value.toFixed(2)} on 10,000 rows`,
+    );
   });
 });
 
@@ -158,6 +161,21 @@ describe("a student's file", () => {
     await expect(readStudent(folder.write("short.student", bytes.subarray(0, 300)))).rejects.toThrow(
       /short.student: the student's file is damaged/,
     );
+    const end = 8 + bytes.readUInt32LE(4);
+    const header = JSON.parse(bytes.toString("utf8", 8, end)) as {
+      fit: { hidden: number; scales: { wide: number[] } };
+    };
+    for (const change of [
+      () => (header.fit.hidden = 16),
+      () => ((header.fit.hidden = 12), header.fit.scales.wide.pop()),
+    ]) {
+      change();
+      const changed = Buffer.from(JSON.stringify(header));
+      const start = Buffer.from(bytes.subarray(0, 8));
+      start.writeUInt32LE(changed.length, 4);
+      const file = folder.write("header.student", Buffer.concat([start, changed, bytes.subarray(end)]));
+      await expect(readStudent(file)).rejects.toThrow(/header.student: .*its header does not match its tables/);
+    }
     await expect(readStudent(folder.write("other.student", "[]"))).rejects.toThrow(/expected a student's file/);
     await expect(readStudent(`${folder.path}/none.student`)).rejects.toThrow(/the student cannot be read/);
   });
@@ -281,7 +299,7 @@ describeWithSharedData("the embedded student on the 10,000 held-out rows", () =>
     const { heldOut } = model.card;
     expect(measured.spearman.value).toBeCloseTo(heldOut.spearman.value, 3);
     expect(measured.thresholds[2]!.auc).toBeCloseTo(heldOut.thresholds[2]!.auc!, 3);
-    expect(measured.spearman.value).toBeGreaterThan(0.7);
+    expect(measured.spearman.value).toBeGreaterThan(0.705);
     expect(measured.thresholds[2]!.calibrationError).toBeLessThan(0.03);
   });
 
@@ -291,15 +309,23 @@ describeWithSharedData("the embedded student on the 10,000 held-out rows", () =>
     const test = new Set((readSharedJson("alpaca/student_split.json") as number[]).slice(0, 10_000));
     const rows = (await readExamples(sharedData("alpaca/alpaca_data.json"))).filter((row) => test.has(row.index));
     const seen = rows.map((row, i) => {
-      const output = i % 2 === 1 ? row.output : rows[(i + 3333 * 2) % rows.length]!.output;
+      const output = i % 2 === 1 ? row.output : rows[(i + rows.length / 2) % rows.length]!.output;
       const { fits, probabilities } = view({ ...row, output });
       return { fits, score: expectedScore(probabilities, model.card.scores) };
     });
     const isTrue = Uint8Array.from(seen, (_, i) => i % 2);
     const auc = (values: number[]) => areaUnderCurve(Float64Array.from(values), isTrue);
-    expect(auc(seen.map(({ fits }) => fits))).toBeGreaterThan(0.97);
-    expect(auc(seen.map(({ score }) => score))).toBeGreaterThan(0.79);
+    const [fits, score] = [auc(seen.map((one) => one.fits)), auc(seen.map((one) => one.score))];
+    expect(fits).toBeGreaterThan(0.97);
+    expect(score).toBeGreaterThan(0.8);
     expect(model.card.fit.auc).toBeGreaterThan(0.95); // of all kinds of answers that do not fit
+    const card = readFileSync(embeddedStudentPath.replace(/\.student$/, ".md"), "utf8");
+    expect(card).toContain(`| the answer to another prompt | ${fits.toFixed(3)} | ${score.toFixed(3)} |`);
+    const short = (value: number) => value.toFixed(2).slice(1);
+    expect(readFileSync(`${packageFolder}README.md`, "utf8")).toContain(`(AUC ${short(fits)})`);
+    expect(readFileSync(`${packageFolder}docs/rating.md`, "utf8")).toContain(
+      `an AUC of ${short(fits)} by \`fits\` and ${short(score)} by its score`,
+    );
   });
 
   it("has only held-out rows in the shipped sample", async () => {
