@@ -79,7 +79,7 @@ ${Object.entries(others.fit)
   .map(([how, { fits, score }]) => `| ${how} | ${number(fits)} | ${number(score)} |`)
   .join("\n")}
 
-It compares words and topics, so it cannot see a wrong number or a false fact.
+It compares words and topics and knows no facts: a wrong number hardly shows.
 
 ## What it must not be used for
 

@@ -60,7 +60,9 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
     expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples", "max-prompt-tokens"]);
   if ((flags.template !== undefined || flags.maxLength !== undefined) && !all.some((name) => readMeasureName(name)))
     throw new UsageError(
-      `${flags.template === undefined ? "--max-length" : "--template"}: expected --judge perplexity:MODEL, ifd:MODEL or fit:MODEL with it, got ${all.join(", ")}`,
+      flags.template === undefined
+        ? `--max-length: expected --judge perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL with it, got ${all.join(", ")}`
+        : `--template: expected --judge perplexity:MODEL, ifd:MODEL or fit:MODEL with it, got ${all.join(", ")}`,
     );
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");

@@ -94,7 +94,7 @@ export function rateCommand(context: CommandContext): Command {
     )
     .option(
       "--max-length <tokens>",
-      "with perplexity:, ifd: and fit:, the most tokens of a row; what is beyond is not counted (1024)",
+      "the most tokens of a row. With perplexity:, ifd: and fit:, what is beyond is not counted (1024); with reward:, longer rows fail (4096)",
       parsePositive,
     )
     .option(
@@ -116,7 +116,10 @@ export function rateCommand(context: CommandContext): Command {
     )
     .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
     .option("--samples <n>", "the score is the mean of n replies", parsePositive)
-    .option("--no-check", "skip the check of the judge before and after a long rating (see check-judge)")
+    .option(
+      "--no-check",
+      "skip the check of the judge before and after a long rating (see check-judge); with reward:, rate also when it fails",
+    )
     .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing");
   return addModelOptions(command)
     .addHelpText(
@@ -135,6 +138,9 @@ Judges:
   perplexity:MODEL     no opinion: how likely a model on this machine finds the answer; MODEL is a folder, a Hub id or smollm2
   ifd:MODEL            instruction-following difficulty: that perplexity, divided by the answer's without its prompt
   fit:MODEL            the mean probability of the answer's tokens: choose by it what a base model would say itself (GRAPE)
+  reward:MODEL         a reward model on this machine: a folder, or a Hub id of a sequence-classification model with one output
+  verify:exact         1 where the answer is the row's reference, 0 where it is not; verify:regex, where it matches it;
+                       verify:math, where both are equal as mathematics (math-verify)
   column:NAME          a column of the data itself
   run:DIR              the ratings of another run of the same data
 

@@ -21,7 +21,7 @@ const rateSchema = z.strictObject({
   judge: z
     .union([z.string(), z.array(z.string()).min(2)])
     .describe(
-      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, perplexity:MODEL, ifd:MODEL, fit:MODEL, recorded:FILE, column:NAME or run:DIR; a list is a panel",
+      "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE, column:NAME or run:DIR; a list is a panel",
     ),
   combine: z.enum(combinations).optional().describe("The score of a panel, of its judges' (mean)"),
   rescale: z.boolean().default(false).describe("Map a panel's scores linearly onto the first judge's scale"),
@@ -44,7 +44,9 @@ const rateSchema = z.strictObject({
     .enum(measureTemplates)
     .optional()
     .describe("For perplexity:, ifd: and fit:, how the prompt is written (plain)"),
-  max_length: count.optional().describe("For perplexity:, ifd: and fit:, the most tokens of a row (1024)"),
+  max_length: count
+    .optional()
+    .describe("For perplexity:, ifd: and fit:, the most tokens of a row (1024); for reward: (4096)"),
   scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
   min_coverage: share.default(0.95).describe("Least share of rows with a score"),
