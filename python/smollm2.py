@@ -19,9 +19,8 @@ def main(folder: str, package: str) -> None:
         del config.quantization_config
     model = AutoModelForCausalLM.from_config(config).float()
     model.load_state_dict(read.state_dict())
-    model.save_pretrained(f"{folder}.partial")
-    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(f"{folder}.partial")
-    os.rename(f"{folder}.partial", folder)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(place, gguf_file=name).save_pretrained(folder)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   "check-judge": async () => (await import("./check-judge.ts")).checkJudgeCommand,
   rate: async () => (await import("./rate.ts")).rateCommand,
   replies: async () => (await import("./replies.ts")).repliesCommand,
+  embed: async () => (await import("./embed.ts")).embedCommand,
   select: async () => (await import("./select.ts")).selectCommand,
   train: async () => (await import("./train.ts")).trainCommand,
   generate: async () => (await import("./generate.ts")).generateCommand,

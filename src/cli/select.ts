@@ -3,7 +3,16 @@ import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
 import { readPositions } from "../dataset/positions.ts";
 import { runFolder, readManifest } from "../run/run-folder.ts";
 import type { RatedManifest } from "../run/manifest.ts";
-import { defaultDistance, selectMethods, type Quota, type SelectMethod } from "../stages/select/plan.ts";
+import {
+  dedupKinds,
+  type DedupKind,
+  defaultDistance,
+  defaultSimilarity,
+  defaultVectorDistance,
+  selectMethods,
+  type Quota,
+  type SelectMethod,
+} from "../stages/select/plan.ts";
 import { select } from "../stages/select.ts";
 import { jsonOption, minCoverageOption, parseNumber, parseQuota, parseTop, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
@@ -22,7 +31,10 @@ interface SelectFlags {
   method?: SelectMethod | undefined;
   arm?: string | undefined;
   like?: string | undefined;
-  dedup?: "exact" | "near" | true | undefined;
+  dedup?: DedupKind | true | undefined;
+  similarity?: number | undefined;
+  toward?: string | undefined;
+  vectors?: string | undefined;
   diverse?: number | true | undefined;
   decontaminate?: string[] | undefined;
   fullMinutes?: number | undefined;
@@ -59,16 +71,23 @@ export function selectCommand(context: CommandContext): Command {
     )
     .option("--rows <file>", "keep exactly the rows listed: a JSON array of positions from 0")
     .addOption(
-      new Option("--dedup [kind]", "keep only the best of identical or nearly identical rows").choices([
-        "exact",
-        "near",
-      ]),
+      new Option(
+        "--dedup [kind]",
+        "keep only the best of rows with the same text (exact), nearly the same words (near), or nearly the same vector (semantic)",
+      ).choices(dedupKinds),
+    )
+    .option(
+      "--similarity <s>",
+      `what counts as a duplicate, 0 to 1 (${defaultSimilarity.near} of near's words, ${defaultSimilarity.semantic} of semantic's vectors)`,
+      parseNumber,
     )
     .option(
       "--diverse [distance]",
-      `skip rows closer than this to a better one, 0 to 1 (${defaultDistance} if not given)`,
+      `skip rows closer than this to a better one, 0 to 1 (${defaultDistance} if not given; with --vectors, ${defaultVectorDistance})`,
       parseNumber,
     )
+    .option("--toward <file>", "with --top: keep the rows nearest to these examples, which embed --target has read")
+    .option("--vectors <name>", "which of the run's vectors --toward, --dedup semantic and --diverse go by (see embed)")
     .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
     .optionsGroup("Control arms:")
     .addOption(new Option("--method <method>", "how rows are chosen; a control needs no --top").choices(selectMethods))
@@ -103,6 +122,7 @@ Examples:
       const rows = flags.rows === undefined ? undefined : await readPositions(flags.rows);
       const progress = openProgressLine();
       const { minScore, top, where, per, method, arm, fullMinutes, fullUsd } = flags;
+      const ordinaryDistance = flags.vectors === undefined ? defaultDistance : defaultVectorDistance;
       const summary = await select({
         run: flags.run,
         command: context.command,
@@ -122,7 +142,10 @@ Examples:
         like: flags.like,
         watch: flags.watch,
         ...(flags.dedup && { dedup: flags.dedup === true ? "exact" : flags.dedup }),
-        ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? defaultDistance : flags.diverse }),
+        ...(flags.diverse !== undefined && { diverse: flags.diverse === true ? ordinaryDistance : flags.diverse }),
+        similarity: flags.similarity,
+        toward: flags.toward,
+        vectors: flags.vectors,
         ...(flags.decontaminate && { decontaminate: prompts }),
         fullTraining: {
           minutes: fullMinutes,

@@ -12,6 +12,7 @@ import type { Compression } from "./read-bytes.ts";
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
   write(text: string): Promise<void> | void;
+  writeBytes(bytes: Uint8Array): Promise<void>;
   /** Writes out the buffered text, for readers of the unfinished file. */
   flush(): Promise<void>;
   commit(): Promise<void>;
@@ -68,6 +69,11 @@ export function openAtomicFile(
 
   return {
     flush,
+    async writeBytes(bytes) {
+      await flush();
+      if (failure) throw failure;
+      if (!isOver && !stream.write(bytes)) await once(stream, "drain");
+    },
     write(text) {
       pending += text;
       return pending.length >= flushCharacters ? flush() : undefined;

@@ -5,7 +5,7 @@ import { defaultMaxLength, openMeasurer, type LikelihoodOf } from "../likelihood
 import { templateFile, toParts } from "../likelihood/row-parts.ts";
 import type { LikelihoodKind, MeasureTemplate } from "../likelihood/measure-name.ts";
 import type { Rating } from "../run/rating.ts";
-import { rateInBlocks } from "./in-blocks.ts";
+import { mapInBlocks } from "../in-blocks.ts";
 import type { Judge } from "./judge.ts";
 
 /*
@@ -100,7 +100,7 @@ export function createLikelihoodJudge(
         let next = 0;
         return refused.map((refusal) => refusal ?? toRating(measured[next++]!, kind, counts));
       };
-      yield* rateInBlocks(examples, measureBlock);
+      yield* mapInBlocks(examples, measureBlock);
     },
   };
 }

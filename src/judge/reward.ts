@@ -7,7 +7,7 @@ import { toParts } from "../likelihood/row-parts.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Gate } from "../run/records/common.ts";
 import { JudgeCheckError } from "./checked.ts";
-import { rateInBlocks } from "./in-blocks.ts";
+import { mapInBlocks } from "../in-blocks.ts";
 import type { Judge } from "./judge.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 
@@ -66,7 +66,7 @@ export function createRewardJudge(
       const gate = await checkPairs(measurer, model);
       checks = [gate];
       if (!gate.held && check) throw new JudgeCheckError(`${gate.message}. ${advice}`);
-      yield* rateInBlocks(examples, async (block) => {
+      yield* mapInBlocks(examples, async (block) => {
         const refused = block.map((example) => refusalOf(example));
         const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, "chat")]));
         const measured = await measurer.measure(asked, (count, { isKnown }) => {

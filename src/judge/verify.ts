@@ -8,7 +8,7 @@ import { startRowProcess } from "../python/row-process.ts";
 import { pythonFolder } from "../python/uv.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Verifier } from "../run/judge-kind.ts";
-import { rateInBlocks } from "./in-blocks.ts";
+import { mapInBlocks } from "../in-blocks.ts";
 import type { Judge } from "./judge.ts";
 
 /** Whether an answer is right, or why that cannot be told. */
@@ -51,7 +51,7 @@ export function createVerifier(
     async *rate(examples) {
       counts.right = counts.wrong = counts.unchecked = done = 0;
       await using checker = await open[verifier](signal, (doing) => void (phase = doing));
-      yield* rateInBlocks(examples, async (block) => {
+      yield* mapInBlocks(examples, async (block) => {
         const known = block.map((example) => ratingOf(example));
         const asked = block.flatMap(({ output, reference }, i) =>
           known[i] || reference === undefined ? [] : [{ answer: output, reference }],

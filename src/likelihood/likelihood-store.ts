@@ -1,7 +1,6 @@
-import { dirname, join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { messageOf, UsageError } from "../errors.ts";
-import { makeFolder } from "../files/make-folder.ts";
+import { join } from "node:path";
+import type { StatementSync } from "node:sqlite";
+import { KeptDatabase } from "../files/kept-database.ts";
 
 export const defaultLikelihoodsPath = join(".alpagasus", "likelihoods.sqlite");
 
@@ -26,45 +25,40 @@ export interface Likelihood {
 /** Which of its parts somebody needs. */
 export type LikelihoodPart = "answer" | "alone" | "reward";
 
-const layout = 2; // 1 had no rewards
-const application = 0x616c706c; // "alpl"
-const busyMs = 20_000;
-
 /**
  * Everything that was measured, in one SQLite file that processes and runs share, so that nothing is measured twice. A key stands for the
  * model, the prompt, the answer and how they are put together.
  */
 export class LikelihoodStore implements Disposable {
-  readonly #path: string;
-  readonly #database: DatabaseSync;
+  readonly #database: KeptDatabase;
   readonly #find: StatementSync;
   readonly #save: StatementSync;
 
   /** Opens the store, and creates it if missing. @throws UsageError when the file is something else */
   constructor(path: string = defaultLikelihoodsPath) {
-    this.#path = path;
-    [this.#database, this.#find, this.#save] = this.#told(() => {
-      makeFolder(dirname(path));
-      const database = new DatabaseSync(path, { timeout: busyMs });
-      createTables(database);
-      return [
-        database,
-        database.prepare(
-          "select answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut from likelihoods where key = ?",
-        ),
-        database.prepare(
-          `insert into likelihoods (key, answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut)
-          values (?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
-            answer_nll = coalesce(excluded.answer_nll, answer_nll), answer_tokens = coalesce(excluded.answer_tokens, answer_tokens),
-            alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens),
-            reward = coalesce(excluded.reward, reward)`,
-        ),
-      ];
+    this.#database = new KeptDatabase(path, {
+      keeps: "what models measured",
+      application: 0x616c706c, // "alpl"
+      layout: 2,
+      upgrades: { 1: "alter table likelihoods add column reward real" },
+      tables: `create table if not exists likelihoods (
+        key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null, reward real
+      ) strict, without rowid`,
     });
+    this.#find = this.#database.prepare(
+      "select answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut from likelihoods where key = ?",
+    );
+    this.#save = this.#database.prepare(
+      `insert into likelihoods (key, answer_nll, answer_tokens, alone_nll, alone_tokens, reward, is_cut)
+      values (?, ?, ?, ?, ?, ?, ?) on conflict (key) do update set
+        answer_nll = coalesce(excluded.answer_nll, answer_nll), answer_tokens = coalesce(excluded.answer_tokens, answer_tokens),
+        alone_nll = coalesce(excluded.alone_nll, alone_nll), alone_tokens = coalesce(excluded.alone_tokens, alone_tokens),
+        reward = coalesce(excluded.reward, reward)`,
+    );
   }
 
   find(key: Buffer): Likelihood | undefined {
-    const row = this.#told(() => this.#find.get(key)) as Record<string, number | null> | undefined; // by the table's own types
+    const row = this.#database.try(() => this.#find.get(key)) as Record<string, number | null> | undefined; // by the table's own types
     if (!row) return undefined;
     const sum = (part: "answer" | "alone"): TokenSum | undefined => {
       const [nll, tokens] = [row[`${part}_nll`], row[`${part}_tokens`]];
@@ -80,54 +74,16 @@ export class LikelihoodStore implements Disposable {
 
   /** Saves in one transaction. A part that is missing stays as it was. */
   save(measured: readonly { readonly key: Buffer; readonly likelihood: Likelihood }[]): void {
-    this.#told(() => {
-      this.#database.exec("begin immediate");
-      try {
-        for (const { key, likelihood } of measured) {
-          const { answer, alone, reward, isCut } = likelihood;
-          const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens, reward].map((value) => value ?? null);
-          this.#save.run(key, ...values, isCut ? 1 : 0);
-        }
-        this.#database.exec("commit");
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec("rollback");
-        throw error;
+    this.#database.write(() => {
+      for (const { key, likelihood } of measured) {
+        const { answer, alone, reward, isCut } = likelihood;
+        const values = [answer?.nll, answer?.tokens, alone?.nll, alone?.tokens, reward].map((value) => value ?? null);
+        this.#save.run(key, ...values, isCut ? 1 : 0);
       }
     });
   }
 
-  #told<Value>(work: () => Value): Value {
-    try {
-      return work();
-    } catch (cause) {
-      throw new UsageError(
-        `${this.#path}: expected the file that keeps what models measured, or none, got one that cannot be used (${messageOf(cause)}); move it away, then everything is measured again`,
-        { cause },
-      );
-    }
-  }
-
   [Symbol.dispose](): void {
-    this.#database.close();
+    this.#database[Symbol.dispose]();
   }
-}
-
-/** Looks and creates under one lock, so that two processes can begin at once. */
-function createTables(database: DatabaseSync): void {
-  database.exec("begin immediate");
-  const read = (pragma: string) => Object.values(database.prepare(`pragma ${pragma}`).get()!)[0] as number; // a number each
-  const isEmpty = database.prepare("select 1 from sqlite_schema").get() === undefined;
-  if (!isEmpty && read("application_id") !== application) throw new Error("it is another program's database");
-  const found = read("user_version");
-  if (!isEmpty && found === 1) database.exec("alter table likelihoods add column reward real");
-  else if (!isEmpty && found !== layout)
-    throw new Error(`its layout is ${found}, and this version of alpagasus has ${layout}`);
-  database.exec(
-    `pragma application_id = ${application}; pragma user_version = ${layout};
-    create table if not exists likelihoods (
-      key blob primary key, answer_nll real, answer_tokens integer, alone_nll real, alone_tokens integer, is_cut integer not null, reward real
-    ) strict, without rowid;
-    commit;
-    pragma synchronous = normal`,
-  );
 }

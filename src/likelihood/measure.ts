@@ -1,10 +1,9 @@
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readFile } from "node:fs/promises";
-import { UsageError } from "../errors.ts";
-import { tryParse } from "../files/try-parse.ts";
-import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
+import { hubCommit } from "../files/model-hash.ts";
+import { identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
 import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
 import { defaultLikelihoodsPath, LikelihoodStore, type Likelihood, type LikelihoodPart } from "./likelihood-store.ts";
 import { startMeasuring, type MeasureProcess, type RowToMeasure } from "./measure-process.ts";
@@ -48,7 +47,7 @@ export interface Measurer extends AsyncDisposable {
 export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const { model, parts, maxLength = defaultMaxLength, chatTemplate, signal, onPhase } = options;
   if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
-  const path = resolveModel(options);
+  const path = isSmollm2(model) ? smollm2Folder() : resolveModelFolder(model, options.option, "smollm2");
   const template = chatTemplate === undefined ? "" : hash("sha256", await readFile(chatTemplate));
   const store = new LikelihoodStore(options.store ?? defaultLikelihoodsPath);
   let process: MeasureProcess | undefined;
@@ -69,7 +68,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const stop = () => void process?.stop();
   signal?.addEventListener("abort", stop);
   if (!isFolder && revision === undefined) await start().ready; // it downloads the model: then its commit is known
-  const identity = await identifyModel(path, signal);
+  const identity = await identifyModelFolder(path, signal);
   const keyOf = ({ prompt, answer, options: own }: RowParts): Buffer =>
     hash("sha256", JSON.stringify([identity, maxLength, template, prompt, answer, own ?? null]), "buffer").subarray(
       0,
@@ -148,30 +147,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   };
 }
 
-function resolveModel({ model, option }: MeasureOptions): string {
-  if (isSmollm2(model)) return smollm2Folder();
-  if (existsSync(join(model, "config.json")) || existsSync(join(model, "adapter_config.json"))) return resolve(model);
-  if (existsSync(model) || !/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model))
-    throw new UsageError(
-      `${option}: expected a folder with a model (config.json), a Hub id (owner/name) or smollm2, got ${JSON.stringify(model)}`,
-    );
-  return model;
-}
-
-/** SHA-256 over a folder's files, and over those of an adapter's base; or over a Hub id and the commit that is cached. */
-async function identifyModel(path: string, signal?: AbortSignal): Promise<string> {
-  const sha = createHash("sha256");
-  if (!existsSync(path)) return sha.update(`${path}\0${await hubCommit(path)}`).digest("hex");
-  await hashModelFolder(path, sha, signal);
-  const adapter = tryParse(await readFile(join(path, "adapter_config.json"), "utf8").catch(() => "")) as
-    | { readonly base_model_name_or_path?: unknown }
-    | undefined; // checked here
-  const base = adapter?.base_model_name_or_path;
-  if (typeof base === "string" && base !== path) sha.update(await identifyModel(base, signal));
-  return sha.digest("hex");
-}
-
 /** Identifies a model as its name is given, for whether something has to be measured anew. `smollm2` is always the same. */
 export async function identifyMeasurer(model: string): Promise<string> {
-  return isSmollm2(model) ? model : identifyModel(existsSync(model) ? resolve(model) : model);
+  return isSmollm2(model) ? model : identifyModelFolder(existsSync(model) ? resolve(model) : model);
 }

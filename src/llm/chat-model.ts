@@ -1,5 +1,6 @@
 import type {
   SharedV4ProviderOptions,
+  EmbeddingModelV4,
   Experimental_BatchV4 as BatchV4,
   LanguageModelV4,
   LanguageModelV4CallOptions,
@@ -35,6 +36,11 @@ export interface ChatModel {
   readonly tellLogprobs?: (top: number) => SharedV4ProviderOptions;
   /** The provider's batch API, if it has one. */
   readonly batches?: ModelBatches | undefined;
+  /** The same name as a model that makes vectors of texts, where the provider has such models. */
+  readonly embedding?: {
+    open(): Promise<EmbeddingModelV4>;
+    findPrice(): Promise<Price | undefined>;
+  };
   /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
   readonly problem?: string | undefined;
   /** How long one attempt may take, where the caller does not say; 120 seconds when left out. */

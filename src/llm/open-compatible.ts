@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
+import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { describeKey, redactor, withoutPassword } from "./secrets.ts";
 import { createSender } from "./send-request.ts";
 
@@ -52,10 +53,11 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
   const found = findServerKey(url, options.environment ?? process.env, options.isFromRecipe);
   const { key: apiKey } = found;
   const baseURL = url.href.replace(/\/+$/, "");
+  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   const client = createCompatibleClient({
     baseURL,
     model,
-    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    headers,
     send: createSender(options.connections ?? defaultConnections, { environment: options.environment }),
   });
   const identity = `${baseURL}#${model}`;
@@ -64,6 +66,17 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     identity,
     language: client,
     price: options.price,
+    embedding: {
+      open: () =>
+        openCompatibleEmbedding({
+          baseURL,
+          model,
+          headers,
+          connections: options.connections,
+          environment: options.environment,
+        }),
+      findPrice: () => Promise.resolve(options.price),
+    },
     thinksFirst: false,
     timeoutMs: queueTimeoutMs,
     notes: client.notes,

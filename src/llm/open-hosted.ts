@@ -5,6 +5,7 @@ import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
 import type { HostedName } from "./model-name.ts";
 import { checkAddress } from "./open-compatible.ts";
+import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { findPrice } from "./price.ts";
 import { describeKey, redactor } from "./secrets.ts";
 import { createSender } from "./send-request.ts";
@@ -91,13 +92,14 @@ export async function openHostedModel(
     throw new UsageError(
       `${name}: expected the address of your resource in ${provider.addressVariable}, such as https://NAME.openai.azure.com, got none; set it in the environment`,
     );
+  const headers =
+    apiKey === undefined
+      ? {}
+      : { [provider.keyHeader ?? "authorization"]: provider.keyHeader ? apiKey : `Bearer ${apiKey}` };
   const client = createCompatibleClient({
     baseURL,
     model,
-    headers:
-      apiKey === undefined
-        ? {}
-        : { [provider.keyHeader ?? "authorization"]: provider.keyHeader ? apiKey : `Bearer ${apiKey}` },
+    headers,
     send: createSender(options.connections ?? defaultConnections, { environment }),
   });
   const thinksFirst = provider.thinksFirst(model);
@@ -106,6 +108,10 @@ export async function openHostedModel(
     identity: address === undefined ? name : `${name}@${address}`,
     language: client,
     price: options.price ?? (await findPrice(providerName, model)),
+    embedding: {
+      open: () => openCompatibleEmbedding({ baseURL, model, headers, environment, connections: options.connections }),
+      findPrice: async () => options.price ?? findPrice(providerName, model, { isEmbedding: true }),
+    },
     thinksFirst,
     notes: () => [
       ...(address === undefined || provider.address === undefined

@@ -1,6 +1,7 @@
 import { firstSet } from "./environment.ts";
 import type {
   Experimental_BatchV4 as BatchV4,
+  EmbeddingModelV4,
   LanguageModelV4,
   LanguageModelV4CallOptions,
   SharedV4ProviderOptions,
@@ -22,6 +23,7 @@ import { checkAddress, openCompatibleModel } from "./open-compatible.ts";
 import { noteOtherAddress, openHostedModel, withPath } from "./open-hosted.ts";
 import { openPeerModel } from "./open-peer.ts";
 import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";
+import { openAiEmbedding } from "./open-embedding.ts";
 import { findPrice, reducedPrice } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
@@ -47,6 +49,8 @@ interface Provider {
     settings: ProviderSettings,
     batchFetch: Fetch,
   ): Promise<{ readonly language: LanguageModelV4; readonly batches: BatchV4 }>;
+  /** Opens it as a model that makes vectors; absent where the provider has none. */
+  embed?(model: string, settings: ProviderSettings): Promise<EmbeddingModelV4>;
   /** The provider's limits for one batch. */
   readonly batchLimits: { readonly mostCalls: number; readonly mostBytes: number };
   readonly batchOptions?: SharedV4ProviderOptions;
@@ -75,6 +79,7 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
       const batches = createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch();
       return { language: createOpenAI(settings).chat(model), batches };
     },
+    embed: openAiEmbedding,
     batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },
     batchOptions: { openai: { store: false } }, // batches use the Responses API, which stores replies by default
     tellLogprobs: openAiLogprobs,
@@ -110,6 +115,10 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
       const { createGoogle } = await import("@ai-sdk/google");
       const batches = createGoogle({ ...settings, fetch: batchFetch }).experimental_batch();
       return { language: createGoogle(settings)(model), batches };
+    },
+    async embed(model, settings) {
+      const { createGoogle } = await import("@ai-sdk/google");
+      return createGoogle(settings).embedding(model);
     },
     batchLimits: { mostCalls: 100_000, mostBytes: 2e9 },
     thinksFirst: (model) => /^gemini-(2\.5|[3-9])/.test(model),
@@ -159,16 +168,13 @@ async function openProviderModel(
   const baseURL = readAddress(provider, environment);
   const fetch = createPooledFetch(options.connections ?? defaultConnections, { environment });
   const transport = createBatchTransport(createPooledFetch(2, { largestBytes: -1, environment }), providerName);
-  const { language, batches } = await provider.create(
-    model,
-    {
-      ...provider.settings?.(environment),
-      apiKey: apiKey ?? "none",
-      fetch,
-      ...(baseURL !== undefined && { baseURL }),
-    },
-    transport.fetch,
-  );
+  const settings = {
+    ...provider.settings?.(environment),
+    apiKey: apiKey ?? "none",
+    fetch,
+    ...(baseURL !== undefined && { baseURL }),
+  };
+  const { language, batches } = await provider.create(model, settings, transport.fetch);
   const listPrice = options.price === undefined ? await findPrice(providerName, model) : undefined;
   return {
     name,
@@ -176,6 +182,12 @@ async function openProviderModel(
     language,
     ...(baseURL !== undefined && { notes: () => [noteOtherAddress(baseURL, provider.addressVariable)] }),
     price: options.price ?? listPrice,
+    ...(provider.embed && {
+      embedding: {
+        open: () => provider.embed!(model, settings),
+        findPrice: async () => options.price ?? findPrice(providerName, model, { isEmbedding: true }),
+      },
+    }),
     thinksFirst: provider.thinksFirst(model),
     ...(provider.tellLogprobs && !provider.thinksFirst(model) && { tellLogprobs: provider.tellLogprobs }),
     batches: {

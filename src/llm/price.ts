@@ -40,14 +40,22 @@ export function reducedPrice(price: Price, share: number, basis: string): Price 
   };
 }
 
-/** The list price of a provider's model, or undefined when the price list does not have it. */
-export async function findPrice(provider: string, model: string): Promise<Price | undefined> {
+/**
+ * The list price of a provider's model, or undefined when the price list does not have it.
+ *
+ * @param options.isEmbedding the model makes vectors, which have no price of their own: only what is read costs
+ */
+export async function findPrice(
+  provider: string,
+  model: string,
+  { isEmbedding = false }: { readonly isEmbedding?: boolean | undefined } = {},
+): Promise<Price | undefined> {
   const { calcPrice } = await import("@pydantic/genai-prices"); // large: loaded only when a price is needed
   const found = calcPrice({ input_tokens: 1, output_tokens: 1 }, model, { providerId: provider });
   if (!found) return undefined;
   const prices = found.model_price;
   const input = tiersOf(prices["input_mtok"]);
-  const output = tiersOf(prices["output_mtok"]);
+  const output = tiersOf(prices["output_mtok"]) ?? (isEmbedding ? [0] : undefined);
   if (!input || !output) return undefined;
   const dearest = Math.max(
     ...["input_mtok", "cache_read_mtok", "cache_write_mtok"].flatMap((name) => tiersOf(prices[name]) ?? [0]),

@@ -13,7 +13,7 @@ export interface FileStates {
 /** Checks whether a run's files exist, and whether the data files have the same size; reads no content. */
 export async function readFileStates(
   folder: string,
-  { dataset, rate, scores, arms }: RatedManifest,
+  { dataset, rate, scores, embeddings, arms }: RatedManifest,
 ): Promise<FileStates> {
   const run = runFolder(folder);
   const files = await Promise.all(
@@ -30,6 +30,7 @@ export async function readFileStates(
         isStale:
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
+          (arm.vectors !== undefined && embeddings?.[arm.vectors.name]?.vectors.sha256 !== arm.vectors.sha256) ||
           dataState !== "present",
       })),
     ),

@@ -3,6 +3,7 @@ import { answersSummarySchema } from "./records/answers.ts";
 import { armSummarySchema } from "./records/arm.ts";
 import { comparisonSummarySchema } from "./records/comparison.ts";
 import { type DatasetRecord, datasetRecordSchema } from "./records/dataset.ts";
+import { embeddingSummarySchema } from "./records/embedding.ts";
 import { experimentResultSchema } from "./records/experiment.ts";
 import { lossSummarySchema } from "./records/losses.ts";
 import { type RateSummary, rateSummarySchema } from "./records/rating.ts";
@@ -20,6 +21,8 @@ export const manifestSchema = z.object({
   rate: rateSummarySchema.optional(),
   /** Further scores of the same rows, by their names (rate --as NAME). */
   scores: z.record(z.string(), rateSummarySchema).optional(),
+  /** Vectors of the rows, by the names of the embeddings. */
+  embeddings: z.record(z.string(), embeddingSummarySchema).optional(),
   /** By the arm's name. */
   arms: z.record(z.string(), armSummarySchema),
   /** By the names of the arms and of the judge. */

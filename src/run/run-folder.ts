@@ -17,6 +17,10 @@ export interface RunFolder {
   readonly ratingsPath: string;
   /** The ratings of a named score. */
   scorePath(name: string): string;
+  /** The vectors of the run's rows. @param name of the embedding */
+  vectorsPath(name: string): string;
+  /** The vectors of a file's rows. @param hash of their texts */
+  targetVectorsPath(name: string, hash: string): string;
   /** @param arm its name; @param extension of the dataset's format, with its dot */
   armPath(arm: string, extension: string): string;
   decisionsPath(arm: string): string;
@@ -43,6 +47,8 @@ export function runFolder(folder: string): RunFolder {
     manifestPath: join(folder, "run.json"),
     ratingsPath: join(folder, "ratings.jsonl"),
     scorePath: (name) => join(folder, "scores", `${name}.jsonl`),
+    vectorsPath: (name) => join(folder, "embeddings", `${name}.npy`),
+    targetVectorsPath: (name, hash) => join(folder, "embeddings", `${name}.${hash}.npy`),
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
     recordedArmPath: ({ path }) => join(folder, "arms", basename(path)),

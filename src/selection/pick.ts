@@ -150,7 +150,7 @@ export function shareOut(count: number, sizes: readonly number[]): number[] {
 }
 
 /** A random number for each row, fixed by the seed and the purpose. The lowest is drawn first. */
-function createPriority(seed: number, purpose: string): (row: number) => number {
+export function createPriority(seed: number, purpose: string): (row: number) => number {
   const salt = (Math.floor(createRandom(seed)() * 2 ** 32) ^ hashWord(purpose)) | 0;
   return (row) => {
     let hash = Math.imul(row, 0x9e3779b1) ^ salt;

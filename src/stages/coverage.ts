@@ -46,6 +46,15 @@ export function promptCoverageGate(done: string, count: number, prompts: number,
   };
 }
 
+export function vectorCoverageGate(count: number, texts: number, least = defaultMinCoverage): Gate {
+  const share = texts > 0 ? count / texts : 0;
+  return {
+    name: "coverage",
+    held: share >= least,
+    message: `${formatCount(count)} of ${formatCount(texts)} texts have a vector (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
+  };
+}
+
 /** Rounded down, so that a share below the limit never reads as the limit. */
 function percentDown(share: number): string {
   return `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;

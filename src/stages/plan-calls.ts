@@ -119,7 +119,7 @@ export function planAnswers(prompts: readonly TestPrompt[], { answerer }: PlanAn
 }
 
 /** Counts calls and their tokens, one item at a time. */
-class Planner {
+export class Planner {
   items = 0;
   readonly #asker: Asker;
   readonly #retryFailed: boolean;

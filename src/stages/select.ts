@@ -1,5 +1,5 @@
 import { reopenDataset } from "../dataset/reopen.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
@@ -10,6 +10,7 @@ import { type Plan, type SelectOptions, describeChoice, planSelection } from "./
 import { uses } from "../selection/by.ts";
 import { alarmsOfWords } from "../selection/watch.ts";
 import { openRatedRows } from "./select/rated-rows.ts";
+import { openRowVectors, type RowVectors } from "./select/row-vectors.ts";
 import { type Written, writeArm } from "./select/write-arm.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 
@@ -29,14 +30,16 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const plan = planSelection(options, manifest);
   const dataset = await reopenDataset(manifest.dataset, run, options.signal);
   const rated = await openRatedRows(options, manifest, dataset, run);
+  using vectors = await openRowVectors(options, manifest, run);
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
-    : await pickedFates(plan, options, manifest, dataset, run, rated);
+    : await pickedFates(plan, options, manifest, dataset, run, rated, vectors);
   const written = await writeArm(plan, options, dataset, run, rated, fateOf);
   const summary = {
-    ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt),
+    ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt, vectors),
     ...(options.by !== undefined && { by: options.by, histogram: [...(rated.histogram ?? [])] }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
+    ...(vectors && { vectors: { name: vectors.embedding.name, sha256: vectors.embedding.vectors.sha256 } }),
   };
   await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));
   return summary;
@@ -48,9 +51,10 @@ function summarise(
   manifest: RatedManifest,
   { rewritten }: Dataset,
   written: Written,
-  { picked, leftOut = 0 }: FateOf,
+  { picked, leftOut = 0, withoutVector = 0 }: FateOf,
   usedScores: readonly string[],
   startedAt: Date,
+  vectors: RowVectors | undefined,
 ): ArmSummary {
   const { whatIf, armTally, rows, totalRows, reasons } = written;
   const full = whatIf.all();
@@ -62,6 +66,14 @@ function summarise(
       ...manifest.scores![name]!.gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`),
     ]),
   ];
+  if (vectors) {
+    const { name, gates } = vectors.embedding;
+    alarms.push(...gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`));
+    if (withoutVector > 0)
+      notes.push(
+        `${formatNumbered(withoutVector, "row has", "rows have")} no vector by ${name}, and ${plan.method === "toward" ? "could not be kept" : "were compared with none"}`,
+      );
+  }
   if (written.watched) alarms.push(...alarmsOfWords(written.watched, rows / totalRows));
   if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
     const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;

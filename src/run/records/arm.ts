@@ -37,7 +37,7 @@ export type WatchedWord = z.infer<typeof watchedWordSchema>;
 /** The result of `select` for one arm. */
 export const armSummarySchema = z.object({
   arm: z.string(),
-  method: z.enum(["score", "random", "longest", "full", "rows"]),
+  method: z.enum(["score", "random", "longest", "full", "rows", "toward"]),
   /** The choice in words: "the 9,000 best by score". */
   choice: z.string(),
   seed: z.number(),
@@ -70,6 +70,8 @@ export const armSummarySchema = z.object({
   /** Hash of the ratings this arm was made from; and of the named scores, by their names. */
   ratingsHash: z.string(),
   scoreHashes: z.record(z.string(), z.string()).optional(),
+  /** The vectors that the choice depends on. */
+  vectors: z.object({ name: z.string(), sha256: z.string() }).optional(),
   ...taskSchema,
 });
 

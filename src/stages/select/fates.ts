@@ -1,7 +1,4 @@
-import { valueAt } from "../../dataset/column-path.ts";
-import type { Example } from "../../dataset/example.ts";
 import type { Dataset } from "../../dataset/dataset.ts";
-import { UsageError } from "../../errors.ts";
 import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { Rating } from "../../run/rating.ts";
@@ -11,15 +8,21 @@ import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { diversity } from "../../selection/diversity.ts";
 import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selection/duplicates.ts";
 import { type Picked, pickHighest } from "../../selection/pick.ts";
+import { semanticCheck } from "../../selection/semantic.ts";
+import { takeToward, type Taken } from "../../selection/toward.ts";
 import { openWhereFilter } from "../../selection/where.ts";
-import type { Plan, Quota, SelectOptions } from "./plan.ts";
+import { Grouping } from "./grouping.ts";
+import { defaultSimilarity, type Plan, type SelectOptions } from "./plan.ts";
 import { tableOptions, type RatedRows } from "./rated-rows.ts";
+import type { RowVectors } from "./row-vectors.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
 export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & {
   readonly picked?: Picked;
   readonly leftOut?: number;
+  /** Rows that have no vector, where the choice goes by vectors. */
+  readonly withoutVector?: number | undefined;
 };
 
 export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
@@ -46,10 +49,13 @@ export async function pickedFates(
   dataset: Dataset,
   run: RunFolder,
   rated: RatedRows,
+  vectors: RowVectors | undefined,
 ): Promise<FateOf> {
-  const survey = await surveyRows(plan, options, manifest, dataset, run, rated);
+  const survey = await surveyRows(plan, options, manifest, dataset, run, rated, vectors);
   const { keys, checks, groups, rooms } = survey;
   const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options) : 0;
+  const withoutVector = vectors && countWithout(vectors, survey, plan);
+  const taken = plan.method === "toward" ? orderToward(plan, options, survey, vectors!) : undefined;
   const picked = pickHighest(keys, {
     seed: plan.seed,
     purpose: plan.method,
@@ -58,7 +64,51 @@ export async function pickedFates(
     groups,
     rooms,
   });
-  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey), { picked, leftOut });
+  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey, taken), {
+    picked,
+    leftOut,
+    withoutVector,
+  });
+}
+
+/** Counts candidates without a vector. Where rows are chosen by vectors, they are left out. */
+function countWithout({ rows }: RowVectors, { keys, excluded }: Survey, { method }: Plan): number {
+  let count = 0;
+  for (let row = 0; row < keys.length; row++) {
+    if (Number.isNaN(keys[row]) || rows.at(row)) continue;
+    count++;
+    if (method !== "toward") continue;
+    keys[row] = NaN;
+    excluded.set(row, { reason: "no vector", detail: {} });
+  }
+  return count;
+}
+
+const spareRows = 1000;
+
+/** Replaces the keys by the order in which rows are taken for targets, the first the highest. Returns what each was taken for. */
+function orderToward(
+  { count, seed }: Plan,
+  { onProgress }: SelectOptions,
+  { keys, checks }: Survey,
+  { rows, targets }: RowVectors,
+): ReadonlyMap<number, ReasonDetail> {
+  const taken: readonly Taken[] = takeToward(
+    Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
+    rows,
+    targets,
+    {
+      count: checks.length === 0 ? count! : 3 * count! + spareRows, // some are rejected
+      seed,
+      onProgress: (done, total) =>
+        onProgress?.({ stage: "select", doing: "comparing vectors", done, total, unit: "rows" }),
+    },
+  );
+  keys.fill(NaN);
+  for (const [order, { row }] of taken.entries()) keys[row] = -order;
+  return new Map(
+    taken.map(({ row, target, similarity }) => [row, { target, similarity: Math.round(similarity * 1000) / 1000 }]),
+  );
 }
 
 /** Of each row: 0 when it has no key, 1 when it has one, 2 when its key is the lowest that was kept. One byte a row in place of eight. */
@@ -68,24 +118,31 @@ function standingOf(keys: Float64Array, cut: number): Uint8Array {
   return standing;
 }
 
+/** Why a row was not picked, by how rows are chosen. */
+const losers: Partial<Record<Plan["method"], Reason>> = { random: "not drawn", longest: "shorter", toward: "farther" };
+
 /** Does not hold the keys: while rows are written, their memory is free. */
 function fatesAfter(
   plan: Plan,
   { kept, rejected }: Picked,
   standing: Uint8Array,
   { excluded, filtered, groups, rooms }: Survey,
+  taken?: ReadonlyMap<number, ReasonDetail>,
 ): FateOf {
-  const losing: Reason = plan.method === "random" ? "not drawn" : plan.method === "longest" ? "shorter" : "below cut";
+  const losing = losers[plan.method] ?? "below cut";
+  const needsScore = plan.method === "score" || (plan.method === "toward" && plan.minScore > -Infinity);
   const isGrouped = groups !== undefined;
   const hasRooms = rooms !== undefined;
   return ({ example, rating }) => {
     const row = example.index;
     if (rating.state === "unreadable") return { reason: "unreadable" };
-    if (kept[row]) return { reason: "kept" };
+    if (kept[row]) return { reason: "kept", ...(taken && { detail: taken.get(row)! }) };
     const other = excluded.get(row) ?? rejected.get(row);
     if (other) return other;
     if (filtered?.[row] === 0) return { reason: "filtered" };
-    if (plan.method === "score" && rating.state !== "scored") return { reason: "unrated" };
+    if (needsScore && rating.state !== "scored") return { reason: "unrated" };
+    if (needsScore && plan.method === "toward" && rating.state === "scored" && rating.score < plan.minScore)
+      return { reason: "below cut" };
     if (hasRooms && standing[row]! > 0) return { reason: "over quota" };
     return { reason: !isGrouped && standing[row] === 2 ? "not drawn" : losing }; // tied with the last kept row
   };
@@ -97,7 +154,13 @@ function isControlOf({ method }: Plan, { top }: SelectOptions): boolean {
 }
 
 /** Reasons for which the other arm could not keep a row, whatever its score. */
-const noCandidates: ReadonlySet<Reason> = new Set(["filtered", "contaminated", "duplicate", "near duplicate"]);
+const noCandidates: ReadonlySet<Reason> = new Set([
+  "filtered",
+  "contaminated",
+  "duplicate",
+  "near duplicate",
+  "semantic duplicate",
+]);
 
 /**
  * Leaves out what the arm that is controlled could not keep: a control differs from it in how rows are chosen, not in what they are
@@ -137,14 +200,25 @@ async function surveyRows(
   dataset: Dataset,
   run: RunFolder,
   rated: RatedRows,
+  vectors: RowVectors | undefined,
 ): Promise<Survey> {
   const rowCount = manifest.dataset.rows;
   const keys = new Float64Array(rowCount).fill(NaN);
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
     options.dedup === "exact" && exactDuplicates(rowCount),
-    options.dedup === "near" && nearDuplicates(),
-    options.diverse !== undefined && diversity(options.diverse),
+    options.dedup === "near" && nearDuplicates(options.similarity ?? defaultSimilarity.near),
+    options.dedup === "semantic" &&
+      semanticCheck(
+        vectors!.rows,
+        options.similarity ?? defaultSimilarity.semantic,
+        "semantic duplicate",
+        "--dedup semantic",
+      ),
+    options.diverse !== undefined && options.vectors === undefined && diversity(options.diverse),
+    options.diverse !== undefined &&
+      options.vectors !== undefined &&
+      semanticCheck(vectors!.rows, 1 - options.diverse, "too close", "--diverse"),
   ].filter((check) => check !== false);
   const needsText =
     plan.method === "longest" ||
@@ -205,52 +279,6 @@ function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
   if (rating.state === "unreadable") return NaN;
   if (plan.method === "random" || plan.method === "full") return 0;
   if (plan.method === "longest") return outputLength;
+  if (plan.method === "toward" && plan.minScore === -Infinity) return 0;
   return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;
-}
-
-/** Assigns a number to each distinct value of a column. `source` is a column of every pool. */
-class Grouping {
-  readonly #option: string;
-  readonly #column: string;
-  readonly #names = new Map<string, number>();
-  readonly #sizes: number[] = [];
-  readonly numbers: Int32Array;
-  #isFound = false;
-
-  constructor(option: string, column: string, rowCount: number) {
-    this.#option = option;
-    this.#column = column;
-    this.numbers = new Int32Array(rowCount);
-  }
-
-  learn({ index, row, source }: Example): void {
-    const value = valueAt(row, this.#column) ?? (this.#column === "source" ? source : undefined);
-    this.#isFound ||= value !== undefined;
-    const name = typeof value === "string" ? value : (JSON.stringify(value) ?? "");
-    let number = this.#names.get(name);
-    if (number === undefined) this.#names.set(name, (number = this.#names.size));
-    this.#sizes[number] = (this.#sizes[number] ?? 0) + 1;
-    this.numbers[index] = number;
-  }
-
-  expectFound(): void {
-    if (!this.#isFound)
-      throw new UsageError(
-        `${this.#option}: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
-      );
-  }
-
-  /** How many rows of each group may be kept. @throws UsageError when a value of the quota is in no row */
-  roomsOf({ keep }: Quota): number[] {
-    const rooms = this.#sizes.map(() => 0);
-    for (const [value, most] of keep) {
-      const number = this.#names.get(value);
-      if (number === undefined)
-        throw new UsageError(
-          `--quota: expected values of the column ${this.#column} (${[...this.#names.keys()].slice(0, 10).join(", ")}), got ${JSON.stringify(value)}, which no row has`,
-        );
-      rooms[number] = typeof most === "number" ? most : Math.round(most.share * this.#sizes[number]!);
-    }
-    return rooms;
-  }
 }

@@ -36,9 +36,16 @@ export interface SelectOptions extends StageOptions {
   readonly per?: string | undefined;
   /** A column, and how many rows to keep of each of its values, or which share of them; other values keep none. */
   readonly quota?: Quota | undefined;
-  readonly dedup?: "exact" | "near" | undefined;
-  /** The least distance between kept rows, 0 to 1. */
+  /** `exact`: the same text; `near`: nearly the same words; `semantic`: nearly the same vector. Of such rows the best is kept. */
+  readonly dedup?: DedupKind | undefined;
+  /** What counts as a duplicate, over 0 to 1: the Jaccard similarity of word triples (`near`), the cosine of vectors (`semantic`). */
+  readonly similarity?: number | undefined;
+  /** The least distance between kept rows, 0 to 1: of their words, or of their vectors where `vectors` are named. */
   readonly diverse?: number | undefined;
+  /** A file of examples: rows near to them are kept, each example in its turn taking the nearest. Needs `top` and vectors of the file. */
+  readonly toward?: string | undefined;
+  /** The name of the run's vectors that `toward`, `dedup` and `diverse` go by. */
+  readonly vectors?: string | undefined;
   /** Rows that overlap these prompts are left out. */
   readonly decontaminate?: readonly TestPrompt[] | undefined;
   /** Seed for breaking ties and drawing random rows. */
@@ -58,12 +65,19 @@ export interface Quota {
   readonly keep: ReadonlyMap<string, number | { readonly share: number }>;
 }
 
-/** The least distance of `--diverse` when none is given. */
+export const dedupKinds = ["exact", "near", "semantic"] as const;
+export type DedupKind = (typeof dedupKinds)[number];
+
+/** The least distance of `--diverse` when none is given: of words, and of vectors. */
 export const defaultDistance = 0.8;
+export const defaultVectorDistance = 0.1; // as in DEITA
+
+/** What counts as a duplicate when `--similarity` is not given. */
+export const defaultSimilarity: Readonly<Record<Exclude<DedupKind, "exact">, number>> = { near: 0.8, semantic: 0.95 };
 
 /** The options, checked and completed. */
 export interface Plan {
-  readonly method: SelectMethod | "rows";
+  readonly method: SelectMethod | "rows" | "toward";
   readonly arm: string;
   readonly choice: string;
   readonly seed: number;
@@ -77,7 +91,7 @@ export interface Plan {
 
 export function planSelection(options: SelectOptions, manifest: RatedManifest): Plan {
   checkShare("minCoverage", options.minCoverage);
-  const method = options.rows ? "rows" : (options.method ?? "score");
+  const method = options.rows ? "rows" : options.toward !== undefined ? "toward" : (options.method ?? "score");
   checkCombination(method, options);
   if (options.by === undefined) checkMinScore(options.minScore, manifest);
   const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
@@ -103,6 +117,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
     options.where !== undefined ||
     options.dedup !== undefined ||
     options.diverse !== undefined ||
+    options.toward !== undefined ||
     options.decontaminate !== undefined;
   return {
     method,
@@ -126,6 +141,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
 /** @throws UsageError when options cannot be combined */
 export function checkCombination(method: Plan["method"], options: SelectOptions): void {
   const { minScore, top, by, where, per, quota, dedup, diverse, decontaminate } = options;
+  checkVectorOptions(options);
   if (
     method === "rows" &&
     (options.method ||
@@ -153,12 +169,12 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
   ) {
     throw new UsageError(
-      "expected a choice: --min-score SCORE, --top N, --top N%, --quota COLUMN=VALUE:N, --where SQL, --rows FILE, --dedup, --diverse, --decontaminate, or --method random, longest or full; judges differ in scale, so there is no default threshold",
+      "expected a choice: --min-score SCORE, --top N, --top N%, --quota COLUMN=VALUE:N, --where SQL, --rows FILE, --dedup, --diverse, --decontaminate, --toward FILE, or --method random, longest or full; judges differ in scale, so there is no default threshold",
     );
   }
   if (by !== undefined && by.trim() === "") throw new UsageError("--by: expected an expression, got nothing");
   if (by !== undefined && method !== "score") throw new UsageError(`--by: goes with --method score, not ${method}`);
-  if (minScore !== undefined && method !== "score")
+  if (minScore !== undefined && method !== "score" && method !== "toward")
     throw new UsageError(`--min-score: goes with --method score, not ${method}`);
   if (top !== undefined && method === "full")
     throw new UsageError("--top: goes with the methods score, random and longest, not full");
@@ -174,6 +190,25 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
   if (where !== undefined && where.trim() === "") throw new UsageError("--where: expected a condition, got nothing");
   if (diverse !== undefined && !(diverse > 0 && diverse <= 1))
     throw new UsageError(`--diverse: expected a distance over 0 and up to 1, got ${diverse}`);
+}
+
+/** @throws UsageError when options about vectors and similarity cannot be combined */
+function checkVectorOptions({ toward, vectors, similarity, dedup, diverse, ...options }: SelectOptions): void {
+  const { top, rows, method, by, per, quota, like } = options;
+  if (toward !== undefined && (rows || by !== undefined || per !== undefined || quota || like !== undefined))
+    throw new UsageError(
+      "--toward: is a way to choose; leave out --rows, --by, --per, --quota and --like (--min-score, --where, --dedup and --decontaminate go with it)",
+    );
+  if (toward !== undefined && method !== undefined)
+    throw new UsageError(`--toward: is a way to choose; leave out --method ${method}`);
+  if (toward !== undefined && top === undefined)
+    throw new UsageError("--toward: expected how many rows to keep: --top N or --top N%");
+  if (vectors !== undefined && toward === undefined && dedup !== "semantic" && diverse === undefined)
+    throw new UsageError("--vectors: expected --toward FILE, --dedup semantic or --diverse with it, got none of them");
+  if (similarity !== undefined && dedup !== "near" && dedup !== "semantic")
+    throw new UsageError("--similarity: expected --dedup near or --dedup semantic with it, got neither");
+  if (similarity !== undefined && !(similarity > 0 && similarity <= 1))
+    throw new UsageError(`--similarity: expected a similarity over 0 and up to 1, got ${similarity}`);
 }
 
 function checkMinScore(minScore: number | undefined, { rate }: RatedManifest): void {
@@ -233,13 +268,16 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
     longest: n ? `the ${n} longest outputs` : "the longest outputs",
     full: "all rows",
     rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
+    toward: `the ${n ?? ""} rows nearest to ${options.toward}`,
   }[method];
   const extras = [
     options.quota !== undefined && describeQuota(options.quota),
     options.per !== undefined && `shared out over ${options.per}`,
     options.where !== undefined && `where ${options.where}`,
-    options.dedup && `without ${options.dedup} duplicates`,
-    options.diverse !== undefined && `at least ${options.diverse} apart`,
+    options.dedup &&
+      `without ${options.dedup} duplicates${options.similarity === undefined ? "" : ` (similarity ${options.similarity})`}`,
+    options.diverse !== undefined &&
+      `at least ${options.diverse} apart${options.vectors === undefined ? "" : " by their vectors"}`,
     options.decontaminate && "without overlap with test prompts",
   ].filter(Boolean);
   return [base, ...extras].join(", ");

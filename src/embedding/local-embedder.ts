@@ -1,0 +1,152 @@
+import { hash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { formatNumbered } from "../format.ts";
+import { hubCommit } from "../files/model-hash.ts";
+import { mapInBlocks } from "../in-blocks.ts";
+import { isMinilm, makeMinilm, minilmFolder } from "../python/minilm.ts";
+import { identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
+import { startRowProcess, type RowProcess } from "../python/row-process.ts";
+import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
+import { fromBase64 } from "../llm/open-embedding.ts";
+import { type Embedded, type Embedder, emptyText } from "./embedder.ts";
+import { VectorStore } from "./vector-store.ts";
+
+export interface LocalEmbedderOptions {
+  /** `minilm` or `smollm2`, which need no Hub; a folder; an id on the Hub. */
+  readonly model: string;
+  /** The most tokens of a text that are read; the model's own limit counts too. */
+  readonly maxLength?: number | undefined;
+  /** The file that keeps vectors. */
+  readonly store?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Made = { readonly vector: Float32Array; readonly isCut: boolean } | { readonly problem: string };
+
+const sentenceTransformers = "sentence-transformers==6.2.0";
+
+const result = z
+  .object({ vector: z.string().optional(), cut: z.boolean().optional(), problem: z.string().optional() })
+  .transform(({ vector: text = "", cut = false, problem }): Made => {
+    const vector = fromBase64(text);
+    return vector && problem === undefined
+      ? { vector, isCut: cut }
+      : { problem: problem ?? "the model gives it no vector of finite values" };
+  });
+
+/**
+ * A model on this machine that makes vectors, by `python/embed.py`. What it made once is kept, and not made again. Nothing is loaded before
+ * the first text that is not known.
+ *
+ * @throws UsageError when there is no such model
+ */
+export async function openLocalEmbedder({
+  model,
+  maxLength = 0,
+  store: storePath,
+  signal,
+}: LocalEmbedderOptions): Promise<Embedder> {
+  let phase: string | undefined;
+  const onPhase = (doing: string) => void (phase = doing);
+  const builtIn = isMinilm(model) ? minilmFolder() : isSmollm2(model) ? smollm2Folder() : undefined;
+  const path = builtIn ?? resolveModelFolder(model, "--model", "minilm");
+  const store = new VectorStore(storePath);
+  const counts = { done: 0, known: 0, cut: 0 };
+  let embedding: RowProcess<{ readonly text: string }, Made> | undefined;
+  let identity: string | undefined;
+
+  /** Builds the model if need be, and identifies it; of a model on the Hub that is not here yet, after it is loaded. */
+  const open = async (): Promise<void> => {
+    if (isMinilm(model)) await makeMinilm(signal, onPhase);
+    if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
+    const isFolder = existsSync(path);
+    if (!isFolder && !(await hubCommit(path))) await start().ready;
+    identity = await identifyModelFolder(path, signal);
+  };
+  const start = () => (embedding ??= startProcess());
+  const startProcess = () =>
+    startRowProcess<{ readonly text: string }, Made>({
+      script: "embed.py",
+      args: [path, "-", String(maxLength)],
+      parts: { packages: [sentenceTransformers] },
+      env: { TOKENIZERS_PARALLELISM: "false", ...(existsSync(path) && { HF_HUB_OFFLINE: "1" }) },
+      doing: `making vectors with ${model}`,
+      afterFailure: "vectors that were made are kept, and the same command goes on",
+      result,
+      log: join(".alpagasus", "embed.log"),
+      onPhase,
+    });
+  const stop = () => void embedding?.stop();
+  signal?.addEventListener("abort", stop);
+
+  const embedBlock = async (texts: readonly string[]): Promise<readonly Embedded[]> => {
+    signal?.throwIfAborted();
+    const keys = texts.map((text) => hash("sha256", `${identity}\0${maxLength}\0${text}`, "buffer").subarray(0, 16));
+    const made = keys.map((key): Made | undefined => store.find(key));
+    counts.known += made.filter(Boolean).length;
+    counts.done += made.filter(Boolean).length;
+    const asked = new Map<string, number[]>(); // the same text once
+    for (const [at, text] of texts.entries()) {
+      if (made[at] || text.trim() === "") continue;
+      asked.set(text, [...(asked.get(text) ?? []), at]);
+    }
+    const places = [...asked.values()];
+    try {
+      if (asked.size > 0)
+        await start().measure(
+          [...asked.keys()].map((text) => ({ text })),
+          (results) => {
+            phase = undefined;
+            const good = results.flatMap(({ at, result: one }) =>
+              "problem" in one ? [] : [{ key: keys[places[at]![0]!]!, ...one }],
+            );
+            store.save(good);
+            for (const { at, result: one } of results) {
+              for (const place of places[at]!) made[place] = one;
+              counts.done += places[at]!.length;
+            }
+          },
+        );
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
+    phase = undefined;
+    return made.map((one) => {
+      if (!one) return emptyText;
+      if ("problem" in one) return { state: "failed", detail: one.problem };
+      if (one.isCut) counts.cut++;
+      return { state: "embedded", ...one };
+    });
+  };
+
+  return {
+    name: model,
+    ask: () => [],
+    async *embed(texts) {
+      counts.done = 0;
+      phase = "loading the model";
+      if (identity === undefined) await open();
+      yield* mapInBlocks(texts, embedBlock);
+    },
+    notes: () => [
+      `by ${model}${embedding?.device() === undefined ? "" : ` (${embedding.device()})`}`,
+      ...(counts.known > 0
+        ? [`${formatNumbered(counts.known, "vector was", "vectors were")} made before, and not again`]
+        : []),
+      ...(counts.cut > 0
+        ? [
+            `${formatNumbered(counts.cut, "text is", "texts are")} longer than the model reads; what is beyond is not in the vector (a model with a longer window, or --text prompt)`,
+          ]
+        : []),
+    ],
+    work: () => ({ done: counts.done, phase }),
+    async close() {
+      signal?.removeEventListener("abort", stop);
+      await embedding?.stop();
+      store[Symbol.dispose]();
+    },
+  };
+}

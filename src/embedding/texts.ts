@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+import type { Dataset } from "../dataset/dataset.ts";
+import type { ExampleFields } from "../dataset/example.ts";
+import { openDataset } from "../dataset/open.ts";
+import { readPrompts } from "../dataset/prompts.ts";
+import { UsageError } from "../errors.ts";
+import type { EmbeddedText } from "../run/records/embedding.ts";
+
+/** The text of a row that its vector is of: its prompt, its answer, or both, with a line feed between the parts. */
+export function textOf({ instruction, input, output }: ExampleFields, text: EmbeddedText): string {
+  const prompt = input === "" ? instruction : `${instruction}\n${input}`;
+  return text === "answer" ? output : text === "prompt" ? prompt : `${prompt}\n${output}`;
+}
+
+/** The texts of a dataset's rows; an empty one for a row that cannot be read. */
+export async function* textsOf(dataset: Dataset, text: EmbeddedText): AsyncGenerator<readonly string[]> {
+  for await (const batch of dataset.batches())
+    yield batch.map((example) => (example.unreadable === undefined ? textOf(example, text) : ""));
+}
+
+/**
+ * Reads the texts of a file of examples that rows are to be chosen near to. Of the text `prompt`, prompts suffice.
+ *
+ * @throws UsageError when it has none, DataError when a row cannot be read
+ */
+export async function readTargetTexts(file: string, text: EmbeddedText): Promise<string[]> {
+  const texts: string[] = [];
+  if (text === "prompt")
+    for (const prompt of await readPrompts(file)) texts.push(textOf({ ...prompt, output: "" }, text));
+  else for await (const batch of textsOf(await openDataset(file), text)) texts.push(...batch);
+  if (texts.every((one) => one.trim() === ""))
+    throw new UsageError(`${file}: expected rows to choose near to, got none with a text`);
+  return texts;
+}
+
+/** Identifies texts in their order: the first 16 hexadecimal digits of SHA-256. */
+export function hashTexts(texts: readonly string[]): string {
+  const sha = createHash("sha256");
+  for (const text of texts) sha.update(`${text.length}:${text}`);
+  return sha.digest("hex").slice(0, 16);
+}

@@ -1,0 +1,72 @@
+import { createRequire } from "node:module";
+import { UsageError } from "../errors.ts";
+
+/** Rows' vectors, of length 1, among which the nearest to another is found. */
+export interface Neighbours {
+  add(row: number, vector: Float32Array): void;
+  /** The row whose vector is nearest, and the cosine of both; undefined while there is none. */
+  nearest(vector: Float32Array): { readonly row: number; readonly similarity: number } | undefined;
+}
+
+const asked = 4; // the index orders by rounded vectors: of so many, the nearest is found by the whole ones
+const settings = { connectivity: 32, expansion_add: 128, expansion_search: 128 };
+
+/**
+ * Makes an index by usearch (HNSW, arXiv 1603.09320): it finds nearly always the nearest, in time that grows with the logarithm of the
+ * number of rows. What it finds is compared exactly.
+ *
+ * @param vectorOf the vector of a row that was added
+ * @param option who needs it, for the message
+ * @throws UsageError when usearch is not installed
+ */
+export function openNeighbours(
+  dimensions: number,
+  vectorOf: (row: number) => Float32Array,
+  option: string,
+): Neighbours {
+  const { Index, MetricKind, ScalarKind } = loadUsearch(option);
+  const index = new Index({
+    ...settings,
+    dimensions,
+    metric: MetricKind.IP,
+    quantization: ScalarKind.BF16, // half the memory
+    multi: false,
+  });
+  let size = 0;
+  return {
+    add(row, vector) {
+      index.add(BigInt(row), vector, 1); // one thread, so that the same rows make the same index
+      size++;
+    },
+    nearest(vector) {
+      if (size === 0) return undefined;
+      const { keys } = index.search(vector, Math.min(asked, size), 1);
+      let best: { row: number; similarity: number } | undefined;
+      for (const key of keys) {
+        const row = Number(key);
+        const similarity = cosine(vector, vectorOf(row));
+        if (best === undefined || similarity > best.similarity) best = { row, similarity };
+      }
+      return best;
+    },
+  };
+}
+
+/** The cosine of two vectors of length 1. */
+export function cosine(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function loadUsearch(option: string): typeof import("usearch") {
+  try {
+    const require = createRequire(import.meta.url); // its other entry looks for its native part beside the caller
+    return require("usearch") as typeof import("usearch"); // by its own types
+  } catch (cause) {
+    throw new UsageError(
+      `${option}: expected the package usearch, which finds near vectors, and it is not installed or does not run here; install it beside alpagasus: npm install usearch`,
+      { cause },
+    );
+  }
+}

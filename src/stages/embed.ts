@@ -1,0 +1,215 @@
+import { reopenDataset } from "../dataset/reopen.ts";
+import type { Embedded, Embedder } from "../embedding/embedder.ts";
+import { hashTexts, readTargetTexts, textsOf } from "../embedding/texts.ts";
+import { RunError } from "../errors.ts";
+import { own, ownerOf } from "../files/owner-file.ts";
+import { formatNumbered } from "../format.ts";
+import type { RatedManifest } from "../run/manifest.ts";
+import { expectName } from "../run/name.ts";
+import type { EmbeddedText, EmbeddingSummary } from "../run/records/embedding.ts";
+import { extendManifest, requireRatings, runFolder } from "../run/run-folder.ts";
+import { openVectorsWriter } from "../run/vectors-file.ts";
+import { makeFolder } from "../files/make-folder.ts";
+import { dirname } from "node:path";
+import { checkShare, vectorCoverageGate } from "./coverage.ts";
+import { describeCalls } from "./describe-calls.ts";
+import { Planner, type CallPlan } from "./plan-calls.ts";
+import type { StageOptions } from "./progress.ts";
+import { hashRows } from "./rate-checks.ts";
+import { StageProgress } from "./stage-progress.ts";
+
+export interface EmbedOptions extends Omit<StageOptions, "signal"> {
+  /** The run's folder; its rows are embedded. */
+  readonly run: string;
+  readonly embedder: Embedder;
+  /** The name of the vectors; from the model's when left out. */
+  readonly name?: string | undefined;
+  /** Which text of a row its vector is of: `row` (prompt and answer, the default), `prompt` or `answer`. */
+  readonly text?: EmbeddedText | undefined;
+  /** The limit that the embedder was opened with, for the record. */
+  readonly maxLength?: number | undefined;
+  /** Files of examples that rows are to be chosen near to (select --toward). With the text `prompt`, prompts suffice. */
+  readonly targets?: readonly string[] | undefined;
+  /** The least share of rows that must have a vector for the gate to hold, 0 to 1. */
+  readonly minCoverage?: number | undefined;
+  /** Replace vectors of that name by another model or of another text. */
+  readonly overwrite?: boolean | undefined;
+}
+
+interface EmbeddedFile {
+  readonly rows: number;
+  readonly embedded: number;
+  readonly path: string;
+  readonly sha256: string;
+  readonly dimensions: number;
+}
+
+/**
+ * Makes a vector of each row of a rated run, and of the rows of target files, and writes `embeddings/NAME.npy`. What was made before is
+ * taken from the store.
+ *
+ * @throws RunError when the run has no ratings, holds vectors of that name by another model, or its data were changed
+ * @throws UsageError when a target file has no rows
+ */
+export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
+  const startedAt = new Date();
+  const { embedder, text = "row", maxLength, targets: files = [] } = options;
+  checkShare("minCoverage", options.minCoverage);
+  const run = runFolder(options.run);
+  const manifest = await requireRatings(run);
+  const name = options.name ?? nameOf(embedder.name);
+  expectName("--name", name);
+  expectSame(manifest, name, { model: embedder.name, text, maxLength }, options);
+  const targets = [];
+  for (const file of files) targets.push({ file, texts: await readTargetTexts(file, text) }); // before anything is paid
+  const path = run.vectorsPath(name);
+  makeFolder(dirname(path));
+  using owned = await own(`${path}.pid`);
+  if (!owned)
+    throw new RunError(
+      `${path}: expected vectors that no other process is writing, ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
+    );
+  const dataset = await reopenDataset(manifest.dataset, run);
+  if ((await hashRows(dataset)) !== manifest.dataset.hash)
+    throw new RunError(`${dataset.source}: expected the rows that were rated, got others; rate the data again`);
+
+  const lost = new Map<string, number>(); // by reason
+  let pending = 0;
+  let [done, total] = [0, manifest.dataset.rows];
+  let doing = "embedding";
+  using progress = new StageProgress({
+    run,
+    stage: "embed",
+    doing: () => embedder.work().phase ?? doing,
+    unit: "rows",
+    total,
+    onProgress: options.onProgress,
+    calls: embedder.asker && (() => embedder.asker!.calls()),
+    done: () => Math.min(total, Math.max(done, embedder.work().done)),
+  });
+  progress.begin();
+  const write = async (to: string, rows: number, texts: AsyncIterable<readonly string[]>): Promise<EmbeddedFile> => {
+    const writer = openVectorsWriter(to, rows);
+    try {
+      let embedded = 0;
+      [done, total] = [0, rows];
+      for await (const some of embedder.embed(texts)) {
+        for (const one of some) {
+          if (one.state === "embedded") embedded++;
+          else if (one.state === "pending") pending++;
+          else lost.set(reasonOf(one), (lost.get(reasonOf(one)) ?? 0) + 1);
+          const written = writer.write(one.state === "embedded" ? one.vector : undefined);
+          if (written) await written;
+        }
+        done += some.length;
+        progress.update();
+      }
+      return { rows, embedded, path: to, ...(await writer.commit()) };
+    } finally {
+      await writer.discard();
+    }
+  };
+  const { dimensions, ...vectors } = await write(path, manifest.dataset.rows, textsOf(dataset, text));
+  const made: EmbeddingSummary["targets"] = {};
+  for (const { file, texts } of targets) {
+    doing = "embedding the target";
+    const hash = hashTexts(texts);
+    const { dimensions: theirs, ...found } = await write(run.targetVectorsPath(name, hash), texts.length, inOne(texts));
+    if (theirs !== 0 && dimensions !== 0 && theirs !== dimensions)
+      throw new RunError(`${file}: expected vectors of ${dimensions} values, got ${theirs}; is it another model now?`);
+    made[hash] = { source: file, ...found };
+  }
+  const asked = [vectors, ...Object.values(made)];
+  const count = (of: (file: { rows: number; embedded: number }) => number) =>
+    asked.reduce((sum, file) => sum + of(file), 0);
+  const summary: EmbeddingSummary = {
+    name,
+    model: embedder.name,
+    text,
+    maxLength,
+    dimensions,
+    datasetHash: manifest.dataset.hash,
+    vectors,
+    targets: { ...keptTargets(manifest, name, vectors.sha256), ...made },
+    notes: [...embedder.notes(), ...describeLost(lost)],
+    ...(embedder.asker ? describeCalls(embedder.asker, pending) : {}),
+    gates: [
+      vectorCoverageGate(
+        count(({ embedded }) => embedded),
+        count(({ rows }) => rows),
+        options.minCoverage,
+      ),
+    ],
+    command: options.command,
+    startedAt: startedAt.toISOString(),
+    wallMs: Date.now() - startedAt.getTime(),
+  };
+  await extendManifest(run, (latest) => ({ embeddings: { ...latest?.embeddings, [name]: summary } }));
+  return summary;
+}
+
+/** Plans what `embed` would ask, without any call. */
+export async function planEmbedding({
+  embedder,
+  text = "row",
+  targets = [],
+  retryFailed = false,
+  ...options
+}: Pick<EmbedOptions, "run" | "embedder" | "text" | "targets"> & {
+  readonly retryFailed?: boolean | undefined;
+}): Promise<CallPlan> {
+  const run = runFolder(options.run);
+  const manifest = await requireRatings(run);
+  const planner = new Planner(embedder.asker!, retryFailed); // a model on this machine calls nothing
+  for await (const texts of textsOf(await reopenDataset(manifest.dataset, run), text))
+    for (const one of texts) planner.add(embedder.ask(one), []);
+  for (const file of targets) for (const one of await readTargetTexts(file, text)) planner.add(embedder.ask(one), []);
+  return planner.plan("rows", embedder.notes());
+}
+
+async function* inOne(texts: readonly string[]): AsyncGenerator<readonly string[]> {
+  yield texts;
+}
+
+/** `sentence-transformers/all-mpnet-base-v2` → `all-mpnet-base-v2`, `http://HOST/v1#org/bge-m3` → `bge-m3`. */
+function nameOf(model: string): string {
+  const [, last = model] = /([^:#/]+)\/?$/.exec(model) ?? [];
+  return last.replace(/[^\w.-]+/g, "_").replace(/^\W+/, "") || "vectors";
+}
+
+type Settings = Pick<EmbeddingSummary, "model" | "text" | "maxLength">;
+
+/** @throws RunError when the run has vectors of that name that were made otherwise */
+function expectSame(
+  { embeddings }: RatedManifest,
+  name: string,
+  settings: Settings,
+  { run, overwrite }: EmbedOptions,
+): void {
+  const previous = embeddings?.[name];
+  const describe = ({ model, text, maxLength }: Settings) =>
+    `${model}, of the ${text}${maxLength === undefined ? "" : `, at most ${maxLength} tokens`}`;
+  if (!previous || overwrite || describe(previous) === describe(settings)) return;
+  throw new RunError(
+    `${run}: holds vectors called ${name} that were made otherwise (${describe(previous)}, not ${describe(settings)}); give these another name with --name, or replace them with --overwrite`,
+  );
+}
+
+/** Targets of an earlier command, while the rows' vectors are the same. */
+function keptTargets({ embeddings }: RatedManifest, name: string, sha256: string): EmbeddingSummary["targets"] {
+  const previous = embeddings?.[name];
+  return previous?.vectors.sha256 === sha256 ? previous.targets : {};
+}
+
+const mostReasons = 3;
+
+function reasonOf(one: Embedded): string {
+  return one.state === "embedded" ? "" : (one.detail ?? one.state);
+}
+
+function describeLost(lost: ReadonlyMap<string, number>): string[] {
+  return [...lost]
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, mostReasons)
+    .map(([reason, count]) => `${formatNumbered(count, "text has", "texts have")} no vector: ${reason}`);
+}
