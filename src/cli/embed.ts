@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
+import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import { embeddedTexts, type EmbeddedText } from "../run/records/embedding.ts";
+import { requireRatings, runFolder } from "../run/run-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import {
@@ -104,7 +106,15 @@ Examples:
       const targets = flags.target;
       try {
         if (flags.dryRun) {
-          const plan = await planEmbedding({ run, embedder, text, targets, retryFailed: flags.retryFailed });
+          const folder = runFolder(run);
+          const { dataset } = await requireRatings(folder);
+          const plan = await planEmbedding({
+            dataset: () => reopenDataset(dataset, folder),
+            embedder,
+            text,
+            targets,
+            retryFailed: flags.retryFailed,
+          });
           process.stdout.write(flags.json ? `${plainJson(plan, 2)}\n` : renderPlan(plan));
           return;
         }
@@ -112,7 +122,13 @@ Examples:
         context.signal.addEventListener("abort", sayWaiting);
         const progress = openProgressLine();
         const summary = await embed({
-          ...{ run, embedder, name, text, maxLength, targets, minCoverage },
+          run,
+          embedder,
+          name,
+          text,
+          maxLength,
+          targets,
+          minCoverage,
           command: context.command,
           onProgress: progress.show,
           ...(flags.overwrite && { overwrite: true }),

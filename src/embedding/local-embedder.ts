@@ -52,7 +52,8 @@ export async function openLocalEmbedder({
   const onPhase = (doing: string) => void (phase = doing);
   const builtIn = isMinilm(model) ? minilmFolder() : isSmollm2(model) ? smollm2Folder() : undefined;
   const path = builtIn ?? resolveModelFolder(model, "--model", "minilm");
-  const store = new VectorStore(storePath);
+  let opened: VectorStore | undefined; // a plan needs none
+  const store = (): VectorStore => (opened ??= new VectorStore(storePath));
   const counts = { done: 0, known: 0, cut: 0 };
   let embedding: RowProcess<{ readonly text: string }, Made> | undefined;
   let identity: string | undefined;
@@ -84,7 +85,7 @@ export async function openLocalEmbedder({
   const embedBlock = async (texts: readonly string[]): Promise<readonly Embedded[]> => {
     signal?.throwIfAborted();
     const keys = texts.map((text) => hash("sha256", `${identity}\0${maxLength}\0${text}`, "buffer").subarray(0, 16));
-    const made = keys.map((key): Made | undefined => store.find(key));
+    const made = keys.map((key): Made | undefined => store().find(key));
     counts.known += made.filter(Boolean).length;
     counts.done += made.filter(Boolean).length;
     const asked = new Map<string, number[]>(); // the same text once
@@ -102,7 +103,7 @@ export async function openLocalEmbedder({
             const good = results.flatMap(({ at, result: one }) =>
               "problem" in one ? [] : [{ key: keys[places[at]![0]!]!, ...one }],
             );
-            store.save(good);
+            store().save(good);
             for (const { at, result: one } of results) {
               for (const place of places[at]!) made[place] = one;
               counts.done += places[at]!.length;
@@ -146,7 +147,7 @@ export async function openLocalEmbedder({
     async close() {
       signal?.removeEventListener("abort", stop);
       await embedding?.stop();
-      store[Symbol.dispose]();
+      opened?.[Symbol.dispose]();
     },
   };
 }

@@ -7,7 +7,7 @@ import { UsageError } from "../errors.ts";
 import type { EmbeddedText } from "../run/records/embedding.ts";
 
 /** The text of a row that its vector is of: its prompt, its answer, or both, with a line feed between the parts. */
-export function textOf({ instruction, input, output }: ExampleFields, text: EmbeddedText): string {
+function textOf({ instruction, input, output }: ExampleFields, text: EmbeddedText): string {
   const prompt = input === "" ? instruction : `${instruction}\n${input}`;
   return text === "answer" ? output : text === "prompt" ? prompt : `${prompt}\n${output}`;
 }
@@ -31,6 +31,16 @@ export async function readTargetTexts(file: string, text: EmbeddedText): Promise
   if (texts.every((one) => one.trim() === ""))
     throw new UsageError(`${file}: expected rows to choose near to, got none with a text`);
   return texts;
+}
+
+/** The texts of a dataset, opened when they are needed, and of the files of examples. */
+export async function* allTexts(
+  dataset: () => Promise<Dataset>,
+  text: EmbeddedText,
+  targets: readonly string[],
+): AsyncGenerator<readonly string[]> {
+  yield* textsOf(await dataset(), text);
+  for (const file of targets) yield await readTargetTexts(file, text);
 }
 
 /** Identifies texts in their order: the first 16 hexadecimal digits of SHA-256. */

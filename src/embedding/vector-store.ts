@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { KeptDatabase } from "../files/kept-database.ts";
 
-export const defaultVectorsPath = join(".alpagasus", "vectors.sqlite");
+const defaultVectorsPath = join(".alpagasus", "vectors.sqlite");
 
 /** A text's vector, of length 1, and whether the text is longer than its model reads. */
 export interface StoredVector {

@@ -58,6 +58,8 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
     if (Object.keys(scores).findIndex((other) => other.toLowerCase() === name.toLowerCase()) < i)
       fail(["scores", name], "expected names that differ by more than capital letters");
   }
+  if (file.embeddings && !rate) fail(["embeddings"], "expected a rating of the rows beside them; add rate");
+  for (const arm of armNames) checkVectors(file, arm, fail);
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
   if (file.evaluate && !train) fail(["evaluate"], "expected trained models to measure; add train");
@@ -94,6 +96,40 @@ export function sizeSource({ arms = {} }: Pick<ExperimentFile, "arms">, arm: str
   return (
     Object.keys(arms).find((other) => arms[other]!.method === "score") ??
     Object.keys(arms).find((other) => arms[other]!.method === "full")
+  );
+}
+
+/** The embedding that an arm goes by; undefined where it needs none. */
+export function vectorsOf(
+  { arms = {}, embeddings = {} }: Pick<ExperimentFile, "arms" | "embeddings">,
+  arm: string,
+): string | undefined {
+  const { toward, dedup, diverse, vectors } = arms[arm]!;
+  if (toward === undefined && dedup !== "semantic" && (diverse === undefined || vectors === undefined))
+    return undefined;
+  const names = Object.keys(embeddings);
+  return vectors ?? (names.length === 1 ? names[0] : undefined);
+}
+
+function checkVectors(
+  file: ExperimentFile,
+  arm: string,
+  fail: (field: readonly PropertyKey[], message: string) => never,
+): void {
+  const { toward, dedup, vectors } = file.arms![arm]!;
+  const names = Object.keys(file.embeddings ?? {});
+  if (vectors !== undefined && !names.includes(vectors))
+    fail(
+      ["arms", arm, "vectors"],
+      `expected one of embeddings (${names.join(", ") || "there is none"}), got ${vectors}`,
+    );
+  if (vectorsOf(file, arm) !== undefined || (toward === undefined && dedup !== "semantic")) return;
+  const field = toward === undefined ? "dedup" : "toward";
+  fail(
+    ["arms", arm, field],
+    names.length === 0
+      ? "expected vectors of the rows; add embeddings: { minilm: {} }"
+      : `expected vectors: with one of embeddings (${names.join(", ")})`,
   );
 }
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { nameSchema } from "../run/name.ts";
+import { embeddedTexts } from "../run/records/embedding.ts";
 
 const name = nameSchema;
 
@@ -60,6 +61,18 @@ const scoreSchema = rateSchema.omit({ combine: true, rescale: true, escalate: tr
     .describe("As for rate; with recorded:FILE and no #COLUMN, every column of numbers is NAME.COLUMN"),
 });
 
+const embeddingSchema = z.strictObject({
+  model: z
+    .string()
+    .default("minilm")
+    .describe(
+      "minilm or smollm2, which need no Hub; a folder or Hub id; openai:MODEL, google:MODEL, http://HOST/v1#MODEL",
+    ),
+  text: z.enum(embeddedTexts).default("row").describe("Which text of a row: prompt and answer, or one of them"),
+  max_length: count.optional().describe("On this machine: the most tokens of a text (the model's own limit)"),
+  min_coverage: share.default(0.95).describe("Least share of texts with a vector"),
+});
+
 const armSchema = z
   .strictObject({
     method: z
@@ -76,8 +89,19 @@ const armSchema = z
       .describe("An SQL expression whose value takes the place of the score: zscore(quality) + zscore(ifd)"),
     where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
     per: z.string().optional().describe("A column: rows are divided among its values"),
-    dedup: z.enum(["exact", "near"]).optional(),
-    diverse: share.optional().describe("Least distance between kept rows"),
+    dedup: z
+      .enum(["exact", "near", "semantic"])
+      .optional()
+      .describe("Keep only the best of rows with the same text, nearly the same words, or nearly the same vector"),
+    similarity: share.optional().describe("What counts as a duplicate (near 0.8, semantic 0.95)"),
+    diverse: share.optional().describe("Least distance between kept rows: of their words, or with vectors, of those"),
+    toward: z
+      .string()
+      .optional()
+      .describe("With top: keep the rows nearest to the examples in this file, each in its turn (RDS+)"),
+    vectors: name
+      .optional()
+      .describe("Which of embeddings toward, dedup and diverse go by; the only one when left out, except for diverse"),
     seed: z.number().int().min(0).default(42).describe("Draws random rows and ties"),
   })
   .describe("A training set");
@@ -209,6 +233,10 @@ export const experimentSchema = z
       .record(z.string(), scoreSchema)
       .optional()
       .describe("Further scores of the same rows, by the names that by and where use"),
+    embeddings: z
+      .record(name, embeddingSchema)
+      .optional()
+      .describe("Vectors of the rows by name, for arms with toward, dedup: semantic, or diverse with vectors"),
     arms: z
       .record(name, armSchema)
       .optional()
@@ -264,6 +292,7 @@ function listFields([first]: readonly PropertyKey[]): string {
   const inner: Record<string, { shape: object }> = {
     rate: rateSchema,
     scores: scoreSchema,
+    embeddings: embeddingSchema,
     arms: armSchema,
     train: trainSchema,
     generate: generateSchema,

@@ -6,7 +6,7 @@ import { isModelName } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
-import { sizeSource } from "./check-recipe.ts";
+import { sizeSource, vectorsOf } from "./check-recipe.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 
 /*
@@ -23,6 +23,7 @@ export interface Experiment {
   readonly rating: Rating | undefined;
   /** Further scores of the rows. */
   readonly scores: readonly NamedRating[];
+  readonly embeddings: readonly Embedding[];
   /** The draws of every arm, each after the draw whose size it copies. */
   readonly draws: readonly ArmDraw[];
   readonly training: Training | undefined;
@@ -54,6 +55,16 @@ export interface NamedRating extends Rating {
   readonly name: string;
 }
 
+/** Vectors of the rows. */
+export interface Embedding {
+  readonly name: string;
+  readonly declared: NonNullable<ExperimentRecipe["embeddings"]>[string];
+  /** As it is opened: the path of its folder, or its name. */
+  readonly model: string;
+  /** Paths of the files that arms choose rows near to by these vectors. */
+  readonly targets: readonly string[];
+}
+
 export interface ArmDraw extends Draw {
   readonly declared: NonNullable<ExperimentRecipe["arms"]>[string];
   /** The draw whose size this one copies. */
@@ -62,6 +73,10 @@ export interface ArmDraw extends Draw {
   readonly top: number | { readonly share: number } | undefined;
   /** A file with the positions of the rows to keep. */
   readonly rowsPath: string | undefined;
+  /** A file with examples that rows are chosen near to. */
+  readonly towardPath: string | undefined;
+  /** The name of the vectors that it goes by; undefined where it needs none. */
+  readonly vectors: string | undefined;
 }
 
 export interface Training {
@@ -115,6 +130,18 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
       const rating = resolveRating(recipe, score);
       return { name, ...rating, settings: { ...rating.settings, isWhole: true } };
     }),
+    embeddings: Object.entries(recipe.embeddings ?? {}).map(([name, declared]) => ({
+      name,
+      declared,
+      model: folderOf(declared.model, pathOf),
+      targets: [
+        ...new Set(
+          Object.entries(recipe.arms ?? {}).flatMap(([arm, { toward }]) =>
+            toward !== undefined && vectorsOf(recipe, arm) === name ? [pathOf(toward)] : [],
+          ),
+        ),
+      ],
+    })),
     draws: orderArms(recipe).flatMap((arm) => listDraws(recipe, arm).map((draw) => resolveDraw(recipe, draw))),
     training: train && {
       declared: train,
@@ -162,6 +189,8 @@ function resolveDraw(recipe: ExperimentRecipe, draw: Draw): ArmDraw {
     sizeOf: source === undefined ? undefined : listDraws(recipe, source)[0]!.name, // all draws of an arm have the same size
     top: typeof top === "string" ? { share: shareOf(top) } : top,
     rowsPath: rows === undefined ? undefined : recipe.pathOf(rows),
+    towardPath: declared.toward === undefined ? undefined : recipe.pathOf(declared.toward),
+    vectors: vectorsOf(recipe, draw.arm),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Ledger } from "./ledger.ts";
 
 export const experimentStages = [
   "rate",
+  "embed",
   "select",
   "contamination",
   "train",

@@ -55,7 +55,7 @@ function asLanguageClient(model: EmbeddingModelV4): LanguageClient {
 }
 
 /** A vector as text, 32-bit floats in little-endian order. */
-export function toBase64(vector: Float32Array): string {
+function toBase64(vector: Float32Array): string {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
 }
 

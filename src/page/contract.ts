@@ -172,7 +172,7 @@ export interface ComparisonReport extends ComparisonSummary {
 
 /** One stage that was run. */
 export interface StageReport {
-  readonly stage: "rate" | "select" | "train" | "generate" | "evaluate" | "compare";
+  readonly stage: "rate" | "embed" | "select" | "train" | "generate" | "evaluate" | "compare";
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;

@@ -14,6 +14,7 @@ export function describeStages({
   arms,
   models = {},
   answers = {},
+  embeddings = {},
   losses = {},
   comparisons = {},
 }: Manifest): StageReport[] {
@@ -31,6 +32,16 @@ export function describeStages({
           },
         ]
       : []),
+    ...Object.values(embeddings).map((embedding) => ({
+      ...describeStage("embed", embedding.name, embedding),
+      details: [
+        ["model", embedding.model],
+        ["text", embedding.text],
+        ["values of a vector", String(embedding.dimensions)],
+        ["hash of the vectors", embedding.vectors.sha256],
+        ...Object.values(embedding.targets).map(({ source, sha256 }) => [`vectors of ${source}`, sha256] as const),
+      ] as const,
+    })),
     ...Object.values(arms).map((arm) => ({ ...describeStage("select", arm.arm, arm), details: describeArm(arm) })),
     ...Object.values(models).map((model) => ({
       ...describeStage("train", model.model, model),

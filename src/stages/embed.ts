@@ -1,6 +1,7 @@
+import type { Dataset } from "../dataset/dataset.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
 import type { Embedded, Embedder } from "../embedding/embedder.ts";
-import { hashTexts, readTargetTexts, textsOf } from "../embedding/texts.ts";
+import { allTexts, hashTexts, readTargetTexts, textsOf } from "../embedding/texts.ts";
 import { RunError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { formatNumbered } from "../format.ts";
@@ -148,22 +149,24 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
   return summary;
 }
 
-/** Plans what `embed` would ask, without any call. */
+/**
+ * Plans what `embed` would ask, without any call.
+ *
+ * @param options.dataset opens the rows
+ */
 export async function planEmbedding({
+  dataset,
   embedder,
   text = "row",
   targets = [],
   retryFailed = false,
-  ...options
-}: Pick<EmbedOptions, "run" | "embedder" | "text" | "targets"> & {
+}: Pick<EmbedOptions, "embedder" | "text" | "targets"> & {
+  readonly dataset: () => Promise<Dataset>;
   readonly retryFailed?: boolean | undefined;
 }): Promise<CallPlan> {
-  const run = runFolder(options.run);
-  const manifest = await requireRatings(run);
   const planner = new Planner(embedder.asker!, retryFailed); // a model on this machine calls nothing
-  for await (const texts of textsOf(await reopenDataset(manifest.dataset, run), text))
+  for await (const texts of allTexts(dataset, text, targets))
     for (const one of texts) planner.add(embedder.ask(one), []);
-  for (const file of targets) for (const one of await readTargetTexts(file, text)) planner.add(embedder.ask(one), []);
   return planner.plan("rows", embedder.notes());
 }
 

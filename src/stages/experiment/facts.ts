@@ -95,9 +95,10 @@ async function gatherMoney(
   const trainings = experiment.models
     .flatMap(({ name }) => manifest.models?.[name] ?? [])
     .map(({ trainMs, usd }) => priceTraining(recipe, trainMs, usd));
-  const cost = (stage: ExperimentStage) => callsUsd(run, callsOf(tasks.filter((task) => task.stage === stage)));
+  const cost = (...stages: readonly ExperimentStage[]) =>
+    callsUsd(run, callsOf(tasks.filter(({ stage }) => stages.includes(stage))));
   return {
-    rating: await cost("rate"),
+    rating: await cost("rate", "embed"), // what rows are chosen by
     training: trainings.some((usd) => usd === null) ? null : trainings.reduce<number>((sum, usd) => sum + usd!, 0),
     generating: await cost("generate"),
     comparing: await cost("compare"),

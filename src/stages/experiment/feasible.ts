@@ -1,7 +1,9 @@
 import { readPositions } from "../../dataset/positions.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { messageOf, UsageError } from "../../errors.ts";
-import type { NamedRating } from "../../experiment/resolve.ts";
+import { openEmbedder } from "../../embedding/open.ts";
+import { readTargetTexts } from "../../embedding/texts.ts";
+import type { Embedding, NamedRating } from "../../experiment/resolve.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { findLocalModel } from "../../generation/local-model.ts";
 import { chooseServer } from "../../generation/serve-model.ts";
@@ -58,6 +60,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   for (const { all } of scores)
     for (const name of all) await expectJudge(name, (one) => openJudge(one, { isWhole: true }));
   for (const name of pairJudges) await expectJudge(name, openPairJudge);
+  for (const embedding of experiment.embeddings) await expectEmbedding(context, embedding, isLimited, planNotes);
   const given = answering.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
   for (const name of [...raters, ...pairJudges, ...given].filter(isModelName)) {
@@ -88,6 +91,38 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   await expectOtherTests(recipe, prompts);
 }
 
+/** @throws UsageError, DataError when a model that makes vectors cannot be opened or a file of examples cannot be read */
+async function expectEmbedding(
+  { recipe, options }: Context,
+  { name, model, targets, declared }: Embedding,
+  isLimited: boolean,
+  planNotes: string[] | undefined,
+): Promise<void> {
+  try {
+    for (const target of targets) await readTargetTexts(target, declared.text);
+    const { run, signal } = options;
+    const price = recipe.prices[model];
+    const embedder = await openEmbedder(model, {
+      run,
+      signal,
+      price,
+      maxLength: declared.max_length,
+      isFromRecipe: true,
+      forPlan: true,
+    });
+    const { asker } = embedder;
+    await embedder.close();
+    if (asker?.problem !== undefined && !planNotes) throw new UsageError(asker.problem);
+    if (asker?.problem !== undefined) planNotes?.push(asker.problem);
+    if (isLimited && asker && !asker.model.price)
+      throw new UsageError(
+        `${model}: expected a model whose price is known, since there is a budget; give it in the recipe, prices: { ${JSON.stringify(model)}: { input: 0, output: 0 } } (US dollars for a million tokens)`,
+      );
+  } catch (cause) {
+    throw new UsageError(`${recipe.at(["embeddings", name])}: embeddings.${name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** @throws UsageError, DataError when a judge that calls no model cannot be opened */
 async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
   if (!isModelName(name)) await open(name);
@@ -96,10 +131,16 @@ async function expectJudge(name: string, open: (name: string) => Promise<unknown
 /** @throws UsageError when an arm's settings cannot be combined */
 function expectArm(recipe: ExperimentRecipe, arm: string): void {
   const { method, min_score: minScore, top, like, by, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
+  const { similarity, toward, vectors } = recipe.arms![arm]!;
   const isRemoved = recipe.contamination === "remove";
   try {
-    checkCombination(rows === undefined ? method : "rows", {
+    checkCombination(rows !== undefined ? "rows" : toward !== undefined ? "toward" : method, {
       run: "",
+      ...(rows !== undefined && { rows: [] }),
+      ...(toward !== undefined && method !== "score" && { method }),
+      similarity,
+      toward,
+      vectors,
       minScore,
       ...(top !== undefined && { top: 1 }),
       like,

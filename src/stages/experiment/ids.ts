@@ -11,6 +11,11 @@ export function scoreId(score: string): string {
 export const contaminationId = "contamination";
 export const reportId = "report";
 
+/** @param name of the vectors */
+export function embedId(name: string): string {
+  return `embed ${name}`;
+}
+
 /** @param draw the name of an arm's rows */
 export function selectId(draw: string): string {
   return `select ${draw}`;

@@ -2,6 +2,7 @@ import type { Task } from "../../experiment/task.ts";
 import { compareTask } from "./compare-task.ts";
 import { contaminationTask } from "./contamination-task.ts";
 import type { Context } from "./context.ts";
+import { embedTask } from "./embed-task.ts";
 import { evaluateTask } from "./evaluate-task.ts";
 import { generateTask } from "./generate-task.ts";
 import { rateTask } from "./rate-task.ts";
@@ -11,10 +12,12 @@ import { trainTask } from "./train-task.ts";
 
 /** All tasks of an experiment, in an order in which each comes after those that it needs. */
 export function listTasks(context: Context): Task[] {
-  const { rating, scores, draws, training, models, answering, generation, evaluation, comparison } = context.experiment;
+  const { rating, scores, embeddings, draws, training, models, answering, generation, evaluation, comparison } =
+    context.experiment;
   const tasks: Task[] = [];
   if (rating) tasks.push(rateTask(context, rating));
   for (const score of scores) tasks.push(rateTask(context, score));
+  for (const embedding of embeddings) tasks.push(embedTask(context, embedding));
   for (const draw of draws) tasks.push(selectTask(context, draw));
   const isGuarded = draws.length > 0 && generation !== undefined;
   const drawn = draws.map(({ name }) => name);

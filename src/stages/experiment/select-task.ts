@@ -5,11 +5,11 @@ import type { Task } from "../../experiment/task.ts";
 import { select } from "../select.ts";
 import type { Context } from "./context.ts";
 import { mentionsScore } from "../../selection/by.ts";
-import { rateId, scoreId, selectId } from "./ids.ts";
+import { embedId, rateId, scoreId, selectId } from "./ids.ts";
 
 export function selectTask(context: Context, draw: ArmDraw): Task {
   const { recipe, experiment } = context;
-  const { name: arm, seed, declared, sizeOf: like, top: count, rowsPath } = draw;
+  const { name: arm, seed, declared, sizeOf: like, top: count, rowsPath, towardPath, vectors } = draw;
   const { min_score: minScore, like: _, rows: __, method, top, seed: ___, ...chosen } = declared;
   const others = { ...chosen, seed };
   const id = selectId(arm);
@@ -28,7 +28,12 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
   return {
     id,
     stage: "select",
-    needs: [rateId, ...used.map(scoreId), ...(like === undefined ? [] : [selectId(like)])],
+    needs: [
+      rateId,
+      ...used.map(scoreId),
+      ...(vectors === undefined ? [] : [embedId(vectors)]),
+      ...(like === undefined ? [] : [selectId(like)]),
+    ],
     resource: "machine",
     needsUv: false,
     async inputs() {
@@ -38,6 +43,10 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         ...Object.fromEntries(
           used.map((score) => [`the score ${score}`, manifest?.scores?.[score]?.ratingsHash ?? "none"]),
         ),
+        ...(vectors !== undefined && {
+          [`the vectors ${vectors}`]: manifest?.embeddings?.[vectors]?.vectors.sha256 ?? "none",
+        }),
+        ...(towardPath !== undefined && { "the examples": (await hashFile(towardPath)) ?? "none" }),
         min_score: String(minScore ?? "none"),
         top: String(top ?? "none"),
         ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
@@ -56,13 +65,13 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
       return summary && hashFile(context.run.recordedArmPath(summary));
     },
     async run() {
-      const { by, where, per, dedup, diverse } = others;
+      const { by, where, per, dedup, diverse, similarity } = others;
       const { gates } = await select({
         ...context.stage(id),
         arm,
         seed,
         minCoverage,
-        ...(rowsPath === undefined && { method }),
+        ...(rowsPath === undefined && towardPath === undefined && { method }),
         ...(rowsPath !== undefined && { rows: await readPositions(rowsPath) }),
         minScore,
         top: count,
@@ -72,6 +81,9 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         per,
         dedup,
         diverse,
+        similarity,
+        toward: towardPath,
+        vectors: declared.vectors ?? (diverse === undefined ? vectors : undefined),
         watch: recipe.watch,
         scores: experiment.scores.map((score) => score.name),
         ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),

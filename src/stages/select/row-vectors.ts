@@ -16,7 +16,7 @@ export interface RowVectors extends Disposable {
 }
 
 /** The option that needs vectors; undefined where none does. */
-export function vectorsOption({ toward, dedup, diverse, vectors }: SelectOptions): string | undefined {
+function vectorsOption({ toward, dedup, diverse, vectors }: SelectOptions): string | undefined {
   if (toward !== undefined) return "--toward";
   if (dedup === "semantic") return "--dedup semantic";
   return diverse !== undefined && vectors !== undefined ? "--diverse" : undefined;
