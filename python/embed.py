@@ -21,7 +21,7 @@ from transformers.utils import cached_file
 
 from row_process import halving, in_batches, is_adapter, placed, say, say_ready, settings
 
-BATCH_TOKENS = 4096 if not torch.cuda.is_available() else 65536  # padding included
+BATCH_TOKENS = 1024 if not torch.cuda.is_available() else 65536  # padding included
 LONGEST = 2048  # tokens, as in RDS+; the model's own limit counts too
 
 

@@ -1,17 +1,8 @@
-import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
-import { nameSchema } from "../run/name.ts";
 import { embeddedTexts } from "../run/records/embedding.ts";
-
-const name = nameSchema;
-
-const count = z.number().int().min(1);
-
-const share = z.number().min(0).max(1);
-
-const percentage = z.string().regex(/^\d+(\.\d+)?%$/, 'expected a share such as "10%"');
+import { count, name, percentage, share, trainSchema } from "./train-schema.ts";
 
 const batch = z
   .boolean()
@@ -105,48 +96,6 @@ const armSchema = z
     seed: z.number().int().min(0).default(42).describe("Draws random rows and ties"),
   })
   .describe("A training set");
-
-const trainSchema = z.strictObject({
-  recipe: z
-    .string()
-    .describe(
-      "A training recipe: paper-7b, paper-13b, alpagasus2-qlora-7b, alpagasus2-qlora-13b, laptop, or a YAML file",
-    ),
-  seeds: z.array(z.number().int().min(0)).min(1).default([42]).describe("Each arm is trained once with each"),
-  base: z.string().optional().describe("A Hub id, a folder, or smollm2; the recipe's when left out"),
-  template: z.enum(["alpaca", "chat"]).optional(),
-  loss: z
-    .enum(["last", "all"])
-    .optional()
-    .describe("Which of the assistant's turns are learnt: all, or with the template alpaca the last"),
-  epochs: z.number().positive().optional(),
-  learning_rate: z.number().positive().optional(),
-  global_batch: count.optional(),
-  max_length: count.optional(),
-  precision: z.enum(["bf16", "fp16", "fp32"]).optional(),
-  packing: z.boolean().optional().describe("Several rows share a sequence, each attending to itself alone"),
-  group_by_length: z.boolean().optional().describe("Rows of similar length share a batch"),
-  attention: z
-    .enum(attentionNames)
-    .optional()
-    .describe("How attention is computed; the trainer's choice when left out"),
-  liger: z.boolean().optional().describe("Liger's kernels, on a GPU"),
-  gradient_checkpointing: z
-    .boolean()
-    .optional()
-    .describe("Compute activations twice to save memory; on GPUs when left out"),
-  validation: z
-    .number()
-    .gt(0)
-    .max(0.5)
-    .optional()
-    .describe("Share of an arm's rows that are held out to measure the loss on"),
-  keep: z.enum(keepNames).optional().describe("Which checkpoints are kept: the last, or one for each epoch"),
-  gpus: z.number().int().min(0).optional().describe("GPUs that train together; 0 trains on the CPU"),
-  processes: count.optional(),
-  device_batch: count.optional(),
-  usd_per_hour: z.number().min(0).optional().describe("What all GPUs together cost an hour"),
-});
 
 const generateSchema = z.strictObject({
   tests: z

@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
-import { isModelName } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { folderOf, toOverrides } from "./training-overrides.ts";
 import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
 import { sizeSource, vectorsOf } from "./check-recipe.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
@@ -217,12 +216,6 @@ function orderArms(recipe: ExperimentRecipe): string[] {
   return ordered;
 }
 
-/** The path of a model's folder, relative to the working directory, if there is one; otherwise its name. */
-function folderOf(model: string, pathOf: ExperimentRecipe["pathOf"]): string {
-  const path = pathOf(model);
-  return !isModelName(model) && existsSync(path) ? path : model;
-}
-
 /** A judge's name with the path of its file, if any, relative to the working directory. */
 function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
@@ -267,35 +260,4 @@ function ratingSettings(recipe: ExperimentRecipe, declared: RatingSettings): Par
 /** A rubric's name, or the path of its file relative to the working directory. */
 function rubricOf(rubric: string, { pathOf }: ExperimentRecipe): string {
   return /\.ya?ml$/i.test(rubric) ? pathOf(rubric) : rubric;
-}
-
-/** A recipe's settings for training, under the names that the library uses. */
-function toOverrides(
-  given: Omit<NonNullable<ExperimentRecipe["train"]>, "recipe" | "seeds">,
-  { pathOf }: Pick<ExperimentRecipe, "pathOf">,
-): TrainingOverrides {
-  const base = given.base === undefined ? undefined : folderOf(given.base, pathOf);
-  return Object.fromEntries(
-    Object.entries({
-      base,
-      template: given.template,
-      loss: given.loss,
-      epochs: given.epochs,
-      learningRate: given.learning_rate,
-      globalBatch: given.global_batch,
-      maxLength: given.max_length,
-      precision: given.precision,
-      gpus: given.gpus,
-      processes: given.processes,
-      deviceBatch: given.device_batch,
-      usdPerHour: given.usd_per_hour,
-      packing: given.packing,
-      groupByLength: given.group_by_length,
-      attention: given.attention,
-      liger: given.liger,
-      gradientCheckpointing: given.gradient_checkpointing,
-      validation: given.validation,
-      keep: given.keep,
-    }).filter(([, value]) => value !== undefined),
-  );
 }
