@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
 import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
-import { isModelName, modelForms } from "../llm/model-name.ts";
+import { isModelName } from "../llm/model-name.ts";
 import { embeddedTexts, type EmbeddedText } from "../run/records/embedding.ts";
-import { requireRatings, runFolder } from "../run/run-folder.ts";
+import { readManifest, requireRatings, runFolder } from "../run/run-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import {
@@ -43,7 +43,7 @@ export function embedCommand(context: CommandContext): Command {
     )
     .option(
       "--model <model>",
-      `minilm or smollm2, which need no Hub; a folder or Hub id with a model of sentence-transformers or any transformer; ${modelForms}`,
+      `minilm or smollm2, which need no Hub; a folder or Hub id with a model of sentence-transformers or any transformer; openai:MODEL, google:MODEL, mistral:MODEL or http://HOST/v1#MODEL`,
       "minilm",
     )
     .option("--target <file...>", "files of examples to choose rows near to (select --toward)")
@@ -52,7 +52,7 @@ export function embedCommand(context: CommandContext): Command {
         .choices(embeddedTexts)
         .default("row"),
     )
-    .option("--name <name>", "the name of the vectors (the model's)")
+    .option("--name <name>", "the name of the vectors (the model's, with the text where it is not the row)")
     .option(
       "--max-length <tokens>",
       "on this machine: the most tokens of a text (the model's own limit)",
@@ -133,8 +133,9 @@ Examples:
           onProgress: progress.show,
           ...(flags.overwrite && { overwrite: true }),
         }).finally(progress.clear);
+        const hasOthers = Object.keys((await readManifest(runFolder(run)))?.embeddings ?? {}).length > 1;
         setExitCode(summary, context);
-        process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderEmbedding(summary));
+        process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderEmbedding(summary, { run, hasOthers }));
       } finally {
         context.signal.removeEventListener("abort", sayWaiting);
         await embedder.close();

@@ -87,7 +87,10 @@ export function selectCommand(context: CommandContext): Command {
       parseNumber,
     )
     .option("--toward <file>", "with --top: keep the rows nearest to these examples, which embed --target has read")
-    .option("--vectors <name>", "which of the run's vectors --toward, --dedup semantic and --diverse go by (see embed)")
+    .option(
+      "--vectors <name>",
+      "which of the run's vectors --toward and --dedup semantic go by (the only ones); with it, --diverse goes by vectors too",
+    )
     .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
     .optionsGroup("Control arms:")
     .addOption(new Option("--method <method>", "how rows are chosen; a control needs no --top").choices(selectMethods))

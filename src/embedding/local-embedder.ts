@@ -51,7 +51,13 @@ export async function openLocalEmbedder({
   let phase: string | undefined;
   const onPhase = (doing: string) => void (phase = doing);
   const builtIn = isMinilm(model) ? minilmFolder() : isSmollm2(model) ? smollm2Folder() : undefined;
-  const path = builtIn ?? resolveModelFolder(model, "--model", "minilm");
+  const path =
+    builtIn ??
+    resolveModelFolder(
+      model,
+      "--model",
+      "minilm, smollm2 or a model behind an API (openai:MODEL, http://HOST/v1#MODEL)",
+    );
   let opened: VectorStore | undefined; // a plan needs none
   const store = (): VectorStore => (opened ??= new VectorStore(storePath));
   const counts = { done: 0, known: 0, cut: 0 };

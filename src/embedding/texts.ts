@@ -3,7 +3,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import type { ExampleFields } from "../dataset/example.ts";
 import { openDataset } from "../dataset/open.ts";
 import { readPrompts } from "../dataset/prompts.ts";
-import { UsageError } from "../errors.ts";
+import { DataError, messageOf, UsageError } from "../errors.ts";
 import type { EmbeddedText } from "../run/records/embedding.ts";
 
 /** The text of a row that its vector is of: its prompt, its answer, or both, with a line feed between the parts. */
@@ -27,7 +27,16 @@ export async function readTargetTexts(file: string, text: EmbeddedText): Promise
   const texts: string[] = [];
   if (text === "prompt")
     for (const prompt of await readPrompts(file)) texts.push(textOf({ ...prompt, output: "" }, text));
-  else for await (const batch of textsOf(await openDataset(file), text)) texts.push(...batch);
+  else
+    try {
+      for await (const batch of textsOf(await openDataset(file), text)) texts.push(...batch);
+    } catch (cause) {
+      if (!(cause instanceof DataError)) throw cause;
+      throw new DataError(
+        `${messageOf(cause).replace(/; (name yours|leave them out) with .*$/s, "")}; examples need a prompt and an answer; of prompts alone, make vectors with --text prompt`,
+        { cause },
+      );
+    }
   if (texts.every((one) => one.trim() === ""))
     throw new UsageError(`${file}: expected rows to choose near to, got none with a text`);
   return texts;

@@ -73,6 +73,8 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
       fail(["arms", arm], "expected an arm whose size it takes, or top");
     if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
     if (by !== undefined && method !== "score") fail(["arms", arm, "by"], `goes with the method score, not ${method}`);
+    if (arms[arm]!.toward !== undefined && top === undefined)
+      fail(["arms", arm, "toward"], "expected top with it, how many rows to keep");
     if (method === "score" && top === undefined && least === undefined && rows === undefined)
       fail(["arms", arm], "expected min_score, top or rows");
     if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");

@@ -1,6 +1,7 @@
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
+import { readServers } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import { folderOf, toOverrides } from "./training-overrides.ts";
@@ -219,7 +220,13 @@ function orderArms(recipe: ExperimentRecipe): string[] {
 /** A judge's name with the path of its file, if any, relative to the working directory. */
 function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
   const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
-  if (address !== undefined) return `${checkAddress(address, "")}#${model}`;
+  const several = readServers(judge);
+  if (several?.file !== undefined) return `servers:${pathOf(several.file)}#${several.model}`;
+  if (address !== undefined)
+    return `${address
+      .split(",")
+      .map((one) => checkAddress(one.trim(), ""))
+      .join(",")}#${model}`;
   const measure = readMeasureName(judge);
   if (measure) return `${measure.kind}:${folderOf(measure.model, pathOf)}`;
   const [, kind, file] = /^(student|recorded|run):(.+)$/s.exec(judge) ?? [];

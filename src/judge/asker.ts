@@ -97,7 +97,10 @@ export function createAsker(
     engine,
     sampling,
     counts,
-    notes: () => describeNotes(model, sampling, asker.calls(), counts),
+    notes: () => [
+      ...describeNotes(model, sampling, asker.calls(), counts),
+      ...engine.notes().map((text) => `${model.name}: ${text}`),
+    ],
     askAhead: async (requests, onProgress) => {
       if (batches) {
         await batches.ask(requests, onProgress);

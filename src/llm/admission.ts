@@ -1,5 +1,6 @@
 import type { CallStore } from "./call-store.ts";
 import type { StoredCall } from "./stored-call.ts";
+import type { Gate } from "./gates.ts";
 import type { Estimate } from "./rate-limiter.ts";
 import type { CallOutcome } from "./reply.ts";
 import type { Price } from "./price.ts";
@@ -24,6 +25,8 @@ export interface PendingCall {
   /** Earliest time to send it; 0 for a call that never had to wait. */
   notBefore: number;
   isClaimed: boolean;
+  /** The server that it has a place at, or was sent to last. */
+  gate?: Gate | undefined;
 }
 
 /** A call that is new to the engine. */

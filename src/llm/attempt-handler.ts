@@ -4,6 +4,7 @@ import type { CallTally, StopReason } from "./call-tally.ts";
 import { withoutReply, withReply, type Endings } from "./endings.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { Failure } from "./failure.ts";
+import type { Gates } from "./gates.ts";
 import { decideNextStep, defaultMaxAttempts, type ProviderHealth, type Stop } from "./give-up-policy.ts";
 import type { ChatModel } from "./chat-model.ts";
 import type { Reply } from "./reply.ts";
@@ -21,6 +22,7 @@ interface HandlerContext {
   readonly health: ProviderHealth;
   readonly estimator: UsageEstimator;
   readonly tally: CallTally;
+  readonly gates: Gates;
   readonly stopped: () => StopReason | undefined;
   readonly hasFailed: () => boolean;
   /** Stops the engine for good. */
@@ -55,9 +57,11 @@ export class AttemptHandler {
 
   /** Retries, gives up, or stops the engine. */
   handleFailure(call: PendingCall, failure: Failure, now: number): void {
-    const { options, endings, health, queue, tally, fail } = this.#context;
-    if (failure.kind === "retry") tally.addFailedAttempt(failure.detail, performance.now());
+    const { options, endings, health, queue, tally, gates, fail } = this.#context;
+    const where = call.gate?.address === undefined ? "" : `${call.gate.address}: `;
+    if (failure.kind === "retry") tally.addFailedAttempt(`${where}${failure.detail}`, performance.now());
     const step = decideNextStep(failure, {
+      hasOthers: gates.hasOthers(call.gate, failure),
       attempts: call.attempts,
       congestions: call.congestions,
       maxAttempts: options.maxAttempts ?? defaultMaxAttempts,

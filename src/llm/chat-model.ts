@@ -41,6 +41,8 @@ export interface ChatModel {
     open(): Promise<EmbeddingModelV4>;
     findPrice(): Promise<Price | undefined>;
   };
+  /** The servers that it runs on, where there are several: each call goes to one of them, and `language` is not asked. */
+  readonly servers?: { current(): readonly ModelServer[] };
   /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
   readonly problem?: string | undefined;
   /** How long one attempt may take, where the caller does not say; 120 seconds when left out. */
@@ -51,6 +53,11 @@ export interface ChatModel {
   readonly keyAdvice?: string | undefined;
   /** Removes API keys from a text before it is shown or stored. */
   redact(text: string): string;
+}
+
+/** One of several servers that run a model. */
+export interface ModelServer extends Pick<ChatModel, "language" | "keyAdvice" | "notes" | "redact"> {
+  readonly address: string;
 }
 
 /** A provider's batch API: many calls are submitted together, answered within a day, and cost less. */

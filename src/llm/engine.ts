@@ -29,8 +29,8 @@ import {
   defaultGraceMs,
 } from "./give-up-policy.ts";
 import type { ChatModel } from "./chat-model.ts";
+import { Gates } from "./gates.ts";
 import { nanosPerUsd } from "./price.ts";
-import { RateLimiter } from "./rate-limiter.ts";
 import type { CallOutcome } from "./reply.ts";
 import { highestCost } from "./request-cost.ts";
 import { requestKey, type ModelRequest } from "./request.ts";
@@ -52,7 +52,7 @@ export class Engine {
   readonly model: ChatModel;
   readonly #options: EngineOptions;
   readonly #store: CallStore;
-  readonly #limiter: RateLimiter;
+  readonly #gates: Gates;
   readonly #budget: number;
   readonly #random: () => number;
   readonly #inProgress = new Map<string, Promise<CallOutcome>>();
@@ -86,7 +86,7 @@ export class Engine {
     this.model = model;
     this.#options = options;
     this.#store = options.store;
-    this.#limiter = new RateLimiter({
+    this.#gates = new Gates(model, {
       concurrency: options.concurrency ?? defaultConcurrency,
       limits: options.limits,
     });
@@ -109,6 +109,7 @@ export class Engine {
       health: this.#health,
       estimator: this.#estimator,
       tally: this.#tally,
+      gates: this.#gates,
       stopped: () => this.#stopped,
       hasFailed: () => this.#failure !== undefined,
       fail: (stop) => this.#fail(stop),
@@ -149,12 +150,17 @@ export class Engine {
     return {
       ...this.#tally.counts,
       paid: this.model.price ? this.#tally.paid : null,
-      inFlight: this.#limiter.inFlight,
+      inFlight: this.#gates.inFlight,
       waiting: this.#queue.timed,
-      trouble: this.#tally.trouble(performance.now(), this.#limiter.concurrency),
+      trouble: this.#tally.trouble(performance.now(), this.#gates.concurrency),
       failure: this.#failure?.message,
       stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : this.#tally.inBatches > 0 ? "batches" : undefined),
     };
+  }
+
+  /** What a reader of the results needs to know of the model's servers, a line each. */
+  notes(): string[] {
+    return this.#gates.notes();
   }
 
   /** The most that one attempt at a request can cost, in billionths of a US dollar; 0 without a price. */
@@ -196,7 +202,7 @@ export class Engine {
 
   /** How many calls may be queued before no more are welcome: enough that some can wait for their time. */
   get #room(): number {
-    return Math.max(64, 2 * (this.#options.concurrency ?? defaultConcurrency));
+    return Math.max(64, 2 * (this.#options.concurrency ?? defaultConcurrency) * this.#gates.size);
   }
 
   /** Resolves when no call is in progress any more. */
@@ -205,7 +211,7 @@ export class Engine {
   }
 
   get #isIdle(): boolean {
-    return this.#limiter.inFlight === 0 && this.#queue.isEmpty && this.#endings.isEmpty && !this.#handler.hasDoubtful;
+    return this.#gates.inFlight === 0 && this.#queue.isEmpty && this.#endings.isEmpty && !this.#handler.hasDoubtful;
   }
 
   #findStored(key: string): StoredCall | undefined {
@@ -226,7 +232,7 @@ export class Engine {
 
   /** Writes what has ended and claims what may go next, in one transaction; then tells outcomes and sends calls. */
   #takeTurn(): void {
-    this.#handler.settleDoubtful(this.#limiter.inFlight === 0 && this.#queue.isEmpty);
+    this.#handler.settleDoubtful(this.#gates.inFlight === 0 && this.#queue.isEmpty);
     const now = performance.now();
     const endings = this.#endings.takeAll();
     const candidates = this.#stopped ? [] : this.#queue.take(now, (call) => this.#tryEnter(call, now));
@@ -250,7 +256,7 @@ export class Engine {
 
   #tryEnter(call: PendingCall, now: number): boolean {
     call.estimate = this.#estimateUsage(call);
-    return this.#limiter.tryEnter(call.estimate, now);
+    return this.#gates.tryEnter(call, now);
   }
 
   #estimateUsage({ bytes, request }: PendingCall) {
@@ -278,19 +284,19 @@ export class Engine {
   #actOn(admission: Admission, now: number): void {
     const { toSend, found, elsewhere, short, unaffordable, inBatches, isOverBudget } = admission;
     for (const { call, stored } of found) {
-      this.#limiter.withdraw(call.estimate);
+      this.#gates.withdraw(call);
       this.#tally.stored++;
       if (call.isClaimed) this.#endings.release(call, 0, () => call.finish(outcomeOf(stored)));
       else call.finish(outcomeOf(stored));
     }
     for (const call of elsewhere) {
-      this.#limiter.withdraw(call.estimate);
+      this.#gates.withdraw(call);
       this.#isShared = true;
       call.isClaimed = false;
       call.notBefore = now + elsewhereMs * (0.5 + this.#random());
       this.#queue.add(call);
     }
-    for (const call of [...short, ...unaffordable, ...inBatches]) this.#limiter.withdraw(call.estimate);
+    for (const call of [...short, ...unaffordable, ...inBatches]) this.#gates.withdraw(call);
     this.#queue.putBack(short);
     for (const call of unaffordable) {
       this.#hasPassedOver = true;
@@ -321,7 +327,7 @@ export class Engine {
   #nextTurnAt(now: number): number | undefined {
     let at = Infinity;
     for (const call of this.#queue.candidates()) {
-      const opens = this.#limiter.opensAt(this.#estimateUsage(call), now);
+      const opens = this.#gates.opensAt(this.#estimateUsage(call), now);
       if (opens !== undefined) at = Math.min(at, Math.max(call.notBefore, opens));
     }
     if (at === Infinity) return undefined;
@@ -334,15 +340,16 @@ export class Engine {
     const enteredAt = performance.now();
     if (call.attempts++ === 0) call.firstSentAt = enteredAt;
     this.#tally.attempts++;
+    const gate = call.gate!; // it has a place
     const passage = { enteredAt, estimate: call.estimate };
     const attempt = await attemptCall(
-      this.model,
+      gate.model,
       call.request,
       this.#options.timeoutMs ?? this.model.timeoutMs ?? defaultTimeoutMs,
       this.#abandon.signal,
     );
     const now = performance.now();
-    this.#limiter.leave({ ...passage, ...passageOf(attempt, this.#health.hasAnswered) }, now);
+    this.#gates.leave(gate, attempt, { ...passage, ...passageOf(attempt, this.#health.hasAnswered) }, now);
     if ("reply" in attempt) this.#handler.storeReply(call, attempt.reply, now - enteredAt);
     else this.#handler.handleFailure(call, attempt, now);
     this.#scheduleTurn();
@@ -368,7 +375,7 @@ export class Engine {
   /** The store cannot be written: sends nothing more, keeps in memory what was paid for, and tries again for a while. */
   #writeLater(cause: unknown, endings: readonly Ending[], candidates: readonly PendingCall[]): void {
     for (const call of candidates) {
-      this.#limiter.withdraw(call.estimate);
+      this.#gates.withdraw(call);
       if (!call.isClaimed) this.#store.forget(call.key, this);
     }
     this.#queue.putBack(candidates);

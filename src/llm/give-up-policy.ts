@@ -53,6 +53,8 @@ export type NextStep =
 
 /** What is known when an attempt has failed. */
 export interface FailedAttempt {
+  /** Whether the model has other servers that may take the call. */
+  readonly hasOthers?: boolean | undefined;
   /** Attempts at the call so far, this one included. */
   readonly attempts: number;
   /** Earlier attempts that failed because of the provider's load. */
@@ -65,9 +67,10 @@ export interface FailedAttempt {
 }
 
 export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextStep {
-  const { attempts, maxAttempts, hasAnswered } = attempt;
+  const { attempts, maxAttempts, hasAnswered, hasOthers = false } = attempt;
   if (failure.kind === "state") return { kind: "end", state: failure.state, detail: failure.detail };
   if (failure.kind === "doubtful") return { kind: hasAnswered ? "give up" : "doubt", detail: failure.detail };
+  if (failure.kind === "stop" && hasOthers) return { kind: "retry", delayMs: 0, isCongestion: true }; // the fault of that server
   if (failure.kind === "stop") {
     if (failure.isRowPossible && hasAnswered) return { kind: "give up", detail: failure.detail };
     return { kind: "stop", stop: { detail: failure.detail, isUsage: failure.isUsage } };
@@ -78,11 +81,14 @@ export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextSt
     const advice = "run the same command again then";
     return { kind: "stop", stop: { detail: `it asks to wait ${minutes} minutes (${detail})`, isUsage: false, advice } };
   }
+  // a server that was not reached has nothing to do with the call; one that was may have fallen over it, so that is counted
+  if (hasOthers && isUnreachable) return { kind: "retry", delayMs: 0, isCongestion: true };
   if (isUnreachable && !hasAnswered && attempts >= unreachableAttempts)
     return { kind: "stop", stop: { detail, isUsage: false } };
   const congestions = attempt.congestions + (isCongestion ? 1 : 0);
   if (attempts - congestions >= maxAttempts || congestions >= congestionAttempts)
     return { kind: "give up", detail: `gave up after ${attempts} attempts: ${detail}` };
+  if (hasOthers) return { kind: "retry", delayMs: 0, isCongestion };
   return { kind: "retry", delayMs: retryDelay(attempts, retryAfterMs, attempt.random), isCongestion };
 }
 

@@ -30,8 +30,29 @@ export function isProviderName(name: string): name is ProviderName {
   return (providerNames as readonly string[]).includes(name);
 }
 
+/** A model on several servers. */
+export interface SeveralServers {
+  readonly model: string;
+  /** Empty where a file lists them. */
+  readonly addresses: readonly string[];
+  readonly file: string | undefined;
+}
+
+/**
+ * Several servers of one model, as a name tells them: `http://a:8000/v1,http://b:8000/v1#MODEL`, or `servers:FILE#MODEL`. Undefined for any
+ * other name.
+ */
+export function readServers(name: string): SeveralServers | undefined {
+  const [, places = "", model = ""] = /^(servers:[^#]+|https?:[^#]*,[^#]*)#(.+)$/s.exec(name) ?? [];
+  if (places === "") return undefined;
+  return places.startsWith("servers:")
+    ? { model, addresses: [], file: places.slice("servers:".length) }
+    : { model, addresses: places.split(","), file: undefined };
+}
+
 /** Whether a name has the form of a model's. */
 export function isModelName(name: string): boolean {
+  if (name.startsWith("servers:")) return true;
   const [, kind = ""] = /^([a-z]+):/.exec(name) ?? [];
   return isProviderName(kind) || isHostedName(kind) || isPeerName(kind) || /^https?:\/\//.test(name);
 }

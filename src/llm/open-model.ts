@@ -18,6 +18,7 @@ import {
   isProviderName,
   modelForms,
   otherProviders,
+  readServers,
 } from "./model-name.ts";
 import { checkAddress, openCompatibleModel } from "./open-compatible.ts";
 import { noteOtherAddress, openHostedModel, withPath } from "./open-hosted.ts";
@@ -147,6 +148,15 @@ const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> 
 
 /** Opens a model by name; nothing is sent yet. @throws UsageError when the name has no known form */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<ChatModel> {
+  const several = readServers(name);
+  if (several) {
+    const { openServers } = await import("./open-servers.ts");
+    return openServers(several, options);
+  }
+  if (name.startsWith("servers:"))
+    throw new UsageError(
+      `${name}: expected a file with the address of a server a line and the model's name after #, as in servers:hosts.txt#qwen3`,
+    );
   if (/^https?:/.test(name)) return openCompatibleModel(name, options);
   const [, provider = "", model = ""] = /^([a-z]+):(.*)$/s.exec(name) ?? [];
   if (!/^\S+$/.test(model)) throw unknownForm(name);

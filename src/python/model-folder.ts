@@ -22,7 +22,7 @@ export function resolveModelFolder(model: string, option: string, builtIn: strin
   if (existsSync(join(model, "config.json")) || existsSync(join(model, "adapter_config.json"))) return resolve(model);
   if (existsSync(model) || !/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model))
     throw new UsageError(
-      `${option}: expected a folder with a model (config.json), a Hub id (owner/name) or ${builtIn}, got ${JSON.stringify(model)}`,
+      `${option}: expected a folder with a model (config.json), a Hub id (owner/name)${builtIn.includes(",") ? ", " : " or "}${builtIn}, got ${JSON.stringify(model)}`,
     );
   return model;
 }

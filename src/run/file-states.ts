@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
-import type { ArmState, FileState } from "./records/arm.ts";
+import type { ArmState, ArmSummary, FileState } from "./records/arm.ts";
+import type { EmbeddingSummary } from "./records/embedding.ts";
 import type { RatedManifest } from "./manifest.ts";
 import { recordedPath } from "./recorded-path.ts";
 import { runFolder } from "./run-folder.ts";
@@ -30,11 +31,16 @@ export async function readFileStates(
         isStale:
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
-          (arm.vectors !== undefined && embeddings?.[arm.vectors.name]?.vectors.sha256 !== arm.vectors.sha256) ||
+          (arm.vectors !== undefined && !areSame(arm.vectors, embeddings?.[arm.vectors.name])) ||
           dataState !== "present",
       })),
     ),
   };
+}
+
+/** Whether the vectors that an arm was made by are still those of the run. */
+function areSame({ sha256, target }: NonNullable<ArmSummary["vectors"]>, now: EmbeddingSummary | undefined): boolean {
+  return now?.vectors.sha256 === sha256 && (target === undefined || Object.hasOwn(now.targets, target));
 }
 
 async function fileState(path: string, bytes?: number): Promise<FileState> {

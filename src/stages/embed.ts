@@ -8,9 +8,10 @@ import { formatNumbered } from "../format.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { expectName } from "../run/name.ts";
 import type { EmbeddedText, EmbeddingSummary } from "../run/records/embedding.ts";
-import { extendManifest, requireRatings, runFolder } from "../run/run-folder.ts";
+import { extendManifest, requireRatings, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { openVectorsWriter } from "../run/vectors-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { checkShare, vectorCoverageGate } from "./coverage.ts";
 import { describeCalls } from "./describe-calls.ts";
@@ -58,7 +59,7 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
-  const name = options.name ?? nameOf(embedder.name);
+  const name = options.name ?? `${nameOf(embedder.name)}${text === "row" ? "" : `-${text}`}`;
   expectName("--name", name);
   expectSame(manifest, name, { model: embedder.name, text, maxLength }, options);
   const targets = [];
@@ -131,7 +132,7 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
     dimensions,
     datasetHash: manifest.dataset.hash,
     vectors,
-    targets: { ...keptTargets(manifest, name, vectors.sha256), ...made },
+    targets: { ...(await keepTargets(manifest, name, vectors.sha256, made, run)), ...made },
     notes: [...embedder.notes(), ...describeLost(lost)],
     ...(embedder.asker ? describeCalls(embedder.asker, pending) : {}),
     gates: [
@@ -198,10 +199,22 @@ function expectSame(
   );
 }
 
-/** Targets of an earlier command, while the rows' vectors are the same. */
-function keptTargets({ embeddings }: RatedManifest, name: string, sha256: string): EmbeddingSummary["targets"] {
+/** Targets of earlier commands, while the rows' vectors are the same. Those of an earlier state of a file are removed. */
+async function keepTargets(
+  { embeddings }: RatedManifest,
+  name: string,
+  sha256: string,
+  made: EmbeddingSummary["targets"],
+  run: RunFolder,
+): Promise<EmbeddingSummary["targets"]> {
   const previous = embeddings?.[name];
-  return previous?.vectors.sha256 === sha256 ? previous.targets : {};
+  const sources = new Set(Object.values(made).map(({ source }) => source));
+  const kept: EmbeddingSummary["targets"] = {};
+  for (const [hash, target] of Object.entries(previous?.targets ?? {})) {
+    if (previous!.vectors.sha256 === sha256 && !sources.has(target.source)) kept[hash] = target;
+    else if (!Object.hasOwn(made, hash)) await rm(run.targetVectorsPath(name, hash), { force: true });
+  }
+  return kept;
 }
 
 const mostReasons = 3;

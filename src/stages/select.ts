@@ -39,10 +39,37 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
     ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt, vectors),
     ...(options.by !== undefined && { by: options.by, histogram: [...(rated.histogram ?? [])] }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
-    ...(vectors && { vectors: { name: vectors.embedding.name, sha256: vectors.embedding.vectors.sha256 } }),
+    ...(vectors && {
+      vectors: {
+        name: vectors.embedding.name,
+        sha256: vectors.embedding.vectors.sha256,
+        ...(vectors.targetHash !== undefined && { target: vectors.targetHash }),
+      },
+    }),
   };
   await updateManifest(run, (latest = manifest) => ({ ...latest, arms: { ...latest.arms, [plan.arm]: summary } }));
   return summary;
+}
+
+/** What a choice by vectors did, a line each. */
+function describeVectors(
+  { method }: Plan,
+  { dedup, diverse, vectors }: SelectOptions,
+  reasons: Written["reasons"],
+  taken: FateOf["taken"],
+): string[] {
+  const notes: string[] = [];
+  if (dedup === "semantic" && !reasons["semantic duplicate"])
+    notes.push("--dedup semantic left out no row: none of those looked at is so similar to a better one");
+  if (diverse !== undefined && vectors !== undefined && !reasons["too close"])
+    notes.push("--diverse left out no row: none of those looked at is so near to a better one");
+  if (method !== "toward" || !taken || taken.length === 0) return notes;
+  const similarities = taken.map(({ similarity }) => similarity).toSorted((a, b) => a - b);
+  const counts = [...Map.groupBy(taken, ({ target }) => target).values()].map(({ length }) => length);
+  notes.push(
+    `the rows' similarity to their examples (cosine) is ${similarities[0]!.toFixed(2)} to ${similarities.at(-1)!.toFixed(2)}, half of them at least ${similarities[Math.floor(similarities.length / 2)]!.toFixed(2)}; an example has ${Math.min(...counts)} to ${Math.max(...counts)} of them`,
+  );
+  return notes;
 }
 
 function summarise(
@@ -51,7 +78,7 @@ function summarise(
   manifest: RatedManifest,
   { rewritten }: Dataset,
   written: Written,
-  { picked, leftOut = 0, withoutVector = 0 }: FateOf,
+  { picked, leftOut = 0, withoutVector = 0, taken }: FateOf,
   usedScores: readonly string[],
   startedAt: Date,
   vectors: RowVectors | undefined,
@@ -69,6 +96,7 @@ function summarise(
   if (vectors) {
     const { name, gates } = vectors.embedding;
     alarms.push(...gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`));
+    notes.push(...describeVectors(plan, options, written.reasons, taken));
     if (withoutVector > 0)
       notes.push(
         `${formatNumbered(withoutVector, "row has", "rows have")} no vector by ${name}, and ${plan.method === "toward" ? "could not be kept" : "were compared with none"}`,

@@ -56,7 +56,7 @@ describe("by a model on this machine", () => {
     const length = Math.hypot(...counts.with(0, 1));
     expect([...vectors.at(0)!]).toEqual(counts.with(0, 1).map((value) => expect.closeTo(value / length, 6) as number));
     await embed("--model", "model", "--text", "prompt", "--name", "prompts");
-    expect(embedder.asked().toSorted()).toEqual([...[0, 1, 2].flatMap((i) => [`Say ${i}.`, `Say ${i}.\nAnswer ${i}`])]);
+    expect(embedder.asked().toSorted()).toEqual([0, 1, 2].flatMap((i) => [`Say ${i}.`, `Say ${i}.\nAnswer ${i}`]));
   });
 
   test("what was made is kept when the process dies, and the same command goes on", async () => {
@@ -118,7 +118,10 @@ describe("by a model on this machine", () => {
     await embed("--model", "model");
     folder.write("model/config.json", { model_type: "bert", hidden_size: 8 });
     expect((await embed("--model", "model")).notes.join("\n")).not.toContain("before");
-    const { code, stderr } = await misuse(["embed", "--model", "model", "--text", "answer"], { cwd: folder.path, env });
+    const { code, stderr } = await misuse(["embed", "--model", "model", "--name", "model", "--text", "answer"], {
+      cwd: folder.path,
+      env,
+    });
     expect([code, stderr]).toEqual([
       2,
       expect.stringContaining(
@@ -261,7 +264,7 @@ describe("rows are chosen by vectors", () => {
   test("an arm is stale when its vectors are made anew of other text", async () => {
     await embed("--model", "model");
     await select("--dedup", "semantic", "--arm", "sem");
-    await embed("--model", "model", "--text", "answer", "--overwrite");
+    await embed("--model", "model", "--name", "model", "--text", "answer", "--overwrite");
     const { stdout } = await alpagasus(["status", "--json"], { cwd: folder.path });
     expect(stdout).toMatch(/"isStale": ?true/);
   });
@@ -287,7 +290,7 @@ describe("rows are chosen by vectors", () => {
       "--dedup semantic expected vectors of the rows, found none; make them: alpagasus embed",
     ],
     [["--toward", "dev.json"], 2, "--toward: expected how many rows to keep"],
-    [["--toward", "dev.json", "--top", "3", "--by", "score"], 2, "--toward: is a way to choose"],
+    [["--toward", "dev.json", "--top", "3", "--by", "score"], 2, "leave out --by"],
     [["--toward", "dev.json", "--top", "3", "--method", "random"], 2, "leave out --method random"],
     [["--top", "3", "--vectors", "model"], 2, "--vectors: expected --toward FILE, --dedup semantic or --diverse"],
     [["--top", "3", "--similarity", "0.5"], 2, "--similarity: expected --dedup near or --dedup semantic"],
@@ -311,7 +314,7 @@ describe("rows are chosen by vectors", () => {
 });
 
 test.each<[string[], string]>([
-  [["--model", "nowhere"], "--model: expected a folder with a model (config.json), a Hub id (owner/name) or minilm"],
+  [["--model", "nowhere"], "--model: expected a folder with a model (config.json), a Hub id (owner/name), minilm"],
   [["--model", "anthropic:claude-haiku-4-5"], "expected a model that makes vectors"],
   [["--model", "model", "--budget", "3"], "--budget: expected a judge that calls a model"],
   [["--model", "model", "--dry-run"], "--dry-run: expected a model behind an API"],

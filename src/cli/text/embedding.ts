@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { formatCount, formatDuration } from "../../format.ts";
 import type { EmbeddingSummary } from "../../run/records/embedding.ts";
+import { defaultRunFolder } from "../../run/run-folder.ts";
 import { shellWord } from "../../shell-word.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
@@ -12,7 +13,10 @@ const textNames: Record<EmbeddingSummary["text"], string> = {
 };
 
 /** What `embed` prints. */
-export function renderEmbedding(summary: EmbeddingSummary): string {
+export function renderEmbedding(
+  summary: EmbeddingSummary,
+  { run, hasOthers }: { readonly run: string; readonly hasOthers: boolean },
+): string {
   const { name, model, text, dimensions, vectors, targets, notes, calls, gates, wallMs } = summary;
   const files = Object.values(targets);
   const all = [vectors, ...files];
@@ -27,7 +31,7 @@ export function renderEmbedding(summary: EmbeddingSummary): string {
     ...notes.map((note) => `  note: ${plainText(note)}`),
     ...renderWarnings([], gates),
     `\n  vectors ${plainText(vectors.path)}`,
-    `  next    ${files.length > 0 ? `alpagasus select --toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "alpagasus select --top 10% --dedup semantic"}`,
+    `  next    alpagasus select${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`} ${files.length > 0 ? `--toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "--top 10% --dedup semantic"}${hasOthers ? ` --vectors ${name}` : ""}`,
   ];
   return `${lines.join("\n")}\n`;
 }

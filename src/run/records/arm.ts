@@ -70,8 +70,8 @@ export const armSummarySchema = z.object({
   /** Hash of the ratings this arm was made from; and of the named scores, by their names. */
   ratingsHash: z.string(),
   scoreHashes: z.record(z.string(), z.string()).optional(),
-  /** The vectors that the choice depends on. */
-  vectors: z.object({ name: z.string(), sha256: z.string() }).optional(),
+  /** The vectors that the choice depends on, and the hash of the examples that rows were chosen near to. */
+  vectors: z.object({ name: z.string(), sha256: z.string(), target: z.string().optional() }).optional(),
   ...taskSchema,
 });
 

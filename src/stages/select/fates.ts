@@ -23,6 +23,8 @@ export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: Reason
   readonly leftOut?: number;
   /** Rows that have no vector, where the choice goes by vectors. */
   readonly withoutVector?: number | undefined;
+  /** What the kept rows were taken for, where they were chosen near to examples. */
+  readonly taken?: readonly Taken[] | undefined;
 };
 
 export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
@@ -64,10 +66,11 @@ export async function pickedFates(
     groups,
     rooms,
   });
-  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey, taken), {
+  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey, taken && detailsOf(taken)), {
     picked,
     leftOut,
     withoutVector,
+    taken: taken?.filter(({ row }) => picked.kept[row] === 1),
   });
 }
 
@@ -86,14 +89,14 @@ function countWithout({ rows }: RowVectors, { keys, excluded }: Survey, { method
 
 const spareRows = 1000;
 
-/** Replaces the keys by the order in which rows are taken for targets, the first the highest. Returns what each was taken for. */
+/** Replaces the keys by the order in which rows are taken for targets, the first the highest. */
 function orderToward(
   { count, seed }: Plan,
   { onProgress }: SelectOptions,
   { keys, checks }: Survey,
   { rows, targets }: RowVectors,
-): ReadonlyMap<number, ReasonDetail> {
-  const taken: readonly Taken[] = takeToward(
+): readonly Taken[] {
+  const taken = takeToward(
     Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
     rows,
     targets,
@@ -106,6 +109,10 @@ function orderToward(
   );
   keys.fill(NaN);
   for (const [order, { row }] of taken.entries()) keys[row] = -order;
+  return taken;
+}
+
+function detailsOf(taken: readonly Taken[]): ReadonlyMap<number, ReasonDetail> {
   return new Map(
     taken.map(({ row, target, similarity }) => [row, { target, similarity: Math.round(similarity * 1000) / 1000 }]),
   );

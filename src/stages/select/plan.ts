@@ -195,9 +195,10 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
 /** @throws UsageError when options about vectors and similarity cannot be combined */
 function checkVectorOptions({ toward, vectors, similarity, dedup, diverse, ...options }: SelectOptions): void {
   const { top, rows, method, by, per, quota, like } = options;
-  if (toward !== undefined && (rows || by !== undefined || per !== undefined || quota || like !== undefined))
+  const other = Object.entries({ rows, by, per, quota, like }).find(([, value]) => value !== undefined)?.[0];
+  if (toward !== undefined && other !== undefined)
     throw new UsageError(
-      "--toward: is a way to choose; leave out --rows, --by, --per, --quota and --like (--min-score, --where, --dedup and --decontaminate go with it)",
+      `--toward: is a way to choose; leave out --${other} (--min-score, --where, --dedup, --diverse and --decontaminate go with it)`,
     );
   if (toward !== undefined && method !== undefined)
     throw new UsageError(`--toward: is a way to choose; leave out --method ${method}`);
@@ -268,7 +269,7 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
     longest: n ? `the ${n} longest outputs` : "the longest outputs",
     full: "all rows",
     rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
-    toward: `the ${n ?? ""} rows nearest to ${options.toward}`,
+    toward: `the ${n ?? ""} rows nearest to ${options.toward}${options.minScore === undefined ? "" : ` among those that score at least ${options.minScore}`}`,
   }[method];
   const extras = [
     options.quota !== undefined && describeQuota(options.quota),

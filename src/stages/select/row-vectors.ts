@@ -13,6 +13,8 @@ export interface RowVectors extends Disposable {
   readonly rows: VectorsReader;
   /** Of the examples that rows are chosen near to, in the order of their file; undefined where one has none. */
   readonly targets: readonly (Float32Array | undefined)[];
+  /** Hash of those examples' texts. */
+  readonly targetHash: string | undefined;
 }
 
 /** The option that needs vectors; undefined where none does. */
@@ -46,7 +48,7 @@ export async function openRowVectors(
   if (!embedding)
     throw new UsageError(
       name === undefined
-        ? `${option}: expected --vectors with the name of some, since the run has several: ${names.join(", ")}`
+        ? `${option}: expected --vectors NAME beside it, since the run has several: ${names.join(", ")}`
         : `--vectors: expected one of ${names.join(", ")}, got ${JSON.stringify(name)}`,
     );
   const own = `${embedding.name === embedding.model ? "" : ` --name ${embedding.name}`}${embedding.text === "row" ? "" : ` --text ${embedding.text}`}${embedding.maxLength === undefined ? "" : ` --max-length ${embedding.maxLength}`}`;
@@ -56,6 +58,7 @@ export async function openRowVectors(
       `${run.folder}: ${option} expected vectors of the rows that are rated, found ${embedding.name} of others; make them again: ${again}`,
     );
   const targets: (Float32Array | undefined)[] = [];
+  let targetHash: string | undefined;
   if (options.toward !== undefined) {
     const hash = hashTexts(await readTargetTexts(options.toward, embedding.text));
     const found = Object.hasOwn(embedding.targets, hash) ? embedding.targets[hash]! : undefined;
@@ -63,9 +66,10 @@ export async function openRowVectors(
       throw new RunError(
         `${options.toward}: expected vectors of its rows by ${embedding.name}, found none (or it was changed since); make them: ${again}`,
       );
+    targetHash = hash;
     using file = await openVectors(run.targetVectorsPath(embedding.name, hash), found.sha256, again);
     for (let row = 0; row < file.rows; row++) targets.push(file.at(row));
   }
   const rows = await openVectors(run.vectorsPath(embedding.name), embedding.vectors.sha256, again);
-  return { embedding, rows, targets, [Symbol.dispose]: () => rows[Symbol.dispose]() };
+  return { embedding, rows, targets, targetHash, [Symbol.dispose]: () => rows[Symbol.dispose]() };
 }
