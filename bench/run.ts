@@ -1,7 +1,7 @@
 /*
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
  * They need ../shared/data, GNU time and python3; `memory`, `memory-chats` and `view` also 9 GB of disk and some minutes,
- * `batches` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten,
+ * `batches` and `servers` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten,
  * `likelihood` uv and some minutes.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -15,6 +15,7 @@ import { benchChatMemory, benchMemory } from "./memory.ts";
 import { benchLikelihood } from "./likelihood.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
+import { benchServers } from "./servers.ts";
 import { benchStart } from "./start.ts";
 import { benchStudent } from "./student.ts";
 import { benchView } from "./view.ts";
@@ -33,6 +34,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   select: benchSelect,
   student: benchStudent,
   calls: benchCalls,
+  servers: benchServers,
   batches: benchBatches,
   endurance: benchEndurance,
   likelihood: benchLikelihood,

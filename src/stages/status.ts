@@ -8,6 +8,7 @@ import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmState, FileState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
+import type { EmbeddingSummary } from "../run/records/embedding.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
@@ -30,6 +31,10 @@ export interface RunStatus {
   /** Further scores of the same rows. */
   readonly scores?:
     | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & { readonly name: string })[]
+    | undefined;
+  /** Vectors of the rows; stale where the rows were changed since. */
+  readonly embeddings?:
+    | readonly (Pick<EmbeddingSummary, "name" | "model" | "text" | "vectors"> & { readonly isStale: boolean })[]
     | undefined;
   readonly arms: readonly ArmState[];
   /** Losses on held-out answers, and what they say. */
@@ -116,6 +121,13 @@ export async function status(folder: string): Promise<RunStatus> {
     spent,
     dataset: { ...manifest.dataset, state: states.dataset },
     rate: { ...manifest.rate, path: run.ratingsPath, state: states.ratings },
+    embeddings: Object.values(manifest.embeddings ?? {}).map(({ name, model, text, vectors, datasetHash }) => ({
+      name,
+      model,
+      text,
+      vectors,
+      isStale: datasetHash !== manifest.dataset.hash,
+    })),
     scores: listScores(manifest, run).map(({ name, summary, figures }) => ({
       name,
       judge: summary.judge,

@@ -269,6 +269,50 @@ describe("rows are chosen by vectors", () => {
     expect(stdout).toMatch(/"isStale": ?true/);
   });
 
+  test("an arm is stale when its examples change, and their former vectors are gone", async () => {
+    const first = await embed("--model", "model", "--target", "dev.json");
+    await select("--toward", "dev.json", "--top", "2");
+    const isStale = async () =>
+      (
+        JSON.parse((await alpagasus(["status", "--json"], { cwd: folder.path })).stdout) as {
+          arms: { isStale: boolean }[];
+        }
+      ).arms[0]!.isStale;
+    expect(await isStale()).toBe(false);
+    folder.write("dev.json", [{ instruction: "bbb", input: "", output: "-" }]);
+    const { targets } = await embed("--model", "model", "--target", "dev.json");
+    expect(Object.values(targets)).toHaveLength(1);
+    expect(existsSync(`${folder.path}/${Object.values(first.targets)[0]!.path}`)).toBe(false);
+    expect(await isStale()).toBe(true);
+    const { stdout } = await alpagasus(["status"], { cwd: folder.path });
+    expect(stdout).toContain("vectors  model: of the row, by model: 7 rows");
+    expect(stdout).toContain("stale: what it was chosen by has changed");
+  });
+
+  test("notes tell how near the rows are, and that an option changed nothing", async () => {
+    await embed("--model", "model", "--target", "dev.json");
+    const arm = await select("--toward", "dev.json", "--top", "3");
+    expect(arm.notes.join("\n")).toMatch(
+      /similarity to their examples \(cosine\) is \d\.\d\d to \d\.\d\d, .*an example has 1 to 2/,
+    );
+    const same = await select("--top", "2", "--dedup", "semantic", "--similarity", "1", "--arm", "same");
+    expect(same.notes.join("\n")).toContain("--dedup semantic left out no row");
+  });
+
+  test("of examples without answers, prompts suffice with --text prompt, and the message says so", async () => {
+    folder.write("dev.json", [{ instruction: "aaaa" }]);
+    const { code, stderr } = await misuse(["embed", "--model", "model", "--target", "dev.json"], {
+      cwd: folder.path,
+      env,
+    });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("make vectors with --text prompt") as string]);
+    expect(stderr).not.toContain("--map");
+    expect((await embed("--model", "model", "--target", "dev.json", "--text", "prompt")).name).toBe("model-prompt");
+    const arm = await select("--toward", "dev.json", "--top", "1", "--vectors", "model-prompt");
+    expect(kept("toward").find((one) => one.kept)!.index).toBe(0);
+    expect(arm.rows).toBe(1);
+  });
+
   test("a file of vectors that was changed is refused", async () => {
     const { vectors } = await embed("--model", "model");
     const bytes = readFileSync(`${folder.path}/${vectors.path}`);

@@ -13,6 +13,7 @@ export function renderStatus({
   begun,
   spent,
   scores,
+  embeddings,
   losses,
   arms,
   models,
@@ -45,6 +46,10 @@ export function renderStatus({
       ({ name, judge, coverage, mean }) =>
         `  ${name}  by ${plainText(judge)}: ${formatShare(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}`,
     ),
+    ...(embeddings ?? []).map(
+      ({ name, model, text, vectors, isStale }) =>
+        `  vectors  ${name}: of the ${text}, by ${plainText(model)}: ${formatCount(vectors.embedded)} rows${isStale ? styleText("yellow", " (of other rows: embed again)") : ""}`,
+    ),
     ...describeRest(rate, spent),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
@@ -55,7 +60,7 @@ export function renderStatus({
       formatShare(arm.share),
       arm.cut === null ? "-" : formatScore(arm.cut),
       plainText(arm.choice),
-      arm.isStale ? "stale: data or ratings changed" : arm.state,
+      arm.isStale ? "stale: what it was chosen by has changed" : arm.state,
     ]);
     lines.push(
       "",
