@@ -11,6 +11,46 @@ export function wordsOf(text: string): string[] {
 export function hashWord(word: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca77);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  return finished(hash);
+}
+
+function finished(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x85ebca77);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
+}
+
+const plain = new Uint8Array(128); // lower case of a letter or digit of ASCII, 0 for other characters
+for (const code of "abcdefghijklmnopqrstuvwxyz0123456789") plain[code.charCodeAt(0)] = code.charCodeAt(0);
+for (let code = 65; code <= 90; code++) plain[code] = code + 32;
+
+/**
+ * Writes the hashes of a text's words, as of {@link wordsOf} and {@link hashWord}, and returns how many they are. Text of ASCII alone, which
+ * most is, is read in one pass.
+ *
+ * @param into four times as long as the text at least
+ */
+export function hashWords(text: string, into: Uint32Array): number {
+  let count = 0;
+  let hash = 0x811c9dc5;
+  let isIn = false;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : 32;
+    if (code > 127) return hashOtherWords(text, into);
+    const letter = plain[code]!;
+    if (letter !== 0) {
+      hash = Math.imul(hash ^ letter, 0x01000193);
+      isIn = true;
+    } else if (isIn) {
+      into[count++] = finished(hash);
+      hash = 0x811c9dc5;
+      isIn = false;
+    }
+  }
+  return count;
+}
+
+function hashOtherWords(text: string, into: Uint32Array): number {
+  const words = wordsOf(text);
+  for (let i = 0; i < words.length; i++) into[i] = hashWord(words[i]!);
+  return words.length;
 }

@@ -1,8 +1,11 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { contaminationFinder } from "../../src/selection/contamination.ts";
 import { diversity } from "../../src/selection/diversity.ts";
-import { exactDuplicates, nearDuplicates, type LearningCheck } from "../../src/selection/duplicates.ts";
+import { exactDuplicates, type LearningCheck } from "../../src/selection/duplicates.ts";
+import { nearDuplicates } from "../../src/selection/near-duplicates.ts";
 import { pickHighest } from "../../src/selection/pick.ts";
+import { hashWord, hashWords, wordsOf } from "../../src/selection/words.ts";
 import { readPrompts } from "../../src/dataset/prompts.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
@@ -26,20 +29,82 @@ describe("exact duplicates", () => {
 describe("near duplicates", () => {
   it("keeps the best of texts that differ in a word, and all that differ in more", () => {
     const other = long.split(" ").toReversed().join(" ");
-    const { kept, rejected } = pick(nearDuplicates(), [long, `${long} again`, other], [1, 2, 1]);
+    const { kept, rejected } = pick(nearDuplicates(3), [long, `${long} again`, other], [1, 2, 1]);
     expect([...kept]).toEqual([0, 1, 1]);
     expect(rejected.get(0)).toMatchObject({ reason: "near duplicate", detail: { of: 1 } });
   });
 
   it("takes texts of one or no word for what they are", () => {
-    const { kept } = pick(nearDuplicates(), ["Yes", "No", "", "Yes"], [1, 1, 1, 2]);
+    const { kept } = pick(nearDuplicates(4), ["Yes", "No", "", "Yes"], [1, 1, 1, 2]);
     expect([...kept]).toEqual([0, 1, 1, 1]);
+  });
+});
+
+/** Word triples as they are told, without hashes. */
+function similarityOf(a: string, b: string): number {
+  const triples = (text: string) => {
+    const words = wordsOf(`Say it\n\n${text}`);
+    return new Set(
+      words.length < 3 ? [words.join(" ")] : words.slice(2).map((_, i) => words.slice(i, i + 3).join(" ")),
+    );
+  };
+  const [x, y] = [triples(a), triples(b)];
+  const shared = [...x].filter((triple) => y.has(triple)).length;
+  return shared / (x.size + y.size - shared);
+}
+
+describe("near duplicates among many rows", () => {
+  const vocabulary = ["red", "Blau", "über", "木", "x1", "the", "of", "a", "naïve", "ﷺ", "end", "it"];
+  const texts = fc.array(
+    fc.record({
+      base: fc.integer({ min: 0, max: 5 }),
+      changes: fc.array(fc.tuple(fc.nat(39), fc.nat(vocabulary.length - 1)), { maxLength: 6 }),
+      length: fc.integer({ min: 0, max: 40 }),
+    }),
+    { minLength: 2, maxLength: 60 },
+  );
+
+  it("rejects exactly those that are as similar to a kept row, and says to which", () => {
+    fc.assert(
+      fc.property(texts, fc.constantFrom(0.5, 0.7, 0.8, 0.95, 1), (drawn, least) => {
+        const outputs = drawn.map(({ base, changes, length }) => {
+          const words = Array.from({ length }, (_, i) => vocabulary[(base * 7 + i * (base + 1)) % vocabulary.length]!);
+          for (const [at, word] of changes) if (at < length) words[at] = vocabulary[word]!;
+          return words.join(" ");
+        });
+        const scores = outputs.map((_, i) => (i * 31) % 17);
+        const check = nearDuplicates(outputs.length, least);
+        const { kept, rejected } = pick(check, outputs, scores);
+        const before: number[] = []; // kept rows, in the order of picking
+        for (const row of [...outputs.keys()].filter((one) => kept[one])) before.push(row);
+        for (const [row, { detail }] of rejected) {
+          expect(kept[detail.of!]).toBe(1);
+          expect(detail.similarity).toBeCloseTo(similarityOf(outputs[row]!, outputs[detail.of!]!), 3);
+          expect(detail.similarity! + 5e-4).toBeGreaterThanOrEqual(least);
+        }
+        for (const [i, a] of before.entries())
+          for (const b of before.slice(i + 1)) expect(similarityOf(outputs[a]!, outputs[b]!)).toBeLessThan(least);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("words", () => {
+  it("have the same hashes however they are read", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: "grapheme" }), fc.constant("ﷺﷺ ½ 木の")), (text) => {
+        const into = new Uint32Array(4 * text.length + 4);
+        const count = hashWords(text, into);
+        expect([...into.subarray(0, count)]).toEqual(wordsOf(text).map(hashWord));
+      }),
+    );
   });
 });
 
 describe("texts without words", () => {
   it("are duplicates only of themselves", () => {
-    const check = nearDuplicates();
+    const check = nearDuplicates(3);
     ["☃", "★", "★"].forEach((output, row) => check.learn(row, { instruction: "", input: "", output }));
     expect([...pickHighest(Float64Array.from([3, 2, 1]), { seed: 1, purpose: "test", checks: [check] }).kept]).toEqual([
       1, 1, 0,

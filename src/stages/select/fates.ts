@@ -6,7 +6,8 @@ import type { RunFolder } from "../../run/run-folder.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { diversity } from "../../selection/diversity.ts";
-import { type LearningCheck, exactDuplicates, nearDuplicates } from "../../selection/duplicates.ts";
+import { type LearningCheck, exactDuplicates } from "../../selection/duplicates.ts";
+import { nearDuplicates } from "../../selection/near-duplicates.ts";
 import { type Picked, pickHighest } from "../../selection/pick.ts";
 import { semanticCheck } from "../../selection/semantic.ts";
 import { takeToward, type Taken } from "../../selection/toward.ts";
@@ -214,7 +215,7 @@ async function surveyRows(
   const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const checks = [
     options.dedup === "exact" && exactDuplicates(rowCount),
-    options.dedup === "near" && nearDuplicates(options.similarity ?? defaultSimilarity.near),
+    options.dedup === "near" && nearDuplicates(rowCount, options.similarity ?? defaultSimilarity.near),
     options.dedup === "semantic" &&
       semanticCheck(
         vectors!.rows,
