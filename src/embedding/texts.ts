@@ -24,6 +24,7 @@ export async function* textsOf(dataset: Dataset, text: EmbeddedText): AsyncGener
  * @throws UsageError when it has none, DataError when a row cannot be read
  */
 export async function readTargetTexts(file: string, text: EmbeddedText): Promise<string[]> {
+  if (file.trim() === "") throw new UsageError("--target: expected a file of examples, got an empty name");
   const texts: string[] = [];
   if (text === "prompt")
     for (const prompt of await readPrompts(file)) texts.push(textOf({ ...prompt, output: "" }, text));

@@ -2,6 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { findDatasetFiles } from "../dataset/source.ts";
 import { embeddedStudentPath } from "../judge/student.ts";
 import { identifyMeasurer } from "../likelihood/measure.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
@@ -53,6 +54,12 @@ export async function hashArm(path: string | undefined): Promise<string> {
 export async function hashFiles(paths: readonly string[]): Promise<string> {
   const hashes = await Promise.all(paths.map(hashFile));
   return hashText(JSON.stringify(hashes));
+}
+
+/** The hash of the files of a dataset: a file, a folder or a pattern. `none` where there is none. */
+export async function hashData(source: string): Promise<string> {
+  const files = await findDatasetFiles(source).catch(() => []);
+  return files.length === 0 ? "none" : hashFiles(files.map(({ path }) => path));
 }
 
 /** SHA-256 of a file's bytes; undefined when there is no such file. */

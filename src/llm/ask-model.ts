@@ -111,9 +111,15 @@ export function describeWarning(warning: SharedV4Warning): string {
   return "message" in warning ? warning.message : (warning.details ?? `${warning.feature} is not supported`);
 }
 
-/** Empty if the provider reports no usage. Counts are whole numbers, and parts never exceed their total. */
+const mostTokens = 1e9; // of one reply: a server that tells more, or less than none, does not count
+
+function isPlausible(tokens: number | undefined): tokens is number {
+  return tokens !== undefined && tokens >= 0 && tokens <= mostTokens;
+}
+
+/** Empty if the provider reports no usage, or one that cannot be. Counts are whole numbers, and parts never exceed their total. */
 function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
-  if (inputTokens.total === undefined || outputTokens.total === undefined) return {};
+  if (!isPlausible(inputTokens.total) || !isPlausible(outputTokens.total)) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
     Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
   const input = count(inputTokens.total);

@@ -29,6 +29,11 @@ interface HandlerContext {
   readonly fail: (stop: Stop | undefined) => void;
 }
 
+/** Advice when a reply cost more than was reserved for it. What gives no text does not reason. */
+function adviceOn({ request }: PendingCall): string {
+  return request.sampling.maxOutputTokens === 0 ? "go on without --budget" : overReserveAdvice;
+}
+
 /** Decides what a reply or a failed attempt means for its call: stored, tried again, given up, or the end of the run. */
 export class AttemptHandler {
   readonly #context: HandlerContext;
@@ -51,7 +56,7 @@ export class AttemptHandler {
     if (usage) estimator.add(call.bytes, usage);
     if (call.request.topLogprobs !== undefined) fail(health.addLogprobs(reply.logprobs !== undefined));
     const excess = budget < Infinity ? describeOverReserve(cost, call.highestCost) : undefined;
-    if (excess !== undefined) fail({ detail: excess, isUsage: false, advice: overReserveAdvice });
+    if (excess !== undefined) fail({ detail: excess, isUsage: false, advice: adviceOn(call) });
     endings.finish(call, withReply(reply, cost, Math.round(latencyMs)));
   }
 

@@ -39,8 +39,9 @@ export async function readFileStates(
 }
 
 /** Whether the vectors that an arm was made by are still those of the run. */
-function areSame({ sha256, target }: NonNullable<ArmSummary["vectors"]>, now: EmbeddingSummary | undefined): boolean {
-  return now?.vectors.sha256 === sha256 && (target === undefined || Object.hasOwn(now.targets, target));
+function areSame(by: NonNullable<ArmSummary["vectors"]>, now: EmbeddingSummary | undefined): boolean {
+  const { sha256, target, targetSha256 } = by;
+  return now?.vectors.sha256 === sha256 && (target === undefined || now.targets[target]?.sha256 === targetSha256);
 }
 
 async function fileState(path: string, bytes?: number): Promise<FileState> {

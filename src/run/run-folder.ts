@@ -48,7 +48,7 @@ export function runFolder(folder: string): RunFolder {
     ratingsPath: join(folder, "ratings.jsonl"),
     scorePath: (name) => join(folder, "scores", `${name}.jsonl`),
     vectorsPath: (name) => join(folder, "embeddings", `${name}.npy`),
-    targetVectorsPath: (name, hash) => join(folder, "embeddings", `${name}.${hash}.npy`),
+    targetVectorsPath: (name, hash) => join(folder, "embeddings", "targets", `${name}.${hash}.npy`),
     armPath: (arm, extension) => join(folder, "arms", `${arm}${extension}`),
     decisionsPath: (arm) => join(folder, "arms", `${arm}.decisions.jsonl`),
     recordedArmPath: ({ path }) => join(folder, "arms", basename(path)),

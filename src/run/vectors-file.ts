@@ -12,8 +12,10 @@ const magic = "\x93NUMPY\x01\x00";
 
 export interface VectorsWriter {
   write(vector: Float32Array | undefined): Promise<void> | void;
-  /** Moves the finished file to its path. Returns its SHA-256, and how many values a vector has; 0 where no row has one. */
-  commit(): Promise<{ readonly sha256: string; readonly dimensions: number }>;
+  /** How many values a vector has; 0 while no row has one. */
+  readonly dimensions: number;
+  /** Moves the finished file to its path. Returns its SHA-256. */
+  commit(): Promise<string>;
   discard(): Promise<void>;
 }
 
@@ -45,6 +47,9 @@ export function openVectorsWriter(path: string, rows: number): VectorsWriter {
     for (; before > 0; before--) await add(missing(size));
   };
   return {
+    get dimensions() {
+      return dimensions ?? 0;
+    },
     write(vector) {
       if (dimensions !== undefined) return add(vector ? bytesOf(vector) : missing(dimensions));
       if (!vector) return void before++;
@@ -54,7 +59,7 @@ export function openVectorsWriter(path: string, rows: number): VectorsWriter {
       if (dimensions === undefined) await begin(0);
       await flush();
       await file.commit();
-      return { sha256: sha.digest("hex"), dimensions: dimensions! };
+      return sha.digest("hex");
     },
     discard: () => file.discard(),
   };

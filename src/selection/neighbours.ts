@@ -8,7 +8,7 @@ export interface Neighbours {
   nearest(vector: Float32Array): { readonly row: number; readonly similarity: number } | undefined;
 }
 
-const asked = 4; // the index orders by rounded vectors: of so many, the nearest is found by the whole ones
+const asked = 4; // of these the nearest is found once more: sums of other orders differ in the last digits
 const settings = { connectivity: 32, expansion_add: 128, expansion_search: 128 };
 
 /**
@@ -29,7 +29,7 @@ export function openNeighbours(
     ...settings,
     dimensions,
     metric: MetricKind.IP,
-    quantization: ScalarKind.BF16, // half the memory
+    quantization: ScalarKind.F32, // with rounded ones, the same vector may not be the nearest to itself
     multi: false,
   });
   let size = 0;

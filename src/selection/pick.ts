@@ -106,7 +106,11 @@ function rowsWithKey(keys: Float64Array): Uint32Array {
   return rows.subarray(0, count);
 }
 
-function firstRejection(checks: readonly Check[], row: number): { reason: Reason; detail: ReasonDetail } | undefined {
+/** Why the checks reject a row; undefined when it may be kept. */
+export function firstRejection(
+  checks: readonly Check[],
+  row: number,
+): { reason: Reason; detail: ReasonDetail } | undefined {
   for (const check of checks) {
     const rejection = check.reject(row);
     if (rejection) return rejection;

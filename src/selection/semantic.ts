@@ -3,6 +3,8 @@ import type { Reason } from "./decision.ts";
 import type { LearningCheck } from "./duplicates.ts";
 import { openNeighbours } from "./neighbours.ts";
 
+const rounding = 1e-6; // of the cosine of two 32-bit vectors of length 1
+
 /**
  * Rejects rows whose vector is at least so near to a kept row's: of rows that say the same, the best is kept (SemDeDup, arXiv 2303.09540,
  * within the order of the selection in place of clusters), and rows that are kept lie apart (DEITA, arXiv 2312.15685). A row without a vector is near to
@@ -23,7 +25,7 @@ export function semanticCheck(
     reject(row) {
       const vector = vectors.at(row);
       const nearest = vector && kept.nearest(vector);
-      if (!nearest || nearest.similarity < similarity) return undefined;
+      if (!nearest || nearest.similarity < similarity - rounding) return undefined;
       return { reason, detail: { of: nearest.row, similarity: Math.round(nearest.similarity * 1000) / 1000 } };
     },
     keep(row) {

@@ -3,13 +3,15 @@ import type { VectorsReader } from "../run/vectors-file.ts";
 import { cosine } from "./neighbours.ts";
 import { createPriority } from "./pick.ts";
 
-const mostEntries = 60e6; // of all targets' lists: 8 bytes each, twice
+const mostEntries = 25e6; // of all targets' lists: 12 bytes each, twice
 
 export interface TowardOptions {
-  /** How many rows are taken, before checks reject some. */
+  /** How many rows to take. */
   readonly count: number;
   /** Decides between rows that are equally near, as for ties of scores. */
   readonly seed: number;
+  /** Tells whether a row may be taken, given those taken before; absent where all may. One that may not is not offered again. */
+  readonly mayTake?: ((row: number) => boolean) | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -23,8 +25,9 @@ export interface Taken {
 }
 
 /**
- * The order in which rows are taken for targets: each target in its turn takes the row nearest to it that none has taken, by the cosine of
- * their vectors (the round-robin of RDS+, arXiv 2503.01807). So every target has its share, whichever lie close to many rows.
+ * Takes rows for targets: each target in its turn takes the row nearest to it that none has taken, by the cosine of their vectors (the
+ * round-robin of RDS+, arXiv 2503.01807). So every target has its share, whichever lie close to many rows. A row that may not be taken costs
+ * no turn.
  *
  * @param candidates 1 for each row that may be taken
  * @throws UsageError when so many rows for so many targets need more memory than is allowed
@@ -33,73 +36,125 @@ export function takeToward(
   candidates: Uint8Array,
   vectors: VectorsReader,
   targets: readonly (Float32Array | undefined)[],
-  { count, seed, onProgress }: TowardOptions,
+  options: TowardOptions,
 ): Taken[] {
-  const numbers = targets.flatMap((vector, target) => (vector ? [{ vector, target }] : []));
-  const length = Math.min(count, candidates.length);
-  if (numbers.length * length > mostEntries)
-    throw new UsageError(
-      `--toward: expected at most ${mostEntries / 1e6} million rows times targets, got ${length} rows for ${numbers.length} targets; choose fewer rows (--top), or fewer targets`,
-    );
-  const priority = createPriority(seed, "toward");
-  const lists = numbers.map(() => new NearestRows(length, priority));
-  for (let row = 0; row < candidates.length; row++) {
-    if (row % 1000 === 0) onProgress?.(row, candidates.length);
-    const vector = candidates[row] ? vectors.at(row) : undefined;
-    if (vector) numbers.forEach((one, i) => lists[i]!.add(row, cosine(one.vector, vector)));
-  }
-  const sorted = lists.map((list) => list.sorted());
-  const next = numbers.map(() => 0);
-  const isTaken = new Uint8Array(candidates.length);
+  const { count, mayTake = () => true } = options;
+  const known = targets.flatMap((vector, target) => (vector ? [{ vector, target }] : []));
+  const free = Uint8Array.from(candidates);
   const taken: Taken[] = [];
-  for (let isOver = false; !isOver && taken.length < length;) {
-    isOver = true;
-    for (const [i, { target }] of numbers.entries()) {
-      const list = sorted[i]!;
-      while (next[i]! < list.length && isTaken[list[next[i]!]!.row]) next[i]!++;
-      const nearest = list[next[i]!];
-      if (!nearest || taken.length === length) continue;
-      isTaken[nearest.row] = 1;
-      taken.push({ ...nearest, target });
+  let isOver = known.length === 0;
+  while (!isOver && taken.length < count) {
+    const lists = nearestTo(known, free, vectors, { ...options, count: count - taken.length });
+    const isWhole = lists[0]!.isWhole; // all free rows are in it
+    let isSpent = false; // a list that is not whole has come to its end
+    while (!isSpent && !isOver && taken.length < count) {
+      isOver = true;
+      for (const [i, list] of lists.entries()) {
+        let near = list.next(free);
+        while (near && !mayTake(near.row)) {
+          free[near.row] = 0;
+          near = list.next(free);
+        }
+        if (!near) {
+          isSpent ||= !isWhole;
+          if (isSpent) break; // the others' turns come with new lists
+          continue;
+        }
+        free[near.row] = 0;
+        taken.push({ ...near, target: known[i]!.target });
+        isOver = false;
+        if (taken.length === count) break;
+      }
+    }
+    if (isSpent) {
       isOver = false;
+      known.push(...known.splice(0, turnsTaken(known, taken))); // whose turn it is goes first
     }
   }
   return taken;
 }
 
-interface Near {
-  readonly row: number;
-  readonly similarity: number;
+/** How many targets come before the one whose turn it is. */
+function turnsTaken(known: readonly { readonly target: number }[], taken: readonly Taken[]): number {
+  const last = taken.at(-1)?.target;
+  return last === undefined ? 0 : (known.findIndex(({ target }) => target === last) + 1) % known.length;
+}
+
+const spare = 1000; // rows in a list beyond those that are wanted, since some may not be taken
+
+/** For each target the free rows nearest to it, as many as are wanted and some more. */
+function nearestTo(
+  known: readonly { readonly vector: Float32Array }[],
+  free: Uint8Array,
+  vectors: VectorsReader,
+  { count, seed, mayTake, onProgress }: TowardOptions,
+): NearestRows[] {
+  const length = Math.min(mayTake ? 2 * count + spare : count, free.length);
+  if (known.length * length > mostEntries)
+    throw new UsageError(
+      `--toward: expected at most ${mostEntries / 1e6} million rows times examples, got ${length} rows for ${known.length} examples; choose fewer rows (--top), or fewer examples`,
+    );
+  const priority = createPriority(seed, "toward");
+  const lists = known.map(() => new NearestRows(length, priority));
+  for (let row = 0; row < free.length; row++) {
+    if (row % 1000 === 0) onProgress?.(row, free.length);
+    const vector = free[row] ? vectors.at(row) : undefined;
+    if (vector) known.forEach((one, i) => lists[i]!.add(row, cosine(one.vector, vector)));
+  }
+  for (const list of lists) list.sort();
+  return lists;
 }
 
 /** The rows nearest to a target: twice as many are gathered, then the farther half is dropped. */
 class NearestRows {
   readonly #count: number;
   readonly #priority: (row: number) => number;
-  #rows: Near[] = [];
+  readonly #rows: Int32Array;
+  readonly #similarities: Float64Array;
+  #size = 0;
   #least = -Infinity;
+  #next = 0;
+  /** Whether no row was dropped. */
+  isWhole = true;
 
   constructor(count: number, priority: (row: number) => number) {
     this.#count = count;
     this.#priority = priority;
+    this.#rows = new Int32Array(2 * count + 64);
+    this.#similarities = new Float64Array(2 * count + 64);
   }
 
   add(row: number, similarity: number): void {
     if (similarity < this.#least) return;
-    this.#rows.push({ row, similarity });
-    if (this.#rows.length >= 2 * this.#count + 64) this.#drop();
+    this.#rows[this.#size] = row;
+    this.#similarities[this.#size++] = similarity;
+    if (this.#size === this.#rows.length) this.sort();
   }
 
-  sorted(): readonly Near[] {
-    this.#drop();
-    return this.#rows;
+  /** The next row in order that is free. */
+  next(free: Uint8Array): { readonly row: number; readonly similarity: number } | undefined {
+    while (this.#next < this.#size && free[this.#rows[this.#next]!] === 0) this.#next++;
+    if (this.#next === this.#size) return undefined;
+    return { row: this.#rows[this.#next]!, similarity: this.#similarities[this.#next]! };
   }
 
-  #drop(): void {
-    this.#rows.sort(
-      (a, b) => b.similarity - a.similarity || this.#priority(a.row) - this.#priority(b.row) || a.row - b.row,
+  /** Orders the rows, the nearest first, and drops those beyond what is wanted. */
+  sort(): void {
+    const [rows, similarities] = [this.#rows, this.#similarities];
+    const order = Array.from({ length: this.#size }, (_, i) => i).sort(
+      (a, b) =>
+        similarities[b]! - similarities[a]! ||
+        this.#priority(rows[a]!) - this.#priority(rows[b]!) ||
+        rows[a]! - rows[b]!,
     );
-    this.#rows = this.#rows.slice(0, this.#count);
-    if (this.#rows.length === this.#count) this.#least = this.#rows.at(-1)?.similarity ?? -Infinity;
+    if (order.length > this.#count) {
+      order.length = this.#count;
+      this.isWhole = false;
+      this.#least = similarities[order.at(-1)!]!;
+    }
+    const [sortedRows, sortedSimilarities] = [order.map((i) => rows[i]!), order.map((i) => similarities[i]!)];
+    this.#rows.set(sortedRows);
+    this.#similarities.set(sortedSimilarities);
+    this.#size = order.length;
   }
 }

@@ -46,12 +46,18 @@ export function promptCoverageGate(done: string, count: number, prompts: number,
   };
 }
 
-export function vectorCoverageGate(count: number, texts: number, least = defaultMinCoverage): Gate {
+/** @param source the file of examples; undefined for the run's own rows */
+export function vectorCoverageGate(
+  source: string | undefined,
+  count: number,
+  texts: number,
+  least = defaultMinCoverage,
+): Gate {
   const share = texts > 0 ? count / texts : 0;
   return {
-    name: "coverage",
+    name: source === undefined ? "coverage" : `coverage of ${source}`,
     held: share >= least,
-    message: `${formatCount(count)} of ${formatCount(texts)} texts have a vector (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
+    message: `${formatCount(count)} of ${formatCount(texts)} ${source === undefined ? "rows" : `examples in ${source}`} have a vector (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
   };
 }
 

@@ -9,7 +9,7 @@ import type { RatedManifest } from "../run/manifest.ts";
 import { expectName } from "../run/name.ts";
 import type { EmbeddedText, EmbeddingSummary } from "../run/records/embedding.ts";
 import { extendManifest, requireRatings, runFolder, type RunFolder } from "../run/run-folder.ts";
-import { openVectorsWriter } from "../run/vectors-file.ts";
+import { openVectorsWriter, type VectorsWriter } from "../run/vectors-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -38,14 +38,6 @@ export interface EmbedOptions extends Omit<StageOptions, "signal"> {
   readonly overwrite?: boolean | undefined;
 }
 
-interface EmbeddedFile {
-  readonly rows: number;
-  readonly embedded: number;
-  readonly path: string;
-  readonly sha256: string;
-  readonly dimensions: number;
-}
-
 /**
  * Makes a vector of each row of a rated run, and of the rows of target files, and writes `embeddings/NAME.npy`. What was made before is
  * taken from the store.
@@ -55,7 +47,7 @@ interface EmbeddedFile {
  */
 export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
   const startedAt = new Date();
-  const { embedder, text = "row", maxLength, targets: files = [] } = options;
+  const { embedder, text = "row", maxLength, targets: targetFiles = [] } = options;
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
@@ -63,7 +55,7 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
   expectName("--name", name);
   expectSame(manifest, name, { model: embedder.name, text, maxLength }, options);
   const targets = [];
-  for (const file of files) targets.push({ file, texts: await readTargetTexts(file, text) }); // before anything is paid
+  for (const file of targetFiles) targets.push({ file, texts: await readTargetTexts(file, text) }); // before anything is paid
   const path = run.vectorsPath(name);
   makeFolder(dirname(path));
   using owned = await own(`${path}.pid`);
@@ -90,40 +82,72 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
     done: () => Math.min(total, Math.max(done, embedder.work().done)),
   });
   progress.begin();
-  const write = async (to: string, rows: number, texts: AsyncIterable<readonly string[]>): Promise<EmbeddedFile> => {
-    const writer = openVectorsWriter(to, rows);
-    try {
-      let embedded = 0;
-      [done, total] = [0, rows];
-      for await (const some of embedder.embed(texts)) {
-        for (const one of some) {
-          if (one.state === "embedded") embedded++;
-          else if (one.state === "pending") pending++;
-          else lost.set(reasonOf(one), (lost.get(reasonOf(one)) ?? 0) + 1);
-          const written = writer.write(one.state === "embedded" ? one.vector : undefined);
-          if (written) await written;
-        }
-        done += some.length;
-        progress.update();
+  const write = async (
+    writer: VectorsWriter,
+    rows: number,
+    texts: AsyncIterable<readonly string[]>,
+  ): Promise<number> => {
+    let embedded = 0;
+    [done, total] = [0, rows];
+    for await (const some of embedder.embed(texts)) {
+      for (const one of some) {
+        if (one.state === "embedded") embedded++;
+        else if (one.state === "pending") pending++;
+        else lost.set(reasonOf(one), (lost.get(reasonOf(one)) ?? 0) + 1);
+        const written = writer.write(one.state === "embedded" ? one.vector : undefined);
+        if (written) await written;
       }
-      return { rows, embedded, path: to, ...(await writer.commit()) };
-    } finally {
-      await writer.discard();
+      done += some.length;
+      progress.update();
     }
+    return embedded;
   };
-  const { dimensions, ...vectors } = await write(path, manifest.dataset.rows, textsOf(dataset, text));
+  // all files appear when all are complete: what was there before stays until then
+  const files: {
+    source: string | undefined;
+    hash: string;
+    rows: number;
+    embedded: number;
+    to: string;
+    writer: VectorsWriter;
+  }[] = [];
   const made: EmbeddingSummary["targets"] = {};
-  for (const { file, texts } of targets) {
+  let vectors: EmbeddingSummary["vectors"] | undefined;
+  let dimensions = 0;
+  try {
+    const add = async (
+      source: string | undefined,
+      hash: string,
+      to: string,
+      rows: number,
+      texts: AsyncIterable<readonly string[]>,
+    ) => {
+      const writer = openVectorsWriter(to, rows);
+      const file = { source, hash, rows, embedded: 0, to, writer };
+      files.push(file);
+      file.embedded = await write(writer, rows, texts);
+    };
+    await add(undefined, "", path, manifest.dataset.rows, textsOf(dataset, text));
     doing = "embedding the target";
-    const hash = hashTexts(texts);
-    const { dimensions: theirs, ...found } = await write(run.targetVectorsPath(name, hash), texts.length, inOne(texts));
-    if (theirs !== 0 && dimensions !== 0 && theirs !== dimensions)
-      throw new RunError(`${file}: expected vectors of ${dimensions} values, got ${theirs}; is it another model now?`);
-    made[hash] = { source: file, ...found };
+    for (const { file, texts } of targets) {
+      const hash = hashTexts(texts);
+      if (!files.some((other) => other.hash === hash))
+        await add(file, hash, run.targetVectorsPath(name, hash), texts.length, inOne(texts));
+    }
+    const sizes = new Set(files.map(({ writer }) => writer.dimensions).filter((size) => size > 0));
+    if (sizes.size > 1)
+      throw new RunError(
+        `${embedder.name}: expected vectors of one size, got ${[...sizes].join(" and ")} values; is it another model now?`,
+      );
+    dimensions = [...sizes][0] ?? 0;
+    for (const { source, hash, rows, embedded, to, writer } of files) {
+      const file = { rows, embedded, path: to, sha256: await writer.commit() };
+      if (source === undefined) vectors = file;
+      else made[hash] = { source, ...file };
+    }
+  } finally {
+    for (const { writer } of files) await writer.discard();
   }
-  const asked = [vectors, ...Object.values(made)];
-  const count = (of: (file: { rows: number; embedded: number }) => number) =>
-    asked.reduce((sum, file) => sum + of(file), 0);
   const summary: EmbeddingSummary = {
     name,
     model: embedder.name,
@@ -131,17 +155,11 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
     maxLength,
     dimensions,
     datasetHash: manifest.dataset.hash,
-    vectors,
-    targets: { ...(await keepTargets(manifest, name, vectors.sha256, made, run)), ...made },
+    vectors: vectors!, // committed above
+    targets: { ...(await keepTargets(manifest, name, vectors!.sha256, made, run)), ...made },
     notes: [...embedder.notes(), ...describeLost(lost)],
     ...(embedder.asker ? describeCalls(embedder.asker, pending) : {}),
-    gates: [
-      vectorCoverageGate(
-        count(({ embedded }) => embedded),
-        count(({ rows }) => rows),
-        options.minCoverage,
-      ),
-    ],
+    gates: files.map(({ source, embedded, rows }) => vectorCoverageGate(source, embedded, rows, options.minCoverage)),
     command: options.command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),

@@ -6,7 +6,7 @@ import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts"
 import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
-import { type Plan, type SelectOptions, describeChoice, planSelection } from "./select/plan.ts";
+import { type Plan, type SelectOptions, describeChoice, isDiverseByVectors, planSelection } from "./select/plan.ts";
 import { uses } from "../selection/by.ts";
 import { alarmsOfWords } from "../selection/watch.ts";
 import { openRatedRows } from "./select/rated-rows.ts";
@@ -43,7 +43,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
       vectors: {
         name: vectors.embedding.name,
         sha256: vectors.embedding.vectors.sha256,
-        ...(vectors.targetHash !== undefined && { target: vectors.targetHash }),
+        ...(vectors.target && { target: vectors.target.hash, targetSha256: vectors.target.sha256 }),
       },
     }),
   };
@@ -54,14 +54,15 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
 /** What a choice by vectors did, a line each. */
 function describeVectors(
   { method }: Plan,
-  { dedup, diverse, vectors }: SelectOptions,
+  options: SelectOptions,
   reasons: Written["reasons"],
   taken: FateOf["taken"],
 ): string[] {
+  const { dedup, diverse } = options;
   const notes: string[] = [];
   if (dedup === "semantic" && !reasons["semantic duplicate"])
     notes.push("--dedup semantic left out no row: none of those looked at is so similar to a better one");
-  if (diverse !== undefined && vectors !== undefined && !reasons["too close"])
+  if (diverse !== undefined && isDiverseByVectors(options) && !reasons["too close"])
     notes.push("--diverse left out no row: none of those looked at is so near to a better one");
   if (method !== "toward" || !taken || taken.length === 0) return notes;
   const similarities = taken.map(({ similarity }) => similarity).toSorted((a, b) => a - b);
@@ -97,6 +98,11 @@ function summarise(
     const { name, gates } = vectors.embedding;
     alarms.push(...gates.filter(({ held }) => !held).map(({ message }) => `${name}: ${message}`));
     notes.push(...describeVectors(plan, options, written.reasons, taken));
+    const lost = vectors.targets.filter((target) => target === undefined).length;
+    if (lost > 0)
+      alarms.push(
+        `${formatNumbered(lost, "example", "examples")} of ${formatCount(vectors.targets.length)} in ${options.toward} ${lost === 1 ? "has" : "have"} no vector by ${name}: no row was taken for ${lost === 1 ? "it" : "them"}`,
+      );
     if (withoutVector > 0)
       notes.push(
         `${formatNumbered(withoutVector, "row has", "rows have")} no vector by ${name}, and ${plan.method === "toward" ? "could not be kept" : "were compared with none"}`,

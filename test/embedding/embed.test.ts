@@ -109,7 +109,7 @@ describe("by a model on this machine", () => {
     const strict = await alpagasus(["embed", "--model", "model", "--min-coverage", "1"], { cwd: folder.path, env });
     expect([strict.code, strict.stdout]).toEqual([
       3,
-      expect.stringContaining("29 of 30 texts have a vector (96.6 %); at least 100.0 % are wanted") as string,
+      expect.stringContaining("29 of 30 rows have a vector (96.6 %); at least 100.0 % are wanted") as string,
     ]);
   });
 

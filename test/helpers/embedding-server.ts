@@ -26,9 +26,12 @@ export function vectorOf(text: string, dimensions = 8): number[] {
 export async function startEmbeddingServer({
   answer = (text) => vectorOf(text),
   latencyMs = 0,
+  tokens: told,
 }: {
   readonly answer?: (text: string, before: number) => EmbeddingAnswer;
   readonly latencyMs?: number;
+  /** What it says that it read, in place of the truth. */
+  readonly tokens?: number;
 } = {}): Promise<EmbeddingServer> {
   const replied: string[] = [];
   const asked = new Map<string, number>();
@@ -55,7 +58,7 @@ export async function startEmbeddingServer({
         if (bad && "status" in bad) return send(bad.status, { error: { message: bad.message } });
         if (!request.url?.endsWith("/embeddings")) return send(404, { error: { message: "no such path" } });
         response.once("finish", () => replied.push(...texts));
-        const tokens = texts.reduce((sum, text) => sum + text.length, 0);
+        const tokens = told ?? texts.reduce((sum, text) => sum + text.length, 0);
         send(200, {
           object: "list",
           model,

@@ -19,8 +19,8 @@ async function write(vectors: readonly Vector[]) {
   const path = `${folder.path}/vectors.npy`;
   const writer = openVectorsWriter(path, vectors.length);
   for (const vector of vectors) await writer.write(vector);
-  const { sha256, dimensions } = await writer.commit();
-  return { path, sha256, dimensions };
+  const { dimensions } = writer;
+  return { path, sha256: await writer.commit(), dimensions };
 }
 
 async function open(vectors: readonly Vector[]) {
@@ -68,7 +68,7 @@ test("a file of no vectors at all can be written and read", async () => {
 function roundRobin(candidates: Uint8Array, vectors: readonly Vector[], targets: readonly Vector[], count: number) {
   const left = new Set([...vectors.keys()].filter((row) => candidates[row] && vectors[row]));
   const taken: [row: number, target: number][] = [];
-  while (taken.length < count && left.size > 0)
+  while (targets.some(Boolean) && taken.length < count && left.size > 0)
     for (const [target, vector] of targets.entries()) {
       if (!vector || taken.length === count || left.size === 0) continue;
       const row = [...left].reduce((best, other) =>
@@ -102,6 +102,41 @@ test("rows are taken toward targets by the published rule", async () => {
       },
     ),
     { numRuns: 60 },
+  );
+});
+
+test("a row that may not be taken costs its target no turn, however many there are", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 2000, max: 5000 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 1, max: 1e6 }),
+      async (rows, targetCount, count, seed) => {
+        const vectors = clustered(rows, 4, seed, 0);
+        const targets = clustered(targetCount, 4, seed + 1, 0);
+        const random = createRandom(seed + 2);
+        const may = Uint8Array.from(vectors, () => (random() < 0.03 ? 1 : 0)); // more are refused than a list holds
+        using file = await open(vectors);
+        const taken = takeToward(new Uint8Array(rows).fill(1), file, targets, {
+          count,
+          seed: 1,
+          mayTake: (row) => may[row] === 1,
+        });
+        expect(taken.map(({ row, target }) => [row, target])).toEqual(
+          roundRobin(
+            may,
+            vectors,
+            targets,
+            Math.min(
+              count,
+              may.reduce((sum, is) => sum + is, 0),
+            ),
+          ),
+        );
+      },
+    ),
+    { numRuns: 15 },
   );
 });
 

@@ -31,7 +31,11 @@ export function renderEmbedding(
     ...notes.map((note) => `  note: ${plainText(note)}`),
     ...renderWarnings([], gates),
     `\n  vectors ${plainText(vectors.path)}`,
-    `  next    alpagasus select${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`} ${files.length > 0 ? `--toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "--top 10% --dedup semantic"}${hasOthers ? ` --vectors ${name}` : ""}`,
+    ...(vectors.embedded > 0 && calls?.stopped === undefined
+      ? [
+          `  next    alpagasus select${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`} ${files.length > 0 ? `--toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "--top 10% --dedup semantic"}${hasOthers ? ` --vectors ${name}` : ""}`,
+        ]
+      : []),
   ];
   return `${lines.join("\n")}\n`;
 }

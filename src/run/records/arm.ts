@@ -71,7 +71,14 @@ export const armSummarySchema = z.object({
   ratingsHash: z.string(),
   scoreHashes: z.record(z.string(), z.string()).optional(),
   /** The vectors that the choice depends on, and the hash of the examples that rows were chosen near to. */
-  vectors: z.object({ name: z.string(), sha256: z.string(), target: z.string().optional() }).optional(),
+  vectors: z
+    .object({
+      name: z.string(),
+      sha256: z.string(),
+      target: z.string().optional(),
+      targetSha256: z.string().optional(),
+    })
+    .optional(),
   ...taskSchema,
 });
 

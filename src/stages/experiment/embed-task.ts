@@ -1,6 +1,6 @@
 import { openEmbedder } from "../../embedding/open.ts";
 import { allTexts } from "../../embedding/texts.ts";
-import { hashFile, hashText } from "../../experiment/hashes.ts";
+import { hashData, hashFile, hashText } from "../../experiment/hashes.ts";
 import type { Embedding } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { isModelName } from "../../llm/model-name.ts";
@@ -25,7 +25,7 @@ export function embedTask(context: Context, { name, model, declared, targets }: 
     resource: isServed ? "calls" : "machine",
     needsUv: !isServed,
     async inputs() {
-      const files = await Promise.all(targets.map(async (target) => [target, (await hashFile(target)) ?? "none"]));
+      const files = await Promise.all(targets.map(async (target) => [target, await hashData(target)]));
       return {
         rows: (await context.manifest())?.dataset?.hash ?? "none",
         model,
@@ -72,7 +72,8 @@ export function embedTask(context: Context, { name, model, declared, targets }: 
     },
     ...context.retried(async () => {
       const found = await summary();
-      return found ? found.vectors.rows - found.vectors.embedded : 0;
+      const files = found ? [found.vectors, ...Object.values(found.targets)] : [];
+      return files.reduce((sum, { rows, embedded }) => sum + rows - embedded, 0);
     }),
     async run() {
       const embedder = await openEmbedder(model, { ...(await context.asking(model)), maxLength });

@@ -1,5 +1,5 @@
 import { readPositions } from "../../dataset/positions.ts";
-import { hashFile, hashText } from "../../experiment/hashes.ts";
+import { hashData, hashFile, hashText } from "../../experiment/hashes.ts";
 import type { ArmDraw } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { select } from "../select.ts";
@@ -16,7 +16,10 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
   const other = experiment.draws.find(({ name }) => name === like)?.declared;
   const mayLeaveOut =
     other !== undefined &&
-    (other.where !== undefined || other.dedup !== undefined || recipe.contamination === "remove");
+    (other.where !== undefined ||
+      other.toward !== undefined ||
+      other.dedup !== undefined ||
+      recipe.contamination === "remove");
   const used = experiment.scores.flatMap(({ name }) =>
     [declared.by, declared.where].some((sql) => sql !== undefined && mentionsScore(sql, name)) ? [name] : [],
   );
@@ -46,7 +49,12 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         ...(vectors !== undefined && {
           [`the vectors ${vectors}`]: manifest?.embeddings?.[vectors]?.vectors.sha256 ?? "none",
         }),
-        ...(towardPath !== undefined && { "the examples": (await hashFile(towardPath)) ?? "none" }),
+        ...(towardPath !== undefined && {
+          "the examples": await hashData(towardPath),
+          "the examples' vectors": Object.values(manifest?.embeddings?.[vectors!]?.targets ?? {})
+            .flatMap(({ source, sha256 }) => (source === towardPath ? [sha256] : []))
+            .join(" "),
+        }),
         min_score: String(minScore ?? "none"),
         top: String(top ?? "none"),
         ...(like !== undefined && { [`the size of ${like}`]: String(manifest?.arms[like]?.rows ?? "none") }),
@@ -83,7 +91,8 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         diverse,
         similarity,
         toward: towardPath,
-        vectors: declared.vectors ?? (diverse === undefined ? vectors : undefined),
+        vectors,
+        isDiverseByVectors: declared.vectors !== undefined,
         watch: recipe.watch,
         scores: experiment.scores.map((score) => score.name),
         ...(recipe.contamination === "remove" && { decontaminate: await context.prompts() }),

@@ -8,12 +8,12 @@ import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { diversity } from "../../selection/diversity.ts";
 import { type LearningCheck, exactDuplicates } from "../../selection/duplicates.ts";
 import { nearDuplicates } from "../../selection/near-duplicates.ts";
-import { type Picked, pickHighest } from "../../selection/pick.ts";
+import { firstRejection, type Picked, pickHighest } from "../../selection/pick.ts";
 import { semanticCheck } from "../../selection/semantic.ts";
 import { takeToward, type Taken } from "../../selection/toward.ts";
 import { openWhereFilter } from "../../selection/where.ts";
 import { Grouping } from "./grouping.ts";
-import { defaultSimilarity, type Plan, type SelectOptions } from "./plan.ts";
+import { defaultSimilarity, isDiverseByVectors, type Plan, type SelectOptions } from "./plan.ts";
 import { tableOptions, type RatedRows } from "./rated-rows.ts";
 import type { RowVectors } from "./row-vectors.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
@@ -56,9 +56,13 @@ export async function pickedFates(
 ): Promise<FateOf> {
   const survey = await surveyRows(plan, options, manifest, dataset, run, rated, vectors);
   const { keys, checks, groups, rooms } = survey;
-  const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options) : 0;
+  const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options, manifest) : 0;
   const withoutVector = vectors && countWithout(vectors, survey, plan);
-  const taken = plan.method === "toward" ? orderToward(plan, options, survey, vectors!) : undefined;
+  if (plan.method === "toward") {
+    const { taken, picked } = pickToward(plan, options, survey, vectors!);
+    const fateOf = fatesAfter(plan, picked, standingOf(keys, NaN), survey, detailsOf(taken));
+    return Object.assign(fateOf, { picked, withoutVector, taken });
+  }
   const picked = pickHighest(keys, {
     seed: plan.seed,
     purpose: plan.method,
@@ -67,11 +71,10 @@ export async function pickedFates(
     groups,
     rooms,
   });
-  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey, taken && detailsOf(taken)), {
+  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey), {
     picked,
     leftOut,
     withoutVector,
-    taken: taken?.filter(({ row }) => picked.kept[row] === 1),
   });
 }
 
@@ -88,29 +91,35 @@ function countWithout({ rows }: RowVectors, { keys, excluded }: Survey, { method
   return count;
 }
 
-const spareRows = 1000;
-
-/** Replaces the keys by the order in which rows are taken for targets, the first the highest. */
-function orderToward(
+/** Picks rows for targets, each target in its turn. */
+function pickToward(
   { count, seed }: Plan,
   { onProgress }: SelectOptions,
   { keys, checks }: Survey,
   { rows, targets }: RowVectors,
-): readonly Taken[] {
+): { readonly taken: readonly Taken[]; readonly picked: Picked } {
+  const kept = new Uint8Array(keys.length);
+  const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
+  const mayTake = (row: number): boolean => {
+    const rejection = firstRejection(checks, row);
+    if (rejection) rejected.set(row, rejection);
+    else for (const check of checks) check.keep(row);
+    return rejection === undefined;
+  };
   const taken = takeToward(
     Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
     rows,
     targets,
     {
-      count: checks.length === 0 ? count! : 3 * count! + spareRows, // some are rejected
+      count: count!, // --toward needs --top
       seed,
+      ...(checks.length > 0 && { mayTake }),
       onProgress: (done, total) =>
         onProgress?.({ stage: "select", doing: "comparing vectors", done, total, unit: "rows" }),
     },
   );
-  keys.fill(NaN);
-  for (const [order, { row }] of taken.entries()) keys[row] = -order;
-  return taken;
+  for (const { row } of taken) kept[row] = 1;
+  return { taken, picked: { kept, rejected, cut: NaN, tied: 0, tiedKept: 0 } };
 }
 
 function detailsOf(taken: readonly Taken[]): ReadonlyMap<number, ReasonDetail> {
@@ -168,7 +177,10 @@ const noCandidates: ReadonlySet<Reason> = new Set([
   "duplicate",
   "near duplicate",
   "semantic duplicate",
+  "no vector",
 ]);
+/** Those of an arm that is chosen near to examples: a score may narrow what it is chosen from. */
+const noCandidatesToward: ReadonlySet<Reason> = new Set([...noCandidates, "below cut", "unrated"]);
 
 /**
  * Leaves out what the arm that is controlled could not keep: a control differs from it in how rows are chosen, not in what they are
@@ -178,11 +190,13 @@ async function leaveOutNoCandidates(
   { keys, excluded }: Survey,
   run: RunFolder,
   { like }: SelectOptions,
+  { arms }: RatedManifest,
 ): Promise<number> {
+  const reasons = arms[like ?? "selected"]?.method === "toward" ? noCandidatesToward : noCandidates;
   let count = 0;
   for await (const decisions of readDecisions(run.decisionsPath(like ?? "selected")))
     for (const { index, reason, of, similarity, test, prompt, words } of decisions) {
-      if (!noCandidates.has(reason) || Number.isNaN(keys[index])) continue;
+      if (!reasons.has(reason) || Number.isNaN(keys[index])) continue;
       keys[index] = NaN;
       excluded.set(index, { reason, detail: { of, similarity, test, prompt, words } });
       count++;
@@ -223,9 +237,9 @@ async function surveyRows(
         "semantic duplicate",
         "--dedup semantic",
       ),
-    options.diverse !== undefined && options.vectors === undefined && diversity(options.diverse),
+    options.diverse !== undefined && !isDiverseByVectors(options) && diversity(options.diverse),
     options.diverse !== undefined &&
-      options.vectors !== undefined &&
+      isDiverseByVectors(options) &&
       semanticCheck(vectors!.rows, 1 - options.diverse, "too close", "--diverse"),
   ].filter((check) => check !== false);
   const needsText =

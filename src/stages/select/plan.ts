@@ -46,6 +46,8 @@ export interface SelectOptions extends StageOptions {
   readonly toward?: string | undefined;
   /** The name of the run's vectors that `toward`, `dedup` and `diverse` go by. */
   readonly vectors?: string | undefined;
+  /** Whether `diverse` goes by vectors; where `vectors` are named, unless this says otherwise. */
+  readonly isDiverseByVectors?: boolean | undefined;
   /** Rows that overlap these prompts are left out. */
   readonly decontaminate?: readonly TestPrompt[] | undefined;
   /** Seed for breaking ties and drawing random rows. */
@@ -74,6 +76,10 @@ export const defaultVectorDistance = 0.1; // as in DEITA
 
 /** What counts as a duplicate when `--similarity` is not given. */
 export const defaultSimilarity: Readonly<Record<Exclude<DedupKind, "exact">, number>> = { near: 0.8, semantic: 0.95 };
+
+export function isDiverseByVectors({ vectors, isDiverseByVectors: is }: SelectOptions): boolean {
+  return is ?? vectors !== undefined;
+}
 
 /** The options, checked and completed. */
 export interface Plan {
@@ -278,7 +284,7 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
     options.dedup &&
       `without ${options.dedup} duplicates${options.similarity === undefined ? "" : ` (similarity ${options.similarity})`}`,
     options.diverse !== undefined &&
-      `at least ${options.diverse} apart${options.vectors === undefined ? "" : " by their vectors"}`,
+      `at least ${options.diverse} apart${isDiverseByVectors(options) ? " by their vectors" : ""}`,
     options.decontaminate && "without overlap with test prompts",
   ].filter(Boolean);
   return [base, ...extras].join(", ");

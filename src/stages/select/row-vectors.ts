@@ -5,7 +5,7 @@ import type { EmbeddingSummary } from "../../run/records/embedding.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { openVectors, type VectorsReader } from "../../run/vectors-file.ts";
 import { shellWord } from "../../shell-word.ts";
-import type { SelectOptions } from "./plan.ts";
+import { isDiverseByVectors, type SelectOptions } from "./plan.ts";
 
 /** The run's vectors that a selection goes by. */
 export interface RowVectors extends Disposable {
@@ -13,15 +13,15 @@ export interface RowVectors extends Disposable {
   readonly rows: VectorsReader;
   /** Of the examples that rows are chosen near to, in the order of their file; undefined where one has none. */
   readonly targets: readonly (Float32Array | undefined)[];
-  /** Hash of those examples' texts. */
-  readonly targetHash: string | undefined;
+  /** Hashes of those examples' texts, and of their vectors' file. */
+  readonly target: { readonly hash: string; readonly sha256: string } | undefined;
 }
 
 /** The option that needs vectors; undefined where none does. */
-function vectorsOption({ toward, dedup, diverse, vectors }: SelectOptions): string | undefined {
-  if (toward !== undefined) return "--toward";
-  if (dedup === "semantic") return "--dedup semantic";
-  return diverse !== undefined && vectors !== undefined ? "--diverse" : undefined;
+function vectorsOption(options: SelectOptions): string | undefined {
+  if (options.toward !== undefined) return "--toward";
+  if (options.dedup === "semantic") return "--dedup semantic";
+  return options.diverse !== undefined && isDiverseByVectors(options) ? "--diverse" : undefined;
 }
 
 /**
@@ -37,13 +37,13 @@ export async function openRowVectors(
   const option = vectorsOption(options);
   if (option === undefined) return undefined;
   const { embeddings = {}, dataset } = manifest;
-  const target = options.toward === undefined ? "" : ` --target ${shellWord(options.toward)}`;
+  const targetFlag = options.toward === undefined ? "" : ` --target ${shellWord(options.toward)}`;
   const names = Object.keys(embeddings);
   const name = options.vectors ?? (names.length === 1 ? names[0]! : undefined);
   const embedding = name === undefined || !Object.hasOwn(embeddings, name) ? undefined : embeddings[name];
   if (names.length === 0)
     throw new RunError(
-      `${run.folder}: ${option} expected vectors of the rows, found none; make them: alpagasus embed --run ${shellWord(run.folder)}${target}`,
+      `${run.folder}: ${option} expected vectors of the rows, found none; make them: alpagasus embed --run ${shellWord(run.folder)}${targetFlag}`,
     );
   if (!embedding)
     throw new UsageError(
@@ -52,13 +52,17 @@ export async function openRowVectors(
         : `--vectors: expected one of ${names.join(", ")}, got ${JSON.stringify(name)}`,
     );
   const own = `${embedding.name === embedding.model ? "" : ` --name ${embedding.name}`}${embedding.text === "row" ? "" : ` --text ${embedding.text}`}${embedding.maxLength === undefined ? "" : ` --max-length ${embedding.maxLength}`}`;
-  const again = `alpagasus embed --run ${shellWord(run.folder)} --model ${shellWord(embedding.model)}${own}${target}`;
+  const again = `alpagasus embed --run ${shellWord(run.folder)} --model ${shellWord(embedding.model)}${own}${targetFlag}`;
   if (embedding.datasetHash !== dataset.hash)
     throw new RunError(
       `${run.folder}: ${option} expected vectors of the rows that are rated, found ${embedding.name} of others; make them again: ${again}`,
     );
+  if (embedding.dimensions === 0)
+    throw new RunError(
+      `${run.folder}: ${option} expected vectors, found ${embedding.name} without any; make them again: ${again}`,
+    );
   const targets: (Float32Array | undefined)[] = [];
-  let targetHash: string | undefined;
+  let target: RowVectors["target"];
   if (options.toward !== undefined) {
     const hash = hashTexts(await readTargetTexts(options.toward, embedding.text));
     const found = Object.hasOwn(embedding.targets, hash) ? embedding.targets[hash]! : undefined;
@@ -66,10 +70,10 @@ export async function openRowVectors(
       throw new RunError(
         `${options.toward}: expected vectors of its rows by ${embedding.name}, found none (or it was changed since); make them: ${again}`,
       );
-    targetHash = hash;
+    target = { hash, sha256: found.sha256 };
     using file = await openVectors(run.targetVectorsPath(embedding.name, hash), found.sha256, again);
     for (let row = 0; row < file.rows; row++) targets.push(file.at(row));
   }
   const rows = await openVectors(run.vectorsPath(embedding.name), embedding.vectors.sha256, again);
-  return { embedding, rows, targets, targetHash, [Symbol.dispose]: () => rows[Symbol.dispose]() };
+  return { embedding, rows, targets, target, [Symbol.dispose]: () => rows[Symbol.dispose]() };
 }
