@@ -59,6 +59,11 @@ export function cosine(a: Float32Array, b: Float32Array): number {
   return sum;
 }
 
+/** @param option who needs it @throws UsageError when usearch is not installed */
+export function expectUsearch(option: string): void {
+  loadUsearch(option);
+}
+
 function loadUsearch(option: string): typeof import("usearch") {
   try {
     const require = createRequire(import.meta.url); // its other entry looks for its native part beside the caller

@@ -11,6 +11,7 @@ import { openJudge, openPairJudge } from "../../judge/open.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openModel } from "../../llm/open-model.ts";
 import { markNames } from "../../rubric/read-marks.ts";
+import { expectUsearch } from "../../selection/neighbours.ts";
 import { mentionsScore } from "../../selection/by.ts";
 import { openPairRubric, openRubric } from "../../rubric/open-rubric.ts";
 import { resolveBase } from "../../trainer/base-model.ts";
@@ -37,7 +38,12 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   const { rating, scores, draws, training, answering, generation, comparison } = experiment;
   const { at } = recipe;
   const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
-  for (const arm of Object.keys(recipe.arms ?? {})) expectArm(recipe, arm);
+  for (const arm of Object.keys(recipe.arms ?? {})) {
+    expectArm(recipe, arm);
+    const { dedup, diverse, vectors } = recipe.arms![arm]!;
+    if (dedup === "semantic" || (diverse !== undefined && vectors !== undefined))
+      expectUsearch(`${at(["arms", arm])}: arms.${arm}`);
+  }
   if (recipe.watch !== undefined) void new WordWatch(recipe.watch); // throws
   for (const { arm, top, rowsPath } of draws) {
     if (typeof top === "number" && rows !== undefined && top > rows)
