@@ -98,7 +98,10 @@ Examples:
       process.stdout.write(
         flags.json
           ? `${plainJson({ run, results: tellResults(end), result: end.result ?? null }, 2)}\n`
-          : renderEnd(end, (await readManifest(runFolder(end.run)))?.rate, context),
+          : renderEnd(end, (await readManifest(runFolder(end.run)))?.rate, {
+              isAborted: context.signal.aborted,
+              isPart: (flags.only ?? flags.from) !== undefined,
+            }),
       );
     });
 }
@@ -154,15 +157,17 @@ function tellResults({ results }: ExperimentEnd): object {
 function renderEnd(
   { run, results, result }: ExperimentEnd,
   rate: RateSummary | undefined,
-  context: CommandContext,
+  { isAborted, isPart }: { readonly isAborted: boolean; readonly isPart: boolean },
 ): string {
   if (result) return renderExperimentResult(result, run, rate);
   const lost = [...results].filter(([, { state }]) => state === "failed" || state === "stopped");
   const why = lost.map(([task, end]) =>
     end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),
   );
-  const advice = context.signal.aborted
+  const advice = isAborted
     ? "Interrupted. Finished work is kept; run the same command to continue."
-    : "The experiment did not finish. Finished work is kept; run the same command to continue.";
-  return `\n${[...(context.signal.aborted ? [] : why.map((line) => `  ${plainText(line)}`)), `  ${advice}`].join("\n")}\n`;
+    : isPart && lost.length === 0
+      ? "These stages are done; without --only and --from, the same command goes on with the others."
+      : "The experiment did not finish. Finished work is kept; run the same command to continue.";
+  return `\n${[...(isAborted ? [] : why.map((line) => `  ${plainText(line)}`)), `  ${advice}`].join("\n")}\n`;
 }

@@ -73,6 +73,8 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
       fail(["arms", arm], "expected an arm whose size it takes, or top");
     if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
     if (by !== undefined && method !== "score") fail(["arms", arm, "by"], `goes with the method score, not ${method}`);
+    if (method === "representative" && top === undefined)
+      fail(["arms", arm, "method"], "expected top with it, how many rows to keep");
     if (arms[arm]!.toward !== undefined && top === undefined)
       fail(["arms", arm, "toward"], "expected top with it, how many rows to keep");
     if (method === "score" && top === undefined && least === undefined && rows === undefined)
@@ -106,8 +108,13 @@ export function vectorsOf(
   { arms = {}, embeddings = {} }: Pick<ExperimentFile, "arms" | "embeddings">,
   arm: string,
 ): string | undefined {
-  const { toward, dedup, diverse, vectors } = arms[arm]!;
-  if (toward === undefined && dedup !== "semantic" && (diverse === undefined || vectors === undefined))
+  const { toward, dedup, diverse, vectors, method } = arms[arm]!;
+  if (
+    toward === undefined &&
+    method !== "representative" &&
+    dedup !== "semantic" &&
+    (diverse === undefined || vectors === undefined)
+  )
     return undefined;
   const names = Object.keys(embeddings);
   return vectors ?? (names.length === 1 ? names[0] : undefined);
@@ -118,15 +125,16 @@ function checkVectors(
   arm: string,
   fail: (field: readonly PropertyKey[], message: string) => never,
 ): void {
-  const { toward, dedup, vectors } = file.arms![arm]!;
+  const { toward, dedup, vectors, method } = file.arms![arm]!;
   const names = Object.keys(file.embeddings ?? {});
   if (vectors !== undefined && !names.includes(vectors))
     fail(
       ["arms", arm, "vectors"],
       `expected one of embeddings (${names.join(", ") || "there is none"}), got ${vectors}`,
     );
-  if (vectorsOf(file, arm) !== undefined || (toward === undefined && dedup !== "semantic")) return;
-  const field = toward === undefined ? "dedup" : "toward";
+  const isByVectors = toward !== undefined || dedup === "semantic" || method === "representative";
+  if (vectorsOf(file, arm) !== undefined || !isByVectors) return;
+  const field = toward !== undefined ? "toward" : method === "representative" ? "method" : "dedup";
   fail(
     ["arms", arm, field],
     names.length === 0

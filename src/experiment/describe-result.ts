@@ -94,6 +94,11 @@ export function describeOutcome(
     ),
   }));
   const saying = heard.filter(({ verdict }) => verdict !== "not compared");
+  if (matches.length === 0 && arms.length > 0 && arms.every(({ trainings }) => trainings.length === 0))
+    return {
+      verdict: "not compared",
+      sentence: `${formatNumbered(arms.length, "arm was", "arms were")} selected; the recipe trains and compares nothing, so this says nothing of whether selecting helps.`,
+    };
   if (saying.length === 0)
     return {
       verdict: "not compared",

@@ -67,9 +67,11 @@ const embeddingSchema = z.strictObject({
 const armSchema = z
   .strictObject({
     method: z
-      .enum(["score", "random", "longest", "full"])
+      .enum(["score", "random", "longest", "full", "representative"])
       .default("score")
-      .describe("How rows are chosen; random draws other rows for every training seed"),
+      .describe(
+        "How rows are chosen; random draws other rows for every training seed; representative takes rows that represent all, by vectors",
+      ),
     min_score: z.number().optional().describe("Keep rows that score at least this"),
     top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
     like: name.optional().describe("For random and longest: the arm whose size is copied (the first score arm)"),

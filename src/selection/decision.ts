@@ -10,6 +10,7 @@ export type Reason =
   | "over quota"
   | "shorter"
   | "farther"
+  | "represented"
   | "no vector"
   | "not listed"
   | "filtered"

@@ -5,7 +5,14 @@ import { UsageError } from "../errors.ts";
 export interface Neighbours {
   add(row: number, vector: Float32Array): void;
   /** The row whose vector is nearest, and the cosine of both; undefined while there is none. */
-  nearest(vector: Float32Array): { readonly row: number; readonly similarity: number } | undefined;
+  nearest(vector: Float32Array): Near | undefined;
+  /** So many of the rows whose vectors are nearest, and the cosines, in no order. */
+  nearestOf(vector: Float32Array, count: number): readonly Near[];
+}
+
+interface Near {
+  readonly row: number;
+  readonly similarity: number;
 }
 
 const asked = 4; // of these the nearest is found once more: sums of other orders differ in the last digits
@@ -33,22 +40,22 @@ export function openNeighbours(
     multi: false,
   });
   let size = 0;
+  const nearestOf = (vector: Float32Array, count: number): Near[] => {
+    if (size === 0) return [];
+    const { keys } = index.search(vector, Math.min(count, size), 1);
+    return Array.from(keys, (key) => ({ row: Number(key), similarity: cosine(vector, vectorOf(Number(key))) }));
+  };
   return {
     add(row, vector) {
       index.add(BigInt(row), vector, 1); // one thread, so that the same rows make the same index
       size++;
     },
-    nearest(vector) {
-      if (size === 0) return undefined;
-      const { keys } = index.search(vector, Math.min(asked, size), 1);
-      let best: { row: number; similarity: number } | undefined;
-      for (const key of keys) {
-        const row = Number(key);
-        const similarity = cosine(vector, vectorOf(row));
-        if (best === undefined || similarity > best.similarity) best = { row, similarity };
-      }
-      return best;
-    },
+    nearestOf,
+    nearest: (vector) =>
+      nearestOf(vector, asked).reduce<Near | undefined>(
+        (best, one) => (best === undefined || one.similarity > best.similarity ? one : best),
+        undefined,
+      ),
   };
 }
 

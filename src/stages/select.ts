@@ -105,7 +105,7 @@ function summarise(
       );
     if (withoutVector > 0)
       notes.push(
-        `${formatNumbered(withoutVector, "row has", "rows have")} no vector by ${name}, and ${plan.method === "toward" ? "could not be kept" : "were compared with none"}`,
+        `${formatNumbered(withoutVector, "row has", "rows have")} no vector by ${name}, and ${plan.method === "toward" || plan.method === "representative" ? "could not be kept" : "were compared with none"}`,
       );
   }
   if (written.watched) alarms.push(...alarmsOfWords(written.watched, rows / totalRows));

@@ -97,7 +97,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
     [
       "a method that is not known",
       ["select", "--method", "best"],
-      /Allowed choices are score, random, longest, full.\n$/,
+      /Allowed choices are score, random, longest, full, representative.\n$/,
     ],
     [
       "a field that cannot be mapped",

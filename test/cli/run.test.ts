@@ -502,3 +502,30 @@ describe("recipes", () => {
     expect(readdirSync(folder.path).toSorted()).toEqual(["recipe.yaml", "rows.json"]);
   });
 });
+
+test("a recipe that only selects says so, and a part of one says how to go on", async () => {
+  using folder = tempFolder();
+  folder.write(
+    "rows.json",
+    Array.from({ length: 20 }, (_, i) => ({ instruction: `Ask ${i}`, input: "", output: `Say ${i}`, score: i % 4 })),
+  );
+  const recipe = folder.write(
+    "recipe.yaml",
+    stringify({
+      name: "chosen",
+      data: "rows.json",
+      rate: { judge: "column:score", scale: [0, 3] },
+      arms: { best: { top: 5 }, random: { method: "random" } },
+    }),
+  );
+  const part = await alpagasus(["run", recipe, "--only", "rate"], { cwd: folder.path });
+  expect([part.code, part.stdout]).toEqual([
+    0,
+    expect.stringContaining("without --only and --from, the same command") as string,
+  ]);
+  const { code, stdout } = await alpagasus(["run", recipe], { cwd: folder.path });
+  expect(code).toBe(0);
+  expect(stdout).toContain("2 arms were selected; the recipe trains and compares nothing");
+  expect(stdout).toContain("arms    runs/chosen/arms");
+  expect(stdout).not.toMatch(/time per training|Should I trust/);
+});

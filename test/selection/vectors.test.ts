@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openVectors, openVectorsWriter } from "../../src/run/vectors-file.ts";
 import { pickHighest } from "../../src/selection/pick.ts";
+import { takeRepresentative } from "../../src/selection/facility-location.ts";
 import { semanticCheck } from "../../src/selection/semantic.ts";
 import { takeToward } from "../../src/selection/toward.ts";
 import { createRandom } from "../../src/stats/random.ts";
@@ -167,6 +168,32 @@ test("without semantic duplicates: what is rejected is near to a kept row, and h
   expect(picked.rejected.size).toBeGreaterThan(500);
   expect(near / picked.rejected.size).toBeLessThan(0.01); // the index finds nearly always the nearest
   expect(vectors.every((vector, row) => vector !== undefined || picked.kept[row] === 1)).toBe(true);
+});
+
+test("rows that represent all are those of greedy facility location", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 2, max: 60 }), fc.integer({ min: 1, max: 1e6 }), async (rows, seed) => {
+      const vectors = clustered(rows, 6, seed, 0.05);
+      if (!vectors.some(Boolean)) return;
+      using file = await open(vectors);
+      const count = Math.ceil(rows / 3);
+      const taken = takeRepresentative(new Uint8Array(rows).fill(1), file, { count, seed: 1 }, "test");
+      const there = [...vectors.keys()].filter((row) => vectors[row]);
+      const sumOf = (chosen: readonly number[]) =>
+        there.reduce(
+          (sum, row) =>
+            sum + Math.max(0, ...chosen.map((one) => (one === row ? 1 : dot(vectors[row]!, vectors[one]!)))),
+          0,
+        );
+      expect(taken).toHaveLength(Math.min(count, there.length));
+      for (let i = 0; i < taken.length; i++) {
+        const before = taken.slice(0, i);
+        const most = Math.max(...there.filter((row) => !before.includes(row)).map((row) => sumOf([...before, row])));
+        expect(sumOf([...before, taken[i]!])).toBeCloseTo(most, 3); // no other row would add more
+      }
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test("the same rows are chosen each time", async () => {

@@ -56,15 +56,16 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
 /** What `run` prints at its end. */
 export function renderExperimentResult(result: ExperimentResult, run: string, rate: RateSummary | undefined): string {
   const { name, sentence, caveat, arms, matches, savings, money } = result;
+  const isSelected = matches.length === 0 && arms.every(({ trainings }) => trainings.length === 0); // and no more
   const lines = [
     `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
-    renderTrust(weighExperiment(result, rate)),
+    ...(isSelected ? [] : [renderTrust(weighExperiment(result, rate))]),
     "",
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),
     ...(result.losses ? [...renderLossTables(result.losses), ""] : []),
-    renderArms(arms),
+    isSelected ? renderSelected(arms, run) : renderArms(arms),
     "",
     ...savings.map(renderSaving),
     `  money   ${renderMoney(money)}`,
@@ -105,6 +106,16 @@ function renderSeeds(matches: readonly MatchResult[]): string[] {
     }),
     "",
   ];
+}
+
+/** Arms of an experiment that trains none. */
+function renderSelected(arms: readonly ExperimentArm[], run: string): string {
+  const table = renderTable(
+    ["arm", "rows"],
+    ["left", "right"],
+    arms.map(({ arm, rows }) => [plainText(arm), rows === null ? "-" : formatCount(rows)]),
+  );
+  return `${table}\n\n  arms    ${plainText(run)}/arms`;
 }
 
 function renderArms(arms: readonly ExperimentArm[]): string {

@@ -37,7 +37,7 @@ export type WatchedWord = z.infer<typeof watchedWordSchema>;
 /** The result of `select` for one arm. */
 export const armSummarySchema = z.object({
   arm: z.string(),
-  method: z.enum(["score", "random", "longest", "full", "rows", "toward"]),
+  method: z.enum(["score", "random", "longest", "full", "rows", "toward", "representative"]),
   /** The choice in words: "the 9,000 best by score". */
   choice: z.string(),
   seed: z.number(),

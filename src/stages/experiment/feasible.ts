@@ -40,8 +40,8 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   const isLimited = (options.budgetUsd ?? recipe.budget_usd) !== undefined;
   for (const arm of Object.keys(recipe.arms ?? {})) {
     expectArm(recipe, arm);
-    const { dedup, diverse, vectors } = recipe.arms![arm]!;
-    if (dedup === "semantic" || (diverse !== undefined && vectors !== undefined))
+    const { dedup, diverse, vectors, method } = recipe.arms![arm]!;
+    if (method === "representative" || dedup === "semantic" || (diverse !== undefined && vectors !== undefined))
       expectUsearch(`${at(["arms", arm])}: arms.${arm}`);
   }
   if (recipe.watch !== undefined) void new WordWatch(recipe.watch); // throws

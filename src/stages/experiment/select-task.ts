@@ -18,6 +18,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
     other !== undefined &&
     (other.where !== undefined ||
       other.toward !== undefined ||
+      other.method === "representative" ||
       other.dedup !== undefined ||
       recipe.contamination === "remove");
   const used = experiment.scores.flatMap(({ name }) =>

@@ -1,22 +1,16 @@
 import type { Dataset } from "../../dataset/dataset.ts";
 import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
-import type { Rating } from "../../run/rating.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
-import { contaminationFinder } from "../../selection/contamination.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
-import { diversity } from "../../selection/diversity.ts";
-import { type LearningCheck, exactDuplicates } from "../../selection/duplicates.ts";
-import { nearDuplicates } from "../../selection/near-duplicates.ts";
-import { firstRejection, type Picked, pickHighest } from "../../selection/pick.ts";
-import { semanticCheck } from "../../selection/semantic.ts";
-import { takeToward, type Taken } from "../../selection/toward.ts";
-import { openWhereFilter } from "../../selection/where.ts";
-import { Grouping } from "./grouping.ts";
-import { defaultSimilarity, isDiverseByVectors, type Plan, type SelectOptions } from "./plan.ts";
-import { tableOptions, type RatedRows } from "./rated-rows.ts";
-import type { RowVectors } from "./row-vectors.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
+import { type Picked, pickHighest } from "../../selection/pick.ts";
+import type { Taken } from "../../selection/toward.ts";
+import { countWithout, detailsOf, orderRepresentative, pickToward } from "./by-vectors.ts";
+import type { Plan, SelectOptions } from "./plan.ts";
+import type { RatedRows } from "./rated-rows.ts";
+import type { RowVectors } from "./row-vectors.ts";
+import { type Survey, surveyRows } from "./survey.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
 export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & {
@@ -63,6 +57,7 @@ export async function pickedFates(
     const fateOf = fatesAfter(plan, picked, standingOf(keys, NaN), survey, detailsOf(taken));
     return Object.assign(fateOf, { picked, withoutVector, taken });
   }
+  if (plan.method === "representative") orderRepresentative(plan, options, survey, vectors!);
   const picked = pickHighest(keys, {
     seed: plan.seed,
     purpose: plan.method,
@@ -78,56 +73,6 @@ export async function pickedFates(
   });
 }
 
-/** Counts candidates without a vector. Where rows are chosen by vectors, they are left out. */
-function countWithout({ rows }: RowVectors, { keys, excluded }: Survey, { method }: Plan): number {
-  let count = 0;
-  for (let row = 0; row < keys.length; row++) {
-    if (Number.isNaN(keys[row]) || rows.at(row)) continue;
-    count++;
-    if (method !== "toward") continue;
-    keys[row] = NaN;
-    excluded.set(row, { reason: "no vector", detail: {} });
-  }
-  return count;
-}
-
-/** Picks rows for targets, each target in its turn. */
-function pickToward(
-  { count, seed }: Plan,
-  { onProgress }: SelectOptions,
-  { keys, checks }: Survey,
-  { rows, targets }: RowVectors,
-): { readonly taken: readonly Taken[]; readonly picked: Picked } {
-  const kept = new Uint8Array(keys.length);
-  const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
-  const mayTake = (row: number): boolean => {
-    const rejection = firstRejection(checks, row);
-    if (rejection) rejected.set(row, rejection);
-    else for (const check of checks) check.keep(row);
-    return rejection === undefined;
-  };
-  const taken = takeToward(
-    Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
-    rows,
-    targets,
-    {
-      count: count!, // --toward needs --top
-      seed,
-      ...(checks.length > 0 && { mayTake }),
-      onProgress: (done, total) =>
-        onProgress?.({ stage: "select", doing: "comparing vectors", done, total, unit: "rows" }),
-    },
-  );
-  for (const { row } of taken) kept[row] = 1;
-  return { taken, picked: { kept, rejected, cut: NaN, tied: 0, tiedKept: 0 } };
-}
-
-function detailsOf(taken: readonly Taken[]): ReadonlyMap<number, ReasonDetail> {
-  return new Map(
-    taken.map(({ row, target, similarity }) => [row, { target, similarity: Math.round(similarity * 1000) / 1000 }]),
-  );
-}
-
 /** Of each row: 0 when it has no key, 1 when it has one, 2 when its key is the lowest that was kept. One byte a row in place of eight. */
 function standingOf(keys: Float64Array, cut: number): Uint8Array {
   const standing = new Uint8Array(keys.length); // not `Uint8Array.from`, which makes a list of all values first
@@ -136,7 +81,12 @@ function standingOf(keys: Float64Array, cut: number): Uint8Array {
 }
 
 /** Why a row was not picked, by how rows are chosen. */
-const losers: Partial<Record<Plan["method"], Reason>> = { random: "not drawn", longest: "shorter", toward: "farther" };
+const losers: Partial<Record<Plan["method"], Reason>> = {
+  random: "not drawn",
+  longest: "shorter",
+  toward: "farther",
+  representative: "represented",
+};
 
 /** Does not hold the keys: while rows are written, their memory is free. */
 function fatesAfter(
@@ -147,7 +97,8 @@ function fatesAfter(
   taken?: ReadonlyMap<number, ReasonDetail>,
 ): FateOf {
   const losing = losers[plan.method] ?? "below cut";
-  const needsScore = plan.method === "score" || (plan.method === "toward" && plan.minScore > -Infinity);
+  const isByVectors = plan.method === "toward" || plan.method === "representative";
+  const needsScore = plan.method === "score" || (isByVectors && plan.minScore > -Infinity);
   const isGrouped = groups !== undefined;
   const hasRooms = rooms !== undefined;
   return ({ example, rating }) => {
@@ -158,7 +109,7 @@ function fatesAfter(
     if (other) return other;
     if (filtered?.[row] === 0) return { reason: "filtered" };
     if (needsScore && rating.state !== "scored") return { reason: "unrated" };
-    if (needsScore && plan.method === "toward" && rating.state === "scored" && rating.score < plan.minScore)
+    if (needsScore && isByVectors && rating.state === "scored" && rating.score < plan.minScore)
       return { reason: "below cut" };
     if (hasRooms && standing[row]! > 0) return { reason: "over quota" };
     return { reason: !isGrouped && standing[row] === 2 ? "not drawn" : losing }; // tied with the last kept row
@@ -192,7 +143,9 @@ async function leaveOutNoCandidates(
   { like }: SelectOptions,
   { arms }: RatedManifest,
 ): Promise<number> {
-  const reasons = arms[like ?? "selected"]?.method === "toward" ? noCandidatesToward : noCandidates;
+  const reasons = ["toward", "representative"].includes(arms[like ?? "selected"]?.method ?? "")
+    ? noCandidatesToward
+    : noCandidates;
   let count = 0;
   for await (const decisions of readDecisions(run.decisionsPath(like ?? "selected")))
     for (const { index, reason, of, similarity, test, prompt, words } of decisions) {
@@ -202,105 +155,4 @@ async function leaveOutNoCandidates(
       count++;
     }
   return count;
-}
-
-interface Survey {
-  /** Sort key of each row, higher is better; NaN when the row cannot be picked. */
-  readonly keys: Float64Array;
-  readonly excluded: Map<number, { reason: Reason; detail: ReasonDetail }>;
-  readonly filtered?: Uint8Array | undefined;
-  readonly groups?: Int32Array | undefined;
-  /** How many rows of each group may be kept, where there is a quota. */
-  readonly rooms?: readonly number[] | undefined;
-  readonly checks: readonly LearningCheck[];
-}
-
-async function surveyRows(
-  plan: Plan,
-  options: SelectOptions,
-  manifest: RatedManifest,
-  dataset: Dataset,
-  run: RunFolder,
-  rated: RatedRows,
-  vectors: RowVectors | undefined,
-): Promise<Survey> {
-  const rowCount = manifest.dataset.rows;
-  const keys = new Float64Array(rowCount).fill(NaN);
-  const excluded = new Map<number, { reason: Reason; detail: ReasonDetail }>();
-  const checks = [
-    options.dedup === "exact" && exactDuplicates(rowCount),
-    options.dedup === "near" && nearDuplicates(rowCount, options.similarity ?? defaultSimilarity.near),
-    options.dedup === "semantic" &&
-      semanticCheck(
-        vectors!.rows,
-        options.similarity ?? defaultSimilarity.semantic,
-        "semantic duplicate",
-        "--dedup semantic",
-      ),
-    options.diverse !== undefined && !isDiverseByVectors(options) && diversity(options.diverse),
-    options.diverse !== undefined &&
-      isDiverseByVectors(options) &&
-      semanticCheck(vectors!.rows, 1 - options.diverse, "too close", "--diverse"),
-  ].filter((check) => check !== false);
-  const needsText =
-    plan.method === "longest" ||
-    options.per !== undefined ||
-    options.quota !== undefined ||
-    options.where !== undefined ||
-    options.decontaminate !== undefined ||
-    checks.length > 0;
-  if (!needsText) {
-    for await (const lines of rated.ratings()) {
-      options.signal?.throwIfAborted();
-      for (const rating of lines) keys[rating.index] = keyOf(plan, rating, 0);
-    }
-    return { keys, excluded, checks };
-  }
-
-  const findOverlap = options.decontaminate && contaminationFinder(options.decontaminate);
-  const column = options.per ?? options.quota?.column;
-  const grouping =
-    column === undefined ? undefined : new Grouping(options.quota ? "--quota" : "--per", column, rowCount);
-  const table =
-    options.where === undefined ? undefined : tableOptions("--where", options.where, options, manifest, run);
-  await using filter = table && (await openWhereFilter(dataset, table.sql, table));
-  let done = 0;
-  for await (const batch of rated.batches()) {
-    for (const { example, rating, own = rating } of batch) {
-      const key = keyOf(plan, rating, example.output.length);
-      const written = filter?.learn(example, own);
-      if (written) await written;
-      grouping?.learn(example);
-      if (rating.state === "unreadable") continue;
-      const overlap = findOverlap?.(example);
-      if (overlap) excluded.set(example.index, { reason: "contaminated", detail: overlap });
-      else if (!Number.isNaN(key)) {
-        keys[example.index] = key;
-        for (const check of checks) check.learn(example.index, example);
-      }
-    }
-    done += batch.length;
-    options.onProgress?.({ stage: "select", doing: "comparing", done, total: rowCount, unit: "rows" });
-  }
-  grouping?.expectFound();
-  const filtered = await filter?.evaluate(rowCount);
-  if (filtered) filtered.forEach((passes, row) => void (passes || (keys[row] = NaN)));
-  return {
-    keys,
-    excluded,
-    checks,
-    filtered,
-    ...(grouping && {
-      groups: grouping.numbers,
-      ...(options.quota && { rooms: grouping.roomsOf(options.quota) }),
-    }),
-  };
-}
-
-function keyOf(plan: Plan, rating: Rating, outputLength: number): number {
-  if (rating.state === "unreadable") return NaN;
-  if (plan.method === "random" || plan.method === "full") return 0;
-  if (plan.method === "longest") return outputLength;
-  if (plan.method === "toward" && plan.minScore === -Infinity) return 0;
-  return rating.state === "scored" && rating.score >= plan.minScore ? rating.score : NaN;
 }

@@ -9,7 +9,7 @@ import { checkShare } from "../coverage.ts";
 import type { StageOptions } from "../progress.ts";
 import { defaultSeed } from "../../stats/random.ts";
 
-export const selectMethods = ["score", "random", "longest", "full"] as const;
+export const selectMethods = ["score", "random", "longest", "full", "representative"] as const;
 
 export type SelectMethod = (typeof selectMethods)[number];
 
@@ -124,6 +124,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
     options.dedup !== undefined ||
     options.diverse !== undefined ||
     options.toward !== undefined ||
+    method === "representative" ||
     options.decontaminate !== undefined;
   return {
     method,
@@ -148,6 +149,10 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
 export function checkCombination(method: Plan["method"], options: SelectOptions): void {
   const { minScore, top, by, where, per, quota, dedup, diverse, decontaminate } = options;
   checkVectorOptions(options);
+  if (method === "representative" && (top === undefined || per !== undefined || quota || options.rows))
+    throw new UsageError(
+      "--method representative: expected how many rows to keep, --top N or --top N%, without --per, --quota and --rows",
+    );
   if (
     method === "rows" &&
     (options.method ||
@@ -180,7 +185,7 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
   }
   if (by !== undefined && by.trim() === "") throw new UsageError("--by: expected an expression, got nothing");
   if (by !== undefined && method !== "score") throw new UsageError(`--by: goes with --method score, not ${method}`);
-  if (minScore !== undefined && method !== "score" && method !== "toward")
+  if (minScore !== undefined && method !== "score" && method !== "toward" && method !== "representative")
     throw new UsageError(`--min-score: goes with --method score, not ${method}`);
   if (top !== undefined && method === "full")
     throw new UsageError("--top: goes with the methods score, random and longest, not full");
@@ -210,8 +215,11 @@ function checkVectorOptions({ toward, vectors, similarity, dedup, diverse, ...op
     throw new UsageError(`--toward: is a way to choose; leave out --method ${method}`);
   if (toward !== undefined && top === undefined)
     throw new UsageError("--toward: expected how many rows to keep: --top N or --top N%");
-  if (vectors !== undefined && toward === undefined && dedup !== "semantic" && diverse === undefined)
-    throw new UsageError("--vectors: expected --toward FILE, --dedup semantic or --diverse with it, got none of them");
+  const needsVectors = toward !== undefined || dedup === "semantic" || diverse !== undefined;
+  if (vectors !== undefined && !needsVectors && method !== "representative")
+    throw new UsageError(
+      "--vectors: expected --toward FILE, --dedup semantic, --diverse or --method representative with it, got none of them",
+    );
   if (similarity !== undefined && dedup !== "near" && dedup !== "semantic")
     throw new UsageError("--similarity: expected --dedup near or --dedup semantic with it, got neither");
   if (similarity !== undefined && !(similarity > 0 && similarity <= 1))
@@ -275,6 +283,7 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
     longest: n ? `the ${n} longest outputs` : "the longest outputs",
     full: "all rows",
     rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
+    representative: `${n ?? ""} rows that represent all (facility location)`,
     toward: `the ${n ?? ""} rows nearest to ${options.toward}${options.minScore === undefined ? "" : ` among those that score at least ${options.minScore}`}`,
   }[method];
   const extras = [

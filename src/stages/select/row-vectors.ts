@@ -20,6 +20,7 @@ export interface RowVectors extends Disposable {
 /** The option that needs vectors; undefined where none does. */
 function vectorsOption(options: SelectOptions): string | undefined {
   if (options.toward !== undefined) return "--toward";
+  if (options.method === "representative") return "--method representative";
   if (options.dedup === "semantic") return "--dedup semantic";
   return options.diverse !== undefined && isDiverseByVectors(options) ? "--diverse" : undefined;
 }
