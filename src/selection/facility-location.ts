@@ -15,22 +15,23 @@ export interface RepresentativeOptions {
 /**
  * The order in which rows are taken so that those taken represent all candidates: each next row is the one that adds most to the sum, over all
  * candidates, of the similarity (cosine, at least 0) to the most similar row taken. That is greedy facility location (Nemhauser et al. 1978:
- * at least 1 - 1/e of the best sum), made lazily (Minoux 1978); for each row its 64 nearest rows count, others not.
+ * at least 1 - 1/e of the best sum), made lazily (Minoux 1978); for each row its 64 nearest rows count, others not. It can be left in between: see `inTurns`.
  *
  * @param candidates 1 for each row that may be taken
  * @param option who asks, for the message where usearch is not installed
  */
-export function takeRepresentative(
+export function* takeRepresentative(
   candidates: Uint8Array,
   vectors: VectorsReader,
   { count, seed, onProgress }: RepresentativeOptions,
   option: string,
-): number[] {
+): Generator<void, number[]> {
   const rows = [...candidates.keys()].filter((row) => candidates[row] === 1 && vectors.at(row) !== undefined);
   const index = openNeighbours(vectors.dimensions, (row) => vectors.at(row)!, option);
   for (const [i, row] of rows.entries()) {
     if (i % 1000 === 0) onProgress?.(i, 2 * rows.length);
     index.add(row, vectors.at(row)!);
+    yield;
   }
   /** Of each row: the rows that it may stand for, and how similar they are. */
   const standsFor = new Map<number, { row: number; similarity: number }[]>(rows.map((row) => [row, []]));
@@ -39,6 +40,7 @@ export function takeRepresentative(
     const near = index.nearestOf(vectors.at(row)!, neighbourCount).filter((one) => one.row !== row);
     for (const { row: other, similarity } of [{ row, similarity: 1 }, ...near])
       if (similarity > 0) standsFor.get(other)!.push({ row, similarity });
+    yield;
   }
   const best = new Float64Array(candidates.length); // the similarity of the most similar row taken
   const gainOf = (row: number): number => {
@@ -51,6 +53,7 @@ export function takeRepresentative(
   for (const row of rows) heap.push(row, gainOf(row));
   const taken: number[] = [];
   while (taken.length < count) {
+    yield;
     const top = heap.pop();
     if (!top) break;
     const gain = gainOf(top.row);

@@ -1,3 +1,4 @@
+import { atOnce } from "../in-turns.ts";
 import { createRandom } from "../stats/random.ts";
 import type { Reason, ReasonDetail } from "./decision.ts";
 import { hashWord } from "./words.ts";
@@ -43,12 +44,17 @@ export interface Picked {
 
 /** Picks the rows with the highest keys. Rows whose key is NaN are not candidates. */
 export function pickHighest(keys: Float64Array, options: PickOptions): Picked {
+  return atOnce(picking(keys, options));
+}
+
+/** The same as a computation that can be left in between. */
+export function* picking(keys: Float64Array, options: PickOptions): Generator<void, Picked> {
   const { count, groups, checks = [] } = options;
   const priority = createPriority(options.seed, options.purpose);
   const kept = new Uint8Array(keys.length);
   const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   if (!groups && checks.length === 0) keepAboveCut(keys, count ?? keys.length, priority, kept);
-  else keepInOrder(keys, options, priority, kept, rejected);
+  else yield* keepInOrder(keys, options, priority, kept, rejected);
   return { kept, rejected, ...describeCut(keys, kept) };
 }
 
@@ -67,13 +73,13 @@ function keepAboveCut(keys: Float64Array, count: number, priority: (row: number)
   for (const row of tied.slice(0, Math.max(0, room))) kept[row] = 1;
 }
 
-function keepInOrder(
+function* keepInOrder(
   keys: Float64Array,
   { count, groups, rooms, checks = [] }: PickOptions,
   priority: (row: number) => number,
   kept: Uint8Array,
   rejected: Map<number, { reason: Reason; detail: ReasonDetail }>,
-): void {
+): Generator<void, void> {
   const candidates = rowsWithKey(keys);
   candidates.sort((a, b) => keys[b]! - keys[a]! || priority(a) - priority(b) || a - b);
   const wanted = Math.min(count ?? candidates.length, candidates.length);
@@ -90,12 +96,14 @@ function keepInOrder(
   for (const row of candidates) {
     if (left === 0) return;
     if (!groups || room![groups[row]!]! > 0) consider(row);
+    yield;
   }
   if (rooms) return;
   // places that a group could not fill because of the checks go to the best remaining rows
   for (const row of candidates) {
     if (left === 0) return;
     if (!kept[row] && !rejected.has(row)) consider(row);
+    yield;
   }
 }
 

@@ -27,33 +27,35 @@ export interface Taken {
 /**
  * Takes rows for targets: each target in its turn takes the row nearest to it that none has taken, by the cosine of their vectors (the
  * round-robin of RDS+, arXiv 2503.01807). So every target has its share, whichever lie close to many rows. A row that may not be taken costs
- * no turn.
+ * no turn. It can be left in between: see `inTurns`.
  *
  * @param candidates 1 for each row that may be taken
  * @throws UsageError when so many rows for so many targets need more memory than is allowed
  */
-export function takeToward(
+export function* takeToward(
   candidates: Uint8Array,
   vectors: VectorsReader,
   targets: readonly (Float32Array | undefined)[],
   options: TowardOptions,
-): Taken[] {
+): Generator<void, Taken[]> {
   const { count, mayTake = () => true } = options;
   const known = targets.flatMap((vector, target) => (vector ? [{ vector, target }] : []));
   const free = Uint8Array.from(candidates);
   const taken: Taken[] = [];
   let isOver = known.length === 0;
   while (!isOver && taken.length < count) {
-    const lists = nearestTo(known, free, vectors, { ...options, count: count - taken.length });
+    const lists = yield* nearestTo(known, free, vectors, { ...options, count: count - taken.length });
     const isWhole = lists[0]!.isWhole; // all free rows are in it
     let isSpent = false; // a list that is not whole has come to its end
     while (!isSpent && !isOver && taken.length < count) {
       isOver = true;
       for (const [i, list] of lists.entries()) {
+        yield;
         let near = list.next(free);
         while (near && !mayTake(near.row)) {
           free[near.row] = 0;
           near = list.next(free);
+          yield;
         }
         if (!near) {
           isSpent ||= !isWhole;
@@ -83,12 +85,12 @@ function turnsTaken(known: readonly { readonly target: number }[], taken: readon
 const spare = 1000; // rows in a list beyond those that are wanted, since some may not be taken
 
 /** For each target the free rows nearest to it, as many as are wanted and some more. */
-function nearestTo(
+function* nearestTo(
   known: readonly { readonly vector: Float32Array }[],
   free: Uint8Array,
   vectors: VectorsReader,
   { count, seed, mayTake, onProgress }: TowardOptions,
-): NearestRows[] {
+): Generator<void, NearestRows[]> {
   const length = Math.min(mayTake ? 2 * count + spare : count, free.length);
   if (known.length * length > mostEntries)
     throw new UsageError(
@@ -98,10 +100,14 @@ function nearestTo(
   const lists = known.map(() => new NearestRows(length, priority));
   for (let row = 0; row < free.length; row++) {
     if (row % 1000 === 0) onProgress?.(row, free.length);
+    yield;
     const vector = free[row] ? vectors.at(row) : undefined;
     if (vector) known.forEach((one, i) => lists[i]!.add(row, cosine(one.vector, vector)));
   }
-  for (const list of lists) list.sort();
+  for (const list of lists) {
+    list.sort();
+    yield;
+  }
   return lists;
 }
 

@@ -336,7 +336,7 @@ describe("rows are chosen by vectors", () => {
     [["--toward", "dev.json"], 2, "--toward: expected how many rows to keep"],
     [["--toward", "dev.json", "--top", "3", "--by", "score"], 2, "leave out --by"],
     [["--toward", "dev.json", "--top", "3", "--method", "random"], 2, "leave out --method random"],
-    [["--top", "3", "--vectors", "model"], 2, "--vectors: expected --toward FILE, --dedup semantic or --diverse"],
+    [["--top", "3", "--vectors", "model"], 2, "--vectors: expected --toward FILE, --dedup semantic, --diverse"],
     [["--top", "3", "--similarity", "0.5"], 2, "--similarity: expected --dedup near or --dedup semantic"],
     [["--dedup", "near", "--similarity", "2"], 2, "--similarity: expected a similarity over 0 and up to 1"],
   ])("select %j is refused in a line", async (args, code, message) => {

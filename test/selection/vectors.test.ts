@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openVectors, openVectorsWriter } from "../../src/run/vectors-file.ts";
+import { atOnce } from "../../src/in-turns.ts";
 import { pickHighest } from "../../src/selection/pick.ts";
 import { takeRepresentative } from "../../src/selection/facility-location.ts";
 import { semanticCheck } from "../../src/selection/semantic.ts";
@@ -94,7 +95,7 @@ test("rows are taken toward targets by the published rule", async () => {
         const random = createRandom(seed + 2);
         const candidates = Uint8Array.from(vectors, () => (random() < 0.8 ? 1 : 0));
         using file = await open(vectors);
-        const taken = takeToward(candidates, file, targets, { count, seed: 1 });
+        const taken = atOnce(takeToward(candidates, file, targets, { count, seed: 1 }));
         expect(taken.map(({ row, target }) => [row, target])).toEqual(
           roundRobin(candidates, vectors, targets, Math.min(count, rows)),
         );
@@ -119,11 +120,13 @@ test("a row that may not be taken costs its target no turn, however many there a
         const random = createRandom(seed + 2);
         const may = Uint8Array.from(vectors, () => (random() < 0.03 ? 1 : 0)); // more are refused than a list holds
         using file = await open(vectors);
-        const taken = takeToward(new Uint8Array(rows).fill(1), file, targets, {
-          count,
-          seed: 1,
-          mayTake: (row) => may[row] === 1,
-        });
+        const taken = atOnce(
+          takeToward(new Uint8Array(rows).fill(1), file, targets, {
+            count,
+            seed: 1,
+            mayTake: (row) => may[row] === 1,
+          }),
+        );
         expect(taken.map(({ row, target }) => [row, target])).toEqual(
           roundRobin(
             may,
@@ -144,7 +147,8 @@ test("a row that may not be taken costs its target no turn, however many there a
 test("of equally near rows the seed decides, not their order in the file", async () => {
   const same = unit([1, 2, 3]);
   using file = await open(Array.from({ length: 50 }, () => same));
-  const first = (seed: number) => takeToward(new Uint8Array(50).fill(1), file, [same], { count: 3, seed })[0]!.row;
+  const first = (seed: number) =>
+    atOnce(takeToward(new Uint8Array(50).fill(1), file, [same], { count: 3, seed }))[0]!.row;
   expect(new Set([1, 2, 3, 4, 5, 6].map(first)).size).toBeGreaterThan(2);
 });
 
@@ -177,7 +181,7 @@ test("rows that represent all are those of greedy facility location", async () =
       if (!vectors.some(Boolean)) return;
       using file = await open(vectors);
       const count = Math.ceil(rows / 3);
-      const taken = takeRepresentative(new Uint8Array(rows).fill(1), file, { count, seed: 1 }, "test");
+      const taken = atOnce(takeRepresentative(new Uint8Array(rows).fill(1), file, { count, seed: 1 }, "test"));
       const there = [...vectors.keys()].filter((row) => vectors[row]);
       const sumOf = (chosen: readonly number[]) =>
         there.reduce(

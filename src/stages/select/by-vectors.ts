@@ -1,3 +1,4 @@
+import { inTurns } from "../../in-turns.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { takeRepresentative } from "../../selection/facility-location.ts";
 import { firstRejection, type Picked } from "../../selection/pick.ts";
@@ -20,13 +21,13 @@ export function countWithout({ rows }: RowVectors, { keys, excluded }: Survey, {
 }
 
 /** Replaces the keys by the order in which rows are taken so that they represent all, the first the highest. */
-export function orderRepresentative(
+export async function orderRepresentative(
   { count, seed }: Plan,
-  { onProgress }: SelectOptions,
+  { onProgress, signal }: SelectOptions,
   { keys, checks }: Survey,
   { rows }: RowVectors,
-): void {
-  const taken = takeRepresentative(
+): Promise<void> {
+  const work = takeRepresentative(
     Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
     rows,
     {
@@ -37,17 +38,18 @@ export function orderRepresentative(
     },
     "--method representative",
   );
+  const taken = await inTurns(work, signal);
   keys.fill(NaN);
   for (const [order, row] of taken.entries()) keys[row] = -order;
 }
 
 /** Picks rows for targets, each target in its turn. */
-export function pickToward(
+export async function pickToward(
   { count, seed }: Plan,
-  { onProgress }: SelectOptions,
+  { onProgress, signal }: SelectOptions,
   { keys, checks }: Survey,
   { rows, targets }: RowVectors,
-): { readonly taken: readonly Taken[]; readonly picked: Picked } {
+): Promise<{ readonly taken: readonly Taken[]; readonly picked: Picked }> {
   const kept = new Uint8Array(keys.length);
   const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   const mayTake = (row: number): boolean => {
@@ -56,7 +58,7 @@ export function pickToward(
     else for (const check of checks) check.keep(row);
     return rejection === undefined;
   };
-  const taken = takeToward(
+  const work = takeToward(
     Uint8Array.from(keys, (key) => (Number.isNaN(key) ? 0 : 1)),
     rows,
     targets,
@@ -68,6 +70,7 @@ export function pickToward(
         onProgress?.({ stage: "select", doing: "comparing vectors", done, total, unit: "rows" }),
     },
   );
+  const taken = await inTurns(work, signal);
   for (const { row } of taken) kept[row] = 1;
   return { taken, picked: { kept, rejected, cut: NaN, tied: 0, tiedKept: 0 } };
 }

@@ -1,10 +1,11 @@
 import type { Dataset } from "../../dataset/dataset.ts";
+import { inTurns } from "../../in-turns.ts";
 import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
-import { type Picked, pickHighest } from "../../selection/pick.ts";
+import { type Picked, picking } from "../../selection/pick.ts";
 import type { Taken } from "../../selection/toward.ts";
 import { countWithout, detailsOf, orderRepresentative, pickToward } from "./by-vectors.ts";
 import type { Plan, SelectOptions } from "./plan.ts";
@@ -53,12 +54,12 @@ export async function pickedFates(
   const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options, manifest) : 0;
   const withoutVector = vectors && countWithout(vectors, survey, plan);
   if (plan.method === "toward") {
-    const { taken, picked } = pickToward(plan, options, survey, vectors!);
+    const { taken, picked } = await pickToward(plan, options, survey, vectors!);
     const fateOf = fatesAfter(plan, picked, standingOf(keys, NaN), survey, detailsOf(taken));
     return Object.assign(fateOf, { picked, withoutVector, taken });
   }
-  if (plan.method === "representative") orderRepresentative(plan, options, survey, vectors!);
-  const picked = pickHighest(keys, {
+  if (plan.method === "representative") await orderRepresentative(plan, options, survey, vectors!);
+  const work = picking(keys, {
     seed: plan.seed,
     purpose: plan.method,
     checks,
@@ -66,6 +67,7 @@ export async function pickedFates(
     groups,
     rooms,
   });
+  const picked = await inTurns(work, options.signal);
   return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey), {
     picked,
     leftOut,
