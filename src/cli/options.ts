@@ -102,3 +102,10 @@ export function quotesOption(): Option {
     "in CSV and TSV: double quotes around values (double), or quotes are text (none)",
   ).choices(["double", "none"]);
 }
+
+/** `3/16`: the third of sixteen parts. */
+export function parseShard(text: string): { index: number; of: number } {
+  const [, index = 0, of = 0] = (/^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? []).map(Number);
+  if (!(index >= 1 && index <= of)) throw new InvalidArgumentError("Expected a part and their number: 3/16.");
+  return { index, of };
+}

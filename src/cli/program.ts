@@ -84,6 +84,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   run: async () => (await import("./run.ts")).runCommand,
   "check-judge": async () => (await import("./check-judge.ts")).checkJudgeCommand,
   rate: async () => (await import("./rate.ts")).rateCommand,
+  merge: async () => (await import("./merge.ts")).mergeCommand,
   replies: async () => (await import("./replies.ts")).repliesCommand,
   embed: async () => (await import("./embed.ts")).embedCommand,
   select: async () => (await import("./select.ts")).selectCommand,

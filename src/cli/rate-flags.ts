@@ -33,6 +33,7 @@ export interface RateFlags extends ModelFlags {
   unreadable: "stop" | "skip";
   maxUnreadable?: number | undefined;
   overwrite?: boolean | undefined;
+  shard?: { index: number; of: number } | undefined;
   run: string;
   json?: boolean | undefined;
 }

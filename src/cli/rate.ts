@@ -5,6 +5,7 @@ import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
+import { onlyShard } from "../judge/shard.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
@@ -18,6 +19,7 @@ import {
   parseNumber,
   parsePositive,
   parseScale,
+  parseShard,
   parseShare,
   quotesOption,
   parseTop,
@@ -100,6 +102,11 @@ export function rateCommand(context: CommandContext): Command {
     .option(
       "--as <name>",
       "a further score of the run's rows, beside its own: a name for select --by and --where; a reply's marks are NAME.MARK",
+    )
+    .option(
+      "--shard <k/n>",
+      "rate only the k-th of n parts of the rows, on one of n machines, each with a run of its own; merge puts them together",
+      parseShard,
     )
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
@@ -225,11 +232,13 @@ async function showPlans(
 ): Promise<void> {
   const progress = openProgressLine();
   const plans: CallPlan[] = [];
+  const { shard } = flags;
+  const planned = shard ? { batches: () => onlyShard(dataset.batches(), shard) } : dataset;
   const { escalating } = judge;
   try {
     for (const model of models)
       plans.push(
-        await planRating(escalating ? { batches: () => escalating.expect(() => dataset.batches()) } : dataset, {
+        await planRating(escalating ? { batches: () => escalating.expect(() => dataset.batches()) } : planned, {
           judge: model,
           retryFailed: flags.retryFailed ?? false,
           signal: context.signal,
@@ -273,6 +282,7 @@ async function rateAndShow(
     signal,
     against,
     as: flags.as,
+    shard: flags.shard,
     ...(flags.overwrite && { overwrite: true }),
   }).finally(progress.clear);
   setExitCode(summary, context);

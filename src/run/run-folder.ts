@@ -104,6 +104,10 @@ export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
     throw new RunError(
       `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`,
     );
+  if (manifest.rate.shard)
+    throw new RunError(
+      `${run.folder}: holds shard ${manifest.rate.shard.index} of ${manifest.rate.shard.of} of a rating; put the shards together first: alpagasus merge RUN... --run runs/all`,
+    );
   return manifest;
 }
 

@@ -3,6 +3,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Judge } from "../judge/judge.ts";
+import type { Shard } from "../judge/shard.ts";
 import { createHash } from "node:crypto";
 import { openDuckDb, sqlText } from "../dataset/duckdb.ts";
 import { hashExample } from "../dataset/example.ts";
@@ -68,6 +69,19 @@ export function expectSameQuestion(
   if (judge.question && rated.question?.hash !== judge.question.hash)
     throw new RunError(
       `${run}: holds ratings to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
+    );
+}
+
+/** @throws RunError when the run has ratings of all rows and a part is to be rated, or the other way round */
+export function expectSameShard(
+  rated: RateSummary | undefined,
+  { run, shard }: { readonly run: string; readonly shard?: Shard | undefined },
+): void {
+  if (!rated) return;
+  const describe = (one: Shard | undefined) => (one ? `shard ${one.index} of ${one.of}` : "all rows");
+  if (describe(rated.shard) !== describe(shard))
+    throw new RunError(
+      `${run}: holds ratings of ${describe(rated.shard)}, not of ${describe(shard)}; use another run with --run DIR`,
     );
 }
 

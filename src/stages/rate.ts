@@ -5,6 +5,7 @@ import { hashExample, type Example } from "../dataset/example.ts";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
+import { inShard, isInShard, type Shard } from "../judge/shard.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
@@ -19,7 +20,14 @@ import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
-import { expectRated, expectSameQuestion, expectScoreName, hashRows, otherRows } from "./rate-checks.ts";
+import {
+  expectRated,
+  expectSameQuestion,
+  expectSameShard,
+  expectScoreName,
+  hashRows,
+  otherRows,
+} from "./rate-checks.ts";
 import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
@@ -33,6 +41,8 @@ export interface RateOptions extends StageOptions {
   readonly minCoverage?: number | undefined;
   /** The largest share of rows that cannot be read for the gate to hold, 0 to 1; .01 when left out. */
   readonly maxUnreadable?: number | undefined;
+  /** Rate only a part of the rows; `merge` puts the parts together. */
+  readonly shard?: Shard | undefined;
   /** The name of a further score of the run's rows; without it, the ratings are the run's own. */
   readonly as?: string | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
@@ -53,13 +63,14 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   checkShare("minCoverage", options.minCoverage);
   checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
-  const { as } = options;
+  const { as, shard } = options;
   if (as !== undefined) await expectScoreName(as);
   const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
   if (as !== undefined) expectRated(previous, as, options);
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
   if (previous) expectSameQuestion(previous.dataset, rated, dataset, options);
+  if (previous) expectSameShard(as === undefined ? rated : previous.rate, options);
   if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
@@ -69,7 +80,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
-  const { judge } = options;
+  const judge = shard ? inShard(options.judge, shard) : options.judge;
   const panel = judge.panel && new PanelTally(judge.panel);
   using progress = new StageProgress({
     run,
@@ -101,9 +112,10 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   try {
     await judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
     if (isLong) progress.begin();
-    for await (const lines of rateInOrder(dataset, options.judge, tally, options.signal)) {
+    for await (const lines of rateInOrder(dataset, judge, tally, options.signal)) {
       for (const line of lines) {
-        tally.add(line);
+        if (shard && !isInShard(line.index, shard)) tally.skip();
+        else tally.add(line);
         identity.update(line.hash);
         const written = writer.write(line);
         if (written) await written;
@@ -121,6 +133,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
 
     const escalated = judge.escalating?.result();
     const summary: RateSummary = {
+      ...(shard && { shard: { ...shard } }),
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,

@@ -17,6 +17,7 @@ export class RatingTally {
   readonly #marks = new Map<string, ValueTally>();
   #marked = 0; // rows with any mark
   #empty = 0;
+  #skipped = 0; // rows of other shards
   #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
   readonly #states = new Map<RatingState, number>();
@@ -32,6 +33,12 @@ export class RatingTally {
       if (!tally) this.#marks.set(name, (tally = new ValueTally()));
       tally.add(rating.marks[name]!);
     }
+  }
+
+  /** Counts a row of another shard. */
+  skip(): void {
+    this.rows++;
+    this.#skipped++;
   }
 
   /** Notes what a row is like that readers of the scores should know. */
@@ -94,7 +101,8 @@ export class RatingTally {
 
   /** The share of rows with a score; where there are only marks, with any of them. */
   get coverage(): number {
-    return this.rows ? (this.hasOnlyMarks ? this.#marked : this.#scores.count) / this.rows : 0;
+    const rows = this.rows - this.#skipped;
+    return rows > 0 ? (this.hasOnlyMarks ? this.#marked : this.#scores.count) / rows : 0;
   }
 
   summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "marks" | "hasOnlyMarks"> {

@@ -129,6 +129,8 @@ export type EscalationRecord = z.infer<typeof escalationSchema>;
 
 /** The result of `rate`. Times in milliseconds. */
 export const rateSummarySchema = z.object({
+  /** Where only a part of the rows was rated (rate --shard): the number of the part from 1, and of how many. */
+  shard: z.object({ index: z.number(), of: z.number() }).optional(),
   judge: z.string(),
   scale: scaleSchema.optional(),
   question: questionSchema.optional(),
