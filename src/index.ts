@@ -83,6 +83,8 @@ export { select } from "./stages/select.ts";
 export { selectMethods, type SelectMethod, type SelectOptions } from "./stages/select/plan.ts";
 export { planTrain, train } from "./stages/train.ts";
 export type { PlannedTraining, PlanTrainOptions, TrainOptions } from "./stages/prepare-training.ts";
+export { merge, type MergeOptions, type MergeSummary } from "./stages/merge.ts";
+export type { Shard } from "./judge/shard.ts";
 export { embed, type EmbedOptions } from "./stages/embed.ts";
 export { openEmbedder, type OpenEmbedderOptions } from "./embedding/open.ts";
 export type { Embedded, Embedder } from "./embedding/embedder.ts";

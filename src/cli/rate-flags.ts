@@ -40,6 +40,11 @@ export interface RateFlags extends ModelFlags {
 
 /** @throws UsageError if an option is given that does not apply to these judges */
 export function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Command): void {
+  const looked = names.find((name) => /^(recorded|column|run):/.test(name));
+  if (flags.shard && looked !== undefined)
+    throw new UsageError(
+      `--shard: expected a judge that looks at a row by itself, got ${looked}, which takes no time; rate all rows at once`,
+    );
   for (const name of ["to", "min-score", "precision"] as const) {
     const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];
     if (value !== undefined && flags.escalate === undefined)

@@ -30,11 +30,9 @@ const elsewhere: Rating = { state: "pending", detail: "it is in another shard" }
  * @throws UsageError when the judge has to see all rows
  */
 export function inShard(judge: Judge, shard: Shard): Judge {
-  const seesAll = judge.panel !== undefined || judge.escalating !== undefined;
-  const looksUp = judge.question === undefined && judge.work === undefined && !judge.name.startsWith("student");
-  if (seesAll || looksUp)
+  if (judge.panel !== undefined || judge.escalating !== undefined)
     throw new UsageError(
-      `--shard: expected one judge that looks at a row by itself, got ${judge.name}; ${seesAll ? "rate with one judge a run" : "it takes no time, so rate all rows at once"}`,
+      `--shard: expected one judge that looks at a row by itself, got ${judge.name}; rate with one judge a run`,
     );
   const sharded: Pick<Judge, "rate" | "prepare"> = {
     ...(judge.prepare && {

@@ -153,10 +153,10 @@ describe("what cannot be put together is refused in a line", () => {
 test.each<[string[], string]>([
   [["--shard", "0/3"], "Expected a part and their number: 3/16."],
   [["--shard", "4/3"], "Expected a part and their number"],
-  [["--judge", "recorded:scores.json", "--shard", "1/3"], "--shard: expected one judge that looks at a row by itself"],
+  [["--judge", "recorded:scores.json", "--shard", "1/3"], "--shard: expected a judge that looks at a row by itself"],
   [
     ["--judge", "student", "--judge", "column:x", "--rescale", "--scale", "0..5", "--shard", "1/3"],
-    "--shard: expected one judge",
+    "--shard: expected",
   ],
 ])("rate %j is refused in a line", async (args, message) => {
   const cwd = machine("m");
