@@ -7,7 +7,7 @@ import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
 import { inShard, isInShard, type Shard } from "../judge/shard.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
-import { isRated } from "../run/manifest.ts";
+import { isRated, type Manifest } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
@@ -141,6 +141,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
         ...(as === undefined ? [] : tally.describeClash(as)),
+        ...describeDropped(previous?.arms ?? {}, arms),
         ...tally.notes,
       ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
@@ -175,6 +176,16 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     clearInterval(flushing || undefined);
     await writer.discard();
   }
+}
+
+/** A note on arms of the data as it was, which are no longer the run's. */
+function describeDropped(before: Manifest["arms"], now: Manifest["arms"]): string[] {
+  const dropped = Object.keys(before).filter((arm) => !Object.hasOwn(now, arm));
+  return dropped.length === 0
+    ? []
+    : [
+        `the data changed since: ${dropped.join(", ")} ${dropped.length === 1 ? "is no arm" : "are no arms"} of it any more; select again (the files in arms stay)`,
+      ];
 }
 
 const mostColumns = 12; // in the note

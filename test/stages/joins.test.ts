@@ -161,3 +161,14 @@ describe("answers of several turns", () => {
     expect(stdout).toContain("27 of 30 prompts are decided (90.0 %)");
   });
 });
+
+test("rating data that was changed says which arms are of it no more", async () => {
+  using folder = tempFolder();
+  const rows = Array.from({ length: 30 }, (_, i) => ({ instruction: `Ask ${i}`, output: `Say ${i}` }));
+  folder.write("rows.json", rows);
+  await run(folder, "rate", "rows.json");
+  await run(folder, "select", "--top", "5");
+  folder.write("rows.json", rows.with(3, { instruction: "Another", output: "row" }));
+  const { notes } = await run<RateSummary>(folder, "rate", "rows.json");
+  expect(notes.join("\n")).toContain("the data changed since: selected is no arm of it any more; select again");
+});
