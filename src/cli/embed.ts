@@ -3,7 +3,7 @@ import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { embeddedTexts, type EmbeddedText } from "../run/records/embedding.ts";
-import { readManifest, requireRatings, runFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import {
@@ -87,7 +87,7 @@ Examples:
         return option && command.getOptionValueSource(option.attributeName()) === "cli";
       });
       if (given !== undefined) throw new UsageError(`${given}: vectors have no such option; leave it out`);
-      const [{ openEmbedder }, { embed, planEmbedding }] = await Promise.all([
+      const [{ openEmbedder }, { checkEmbedding, embed, planEmbedding }] = await Promise.all([
         import("../embedding/open.ts"), // imported here because they are large
         import("../stages/embed.ts"),
       ]);
@@ -107,9 +107,10 @@ Examples:
       try {
         if (flags.dryRun) {
           const folder = runFolder(run);
-          const { dataset } = await requireRatings(folder);
+          const { overwrite } = flags;
+          const { manifest } = await checkEmbedding({ run, embedder, name, text, maxLength, overwrite });
           const plan = await planEmbedding({
-            dataset: () => reopenDataset(dataset, folder),
+            dataset: () => reopenDataset(manifest.dataset, folder),
             embedder,
             text,
             targets,

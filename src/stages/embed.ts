@@ -50,10 +50,7 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
   const { embedder, text = "row", maxLength, targets: targetFiles = [] } = options;
   checkShare("minCoverage", options.minCoverage);
   const run = runFolder(options.run);
-  const manifest = await requireRatings(run);
-  const name = options.name ?? `${nameOf(embedder.name)}${text === "row" ? "" : `-${text}`}`;
-  expectName("--name", name);
-  expectSame(manifest, name, { model: embedder.name, text, maxLength }, options);
+  const { manifest, name } = await checkEmbedding(options);
   const targets = [];
   for (const file of targetFiles) targets.push({ file, texts: await readTargetTexts(file, text) }); // before anything is paid
   const path = run.vectorsPath(name);
@@ -169,6 +166,22 @@ export async function embed(options: EmbedOptions): Promise<EmbeddingSummary> {
 }
 
 /**
+ * Looks whether a run can have such vectors, before anything is made or planned.
+ *
+ * @throws RunError when it has no ratings, or vectors of that name that were made otherwise
+ */
+export async function checkEmbedding(
+  options: Pick<EmbedOptions, "run" | "embedder" | "name" | "text" | "maxLength" | "overwrite">,
+): Promise<{ readonly manifest: RatedManifest; readonly name: string }> {
+  const { embedder, text = "row", maxLength } = options;
+  const manifest = await requireRatings(runFolder(options.run));
+  const name = options.name ?? `${nameOf(embedder.name)}${text === "row" ? "" : `-${text}`}`;
+  expectName("--name", name);
+  expectSame(manifest, name, { model: embedder.name, text, maxLength }, options);
+  return { manifest, name };
+}
+
+/**
  * Plans what `embed` would ask, without any call.
  *
  * @param options.dataset opens the rows
@@ -206,7 +219,7 @@ function expectSame(
   { embeddings }: RatedManifest,
   name: string,
   settings: Settings,
-  { run, overwrite }: EmbedOptions,
+  { run, overwrite }: Pick<EmbedOptions, "run" | "overwrite">,
 ): void {
   const previous = embeddings?.[name];
   const describe = ({ model, text, maxLength }: Settings) =>
