@@ -27,6 +27,10 @@ export interface PendingCall {
   isClaimed: boolean;
   /** The server that it has a place at, or was sent to last. */
   gate?: Gate | undefined;
+  /** The server that it failed at last, where others may do better. */
+  avoid?: Gate | undefined;
+  /** Whether it was sent to another server because one does not take it. */
+  hasMoved?: boolean | undefined;
 }
 
 /** A call that is new to the engine. */

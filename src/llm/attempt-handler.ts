@@ -67,10 +67,12 @@ export class AttemptHandler {
     if (failure.kind === "retry") tally.addFailedAttempt(`${where}${failure.detail}`, performance.now());
     const step = decideNextStep(failure, {
       hasOthers: gates.hasOthers(call.gate, failure),
+      hasMoved: call.hasMoved,
       attempts: call.attempts,
       congestions: call.congestions,
       maxAttempts: options.maxAttempts ?? defaultMaxAttempts,
-      hasAnswered: health.hasAnswered,
+      // of several servers, what stops one is about that one
+      hasAnswered: gates.isPooled && failure.kind === "stop" ? (call.gate?.replies ?? 0) > 0 : health.hasAnswered,
       random: (options.random ?? Math.random)(),
     });
     const perhapsPaid = failure.kind === "retry" && failure.mayBePaid ? call.highestCost : 0;
@@ -84,11 +86,19 @@ export class AttemptHandler {
       return endings.finish(call, withoutReply("failed", step.detail), perhapsPaid);
     }
     endings.settleCost(call, perhapsPaid);
+    if (step.kind === "move") {
+      call.attempts--;
+      call.hasMoved ||= failure.kind !== "retry" && failure.kind !== "stop";
+      call.avoid = call.gate;
+      call.notBefore = now;
+      return queue.add(call);
+    }
     if (step.kind === "doubt") {
       this.#doubtful.push({ call, detail: step.detail });
       return fail(health.addDoubt(step.detail));
     }
     if (step.isCongestion) call.congestions++;
+    call.avoid = call.gate;
     call.notBefore = now + step.delayMs;
     queue.add(call);
   }

@@ -60,6 +60,10 @@ export class CallTally {
     this.#lastFailure = { detail, at: now };
   }
 
+  get lastFailure(): string | undefined {
+    return this.#lastFailure?.detail;
+  }
+
   /**
    * What went wrong in the last minute; undefined if nothing did.
    *

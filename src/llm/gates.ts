@@ -5,7 +5,7 @@ import { RateLimiter, type Estimate, type Passage, type RateLimiterOptions } fro
 
 /*
  * Where calls may go: a rate limiter for each server of a model, most models having one. Of several, a call goes to the one with the fewest
- * in flight. A server that does not answer is left out, and tried again with one call at a time; one that refuses the key or has no such
+ * in flight. A server that answers nothing, or only complains, is left out, and tried again with one call at a time; one that refuses the key or has no such
  * model gets none any more.
  */
 
@@ -36,6 +36,8 @@ export interface Gate {
 interface Entering {
   readonly estimate: Estimate;
   gate?: Gate | undefined;
+  /** The server that it failed at: another one is asked, if there is one. */
+  avoid?: Gate | undefined;
 }
 
 export class Gates {
@@ -44,6 +46,7 @@ export class Gates {
   readonly #all = new Map<string, Gate>(); // by address
   #listed: readonly ModelServer[] = [];
   #open: readonly Gate[] = [];
+  #silentSince: number | undefined;
 
   constructor(model: ChatModel, options: RateLimiterOptions) {
     this.#model = model;
@@ -76,6 +79,7 @@ export class Gates {
   tryEnter(call: Entering, now: number): boolean {
     this.#update();
     const full = new Set<Gate>();
+    if (call.avoid && this.#open.some((gate) => gate !== call.avoid && isThere(gate))) full.add(call.avoid);
     for (;;) {
       let best: Gate | undefined;
       for (const gate of this.#open)
@@ -103,27 +107,43 @@ export class Gates {
     if ("reply" in attempt) {
       gate.replies++;
       if (attempt.reply.build !== undefined) gate.builds.add(attempt.reply.build);
-    }
-    if ("reply" in attempt || isAlive(attempt, gate)) {
       gate.failuresInARow = gate.restsUntil = gate.restMs = 0;
+    } else this.#addFailure(gate, attempt, now);
+    if (this.#open.some(isThere)) this.#silentSince = undefined;
+    else this.#silentSince ??= now;
+  }
+
+  #addFailure(gate: Gate, failure: Failure, now: number): void {
+    if (failure.kind === "stop" && !isAboutCall(failure, gate)) {
+      gate.refusal ??= failure.detail;
       return;
     }
-    if (attempt.kind === "stop") {
-      gate.refusal ??= attempt.detail;
-      return;
-    }
+    if (failure.kind !== "retry" && gate.replies > 0) return; // an error about this request alone
     gate.failuresInARow++;
-    const isUnreached = attempt.kind === "retry" && attempt.isUnreachable;
-    if (!isUnreached && gate.failuresInARow < deadAfter) return;
+    const retryAfterMs = failure.kind === "retry" ? (failure.retryAfterMs ?? 0) : 0;
+    const isUnreached = failure.kind === "retry" && failure.isUnreachable;
+    if (!isUnreached && retryAfterMs <= longestRestMs && gate.failuresInARow < deadAfter) return;
     if (now < gate.restsUntil) return; // one of those that were in flight when it fell silent
     gate.restMs = gate.restMs === 0 ? firstRestMs : Math.min(longestRestMs, 2 * gate.restMs);
-    gate.restsUntil = now + gate.restMs;
+    gate.restsUntil = now + Math.max(gate.restMs, retryAfterMs);
+  }
+
+  /** For how long no server has been there; 0 while one is. */
+  silentMs(now: number): number {
+    return this.#silentSince === undefined ? 0 : now - this.#silentSince;
+  }
+
+  /** Why no server gets calls any more, the last one's words; undefined while one may. */
+  get refusedByAll(): string | undefined {
+    if (!this.isPooled || this.#open.some(({ refusal }) => refusal === undefined)) return undefined;
+    return this.#open.map(({ address, refusal }) => `${address}: ${refusal}`).join("; ");
   }
 
   /** Whether another server may take a call that this one failed at. */
   hasOthers(gate: Gate | undefined, failure: Failure): boolean {
     if (!this.isPooled || (gate && isAboutCall(failure, gate))) return false;
-    return this.#open.some((one) => one !== gate && one.refusal === undefined && one.restsUntil === 0);
+    const mayAnswer = failure.kind === "stop" ? ({ refusal }: Gate) => refusal === undefined : isThere; // one that rests may come back
+    return this.#open.some((one) => one !== gate && mayAnswer(one));
   }
 
   /** Time at which a call may enter even if no other ends before; undefined if one must end first. */
@@ -175,6 +195,7 @@ export class Gates {
       return;
     }
     this.#open = listed.map(({ address, ...own }) => this.#gateOf(address, { ...this.#model, ...own }));
+    if (this.#open.some(isThere)) this.#silentSince = undefined;
   }
 
   #gateOf(address: string | undefined, model: ChatModel): Gate {
@@ -201,10 +222,9 @@ function canTake({ refusal, restsUntil, limiter }: Gate, now: number): boolean {
   return refusal === undefined && (restsUntil === 0 || (now >= restsUntil && limiter.inFlight === 0));
 }
 
-/** Whether a failure shows that its server works: a complaint about load, or an error about this request alone. */
-function isAlive(failure: Failure, gate: Gate): boolean {
-  if (failure.kind === "retry") return failure.isCongestion;
-  return failure.kind !== "stop" || isAboutCall(failure, gate);
+/** Whether a server is neither left out nor refused. */
+function isThere({ refusal, restsUntil }: Gate): boolean {
+  return refusal === undefined && restsUntil === 0;
 }
 
 /** Whether what would stop a model that never answered is about one call, since its server has answered others. */

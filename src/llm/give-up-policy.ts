@@ -23,6 +23,9 @@ const doubtfulCalls = 8;
 const callsWithoutLogprobs = 3;
 /** Calls given up in a row, after which the provider counts as gone. */
 const silentCalls = 10;
+/** For so long all of several servers may be silent: before any reply, so that wrong addresses show soon, and after one. */
+export const firstSilenceMs = 6_000;
+export const longestSilenceMs = 60_000;
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
 /** A provider that asks for a longer wait is left to another run. */
@@ -47,12 +50,16 @@ export type NextStep =
   /** It waits until another call shows whether requests of this kind are accepted at all. */
   | { readonly kind: "doubt"; readonly detail: string }
   | { readonly kind: "give up"; readonly detail: string }
+  /** Another server is asked; the attempt does not count. */
+  | { readonly kind: "move" }
   | { readonly kind: "retry"; readonly delayMs: number; readonly isCongestion: boolean }
   /** Nothing more is sent; the call keeps no outcome, so that another run tries it. */
   | { readonly kind: "stop"; readonly stop: Stop };
 
 /** What is known when an attempt has failed. */
 export interface FailedAttempt {
+  /** Whether another server has been asked because one did not take the call. */
+  readonly hasMoved?: boolean | undefined;
   /** Whether the model has other servers that may take the call. */
   readonly hasOthers?: boolean | undefined;
   /** Attempts at the call so far, this one included. */
@@ -68,21 +75,24 @@ export interface FailedAttempt {
 
 export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextStep {
   const { attempts, maxAttempts, hasAnswered, hasOthers = false } = attempt;
+  // what one server does not take, another may: it is asked once
+  const isRefused = failure.kind === "doubtful" || (failure.kind === "state" && failure.state === "failed");
+  if (isRefused && hasOthers && !attempt.hasMoved) return { kind: "move" };
   if (failure.kind === "state") return { kind: "end", state: failure.state, detail: failure.detail };
   if (failure.kind === "doubtful") return { kind: hasAnswered ? "give up" : "doubt", detail: failure.detail };
-  if (failure.kind === "stop" && hasOthers) return { kind: "retry", delayMs: 0, isCongestion: true }; // the fault of that server
+  if (failure.kind === "stop" && hasOthers) return { kind: "move" }; // the fault of that server
   if (failure.kind === "stop") {
     if (failure.isRowPossible && hasAnswered) return { kind: "give up", detail: failure.detail };
     return { kind: "stop", stop: { detail: failure.detail, isUsage: failure.isUsage } };
   }
   const { retryAfterMs, detail, isCongestion, isUnreachable } = failure;
+  // a server that was not reached, or has too much to do, says nothing of the call; one that was may have fallen over it
+  if (hasOthers && (isUnreachable || isCongestion)) return { kind: "move" };
   if (retryAfterMs !== undefined && retryAfterMs > longestRetryAfterMs) {
     const minutes = Math.ceil(retryAfterMs / 60_000);
     const advice = "run the same command again then";
     return { kind: "stop", stop: { detail: `it asks to wait ${minutes} minutes (${detail})`, isUsage: false, advice } };
   }
-  // a server that was not reached has nothing to do with the call; one that was may have fallen over it, so that is counted
-  if (hasOthers && isUnreachable) return { kind: "retry", delayMs: 0, isCongestion: true };
   if (isUnreachable && !hasAnswered && attempts >= unreachableAttempts)
     return { kind: "stop", stop: { detail, isUsage: false } };
   const congestions = attempt.congestions + (isCongestion ? 1 : 0);

@@ -1,50 +1,87 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import type { SQLInputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import { UsageError } from "../errors.ts";
 import { openDatabase, openToRead } from "./call-store-file.ts";
 
-/** A purse in a call store. */
-export interface PurseInStore {
-  readonly name: string;
-  readonly store: string;
+/** What a purse has paid, and what it may have paid, in billionths of a US dollar. */
+export interface Spent {
+  readonly paid: number;
+  readonly perhapsPaid: number;
 }
 
-/**
- * Copies the replies that were paid from some purses into one store, and books what they cost under one purse. A reply that is there already
- * stays, so that nothing is doubled when it is done again.
- *
- * @param purses of the runs that are merged
- * @returns how many replies came in
- */
-export function mergeStores(purses: readonly PurseInStore[], into: PurseInStore): number {
-  const target = openDatabase(into.store);
-  let copied = 0;
-  try {
-    target.exec("begin immediate");
-    let [paid, perhapsPaid] = [0, 0];
-    for (const { name, store } of purses) {
-      const source = resolve(store) === resolve(into.store) ? target : openToRead(store);
-      try {
-        const spent = source.prepare("select paid, perhaps_paid from purses where name = ?").get(name);
-        paid += Number(spent?.["paid"] ?? 0);
-        perhapsPaid += Number(spent?.["perhaps_paid"] ?? 0);
-        if (source === target) continue;
-        for (const call of source.prepare("select * from calls where purse = ?").iterate(name)) {
-          const columns = Object.keys(call);
-          const insert = `insert or ignore into calls (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})`;
-          copied += Number(target.prepare(insert).run(...(Object.values(call) as SQLInputValue[])).changes); // as SQLite gave them
-        }
-      } finally {
-        if (source !== target) source.close();
-      }
-    }
-    target
+/** Brings replies of other call stores into one, in one transaction, which `commit` ends. */
+export class StoreMerge implements Disposable {
+  readonly #into: string;
+  readonly #target: DatabaseSync;
+  readonly #sources = new Map<string, DatabaseSync>();
+  /** Replies that came in. */
+  copied = 0;
+
+  /** Opens the store that replies come into. @throws UsageError when it is something else */
+  constructor(into: string) {
+    this.#into = resolve(into);
+    this.#target = openDatabase(into);
+    this.#target.exec("begin immediate");
+  }
+
+  /** Copies what a purse has paid for. @throws UsageError when there is no such store @returns what it has spent, reserved money included */
+  addPurse(store: string, purse: string): Spent {
+    const source = this.#open(store);
+    const spent = source.prepare("select paid, perhaps_paid from purses where name = ?").get(purse);
+    const reserved = source.prepare("select total(reserved) as reserved from claims where purse = ?").get(purse);
+    if (source !== this.#target)
+      for (const call of source.prepare("select * from calls where purse = ?").iterate(purse)) this.#save(call);
+    return {
+      paid: Number(spent?.["paid"] ?? 0),
+      perhapsPaid: Number(spent?.["perhaps_paid"] ?? 0) + Number(reserved?.["reserved"] ?? 0), // of a process that was killed
+    };
+  }
+
+  /** Copies a reply, whoever paid for it. */
+  addCall(store: string, key: string): void {
+    const source = this.#open(store);
+    const call = source === this.#target ? undefined : source.prepare("select * from calls where key = ?").get(key);
+    if (call) this.#save(call);
+  }
+
+  /** Adds to what a purse of this store has spent. */
+  book(purse: string, { paid, perhapsPaid }: Spent): void {
+    this.#target
       .prepare(
-        "insert into purses values (?, ?, ?) on conflict (name) do update set paid = max(paid, excluded.paid), perhaps_paid = max(perhaps_paid, excluded.perhaps_paid)",
+        "insert into purses values (?, ?, ?) on conflict (name) do update set paid = paid + excluded.paid, perhaps_paid = max(0, perhaps_paid + excluded.perhaps_paid)",
       )
-      .run(into.name, paid, perhapsPaid);
-    target.exec("commit");
-    return copied;
-  } finally {
-    target.close();
+      .run(purse, paid, perhapsPaid);
+  }
+
+  commit(): void {
+    this.#target.exec("commit");
+  }
+
+  /** A reply that is there stays; it takes the place of a call that failed. */
+  #save(call: Record<string, unknown>): void {
+    const columns = Object.keys(call);
+    const insert = `insert into calls (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})
+      on conflict (key) do update set ${columns.map((column) => `${column} = excluded.${column}`).join(", ")}
+      where calls.state = 'failed' and excluded.state <> 'failed'`;
+    this.copied += Number(this.#target.prepare(insert).run(...(Object.values(call) as SQLInputValue[])).changes); // as SQLite gave them
+  }
+
+  #open(store: string): DatabaseSync {
+    if (resolve(store) === this.#into) return this.#target;
+    let source = this.#sources.get(store);
+    if (source) return source;
+    if (!existsSync(store))
+      throw new UsageError(
+        `${store}: expected the call store with a shard's replies and what it paid, found no such file; bring it with the shard's run`,
+      );
+    source = openToRead(store);
+    this.#sources.set(store, source);
+    return source;
+  }
+
+  [Symbol.dispose](): void {
+    for (const source of this.#sources.values()) source.close();
+    this.#target.close(); // what was not committed is undone
   }
 }

@@ -148,6 +148,10 @@ const thinkingShare: Readonly<Record<Exclude<ReasoningEffort, "none">, number>> 
 
 /** Opens a model by name; nothing is sent yet. @throws UsageError when the name has no known form */
 export async function openModel(name: string, options: OpenModelOptions = {}): Promise<ChatModel> {
+  if (/^https?:.*#.*,https?:\/\//s.test(name))
+    throw new UsageError(
+      `${withoutPassword(name)}: expected the model once, after all addresses, as in http://a:8000/v1,http://b:8000/v1#qwen3`,
+    );
   const several = readServers(name);
   if (several) {
     const { openServers } = await import("./open-servers.ts");

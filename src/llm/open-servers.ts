@@ -46,15 +46,15 @@ export async function openServers(
     const now = performance.now();
     if (file === undefined || now - lookedAt < lookMs) return;
     lookedAt = now;
-    const changed = changeOf(file);
-    if (changed === changedAt) return;
-    changedAt = changed;
     try {
+      const changed = changeOf(file);
+      if (changed === changedAt) return;
+      changedAt = changed;
       const found = readList(file);
-      if (found === text) return;
       const list = parseList(found, file);
-      text = found;
       problem = undefined;
+      if (found === text) return;
+      text = found;
       void open(list).then(
         () => (current = list.map((address) => known.get(address)!)),
         (error: unknown) => (problem = messageOf(error)),
@@ -101,8 +101,12 @@ function toServer(address: string, model: ChatModel): ModelServer {
 
 function readList(file: string): string {
   try {
+    const info = statSync(file);
+    if (!info.isFile())
+      throw new UsageError(`${file}: expected a file with the address of a server a line, got another thing`);
     return readFileSync(file, "utf8");
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT"; // readFileSync fails with errors of this kind
     throw new UsageError(
       `${file}: expected a file with the address of a server a line, ${isMissing ? "found no such file" : `it cannot be read (${messageOf(cause)})`}`,

@@ -1,5 +1,10 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import { openAtomicFile } from "../files/atomic-file.ts";
+import { tryParse } from "../files/try-parse.ts";
 import { defaultStorePath } from "../llm/call-store.ts";
-import { mergeStores } from "../llm/merge-stores.ts";
+import { StoreMerge, type Spent } from "../llm/merge-stores.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
@@ -9,6 +14,7 @@ import type { CallsRecord } from "../run/records/common.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { extendManifest, openPurse, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 import type { StageOptions } from "./progress.ts";
+import { hashRows } from "./rate-checks.ts";
 import { rate } from "./rate.ts";
 
 export interface MergeOptions extends StageOptions {
@@ -54,13 +60,11 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
     );
   const first = shards[0]!;
   const dataset = await reopenDataset(first.manifest.dataset, first.run, options.signal);
-  const purses = [];
-  for (const { run: shard } of shards) {
-    const purse = await readPurse(shard);
-    if (purse) purses.push(purse);
-  }
-  const name = purses.length > 0 ? await openPurse(run, store) : "";
-  const replies = purses.length > 0 ? mergeStores(purses, { name, store }) : 0;
+  if ((await hashRows(dataset)) !== first.manifest.dataset.hash)
+    throw new RunError(
+      `${dataset.source}: expected the rows that were rated, got others (edited or moved since); put back the data that the shards were made of`,
+    );
+  const replies = await mergeReplies(run, shards, store);
   const rateAs = (as: string | undefined) =>
     rate(dataset, {
       ...stage,
@@ -86,6 +90,54 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
     scores: { ...latest!.scores, ...scores },
   }));
   return { rate: rated, scores: Object.keys(scores), replies };
+}
+
+/** Brings the shards' replies into the store, and what they paid into the run's purse: again, only what is new. */
+async function mergeReplies(run: RunFolder, shards: readonly ShardRun[], store: string): Promise<number> {
+  const purses = [];
+  for (const shard of shards) {
+    const purse = await readPurse(shard.run);
+    if (purse) purses.push({ ...purse, shard });
+  }
+  if (purses.length === 0) return 0;
+  using merging = new StoreMerge(store); // before anything of the run is written
+  const spent: Record<string, Spent> = {};
+  for (const { name, store: from, shard } of purses) {
+    spent[name] = merging.addPurse(from, name);
+    for await (const key of callsOf(shard)) merging.addCall(from, key);
+  }
+  const path = join(run.folder, "merged.json");
+  const before = spentSchema.catch({}).parse(tryParse(await readFile(path, "utf8").catch(() => "")));
+  const name = await openPurse(run, store);
+  for (const [purse, { paid, perhapsPaid }] of Object.entries(spent))
+    merging.book(name, {
+      paid: paid - (before[purse]?.paid ?? 0),
+      perhapsPaid: perhapsPaid - (before[purse]?.perhapsPaid ?? 0),
+    });
+  merging.commit();
+  const file = openAtomicFile(path);
+  await file.write(`${JSON.stringify({ ...before, ...spent })}\n`);
+  await file.commit();
+  return merging.copied;
+}
+
+const spentSchema = z.record(z.string(), z.object({ paid: z.number(), perhapsPaid: z.number() }));
+
+/** The keys of the replies behind a shard's ratings and further scores. */
+async function* callsOf({ run, manifest }: ShardRun): AsyncGenerator<string> {
+  const files = [
+    { path: run.ratingsPath, hash: manifest.rate.ratingsHash },
+    ...Object.entries(manifest.scores ?? {}).map(([name, score]) => ({
+      path: run.scorePath(name),
+      hash: score.ratingsHash,
+    })),
+  ];
+  for (const { path, hash } of files)
+    for await (const lines of readRatings(path, hash))
+      for (const line of lines) {
+        if ("call" in line && line.call !== undefined) yield line.call;
+        if ("calls" in line) yield* line.calls ?? [];
+      }
 }
 
 async function readShards({ shards, run }: MergeOptions): Promise<ShardRun[]> {
@@ -147,6 +199,9 @@ function sharedScores(shards: readonly ShardRun[]): string[] {
   return [...names];
 }
 
+/** Notes on the data, which the merged rating makes anew. */
+const ofRows = /cannot be read and|empty answer and/;
+
 /** A judge that gives the ratings of the shards. */
 function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
   const summaries = shards.map(({ manifest }) => (as === undefined ? manifest.rate : manifest.scores![as]!));
@@ -155,7 +210,7 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
     name: first.judge,
     scale: first.scale,
     question: first.question,
-    notes: [...new Set(summaries.flatMap(({ notes }) => notes))],
+    notes: [...new Set(summaries.flatMap(({ notes }) => notes))].filter((note) => !ofRows.test(note)),
     async *rate(examples) {
       const lines = shards.map(({ run }, i) =>
         linesOf(as === undefined ? run.ratingsPath : run.scorePath(as), summaries[i]!.ratingsHash),
@@ -178,6 +233,7 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
         }
         yield ratings;
       }
+      for (const shard of lines) for await (const _ of shard); // to the end, where their hashes are checked
     },
   };
 }
@@ -207,5 +263,8 @@ function addCalls(all: readonly CallsRecord[], store: string): CallsRecord | und
     runPaidUsd: money(({ runPaidUsd }) => runPaidUsd),
     runPerhapsPaidUsd: sum(({ runPerhapsPaidUsd }) => runPerhapsPaidUsd),
     store,
+    stopped: all.find(({ stopped }) => stopped)?.stopped,
+    failure: all.find(({ failure }) => failure !== undefined)?.failure,
+    finishUsd: money(({ finishUsd }) => finishUsd ?? 0),
   };
 }

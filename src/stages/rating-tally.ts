@@ -102,7 +102,8 @@ export class RatingTally {
   /** The share of rows with a score; where there are only marks, with any of them. */
   get coverage(): number {
     const rows = this.rows - this.#skipped;
-    return rows > 0 ? (this.hasOnlyMarks ? this.#marked : this.#scores.count) / rows : 0;
+    if (rows === 0) return this.#skipped > 0 ? 1 : 0; // of a shard without rows, nothing is missing
+    return (this.hasOnlyMarks ? this.#marked : this.#scores.count) / rows;
   }
 
   summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "marks" | "hasOnlyMarks"> {

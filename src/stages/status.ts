@@ -159,6 +159,7 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
       command ?? // with every option that was given: a budget that is left out is none
       `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
     );
+  if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
   const selected = arms.find((arm) => arm.arm === "selected");
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");

@@ -1,4 +1,4 @@
-import { readFileSync, utimesSync } from "node:fs";
+import { readFileSync, rmSync, symlinkSync, utimesSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RatingLine } from "../../src/run/ratings-file.ts";
 import type { RateSummary } from "../../src/run/records/rating.ts";
@@ -157,7 +157,100 @@ test("replies are kept by the model, not by address: other servers go on, and a 
   expect([...keys.get(third)!]).toEqual(["none"]);
 });
 
+const status =
+  (code: number, message: string, headers?: Record<string, string>): ModelServerOptions["answer"] & {} =>
+  () => ({
+    kind: "status",
+    status: code,
+    message,
+    ...(headers && { headers }),
+  });
+
+test.each([
+  ["429 without end", status(429, "busy")],
+  ["429 that asks for an hour", status(429, "busy", { "retry-after": "3600" })],
+  ["400 to all", status(400, "bad request")],
+  ["a shorter context", status(400, "this exceeds the maximum context length")],
+  ["503", status(503, "overloaded")],
+])("beside a good server, one with %s costs no row", async (_, answer) => {
+  write(80);
+  const bad = await start({ answer });
+  for (const latencyMs of [20, 700]) {
+    const good = await start({ latencyMs: () => latencyMs });
+    const run = ["--run", `runs/${latencyMs}`, "--concurrency", "16"];
+    const { code, summary } = await rate(nameOf(good, bad).replace("test-model", `m${latencyMs}`), ...run);
+    expect([code, summary.states]).toEqual([0, { scored: 80 }]);
+  }
+  expect(bad.log.length).toBeLessThan(150); // it is left out, and not asked over and over
+});
+
+test("where one refuses the key and the other rests, the command waits for that one", async () => {
+  write(20);
+  let isDown = true;
+  const resting = await start({
+    answer: (asked) => (isDown ? { kind: "status", status: 500, message: "starting" } : scoreOf(asked)),
+  });
+  const refusing = await start({ answer: status(401, "who are you"), latencyMs: () => 800 });
+  setTimeout(() => (isDown = false), 2_000);
+  const { code, summary } = await rate(nameOf(resting, refusing));
+  expect([code, summary.states]).toEqual([0, { scored: 20 }]);
+});
+
+test("where none answers, the command ends, before a reply and after one", async () => {
+  write(200);
+  const gone = await Promise.all([startModelServer(), startModelServer()]);
+  for (const server of gone) await server[Symbol.asyncDispose]();
+  const dead = await alpagasus(args(nameOf(...gone)), { cwd: folder.path });
+  expect([dead.code, dead.stderr]).toEqual([
+    1,
+    expect.stringMatching(/none of its 2 servers answers \(.*ECONNREFUSED|no server/i) as string,
+  ]);
+  const known = [await start(), await start()]; // the model has answered before
+  await rate(nameOf(...known).replace("test-model", "other"), "--run", "runs/known");
+  folder.write("rows.json", [{ instruction: "A new row", input: "", output: "not asked before" }]);
+  const refusing = [
+    await start({ answer: status(404, "no such model") }),
+    await start({ answer: status(404, "no such model") }),
+  ];
+  const refused = await alpagasus(args(nameOf(...refusing).replace("test-model", "other"), "--run", "runs/refused"), {
+    cwd: folder.path,
+  });
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("no such model") as string]);
+});
+
 describe("a list in a file", () => {
+  test("of which only servers that refuse are left ends the run, with what is there", async () => {
+    write(150);
+    const good = await start({ latencyMs: () => 60 });
+    const refusing = await start({ answer: status(401, "who are you") });
+    folder.write("hosts.txt", `${good.origin}/v1\n${refusing.origin}/v1\n`);
+    const running = startAlpagasus(args("servers:hosts.txt#test-model", "--concurrency", "4", "--json"), {
+      cwd: folder.path,
+    });
+    await expect.poll(() => good.replied.size, { timeout: 60_000 }).toBeGreaterThan(10);
+    folder.write("hosts.txt", `${refusing.origin}/v1\n`);
+    const { code, stdout, stderr } = await running.ended;
+    expect(stderr).not.toContain("unsettled");
+    const { calls, states } = JSON.parse(stdout) as RateSummary;
+    expect([code, calls!.stopped]).toEqual([1, "failure"]);
+    expect(states.scored).toBeGreaterThan(10);
+  });
+
+  test("that becomes a link to itself is told, and the servers stay", async () => {
+    write(120);
+    const server = await start({ latencyMs: () => 60 });
+    const path = folder.write("hosts.txt", `${server.origin}/v1\n`);
+    const running = startAlpagasus(args("servers:hosts.txt#test-model", "--concurrency", "3", "--json"), {
+      cwd: folder.path,
+    });
+    await expect.poll(() => server.replied.size, { timeout: 60_000 }).toBeGreaterThan(10);
+    rmSync(path);
+    symlinkSync("hosts.txt", path);
+    const { code, stdout, stderr } = await running.ended;
+    expect(code, stderr).toBe(0);
+    expect((JSON.parse(stdout) as RateSummary).notes.join("\n")).toContain("the list of servers was not read again");
+  });
+
   test("is read again when it changes: added servers are used, removed ones get no more", async () => {
     write(500);
     const [first, second] = [await start({ latencyMs: () => 60 }), await start({ latencyMs: () => 60 })];
@@ -219,6 +312,8 @@ test.each([
   ["http://127.0.0.1:1/v1,nowhere#m", 'expected an address such as http://127.0.0.1:8000/v1, got "nowhere"'],
   ["http://127.0.0.1:1/v1,http://127.0.0.1:1/v1/#m", "expected each server once, got http://127.0.0.1:1/v1 again"],
   ["http://127.0.0.1:1/v1,http://127.0.0.1:2/v1", "expected a model after #"],
+  ["http://127.0.0.1:1/v1#m,http://127.0.0.1:2/v1#m", "expected the model once, after all addresses"],
+  ["servers:.#m", ".: expected a file with the address of a server a line, got another thing"],
   ["servers:gone.txt#m", "gone.txt: expected a file with the address of a server a line, found no such file"],
   ["servers:hosts.txt", "the model's name after #, as in servers:hosts.txt#qwen3"],
   ["servers:empty.txt#m", "empty.txt: expected the address of a server a line"],

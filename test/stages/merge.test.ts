@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RateSummary } from "../../src/run/records/rating.ts";
 import { createRandom } from "../../src/stats/random.ts";
@@ -176,4 +176,83 @@ test("a run holds one part, and not another one", async () => {
     2,
     expect.stringContaining("holds ratings of shard 1 of 3, not of shard 2 of 3") as string,
   ]);
+});
+
+describe("what was paid and what was rated stay true", () => {
+  const few = rows.slice(0, 24);
+  beforeEach(async () => {
+    for (const i of [1, 2]) await prepare(machine(`m${i}`, few), rating("--shard", `${i}/2`, "--run", "runs/s"));
+  });
+  const merge = (...more: string[]) =>
+    alpagasus(["merge", "m1/runs/s", "m2/runs/s", "--run", "runs/all", ...more], { cwd: folder.path });
+  const paid = async (run = "runs/all") =>
+    (
+      JSON.parse((await alpagasus(["status", "--run", run, "--json"], { cwd: folder.path })).stdout) as {
+        spent: { paidUsd: number };
+      }
+    ).spent.paidUsd;
+
+  test("data that changed since is refused", async () => {
+    folder.write("m1/rows.json", few.toReversed());
+    const { code, stderr } = await merge();
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("expected the rows that were rated, got others") as string,
+    ]);
+    expect(existsSync(`${folder.path}/runs/all`)).toBe(false);
+  });
+
+  test("ratings that were changed are refused", async () => {
+    const path = `${folder.path}/m2/runs/s/ratings.jsonl`;
+    writeFileSync(path, readFileSync(path, "utf8").replaceAll(/"score":[\d.]+/g, '"score":5'));
+    const { code, stderr } = await merge();
+    expect([code, stderr]).toEqual([2, expect.stringContaining("got a changed file") as string]);
+  });
+
+  test("a store that was left behind is named, and a wrong one leaves nothing", async () => {
+    const wrong = await merge("--store", "m1/rows.json");
+    expect(wrong.code).toBe(2);
+    expect(existsSync(`${folder.path}/runs/all/purse.json`)).toBe(false);
+    renameSync(`${folder.path}/m1/.alpagasus`, `${folder.path}/elsewhere`);
+    const { code, stderr } = await merge();
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/m1\/.*calls\.sqlite: expected the call store with a shard's replies/) as string,
+    ]);
+  });
+
+  test("money is added up once, however often it is merged", async () => {
+    expect((await merge()).code).toBe(0);
+    const once = await paid();
+    expect(once).toBeGreaterThan(0);
+    folder.write("other.json", [{ instruction: "One more", input: "", output: "row" }]);
+    const more = ["rate", "other.json", ...rating("--run", "runs/all", "--overwrite").slice(2)];
+    expect((await alpagasus(more, { cwd: folder.path })).code).toBe(0);
+    const both = await paid();
+    expect(both).toBeGreaterThan(once);
+    expect((await merge("--overwrite")).code).toBe(0);
+    expect(await paid()).toBeCloseTo(both, 12);
+  });
+
+  test("a reply takes the place of a call that failed, also one that another run paid for", async () => {
+    const calls = server.log.length;
+    for (const i of [1, 2])
+      await alpagasus(rating("--shard", `${i}/2`, "--run", "runs/t"), { cwd: `${folder.path}/m${i}` });
+    expect(server.log.length).toBe(calls); // the other run's replies
+    await server[Symbol.asyncDispose]();
+    folder.write("rows.json", few);
+    await alpagasus(rating("--run", "runs/failed", "--max-attempts", "1"), { cwd: folder.path });
+    const merged = await alpagasus(["merge", "m1/runs/t", "m2/runs/t", "--run", "runs/all"], { cwd: folder.path });
+    expect(merged.code, merged.stderr).toBe(0);
+    const again = await alpagasus(["rate", "m1/rows.json", ...rating("--run", "runs/all", "--json").slice(2)], {
+      cwd: folder.path,
+    });
+    const { states, calls: made } = JSON.parse(again.stdout) as RateSummary;
+    expect([states, made!.made]).toEqual([{ scored: 24 }, 0]);
+  });
+
+  test("status of a shard leads to merge", async () => {
+    const { stdout } = await alpagasus(["status", "--run", "m1/runs/s"], { cwd: folder.path });
+    expect(stdout).toContain("next  alpagasus merge");
+  });
 });
