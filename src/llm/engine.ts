@@ -27,8 +27,6 @@ import {
   errorOf,
   type Stop,
   defaultGraceMs,
-  firstSilenceMs,
-  longestSilenceMs,
 } from "./give-up-policy.ts";
 import type { ChatModel } from "./chat-model.ts";
 import { Gates } from "./gates.ts";
@@ -319,21 +317,12 @@ export class Engine {
   #afterTurn(now: number): void {
     const hasRoom = this.#stopped !== undefined || this.#queue.size <= this.#room;
     this.#waiters.wake({ hasRoom, isIdle: this.#isIdle });
-    if (!this.#stopped && !this.#queue.isEmpty) this.#fail(this.#whyHopeless(now));
+    if (!this.#stopped && !this.#queue.isEmpty)
+      this.#fail(this.#gates.whyHopeless(now, this.#health.hasReplied, this.#tally.lastFailure));
     if (this.#turn || this.#stopped) return;
     clearTimeout(this.#timer);
     const at = this.#nextTurnAt(now);
     if (at !== undefined) this.#timer = setTimeout(() => this.#scheduleTurn(), Math.max(1, at - now));
-  }
-
-  /** Why none of several servers will answer; undefined while one may. */
-  #whyHopeless(now: number): Stop | undefined {
-    const refused = this.#gates.refusedByAll;
-    if (refused !== undefined) return { detail: refused, isUsage: true };
-    const silentMs = this.#gates.silentMs(now);
-    if (silentMs < (this.#health.hasReplied ? longestSilenceMs : firstSilenceMs)) return undefined;
-    const detail = `none of its ${this.#gates.size} servers answers (${this.#tally.lastFailure ?? "no reply"})`;
-    return { detail, isUsage: false, advice: "run the same command again later" };
   }
 
   /** When the next call may go, if no other call's end starts a turn before. */

@@ -1,6 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { ChatModel, ModelServer } from "./chat-model.ts";
 import type { Failure } from "./failure.ts";
+import { firstSilenceMs, longestSilenceMs, type Stop } from "./give-up-policy.ts";
 import { RateLimiter, type Estimate, type Passage, type RateLimiterOptions } from "./rate-limiter.ts";
 
 /*
@@ -128,15 +129,21 @@ export class Gates {
     gate.restsUntil = now + Math.max(gate.restMs, retryAfterMs);
   }
 
-  /** For how long no server has been there; 0 while one is. */
-  silentMs(now: number): number {
-    return this.#silentSince === undefined ? 0 : now - this.#silentSince;
-  }
-
-  /** Why no server gets calls any more, the last one's words; undefined while one may. */
-  get refusedByAll(): string | undefined {
-    if (!this.isPooled || this.#open.some(({ refusal }) => refusal === undefined)) return undefined;
-    return this.#open.map(({ address, refusal }) => `${address}: ${refusal}`).join("; ");
+  /**
+   * Why none of several servers will answer; undefined while one may.
+   *
+   * @param hasReplied whether one has, in this command
+   */
+  whyHopeless(now: number, hasReplied: boolean, lastFailure = "no reply"): Stop | undefined {
+    if (!this.isPooled) return undefined;
+    if (this.#open.every(({ refusal }) => refusal !== undefined)) {
+      const refusals = this.#open.map(({ address, refusal }) => `${address}: ${refusal}`);
+      return { detail: refusals.join("; "), isUsage: true };
+    }
+    const silentMs = this.#silentSince === undefined ? 0 : now - this.#silentSince;
+    if (silentMs < (hasReplied ? longestSilenceMs : firstSilenceMs)) return undefined;
+    const detail = `none of its ${this.#open.length} servers answers (${lastFailure})`;
+    return { detail, isUsage: false, advice: "run the same command again later" };
   }
 
   /** Whether another server may take a call that this one failed at. */
