@@ -365,7 +365,6 @@ export class Engine {
     this.#stop("failure");
   }
 
-  /** Nothing new is sent from here on. */
   #stop(reason: StopReason): void {
     if (this.#stopped) return;
     this.#stopped = reason;
