@@ -252,8 +252,9 @@ describeWithBrowser("the viewer in a browser", () => {
   afterAll(() => browser[Symbol.asyncDispose]());
 
   test("a rating in progress updates by itself, and what the judge said about a row is there", async () => {
+    let latencyMs = 600; // until it has been looked at, however slow this machine is
     await using server = await startModelServer({
-      latencyMs: () => 120,
+      latencyMs: () => latencyMs,
       price: { input: 1, output: 1 },
       answer: (asked) =>
         asked.user.includes("Instruction 7 ")
@@ -288,6 +289,7 @@ describeWithBrowser("the viewer in a browser", () => {
       .toBeGreaterThan(0);
     const early = Number(await factOf(page, "rows so far"));
     expect(early).toBeLessThan(300);
+    latencyMs = 5;
     await rating.ended;
     await expect.poll(() => factOf(page, "rows").catch(() => "")).toBe("300");
     expect(await page.locator(".working").count()).toBe(0);
