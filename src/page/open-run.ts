@@ -83,8 +83,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       throw new RunError(
         `${folder}: expected a run, found no such folder; rate or compare something first, or name another run with --run DIR`,
       );
+    const working = await readWork(run); // first: a stage that ends writes the manifest before it takes its progress away
     const manifest = await readManifest(run);
-    const working = await readWork(run);
     if (!manifest && working.length === 0)
       throw new RunError(
         `${folder}: expected a run with something to show, found neither ratings nor comparisons; start with alpagasus rate DATA --run ${folder}`,
