@@ -63,20 +63,23 @@ export async function openLocalEmbedder({
   const counts = { done: 0, known: 0, cut: 0 };
   let embedding: RowProcess<{ readonly text: string }, Made> | undefined;
   let identity: string | undefined;
+  let revision: string | undefined; // of a model on the Hub: the commit that identifies it is the one that is loaded
 
   /** Builds the model if need be, and identifies it; of a model on the Hub that is not here yet, after it is loaded. */
   const open = async (): Promise<void> => {
     if (isMinilm(model)) await makeMinilm(signal, onPhase);
     if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
-    const isFolder = existsSync(path);
-    if (!isFolder && !(await hubCommit(path))) await start().ready;
+    if (!existsSync(path)) {
+      revision = (await hubCommit(path)) || undefined;
+      if (revision === undefined) await start().ready; // it downloads the model: then its commit is known
+    }
     identity = await identifyModelFolder(path, signal);
   };
   const start = () => (embedding ??= startProcess());
   const startProcess = () =>
     startRowProcess<{ readonly text: string }, Made>({
       script: "embed.py",
-      args: [path, "-", String(maxLength)],
+      args: [path, revision ?? "-", String(maxLength)],
       parts: { packages: [sentenceTransformers] },
       env: { TOKENIZERS_PARALLELISM: "false", ...(existsSync(path) && { HF_HUB_OFFLINE: "1" }) },
       doing: `making vectors with ${model}`,
