@@ -1,20 +1,19 @@
 import { defineConfig } from "vitest/config";
 
 /*
- * `npm run test:long`: simulations, kills and histories that take minutes. Files named *.long-test.ts run only here; the others run
- * everywhere, and here with more (see test/helpers/long.ts).
+ * `npm run test:long`: what takes minutes: simulations, kills, histories, and the capabilities that `npm test` passes over so that
+ * it stays short. Files named *.long-test.ts run only here; the others run everywhere, and here with more (see test/helpers/long.ts).
  */
 export default defineConfig({
   test: {
     include: [
       "test/**/*.long-test.ts",
-      "test/cli/{check-judge,compare,rate-with-model,run}.test.ts",
+      "test/cli/{compare,rate-with-model,run}.test.ts",
       "test/package.test.ts",
       "test/dataset/formats.test.ts",
-      "test/judge/{escalate,panel}.test.ts",
+      "test/judge/panel.test.ts",
       "test/llm/engine.test.ts",
       "test/page/{report,view}.test.ts",
-      "test/llm/batches/{batch-asker,histories}.test.ts",
       "test/stats/{association,comparing,crossed-mean,length-controlled}.test.ts",
       "test/stages/evaluate.test.ts",
       "test/student/student.test.ts",

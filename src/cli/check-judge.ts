@@ -60,7 +60,7 @@ Examples:
         run: flags.run,
         signal: context.signal,
         rubric: flags.rubric,
-        ...(flags.logprobs && { logprobs: true }),
+        logprobs: flags.logprobs,
         samples: flags.samples,
       });
       context.signal.throwIfAborted();

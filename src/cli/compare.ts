@@ -224,7 +224,7 @@ async function playMatches(
           seed: flags.seed,
           onProgress: progress.show,
           signal,
-          ...(flags.overwrite && { overwrite: true }),
+          overwrite: flags.overwrite,
         }),
       );
     }
@@ -280,7 +280,7 @@ async function recountReviews(
         ...counting,
         run: flags.run,
         command: context.command,
-        ...(flags.overwrite && { overwrite: true }),
+        overwrite: flags.overwrite,
       })
     : recount(reviews, counting);
   if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;

@@ -132,7 +132,7 @@ Examples:
           minCoverage,
           command: context.command,
           onProgress: progress.show,
-          ...(flags.overwrite && { overwrite: true }),
+          overwrite: flags.overwrite,
         }).finally(progress.clear);
         const hasOthers = Object.keys((await readManifest(runFolder(run)))?.embeddings ?? {}).length > 1;
         setExitCode(summary, context);

@@ -125,7 +125,7 @@ Examples:
           minCoverage: flags.minCoverage,
           onProgress: progress.show,
           name: flags.name,
-          ...(flags.overwrite && { overwrite: true }),
+          overwrite: flags.overwrite,
         }).finally(progress.clear);
         setExitCode(summary, context);
         process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderAnswers(summary));

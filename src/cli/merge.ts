@@ -47,7 +47,7 @@ Examples:
         command: context.command,
         signal: context.signal,
         onProgress: progress.show,
-        ...(flags.overwrite && { overwrite: true }),
+        overwrite: flags.overwrite,
       }).finally(progress.clear);
       setExitCode(summary.rate, context);
       const folder = runFolder(flags.run);

@@ -104,21 +104,20 @@ export function readModelFlags(flags: ModelFlags): Partial<OpenLlmJudgeOptions> 
     budgetUsd: flags.budget,
     price: flags.price,
     concurrency: flags.concurrency,
-    ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
-    ...(flags.grace !== undefined && { graceMs: flags.grace * 1000 }),
+    timeoutMs: inMilliseconds(flags.timeout),
+    graceMs: inMilliseconds(flags.grace),
     maxAttempts: flags.maxAttempts,
     maxOutputTokens: flags.maxOutputTokens,
     reasoning: flags.reasoning,
     store: flags.store,
-    ...(flags.retryFailed && { retryFailed: true }),
-    ...(flags.forgetSpent && { forgetSpent: true }),
-    ...(flags.batch && {
-      batch: {
-        size: flags.batchSize,
-        ...(flags.wait === false && { wait: false }),
-      },
-    }),
+    retryFailed: flags.retryFailed,
+    forgetSpent: flags.forgetSpent,
+    batch: flags.batch ? { size: flags.batchSize, wait: flags.wait } : undefined,
   };
+}
+
+function inMilliseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1000;
 }
 
 /** Says what happens to open calls when the user interrupts. */

@@ -187,24 +187,20 @@ async function rateWith(
     signal: context.signal,
     forPlan: flags.dryRun ?? false,
     rubric: flags.rubric,
-    ...(flags.check === false && { check: false }),
-    ...(flags.logprobs && { logprobs: true }),
+    check: flags.check,
+    logprobs: flags.logprobs,
     samples: flags.samples,
     maxPromptTokens: flags.maxPromptTokens,
     scale: flags.scale,
     unlike: flags.unlike,
-    ...(flags.as !== undefined && { isWhole: true }),
+    isWhole: flags.as !== undefined,
     measuring: { template: flags.template, maxLength: flags.maxLength, signal: context.signal },
     combine: flags.combine,
-    ...(flags.rescale && { rescale: true }),
-    ...(flags.escalate !== undefined && {
-      escalate: {
-        to: flags.to!,
-        ask: flags.escalate,
-        minScore: flags.minScore,
-        precision: flags.precision,
-      },
-    }),
+    rescale: flags.rescale,
+    escalate:
+      flags.escalate === undefined
+        ? undefined
+        : { to: flags.to!, ask: flags.escalate, minScore: flags.minScore, precision: flags.precision },
   });
   const sayWaiting = () => process.stderr.write(`\nalpagasus: stopping; ${describeWaiting(judge.calls!())}\n`);
   try {
@@ -259,7 +255,7 @@ function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): P
     shape: flags.shape,
     map: flags.map,
     quotes: flags.quotes,
-    ...(flags.unreadable === "skip" && { unreadable: "keep" as const }),
+    unreadable: flags.unreadable === "skip" ? "keep" : undefined,
   });
 }
 
@@ -283,7 +279,7 @@ async function rateAndShow(
     against,
     as: flags.as,
     shard: flags.shard,
-    ...(flags.overwrite && { overwrite: true }),
+    overwrite: flags.overwrite,
   }).finally(progress.clear);
   setExitCode(summary, context);
   const folder = runFolder(flags.run);

@@ -85,8 +85,8 @@ Examples:
         from: flags.from,
         only: flags.only,
         force: flags.force,
-        ...(flags.retryFailed && { retryFailed: true }),
-        ...(flags.forgetSpent && { forgetSpent: true }),
+        retryFailed: flags.retryFailed,
+        forgetSpent: flags.forgetSpent,
       };
       if (flags.dryRun) {
         const plan = await planExperiment(recipe, options);

@@ -113,7 +113,7 @@ Examples:
         command: context.command,
         signal: context.signal,
         model: flags.model,
-        ...(flags.overwrite && { overwrite: true }),
+        overwrite: flags.overwrite,
       };
       if (flags.dryRun || flags.trainer !== "trl") {
         const planned = await planTrain({ ...options, trainer: flags.trainer });

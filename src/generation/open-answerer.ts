@@ -65,7 +65,7 @@ export async function openAnswerer(
   if (server !== undefined)
     throw new UsageError("--server: expected a model of this machine; one behind an API has its own server");
   const answerer = await openAsker(model, others, (chatModel, asking) =>
-    createAnswerer(chatModel, { ...asking, template, ...(sampling && { sampling }) }),
+    createAnswerer(chatModel, { ...asking, template, sampling }),
   );
   return { ...answerer, armName: armNameOf(answerer.name), close: async () => answerer.close() };
 }
@@ -110,7 +110,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
       createAnswerer(chatModel, {
         ...engine,
         template: template ?? local.template ?? "chat",
-        ...(sampling && { sampling }),
+        sampling,
       }),
   );
   const stopNow = () => void running?.stop(); // its unfinished answers cost nothing to generate again

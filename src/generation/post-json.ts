@@ -10,7 +10,7 @@ export async function postJson(url: URL, body: object, signal?: AbortSignal): Pr
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
-      ...(signal && { signal }),
+      signal: signal ?? null,
     });
     if (!response.ok) throw new Error(`status ${response.status}: ${(await response.text()).slice(0, 300)}`);
     return await response.json();

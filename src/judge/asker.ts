@@ -67,7 +67,7 @@ export function createAsker(
 } {
   const sampling = chooseSampling(model, options);
   const { batch: batching, retryFailed, ...asking } = options;
-  const engine = new Engine(model, { ...asking, ...(retryFailed && !batching && { retryFailed }) });
+  const engine = new Engine(model, { ...asking, retryFailed: retryFailed && !batching });
   const batches = batching && openBatches(model, options);
   const counts = { intruded: 0, truncated: 0 };
   const asker: Asker = {

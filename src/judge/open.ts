@@ -187,7 +187,7 @@ export async function openRatingJudge(
     if (!isModelName(name))
       return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring, check, isWhole });
     const price = pricesOf?.(name) ?? settings.price;
-    const asking = { ...settings, ...(price && { price }) };
+    const asking = { ...settings, price };
     const model = await openLlmJudge(name, asking);
     models.push(model);
     if (asking.batch || asking.forPlan || model.rubric.rates !== "response") return model;

@@ -116,7 +116,12 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
   const table = (size: number, scales: readonly number[]): Float32Array => {
     const values = new Int8Array(copy, at, size);
     at += size;
-    return Float32Array.from(values, (value, i) => value * scales[i % scales.length]!);
+    const columns = scales.length;
+    const floats = new Float32Array(size);
+    for (let row = 0; row < size; row += columns)
+      // `Float32Array.from` takes ten times as long
+      for (let column = 0; column < columns; column++) floats[row + column] = values[row + column]! * scales[column]!;
+    return floats;
   };
   const floats = (size: number): Float32Array => {
     const values = new Float32Array(copy.slice(at, at + 4 * size));

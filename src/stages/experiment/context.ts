@@ -94,11 +94,11 @@ export class Context {
     return {
       run,
       isFromRecipe: true,
-      ...(budgetUsd !== undefined && { budgetUsd: Math.max(0, budgetUsd - (await spentOnTraining(this.run))) }),
+      budgetUsd: budgetUsd === undefined ? undefined : Math.max(0, budgetUsd - (await spentOnTraining(this.run))),
       price,
       signal,
-      ...(retryFailed && { retryFailed: true }),
-      ...(forgetSpent && { forgetSpent }),
+      retryFailed,
+      forgetSpent,
     };
   }
 
@@ -115,10 +115,10 @@ export function openData(
   signal?: AbortSignal,
 ): Promise<Dataset> {
   return openDataset([data!].flat().map(pathOf), {
-    ...(map ? { map } : {}),
+    map,
     shape,
     quotes,
-    ...(unreadable === "skip" && { unreadable: "keep" as const }),
+    unreadable: unreadable === "skip" ? "keep" : undefined,
     signal,
   });
 }

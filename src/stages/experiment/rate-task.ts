@@ -64,7 +64,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
           overwrite: true,
           minCoverage: declared.min_coverage,
           maxUnreadable,
-          ...(models.length === 0 && context.options.signal && { signal: context.options.signal }),
+          signal: models.length === 0 ? context.options.signal : undefined,
         });
         return endOf(summary.gates, summary.calls);
       } finally {

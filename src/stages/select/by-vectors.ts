@@ -65,7 +65,7 @@ export async function pickToward(
     {
       count: count!, // --toward needs --top
       seed,
-      ...(checks.length > 0 && { mayTake }),
+      mayTake: checks.length > 0 ? mayTake : undefined,
       onProgress: (done, total) =>
         onProgress?.({ stage: "select", doing: "comparing vectors", done, total, unit: "rows" }),
     },

@@ -5,7 +5,6 @@ import type { JudgeHealth } from "../../src/stages/check-judge.ts";
 import { alpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
-import { isLong } from "../helpers/long.ts";
 
 const anchors = await readAnchors();
 const fair: Readonly<Record<AnchorKind, number>> = {
@@ -217,49 +216,47 @@ describe("a long rating", () => {
     expect((JSON.parse(again.stdout) as { alarms: string[] }).alarms.join()).toContain("resists injections");
   });
 
-  if (isLong)
-    test.concurrent("goes on later as another stretch: a judge that answers at random by then is caught", async () => {
-      let isRandom = false;
-      await using server = await startModelServer({
-        answer: (asked) => String(isRandom ? (7 * asked.ordinal) % 6 : fair[kindOf(asked) ?? "good"]),
-      });
-      using folder = tempFolder();
-      folder.write("rows.json", rows);
-      const args = ["rate", "rows.json", "--judge", server.judge];
-      expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
-      const more = Array.from({ length: 1200 }, (_, i) => ({
-        instruction: `More ${i}`,
-        input: "",
-        output: "Something.",
-      }));
-      folder.write("rows.json", [...rows, ...more]);
-      isRandom = true;
-      const { code, stderr } = await alpagasus([...args, "--overwrite"], { cwd: folder.path });
-      expect(code).toBe(3);
-      expect(stderr).toContain("did not rate the data, because it failed its check: separates");
+  test.concurrent("goes on later as another stretch: a judge that answers at random by then is caught", async () => {
+    let isRandom = false;
+    await using server = await startModelServer({
+      answer: (asked) => String(isRandom ? (7 * asked.ordinal) % 6 : fair[kindOf(asked) ?? "good"]),
     });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge];
+    expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
+    const more = Array.from({ length: 1200 }, (_, i) => ({
+      instruction: `More ${i}`,
+      input: "",
+      output: "Something.",
+    }));
+    folder.write("rows.json", [...rows, ...more]);
+    isRandom = true;
+    const { code, stderr } = await alpagasus([...args, "--overwrite"], { cwd: folder.path });
+    expect(code).toBe(3);
+    expect(stderr).toContain("did not rate the data, because it failed its check: separates");
+  });
 
-  if (isLong)
-    test.concurrent("whose anchors were refused for a day asks them again, and goes on", async () => {
-      let isDown = true;
-      await using server = await startModelServer({
-        answer: (asked) =>
-          isDown && kindOf(asked) !== undefined && asked.ordinal % 4 > 0
-            ? {
-                kind: "raw",
-                status: 400,
-                type: "application/json",
-                body: '{"error": {"message": "this row is refused today"}}',
-              }
-            : String(fair[kindOf(asked) ?? "good"]),
-      });
-      using folder = tempFolder();
-      folder.write("rows.json", rows);
-      const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "1", "--concurrency", "4"];
-      const lost = await alpagasus(args, { cwd: folder.path });
-      expect(lost.code).toBeGreaterThan(0);
-      isDown = false;
-      const { code, stderr } = await alpagasus(args, { cwd: folder.path });
-      expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+  test.concurrent("whose anchors were refused for a day asks them again, and goes on", async () => {
+    let isDown = true;
+    await using server = await startModelServer({
+      answer: (asked) =>
+        isDown && kindOf(asked) !== undefined && asked.ordinal % 4 > 0
+          ? {
+              kind: "raw",
+              status: 400,
+              type: "application/json",
+              body: '{"error": {"message": "this row is refused today"}}',
+            }
+          : String(fair[kindOf(asked) ?? "good"]),
     });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "1", "--concurrency", "4"];
+    const lost = await alpagasus(args, { cwd: folder.path });
+    expect(lost.code).toBeGreaterThan(0);
+    isDown = false;
+    const { code, stderr } = await alpagasus(args, { cwd: folder.path });
+    expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+  });
 });

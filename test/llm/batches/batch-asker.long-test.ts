@@ -13,7 +13,6 @@ import { startAlpagasus, alpagasus } from "../../helpers/command-line.ts";
 import { parseLines } from "../../helpers/json-lines.ts";
 import { scoreOf } from "../../helpers/model-server.ts";
 import { tempFolder } from "../../helpers/temp-folder.ts";
-import { howOften } from "../../helpers/long.ts";
 
 const sampling = { temperature: 0, maxOutputTokens: 100 };
 const ask = (text: string): ModelRequest => ({ messages: [{ role: "user", text }], sampling });
@@ -256,9 +255,9 @@ describe("killed between every two steps", () => {
     readonly score?: number;
   }
 
-  const rowCount = howOften(5000, 600);
+  const rowCount = 5000;
   test(`${rowCount} rows with 5 % expired and 3 % failed: all are scored, and none is billed twice`, async () => {
-    const kills = howOften(20, 3);
+    const kills = 20;
     let killed = 0;
     let kill: (() => void) | undefined;
     // a kill while a start is on its way costs two minutes of looking for it, which the histories have without waiting; the list is

@@ -14,7 +14,6 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
-import { isLong } from "../helpers/long.ts";
 
 /** What a selection is worth against all rows that reach the cut. */
 function measure(isKept: (row: number) => boolean, reaches: readonly boolean[]) {
@@ -90,28 +89,27 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
     }
   });
 
-  if (isLong)
-    it("gains with every share that is asked about, and more than asking at random", async () => {
-      const lines = ["  asked   at 90 % precision: precision, recall   at the same size   random: same size"];
-      let before = 0;
-      for (const share of [0, 0.1, 0.2, 0.4]) {
-        const budget = Math.round(share * view.rows);
-        const found = share > 0 ? await escalateOver(view, reaches, share) : undefined;
-        const asked = found?.asked ?? new Set<number>();
-        const probabilities = found?.result.probabilities ?? view.probabilities;
-        const same = measure(keepSo(size, asked, reaches, probabilities), reaches);
-        const drawn = new Set(shuffledIndices(view.rows, createRandom(1)).slice(0, budget));
-        const random = measure(keepSo(size, drawn, reaches, view.probabilities), reaches);
-        lines.push(
-          `  ${String(100 * share).padStart(3)} %   ${found ? `${found.precision.toFixed(3)}, ${found.recall.toFixed(3)}` : "-            "}                          ${same.precision.toFixed(3)}              ${random.precision.toFixed(3)}`,
-        );
-        expect(same.recall).toBeGreaterThan(before);
-        before = same.recall;
-        if (share > 0) expect(same.precision).toBeGreaterThan(random.precision + 0.02);
-        if (share >= 0.2) expect(found!.precision).toBeGreaterThan(0.89);
-      }
-      console.log(lines.join("\n"));
-    });
+  it("gains with every share that is asked about, and more than asking at random", async () => {
+    const lines = ["  asked   at 90 % precision: precision, recall   at the same size   random: same size"];
+    let before = 0;
+    for (const share of [0, 0.1, 0.2, 0.4]) {
+      const budget = Math.round(share * view.rows);
+      const found = share > 0 ? await escalateOver(view, reaches, share) : undefined;
+      const asked = found?.asked ?? new Set<number>();
+      const probabilities = found?.result.probabilities ?? view.probabilities;
+      const same = measure(keepSo(size, asked, reaches, probabilities), reaches);
+      const drawn = new Set(shuffledIndices(view.rows, createRandom(1)).slice(0, budget));
+      const random = measure(keepSo(size, drawn, reaches, view.probabilities), reaches);
+      lines.push(
+        `  ${String(100 * share).padStart(3)} %   ${found ? `${found.precision.toFixed(3)}, ${found.recall.toFixed(3)}` : "-            "}                          ${same.precision.toFixed(3)}              ${random.precision.toFixed(3)}`,
+      );
+      expect(same.recall).toBeGreaterThan(before);
+      before = same.recall;
+      if (share > 0) expect(same.precision).toBeGreaterThan(random.precision + 0.02);
+      if (share >= 0.2) expect(found!.precision).toBeGreaterThan(0.89);
+    }
+    console.log(lines.join("\n"));
+  });
 
   it("counts rows that it would refuse as rows that do not reach the cut", async () => {
     const random = createRandom(9);
@@ -138,35 +136,30 @@ describeWithSharedData("escalation on the held-out rows of Alpaca, to GPT-4o-min
     expect(silent).toMatchObject({ hasLabels: false, kept: 0, precision: { value: NaN }, recall: { value: NaN } });
   });
 
-  if (isLong)
-    it("keeps its promise where the student is over-sure, and where its features tell nothing", async () => {
-      const random = createRandom(5);
-      const overSure = Array.from(
-        view.probabilities,
-        (p) => random() < 1 / (1 + Math.sqrt((1 - p) / Math.max(1e-9, p))),
-      );
-      const chance = Array.from(view.probabilities, () => random() < 0.4);
-      for (const judge of [overSure, chance]) {
-        const { precision, recall, result } = await escalateOver(view, judge, 0.1);
-        expect(precision).toBeGreaterThanOrEqual(0.9);
-        expect(result.precision.low).toBeGreaterThanOrEqual(0.9);
-        expect(recall).toBeGreaterThan(result.recall.low);
-        expect(recall).toBeLessThan(result.recall.high);
-      }
-    });
-
-  if (isLong)
-    it("learns another judge's taste: Llama's, of which the student alone knows nearly nothing", async () => {
-      await load("ratings.llama-3.1-8b-instruct.json", 4);
-      const { precision, recall, result, kept } = await escalateOver(view, reaches, 0.2);
-      const alone = measure(keepSo(kept, new Set(), reaches, view.probabilities), reaches);
-      expect(precision).toBeGreaterThan(0.87);
-      expect(recall).toBeGreaterThan(1.8 * alone.recall);
-      expect(alone.precision).toBeLessThan(0.3);
-      expect(result.alone.precision).toBeLessThan(0.35);
+  it("keeps its promise where the student is over-sure, and where its features tell nothing", async () => {
+    const random = createRandom(5);
+    const overSure = Array.from(view.probabilities, (p) => random() < 1 / (1 + Math.sqrt((1 - p) / Math.max(1e-9, p))));
+    const chance = Array.from(view.probabilities, () => random() < 0.4);
+    for (const judge of [overSure, chance]) {
+      const { precision, recall, result } = await escalateOver(view, judge, 0.1);
+      expect(precision).toBeGreaterThanOrEqual(0.9);
+      expect(result.precision.low).toBeGreaterThanOrEqual(0.9);
       expect(recall).toBeGreaterThan(result.recall.low);
       expect(recall).toBeLessThan(result.recall.high);
-    });
+    }
+  });
+
+  it("learns another judge's taste: Llama's, of which the student alone knows nearly nothing", async () => {
+    await load("ratings.llama-3.1-8b-instruct.json", 4);
+    const { precision, recall, result, kept } = await escalateOver(view, reaches, 0.2);
+    const alone = measure(keepSo(kept, new Set(), reaches, view.probabilities), reaches);
+    expect(precision).toBeGreaterThan(0.87);
+    expect(recall).toBeGreaterThan(1.8 * alone.recall);
+    expect(alone.precision).toBeLessThan(0.3);
+    expect(result.alone.precision).toBeLessThan(0.35);
+    expect(recall).toBeGreaterThan(result.recall.low);
+    expect(recall).toBeLessThan(result.recall.high);
+  });
 });
 
 interface Line {
