@@ -63,8 +63,7 @@ def main() -> None:
                 tokens.write(ids[: training["maxLength"]], learnt[: training["maxLength"]])
     if training.get("packing"):
         found["sequences"] = count_sequences(lengths, training["maxLength"])
-    with open("rows.json", "w", encoding="utf-8") as file:
-        json.dump(found, file)
+    write_whole("rows.json", json.dumps(found))
 
 
 def count_sequences(lengths, longest):
@@ -88,7 +87,8 @@ class TokensFile:
         self.file = None
         if training.get("areTokens"):
             os.makedirs("tokens", exist_ok=True)
-            self.file = open(f"tokens/{split}.jsonl", "w", encoding="utf-8")
+            self.path = f"tokens/{split}.jsonl"
+            self.file = open(partial(self.path), "w", encoding="utf-8")
 
     def write(self, ids, learnt):
         if self.file:
@@ -98,9 +98,23 @@ class TokensFile:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         if self.file:
             self.file.close()
+            if failure is None:
+                os.replace(partial(self.path), self.path)
+
+
+def partial(path):
+    """Where this process writes a file until it is complete: machines that train together may each make the same files in one folder."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.uname().nodename}-{os.getpid()}.partial")
+
+
+def write_whole(path, text):
+    with open(partial(path), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(partial(path), path)
 
 
 def split_row(row):
@@ -172,8 +186,7 @@ def begin_as_usual(tokenizer, path):
         template = file.read()
     changed = with_usual_beginning(tokenizer, template)
     if changed != template:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(changed)
+        write_whole(path, changed)
     return changed
 
 

@@ -27,8 +27,11 @@ export interface TrainingOverrides {
   /** Share of the arm's rows that are held out of training. */
   readonly validation?: number | undefined;
   readonly keep?: TrainingRecipe["keep"];
-  /** Number of GPUs that train together; 0 trains on the CPU. */
+  readonly shardedCheckpoints?: boolean | undefined;
+  /** Number of GPUs that train together, on all machines; 0 trains on the CPU. */
   readonly gpus?: number | undefined;
+  /** Number of machines that share the GPUs or processes evenly; 1 when left out. It does not change what is trained. */
+  readonly nodes?: number | undefined;
   /** Number of processes that train together on the CPU. */
   readonly processes?: number | undefined;
   /** Rows that one device processes at a time. More is faster and needs more memory. */
@@ -59,6 +62,8 @@ export interface TrainingPlan {
   readonly gpus: number;
   /** Number of processes that train together: one per GPU, or those on the CPU. */
   readonly processes: number;
+  /** Number of machines that they run on, as many on each. */
+  readonly nodes: number;
   /** Rows per process and pass, and passes per optimiser step. Their product, times `processes`, is the global batch. */
   readonly deviceBatch: number;
   readonly accumulation: number;
@@ -85,6 +90,11 @@ export function planTraining(recipe: TrainingRecipe, all: number, overrides: Tra
       `--processes: expected one per GPU (${gpus}), got ${overrides.processes}; leave it out, or train on the CPU with --gpus 0`,
     );
   const processes = gpus > 0 ? gpus : (overrides.processes ?? 1);
+  const nodes = overrides.nodes ?? 1;
+  if (processes % nodes !== 0)
+    throw new UsageError(
+      `--nodes: expected a number that ${processes} ${gpus > 0 ? "GPUs" : "processes"} can be shared among evenly, got ${nodes}; ${gpus > 0 ? "--gpus counts those of all machines" : "--processes counts those of all machines"}`,
+    );
   const { deviceBatch, accumulation } = shareBatch(settings.global_batch, processes, overrides.deviceBatch);
   if (settings.liger && gpus === 0)
     throw new UsageError("--liger: expected a GPU, got a plan for the CPU; leave it out, or give --gpus");
@@ -104,6 +114,7 @@ export function planTraining(recipe: TrainingRecipe, all: number, overrides: Tra
     heldOut,
     gpus,
     processes,
+    nodes,
     deviceBatch,
     accumulation,
     stepsPerEpoch,
@@ -133,7 +144,12 @@ function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRec
     gradient_checkpointing: given.gradientCheckpointing ?? recipe.gradient_checkpointing,
     validation: given.validation ?? recipe.validation,
     keep: given.keep ?? recipe.keep,
+    sharded_checkpoints: given.shardedCheckpoints ?? recipe.sharded_checkpoints,
   };
+  if (chosen.sharded_checkpoints && (given.sharding ?? recipe.sharding) !== "fsdp")
+    throw new UsageError(
+      "--sharded-checkpoints: expected weights that are sharded; add --sharding fsdp, or leave it out",
+    );
   if (chosen.packing && chosen.group_by_length)
     throw new UsageError("--group-by-length: expected without packing, which leaves no rows to group");
   return {

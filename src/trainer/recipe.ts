@@ -52,6 +52,8 @@ export const optionalSettings = {
   /** Share of the arm's rows that are held out of training, to measure the loss on. */
   validation: z.number().gt(0).max(0.5).optional(),
   keep: z.enum(keepNames).optional(),
+  /** With FSDP: every process writes its part of a checkpoint, for models whose whole state no machine's memory holds. */
+  sharded_checkpoints: z.boolean().optional(),
 };
 
 const recipeSchema = z

@@ -1,9 +1,10 @@
 import { appendFile, copyFile, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
+import { jobFiles } from "./job-files.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { pythonFolder } from "../python/uv.ts";
@@ -193,7 +194,7 @@ export async function writeTrainingFolder(
   areTokens: boolean,
 ): Promise<void> {
   const { settings } = plan;
-  const files = trainer.files(plan, base, areTokens);
+  const files = { ...trainer.files(plan, base, areTokens) };
   makeFolder(join(folder.folder, "data"));
   const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
   await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
@@ -205,6 +206,7 @@ export async function writeTrainingFolder(
       join(folder.folder, chatTemplate),
       trainer.chatTemplate(await readFile(join(pythonFolder, "alpaca.jinja"), "utf8")),
     );
+  if (trainer.startsOnSeveralMachines) Object.assign(files, jobFiles(plan, basename(folder.folder)));
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder.folder, name), text);
   await writeFile(
     folder.settings,
@@ -223,6 +225,8 @@ export async function writeTrainingFolder(
         precision: settings.precision,
         quantisation: settings.quantisation ?? null,
         gpus: plan.gpus,
+        processes: plan.processes,
+        shardedCheckpoints: settings.sharded_checkpoints ?? false,
         usdPerHour: plan.usdPerHour ?? null,
         hash: trainingHash,
       },

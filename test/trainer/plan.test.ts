@@ -138,15 +138,19 @@ describe("the command", () => {
     expect(stdout).toContain("6, each of 128 rows (4 at a time × 8 × 4 GPUs), 3 epochs");
     const place = `${folder.path}/runs/default/models/selected`;
     expect(readdirSync(place).sort()).toEqual([
-      "accelerate.yaml",
       "chat_template.jinja",
       "check.py",
       "data",
+      "job.sbatch",
+      "launch.py",
       "requirements.txt",
       "rows.py",
       "run.sh",
       "sft.yaml",
+      "sky.yaml",
+      "train.py",
       "training.json",
+      "trainjob.yaml",
     ]);
     expect(readFileSync(`${place}/data/train.jsonl`, "utf8").trim().split("\n")).toHaveLength(200);
     expect(readFileSync(`${place}/requirements.txt`, "utf8")).toMatch(/^trl==\d/m);
@@ -157,9 +161,9 @@ describe("the command", () => {
       warmup_steps: 0.03,
       bf16: true,
       num_train_epochs: 3,
+      fsdp: true,
+      fsdp_config: { version: 2, state_dict_type: "FULL_STATE_DICT" },
     });
-    const accelerate = parse(readFileSync(`${place}/accelerate.yaml`, "utf8")) as Record<string, unknown>;
-    expect(accelerate).toMatchObject({ distributed_type: "FSDP", num_processes: 4, mixed_precision: "bf16" });
   });
 
   test.each([

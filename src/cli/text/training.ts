@@ -12,8 +12,9 @@ type Differences = PlannedTraining["plan"]["differences"];
 /** What `train --dry-run` prints. */
 export function renderTrainingPlan(planned: PlannedTraining): string {
   const { trainer, departures, model, arm, path, plan, base, estimate, tokens, checkpoints } = planned;
-  const { recipe, settings, rows, steps, processes, gpus, deviceBatch, accumulation } = plan;
-  const machine = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
+  const { recipe, settings, rows, steps, processes, nodes, gpus, deviceBatch, accumulation } = plan;
+  const devices = gpus > 0 ? `${gpus} GPUs` : processes > 1 ? `${processes} processes on the CPU` : "the CPU";
+  const machine = nodes > 1 ? `${devices} of ${nodes} machines` : devices;
   const lines = [
     `\n${styleText("bold", trainer === "trl" ? `Training ${plainText(model)}` : `A folder for ${trainer} to train ${plainText(model)}`)} on ${describeRows(rows, plan.heldOut, arm)}, by the recipe ${recipe.name} ${recipe.version} (${settings.method}${settings.sharding === "fsdp" ? ", FSDP" : ""})`,
     `  base    ${plainText(base)}`,
@@ -39,7 +40,7 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
         ]
       : []),
     ...departures.map((departure) => `  ${trainer}: ${departure}`),
-    `\n  folder  ${plainText(path)}: ${isAbsolute(base) && !existsSync(base) ? "complete but for the base" : "complete"}; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv`,
+    `\n  folder  ${plainText(path)}: ${isAbsolute(base) && !existsSync(base) ? "complete but for the base" : "complete"}; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv${nodes > 1 ? `; with ${nodes} machines: sbatch job.sbatch, kubectl create -f trainjob.yaml or sky launch sky.yaml` : ""}`,
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -9,6 +9,8 @@ export interface TrainerFormat {
   readonly requirements: string;
   /** Scripts of `python/` that its commands run. */
   readonly scripts: readonly string[];
+  /** Whether `run.sh` can be started on several machines, which then train together. */
+  readonly startsOnSeveralMachines?: boolean | undefined;
   /** Whether rows may offer and call tools. */
   readonly carriesTools: boolean;
   /** Whether it takes rows as tokens, which `rows.py` makes where the trainer itself would not make what is meant. */

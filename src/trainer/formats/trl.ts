@@ -1,6 +1,5 @@
 import { toMessages } from "../../dataset/messages.ts";
 import { stringify } from "yaml";
-import { accelerateSettings } from "./accelerate.ts";
 import {
   chatTemplateFile,
   countTokens,
@@ -16,23 +15,18 @@ import type { TrainingPlan } from "../plan-training.ts";
 export const trl: TrainerFormat = {
   name: "trl",
   requirements: "requirements.txt",
-  scripts: ["rows.py", "check.py"],
+  scripts: ["rows.py", "check.py", "launch.py", "train.py"],
+  startsOnSeveralMachines: true,
   carriesTools: true,
   takesTokens: true,
   row: toMessages,
   files: (plan, base, areTokens) => ({
     "sft.yaml": stringify(trlSettings(plan, base, areTokens), { version: "1.1" }), // YAML 1.1, as in Python: a bare `no` is false
-    "accelerate.yaml": accelerateSettings(plan),
   }),
   chatTemplate: (alpaca) => alpaca,
   moreRequirements,
   commands: `${countTokens}
-last=$(ls -d output/checkpoint-*/trainer_state.json 2>/dev/null | sort -t- -k2 -n | tail -n 1)
-if [ -n "$last" ]; then
-  with_parts trl sft --config sft.yaml --accelerate_config accelerate.yaml --resume_from_checkpoint "\${last%/trainer_state.json}"
-else
-  with_parts trl sft --config sft.yaml --accelerate_config accelerate.yaml
-fi
+with_parts python launch.py
 echo "alpagasus: checking"
 with_parts python check.py`,
   departures: () => [],
@@ -40,7 +34,7 @@ with_parts python check.py`,
 
 /** The settings of `trl sft --config`, under its own names. */
 function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): object {
-  const { settings, heldOut, deviceBatch, accumulation, steps, seed, gpus } = plan;
+  const { settings, heldOut, deviceBatch, accumulation, steps, seed, gpus, processes } = plan;
   const { lora, quantisation, precision } = settings;
   return {
     model_name_or_path: base,
@@ -64,6 +58,7 @@ function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): obje
     fp16: precision === "fp16",
     dtype: weightType(plan),
     ...(gpus === 0 && { use_cpu: true }),
+    ...(settings.sharding === "fsdp" && processes > 1 && { fsdp: true, fsdp_config: fsdpSettings(settings) }),
     gradient_checkpointing: settings.gradient_checkpointing ?? gpus > 0, // slower, and on a CPU memory is not the limit
     ...(lora && {
       use_peft: true,
@@ -85,5 +80,14 @@ function trlSettings(plan: TrainingPlan, base: string, areTokens: boolean): obje
     per_device_eval_batch_size: 1,
     report_to: "none",
     seed,
+  };
+}
+
+function fsdpSettings({ sharded_checkpoints: inParts }: TrainingPlan["settings"]): object {
+  return {
+    version: 2,
+    auto_wrap_policy: "TRANSFORMER_BASED_WRAP",
+    reshard_after_forward: true,
+    state_dict_type: inParts ? "SHARDED_STATE_DICT" : "FULL_STATE_DICT",
   };
 }

@@ -1,0 +1,98 @@
+"""Trains with TRL's `sft`, as one of the processes that train together. torchrun, Ray or nothing but Python starts it.
+
+Before the first step it sees to it that as many processes came as the training is planned for, and that all of them see the same folder.
+Continues from the last checkpoint that is complete.
+"""
+
+import glob
+import json
+import os
+import sys
+import time
+import uuid
+
+SEEN_WITHIN = 90  # seconds until a new file is seen on every machine of a network file system
+
+
+def main():
+    with open("training.json", encoding="utf-8") as file:
+        training = json.load(file)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world != training["processes"]:
+        sys.exit(
+            f"train.py: expected {training['processes']} processes, which share the rows of a step, got {world};"
+            " start the training with run.sh, or plan it for as many with --gpus or --processes"
+        )
+    import trl
+    from trl.scripts import sft
+
+    script, settings, model, datasets = sft.make_parser().parse_args_and_config(["--config", "sft.yaml"])
+    if world > 1:
+        expect_one_folder(settings)
+    settings.resume_from_checkpoint = last_checkpoint()
+    if training.get("shardedCheckpoints"):
+        trl.SFTTrainer = saving_whole_at_the_end(trl.SFTTrainer)
+    sft.main(script, settings, model, datasets)
+
+
+def last_checkpoint():
+    """The newest checkpoint that is complete: its state is written last."""
+    states = glob.glob("output/checkpoint-*/trainer_state.json")
+    newest = max(states, key=lambda path: int(path.split("checkpoint-")[1].split("/")[0]), default=None)
+    return newest and os.path.dirname(newest)
+
+
+def expect_one_folder(settings):
+    """Ends where the machines see different folders: each would begin at another checkpoint, or look for parts that others hold."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    _ = settings.device  # joins the other processes
+    state = PartialState()
+    mark = [f"output/.seen-by-all-{uuid.uuid4().hex}" if state.is_main_process else None]
+    mark = next(name for name in gather_object(mark) if name)
+    if state.is_main_process:
+        os.makedirs("output", exist_ok=True)
+        open(mark, "w").close()
+    state.wait_for_everyone()
+    sees = gather_object([(is_there(mark), last_checkpoint(), os.uname().nodename)])
+    state.wait_for_everyone()
+    if state.is_main_process:
+        os.remove(mark)
+    blind = sorted({node for seen, last, node in sees if not seen or last != sees[0][1]})
+    if blind:
+        sys.exit(
+            f"train.py: expected the folder on storage that all machines share, but {', '.join(blind)} does not see what the first one writes;"
+            " move the folder there, and start it on all machines again"
+        )
+
+
+def is_there(path):
+    end = time.monotonic() + (0 if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE") else SEEN_WITHIN)
+    while not os.path.basename(path) in os.listdir(os.path.dirname(path)):  # reads the folder anew
+        if time.monotonic() >= end:
+            return False
+        time.sleep(1)
+    return True
+
+
+def saving_whole_at_the_end(trainer):
+    """The trainer, whose checkpoints are in parts and whose last model is whole, as servers want it."""
+
+    class Whole(trainer):
+        def save_model(self, output_dir=None, _internal_call=False):
+            plugin = self.accelerator.state.fsdp_plugin
+            if plugin is None or _internal_call:
+                return super().save_model(output_dir, _internal_call)
+            parts = plugin.state_dict_type
+            plugin.set_state_dict_type("FULL_STATE_DICT")
+            try:
+                return super().save_model(output_dir, _internal_call)
+            finally:
+                plugin.set_state_dict_type(str(parts).rsplit(".", 1)[-1])
+
+    return Whole
+
+
+if __name__ == "__main__":
+    main()
