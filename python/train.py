@@ -32,7 +32,11 @@ def main():
     settings.resume_from_checkpoint = last_checkpoint()
     if training.get("shardedCheckpoints"):
         trl.SFTTrainer = saving_whole_at_the_end(trl.SFTTrainer)
+    began = time.monotonic()
     sft.main(script, settings, model, datasets)
+    if os.environ.get("RANK", "0") == "0":
+        with open("runtime.json", "w", encoding="utf-8") as file:
+            json.dump({"seconds": round(time.monotonic() - began, 3)}, file)
 
 
 def last_checkpoint():

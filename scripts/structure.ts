@@ -16,7 +16,7 @@ export const layers: readonly (readonly string[])[] = [
   ["dataset"],
   ["run"],
   ["llm"],
-  ["stats", "python"],
+  ["stats", "python", "cluster"],
   ["files"],
   ["."], // what every folder may use: errors, format, …
 ];

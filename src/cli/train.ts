@@ -10,6 +10,8 @@ import { openProgressLine } from "./text/progress.ts";
 import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 
 interface TrainFlags extends TrainingOverrides {
+  readonly on?: string | undefined;
+  readonly storage?: string | undefined;
   readonly arm: string;
   readonly recipe?: string | undefined;
   readonly model?: string | undefined;
@@ -84,6 +86,8 @@ export function trainCommand(context: CommandContext): Command {
     .option("--gpus <n>", "GPUs that train together; 0 trains on the CPU (the recipe's)", parseWhole)
     .option("--nodes <n>", "machines that share them; the folder is then started on each (1)", parsePositive)
     .option("--processes <n>", "processes that train together on the CPU (1)", parsePositive)
+    .option("--on <cluster>", "train as a job of a Ray cluster: ray:http://HEAD:8265 (this machine)")
+    .option("--storage <dir>", "with --on: a folder on storage that the cluster's machines share (the training's own)")
     .option("--device-batch <rows>", "rows per GPU or process at a time (at most 4)", parsePositive)
     .option("--usd-per-hour <usd>", "US dollars per hour for all GPUs together (the recipe's)", parseNotNegative)
     .optionsGroup("Options:")
@@ -97,6 +101,7 @@ Examples:
   alpagasus train --recipe paper-7b --dry-run
   alpagasus train --recipe paper-7b --base huggyllama/llama-7b
   alpagasus train --recipe alpagasus2-qlora-7b --arm random
+  alpagasus train --recipe paper-13b --gpus 16 --nodes 2 --on ray:http://head:8265
   alpagasus train --recipe laptop                     SmolLM2-135M on this machine, without a GPU and without the Hub`,
     )
     .action(async (flags: TrainFlags) => {
@@ -106,6 +111,9 @@ Examples:
         );
       const { planTrain, train } = await import("../stages/train.ts"); // imported here because it is large
       const { openTrainingRecipe } = await import("../trainer/recipe.ts");
+      if (flags.storage !== undefined && flags.on === undefined)
+        throw new UsageError("--storage: expected --on with it, got none; --on ray:http://HEAD:8265");
+      const ray = flags.on === undefined ? undefined : (await import("../cluster/ray.ts")).readRayAddress(flags.on);
       const recipe = await openTrainingRecipe(flags.recipe);
       const options = {
         run: flags.run,
@@ -124,12 +132,41 @@ Examples:
       }
       const progress = openProgressLine();
       const onTrained = () => process.stderr.write("already trained; showing that training's results\n");
-      const summary = await train({ ...options, onTrained, onProgress: progress.show }).finally(progress.clear);
+      const onNote = (note: string) => {
+        progress.clear();
+        process.stderr.write(`alpagasus: ${note}\n`);
+      };
+      const shouldStop = async () => {
+        progress.clear();
+        return isYes("Stop the job on the cluster, too? [y/N] ");
+      };
+      const { storage } = flags;
+      const summary = await train({
+        ...options,
+        ray,
+        storage,
+        shouldStop,
+        onNote,
+        onTrained,
+        onProgress: progress.show,
+      }).finally(progress.clear);
       if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
       const { readManifest, runFolder } = await import("../run/run-folder.ts");
       const models = (await readManifest(runFolder(flags.run)))?.models ?? {};
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderTraining(summary, models));
     });
+}
+
+/** Asks a question on the terminal; without one the answer is no. */
+async function isYes(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const { createInterface } = await import("node:readline/promises");
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(question)).trim());
+  } finally {
+    lines.close();
+  }
 }
 
 const ownOptions: ReadonlySet<string> = new Set<Exclude<keyof TrainFlags, keyof TrainingOverrides>>([
@@ -138,6 +175,8 @@ const ownOptions: ReadonlySet<string> = new Set<Exclude<keyof TrainFlags, keyof 
   "model",
   "trainer",
   "dryRun",
+  "on",
+  "storage",
   "overwrite",
   "run",
   "json",

@@ -54,10 +54,12 @@ export function describeFailure(
 ): PythonError {
   const advice = adviseOn(said.join("\n"), advices);
   const cause =
+    said.findLast((line) => /^(?:launch|train|ray_train)\.py: /.test(line)) ?? // our own scripts say it in one line
     said.findLast(
       (line) =>
         /^[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) && !/^(subprocess|torch\.distributed)\./.test(line),
-    ) ?? said.slice(-lastLines).join(" | ");
+    ) ??
+    said.slice(-lastLines).join(" | ");
   return new PythonError(
     `${what} ended with ${code === null ? "a signal" : `code ${code}`}: ${cause.slice(0, mostCharacters)}${advice === undefined ? "" : `; ${advice}`}`,
   );

@@ -41,6 +41,14 @@ export interface TrainOptions extends StageOptions {
   readonly overwrite?: boolean | undefined;
   /** Train it again from the beginning, even if it is trained. */
   readonly again?: boolean | undefined;
+  /** Trains as a job of a Ray cluster, by its dashboard's address: `http://head:8265`. */
+  readonly ray?: string | undefined;
+  /** With `ray`: a folder on storage that the cluster's machines share. The training's own folder when left out. */
+  readonly storage?: string | undefined;
+  /** With `ray`: asked when the user interrupts, whether the job is stopped, too. It goes on when left out. */
+  readonly shouldStop?: (() => Promise<boolean>) | undefined;
+  /** Called with what happens to a job, a line each. */
+  readonly onNote?: ((note: string) => void) | undefined;
   /** Called when nothing is done because the model is trained already. */
   readonly onTrained?: (() => void) | undefined;
 }

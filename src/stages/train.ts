@@ -7,7 +7,8 @@ import { openProgressFile } from "../run/progress-file.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { requireRatings, updateManifest } from "../run/run-folder.ts";
 import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
-import { runTraining } from "../trainer/run-training.ts";
+import { isTrained, runOnRay } from "../trainer/run-on-ray.ts";
+import { readRuntime, runTraining, type RunTrainingOptions } from "../trainer/run-training.ts";
 import {
   type PlanTrainOptions,
   type PlannedTraining,
@@ -41,7 +42,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     options.onTrained?.();
     return before;
   }
-  findUv();
+  if (options.ray === undefined && !isTrained(folder.folder)) findUv();
   using owned = await own(folder.owner, {
     signal: options.signal,
     onWait: (owner) =>
@@ -63,13 +64,14 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     options.onProgress?.(progress);
     progressFile.show(progress);
   };
-  if (isSmollm2(plan.settings.base)) {
+  if (isSmollm2(plan.settings.base) && !isTrained(folder.folder)) {
     tell("making the base model", 0);
     await makeSmollm2(options.signal, (phase) => tell(phase, 0));
   }
   let trainingSince: number | undefined;
   let first: { readonly at: number; readonly tokens: number } | undefined;
-  await runTraining(folder, {
+  let spentMs = 0;
+  const running: RunTrainingOptions = {
     stepsPerEpoch: () => stepsPerEpoch,
     signal: options.signal,
     onPhase(phase) {
@@ -77,7 +79,8 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
         trainingSince = Date.now();
         ({ steps, stepsPerEpoch } = countedSteps(plan, readFileSync(folder.rows, "utf8")));
       } else if (trainingSince !== undefined) {
-        attempts.spent(Date.now() - trainingSince, (first?.at ?? Date.now()) - trainingSince);
+        spentMs = Date.now() - trainingSince;
+        attempts.spent(spentMs, (first?.at ?? Date.now()) - trainingSince);
         trainingSince = undefined;
       }
       if (phase !== "done") tell(phase, phase === "checking" ? steps : 0);
@@ -90,7 +93,23 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
       const speed = now > first.at ? (tokens - first.tokens) / ((now - first.at) / 1000) : 0;
       tell("training", step, `loss ${loss.toFixed(3)}, ${formatCount(speed)} tokens/s`);
     },
-  }).finally(() => attempts.save());
+  };
+  try {
+    if (options.ray !== undefined)
+      await runOnRay(folder, plan, trainingHash, {
+        ...running,
+        ...options,
+        address: options.ray,
+        onNote: options.onNote,
+      });
+    else if (!isTrained(folder.folder)) await runTraining(folder, running);
+    if (options.ray !== undefined || spentMs === 0) {
+      const trainerMs = await readRuntime(folder); // its output came late, or not here
+      attempts.spent(Math.max(spentMs, trainerMs), Math.max(0, spentMs - trainerMs));
+    }
+  } finally {
+    await attempts.save();
+  }
   const summary = await summarise(planned, folder, arm, trainingHash, attempts, options, startedAt);
   await updateManifest(run, (latest) => ({ ...latest!, models: { ...latest!.models, [model]: summary } }));
   return summary;

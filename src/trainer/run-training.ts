@@ -1,5 +1,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import * as z from "zod";
+import { tryParse } from "../files/try-parse.ts";
 import { describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import { readInstallPhase } from "../python/uv.ts";
@@ -64,6 +66,14 @@ export async function readHistory(folder: TrainingFolder): Promise<readonly Reco
   const last = (await findCheckpoints(folder)).at(-1);
   const state = last === undefined ? undefined : await readState(join(folder.output, `checkpoint-${last}`));
   return state?.log_history ?? [];
+}
+
+/** How long the attempt took that came to the end, in milliseconds, as `train.py` measured it; 0 where it did not. */
+export async function readRuntime({ folder }: TrainingFolder): Promise<number> {
+  const found = z
+    .object({ seconds: z.number() })
+    .safeParse(tryParse(await readFile(join(folder, "runtime.json"), "utf8").catch(() => "")));
+  return found.success ? 1000 * found.data.seconds : 0;
 }
 
 async function readState(checkpoint: string): Promise<{ log_history: Record<string, number>[] } | undefined> {

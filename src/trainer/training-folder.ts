@@ -226,6 +226,7 @@ export async function writeTrainingFolder(
         quantisation: settings.quantisation ?? null,
         gpus: plan.gpus,
         processes: plan.processes,
+        nodes: plan.nodes,
         shardedCheckpoints: settings.sharded_checkpoints ?? false,
         usdPerHour: plan.usdPerHour ?? null,
         hash: trainingHash,

@@ -143,6 +143,7 @@ describe("the command", () => {
       "data",
       "job.sbatch",
       "launch.py",
+      "ray_train.py",
       "requirements.txt",
       "rows.py",
       "run.sh",

@@ -15,7 +15,7 @@ import type { TrainingPlan } from "../plan-training.ts";
 export const trl: TrainerFormat = {
   name: "trl",
   requirements: "requirements.txt",
-  scripts: ["rows.py", "check.py", "launch.py", "train.py"],
+  scripts: ["rows.py", "check.py", "launch.py", "train.py", "ray_train.py"],
   startsOnSeveralMachines: true,
   carriesTools: true,
   takesTokens: true,

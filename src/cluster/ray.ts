@@ -1,0 +1,258 @@
+import { hash } from "node:crypto";
+import { once } from "node:events";
+import http, { type IncomingMessage, type RequestOptions } from "node:http";
+import https from "node:https";
+import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import * as z from "zod";
+import { messageOf, RunError, UsageError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
+
+/*
+ * Ray's job API (https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html): a folder is sent as a package, and a
+ * command runs in it on the cluster's head.
+ */
+
+const leastVersion = [2, 51] as const; // the first whose Train is the one that `ray_train.py` uses
+const answerMs = 30_000;
+const startMs = 330_000; // Ray itself waits five minutes for the head to take a job
+const pollMs = 1_000;
+
+const jobSchema = z.object({
+  submission_id: z.string().nullish(),
+  status: z.string(),
+  message: z.string().nullish(),
+  metadata: z.record(z.string(), z.string()).nullish(),
+  start_time: z.number().nullish(),
+});
+
+/** A job of a cluster. */
+export interface RayJob {
+  readonly id: string;
+  readonly state: "waiting" | "running" | "succeeded" | "failed" | "stopped";
+  /** What Ray says about its end. */
+  readonly message: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What the machines of a cluster have in all. */
+export interface RayResources {
+  readonly machines: number;
+  readonly cpus: number;
+  readonly gpus: number;
+}
+
+const states: Readonly<Record<string, RayJob["state"]>> = {
+  PENDING: "waiting",
+  RUNNING: "running",
+  SUCCEEDED: "succeeded",
+  FAILED: "failed",
+  STOPPED: "stopped",
+};
+
+/** The address in `ray:http://HEAD:8265`. @throws UsageError when it has another form */
+export function readRayAddress(text: string): string {
+  const address = /^ray:(https?:\/\/.+)$/.exec(text)?.[1];
+  if (address === undefined || !URL.canParse(address))
+    throw new UsageError(
+      `--on: expected ray: and the address of a Ray cluster's dashboard, as in ray:http://head:8265, got ${JSON.stringify(text)}`,
+    );
+  return address.replace(/\/+$/, "");
+}
+
+export class RayCluster {
+  readonly address: string;
+  readonly #token: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+
+  private constructor(address: string, token: string | undefined, signal: AbortSignal | undefined) {
+    this.address = address;
+    this.#token = token;
+    this.#signal = signal;
+  }
+
+  /**
+   * Opens a cluster by its dashboard's address. `RAY_AUTH_TOKEN` is sent where it is set.
+   *
+   * @throws RunError when no Ray answers there, or one that is too old
+   */
+  static async open(address: string, signal?: AbortSignal): Promise<RayCluster> {
+    const cluster = new RayCluster(address, process.env["RAY_AUTH_TOKEN"] || undefined, signal);
+    const version = z.object({ ray_version: z.string() }).safeParse(tryParse(await cluster.#get("/api/version")));
+    if (!version.success)
+      throw new RunError(
+        `${address}: expected a Ray cluster's dashboard, something else answers; its port is usually 8265`,
+      );
+    const [major = 0, minor = 0] = version.data.ray_version.split(".").map(Number);
+    if (major < leastVersion[0] || (major === leastVersion[0] && minor < leastVersion[1]))
+      throw new RunError(
+        `${address}: expected Ray ${leastVersion.join(".")} or later, got ${version.data.ray_version}; update the cluster`,
+      );
+    return cluster;
+  }
+
+  /** What the machines that are alive have. */
+  async resources(): Promise<RayResources> {
+    const text = await this.#get("/api/v0/nodes?detail=1&limit=10000");
+    const schema = z.object({
+      data: z.object({
+        result: z.object({
+          result: z.array(z.object({ state: z.string(), resources_total: z.record(z.string(), z.number()) })),
+        }),
+      }),
+    });
+    const nodes = schema.parse(JSON.parse(text)).data.result.result.filter(({ state }) => state === "ALIVE");
+    const sum = (name: string) => nodes.reduce((total, { resources_total: has }) => total + (has[name] ?? 0), 0);
+    return { machines: nodes.length, cpus: sum("CPU"), gpus: sum("GPU") };
+  }
+
+  /** Sends a zip file, if the cluster has not got it, and returns its name there. */
+  async send(zip: Uint8Array): Promise<string> {
+    const name = `_ray_pkg_${hash("sha256", zip).slice(0, 16)}.zip`;
+    const path = `/api/packages/gcs/${name}`;
+    if ((await this.#ask(path)).status !== 200)
+      this.#expectGood(path, await this.#ask(path, { method: "PUT", body: zip }));
+    return `gcs://${name}`;
+  }
+
+  /** Starts a job in a package that was sent. @returns its id */
+  async submit(job: {
+    readonly id: string;
+    readonly entrypoint: string;
+    readonly workingDir: string;
+    readonly metadata: Readonly<Record<string, string>>;
+  }): Promise<string> {
+    const body = {
+      submission_id: job.id,
+      entrypoint: job.entrypoint,
+      runtime_env: { working_dir: job.workingDir },
+      metadata: job.metadata,
+    };
+    const asking = { method: "POST", body: JSON.stringify(body), timeoutMs: startMs };
+    const answer = this.#expectGood("/api/jobs/", await this.#ask("/api/jobs/", asking));
+    return z.object({ submission_id: z.string() }).parse(JSON.parse(answer)).submission_id;
+  }
+
+  /** All submitted jobs that the cluster remembers, the newest first. */
+  async jobs(): Promise<RayJob[]> {
+    const found = z.array(z.unknown()).parse(JSON.parse(await this.#get("/api/jobs/")));
+    return found
+      .flatMap((job) => {
+        const read = jobSchema.safeParse(job); // jobs that nobody submitted have other fields
+        return read.success && read.data.submission_id ? [read.data] : [];
+      })
+      .toSorted((a, b) => (b.start_time ?? 0) - (a.start_time ?? 0))
+      .map(toJob);
+  }
+
+  async job(id: string): Promise<RayJob> {
+    return toJob(jobSchema.parse(JSON.parse(await this.#get(`/api/jobs/${encodeURIComponent(id)}`))));
+  }
+
+  async stop(id: string): Promise<void> {
+    const path = `/api/jobs/${encodeURIComponent(id)}/stop`;
+    this.#expectGood(path, await this.#ask(path, { method: "POST" }));
+  }
+
+  /**
+   * Follows a job's output to its end. A connection that breaks is made again, and goes on where it was.
+   *
+   * @param onText called with each piece of output
+   * @returns the job as it ended
+   */
+  async follow(id: string, onText: (text: string) => void): Promise<RayJob> {
+    let read = 0;
+    for (;;) {
+      let at = 0;
+      await this.#tail(id, (text) => {
+        const fresh = text.slice(Math.max(0, read - at));
+        at += text.length;
+        if (at <= read) return;
+        read = at;
+        onText(fresh);
+      });
+      this.#signal?.throwIfAborted();
+      const job = await this.job(id);
+      if (job.state !== "waiting" && job.state !== "running") return job;
+      await delay(pollMs, undefined, { signal: this.#signal });
+    }
+  }
+
+  /** A job's output from its beginning, until the cluster ends the connection, or it breaks. */
+  async #tail(id: string, onText: (text: string) => void): Promise<void> {
+    const url = `${this.address.replace(/^http/, "ws")}/api/jobs/${encodeURIComponent(id)}/logs/tail`;
+    const socket = new WebSocket(url, { headers: this.#headers } as unknown as string[]); // Node's takes headers, which the type lacks
+    const close = () => socket.close();
+    this.#signal?.addEventListener("abort", close);
+    try {
+      await new Promise<void>((resolve) => {
+        socket.addEventListener("message", ({ data }) => onText(String(data)));
+        socket.addEventListener("close", () => resolve());
+        socket.addEventListener("error", () => resolve());
+      });
+    } finally {
+      this.#signal?.removeEventListener("abort", close);
+    }
+  }
+
+  get #headers(): Record<string, string> {
+    return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
+  }
+
+  async #get(path: string): Promise<string> {
+    return this.#expectGood(path, await this.#ask(path));
+  }
+
+  async #ask(path: string, { method = "GET", body, timeoutMs = answerMs }: Asking = {}): Promise<Answer> {
+    try {
+      return await ask(this.address + path, {
+        method,
+        body,
+        headers: { ...this.#headers, ...(typeof body === "string" ? { "content-type": "application/json" } : {}) },
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(this.#signal ? [this.#signal] : [])]),
+      });
+    } catch (cause) {
+      this.#signal?.throwIfAborted();
+      throw new RunError(
+        `${this.address}: expected a Ray cluster's dashboard, none answers (${messageOf(cause)}); is the head running, and its port open to this machine?`,
+        { cause },
+      );
+    }
+  }
+
+  #expectGood(path: string, { status, text }: Answer): string {
+    if (status >= 200 && status < 300) return text;
+    if (status === 401 || status === 403)
+      throw new RunError(`${this.address}: the cluster wants a token (status ${status}); set RAY_AUTH_TOKEN`);
+    const last = text.trim().split("\n").at(-1) ?? "";
+    throw new RunError(
+      `${this.address}${path}: expected an answer of Ray's job API, got status ${status}: ${last.slice(0, 300)}`,
+    );
+  }
+}
+
+interface Asking {
+  readonly method?: string | undefined;
+  readonly body?: string | Uint8Array | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A request by Node's own client: the headers of `fetch` make Ray take it for a browser, which it lets change nothing. */
+async function ask(
+  url: string,
+  { body, ...options }: RequestOptions & { readonly body: string | Uint8Array | undefined },
+): Promise<Answer> {
+  const sent = (url.startsWith("https:") ? https : http).request(url, options);
+  sent.end(body);
+  const [response] = (await once(sent, "response", { signal: options.signal })) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, text: await text(response) };
+}
+
+function toJob({ submission_id: id, status, message, metadata }: z.infer<typeof jobSchema>): RayJob {
+  return { id: id ?? "", state: states[status] ?? "running", message: message ?? "", metadata: metadata ?? {} };
+}

@@ -1,0 +1,175 @@
+import { hash } from "node:crypto";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { zipSync } from "fflate";
+import { type RayJob, RayCluster } from "../cluster/ray.ts";
+import { RunError } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import { describeFailure } from "../python/failure.ts";
+import { readInstallPhase } from "../python/uv.ts";
+import { shellWord } from "../shell-word.ts";
+import { trainerAdvice } from "./advice.ts";
+import { readMetrics } from "./metrics.ts";
+import type { TrainingPlan } from "./plan-training.ts";
+import type { RunTrainingOptions } from "./run-training.ts";
+import type { TrainingFolder } from "./training-folder.ts";
+
+export interface RunOnRayOptions extends RunTrainingOptions {
+  /** The address of the cluster's dashboard. */
+  readonly address: string;
+  /** A folder on storage that the cluster's machines share; the training's own folder when left out. */
+  readonly storage?: string | undefined;
+  /** Asked when the user interrupts: whether the job is stopped, too. It goes on when left out. */
+  readonly shouldStop?: (() => Promise<boolean>) | undefined;
+  /** Called with what happens to the job, a line each. */
+  readonly onNote?: ((note: string) => void) | undefined;
+}
+
+const mostSentBytes = 256e6; // Ray keeps what is sent in its head's memory
+const notSent = new Set([
+  "output",
+  "tokens",
+  "log.txt",
+  "attempts.json",
+  "checks.json",
+  "rows.json",
+  "runtime.json",
+  "training.pid",
+]);
+const mostSaidLines = 400;
+
+/**
+ * Trains a folder as a job of a Ray cluster. A job of the same training that runs there, or has ended well, is taken for it.
+ *
+ * @throws RunError when the cluster cannot be asked or is too small, or the model was written where this machine does not see it;
+ *   PythonError with the error from the log when the training fails
+ */
+export async function runOnRay(
+  folder: TrainingFolder,
+  plan: TrainingPlan,
+  trainingHash: string,
+  options: RunOnRayOptions,
+): Promise<void> {
+  const cluster = await RayCluster.open(options.address, options.signal);
+  const name = basename(folder.folder);
+  const storage =
+    options.storage === undefined
+      ? resolve(folder.folder)
+      : join(options.storage, `${name}-${trainingHash.slice(0, 12)}`);
+  const metadata = { alpagasus: "train", hash: trainingHash, storage };
+  const isSame = ({ metadata: theirs }: RayJob) =>
+    Object.entries(metadata).every(([key, value]) => theirs[key] === value);
+  const jobs = (await cluster.jobs()).filter(isSame);
+  const job = jobs.find(({ state }) => state === "running" || state === "waiting");
+  const isElsewhere = options.storage !== undefined && !existsSync(join(storage, "training.json"));
+  const isDone = jobs[0]?.state === "succeeded" && (isElsewhere || isTrained(storage));
+  let id = job?.id ?? (isDone ? jobs[0]!.id : undefined);
+  if (job) options.onNote?.(`following the job ${job.id}, which trains it on ${options.address} already`);
+  if (id === undefined) {
+    await expectRoom(cluster, plan);
+    const workingDir = await cluster.send(pack(folder));
+    id = await cluster.submit({
+      id: `alpagasus-${hash("sha256", JSON.stringify(metadata)).slice(0, 12)}-${jobs.length + 1}`,
+      entrypoint: `python ray_train.py ${shellWord(storage)}`,
+      workingDir,
+      metadata,
+    });
+    options.onNote?.(`started the job ${id} on ${options.address}`);
+  }
+  const ended = await followJob(cluster, id, folder, options);
+  if (ended.state !== "succeeded") {
+    const what = `${folder.log}: the job ${id} on ${options.address}`;
+    if (ended.state === "stopped")
+      throw new RunError(`${what} was stopped by somebody; the same command starts it again, from its last checkpoint`);
+    throw describeFailure(what, null, ended.said.length > 0 ? ended.said : [`Error: ${ended.message}`], trainerAdvice);
+  }
+  await bringBack(folder, storage, options.address);
+}
+
+async function expectRoom(cluster: RayCluster, { gpus, processes }: TrainingPlan): Promise<void> {
+  const has = await cluster.resources();
+  const [wanted, found, what] = gpus > 0 ? [gpus, has.gpus, "GPUs"] : [processes, has.cpus, "CPUs"];
+  if (found < wanted)
+    throw new RunError(
+      `--on: expected a cluster with ${wanted} ${what}, one for each process, got ${formatCount(found)} on ${has.machines} ${has.machines === 1 ? "machine" : "machines"}; take ${gpus > 0 ? `--gpus ${found}` : `--processes ${found}`}, or a larger cluster`,
+    );
+}
+
+/** The folder as a zip file: all that the training takes. Data that is too large to be sent has to be on shared storage. */
+function pack({ folder }: TrainingFolder): Uint8Array {
+  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .filter((path) => !notSent.has(path.split(/[/\\]/)[0]!))
+    .toSorted();
+  const files = new Map(paths.map((path) => [path, readFileSync(join(folder, path))]));
+  const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
+  if (bytes > mostSentBytes) for (const path of paths) if (path.startsWith("data")) files.delete(path);
+  const mtime = "1980-01-01T00:00:00"; // the same files are the same package
+  return zipSync(Object.fromEntries(files), { mtime });
+}
+
+interface EndedJob extends RayJob {
+  readonly said: readonly string[];
+}
+
+async function followJob(
+  cluster: RayCluster,
+  id: string,
+  folder: TrainingFolder,
+  options: RunOnRayOptions,
+): Promise<EndedJob> {
+  const said: string[] = [];
+  let rest = "";
+  const read = (text: string) => {
+    appendFileSync(folder.log, text);
+    const lines = (rest + text).split(/\r?\n|\r/);
+    rest = lines.pop()!;
+    for (const line of lines) if (!tell(withoutWorker(line), options)) said.push(withoutWorker(line));
+    said.splice(0, said.length - mostSaidLines);
+  };
+  try {
+    return { ...(await cluster.follow(id, read)), said };
+  } catch (cause) {
+    if (!options.signal?.aborted) throw cause;
+    const hint = `the same command follows it; stop it with: ray job stop --address ${options.address} ${id}`;
+    if (!(await options.shouldStop?.())) options.onNote?.(`the job ${id} goes on; ${hint}`);
+    else {
+      const again = await RayCluster.open(options.address);
+      await again.stop(id);
+      options.onNote?.(`stopped the job ${id}; the same command goes on from its last checkpoint`);
+    }
+    throw cause;
+  }
+}
+
+/** A line of a worker without its name and colours: `(RayTrainWorker pid=7, ip=10.0.0.2) …`. */
+function withoutWorker(line: string): string {
+  return stripVTControlCharacters(line).replace(/^\([\w.:]+ pid=\d+[^)]*\) /, "");
+}
+
+/** Whether a line was progress, which is told. */
+function tell(line: string, { onPhase, onStep, stepsPerEpoch }: RunOnRayOptions): boolean {
+  const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
+  if (phase !== undefined) onPhase?.(phase);
+  const metrics = readMetrics(line, stepsPerEpoch());
+  if (metrics) onStep?.(metrics);
+  return phase !== undefined || metrics !== undefined || line.trim() === "" || /\d+%\|/.test(line);
+}
+
+/** Whether a folder holds a training that was made to its end. */
+export function isTrained(folder: string): boolean {
+  return existsSync(join(folder, "checks.json")) && existsSync(join(folder, "rows.json"));
+}
+
+async function bringBack(folder: TrainingFolder, storage: string, address: string): Promise<void> {
+  if (!isTrained(storage))
+    throw new RunError(
+      `${storage}: the model was trained there, on the machines of ${address}, and this machine does not see that folder; copy its output, rows.json, runtime.json and checks.json to ${folder.folder}, and run the same command without --on`,
+    );
+  if (resolve(storage) === resolve(folder.folder)) return;
+  for (const name of ["rows.json", "runtime.json", "output", "checks.json"])
+    await cp(join(storage, name), join(folder.folder, name), { recursive: true });
+}
