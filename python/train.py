@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 
-SEEN_WITHIN = 90  # seconds until a new file is seen on every machine of a network file system
+SEEN_WITHIN = 60  # seconds until a new file is seen on every machine of a network file system
 
 
 def main():
@@ -73,7 +73,8 @@ def expect_one_folder(settings):
 
 def is_there(path):
     end = time.monotonic() + (0 if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE") else SEEN_WITHIN)
-    while not os.path.basename(path) in os.listdir(os.path.dirname(path)):  # reads the folder anew
+    folder, name = os.path.split(path)
+    while not os.path.isdir(folder) or name not in os.listdir(folder):  # reads the folder anew
         if time.monotonic() >= end:
             return False
         time.sleep(1)
@@ -85,7 +86,7 @@ def saving_whole_at_the_end(trainer):
 
     class Whole(trainer):
         def save_model(self, output_dir=None, _internal_call=False):
-            plugin = self.accelerator.state.fsdp_plugin
+            plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
             if plugin is None or _internal_call:
                 return super().save_model(output_dir, _internal_call)
             parts = plugin.state_dict_type

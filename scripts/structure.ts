@@ -9,7 +9,7 @@ import { packageFolder } from "../src/package-folder.ts";
 export const layers: readonly (readonly string[])[] = [
   ["cli"],
   ["stages"],
-  ["page", "experiment", "generation", "embedding"],
+  ["page", "experiment", "generation", "embedding", "benchmark"],
   ["judge", "trainer"],
   ["comparison", "selection", "escalation", "health", "curation"],
   ["rubric", "student", "likelihood"],

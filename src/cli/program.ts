@@ -91,6 +91,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   train: async () => (await import("./train.ts")).trainCommand,
   generate: async () => (await import("./generate.ts")).generateCommand,
   evaluate: async () => (await import("./evaluate.ts")).evaluateCommand,
+  benchmark: async () => (await import("./benchmark.ts")).benchmarkCommand,
   compare: async () => (await import("./compare.ts")).compareCommand,
   report: async () => (await import("./report.ts")).reportCommand,
   view: async () => (await import("./view.ts")).viewCommand,
@@ -130,6 +131,8 @@ Examples:
   alpagasus train --recipe paper-7b --dry-run         what training on the selected rows will take
   alpagasus generate --model selected                 let the model answer the paper's four test sets
   alpagasus compare selected random                   who wins, how sure, and whether the judge can be trusted
+  alpagasus benchmark --models selected random --tasks mmlu:5
+                                                      benchmarks, compared item by item
   alpagasus report                                    all of it as one page that opens from disk
   alpagasus view                                      look through every row in the browser
   alpagasus distill --out mine.student                train a student on this run's ratings

@@ -57,7 +57,8 @@ export function describeFailure(
     said.findLast((line) => /^(?:launch|train|ray_train)\.py: /.test(line)) ?? // our own scripts say it in one line
     said.findLast(
       (line) =>
-        /^[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) && !/^(subprocess|torch\.distributed)\./.test(line),
+        /^(?:\[rank\d+\]: )?[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) &&
+        !/^(subprocess|torch\.distributed)\./.test(line),
     ) ??
     said.slice(-lastLines).join(" | ");
   return new PythonError(

@@ -5,6 +5,7 @@ import { comparisonSummarySchema } from "./records/comparison.ts";
 import { type DatasetRecord, datasetRecordSchema } from "./records/dataset.ts";
 import { embeddingSummarySchema } from "./records/embedding.ts";
 import { experimentResultSchema } from "./records/experiment.ts";
+import { benchmarkSummarySchema } from "./records/benchmarks.ts";
 import { lossSummarySchema } from "./records/losses.ts";
 import { type RateSummary, rateSummarySchema } from "./records/rating.ts";
 import { trainSummarySchema } from "./records/training.ts";
@@ -31,6 +32,8 @@ export const manifestSchema = z.object({
   models: z.record(z.string(), trainSummarySchema).optional(),
   /** Losses on held-out answers, by the name of their file. */
   losses: z.record(z.string(), lossSummarySchema).optional(),
+  /** By the name of the task. */
+  benchmarks: z.record(z.string(), benchmarkSummarySchema).optional(),
   /** By the name of the answers. */
   answers: z.record(z.string(), answersSummarySchema).optional(),
   /** The result of the experiment, if the run is one. */

@@ -31,6 +31,8 @@ export interface RunFolder {
   answersPath(arm: string): string;
   /** A model's losses on the answers of a file with this name. */
   lossesPath(name: string, model: string): string;
+  /** A model's items in a benchmark. */
+  benchmarkPath(model: string, task: string): string;
   /** @param name of the comparison */
   verdictsPath(name: string): string;
   /** The folder of a trained model. */
@@ -59,6 +61,7 @@ export function runFolder(folder: string): RunFolder {
     contaminationPath: join(folder, "contamination.json"),
     reportPath: join(folder, "report.html"),
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
+    benchmarkPath: (model, task) => join(folder, "benchmarks", `${model}.${task}.jsonl`),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };
 }

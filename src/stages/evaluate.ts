@@ -20,6 +20,7 @@ import { crossedRatio } from "../stats/crossed-mean.ts";
 import { lossDifference } from "../stats/loss-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
 import { readHeldOut, type HeldOut } from "./held-out.ts";
+import { groupOf, type ModelGroup } from "./model-groups.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface EvaluateOptions extends StageOptions {
@@ -33,12 +34,6 @@ export interface EvaluateOptions extends StageOptions {
   readonly template?: MeasureTemplate | undefined;
   /** The most tokens of a row (2,048, or the model's own limit). */
   readonly maxLength?: number | undefined;
-}
-
-/** Trainings of one arm, in the order of their seeds. */
-export interface ModelGroup {
-  readonly group: string;
-  readonly models: readonly string[];
 }
 
 const longest = 2 * defaultMaxLength;
@@ -104,14 +99,6 @@ function nameOf({ source }: Dataset): string {
   return basename(source)
     .replace(/(\.(jsonl?|csv|tsv|parquet|arrow|gz|zst))+$/i, "")
     .replaceAll(/[^\w-]+/g, "-");
-}
-
-/** A model with its other seeds, where the run has trained them: `selected`, `selected-s43`. */
-function groupOf(model: string, manifest: Manifest | undefined): ModelGroup {
-  const seeds = Object.values(manifest?.models ?? {})
-    .filter((other) => other.model === `${model}-s${other.seed}`)
-    .map((other) => other.model);
-  return { group: model, models: [model, ...(manifest?.models?.[model] ? seeds : [])] };
 }
 
 async function findModel(model: string, run: RunFolder): Promise<LocalModel> {

@@ -16,6 +16,7 @@ export type { Estimate } from "./estimate.ts";
 export { bootstrap, type BootstrapOptions } from "./bootstrap.ts";
 export { bradleyTerry } from "./bradley-terry.ts";
 export { cohensKappa, weightedKappa } from "./kappa.ts";
+export { itemDifference, type ItemDifference } from "./item-difference.ts";
 export { lossDifference, type LossDifference } from "./loss-difference.ts";
 export { lengthControlledWinRate, type LengthPair } from "./length-controlled.ts";
 export {

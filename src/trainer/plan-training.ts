@@ -150,6 +150,10 @@ function override(recipe: TrainingRecipe, given: TrainingOverrides): TrainingRec
     throw new UsageError(
       "--sharded-checkpoints: expected weights that are sharded; add --sharding fsdp, or leave it out",
     );
+  if (chosen.sharded_checkpoints && (given.gpus ?? recipe.hardware.gpus) === 0)
+    throw new UsageError(
+      "--sharded-checkpoints: expected GPUs, got a plan for the CPU, where weights are not sharded; leave it out",
+    );
   if (chosen.packing && chosen.group_by_length)
     throw new UsageError("--group-by-length: expected without packing, which leaves no rows to group");
   return {

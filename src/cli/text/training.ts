@@ -39,6 +39,9 @@ export function renderTrainingPlan(planned: PlannedTraining): string {
             : "  the base model is not made yet: alpagasus train without --dry-run makes it; another machine needs the folder too",
         ]
       : []),
+    ...(settings.sharding === "fsdp" && gpus === 0 && processes > 1
+      ? ["  on the CPU every process holds all weights: FSDP shards them on GPUs alone"]
+      : []),
     ...departures.map((departure) => `  ${trainer}: ${departure}`),
     `\n  folder  ${plainText(path)}: ${isAbsolute(base) && !existsSync(base) ? "complete but for the base" : "complete"}; sh run.sh trains it there${trainer === "trl" ? "" : ` with ${trainer}`}, or on any machine with uv${nodes > 1 ? `; with ${nodes} machines: sbatch job.sbatch, kubectl create -f trainjob.yaml or sky launch sky.yaml` : ""}`,
   ];

@@ -2,7 +2,8 @@ import { openDataset } from "../../dataset/open.ts";
 import { hashFiles, hashText, identifyModel } from "../../experiment/hashes.ts";
 import type { Evaluation } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
-import { evaluateLoss, type ModelGroup } from "../evaluate.ts";
+import { evaluateLoss } from "../evaluate.ts";
+import type { ModelGroup } from "../model-groups.ts";
 import type { Context } from "./context.ts";
 import { evaluateId, evaluationName, trainId } from "./ids.ts";
 

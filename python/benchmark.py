@@ -1,0 +1,158 @@
+"""Runs benchmarks by lm-evaluation-harness on one model: python benchmark.py JOB.json.
+
+The job has model, adapter (or null), precision, chat, include (or null), limit, batch, seed, allowCode, and tasks: [{name, shots, items, result}]. For
+each task the harness's own numbers go to `result`, and a line an item to `items`: the harness's hashes, the target, the model's replies and the
+metrics. Both appear when the task is complete; a task whose result is there is passed over.
+"""
+
+import difflib
+import json
+import os
+import sys
+
+
+def fail(message):
+    print(f"benchmark.py: {message}", flush=True)
+    sys.exit(2)
+
+
+def tell(phase):
+    print(f"alpagasus: {phase}", flush=True)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        job = json.load(file)
+    wanted = [task for task in job["tasks"] if not os.path.exists(task["result"])]
+    if job["allowCode"]:
+        os.environ["HF_ALLOW_CODE_EVAL"] = "1"
+    tell("loading the harness")
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    known = TaskManager(include_path=job["include"])
+    for task in wanted:
+        expect_known(task["name"], known.all_tasks)
+    tell("loading the model")
+    model = load(job)
+    for task in wanted:
+        tell(f"running {task['name']}")
+        try:
+            results = lm_eval.simple_evaluate(
+                model=model,
+                tasks=[task["name"]],
+                task_manager=known,
+                num_fewshot=task["shots"],
+                limit=job["limit"],
+                apply_chat_template=job["chat"],
+                fewshot_as_multiturn=job["chat"],
+                log_samples=True,
+                confirm_run_unsafe_code=job["allowCode"],
+                random_seed=job["seed"],
+                numpy_random_seed=job["seed"],
+                torch_random_seed=job["seed"],
+                fewshot_random_seed=job["seed"],
+            )
+        except ValueError as error:
+            if "unsafe" in str(error):
+                fail(f"{task['name']}: it runs code that the model writes; give --allow-code in a container, or leave it out")
+            raise
+        keep(task, results, lm_eval.__version__ if hasattr(lm_eval, "__version__") else "")
+    tell("done")
+
+
+def expect_known(name, names):
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, 3)
+    fail(f"--tasks: expected a task of lm-evaluation-harness or of --include, got {name!r}; {'near it are ' + ', '.join(near) if near else 'lm_eval ls tasks lists them'}")
+
+
+def load(job):
+    import torch
+    from lm_eval.models.huggingface import HFLM
+
+    on_gpu = torch.cuda.is_available()
+    return HFLM(
+        pretrained=job["base"] or job["model"],
+        tokenizer=job["model"] if job["base"] and os.path.exists(os.path.join(job["model"], "tokenizer_config.json")) else None,
+        peft=job["model"] if job["base"] else None,
+        dtype={"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[job["precision"]] if on_gpu else "float32",
+        device="cuda" if on_gpu else "cpu",
+        batch_size=job["batch"] or ("auto" if on_gpu else 8),
+    )
+
+
+def keep(task, results, version):
+    """Writes a task's items, and then its result. A group's items are those of all its tasks."""
+    parts, lines = {}, []
+    for name, samples in results["samples"].items():
+        metric, kind = first_metric(results["results"][name])
+        parts[name] = {
+            "metric": metric,
+            "filter": kind,
+            "higherIsBetter": (results.get("higher_is_better", {}).get(name) or {}).get(metric, True),
+            "value": number(results["results"][name].get(f"{metric},{kind}")),
+            "standardError": number(results["results"][name].get(f"{metric}_stderr,{kind}")),
+            "version": str(results["versions"].get(name, "")),
+            "shots": results.get("n-shot", {}).get(name),
+            "items": sum(1 for sample in samples if sample["filter"] == kind),
+        }
+        for sample in samples:
+            if sample["filter"] != kind:
+                continue
+            lines.append(
+                {
+                    "task": name,
+                    "item": sample["doc_id"],
+                    "documentHash": sample["doc_hash"],
+                    "promptHash": sample["prompt_hash"],
+                    "target": plain(sample["target"]),
+                    "replies": plain(sample["resps"]),
+                    "read": plain(sample["filtered_resps"]),
+                    "value": number(sample.get(metric)),
+                    "metrics": {key: number(sample.get(key)) for key in sample["metrics"]},
+                }
+            )
+    own = results["results"].get(task["name"], {})
+    metric, kind = first_metric(own) if own and task["name"] not in parts else (None, None)
+    whole = {
+        "harness": version,
+        "value": parts[task["name"]]["value"] if task["name"] in parts else number(own.get(f"{metric},{kind}")) if metric else None,
+        "tasks": parts,
+    }
+    write(task["items"], "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write(task["result"], json.dumps(whole))
+
+
+def first_metric(result):
+    """The metric that the task itself names first, and its filter: `acc,none`."""
+    for key in result:
+        name, _, kind = key.partition(",")
+        if kind and not name.endswith("_stderr") and name != "alias":
+            return name, kind
+    fail("expected a task with a metric for each item, got one without; leave it out")
+
+
+def number(value):
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, (int, float)) else None
+
+
+def plain(value):
+    try:
+        json.dumps(value)
+        return value
+    except TypeError:
+        return str(value)
+
+
+def write(path, text):
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.partial", path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { UsageError } from "../errors.ts";
+import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
+import { startGroup, watched } from "../python/process-group.ts";
+import { findUv, pythonFolder, readInstallPhase, uvRun } from "../python/uv.ts";
+
+/*
+ * Runs lm-evaluation-harness on one model: `python/benchmark.py`, with packages of its own.
+ */
+
+export interface HarnessJob {
+  /** The folder of the model or adapter, or an id on the Hub. */
+  readonly model: string;
+  /** The base of an adapter; null for a model. */
+  readonly base: string | null;
+  readonly precision: "bf16" | "fp16" | "fp32";
+  /** Whether prompts are put into the model's own chat template. */
+  readonly chat: boolean;
+  /** A folder with tasks of one's own. */
+  readonly include: string | null;
+  /** Only the first items of each task. */
+  readonly limit: number | null;
+  readonly batch: number | null;
+  readonly seed: number;
+  readonly allowCode: boolean;
+  readonly tasks: readonly {
+    readonly name: string;
+    /** Examples in the prompt; null as the task says. */
+    readonly shots: number | null;
+    /** Where a line an item is written. */
+    readonly items: string;
+    /** Where the harness's figures are written, last. */
+    readonly result: string;
+  }[];
+}
+
+const advice: readonly Advice[] = [
+  [failures.memory, "the memory is not enough: take a smaller --batch"],
+  [/Loglikelihood is not supported/i, "this model tells no probabilities, which such tasks need"],
+  [
+    /couldn't connect to|OfflineModeIsEnabled|ConnectionError|LocalEntryNotFoundError|DatasetNotFoundError/i,
+    "the task's data could not be loaded: the harness takes it from the Hub; a task over local files is a folder for --include",
+  ],
+  ...commonAdvice,
+];
+
+/**
+ * Runs the tasks of a job that have no result yet. Each is kept when it is complete.
+ *
+ * @param jobPath the file with the job
+ * @throws UsageError for a task that is not known or may not run, PythonError with the harness's own words when it fails
+ */
+export async function runHarness(
+  jobPath: string,
+  {
+    log,
+    signal,
+    onPhase,
+    onRequests,
+  }: {
+    readonly log: string;
+    readonly signal?: AbortSignal | undefined;
+    readonly onPhase: (phase: string) => void;
+    readonly onRequests: (done: number, total: number) => void;
+  },
+): Promise<void> {
+  findUv();
+  const requirements = join(pythonFolder, "requirements-benchmark.txt");
+  const command = uvRun(["python", join(pythonFolder, "benchmark.py"), jobPath], { requirements });
+  const group = startGroup("sh", watched(["uv", ...command]), {
+    env: { TOKENIZERS_PARALLELISM: "false", HF_DATASETS_DISABLE_PROGRESS_BARS: "1" },
+    log,
+    onLine(line) {
+      const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
+      if (phase !== undefined) onPhase(phase);
+      const [, done, total] = /^Running \w+ requests:.*?(\d+)\/(\d+)/.exec(line) ?? [];
+      if (done !== undefined) onRequests(Number(done), Number(total));
+      return phase !== undefined || done !== undefined;
+    },
+  });
+  const stop = () => void group.stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    const code = await group.ended;
+    signal?.throwIfAborted();
+    const own = group.said.findLast((line) => line.startsWith("benchmark.py: "));
+    if (own !== undefined) throw new UsageError(own.slice("benchmark.py: ".length));
+    if (code !== 0) throw describeFailure(`${log}: the harness`, code, group.said, advice);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}

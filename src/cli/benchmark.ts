@@ -1,0 +1,89 @@
+import { Command, InvalidArgumentError } from "commander";
+import { UsageError } from "../errors.ts";
+import { benchmark, paperTasks, type BenchmarkTask } from "../stages/benchmark.ts";
+import type { CommandContext } from "./context.ts";
+import { jsonOption, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
+import { renderBenchmarks } from "./text/benchmarks.ts";
+import { plainJson } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
+
+interface BenchmarkFlags {
+  models: string[];
+  tasks: BenchmarkTask[];
+  shots?: number | undefined;
+  include?: string | undefined;
+  limit?: number | undefined;
+  chat?: boolean | undefined;
+  batch?: number | undefined;
+  seed?: number | undefined;
+  allowCode?: boolean | undefined;
+  run: string;
+  json?: boolean | undefined;
+}
+
+export function benchmarkCommand(context: CommandContext): Command {
+  return new Command("benchmark")
+    .summary("run benchmarks on models, and compare them item by item")
+    .description(
+      "Runs tasks of lm-evaluation-harness on this machine (installed by uv), and compares the first model with every other on the same items. What a model has done is kept: the same command goes on, and more models cost only their own runs.",
+    )
+    .requiredOption(
+      "--models <model...>",
+      "models that the run has trained (selected random; other seeds of them are found), folders, Hub ids, or smollm2",
+    )
+    .requiredOption(
+      "--tasks <names>",
+      "tasks as the harness names them, or of --include, as in mmlu,drop:3 (3 examples in the prompt); paper: the paper's four",
+      parseTasks,
+    )
+    .option("--shots <n>", "examples in the prompt, for tasks that do not say (the task's own)", parseWhole)
+    .option("--include <dir>", "a folder with tasks of your own, as the harness reads them")
+    .option("--limit <n>", "only the first items of each task", parsePositive)
+    .option("--chat", "put prompts into the models' own chat templates")
+    .option("--batch <n>", "requests at a time (8; on a GPU what fits)", parsePositive)
+    .option("--allow-code", "run code that the model writes, as humaneval does; only in a container")
+    .addOption(seedOption("the examples in the prompt"))
+    .addOption(runOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  alpagasus benchmark --models selected random --tasks mmlu:5,drop:3
+  alpagasus benchmark --models selected full --tasks paper --allow-code
+  alpagasus benchmark --models selected random --tasks mine --include tasks/`,
+    )
+    .action(
+      async ({ models, tasks, shots, include, limit, chat, batch, seed, allowCode, run, json }: BenchmarkFlags) => {
+        const progress = openProgressLine();
+        const summaries = await benchmark({
+          run,
+          models,
+          tasks: tasks.map((task) => ({ ...task, shots: task.shots ?? shots })),
+          include,
+          limit,
+          chat,
+          batch,
+          seed,
+          allowCode,
+          command: context.command,
+          signal: context.signal,
+          onProgress: progress.show,
+        }).finally(progress.clear);
+        process.stdout.write(json ? `${plainJson(summaries, 2)}\n` : renderBenchmarks(summaries));
+      },
+    );
+}
+
+function parseTasks(text: string): BenchmarkTask[] {
+  const tasks = text.split(",").flatMap((part): BenchmarkTask | readonly BenchmarkTask[] => {
+    if (part === "paper") return paperTasks;
+    const [, name = "", shots] = /^([^:]+)(?::(\d+))?$/.exec(part.trim()) ?? [];
+    if (name === "")
+      throw new InvalidArgumentError(`Expected names of tasks, as in mmlu,drop:3, got ${JSON.stringify(part)}.`);
+    return shots === undefined ? { name } : { name, shots: Number(shots) };
+  });
+  const twice = tasks.find(({ name }, i) => tasks.findIndex((other) => other.name === name) < i);
+  if (twice) throw new UsageError(`--tasks: expected each task once, got ${twice.name} again`);
+  return tasks;
+}

@@ -1,0 +1,73 @@
+import { crossedMean, crossedRatio, type TestedEstimate } from "./crossed-mean.ts";
+import { normalTwoSided } from "./distributions.ts";
+import { signTest } from "./sign-test.ts";
+
+/** How much higher a's values are than b's, on the same items. */
+export interface ItemDifference {
+  /** Items that all models of both have a value for. */
+  readonly items: number;
+  /** Pairs of trainings. */
+  readonly trainings: number;
+  /** a's mean minus b's. NaN without items. */
+  readonly difference: TestedEstimate;
+  /** `exact`: the p-value is the sign test's, since all values are 0 or 1 and there is one training of each. */
+  readonly test: "exact" | "interval";
+  /** The p-value of the same means had they been measured on different items: what pairing is compared with. */
+  readonly unpairedPValue: number;
+}
+
+/**
+ * The difference of two arms' values on the same items, paired by item, and by training where there are several. With values of 0 and 1 and one
+ * training each, the p-value is exact: McNemar's test, which is the sign test over the items that one alone has right. Else it is the test
+ * that the interval belongs to (see `crossedMean`).
+ *
+ * @param a the values by item of each of its trainings, NaN where there is none
+ */
+export function itemDifference(a: readonly Float64Array[], b: readonly Float64Array[]): ItemDifference {
+  const trainings = Math.min(a.length, b.length);
+  const [values, prompts, seeds]: [number[], number[], number[]] = [[], [], []];
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  let items = 0;
+  for (let item = 0; item < (a[0]?.length ?? 0); item++) {
+    const pairs = Array.from({ length: trainings }, (_, t) => [a[t]![item]!, b[t]![item]!] as const);
+    if (pairs.length === 0 || pairs.flat().some(Number.isNaN)) continue;
+    for (const [t, [one, other]] of pairs.entries()) {
+      values.push(one - other);
+      ours.push(one);
+      theirs.push(other);
+      prompts.push(items);
+      seeds.push(t);
+    }
+    items++;
+  }
+  const sources = { prompts, trainings: trainings > 1 ? seeds : undefined };
+  const isShare = [...ours, ...theirs].every((value) => value >= 0 && value <= 1);
+  const difference = isShare
+    ? crossedMean(values, sources)
+    : crossedRatio(values, new Uint8Array(values.length).fill(1), sources, { tested: 0 });
+  const isExact = trainings === 1 && [...ours, ...theirs].every((value) => value === 0 || value === 1);
+  const wins = values.filter((value) => value > 0).length;
+  const losses = values.filter((value) => value < 0).length;
+  return {
+    items,
+    trainings,
+    difference: isExact ? { ...difference, pValue: signTest(wins, losses) } : difference,
+    test: isExact ? "exact" : "interval",
+    unpairedPValue: unpaired(ours, theirs),
+  };
+}
+
+/** The two-sided p-value of two means' difference by the normal distribution, with the sum of their variances. */
+function unpaired(a: readonly number[], b: readonly number[]): number {
+  const [one, other] = [moments(a), moments(b)];
+  const error = Math.sqrt(one.variance / a.length + other.variance / b.length);
+  return error > 0 ? normalTwoSided((one.mean - other.mean) / error) : 1;
+}
+
+function moments(values: readonly number[]): { mean: number; variance: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return {
+    mean,
+    variance: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1),
+  };
+}
