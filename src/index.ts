@@ -92,7 +92,8 @@ export type { EmbeddedText, EmbeddingSummary } from "./run/records/embedding.ts"
 export { generate, type GenerateOptions } from "./stages/generate.ts";
 export { evaluateLoss, type EvaluateOptions } from "./stages/evaluate.ts";
 export type { ModelGroup } from "./stages/model-groups.ts";
-export { benchmark, paperTasks, type BenchmarkOptions, type BenchmarkTask } from "./stages/benchmark.ts";
+export { benchmark, type BenchmarkOptions } from "./stages/benchmark.ts";
+export { paperTasks, readTasks, type BenchmarkTask } from "./benchmark/tasks.ts";
 export type { BenchmarkDifference, BenchmarkSummary, ModelBenchmark } from "./run/records/benchmarks.ts";
 export type { LossDifference, LossSummary, ModelLoss } from "./run/records/losses.ts";
 export { openAnswerer, type OpenAnswerer, type OpenAnswererOptions } from "./generation/open-answerer.ts";

@@ -1,6 +1,6 @@
-import { Command, InvalidArgumentError } from "commander";
-import { UsageError } from "../errors.ts";
-import { benchmark, paperTasks, type BenchmarkTask } from "../stages/benchmark.ts";
+import { Command } from "commander";
+import { readTasks, type BenchmarkTask } from "../benchmark/tasks.ts";
+import { benchmark } from "../stages/benchmark.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
 import { renderBenchmarks } from "./text/benchmarks.ts";
@@ -34,7 +34,7 @@ export function benchmarkCommand(context: CommandContext): Command {
     .requiredOption(
       "--tasks <names>",
       "tasks as the harness names them, or of --include, as in mmlu,drop:3 (3 examples in the prompt); paper: the paper's four",
-      parseTasks,
+      (text: string) => readTasks(text.split(","), "--tasks"),
     )
     .option("--shots <n>", "examples in the prompt, for tasks that do not say (the task's own)", parseWhole)
     .option("--include <dir>", "a folder with tasks of your own, as the harness reads them")
@@ -73,17 +73,4 @@ Examples:
         process.stdout.write(json ? `${plainJson(summaries, 2)}\n` : renderBenchmarks(summaries));
       },
     );
-}
-
-function parseTasks(text: string): BenchmarkTask[] {
-  const tasks = text.split(",").flatMap((part): BenchmarkTask | readonly BenchmarkTask[] => {
-    if (part === "paper") return paperTasks;
-    const [, name = "", shots] = /^([^:]+)(?::(\d+))?$/.exec(part.trim()) ?? [];
-    if (name === "")
-      throw new InvalidArgumentError(`Expected names of tasks, as in mmlu,drop:3, got ${JSON.stringify(part)}.`);
-    return shots === undefined ? { name } : { name, shots: Number(shots) };
-  });
-  const twice = tasks.find(({ name }, i) => tasks.findIndex((other) => other.name === name) < i);
-  if (twice) throw new UsageError(`--tasks: expected each task once, got ${twice.name} again`);
-  return tasks;
 }

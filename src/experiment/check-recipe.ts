@@ -1,4 +1,5 @@
-import { DataError } from "../errors.ts";
+import { readTasks } from "../benchmark/tasks.ts";
+import { DataError, messageOf } from "../errors.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { type ExperimentFile } from "./recipe-schema.ts";
 
@@ -63,6 +64,14 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   if (armNames.length > 0 && !rate) fail(["arms"], "expected ratings to choose by; add rate");
   if (train && armNames.length === 0) fail(["train"], "expected arms to train on; add arms");
   if (file.evaluate && !train) fail(["evaluate"], "expected trained models to measure; add train");
+  if (file.benchmark) {
+    if (!train) fail(["benchmark"], "expected trained models to run benchmarks on; add train");
+    try {
+      readTasks(file.benchmark.tasks, "tasks");
+    } catch (cause) {
+      fail(["benchmark"], messageOf(cause));
+    }
+  }
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
   if (generate && !train && Object.keys(models).length === 0)
     fail(["generate"], "expected models to answer; add train, or models");

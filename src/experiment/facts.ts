@@ -8,6 +8,7 @@ export interface ExperimentFacts {
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
   readonly losses?: ExperimentResult["losses"];
+  readonly benchmarks?: ExperimentResult["benchmarks"];
   readonly money: ExperimentResult["money"];
   /** How often each arm was trained; undefined when unknown. */
   readonly trainings?: number | undefined;

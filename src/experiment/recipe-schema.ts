@@ -120,6 +120,17 @@ const evaluateSchema = z.strictObject({
   max_length: count.optional().describe("The most tokens of a row (2048)"),
 });
 
+const benchmarkSchema = z.strictObject({
+  tasks: z
+    .array(z.string())
+    .min(1)
+    .describe("Tasks of lm-evaluation-harness, with the examples in the prompt: mmlu:5; paper: the paper's four"),
+  include: z.string().optional().describe("A folder with tasks of your own"),
+  limit: count.optional().describe("Only the first items of each task"),
+  chat: z.boolean().default(false).describe("Put prompts into the models' own chat templates"),
+  batch: count.optional().describe("Requests at a time"),
+});
+
 const compareSchema = z.strictObject({
   judges: z.array(z.string()).min(1).describe("Who compares: student, or models"),
   rubric: z.string().optional().describe("How a model is asked: vicuna, verdict, or a YAML file"),
@@ -206,6 +217,7 @@ export const experimentSchema = z
     models: z.record(name, z.string()).default({}).describe("Further models that only answer, as generate names them"),
     generate: generateSchema.optional(),
     evaluate: evaluateSchema.optional(),
+    benchmark: benchmarkSchema.optional(),
     compare: compareSchema.optional(),
     recorded: recordedSchema.optional().describe("Figures of an experiment that was made elsewhere, instead of stages"),
   })
@@ -248,6 +260,7 @@ function listFields([first]: readonly PropertyKey[]): string {
     train: trainSchema,
     generate: generateSchema,
     evaluate: evaluateSchema,
+    benchmark: benchmarkSchema,
     compare: compareSchema,
     recorded: recordedSchema,
   };

@@ -1,3 +1,4 @@
+import { readTasks, type BenchmarkTask } from "../benchmark/tasks.ts";
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
@@ -14,7 +15,7 @@ import type { ExperimentRecipe } from "./recipe.ts";
  * ordered by whose size they copy, models, matches, and settings under the library's names.
  */
 
-type Settings<Part extends "rate" | "train" | "generate" | "evaluate" | "compare"> = NonNullable<
+type Settings<Part extends "rate" | "train" | "generate" | "evaluate" | "benchmark" | "compare"> = NonNullable<
   ExperimentRecipe[Part]
 >;
 
@@ -33,6 +34,7 @@ export interface Experiment {
   readonly answering: readonly ExperimentModel[];
   readonly generation: Generation | undefined;
   readonly evaluation: Evaluation | undefined;
+  readonly benchmarking: Benchmarking | undefined;
   readonly comparison: Comparison | undefined;
 }
 
@@ -100,6 +102,13 @@ export interface Evaluation {
   readonly loss: string;
 }
 
+export interface Benchmarking {
+  readonly declared: Settings<"benchmark">;
+  readonly tasks: readonly BenchmarkTask[];
+  /** The folder with tasks of one's own, relative to the working directory. */
+  readonly include: string | undefined;
+}
+
 export interface ExperimentJudge {
   /** As the recipe names it. */
   readonly declared: string;
@@ -116,7 +125,7 @@ export interface Comparison {
 
 /** @throws RunError when arms copy each other's sizes */
 export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
-  const { rate, scores = {}, train, generate, evaluate, compare, pathOf } = recipe;
+  const { rate, scores = {}, train, generate, evaluate, benchmark, compare, pathOf } = recipe;
   const models = listModels(recipe).map((model) => ({
     ...model,
     model: model.arm === undefined ? folderOf(model.model, pathOf) : model.model,
@@ -155,6 +164,11 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
     evaluation: evaluate && {
       declared: evaluate,
       loss: evaluate.loss.startsWith("hf:") ? evaluate.loss : pathOf(evaluate.loss),
+    },
+    benchmarking: benchmark && {
+      declared: benchmark,
+      tasks: readTasks(benchmark.tasks, "benchmark.tasks"),
+      include: benchmark.include === undefined ? undefined : pathOf(benchmark.include),
     },
     comparison: compare &&
       matches && {

@@ -22,6 +22,7 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     arms: [...arms],
     matches: [...matches],
     losses: facts.losses,
+    benchmarks: facts.benchmarks,
     money,
     savings,
   };

@@ -9,6 +9,7 @@ export const experimentStages = [
   "train",
   "generate",
   "evaluate",
+  "benchmark",
   "compare",
   "report",
 ] as const;

@@ -8,6 +8,7 @@ import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { BenchmarkSummary } from "../run/records/benchmarks.ts";
 import type { LossSummary } from "../run/records/losses.ts";
 import type { Gate } from "../run/records/common.ts";
 import type { Work } from "../run/work.ts";
@@ -42,6 +43,7 @@ export interface RunReport {
   readonly overlaps: readonly ArmOverlap[];
   /** Losses on held-out answers. */
   readonly losses: readonly LossSummary[];
+  readonly benchmarks: readonly BenchmarkSummary[];
   /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
@@ -172,7 +174,7 @@ export interface ComparisonReport extends ComparisonSummary {
 
 /** One stage that was run. */
 export interface StageReport {
-  readonly stage: "rate" | "embed" | "select" | "train" | "generate" | "evaluate" | "compare";
+  readonly stage: "rate" | "embed" | "select" | "train" | "generate" | "evaluate" | "benchmark" | "compare";
   readonly name: string;
   readonly startedAt: string;
   readonly wallMs: number;

@@ -16,6 +16,7 @@ export function describeStages({
   answers = {},
   embeddings = {},
   losses = {},
+  benchmarks = {},
   comparisons = {},
 }: Manifest): StageReport[] {
   const stages = [
@@ -57,6 +58,14 @@ export function describeStages({
         ["held-out rows", loss.data],
         ["models", loss.models.map(({ model }) => model).join(", ")],
         ["hash of the losses", loss.lossesHash],
+      ] as const,
+    })),
+    ...Object.values(benchmarks).map((benchmark) => ({
+      ...describeStage("benchmark", benchmark.task, benchmark),
+      details: [
+        ["harness", `lm-evaluation-harness ${benchmark.harness}`],
+        ["models", benchmark.models.map(({ model }) => model).join(", ")],
+        ["hash of the items", benchmark.itemsHash],
       ] as const,
     })),
     ...Object.values(comparisons).map((comparison) => ({

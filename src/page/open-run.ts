@@ -153,6 +153,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         agreements: (scores?.isPartial === false && shown?.figures?.agreements) || [],
         overlaps: shown?.figures?.overlaps ?? [],
         losses: Object.values(manifest?.losses ?? {}),
+        benchmarks: Object.values(manifest?.benchmarks ?? {}),
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
         stages: manifest ? describeStages(manifest) : [],

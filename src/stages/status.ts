@@ -38,6 +38,13 @@ export interface RunStatus {
     | undefined;
   readonly arms: readonly ArmState[];
   /** Losses on held-out answers, and what they say. */
+  readonly benchmarks?:
+    | readonly {
+        readonly task: string;
+        readonly models: readonly { readonly model: string; readonly value: number | null }[];
+        readonly sentences: readonly string[];
+      }[]
+    | undefined;
   readonly losses?:
     | readonly {
         readonly name: string;
@@ -83,6 +90,7 @@ export async function status(folder: string): Promise<RunStatus> {
     experiment: { name: manifest.experiment.name, sentence: manifest.experiment.sentence },
   };
   const losses = describeLosses(manifest);
+  const benchmarks = describeBenchmarks(manifest);
   if (!isRated(manifest)) {
     const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
@@ -102,6 +110,7 @@ export async function status(folder: string): Promise<RunStatus> {
       ...(isOpen && { begun }),
       arms: [],
       losses,
+      benchmarks,
       models: [],
       answers,
       comparisons,
@@ -136,6 +145,7 @@ export async function status(folder: string): Promise<RunStatus> {
     })),
     arms: states.arms,
     losses,
+    benchmarks,
     models: Object.values(manifest.models ?? {}).map(({ model, arm, recipe, base, steps, finalLoss, gates }) => ({
       model,
       arm,
@@ -175,6 +185,14 @@ function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileState
     return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
   if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
   return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
+}
+
+function describeBenchmarks(manifest: Manifest | undefined): RunStatus["benchmarks"] {
+  return Object.values(manifest?.benchmarks ?? {}).map(({ task, models, differences }) => ({
+    task,
+    models: models.map(({ model, value }) => ({ model, value: value.value })),
+    sentences: differences.map(({ sentence }) => sentence),
+  }));
 }
 
 function describeLosses(manifest: Manifest | undefined): RunStatus["losses"] {

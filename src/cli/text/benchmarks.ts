@@ -23,7 +23,9 @@ export function renderBenchmarks(summaries: readonly BenchmarkSummary[]): string
 }
 
 /** Each model's figures, and the differences of arms on the same items. */
-export function renderBenchmarkTables(summaries: readonly BenchmarkSummary[]): string[] {
+export function renderBenchmarkTables(
+  summaries: readonly Pick<BenchmarkSummary, "task" | "metric" | "models" | "differences">[],
+): string[] {
   const differences = summaries.flatMap(({ task, differences: of }) => of.map((one) => ({ task, ...one })));
   return [
     renderTable(

@@ -5,6 +5,7 @@ import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
 import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
 import type { ExperimentPlan } from "../../stages/experiment/run.ts";
+import { renderBenchmarkTables } from "./benchmarks.ts";
 import { renderLossTables } from "./losses.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
@@ -65,6 +66,7 @@ export function renderExperimentResult(result: ExperimentResult, run: string, ra
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),
     ...(result.losses ? [...renderLossTables(result.losses), ""] : []),
+    ...(result.benchmarks?.length ? [...renderBenchmarkTables(result.benchmarks), ""] : []),
     isSelected ? renderSelected(arms, run) : renderArms(arms),
     "",
     ...savings.map(renderSaving),

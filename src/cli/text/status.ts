@@ -15,6 +15,7 @@ export function renderStatus({
   scores,
   embeddings,
   losses,
+  benchmarks,
   arms,
   models,
   answers,
@@ -34,7 +35,7 @@ export function renderStatus({
         : "nothing rated yet";
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
-    const measured = renderLosses(losses);
+    const measured = [...renderLosses(losses), ...renderBenchmarks(benchmarks)];
     const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
     return `\n${plainText(run)}: ${what}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
   }
@@ -72,6 +73,7 @@ export function renderStatus({
     );
   }
   if (losses && losses.length > 0) lines.push("", ...renderLosses(losses));
+  if (benchmarks && benchmarks.length > 0) lines.push("", ...renderBenchmarks(benchmarks));
   if (models.length > 0)
     lines.push(
       "",
@@ -143,6 +145,13 @@ function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: 
 
 function attention(state: string): string {
   return state === "present" ? "" : styleText("yellow", ` (${state} since)`);
+}
+
+function renderBenchmarks(benchmarks: RunStatus["benchmarks"] = []): string[] {
+  return benchmarks.flatMap(({ task, models, sentences }) => [
+    `  benchmark ${plainText(task)}: ${models.map(({ model, value }) => `${plainText(model)} ${value === null ? "-" : Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3)}`).join(", ")}`,
+    ...sentences.map((sentence) => `    ${plainText(sentence)}`),
+  ]);
 }
 
 function renderLosses(losses: RunStatus["losses"] = []): string[] {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { comparisonResultSchema } from "./comparison.ts";
+import { benchmarkSummarySchema } from "./benchmarks.ts";
 import { lossSummarySchema } from "./losses.ts";
 
 /** One training of an experiment's arm. */
@@ -49,6 +50,9 @@ export const experimentResultSchema = z.object({
   matches: z.array(matchResultSchema),
   /** Losses on held-out answers, where they were measured. */
   losses: lossSummarySchema.pick({ data: true, models: true, differences: true }).optional(),
+  benchmarks: z
+    .array(benchmarkSummarySchema.pick({ task: true, metric: true, harness: true, models: true, differences: true }))
+    .optional(),
   /** The cost of reaching three trainings of each arm, where there are fewer. */
   moreTrainings: z
     .object({

@@ -43,6 +43,7 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     ...(experiment.training && { trainings: experiment.training.declared.seeds.length }),
     matches: await gatherMatches(context, manifest),
     losses: gatherLosses(context, manifest),
+    benchmarks: gatherBenchmarks(context, manifest),
     money: await gatherMoney(context, manifest, tasks),
     methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
   };
@@ -84,6 +85,15 @@ export function findVerdicts(
 function gatherLosses({ experiment }: Context, { losses }: Manifest): ExperimentResult["losses"] {
   const found = experiment.evaluation && losses?.[evaluationName];
   return found && { data: found.data, models: found.models, differences: found.differences };
+}
+
+function gatherBenchmarks({ experiment }: Context, { benchmarks = {} }: Manifest): ExperimentResult["benchmarks"] {
+  return experiment.benchmarking?.tasks.flatMap(({ name }) => {
+    const found = benchmarks[name];
+    if (!found) return [];
+    const { task, metric, harness, models, differences } = found;
+    return [{ task, metric, harness, models, differences }];
+  });
 }
 
 /** Cost of the replies and trainings behind each stage's figures; 0 without calls, null when a price is unknown. */

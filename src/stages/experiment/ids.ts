@@ -31,6 +31,8 @@ export function generateId(model: string): string {
 
 export const evaluateId = "evaluate";
 
+export const benchmarkId = "benchmark";
+
 /** The name of an experiment's losses in its run. */
 export const evaluationName = "heldout";
 

@@ -1,4 +1,5 @@
 import type { Task } from "../../experiment/task.ts";
+import { benchmarkTask } from "./benchmark-task.ts";
 import { compareTask } from "./compare-task.ts";
 import { contaminationTask } from "./contamination-task.ts";
 import type { Context } from "./context.ts";
@@ -12,8 +13,19 @@ import { trainTask } from "./train-task.ts";
 
 /** All tasks of an experiment, in an order in which each comes after those that it needs. */
 export function listTasks(context: Context): Task[] {
-  const { rating, scores, embeddings, draws, training, models, answering, generation, evaluation, comparison } =
-    context.experiment;
+  const {
+    rating,
+    scores,
+    embeddings,
+    draws,
+    training,
+    models,
+    answering,
+    generation,
+    evaluation,
+    benchmarking,
+    comparison,
+  } = context.experiment;
   const tasks: Task[] = [];
   if (rating) tasks.push(rateTask(context, rating));
   for (const score of scores) tasks.push(rateTask(context, score));
@@ -27,6 +39,7 @@ export function listTasks(context: Context): Task[] {
     if (generation && answering.includes(model)) tasks.push(generateTask(context, generation, model)); // before the next training, so that it can be judged meanwhile
   }
   if (evaluation) tasks.push(evaluateTask(context, evaluation));
+  if (benchmarking) tasks.push(benchmarkTask(context, benchmarking));
   for (const judge of comparison?.judges ?? [])
     for (const { pairs } of comparison!.matches)
       for (const pair of pairs) tasks.push(compareTask(context, comparison!, { judge, pair }));

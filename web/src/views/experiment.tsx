@@ -3,6 +3,7 @@ import type { RunReport } from "../../../src/page/contract.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../../src/run/records/experiment.ts";
 import { LossCurves, SeedSpread, StageTimes } from "../figures/experiment-figures.tsx";
 import { OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
+import { Benchmarks } from "./benchmarks.tsx";
 import { Losses } from "./losses.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
@@ -10,7 +11,7 @@ import { Fact, Notice, WithInterval } from "../parts/words.tsx";
 
 /** The result of a whole experiment: did selecting help, how sure is that, and what did it save? */
 export function ExperimentView({ report, experiment }: { report: RunReport; experiment: ExperimentResult }) {
-  const { sentence, caveat, source, arms, matches, losses, savings, money } = experiment;
+  const { sentence, caveat, source, arms, matches, losses, benchmarks, savings, money } = experiment;
   const judges = [...new Set(matches.map(({ judge }) => judge))];
   const first = matches.filter(({ judge }) => judge === judges[0]);
   const groups = first.map((match) => ({ ...match.pooled, group: `${match.a} – ${match.b}` }));
@@ -73,6 +74,7 @@ export function ExperimentView({ report, experiment }: { report: RunReport; expe
         />
       ))}
       {losses && <Losses losses={losses} />}
+      {benchmarks && benchmarks.length > 0 && <Benchmarks benchmarks={benchmarks} />}
       <Table caption="Arms" columns={armColumns} rows={arms} isMarked={() => false} />
       <LossCurves arms={arms} />
       {report.stages.length > 0 && <StageTimes stages={report.stages} />}

@@ -5,6 +5,7 @@ import { Fact, Notice } from "../parts/words.tsx";
 import { hashOf } from "../place.ts";
 import type { Source } from "../source.ts";
 import { Checks, EscalationFacts, Panel } from "./judges.tsx";
+import { Benchmarks } from "./benchmarks.tsx";
 import { Losses } from "./losses.tsx";
 import { References } from "./references.tsx";
 import { SeveralScores } from "./several-scores.tsx";
@@ -69,6 +70,7 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
       ))}
       <Arms report={report} />
       <SeveralScores report={report} />
+      {report.benchmarks.length > 0 && <Benchmarks benchmarks={report.benchmarks} />}
       {report.losses.map((losses) => (
         <Losses losses={losses} />
       ))}

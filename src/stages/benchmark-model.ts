@@ -1,0 +1,161 @@
+import { createHash, hash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import * as z from "zod";
+import type { BenchmarkTask } from "../benchmark/tasks.ts";
+import { runHarness, type HarnessJob } from "../benchmark/run-harness.ts";
+import { makeFolder } from "../files/make-folder.ts";
+import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
+import { tryParse } from "../files/try-parse.ts";
+import type { LocalModel } from "../generation/local-model.ts";
+import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import { defaultSeed } from "../stats/random.ts";
+import type { StageOptions } from "./progress.ts";
+
+export interface RunModelOptions extends StageOptions {
+  /** Tasks by the harness's names, or of `include`; with the examples in the prompt where they are not the task's own. */
+  readonly tasks: readonly BenchmarkTask[];
+  /** A folder with tasks of one's own, as the harness reads them. */
+  readonly include?: string | undefined;
+  /** Only the first items of each task (of each part of a group). */
+  readonly limit?: number | undefined;
+  /** Puts prompts into the models' own chat templates. */
+  readonly chat?: boolean | undefined;
+  /** Requests at a time. */
+  readonly batch?: number | undefined;
+  readonly seed?: number | undefined;
+  /** Lets tasks run code that a model wrote. Only in a container. */
+  readonly allowCode?: boolean | undefined;
+}
+
+const partSchema = z.object({
+  metric: z.string(),
+  filter: z.string(),
+  higherIsBetter: z.boolean(),
+  value: z.number().nullable(),
+  standardError: z.number().nullable(),
+  version: z.string(),
+  shots: z.number().nullish(),
+  items: z.number(),
+});
+const resultSchema = z.object({
+  harness: z.string(),
+  value: z.number().nullable(),
+  tasks: z.record(z.string(), partSchema),
+});
+const itemSchema = z.object({
+  task: z.string(),
+  item: z.number(),
+  promptHash: z.string(),
+  value: z.number().nullable(),
+});
+
+/** What a model did in a task. */
+export interface Measured {
+  readonly result: z.infer<typeof resultSchema>;
+  /** By task and item. */
+  readonly values: ReadonlyMap<string, number>;
+  readonly prompts: ReadonlyMap<string, string>;
+}
+
+export function itemsPath(run: RunFolder, model: string, task: string): string {
+  return run.benchmarkPath(model.replaceAll(/[^\w.-]+/g, "-"), task);
+}
+
+/** Runs what is not done of a model's tasks, and reads all of them. */
+export async function runModel(
+  model: string,
+  local: LocalModel,
+  run: RunFolder,
+  options: RunModelOptions,
+): Promise<ReadonlyMap<string, Measured>> {
+  const { tasks, include, limit, chat, batch, seed = defaultSeed, allowCode, signal, onProgress } = options;
+  makeFolder(join(run.folder, "benchmarks"));
+  const show = (doing: string, done = 0, total?: number) =>
+    onProgress?.({ stage: "benchmark", doing: `${model}: ${doing}`, done, total, unit: "calls" });
+  if (isSmollm2(model) && !existsSync(run.modelPath(model))) await makeSmollm2(signal, (phase) => show(phase));
+  const identity = await identify(local, signal);
+  const included = include === undefined ? null : hashTasks(include);
+  const files = tasks.map(({ name, shots }) => {
+    const items = itemsPath(run, model, name);
+    const key = hash(
+      "sha256",
+      JSON.stringify([identity, name, shots ?? null, limit ?? null, chat ?? false, seed, included]),
+    );
+    return { name, shots: shots ?? null, items, key, result: items.replace(/jsonl$/, "json"), keyPath: `${items}.key` };
+  });
+  for (const { items, result, key, keyPath } of files) {
+    if ((await readFile(keyPath, "utf8").catch(() => "")) === key && existsSync(items)) continue;
+    rmSync(result, { force: true });
+    await writeFile(keyPath, key);
+  }
+  const left = files.filter(({ result }) => !existsSync(result));
+  if (left.length > 0) {
+    const jobPath = join(run.folder, "benchmarks", `.${basename(itemsPath(run, model, "job"))}.json`);
+    const job: HarnessJob = {
+      model: local.path,
+      base: local.adapter?.base ?? null,
+      precision: local.precision,
+      chat: chat ?? false,
+      include: include === undefined ? null : resolve(include),
+      limit: limit ?? null,
+      batch: batch ?? null,
+      seed,
+      allowCode: allowCode ?? false,
+      tasks: left.map(({ name, shots, items, result }) => ({
+        name,
+        shots,
+        items: resolve(items),
+        result: resolve(result),
+      })),
+    };
+    await writeFile(jobPath, JSON.stringify(job));
+    let doing = "starting";
+    try {
+      await runHarness(resolve(jobPath), {
+        log: join(run.folder, "benchmarks", "log.txt"),
+        signal,
+        onPhase: (phase) => show((doing = phase)),
+        onRequests: (done, total) => show(doing, done, total),
+      });
+    } finally {
+      rmSync(jobPath, { force: true });
+    }
+  }
+  const all = new Map<string, Measured>();
+  for (const { name, items, result } of files) all.set(name, await readMeasured(items, result));
+  return all;
+}
+
+/** Changes when the model does: its weights, or its commit on the Hub. */
+async function identify({ path, isOnHub, adapter }: LocalModel, signal: AbortSignal | undefined): Promise<string> {
+  if (isOnHub) return `${path} ${await hubCommit(path)}`;
+  const sha = createHash("sha256");
+  await hashModelFolder(path, sha, signal);
+  return `${sha.digest("hex")} ${adapter?.base ?? ""}`;
+}
+
+/** Changes when a file of the folder does. */
+export function hashTasks(folder: string): string {
+  const sha = createHash("sha256");
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).toSorted();
+  for (const name of names.filter((one) => statSync(join(folder, one)).isFile()))
+    sha.update(`${name}\0`).update(readFileSync(join(folder, name)));
+  return sha.digest("hex");
+}
+
+async function readMeasured(items: string, resultPath: string): Promise<Measured> {
+  const result = resultSchema.parse(JSON.parse(await readFile(resultPath, "utf8")));
+  const values = new Map<string, number>();
+  const prompts = new Map<string, string>();
+  for (const line of (await readFile(items, "utf8")).split("\n")) {
+    const read = itemSchema.safeParse(tryParse(line));
+    if (!read.success) continue;
+    const { task, item, promptHash, value } = read.data;
+    prompts.set(`${task} ${item}`, promptHash);
+    if (value !== null) values.set(`${task} ${item}`, value);
+  }
+  return { result, values, prompts };
+}
