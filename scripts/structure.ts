@@ -9,8 +9,8 @@ import { packageFolder } from "../src/package-folder.ts";
 export const layers: readonly (readonly string[])[] = [
   ["cli"],
   ["stages"],
-  ["page", "experiment", "generation", "embedding", "benchmark"],
-  ["judge", "trainer"],
+  ["page", "experiment", "generation", "embedding"],
+  ["judge", "trainer", "benchmark"],
   ["comparison", "selection", "escalation", "health", "curation"],
   ["rubric", "student", "likelihood"],
   ["dataset"],

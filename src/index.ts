@@ -112,7 +112,9 @@ export {
 } from "./stages/experiment/run.ts";
 export type { TaskResult } from "./experiment/schedule.ts";
 export type { ExperimentStage, TaskState } from "./experiment/task.ts";
-export { report, type ReportOptions, type ReportSummary } from "./stages/report.ts";
+export { report, reportFigures, type FiguresText, type ReportOptions, type ReportSummary } from "./stages/report.ts";
+export { reportFormats, type ReportFormat } from "./stages/report-formats.ts";
+export { listFigures, type Figure } from "./page/figures.ts";
 export { view, type Viewer, type ViewOptions } from "./stages/view.ts";
 export type { LeftOut, RunReport } from "./page/contract.ts";
 export { distill, type DistillOptions, type DistillSummary } from "./stages/distill.ts";

@@ -1,12 +1,17 @@
-import { Command } from "commander";
+import { writeFile } from "node:fs/promises";
+import { Command, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { reportFormats, type ReportFormat } from "../stages/report-formats.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
 import { renderReport } from "./text/report.ts";
-import { plainJson } from "./text/plain-text.ts";
+import { plainJson, plainText } from "./text/plain-text.ts";
 
 interface ReportFlags extends PageFlags {
   out?: string | undefined;
+  format: ReportFormat;
+  failOn?: string[] | undefined;
   run: string;
   json?: boolean | undefined;
 }
@@ -18,28 +23,56 @@ export function reportCommand(context: CommandContext): Command {
       "Writes report.html, one file with all figures of a run and a bounded sample of its rows and pairs. It opens from disk and makes no network requests. Also writes report.json with the same figures.",
     );
   return addPageOptions(command)
-    .option("--out <file>", "the page's file (report.html in the run's folder); the JSON file is written next to it")
+    .option(
+      "--out <file>",
+      "the page's file (report.html in the run's folder), with the JSON file next to it; with another format, its file (printed)",
+    )
+    .addOption(
+      new Option("--format <name>", "the page, or its figures: md for a summary in CI, junit for its test reports")
+        .choices(reportFormats)
+        .default("html"),
+    )
+    .option(
+      "--fail-on <condition...>",
+      'exit with 3 when a figure meets it: "winning_score < 1", "selected in mmlu: benchmark.low < 0.4"',
+    )
     .addOption(runOption())
     .addOption(jsonOption())
     .addHelpText(
       "after",
       `
-Exit code 3 if the rows could not be read because the data changed or is missing.
+Exit code 3 if the rows could not be read because the data changed or is missing, or if a figure meets --fail-on.
 
 Examples:
   alpagasus report
   alpagasus report --against run:runs/other-rubric
+  alpagasus report --format md --fail-on "winning_score.low < 1"
   alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
     )
     .action(async (flags: ReportFlags) => {
-      const { report } = await import("../stages/report.ts"); // imported here because it is large
+      const { report, reportFigures } = await import("../stages/report.ts"); // imported here because it is large
+      const { format, out, failOn } = flags;
+      const end = ({ isComplete, failed }: { isComplete: boolean; failed: readonly string[] }) => {
+        for (const one of failed) process.stderr.write(`alpagasus: ${plainText(one)}\n`);
+        if (!isComplete || failed.length > 0) context.exitCode = 3;
+      };
+      if (format !== "html") {
+        if (flags.json) throw new UsageError("--json: is about the page; with --format json the figures are JSON");
+        const figures = await reportFigures(format, { run: flags.run, ...readPageFlags(flags), failOn });
+        if (out === undefined) process.stdout.write(figures.text);
+        else await writeFile(out, figures.text);
+        for (const problem of figures.problems) process.stderr.write(`alpagasus: ${plainText(problem)}\n`);
+        end(figures);
+        return;
+      }
       const summary = await report({
         run: flags.run,
         command: context.command,
         ...readPageFlags(flags),
-        out: flags.out,
+        out,
+        failOn,
       });
-      if (!summary.isComplete) context.exitCode = 3;
+      end(summary);
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderReport(summary));
     });
 }

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { once } from "node:events";
 import http, { type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
-import { text } from "node:stream/consumers";
+import { text as readAll } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError, UsageError } from "../errors.ts";
@@ -181,7 +181,7 @@ export class RayCluster {
   /** A job's output from its beginning, until the cluster ends the connection, or it breaks. */
   async #tail(id: string, onText: (text: string) => void): Promise<void> {
     const url = `${this.address.replace(/^http/, "ws")}/api/jobs/${encodeURIComponent(id)}/logs/tail`;
-    const socket = new WebSocket(url, { headers: this.#headers } as unknown as string[]); // Node's takes headers, which the type lacks
+    const socket = new WebSocket(url, { headers: this.#headers });
     const close = () => socket.close();
     this.#signal?.addEventListener("abort", close);
     try {
@@ -250,7 +250,7 @@ async function ask(
   const sent = (url.startsWith("https:") ? https : http).request(url, options);
   sent.end(body);
   const [response] = (await once(sent, "response", { signal: options.signal })) as [IncomingMessage];
-  return { status: response.statusCode ?? 0, text: await text(response) };
+  return { status: response.statusCode ?? 0, text: await readAll(response) };
 }
 
 function toJob({ submission_id: id, status, message, metadata }: z.infer<typeof jobSchema>): RayJob {

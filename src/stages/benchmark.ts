@@ -59,9 +59,9 @@ export async function benchmark(options: BenchmarkOptions): Promise<BenchmarkSum
       return { ...difference, adjustedPValue, sentence: conclude(name, difference, adjustedPValue, models) };
     });
     const { harness, tasks } = of(groups[0]!.models[0]!).result;
-    const parts = Object.entries(tasks).map(([task, { metric, filter, version, shots = null, items }]) => ({
-      ...{ task, metric, filter, version, shots, items },
-    }));
+    const parts = Object.entries(tasks).map(([task, { metric, filter, version, shots = null, items }]) => {
+      return { task, metric, filter, version, shots, items };
+    });
     const metrics = [...new Set(parts.map(({ metric }) => metric))];
     return {
       task: name,

@@ -7,13 +7,23 @@ import type { LeftOut, RunReport } from "../page/contract.ts";
 import { isPage, renderHtml } from "../page/html.ts";
 import { openRun, type OpenRunOptions } from "../page/open-run.ts";
 import { embed } from "../page/sample.ts";
+import {
+  type ConditionResult,
+  type FigureCondition,
+  checkCondition,
+  listFigures,
+  readCondition,
+} from "../page/figures.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { describeMet, renderFigures, type ReportFormat } from "./report-formats.ts";
 
 export interface ReportOptions extends OpenRunOptions {
   /** The run's folder. */
   readonly run: string;
   /** Where the page goes; `report.html` in the run's folder when left out. The figures go beside it, as `.json`. */
   readonly out?: string | undefined;
+  /** Conditions that no figure of the run may meet: `winning_score < 1`. */
+  readonly failOn?: readonly string[] | undefined;
 }
 
 export interface ReportSummary {
@@ -31,6 +41,13 @@ export interface ReportSummary {
   readonly isComplete: boolean;
   /** What could not be shown, and why. */
   readonly problems: readonly string[];
+  /** The conditions that figures meet, and which figures. */
+  readonly failed: readonly string[];
+}
+
+/** A run's figures as text. */
+export interface FiguresText extends Pick<ReportSummary, "isComplete" | "problems" | "failed"> {
+  readonly text: string;
 }
 
 /**
@@ -48,9 +65,11 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
   const jsonPath = path.replace(/\.html?$/i, ".json");
   await expectOwn(path, isPage);
   await expectOwn(jsonPath, isFigures);
+  const conditions = (options.failOn ?? []).map(readCondition);
   await using run = await openRun(options.run, options);
   await run.whenRead();
   const figures = await run.report();
+  const checked = checkAll(conditions, figures);
   const embedded = await embed(run, figures);
   const { html } = await renderHtml(embedded, titleOf(options));
   makeFolder(dirname(path));
@@ -64,8 +83,42 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
     rows: embedded.rows.length,
     pairs: embedded.pairs.length,
     leftOut: embedded.leftOut,
-    isComplete: figures.dataset === undefined || figures.rows.isReady,
-    problems: figures.problems,
+    ...describeEnd(figures, checked),
+  };
+}
+
+/**
+ * A run's figures in another format than the page.
+ *
+ * @throws as {@link report}; UsageError for a condition that is none, or about a figure that the run does not have
+ */
+export async function reportFigures(
+  format: Exclude<ReportFormat, "html">,
+  options: Omit<ReportOptions, "out">,
+): Promise<FiguresText> {
+  const conditions = (options.failOn ?? []).map(readCondition);
+  await using run = await openRun(options.run, options);
+  await run.whenRead();
+  const figures = await run.report();
+  const checked = checkAll(conditions, figures);
+  return { text: renderFigures(figures, format, checked), ...describeEnd(figures, checked) };
+}
+
+function checkAll(conditions: readonly FigureCondition[], report: RunReport): ConditionResult[] {
+  const figures = conditions.length > 0 ? listFigures(report) : [];
+  return conditions.map((condition) => checkCondition(condition, figures));
+}
+
+function describeEnd(
+  { dataset, rows, problems }: RunReport,
+  checked: readonly ConditionResult[],
+): Pick<ReportSummary, "isComplete" | "problems" | "failed"> {
+  return {
+    isComplete: dataset === undefined || rows.isReady,
+    problems,
+    failed: checked
+      .filter(({ met }) => met.length > 0)
+      .map((one) => `--fail-on ${JSON.stringify(one.condition.text)}: ${describeMet(one)}`),
   };
 }
 

@@ -69,18 +69,18 @@ describe("two machines by run.sh alone", () => {
   });
 
   test("one that is killed ends both, and they go on from a checkpoint", async () => {
-    await writeFolder("killed", "--processes", "2", "--nodes", "2", "--epochs", "200");
+    await writeFolder("killed", "--processes", "2", "--nodes", "2", "--epochs", "100");
     const [first, second] = await startBoth("killed");
     await expect.poll(() => stepsOf(at("killed")).length).toBeGreaterThan(0);
     killAll(descendants(second.process.pid!));
     expect((await first.ended).code).not.toBe(0);
     const before = stepsOf(at("killed")).at(-1)!;
-    expect(before).toBeLessThan(1000);
+    expect(before).toBeLessThan(500);
     const again = await startBoth("killed");
     const [{ code, said }] = await Promise.all([again[0].ended, again[1].ended]);
     expect(code).toBe(0);
-    expect(lossesOf(at("killed"))).toHaveLength(1000);
-    expect(said.match(/'loss'/g)!.length).toBeLessThanOrEqual(1000 - before); // the others were not made again
+    expect(lossesOf(at("killed"))).toHaveLength(500);
+    expect(said.match(/'loss'/g)!.length).toBeLessThanOrEqual(500 - before); // the others were not made again
     const checks = JSON.parse(readFileSync(`${at("killed")}/checks.json`, "utf8")) as { held: boolean }[];
     expect(checks.every(({ held }) => held)).toBe(true);
   });

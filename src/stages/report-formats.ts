@@ -1,0 +1,159 @@
+import type { RunReport } from "../page/contract.ts";
+import { type ConditionResult, type Figure, listFigures } from "../page/figures.ts";
+import { formatCount } from "../format.ts";
+
+/*
+ * A run's figures in other formats than the page: for a summary in CI, a spreadsheet, a test report.
+ */
+
+export const reportFormats = ["html", "md", "csv", "json", "junit"] as const;
+export type ReportFormat = (typeof reportFormats)[number];
+
+/** @param conditions what `--fail-on` says, for the formats that have gates */
+export function renderFigures(
+  report: RunReport,
+  format: Exclude<ReportFormat, "html">,
+  conditions: readonly ConditionResult[],
+): string {
+  if (format === "json") return `${JSON.stringify(report, null, 2)}\n`;
+  if (format === "csv") return toCsv(listFigures(report));
+  return format === "md" ? toMarkdown(report, conditions) : toJunit(report, conditions);
+}
+
+const columns = ["part", "of", "figure", "value", "low", "high", "p", "n"] as const;
+
+function toCsv(figures: readonly Figure[]): string {
+  const lines = figures.map((figure) => columns.map((name) => csvCell(figure[name])).join(","));
+  return `${[columns.join(","), ...lines].join("\r\n")}\r\n`;
+}
+
+/** A cell as RFC 4180 wants it; a text that a spreadsheet would take for a formula gets an apostrophe. */
+function csvCell(value: string | number | null | undefined): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): string {
+  const { head, title, run, comparisons, losses, benchmarks } = report;
+  const sentences = [
+    ...comparisons.map(({ sentence }) => sentence),
+    ...losses.flatMap(({ differences }) => differences.map(({ sentence }) => sentence)),
+    ...benchmarks.flatMap(({ differences }) => differences.map(({ sentence }) => sentence)),
+  ];
+  const figures = listFigures(report);
+  const parts = [...new Set(figures.map(({ part }) => part))];
+  const gates = gatesOf(report, conditions);
+  return `${[
+    `# ${markdown(title ?? run)}`,
+    markdown(head.what),
+    ...(head.found === undefined ? [] : [`**${markdown(head.found)}**`]),
+    ...(head.trust ? [markdown(`Should I trust this? ${head.trust.sentence}`)] : []),
+    ...(sentences.length > 0 ? [sentences.map((sentence) => `- ${markdown(sentence)}`).join("\n")] : []),
+    ...(gates.length > 0
+      ? [
+          gates
+            .map(
+              ({ group, held, name, message }) =>
+                `- ${held ? "held" : "**not held**"}: ${markdown(`${group}: ${name}: ${message}`)}`,
+            )
+            .join("\n"),
+        ]
+      : []),
+    ...parts.map((part) =>
+      markdownTable(
+        part,
+        figures.filter((figure) => figure.part === part),
+      ),
+    ),
+  ].join("\n\n")}\n`;
+}
+
+function markdownTable(part: string, figures: readonly Figure[]): string {
+  const rows = figures.map(({ of, figure, value, low, high, p, n }) => [
+    markdown(of),
+    figure.replaceAll("_", " "),
+    number(value),
+    low === null || low === undefined ? "" : `${number(low)} to ${number(high ?? null)}`,
+    p === undefined ? "" : p < 0.001 ? "< 0.001" : p.toFixed(3),
+    n === undefined ? "" : formatCount(n),
+  ]);
+  const lines = [
+    [part, "figure", "value", "95 % interval", "p", "n"],
+    ["---", "---", "--:", "--:", "--:", "--:"],
+    ...rows,
+  ];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function number(value: number | null): string {
+  if (value === null) return "–";
+  return Number.isInteger(value) ? formatCount(value) : value.toFixed(3);
+}
+
+/** Foreign text as text: nothing in it is markup. */
+function markdown(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll(/[\\`*_[\]<>|#~]/g, String.raw`\$&`);
+}
+
+interface NamedGate {
+  readonly group: string;
+  readonly name: string;
+  readonly held: boolean;
+  readonly message: string;
+}
+
+/** The gates of all stages, and the conditions of `--fail-on`. */
+function gatesOf({ stages }: RunReport, conditions: readonly ConditionResult[]): NamedGate[] {
+  return [
+    ...stages.flatMap(({ stage, name, gates }) => gates.map((gate) => ({ group: `${stage} ${name}`, ...gate }))),
+    ...conditions.map(({ condition, met }) => ({
+      group: "fail-on",
+      name: condition.text,
+      held: met.length === 0,
+      message: describeMet({ condition, met }),
+    })),
+  ];
+}
+
+/** What meets a condition, in a sentence. */
+export function describeMet({ condition: { side }, met }: ConditionResult): string {
+  if (met.length === 0) return "no figure meets it";
+  return met
+    .map(
+      (figure) =>
+        `${figure.figure}${side === "value" ? "" : `.${side}`} of ${figure.of} is ${figure[side] ?? "not known"}`,
+    )
+    .join("; ");
+}
+
+/** The gates as a test report, which CI systems show. */
+function toJunit(report: RunReport, conditions: readonly ConditionResult[]): string {
+  const gates = gatesOf(report, conditions);
+  const failed = gates.filter(({ held }) => !held).length;
+  const cases = gates.map(({ group, name, held, message }) => {
+    const head = `    <testcase classname="${xml(group)}" name="${xml(name)}"`;
+    return held ? `${head}/>` : `${head}><failure message="${xml(message)}"/></testcase>`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<testsuites>
+  <testsuite name="${xml(`alpagasus ${report.run}`)}" tests="${gates.length}" failures="${failed}">
+${cases.join("\n")}
+  </testsuite>
+</testsuites>
+`;
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&apos;",
+};
+
+function xml(text: string): string {
+  const allowed = [...text].filter((char) => char >= " " && char !== "\uFFFE" && char !== "\uFFFF").join("");
+  return allowed.replaceAll(/[&<>"']/g, (char) => entities[char]!);
+}
