@@ -154,6 +154,7 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 function xml(text: string): string {
-  const allowed = [...text].filter((char) => char >= " " && char !== "\uFFFE" && char !== "\uFFFF").join("");
+  // what XML 1.0 does not allow, and halves of characters
+  const allowed = text.toWellFormed().replaceAll(/[^\t\n\r\u0020-\uFFFD\u{10000}-\u{10FFFF}]/gu, "");
   return allowed.replaceAll(/[&<>"']/g, (char) => entities[char]!);
 }

@@ -104,8 +104,8 @@ export async function reportFigures(
   return { text: renderFigures(figures, format, checked), ...describeEnd(figures, checked) };
 }
 
-function checkAll(conditions: readonly FigureCondition[], report: RunReport): ConditionResult[] {
-  const figures = conditions.length > 0 ? listFigures(report) : [];
+function checkAll(conditions: readonly FigureCondition[], run: RunReport): ConditionResult[] {
+  const figures = conditions.length > 0 ? listFigures(run) : [];
   return conditions.map((condition) => checkCondition(condition, figures));
 }
 
