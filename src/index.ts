@@ -125,7 +125,11 @@ export { readAnswers, type Answer, type Answers } from "./comparison/answers.ts"
 export { pairAnswers, type PairedAnswers } from "./comparison/pair-answers.ts";
 export { analyse } from "./comparison/analyse.ts";
 export type { ComparisonResult } from "./comparison/comparison-result.ts";
-export { readLabels } from "./comparison/labels.ts";
+export { readPeople } from "./comparison/labels.ts";
+export { summariseLabels, type LabelsOptions, type LabelsSummary } from "./stages/labels.ts";
+export { viewLabels, type LabelViewer } from "./stages/view.ts";
+export type { LabelOptions } from "./stages/label.ts";
+export type { LabelSampling } from "./comparison/label-sample.ts";
 export { readReviews, type ReadReviewsOptions, type Reviews } from "./comparison/reviews.ts";
 export {
   outcomeOfOrders,

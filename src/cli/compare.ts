@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { type JudgedTurns } from "../comparison/pair-answers.ts";
-import { readLabels } from "../comparison/labels.ts";
+import { readPeople } from "../comparison/labels.ts";
 import { readReviews } from "../comparison/reviews.ts";
 import { UsageError } from "../errors.ts";
 import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
@@ -28,7 +28,7 @@ interface CompareFlags extends ModelFlags {
   dryRun?: boolean | undefined;
   reviews?: string[] | undefined;
   arms?: string | undefined;
-  labels?: string | undefined;
+  labels?: string[] | undefined;
   allPairs?: boolean | undefined;
   questions?: string | undefined;
   turns: JudgedTurns;
@@ -70,8 +70,8 @@ export function compareCommand(context: CommandContext): Command {
     .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing")
     .option("--all-pairs", "compare every file with every other, and rank them")
     .option(
-      "--labels <file>",
-      "people's labels (id, label: A for the first file, B or tie), to measure the judge against",
+      "--labels <file...>",
+      "people's labels, a file a person (id, label: A for the first file, B or tie; or of view --label), to measure the judge against what most say",
     )
     .addOption(minCoverageOption("prompts that are decided"))
     .option("--overwrite", "replace a comparison that was made with other settings")
@@ -210,7 +210,7 @@ async function playMatches(
     for (const [i, [a, b]] of matchesOf(arms, flags).entries()) {
       const against = [];
       if (flags.labels !== undefined)
-        against.push({ name: flags.labels, outcomes: await readLabels(flags.labels, [a.name, b.name]) });
+        against.push({ name: flags.labels.join(", "), outcomes: await readPeople(flags.labels, [a.name, b.name]) });
       for (const summary of before.map((own) => own[i]!))
         against.push({ name: summary.judge, outcomes: await readOutcomes(summary) });
       summaries.push(
@@ -273,7 +273,9 @@ async function recountReviews(
     throw new UsageError(`--arms: expected two names, as in selected,full, got ${flags.arms}`);
   const reviews = await readReviews(flags.reviews!, a && b ? { arms: [a, b] } : {});
   const against =
-    flags.labels === undefined ? [] : [{ name: flags.labels, outcomes: await readLabels(flags.labels, reviews.arms) }];
+    flags.labels === undefined
+      ? []
+      : [{ name: flags.labels.join(", "), outcomes: await readPeople(flags.labels, reviews.arms) }];
   const counting = { seed: flags.seed, minCoverage: flags.minCoverage, against };
   const summary = isKept
     ? await keepReviews(reviews, {

@@ -95,6 +95,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   compare: async () => (await import("./compare.ts")).compareCommand,
   report: async () => (await import("./report.ts")).reportCommand,
   view: async () => (await import("./view.ts")).viewCommand,
+  labels: async () => (await import("./labels.ts")).labelsCommand,
   distill: async () => (await import("./distill.ts")).distillCommand,
   batches: async () => (await import("./batches.ts")).batchesCommand,
   status: async () => (await import("./status.ts")).statusCommand,
@@ -135,6 +136,7 @@ Examples:
                                                       benchmarks, compared item by item
   alpagasus report                                    all of it as one page that opens from disk
   alpagasus view                                      look through every row in the browser
+  alpagasus view --label maria                        label pairs by hand, blind; alpagasus labels counts them
   alpagasus distill --out mine.student                train a student on this run's ratings
 
 Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.

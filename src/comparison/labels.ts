@@ -5,6 +5,33 @@ import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { pairKey } from "./agreement.ts";
+import { byPair, majority } from "./label-agreement.ts";
+import { isLabelFile, readLabelFile } from "./label-file.ts";
+
+/**
+ * Reads the labels of one or several people, a file each: what most of them say of each pair; undecided where no answer has most votes.
+ *
+ * @throws as {@link readLabels}, RunError at a damaged file of `view --label`
+ */
+export async function readPeople(
+  paths: readonly string[],
+  arms: readonly [a: string, b: string],
+): Promise<ReadonlyMap<string, Outcome>> {
+  const people: ReadonlyMap<string, Outcome>[] = [];
+  for (const path of paths) people.push(ownLabels(path, arms) ?? (await readLabels(path, arms)));
+  return people.length === 1 ? people[0]! : majority(people);
+}
+
+/** The labels of a file that `view --label` wrote; undefined for any other file. */
+function ownLabels(path: string, [a, b]: readonly [a: string, b: string]): ReadonlyMap<string, Outcome> | undefined {
+  if (!isLabelFile(path)) return undefined;
+  const labels = readLabelFile(path);
+  const other = labels.find((label) => !(label.a === a && label.b === b) && !(label.a === b && label.b === a));
+  if (other) throw new DataError(`${path}: expected labels of ${a} and ${b}, got those of ${other.a} and ${other.b}`);
+  const mirrored = { win: "lose", lose: "win", tie: "tie" } as const;
+  const found = byPair(labels);
+  return labels[0]?.a === b ? new Map([...found].map(([pair, outcome]) => [pair, mirrored[outcome]])) : found;
+}
 
 /**
  * Reads people's labels of pairs: rows with `id`, `label` (A, B, an arm's name or tie; or win, lose, tie for A) and, if
@@ -12,7 +39,7 @@ import { pairKey } from "./agreement.ts";
  *
  * @throws DataError at a row that is not a label, or labels a pair again
  */
-export async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>> {
+async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>> {
   const meanings: Readonly<Record<string, Outcome>> = {
     a: "win",
     b: "lose",

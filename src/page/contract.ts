@@ -372,7 +372,28 @@ export interface LeftOut {
 
 /** The viewer's page, which fetches everything from its server. */
 interface ServedPage {
-  readonly kind: "viewer";
+  /** `labels`: the page of an annotator, who sees pairs alone. */
+  readonly kind: "viewer" | "labels";
+}
+
+/** What an annotator sees: a pair without names, or that all is done. */
+export interface LabelState {
+  readonly annotator: string;
+  /** Pairs that are labelled or skipped, of all that are shown. */
+  readonly done: number;
+  readonly total: number;
+  readonly canUndo: boolean;
+  readonly pair?:
+    | {
+        /** Names the pair when it is labelled; it tells nothing of the arms. */
+        readonly key: string;
+        readonly instruction: string;
+        readonly left: string;
+        readonly right: string;
+        /** What was said before, on each side, for a turn after the first. */
+        readonly before?: { readonly left: string; readonly right: string } | undefined;
+      }
+    | undefined;
 }
 
 export type PageData = EmbeddedReport | ServedPage;

@@ -37,7 +37,7 @@ export async function renderHtml(data: PageData, title: string): Promise<Html> {
     `script-src '${hashOf(script)}'`,
     "style-src 'unsafe-inline'", // figures set inline styles, which cannot fetch anything here
     "img-src data: blob:", // for saving figures as images
-    data.kind === "viewer" ? "connect-src 'self'" : "connect-src 'none'",
+    data.kind !== "report" ? "connect-src 'self'" : "connect-src 'none'",
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");

@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from "node:crypto";
-import { Hono, type Context } from "hono";
+import { Hono, type Context, type MiddlewareHandler } from "hono";
 import * as z from "zod";
 import { AlpagasusError, messageOf } from "../errors.ts";
 import { ratingStates } from "../run/rating.ts";
@@ -67,13 +67,7 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
   const base = `/${token}/`;
   const app = new Hono();
 
-  app.use(async (c, next) => {
-    const refusal = refuse(c, hosts(), base);
-    if (refusal) return c.json({ problem: refusal.problem }, refusal.status, privateHeaders);
-    await next();
-    for (const [name, value] of Object.entries(privateHeaders)) c.res.headers.set(name, value);
-    return undefined;
-  });
+  app.use(guard(hosts, base));
 
   app.get(base, (c) => c.html(page.html, 200, { "Content-Security-Policy": page.contentSecurityPolicy }));
   app.get(`${base}api/report`, async (c) => {
@@ -108,15 +102,31 @@ export function createServer(run: OpenRun, page: Html, hosts: () => readonly str
   return app;
 }
 
+/** Refuses requests of others than the own page. @param mayWrite which requests that change something are allowed */
+export function guard(
+  hosts: () => readonly string[],
+  base: string,
+  mayWrite: (c: Context) => boolean = () => false,
+): MiddlewareHandler {
+  return async (c, next) => {
+    const refusal = refuse(c, hosts(), base, mayWrite(c));
+    if (refusal) return c.json({ problem: refusal.problem }, refusal.status, privateHeaders);
+    await next();
+    for (const [name, value] of Object.entries(privateHeaders)) c.res.headers.set(name, value);
+    return undefined;
+  };
+}
+
 /** Why a request is refused; undefined if it is not. */
 function refuse(
   c: Context,
   hosts: readonly string[],
   base: string,
+  mayWrite: boolean,
 ): { status: 403 | 405 | 421; problem: string } | undefined {
   if (!hosts.includes(c.req.header("Host") ?? ""))
     return { status: 421, problem: `this server only answers requests to ${hosts.join(" or ")}` };
-  if (c.req.method !== "GET" && c.req.method !== "HEAD")
+  if (c.req.method !== "GET" && c.req.method !== "HEAD" && !mayWrite)
     return { status: 405, problem: "this server is read-only and only accepts GET" };
   if (!isSame(c.req.path.slice(0, base.length), base))
     return { status: 403, problem: "open the whole address that alpagasus view printed; its first part is a password" };

@@ -31,6 +31,9 @@ export interface RunFolder {
   answersPath(arm: string): string;
   /** A model's losses on the answers of a file with this name. */
   lossesPath(name: string, model: string): string;
+  readonly labelsFolder: string;
+  /** One annotator's labels of two arms' answers. */
+  labelsPath(a: string, b: string, annotator: string): string;
   /** A model's items in a benchmark. */
   benchmarkPath(model: string, task: string): string;
   /** @param name of the comparison */
@@ -61,6 +64,8 @@ export function runFolder(folder: string): RunFolder {
     contaminationPath: join(folder, "contamination.json"),
     reportPath: join(folder, "report.html"),
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
+    labelsFolder: join(folder, "labels"),
+    labelsPath: (a, b, annotator) => join(folder, "labels", `${a}-vs-${b}.${annotator}.jsonl`),
     benchmarkPath: (model, task) => join(folder, "benchmarks", `${model}.${task}.jsonl`),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };

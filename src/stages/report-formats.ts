@@ -1,6 +1,7 @@
 import type { RunReport } from "../page/contract.ts";
 import { type ConditionResult, type Figure, listFigures } from "../page/figures.ts";
 import { formatCount } from "../format.ts";
+import { csvTable } from "./csv-table.ts";
 
 /*
  * A run's figures in other formats than the page: for a summary in CI, a spreadsheet, a test report.
@@ -16,24 +17,11 @@ export function renderFigures(
   conditions: readonly ConditionResult[],
 ): string {
   if (format === "json") return `${JSON.stringify(report, null, 2)}\n`;
-  if (format === "csv") return toCsv(listFigures(report));
+  if (format === "csv") return csvTable(columns, listFigures(report));
   return format === "md" ? toMarkdown(report, conditions) : toJunit(report, conditions);
 }
 
 const columns = ["part", "of", "figure", "value", "low", "high", "p", "n"] as const;
-
-function toCsv(figures: readonly Figure[]): string {
-  const lines = figures.map((figure) => columns.map((name) => csvCell(figure[name])).join(","));
-  return `${[columns.join(","), ...lines].join("\r\n")}\r\n`;
-}
-
-/** A cell as RFC 4180 wants it; a text that a spreadsheet would take for a formula gets an apostrophe. */
-function csvCell(value: string | number | null | undefined): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "number") return String(value);
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): string {
   const { head, title, run, comparisons, losses, benchmarks } = report;

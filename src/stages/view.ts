@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
+import type { Hono } from "hono";
 import type { AddressInfo } from "node:net";
 import { UsageError } from "../errors.ts";
 import { renderHtml } from "../page/html.ts";
 import { openRun, type OpenRunOptions } from "../page/open-run.ts";
+import { createLabelServer } from "../page/label-server.ts";
 import { createServer } from "../page/server.ts";
+import { openLabelling, type LabelOptions } from "./label.ts";
 import { titleOf } from "./report.ts";
 
 export interface ViewOptions extends OpenRunOptions {
@@ -18,6 +21,38 @@ export interface ViewOptions extends OpenRunOptions {
 export interface Viewer extends AsyncDisposable {
   /** Address of the page. Its path begins with a password, so that other users of this machine cannot read the run. */
   readonly url: string;
+}
+
+/**
+ * Serves the page of an annotator on 127.0.0.1: pairs to label, and nothing else of the run.
+ *
+ * @throws as `openLabelling`; UsageError when the port is taken
+ */
+export async function viewLabels({ port, ...options }: LabelOptions & Pick<ViewOptions, "port">): Promise<LabelViewer> {
+  const labelling = await openLabelling(options);
+  try {
+    const page = await renderHtml({ kind: "labels" }, "labels · alpagasus");
+    const server = await serve((hosts, token) => createLabelServer(labelling, page, hosts, token), port);
+    return {
+      ...server,
+      path: labelling.path,
+      total: labelling.total,
+      async [Symbol.asyncDispose]() {
+        await server[Symbol.asyncDispose]();
+        await labelling[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await labelling[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+export interface LabelViewer extends Viewer {
+  /** The annotator's file. */
+  readonly path: string;
+  /** Pairs that are shown, those that are shown again included. */
+  readonly total: number;
 }
 
 const usualPort = 4620;
@@ -33,20 +68,12 @@ export async function view(options: ViewOptions): Promise<Viewer> {
   const run = await openRun(options.run, { ...options, isFollowing: true });
   try {
     await run.report(); // throws now if the run is damaged, and begins to read
-    const { getRequestListener } = await import("@hono/node-server");
     const page = await renderHtml({ kind: "viewer" }, titleOf(options));
-    let port = 0;
-    const token = randomBytes(16).toString("base64url");
-    const hosts = () =>
-      [host, "localhost"].flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
-    const app = createServer(run, page, hosts, token);
-    const server = createHttpServer(getRequestListener((request) => app.fetch(request)));
-    port = await listen(server, options.port);
+    const server = await serve((hosts, token) => createServer(run, page, hosts, token), options.port);
     return {
-      url: `http://${host}${port === 80 ? "" : `:${port}`}/${token}/`,
+      ...server,
       async [Symbol.asyncDispose]() {
-        server.close();
-        server.closeAllConnections();
+        await server[Symbol.asyncDispose]();
         await run[Symbol.asyncDispose]();
       },
     };
@@ -54,6 +81,27 @@ export async function view(options: ViewOptions): Promise<Viewer> {
     await run[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Serves an application on 127.0.0.1, under a path that begins with a password. */
+async function serve(
+  create: (hosts: () => readonly string[], token: string) => Hono,
+  wanted: number | undefined,
+): Promise<Viewer> {
+  const { getRequestListener } = await import("@hono/node-server");
+  let port = 0;
+  const token = randomBytes(16).toString("base64url");
+  const hosts = () => [host, "localhost"].flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]));
+  const app = create(hosts, token);
+  const server = createHttpServer(getRequestListener((request) => app.fetch(request)));
+  port = await listen(server, wanted);
+  return {
+    url: `http://${host}${port === 80 ? "" : `:${port}`}/${token}/`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 async function listen(server: ReturnType<typeof createHttpServer>, wanted: number | undefined): Promise<number> {

@@ -15,6 +15,7 @@ export {
 export type { Estimate } from "./estimate.ts";
 export { bootstrap, type BootstrapOptions } from "./bootstrap.ts";
 export { bradleyTerry } from "./bradley-terry.ts";
+export { fleissKappa } from "./fleiss-kappa.ts";
 export { cohensKappa, weightedKappa } from "./kappa.ts";
 export { itemDifference, type ItemDifference } from "./item-difference.ts";
 export { lossDifference, type LossDifference } from "./loss-difference.ts";

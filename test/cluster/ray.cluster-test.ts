@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { TrainSummary } from "../../src/run/records/training.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
 import { descendants, killAll } from "../helpers/descendants.ts";
@@ -14,7 +14,7 @@ import { lossesOf, stepsOf, tinyRun } from "./tiny-run.ts";
 /* A Ray cluster of two machines, as processes of this one. Ray has an environment of its own; the trainer's packages come by uv. */
 
 let folder: TempFolder;
-let cluster: RayOfTwo;
+let cluster: RayOfTwo | undefined;
 const at = (model: string) => `${folder.path}/runs/default/models/${model}`;
 
 beforeAll(async () => {
@@ -22,13 +22,13 @@ beforeAll(async () => {
   cluster = await startRay();
 });
 afterAll(async () => {
-  await cluster.stop();
+  await cluster?.stop();
   folder[Symbol.dispose]();
 });
 
 const command = (model: string, ...more: string[]) => {
   const training = ["train", "--recipe", "sharded.yaml", "--processes", "2", "--nodes", "2", "--model", model];
-  return [...training, "--on", `ray:${cluster.address}`, "--json", ...more];
+  return [...training, "--on", `ray:${cluster!.address}`, "--json", ...more];
 };
 const options = () => ({ cwd: folder.path, env: pythonEnvironment });
 
@@ -40,7 +40,7 @@ async function expectTrained(model: string, ...more: string[]): Promise<TrainSum
 
 /** The workers that train, on either machine. */
 function workers(): number[] {
-  return cluster.processes().filter((pid) => /ray::(RayTrainWorker|train)/.test(commandOf(pid)));
+  return cluster!.processes().filter((pid) => /ray::(RayTrainWorker|train)/.test(commandOf(pid)));
 }
 
 describe("train --on ray:", () => {
@@ -63,7 +63,7 @@ describe("train --on ray:", () => {
       .toBeGreaterThan(0);
     started.kill("SIGKILL");
     await started.ended;
-    cluster.killSecond();
+    cluster!.killSecond();
     const { code, stdout, stderr } = await alpagasus(args, options());
     expect([code, stderr]).toEqual([
       0,
@@ -74,7 +74,7 @@ describe("train --on ray:", () => {
     expect(lossesOf(at("lost"))).toHaveLength(300);
     expect(readFileSync(`${at("lost")}/log.txt`, "utf8")).toMatch(/a machine was lost; going on after step [1-9]/);
     await expect.poll(workers).toEqual([]);
-    await cluster.startSecond();
+    await cluster!.startSecond();
   });
 
   test("a training that fails says why, and is no machine that was lost", async () => {
@@ -144,11 +144,13 @@ async function startRay(): Promise<RayOfTwo> {
     const { data } = (await answer.json()) as { data: { result: { result: { state: string }[] } } };
     return data.result.result.filter(({ state }) => state === "ALIVE").length;
   };
-  await expect.poll(machines).toBe(1);
+  const waitFor = (count: number) =>
+    vi.waitFor(async () => expect(await machines()).toBe(count), { timeout: 300_000, interval: 500 });
+  await waitFor(1);
   let second: ChildProcess;
   const startSecond = async () => {
     second = start(`--address=127.0.0.1:${port}`, `--dashboard-agent-listen-port=${await freePort()}`);
-    await expect.poll(machines).toBe(2);
+    await waitFor(2);
   };
   await startSecond();
   const all = () => [...descendants(head.pid!), ...descendants(second.pid!)];

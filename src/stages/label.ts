@@ -1,0 +1,250 @@
+import { existsSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as z from "zod";
+import { LabelWriter, labelKey, readLabelFile, type PairLabel } from "../comparison/label-file.ts";
+import {
+  drawSample,
+  labelSampling,
+  orderForAnnotator,
+  type LabelSampling,
+  type ShownPair,
+} from "../comparison/label-sample.ts";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
+import type { PairVerdict } from "../comparison/verdict.ts";
+import type { Exchange } from "../dataset/prompts.ts";
+import { RunError, UsageError } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
+import { own, ownerOf } from "../files/owner-file.ts";
+import { tryParse } from "../files/try-parse.ts";
+import type { LabelState } from "../page/contract.ts";
+import type { Labelling } from "../page/label-server.ts";
+import { expectName } from "../run/name.ts";
+import type { ComparisonSummary } from "../run/records/comparison.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { defaultSeed } from "../stats/random.ts";
+
+export interface LabelOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** Who labels: the name of the annotator's file. */
+  readonly annotator: string;
+  /** The two arms, where the run has compared several. */
+  readonly arms?: readonly [a: string, b: string] | undefined;
+  /** How many pairs everybody labels (160, as in the paper's study, or all). Settled by the first annotator. */
+  readonly size?: number | undefined;
+  /** `set`: as many of each test set as its share; `contradiction`: first those whose judge contradicts itself. */
+  readonly by?: LabelSampling | undefined;
+  /** Share of the pairs that are shown again at the end (0.1). */
+  readonly repeats?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** A labelling that one annotator works on. */
+export interface OpenLabelling extends Labelling, AsyncDisposable {
+  readonly path: string;
+  readonly total: number;
+}
+
+const usualSize = 160; // the prompts of AlpaGasus's human study
+const usualRepeats = 0.1;
+
+const sampleSchema = z.object({
+  a: z.string(),
+  b: z.string(),
+  size: z.number(),
+  by: z.enum(labelSampling),
+  repeats: z.number(),
+  seed: z.number(),
+  pairs: z.array(z.object({ set: z.string(), id: z.string() })),
+});
+export type LabelSample = z.infer<typeof sampleSchema>;
+
+/**
+ * Opens the labelling of a comparison for one annotator: pairs of answers without names, sides at random. All annotators of a run label the same
+ * pairs, which the first one draws. Each has a file of its own, to which every label is written before it is answered.
+ *
+ * @throws UsageError for options that differ from those of the first annotator, RunError when there is nothing to label, or the annotator labels
+ *   in another process
+ */
+export async function openLabelling(options: LabelOptions): Promise<OpenLabelling> {
+  const { annotator } = options;
+  expectName("--label", annotator);
+  const run = runFolder(options.run);
+  const comparison = await findComparison(run, options.arms);
+  const verdicts = await readVerdicts(run.verdictsPath(basename(comparison.verdictsPath!, ".jsonl")));
+  const { a, b } = comparison;
+  makeFolder(run.labelsFolder);
+  const sample = await openSample(run, { a, b }, verdicts, options);
+  const path = run.labelsPath(a, b, annotator);
+  const owned = await own(`${path}.pid`, {});
+  if (!owned)
+    throw new RunError(
+      `${path}: expected an annotator whom no other process serves, ${ownerOf(`${path}.pid`) ?? "another one"} does; use its address, or another name with --label`,
+    );
+  const byPair = new Map(verdicts.map((verdict) => [JSON.stringify([verdict.set, verdict.id]), verdict]));
+  const shown = orderForAnnotator(sample.pairs, { annotator, seed: sample.seed, repeats: sample.repeats });
+  const writer = new LabelWriter(path);
+  let labels: PairLabel[];
+  try {
+    labels = readLabelFile(path);
+  } catch (error) {
+    writer[Symbol.dispose]();
+    owned[Symbol.dispose]();
+    throw error;
+  }
+  const next = (): ShownPair | undefined => {
+    const done = new Set(labels.map(labelKey));
+    return shown.find((pair) => !done.has(labelKey(pair)));
+  };
+  const state = (): LabelState => {
+    const pair = next();
+    return {
+      annotator,
+      done: labels.length,
+      total: shown.length,
+      canUndo: labels.length > 0,
+      pair: pair && {
+        key: keyOf(shown, pair),
+        ...textsOf(byPair.get(JSON.stringify([pair.set, pair.id]))!, pair.left),
+      },
+    };
+  };
+  return {
+    path,
+    total: shown.length,
+    state,
+    label({ key, choice, note, ms }) {
+      const pair = next();
+      if (!pair || keyOf(shown, pair) !== key)
+        throw new RunError(
+          "this pair is not the one to label now: it was labelled in another window; the page shows the next one",
+        );
+      const { set, id, repeat, left } = pair;
+      const right = left === "A" ? "B" : "A";
+      const label = choice === "left" ? left : choice === "right" ? right : choice;
+      const line = {
+        a,
+        b,
+        annotator,
+        set,
+        id,
+        label,
+        left,
+        repeat,
+        note: note?.trim() || undefined,
+        at: new Date().toISOString(),
+        ms,
+      };
+      writer.append(line);
+      labels.push(line);
+      return state();
+    },
+    undo() {
+      const last = labels.at(-1);
+      if (!last) throw new RunError("there is no label to take back");
+      const { set, id, repeat } = last;
+      writer.append({ undo: { set, id, repeat } });
+      labels.pop();
+      return state();
+    },
+    async [Symbol.asyncDispose]() {
+      writer[Symbol.dispose]();
+      owned[Symbol.dispose]();
+    },
+  };
+}
+
+/** A pair's place among those that are shown: it tells nothing of the arms. */
+function keyOf(shown: readonly ShownPair[], pair: ShownPair): string {
+  return String(shown.indexOf(pair));
+}
+
+function textsOf(
+  { instruction = "", input = "", answers, dialogues }: PairVerdict,
+  left: "A" | "B",
+): Pick<NonNullable<LabelState["pair"]>, "instruction" | "left" | "right" | "before"> {
+  const [one, other] = left === "A" ? [0, 1] : [1, 0];
+  return {
+    instruction: input === "" ? instruction : `${instruction}\n\n${input}`,
+    left: answers![one]!,
+    right: answers![other]!,
+    before: dialogues && { left: layOut(dialogues[one]!), right: layOut(dialogues[other]!) },
+  };
+}
+
+function layOut(exchanges: readonly Exchange[]): string {
+  return exchanges
+    .slice(0, -1)
+    .map(({ question, answer }) => `${question}\n\n→ ${answer}`)
+    .join("\n\n");
+}
+
+/** The comparison to label. Answers are the same whoever judged them. @throws RunError when it is not clear which, or there is none */
+export async function findComparison(
+  run: RunFolder,
+  arms: readonly [a: string, b: string] | undefined,
+): Promise<ComparisonSummary> {
+  const all = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
+    ({ verdictsPath }) => verdictsPath !== undefined,
+  );
+  const meant = all.filter(({ a, b }) => !arms || (a === arms[0] && b === arms[1]) || (a === arms[1] && b === arms[0]));
+  const names = [...new Set(all.map(({ a, b }) => `${a} ${b}`))];
+  if (meant.length === 0)
+    throw new RunError(
+      all.length === 0
+        ? `${run.folder}: expected compared answers to label, found none; compare two arms first: alpagasus compare A B`
+        : `--arms: expected arms that were compared (${names.join("; ")}), got ${arms!.join(" ")}`,
+    );
+  if (!arms && names.length > 1)
+    throw new UsageError(`--arms: expected which arms to label, since the run has compared ${names.join("; ")}`);
+  return meant[0]!;
+}
+
+/** Draws the pairs, or takes those that the first annotator drew. */
+async function openSample(
+  run: RunFolder,
+  { a, b }: Pick<ComparisonSummary, "a" | "b">,
+  verdicts: readonly PairVerdict[],
+  { size, by, repeats, seed }: LabelOptions,
+): Promise<LabelSample> {
+  const path = join(run.labelsFolder, `${a}-vs-${b}.sample.json`);
+  const there = new Set(verdicts.map((verdict) => JSON.stringify([verdict.set, verdict.id])));
+  if (existsSync(path)) {
+    const found = sampleSchema.safeParse(tryParse(readFileSync(path, "utf8")));
+    if (!found.success)
+      throw new RunError(`${path}: expected the pairs to label, got something else; move the file away to draw anew`);
+    const { data } = found;
+    for (const [option, given, settled] of [
+      ["--sample", size, data.size],
+      ["--by", by, data.by],
+      ["--repeats", repeats, data.repeats],
+      ["--seed", seed, data.seed],
+    ] as const)
+      if (given !== undefined && given !== settled)
+        throw new UsageError(
+          `${option}: expected ${settled}, which the first annotator settled for all, got ${given}; leave it out, or move ${path} and the labels beside it away`,
+        );
+    const gone = data.pairs.find((pair) => !there.has(JSON.stringify([pair.set, pair.id])));
+    if (gone)
+      throw new RunError(
+        `${path}: expected pairs of this comparison, found ${gone.set} ${gone.id}, which it no longer has: it was compared anew; move the file and the labels beside it away`,
+      );
+    return data;
+  }
+  const settings = {
+    size: size ?? usualSize,
+    by: by ?? "set",
+    repeats: repeats ?? usualRepeats,
+    seed: seed ?? defaultSeed,
+  } as const;
+  const sample: LabelSample = { a, b, ...settings, pairs: drawSample(verdicts, settings) };
+  if (sample.pairs.length === 0)
+    throw new RunError(`${run.folder}: expected pairs of different answers with their texts, found none to label`);
+  await writeFile(path, `${JSON.stringify(sample, null, 2)}\n`, { flag: "wx" }).catch(
+    async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error; // another annotator began at the same moment: theirs is read below
+    },
+  );
+  return sampleSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+}

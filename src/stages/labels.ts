@@ -1,0 +1,177 @@
+import { readdirSync } from "node:fs";
+import { basename } from "node:path";
+import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
+import {
+  byPair,
+  consistency,
+  kappaOfAll,
+  kappaOfTwo,
+  majority,
+  winRateByPeople,
+} from "../comparison/label-agreement.ts";
+import { readLabelFile, type PairLabel } from "../comparison/label-file.ts";
+import { readVerdicts } from "../comparison/verdicts-file.ts";
+import { RunError } from "../errors.ts";
+import { toEstimateRecord } from "../run/estimate-record.ts";
+import type { OutcomeAgreement, ComparisonRecord } from "../run/records/comparison.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
+import { defaultSeed } from "../stats/random.ts";
+import { findComparison } from "./label.ts";
+
+export interface LabelsOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** The two arms, where the run has compared several. */
+  readonly arms?: readonly [a: string, b: string] | undefined;
+  readonly seed?: number | undefined;
+}
+
+type Estimate = ComparisonRecord["winRate"];
+
+/** What people say of two arms' answers. Win rates are A's, ties as halves. */
+export interface LabelsSummary {
+  readonly a: string;
+  readonly b: string;
+  readonly annotators: readonly {
+    readonly annotator: string;
+    readonly path: string;
+    readonly labelled: number;
+    readonly skipped: number;
+    readonly winRate: Estimate;
+    /** How often a pair that was shown again was labelled as before. */
+    readonly consistency: Estimate;
+    readonly repeats: number;
+  }[];
+  /** Pairs that somebody labelled, and what most people say of them; `undecided`: no answer has most votes. */
+  readonly pairs: number;
+  readonly majority: { readonly win: number; readonly tie: number; readonly lose: number; readonly undecided: number };
+  /** Over all labels: pairs and people are crossed sources of variance. */
+  readonly winRate: Estimate;
+  /** Fleiss' kappa over pairs that at least two people labelled. */
+  readonly kappa: Estimate & { readonly pairs: number };
+  readonly betweenTwo: readonly {
+    readonly one: string;
+    readonly other: string;
+    /** Cohen's. */
+    readonly kappa: Estimate;
+    readonly pairs: number;
+    readonly agreed: number;
+  }[];
+  /** Each judge against the majority: over all pairs, and by test set and category. */
+  readonly judges: readonly {
+    readonly judge: string;
+    readonly all: OutcomeAgreement;
+    readonly sets: readonly OutcomeAgreement[];
+    readonly categories: readonly OutcomeAgreement[];
+  }[];
+  readonly notes: readonly string[];
+}
+
+/** All labels of a comparison, by annotator. */
+export interface LabelsRead {
+  readonly a: string;
+  readonly b: string;
+  readonly annotators: readonly {
+    readonly annotator: string;
+    readonly path: string;
+    readonly labels: readonly PairLabel[];
+  }[];
+}
+
+/** @throws RunError when nobody has labelled anything */
+export async function readAllLabels(options: Pick<LabelsOptions, "run" | "arms">): Promise<LabelsRead> {
+  const run = runFolder(options.run);
+  const { a, b } = await findComparison(run, options.arms);
+  const start = `${a}-vs-${b}.`;
+  const names = listFolder(run.labelsFolder).filter((name) => name.startsWith(start) && name.endsWith(".jsonl"));
+  const annotators = names.toSorted().flatMap((name) => {
+    const annotator = name.slice(start.length, -".jsonl".length);
+    const path = run.labelsPath(a, b, annotator);
+    const labels = readLabelFile(path).filter(
+      (label) => label.a === a && label.b === b && label.annotator === annotator,
+    );
+    return labels.length > 0 ? [{ annotator, path, labels }] : [];
+  });
+  if (annotators.length === 0)
+    throw new RunError(
+      `${run.labelsFolder}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME`,
+    );
+  return { a, b, annotators };
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // nobody has labelled anything
+  }
+}
+
+/** What people's labels of a comparison say, and how far judges agree with them. */
+export async function summariseLabels(options: LabelsOptions): Promise<LabelsSummary> {
+  const { seed = defaultSeed } = options;
+  const run = runFolder(options.run);
+  const { a, b, annotators } = await readAllLabels(options);
+  const people = annotators.map(({ labels }) => byPair(labels));
+  const most = majority(people);
+  const comparisons = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
+    (comparison) => comparison.a === a && comparison.b === b && comparison.verdictsPath !== undefined,
+  );
+  const judges = await Promise.all(
+    comparisons.map(async ({ judge, verdictsPath }) => {
+      const verdicts = (await readVerdicts(run.verdictsPath(basename(verdictsPath!, ".jsonl")))).filter((verdict) =>
+        most.has(pairKey(verdict)),
+      );
+      const by = (key: (verdict: (typeof verdicts)[number]) => string | undefined) =>
+        [...Map.groupBy(verdicts, key)].flatMap(([name, own]) =>
+          name === undefined ? [] : [measureOutcomeAgreement(name, own, most, seed)],
+        );
+      return {
+        judge,
+        all: measureOutcomeAgreement("people", verdicts, most, seed),
+        sets: by(({ set }) => set),
+        categories: by(({ category }) => category),
+      };
+    }),
+  );
+  const counts = { win: 0, tie: 0, lose: 0, undecided: 0 };
+  for (const outcome of most.values()) counts[outcome]++;
+  const kappa = kappaOfAll(people, seed);
+  return {
+    a,
+    b,
+    annotators: annotators.map(({ annotator, path, labels }, i) => {
+      const own = consistency(labels);
+      return {
+        annotator,
+        path,
+        labelled: people[i]!.size,
+        skipped: labels.filter(({ label, repeat }) => label === "skip" && !repeat).length,
+        winRate: toEstimateRecord(winRateByPeople([people[i]!])),
+        consistency: toEstimateRecord(own),
+        repeats: own.pairs,
+      };
+    }),
+    pairs: most.size,
+    majority: counts,
+    winRate: toEstimateRecord(winRateByPeople(people)),
+    kappa: { ...toEstimateRecord(kappa), pairs: kappa.pairs },
+    betweenTwo: annotators.flatMap(({ annotator: one }, i) =>
+      annotators.slice(i + 1).map(({ annotator: other }, j) => {
+        const two = kappaOfTwo(people[i]!, people[i + 1 + j]!, seed);
+        return { one, other, kappa: toEstimateRecord(two), pairs: two.pairs, agreed: two.agreed };
+      }),
+    ),
+    judges,
+    notes: [
+      ...(annotators.length === 1
+        ? [
+            "one person's labels: whether others would agree is not known; let a second one label with view --label ANOTHER-NAME",
+          ]
+        : []),
+      ...(annotators.length === 2
+        ? ["the win rate's interval is about people like these two: two tell little of how far people differ"]
+        : []),
+    ],
+  };
+}
