@@ -7,8 +7,7 @@ import { tryParse } from "../files/try-parse.ts";
  * One annotator's labels of one comparison: a file that only grows, a line a label or an undoing, each on the disk before it is answered.
  */
 
-export const labelChoices = ["A", "B", "tie", "skip"] as const;
-export type LabelChoice = (typeof labelChoices)[number];
+const labelChoices = ["A", "B", "tie", "skip"] as const;
 
 const labelSchema = z.object({
   a: z.string(),

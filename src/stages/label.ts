@@ -58,7 +58,7 @@ const sampleSchema = z.object({
   seed: z.number(),
   pairs: z.array(z.object({ set: z.string(), id: z.string() })),
 });
-export type LabelSample = z.infer<typeof sampleSchema>;
+type LabelSample = z.infer<typeof sampleSchema>;
 
 /**
  * Opens the labelling of a comparison for one annotator: pairs of answers without names, sides at random. All annotators of a run label the same
