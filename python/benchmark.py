@@ -7,6 +7,7 @@ metrics. Both appear when the task is complete; a task whose result is there is 
 
 import difflib
 import json
+import math
 import os
 import sys
 
@@ -33,6 +34,8 @@ def main():
     known = TaskManager(include_path=job["include"])
     for task in wanted:
         expect_known(task["name"], known.all_tasks)
+        if not job["allowCode"] and runs_code(known, task["name"]):
+            refuse_code(task["name"])
     tell("loading the model")
     model = load(job)
     for task in wanted:
@@ -55,7 +58,7 @@ def main():
             )
         except ValueError as error:
             if "unsafe" in str(error):
-                fail(f"{task['name']}: it runs code that the model writes; give --allow-code in a container, or leave it out")
+                refuse_code(task["name"])
             raise
         keep(task, results, lm_eval.__version__ if hasattr(lm_eval, "__version__") else "")
     tell("done")
@@ -66,6 +69,18 @@ def expect_known(name, names):
         return
     near = difflib.get_close_matches(name, names, 3)
     fail(f"--tasks: expected a task of lm-evaluation-harness or of --include, got {name!r}; {'near it are ' + ', '.join(near) if near else 'lm_eval ls tasks lists them'}")
+
+
+def refuse_code(name):
+    fail(f"{name}: it runs code that the model writes; give --allow-code (in a recipe allow_code: true) in a container, or leave it out")
+
+
+def runs_code(known, name):
+    """Whether a task says so in its settings, before its data is loaded."""
+    try:
+        return bool(known._get_config(name).get("unsafe_code"))
+    except Exception:  # a group, or another version of the harness: it is refused when it comes to it
+        return False
 
 
 def load(job):
@@ -87,7 +102,7 @@ def keep(task, results, version):
     """Writes a task's items, and then its result. A group's items are those of all its tasks."""
     parts, lines = {}, []
     for name, samples in results["samples"].items():
-        metric, kind = first_metric(results["results"][name])
+        metric, kind = first_metric(name, results["results"][name], samples)
         parts[name] = {
             "metric": metric,
             "filter": kind,
@@ -115,29 +130,30 @@ def keep(task, results, version):
                 }
             )
     own = results["results"].get(task["name"], {})
-    metric, kind = first_metric(own) if own and task["name"] not in parts else (None, None)
-    whole = {
-        "harness": version,
-        "value": parts[task["name"]]["value"] if task["name"] in parts else number(own.get(f"{metric},{kind}")) if metric else None,
-        "tasks": parts,
-    }
+    metrics = {(part["metric"], part["filter"]) for part in parts.values()}
+    shared = ",".join(metrics.pop()) if len(metrics) == 1 else None  # a group's own figure, where its tasks have one metric
+    value = parts[task["name"]]["value"] if task["name"] in parts else number(own.get(shared))
+    whole = {"harness": version, "value": value, "tasks": parts}
     write(task["items"], "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    write(task["result"], json.dumps(whole))
+    write(task["result"], json.dumps(whole, allow_nan=False))
 
 
-def first_metric(result):
-    """The metric that the task itself names first, and its filter: `acc,none`."""
-    for key in result:
-        name, _, kind = key.partition(",")
-        if kind and not name.endswith("_stderr") and name != "alias":
-            return name, kind
-    fail("expected a task with a metric for each item, got one without; leave it out")
+def first_metric(name, result, samples):
+    """The first metric that is the mean of its items, and its filter: `acc,none`. Others, as perplexities, cannot be compared item by item."""
+    for key, value in result.items():
+        metric, _, kind = key.partition(",")
+        if not kind or metric.endswith("_stderr") or number(value) is None:
+            continue
+        values = [number(sample.get(metric)) for sample in samples if sample["filter"] == kind]
+        if values and None not in values and abs(sum(values) / len(values) - value) <= 1e-6 * max(1, abs(value)):
+            return metric, kind
+    fail(f"{name}: expected a task with a metric that is a mean over its items, got {', '.join(key for key in result if ',' in key) or 'none'}; leave it out")
 
 
 def number(value):
     if isinstance(value, bool):
         return int(value)
-    return value if isinstance(value, (int, float)) else None
+    return value if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def plain(value):
@@ -149,9 +165,9 @@ def plain(value):
 
 
 def write(path, text):
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+    with open(f"{path}.{os.getpid()}.partial", "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(f"{path}.partial", path)
+    os.replace(f"{path}.{os.getpid()}.partial", path)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,14 @@ def bring(storage):
     if os.path.exists(there):
         if read(there)["hash"] != here["hash"]:
             fail(f"{storage}: expected the same training or an empty folder, found another training; name another --storage")
+        if os.path.realpath(".") != os.path.realpath(storage):
+            for name in os.listdir("."):  # scripts and settings may be newer; data and checkpoints stay
+                if os.path.isfile(name) and name.endswith((".py", ".yaml", ".sh", ".txt", ".json")):
+                    shutil.copy(name, os.path.join(storage, f".{name}.partial"))
+                    os.replace(os.path.join(storage, f".{name}.partial"), os.path.join(storage, name))
         return
+    if not os.path.isdir("data"):
+        fail(f"{storage}: expected the training's folder on storage that the cluster's machines share, since its data is too large to be sent; copy it there, or name that storage with --storage")
     try:
         shutil.copytree(".", storage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("training.json"))
         shutil.copy("training.json", there)  # last: the folder is complete

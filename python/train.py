@@ -42,8 +42,14 @@ def main():
 def last_checkpoint():
     """The newest checkpoint that is complete: its state is written last."""
     states = glob.glob("output/checkpoint-*/trainer_state.json")
-    newest = max(states, key=lambda path: int(path.split("checkpoint-")[1].split("/")[0]), default=None)
-    return newest and os.path.dirname(newest)
+    for path in sorted(states, key=lambda path: int(path.split("checkpoint-")[1].split("/")[0]), reverse=True):
+        try:
+            with open(path, encoding="utf-8") as file:
+                json.load(file)
+            return os.path.dirname(path)
+        except ValueError:  # a process was ended while it wrote it
+            continue
+    return None
 
 
 def expect_one_folder(settings):

@@ -34,6 +34,9 @@ export interface HarnessJob {
   }[];
 }
 
+/** The packages that the harness runs with. */
+export const harnessRequirements = join(pythonFolder, "requirements-benchmark.txt");
+
 const advice: readonly Advice[] = [
   [failures.memory, "the memory is not enough: take a smaller --batch"],
   [/Loglikelihood is not supported/i, "this model tells no probabilities, which such tasks need"],
@@ -54,21 +57,27 @@ export async function runHarness(
   jobPath: string,
   {
     log,
+    allowCode,
     signal,
     onPhase,
     onRequests,
   }: {
     readonly log: string;
+    /** Whether tasks may run what the model writes: it then sees no secrets of the environment. */
+    readonly allowCode: boolean;
     readonly signal?: AbortSignal | undefined;
     readonly onPhase: (phase: string) => void;
     readonly onRequests: (done: number, total: number) => void;
   },
 ): Promise<void> {
   findUv();
-  const requirements = join(pythonFolder, "requirements-benchmark.txt");
-  const command = uvRun(["python", join(pythonFolder, "benchmark.py"), jobPath], { requirements });
+  const command = uvRun(["python", join(pythonFolder, "benchmark.py"), jobPath], { requirements: harnessRequirements });
   const group = startGroup("sh", watched(["uv", ...command]), {
-    env: { TOKENIZERS_PARALLELISM: "false", HF_DATASETS_DISABLE_PROGRESS_BARS: "1" },
+    env: {
+      TOKENIZERS_PARALLELISM: "false",
+      HF_DATASETS_DISABLE_PROGRESS_BARS: "1",
+      ...(allowCode ? withoutSecrets() : {}),
+    },
     log,
     onLine(line) {
       const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
@@ -89,4 +98,12 @@ export async function runHarness(
   } finally {
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/** Empties what looks like a secret: code that a model wrote can read its environment. */
+function withoutSecrets(): Record<string, string> {
+  const secrets = Object.keys(process.env).filter((name) =>
+    /(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|KEY)$/i.test(name),
+  );
+  return Object.fromEntries(secrets.map((name) => [name, ""]));
 }

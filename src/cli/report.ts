@@ -1,4 +1,3 @@
-import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { reportFormats, type ReportFormat } from "../stages/report-formats.ts";
@@ -50,7 +49,7 @@ Examples:
   alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
     )
     .action(async (flags: ReportFlags) => {
-      const { report, reportFigures } = await import("../stages/report.ts"); // imported here because it is large
+      const { report, reportFigures, writeFigures } = await import("../stages/report.ts"); // imported here because it is large
       const { format, out, failOn } = flags;
       const end = ({ isComplete, failed }: { isComplete: boolean; failed: readonly string[] }) => {
         for (const one of failed) process.stderr.write(`alpagasus: ${plainText(one)}\n`);
@@ -60,7 +59,7 @@ Examples:
         if (flags.json) throw new UsageError("--json: is about the page; with --format json the figures are JSON");
         const figures = await reportFigures(format, { run: flags.run, ...readPageFlags(flags), failOn });
         if (out === undefined) process.stdout.write(figures.text);
-        else await writeFile(out, figures.text);
+        else await writeFigures(out, format, figures.text);
         for (const problem of figures.problems) process.stderr.write(`alpagasus: ${plainText(problem)}\n`);
         end(figures);
         return;

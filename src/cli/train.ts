@@ -5,7 +5,7 @@ import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
-import { plainJson } from "./text/plain-text.ts";
+import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 
@@ -134,7 +134,7 @@ Examples:
       const onTrained = () => process.stderr.write("already trained; showing that training's results\n");
       const onNote = (note: string) => {
         progress.clear();
-        process.stderr.write(`alpagasus: ${note}\n`);
+        process.stderr.write(`alpagasus: ${plainText(note)}\n`);
       };
       const shouldStop = async () => {
         progress.clear();

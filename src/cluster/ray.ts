@@ -1,12 +1,9 @@
 import { hash } from "node:crypto";
-import { once } from "node:events";
-import http, { type IncomingMessage, type RequestOptions } from "node:http";
-import https from "node:https";
-import { text as readAll } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError, UsageError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
+import { request, type Answer } from "./request.ts";
 
 /*
  * Ray's job API (https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html): a folder is sent as a package, and a
@@ -17,6 +14,9 @@ const leastVersion = [2, 51] as const; // the first whose Train is the one that 
 const answerMs = 30_000;
 const startMs = 330_000; // Ray itself waits five minutes for the head to take a job
 const pollMs = 1_000;
+const watchMs = 10_000;
+const lastWordsMs = 3_000;
+const mostTries = 6;
 
 const jobSchema = z.object({
   submission_id: z.string().nullish(),
@@ -57,6 +57,9 @@ export function readRayAddress(text: string): string {
     throw new UsageError(
       `--on: expected ray: and the address of a Ray cluster's dashboard, as in ray:http://head:8265, got ${JSON.stringify(text)}`,
     );
+  const { username, password } = new URL(address);
+  if (username !== "" || password !== "")
+    throw new UsageError("--on: expected an address without a password; set RAY_AUTH_TOKEN instead");
   return address.replace(/\/+$/, "");
 }
 
@@ -101,7 +104,7 @@ export class RayCluster {
         }),
       }),
     });
-    const nodes = schema.parse(JSON.parse(text)).data.result.result.filter(({ state }) => state === "ALIVE");
+    const nodes = this.#read("/api/v0/nodes", schema, text).data.result.result.filter(({ state }) => state === "ALIVE");
     const sum = (name: string) => nodes.reduce((total, { resources_total: has }) => total + (has[name] ?? 0), 0);
     return { machines: nodes.length, cpus: sum("CPU"), gpus: sum("GPU") };
   }
@@ -130,12 +133,12 @@ export class RayCluster {
     };
     const asking = { method: "POST", body: JSON.stringify(body), timeoutMs: startMs };
     const answer = this.#expectGood("/api/jobs/", await this.#ask("/api/jobs/", asking));
-    return z.object({ submission_id: z.string() }).parse(JSON.parse(answer)).submission_id;
+    return this.#read("/api/jobs/", z.object({ submission_id: z.string() }), answer).submission_id;
   }
 
   /** All submitted jobs that the cluster remembers, the newest first. */
   async jobs(): Promise<RayJob[]> {
-    const found = z.array(z.unknown()).parse(JSON.parse(await this.#get("/api/jobs/")));
+    const found = this.#read("/api/jobs/", z.array(z.unknown()), await this.#get("/api/jobs/"));
     return found
       .flatMap((job) => {
         const read = jobSchema.safeParse(job); // jobs that nobody submitted have other fields
@@ -146,7 +149,8 @@ export class RayCluster {
   }
 
   async job(id: string): Promise<RayJob> {
-    return toJob(jobSchema.parse(JSON.parse(await this.#get(`/api/jobs/${encodeURIComponent(id)}`))));
+    const path = `/api/jobs/${encodeURIComponent(id)}`;
+    return toJob(this.#read(path, jobSchema, await this.#get(path)));
   }
 
   async stop(id: string): Promise<void> {
@@ -155,7 +159,7 @@ export class RayCluster {
   }
 
   /**
-   * Follows a job's output to its end. A connection that breaks is made again, and goes on where it was.
+   * Follows a job's output to its end. A connection that breaks or falls silent is made again, and goes on where it was.
    *
    * @param onText called with each piece of output
    * @returns the job as it ended
@@ -164,34 +168,68 @@ export class RayCluster {
     let read = 0;
     for (;;) {
       let at = 0;
-      await this.#tail(id, (text) => {
+      const over = new AbortController(); // the job has ended, whatever the connection does
+      const tail = this.#tail(id, over.signal, (text) => {
         const fresh = text.slice(Math.max(0, read - at));
         at += text.length;
         if (at <= read) return;
         read = at;
         onText(fresh);
       });
+      const watch = this.#whenEnded(id, over.signal).then(() => delay(lastWordsMs)); // what it said last is still coming
+      try {
+        await Promise.race([tail, watch]);
+      } finally {
+        over.abort();
+      }
       this.#signal?.throwIfAborted();
-      const job = await this.job(id);
-      if (job.state !== "waiting" && job.state !== "running") return job;
+      const job = await this.#patiently(() => this.job(id));
+      if (isOver(job)) return job;
       await delay(pollMs, undefined, { signal: this.#signal });
     }
   }
 
-  /** A job's output from its beginning, until the cluster ends the connection, or it breaks. */
-  async #tail(id: string, onText: (text: string) => void): Promise<void> {
+  /** Resolves when a job has ended, or `over` is aborted. */
+  async #whenEnded(id: string, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      await delay(watchMs, undefined, { signal: over }).catch(() => {}); // it is over
+      if (over.aborted || isOver(await this.#patiently(() => this.job(id)))) return;
+    }
+  }
+
+  /** Asks again where the cluster fails for a moment, as it does while its head is busy. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++)
+      try {
+        return await ask();
+      } catch (cause) {
+        this.#signal?.throwIfAborted();
+        if (tries >= mostTries) throw cause;
+        await delay(tries * pollMs, undefined, { signal: this.#signal });
+      }
+  }
+
+  /** A job's output from its beginning, until the cluster ends the connection, it breaks, or the work is over. */
+  async #tail(id: string, over: AbortSignal, onText: (text: string) => void): Promise<void> {
     const url = `${this.address.replace(/^http/, "ws")}/api/jobs/${encodeURIComponent(id)}/logs/tail`;
     const socket = new WebSocket(url, { headers: this.#headers });
-    const close = () => socket.close();
-    this.#signal?.addEventListener("abort", close);
+    const ends = [over, ...(this.#signal ? [this.#signal] : [])];
     try {
-      await new Promise<void>((resolve) => {
-        socket.addEventListener("message", ({ data }) => onText(String(data)));
+      await new Promise<void>((resolve, reject) => {
+        for (const end of ends) end.addEventListener("abort", () => resolve(), { once: true });
+        if (ends.some(({ aborted }) => aborted)) resolve();
         socket.addEventListener("close", () => resolve());
         socket.addEventListener("error", () => resolve());
+        socket.addEventListener("message", ({ data }) => {
+          try {
+            onText(String(data));
+          } catch (cause) {
+            reject(cause instanceof Error ? cause : new Error(String(cause)));
+          }
+        });
       });
     } finally {
-      this.#signal?.removeEventListener("abort", close);
+      socket.close();
     }
   }
 
@@ -205,7 +243,7 @@ export class RayCluster {
 
   async #ask(path: string, { method = "GET", body, timeoutMs = answerMs }: Asking = {}): Promise<Answer> {
     try {
-      return await ask(this.address + path, {
+      return await request(this.address + path, {
         method,
         body,
         headers: { ...this.#headers, ...(typeof body === "string" ? { "content-type": "application/json" } : {}) },
@@ -218,6 +256,15 @@ export class RayCluster {
         { cause },
       );
     }
+  }
+
+  /** @throws RunError when the answer is not what Ray gives */
+  #read<T>(path: string, schema: z.ZodType<T>, text: string): T {
+    const read = schema.safeParse(tryParse(text));
+    if (read.success) return read.data;
+    throw new RunError(
+      `${this.address}${path}: expected an answer of Ray's job API, got ${text.replaceAll(/\s+/g, " ").slice(0, 120)}; is this a Ray cluster's dashboard?`,
+    );
   }
 
   #expectGood(path: string, { status, text }: Answer): string {
@@ -237,20 +284,8 @@ interface Asking {
   readonly timeoutMs?: number | undefined;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly text: string;
-}
-
-/** A request by Node's own client: the headers of `fetch` make Ray take it for a browser, which it lets change nothing. */
-async function ask(
-  url: string,
-  { body, ...options }: RequestOptions & { readonly body: string | Uint8Array | undefined },
-): Promise<Answer> {
-  const sent = (url.startsWith("https:") ? https : http).request(url, options);
-  sent.end(body);
-  const [response] = (await once(sent, "response", { signal: options.signal })) as [IncomingMessage];
-  return { status: response.statusCode ?? 0, text: await readAll(response) };
+function isOver({ state }: RayJob): boolean {
+  return state !== "waiting" && state !== "running";
 }
 
 function toJob({ submission_id: id, status, message, metadata }: z.infer<typeof jobSchema>): RayJob {

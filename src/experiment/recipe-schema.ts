@@ -129,6 +129,7 @@ const benchmarkSchema = z.strictObject({
   limit: count.optional().describe("Only the first items of each task"),
   chat: z.boolean().default(false).describe("Put prompts into the models' own chat templates"),
   batch: count.optional().describe("Requests at a time"),
+  allow_code: z.boolean().default(false).describe("Let tasks run code that the model writes; only in a container"),
 });
 
 const compareSchema = z.strictObject({

@@ -34,8 +34,8 @@ export interface RunFolder {
   readonly labelsFolder: string;
   /** One annotator's labels of two arms' answers. */
   labelsPath(a: string, b: string, annotator: string): string;
-  /** A model's items in a benchmark. */
-  benchmarkPath(model: string, task: string): string;
+  /** A model's items in a benchmark. @param settings what they were made with: a hash */
+  benchmarkPath(model: string, task: string, settings: string): string;
   /** @param name of the comparison */
   verdictsPath(name: string): string;
   /** The folder of a trained model. */
@@ -66,7 +66,7 @@ export function runFolder(folder: string): RunFolder {
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
     labelsFolder: join(folder, "labels"),
     labelsPath: (a, b, annotator) => join(folder, "labels", `${a}-vs-${b}.${annotator}.jsonl`),
-    benchmarkPath: (model, task) => join(folder, "benchmarks", `${model}.${task}.jsonl`),
+    benchmarkPath: (model, task, settings) => join(folder, "benchmarks", `${model}.${task}.${settings}.jsonl`),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };
 }

@@ -1,14 +1,14 @@
 import { createHash, hash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import * as z from "zod";
 import type { BenchmarkTask } from "../benchmark/tasks.ts";
-import { runHarness, type HarnessJob } from "../benchmark/run-harness.ts";
+import { harnessRequirements, runHarness, type HarnessJob } from "../benchmark/run-harness.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
+import { hashFile } from "../experiment/hashes.ts";
 import { tryParse } from "../files/try-parse.ts";
-import type { LocalModel } from "../generation/local-model.ts";
+import { hashModel, type LocalModel } from "../generation/local-model.ts";
 import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
@@ -48,6 +48,7 @@ const resultSchema = z.object({
 const itemSchema = z.object({
   task: z.string(),
   item: z.number(),
+  documentHash: z.string(),
   promptHash: z.string(),
   value: z.number().nullable(),
 });
@@ -55,13 +56,11 @@ const itemSchema = z.object({
 /** What a model did in a task. */
 export interface Measured {
   readonly result: z.infer<typeof resultSchema>;
-  /** By task and item. */
+  /** A line an item. */
+  readonly path: string;
+  /** By task, item and the hash of its document, so that the same key is the same item. */
   readonly values: ReadonlyMap<string, number>;
   readonly prompts: ReadonlyMap<string, string>;
-}
-
-export function itemsPath(run: RunFolder, model: string, task: string): string {
-  return run.benchmarkPath(model.replaceAll(/[^\w.-]+/g, "-"), task);
 }
 
 /** Runs what is not done of a model's tasks, and reads all of them. */
@@ -76,24 +75,17 @@ export async function runModel(
   const show = (doing: string, done = 0, total?: number) =>
     onProgress?.({ stage: "benchmark", doing: `${model}: ${doing}`, done, total, unit: "calls" });
   if (isSmollm2(model) && !existsSync(run.modelPath(model))) await makeSmollm2(signal, (phase) => show(phase));
-  const identity = await identify(local, signal);
+  const identity = [await hashModel(local, signal), local.precision, await hashFile(harnessRequirements)];
   const included = include === undefined ? null : hashTasks(include);
   const files = tasks.map(({ name, shots }) => {
-    const items = itemsPath(run, model, name);
-    const key = hash(
-      "sha256",
-      JSON.stringify([identity, name, shots ?? null, limit ?? null, chat ?? false, seed, included]),
-    );
-    return { name, shots: shots ?? null, items, key, result: items.replace(/jsonl$/, "json"), keyPath: `${items}.key` };
+    const settings = [identity, name, shots ?? null, limit ?? null, chat ?? false, seed, included];
+    const key = hash("sha256", JSON.stringify(settings)).slice(0, 10);
+    const items = run.benchmarkPath(model.replaceAll(/[^\w.-]+/g, "-"), name, key); // other settings have files of their own
+    return { name, shots: shots ?? null, items, result: items.replace(/jsonl$/, "json") };
   });
-  for (const { items, result, key, keyPath } of files) {
-    if ((await readFile(keyPath, "utf8").catch(() => "")) === key && existsSync(items)) continue;
-    rmSync(result, { force: true });
-    await writeFile(keyPath, key);
-  }
   const left = files.filter(({ result }) => !existsSync(result));
   if (left.length > 0) {
-    const jobPath = join(run.folder, "benchmarks", `.${basename(itemsPath(run, model, "job"))}.json`);
+    const jobPath = join(run.folder, "benchmarks", `.job-${process.pid}.json`);
     const job: HarnessJob = {
       model: local.path,
       base: local.adapter?.base ?? null,
@@ -116,6 +108,7 @@ export async function runModel(
     try {
       await runHarness(resolve(jobPath), {
         log: join(run.folder, "benchmarks", "log.txt"),
+        allowCode: allowCode ?? false,
         signal,
         onPhase: (phase) => show((doing = phase)),
         onRequests: (done, total) => show(doing, done, total),
@@ -127,14 +120,6 @@ export async function runModel(
   const all = new Map<string, Measured>();
   for (const { name, items, result } of files) all.set(name, await readMeasured(items, result));
   return all;
-}
-
-/** Changes when the model does: its weights, or its commit on the Hub. */
-async function identify({ path, isOnHub, adapter }: LocalModel, signal: AbortSignal | undefined): Promise<string> {
-  if (isOnHub) return `${path} ${await hubCommit(path)}`;
-  const sha = createHash("sha256");
-  await hashModelFolder(path, sha, signal);
-  return `${sha.digest("hex")} ${adapter?.base ?? ""}`;
 }
 
 /** Changes when a file of the folder does. */
@@ -153,9 +138,10 @@ async function readMeasured(items: string, resultPath: string): Promise<Measured
   for (const line of (await readFile(items, "utf8")).split("\n")) {
     const read = itemSchema.safeParse(tryParse(line));
     if (!read.success) continue;
-    const { task, item, promptHash, value } = read.data;
-    prompts.set(`${task} ${item}`, promptHash);
-    if (value !== null) values.set(`${task} ${item}`, value);
+    const { task, item, documentHash, promptHash, value } = read.data;
+    const key = `${task} ${item} ${documentHash}`;
+    prompts.set(key, promptHash);
+    if (value !== null) values.set(key, value);
   }
-  return { result, values, prompts };
+  return { path: items, result, values, prompts };
 }

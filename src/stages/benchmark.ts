@@ -11,8 +11,8 @@ import { betaQuantile } from "../stats/distributions.ts";
 import type { Estimate } from "../stats/estimate.ts";
 import { itemDifference } from "../stats/item-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
-import { itemsPath, runModel, type Measured, type RunModelOptions } from "./benchmark-model.ts";
-import { groupOf, type ModelGroup } from "./model-groups.ts";
+import { runModel, type Measured, type RunModelOptions } from "./benchmark-model.ts";
+import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 
 export interface BenchmarkOptions extends RunModelOptions {
   /** The run's folder. */
@@ -52,13 +52,14 @@ export async function benchmark(options: BenchmarkOptions): Promise<BenchmarkSum
   const summaries = options.tasks.map(({ name }, i): BenchmarkSummary => {
     const of = (model: string) => measured.get(model)!.get(name)!;
     const models = groups.flatMap(({ group, models: members }) =>
-      members.map((model) => summariseModel(model, group, of(model), itemsPath(run, model, name))),
+      members.map((model) => summariseModel(model, group, of(model))),
     );
+    const { harness, tasks } = of(groups[0]!.models[0]!).result;
+    const isHigherBetter = Object.values(tasks).every(({ higherIsBetter }) => higherIsBetter);
     const differences = compared[i]!.map((difference): BenchmarkDifference => {
       const adjustedPValue = adjusted[next++]!;
-      return { ...difference, adjustedPValue, sentence: conclude(name, difference, adjustedPValue, models) };
+      return { ...difference, adjustedPValue, sentence: conclude(name, difference, adjustedPValue, isHigherBetter) };
     });
-    const { harness, tasks } = of(groups[0]!.models[0]!).result;
     const parts = Object.entries(tasks).map(([task, { metric, filter, version, shots = null, items }]) => {
       return { task, metric, filter, version, shots, items };
     });
@@ -67,7 +68,7 @@ export async function benchmark(options: BenchmarkOptions): Promise<BenchmarkSum
       task: name,
       harness,
       metric: metrics.join(", "),
-      higherIsBetter: Object.values(tasks).every(({ higherIsBetter }) => higherIsBetter),
+      higherIsBetter: isHigherBetter,
       parts,
       models,
       differences,
@@ -97,7 +98,7 @@ function expectContainer(): void {
     );
 }
 
-function summariseModel(model: string, group: string, { result, values }: Measured, path: string): ModelBenchmark {
+function summariseModel(model: string, group: string, { path, result, values }: Measured): ModelBenchmark {
   const all = Float64Array.from(values.values());
   const prompts = Array.from(all, (_, i) => i);
   const value = all.every((one) => one === 0 || one === 1)
@@ -120,19 +121,25 @@ function exactShare(right: number, items: number): Estimate {
   };
 }
 
+function nullable(value: number): number | null {
+  return Number.isNaN(value) ? null : value;
+}
+
 type Compared = Omit<BenchmarkDifference, "adjustedPValue" | "sentence">;
 
 function compareGroups([first, ...others]: readonly ModelGroup[], of: (model: string) => Measured): Compared[] {
   return others.map((other): Compared => {
     const all = [...first!.models, ...other.models].map((model) => of(model).values);
     const keys = [...new Set(all.flatMap((values) => [...values.keys()]))];
-    const valuesOf = ({ models }: ModelGroup) =>
-      models.map((model) => Float64Array.from(keys, (key) => of(model).values.get(key) ?? NaN));
-    const { difference, ...more } = itemDifference(valuesOf(first!), valuesOf(other));
+    const [ours, theirs] = pairTrainings(first!, other).map((models) =>
+      models.map((model) => Float64Array.from(keys, (key) => of(model).values.get(key) ?? NaN)),
+    );
+    const { difference, means, ...more } = itemDifference(ours!, theirs!);
     return {
       a: first!.group,
       b: other.group,
       ...more,
+      means: [nullable(means[0]), nullable(means[1])],
       difference: toEstimateRecord(difference),
       pValue: difference.pValue,
     };
@@ -141,22 +148,24 @@ function compareGroups([first, ...others]: readonly ModelGroup[], of: (model: st
 
 function conclude(
   task: string,
-  { a, b, difference, trainings }: Compared,
+  { a, b, means, trainings, items }: Compared,
   p: number,
-  models: readonly ModelBenchmark[],
+  isHigherBetter: boolean,
 ): string {
-  const meanOf = (group: string) => {
-    const values = models.filter((model) => model.group === group).map(({ value }) => value.value ?? NaN);
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    return mean >= 0 && mean <= 1 ? formatShare(mean) : mean.toFixed(4);
-  };
-  if (!(p < significance)) return `${task}: ${a} (${meanOf(a)}) and ${b} (${meanOf(b)}) cannot be told apart.`;
-  const [more, less] = (difference.value ?? 0) > 0 ? [a, b] : [b, a];
+  if (items === 0) return `${task}: ${a} and ${b} have no items in common, so nothing is compared.`;
+  const [ours, theirs] = means.map((mean) =>
+    mean === null ? "-" : mean >= 0 && mean <= 1 ? formatShare(mean) : mean.toFixed(4),
+  ) as [string, string];
+  if (!(p < significance)) return `${task}: ${a} (${ours}) and ${b} (${theirs}) cannot be told apart.`;
+  const [more, less] =
+    (means[0] ?? 0) > (means[1] ?? 0)
+      ? [`${a} has ${ours}`, `${theirs} of ${b}`]
+      : [`${b} has ${theirs}`, `${ours} of ${a}`];
   const scope =
     trainings > 1
       ? `, over ${trainings} trainings of each`
       : "; with one training of each, this is about these two models, not about how their rows were chosen";
-  return `${task}: ${more} has ${meanOf(more)}, more than the ${meanOf(less)} of ${less}${scope}.`;
+  return `${task}: ${more}, more than the ${less}${isHigherBetter ? "" : " (less is better)"}${scope}.`;
 }
 
 function describeItems(
@@ -166,9 +175,21 @@ function describeItems(
   { limit, chat }: BenchmarkOptions,
 ): string[] {
   const [first, ...others] = groups.flatMap((group) => group.models);
-  const other = others.filter((model) =>
-    [...of(first!).prompts].some(([key, prompt]) => (of(model).prompts.get(key) ?? prompt) !== prompt),
+  const shared = (model: string) => [...of(first!).prompts].filter(([key]) => of(model).prompts.has(key));
+  const otherItems = others.filter(
+    (model) => shared(model).length < Math.max(of(first!).prompts.size, of(model).prompts.size),
   );
+  const otherPrompts = others.filter((model) =>
+    shared(model).some(([key, prompt]) => of(model).prompts.get(key) !== prompt),
+  );
+  const harnesses = new Set(groups.flatMap((group) => group.models.map((model) => of(model).result.harness)));
+  const left = groups.slice(1).flatMap((group) => {
+    const [ours, theirs] = pairTrainings(groups[0]!, group);
+    return [
+      ...groups[0]!.models.filter((model) => !ours.includes(model)),
+      ...group.models.filter((model) => !theirs.includes(model)),
+    ];
+  });
   const few = models.find(({ items }) => items < fewItems);
   return [
     ...(limit === undefined
@@ -180,8 +201,21 @@ function describeItems(
           `only ${formatNumbered(few.items, "item", "items")}: with under ${fewItems}, the intervals are too narrow to be relied on`,
         ]
       : []),
-    ...(other.length > 0
-      ? [`${other.join(", ")}: prompts differ from those of ${first}, as chat templates do; the items are the same`]
+    ...(otherItems.length > 0
+      ? [
+          `${otherItems.join(", ")}: not all items are those of ${first}; only the same ones are compared. Has the task's data changed in between?`,
+        ]
+      : []),
+    ...(otherPrompts.length > 0
+      ? [
+          `${otherPrompts.join(", ")}: prompts differ from those of ${first}${chat ? ", as chat templates do" : ", so figures differ by more than the models"}; the items are the same`,
+        ]
+      : []),
+    ...(harnesses.size > 1 ? [`figures are of several versions of the harness: ${[...harnesses].join(", ")}`] : []),
+    ...(left.length > 0
+      ? [
+          `${[...new Set(left)].join(", ")}: no training of the other arm has the same seed, so it has no part in the comparison`,
+        ]
       : []),
   ];
 }

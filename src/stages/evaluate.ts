@@ -20,7 +20,7 @@ import { crossedRatio } from "../stats/crossed-mean.ts";
 import { lossDifference } from "../stats/loss-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
 import { readHeldOut, type HeldOut } from "./held-out.ts";
-import { groupOf, type ModelGroup } from "./model-groups.ts";
+import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 import type { StageOptions } from "./progress.ts";
 
 export interface EvaluateOptions extends StageOptions {
@@ -197,8 +197,10 @@ function compareGroups(
   others: readonly ModelGroup[],
   losses: ReadonlyMap<string, Float64Array>,
 ): LossDifference[] {
-  const valuesOf = ({ models }: ModelGroup) => models.map((model) => losses.get(model)!);
-  const compared = others.map((other) => ({ other, ...lossDifference(valuesOf(first), valuesOf(other)) }));
+  const compared = others.map((other) => {
+    const [ours, theirs] = pairTrainings(first, other).map((models) => models.map((model) => losses.get(model)!));
+    return { other, ...lossDifference(ours!, theirs!) };
+  });
   const adjusted = holm(compared.map(({ difference }) => difference.pValue));
   return compared.map(({ other, items, trainings, difference }, i) => ({
     a: first.group,

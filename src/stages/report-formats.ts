@@ -23,6 +23,14 @@ export function renderFigures(
 
 const columns = ["part", "of", "figure", "value", "low", "high", "p", "n"] as const;
 
+const markdownEnd = "<!-- figures of a run, by alpagasus -->";
+
+/** Whether a text is what `renderFigures` made. */
+export function isRenderedFigures(text: string, format: "md" | "csv" | "junit"): boolean {
+  if (format === "csv") return text.startsWith(columns.join(","));
+  return format === "md" ? text.trimEnd().endsWith(markdownEnd) : text.includes('<testsuite name="alpagasus ');
+}
+
 function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): string {
   const { head, title, run, comparisons, losses, benchmarks } = report;
   const sentences = [
@@ -44,7 +52,7 @@ function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): 
           gates
             .map(
               ({ group, held, name, message }) =>
-                `- ${held ? "held" : "**not held**"}: ${markdown(`${group}: ${name}: ${message}`)}`,
+                `- ${held ? "held" : "**not held**"}: ${markdown(held && group === "report" ? "report: all rows were read" : `${group}: ${name}: ${message}`)}`,
             )
             .join("\n"),
         ]
@@ -55,6 +63,7 @@ function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): 
         figures.filter((figure) => figure.part === part),
       ),
     ),
+    markdownEnd,
   ].join("\n\n")}\n`;
 }
 
@@ -93,9 +102,19 @@ interface NamedGate {
 }
 
 /** The gates of all stages, and the conditions of `--fail-on`. */
-function gatesOf({ stages }: RunReport, conditions: readonly ConditionResult[]): NamedGate[] {
+function gatesOf({ stages, dataset, rows, problems }: RunReport, conditions: readonly ConditionResult[]): NamedGate[] {
   return [
     ...stages.flatMap(({ stage, name, gates }) => gates.map((gate) => ({ group: `${stage} ${name}`, ...gate }))),
+    ...(dataset === undefined
+      ? []
+      : [
+          {
+            group: "report",
+            name: "rows",
+            held: rows.isReady,
+            message: problems.join("; ") || "the rows could not be read",
+          },
+        ]),
     ...conditions.map(({ condition, met }) => ({
       group: "fail-on",
       name: condition.text,

@@ -15,7 +15,7 @@ import {
   readCondition,
 } from "../page/figures.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { describeMet, renderFigures, type ReportFormat } from "./report-formats.ts";
+import { describeMet, isRenderedFigures, renderFigures, type ReportFormat } from "./report-formats.ts";
 
 export interface ReportOptions extends OpenRunOptions {
   /** The run's folder. */
@@ -102,6 +102,20 @@ export async function reportFigures(
   const figures = await run.report();
   const checked = checkAll(conditions, figures);
   return { text: renderFigures(figures, format, checked), ...describeEnd(figures, checked) };
+}
+
+/**
+ * Writes a run's figures to a file, whole or not at all.
+ *
+ * @throws UsageError when the name does not end as the format does, or there is a file that is no such report
+ */
+export async function writeFigures(path: string, format: Exclude<ReportFormat, "html">, text: string): Promise<void> {
+  const ending = format === "junit" ? "xml" : format;
+  if (!path.toLowerCase().endsWith(`.${ending}`))
+    throw new UsageError(`--out: expected a name that ends in .${ending}, got ${JSON.stringify(path)}`);
+  await expectOwn(path, (found) => (format === "json" ? isFigures(found) : isRenderedFigures(found, format)));
+  makeFolder(dirname(path));
+  await writeWhole(path, text);
 }
 
 function checkAll(conditions: readonly FigureCondition[], run: RunReport): ConditionResult[] {

@@ -77,7 +77,8 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     onPhase(phase) {
       if (phase === "training") {
         trainingSince = Date.now();
-        ({ steps, stepsPerEpoch } = countedSteps(plan, readFileSync(folder.rows, "utf8")));
+        // a cluster counts where it writes, which this machine may not see
+        if (existsSync(folder.rows)) ({ steps, stepsPerEpoch } = countedSteps(plan, readFileSync(folder.rows, "utf8")));
       } else if (trainingSince !== undefined) {
         spentMs = Date.now() - trainingSince;
         attempts.spent(spentMs, (first?.at ?? Date.now()) - trainingSince);

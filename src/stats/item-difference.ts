@@ -8,6 +8,8 @@ export interface ItemDifference {
   readonly items: number;
   /** Pairs of trainings. */
   readonly trainings: number;
+  /** The means over exactly these items and trainings. */
+  readonly means: readonly [a: number, b: number];
   /** a's mean minus b's. NaN without items. */
   readonly difference: TestedEstimate;
   /** `exact`: the p-value is the sign test's, since all values are 0 or 1 and there is one training of each. */
@@ -51,6 +53,7 @@ export function itemDifference(a: readonly Float64Array[], b: readonly Float64Ar
   return {
     items,
     trainings,
+    means: [moments(ours).mean, moments(theirs).mean],
     difference: isExact ? { ...difference, pValue: signTest(wins, losses) } : difference,
     test: isExact ? "exact" : "interval",
     unpairedPValue: unpaired(ours, theirs),

@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, isAbsolute, join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { zipSync } from "fflate";
 import { type RayJob, RayCluster } from "../cluster/ray.ts";
-import { RunError } from "../errors.ts";
+import { PythonError, RunError, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import { describeFailure } from "../python/failure.ts";
 import { readInstallPhase } from "../python/uv.ts";
@@ -52,6 +52,10 @@ export async function runOnRay(
   trainingHash: string,
   options: RunOnRayOptions,
 ): Promise<void> {
+  if (options.storage !== undefined && (!isAbsolute(options.storage) || /^\w+:\/\//.test(options.storage)))
+    throw new UsageError(
+      `--storage: expected the absolute path of a folder that all machines of the cluster see, got ${JSON.stringify(options.storage)}`,
+    );
   const cluster = await RayCluster.open(options.address, options.signal);
   const name = basename(folder.folder);
   const storage =
@@ -83,7 +87,8 @@ export async function runOnRay(
     const what = `${folder.log}: the job ${id} on ${options.address}`;
     if (ended.state === "stopped")
       throw new RunError(`${what} was stopped by somebody; the same command starts it again, from its last checkpoint`);
-    throw describeFailure(what, null, ended.said.length > 0 ? ended.said : [`Error: ${ended.message}`], trainerAdvice);
+    if (ended.said.length === 0) throw new PythonError(`${what} failed: ${ended.message || "Ray says nothing more"}`);
+    throw describeFailure(what, 1, ended.said, trainerAdvice);
   }
   await bringBack(folder, storage, options.address);
 }
@@ -93,7 +98,7 @@ async function expectRoom(cluster: RayCluster, { gpus, processes }: TrainingPlan
   const [wanted, found, what] = gpus > 0 ? [gpus, has.gpus, "GPUs"] : [processes, has.cpus, "CPUs"];
   if (found < wanted)
     throw new RunError(
-      `--on: expected a cluster with ${wanted} ${what}, one for each process, got ${formatCount(found)} on ${has.machines} ${has.machines === 1 ? "machine" : "machines"}; take ${gpus > 0 ? `--gpus ${found}` : `--processes ${found}`}, or a larger cluster`,
+      `--on: expected a cluster with ${wanted} ${what}, one for each process, got ${formatCount(found)} on ${has.machines} ${has.machines === 1 ? "machine" : "machines"}; ${found > 0 ? `take ${gpus > 0 ? "--gpus" : "--processes"} ${found}, or` : "take"} a larger cluster`,
     );
 }
 
@@ -165,6 +170,10 @@ export function isTrained(folder: string): boolean {
 }
 
 async function bringBack(folder: TrainingFolder, storage: string, address: string): Promise<void> {
+  if (!isTrained(storage) && resolve(storage) === resolve(folder.folder))
+    throw new RunError(
+      `${storage}: the job has ended well, and its model is not in this folder: the machines of ${address} do not share it; name a folder that they and this machine share with --storage`,
+    );
   if (!isTrained(storage))
     throw new RunError(
       `${storage}: the model was trained there, on the machines of ${address}, and this machine does not see that folder; copy its output, rows.json, runtime.json and checks.json to ${folder.folder}, and run the same command without --on`,

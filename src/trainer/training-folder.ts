@@ -1,4 +1,4 @@
-import { appendFile, copyFile, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
@@ -197,19 +197,20 @@ export async function writeTrainingFolder(
   const files = { ...trainer.files(plan, base, areTokens) };
   makeFolder(join(folder.folder, "data"));
   const chatTemplate = settings.template === "alpaca" && trainer.chatTemplate ? chatTemplateFile : null;
-  await copyFile(join(pythonFolder, trainer.requirements), join(folder.folder, "requirements.txt"));
-  const more = trainer.moreRequirements?.(plan) ?? [];
-  if (more.length > 0) await appendFile(join(folder.folder, "requirements.txt"), `${more.join("\n")}\n`);
-  for (const name of trainer.scripts) await copyFile(join(pythonFolder, name), join(folder.folder, name));
-  if (chatTemplate && trainer.chatTemplate)
-    await writeFile(
-      join(folder.folder, chatTemplate),
-      trainer.chatTemplate(await readFile(join(pythonFolder, "alpaca.jinja"), "utf8")),
-    );
+  const shipped = (name: string) => readFile(join(pythonFolder, name), "utf8");
+  const write = (name: string, text: string) => writeChanged(join(folder.folder, name), text);
+  const more = (trainer.moreRequirements?.(plan) ?? []).map((line) => `${line}\n`);
+  await write("requirements.txt", [await shipped(trainer.requirements), ...more].join(""));
+  for (const name of trainer.scripts) await write(name, await shipped(name));
+  if (chatTemplate && trainer.chatTemplate) {
+    const template = trainer.chatTemplate(await shipped("alpaca.jinja"));
+    const found = await readFile(join(folder.folder, chatTemplate), "utf8").catch(() => "");
+    if (found !== beginning + template) await write(chatTemplate, template); // rows.py has put it there, for this base
+  }
   if (trainer.startsOnSeveralMachines) Object.assign(files, jobFiles(plan, basename(folder.folder)));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder.folder, name), text);
-  await writeFile(
-    folder.settings,
+  for (const [name, text] of Object.entries(files)) await write(name, text);
+  await write(
+    basename(folder.settings),
     `${JSON.stringify(
       {
         trainer: trainer.name,
@@ -235,7 +236,22 @@ export async function writeTrainingFolder(
       2,
     )}\n`,
   );
-  await writeFile(join(folder.folder, "run.sh"), runScript(trainer), { mode: 0o755 });
+  await write("run.sh", runScript(trainer));
+  await chmod(join(folder.folder, "run.sh"), 0o755);
+}
+
+const beginning = "{{- bos_token -}}"; // as rows.py writes it
+
+/** Writes a text that is not there already, whole or not at all: a training may run in the folder. */
+async function writeChanged(path: string, text: string): Promise<void> {
+  if ((await readFile(path, "utf8").catch(() => undefined)) === text) return;
+  const file = openAtomicFile(path);
+  try {
+    await file.write(text);
+    await file.commit();
+  } finally {
+    await file.discard();
+  }
 }
 
 const runScript = ({ commands }: TrainerFormat) => `#!/bin/sh

@@ -56,11 +56,27 @@ describe("a report in other formats", () => {
     );
     expect(code).toBe(3);
     expect(stderr).toBe('alpagasus: --fail-on "selected: rows < 6": rows of selected is 5\n');
-    expect(stdout).toContain('tests="5" failures="1"');
+    expect(stdout).toContain('tests="6" failures="1"');
     expect(stdout).toContain(
       '<testcase classname="fail-on" name="selected: rows &lt; 6"><failure message="rows of selected is 5"/></testcase>',
     );
     expect(stdout).toContain('<testcase classname="fail-on" name="coverage &lt; 1"/>');
+  });
+
+  test("a file that is no such report is not written over", async () => {
+    folder.write("precious.csv", "mine,all mine");
+    const { code, stderr } = await report("--format", "csv", "--out", "precious.csv");
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining("precious.csv: expected no file or an older report there"),
+    ]);
+    expect((await report("--format", "csv", "--out", "figures.md")).stderr).toContain(
+      "expected a name that ends in .csv",
+    );
+    for (const format of ["csv", "md", "json", "junit"]) {
+      const out = `new/figures.${format === "junit" ? "xml" : format}`;
+      for (let times = 0; times < 2; times++) expect((await report("--format", format, "--out", out)).code).toBe(0);
+    }
   });
 
   test.each([

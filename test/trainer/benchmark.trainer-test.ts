@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BenchmarkSummary } from "../../src/run/records/benchmarks.ts";
@@ -17,7 +17,15 @@ const requirements = fileURLToPath(new URL("../../python/requirements-benchmark.
 const colours = ["red", "blue", "green", "black", "white", "pink", "brown", "grey", "gold", "cyan"];
 
 let folder: TempFolder;
-const at = (name: string) => `${folder.path}/runs/default/benchmarks/${name}`;
+/** The newest file of a model and task, whatever its settings. */
+const at = (start: string, ending: string) => {
+  const place = `${folder.path}/runs/default/benchmarks`;
+  const names = existsSync(place) ? readdirSync(place) : [];
+  const own = names
+    .filter((name) => name.startsWith(`${start}.`) && name.endsWith(ending))
+    .map((name) => `${place}/${name}`);
+  return own.toSorted((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0] ?? `${place}/none`;
+};
 
 interface Item {
   readonly item: number;
@@ -86,19 +94,19 @@ const options = () => ({ cwd: folder.path, env: pythonEnvironment });
 describe("benchmark", () => {
   test("killed in the middle, it keeps what is complete, leaves no process, and goes on", async () => {
     const started = startAlpagasus(command("pick,say"), options());
-    await expect.poll(() => existsSync(at("one.pick.json")), { timeout: 300_000 }).toBe(true);
+    await expect.poll(() => existsSync(at("one.pick", ".json")), { timeout: 300_000 }).toBe(true);
     started.kill("SIGKILL");
     await started.ended;
-    const kept = readFileSync(at("one.pick.jsonl"), "utf8");
+    const kept = readFileSync(at("one.pick", ".jsonl"), "utf8");
     const { code, stdout, stderr } = await alpagasus(command("pick,say"), options());
     expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
-    expect(readFileSync(at("one.pick.jsonl"), "utf8")).toBe(kept);
+    expect(readFileSync(at("one.pick", ".jsonl"), "utf8")).toBe(kept);
     const [pick, say] = JSON.parse(stdout) as [BenchmarkSummary, BenchmarkSummary];
     expect([pick.models.map(({ items }) => items), pick.metric, say.metric]).toEqual([[40, 40], "acc", "exact_match"]);
     for (const { harnessValue, value } of [...pick.models, ...say.models])
       expect(value.value).toBeCloseTo(harnessValue!, 9);
     expect(pick.differences).toMatchObject([{ a: "one", b: "two", items: 40, trainings: 1, test: "exact" }]);
-    expect(readdirSync(at("")).filter((name) => name.startsWith("."))).toEqual([]);
+    expect(readdirSync(`${folder.path}/runs/default/benchmarks`).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
   test("its items are the harness's own, one by one", () => {
@@ -118,7 +126,7 @@ describe("benchmark", () => {
     const theirs = parseLines<{ doc_id: number; acc: number; prompt_hash: string; resps: unknown }>(
       readFileSync(`${folder.path}/own-pick/${place}`, "utf8"),
     ).toSorted((a, b) => a.doc_id - b.doc_id);
-    const ours = parseLines<Item>(readFileSync(at("two.pick.jsonl"), "utf8"));
+    const ours = parseLines<Item>(readFileSync(at("two.pick", ".jsonl"), "utf8"));
     expect(ours.map(({ item, value, promptHash }) => ({ item, value, promptHash }))).toEqual(
       theirs.map(({ doc_id: item, acc: value, prompt_hash: promptHash }) => ({ item, value, promptHash })),
     );
@@ -129,7 +137,7 @@ describe("benchmark", () => {
   test("another model costs its own run alone; the same one with other weights is run again", async () => {
     cpSync(`${folder.path}/one`, `${folder.path}/three`, { recursive: true });
     cpSync(`${folder.path}/two`, `${folder.path}/one`, { recursive: true });
-    const before = readFileSync(at("two.pick.jsonl.key"), "utf8");
+    const before = statSync(at("two.pick", ".jsonl")).mtimeMs;
     const more = ["benchmark", "--models", "one", "two", "three", "--tasks", "pick", "--include", "tasks", "--json"];
     const { code, stdout } = await alpagasus(more, options());
     expect(code).toBe(0);
@@ -139,7 +147,7 @@ describe("benchmark", () => {
       ["one", "two", 0],
       ["one", "three", expect.any(Number)],
     ]);
-    expect(readFileSync(at("two.pick.jsonl.key"), "utf8")).toBe(before);
+    expect(statSync(at("two.pick", ".jsonl")).mtimeMs).toBe(before);
   });
 
   test("tasks that are not there, and code, are one line", async () => {
@@ -155,7 +163,7 @@ describe("benchmark", () => {
     ]);
     expect(await lines(...command("code"))).toEqual([
       2,
-      "alpagasus: code: it runs code that the model writes; give --allow-code in a container, or leave it out",
+      "alpagasus: code: it runs code that the model writes; give --allow-code (in a recipe allow_code: true) in a container, or leave it out",
     ]);
     expect(await lines(...command("pick,pick"))).toEqual([
       2,

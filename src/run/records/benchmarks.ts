@@ -22,6 +22,8 @@ const benchmarkDifferenceSchema = z.object({
   items: z.number(),
   /** Pairs of trainings. */
   trainings: z.number(),
+  /** The two means over these items and trainings; null without items. */
+  means: z.tuple([z.number().nullable(), z.number().nullable()]),
   /** a's mean minus b's, by item. */
   difference: estimateSchema,
   pValue: z.number(),

@@ -47,6 +47,7 @@ export function benchmarkTask(context: Context, { declared, tasks, include }: Be
         limit: declared.limit,
         chat: declared.chat,
         batch: declared.batch,
+        allowCode: declared.allow_code,
         signal: context.options.signal,
       });
       return { gates: [] };
