@@ -136,7 +136,7 @@ async function startRay(): Promise<RayOfTwo> {
     `--port=${port}`,
     `--dashboard-port=${dashboard}`,
     `--temp-dir=${temp}`,
-    "--ray-client-server-port=0",
+    `--ray-client-server-port=${await freePort()}`,
   );
   const machines = async () => {
     const answer = await fetch(`${address}/api/v0/nodes?detail=1`).catch(() => undefined);
