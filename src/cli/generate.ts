@@ -1,5 +1,7 @@
+import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { formatNumbered } from "../format.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { ServerKind } from "../generation/serve-model.ts";
 import type { CommandContext } from "./context.ts";
@@ -23,6 +25,7 @@ interface GenerateFlags extends ModelFlags {
   topP?: number | undefined;
   seed?: number | undefined;
   dryRun?: boolean | undefined;
+  alpacaEval?: string | undefined;
   minCoverage: number;
   overwrite?: boolean | undefined;
   run: string;
@@ -61,6 +64,7 @@ export function generateCommand(context: CommandContext): Command {
     .option("--seed <n>", "sampling seed, for reproducible answers if the server supports it", parseWhole)
     .option("--dry-run", "show the first prompt, the calls left, their tokens and cost; call nothing, start nothing")
     .addOption(minCoverageOption("prompts with an answer"))
+    .option("--alpaca-eval <file>", "also write the answers as AlpacaEval reads them: a .json file")
     .option("--overwrite", "replace answers of that name that are from another model or were made with other settings")
     .addOption(runOption())
     .addOption(jsonOption())
@@ -85,6 +89,10 @@ Examples:
         import("../stages/generate.ts"),
         import("../stages/plan-calls.ts"),
       ]);
+      if (flags.alpacaEval !== undefined && !/\.json$/i.test(flags.alpacaEval))
+        throw new UsageError(
+          `--alpaca-eval: expected a name that ends in .json, which AlpacaEval wants, got ${JSON.stringify(flags.alpacaEval)}`,
+        );
       const prompts = await openTestSets(flags.tests, flags.limit);
       const model = await chooseModel(flags);
       const { temperature, topP, seed } = flags;
@@ -129,11 +137,28 @@ Examples:
         }).finally(progress.clear);
         setExitCode(summary, context);
         process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderAnswers(summary));
+        if (flags.alpacaEval !== undefined) await writeAlpacaEval(flags.alpacaEval, summary.arm, flags.run);
       } finally {
         context.signal.removeEventListener("abort", sayWaiting);
         await answerer.close();
       }
     });
+}
+
+async function writeAlpacaEval(path: string, name: string, run: string): Promise<void> {
+  const [{ readOwnAnswers }, { toAlpacaEval }, { runFolder }] = await Promise.all([
+    import("../generation/answers-file.ts"),
+    import("../generation/alpaca-eval.ts"),
+    import("../run/run-folder.ts"),
+  ]);
+  const { answers } = await readOwnAnswers(runFolder(run).answersPath(name));
+  const { text, written, leftOut } = toAlpacaEval(answers, name);
+  await writeFile(path, text);
+  const without =
+    leftOut === 0 ? "" : `; ${formatNumbered(leftOut, "prompt has", "prompts have")} no answer, or several turns`;
+  process.stderr.write(
+    `alpagasus: wrote ${formatNumbered(written, "answer", "answers")} to ${plainText(path)}${without}\n`,
+  );
 }
 
 /** The model's name; with --endpoint, ADDRESS#MODEL. */

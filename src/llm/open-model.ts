@@ -24,6 +24,7 @@ import { checkAddress, openCompatibleModel } from "./open-compatible.ts";
 import { noteOtherAddress, openHostedModel, withPath } from "./open-hosted.ts";
 import { openPeerModel } from "./open-peer.ts";
 import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";
+import { chatOrResponses } from "./openai-responses.ts";
 import { openAiEmbedding } from "./open-embedding.ts";
 import { findPrice, reducedPrice } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
@@ -78,7 +79,8 @@ const providers: Readonly<Record<ProviderName, Provider>> = {
     async create(model, settings, batchFetch) {
       const { createOpenAI } = await import("@ai-sdk/openai"); // each provider's client is large
       const batches = createOpenAI({ ...settings, fetch: batchFetch }).experimental_batch();
-      return { language: createOpenAI(settings).chat(model), batches };
+      const client = createOpenAI(settings);
+      return { language: chatOrResponses(client.chat(model), client.responses(model)), batches };
     },
     embed: openAiEmbedding,
     batchLimits: { mostCalls: 50_000, mostBytes: 200e6 },

@@ -64,6 +64,15 @@ describe("generate by a model behind an API", () => {
     expect(summaryOf(second).calls).toMatchObject({ made: 0 });
     expect(server.log).toHaveLength(before);
     expect(readAnswers(folder, "opponent")).toEqual(answers);
+    const third = await alpagasus([...args, "--alpaca-eval", "outputs.json"], { cwd: folder.path });
+    expect(third.stderr).toBe("alpagasus: wrote 730 answers to outputs.json\n");
+    const outputs = JSON.parse(readFileSync(`${folder.path}/outputs.json`, "utf8")) as object[];
+    expect(outputs[0]).toEqual({
+      dataset: "vicuna",
+      instruction: expect.any(String),
+      output: expect.stringContaining("Answer to"),
+      generator: "opponent",
+    });
   });
 
   test("puts the input where the Alpaca template looks for it, when told", async () => {

@@ -28,6 +28,32 @@ beforeAll(async () => {
           .end(JSON.stringify({ error: { message: "This response_format type is unavailable now" } }));
       response.statusCode = status;
       if (status !== 200) return void response.end(JSON.stringify({ error: { message: "no" } }));
+      if (request.url!.endsWith("/chat/completions") && body["model"] === "new-one")
+        return void response.writeHead(404).end(
+          JSON.stringify({
+            error: { message: "This model is only supported in v1/responses and not in v1/chat/completions." },
+          }),
+        );
+      if (request.url!.endsWith("/responses"))
+        return void response.end(
+          JSON.stringify({
+            id: "resp_1",
+            object: "response",
+            created_at: 1,
+            model: "m-1",
+            status: "completed",
+            output: [
+              {
+                type: "message",
+                id: "msg_1",
+                role: "assistant",
+                status: "completed",
+                content: [{ type: "output_text", text: "4\nfine", annotations: [] }],
+              },
+            ],
+            usage: { input_tokens: 9, output_tokens: 3, total_tokens: 12 },
+          }),
+        );
       if (request.url!.endsWith("/converse"))
         return void response.end(
           JSON.stringify({
@@ -106,6 +132,22 @@ describe("providers with OpenAI's protocol", () => {
       "json_object",
     ]);
     expect(model.notes?.().join()).toContain("without a schema");
+  });
+});
+
+describe("OpenAI's models that have only the Responses API", () => {
+  test.each([
+    ["o3-pro", ["/v1/responses"]],
+    ["gpt-5.2-codex", ["/v1/responses"]],
+    ["new-one", ["/v1/chat/completions", "/v1/responses"]],
+  ])("%s", async (name, paths) => {
+    const model = await openModel(`openai:${name}`, {
+      environment: { OPENAI_API_KEY: "k", OPENAI_BASE_URL: `${origin}/v1` },
+    });
+    const replies = [await attemptCall(model, request, 5_000), await attemptCall(model, request, 5_000)];
+    for (const reply of replies) expect(reply).toMatchObject({ reply: { text: "4\nfine", usage: { inputTokens: 9 } } });
+    expect(seen.map(({ url }) => url)).toEqual([...paths, "/v1/responses"]);
+    expect(seen.at(-1)!.body).toMatchObject({ model: name, store: false });
   });
 });
 

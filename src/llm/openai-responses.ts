@@ -1,0 +1,35 @@
+import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import { messageOf } from "../errors.ts";
+
+/** Models that OpenAI serves through its Responses API alone, as its documentation of models lists them. */
+const onlyResponses = /^(o\d+(-\w+)?-pro|o\d+(-\w+)?-deep-research|gpt-5[\w.]*-(pro|codex)|codex-|computer-use-)/;
+
+/**
+ * A model of OpenAI's by chat completions, or by the Responses API where it has only that: by its name, or because the provider says so. Nothing is
+ * stored at the provider.
+ */
+export function chatOrResponses(chat: LanguageModelV4, responses: LanguageModelV4): LanguageModelV4 {
+  let isByResponses = onlyResponses.test(chat.modelId);
+  const ask = (options: LanguageModelV4CallOptions) => {
+    const own = { ...options.providerOptions?.["openai"], store: false };
+    return responses.doGenerate({ ...options, providerOptions: { ...options.providerOptions, openai: own } });
+  };
+  return {
+    specificationVersion: chat.specificationVersion,
+    provider: chat.provider,
+    modelId: chat.modelId,
+    supportedUrls: chat.supportedUrls,
+    async doGenerate(options) {
+      if (isByResponses) return ask(options);
+      try {
+        return await chat.doGenerate(options);
+      } catch (cause) {
+        // it is refused before it is answered, and not paid: "This model is only supported in v1/responses"
+        if (!/only supported in v1\/responses/i.test(messageOf(cause))) throw cause;
+        isByResponses = true;
+        return ask(options);
+      }
+    },
+    doStream: (options) => (isByResponses ? responses : chat).doStream(options),
+  };
+}
