@@ -6,6 +6,7 @@ there the checkpoints and the model are written. A training that loses a machine
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -95,7 +96,7 @@ def train(training, storage):
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    variables = {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    variables = {"TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     ray.init(runtime_env={"py_executable": os.environ["ALPAGASUS_PYTHON"], "env_vars": variables}, log_to_driver=True)
     on_gpu = training["gpus"] > 0
     scaling = ScalingConfig(
@@ -124,8 +125,15 @@ def train(training, storage):
             print(f"alpagasus: a machine was lost; going on after step {last_step()}", flush=True)
 
 
+# what Ray says of a worker that is gone, and what gloo and NCCL say in those that are left
+SIGNS_OF_LOSS = re.compile(
+    r"ActorDied|ActorUnavailable|NodeDied|WorkerCrashed|OwnerDied|died unexpectedly|node failure|Task was killed due to the node"
+    r"|Connection (closed|reset) by peer|Broken pipe|ncclRemoteError|ncclSystemError|remote process exited|Socket Timeout|Connection refused"
+)
+
+
 def is_loss(said):
-    return any(sign in said for sign in ("ActorDied", "ActorUnavailable", "NodeDied", "WorkerCrashed", "died unexpectedly", "node failure", "OwnerDied", "OutOfMemoryError: Task was killed"))
+    return SIGNS_OF_LOSS.search(said) is not None
 
 
 def own_words(said):

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError, UsageError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
+import { isOver, jobSchema, toJob, type RayJob } from "./ray-job.ts";
 import { request, type Answer } from "./request.ts";
 
 /*
@@ -14,26 +15,8 @@ const leastVersion = [2, 51] as const; // the first whose Train is the one that 
 const answerMs = 30_000;
 const startMs = 330_000; // Ray itself waits five minutes for the head to take a job
 const pollMs = 1_000;
-const watchMs = 10_000;
-const lastWordsMs = 3_000;
+const followMs = 3_000;
 const mostTries = 6;
-
-const jobSchema = z.object({
-  submission_id: z.string().nullish(),
-  status: z.string(),
-  message: z.string().nullish(),
-  metadata: z.record(z.string(), z.string()).nullish(),
-  start_time: z.number().nullish(),
-});
-
-/** A job of a cluster. */
-export interface RayJob {
-  readonly id: string;
-  readonly state: "waiting" | "running" | "succeeded" | "failed" | "stopped";
-  /** What Ray says about its end. */
-  readonly message: string;
-  readonly metadata: Readonly<Record<string, string>>;
-}
 
 /** What the machines of a cluster have in all. */
 export interface RayResources {
@@ -41,14 +24,6 @@ export interface RayResources {
   readonly cpus: number;
   readonly gpus: number;
 }
-
-const states: Readonly<Record<string, RayJob["state"]>> = {
-  PENDING: "waiting",
-  RUNNING: "running",
-  SUCCEEDED: "succeeded",
-  FAILED: "failed",
-  STOPPED: "stopped",
-};
 
 /** The address in `ray:http://HEAD:8265`. @throws UsageError when it has another form */
 export function readRayAddress(text: string): string {
@@ -159,7 +134,7 @@ export class RayCluster {
   }
 
   /**
-   * Follows a job's output to its end. A connection that breaks or falls silent is made again, and goes on where it was.
+   * Follows a job's output to its end.
    *
    * @param onText called with each piece of output
    * @returns the job as it ended
@@ -167,34 +142,29 @@ export class RayCluster {
   async follow(id: string, onText: (text: string) => void): Promise<RayJob> {
     let read = 0;
     for (;;) {
-      let at = 0;
-      const over = new AbortController(); // the job has ended, whatever the connection does
-      const tail = this.#tail(id, over.signal, (text) => {
-        const fresh = text.slice(Math.max(0, read - at));
-        at += text.length;
-        if (at <= read) return;
-        read = at;
-        onText(fresh);
-      });
-      const watch = this.#whenEnded(id, over.signal).then(() => delay(lastWordsMs)); // what it said last is still coming
-      try {
-        await Promise.race([tail, watch]);
-      } finally {
-        over.abort();
-      }
-      this.#signal?.throwIfAborted();
-      const job = await this.#patiently(() => this.job(id));
+      const job = await this.#patiently(() => this.job(id)); // before its output, so that what it said last is read
+      const startedAt = Date.now();
+      const { logs } = await this.#patiently(() => this.#logs(id));
+      if (logs.length > read) onText(logs.slice(read));
+      read = Math.max(read, logs.length);
       if (isOver(job)) return job;
-      await delay(pollMs, undefined, { signal: this.#signal });
+      // all of the output comes each time: what is long is asked for less often
+      await delay(Math.max(followMs, 5 * (Date.now() - startedAt)), undefined, { signal: this.#signal });
     }
   }
 
-  /** Resolves when a job has ended, or `over` is aborted. */
-  async #whenEnded(id: string, over: AbortSignal): Promise<void> {
-    while (!over.aborted) {
-      await delay(watchMs, undefined, { signal: over }).catch(() => {}); // it is over
-      if (over.aborted || isOver(await this.#patiently(() => this.job(id)))) return;
-    }
+  async #logs(id: string): Promise<{ logs: string }> {
+    const path = `/api/jobs/${encodeURIComponent(id)}/logs`;
+    return this.#read(
+      path,
+      z.object({
+        logs: z
+          .string()
+          .nullish()
+          .transform((logs) => logs ?? ""),
+      }),
+      await this.#get(path),
+    );
   }
 
   /** Asks again where the cluster fails for a moment, as it does while its head is busy. */
@@ -207,30 +177,6 @@ export class RayCluster {
         if (tries >= mostTries) throw cause;
         await delay(tries * pollMs, undefined, { signal: this.#signal });
       }
-  }
-
-  /** A job's output from its beginning, until the cluster ends the connection, it breaks, or the work is over. */
-  async #tail(id: string, over: AbortSignal, onText: (text: string) => void): Promise<void> {
-    const url = `${this.address.replace(/^http/, "ws")}/api/jobs/${encodeURIComponent(id)}/logs/tail`;
-    const socket = new WebSocket(url, { headers: this.#headers });
-    const ends = [over, ...(this.#signal ? [this.#signal] : [])];
-    try {
-      await new Promise<void>((resolve, reject) => {
-        for (const end of ends) end.addEventListener("abort", () => resolve(), { once: true });
-        if (ends.some(({ aborted }) => aborted)) resolve();
-        socket.addEventListener("close", () => resolve());
-        socket.addEventListener("error", () => resolve());
-        socket.addEventListener("message", ({ data }) => {
-          try {
-            onText(String(data));
-          } catch (cause) {
-            reject(cause instanceof Error ? cause : new Error(String(cause)));
-          }
-        });
-      });
-    } finally {
-      socket.close();
-    }
   }
 
   get #headers(): Record<string, string> {
@@ -282,12 +228,4 @@ interface Asking {
   readonly method?: string | undefined;
   readonly body?: string | Uint8Array | undefined;
   readonly timeoutMs?: number | undefined;
-}
-
-function isOver({ state }: RayJob): boolean {
-  return state !== "waiting" && state !== "running";
-}
-
-function toJob({ submission_id: id, status, message, metadata }: z.infer<typeof jobSchema>): RayJob {
-  return { id: id ?? "", state: states[status] ?? "running", message: message ?? "", metadata: metadata ?? {} };
 }
