@@ -1,10 +1,11 @@
+import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption, seedOption } from "./options.ts";
 import { renderLabels } from "./text/labels.ts";
 import { plainJson } from "./text/plain-text.ts";
-import { exportLabels } from "../stages/export-labels.ts";
+import { exportLabels, isExport } from "../stages/export-labels.ts";
 import { readAllLabels, summariseLabels } from "../stages/labels.ts";
 import { UsageError } from "../errors.ts";
 
@@ -33,12 +34,16 @@ export function labelsCommand(_context: CommandContext): Command {
 Examples:
   alpagasus labels
   alpagasus labels --export labels.csv
-  alpagasus compare selected random --labels runs/default/labels/selected-vs-random.maria.jsonl`,
+  alpagasus compare selected random --labels runs/default/labels/selected-vs-random.by.people/maria.jsonl`,
     )
     .action(async ({ arms, export: out, seed, run, json }: LabelsFlags) => {
       if (out !== undefined && !/\.(csv|json)$/i.test(out))
         throw new UsageError(`--export: expected a name that ends in .csv or .json, got ${JSON.stringify(out)}`);
       const summary = await summariseLabels({ run, arms, seed });
+      if (out !== undefined && existsSync(out) && !isExport(readFileSync(out, "utf8")))
+        throw new UsageError(
+          `${out}: expected no file or an older export there, got a file that is none; choose another --export`,
+        );
       if (out !== undefined)
         await writeFile(out, exportLabels(await readAllLabels({ run, arms }), /\.csv$/i.test(out) ? "csv" : "json"));
       process.stdout.write(json ? `${plainJson(summary, 2)}\n` : renderLabels(summary));

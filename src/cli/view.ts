@@ -24,7 +24,7 @@ export function viewCommand(context: CommandContext): Command {
   const command = new Command("view")
     .summary("look through a run in the browser, every row of it")
     .description(
-      "Serves a run's page on 127.0.0.1, with all rows and pairs, until it is interrupted. The page of a run in progress updates by itself. The run is never changed.",
+      "Serves a run's page on 127.0.0.1, with all rows and pairs, until it is interrupted. The page of a run in progress updates by itself. Nothing of the run is changed; labels (--label) are files of their own.",
     );
   return addPageOptions(command)
     .option(
@@ -64,6 +64,11 @@ Examples:
         const given = Object.entries({ arms, sample, by, repeats, seed }).find(([, value]) => value !== undefined);
         if (given) throw new UsageError(`--${given[0]}: expected --label with it, got none; --label ANNOTATOR`);
       } else {
+        const ignored = Object.entries(readPageFlags(flags)).find(([, value]) => value !== undefined);
+        if (ignored)
+          throw new UsageError(
+            `--${ignored[0] === "sizes" ? "size" : ignored[0]}: goes without --label, whose page shows pairs alone`,
+          );
         await using viewer = await viewLabels({
           run: flags.run,
           port: flags.port,

@@ -4,7 +4,8 @@ import { crossedMean } from "../stats/crossed-mean.ts";
 import { betaQuantile } from "../stats/distributions.ts";
 import type { Estimate } from "../stats/estimate.ts";
 import { fleissKappa } from "../stats/fleiss-kappa.ts";
-import { cohensKappa } from "../stats/kappa.ts";
+import { cohensKappa, tableKappa } from "../stats/kappa.ts";
+import { tableIntervals } from "../stats/table-bootstrap.ts";
 import { pairKey } from "./agreement.ts";
 import type { PairLabel } from "./label-file.ts";
 
@@ -47,52 +48,98 @@ function countVotes(people: readonly AnyLabels[], pair: string): number[] {
   return categories.map((category) => people.filter((labels) => labels.get(pair) === category).length);
 }
 
-/** A's win rate by people, ties as halves: pairs and people are crossed sources of variance. */
-export function winRateByPeople(people: readonly LabelsByPair[]): Estimate {
-  const pairs = [...new Set(people.flatMap((labels) => [...labels.keys()]))];
-  const numbers = new Map(pairs.map((pair, i) => [pair, i]));
+/** Which pairs belong together: the turns of one conversation count as one prompt. */
+export type ClusterOf = (pair: string) => string;
+
+/** A's win rate by people, ties as halves: prompts and people are crossed sources of variance. */
+export function winRateByPeople(people: readonly LabelsByPair[], clusterOf: ClusterOf): Estimate {
+  const numbers = new Map<string, number>();
   const [rates, prompts, raters]: [number[], number[], number[]] = [[], [], []];
-  for (const [person, labels] of people.entries())
+  const own = people.filter((labels) => labels.size > 0);
+  for (const [person, labels] of own.entries())
     for (const [pair, outcome] of labels) {
       rates.push(values[outcome]);
-      prompts.push(numbers.get(pair)!);
+      prompts.push(numberOf(numbers, clusterOf(pair)));
       raters.push(person);
     }
-  return crossedMean(rates, { prompts, trainings: people.length > 1 ? raters : undefined }, { range: [0, 1] });
+  return crossedMean(rates, { prompts, trainings: own.length > 1 ? raters : undefined }, { range: [0, 1] });
 }
 
-/** Fleiss' kappa of all people, over pairs that at least two of them labelled, with its interval over pairs. */
-export function kappaOfAll(people: readonly LabelsByPair[], seed: number): Estimate & { readonly pairs: number } {
-  const counts = [...new Set(people.flatMap((labels) => [...labels.keys()]))]
-    .map((pair) => countVotes(people, pair))
-    .filter((votes) => votes.reduce((sum, count) => sum + count, 0) > 1);
-  if (counts.length === 0) return { value: NaN, low: NaN, high: NaN, pairs: 0 };
-  const [kappa] = bootstrap(counts.length, (weights) => [fleissKappa(counts, weights)], { seed, draws });
-  return { ...kappa!, pairs: counts.length };
+function numberOf(numbers: Map<string, number>, name: string): number {
+  const found = numbers.get(name) ?? numbers.size;
+  numbers.set(name, found);
+  return found;
 }
 
-/** Cohen's kappa of two people, over the pairs that both labelled, with its interval over pairs. */
+/** Fleiss' kappa of all people, over pairs that at least two of them labelled, with its interval over prompts. */
+export function kappaOfAll(
+  people: readonly LabelsByPair[],
+  clusterOf: ClusterOf,
+  seed: number,
+): Estimate & { readonly pairs: number } {
+  const pairs = [...new Set(people.flatMap((labels) => [...labels.keys()]))].filter(
+    (pair) => people.filter((labels) => labels.has(pair)).length > 1,
+  );
+  const counts = pairs.map((pair) => countVotes(people, pair));
+  return { ...kappaWithInterval(counts, pairs.map(clusterOf), seed), pairs: pairs.length };
+}
+
+/** Cohen's kappa of two people, over the pairs that both labelled, with its interval over prompts. */
 export function kappaOfTwo(
   one: LabelsByPair,
   other: LabelsByPair,
+  clusterOf: ClusterOf,
   seed: number,
 ): Estimate & { readonly pairs: number; readonly agreed: number } {
   const both = [...one].filter(([pair]) => other.has(pair));
-  const ours = both.map(([, outcome]) => outcome);
-  const theirs = both.map(([pair]) => other.get(pair)!);
-  const agreed = ours.filter((outcome, i) => outcome === theirs[i]).length;
+  const ours = both.map(([, outcome]) => levels[outcome]);
+  const theirs = both.map(([pair]) => levels[other.get(pair)!]);
+  const agreed = ours.filter((level, i) => level === theirs[i]).length;
+  const value = cohensKappa(ours.map(String), theirs.map(String));
   if (both.length === 0) return { value: NaN, low: NaN, high: NaN, pairs: 0, agreed };
-  const measure = (weights: Uint16Array) => {
-    const drawn = [...weights].flatMap((count, i) => Array.from({ length: count }, () => i));
-    return [
-      cohensKappa(
-        drawn.map((i) => ours[i]!),
-        drawn.map((i) => theirs[i]!),
-      ),
-    ];
-  };
-  const [kappa] = bootstrap(both.length, measure, { seed, draws });
-  return { ...kappa!, pairs: both.length, agreed };
+  const [kappa] = tableIntervals(ours, theirs, (table) => [tableKappa(table)], {
+    values: [value],
+    levels: [allLevels, allLevels],
+    independent: new Set(both.map(([pair]) => clusterOf(pair))).size,
+    seed,
+  });
+  return { ...kappa!, value, pairs: both.length, agreed };
+}
+
+const levels = { win: 1, tie: 0, lose: -1 } as const;
+const allLevels = [-1, 0, 1];
+
+/**
+ * Fleiss' kappa with its interval by the bootstrap over prompts. Few pairs that all agree would give an interval without width, so each draw
+ * also holds half a pair on which people agree and half a one on which they do not, as a smoothed bootstrap does.
+ */
+function kappaWithInterval(
+  counts: readonly (readonly number[])[],
+  clusters: readonly string[],
+  seed: number,
+): Estimate {
+  if (counts.length === 0) return { value: NaN, low: NaN, high: NaN };
+  const numbers = new Map<string, number>();
+  const clusterOfItem = clusters.map((name) => numberOf(numbers, name));
+  const extra = [
+    [2, 0, 0],
+    [0, 2, 0],
+    [0, 0, 2],
+    [1, 1, 0],
+    [1, 0, 1],
+    [0, 1, 1],
+  ];
+  const all = [...counts, ...extra];
+  const [kappa] = bootstrap(
+    numbers.size,
+    (weights) => {
+      const own = clusterOfItem.map((cluster) => weights[cluster]!);
+      return [fleissKappa(all, [...own, ...extra.map(() => 0.5 / 3)])];
+    },
+    { seed, draws },
+  );
+  const value = fleissKappa(counts);
+  return { value, low: Math.min(value, kappa!.low), high: Math.max(value, kappa!.high) };
 }
 
 const draws = 2_000;

@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import * as z from "zod";
 import { RunError } from "../errors.ts";
+import { labelSampling } from "./label-sample.ts";
 import { tryParse } from "../files/try-parse.ts";
 
 /*
@@ -17,6 +18,10 @@ const labelSchema = z.object({
   id: z.string(),
   /** Whose answer is better; `skip` where the annotator gave none. */
   label: z.enum(labelChoices),
+  /** Of the texts that were shown: it says whether the label is about the answers of today. */
+  answers: z.string(),
+  /** How the pairs were chosen. */
+  by: z.enum(labelSampling),
   /** Whose answer stood on the left. */
   left: z.enum(["A", "B"]),
   /** Whether the pair had been shown before, to measure the annotator's consistency. */
@@ -46,7 +51,7 @@ export function labelKey({ set, id, repeat }: Pick<PairLabel, "set" | "id" | "re
  */
 export function readLabelFile(path: string): PairLabel[] {
   const labels = new Map<string, PairLabel>();
-  for (const [i, text] of wholeLines(readText(path)).entries()) {
+  for (const [i, text] of wholeLines(readBytes(path)).entries()) {
     if (text.trim() === "") continue;
     const line = lineSchema.safeParse(tryParse(text));
     if (!line.success)
@@ -65,38 +70,59 @@ export function readLabelFile(path: string): PairLabel[] {
 /** Whether a file begins as `view --label` writes it. */
 export function isLabelFile(path: string): boolean {
   if (!path.endsWith(".jsonl") || !statSync(path, { throwIfNoEntry: false })?.isFile()) return false;
-  const [first = ""] = wholeLines(readText(path));
+  const [first = ""] = wholeLines(readBytes(path));
   return labelSchema.safeParse(tryParse(first)).success;
 }
 
-function readText(path: string): string {
+function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return ""; // readFile fails with errors of this kind
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0); // readFile fails with errors of this kind
     throw cause;
   }
 }
 
-function wholeLines(text: string): string[] {
-  return text.slice(0, text.lastIndexOf("\n") + 1).split("\n");
+/** The lines of a file; a last one without its end counts where it is whole. */
+function wholeLines(bytes: Buffer): string[] {
+  const end = bytes.lastIndexOf(newline) + 1;
+  const rest = bytes.toString("utf8", end);
+  const lines = bytes.toString("utf8", 0, end).split("\n");
+  return lineSchema.safeParse(tryParse(rest)).success ? [...lines, rest] : lines;
 }
+
+const newline = 10;
 
 /** A file that labels are appended to. Only one process may have it open. */
 export class LabelWriter implements Disposable {
   readonly #file: number;
+  #size: number;
 
   constructor(path: string) {
-    const text = readText(path);
-    const end = Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1));
-    if (end < Buffer.byteLength(text)) truncateSync(path, end); // a killed process left it unfinished
+    const bytes = readBytes(path);
+    const end = bytes.lastIndexOf(newline) + 1;
+    const isWhole = lineSchema.safeParse(tryParse(bytes.toString("utf8", end))).success;
     this.#file = openSync(path, "a");
+    this.#size = isWhole ? bytes.length : end;
+    if (this.#size < bytes.length) ftruncateSync(this.#file, this.#size); // a killed process left it unfinished
+    if (isWhole) this.#write("\n"); // an editor has taken its end
   }
 
-  /** Resolves when the line is on the disk. */
+  /** Returns when the line is on the disk. @throws Error when it cannot be written; the file is then as it was */
   append(line: LabelLine): void {
-    writeSync(this.#file, `${JSON.stringify(line)}\n`);
-    fsyncSync(this.#file);
+    this.#write(`${JSON.stringify(line)}\n`);
+  }
+
+  #write(text: string): void {
+    const bytes = Buffer.from(text);
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at);
+      fsyncSync(this.#file);
+      this.#size += bytes.length;
+    } catch (cause) {
+      ftruncateSync(this.#file, this.#size); // a part of a line would spoil the next one
+      throw cause;
+    }
   }
 
   [Symbol.dispose](): void {

@@ -11,6 +11,11 @@ export interface LabelledPair {
   readonly id: string;
 }
 
+/** A hash of what an annotator sees of a pair: prompt and both answers. */
+export function hashAnswers({ instruction = "", input = "", answers, dialogues }: PairVerdict): string {
+  return hash("sha256", JSON.stringify([instruction, input, answers ?? null, dialogues ?? null])).slice(0, 12);
+}
+
 /**
  * Draws pairs to label: as many of each set as its share, or first those whose judge contradicts itself (the orders of the answers gave different
  * outcomes). Pairs with the same answers, or without texts, are left out: there is nothing to see.
@@ -57,9 +62,9 @@ export interface ShownPair extends LabelledPair {
  */
 export function orderForAnnotator(
   sample: readonly LabelledPair[],
-  { annotator, seed, repeats }: { readonly annotator: string; readonly seed: number; readonly repeats: number },
+  { annotator, salt, repeats }: { readonly annotator: string; readonly salt: string; readonly repeats: number },
 ): ShownPair[] {
-  const own = Number.parseInt(hash("sha256", `${annotator}\0${seed}`).slice(0, 8), 16);
+  const own = Number.parseInt(hash("sha256", `${annotator}\0${salt}`).slice(0, 8), 16);
   const random = createRandom(own);
   const first = Array.from(shuffledIndices(sample.length, random), (i) => sample[i]!);
   const again = first.slice(0, Math.round(sample.length * repeats)); // those that were seen longest ago

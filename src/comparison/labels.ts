@@ -18,8 +18,24 @@ export async function readPeople(
   arms: readonly [a: string, b: string],
 ): Promise<ReadonlyMap<string, Outcome>> {
   const people: ReadonlyMap<string, Outcome>[] = [];
+  const twice = paths.find((path, i) => paths.indexOf(path) < i);
+  if (twice !== undefined) throw new DataError(`${twice}: expected each person's labels once, got the file again`);
   for (const path of paths) people.push(ownLabels(path, arms) ?? (await readLabels(path, arms)));
-  return people.length === 1 ? people[0]! : majority(people);
+  return people.length === 1 ? people[0]! : majority(withSets(people));
+}
+
+/** Gives labels without a set the sets that others name for the same id, so that they are about the same pairs. */
+function withSets(people: readonly ReadonlyMap<string, Outcome>[]): ReadonlyMap<string, Outcome>[] {
+  const byId = Map.groupBy(new Set(people.flatMap((labels) => [...labels.keys()])), (key) => key.split("\0").at(-1)!);
+  return people.map(
+    (labels) =>
+      new Map(
+        [...labels].flatMap(([key, outcome]): (readonly [string, Outcome])[] => {
+          const named = key.startsWith("\0") ? byId.get(key.slice(1))!.filter((other) => !other.startsWith("\0")) : [];
+          return named.length > 0 ? named.map((other) => [other, outcome]) : [[key, outcome]];
+        }),
+      ),
+  );
 }
 
 /** The labels of a file that `view --label` wrote; undefined for any other file. */
@@ -28,8 +44,13 @@ function ownLabels(path: string, [a, b]: readonly [a: string, b: string]): Reado
   const labels = readLabelFile(path);
   const other = labels.find((label) => !(label.a === a && label.b === b) && !(label.a === b && label.b === a));
   if (other) throw new DataError(`${path}: expected labels of ${a} and ${b}, got those of ${other.a} and ${other.b}`);
+  if (labels.some(({ by }) => by === "contradiction"))
+    throw new DataError(
+      `${path}: expected labels of pairs that were drawn by set, got those on which the judge contradicts itself: it agrees less with people there by construction; alpagasus labels shows them`,
+    );
   const mirrored = { win: "lose", lose: "win", tie: "tie" } as const;
   const found = byPair(labels);
+  if (found.size === 0) throw new DataError(`${path}: expected labels, got none that was not skipped or taken back`);
   return labels[0]?.a === b ? new Map([...found].map(([pair, outcome]) => [pair, mirrored[outcome]])) : found;
 }
 

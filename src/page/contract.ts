@@ -383,6 +383,8 @@ export interface LabelState {
   readonly done: number;
   readonly total: number;
   readonly canUndo: boolean;
+  /** Names the last label, which can be taken back. */
+  readonly last?: string | undefined;
   readonly pair?:
     | {
         /** Names the pair when it is labelled; it tells nothing of the arms. */

@@ -19,7 +19,8 @@ export interface Labelling {
     readonly note?: string | undefined;
     readonly ms: number;
   }): LabelState;
-  undo(): LabelState;
+  /** @param key names the last label @throws RunError when another one is the last */
+  undo(key: string): LabelState;
 }
 
 const givenSchema = z.strictObject({
@@ -28,6 +29,8 @@ const givenSchema = z.strictObject({
   note: z.string().max(10_000).optional(),
   ms: z.number().min(0).max(1e9),
 });
+
+const undoSchema = z.strictObject({ last: z.string().max(10_000) });
 
 /** @param hosts allowed Host headers, with the port @param token the first part of every path */
 export function createLabelServer(
@@ -42,7 +45,7 @@ export function createLabelServer(
   app.get(base, (c) => c.html(page.html, 200, { "Content-Security-Policy": page.contentSecurityPolicy }));
   app.get(`${base}api/label`, (c) => c.json(labelling.state()));
   app.post(`${base}api/label`, async (c) => c.json(labelling.label(givenSchema.parse(await c.req.json()))));
-  app.post(`${base}api/undo`, (c) => c.json(labelling.undo()));
+  app.post(`${base}api/undo`, async (c) => c.json(labelling.undo(undoSchema.parse(await c.req.json()).last)));
   app.notFound((c) => c.json({ problem: `there is nothing here; the page is at ${base}` }, 404));
   app.onError((error, c) => {
     const isAsked = error instanceof z.ZodError || error instanceof SyntaxError;

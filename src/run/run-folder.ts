@@ -31,9 +31,9 @@ export interface RunFolder {
   answersPath(arm: string): string;
   /** A model's losses on the answers of a file with this name. */
   lossesPath(name: string, model: string): string;
-  readonly labelsFolder: string;
-  /** One annotator's labels of two arms' answers. */
-  labelsPath(a: string, b: string, annotator: string): string;
+  /** People's labels of two arms' answers. @param name of the comparison */
+  labelsFolder(name: string): string;
+  labelsPath(name: string, annotator: string): string;
   /** A model's items in a benchmark. @param settings what they were made with: a hash */
   benchmarkPath(model: string, task: string, settings: string): string;
   /** @param name of the comparison */
@@ -64,8 +64,8 @@ export function runFolder(folder: string): RunFolder {
     contaminationPath: join(folder, "contamination.json"),
     reportPath: join(folder, "report.html"),
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
-    labelsFolder: join(folder, "labels"),
-    labelsPath: (a, b, annotator) => join(folder, "labels", `${a}-vs-${b}.${annotator}.jsonl`),
+    labelsFolder: (name) => join(folder, "labels", name),
+    labelsPath: (name, annotator) => join(folder, "labels", name, `${annotator}.jsonl`),
     benchmarkPath: (model, task, settings) => join(folder, "benchmarks", `${model}.${task}.${settings}.jsonl`),
     answersPath: (arm) => join(folder, "answers", `${arm}.jsonl`),
   };

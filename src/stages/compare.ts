@@ -1,3 +1,4 @@
+import { comparisonName } from "../comparison/comparison-name.ts";
 import { hash } from "node:crypto";
 import { basename, extname } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
@@ -272,14 +273,6 @@ function withoutSets(
       `expected labels of these pairs, got ids that no pair has: ${[...outcomes.keys()][0]!.split("\0").at(-1)}, …`,
     );
   return known;
-}
-
-/** A readable name for files, with a hash added when the readable form is ambiguous. */
-export function comparisonName(a: string, b: string, judge: string): string {
-  const parts = [a, b, judge].map((part) => part.replace(/[^\p{L}\p{N}.-]+/gu, "_"));
-  const name = `${parts[0]}-vs-${parts[1]}.by.${parts[2]}`;
-  const isExact = parts.every((part, i) => part === [a, b, judge][i] && !/-vs-|\.by\./.test(part));
-  return isExact ? name : `${name}.${hash("sha256", JSON.stringify([a, b, judge])).slice(0, 8)}`;
 }
 
 async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {

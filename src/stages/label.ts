@@ -1,10 +1,12 @@
+import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { link, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
 import { LabelWriter, labelKey, readLabelFile, type PairLabel } from "../comparison/label-file.ts";
 import {
   drawSample,
+  hashAnswers,
   labelSampling,
   orderForAnnotator,
   type LabelSampling,
@@ -21,6 +23,7 @@ import type { LabelState } from "../page/contract.ts";
 import type { Labelling } from "../page/label-server.ts";
 import { expectName } from "../run/name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
+import { comparisonName } from "../comparison/comparison-name.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
 
@@ -56,7 +59,9 @@ const sampleSchema = z.object({
   by: z.enum(labelSampling),
   repeats: z.number(),
   seed: z.number(),
-  pairs: z.array(z.object({ set: z.string(), id: z.string() })),
+  /** Drawn at random, so that nobody knows beforehand which answer stands where. */
+  salt: z.string(),
+  pairs: z.array(z.object({ set: z.string(), id: z.string(), answers: z.string() })),
 });
 type LabelSample = z.infer<typeof sampleSchema>;
 
@@ -74,20 +79,25 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
   const comparison = await findComparison(run, options.arms);
   const verdicts = await readVerdicts(run.verdictsPath(basename(comparison.verdictsPath!, ".jsonl")));
   const { a, b } = comparison;
-  makeFolder(run.labelsFolder);
+  makeFolder(run.labelsFolder(comparisonName(a, b, "people")));
   const sample = await openSample(run, { a, b }, verdicts, options);
-  const path = run.labelsPath(a, b, annotator);
+  const path = run.labelsPath(comparisonName(a, b, "people"), annotator);
   const owned = await own(`${path}.pid`, {});
   if (!owned)
     throw new RunError(
       `${path}: expected an annotator whom no other process serves, ${ownerOf(`${path}.pid`) ?? "another one"} does; use its address, or another name with --label`,
     );
   const byPair = new Map(verdicts.map((verdict) => [JSON.stringify([verdict.set, verdict.id]), verdict]));
-  const shown = orderForAnnotator(sample.pairs, { annotator, seed: sample.seed, repeats: sample.repeats });
+  const shown = orderForAnnotator(sample.pairs, { annotator, salt: sample.salt, repeats: sample.repeats });
   const writer = new LabelWriter(path);
   let labels: PairLabel[];
   try {
     labels = readLabelFile(path);
+    const strange = labels.find((label) => label.a !== a || label.b !== b || label.annotator !== annotator);
+    if (strange)
+      throw new RunError(
+        `${path}: expected the labels of ${annotator} on ${a} and ${b}, found one of ${strange.annotator} on ${strange.a} and ${strange.b}; move it away`,
+      );
   } catch (error) {
     writer[Symbol.dispose]();
     owned[Symbol.dispose]();
@@ -104,6 +114,7 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
       done: labels.length,
       total: shown.length,
       canUndo: labels.length > 0,
+      last: labels.length > 0 ? labelKey(labels.at(-1)!) : undefined,
       pair: pair && {
         key: keyOf(shown, pair),
         ...textsOf(byPair.get(JSON.stringify([pair.set, pair.id]))!, pair.left),
@@ -130,6 +141,8 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
         set,
         id,
         label,
+        answers: hashAnswers(byPair.get(JSON.stringify([set, id]))!),
+        by: sample.by,
         left,
         repeat,
         note: note?.trim() || undefined,
@@ -140,9 +153,10 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
       labels.push(line);
       return state();
     },
-    undo() {
+    undo(key) {
       const last = labels.at(-1);
-      if (!last) throw new RunError("there is no label to take back");
+      if (!last || labelKey(last) !== key)
+        throw new RunError("there is another last label by now: it was given or taken back in another window");
       const { set, id, repeat } = last;
       writer.append({ undo: { set, id, repeat } });
       labels.pop();
@@ -180,7 +194,7 @@ function layOut(exchanges: readonly Exchange[]): string {
     .join("\n\n");
 }
 
-/** The comparison to label. Answers are the same whoever judged them. @throws RunError when it is not clear which, or there is none */
+/** The comparison to label: where several judges have compared the arms, the first one's answers. @throws RunError when it is not clear which, or there is none */
 export async function findComparison(
   run: RunFolder,
   arms: readonly [a: string, b: string] | undefined,
@@ -188,7 +202,8 @@ export async function findComparison(
   const all = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
     ({ verdictsPath }) => verdictsPath !== undefined,
   );
-  const meant = all.filter(({ a, b }) => !arms || (a === arms[0] && b === arms[1]) || (a === arms[1] && b === arms[0]));
+  const exact = all.filter(({ a, b }) => a === arms?.[0] && b === arms[1]);
+  const meant = exact.length > 0 ? exact : all.filter(({ a, b }) => !arms || (a === arms[1] && b === arms[0]));
   const names = [...new Set(all.map(({ a, b }) => `${a} ${b}`))];
   if (meant.length === 0)
     throw new RunError(
@@ -206,10 +221,10 @@ async function openSample(
   run: RunFolder,
   { a, b }: Pick<ComparisonSummary, "a" | "b">,
   verdicts: readonly PairVerdict[],
-  { size, by, repeats, seed }: LabelOptions,
+  { size, by, repeats, seed }: Pick<LabelOptions, "size" | "by" | "repeats" | "seed">,
 ): Promise<LabelSample> {
-  const path = join(run.labelsFolder, `${a}-vs-${b}.sample.json`);
-  const there = new Set(verdicts.map((verdict) => JSON.stringify([verdict.set, verdict.id])));
+  const path = join(run.labelsFolder(comparisonName(a, b, "people")), "sample.json");
+  const there = new Map(verdicts.map((verdict) => [JSON.stringify([verdict.set, verdict.id]), hashAnswers(verdict)]));
   if (existsSync(path)) {
     const found = sampleSchema.safeParse(tryParse(readFileSync(path, "utf8")));
     if (!found.success)
@@ -225,10 +240,10 @@ async function openSample(
         throw new UsageError(
           `${option}: expected ${settled}, which the first annotator settled for all, got ${given}; leave it out, or move ${path} and the labels beside it away`,
         );
-    const gone = data.pairs.find((pair) => !there.has(JSON.stringify([pair.set, pair.id])));
+    const gone = data.pairs.find((pair) => there.get(JSON.stringify([pair.set, pair.id])) !== pair.answers);
     if (gone)
       throw new RunError(
-        `${path}: expected pairs of this comparison, found ${gone.set} ${gone.id}, which it no longer has: it was compared anew; move the file and the labels beside it away`,
+        `${path}: expected pairs of this comparison, found ${gone.set} ${gone.id} with other answers: the arms were compared anew; move the folder away to label the new answers`,
       );
     return data;
   }
@@ -238,13 +253,30 @@ async function openSample(
     repeats: repeats ?? usualRepeats,
     seed: seed ?? defaultSeed,
   } as const;
-  const sample: LabelSample = { a, b, ...settings, pairs: drawSample(verdicts, settings) };
+  const sample: LabelSample = { a, b, ...settings, salt: randomUUID(), pairs: pairsOf(verdicts, settings) };
   if (sample.pairs.length === 0)
     throw new RunError(`${run.folder}: expected pairs of different answers with their texts, found none to label`);
-  await writeFile(path, `${JSON.stringify(sample, null, 2)}\n`, { flag: "wx" }).catch(
-    async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error; // another annotator began at the same moment: theirs is read below
-    },
-  );
-  return sampleSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const aside = `${path}.${process.pid}.partial`;
+  await writeFile(aside, `${JSON.stringify(sample, null, 2)}\n`);
+  try {
+    await link(aside, path); // whole or not at all; fails where another annotator was first
+    return sample;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+  } finally {
+    await rm(aside, { force: true });
+  }
+  return openSample(run, { a, b }, verdicts, { size, by, repeats, seed });
+}
+
+function pairsOf(
+  verdicts: readonly PairVerdict[],
+  settings: { readonly size: number; readonly by: LabelSampling; readonly seed: number },
+): LabelSample["pairs"] {
+  const hashes = new Map(verdicts.map((verdict) => [JSON.stringify([verdict.set, verdict.id]), hashAnswers(verdict)]));
+  return drawSample(verdicts, settings).map(({ set, id }) => ({
+    set,
+    id,
+    answers: hashes.get(JSON.stringify([set, id]))!,
+  }));
 }

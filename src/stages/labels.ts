@@ -9,12 +9,15 @@ import {
   majority,
   winRateByPeople,
 } from "../comparison/label-agreement.ts";
+import { comparisonName } from "../comparison/comparison-name.ts";
+import { hashAnswers } from "../comparison/label-sample.ts";
 import { readLabelFile, type PairLabel } from "../comparison/label-file.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { RunError } from "../errors.ts";
+import { formatNumbered } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { OutcomeAgreement, ComparisonRecord } from "../run/records/comparison.ts";
-import { readManifest, runFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
 import { findComparison } from "./label.ts";
 
@@ -82,11 +85,11 @@ export interface LabelsRead {
 export async function readAllLabels(options: Pick<LabelsOptions, "run" | "arms">): Promise<LabelsRead> {
   const run = runFolder(options.run);
   const { a, b } = await findComparison(run, options.arms);
-  const start = `${a}-vs-${b}.`;
-  const names = listFolder(run.labelsFolder).filter((name) => name.startsWith(start) && name.endsWith(".jsonl"));
+  const comparison = comparisonName(a, b, "people");
+  const names = listFolder(run.labelsFolder(comparison)).filter((name) => name.endsWith(".jsonl"));
   const annotators = names.toSorted().flatMap((name) => {
-    const annotator = name.slice(start.length, -".jsonl".length);
-    const path = run.labelsPath(a, b, annotator);
+    const annotator = name.slice(0, -".jsonl".length);
+    const path = run.labelsPath(comparison, annotator);
     const labels = readLabelFile(path).filter(
       (label) => label.a === a && label.b === b && label.annotator === annotator,
     );
@@ -94,7 +97,7 @@ export async function readAllLabels(options: Pick<LabelsOptions, "run" | "arms">
   });
   if (annotators.length === 0)
     throw new RunError(
-      `${run.labelsFolder}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME`,
+      `${run.labelsFolder(comparison)}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME`,
     );
   return { a, b, annotators };
 }
@@ -107,20 +110,40 @@ function listFolder(folder: string): string[] {
   }
 }
 
+/** What annotators are shown today, by pair: the hash of its answers, and the prompt that it belongs to. */
+async function readShown(
+  run: RunFolder,
+  arms: LabelsOptions["arms"],
+): Promise<ReadonlyMap<string, { readonly answers: string; readonly prompt: string }>> {
+  const { verdictsPath } = await findComparison(run, arms);
+  const verdicts = await readVerdicts(run.verdictsPath(basename(verdictsPath!, ".jsonl")));
+  return new Map(
+    verdicts.map((verdict) => [
+      pairKey(verdict),
+      { answers: hashAnswers(verdict), prompt: pairKey({ set: verdict.set, id: verdict.prompt ?? verdict.id }) },
+    ]),
+  );
+}
+
 /** What people's labels of a comparison say, and how far judges agree with them. */
 export async function summariseLabels(options: LabelsOptions): Promise<LabelsSummary> {
   const { seed = defaultSeed } = options;
   const run = runFolder(options.run);
   const { a, b, annotators } = await readAllLabels(options);
-  const people = annotators.map(({ labels }) => byPair(labels));
+  const shown = await readShown(run, options.arms);
+  const isCurrent = (label: PairLabel) => shown.get(pairKey(label))?.answers === label.answers;
+  const current = annotators.map(({ labels }) => labels.filter(isCurrent));
+  const stale = annotators.reduce((sum, { labels }, i) => sum + labels.length - current[i]!.length, 0);
+  const people = current.map((labels) => byPair(labels));
   const most = majority(people);
+  const clusterOf = (pair: string) => shown.get(pair)?.prompt ?? pair;
   const comparisons = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
     (comparison) => comparison.a === a && comparison.b === b && comparison.verdictsPath !== undefined,
   );
   const judges = await Promise.all(
     comparisons.map(async ({ judge, verdictsPath }) => {
-      const verdicts = (await readVerdicts(run.verdictsPath(basename(verdictsPath!, ".jsonl")))).filter((verdict) =>
-        most.has(pairKey(verdict)),
+      const verdicts = (await readVerdicts(run.verdictsPath(basename(verdictsPath!, ".jsonl")))).filter(
+        (verdict) => most.has(pairKey(verdict)) && shown.get(pairKey(verdict))?.answers === hashAnswers(verdict),
       );
       const by = (key: (verdict: (typeof verdicts)[number]) => string | undefined) =>
         [...Map.groupBy(verdicts, key)].flatMap(([name, own]) =>
@@ -136,40 +159,51 @@ export async function summariseLabels(options: LabelsOptions): Promise<LabelsSum
   );
   const counts = { win: 0, tie: 0, lose: 0, undecided: 0 };
   for (const outcome of most.values()) counts[outcome]++;
-  const kappa = kappaOfAll(people, seed);
+  const kappa = kappaOfAll(people, clusterOf, seed);
   return {
     a,
     b,
-    annotators: annotators.map(({ annotator, path, labels }, i) => {
+    annotators: annotators.map(({ annotator, path }, i) => {
+      const labels = current[i]!;
       const own = consistency(labels);
       return {
         annotator,
         path,
         labelled: people[i]!.size,
         skipped: labels.filter(({ label, repeat }) => label === "skip" && !repeat).length,
-        winRate: toEstimateRecord(winRateByPeople([people[i]!])),
+        winRate: toEstimateRecord(winRateByPeople([people[i]!], clusterOf)),
         consistency: toEstimateRecord(own),
         repeats: own.pairs,
       };
     }),
     pairs: most.size,
     majority: counts,
-    winRate: toEstimateRecord(winRateByPeople(people)),
+    winRate: toEstimateRecord(winRateByPeople(people, clusterOf)),
     kappa: { ...toEstimateRecord(kappa), pairs: kappa.pairs },
     betweenTwo: annotators.flatMap(({ annotator: one }, i) =>
       annotators.slice(i + 1).map(({ annotator: other }, j) => {
-        const two = kappaOfTwo(people[i]!, people[i + 1 + j]!, seed);
+        const two = kappaOfTwo(people[i]!, people[i + 1 + j]!, clusterOf, seed);
         return { one, other, kappa: toEstimateRecord(two), pairs: two.pairs, agreed: two.agreed };
       }),
     ),
     judges,
     notes: [
-      ...(annotators.length === 1
+      ...(stale > 0
+        ? [
+            `${formatNumbered(stale, "label is", "labels are")} left out: the arms have other answers to those prompts now`,
+          ]
+        : []),
+      ...(current.flat().some(({ by }) => by === "contradiction")
+        ? [
+            "these pairs were chosen because the judge contradicts itself on them: it agrees less with people here than elsewhere, and the win rate is about such pairs alone",
+          ]
+        : []),
+      ...(people.filter(({ size }) => size > 0).length === 1
         ? [
             "one person's labels: whether others would agree is not known; let a second one label with view --label ANOTHER-NAME",
           ]
         : []),
-      ...(annotators.length === 2
+      ...(people.filter(({ size }) => size > 0).length === 2
         ? ["the win rate's interval is about people like these two: two tell little of how far people differ"]
         : []),
     ],

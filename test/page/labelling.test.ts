@@ -17,7 +17,7 @@ const main = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.ur
 const running: ChildProcess[] = [];
 
 let folder: TempFolder;
-const labelsOf = (name: string) => `${folder.path}/runs/default/labels/long-vs-short.${name}.jsonl`;
+const labelsOf = (name: string) => `${folder.path}/runs/default/labels/long-vs-short.by.people/${name}.jsonl`;
 
 interface Line {
   readonly set: string;
@@ -160,7 +160,10 @@ describe("the server of an annotator", () => {
     expect([status, next.done]).toEqual([200, 1]);
     const twice = await ask(`${url}api/label`, { key: state.pair!.key, choice: "left", ms: 5 });
     expect([twice.status, twice.state.problem]).toEqual([409, expect.stringContaining("labelled in another window")]);
-    expect((await ask(`${url}api/undo`, {})).state).toMatchObject({ done: 0, pair: { key: state.pair!.key } });
+    expect((await ask(`${url}api/undo`, { last: next.last })).state).toMatchObject({
+      done: 0,
+      pair: { key: state.pair!.key },
+    });
     await ask(`${url}api/label`, { key: state.pair!.key, choice: "skip", ms: 5 });
     expect(
       parseLines<Line>(readFileSync(labelsOf("ann"), "utf8")).map(({ label, undo }) => (undo ? "undo" : label)),

@@ -29,10 +29,11 @@ export function LabellingPage() {
       if (response.ok) setState(read);
       setProblem(response.ok ? undefined : read.problem);
       if (response.status === 409) setState((await (await fetch("api/label")).json()) as LabelState);
-      if (response.ok) setNote("");
       shownAt.current = Date.now();
     } catch {
-      setProblem("the label was not saved: is alpagasus view still running? Nothing that was saved is lost.");
+      setProblem(
+        "no answer: whether the label was saved is not known. Is alpagasus view still running? Reload the page; it shows what is left.",
+      );
     } finally {
       isBusy.current = false;
     }
@@ -44,10 +45,11 @@ export function LabellingPage() {
     [ask, state, note],
   );
   const undo = useCallback(() => {
-    if (state?.canUndo) void ask("api/undo", {});
+    if (state?.canUndo) void ask("api/undo", { last: state.last });
   }, [ask, state]);
 
   useEffect(() => void ask("api/label"), [ask]);
+  useEffect(() => setNote(""), [state?.pair?.key]); // a note is about the pair that it was written for
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.target instanceof HTMLTextAreaElement || event.ctrlKey || event.metaKey || event.altKey || event.repeat)

@@ -23,7 +23,7 @@ export function renderLabels({
   const parts = [
     `\n${styleText("bold", `${plainText(a)} against ${plainText(b)}`)}, by ${formatNumbered(annotators.length, "person", "people")} on ${formatNumbered(pairs, "pair", "pairs")}`,
     `  win rate by people  ${share(winRate)}, ties as halves`,
-    `  most people say     ${formatNumbered(win, "win", "wins")}, ${formatNumbered(tie, "tie", "ties")}, ${formatNumbered(lose, "loss", "losses")}${undecided > 0 ? `; no majority in ${formatCount(undecided)}` : ""}`,
+    `  most votes          ${formatNumbered(win, "win", "wins")}, ${formatNumbered(tie, "tie", "ties")}, ${formatNumbered(lose, "loss", "losses")}${undecided > 0 ? `; no answer has most votes in ${formatCount(undecided)}` : ""}`,
     ...(annotators.length > 1
       ? [
           `  people agree        Fleiss' kappa ${number(kappa)} over ${formatNumbered(kappa.pairs, "pair", "pairs")} of at least two labels`,
@@ -61,7 +61,7 @@ export function renderLabels({
       : [
           "",
           renderTable(
-            ["judge against the majority", "pairs", "same outcome", "kappa"],
+            ["judge against most votes", "pairs", "same outcome", "kappa"],
             ["left", "right", "right", "right"],
             judges.flatMap(({ judge, all, sets, categories }) => [
               [plainText(judge), formatCount(all.pairs), share(all.share), number(all.kappa)],

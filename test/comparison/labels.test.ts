@@ -1,0 +1,136 @@
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kappaOfAll, kappaOfTwo, winRateByPeople, type LabelsByPair } from "../../src/comparison/label-agreement.ts";
+import { LabelWriter, readLabelFile, type PairLabel } from "../../src/comparison/label-file.ts";
+import { orderForAnnotator } from "../../src/comparison/label-sample.ts";
+import { readPeople } from "../../src/comparison/labels.ts";
+import { fleissKappa } from "../../src/stats/fleiss-kappa.ts";
+import { createRandom } from "../../src/stats/random.ts";
+import { alpagasus, prepare } from "../helpers/command-line.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+let folder: TempFolder;
+beforeAll(() => {
+  folder = tempFolder();
+});
+afterAll(() => folder[Symbol.dispose]());
+
+const label = (id: string, more: Partial<PairLabel> = {}): PairLabel => ({
+  ...{ a: "m", b: "t", annotator: "ann", set: "koala", id, label: "A", left: "A", repeat: false },
+  ...{ answers: "x", by: "set", at: "2026-01-01T00:00:00Z", ms: 5 },
+  ...more,
+});
+
+describe("an annotator's file", () => {
+  const write = (path: string, ...ids: string[]) => {
+    using writer = new LabelWriter(path);
+    for (const id of ids) writer.append(label(id, { note: "größer" }));
+  };
+  const idsOf = (path: string) => readLabelFile(path).map(({ id }) => id);
+
+  test("a torn end is cut off, also after bytes that are no text; a whole line without its end stays", () => {
+    const path = `${folder.path}/one.jsonl`;
+    write(path, "1", "2");
+    appendFileSync(path, '{"a":"m","b":"t","note":"gr\u00f6');
+    write(path, "3");
+    expect(idsOf(path)).toEqual(["1", "2", "3"]);
+    truncateSync(path, readFileSync(path).length - 1); // as some editors leave it
+    expect(idsOf(path)).toEqual(["1", "2", "3"]);
+    write(path, "4");
+    expect(idsOf(path)).toEqual(["1", "2", "3", "4"]);
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf("größer") + 2] = 0xff; // no letter any more
+    writeFileSync(path, Buffer.concat([bytes, Buffer.from('{"a":')]));
+    write(path, "5");
+    expect(idsOf(path)).toEqual(["1", "2", "3", "4", "5"]);
+  });
+
+  test("sides differ from comparison to comparison, and are drawn anew for a second showing", () => {
+    const pairs = Array.from({ length: 200 }, (_, i) => ({ set: "s", id: String(i) }));
+    const sides = (salt: string) =>
+      orderForAnnotator(pairs, { annotator: "ann", salt, repeats: 0.1 }).map(({ left }) => left);
+    expect(sides("x")).toHaveLength(220);
+    expect(sides("x")).toEqual(sides("x"));
+    expect(sides("x")).not.toEqual(sides("y"));
+    expect(sides("x").filter((side) => side === "A").length).toBeGreaterThan(80);
+  });
+});
+
+describe("several people", () => {
+  test("labels without a set are about the pairs of that id; a file counts once", async () => {
+    const rows = Array.from({ length: 20 }, (_, i) => ({ id: i, label: "A" }));
+    folder.write(
+      "with.json",
+      rows.map((row) => ({ ...row, set: "koala" })),
+    );
+    folder.write(
+      "without.json",
+      rows.map((row) => ({ ...row, label: "B" })),
+    );
+    const paths = ["with.json", "without.json"].map((name) => `${folder.path}/${name}`);
+    const most = await readPeople(paths, ["m", "t"]);
+    expect(most.size).toBe(20);
+    expect(new Set(most.values())).toEqual(new Set(["undecided"]));
+    await expect(readPeople([paths[0]!, paths[0]!], ["m", "t"])).rejects.toThrow("got the file again");
+  });
+
+  test("turns of one conversation count as one prompt, and few equal labels give no certainty", () => {
+    const person = (outcome: (i: number) => "win" | "lose" | "tie", count: number): LabelsByPair =>
+      new Map(Array.from({ length: count }, (_, i) => [`s\0${i}`, outcome(i)]));
+    const people = [person((i) => (i % 8 < 4 ? "win" : "lose"), 80)];
+    const single = winRateByPeople(people, (pair) => pair);
+    const turns = winRateByPeople(people, (pair) => String(Math.floor(Number(pair.slice(2)) / 4)));
+    expect(turns.high - turns.low).toBeGreaterThan(1.5 * (single.high - single.low));
+    const agreeing = [person((i) => (i === 0 ? "win" : "lose"), 4), person((i) => (i === 0 ? "win" : "lose"), 4)];
+    expect(kappaOfTwo(agreeing[0]!, agreeing[1]!, (pair) => pair, 1)).toMatchObject({ value: 1, agreed: 4 });
+    expect(kappaOfTwo(agreeing[0]!, agreeing[1]!, (pair) => pair, 1).low).toBeLessThan(0.6);
+    expect(kappaOfAll(agreeing, (pair) => pair, 1).low).toBeLessThan(0.9);
+  });
+
+  test("the interval of Fleiss' kappa holds for raters of a world of its own", () => {
+    // each pair has a true outcome; three people see it with their own care, else they guess
+    const random = createRandom(21);
+    const care = [0.8, 0.6, 0.5];
+    const outcomes = ["win", "tie", "lose"] as const;
+    const draw = (count: number) => {
+      const truth = Array.from({ length: count }, () => outcomes[Math.floor(random() * 3)]!);
+      return care.map(
+        (own): LabelsByPair =>
+          new Map(truth.map((one, i) => [`s\0${i}`, random() < own ? one : outcomes[Math.floor(random() * 3)]!])),
+      );
+    };
+    const countsOf = (people: readonly LabelsByPair[]) =>
+      [...people[0]!.keys()].map((pair) =>
+        outcomes.map((outcome) => people.filter((one) => one.get(pair) === outcome).length),
+      );
+    const true_ = fleissKappa(countsOf(draw(60_000)));
+    let held = 0;
+    const runs = 150;
+    for (let run = 0; run < runs; run++) {
+      const { low, high } = kappaOfAll(draw(25), (pair) => pair, run);
+      if (low <= true_ && true_ <= high) held++;
+    }
+    console.log(`Fleiss' kappa of 25 pairs: the interval held in ${held} of ${runs} runs (true ${true_.toFixed(3)})`);
+    expect(held / runs).toBeGreaterThanOrEqual(0.91);
+  });
+});
+
+test("labels of answers that an arm no longer has are left out, and said to be", async () => {
+  const answers = (word: string) =>
+    Array.from({ length: 12 }, (_, i) => ({ id: i, set: "koala", instruction: `Q ${i}`, output: `${word} ${i}` }));
+  folder.write("m.json", answers("lorem"));
+  folder.write("t.json", answers("ipsum dolor"));
+  await prepare(folder.path, ["compare", "m.json", "t.json", "--judge", "student"]);
+  const { stdout } = await alpagasus(["compare", "m.json", "t.json", "--judge", "student", "--json"], {
+    cwd: folder.path,
+  });
+  expect(stdout).toContain('"a": "m"');
+  folder.write(
+    "runs/default/labels/m-vs-t.by.people/ann.jsonl",
+    Array.from({ length: 12 }, (_, i) => JSON.stringify(label(String(i), { answers: "older" }))).join("\n") + "\n",
+  );
+  const { code, stdout: said } = await alpagasus(["labels"], { cwd: folder.path });
+  expect(code).toBe(0);
+  expect(said).toContain("note: 12 labels are left out: the arms have other answers to those prompts now");
+  expect(said).toContain("by 1 person on 0 pairs");
+});
