@@ -102,7 +102,9 @@ Examples:
       if (flags.arms !== undefined)
         throw new UsageError("--arms: expected --reviews with it; answers are named by their files");
       if (files.length < 2)
-        throw new UsageError(`expected two files of answers or more, got ${files.length}; or --reviews FILE…`);
+        throw new UsageError(
+          `expected two files of answers or more, got ${files.length}; or --reviews FILE…${(flags.labels?.length ?? 0) > 1 ? "; --labels takes all names after it, so put it last" : ""}`,
+        );
       const arms: Arm[] = [];
       const questions = flags.questions === undefined ? undefined : await openQuestions(flags.questions);
       for (const file of files) arms.push(await openArm(file, runFolder(flags.run), questions));

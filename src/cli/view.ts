@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { labelSampling, type LabelSampling } from "../comparison/label-sample.ts";
 import { UsageError } from "../errors.ts";
-import { formatNumbered } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { CommandContext } from "./context.ts";
 import { parseArms } from "./labels.ts";
 import { parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
@@ -80,7 +80,7 @@ Examples:
           seed,
         });
         process.stdout.write(
-          `${formatNumbered(viewer.total, "pair", "pairs")} for ${plainText(label)} at ${viewer.url} until Ctrl-C; labels go to ${plainText(viewer.path)}\n`,
+          `${formatNumbered(viewer.pairs, "pair", "pairs")}${viewer.repeats > 0 ? `, ${formatCount(viewer.repeats)} of them shown again,` : ""} for ${plainText(label)} at ${viewer.url} until Ctrl-C; labels go to ${plainText(viewer.path)}\n`,
         );
         if (!context.signal.aborted) await once(context.signal, "abort");
         process.stdout.write("closed; the same command goes on, and alpagasus labels shows what people say\n");

@@ -46,7 +46,9 @@ export interface LabelOptions {
 /** A labelling that one annotator works on. */
 export interface OpenLabelling extends Labelling, AsyncDisposable {
   readonly path: string;
-  readonly total: number;
+  /** Pairs to label, and how many of them are shown again. */
+  readonly pairs: number;
+  readonly repeats: number;
 }
 
 const usualSize = 160; // the prompts of AlpaGasus's human study
@@ -123,7 +125,8 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
   };
   return {
     path,
-    total: shown.length,
+    pairs: sample.pairs.length,
+    repeats: shown.length - sample.pairs.length,
     state,
     label({ key, choice, note, ms }) {
       const pair = next();

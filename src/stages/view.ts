@@ -36,7 +36,8 @@ export async function viewLabels({ port, ...options }: LabelOptions & Pick<ViewO
     return {
       ...server,
       path: labelling.path,
-      total: labelling.total,
+      pairs: labelling.pairs,
+      repeats: labelling.repeats,
       async [Symbol.asyncDispose]() {
         await server[Symbol.asyncDispose]();
         await labelling[Symbol.asyncDispose]();
@@ -51,8 +52,9 @@ export async function viewLabels({ port, ...options }: LabelOptions & Pick<ViewO
 export interface LabelViewer extends Viewer {
   /** The annotator's file. */
   readonly path: string;
-  /** Pairs that are shown, those that are shown again included. */
-  readonly total: number;
+  /** Pairs to label, and how many of them are shown again. */
+  readonly pairs: number;
+  readonly repeats: number;
 }
 
 const usualPort = 4620;
