@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import traceback
 
 MOST_LOSSES = 3  # machines or processes that are lost without a new checkpoint between
 
@@ -155,10 +156,16 @@ def in_folder(config):
     sys.path.insert(0, config["storage"])
     import train
 
+    said = None
     try:
         train.main()
     except SystemExit as stopped:  # Ray would take it for a process that was lost
-        raise RuntimeError(str(stopped)) from None
+        said = str(stopped)
+    except Exception as error:  # as text: the driver does not have the modules that its frames are of
+        traceback.print_exc()
+        said = f"{type(error).__name__}: {error}"
+    if said is not None:
+        raise RuntimeError(said)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,21 @@ beforeAll(() => {
 });
 afterAll(() => folder[Symbol.dispose]());
 
-const label = (id: string, more: Partial<PairLabel> = {}): PairLabel => ({
-  ...{ a: "m", b: "t", annotator: "ann", set: "koala", id, label: "A", left: "A", repeat: false },
-  ...{ answers: "x", by: "set", at: "2026-01-01T00:00:00Z", ms: 5 },
-  ...more,
-});
+const first: PairLabel = {
+  a: "m",
+  b: "t",
+  annotator: "ann",
+  set: "koala",
+  id: "1",
+  label: "A",
+  left: "A",
+  repeat: false,
+  answers: "x",
+  by: "set",
+  at: "2026-01-01T00:00:00Z",
+  ms: 5,
+};
+const label = (id: string, more: Partial<PairLabel> = {}): PairLabel => ({ ...first, id, ...more });
 
 describe("an annotator's file", () => {
   const write = (path: string, ...ids: string[]) => {
