@@ -85,7 +85,11 @@ export async function runModel(
   });
   const left = files.filter(({ result }) => !existsSync(result));
   if (left.length > 0) {
-    const jobPath = join(run.folder, "benchmarks", `.job-${process.pid}.json`);
+    const jobPath = join(
+      run.folder,
+      "benchmarks",
+      `.job-${hash("sha256", files.map(({ items }) => items).join()).slice(0, 10)}.json`,
+    );
     const job: HarnessJob = {
       model: local.path,
       base: local.adapter?.base ?? null,
