@@ -372,8 +372,7 @@ export interface LeftOut {
 
 /** The viewer's page, which fetches everything from its server. */
 interface ServedPage {
-  /** `labels`: the page of an annotator, who sees pairs alone. */
-  readonly kind: "viewer" | "labels";
+  readonly kind: "viewer" | "labels"; // for an annotator, who sees pairs alone
 }
 
 /** What an annotator sees: a pair without names, or that all is done. */
