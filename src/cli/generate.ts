@@ -1,6 +1,6 @@
-import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { writeWhole } from "../files/atomic-file.ts";
 import { formatNumbered } from "../format.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { ServerKind } from "../generation/serve-model.ts";
@@ -153,7 +153,7 @@ async function writeAlpacaEval(path: string, name: string, run: string): Promise
   ]);
   const { answers } = await readOwnAnswers(runFolder(run).answersPath(name));
   const { text, written, leftOut } = toAlpacaEval(answers, name);
-  await writeFile(path, text);
+  await writeWhole(path, text);
   const without =
     leftOut === 0 ? "" : `; ${formatNumbered(leftOut, "prompt has", "prompts have")} no answer, or several turns`;
   process.stderr.write(

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
+import { writeWhole } from "../files/atomic-file.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption, seedOption } from "./options.ts";
 import { renderLabels } from "./text/labels.ts";
@@ -45,7 +45,7 @@ Examples:
           `${out}: expected no file or an older export there, got a file that is none; choose another --export`,
         );
       if (out !== undefined)
-        await writeFile(out, exportLabels(await readAllLabels({ run, arms }), /\.csv$/i.test(out) ? "csv" : "json"));
+        await writeWhole(out, exportLabels(await readAllLabels({ run, arms }), /\.csv$/i.test(out) ? "csv" : "json"));
       process.stdout.write(json ? `${plainJson(summary, 2)}\n` : renderLabels(summary));
     });
 }

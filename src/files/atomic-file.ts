@@ -100,6 +100,17 @@ export function openAtomicFile(
   };
 }
 
+/** Writes a text to a file that appears when it is complete. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const file = openAtomicFile(path);
+  try {
+    await file.write(text);
+    await file.commit();
+  } finally {
+    await file.discard();
+  }
+}
+
 const partialEnd = new RegExp(`^(${tokenPattern})\\.partial$`);
 
 const longAgoMs = 7 * 24 * 3_600_000; // a file of another host, or of this one before it was started again

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { openAtomicFile } from "../files/atomic-file.ts";
+import { writeWhole } from "../files/atomic-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { defaultStorePath } from "../llm/call-store.ts";
 import { StoreMerge, type Spent } from "../llm/merge-stores.ts";
@@ -115,9 +115,7 @@ async function mergeReplies(run: RunFolder, shards: readonly ShardRun[], store: 
       perhapsPaid: perhapsPaid - (before[purse]?.perhapsPaid ?? 0),
     });
   merging.commit();
-  const file = openAtomicFile(path);
-  await file.write(`${JSON.stringify({ ...before, ...spent })}\n`);
-  await file.commit();
+  await writeWhole(path, `${JSON.stringify({ ...before, ...spent })}\n`);
   return merging.copied;
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { openAtomicFile } from "../files/atomic-file.ts";
+import { writeWhole } from "../files/atomic-file.ts";
 import { UsageError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { LeftOut, RunReport } from "../page/contract.ts";
@@ -156,14 +156,4 @@ function isFigures(text: string): boolean {
 /** The page's title in the browser's tab. */
 export function titleOf({ title, run }: Pick<ReportOptions, "title" | "run">): string {
   return `${title ?? run} · alpagasus`;
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = openAtomicFile(path);
-  try {
-    await file.write(text);
-    await file.commit();
-  } finally {
-    await file.discard();
-  }
 }

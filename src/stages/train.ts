@@ -7,8 +7,8 @@ import { openProgressFile } from "../run/progress-file.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { requireRatings, updateManifest } from "../run/run-folder.ts";
 import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
-import { isTrained, runOnRay } from "../trainer/run-on-ray.ts";
-import { readRuntime, runTraining, type RunTrainingOptions } from "../trainer/run-training.ts";
+import { runOnRay } from "../trainer/run-on-ray.ts";
+import { isTrained, readRuntime, runTraining, type RunTrainingOptions } from "../trainer/run-training.ts";
 import {
   type PlanTrainOptions,
   type PlannedTraining,
@@ -42,7 +42,8 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     options.onTrained?.();
     return before;
   }
-  if (options.ray === undefined && !isTrained(folder.folder)) findUv();
+  const isMade = isTrained(folder.folder); // elsewhere, or by a process that was killed before it said so
+  if (options.ray === undefined && !isMade) findUv();
   using owned = await own(folder.owner, {
     signal: options.signal,
     onWait: (owner) =>
@@ -64,7 +65,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     options.onProgress?.(progress);
     progressFile.show(progress);
   };
-  if (isSmollm2(plan.settings.base) && !isTrained(folder.folder)) {
+  if (isSmollm2(plan.settings.base) && !isMade) {
     tell("making the base model", 0);
     await makeSmollm2(options.signal, (phase) => tell(phase, 0));
   }
@@ -96,14 +97,14 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
     },
   };
   try {
-    if (options.ray !== undefined)
+    if (!isMade && options.ray !== undefined)
       await runOnRay(folder, plan, trainingHash, {
         ...running,
         ...options,
         address: options.ray,
         onNote: options.onNote,
       });
-    else if (!isTrained(folder.folder)) await runTraining(folder, running);
+    else if (!isMade) await runTraining(folder, running);
     if (options.ray !== undefined || spentMs === 0) {
       const trainerMs = await readRuntime(folder); // its output came late, or not here
       attempts.spent(Math.max(spentMs, trainerMs), Math.max(0, spentMs - trainerMs));

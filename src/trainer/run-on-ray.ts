@@ -14,7 +14,7 @@ import { shellWord } from "../shell-word.ts";
 import { trainerAdvice } from "./advice.ts";
 import { readMetrics } from "./metrics.ts";
 import type { TrainingPlan } from "./plan-training.ts";
-import type { RunTrainingOptions } from "./run-training.ts";
+import { isTrained, type RunTrainingOptions } from "./run-training.ts";
 import type { TrainingFolder } from "./training-folder.ts";
 
 export interface RunOnRayOptions extends RunTrainingOptions {
@@ -38,6 +38,8 @@ const notSent = new Set([
   "rows.json",
   "runtime.json",
   "training.pid",
+  "slurm.log",
+  ".ray",
 ]);
 const mostSaidLines = 400;
 
@@ -163,11 +165,6 @@ function tell(line: string, { onPhase, onStep, stepsPerEpoch }: RunOnRayOptions)
   const metrics = readMetrics(line, stepsPerEpoch());
   if (metrics) onStep?.(metrics);
   return phase !== undefined || metrics !== undefined || line.trim() === "" || /\d+%\|/.test(line);
-}
-
-/** Whether a folder holds a training that was made to its end. */
-export function isTrained(folder: string): boolean {
-  return existsSync(join(folder, "checks.json")) && existsSync(join(folder, "rows.json"));
 }
 
 async function bringBack(folder: TrainingFolder, storage: string, address: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
@@ -66,6 +67,11 @@ export async function readHistory(folder: TrainingFolder): Promise<readonly Reco
   const last = (await findCheckpoints(folder)).at(-1);
   const state = last === undefined ? undefined : await readState(join(folder.output, `checkpoint-${last}`));
   return state?.log_history ?? [];
+}
+
+/** Whether a training's folder holds its model, made to the end and checked, by whichever machine. */
+export function isTrained(folder: string): boolean {
+  return ["output", "rows.json", "checks.json"].every((name) => existsSync(join(folder, name)));
 }
 
 /** How long the attempt took that came to the end, in milliseconds, as `train.py` measured it; 0 where it did not. */

@@ -1,7 +1,7 @@
 import { chmod, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { hashExample, type Example } from "../dataset/example.ts";
-import { openAtomicFile } from "../files/atomic-file.ts";
+import { openAtomicFile, writeWhole } from "../files/atomic-file.ts";
 import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import { jobFiles } from "./job-files.ts";
@@ -244,14 +244,7 @@ const beginning = "{{- bos_token -}}"; // as rows.py writes it
 
 /** Writes a text that is not there already, whole or not at all: a training may run in the folder. */
 async function writeChanged(path: string, text: string): Promise<void> {
-  if ((await readFile(path, "utf8").catch(() => undefined)) === text) return;
-  const file = openAtomicFile(path);
-  try {
-    await file.write(text);
-    await file.commit();
-  } finally {
-    await file.discard();
-  }
+  if ((await readFile(path, "utf8").catch(() => undefined)) !== text) await writeWhole(path, text);
 }
 
 const runScript = ({ commands }: TrainerFormat) => `#!/bin/sh

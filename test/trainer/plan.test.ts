@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { Template } from "@huggingface/jinja";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -165,6 +165,27 @@ describe("the command", () => {
       fsdp: true,
       fsdp_config: { version: 2, state_dict_type: "FULL_STATE_DICT" },
     });
+  });
+
+  test("what another machine trained is taken as it is; without its output it is trained again", async () => {
+    const args = ["train", "--recipe", "laptop", "--base", "nobody/nothing", "--model", "elsewhere"];
+    const options = { cwd: folder.path, env: { PATH: "/nowhere" } }; // no uv, so nothing can be trained
+    expect((await alpagasus([...args, "--dry-run"], options)).code).toBe(0);
+    const place = "runs/default/models/elsewhere";
+    const history = [
+      { step: 1, loss: 2.5 },
+      { step: 2, loss: 1.5 },
+    ];
+    folder.write(`${place}/output/checkpoint-2/trainer_state.json`, JSON.stringify({ log_history: history }));
+    folder.write(`${place}/rows.json`, JSON.stringify({ rows: 2, tokens: 20, labels: 9, cut: [], unlabelled: [] }));
+    folder.write(`${place}/checks.json`, JSON.stringify([{ name: "weights", held: true, message: "there" }]));
+    folder.write(`${place}/runtime.json`, JSON.stringify({ seconds: 8 }));
+    const { code, stdout, stderr } = await alpagasus([...args, "--json"], options);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({ steps: 2, finalLoss: 1.5, trainMs: 8000 });
+    rmSync(`${folder.path}/${place}/output`, { recursive: true });
+    const again = await alpagasus(args, options);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("uv: expected it on the PATH, found none")]);
   });
 
   test.each([
