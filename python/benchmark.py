@@ -1,6 +1,6 @@
 """Runs benchmarks by lm-evaluation-harness on one model: python benchmark.py JOB.json.
 
-The job has model, adapter (or null), precision, chat, include (or null), limit, batch, seed, allowCode, and tasks: [{name, shots, items, result}]. For
+The job has model, base (of an adapter, or null), precision, chat, include (or null), limit, batch, seed, allowCode, and tasks: [{name, shots, items, result}]. For
 each task the harness's own numbers go to `result`, and a line an item to `items`: the harness's hashes, the target, the model's replies and the
 metrics. Both appear when the task is complete; a task whose result is there is passed over.
 """

@@ -23,6 +23,11 @@ export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+/** A benchmark's figure: shares as percentages, other metrics as they are. */
+export function formatMetric(value: number): string {
+  return Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3);
+}
+
 /** A score without floating-point noise: `4.5`, `2.513`. */
 export function formatScore(score: number): string {
   return String(Number(score.toFixed(4)));

@@ -1,9 +1,9 @@
 import type { Outcome } from "../stats/outcomes.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { crossedMean } from "../stats/crossed-mean.ts";
-import { betaQuantile } from "../stats/distributions.ts";
 import type { Estimate } from "../stats/estimate.ts";
 import { fleissKappa } from "../stats/fleiss-kappa.ts";
+import { exactShare } from "../stats/proportion.ts";
 import { cohensKappa, tableKappa } from "../stats/kappa.ts";
 import { tableIntervals } from "../stats/table-bootstrap.ts";
 import { pairKey } from "./agreement.ts";
@@ -149,11 +149,5 @@ export function consistency(labels: readonly PairLabel[]): Estimate & { readonly
   const [first, again] = [byPair(labels), byPair(labels, true)];
   const both = [...again].filter(([pair]) => first.has(pair));
   const same = both.filter(([pair, outcome]) => first.get(pair) === outcome).length;
-  const n = both.length;
-  return {
-    value: n === 0 ? NaN : same / n,
-    low: same === 0 ? 0 : betaQuantile(0.025, same, n - same + 1),
-    high: same === n ? 1 : betaQuantile(0.975, same + 1, n - same),
-    pairs: n,
-  };
+  return { ...exactShare(same, both.length), pairs: both.length };
 }

@@ -9,6 +9,8 @@ export type LabelSampling = (typeof labelSampling)[number];
 export interface LabelledPair {
   readonly set: string;
   readonly id: string;
+  /** The hash of what is shown: see `hashAnswers`. */
+  readonly answers: string;
 }
 
 /** A hash of what an annotator sees of a pair: prompt and both answers. */
@@ -28,7 +30,7 @@ export function drawSample(
   const order = Array.from(shuffledIndices(all.length, createRandom(seed)), (i) => all[i]!);
   const chosen =
     by === "contradiction" ? order.toSorted((a, b) => doubt(b) - doubt(a)).slice(0, size) : bySets(order, size);
-  return chosen.map(({ set, id }) => ({ set, id }));
+  return chosen.map((verdict) => ({ set: verdict.set, id: verdict.id, answers: hashAnswers(verdict) }));
 }
 
 /** 1 where the judge's two orders disagree, or one could not be read. */

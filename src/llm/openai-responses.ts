@@ -1,7 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider";
 import { messageOf } from "../errors.ts";
 
-/** Models that OpenAI serves through its Responses API alone, as its documentation of models lists them. */
+/** Names of models that OpenAI serves through its Responses API alone, as far as they are known; others are found by its refusal. */
 const onlyResponses = /^(o\d+(-\w+)?-pro|o\d+(-\w+)?-deep-research|gpt-5[\w.]*-(pro|codex)|codex-|computer-use-)/;
 
 /**

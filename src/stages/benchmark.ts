@@ -1,16 +1,15 @@
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
-import { formatCount, formatNumbered, formatShare } from "../format.ts";
+import { formatCount, formatMetric, formatNumbered } from "../format.ts";
 import { findLocalModel, type LocalModel } from "../generation/local-model.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { BenchmarkDifference, BenchmarkSummary, ModelBenchmark } from "../run/records/benchmarks.ts";
 import { extendManifest, readManifest, runFolder } from "../run/run-folder.ts";
 import { crossedMean, crossedRatio } from "../stats/crossed-mean.ts";
-import { betaQuantile } from "../stats/distributions.ts";
-import type { Estimate } from "../stats/estimate.ts";
 import { itemDifference } from "../stats/item-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
+import { exactShare } from "../stats/proportion.ts";
 import { runModel, type Measured, type RunModelOptions } from "./benchmark-model.ts";
 import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 
@@ -112,15 +111,6 @@ function summariseModel(model: string, group: string, { path, result, values }: 
   return { model, group, value: toEstimateRecord(value), harnessValue: result.value, items: all.length, path };
 }
 
-/** A share of items with its exact interval (Clopper and Pearson 1934). */
-function exactShare(right: number, items: number): Estimate {
-  return {
-    value: items === 0 ? NaN : right / items,
-    low: right === 0 ? 0 : betaQuantile(0.025, right, items - right + 1),
-    high: right === items ? 1 : betaQuantile(0.975, right + 1, items - right),
-  };
-}
-
 function nullable(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }
@@ -153,9 +143,7 @@ function conclude(
   isHigherBetter: boolean,
 ): string {
   if (items === 0) return `${task}: ${a} and ${b} have no items in common, so nothing is compared.`;
-  const [ours, theirs] = means.map((mean) =>
-    mean === null ? "-" : mean >= 0 && mean <= 1 ? formatShare(mean) : mean.toFixed(4),
-  ) as [string, string];
+  const [ours, theirs] = means.map((mean) => (mean === null ? "-" : formatMetric(mean))) as [string, string];
   if (!(p < significance)) return `${task}: ${a} (${ours}) and ${b} (${theirs}) cannot be told apart.`;
   const [more, less] =
     (means[0] ?? 0) > (means[1] ?? 0)
@@ -196,11 +184,7 @@ function describeItems(
       ? []
       : [`only the first ${formatCount(limit)} items of each part: no published figure is comparable`]),
     ...(chat ? ["prompts are in the models' chat templates: published figures are mostly made without"] : []),
-    ...(few
-      ? [
-          `only ${formatNumbered(few.items, "item", "items")}: with under ${fewItems}, the intervals are too narrow to be relied on`,
-        ]
-      : []),
+    ...(few ? [`only ${formatNumbered(few.items, "item", "items")}: so few can show large differences alone`] : []),
     ...(otherItems.length > 0
       ? [
           `${otherItems.join(", ")}: not all items are those of ${first}; only the same ones are compared. Has the task's data changed in between?`,

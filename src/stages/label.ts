@@ -63,7 +63,7 @@ const sampleSchema = z.object({
   seed: z.number(),
   /** Drawn at random, so that nobody knows beforehand which answer stands where. */
   salt: z.string(),
-  pairs: z.array(z.object({ set: z.string(), id: z.string(), answers: z.string() })),
+  pairs: z.array(z.object({ set: z.string(), id: z.string(), answers: z.string() })).readonly(),
 });
 type LabelSample = z.infer<typeof sampleSchema>;
 
@@ -134,7 +134,7 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
         throw new RunError(
           "this pair is not the one to label now: it was labelled in another window; the page shows the next one",
         );
-      const { set, id, repeat, left } = pair;
+      const { set, id, answers, repeat, left } = pair;
       const right = left === "A" ? "B" : "A";
       const label = choice === "left" ? left : choice === "right" ? right : choice;
       const line = {
@@ -144,7 +144,7 @@ export async function openLabelling(options: LabelOptions): Promise<OpenLabellin
         set,
         id,
         label,
-        answers: hashAnswers(byPair.get(JSON.stringify([set, id]))!),
+        answers,
         by: sample.by,
         left,
         repeat,
@@ -256,7 +256,7 @@ async function openSample(
     repeats: repeats ?? usualRepeats,
     seed: seed ?? defaultSeed,
   } as const;
-  const sample: LabelSample = { a, b, ...settings, salt: randomUUID(), pairs: pairsOf(verdicts, settings) };
+  const sample: LabelSample = { a, b, ...settings, salt: randomUUID(), pairs: drawSample(verdicts, settings) };
   if (sample.pairs.length === 0)
     throw new RunError(`${run.folder}: expected pairs of different answers with their texts, found none to label`);
   const aside = `${path}.${process.pid}.partial`;
@@ -270,16 +270,4 @@ async function openSample(
     await rm(aside, { force: true });
   }
   return openSample(run, { a, b }, verdicts, { size, by, repeats, seed });
-}
-
-function pairsOf(
-  verdicts: readonly PairVerdict[],
-  settings: { readonly size: number; readonly by: LabelSampling; readonly seed: number },
-): LabelSample["pairs"] {
-  const hashes = new Map(verdicts.map((verdict) => [JSON.stringify([verdict.set, verdict.id]), hashAnswers(verdict)]));
-  return drawSample(verdicts, settings).map(({ set, id }) => ({
-    set,
-    id,
-    answers: hashes.get(JSON.stringify([set, id]))!,
-  }));
 }

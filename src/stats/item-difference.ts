@@ -1,5 +1,6 @@
 import { crossedMean, crossedRatio, type TestedEstimate } from "./crossed-mean.ts";
 import { normalTwoSided } from "./distributions.ts";
+import { pairItems } from "./paired-items.ts";
 import { signTest } from "./sign-test.ts";
 
 /** How much higher a's values are than b's, on the same items. */
@@ -26,23 +27,8 @@ export interface ItemDifference {
  * @param a the values by item of each of its trainings, NaN where there is none
  */
 export function itemDifference(a: readonly Float64Array[], b: readonly Float64Array[]): ItemDifference {
-  const trainings = Math.min(a.length, b.length);
-  const [values, prompts, seeds]: [number[], number[], number[]] = [[], [], []];
-  const [ours, theirs]: [number[], number[]] = [[], []];
-  let items = 0;
-  for (let item = 0; item < (a[0]?.length ?? 0); item++) {
-    const pairs = Array.from({ length: trainings }, (_, t) => [a[t]![item]!, b[t]![item]!] as const);
-    if (pairs.length === 0 || pairs.flat().some(Number.isNaN)) continue;
-    for (const [t, [one, other]] of pairs.entries()) {
-      values.push(one - other);
-      ours.push(one);
-      theirs.push(other);
-      prompts.push(items);
-      seeds.push(t);
-    }
-    items++;
-  }
-  const sources = { prompts, trainings: trainings > 1 ? seeds : undefined };
+  const { items, trainings, sources, a: ours, b: theirs } = pairItems(a, b);
+  const values = ours.map((value, i) => value - theirs[i]!);
   const isShare = [...ours, ...theirs].every((value) => value >= 0 && value <= 1);
   const difference = isShare
     ? crossedMean(values, sources)

@@ -1,3 +1,4 @@
+import { pairItems } from "./paired-items.ts";
 import { crossedRatio, type TestedEstimate } from "./crossed-mean.ts";
 
 /** How much higher b's loss is than a's. */
@@ -18,20 +19,8 @@ export interface LossDifference {
  * @param a the losses by item of each of its trainings, NaN where there is none
  */
 export function lossDifference(a: readonly Float64Array[], b: readonly Float64Array[]): LossDifference {
-  const trainings = Math.min(a.length, b.length);
-  const [values, prompts, seeds]: [number[], number[], number[]] = [[], [], []];
-  let items = 0;
-  for (let item = 0; item < (a[0]?.length ?? 0); item++) {
-    const differences = Array.from({ length: trainings }, (_, t) => b[t]![item]! - a[t]![item]!);
-    if (differences.length === 0 || differences.some(Number.isNaN)) continue;
-    differences.forEach((difference, t) => {
-      values.push(difference);
-      prompts.push(items);
-      seeds.push(t);
-    });
-    items++;
-  }
-  const ones = new Uint8Array(values.length).fill(1);
-  const sources = { prompts, ...(trainings > 1 && { trainings: seeds }) };
-  return { items, trainings, difference: crossedRatio(values, ones, sources, { tested: 0 }) };
+  const { items, trainings, sources, ...values } = pairItems(a, b);
+  const differences = values.b.map((value, i) => value - values.a[i]!);
+  const ones = new Uint8Array(differences.length).fill(1);
+  return { items, trainings, difference: crossedRatio(differences, ones, sources, { tested: 0 }) };
 }

@@ -1,3 +1,5 @@
+import { betaQuantile } from "./distributions.ts";
+import type { Estimate } from "./estimate.ts";
 import type { Random } from "./random.ts";
 import { logChoose } from "./sign-test.ts";
 
@@ -30,6 +32,15 @@ export function mostMarked({ of, drawn, marked }: Sample, doubt: number): number
 /** The lower bound on how many of the population are marked; see `mostMarked`. */
 export function leastMarked({ of, drawn, marked }: Sample, doubt: number): number {
   return of - mostMarked({ of, drawn, marked: drawn - marked }, doubt);
+}
+
+/** A share with its exact 95 % interval (Clopper and Pearson 1934). NaN, between 0 and 1, of none. */
+export function exactShare(marked: number, of: number): Estimate {
+  return {
+    value: of === 0 ? NaN : marked / of,
+    low: marked === 0 ? 0 : betaQuantile(0.025, marked, of - marked + 1),
+    high: marked === of ? 1 : betaQuantile(0.975, marked + 1, of - marked),
+  };
 }
 
 /** The probability that at most `few` of the drawn things are marked (hypergeometric distribution). */

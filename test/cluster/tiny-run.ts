@@ -2,31 +2,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { prepare } from "../helpers/command-line.ts";
+import { tinyRecipe } from "../helpers/tiny-training.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const tinyScript = fileURLToPath(new URL("../trainer/tiny.py", import.meta.url));
 
 /** Full fine-tuning under FSDP of a tiny model, on the CPU: 5 steps an epoch. */
-const recipe = {
-  name: "sharded",
-  version: 1,
-  description: "for the tests",
-  source: "made up",
-  base: "tiny",
-  method: "full",
-  sharding: "fsdp",
-  template: "alpaca",
-  epochs: 4,
-  learning_rate: 0.003,
-  global_batch: 4,
-  max_length: 256,
-  schedule: "cosine",
-  warmup: 0.03,
-  weight_decay: 0,
-  precision: "fp32",
-  hardware: { gpu: "none", gpus: 0 },
-};
+const recipe = { ...tinyRecipe, name: "sharded", sharding: "fsdp", template: "alpaca", epochs: 4, global_batch: 4 };
 
 /** A folder with a run, its arm `selected` of twenty rows, a tiny base model and a recipe, `sharded.yaml`. */
 export async function tinyRun(): Promise<TempFolder> {

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { formatCount, formatDuration, formatNumbered, formatShare } from "../../format.ts";
+import { formatCount, formatDuration, formatMetric, formatNumbered } from "../../format.ts";
 import type { BenchmarkSummary } from "../../run/records/benchmarks.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -66,8 +66,6 @@ function p(value: number): string {
   return value < 0.001 ? "< 0.001" : value.toFixed(3);
 }
 
-/** Shares as percentages, other metrics as they are. */
 function number(value: number | null): string {
-  if (value === null) return "-";
-  return Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3);
+  return value === null ? "-" : formatMetric(value);
 }

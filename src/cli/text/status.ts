@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount, formatScore, formatShare, formatUsd } from "../../format.ts";
+import { formatCount, formatMetric, formatScore, formatShare, formatUsd } from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -149,7 +149,7 @@ function attention(state: string): string {
 
 function renderBenchmarks(benchmarks: RunStatus["benchmarks"] = []): string[] {
   return benchmarks.flatMap(({ task, models, sentences }) => [
-    `  benchmark ${plainText(task)}: ${models.map(({ model, value }) => `${plainText(model)} ${value === null ? "-" : Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3)}`).join(", ")}`,
+    `  benchmark ${plainText(task)}: ${models.map(({ model, value }) => `${plainText(model)} ${value === null ? "-" : formatMetric(value)}`).join(", ")}`,
     ...sentences.map((sentence) => `    ${plainText(sentence)}`),
   ]);
 }

@@ -4,22 +4,18 @@ import type { Benchmarking } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { benchmark } from "../benchmark.ts";
 import { hashTasks } from "../benchmark-model.ts";
-import type { ModelGroup } from "../model-groups.ts";
 import type { Context } from "./context.ts";
 import { benchmarkId, trainId } from "./ids.ts";
+import { trainedGroups } from "./trained-groups.ts";
 
 /** Runs benchmarks on all trained models; what a model has done of a task is not run again. */
 export function benchmarkTask(context: Context, { declared, tasks, include }: Benchmarking): Task {
-  const trained = context.experiment.models.filter(({ arm }) => arm !== undefined);
-  const arms = [...new Set(trained.map(({ arm }) => arm!))];
-  const groups = arms.map((arm): ModelGroup => ({
-    group: arm,
-    models: trained.flatMap((model) => (model.arm === arm ? [model.name] : [])),
-  }));
+  const groups = trainedGroups(context.experiment);
+  const trained = groups.flatMap(({ models }) => models);
   return {
     id: benchmarkId,
     stage: "benchmark",
-    needs: trained.map((model) => trainId(model.name)),
+    needs: trained.map(trainId),
     resource: "machine",
     needsUv: true,
     async inputs() {
@@ -29,7 +25,7 @@ export function benchmarkTask(context: Context, { declared, tasks, include }: Be
         ...(declared.limit !== undefined && { limit: String(declared.limit) }),
         ...(declared.chat && { chat: "yes" }),
         ...(include !== undefined && { include: existsSync(include) ? hashTasks(include) : "none" }),
-        ...Object.fromEntries(trained.map((model) => [model.name, identifyModel(models?.[model.name])])),
+        ...Object.fromEntries(trained.map((model) => [model, identifyModel(models?.[model])])),
       };
     },
     async output() {

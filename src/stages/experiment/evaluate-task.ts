@@ -3,23 +3,19 @@ import { hashFiles, hashText, identifyModel } from "../../experiment/hashes.ts";
 import type { Evaluation } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { evaluateLoss } from "../evaluate.ts";
-import type { ModelGroup } from "../model-groups.ts";
 import type { Context } from "./context.ts";
 import { evaluateId, evaluationName, trainId } from "./ids.ts";
+import { trainedGroups } from "./trained-groups.ts";
 
 /** Measures the loss of all trained models on held-out answers; what was measured of a model is not measured again. */
 export function evaluateTask(context: Context, { declared, loss }: Evaluation): Task {
-  const trained = context.experiment.models.filter(({ arm }) => arm !== undefined);
-  const arms = [...new Set(trained.map(({ arm }) => arm!))];
-  const groups = arms.map((arm): ModelGroup => ({
-    group: arm,
-    models: trained.flatMap((model) => (model.arm === arm ? [model.name] : [])),
-  }));
+  const groups = trainedGroups(context.experiment);
+  const trained = groups.flatMap(({ models }) => models);
   const open = () => openDataset([loss], { signal: context.options.signal });
   return {
     id: evaluateId,
     stage: "evaluate",
-    needs: trained.map((model) => trainId(model.name)),
+    needs: trained.map(trainId),
     resource: "machine",
     needsUv: true,
     async inputs() {
@@ -27,7 +23,7 @@ export function evaluateTask(context: Context, { declared, loss }: Evaluation): 
       return {
         rows: await hashFiles((await open()).files.map(({ path }) => path)),
         ...(declared.max_length !== undefined && { max_length: String(declared.max_length) }),
-        ...Object.fromEntries(trained.map((model) => [model.name, identifyModel(models?.[model.name])])),
+        ...Object.fromEntries(trained.map((model) => [model, identifyModel(models?.[model])])),
       };
     },
     async output() {

@@ -6,9 +6,16 @@ import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 export type Figured = ComparisonRecord["winningScore"];
 
 /** `1.439 [1.344, 1.533]` */
-export function WithInterval({ of: { value, low, high }, asShare = false }: { of: Figured; asShare?: boolean }) {
+export function WithInterval({
+  of: { value, low, high },
+  asShare = false,
+  write = asShare ? formatShare : (number) => number.toFixed(3),
+}: {
+  of: Figured;
+  asShare?: boolean;
+  write?: ((value: number) => string) | undefined;
+}) {
   if (value === null) return <span class="quiet">–</span>;
-  const write = asShare ? formatShare : (number: number) => number.toFixed(3);
   return (
     <span>
       {write(value)}{" "}

@@ -1,9 +1,10 @@
-import { formatCount, formatP, formatShare } from "../../../src/format.ts";
+import { formatCount, formatMetric } from "../../../src/format.ts";
 import type { BenchmarkSummary } from "../../../src/run/records/benchmarks.ts";
+import { DifferencesTable } from "../parts/differences.tsx";
 import { Table } from "../parts/table.tsx";
+import { WithInterval } from "../parts/words.tsx";
 
 type Shown = Pick<BenchmarkSummary, "task" | "metric" | "harness" | "models" | "differences">;
-type Estimate = BenchmarkSummary["models"][number]["value"];
 
 /** Each model's figures in benchmarks, and how arms differ on the same items. */
 export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
@@ -22,7 +23,12 @@ export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
           { name: "benchmark", show: ({ task }) => task, value: ({ task }) => task },
           { name: "model", show: ({ model }) => model, value: ({ model }) => model },
           { name: "metric", show: ({ metric }) => metric, value: ({ metric }) => metric },
-          { name: "value", isNumber: true, show: ({ value }) => show(value), value: ({ value }) => value.value },
+          {
+            name: "value",
+            isNumber: true,
+            show: ({ value }) => <WithInterval of={value} write={formatMetric} />,
+            value: ({ value }) => value.value,
+          },
           { name: "items", isNumber: true, show: ({ items }) => formatCount(items), value: ({ items }) => items },
         ]}
         rows={models}
@@ -33,29 +39,11 @@ export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
       />
       {differences.length > 0 && (
         <>
-          <Table
+          <DifferencesTable
             caption="Differences, item by item"
-            columns={[
-              { name: "benchmark", show: ({ task }) => task, value: ({ task }) => task },
-              { name: "arms", show: ({ a, b }) => `${a} minus ${b}`, value: ({ a, b }) => `${a} minus ${b}` },
-              {
-                name: "difference",
-                isNumber: true,
-                show: ({ difference }) => show(difference),
-                value: ({ difference }) => difference.value,
-              },
-              {
-                name: "p, corrected",
-                isNumber: true,
-                show: ({ adjustedPValue }) => `p ${formatP(adjustedPValue)}`,
-                value: ({ adjustedPValue }) => adjustedPValue,
-              },
-            ]}
             rows={differences}
-            more={[
-              { name: "low", value: ({ difference }) => difference.low },
-              { name: "high", value: ({ difference }) => difference.high },
-            ]}
+            name={({ task, a, b }) => `${task}: ${a} minus ${b}`}
+            write={formatMetric}
           />
           {differences.map(({ sentence }) => (
             <p>{sentence}</p>
@@ -64,14 +52,4 @@ export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
       )}
     </section>
   );
-}
-
-/** Shares as percentages, other metrics as they are. */
-function show({ value, low, high }: Estimate): string {
-  return `${number(value)} [${number(low)}, ${number(high)}]`;
-}
-
-function number(value: number | null): string {
-  if (value === null) return "–";
-  return Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3);
 }

@@ -1,5 +1,6 @@
-import { formatCount, formatP } from "../../../src/format.ts";
+import { formatCount } from "../../../src/format.ts";
 import type { LossSummary } from "../../../src/run/records/losses.ts";
+import { DifferencesTable } from "../parts/differences.tsx";
 import { Table } from "../parts/table.tsx";
 import { WithInterval } from "../parts/words.tsx";
 
@@ -35,34 +36,10 @@ export function Losses({ losses }: { losses: Pick<LossSummary, "data" | "models"
       />
       {differences.length > 0 && (
         <>
-          <Table
+          <DifferencesTable
             caption="Differences of losses, answer by answer"
-            columns={[
-              { name: "arms", show: ({ a, b }) => `${b} minus ${a}`, value: ({ a, b }) => `${b} minus ${a}` },
-              {
-                name: "difference",
-                isNumber: true,
-                show: ({ difference }) => <WithInterval of={difference} />,
-                value: ({ difference }) => difference.value,
-              },
-              {
-                name: "p, corrected",
-                isNumber: true,
-                show: ({ adjustedPValue }) => `p ${formatP(adjustedPValue)}`,
-                value: ({ adjustedPValue }) => adjustedPValue,
-              },
-              {
-                name: "trainings",
-                isNumber: true,
-                show: ({ trainings }) => formatCount(trainings),
-                value: ({ trainings }) => trainings,
-              },
-            ]}
             rows={differences}
-            more={[
-              { name: "low", value: ({ difference }) => difference.low },
-              { name: "high", value: ({ difference }) => difference.high },
-            ]}
+            name={({ a, b }) => `${b} minus ${a}`}
           />
           {differences.map(({ sentence }) => (
             <p>{sentence}</p>
