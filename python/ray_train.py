@@ -77,7 +77,10 @@ def bring(storage):
 
 
 def start_inside(storage):
-    """Starts this script again with the trainer's packages beside this cluster's own Python and Ray."""
+    """Starts the storage's copy of this script with the trainer's packages beside this cluster's own Python and Ray.
+
+    Ray may unpack the job's folder anew while another machine joins: what runs for long is not read from there.
+    """
     import ray
 
     uv = shutil.which("uv")
@@ -88,7 +91,7 @@ def start_inside(storage):
     with_parts += ["--with", f"ray[default,train]=={ray.__version__}", "--", "python"]
     os.environ["ALPAGASUS_PYTHON"] = shlex.join(with_parts)
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # said for the workers below
-    os.execv(uv, [*with_parts, os.path.abspath(__file__), storage, "--inside"])
+    os.execv(uv, [*with_parts, os.path.join(storage, "ray_train.py"), storage, "--inside"])
 
 
 def train(training, storage):
