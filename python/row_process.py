@@ -11,7 +11,9 @@ def say(what, value):
 
 
 def say_ready(model):
-    say("ready", {"device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")})
+    commit = getattr(getattr(model, "config", None), "_commit_hash", None)  # of a model on the Hub
+    said = {"device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")}
+    say("ready", {**said, "commit": commit} if commit else said)
 
 
 def settings(revision):

@@ -16,7 +16,8 @@ export const layers: readonly (readonly string[])[] = [
   ["dataset"],
   ["run"],
   ["llm"],
-  ["stats", "python", "cluster"],
+  ["cluster"],
+  ["stats", "python"],
   ["files"],
   ["."], // what every folder may use: errors, format, …
 ];

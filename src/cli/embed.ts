@@ -14,12 +14,13 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parsePositive, runOption } from "./options.ts";
+import { addServingOptions, readServing, type ServingFlags } from "./serving-options.ts";
 import { renderEmbedding } from "./text/embedding.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { renderPlan } from "./text/plan.ts";
 import { openProgressLine } from "./text/progress.ts";
 
-interface EmbedFlags extends ModelFlags {
+interface EmbedFlags extends ModelFlags, ServingFlags {
   model: string;
   target?: string[] | undefined;
   name?: string | undefined;
@@ -57,7 +58,8 @@ export function embedCommand(context: CommandContext): Command {
       "--max-length <tokens>",
       "on this machine: the most tokens of a text (the model's own limit)",
       parsePositive,
-    )
+    );
+  addServingOptions(command, "of a model that is not behind an API: make them")
     .option("--dry-run", "show the calls left, their tokens and cost; call nothing")
     .addOption(minCoverageOption("texts with a vector"))
     .option("--overwrite", "replace vectors of that name that were made otherwise")
@@ -74,6 +76,7 @@ Examples:
   alpagasus embed
   alpagasus embed --target dev.jsonl
   alpagasus select --toward dev.jsonl --top 1000 --arm toward
+  alpagasus embed --model BAAI/bge-m3 --on ray:http://head:8265 --replicas 4
   alpagasus embed --model openai:text-embedding-3-small --budget 1
   alpagasus embed --model http://127.0.0.1:8000/v1#bge-m3 --text prompt`,
     )
@@ -82,6 +85,8 @@ Examples:
       if (isLocal && flags.dryRun)
         throw new UsageError("--dry-run: expected a model behind an API; one on this machine calls nothing");
       if (isLocal) expectNoModelFlags(command, flags.model, []);
+      else if (flags.on !== undefined)
+        throw new UsageError(`--on: expected a model that is not behind an API, got ${flags.model}; leave --on out`);
       const given = unused.find((long) => {
         const option = command.options.find((one) => one.long === long);
         return option && command.getOptionValueSource(option.attributeName()) === "cli";
@@ -95,6 +100,7 @@ Examples:
         ...readModelFlags(flags),
         run: flags.run,
         maxLength: flags.maxLength,
+        ray: await readServing(flags),
         signal: context.signal,
         forPlan: flags.dryRun ?? false,
       });

@@ -10,10 +10,11 @@ import { addModelOptions, describeWaiting, readModelFlags, type ModelFlags } fro
 import { jsonOption, minCoverageOption, parseNumber, parsePositive, parseWhole, runOption } from "./options.ts";
 import { renderAnswers } from "./text/answers.ts";
 import { renderPlan } from "./text/plan.ts";
+import { addServingOptions, readServing, type ServingFlags } from "./serving-options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
-interface GenerateFlags extends ModelFlags {
+interface GenerateFlags extends ModelFlags, ServingFlags {
   model?: string | undefined;
   endpoint?: string | undefined;
   tests: string[];
@@ -54,7 +55,10 @@ export function generateCommand(context: CommandContext): Command {
         "how a prompt and its input become a message (as the model was trained, else chat)",
       ).choices(["alpaca", "chat"]),
     )
-    .addOption(new Option("--server <kind>", "which server to start (vllm on a GPU)").choices(["vllm", "transformers"]))
+    .addOption(
+      new Option("--server <kind>", "which server to start (vllm on a GPU)").choices(["vllm", "transformers"]),
+    );
+  addServingOptions(command, "start the model's servers")
     .option("--temperature <t>", "sampling temperature, 0 to 2; the paper decodes greedily (0)", parseTemperature)
     .option(
       "--top-p <share>",
@@ -79,6 +83,7 @@ Examples:
   alpagasus generate --model selected
   alpagasus generate --model models/selected --tests vicuna koala
   alpagasus generate --model openai:gpt-5-mini --tests vicuna --budget 2
+  alpagasus generate --model selected --on ray:http://head:8265 --replicas 4
   alpagasus generate --endpoint http://127.0.0.1:8000/v1 --name team --tests mine.jsonl
   alpagasus compare selected random --judge openai:gpt-5-mini`,
     )
@@ -109,11 +114,12 @@ Examples:
         forPlan: flags.dryRun ?? false,
         template: flags.template,
         server: flags.server,
+        ray: await readServing(flags),
         onPhase: (phase) => process.stderr.write(`generate: ${plainText(phase)}\n`),
       });
       const sayWaiting = () => {
         const waiting = answerer.server
-          ? "stopping the model's server; unfinished answers will be generated again"
+          ? "stopping the model's servers; unfinished answers will be generated again"
           : describeWaiting(answerer.calls());
         process.stderr.write(`\nalpagasus: stopping; ${waiting}\n`);
       };

@@ -89,6 +89,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   embed: async () => (await import("./embed.ts")).embedCommand,
   select: async () => (await import("./select.ts")).selectCommand,
   train: async () => (await import("./train.ts")).trainCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
   generate: async () => (await import("./generate.ts")).generateCommand,
   evaluate: async () => (await import("./evaluate.ts")).evaluateCommand,
   benchmark: async () => (await import("./benchmark.ts")).benchmarkCommand,

@@ -3,10 +3,11 @@ import { UsageError } from "../errors.ts";
 import type { Combination } from "../judge/judge.ts";
 import { readMeasureName, type MeasureTemplate } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
+import type { ServingFlags } from "./serving-options.ts";
 import { expectNoModelFlags, type ModelFlags } from "./model-options.ts";
 
 /** The options of `rate`. */
-export interface RateFlags extends ModelFlags {
+export interface RateFlags extends ModelFlags, ServingFlags {
   judge?: string[] | undefined;
   combine?: Combination | undefined;
   rescale?: boolean | undefined;
@@ -69,6 +70,10 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
       flags.template === undefined
         ? `--max-length: expected --judge perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL with it, got ${all.join(", ")}`
         : `--template: expected --judge perplexity:MODEL, ifd:MODEL or fit:MODEL with it, got ${all.join(", ")}`,
+    );
+  if (flags.on !== undefined && !all.some((name) => readMeasureName(name)))
+    throw new UsageError(
+      `--on: expected --judge perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL with it, got ${all.join(", ")}; a judge that replies in words is served there by: alpagasus serve MODEL --on ${flags.on}`,
     );
   if (flags.scale && all.every((name) => isModelName(name)))
     throw new UsageError("--scale: the rubric has a scale of its own; leave the option out");

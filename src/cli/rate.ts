@@ -29,6 +29,7 @@ import { expectFittingFlags, type RateFlags } from "./rate-flags.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
+import { addServingOptions, readServing } from "./serving-options.ts";
 import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
 import { plainJson } from "./text/plain-text.ts";
@@ -98,7 +99,8 @@ export function rateCommand(context: CommandContext): Command {
       "--max-length <tokens>",
       "the most tokens of a row. With perplexity:, ifd: and fit:, what is beyond is not counted (1024); with reward:, longer rows fail (4096)",
       parsePositive,
-    )
+    );
+  addServingOptions(command, "with perplexity:, ifd:, fit: and reward:, measure")
     .option(
       "--as <name>",
       "a further score of the run's rows, beside its own: a name for select --by and --where; a reply's marks are NAME.MARK",
@@ -163,6 +165,7 @@ Examples:
   alpagasus rate train.json --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback
   alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10
   alpagasus rate train.json --judge ifd:smollm2 --as ifd
+  alpagasus rate train.json --judge ifd:Qwen/Qwen3-8B --on ray:http://head:8265 --replicas 8
   alpagasus rate train.json --judge openai:gpt-4o-mini --logprobs --batch
   alpagasus rate train.json --judge openai:gpt-5-mini --judge anthropic:claude-haiku-4-5 --combine lowest
   alpagasus rate train.json --judge student --escalate 20% --to openai:gpt-5-mini --min-score 4.5`,
@@ -194,7 +197,12 @@ async function rateWith(
     scale: flags.scale,
     unlike: flags.unlike,
     isWhole: flags.as !== undefined,
-    measuring: { template: flags.template, maxLength: flags.maxLength, signal: context.signal },
+    measuring: {
+      template: flags.template,
+      maxLength: flags.maxLength,
+      ray: await readServing(flags),
+      signal: context.signal,
+    },
     combine: flags.combine,
     rescale: flags.rescale,
     escalate:

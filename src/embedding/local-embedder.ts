@@ -2,11 +2,14 @@ import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
+import { rowsInFlight, startRowsOnRay } from "../cluster/rows-on-ray.ts";
+import type { RayServing } from "../cluster/serve.ts";
 import { formatNumbered } from "../format.ts";
 import { hubCommit } from "../files/model-hash.ts";
 import { mapInBlocks } from "../in-blocks.ts";
 import { isMinilm, makeMinilm, minilmFolder } from "../python/minilm.ts";
-import { identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
+import { identifyHubModel, identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
+import { pythonFolder } from "../python/uv.ts";
 import { startRowProcess, type RowProcess } from "../python/row-process.ts";
 import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
 import { fromBase64 } from "../llm/open-embedding.ts";
@@ -20,6 +23,8 @@ export interface LocalEmbedderOptions {
   readonly maxLength?: number | undefined;
   /** The file that keeps vectors. */
   readonly store?: string | undefined;
+  /** Make them on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -46,6 +51,7 @@ export async function openLocalEmbedder({
   model,
   maxLength = 0,
   store: storePath,
+  ray,
   signal,
 }: LocalEmbedderOptions): Promise<Embedder> {
   let phase: string | undefined;
@@ -73,11 +79,12 @@ export async function openLocalEmbedder({
       revision = (await hubCommit(path)) || undefined;
       if (revision === undefined) await start().ready; // it downloads the model: then its commit is known
     }
-    identity = await identifyModelFolder(path, signal);
+    const commit = embedding?.commit?.(); // of a model that was downloaded on a cluster
+    identity = commit === undefined ? await identifyModelFolder(path, signal) : identifyHubModel(path, commit);
   };
   const start = () => (embedding ??= startProcess());
-  const startProcess = () =>
-    startRowProcess<{ readonly text: string }, Made>({
+  const startProcess = () => {
+    const started = {
       script: "embed.py",
       args: [path, revision ?? "-", String(maxLength)],
       parts: { packages: [sentenceTransformers] },
@@ -87,7 +94,20 @@ export async function openLocalEmbedder({
       result,
       log: join(".alpagasus", "embed.log"),
       onPhase,
+    };
+    if (!ray) return startRowProcess<{ readonly text: string }, Made>(started);
+    const imports = [join(pythonFolder, "row_process.py")];
+    const modelHash = identity ?? hash("sha256", path);
+    return startRowsOnRay<{ readonly text: string }, Made>({
+      ...started,
+      ray,
+      model: path,
+      isOnHub: !existsSync(path),
+      modelHash,
+      imports,
+      signal,
     });
+  };
   const stop = () => void embedding?.stop();
   signal?.addEventListener("abort", stop);
 
@@ -139,7 +159,7 @@ export async function openLocalEmbedder({
       counts.done = 0;
       phase = "loading the model";
       if (identity === undefined) await open();
-      yield* mapInBlocks(texts, embedBlock);
+      yield* mapInBlocks(texts, embedBlock, ray ? rowsInFlight(ray) : 0);
     },
     notes: () => [
       `by ${model}${embedding?.device() === undefined ? "" : ` (${embedding.device()})`}`,

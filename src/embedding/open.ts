@@ -1,3 +1,4 @@
+import type { RayServing } from "../cluster/serve.ts";
 import { UsageError } from "../errors.ts";
 import type { OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
@@ -8,6 +9,8 @@ export interface OpenEmbedderOptions extends OpenAskerOptions {
   readonly maxLength?: number | undefined;
   /** Of a model on this machine: the file that keeps vectors. */
   readonly vectorStore?: string | undefined;
+  /** Of a model that is not behind an API: make the vectors on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
 }
 
 /**
@@ -17,10 +20,10 @@ export interface OpenEmbedderOptions extends OpenAskerOptions {
  * @throws UsageError when the name or an option is invalid
  */
 export async function openEmbedder(model: string, options: OpenEmbedderOptions): Promise<Embedder> {
-  const { maxLength, vectorStore, ...asking } = options;
+  const { maxLength, vectorStore, ray, ...asking } = options;
   if (!isModelName(model)) {
     const { openLocalEmbedder } = await import("./local-embedder.ts");
-    return openLocalEmbedder({ model, maxLength, store: vectorStore, signal: options.signal });
+    return openLocalEmbedder({ model, maxLength, store: vectorStore, ray, signal: options.signal });
   }
   if (maxLength !== undefined)
     throw new UsageError(`--max-length: expected a model on this machine with it, got ${model}; leave it out`);

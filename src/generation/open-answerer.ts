@@ -4,23 +4,26 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PythonError, UsageError } from "../errors.ts";
 import { openAsker, type OpenAskerOptions } from "../judge/open-asker.ts";
 import { isModelName } from "../llm/model-name.ts";
-import type { ChatModel, LanguageClient } from "../llm/chat-model.ts";
+import type { ChatModel, LanguageClient, ModelServer as ServerOfModel } from "../llm/chat-model.ts";
+import type { openServedModel } from "../llm/open-compatible.ts";
 import { flatPrice } from "../llm/price.ts";
 import { runFolder } from "../run/run-folder.ts";
 import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
+import { chooseServerKind } from "./choose-server.ts";
 import { createAnswerer, type Answerer, type AnswerSampling } from "./answerer.ts";
 import { findLocalModel, hashModel, type LocalModel } from "./local-model.ts";
 import { checkPromptParity } from "./prompt-parity.ts";
 import {
-  chooseServer,
   describeServer,
   serverConcurrency,
   serveModel,
   serverLog,
   type ModelServer,
+  type ServeOptions,
   type ServerKind,
 } from "./serve-model.ts";
+import type { RayServer, RayServing, ServedOnRay } from "../cluster/serve.ts";
 
 export interface OpenAnswererOptions extends OpenAskerOptions {
   /** How an instruction and its input become one message. Defaults to the template of the model's training, else `chat`. */
@@ -28,6 +31,8 @@ export interface OpenAnswererOptions extends OpenAskerOptions {
   readonly sampling?: AnswerSampling | undefined;
   /** Which server to start for a local model. Defaults to vLLM with an NVIDIA GPU, else to `transformers serve`. */
   readonly server?: ServerKind | undefined;
+  /** Start the servers of a local model on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
   /** Called with what is done before it can answer, such as downloading the model. */
   readonly onPhase?: ((phase: string) => void) | undefined;
 }
@@ -61,9 +66,11 @@ export async function openAnswerer(
   options: OpenAnswererOptions,
 ): Promise<OpenAnswerer> {
   if (typeof model === "string" && !isModelName(model)) return openLocalAnswerer(model, options);
-  const { template = "chat", sampling, server, onPhase: _, ...others } = options;
-  if (server !== undefined)
-    throw new UsageError("--server: expected a model of this machine; one behind an API has its own server");
+  const { template = "chat", sampling, server, ray, onPhase: _, ...others } = options;
+  if (server !== undefined || ray)
+    throw new UsageError(
+      `${ray ? "--on" : "--server"}: expected a model's folder, or its id on the Hub; one behind an API has its own server`,
+    );
   const answerer = await openAsker(model, others, (chatModel, asking) =>
     createAnswerer(chatModel, { ...asking, template, sampling }),
   );
@@ -77,7 +84,7 @@ function armNameOf(name: string): string {
 }
 
 async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Promise<OpenAnswerer> {
-  const { template, sampling, server: wanted, batch, onPhase: tell, ...asking } = options;
+  const { template, sampling, server: wanted, ray, batch, onPhase: tell, ...asking } = options;
   if (batch)
     throw new UsageError(
       `--batch: expected a model of a provider with batches (openai:, anthropic:, google:), got ${name}; leave --batch out`,
@@ -85,7 +92,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   const { concurrency, timeoutMs, signal, forPlan = false } = asking;
   const run = runFolder(options.run);
   const local = await findLocalModel(name, run);
-  const kind = wanted ?? chooseServer();
+  const kind = wanted ?? (await chooseServerKind(ray?.address, signal));
   if (kind === "transformers" && ((sampling?.temperature ?? 0) > 0 || sampling?.topP !== undefined))
     throw new UsageError(
       "--temperature, --top-p: expected greedy answers, since transformers serve gives no others; leave the options out, or use --server vllm",
@@ -95,11 +102,15 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   const modelHash = exists ? await hashModel(local, signal) : "";
   const description = await describeServer(kind);
   const serverEnded = new AbortController();
-  let running: ModelServer | undefined;
+  let running: Pick<ModelServer, "stop"> | undefined;
+  let served: ServedOnRay | undefined;
   let language: LanguageClient | undefined;
   let failure: string | undefined;
   const answerer = await openAsker(
-    describeModel(local, `${modelHash.slice(0, 16)} ${description}`, () => language!),
+    {
+      ...describeModel(local, `${modelHash.slice(0, 16)} ${description}`, () => language!),
+      ...(ray && { servers: listServers(() => served, concurrency ?? serverConcurrency[kind]) }),
+    },
     {
       ...asking,
       concurrency: concurrency ?? serverConcurrency[kind],
@@ -115,18 +126,31 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   );
   const stopNow = () => void running?.stop(); // its unfinished answers cost nothing to generate again
   let starting: Promise<{ startMs: number; parity: string }> | undefined;
+  /** Starts them. @returns one to compare prompts with */
+  const startServers = async (serving: ServeOptions): Promise<Pick<ModelServer, "url" | "modelName" | "startMs">> => {
+    if (!ray) {
+      const started = await serveModel(local, serving);
+      running = started;
+      const { openServedModel } = await import("../llm/open-compatible.ts");
+      language = openServedModel(started.url, started.modelName, concurrency ?? serverConcurrency[kind]);
+      return started;
+    }
+    const [{ serveOnRay }] = await Promise.all([import("./serve-on-ray.ts"), loadServed()]);
+    served = await serveOnRay(local, { ...serving, ...ray });
+    running = served;
+    const { url, model: modelName } = served.servers()[0]!;
+    return { url, modelName, startMs: served.startMs };
+  };
   const start = async (onPhase: (phase: string) => void) => {
     const onFailure = (error: Error) => {
       failure = error.message;
       serverEnded.abort();
     };
-    running = await serveModel(local, { run, kind, modelHash, onPhase, onFailure, signal });
+    const first = await startServers({ run, kind, modelHash, onPhase, onFailure, signal });
     signal?.addEventListener("abort", stopNow);
-    const { openServedModel } = await import("../llm/open-compatible.ts");
-    language = openServedModel(running.url, running.modelName, concurrency ?? serverConcurrency[kind]);
     onPhase("comparing prompts with training");
     try {
-      return { startMs: running.startMs, parity: await checkPromptParity(local, running, kind, signal) };
+      return { startMs: first.startMs, parity: await checkPromptParity(local, first, kind, signal) };
     } catch (error) {
       await delay(500); // if the server exited, its own error says more
       throw failure === undefined ? error : new PythonError(failure, { cause: error });
@@ -134,7 +158,7 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
   };
   return {
     ...answerer,
-    notes: () => [...local.notes, ...answerer.notes()],
+    notes: () => [...local.notes, ...(served?.notes() ?? []), ...answerer.notes()],
     armName: armNameOf(local.name),
     server: {
       description,
@@ -157,6 +181,37 @@ async function openLocalAnswerer(name: string, options: OpenAnswererOptions): Pr
 }
 
 const localTimeoutMs = 3_600_000;
+const restartMs = 15 * 60_000; // a server that was lost may need so long to be started on another machine
+
+let openServed: typeof openServedModel | undefined;
+
+async function loadServed(): Promise<void> {
+  openServed ??= (await import("../llm/open-compatible.ts")).openServedModel;
+}
+
+/** The servers on a cluster, as the engine asks them. */
+function listServers(served: () => ServedOnRay | undefined, connections: number): NonNullable<ChatModel["servers"]> {
+  const known = new Map<string, ServerOfModel>();
+  let last: readonly RayServer[] = [];
+  let current: readonly ServerOfModel[] = [];
+  const open = ({ url, model }: RayServer): ServerOfModel => {
+    const language = openServed!(url, model, connections);
+    const opened = { address: url, language, redact: (text: string) => text };
+    known.set(url, opened);
+    return opened;
+  };
+  return {
+    silenceMs: restartMs,
+    current() {
+      const listed = served()?.servers() ?? [];
+      if (listed !== last) {
+        last = listed;
+        current = listed.map((server) => known.get(server.url) ?? open(server));
+      }
+      return current;
+    },
+  };
+}
 
 /** The model as the engine calls it. Its identity is its files and the server's version, not the server's address. */
 function describeModel({ name }: LocalModel, identity: string, served: () => LanguageClient): ChatModel {
@@ -164,7 +219,7 @@ function describeModel({ name }: LocalModel, identity: string, served: () => Lan
     name,
     identity: `local:${identity}`,
     language: { doGenerate: (call) => served().doGenerate(call) },
-    price: flatPrice(0, 0, "a server of this machine"),
+    price: flatPrice(0, 0, "a server of your own"),
     thinksFirst: false,
     redact: (text) => text,
   };

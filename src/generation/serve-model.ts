@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { PythonError } from "../errors.ts";
-import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
+import { messageOf, PythonError } from "../errors.ts";
+import { adviseOn, commonAdvice, describeFailure, failures, lastError, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import { findUv, pythonFolder, uvRun, readInstallPhase } from "../python/uv.ts";
 import type { RunFolder } from "../run/run-folder.ts";
@@ -36,11 +36,13 @@ export interface ServeOptions {
   readonly kind: ServerKind;
   /** Hash of the model's files. When it changes, an adapter is merged again. */
   readonly modelHash: string;
+  /** The model's name in requests to vLLM; one that no other server has when left out. */
+  readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with each phase as it begins. */
   readonly onPhase?: ((phase: string) => void) | undefined;
   /** Called when the server exits by itself after it was ready. */
-  readonly onFailure?: ((error: PythonError) => void) | undefined;
+  readonly onFailure?: ((error: Error) => void) | undefined;
 }
 
 /** Concurrent calls that keep a server busy: `transformers serve` answers one after the other. */
@@ -50,7 +52,8 @@ const healthMs = 250;
 const exitNoticeMs = 1_000; // until the exit of a dead process is noticed
 const mostStartMs = 30 * 60_000; // enough to download and load many gigabytes
 const loraRanks = [8, 16, 32, 64, 128, 256, 320, 512]; // that vLLM accepts
-const requirements: Readonly<Record<ServerKind, string>> = {
+/** The pinned packages of each server. */
+export const serverRequirements: Readonly<Record<ServerKind, string>> = {
   vllm: join(pythonFolder, "requirements-vllm.txt"),
   transformers: join(pythonFolder, "requirements.txt"),
 };
@@ -59,10 +62,14 @@ const notEnoughMemory =
   "not enough memory for this model: stop other programs that use it, or serve the model elsewhere and give that server with --endpoint";
 
 /** Common server failures, and what to do about them. */
-const serverAdvice: readonly Advice[] = [
+export const serverAdvice: readonly Advice[] = [
   [failures.memory, notEnoughMemory],
   [/No available memory|KV cache/i, notEnoughMemory],
   ...commonAdvice,
+  [
+    /chat_template is not set/i,
+    "the model has no chat template: it was not made for chats; fine-tune it first, or name a chat model",
+  ],
   [/address already in use/i, "another program took its port: run the same command again"],
 ];
 
@@ -79,7 +86,7 @@ export function serverLog(run: Pick<RunFolder, "folder">, { name }: Pick<LocalMo
 /** The server's name and pinned version: `vllm 0.33.0`. */
 export async function describeServer(kind: ServerKind): Promise<string> {
   const [, version = ""] =
-    new RegExp(`^${kind}[^=]*==(\\S+)`, "m").exec(await readFile(requirements[kind], "utf8")) ?? [];
+    new RegExp(`^${kind}[^=]*==(\\S+)`, "m").exec(await readFile(serverRequirements[kind], "utf8")) ?? [];
   return `${kind} ${version}`;
 }
 
@@ -97,15 +104,16 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   if (orphans > 0) onPhase?.(`stopping ${orphans} leftover servers`);
   const log = serverLog(run, model);
   makeFolder(join(run.folder, "served"));
-  const served = model.adapter && kind === "transformers" ? await merge(model, log, options) : model.path;
+  const served = model.adapter && kind === "transformers" ? await mergeAdapter(model, log, options) : model.path;
   signal?.throwIfAborted();
   onPhase?.("starting the server");
   const port = await findFreePort();
   const mark = newMark();
+  const name = options.name ?? mark; // so that no other server is taken for it
   const isOffline = !model.isOnHub && (!model.adapter || existsSync(model.adapter.base) || kind === "transformers");
   const group = startGroup(
     "sh",
-    watched(["uv", ...serverCommand(kind, model, { served, port, name: mark })], serverGraceMs),
+    watched(["uv", ...serverCommand(kind, model, { served, port, name })], serverGraceMs),
     {
       graceMs: serverGraceMs,
       env: { [markVariable]: mark, TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
@@ -132,14 +140,14 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
     await group.stop();
     record?.[Symbol.dispose]();
   };
-  const modelName = kind === "vllm" ? mark : served; // the mark is unique to this server
+  const modelName = kind === "vllm" ? name : served;
   const url = `http://127.0.0.1:${port}/v1`;
   try {
     record = recordServer(run, group.pid, mark);
     await waitForHealth(`http://127.0.0.1:${port}/health`, () => failure, signal);
     await generateOneToken(url, modelName, signal).catch(async (error: unknown) => {
       await delay(exitNoticeMs); // if it exited, its own error says more
-      throw failure ?? error;
+      throw failure ?? withServerError(error, group.said);
     });
     state = "ready";
   } catch (error) {
@@ -150,7 +158,7 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
 }
 
 /** Generates one token, to check the model's name and that memory suffices. @throws PythonError when that fails */
-async function generateOneToken(url: string, model: string, signal?: AbortSignal): Promise<void> {
+export async function generateOneToken(url: string, model: string, signal?: AbortSignal): Promise<void> {
   await postJson(
     new URL(`${url}/chat/completions`),
     { model, messages: [{ role: "user", content: "Hello" }], temperature: 0, max_tokens: 1 },
@@ -158,32 +166,66 @@ async function generateOneToken(url: string, model: string, signal?: AbortSignal
   );
 }
 
+/** The error of a server that does not answer well, with what it says itself. */
+export function withServerError(error: unknown, said: readonly string[]): unknown {
+  const own = error instanceof PythonError ? lastError(said) : undefined;
+  if (own === undefined) return error;
+  const advice = adviseOn(own, serverAdvice);
+  return new PythonError(
+    `${messageOf(error)}: ${own.slice(0, mostErrorCharacters)}${advice === undefined ? "" : `; ${advice}`}`,
+    { cause: error },
+  );
+}
+
+const mostErrorCharacters = 400;
 const dtypes = { fp32: "float32", bf16: "bfloat16", fp16: "float16" } as const;
 
-/** uv's arguments that start a server. */
+/** Where a server runs, and under which name its model is asked for. */
+export interface ServerPlace {
+  /** The merged model, or the model's folder, for servers that take no adapters. */
+  readonly served: string;
+  readonly host?: string | undefined;
+  readonly port: number | string;
+  readonly name: string;
+  /** The requirements file; the one that is shipped when left out. */
+  readonly packages?: string | undefined;
+  /** GPUs that it takes together. */
+  readonly gpus?: number | undefined;
+}
+
+/**
+ * uv's arguments that start a server.
+ *
+ * @param hasFile whether the model's folder has a file
+ */
 export function serverCommand(
   kind: ServerKind,
-  { adapter, path, precision }: LocalModel,
-  { served, port, name }: { readonly served: string; readonly port: number; readonly name: string },
+  { adapter, path, precision }: Pick<LocalModel, "adapter" | "path" | "precision">,
+  { served, host = "127.0.0.1", port, name, packages = serverRequirements[kind], gpus = 1 }: ServerPlace,
+  hasFile: (file: string) => boolean = (file) => existsSync(join(path, file)),
 ): string[] {
-  const place = ["--host", "127.0.0.1", "--port", String(port)];
-  if (kind === "transformers")
-    return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], { requirements: requirements[kind] });
+  const place = ["--host", host, "--port", String(port)];
+  const parts = { requirements: packages };
+  if (kind === "transformers") return uvRun(["transformers", "serve", served, ...place, "--device", "cpu"], parts);
   const command = ["vllm", "serve", adapter?.base ?? path, ...place];
   command.push("--dtype", dtypes[precision]);
   command.push("--generation-config", "vllm"); // ignore the model's own generation settings
   if (adapter) {
     command.push("--enable-lora", "--lora-modules", JSON.stringify({ name, path }));
     command.push("--max-lora-rank", String(loraRanks.find((rank) => rank >= adapter.rank) ?? adapter.rank));
-    if (existsSync(join(path, "tokenizer_config.json"))) command.push("--tokenizer", path);
-    const template = join(path, "chat_template.jinja");
-    if (existsSync(template)) command.push("--chat-template", template);
+    if (hasFile("tokenizer_config.json")) command.push("--tokenizer", path);
+    if (hasFile("chat_template.jinja")) command.push("--chat-template", join(path, "chat_template.jinja"));
   } else command.push("--served-model-name", name);
-  return uvRun(command, { requirements: requirements[kind] });
+  if (gpus > 1) command.push("--tensor-parallel-size", String(gpus));
+  return uvRun(command, parts);
 }
 
 /** Merges an adapter into its base, unless that was done before: `transformers serve` does not take adapters. */
-async function merge(model: LocalModel, log: string, options: ServeOptions): Promise<string> {
+export async function mergeAdapter(
+  model: LocalModel,
+  log: string,
+  options: Pick<ServeOptions, "modelHash" | "signal" | "onPhase"> & { readonly run: Pick<RunFolder, "folder"> },
+): Promise<string> {
   const { run, modelHash, signal, onPhase } = options;
   const folder = join(run.folder, "served", `${model.name}-${modelHash.slice(0, 12)}`);
   if (existsSync(folder)) return folder;

@@ -1,3 +1,4 @@
+import type { RayServing } from "../cluster/serve.ts";
 import type { Example } from "../dataset/example.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { Likelihood, TokenSum } from "../likelihood/likelihood-store.ts";
@@ -33,6 +34,8 @@ export interface LikelihoodJudgeOptions extends MeasureSettings {
   readonly signal?: AbortSignal | undefined;
   /** The file that keeps what was measured. */
   readonly store?: string | undefined;
+  /** Measure on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
 }
 
 /** A judge that measures with a model on this machine: a folder, an id on the Hub, or smollm2. Opening it loads nothing. */
@@ -41,7 +44,7 @@ export function createLikelihoodJudge(
   model: string,
   options: LikelihoodJudgeOptions = {},
 ): Judge {
-  const { template = "plain", maxLength = defaultMaxLength, signal, store } = options;
+  const { template = "plain", maxLength = defaultMaxLength, signal, store, ray } = options;
   const name = [
     `${kind}:${model}`,
     ...(template === "plain" ? [] : [`template ${template}`]), // ratings by other settings are other ratings
@@ -84,6 +87,7 @@ export function createLikelihoodJudge(
         maxLength,
         chatTemplate: templateFile(template),
         store,
+        ray,
         signal,
         onPhase: (doing) => void (phase = doing),
       });
@@ -100,7 +104,7 @@ export function createLikelihoodJudge(
         let next = 0;
         return refused.map((refusal) => refusal ?? toRating(measured[next++]!, kind, counts));
       };
-      yield* mapInBlocks(examples, measureBlock);
+      yield* mapInBlocks(examples, measureBlock, measurer.rowsInFlight);
     },
   };
 }

@@ -28,7 +28,7 @@ export interface RewardJudgeOptions extends Omit<LikelihoodJudgeOptions, "templa
  */
 export function createRewardJudge(
   model: string,
-  { maxLength = defaultRewardLength, signal, store, check = true }: RewardJudgeOptions = {},
+  { maxLength = defaultRewardLength, signal, store, ray, check = true }: RewardJudgeOptions = {},
 ): Judge {
   let done = 0;
   let phase: string | undefined;
@@ -60,13 +60,14 @@ export function createRewardJudge(
         parts: ["reward"],
         maxLength,
         store,
+        ray,
         signal,
         onPhase: (doing) => void (phase = doing),
       });
       const gate = await checkPairs(measurer, model);
       checks = [gate];
       if (!gate.held && check) throw new JudgeCheckError(`${gate.message}. ${advice}`);
-      yield* mapInBlocks(examples, async (block) => {
+      const rateBlock = async (block: readonly Example[]) => {
         const refused = block.map((example) => refusalOf(example));
         const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, "chat")]));
         const measured = await measurer.measure(asked, (count, { isKnown }) => {
@@ -78,7 +79,8 @@ export function createRewardJudge(
         device = measurer.device();
         let next = 0;
         return refused.map((refusal) => refusal ?? toRating(measured[next++]!));
-      });
+      };
+      yield* mapInBlocks(examples, rateBlock, measurer.rowsInFlight);
     },
   };
 }

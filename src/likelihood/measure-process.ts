@@ -1,5 +1,9 @@
+import { join } from "node:path";
 import * as z from "zod";
+import { startRowsOnRay } from "../cluster/rows-on-ray.ts";
+import type { RayServing } from "../cluster/serve.ts";
 import { startRowProcess, type RowProcess } from "../python/row-process.ts";
+import { pythonFolder } from "../python/uv.ts";
 import type { Likelihood, LikelihoodPart } from "./likelihood-store.ts";
 
 /*
@@ -34,6 +38,11 @@ export interface MeasureProcessOptions {
   /** The process's output goes here. */
   readonly log: string;
   readonly isOffline?: boolean | undefined;
+  /** Measure on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
+  /** Identifies the model there. */
+  readonly modelHash: string;
+  readonly signal?: AbortSignal | undefined;
   readonly onPhase?: ((phase: string) => void) | undefined;
 }
 
@@ -50,10 +59,10 @@ const result = z
     problem === undefined ? { ...parts, isCut: cut } : { problem },
   );
 
-/** Starts the process, which loads the model. */
+/** Starts the process, which loads the model; or several, on a Ray cluster. */
 export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
   const { isReward, model, name, revision = "-", maxLength, chatTemplate = "-", log, isOffline, onPhase } = options;
-  return startRowProcess({
+  const started = {
     script: isReward ? "reward.py" : "likelihood.py",
     args: [model, revision, String(maxLength), ...(isReward ? [] : [chatTemplate])],
     env: { TOKENIZERS_PARALLELISM: "false", ...(isOffline && { HF_HUB_OFFLINE: "1" }) },
@@ -62,5 +71,12 @@ export function startMeasuring(options: MeasureProcessOptions): MeasureProcess {
     result,
     log,
     onPhase,
-  });
+  };
+  if (!options.ray) return startRowProcess(started);
+  const imports = [
+    ...["row_process.py", "rows.py"].map((file) => join(pythonFolder, file)),
+    ...(chatTemplate === "-" ? [] : [chatTemplate]),
+  ];
+  const { ray, modelHash, signal } = options;
+  return startRowsOnRay({ ...started, ray, model, isOnHub: !isOffline, modelHash, imports, signal });
 }

@@ -2,8 +2,10 @@ import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readFile } from "node:fs/promises";
+import { rowsInFlight } from "../cluster/rows-on-ray.ts";
+import type { RayServing } from "../cluster/serve.ts";
 import { hubCommit } from "../files/model-hash.ts";
-import { identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
+import { identifyHubModel, identifyModelFolder, resolveModelFolder } from "../python/model-folder.ts";
 import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
 import { defaultLikelihoodsPath, LikelihoodStore, type Likelihood, type LikelihoodPart } from "./likelihood-store.ts";
 import { startMeasuring, type MeasureProcess, type RowToMeasure } from "./measure-process.ts";
@@ -25,6 +27,8 @@ export interface MeasureOptions {
   /** The file of a chat template in place of the model's own. */
   readonly chatTemplate?: string | undefined;
   readonly store?: string | undefined;
+  /** Measure on a Ray cluster. */
+  readonly ray?: RayServing | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPhase?: ((phase: string) => void) | undefined;
 }
@@ -41,11 +45,13 @@ export interface Measurer extends AsyncDisposable {
   ): Promise<readonly LikelihoodOf[]>;
   /** Where the model runs, once it was needed. */
   device(): string | undefined;
+  /** How many rows keep it busy. */
+  readonly rowsInFlight: number;
 }
 
 /** @throws UsageError when there is no such model */
 export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
-  const { model, parts, maxLength = defaultMaxLength, chatTemplate, signal, onPhase } = options;
+  const { model, parts, maxLength = defaultMaxLength, chatTemplate, ray, signal, onPhase } = options;
   if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
   const path = isSmollm2(model) ? smollm2Folder() : resolveModelFolder(model, options.option, "smollm2");
   const template = chatTemplate === undefined ? "" : hash("sha256", await readFile(chatTemplate));
@@ -53,6 +59,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   let process: MeasureProcess | undefined;
   const isFolder = existsSync(path);
   const revision = isFolder ? undefined : (await hubCommit(path)) || undefined;
+  const identifyHere = isFolder || revision !== undefined ? await identifyModelFolder(path, signal) : "";
   const start = (): MeasureProcess =>
     (process ??= startMeasuring({
       isReward: parts.includes("reward"),
@@ -63,12 +70,17 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
       chatTemplate,
       log: join(".alpagasus", "likelihood.log"),
       isOffline: isFolder,
+      ray,
+      modelHash: identifyHere || hash("sha256", path),
+      signal,
       onPhase,
     }));
   const stop = () => void process?.stop();
   signal?.addEventListener("abort", stop);
   if (!isFolder && revision === undefined) await start().ready; // it downloads the model: then its commit is known
-  const identity = await identifyModelFolder(path, signal);
+  const commit = process?.commit?.(); // of a model that was downloaded on a cluster
+  const identity =
+    identifyHere || (commit === undefined ? await identifyModelFolder(path, signal) : identifyHubModel(path, commit));
   const keyOf = ({ prompt, answer, options: own }: RowParts): Buffer =>
     hash("sha256", JSON.stringify([identity, maxLength, template, prompt, answer, own ?? null]), "buffer").subarray(
       0,
@@ -79,6 +91,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
 
   return {
     device: () => process?.device(),
+    rowsInFlight: ray ? rowsInFlight(ray) : 0,
     async measure(rows, onCount) {
       signal?.throwIfAborted();
       const keys = rows.map(keyOf);

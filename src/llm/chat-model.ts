@@ -42,7 +42,11 @@ export interface ChatModel {
     findPrice(): Promise<Price | undefined>;
   };
   /** The servers that it runs on, where there are several: each call goes to one of them, and `language` is not asked. */
-  readonly servers?: { current(): readonly ModelServer[] };
+  readonly servers?: {
+    current(): readonly ModelServer[];
+    /** For how long all of them may be silent after a reply; a minute when left out. */
+    readonly silenceMs?: number | undefined;
+  };
   /** Why it cannot be called, in a line, such as a missing key. Undefined when it can. */
   readonly problem?: string | undefined;
   /** How long one attempt may take, where the caller does not say; 120 seconds when left out. */

@@ -141,7 +141,8 @@ export class Gates {
       return { detail: refusals.join("; "), isUsage: true };
     }
     const silentMs = this.#silentSince === undefined ? 0 : now - this.#silentSince;
-    if (silentMs < (hasReplied ? longestSilenceMs : firstSilenceMs)) return undefined;
+    const longest = this.#model.servers?.silenceMs ?? longestSilenceMs;
+    if (silentMs < (hasReplied ? longest : firstSilenceMs)) return undefined;
     const detail = `none of its ${this.#open.length} servers answers (${lastFailure})`;
     return { detail, isUsage: false, advice: "run the same command again later" };
   }

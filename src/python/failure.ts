@@ -38,6 +38,18 @@ export function adviseOn(log: string, advice: readonly Advice[] = commonAdvice):
   return advice.find(([pattern]) => pattern.test(log))?.[1];
 }
 
+/** The last line in which Python code says what went wrong. */
+export function lastError(said: readonly string[]): string | undefined {
+  return (
+    said.findLast((line) => /^(?:launch|train|ray_train|ray_serve|ray_score)\.py: /.test(line)) ?? // our own scripts say it in one line
+    said.findLast(
+      (line) =>
+        /^(?:\[rank\d+\]: )?[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) &&
+        !/^(subprocess|torch\.distributed)\./.test(line),
+    )
+  );
+}
+
 /**
  * Creates the error of a command that failed.
  *
@@ -53,14 +65,7 @@ export function describeFailure(
   advices: readonly Advice[] = commonAdvice,
 ): PythonError {
   const advice = adviseOn(said.join("\n"), advices);
-  const cause =
-    said.findLast((line) => /^(?:launch|train|ray_train)\.py: /.test(line)) ?? // our own scripts say it in one line
-    said.findLast(
-      (line) =>
-        /^(?:\[rank\d+\]: )?[\w.]*(Error|Exception|Interrupt)\b.*:/.test(line) &&
-        !/^(subprocess|torch\.distributed)\./.test(line),
-    ) ??
-    said.slice(-lastLines).join(" | ");
+  const cause = lastError(said) ?? said.slice(-lastLines).join(" | ");
   return new PythonError(
     `${what} ended with ${code === null ? "a signal" : `code ${code}`}: ${cause.slice(0, mostCharacters)}${advice === undefined ? "" : `; ${advice}`}`,
   );

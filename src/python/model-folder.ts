@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -27,10 +27,15 @@ export function resolveModelFolder(model: string, option: string, builtIn: strin
   return model;
 }
 
+/** SHA-256 over a Hub id and a commit. */
+export function identifyHubModel(id: string, commit: string): string {
+  return hash("sha256", `${id}\0${commit}`);
+}
+
 /** SHA-256 over a folder's files, and over those of an adapter's base; or over a Hub id and the commit that is cached. */
 export async function identifyModelFolder(path: string, signal?: AbortSignal): Promise<string> {
   const sha = createHash("sha256");
-  if (!existsSync(path)) return sha.update(`${path}\0${await hubCommit(path)}`).digest("hex");
+  if (!existsSync(path)) return identifyHubModel(path, await hubCommit(path));
   await hashModelFolder(path, sha, signal);
   const adapter = tryParse(await readFile(join(path, "adapter_config.json"), "utf8").catch(() => "")) as
     | { readonly base_model_name_or_path?: unknown }

@@ -43,6 +43,8 @@ export interface RowProcess<Row, Result> {
   readonly ready: Promise<void>;
   /** Where its model runs and in which precision; undefined until it is loaded, and where it has none. */
   device(): string | undefined;
+  /** The commit of a model on the Hub, once it is loaded. */
+  commit?(): string | undefined;
   stop(): Promise<void>;
 }
 

@@ -6,7 +6,8 @@ import { packageFolder } from "../package-folder.ts";
 /** The folder of this package's Python scripts and requirements files. */
 export const pythonFolder = join(packageFolder, "python");
 
-const trainerRequirements = join(pythonFolder, "requirements.txt");
+/** The trainer's packages. */
+export const trainerRequirements = join(pythonFolder, "requirements.txt");
 
 /** The version of uv, which installs PyTorch and the other Python packages. @throws PythonError when it is missing */
 export function findUv(): string {

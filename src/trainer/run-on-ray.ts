@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { stripVTControlCharacters } from "node:util";
-import { zipSync } from "fflate";
+import { followJob, type EndedJob } from "../cluster/follow-job.ts";
+import { listFiles, mostSentBytes, packFiles, readFiles } from "../cluster/package.ts";
 import { RayCluster } from "../cluster/ray.ts";
 import type { RayJob } from "../cluster/ray-job.ts";
 import { PythonError, RunError, UsageError } from "../errors.ts";
@@ -28,7 +28,6 @@ export interface RunOnRayOptions extends RunTrainingOptions {
   readonly onNote?: ((note: string) => void) | undefined;
 }
 
-const mostSentBytes = 256e6; // Ray keeps what is sent in its head's memory
 const notSent = new Set([
   "output",
   "tokens",
@@ -41,7 +40,6 @@ const notSent = new Set([
   "slurm.log",
   ".ray",
 ]);
-const mostSaidLines = 400;
 
 /**
  * Trains a folder as a job of a Ray cluster. A job of the same training that runs there, or has ended well, is taken for it.
@@ -85,7 +83,7 @@ export async function runOnRay(
     });
     options.onNote?.(`started the job ${id} on ${options.address}`);
   }
-  const ended = await followJob(cluster, id, folder, options);
+  const ended = await followTraining(cluster, id, folder, options);
   if (ended.state !== "succeeded") {
     const what = `${folder.log}: the job ${id} on ${options.address}`;
     if (ended.state === "stopped")
@@ -105,41 +103,25 @@ async function expectRoom(cluster: RayCluster, { gpus, processes }: TrainingPlan
     );
 }
 
-/** The folder as a zip file: all that the training takes. Data that is too large to be sent has to be on shared storage. */
+/** The folder as a package: all that the training takes. Data that is too large to be sent has to be on shared storage. */
 function pack({ folder }: TrainingFolder): Uint8Array {
-  const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-    .filter((path) => !notSent.has(path.split(/[/\\]/)[0]!))
-    .toSorted();
-  const files = new Map(paths.map((path) => [path, readFileSync(join(folder, path))]));
+  const files = readFiles(
+    folder,
+    listFiles(folder, (first) => notSent.has(first)),
+  );
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
-  if (bytes > mostSentBytes) for (const path of paths) if (path.startsWith("data")) files.delete(path);
-  const mtime = "1980-01-01T00:00:00"; // the same files are the same package
-  return zipSync(Object.fromEntries(files), { mtime });
+  if (bytes > mostSentBytes) for (const path of files.keys()) if (path.startsWith("data")) files.delete(path);
+  return packFiles(files);
 }
 
-interface EndedJob extends RayJob {
-  readonly said: readonly string[];
-}
-
-async function followJob(
+async function followTraining(
   cluster: RayCluster,
   id: string,
   folder: TrainingFolder,
   options: RunOnRayOptions,
 ): Promise<EndedJob> {
-  const said: string[] = [];
-  let rest = "";
-  const read = (text: string) => {
-    appendFileSync(folder.log, text);
-    const lines = (rest + text).split(/\r?\n|\r/);
-    rest = lines.pop()!;
-    for (const line of lines) if (!tell(withoutWorker(line), options)) said.push(withoutWorker(line));
-    said.splice(0, said.length - mostSaidLines);
-  };
   try {
-    return { ...(await cluster.follow(id, read)), said };
+    return await followJob(cluster, id, { log: folder.log, onLine: (line) => tell(line, options) });
   } catch (cause) {
     if (!options.signal?.aborted) throw cause;
     const hint = `the same command follows it; stop it with: ray job stop --address ${options.address} ${id}`;
@@ -151,11 +133,6 @@ async function followJob(
     }
     throw cause;
   }
-}
-
-/** A line of a worker without its name and colours: `(RayTrainWorker pid=7, ip=10.0.0.2) …`. */
-function withoutWorker(line: string): string {
-  return stripVTControlCharacters(line).replace(/^\([\w.:]+ pid=\d+[^)]*\) /, "");
 }
 
 /** Whether a line was progress, which is told. */

@@ -1,17 +1,13 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { TrainSummary } from "../../src/run/records/training.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
-import { descendants, killAll } from "../helpers/descendants.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import type { TempFolder } from "../helpers/temp-folder.ts";
+import { commandOf, startRay, type RayOfTwo } from "./ray-of-two.ts";
 import { lossesOf, stepsOf, tinyRun } from "./tiny-run.ts";
-
-/* A Ray cluster of two machines, as processes of this one. Ray has an environment of its own; the trainer's packages come by uv. */
 
 let folder: TempFolder;
 let cluster: RayOfTwo | undefined;
@@ -19,7 +15,7 @@ const at = (model: string) => `${folder.path}/runs/default/models/${model}`;
 
 beforeAll(async () => {
   folder = await tinyRun();
-  cluster = await startRay();
+  cluster = await startRay(folder.path);
 });
 afterAll(async () => {
   await cluster?.stop();
@@ -106,72 +102,3 @@ describe("train --on ray:", () => {
     ]);
   });
 });
-
-interface RayOfTwo {
-  readonly address: string;
-  /** All processes of the cluster. */
-  processes(): number[];
-  killSecond(): void;
-  startSecond(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-async function startRay(): Promise<RayOfTwo> {
-  const place = `${folder.path}/ray`;
-  const uv = (...args: string[]) =>
-    execFileSync("uv", args, { stdio: "ignore", env: { PATH: process.env["PATH"]!, ...pythonEnvironment } });
-  uv("venv", "--python", "3.11", place);
-  uv("pip", "install", "--python", `${place}/bin/python`, "ray[default,train]==2.60.0");
-  const [port, dashboard] = [await freePort(), await freePort()];
-  const address = `http://127.0.0.1:${dashboard}`;
-  const start = (...args: string[]): ChildProcess =>
-    spawn(`${place}/bin/ray`, ["start", ...args, "--num-cpus=2", "--disable-usage-stats", "--block"], {
-      cwd: folder.path,
-      stdio: "ignore",
-      env: { ...pythonEnvironment, PATH: `${place}/bin:${process.env["PATH"]}` },
-    });
-  const temp = `/tmp/ray-of-${process.pid}`; // Ray wants a short path, for its sockets
-  const head = start(
-    "--head",
-    `--port=${port}`,
-    `--dashboard-port=${dashboard}`,
-    `--temp-dir=${temp}`,
-    `--ray-client-server-port=${await freePort()}`,
-  );
-  const machines = async () => {
-    const answer = await fetch(`${address}/api/v0/nodes?detail=1`).catch(() => undefined);
-    if (!answer?.ok) return 0;
-    const { data } = (await answer.json()) as { data: { result: { result: { state: string }[] } } };
-    return data.result.result.filter(({ state }) => state === "ALIVE").length;
-  };
-  const waitFor = (count: number) =>
-    vi.waitFor(async () => expect(await machines()).toBe(count), { timeout: 300_000, interval: 500 });
-  await waitFor(1);
-  let second: ChildProcess;
-  const startSecond = async () => {
-    second = start(`--address=127.0.0.1:${port}`, `--dashboard-agent-listen-port=${await freePort()}`);
-    await waitFor(2);
-  };
-  await startSecond();
-  const all = () => [...descendants(head.pid!), ...descendants(second.pid!)];
-  return {
-    address,
-    processes: all,
-    killSecond: () => killAll(descendants(second.pid!)),
-    startSecond,
-    async stop() {
-      const ended = [head, second].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
-      killAll(all());
-      await Promise.all(ended.map(async (child) => child.exitCode ?? child.signalCode ?? (await once(child, "exit"))));
-      rmSync(temp, { recursive: true, force: true });
-    },
-  };
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-  } catch {
-    return ""; // it has ended
-  }
-}

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** The command line as it is published; the tests' set-up has built it. It starts in half the time that the sources take. */
-const main = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.url));
+export const alpagasusPath = fileURLToPath(new URL("../../dist/bin/alpagasus.js", import.meta.url));
 
 export interface CommandResult {
   readonly code: number | null;
@@ -24,8 +24,13 @@ export function alpagasus(args: readonly string[], options: CommandOptions = {})
 export function startAlpagasus(
   args: readonly string[],
   options: CommandOptions = {},
-): { readonly ended: Promise<CommandResult>; kill(signal: NodeJS.Signals): void } {
-  const child = spawn(process.execPath, [main, ...args], {
+): {
+  readonly ended: Promise<CommandResult>;
+  /** What it has written to stderr so far. */
+  said(): string;
+  kill(signal: NodeJS.Signals): void;
+} {
+  const child = spawn(process.execPath, [alpagasusPath, ...args], {
     cwd: options.cwd,
     env: { PATH: process.env["PATH"], NO_COLOR: "1", ...options.env },
   });
@@ -35,6 +40,7 @@ export function startAlpagasus(
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   return {
     ended: new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr }))),
+    said: () => stderr,
     kill: (signal) => child.kill(signal),
   };
 }

@@ -1,0 +1,128 @@
+import { spawnSync } from "node:child_process";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pythonFolder } from "../../src/python/uv.ts";
+import type { AnswersSummary } from "../../src/run/records/answers.ts";
+import { alpagasus, alpagasusPath, startAlpagasus } from "../helpers/command-line.ts";
+import { pythonEnvironment } from "../helpers/python-environment.ts";
+import type { TempFolder } from "../helpers/temp-folder.ts";
+import { startRay, type RayOfTwo } from "./ray-of-two.ts";
+import { tinyRun } from "./tiny-run.ts";
+
+let folder: TempFolder;
+let cluster: RayOfTwo | undefined;
+
+beforeAll(async () => {
+  folder = await tinyRun();
+  copyFileSync(`${pythonFolder}/alpaca.jinja`, `${folder.path}/tiny/chat_template.jinja`);
+  folder.write(
+    "tests.json",
+    Array.from({ length: 1_500 }, (_, i) => ({ instruction: `Name thing ${i}.` })),
+  );
+  cluster = await startRay(folder.path);
+});
+afterAll(async () => {
+  await cluster?.stop();
+  folder[Symbol.dispose]();
+});
+
+const options = () => ({ cwd: folder.path, env: pythonEnvironment });
+const generate = (...more: string[]) => {
+  const asked = ["generate", "--model", "tiny", "--tests", "tests.json", "--max-output-tokens", "8", "--json"];
+  return [...asked, "--on", `ray:${cluster!.address}`, ...more];
+};
+
+/** Model servers of this machine that this test's model has. */
+function servers(): string[] {
+  const { stdout } = spawnSync("ps", ["-eo", "pid=,args="], { encoding: "utf8" });
+  return stdout.split("\n").filter((line) => line.includes(`serve ${folder.path}/tiny`));
+}
+
+async function expectNoServers(): Promise<void> {
+  await expect.poll(servers).toEqual([]);
+  const jobs = (await (await fetch(`${cluster!.address}/api/jobs/`)).json()) as { status: string }[];
+  expect(jobs.filter(({ status }) => status === "RUNNING" || status === "PENDING")).toEqual([]);
+}
+
+describe("a model served on a Ray cluster", () => {
+  test("answers by two servers; found again after kill -9, and with one machine lost, no prompt is left out or asked twice", async () => {
+    const started = startAlpagasus(generate("--replicas", "2"), options());
+    await expect.poll(() => started.said()).toMatch(/[1-9]\d* of 1,500/);
+    started.kill("SIGKILL");
+    await started.ended;
+    const again = startAlpagasus(generate("--replicas", "2"), options());
+    await expect.poll(() => again.said()).toContain("using the servers of the job alpagasus-serve-");
+    await delay(2_000);
+    cluster!.killSecond();
+    const { code, stdout } = await again.ended;
+    expect(code).toBe(0);
+    const { sets, calls } = JSON.parse(stdout) as AnswersSummary;
+    expect(sets).toMatchObject([{ prompts: 1_500, failed: 0, refused: 0, pending: 0 }]);
+    expect(calls!.made).toBeLessThan(1_500); // what the first command paid for is in the store
+    await expectNoServers();
+    await cluster!.startSecond();
+  });
+
+  test("judges, by serve -- COMMAND, whose exit code it returns; nothing is left", async () => {
+    folder.write("few.json", [{ instruction: "Say hi", input: "", output: "hi" }]);
+    const inside = `"$NODE" "$ALPAGASUS" rate few.json --judge "$ALPAGASUS_SERVED" --run runs/judged --no-check --max-output-tokens 4`;
+    const { code, stderr } = await alpagasus(
+      ["serve", "tiny", "--on", `ray:${cluster!.address}`, "--", "sh", "-c", `${inside}; echo "ended with $?"; exit 7`],
+      { ...options(), env: { ...pythonEnvironment, NODE: process.execPath, ALPAGASUS: alpagasusPath } },
+    );
+    expect(stderr).toContain("as a judge: --judge");
+    expect(code).toBe(7);
+    const ratings = readFileSync(`${folder.path}/runs/judged/ratings.jsonl`, "utf8");
+    expect(ratings).toContain('"state":"unparsable"'); // asked and answered: it is no judge
+    await expectNoServers();
+  });
+
+  test("measures rows on two machines, one of them lost, as this machine does", async () => {
+    folder.write(
+      "many.json",
+      Array.from({ length: 2_000 }, (_, i) => ({
+        instruction: `Name thing ${i} that is red.`,
+        input: "",
+        output: "A red hat and so on ".repeat(1 + (i % 9)),
+      })),
+    );
+    const rate = (run: string, ...more: string[]) =>
+      startAlpagasus(["rate", "many.json", "--judge", "perplexity:tiny", "--run", run, ...more], options());
+    const started = rate("runs/far", "--on", `ray:${cluster!.address}`, "--replicas", "2");
+    await expect.poll(() => started.said()).toMatch(/[1-9]\d* of 2,000|[1-9]\d* rows/);
+    cluster!.killSecond();
+    expect(await started.ended).toMatchObject({ code: 0 });
+    rmSync(`${folder.path}/.alpagasus/likelihoods.sqlite`); // what was measured there
+    expect(await rate("runs/near").ended).toMatchObject({ code: 0 });
+    const scores = (run: string) =>
+      readFileSync(`${folder.path}/${run}/ratings.jsonl`, "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { score: number }).score);
+    const near = scores("runs/near");
+    expect(near).toHaveLength(2_000);
+    for (const [row, score] of scores("runs/far").entries()) expect(score).toBeCloseTo(near[row]!, 3);
+    await expectNoServers();
+    await cluster!.startSecond();
+  });
+
+  test("what cannot be is one line, and leaves nothing", async () => {
+    const lastLine = async (...args: string[]) => {
+      const { code, stderr } = await alpagasus(args, options());
+      return [code, stderr.trim().split("\n").at(-1)];
+    };
+    expect(await lastLine(...generate("--replicas", "9"))).toEqual([
+      2,
+      "alpagasus: --on: expected a cluster with 9 CPUs for 9 servers, got 4 on 2 machines; take --replicas 4, or a larger cluster",
+    ]);
+    expect(await lastLine("generate", "--model", "tiny", "--replicas", "2")).toEqual([
+      2,
+      "alpagasus: --replicas: expected --on with it, got none; --on ray:http://HEAD:8265",
+    ]);
+    folder.write("broken/config.json", { model_type: "llama" });
+    const [code, line] = await lastLine("serve", "broken", "--on", `ray:${cluster!.address}`);
+    expect([code, line]).toEqual([1, expect.stringMatching(/ray_serve\.py: the server could not be started: |Error/)]);
+    await expectNoServers();
+  });
+});
