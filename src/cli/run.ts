@@ -7,6 +7,7 @@ import { experimentStages, type ExperimentStage } from "../experiment/task.ts";
 import type { ExperimentEnd, RunExperimentOptions } from "../stages/experiment/run.ts";
 import type { CommandContext } from "./context.ts";
 import { parseUsd } from "./model-options.ts";
+import { askYes } from "./ask-yes.ts";
 import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
@@ -108,7 +109,9 @@ Examples:
 
 /** Shows when tasks begin and end, and the progress of those running. */
 async function follow(
-  run: (telling: Pick<RunExperimentOptions, "onProgress" | "onBegin" | "onEnd">) => Promise<ExperimentEnd>,
+  run: (
+    telling: Pick<RunExperimentOptions, "onProgress" | "onBegin" | "onEnd" | "onNote" | "shouldStop">,
+  ) => Promise<ExperimentEnd>,
 ): Promise<ExperimentEnd> {
   const line = openProgressLine();
   const say = (text: string) => {
@@ -116,11 +119,17 @@ async function follow(
     process.stderr.write(`${plainText(text)}\n`);
   };
   let shown = "";
+  let asked: Promise<boolean> | undefined; // once for all jobs
   try {
     return await run({
       onBegin: (task, why) => say(`${task}: started (${why})`),
       onEnd(task, result) {
         if (result.state !== "kept") say(renderTaskEnd(task, result));
+      },
+      onNote: (task, note) => say(`${task}: ${note}`),
+      shouldStop() {
+        line.clear();
+        return (asked ??= askYes("Stop the jobs on the cluster, too? [y/N] "));
       },
       onProgress(task, progress) {
         if (shown !== task && shown !== "" && progress.done === 0) return; // of two tasks at a time, shows the one that moves

@@ -25,6 +25,6 @@ export async function readServing({ on, replicas, gpus }: ServingFlags): Promise
       throw new UsageError(`${without}: expected --on with it, got none; --on ray:http://HEAD:8265`);
     return undefined;
   }
-  const { readRayAddress } = await import("../cluster/ray.ts");
+  const { readRayAddress } = await import("../cluster/address.ts");
   return { address: readRayAddress(on), replicas, gpus };
 }

@@ -6,6 +6,7 @@ import { attentionNames, keepNames } from "../trainer/setting-names.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
+import { askYes } from "./ask-yes.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 
@@ -113,7 +114,7 @@ Examples:
       const { openTrainingRecipe } = await import("../trainer/recipe.ts");
       if (flags.storage !== undefined && flags.on === undefined)
         throw new UsageError("--storage: expected --on with it, got none; --on ray:http://HEAD:8265");
-      const ray = flags.on === undefined ? undefined : (await import("../cluster/ray.ts")).readRayAddress(flags.on);
+      const ray = flags.on === undefined ? undefined : (await import("../cluster/address.ts")).readRayAddress(flags.on);
       const recipe = await openTrainingRecipe(flags.recipe);
       const options = {
         run: flags.run,
@@ -138,7 +139,7 @@ Examples:
       };
       const shouldStop = async () => {
         progress.clear();
-        return isYes("Stop the job on the cluster, too? [y/N] ");
+        return askYes("Stop the job on the cluster, too? [y/N] ");
       };
       const { storage } = flags;
       const summary = await train({
@@ -155,18 +156,6 @@ Examples:
       const models = (await readManifest(runFolder(flags.run)))?.models ?? {};
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderTraining(summary, models));
     });
-}
-
-/** Asks a question on the terminal; without one the answer is no. */
-async function isYes(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
-  const { createInterface } = await import("node:readline/promises");
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await lines.question(question)).trim());
-  } finally {
-    lines.close();
-  }
 }
 
 const ownOptions: ReadonlySet<string> = new Set<Exclude<keyof TrainFlags, keyof TrainingOverrides>>([

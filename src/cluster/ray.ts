@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
-import { messageOf, RunError, UsageError } from "../errors.ts";
+import { messageOf, RunError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { isOver, jobSchema, toJob, type RayJob } from "./ray-job.ts";
 import { request, type Answer } from "./request.ts";
@@ -14,6 +14,7 @@ import { request, type Answer } from "./request.ts";
 const leastVersion = [2, 51] as const; // the first whose Train is the one that `ray_train.py` uses
 const answerMs = 30_000;
 const startMs = 330_000; // Ray itself waits five minutes for the head to take a job
+const agentMs = 60_000;
 const pollMs = 1_000;
 const followMs = 3_000;
 const mostTries = 6;
@@ -23,19 +24,6 @@ export interface RayResources {
   readonly machines: number;
   readonly cpus: number;
   readonly gpus: number;
-}
-
-/** The address in `ray:http://HEAD:8265`. @throws UsageError when it has another form */
-export function readRayAddress(text: string): string {
-  const address = /^ray:(https?:\/\/.+)$/.exec(text)?.[1];
-  if (address === undefined || !URL.canParse(address))
-    throw new UsageError(
-      `--on: expected ray: and the address of a Ray cluster's dashboard, as in ray:http://head:8265, got ${JSON.stringify(text)}`,
-    );
-  const { username, password } = new URL(address);
-  if (username !== "" || password !== "")
-    throw new UsageError("--on: expected an address without a password; set RAY_AUTH_TOKEN instead");
-  return address.replace(/\/+$/, "");
 }
 
 export class RayCluster {
@@ -107,7 +95,13 @@ export class RayCluster {
       metadata: job.metadata,
     };
     const asking = { method: "POST", body: JSON.stringify(body), timeoutMs: startMs };
-    const answer = this.#expectGood("/api/jobs/", await this.#ask("/api/jobs/", asking));
+    const until = Date.now() + agentMs;
+    let asked = await this.#ask("/api/jobs/", asking);
+    while (isAgentMissing(asked) && Date.now() < until) {
+      await delay(followMs, undefined, { signal: this.#signal });
+      asked = await this.#ask("/api/jobs/", asking);
+    }
+    const answer = this.#expectGood("/api/jobs/", asked);
     return this.#read("/api/jobs/", z.object({ submission_id: z.string() }), answer).submission_id;
   }
 
@@ -222,6 +216,11 @@ export class RayCluster {
       `${this.address}${path}: expected an answer of Ray's job API, got status ${status}: ${last.slice(0, 300)}`,
     );
   }
+}
+
+/** Whether the part of Ray that takes jobs is not up yet, as in the first seconds of a cluster. */
+function isAgentMissing({ status, text }: Answer): boolean {
+  return status === 500 && text.includes("No available agent");
 }
 
 interface Asking {

@@ -145,6 +145,14 @@ const compareSchema = z.strictObject({
   min_coverage: share.default(0.95).describe("Least share of prompts that are decided"),
 });
 
+const onSchema = z.strictObject({
+  ray: z.string().describe("The address of the cluster's dashboard: http://head:8265"),
+  gpus: count.optional().describe("The most GPUs at a time (all that the cluster has)"),
+  cpus: count.optional().describe("On a cluster without GPUs, the most CPUs at a time (all that it has)"),
+  replicas: count.default(1).describe("How many servers of each model that answers, scores or makes vectors"),
+  storage: z.string().optional().describe("A folder that the cluster's machines share, for trainings (the run's own)"),
+});
+
 const times = z.number().int().min(0);
 
 const outcomesSchema = z.strictObject({ set: z.string(), win: times, tie: times, lose: times });
@@ -191,6 +199,12 @@ export const experimentSchema = z
       .default({})
       .describe("US dollars for a million tokens, of models that the price list does not have, by their names"),
     budget_usd: z.number().min(0).optional().describe("Most US dollars, over all stages together, training included"),
+    on: z
+      .union([z.string(), onSchema])
+      .optional()
+      .describe(
+        "A Ray cluster that trains, and serves the models that answer, measure or make vectors: ray:http://head:8265",
+      ),
     rate: rateSchema.optional(),
     scores: z
       .record(z.string(), scoreSchema)
@@ -264,6 +278,7 @@ function listFields([first]: readonly PropertyKey[]): string {
     benchmark: benchmarkSchema,
     compare: compareSchema,
     recorded: recordedSchema,
+    on: onSchema,
   };
   const shape = first === undefined ? experimentSchema.shape : inner[String(first)]?.shape;
   return shape

@@ -1,5 +1,6 @@
 import { readTasks, type BenchmarkTask } from "../benchmark/tasks.ts";
-import { RunError } from "../errors.ts";
+import { readRayAddress } from "../cluster/address.ts";
+import { messageOf, RunError, UsageError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { readServers } from "../llm/model-name.ts";
@@ -19,8 +20,19 @@ type Settings<Part extends "rate" | "train" | "generate" | "evaluate" | "benchma
   ExperimentRecipe[Part]
 >;
 
+/** A Ray cluster that an experiment uses. */
+interface ExperimentCluster {
+  readonly address: string;
+  /** The most GPUs, or CPUs on a cluster without, at a time; all that it has when left out. */
+  readonly gpus: number | undefined;
+  readonly cpus: number | undefined;
+  readonly replicas: number;
+  readonly storage: string | undefined;
+}
+
 export interface Experiment {
   readonly recipe: ExperimentRecipe;
+  readonly cluster: ExperimentCluster | undefined;
   readonly rating: Rating | undefined;
   /** Further scores of the rows. */
   readonly scores: readonly NamedRating[];
@@ -134,6 +146,7 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
   const compared = new Set(matches?.flatMap(({ pairs }) => pairs.flat().map(({ name }) => name)));
   return {
     recipe,
+    cluster: resolveCluster(recipe),
     rating: rate && resolveRating(recipe, rate),
     scores: Object.entries(scores).map(([name, score]) => {
       const rating = resolveRating(recipe, score);
@@ -178,6 +191,20 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
         matches,
       },
   };
+}
+
+/** @throws UsageError when the address has another form */
+function resolveCluster({ on, at }: ExperimentRecipe): ExperimentCluster | undefined {
+  if (on === undefined) return undefined;
+  const { ray, gpus, cpus, replicas, storage } =
+    typeof on === "string"
+      ? { ray: on, gpus: undefined, cpus: undefined, replicas: 1, storage: undefined }
+      : { ...on, ray: `ray:${on.ray.replace(/^ray:/, "")}` };
+  try {
+    return { address: readRayAddress(ray), gpus, cpus, replicas, storage };
+  } catch (cause) {
+    throw new UsageError(`${at(["on"])}: on: ${messageOf(cause).replace(/^--on: /, "")}`, { cause });
+  }
 }
 
 function resolveRating(recipe: ExperimentRecipe, declared: RatingSettings): Rating {

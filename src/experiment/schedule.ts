@@ -16,13 +16,15 @@ export type TaskResult =
 export interface ScheduleOptions {
   readonly ledger: Ledger;
   readonly signal?: AbortSignal | undefined;
+  /** GPUs, or CPUs, of the cluster that may be taken at a time. */
+  readonly clusterPlaces?: number | undefined;
   /** Tasks that are skipped and count as done. */
   readonly leave?: ((task: Task) => boolean) | undefined;
   readonly onBegin?: ((task: Task, why: string) => Promise<void> | void) | undefined;
   readonly onEnd?: ((task: Task, result: TaskResult) => void) | undefined;
 }
 
-const places: Readonly<Record<Resource, number>> = { machine: 1, calls: 4 };
+const places = { machine: 1, calls: 4 };
 
 /**
  * Runs each task as soon as the tasks it needs are done and its resource has a free place. Tasks that are done already are
@@ -31,10 +33,13 @@ const places: Readonly<Record<Resource, number>> = { machine: 1, calls: 4 };
  * @throws RunError when tasks wait for each other
  */
 export async function runTasks(tasks: readonly Task[], options: ScheduleOptions): Promise<Map<string, TaskResult>> {
-  const { ledger, signal, leave = () => false, onBegin, onEnd } = options;
+  const { ledger, signal, clusterPlaces = 0, leave = () => false, onBegin, onEnd } = options;
   const results = new Map<string, TaskResult>();
   const running = new Map<string, Promise<void>>();
-  const used: Record<Resource, number> = { machine: 0, calls: 0 };
+  const used: Record<Resource, number> = { machine: 0, calls: 0, cluster: 0 };
+  const all: Readonly<Record<Resource, number>> = { ...places, cluster: clusterPlaces };
+  const takes = new Map<string, number>();
+  for (const { id, takes: count } of tasks) takes.set(id, (await count?.()) ?? 1);
   const finish = (task: Task, result: TaskResult) => {
     results.set(task.id, result);
     onEnd?.(task, result);
@@ -64,13 +69,15 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
         finish(task, { state: "not begun", why: "interrupted" });
         continue;
       }
-      const isReady = task.needs.every((need) => results.has(need)) && used[task.resource] < places[task.resource];
-      if (!isReady) continue;
-      used[task.resource]++;
+      const { resource } = task;
+      const taken = resource === "cluster" ? takes.get(task.id)! : 1;
+      const hasRoom = used[resource] + taken <= all[resource] || leave(task);
+      if (!hasRoom || !task.needs.every((need) => results.has(need))) continue;
+      used[resource] += taken;
       running.set(
         task.id,
         execute(task).finally(() => {
-          used[task.resource]--;
+          used[resource] -= taken;
           running.delete(task.id);
         }),
       );

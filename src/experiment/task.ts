@@ -16,10 +16,10 @@ export const experimentStages = [
 export type ExperimentStage = (typeof experimentStages)[number];
 
 /**
- * What a task occupies: the machine (for a training or a local model server), which takes one task at a time; or calls to
- * remote models, which can run at the same time.
+ * What a task occupies: the machine (for a training or a local model server), which takes one task at a time; calls to
+ * remote models, which can run at the same time; or GPUs (CPUs, where it has none) of a cluster.
  */
-export type Resource = "machine" | "calls";
+export type Resource = "machine" | "calls" | "cluster";
 
 /** How a task ended. */
 export interface TaskEnd {
@@ -48,6 +48,8 @@ export interface Task {
   /** Ids of the tasks that must be done first. */
   readonly needs: readonly string[];
   readonly resource: Resource;
+  /** How much of it: GPUs or CPUs of a cluster; 1 when left out. */
+  readonly takes?: (() => Promise<number>) | undefined;
   /** What its result depends on, by name: hashes, and settings in words. Called when the tasks it needs are done. */
   inputs(): Promise<Readonly<Record<string, string>>>;
   /** Hash of its current result; undefined when there is none. */

@@ -38,6 +38,7 @@ export async function startRay(folder: string): Promise<RayOfTwo> {
     `--dashboard-port=${dashboard}`,
     `--temp-dir=${temp}`,
     `--ray-client-server-port=${await freePort()}`,
+    `--dashboard-agent-listen-port=${await freePort()}`,
   );
   const machines = async () => {
     const answer = await fetch(`${address}/api/v0/nodes?detail=1`).catch(() => undefined);

@@ -1,3 +1,5 @@
+import { RayCluster } from "../../cluster/ray.ts";
+import type { RayServing } from "../../cluster/serve.ts";
 import type { Dataset } from "../../dataset/dataset.ts";
 import { openDataset } from "../../dataset/open.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
@@ -23,6 +25,10 @@ export interface TaskOptions {
   /** US dollars for all stages together, including trainings priced by the hour. */
   readonly budgetUsd?: number | undefined;
   readonly onProgress?: ((task: string, progress: Progress) => void) | undefined;
+  /** Called with what happens to a job on a cluster, a line each. */
+  readonly onNote?: ((task: string, note: string) => void) | undefined;
+  /** Asked when the user interrupts: whether jobs that train on a cluster are stopped, too. They go on when left out. */
+  readonly shouldStop?: (() => Promise<boolean>) | undefined;
   /** Make failed calls again. */
   readonly retryFailed?: boolean | undefined;
   /** Count the run's spending anew, where the store that counted it is gone. */
@@ -33,6 +39,12 @@ export interface TaskOptions {
   readonly onReport?: (() => Promise<void>) | undefined;
 }
 
+/** What of a cluster an experiment may take at a time. */
+export interface ClusterRoom {
+  readonly unit: "GPUs" | "CPUs";
+  readonly places: number;
+}
+
 /** What the tasks of an experiment share. */
 export class Context {
   readonly options: TaskOptions;
@@ -41,6 +53,7 @@ export class Context {
   readonly run: RunFolder;
   #prompts: Promise<TestPrompt[]> | undefined;
   #rows: Promise<number> | undefined;
+  #room: Promise<ClusterRoom> | undefined;
 
   constructor(options: TaskOptions) {
     this.options = options;
@@ -100,6 +113,27 @@ export class Context {
       retryFailed,
       forgetSpent,
     };
+  }
+
+  /** Where models are served on the experiment's cluster, if it has one. */
+  get serving(): RayServing | undefined {
+    const { cluster } = this.experiment;
+    return cluster && { address: cluster.address, replicas: cluster.replicas };
+  }
+
+  /** What of the cluster may be taken at a time. @throws RunError when it cannot be asked */
+  clusterRoom(): Promise<ClusterRoom> {
+    return (this.#room ??= (async () => {
+      const { address, gpus, cpus } = this.experiment.cluster!;
+      const has = await (await RayCluster.open(address, this.options.signal)).resources();
+      const unit = has.gpus > 0 ? "GPUs" : "CPUs";
+      return { unit, places: (unit === "GPUs" ? gpus : cpus) ?? Math.floor(unit === "GPUs" ? has.gpus : has.cpus) };
+    })());
+  }
+
+  /** How much of the cluster servers of a model take. */
+  async takenByServers(): Promise<number> {
+    return this.experiment.cluster!.replicas; // a GPU each, or a CPU
   }
 
   /** The price of a model's calls, by the recipe or the price list; undefined where neither has it. */

@@ -22,8 +22,9 @@ export function embedTask(context: Context, { name, model, declared, targets }: 
     id,
     stage: "embed",
     needs: [rateId],
-    resource: isServed ? "calls" : "machine",
-    needsUv: !isServed,
+    resource: isServed ? "calls" : context.serving ? "cluster" : "machine",
+    takes: context.serving && (() => context.takenByServers()),
+    needsUv: !isServed && (!context.serving || isSmollm2(model) || isMinilm(model)),
     async inputs() {
       const files = await Promise.all(targets.map(async (target) => [target, await hashData(target)]));
       return {
@@ -76,7 +77,11 @@ export function embedTask(context: Context, { name, model, declared, targets }: 
       return files.reduce((sum, { rows, embedded }) => sum + rows - embedded, 0);
     }),
     async run() {
-      const embedder = await openEmbedder(model, { ...(await context.asking(model)), maxLength });
+      const embedder = await openEmbedder(model, {
+        ...(await context.asking(model)),
+        maxLength,
+        ...(!isServed && { ray: context.serving }),
+      });
       try {
         const { gates, calls } = await embed({
           ...context.stage(id),

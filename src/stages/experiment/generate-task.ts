@@ -20,8 +20,9 @@ export function generateTask(context: Context, generation: Generation, { name, a
     id,
     stage: "generate",
     needs: arm === undefined ? [] : [trainId(name)],
-    resource: isModelName(model) ? "calls" : "machine",
-    needsUv: !isModelName(model),
+    resource: isModelName(model) ? "calls" : context.serving ? "cluster" : "machine",
+    takes: context.serving && (() => context.takenByServers()),
+    needsUv: !isModelName(model) && !context.serving,
     async inputs() {
       return {
         model: arm === undefined ? model : identifyModel((await context.manifest())?.models?.[name]),
@@ -70,7 +71,7 @@ async function openExperimentAnswerer(
     ...(batch && isModelName(model) && { batch: {} }),
     maxOutputTokens,
     sampling: { temperature },
-    ...(server && !isModelName(model) && { server }),
+    ...(!isModelName(model) && { server, ray: context.serving }),
   });
 }
 

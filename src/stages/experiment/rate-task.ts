@@ -4,6 +4,7 @@ import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
 import { readMeasureName } from "../../likelihood/measure-name.ts";
 import { readVerifierName } from "../../run/judge-kind.ts";
+import { isSmollm2 } from "../../python/smollm2.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openRubric } from "../../rubric/open-rubric.ts";
 import type { Manifest } from "../../run/manifest.ts";
@@ -21,13 +22,19 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
   const id = as === undefined ? rateId : scoreId(as);
   const maxUnreadable = recipe.rate?.max_unreadable; // of the same rows
   const ratingsPath = as === undefined ? context.run.ratingsPath : context.run.scorePath(as);
+  const isMeasured = all.some((name) => readMeasureName(name));
   const summaryOf = (manifest: Manifest | undefined) => (as === undefined ? manifest?.rate : manifest?.scores?.[as]);
   return {
     id,
     stage: "rate",
     needs: as === undefined ? [] : [rateId],
-    resource: all.some(isModelName) ? "calls" : "machine",
-    needsUv: all.some((name) => readMeasureName(name) ?? readVerifierName(name) === "math"),
+    resource: all.some(isModelName) ? "calls" : isMeasured && context.serving ? "cluster" : "machine",
+    takes: context.serving && (() => context.takenByServers()),
+    needsUv: all.some((name) =>
+      readMeasureName(name)
+        ? !context.serving || isSmollm2(readMeasureName(name)!.model)
+        : readVerifierName(name) === "math",
+    ),
     async inputs() {
       const dataset = await context.openDataset();
       return {
@@ -54,7 +61,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
       const { judge, models, close } = await openRatingJudge(judges, {
         ...asking,
         ...settings,
-        measuring: { ...settings.measuring, signal: context.options.signal },
+        measuring: { ...settings.measuring, ray: context.serving, signal: context.options.signal },
       });
       try {
         const summary = await rate(await context.openDataset(), {

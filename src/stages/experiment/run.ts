@@ -19,6 +19,7 @@ import { findUv } from "../../python/uv.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { extendManifest, readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
 import { report } from "../report.ts";
+import { planCluster } from "./cluster-plan.ts";
 import { Context, type TaskOptions } from "./context.ts";
 import { estimateBasis, estimateTasks } from "./estimate.ts";
 import { gatherFacts } from "./facts.ts";
@@ -87,11 +88,16 @@ async function makePlan(
 ): Promise<ExperimentPlan> {
   const due = tasks.filter(({ id }) => states.get(id)!.state !== "done");
   const { estimates, paidUsd } = await estimateTasks(context, due, planNotes);
+  const cluster = await planCluster(context, due, estimates, planNotes);
+  planNotes?.push(...cluster.notes);
   const planned = tasks.map(({ id, stage }) => ({
     task: id,
     stage,
     state: states.get(id)!,
     ...estimates.get(id),
+    ...(cluster.taken.has(id) && {
+      what: [estimates.get(id)?.what, cluster.taken.get(id)].filter((part) => part !== undefined).join(", "),
+    }),
   }));
   const expectedUsd = planned.reduce((sum, { expectedUsd: usd }) => sum + (usd ?? 0), 0);
   const { run, budgetUsd = null } = context.options;
@@ -145,6 +151,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
     ledger,
     leave,
     signal: options.signal,
+    clusterPlaces: tasks.some(({ resource }) => resource === "cluster") ? (await context.clusterRoom()).places : 0,
     async onBegin(task, why) {
       options.onBegin?.(task.id, why);
       const wasFirst = isFirst;

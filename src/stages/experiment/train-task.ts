@@ -6,6 +6,7 @@ import { sizeSource } from "../../experiment/check-recipe.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { Training } from "../../experiment/resolve.ts";
 import type { Task, TaskEnd, TaskEstimate } from "../../experiment/task.ts";
+import { isSmollm2 } from "../../python/smollm2.ts";
 import type { Manifest } from "../../run/manifest.ts";
 import { spentInAll } from "../../run/spent.ts";
 import { countParameters } from "../../trainer/base-model.ts";
@@ -29,12 +30,14 @@ export function trainTask(
   const { recipe: _, seeds: __, usd_per_hour: ___, ...settings } = training.declared;
   const id = trainId(name);
   const overrides = { ...training.overrides, seed: seed! };
+  const { cluster } = context.experiment;
   return {
     id,
     stage: "train",
     needs: [selectId(arm), ...(isGuarded ? [contaminationId] : [])],
-    resource: "machine",
-    needsUv: true,
+    resource: cluster ? "cluster" : "machine",
+    takes: cluster && (() => takenOf(context, training)),
+    needsUv: !cluster || isSmollm2(training.base ?? ""),
     async inputs() {
       const summary = (await context.manifest())?.arms[arm];
       const opened = await openTrainingRecipe(training.recipe);
@@ -74,12 +77,25 @@ export function trainTask(
           overrides,
           overwrite: true,
           ...(context.options.force?.includes("train") && { again: true }),
+          ray: cluster?.address,
+          storage: cluster?.storage,
+          onNote: (note) => context.options.onNote?.(id, note),
+          // a job whose money is used up does not go on
+          shouldStop: async () =>
+            context.options.signal?.aborted !== true || (await context.options.shouldStop?.()) === true,
           signal,
         });
         return { gates: summary.gates };
       });
     },
   };
+}
+
+/** GPUs of the cluster that a training takes, or CPUs. */
+async function takenOf(context: Context, training: Training): Promise<number> {
+  const { gpus, processes } = planTraining(await openTrainingRecipe(training.recipe), 1, training.overrides);
+  const { unit } = await context.clusterRoom();
+  return unit === "CPUs" ? processes : gpus;
 }
 
 /** What the budget has left, in US dollars; Infinity without one. */
