@@ -1,11 +1,11 @@
 import { readTasks, type BenchmarkTask } from "../benchmark/tasks.ts";
-import { readRayAddress } from "../cluster/address.ts";
-import { messageOf, RunError, UsageError } from "../errors.ts";
+import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { readServers } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
+import { resolveCluster, type ExperimentCluster } from "./cluster.ts";
 import { folderOf, toOverrides } from "./training-overrides.ts";
 import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
 import { sizeSource, vectorsOf } from "./check-recipe.ts";
@@ -19,16 +19,6 @@ import type { ExperimentRecipe } from "./recipe.ts";
 type Settings<Part extends "rate" | "train" | "generate" | "evaluate" | "benchmark" | "compare"> = NonNullable<
   ExperimentRecipe[Part]
 >;
-
-/** A Ray cluster that an experiment uses. */
-interface ExperimentCluster {
-  readonly address: string;
-  /** The most GPUs, or CPUs on a cluster without, at a time; all that it has when left out. */
-  readonly gpus: number | undefined;
-  readonly cpus: number | undefined;
-  readonly replicas: number;
-  readonly storage: string | undefined;
-}
 
 export interface Experiment {
   readonly recipe: ExperimentRecipe;
@@ -191,20 +181,6 @@ export function resolveExperiment(recipe: ExperimentRecipe): Experiment {
         matches,
       },
   };
-}
-
-/** @throws UsageError when the address has another form */
-function resolveCluster({ on, at }: ExperimentRecipe): ExperimentCluster | undefined {
-  if (on === undefined) return undefined;
-  const { ray, gpus, cpus, replicas, storage } =
-    typeof on === "string"
-      ? { ray: on, gpus: undefined, cpus: undefined, replicas: 1, storage: undefined }
-      : { ...on, ray: `ray:${on.ray.replace(/^ray:/, "")}` };
-  try {
-    return { address: readRayAddress(ray), gpus, cpus, replicas, storage };
-  } catch (cause) {
-    throw new UsageError(`${at(["on"])}: on: ${messageOf(cause).replace(/^--on: /, "")}`, { cause });
-  }
 }
 
 function resolveRating(recipe: ExperimentRecipe, declared: RatingSettings): Rating {

@@ -1,13 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { stringify } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pythonFolder } from "../../src/python/uv.ts";
+import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import { alpagasus, alpagasusPath, startAlpagasus } from "../helpers/command-line.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 import type { TempFolder } from "../helpers/temp-folder.ts";
 import { startRay, type RayOfTwo } from "./ray-of-two.ts";
+import { tinyRecipe } from "../helpers/tiny-training.ts";
 import { tinyRun } from "./tiny-run.ts";
 
 let folder: TempFolder;
@@ -105,6 +108,44 @@ describe("a model served on a Ray cluster", () => {
     for (const [row, score] of scores("runs/far").entries()) expect(score).toBeCloseTo(near[row]!, 3);
     await expectNoServers();
     await cluster!.startSecond();
+  });
+
+  test("an experiment trains its arms side by side there, and lets them answer", async () => {
+    folder.write("training.yaml", stringify({ ...tinyRecipe, template: "alpaca" }));
+    folder.write(
+      "experiment.yaml",
+      stringify({
+        name: "far",
+        on: { ray: cluster!.address, storage: `${folder.path}/shared` },
+        data: "rows.json",
+        rate: { judge: "student" },
+        scores: { surprise: { judge: "perplexity:tiny" } },
+        arms: { selected: { top: 8 }, random: { method: "random" }, surprising: { top: 8, by: "surprise" } },
+        train: { recipe: "training.yaml" },
+        generate: { tests: ["six.json"], max_output_tokens: 8 },
+        compare: { judges: ["student"] },
+      }),
+    );
+    folder.write(
+      "six.json",
+      Array.from({ length: 6 }, (_, i) => ({ id: i, set: "six", instruction: `Tell colour ${i}` })),
+    );
+    const planned = await alpagasus(["run", "experiment.yaml", "--dry-run"], options());
+    expect(planned.stdout).toMatch(/train random +due +\d+ steps, 1 CPU /);
+    expect(planned.stdout).toContain("up to 4 CPUs at a time: 7 tasks, each as soon as it has room");
+    const { code, stdout, stderr } = await alpagasus(["run", "experiment.yaml", "--json"], options());
+    expect([code, stderr.split("\n").filter((line) => line.startsWith("alpagasus:"))]).toEqual([0, []]);
+    const begun = (task: string) => stderr.indexOf(`${task}: started (`);
+    const done = (task: string) => stderr.indexOf(`${task}: done in`);
+    expect(begun("train random")).toBeLessThan(done("train selected")); // side by side
+    const { result } = JSON.parse(stdout) as { result: ExperimentResult };
+    expect(result.arms.map(({ arm, trainings }) => [arm, trainings.length])).toEqual([
+      ["selected", 1],
+      ["random", 1],
+      ["surprising", 1],
+    ]);
+    expect(result.matches.map(({ pooled }) => pooled.pairs)).toEqual([6, 6]);
+    await expectNoServers();
   });
 
   test("what cannot be is one line, and leaves nothing", async () => {
