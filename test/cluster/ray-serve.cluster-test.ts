@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, readFileSync, rmSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
+import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { stringify } from "yaml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pythonFolder } from "../../src/python/uv.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
   copyFileSync(`${pythonFolder}/alpaca.jinja`, `${folder.path}/tiny/chat_template.jinja`);
   folder.write(
     "tests.json",
-    Array.from({ length: 1_500 }, (_, i) => ({ instruction: `Name thing ${i}.` })),
+    Array.from({ length: 3_000 }, (_, i) => ({ instruction: `Name thing ${i}.` })),
   );
   cluster = await startRay(folder.path);
 });
@@ -42,6 +42,22 @@ function servers(): string[] {
   return stdout.split("\n").filter((line) => line.includes(`serve ${folder.path}/tiny`));
 }
 
+/** Rows of a table in one of the stores of the working folder. */
+function countRows(store: string, table: string): number {
+  const path = `${folder.path}/.alpagasus/${store}.sqlite`;
+  if (!existsSync(path)) return 0;
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return Number(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()!["n"]);
+  } catch {
+    return 0; // it is being made
+  } finally {
+    database.close();
+  }
+}
+
+const answersInStore = () => countRows("calls", "calls");
+
 async function expectNoServers(): Promise<void> {
   await expect.poll(servers).toEqual([]);
   const jobs = (await (await fetch(`${cluster!.address}/api/jobs/`)).json()) as { status: string }[];
@@ -51,18 +67,21 @@ async function expectNoServers(): Promise<void> {
 describe("a model served on a Ray cluster", () => {
   test("answers by two servers; found again after kill -9, and with one machine lost, no prompt is left out or asked twice", async () => {
     const started = startAlpagasus(generate("--replicas", "2"), options());
-    await expect.poll(() => started.said()).toMatch(/[1-9]\d* of 1,500/);
+    await expect.poll(answersInStore).toBeGreaterThan(0);
     started.kill("SIGKILL");
     await started.ended;
     const again = startAlpagasus(generate("--replicas", "2"), options());
-    await expect.poll(() => again.said()).toContain("using the servers of the job alpagasus-serve-");
-    await delay(2_000);
+    const before = answersInStore();
+    await expect.poll(answersInStore).toBeGreaterThan(before + 50);
     cluster!.killSecond();
     const { code, stdout } = await again.ended;
     expect(code).toBe(0);
     const { sets, calls } = JSON.parse(stdout) as AnswersSummary;
-    expect(sets).toMatchObject([{ prompts: 1_500, failed: 0, refused: 0, pending: 0 }]);
-    expect(calls!.made).toBeLessThan(1_500); // what the first command paid for is in the store
+    expect(sets).toMatchObject([{ prompts: 3_000, failed: 0, refused: 0, pending: 0 }]);
+    expect(calls!.made).toBeLessThan(3_000); // what the first command got is in the store
+    expect(readFileSync(`${folder.path}/runs/default/served/tiny.log`, "utf8")).not.toMatch(
+      /job alpagasus-serve-\w+-2/,
+    );
     await expectNoServers();
     await cluster!.startSecond();
   });
@@ -77,7 +96,7 @@ describe("a model served on a Ray cluster", () => {
     expect(stderr).toContain("as a judge: --judge");
     expect(code).toBe(7);
     const ratings = readFileSync(`${folder.path}/runs/judged/ratings.jsonl`, "utf8");
-    expect(ratings).toContain('"state":"unparsable"'); // asked and answered: it is no judge
+    expect(ratings).toMatch(/"state":"(unparsable|truncated)"/); // asked and answered: it is no judge
     await expectNoServers();
   });
 
@@ -93,7 +112,7 @@ describe("a model served on a Ray cluster", () => {
     const rate = (run: string, ...more: string[]) =>
       startAlpagasus(["rate", "many.json", "--judge", "perplexity:tiny", "--run", run, ...more], options());
     const started = rate("runs/far", "--on", `ray:${cluster!.address}`, "--replicas", "2");
-    await expect.poll(() => started.said()).toMatch(/[1-9]\d* of 2,000|[1-9]\d* rows/);
+    await expect.poll(() => countRows("likelihoods", "likelihoods")).toBeGreaterThan(0);
     cluster!.killSecond();
     expect(await started.ended).toMatchObject({ code: 0 });
     rmSync(`${folder.path}/.alpagasus/likelihoods.sqlite`); // what was measured there
@@ -153,7 +172,7 @@ describe("a model served on a Ray cluster", () => {
       const { code, stderr } = await alpagasus(args, options());
       return [code, stderr.trim().split("\n").at(-1)];
     };
-    expect(await lastLine(...generate("--replicas", "9"))).toEqual([
+    expect(await lastLine("serve", "tiny", "--on", `ray:${cluster!.address}`, "--replicas", "9")).toEqual([
       2,
       "alpagasus: --on: expected a cluster with 9 CPUs for 9 servers, got 4 on 2 machines; take --replicas 4, or a larger cluster",
     ]);
