@@ -97,6 +97,7 @@ const commands: Readonly<Record<string, () => Promise<(context: CommandContext) 
   report: async () => (await import("./report.ts")).reportCommand,
   view: async () => (await import("./view.ts")).viewCommand,
   labels: async () => (await import("./labels.ts")).labelsCommand,
+  push: async () => (await import("./push.ts")).pushCommand,
   distill: async () => (await import("./distill.ts")).distillCommand,
   batches: async () => (await import("./batches.ts")).batchesCommand,
   status: async () => (await import("./status.ts")).statusCommand,

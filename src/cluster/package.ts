@@ -1,18 +1,10 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { zipSync } from "fflate";
+import { listFiles } from "../files/list-files.ts";
 
 /** The most bytes that are sent with a job: Ray keeps them in its head's memory. */
 export const mostSentBytes = 256e6;
-
-/** Paths of all files in a folder, relative to it, sorted; without those that start with a name in `except`. */
-export function listFiles(folder: string, except: (first: string) => boolean = () => false): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && isFile(join(entry.parentPath, entry.name))))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((path) => !except(path.split(/[/\\]/)[0]!))
-    .toSorted();
-}
 
 /** Makes a job's package of files: a zip file, of the same bytes for the same files. */
 export function packFiles(files: ReadonlyMap<string, Uint8Array>): Uint8Array {
@@ -22,10 +14,6 @@ export function packFiles(files: ReadonlyMap<string, Uint8Array>): Uint8Array {
 /** Files of a folder with their bytes. */
 export function readFiles(folder: string, paths: readonly string[]): Map<string, Uint8Array> {
   return new Map(paths.map((path) => [path.replaceAll("\\", "/"), readFileSync(join(folder, path))]));
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** A model's files: their bytes by name, and what they hold where all of them are not too large to be sent. */

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { hubAccess } from "./hub-access.ts";
 import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
 import { processToken } from "../process-identity.ts";
 
@@ -28,12 +29,7 @@ export async function downloadFromHub(source: string, signal?: AbortSignal): Pro
   const name = parseHubName(source);
   const hub = await import("@huggingface/hub");
   const repo = { type: "dataset", name: name.repo } as const;
-  const token = process.env["HF_TOKEN"];
-  const access = {
-    hubUrl: process.env["HF_ENDPOINT"]?.replace(/\/+$/, "") || hub.HUB_URL,
-    accessToken: token,
-    fetch: (url: string | URL | Request, init?: RequestInit) => fetch(url, { ...init, signal: signal ?? null }),
-  };
+  const access = hubAccess(signal);
   try {
     const info = await hub.datasetInfo({
       name: name.repo,
