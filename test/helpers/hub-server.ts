@@ -31,7 +31,7 @@ interface CommitLine {
 export async function startHubServer(token: string): Promise<HubServer> {
   const repositories = new Map<string, HubRepository>();
   const stored = new Map<string, Buffer>(); // LFS, by hash
-  const largeBytes = 25_000;
+  const largeBytes = 20_000;
   const server = createServer((request, response) => void answer(request, response));
   const hub = { url: "", repositories, largeBytes, failing: undefined as HubServer["failing"] };
 

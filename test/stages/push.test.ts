@@ -23,7 +23,7 @@ beforeAll(async () => {
     ).join("\n"),
   );
   const data = `${folder.path}/secret-folder/rows.jsonl`;
-  await prepare(folder.path, ["rate", data], ["select", "--top", "50%"], ["select", "--method", "random"]);
+  await prepare(folder.path, ["rate", data], ["select", "--top", "30%"], ["select", "--method", "random"]);
 });
 afterAll(async () => {
   folder[Symbol.dispose]();
@@ -51,7 +51,7 @@ describe("push", () => {
     const card = files.get("README.md")!.toString();
     expect(card).toMatch(/^---\nlicense: cc-by-4\.0\npretty_name: chosen\n/);
     expect(card).toContain("data_files: train.jsonl");
-    expect(card).toContain("200 of the 400 rows of `rows.jsonl` (50.0 %)");
+    expect(card).toContain("120 of the 400 rows of `rows.jsonl` (30.0 %)");
     expect(card).toContain("The judge: student");
     expect(card).not.toContain("secret-folder");
     expect(card).not.toContain(token);
