@@ -126,7 +126,7 @@ export { pairAnswers, type PairedAnswers } from "./comparison/pair-answers.ts";
 export { analyse } from "./comparison/analyse.ts";
 export type { ComparisonResult } from "./comparison/comparison-result.ts";
 export { readPeople } from "./comparison/labels.ts";
-export { summariseLabels, type LabelsOptions, type LabelsSummary } from "./stages/labels.ts";
+export { summariseLabels, type LabelsOptions, type LabelsSummary } from "./page/people-labels.ts";
 export { viewLabels, type LabelViewer } from "./stages/view.ts";
 export type { LabelOptions } from "./stages/label.ts";
 export type { LabelSampling } from "./comparison/label-sample.ts";

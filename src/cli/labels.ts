@@ -6,7 +6,7 @@ import { jsonOption, runOption, seedOption } from "./options.ts";
 import { renderLabels } from "./text/labels.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { exportLabels, isExport } from "../stages/export-labels.ts";
-import { readAllLabels, summariseLabels } from "../stages/labels.ts";
+import { readAllLabels, summariseLabels } from "../page/people-labels.ts";
 import { UsageError } from "../errors.ts";
 
 interface LabelsFlags {

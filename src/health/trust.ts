@@ -2,7 +2,7 @@ import { isModelName } from "../llm/model-name.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import { formatCount, formatShare } from "../format.ts";
-import type { ComparisonSummary } from "../run/records/comparison.ts";
+import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 
@@ -12,6 +12,11 @@ export interface Trust {
   /** Short clauses without a full stop. */
   readonly for: readonly string[];
   readonly against: readonly string[];
+}
+
+/** A weighing, also in one line. */
+export interface TrustReport extends Trust {
+  readonly sentence: string;
 }
 
 /*
@@ -102,21 +107,31 @@ export function weighComparison(summary: ComparisonSummary): Trust {
   weighVerdicts(summary, reasons);
   if (summary.gates.some(({ held }) => !held) || summary.calls?.stopped !== undefined)
     reasons.wrong.push("verdicts are missing");
-  for (const { with: other, kappa } of summary.agreement) {
-    const what = `its verdicts agree with ${other} by a kappa of ${kappa.value?.toFixed(2) ?? "-"}`;
-    if (isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
-      reasons.wrong.push(what);
-    else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
-    else reasons.weak.push(what);
-  }
+  for (const agreement of summary.agreement) weighAgreement(agreement, reasons);
   // another judge that agrees is no person
   if (summary.agreement.every(({ with: other }) => isStudentName(other) || isModelName(other)))
     reasons.weak.push("no people's labels to compare it with");
   return answer(reasons);
 }
 
-/** Weighs an experiment: its rating and all its matches. Of published figures, only what they state can be weighed. */
-export function weighExperiment({ matches, source }: ExperimentResult, rate?: RateSummary): Trust {
+function weighAgreement({ with: other, kappa }: OutcomeAgreement, reasons: Reasons): void {
+  const what = `its verdicts agree with ${other} by a kappa of ${kappa.value?.toFixed(2) ?? "-"}`;
+  if (isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
+    reasons.wrong.push(what);
+  else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
+  else reasons.weak.push(what);
+}
+
+/**
+ * Weighs an experiment: its rating and all its matches. Of published figures, only what they state can be weighed.
+ *
+ * @param people how far the judges agree with people's labels, where there are some
+ */
+export function weighExperiment(
+  { matches, source }: ExperimentResult,
+  rate?: RateSummary,
+  people: readonly OutcomeAgreement[] = [],
+): Trust {
   const reasons: Reasons = { for: [], wrong: [], weak: [] };
   if (source !== undefined) {
     reasons.weak.push(
@@ -125,7 +140,8 @@ export function weighExperiment({ matches, source }: ExperimentResult, rate?: Ra
     return answer(reasons);
   }
   if (matches.length === 0) reasons.wrong.push("nothing was compared");
-  else reasons.weak.push("no people's labels to compare the verdicts with");
+  else if (people.length === 0) reasons.weak.push("no people's labels to compare the verdicts with");
+  for (const agreement of people) weighAgreement(agreement, reasons);
   const judges = new Set(matches.map(({ judge }) => judge));
   for (const match of matches) {
     const own: Reasons = { for: [], wrong: [], weak: [] };

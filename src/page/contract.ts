@@ -3,7 +3,8 @@
  */
 import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
 import type { ChatTurn } from "../dataset/conversation.ts";
-import type { Trust } from "../health/trust.ts";
+import type { TrustReport } from "../health/trust.ts";
+import type { LabelsSummary } from "./people-labels.ts";
 import type { ArmState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
@@ -47,6 +48,8 @@ export interface RunReport {
   /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
+  /** What people's labels say of the comparisons that have some. */
+  readonly people: readonly LabelsSummary[];
   readonly stages: readonly StageReport[];
   /** Cost of all the run's calls. Absent if no model was called; `paidUsd` is null if no price is known. */
   readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number } | undefined;
@@ -88,11 +91,6 @@ export interface Head {
   readonly found?: string | undefined;
   /** "Should I trust this?", answered in one line; absent while nothing was found. */
   readonly trust?: TrustReport | undefined;
-}
-
-/** Whether to trust a result, also in one line. */
-export interface TrustReport extends Trust {
-  readonly sentence: string;
 }
 
 /** A judge's scores, summarised. */

@@ -4,7 +4,7 @@ import type { RunReport } from "./contract.ts";
 
 /** One figure of a run, with its interval and p-value where it has them. */
 export interface Figure {
-  /** What it is a figure of: `rating`, `arm`, `training`, `comparison`, `loss`, `benchmark`, `money`. */
+  /** What it is a figure of: `rating`, `arm`, `training`, `comparison`, `people`, `loss`, `benchmark`, `money`. */
   readonly part: string;
   /** Whose: an arm, a model, `selected against random by JUDGE (all)`. */
   readonly of: string;
@@ -22,7 +22,16 @@ export interface Figure {
 type Estimate = ComparisonRecord["winningScore"];
 
 /** All figures of a run, as a table: what `report --format csv` writes and `--fail-on` reads. */
-export function listFigures({ scores, arms, experiment, comparisons, losses, benchmarks, money }: RunReport): Figure[] {
+export function listFigures({
+  scores,
+  arms,
+  experiment,
+  comparisons,
+  people,
+  losses,
+  benchmarks,
+  money,
+}: RunReport): Figure[] {
   const figures: Figure[] = [];
   const add = (
     part: string,
@@ -62,6 +71,13 @@ export function listFigures({ scores, arms, experiment, comparisons, losses, ben
       estimate("comparison", of, "win_rate_at_equal_length", length?.controlledWinRate, { n });
       if (orders.pairs > 0) estimate("comparison", of, "flip_rate", orders.flipRate, { n: orders.pairs });
     }
+  for (const { a, b, winRate, kappa, pairs, judges } of people) {
+    const of = `${a} against ${b} by people`;
+    estimate("people", of, "win_rate", winRate, { n: pairs });
+    estimate("people", of, "kappa", kappa, { n: kappa.pairs });
+    for (const { judge, all } of judges)
+      estimate("people", `${of} and ${judge}`, "judge_kappa", all.kappa, { n: all.pairs });
+  }
   for (const { name, models, differences } of losses) {
     for (const { model, loss, items } of models) estimate("loss", `${model} on ${name}`, "loss", loss, { n: items });
     for (const { a, b, difference, adjustedPValue, items } of differences)

@@ -1,20 +1,35 @@
-import { describeTrust, weighComparison, weighExperiment, weighRating, type Trust } from "../health/trust.ts";
+import {
+  describeTrust,
+  weighComparison,
+  weighExperiment,
+  weighRating,
+  type Trust,
+  type TrustReport,
+} from "../health/trust.ts";
 import { formatCount, formatNumbered, formatScore } from "../format.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
-import type { ComparisonReport, Head, ScoreReport, TrustReport } from "./contract.ts";
+import type { ComparisonReport, Head, ScoreReport } from "./contract.ts";
+import type { LabelsSummary } from "./people-labels.ts";
 
 /** What the run is, what was found, and whether to trust it: of an experiment, else of its comparisons, else of its scores. */
 export function describeHead(
   manifest: Manifest | undefined,
   scores: ScoreReport | undefined,
   comparisons: readonly ComparisonReport[],
+  people: readonly LabelsSummary[],
 ): Head {
   const { dataset, rate, arms = {}, experiment } = manifest ?? {};
   if (experiment)
     return {
       what: `An experiment: does choosing rows${dataset ? ` of ${dataset.source}` : ""} give a better model than taking them at random, or all of them?`,
       found: experiment.sentence,
-      trust: tellTrust(weighExperiment(experiment, rate)),
+      trust: tellTrust(
+        weighExperiment(
+          experiment,
+          rate,
+          people.flatMap(({ judges }) => judges.map(({ all }) => all)),
+        ),
+      ),
     };
   const [first] = comparisons;
   if (first)

@@ -16,6 +16,7 @@ import { describeComparison, describeFiles, describeScores, missingReference } f
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
 import { createRowFollower } from "./follow-rows.ts";
+import { agreementWith, labelState, summariseAllLabels, type LabelsSummary } from "./people-labels.ts";
 import { describeHead } from "./head.ts";
 import { readPairs, toDetail, type ReadPair } from "./read-pairs.ts";
 import type { IndexedRow } from "./row-index.ts";
@@ -72,6 +73,9 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   const against: Judge[] = [];
   for (const name of options.against ?? []) against.push(await openReference(name));
   const rows = createRowFollower(run, options.against ? { against } : {});
+  let labelled:
+    | { readonly state: string; readonly manifest: Manifest | undefined; readonly summaries: readonly LabelsSummary[] }
+    | undefined;
   let snapshot: Snapshot | undefined;
   let snapshotAt = 0;
   let pendingSnapshot: Promise<Snapshot> | undefined;
@@ -113,6 +117,15 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     return { pairs, problems };
   }
 
+  /** What people say; read again when their files have grown. */
+  async function readPeople(manifest: Manifest | undefined): Promise<readonly LabelsSummary[]> {
+    const state = await labelState(run);
+    if (state === "") return [];
+    if (labelled?.state !== state || labelled.manifest !== manifest)
+      labelled = { state, manifest, summaries: await summariseAllLabels(run) };
+    return labelled.summaries;
+  }
+
   /** The open call store; tries to open it again while it is missing. */
   async function findReplies(manifest: Manifest | undefined): Promise<Replies> {
     if (store && (store.isOpen || isClosed)) return store;
@@ -136,8 +149,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       checkSizes(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
       const spent = await spentOnCalls(run, manifest);
+      const people = await readPeople(manifest);
       const comparisons = adjustComparisons(
-        Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({ key, ...comparison })),
+        Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({
+          key,
+          ...comparison,
+          agreement: [...comparison.agreement, ...agreementWith(people, comparison)],
+        })),
       ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes));
       return {
         version: 1,
@@ -146,7 +164,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         title: options.title,
         command: options.command,
         madeAt: new Date().toISOString(),
-        head: describeHead(manifest, scores, comparisons),
+        head: describeHead(manifest, scores, comparisons, people),
         ...(manifest?.dataset && { dataset: manifest.dataset }),
         scores,
         arms: (files?.arms ?? []).map(onJudgesScale),
@@ -156,6 +174,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         benchmarks: Object.values(manifest?.benchmarks ?? {}),
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
+        people,
         stages: manifest ? describeStages(manifest) : [],
         ...(spent && { money: { paidUsd: spent.paidUsd, perhapsPaidUsd: spent.perhapsPaidUsd } }),
         problems: [

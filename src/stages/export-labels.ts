@@ -1,5 +1,5 @@
 import { csvTable } from "./csv-table.ts";
-import type { LabelsRead } from "./labels.ts";
+import type { LabelsRead } from "../page/people-labels.ts";
 
 const columns = ["a", "b", "annotator", "set", "id", "label", "winner", "repeat", "left", "note", "at", "ms"] as const;
 

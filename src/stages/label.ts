@@ -24,7 +24,8 @@ import type { Labelling } from "../page/label-server.ts";
 import { expectName } from "../run/name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { comparisonName } from "../comparison/comparison-name.ts";
-import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { findComparison } from "../page/people-labels.ts";
+import { runFolder, type RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
 
 export interface LabelOptions {
@@ -195,28 +196,6 @@ function layOut(exchanges: readonly Exchange[]): string {
     .slice(0, -1)
     .map(({ question, answer }) => `${question}\n\n→ ${answer}`)
     .join("\n\n");
-}
-
-/** The comparison to label: where several judges have compared the arms, the first one's answers. @throws RunError when it is not clear which, or there is none */
-export async function findComparison(
-  run: RunFolder,
-  arms: readonly [a: string, b: string] | undefined,
-): Promise<ComparisonSummary> {
-  const all = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
-    ({ verdictsPath }) => verdictsPath !== undefined,
-  );
-  const exact = all.filter(({ a, b }) => a === arms?.[0] && b === arms[1]);
-  const meant = exact.length > 0 ? exact : all.filter(({ a, b }) => !arms || (a === arms[1] && b === arms[0]));
-  const names = [...new Set(all.map(({ a, b }) => `${a} ${b}`))];
-  if (meant.length === 0)
-    throw new RunError(
-      all.length === 0
-        ? `${run.folder}: expected compared answers to label, found none; compare two arms first: alpagasus compare A B`
-        : `--arms: expected arms that were compared (${names.join("; ")}), got ${arms!.join(" ")}`,
-    );
-  if (!arms && names.length > 1)
-    throw new UsageError(`--arms: expected which arms to label, since the run has compared ${names.join("; ")}`);
-  return meant[0]!;
 }
 
 /** Draws the pairs, or takes those that the first annotator drew. */

@@ -285,7 +285,7 @@ process.kill(process.pid, "SIGKILL");`,
       ["--model", "empty"],
       "empty: expected a model (config.json or adapter_config.json) or a training (training.json), found neither",
     ],
-    [["--model", "openai:gpt-4o-mini", "--server", "vllm"], "--server: expected a model of this machine"],
+    [["--model", "openai:gpt-4o-mini", "--server", "vllm"], "--server: expected a model's folder"],
     [
       ["--model", "http://127.0.0.1:9/v1#m", "--name", "../x", "--tests", "mine.json"],
       "--name: expected a name of at most 100 letters",

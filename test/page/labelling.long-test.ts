@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "csv-parse/sync";
 import type { LabelState } from "../../src/page/contract.ts";
-import type { LabelsSummary } from "../../src/stages/labels.ts";
+import type { RunReport } from "../../src/page/contract.ts";
+import type { LabelsSummary } from "../../src/page/people-labels.ts";
 import { describeWithBrowser, findViolations, startBrowser, type TestBrowser } from "../helpers/browser.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
@@ -138,6 +139,14 @@ describeWithBrowser("labelling in the browser", () => {
     expect(summary.pairs).toBe(40);
     expect(summary.majority.win + summary.majority.undecided).toBe(40);
     expect(summary.judges[0]!.sets.map((one) => one.with).toSorted()).toEqual(["koala", "vicuna"]);
+    const figures = await alpagasus(["report", "--format", "json"], { cwd: folder.path });
+    const report = JSON.parse(figures.stdout) as RunReport;
+    expect(report.people).toMatchObject([{ a: "long", b: "short", pairs: 40 }]);
+    expect(report.comparisons[0]!.agreement).toMatchObject([{ with: "people", pairs: expect.any(Number) }]);
+    expect(report.comparisons[0]!.trust.sentence).not.toContain("no people's labels");
+    expect((await alpagasus(["report", "--format", "csv"], { cwd: folder.path })).stdout).toMatch(
+      /^people,long against short by people,win_rate,[\d.]+,/m,
+    );
     const rows = parse(readFileSync(`${folder.path}/labels.csv`, "utf8"), { columns: true }) as Record<
       string,
       string

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatShare } from "../../format.ts";
-import type { LabelsSummary } from "../../stages/labels.ts";
+import type { LabelsSummary } from "../../page/people-labels.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { TrustReport } from "../../../src/page/contract.ts";
+import type { TrustReport } from "../../../src/health/trust.ts";
 import { formatScore, formatShare } from "../../../src/format.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 

@@ -3,6 +3,7 @@ import { describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
+import { People } from "../parts/people.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
 import { Fact, Notice, TrustLine, WithInterval, type Figured } from "../parts/words.tsx";
@@ -16,8 +17,9 @@ interface VerdictProps {
 }
 
 /** Who won, how sure that is, and how far the judge can be trusted. */
-export function VerdictView({ report: { comparisons }, chosen, onChoose }: VerdictProps) {
+export function VerdictView({ report: { comparisons, people }, chosen, onChoose }: VerdictProps) {
   const comparison = comparisons.find(({ key }) => key === chosen) ?? comparisons[0]!;
+  const labels = people.find(({ a, b }) => a === comparison.a && b === comparison.b);
   const rivals = comparisons.filter(({ b, judge }) => b === comparison.b && judge === comparison.judge);
   return (
     <>
@@ -37,6 +39,7 @@ export function VerdictView({ report: { comparisons }, chosen, onChoose }: Verdi
         </section>
       )}
       <Comparison comparison={comparison} isAmongSeveral={comparisons.length > 1} />
+      {labels && <People labels={labels} judge={comparison.judge} />}
       <SizeCurve comparisons={rivals} b={comparison.b} />
       {rivals.every(({ sizes }) => sizes.a === undefined) && (
         <p class="quiet">

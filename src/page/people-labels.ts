@@ -1,5 +1,6 @@
-import { readdirSync } from "node:fs";
-import { basename } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import {
   byPair,
@@ -13,13 +14,12 @@ import { comparisonName } from "../comparison/comparison-name.ts";
 import { hashAnswers } from "../comparison/label-sample.ts";
 import { readLabelFile, type PairLabel } from "../comparison/label-file.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
-import { RunError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import { formatNumbered } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
-import type { OutcomeAgreement, ComparisonRecord } from "../run/records/comparison.ts";
+import type { ComparisonSummary, OutcomeAgreement, ComparisonRecord } from "../run/records/comparison.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
-import { findComparison } from "./label.ts";
 
 export interface LabelsOptions {
   /** The run's folder. */
@@ -208,4 +208,64 @@ export async function summariseLabels(options: LabelsOptions): Promise<LabelsSum
         : []),
     ],
   };
+}
+
+/** The comparison to label: where several judges have compared the arms, the first one's answers. @throws RunError when it is not clear which, or there is none */
+export async function findComparison(
+  run: RunFolder,
+  arms: readonly [a: string, b: string] | undefined,
+): Promise<ComparisonSummary> {
+  const all = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
+    ({ verdictsPath }) => verdictsPath !== undefined,
+  );
+  const exact = all.filter(({ a, b }) => a === arms?.[0] && b === arms[1]);
+  const meant = exact.length > 0 ? exact : all.filter(({ a, b }) => !arms || (a === arms[1] && b === arms[0]));
+  const names = [...new Set(all.map(({ a, b }) => `${a} ${b}`))];
+  if (meant.length === 0)
+    throw new RunError(
+      all.length === 0
+        ? `${run.folder}: expected compared answers to label, found none; compare two arms first: alpagasus compare A B`
+        : `--arms: expected arms that were compared (${names.join("; ")}), got ${arms!.join(" ")}`,
+    );
+  if (!arms && names.length > 1)
+    throw new UsageError(`--arms: expected which arms to label, since the run has compared ${names.join("; ")}`);
+  return meant[0]!;
+}
+
+/** Changes when somebody labels something; "" where nobody has. */
+export async function labelState(run: RunFolder): Promise<string> {
+  const folder = run.labelsFolder("");
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const files = names.filter((name) => name.endsWith(".jsonl")).toSorted();
+  const sizes = await Promise.all(
+    files.map(async (name) => (await stat(join(folder, name)).catch(() => undefined))?.size),
+  );
+  return files.map((name, i) => `${name} ${sizes[i]}`).join("\n");
+}
+
+/** What people say of every comparison that somebody has labelled. */
+export async function summariseAllLabels(run: RunFolder): Promise<LabelsSummary[]> {
+  const compared = Object.values((await readManifest(run))?.comparisons ?? {}).filter(
+    ({ verdictsPath }) => verdictsPath !== undefined,
+  );
+  const arms = new Map(compared.map(({ a, b }) => [JSON.stringify([a, b]), [a, b] as const]));
+  const found: LabelsSummary[] = [];
+  for (const [a, b] of arms.values())
+    if (existsSync(run.labelsFolder(comparisonName(a, b, "people"))))
+      try {
+        found.push(await summariseLabels({ run: run.folder, arms: [a, b] }));
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error; // nothing is labelled yet, or a file is damaged: labels says so
+      }
+  return found;
+}
+
+/** How far a comparison's judge agrees with people, where they have labelled its pairs. */
+export function agreementWith(
+  people: readonly LabelsSummary[],
+  { a, b, judge }: Pick<ComparisonSummary, "a" | "b" | "judge">,
+): OutcomeAgreement[] {
+  return people
+    .filter((one) => one.a === a && one.b === b)
+    .flatMap(({ judges }) => judges.filter((one) => one.judge === judge).map(({ all }) => all));
 }
