@@ -1,12 +1,13 @@
 import { DataError, kindOf } from "../errors.ts";
 import type { Row } from "../dataset/example.ts";
-import { dataErrorAt } from "../dataset/place.ts";
+import { dataErrorAt, type Place } from "../dataset/place.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { pairKey } from "./agreement.ts";
 import { byPair, majority } from "./label-agreement.ts";
 import { isLabelFile, readLabelFile } from "./label-file.ts";
+import { isToolExport, readToolLabels } from "./tool-exports.ts";
 
 /**
  * Reads the labels of one or several people, a file each: what most of them say of each pair; undecided where no answer has most votes.
@@ -20,7 +21,10 @@ export async function readPeople(
   const people: ReadonlyMap<string, Outcome>[] = [];
   const twice = paths.find((path, i) => paths.indexOf(path) < i);
   if (twice !== undefined) throw new DataError(`${twice}: expected each person's labels once, got the file again`);
-  for (const path of paths) people.push(ownLabels(path, arms) ?? (await readLabels(path, arms)));
+  for (const path of paths) {
+    const own = ownLabels(path, arms);
+    people.push(...(own ? [own] : await readLabels(path, arms)));
+  }
   return people.length === 1 ? people[0]! : majority(withSets(people));
 }
 
@@ -56,11 +60,12 @@ function ownLabels(path: string, [a, b]: readonly [a: string, b: string]): Reado
 
 /**
  * Reads people's labels of pairs: rows with `id`, `label` (A, B, an arm's name or tie; or win, lose, tie for A) and, if
- * there are several sets, `set`. Gives the outcome for A by set and id.
+ * there are several sets, `set`, of one person; or what Label Studio or Argilla exports, of several. Gives the outcome for A by set and id,
+ * of each person.
  *
  * @throws DataError at a row that is not a label, or labels a pair again
  */
-async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>> {
+async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>[]> {
   const meanings: Readonly<Record<string, Outcome>> = {
     a: "win",
     b: "lose",
@@ -70,12 +75,26 @@ async function readLabels(path: string, arms: readonly [a: string, b: string]): 
     [arms[1].toLowerCase()]: "lose",
     [arms[0].toLowerCase()]: "win",
   };
-  const labels = new Map<string, Outcome>();
+  const people = new Map<string, Map<string, Outcome>>();
+  const add = (person: string, pair: string, outcome: Outcome, place: Place) => {
+    const labels = people.get(person) ?? new Map<string, Outcome>();
+    people.set(person, labels);
+    if (labels.has(pair))
+      throw dataErrorAt(
+        place,
+        `expected one label per pair, got ${pair.split("\0").at(-1)} again${person === "" ? "" : ` by ${person}`}; keep only one of them`,
+      );
+    labels.set(pair, outcome);
+  };
   for (const file of await findDatasetFiles(path)) {
     for await (const batch of (await openRecords(file)).batches()) {
       for (const { value, place } of batch) {
         if (typeof value !== "object" || value === null)
           throw dataErrorAt(place, `expected a label, got ${kindOf(value)}`);
+        if (isToolExport(value)) {
+          for (const { person, pair, outcome } of readToolLabels(value, place, arms)) add(person, pair, outcome, place);
+          continue;
+        }
         const row = value as Row; // an object read from a file
         const outcome = meanings[String(row["label"]).toLowerCase()];
         const id = row["id"] ?? row["question_id"];
@@ -84,13 +103,10 @@ async function readLabels(path: string, arms: readonly [a: string, b: string]): 
             place,
             `expected "id" and a "label" of A, B or tie, got ${JSON.stringify(row).slice(0, 120)}`,
           );
-        const key = pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) });
-        if (labels.has(key))
-          throw dataErrorAt(place, `expected one label per pair, got ${id} again; keep only one of them`);
-        labels.set(key, outcome);
+        add("", pairKey({ set: typeof row["set"] === "string" ? row["set"] : "", id: String(id) }), outcome, place);
       }
     }
   }
-  if (labels.size === 0) throw new DataError(`${path}: expected labels, got none`);
-  return labels;
+  if (people.size === 0) throw new DataError(`${path}: expected labels, got none`);
+  return [...people.values()];
 }

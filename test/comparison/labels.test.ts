@@ -140,3 +140,83 @@ test("labels of answers that an arm no longer has are left out, and said to be",
   expect(said).toContain("note: 12 labels are left out: the arms have other answers to those prompts now");
   expect(said).toContain("by 1 person on 0 pairs");
 });
+
+describe("what annotation tools export", () => {
+  const read = async (name: string) =>
+    Object.fromEntries(
+      [...(await readPeople([`${folder.path}/${name}`], ["mine", "theirs"]))].map(([key, outcome]) => [
+        key.replace("\0", " "),
+        outcome,
+      ]),
+    );
+  const annotation = (by: number, value: object, more: object = {}) => ({
+    id: 7,
+    completed_by: by,
+    was_cancelled: false,
+    lead_time: 4.2,
+    result: [{ id: "x", from_name: "pw", to_name: "left,right", ...value }],
+    ...more,
+  });
+  const pairwise = (selected: string) => ({ type: "pairwise", value: { selected } });
+  const choice = (...choices: string[]) => ({ type: "choices", value: { choices } });
+  const task = (id: string, left: string | undefined, ...annotations: object[]) => ({
+    id: 1,
+    project: 3,
+    data: { set: "koala", id, ...(left !== undefined && { left }), question: "?" },
+    predictions: [],
+    annotations,
+  });
+
+  test("Label Studio: what most people say, by the side that was shown; cancelled ones do not count", async () => {
+    folder.write("studio.json", [
+      task(
+        "1",
+        undefined,
+        annotation(1, pairwise("left")),
+        annotation(2, pairwise("left")),
+        annotation(3, choice("right")),
+      ),
+      task("2", "theirs", annotation(1, pairwise("left")), annotation(2, choice("tie")), annotation(3, choice("left"))),
+      task("3", "B", annotation(1, pairwise("right"), { was_cancelled: true }), annotation(2, choice("mine"))),
+      task("4", "A"),
+    ]);
+    expect(await read("studio.json")).toEqual({ "koala 1": "win", "koala 2": "lose", "koala 3": "win" });
+  });
+
+  test("Argilla: submitted responses, drafts and discarded ones left out", async () => {
+    const record = (id: string, ...values: [value: string, user: string, status?: string][]) => ({
+      id,
+      fields: { question: "?", left_answer: "one", right_answer: "two" },
+      metadata: { set: "koala", id, left: "mine" },
+      suggestions: {},
+      status: "completed",
+      responses: {
+        better: values.map(([value, user_id, status = "submitted"]) => ({ value, user_id, status })),
+      },
+    });
+    folder.write("argilla.json", [
+      record("1", ["left", "u1"], ["left", "u2"]),
+      record("2", ["right", "u1"], ["tie", "u2", "draft"], ["left", "u3", "discarded"]),
+    ]);
+    expect(await read("argilla.json")).toEqual({ "koala 1": "win", "koala 2": "lose" });
+  });
+
+  test("what is no label, names no pair, or comes twice is one line with its place", async () => {
+    const said = async (...tasks: object[]) => {
+      folder.write("bad.json", tasks);
+      return read("bad.json").then(String, (error: Error) => error.message.replace(folder.path, ""));
+    };
+    expect(await said(task("1", "C", annotation(1, pairwise("left"))))).toMatch(
+      /^\/bad\.json:\d+ \(row 1\): left: expected A, B, mine or theirs, got "C"$/,
+    );
+    expect(await said(task("1", "A", annotation(1, choice("bad"))))).toContain(
+      'expected one label of left, right, A, B, mine, theirs or tie, got "bad"',
+    );
+    expect(
+      await said(task("1", "A", annotation(1, choice("left"))), task("1", "A", annotation(1, choice("left")))),
+    ).toContain("expected one label per pair, got 1 again by 1");
+    expect(await said({ ...task("1", "A", annotation(1, choice("left"))), data: { question: "?" } })).toContain(
+      'expected the pair\'s "id"',
+    );
+  });
+});
