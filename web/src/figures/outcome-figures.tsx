@@ -10,6 +10,7 @@ import { Figure } from "../parts/figure.tsx";
  */
 
 const line = 34; // pixels for each group
+const smallLine = 20; // where there are many
 const head = 58;
 const groupMargin = 120;
 const narrow = 0.06; // share of a bar in which its number does not fit
@@ -114,6 +115,92 @@ export function WinningScores({ title, groups, a, b }: GroupsProps) {
           Plot.ruleX([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
           Plot.ruleY(points, { y: "group", x1: "low", x2: "high", stroke: "var(--kept)", strokeWidth: 2.5 }),
           Plot.dot(points, { y: "group", x: "value", fill: "var(--kept)", r: 5 }),
+        ],
+      })}
+    />
+  );
+}
+
+const shownBelow = 0.05; // p, corrected
+
+/**
+ * The winning score of each category, the highest first. Those that are shown to differ from parity, corrected for all categories, are filled.
+ */
+export function CategoryScores({ title, groups, a, b }: GroupsProps) {
+  const points = groups
+    .flatMap(({ group, winningScore: { value, low, high }, adjusted, pValue }) =>
+      value === null ? [] : [{ group, value, low, high, isShown: (adjusted?.pValue ?? pValue) < shownBelow }],
+    )
+    .toSorted((one, other) => other.value - one.value);
+  const shown = points.filter(({ isShown }) => isShown);
+  const marksOf = (isShown: boolean) => {
+    const own = points.filter((point) => point.isShown === isShown);
+    return [
+      Plot.ruleY(own, { y: "group", x1: "low", x2: "high", stroke: "var(--kept)", strokeWidth: 2, clip: true }),
+      Plot.dot(own, {
+        y: "group",
+        x: "value",
+        fill: isShown ? "var(--kept)" : "var(--back)",
+        stroke: "var(--kept)",
+        strokeWidth: 1.5,
+        r: 4.5,
+      }),
+    ];
+  };
+  return (
+    <Figure
+      title={title}
+      label={`Winning score of ${a} against ${b} by category, with 95 % intervals. ${points.map(({ group, value, low, high, isShown }) => `${group}: ${value.toFixed(3)}, from ${low?.toFixed(3)} to ${high?.toFixed(3)}${isShown ? ", shown to differ from 1" : ""}`).join("; ")}`}
+      height={head + smallLine * points.length}
+      from={[JSON.stringify(points)]}
+      note={`${a} against ${b}; 1 is parity. Lines: 95 % intervals of each category alone. Filled: differs from parity with p under 0.05, corrected for all ${points.length} categories (Benjamini-Hochberg); ${shown.length === 0 ? "none does" : shown.length === 1 ? "one does" : `${shown.length} do`}.`}
+      draw={() => ({
+        marginLeft: groupMargin,
+        marginBottom: 36,
+        marginTop: 8,
+        x: { label: "winning score", domain: [0, 2], grid: true },
+        y: { label: null, domain: points.map(({ group }) => group), tickFormat: shorten, type: "point" },
+        marks: [Plot.ruleX([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }), ...marksOf(false), ...marksOf(true)],
+      })}
+    />
+  );
+}
+
+/** The total score of each category as a share of the other side's, with its interval; where the judge gives scores. */
+export function RelativeScores({ title, groups, a, b }: GroupsProps) {
+  const points = groups
+    .flatMap(({ group, relativeScore }): Point[] =>
+      relativeScore && relativeScore.value !== null ? [{ group, ...relativeScore, value: relativeScore.value }] : [],
+    )
+    .toSorted((one, other) => other.value - one.value);
+  return (
+    <Figure
+      title={title}
+      label={`Score of ${a} as a share of that of ${b} by category, with 95 % intervals. ${points.map(({ group, value, low, high }) => `${group}: ${formatShare(value)}, ${low === null || high === null ? "without an interval" : `from ${formatShare(low)} to ${formatShare(high)}`}`).join("; ")}`}
+      height={head + smallLine * points.length}
+      from={[JSON.stringify(points)]}
+      note={`The scores that the judge gives to ${a}, added up, over those of ${b}; 100 % is parity. Lines: 95 % intervals of each category alone; hollow where there are too few pairs for one.`}
+      draw={() => ({
+        marginLeft: groupMargin,
+        marginBottom: 36,
+        marginTop: 8,
+        x: {
+          label: `score over that of ${b}`,
+          domain: around(points, 1),
+          grid: true,
+          tickFormat: (share: number) => `${Math.round(100 * share)} %`,
+        },
+        y: { label: null, domain: points.map(({ group }) => group), tickFormat: shorten, type: "point" },
+        marks: [
+          Plot.ruleX([1], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
+          Plot.ruleY(points, { y: "group", x1: "low", x2: "high", stroke: "var(--kept)", strokeWidth: 2 }),
+          Plot.dot(points, {
+            y: "group",
+            x: "value",
+            fill: ({ low }: Point) => (low === null ? "var(--back)" : "var(--kept)"),
+            stroke: "var(--kept)",
+            r: 4.5,
+          }),
         ],
       })}
     />

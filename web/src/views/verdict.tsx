@@ -2,7 +2,14 @@ import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
 import { describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
-import { LengthControl, OutcomeBars, SizeCurve, WinningScores } from "../figures/outcome-figures.tsx";
+import {
+  CategoryScores,
+  LengthControl,
+  OutcomeBars,
+  RelativeScores,
+  SizeCurve,
+  WinningScores,
+} from "../figures/outcome-figures.tsx";
 import { People } from "../parts/people.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
@@ -127,6 +134,10 @@ function Comparison({
       )}
       {named.length > 0 && (
         <>
+          <CategoryScores title="Winning score by category" groups={named} a={a} b={b} />
+          {named.some(({ relativeScore }) => relativeScore) && (
+            <RelativeScores title="Relative score by category" groups={named} a={a} b={b} />
+          )}
           <OutcomeBars title="Wins, ties and losses by category" groups={named} a={a} b={b} />
           <Table
             caption="Results by category"
