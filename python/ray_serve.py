@@ -5,6 +5,7 @@ small page, which alpagasus asks every few seconds. When nobody has asked for a 
 """
 
 import collections
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from urllib.parse import parse_qs, urlparse
 
 SILENCE = 60  # seconds without a question, after which the servers end
 MOST_LOSSES = 3  # of one server in a row, before it is given up
+STEADY = 600  # seconds of work after which an end counts as the first one
 START_WITHIN = 3600  # seconds for a server to be ready: it may download many gigabytes
 GRACE = 5  # seconds between SIGTERM and SIGKILL
 
@@ -115,7 +117,7 @@ def serve(ray, spec, files, page):
     Remote = ray.remote(Server)
     needs = {"num_gpus": spec["gpus"], "num_cpus": 0} if spec["gpus"] else {"num_cpus": 1}
     actors, waiting, serving = {}, {}, {}
-    losses, why = collections.Counter(), {}
+    losses, why, ready_at = collections.Counter(), {}, {}
     was_ready = False
     tell("starting the servers, as the cluster has room for them")
     while page.is_asked():
@@ -130,17 +132,22 @@ def serve(ray, spec, files, page):
             place, doing = waiting.pop(reference)
             try:
                 found = ray.get(reference)
+            except ray.exceptions.RayTaskError as error:  # an error of our own code there, such as a full disk
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                found = {"failed": lines[-1] if lines else type(error).__name__}
             except ray.exceptions.RayError as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 found = {"failed": f"its machine or process was lost ({lines[0] if lines else type(error).__name__})"}
             if "url" in found:
                 serving[place] = found
-                losses[place] = 0
+                ready_at[place] = time.monotonic()
                 was_ready = True
                 waiting[actors[place].watch.remote()] = (place, "watch")
                 tell(f"server {place + 1} of {spec['replicas']} is ready")
             else:
                 serving.pop(place, None)
+                if time.monotonic() - ready_at.pop(place, time.monotonic()) > STEADY:
+                    losses[place] = 0
                 losses[place] += 1
                 why[place] = found["failed"]
                 for line in found.get("said", []):
@@ -195,7 +202,7 @@ class Server:
         self.said = collections.deque(maxlen=60)
         self.code = None
         self.ended = threading.Event()
-        out, self.alive = launch(command, {**os.environ, **offline, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"})
+        out, self.alive = launch(self.folder, command, {**os.environ, **offline, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"})
         self.is_ready = False
         threading.Thread(target=self.read, args=[out], daemon=True).start()
         end = time.monotonic() + START_WITHIN
@@ -232,31 +239,62 @@ class Server:
 
 
 def place_model(spec, files):
-    """The model's folder on this machine: where it is on the machine that asks, if it is the same there, or a copy of what was sent."""
+    """The model's folder on this machine, under a name that tells its content: where it is on the machine that asks, if it has the same files
+    there, or a copy of what was sent."""
     if spec["isOnHub"]:
         return spec["path"]
     expected = spec["files"]
+    models = os.path.join(tempfile.gettempdir(), f"alpagasus-models-{os.getuid()}")
+    os.makedirs(models, mode=0o700, exist_ok=True)
+    folder = os.path.join(models, spec["hash"])
+    if has(folder, expected):
+        return folder
+    if os.path.islink(folder):  # to a model that has changed since
+        os.remove(folder)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    partial = f"{folder}.{uuid.uuid4().hex}"
     if has(spec["path"], expected):
-        return spec["path"]
-    if not files:
-        return None
-    folder = os.path.join(tempfile.gettempdir(), "alpagasus-models", spec["hash"])
-    if not has(folder, expected):
-        partial = f"{folder}.{uuid.uuid4().hex}"
+        os.symlink(spec["path"], partial)
+    elif files:
         for name, content in files.items():
             os.makedirs(os.path.dirname(os.path.join(partial, name)), exist_ok=True)
             with open(os.path.join(partial, name), "wb") as file:
                 file.write(content)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            os.rename(partial, folder)
-        except OSError:  # another server of this machine was quicker
+    else:
+        return None
+    try:
+        os.rename(partial, folder)
+    except OSError:  # another server of this machine was quicker
+        if os.path.islink(partial):
+            os.remove(partial)
+        else:
             shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
 def has(folder, expected):
-    return all(os.path.isfile(os.path.join(folder, name)) and os.path.getsize(os.path.join(folder, name)) == size for name, size in expected.items())
+    return all(fingerprint(os.path.join(folder, name)) == print for name, print in expected.items())
+
+
+SAMPLES, SAMPLE = 64, 65536  # of a large file
+
+
+def fingerprint(path):
+    """SHA-256 of a file's size and content; of a large file, of samples all over it. As `fingerprint` in src/cluster/package.ts."""
+    try:
+        size = os.path.getsize(path)
+        sha = hashlib.sha256(str(size).encode())
+        with open(path, "rb") as file:
+            if size <= SAMPLES * SAMPLE:
+                sha.update(file.read())
+            else:
+                for i in range(SAMPLES):
+                    file.seek((size - SAMPLE) * i // (SAMPLES - 1))
+                    sha.update(file.read(SAMPLE))
+        return sha.hexdigest()[:32]
+    except OSError:
+        return None
 
 
 def replace_all(word, values):
@@ -279,7 +317,7 @@ def is_healthy(url):
         return False
 
 
-def launch(command, environment):
+def launch(folder, command, environment):
     """Starts a command that ends with this process, even by kill -9, and with all processes that it has started.
 
     Ray ends an actor's children itself, without those that they have started. So the command is started by a watcher that is nobody's child,
@@ -288,7 +326,7 @@ def launch(command, environment):
     waits, alive = os.pipe()
     out, into = os.pipe()
     subprocess.run(
-        [sys.executable, "-c", WATCHER, str(waits), *command],
+        [sys.executable, "-c", WATCHER, str(waits), folder, *command],
         stdin=subprocess.DEVNULL, stdout=into, stderr=into, pass_fds=[waits], env=environment, start_new_session=True, check=True,
     )
     os.close(waits)
@@ -297,11 +335,11 @@ def launch(command, environment):
 
 
 WATCHER = """
-import os, select, signal, subprocess, sys
+import os, select, shutil, signal, subprocess, sys
 waits, grace = int(sys.argv[1]), GRACE
 if os.fork():
     os._exit(0)
-child = subprocess.Popen(sys.argv[2:], start_new_session=True, stdin=subprocess.DEVNULL)
+child = subprocess.Popen(sys.argv[3:], start_new_session=True, stdin=subprocess.DEVNULL)
 while child.poll() is None:
     if select.select([waits], [], [], 0.5)[0]:
         break
@@ -316,6 +354,7 @@ try:
 except subprocess.TimeoutExpired:
     pass
 end(signal.SIGKILL)
+shutil.rmtree(sys.argv[2], ignore_errors=True)
 try:
     os.write(1, b"\\n\\0ended %d\\n" % child.wait())
 except OSError:

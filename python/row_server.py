@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -17,11 +18,21 @@ class Script:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
         self.ready = None
         self.lock = threading.Condition()
+        self.writing = threading.Lock()  # apart, since writing waits while the script writes results, which need the other
         self.waiting = {}  # by our own numbers: whose result it is
         self.next = 0
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
+        try:
+            self.read_all()
+        except Exception:  # results that nobody asked for: whoever waits is to see a server that has ended
+            traceback.print_exc()
+            sys.stderr.flush()
+            self.process.kill()
+            os._exit(1)
+
+    def read_all(self):
         for line in self.process.stdout:
             if line.startswith("measured "):
                 with self.lock:
@@ -44,8 +55,10 @@ class Script:
                 self.waiting[self.next] = (block, row["id"])
                 row["id"] = self.next
                 self.next += 1
+        with self.writing:
             self.process.stdin.write(json.dumps(rows) + "\n")
             self.process.stdin.flush()
+        with self.lock:
             self.lock.wait_for(lambda: len(block) == len(rows))
         return {"results": block, "device": self.ready}
 

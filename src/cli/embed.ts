@@ -14,7 +14,7 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { jsonOption, minCoverageOption, parsePositive, runOption } from "./options.ts";
-import { addServingOptions, readServing, type ServingFlags } from "./serving-options.ts";
+import { addServingOptions, readMeasuring, type ServingFlags } from "./serving-options.ts";
 import { renderEmbedding } from "./text/embedding.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { renderPlan } from "./text/plan.ts";
@@ -100,7 +100,7 @@ Examples:
         ...readModelFlags(flags),
         run: flags.run,
         maxLength: flags.maxLength,
-        ray: await readServing(flags),
+        ray: await readMeasuring(flags),
         signal: context.signal,
         forPlan: flags.dryRun ?? false,
       });

@@ -30,7 +30,7 @@ import { expectFittingFlags, type RateFlags } from "./rate-flags.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
-import { addServingOptions, readServing } from "./serving-options.ts";
+import { addServingOptions, readMeasuring } from "./serving-options.ts";
 import { renderPlan } from "./text/plan.ts";
 import { renderRating } from "./text/rating.ts";
 import { plainJson } from "./text/plain-text.ts";
@@ -181,7 +181,7 @@ async function rateWith(
     measuring: {
       template: flags.template,
       maxLength: flags.maxLength,
-      ray: await readServing(flags),
+      ray: await readMeasuring(flags),
       signal: context.signal,
     },
     combine: flags.combine,

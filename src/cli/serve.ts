@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
@@ -21,7 +23,7 @@ export function serveCommand(context: CommandContext): Command {
   const command = new Command("serve")
     .summary("serve a model, for judging or answering")
     .description(
-      "Starts servers for a model, on this machine or on a Ray cluster, and lists their addresses in a file that judges and answerers read: --judge servers:FILE#MODEL. They run until the command after -- has ended, or until you interrupt. A server that is lost is started again, and the file follows.",
+      "Starts servers for a model, on this machine or on a Ray cluster, and lists their addresses in a file that judges and answerers read: --judge servers:FILE#MODEL. They run until the command after -- has ended, or until you interrupt. On a cluster, a server that is lost is started again, and the file follows.",
     )
     .argument("<model>", "a model that the run has trained (selected), a folder with a model, a Hub id, or smollm2")
     .argument("[command...]", "after --: a command that runs while they serve; its exit code becomes this one's")
@@ -42,6 +44,7 @@ Examples:
   alpagasus serve Qwen/Qwen3-8B -- sh -c 'alpagasus rate train.json --judge "$ALPAGASUS_SERVED"'`,
     )
     .action(async (model: string, rest: string[], flags: ServeFlags) => {
+      if (rest.length > 0) expectCommand(rest[0]!);
       const { serve } = await import("../stages/serve.ts"); // imported here because it is large
       const serving = await serve(model, {
         run: flags.run,
@@ -72,6 +75,15 @@ Examples:
     });
 }
 
+/** @throws UsageError when there is no such command */
+function expectCommand(name: string): void {
+  const isThere = (path: string) => existsSync(path);
+  const places = name.includes("/")
+    ? [name]
+    : (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name));
+  if (!places.some(isThere)) throw new UsageError(`${name}: expected a command after --, found none of that name`);
+}
+
 async function untilInterrupted(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await delay(3_600_000, undefined, { signal }).catch(() => {});
   signal.throwIfAborted();
@@ -84,15 +96,25 @@ async function runBeside(
   failed: Promise<never>,
   signal: AbortSignal,
 ): Promise<number> {
-  const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, ALPAGASUS_SERVED: name } });
-  const end = () => child.kill("SIGTERM"); // an interrupt of the terminal reaches it by itself
+  // a group of its own, so that what it has started ends with it
+  const child = spawn(file, args, {
+    stdio: "inherit",
+    detached: true,
+    env: { ...process.env, ALPAGASUS_SERVED: name },
+  });
+  const end = () => {
+    try {
+      process.kill(-child.pid!, "SIGTERM");
+    } catch {
+      // it has ended
+    }
+  };
   signal.addEventListener("abort", end);
   try {
     const ended = once(child, "exit") as Promise<[number | null]>;
-    const [code] = await Promise.race([ended, failed]).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT")
-        throw new UsageError(`${file}: expected a command, found none of that name`);
-      child.kill("SIGTERM");
+    const [code] = await Promise.race([ended, failed]).catch(async (error: unknown) => {
+      end();
+      await once(child, "exit").catch(() => {});
       throw error;
     });
     signal.throwIfAborted();

@@ -17,6 +17,19 @@ export function addServingOptions(command: Command, what: string): Command {
     .option("--gpus <n>", "with --on: GPUs of each server (1, or 0 on a cluster without)", parseWhole);
 }
 
+/**
+ * The same for scripts that measure rows, each of which uses one GPU.
+ *
+ * @throws UsageError as {@link readServing}, and for several GPUs
+ */
+export async function readMeasuring(flags: ServingFlags): Promise<RayServing | undefined> {
+  if (flags.gpus !== undefined && flags.gpus > 1)
+    throw new UsageError(
+      `--gpus: expected 0 or 1, since each process measures on one GPU, got ${flags.gpus}; raise --replicas`,
+    );
+  return readServing(flags);
+}
+
 /** Where a model's servers are started, if on a cluster. @throws UsageError when the address has another form, or options miss --on */
 export async function readServing({ on, replicas, gpus }: ServingFlags): Promise<RayServing | undefined> {
   if (on === undefined) {

@@ -37,13 +37,14 @@ export const rowsAtATime = 32;
 export const lotsAtATime = 2;
 const mostLosses = 3;
 const mostLossesAlone = 2;
+const mostSuspects = 4; // rows in a row that no server outlives: then it is no row's fault
 const pollMs = 20;
 const pauseMs = 2_000; // until a server that failed is asked again
 const answerMs = 3_600_000;
 const serverMs = 900_000; // without any server
 const resultsSchema = z.object({
   results: z.array(z.looseObject({ id: z.number() })),
-  device: z.object({ device: z.string(), dtype: z.string() }).nullish(),
+  device: z.object({ device: z.string(), dtype: z.string(), commit: z.string().nullish() }).nullish(),
 });
 
 /** Rows that are sent together. */
@@ -66,7 +67,10 @@ export function dispatchRows<Row extends object, Result>(options: DispatchOption
   const restsUntil = new Map<string, number>();
   let failure: Error | undefined;
   let device: string | undefined;
-  let answeredAt = Date.now();
+  let commit: string | undefined;
+  let seenAt = Date.now(); // a server
+  let unreachedSince: { readonly at: number; readonly why: string } | undefined;
+  let suspectsLost = 0; // in a row
 
   const fail = (error: Error) => {
     failure ??= error;
@@ -91,11 +95,16 @@ export function dispatchRows<Row extends object, Result>(options: DispatchOption
         void send(lot!, lot!.isSuspect ? idle! : free!);
         continue;
       }
-      if (queue.length === 0 || working.size > 0) answeredAt = now;
-      else if (now - answeredAt > serverMs) {
-        const minutes = serverMs / 60_000;
+      if (queue.length === 0 || listed.size > 0) seenAt = now;
+      const minutes = serverMs / 60_000;
+      if (now - seenAt > serverMs)
         fail(new PythonError(`${what}: no server was there for ${minutes} minutes; ${afterFailure}`));
-      }
+      if (unreachedSince && now - unreachedSince.at > serverMs)
+        fail(
+          new PythonError(
+            `${what}: no server was reached for ${minutes} minutes (${unreachedSince.why}); run the command on a machine of the cluster's network`,
+          ),
+        );
       await delay(pollMs);
     }
   }
@@ -118,15 +127,25 @@ export function dispatchRows<Row extends object, Result>(options: DispatchOption
         throw new Error(`status ${status}: ${text.slice(0, 200)}`);
       const { results, device: on } = answer.data;
       if (on) device = `${on.device}, ${on.dtype}`;
-      working.delete(lot);
-      const read = results.map((result) => ({ at: lot.rows[result.id]!.at, result: options.result.parse(result) }));
+      const other = on?.commit ?? undefined;
+      commit ??= other;
+      if (other !== commit)
+        throw new PythonError(
+          `${what}: expected one commit of the model on all servers, got ${commit} and ${other}: it was changed on the Hub meanwhile; ${afterFailure}`,
+        );
+      const read = readResults(lot, results);
+      if (!working.delete(lot)) return; // it was stopped meanwhile
+      unreachedSince = undefined;
+      suspectsLost = 0;
       take(lot, read);
     } catch (error) {
-      if (!working.delete(lot) || failure) return; // it was rejected
+      if (failure) return; // it was rejected
       if (signal?.aborted) fail(new PythonError(messageOf(error)));
-      else if (error instanceof z.ZodError)
-        fail(new PythonError(`${what}: expected results of the rows asked for, got others`));
+      else if (error instanceof PythonError) fail(error);
       else {
+        working.delete(lot);
+        if (!isUnreached(error)) unreachedSince = undefined;
+        else unreachedSince ??= { at: Date.now(), why: messageOf(error) };
         restsUntil.set(url, Date.now() + pauseMs);
         lose(lot, isUnreached(error));
       }
@@ -134,6 +153,21 @@ export function dispatchRows<Row extends object, Result>(options: DispatchOption
       requests.delete(controller);
       if (lot.isSuspect) isExclusive.delete(url);
     }
+  }
+
+  /** @throws PythonError when they are not those of the rows asked for */
+  function readResults(
+    lot: Lot<Row, Result>,
+    results: readonly { readonly id: number }[],
+  ): { readonly at: number; readonly result: Result }[] {
+    const parsed = z.array(options.result).safeParse(results);
+    if (
+      !parsed.success ||
+      new Set(results.map(({ id }) => id)).size < results.length ||
+      !results.every(({ id }) => lot.rows[id])
+    )
+      throw new PythonError(`${what}: expected results of the rows asked for, got others`);
+    return parsed.data.map((result, i) => ({ at: lot.rows[results[i]!.id]!.at, result }));
   }
 
   function take(lot: Lot<Row, Result>, results: Parameters<Take<Result>>[0]): void {
@@ -150,6 +184,12 @@ export function dispatchRows<Row extends object, Result>(options: DispatchOption
     if (!wasUnreached) lot.losses++;
     const most = lot.isSuspect ? mostLossesAlone : mostLosses;
     if (lot.losses < most) queue.unshift(lot);
+    else if (lot.isSuspect && ++suspectsLost >= mostSuspects)
+      lot.reject(
+        new PythonError(
+          `${what}: its servers are lost whatever row they measure; their last words are in the log; ${afterFailure}`,
+        ),
+      );
     else if (lot.isSuspect) {
       const problem = "its server was lost each time while this row was measured";
       take(lot, [{ at: lot.rows[0]!.at, result: options.result.parse({ cut: false, problem }) }]);

@@ -14,7 +14,9 @@ export async function request(
   url: string,
   { body, ...options }: RequestOptions & { readonly body: string | Uint8Array | undefined },
 ): Promise<Answer> {
+  options.signal?.throwIfAborted();
   const sent = (url.startsWith("https:") ? https : http).request(url, options);
+  sent.on("error", () => {}); // it is told below; after an abort it may come once more
   sent.end(body);
   const [response] = (await once(sent, "response", { signal: options.signal })) as [IncomingMessage];
   return { status: response.statusCode ?? 0, text: await readAll(response) };

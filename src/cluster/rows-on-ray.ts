@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as z from "zod";
-import { messageOf, PythonError } from "../errors.ts";
+import { messageOf, PythonError, RunError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { RowProcess, RowProcessOptions } from "../python/row-process.ts";
 import { pythonFolder, trainerRequirements, uvRun } from "../python/uv.ts";
@@ -32,6 +33,16 @@ export function rowsInFlight({ replicas = 1 }: RayServing): number {
   return replicas * lotsAtATime * rowsAtATime;
 }
 
+const reachMs = 30_000;
+
+/** Whether a folder holds an adapter whose base is not a folder. */
+async function needsHub(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, "adapter_config.json"), "utf8").catch(() => "{}");
+  const base = z.object({ base_model_name_or_path: z.string() }).safeParse(tryParse(text))
+    .data?.base_model_name_or_path;
+  return base !== undefined && !existsSync(base);
+}
+
 /** Starts the servers. They end when this process does. */
 export function startRowsOnRay<Row extends object, Result>(options: RowsOnRayOptions<Result>): RowProcess<Row, Result> {
   const { ray, signal, doing, afterFailure, log, onPhase, result } = options;
@@ -54,7 +65,7 @@ export function startRowsOnRay<Row extends object, Result>(options: RowsOnRayOpt
   async function start(): Promise<ServedOnRay> {
     const { script, args, parts, imports, model, isOnHub, modelHash } = options;
     const gpus = ray.gpus ?? ((await (await RayCluster.open(ray.address, signal)).resources()).gpus > 0 ? 1 : 0);
-    const { sizes, files } = describeModelFiles(isOnHub ? undefined : model);
+    const { prints, files } = describeModelFiles(isOnHub ? undefined : model);
     const paths = [join(pythonFolder, "row_server.py"), join(pythonFolder, script), ...imports];
     const scripts = Object.fromEntries(paths.map((path) => [basename(path), readFileSync(path, "utf8")]));
     const sent = args.map((arg) =>
@@ -68,10 +79,10 @@ export function startRowsOnRay<Row extends object, Result>(options: RowsOnRayOpt
       spec: {
         path: model,
         isOnHub,
-        files: sizes,
+        files: prints,
         hash: modelHash.slice(0, 32),
         name: "rows",
-        offline: !isOnHub,
+        offline: !isOnHub && !(await needsHub(model)),
         command: uvRun(command, { requirements: "{requirements}", packages: parts?.packages }),
         scripts,
       },
@@ -79,7 +90,17 @@ export function startRowsOnRay<Row extends object, Result>(options: RowsOnRayOpt
       files,
       log,
       async check({ url }) {
-        const { text } = await request(new URL("/health", url).href, { body: undefined, signal });
+        const asked = {
+          body: undefined,
+          signal: AbortSignal.any([AbortSignal.timeout(reachMs), ...(signal ? [signal] : [])]),
+        };
+        const { text } = await request(new URL("/health", url).href, asked).catch((cause: unknown) => {
+          signal?.throwIfAborted();
+          throw new RunError(
+            `${url}: expected to reach the cluster's machines from this one, got no answer (${messageOf(cause)}); run the command on a machine of the cluster's network`,
+            { cause },
+          );
+        });
         commit = z.object({ commit: z.string() }).safeParse(tryParse(text)).data?.commit;
       },
       signal,

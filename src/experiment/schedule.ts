@@ -16,8 +16,8 @@ export type TaskResult =
 export interface ScheduleOptions {
   readonly ledger: Ledger;
   readonly signal?: AbortSignal | undefined;
-  /** GPUs, or CPUs, of the cluster that may be taken at a time. */
-  readonly clusterPlaces?: number | undefined;
+  /** GPUs, or CPUs, of the cluster that may be taken at a time, and how many each task takes that is not done. */
+  readonly cluster?: { readonly places: number; readonly sizes: ReadonlyMap<string, number> } | undefined;
   /** Tasks that are skipped and count as done. */
   readonly leave?: ((task: Task) => boolean) | undefined;
   readonly onBegin?: ((task: Task, why: string) => Promise<void> | void) | undefined;
@@ -33,13 +33,11 @@ const places = { machine: 1, calls: 4 };
  * @throws RunError when tasks wait for each other
  */
 export async function runTasks(tasks: readonly Task[], options: ScheduleOptions): Promise<Map<string, TaskResult>> {
-  const { ledger, signal, clusterPlaces = 0, leave = () => false, onBegin, onEnd } = options;
+  const { ledger, signal, cluster, leave = () => false, onBegin, onEnd } = options;
   const results = new Map<string, TaskResult>();
   const running = new Map<string, Promise<void>>();
   const used: Record<Resource, number> = { machine: 0, calls: 0, cluster: 0 };
-  const all: Readonly<Record<Resource, number>> = { ...places, cluster: clusterPlaces };
-  const takes = new Map<string, number>();
-  for (const { id, takes: count } of tasks) takes.set(id, (await count?.()) ?? 1);
+  const all: Readonly<Record<Resource, number>> = { ...places, cluster: cluster?.places ?? 0 };
   const finish = (task: Task, result: TaskResult) => {
     results.set(task.id, result);
     onEnd?.(task, result);
@@ -70,8 +68,8 @@ export async function runTasks(tasks: readonly Task[], options: ScheduleOptions)
         continue;
       }
       const { resource } = task;
-      const taken = resource === "cluster" ? takes.get(task.id)! : 1;
-      const hasRoom = used[resource] + taken <= all[resource] || leave(task);
+      const taken = resource === "cluster" ? (cluster?.sizes.get(task.id) ?? 0) : 1; // what is done takes nothing
+      const hasRoom = used[resource] + taken <= all[resource];
       if (!hasRoom || !task.needs.every((need) => results.has(need))) continue;
       used[resource] += taken;
       running.set(

@@ -48,7 +48,7 @@ export interface Task {
   /** Ids of the tasks that must be done first. */
   readonly needs: readonly string[];
   readonly resource: Resource;
-  /** How much of it: GPUs or CPUs of a cluster; 1 when left out. */
+  /** How much of a cluster it takes, in GPUs or CPUs; 1 when left out. */
   readonly takes?: (() => Promise<number>) | undefined;
   /** What its result depends on, by name: hashes, and settings in words. Called when the tasks it needs are done. */
   inputs(): Promise<Readonly<Record<string, string>>>;

@@ -23,7 +23,8 @@ import {
   type ServeOptions,
   type ServerKind,
 } from "./serve-model.ts";
-import type { RayServer, RayServing, ServedOnRay } from "../cluster/serve.ts";
+import type { RayServing, ServedOnRay } from "../cluster/serve.ts";
+import type { RayServer } from "../cluster/server-job.ts";
 
 export interface OpenAnswererOptions extends OpenAskerOptions {
   /** How an instruction and its input become one message. Defaults to the template of the model's training, else `chat`. */

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, symlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve as resolvePath } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf, PythonError } from "../errors.ts";
 import { adviseOn, commonAdvice, describeFailure, failures, lastError, type Advice } from "../python/failure.ts";
@@ -104,7 +104,12 @@ export async function serveModel(model: LocalModel, options: ServeOptions): Prom
   if (orphans > 0) onPhase?.(`stopping ${orphans} leftover servers`);
   const log = serverLog(run, model);
   makeFolder(join(run.folder, "served"));
-  const served = model.adapter && kind === "transformers" ? await mergeAdapter(model, log, options) : model.path;
+  const served =
+    kind === "vllm" || model.isOnHub
+      ? model.path
+      : model.adapter
+        ? await mergeAdapter(model, log, options)
+        : nameFolder(model, options);
   signal?.throwIfAborted();
   onPhase?.("starting the server");
   const port = await findFreePort();
@@ -243,6 +248,18 @@ export async function mergeAdapter(
     signal?.removeEventListener("abort", stop);
   }
   return folder;
+}
+
+/**
+ * The folder of a whole model. `transformers serve` names a model by its folder, so one that is to have a name is linked under one that tells its
+ * content: replies of a model are not to be taken for those of the next one in the same folder.
+ */
+function nameFolder({ path }: LocalModel, { run, name }: ServeOptions): string {
+  if (name === undefined) return path;
+  const link = resolvePath(run.folder, "served", name);
+  rmSync(link, { force: true });
+  symlinkSync(path, link, "junction");
+  return link;
 }
 
 /** Finds a free port of 127.0.0.1. */

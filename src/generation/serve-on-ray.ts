@@ -29,7 +29,7 @@ export async function serveOnRay(model: LocalModel, options: ServeOptions & RayS
   makeFolder(join(run.folder, "served"));
   const { adapter } = model;
   const path = adapter && kind === "transformers" ? await mergeAdapter(model, log, options) : model.path;
-  const { sizes, files } = describeModelFiles(model.isOnHub ? undefined : path);
+  const { prints, files } = describeModelFiles(model.isOnHub ? undefined : path);
   const name = kind === "vllm" ? (options.name ?? `alpagasus-${modelHash.slice(0, 12)}`) : "";
   return startServers({
     address,
@@ -38,7 +38,7 @@ export async function serveOnRay(model: LocalModel, options: ServeOptions & RayS
     spec: {
       path,
       isOnHub: model.isOnHub,
-      files: sizes,
+      files: prints,
       hash: modelHash.slice(0, 32),
       name,
       offline: !model.isOnHub && (!adapter || kind === "transformers"),
@@ -46,7 +46,7 @@ export async function serveOnRay(model: LocalModel, options: ServeOptions & RayS
         kind,
         { path: "{model}", adapter: kind === "vllm" ? adapter : undefined, precision: model.precision },
         { served: "{model}", host: "{host}", port: "{port}", name, packages: "{requirements}", gpus },
-        (file) => file in sizes,
+        (file) => file in prints,
       ),
       scripts: {},
     },

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { stringify } from "yaml";
 import { formatCount, formatMetric, formatNumbered, formatScore, formatShare } from "../format.ts";
+import { isSmollm2, smollm2Id } from "../python/smollm2.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { version } from "../version.ts";
@@ -63,15 +65,15 @@ export function renderDatasetCard(
     `${formatCount(arm.rows)} of the ${formatCount(arm.totalRows)} rows of ${sources.text} (${formatShare(arm.share)}), chosen with alpagasus ${version}. Each row is as the source has it.`,
     "## How the rows were chosen",
     list([
-      `The choice: ${arm.choice}.`,
+      `The choice: ${publicText(arm.choice)}.`,
       ...(arm.by === undefined ? [] : [`By: \`${arm.by}\`.`]),
       ...judgeLines(report),
       `Seed: ${arm.seed}.`,
       `What became of every row of the source is in \`${files.decisions}\`: ${Object.entries(arm.reasons)
         .map(([reason, rows]) => `${formatCount(rows)} ${reason}`)
         .join(", ")}.`,
-      ...arm.notes.map(sentence),
-      ...arm.alarms.map((alarm) => `**Mind**: ${sentence(alarm)}`),
+      ...arm.notes.map((note) => sentence(publicText(note))),
+      ...arm.alarms.map((alarm) => `**Mind**: ${sentence(publicText(alarm))}`),
     ]),
     ...foundPart(report, figuresOf(report, [arm.arm, ...models])),
     "## Licence",
@@ -87,7 +89,11 @@ export function renderModelCard(
   settings: Readonly<Record<string, unknown>>,
 ): string {
   const sources = sourcesOf(report);
-  const base = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model.base) ? model.base : undefined;
+  const base = isSmollm2(model.base)
+    ? smollm2Id
+    : /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model.base) && !existsSync(model.base)
+      ? model.base
+      : undefined;
   const front = {
     license: licence,
     library_name: model.method === "full" ? "transformers" : "peft",
@@ -103,7 +109,7 @@ export function renderModelCard(
     `${base ?? basename(model.base)}, fine-tuned (${model.method}) on ${formatCount(model.rows)} rows that were chosen from the ${formatCount(arm.totalRows)} of ${sources.text} with alpagasus ${version}.`,
     "## Its data",
     list([
-      `The choice: ${arm.choice}.`,
+      `The choice: ${publicText(arm.choice)}.`,
       ...judgeLines(report),
       ...(model.cutRows.length > 0
         ? [`${formatNumbered(model.cutRows.length, "row was", "rows were")} cut at the maximum length.`]
@@ -125,20 +131,37 @@ export function renderModelCard(
   return `---\n${stringify(front)}---\n\n${texts.join("\n\n")}\n`;
 }
 
-/** Who judged, without the addresses of servers and the folders of files. */
-function publicJudgeName(name: string): string {
-  const served = /^(?:https?:|servers:)[^#]*#(.+)$/s.exec(name)?.[1];
-  if (served !== undefined) return basename(served);
-  return name.replaceAll(/(?<=^|[\s:,])(?:\.{0,2}\/|\/)[^\s,#]*/g, (path) => basename(path));
+/**
+ * A text without the folders and servers of this machine: of a path its last part stays, of a server's address the model. Ids on the Hub
+ * (`owner/name`) stay, unless there is a folder of that name.
+ */
+export function publicText(text: string): string {
+  return text
+    .replaceAll(
+      /(?:servers:[^#\s,()]+|https?:\/\/[^#\s,()]+(?:,https?:\/\/[^#\s,()]+)*)#([^\s,()]+)/g,
+      (_, model: string) => basename(model),
+    )
+    .replaceAll(/https?:\/\/[^\s,()]+/g, "a server")
+    .replaceAll(/[^\s,()"'`;|]*[/\\][^\s,()"'`;|]*/g, (token) => {
+      const [, kind = "", path = ""] = /^([a-z]+:)?(.*)$/s.exec(token) ?? [];
+      const isHubId =
+        /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(path) &&
+        !existsSync(path) &&
+        (kind === "" || kind === "hf:" || measuring.has(kind));
+      return isHubId ? token : `${kind}${path.split(/[/\\]/).findLast((part) => part !== "") ?? ""}`;
+    });
 }
+
+/** Kinds of judges that name a model. */
+const measuring: ReadonlySet<string> = new Set(["perplexity:", "ifd:", "fit:", "reward:", "openrouter:"]);
 
 function judgeLines({ scores }: RunReport): string[] {
   if (!scores) return [];
   return [
-    `The judge: ${publicJudgeName(scores.judge)}, which scored ${formatShare(scores.coverage)} of the rows${scores.mean === null ? "" : `, ${formatScore(Number(scores.mean.toFixed(2)))} on average${scores.scale ? ` on a scale from ${scores.scale.min} to ${scores.scale.max}` : ""}`}.`,
+    `The judge: ${publicText(scores.judge)}, which scored ${formatShare(scores.coverage)} of the rows${scores.mean === null ? "" : `, ${formatScore(Number(scores.mean.toFixed(2)))} on average${scores.scale ? ` on a scale from ${scores.scale.min} to ${scores.scale.max}` : ""}`}.`,
     ...scores.references.map(
       ({ name, agreement: { spearman, rows } }) =>
-        `Agreement with ${publicJudgeName(name)} over ${formatCount(rows)} rows: Spearman ${interval(spearman)}.`,
+        `Agreement with ${publicText(name)} over ${formatCount(rows)} rows: Spearman ${interval(spearman)}.`,
     ),
   ];
 }
@@ -148,7 +171,7 @@ function foundPart({ head }: RunReport, figures: readonly Figure[]): string[] {
   const rows = figures.map(
     ({ of, figure, value, low, high, p, n }) =>
       `| ${[
-        publicJudgeName(of).replaceAll("|", "\\|"),
+        publicText(of).replaceAll("|", "\\|"),
         figure.replaceAll("_", " "),
         value === null ? "-" : formatMetric(value),
         low === null || low === undefined ? "" : `${formatMetric(low)} to ${formatMetric(high!)}`,
@@ -158,7 +181,7 @@ function foundPart({ head }: RunReport, figures: readonly Figure[]): string[] {
   );
   return [
     "## What was found",
-    ...(head.trust ? [`Should you trust this? ${head.trust.sentence}`] : []),
+    ...(head.trust ? [`Should you trust this? ${publicText(head.trust.sentence)}`] : []),
     ["| of | figure | value | 95 % interval | p | n |", "|---|---|---|---|---|---|", ...rows].join("\n"),
   ];
 }

@@ -10,6 +10,9 @@ const smollm2: PackagedModel = {
   convert: (unpacked, folder) => uvArguments(join(pythonFolder, "smollm2.py"), [folder, unpacked], ["gguf"]),
 };
 
+/** Its id on the Hub. */
+export const smollm2Id = "HuggingFaceTB/SmolLM2-135M-Instruct";
+
 /** Whether a model's name is SmolLM2's, which {@link makeSmollm2} builds on this machine. */
 export function isSmollm2(name: string): boolean {
   return name === smollm2.name;

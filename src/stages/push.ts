@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { explainHub, hubAccess, licenceOf, readHubRepo, type HubRepo } from "../
 import { listFiles } from "../files/list-files.ts";
 import { isOwnCard, renderDatasetCard, renderModelCard } from "../page/cards.ts";
 import { openRun } from "../page/open-run.ts";
-import { isSmollm2 } from "../python/smollm2.ts";
+import { isSmollm2, smollm2Id } from "../python/smollm2.ts";
 import { requireRatings, runFolder } from "../run/run-folder.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
 
@@ -41,7 +41,13 @@ export interface PushPlan {
   readonly licence: string;
   readonly card: string;
   /** Files beside the card. */
-  readonly files: readonly { readonly path: string; readonly from: string; readonly bytes: number }[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly from: string;
+    readonly bytes: number;
+    /** What is sent in place of the file's content. */
+    readonly text?: string | undefined;
+  }[];
 }
 
 export interface PushSummary extends Omit<PushPlan, "card"> {
@@ -91,6 +97,10 @@ export async function planPush(options: PushOptions): Promise<PushPlan> {
     return { repo, licence, card: renderDatasetCard(common, { data, decisions: "decisions.jsonl" }), files };
   }
   const folder = trainingFolder(run.modelPath(model.model));
+  if (Date.parse(arm.startedAt) > Date.parse(model.startedAt))
+    throw new RunError(
+      `${options.run}: expected the arm ${name} as ${model.model} was trained on it, found it selected again since; its card would be about other rows: train the model again`,
+    );
   if (!existsSync(folder.output))
     throw new RunError(`${folder.output}: expected the trained model there, found nothing; train it again`);
   const settings = await readSettings(join(folder.folder, "sft.yaml"));
@@ -101,7 +111,10 @@ export async function planPush(options: PushOptions): Promise<PushPlan> {
     repo,
     licence,
     card: renderModelCard(common, model, settings),
-    files: paths.map((path) => sized(path, join(folder.output, path))),
+    files: paths.map((path) => ({
+      ...sized(path, join(folder.output, path)),
+      ...(path === "adapter_config.json" && { text: publicAdapter(join(folder.output, path), model.base) }),
+    })),
   };
 }
 
@@ -125,16 +138,23 @@ export async function push(options: PushOptions): Promise<PushSummary> {
   try {
     onPhase?.("looking at the repository");
     const isNew = !(await hub.repoExists({ repo, ...asked }));
+    if (!isNew && isPublic) onPhase?.("the repository is there already, and stays as visible as it is");
     if (isNew) await hub.createRepo({ repo, visibility: isPublic ? "public" : "private", ...asked });
     else if (!overwrite) await expectOwnCard();
     onPhase?.("sending the files");
-    const sent = await hub.uploadFiles({
+    const gone = isNew ? [] : await filesBefore(files);
+    const sent = await hub.commit({
       repo,
-      files: [
-        { path: "README.md", content: new Blob([card]) },
-        ...files.map(({ path, from }) => ({ path, content: pathToFileURL(from) })),
+      operations: [
+        { operation: "addOrUpdate", path: "README.md", content: new Blob([card]) },
+        ...files.map(({ path, from, text }) => ({
+          operation: "addOrUpdate" as const,
+          path,
+          content: text === undefined ? pathToFileURL(from) : new Blob([text]),
+        })),
+        ...gone.map((path) => ({ operation: "delete" as const, path })),
       ],
-      commitTitle: `Add ${repo.type === "dataset" ? `the arm ${options.arm}` : `the model ${options.model}`} by alpagasus`,
+      title: `Add ${repo.type === "dataset" ? `the arm ${options.arm}` : `the model ${options.model}`} by alpagasus`,
       useXet: false,
       ...(signal && { abortSignal: signal }),
       ...asked,
@@ -145,6 +165,15 @@ export async function push(options: PushOptions): Promise<PushSummary> {
     signal?.throwIfAborted();
     if (cause instanceof RunError) throw cause;
     throw new RunError(`hf:${repo.name}: ${explainHub(cause, repo)}`, { cause });
+  }
+
+  /** Files of an earlier push that this one does not have: an adapter beside a whole model would be loaded with it. */
+  async function filesBefore(now: PushPlan["files"]): Promise<string[]> {
+    const kept = new Set([...now.map(({ path }) => path), "README.md", ".gitattributes"]);
+    const gone: string[] = [];
+    for await (const { path, type } of hub.listFiles({ repo, recursive: true, ...asked }))
+      if (type === "file" && !kept.has(path)) gone.push(path);
+    return gone;
   }
 
   async function expectOwnCard(): Promise<void> {
@@ -173,6 +202,18 @@ async function findLicence(
   throw new UsageError(
     `--license: expected the licence it may be given under, such as apache-2.0 or cc-by-nc-4.0, since that of its ${base === undefined ? "source" : "base model"} (${base ?? sources.join(", ")}) is not known here; look it up, and name it`,
   );
+}
+
+/** An adapter's settings with the base's id on the Hub. @throws RunError when its base is a folder of this machine */
+function publicAdapter(path: string, base: string): string {
+  const settings = z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, "utf8")));
+  const named = settings["base_model_name_or_path"];
+  if (typeof named === "string" && !existsSync(named)) return readFileSync(path, "utf8");
+  if (!isSmollm2(base))
+    throw new RunError(
+      `${path}: expected an adapter whose base is on the Hub, so that others can load it, got one of the folder ${base}; train with --base OWNER/NAME, or fully (--method full)`,
+    );
+  return `${JSON.stringify({ ...settings, base_model_name_or_path: smollm2Id }, null, 2)}\n`;
 }
 
 async function readSettings(path: string): Promise<Readonly<Record<string, unknown>>> {

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { accessSync, constants, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PythonError } from "../errors.ts";
 import { writeWhole } from "../files/atomic-file.ts";
@@ -52,15 +53,17 @@ export async function serve(model: string, options: ServeModelOptions): Promise<
   const { ray, signal, onPhase } = options;
   const run = runFolder(options.run);
   const local = await findLocalModel(model, run);
+  const addresses = options.addresses ?? join(run.folder, "served", `${local.name}.txt`);
+  makeFolder(dirname(addresses));
+  accessSync(dirname(addresses), constants.W_OK); // before a server is started
   const kind = options.server ?? (await chooseServerKind(ray?.address, signal));
   if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
   const modelHash = await hashModel(local, signal);
   const failing = Promise.withResolvers<never>();
   failing.promise.catch(() => {}); // for callers that do not wait for it
-  const serving = { run, kind, modelHash, signal, onPhase, onFailure: failing.reject };
+  const name = `${local.name}-${modelHash.slice(0, 8)}`;
+  const serving = { run, kind, modelHash, name, signal, onPhase, onFailure: failing.reject };
   const started = ray ? await startOnRay() : await startHere();
-  const addresses = options.addresses ?? join(run.folder, "served", `${local.name}.txt`);
-  makeFolder(run.folder);
   let written = "";
   const write = async () => {
     const text = started
@@ -93,6 +96,7 @@ export async function serve(model: string, options: ServeModelOptions): Promise<
       failed: failing.promise,
       async stop() {
         ended.abort();
+        rmSync(addresses, { force: true }); // nobody answers there any more
         await started.stop();
       },
     };
@@ -102,14 +106,14 @@ export async function serve(model: string, options: ServeModelOptions): Promise<
   }
 
   async function startHere() {
-    const server = await serveModel(local, { ...serving, name: `${local.name}-${modelHash.slice(0, 8)}` });
+    const server = await serveModel(local, serving);
     return { servers: () => [server.url], model: server.modelName, startMs: server.startMs, stop: () => server.stop() };
   }
 
   async function startOnRay() {
     const served = await serveOnRay(local, { ...serving, ...ray! });
     const [first] = served.servers();
-    if (served.servers().some(({ model: name }) => name !== first!.model)) {
+    if (served.servers().some((server) => server.model !== first!.model)) {
       await served.stop();
       throw new PythonError(`${model}: expected its servers to call it by one name, got several`);
     }

@@ -30,6 +30,10 @@ async function startServer(seen: string[][], hangs = false): Promise<string> {
       asked.socket.destroy();
       return;
     }
+    if (rows.some(({ text }) => text === "twice")) {
+      answer.end(JSON.stringify({ results: rows.map(() => ({ id: 0, length: 1 })) }));
+      return;
+    }
     const results = rows.map(({ id, text }) => ({ id, length: text.length })).toReversed();
     answer.end(JSON.stringify({ results, device: { device: "cpu", dtype: "float32" } }));
   });
@@ -104,6 +108,16 @@ describe("rows that are sent to servers", () => {
     servers = [await startServer([])];
     expect(await measuring).toEqual([[{ length: 3 }]]);
     dispatcher.stop(new Error("done"));
+  });
+
+  test("results of other rows stop it, and are told of", async () => {
+    const servers = [await startServer([])];
+    await expect(
+      measure(
+        open(() => servers),
+        ["twice", "twice"],
+      ),
+    ).rejects.toThrow("test.log: measuring: expected results of the rows asked for, got others");
   });
 
   test("when it is stopped, whoever waits is told why", async () => {

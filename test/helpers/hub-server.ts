@@ -23,7 +23,7 @@ export interface HubServer extends AsyncDisposable {
 }
 
 interface CommitLine {
-  readonly key: "header" | "file" | "lfsFile";
+  readonly key: "header" | "file" | "lfsFile" | "deletedFile";
   readonly value: { readonly path: string; readonly content?: string; readonly oid?: string };
 }
 
@@ -121,6 +121,7 @@ export async function startHubServer(token: string): Promise<HubServer> {
         .map((line) => JSON.parse(line) as CommitLine);
       for (const { key, value } of lines) {
         if (key === "file") repository.files.set(value.path, Buffer.from(value.content!, "base64"));
+        if (key === "deletedFile") repository.files.delete(value.path);
         if (key === "lfsFile") {
           const bytes = stored.get(value.oid!);
           if (!bytes || createHash("sha256").update(bytes).digest("hex") !== value.oid)

@@ -15,24 +15,27 @@ describe("tasks on a cluster", () => {
     let taken = 0;
     let most = 0;
     const begun: string[] = [];
-    const task = (id: string, size: number, needs: string[] = [], fails = false): Task => ({
-      id,
-      stage: "train",
-      needs,
-      resource: "cluster",
-      takes: async () => size,
-      needsUv: false,
-      inputs: async () => ({}),
-      output: async () => id,
-      async run() {
-        begun.push(id);
-        most = Math.max(most, (taken += size));
-        await delay(30);
-        taken -= size;
-        if (fails) throw new Error("out of memory");
-        return { gates: [] };
-      },
-    });
+    const taking = new Map<string, number>();
+    const task = (id: string, size: number, needs: string[] = [], fails = false): Task => {
+      taking.set(id, size);
+      return {
+        id,
+        stage: "train",
+        needs,
+        resource: "cluster",
+        needsUv: false,
+        inputs: async () => ({}),
+        output: async () => id,
+        async run() {
+          begun.push(id);
+          most = Math.max(most, (taken += size));
+          await delay(30);
+          taken -= size;
+          if (fails) throw new Error("out of memory");
+          return { gates: [] };
+        },
+      };
+    };
     const tasks = [
       task("a", 4),
       task("b", 4, [], true),
@@ -41,7 +44,8 @@ describe("tasks on a cluster", () => {
       task("e", 2, ["a"]),
       task("f", 0),
     ];
-    const results = await runTasks(tasks, { ledger: await openLedger(runFolder(folder.path)), clusterPlaces: 8 });
+    const ledger = await openLedger(runFolder(folder.path));
+    const results = await runTasks(tasks, { ledger, cluster: { places: 8, sizes: taking } });
     expect(most).toBe(8);
     expect(begun.slice(0, 3)).toEqual(["a", "b", "f"]); // c waits for all 8
     expect(Object.fromEntries([...results].map(([id, { state }]) => [id, state]))).toEqual({

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { publicText } from "../../src/page/cards.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { startHubServer, type HubServer } from "../helpers/hub-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -58,8 +59,11 @@ describe("push", () => {
   });
 
   test("pushed again it is another commit; a repository by somebody else is left as it is", async () => {
+    const { files } = hub.repositories.get("dataset me/chosen")!;
+    files.set("train.parquet", Buffer.from("of an earlier push"));
     expect((await push("hf:me/chosen", "--arm", "selected", "--license", "cc-by-4.0")).code).toBe(0);
     expect(hub.repositories.get("dataset me/chosen")!.commits).toBe(2);
+    expect(files.has("train.parquet")).toBe(false);
     const theirs = Buffer.from("# mine\n");
     hub.repositories.set("dataset me/theirs", {
       isPrivate: false,
@@ -94,6 +98,20 @@ describe("push", () => {
     expect(stdout).toContain("source_datasets:\n  - them/source");
     expect(stdout).toContain("[them/source](https://huggingface.co/datasets/them/source)");
     expect(hub.repositories.has("dataset me/of-theirs")).toBe(false);
+  });
+
+  test("texts of cards lose folders and servers, and keep ids of the Hub", () => {
+    const texts = {
+      "the 9 rows nearest to /home/alice/acme/dev.jsonl": "the 9 rows nearest to dev.jsonl",
+      "recorded:clients/acme/s.jsonl#quality": "recorded:s.jsonl#quality",
+      "run:runs/acme": "run:acme",
+      "mean(servers:runs/a/hosts.txt#qwen3, ifd:Qwen/Qwen3-8B)": "mean(qwen3, ifd:Qwen/Qwen3-8B)",
+      "http://gpu.acme.internal:8000/v1#org/m": "m",
+      "http://a/v1,http://b/v1#m and openai:gpt-5": "m and openai:gpt-5",
+      "asked at https://acme.example/v1": "asked at a server",
+      "hf:tatsu-lab/alpaca, at least 4.5": "hf:tatsu-lab/alpaca, at least 4.5",
+    };
+    for (const [text, shown] of Object.entries(texts)) expect(publicText(text)).toBe(shown);
   });
 
   test("what cannot be is one line", async () => {

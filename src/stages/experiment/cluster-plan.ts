@@ -5,6 +5,9 @@ import type { ClusterRoom, Context } from "./context.ts";
 
 /** What tasks take of an experiment's cluster. */
 export interface ClusterPlan {
+  /** GPUs or CPUs at a time, and how many each task takes. */
+  readonly places: number;
+  readonly sizes: ReadonlyMap<string, number>;
   /** By task: `4 GPUs`. */
   readonly taken: ReadonlyMap<string, string>;
   /** When what runs there, in words. */
@@ -24,7 +27,7 @@ export async function planCluster(
   planNotes?: string[],
 ): Promise<ClusterPlan> {
   const tasks = due.filter(({ resource }) => resource === "cluster");
-  const nothing = { taken: new Map(), notes: [] };
+  const nothing = { places: 0, sizes: new Map(), taken: new Map(), notes: [] };
   if (tasks.length === 0) return nothing;
   const { recipe, experiment } = context;
   let room: ClusterRoom;
@@ -57,6 +60,8 @@ export async function planCluster(
       ? `; the ${timed.length} whose time is known take ${formatDuration(60_000 * beside)}, ${formatDuration(60_000 * alone)} one after the other`
       : "";
   return {
+    places,
+    sizes,
     taken: new Map([...sizes].map(([id, size]) => [id, `${size} ${size === 1 ? unit.slice(0, -1) : unit}`])),
     notes: [
       `on ${experiment.cluster!.address}, up to ${places} ${unit} at a time: ${tasks.length} tasks, each as soon as it has room${time}`,

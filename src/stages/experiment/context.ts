@@ -6,6 +6,7 @@ import type { TestPrompt } from "../../dataset/prompts.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { Experiment } from "../../experiment/resolve.ts";
 import type { ExperimentStage, Task, TaskEnd } from "../../experiment/task.ts";
+import { UsageError } from "../../errors.ts";
 import { openTestSets } from "../../generation/test-sets.ts";
 import type { OpenAskerOptions } from "../../judge/open-asker.ts";
 import { openModel } from "../../llm/open-model.ts";
@@ -127,13 +128,17 @@ export class Context {
       const { address, gpus, cpus } = this.experiment.cluster!;
       const has = await (await RayCluster.open(address, this.options.signal)).resources();
       const unit = has.gpus > 0 ? "GPUs" : "CPUs";
+      if ((unit === "GPUs" ? cpus : gpus) !== undefined)
+        throw new UsageError(
+          `${this.recipe.at(["on"])}: on: expected ${unit.toLowerCase()}, since the cluster at ${address} has ${unit === "GPUs" ? "GPUs" : "none but CPUs"}, got ${unit === "GPUs" ? "cpus" : "gpus"}`,
+        );
       return { unit, places: (unit === "GPUs" ? gpus : cpus) ?? Math.floor(unit === "GPUs" ? has.gpus : has.cpus) };
     })());
   }
 
-  /** How much of the cluster servers of a model take. */
-  async takenByServers(): Promise<number> {
-    return this.experiment.cluster!.replicas; // a GPU each, or a CPU
+  /** How much of the cluster the servers of some models take. */
+  async takenByServers(models = 1): Promise<number> {
+    return models * this.experiment.cluster!.replicas; // a GPU each, or a CPU
   }
 
   /** The price of a model's calls, by the recipe or the price list; undefined where neither has it. */

@@ -22,14 +22,14 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
   const id = as === undefined ? rateId : scoreId(as);
   const maxUnreadable = recipe.rate?.max_unreadable; // of the same rows
   const ratingsPath = as === undefined ? context.run.ratingsPath : context.run.scorePath(as);
-  const isMeasured = all.some((name) => readMeasureName(name));
+  const measured = all.flatMap((name) => readMeasureName(name)?.model ?? []);
   const summaryOf = (manifest: Manifest | undefined) => (as === undefined ? manifest?.rate : manifest?.scores?.[as]);
   return {
     id,
     stage: "rate",
     needs: as === undefined ? [] : [rateId],
-    resource: all.some(isModelName) ? "calls" : isMeasured && context.serving ? "cluster" : "machine",
-    takes: context.serving && (() => context.takenByServers()),
+    resource: all.some(isModelName) ? "calls" : measured.length > 0 && context.serving ? "cluster" : "machine",
+    takes: context.serving && (() => context.takenByServers(new Set(measured).size)),
     needsUv: all.some((name) =>
       readMeasureName(name)
         ? !context.serving || isSmollm2(readMeasureName(name)!.model)

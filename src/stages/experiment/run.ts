@@ -19,7 +19,7 @@ import { findUv } from "../../python/uv.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { extendManifest, readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
 import { report } from "../report.ts";
-import { planCluster } from "./cluster-plan.ts";
+import { planCluster, type ClusterPlan } from "./cluster-plan.ts";
 import { Context, type TaskOptions } from "./context.ts";
 import { estimateBasis, estimateTasks } from "./estimate.ts";
 import { gatherFacts } from "./facts.ts";
@@ -77,7 +77,8 @@ export interface ExperimentEnd {
  */
 export async function planExperiment(recipe: ExperimentRecipe, options: RunExperimentOptions): Promise<ExperimentPlan> {
   const { context, tasks, ledger, leave } = await prepare(recipe, options);
-  return makePlan(context, tasks, await planTasks(tasks, ledger, leave), []);
+  const { plan } = await makePlan(context, tasks, await planTasks(tasks, ledger, leave), []);
+  return plan;
 }
 
 async function makePlan(
@@ -85,7 +86,7 @@ async function makePlan(
   tasks: readonly Task[],
   states: ReadonlyMap<string, TaskState>,
   planNotes?: string[],
-): Promise<ExperimentPlan> {
+): Promise<{ readonly plan: ExperimentPlan; readonly cluster: ClusterPlan }> {
   const due = tasks.filter(({ id }) => states.get(id)!.state !== "done");
   const { estimates, paidUsd } = await estimateTasks(context, due, planNotes);
   const cluster = await planCluster(context, due, estimates, planNotes);
@@ -106,7 +107,7 @@ async function makePlan(
       `the expected cost${paidUsd > 0 ? ", with what was paid before," : ""} is above the budget: it would stop at ${formatUsd(budgetUsd)}, and continue with a larger --budget`,
     );
   const highest = planned.map(({ highestUsd = 0 }) => highestUsd);
-  return {
+  const plan = {
     run,
     tasks: planned,
     expectedUsd,
@@ -116,6 +117,7 @@ async function makePlan(
     paidUsd,
     notes: planNotes ?? [],
   };
+  return { plan, cluster };
 }
 
 /**
@@ -142,7 +144,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const { context, tasks, ledger, leave } = await prepare(recipe, options);
   const states = await planTasks(tasks, ledger, leave);
   await expectNeeds(tasks, leave, options);
-  const plan = await makePlan(context, tasks, states);
+  const { plan, cluster } = await makePlan(context, tasks, states);
   expectEnough(plan);
   if (tasks.some((task) => task.needsUv && states.get(task.id)!.state !== "done")) findUv();
   await ledger.begin(options.command);
@@ -151,7 +153,7 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
     ledger,
     leave,
     signal: options.signal,
-    clusterPlaces: tasks.some(({ resource }) => resource === "cluster") ? (await context.clusterRoom()).places : 0,
+    cluster,
     async onBegin(task, why) {
       options.onBegin?.(task.id, why);
       const wasFirst = isFirst;
