@@ -1,4 +1,4 @@
-"""Serves a model on a Ray cluster. `alpagasus generate --on ray:…` and `alpagasus serve --on ray:…` submit it as a job: python ray_serve.py.
+"""Runs servers on a Ray cluster, of a model or of a script that measures rows. What `alpagasus … --on ray:…` submits as a job: python ray_serve.py.
 
 Each server is a process of its own, started by an actor, so that a server that fails takes no other with it. Where the servers are is told by a
 small page, which alpagasus asks every few seconds. When nobody has asked for a minute, all of them end.
@@ -274,7 +274,7 @@ def place_model(spec, files):
 
 
 def has(folder, expected):
-    return all(fingerprint(os.path.join(folder, name)) == print for name, print in expected.items())
+    return all(fingerprint(os.path.join(folder, name)) == known for name, known in expected.items())
 
 
 SAMPLES, SAMPLE = 64, 65536  # of a large file

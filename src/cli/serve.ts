@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
-import { UsageError } from "../errors.ts";
+import { messageOf, UsageError } from "../errors.ts";
 import type { ServerKind } from "../generation/serve-model.ts";
 import { formatDuration } from "../format.ts";
 import type { CommandContext } from "./context.ts";
@@ -113,8 +113,10 @@ async function runBeside(
   try {
     const ended = once(child, "exit") as Promise<[number | null]>;
     const [code] = await Promise.race([ended, failed]).catch(async (error: unknown) => {
+      if (child.pid === undefined)
+        throw new UsageError(`${file}: expected a command that can be started (${messageOf(error)})`, { cause: error });
       end();
-      await once(child, "exit").catch(() => {});
+      await ended.catch(() => {});
       throw error;
     });
     signal.throwIfAborted();

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describeModelFiles } from "../cluster/package.ts";
 import { type RayServing, type ServedOnRay, startServers } from "../cluster/serve.ts";
+import { UsageError } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { LocalModel } from "./local-model.ts";
 import {
@@ -25,6 +26,8 @@ const errorNoticeMs = 1_000; // a server's error is in its output a little later
 export async function serveOnRay(model: LocalModel, options: ServeOptions & RayServing): Promise<ServedOnRay> {
   const { address, replicas = 1, run, kind, modelHash, signal, onPhase, onFailure } = options;
   const gpus = options.gpus ?? (kind === "vllm" ? 1 : 0);
+  if (kind === "transformers" && gpus > 0)
+    throw new UsageError("--gpus: expected 0 with transformers serve, which is started on CPUs; or --server vllm");
   const log = serverLog(run, model);
   makeFolder(join(run.folder, "served"));
   const { adapter } = model;

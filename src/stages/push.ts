@@ -140,9 +140,10 @@ export async function push(options: PushOptions): Promise<PushSummary> {
     const isNew = !(await hub.repoExists({ repo, ...asked }));
     if (!isNew && isPublic) onPhase?.("the repository is there already, and stays as visible as it is");
     if (isNew) await hub.createRepo({ repo, visibility: isPublic ? "public" : "private", ...asked });
-    else if (!overwrite) await expectOwnCard();
+    const isOurs = !isNew && (await hasOwnCard());
+    const gone = isOurs ? await filesBefore(files) : [];
+    for (const path of gone) onPhase?.(`deleting ${path}, which an earlier push wrote`);
     onPhase?.("sending the files");
-    const gone = isNew ? [] : await filesBefore(files);
     const sent = await hub.commit({
       repo,
       operations: [
@@ -167,23 +168,36 @@ export async function push(options: PushOptions): Promise<PushSummary> {
     throw new RunError(`hf:${repo.name}: ${explainHub(cause, repo)}`, { cause });
   }
 
-  /** Files of an earlier push that this one does not have: an adapter beside a whole model would be loaded with it. */
+  /**
+   * Data or weights of an earlier push that this one does not have: an adapter beside a whole model would be loaded with it. Other files are the
+   * user's own.
+   */
   async function filesBefore(now: PushPlan["files"]): Promise<string[]> {
-    const kept = new Set([...now.map(({ path }) => path), "README.md", ".gitattributes"]);
+    const kept = new Set(now.map(({ path }) => path));
     const gone: string[] = [];
     for await (const { path, type } of hub.listFiles({ repo, recursive: true, ...asked }))
-      if (type === "file" && !kept.has(path)) gone.push(path);
+      if (type === "file" && !kept.has(path) && pushed[repo.type].test(path)) gone.push(path);
     return gone;
   }
 
-  async function expectOwnCard(): Promise<void> {
+  /** Whether the repository's card is one of ours. @throws RunError when it is somebody else's, without `overwrite` */
+  async function hasOwnCard(): Promise<boolean> {
     const found = await hub.downloadFile({ repo, path: "README.md", xet: false, ...asked });
-    if (found && !isOwnCard(await found.text()))
+    if (!found) return false;
+    const isOwn = isOwnCard(await found.text());
+    if (!isOwn && !overwrite)
       throw new RunError(
         `hf:${repo.name}: expected a new repository, or one that alpagasus push has written, found one with another card (README.md); name another, or replace its card with --overwrite`,
       );
+    return isOwn;
   }
 }
+
+/** Names of the files that are loaded as data, or as weights. */
+const pushed: Readonly<Record<HubRepo["type"], RegExp>> = {
+  dataset: /^train\.[\w.]+$/,
+  model: /^(adapter_(config\.json|model\.\w+)|(pytorch_)?model[\w.-]*\.(safetensors|bin)(\.index\.json)?)$/,
+};
 
 /** The licence of what it is made of. @throws UsageError when it cannot be known */
 async function findLicence(

@@ -76,8 +76,9 @@ export async function serve(model: string, options: ServeModelOptions): Promise<
   };
   const ended = new AbortController();
   const follow = async () => {
-    while (!ended.signal.aborted) {
+    for (;;) {
       await delay(lookMs, undefined, { signal: ended.signal }).catch(() => {});
+      if (ended.signal.aborted) return;
       await write();
     }
   };

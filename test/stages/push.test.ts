@@ -61,13 +61,17 @@ describe("push", () => {
   test("pushed again it is another commit; a repository by somebody else is left as it is", async () => {
     const { files } = hub.repositories.get("dataset me/chosen")!;
     files.set("train.parquet", Buffer.from("of an earlier push"));
+    files.set("notes/mine.md", Buffer.from("the user's own"));
     expect((await push("hf:me/chosen", "--arm", "selected", "--license", "cc-by-4.0")).code).toBe(0);
     expect(hub.repositories.get("dataset me/chosen")!.commits).toBe(2);
-    expect(files.has("train.parquet")).toBe(false);
+    expect([files.has("train.parquet"), files.has("notes/mine.md")]).toEqual([false, true]);
     const theirs = Buffer.from("# mine\n");
     hub.repositories.set("dataset me/theirs", {
       isPrivate: false,
-      files: new Map([["README.md", theirs]]),
+      files: new Map([
+        ["README.md", theirs],
+        ["train.csv", theirs],
+      ]),
       commits: 1,
     });
     const refused = await push("hf:me/theirs", "--arm", "selected", "--license", "cc-by-4.0");
@@ -77,7 +81,8 @@ describe("push", () => {
     ]);
     expect(hub.repositories.get("dataset me/theirs")!.files.get("README.md")).toBe(theirs);
     expect((await push("hf:me/theirs", "--arm", "selected", "--license", "mit", "--overwrite")).code).toBe(0);
-    expect(hub.repositories.get("dataset me/theirs")!.files.has("train.jsonl")).toBe(true);
+    const kept = hub.repositories.get("dataset me/theirs")!.files;
+    expect([kept.has("train.jsonl"), kept.has("train.csv")]).toEqual([true, true]); // the card alone is replaced
   });
 
   test("the licence is that of the source on the Hub, where it is known", async () => {
