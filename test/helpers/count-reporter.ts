@@ -22,6 +22,6 @@ export default class CountReporter implements Reporter {
 }
 
 function tellFailure(name: string, errors: readonly { readonly message: string }[] | undefined): void {
-  const [reason = ""] = (errors?.[0]?.message ?? "").split("\n").filter((line) => line.trim());
+  const reason = (errors?.[0]?.message ?? "").split("\n").find((line) => line.trim() !== "") ?? "";
   console.log(`failed: ${name}: ${reason.slice(0, 300)}`);
 }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatCount } from "../../src/format.ts";
 import type { LabelState } from "../../src/page/contract.ts";
 import { Notice } from "./parts/words.tsx";
@@ -50,7 +50,8 @@ export function LabellingPage() {
 
   useEffect(() => void ask("api/label"), [ask]);
   useEffect(() => setNote(""), [state?.pair?.key]); // a note is about the pair that it was written for
-  useEffect(() => {
+  // with the pair that is shown: a key pressed right after it appears must not be about the one before
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.target instanceof HTMLTextAreaElement || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
         return;
