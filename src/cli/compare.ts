@@ -19,10 +19,16 @@ import { setExitCode } from "./exit-code.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
 import { renderPlan } from "./text/plan.ts";
 import { openArm, openQuestions } from "./open-arms.ts";
+import {
+  addLeaderboardOptions,
+  expectOneComparison,
+  writeForLeaderboards,
+  type LeaderboardFlags,
+} from "./leaderboards.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
-interface CompareFlags extends ModelFlags {
+interface CompareFlags extends ModelFlags, LeaderboardFlags {
   judge?: string[] | undefined;
   rubric?: string | undefined;
   dryRun?: boolean | undefined;
@@ -56,7 +62,7 @@ export function compareCommand(context: CommandContext): Command {
     )
     .option(
       "--rubric <name>",
-      "the rubric (prompt and how replies are read): vicuna, verdict, mt-bench, or a YAML file (vicuna)",
+      "the rubric (prompt and how replies are read): vicuna, verdict, mt-bench, alpaca-eval, arena-hard, or a YAML file (vicuna)",
     )
     .option(
       "--questions <file>",
@@ -81,11 +87,10 @@ export function compareCommand(context: CommandContext): Command {
     .optionsGroup("Published judgements:")
     .option(
       "--reviews <file...>",
-      "count published review files (AlpaGasus, Cherry, FastChat or AlpacaEval) instead; the result is kept if --run is given",
+      "count published review files (AlpaGasus, Cherry, FastChat, AlpacaEval or Arena-Hard) instead; the result is kept if --run is given",
     )
-    .option("--arms <a,b>", "the two arms of the reviews; results are from the first one's point of view")
-    .optionsGroup("Judges that call a model:");
-  return addModelOptions(command)
+    .option("--arms <a,b>", "the two arms of the reviews; results are from the first one's point of view");
+  return addModelOptions(addLeaderboardOptions(command))
     .addHelpText(
       "after",
       `
@@ -98,6 +103,7 @@ Examples:
   alpagasus compare --reviews alpagasus2-alpaca2-koala.json alpaca2-alpagasus2-koala.json`,
     )
     .action(async (files: string[], flags: CompareFlags, self: Command) => {
+      await expectOneComparison(flags, flags.reviews ? 2 : files.length, flags.judge?.length ?? 1);
       if (flags.reviews) return recountReviews(files, flags, self, context);
       if (flags.arms !== undefined)
         throw new UsageError("--arms: expected --reviews with it; answers are named by their files");
@@ -126,6 +132,7 @@ Examples:
       if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
+      await writeForLeaderboards(results[0]![0]!, flags);
       show(
         adjustComparisons(results.flat()),
         arms.length > 2 && flags.allPairs
@@ -287,6 +294,7 @@ async function recountReviews(
         overwrite: flags.overwrite,
       })
     : recount(reviews, counting);
+  await writeForLeaderboards(summary, flags, reviews.verdicts);
   if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
   process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderComparison(summary));
 }

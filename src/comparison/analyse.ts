@@ -95,10 +95,11 @@ function weighTrainings({ trainings }: Sources): Float64Array | undefined {
 function gradedFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonResult, "gradedWinRate"> {
   const graded = verdicts.filter(({ preference }) => preference !== undefined);
   if (graded.length === 0) return {};
+  const weights = graded.map(({ weight = 1 }) => weight);
   const { pValue: _, ...gradedWinRate } = crossedMean(
     graded.map(({ preference }) => preference!),
     sourcesOf(graded),
-    { range: [0, 1] },
+    { range: [0, 1], ...(weights.some((weight) => weight !== weights[0]) && { weights }) },
   );
   return { gradedWinRate };
 }

@@ -26,7 +26,7 @@ export interface Answers {
 }
 
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
-const idColumns = ["id", "question_id", "idx"];
+const idColumns = ["id", "question_id", "idx", "uid"];
 
 /** The prompts that a file of answers leaves out: by id, or in the same order. */
 export interface Questions {
@@ -37,7 +37,7 @@ export interface Questions {
 
 /**
  * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
- * `completion` or `generated_text`; with several turns, `turns` and `outputs`. Answers of MT-Bench and Arena-Hard (`choices`) and predictions of
+ * `completion` or `generated_text`; with several turns, `turns` and `outputs`. Answers of MT-Bench and Arena-Hard (`choices`, `messages`) and predictions of
  * LLaMA-Factory (`predict`) need the questions. Rows with a null answer are skipped. Reasoning before an answer
  * (`<think>…</think>`) is removed, since people who read answers do not see it.
  *
@@ -78,7 +78,7 @@ interface ReadAnswer {
 function readAnswer(record: FileRecord, position: number, questions: Questions | undefined): ReadAnswer | undefined {
   const { value, place } = record;
   const row = (typeof value === "object" && value !== null ? value : {}) as Row; // a text has no answer
-  const foreign = readChoices(row) ?? readPrediction(row);
+  const foreign = readChoices(row) ?? readArenaAnswer(row) ?? readPrediction(row);
   if (foreign) {
     const prompt = findQuestion(row, position, place, questions);
     const turns = prompt.turns?.length ?? 1;
@@ -144,6 +144,15 @@ function readChoices(row: Row): string[] | undefined {
     return typeof content === "object" && content !== null ? (content as Row)["answer"] : content;
   });
   return texts.every((text) => typeof text === "string") ? texts : undefined;
+}
+
+/** An answer of Arena-Hard 2: a chat whose last message holds `answer`. */
+function readArenaAnswer(row: Row): string[] | undefined {
+  const messages = row["messages"];
+  const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
+  const content = typeof last === "object" && last !== null ? (last as Row)["content"] : undefined; // an object read from a file
+  const answer = typeof content === "object" && content !== null ? (content as Row)["answer"] : undefined; // likewise
+  return typeof answer === "string" ? [answer] : undefined;
 }
 
 /** A prediction of LLaMA-Factory, whose prompt is in the model's own template. */

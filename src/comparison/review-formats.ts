@@ -31,6 +31,8 @@ type Said =
       readonly scores?: readonly [number, number] | undefined;
       /** How strongly the judge prefers the first arm, 0 to 1, from judges with graded preferences. */
       readonly graded?: number | undefined;
+      /** How many verdicts it counts as in the graded win rate. Default 1. */
+      readonly weight?: number | undefined;
     }
   | { readonly state: "unparsable" | "failed"; readonly detail: string };
 
@@ -67,11 +69,12 @@ export function readReview(value: unknown, place: ReviewPlace): Review[] {
   const row = value as Row; // an object read from a file
   if ("g1_winner" in row) return readFastChat(row, place);
   if ("preference" in row && "generator_1" in row) return [readAlpacaEval(row, place)];
+  if (Array.isArray(row["games"]) && "model" in row) return readArenaHard(row, row["games"], place);
   if ("scores_reverse" in row || "review_reverse" in row) return readCherry(row, place);
   if ("score" in row && "review" in row) return [readAlpaGasus(row, place)];
   return fail(
     place,
-    `expected a review of AlpaGasus (review, score), Cherry (scores, scores_reverse), FastChat (g1_winner, g2_winner) or AlpacaEval (preference), got ${Object.keys(row).join(", ")}`,
+    `expected a review of AlpaGasus (review, score), Cherry (scores, scores_reverse), FastChat (g1_winner, g2_winner), AlpacaEval (preference) or Arena-Hard (games), got ${Object.keys(row).join(", ")}`,
   );
 }
 
@@ -173,6 +176,40 @@ function readAlpacaEval(row: Row, place: ReviewPlace): Review {
   };
 }
 
+/** The weight of a clear preference in Arena-Hard's leaderboard. */
+const arenaHardWeight = 3;
+
+/** Two games: the baseline is assistant A in the first, the model in the second. Each game's score is the judge's grade. */
+function readArenaHard(row: Row, games: readonly unknown[], place: ReviewPlace): Review[] {
+  const model = String(row["model"]);
+  const baseline = typeof row["baseline"] === "string" ? row["baseline"] : "baseline"; // v0.1 does not name it
+  const common = {
+    ...identify(row, "arena-hard", place),
+    ...(typeof row["judge"] === "string" && { judge: row["judge"] }),
+    isOrderKnown: true,
+  };
+  return [0, 1].map((ordinal) => {
+    const game = games[ordinal];
+    const { score, judgment } = (typeof game === "object" && game !== null ? game : {}) as Row; // an object read from a file
+    const answer = typeof judgment === "object" && judgment !== null ? (judgment as Row)["answer"] : judgment; // likewise
+    return {
+      ...common,
+      arms: ordinal === 0 ? [baseline, model] : [model, baseline],
+      said: readGrade(score),
+      ...replyOf(answer),
+    };
+  });
+}
+
+function readGrade(score: unknown): Said {
+  const [, left, sign] = (typeof score === "string" && /^([AB])(>>|>|=|<|<<)[AB]$/.exec(score)) || [];
+  if (left === undefined || sign === undefined)
+    return { state: "unparsable", detail: `recorded as ${JSON.stringify(score ?? null)}` };
+  if (sign === "=") return { state: "judged", winner: undefined, graded: 0.5, weight: 1 };
+  const winner = (left === "A") === sign.startsWith(">") ? 0 : 1;
+  return { state: "judged", winner, graded: 1 - winner, weight: sign.length === 2 ? arenaHardWeight : 1 };
+}
+
 function nameOf({ path }: ReviewPlace): string {
   return basename(path).replace(/\.jsonl?$/, "");
 }
@@ -186,7 +223,7 @@ function identify(
   set: string,
   { ordinal }: ReviewPlace,
 ): Pick<Review, "set" | "id" | "category" | "instruction"> {
-  const id = ["question_id", "id", "idx"]
+  const id = ["question_id", "id", "idx", "uid"]
     .map((key) => row[key])
     .find((found): found is string | number => typeof found === "string" || typeof found === "number");
   const category = ["category", "Skill"].map((key) => row[key]).find((found) => typeof found === "string");

@@ -1,7 +1,7 @@
 import { findDatasetFiles } from "../dataset/source.ts";
 import { DataError } from "../errors.ts";
 import { type Review, byShownFirst, readReview, readValues } from "./review-formats.ts";
-import { type PairVerdict, type Side, type Verdict, outcomeOfOrders } from "./verdict.ts";
+import { type PairVerdict, type Side, type Verdict, outcomeOfOrders, preferenceOfOrders } from "./verdict.ts";
 
 /*
  * Reads published judgements (reviews), so that they can be analysed again.
@@ -27,7 +27,8 @@ export interface ReadReviewsOptions {
  *   one file for each order; ARM1 was shown first;
  * - Cherry: `ARM1-VS-ARM2_SET_JUDGE.json` with `data`, both orders in each row (`scores`, `scores_reverse`);
  * - FastChat's `model_judgment/*_pair.jsonl`: `model_1`, `model_2`, `g1_winner`, `g2_winner`;
- * - AlpacaEval's `annotations.json`: `generator_1`, `generator_2`, `preference`; one order, which is not recorded.
+ * - AlpacaEval's `annotations.json`: `generator_1`, `generator_2`, `preference`; one order, which is not recorded;
+ * - Arena-Hard's `model_judgment/JUDGE/MODEL.jsonl`: `model`, `baseline`, `games` with a grade for each order.
  *
  * @throws DataError when a row has none of these formats or occurs twice, or the files hold other arms
  */
@@ -102,7 +103,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       category,
       outcome: outcomeOfOrders(orders),
       orders,
-      ...gradedFor(both, a),
+      ...preferenceOfOrders(orders),
       ...(instruction !== undefined && { instruction }),
       ...(answerA !== undefined &&
         answerB !== undefined && {
@@ -120,26 +121,20 @@ function contentOf({ instruction, answers, arms, judge, isOrderKnown }: Review):
     : JSON.stringify([instruction, arms.map((arm) => answers[arm]), arms, judge ?? "", isOrderKnown]);
 }
 
-/** The mean preference for A, over the orders that have one. */
-function gradedFor(reviews: readonly Review[], a: string): Pick<PairVerdict, "preference"> {
-  const graded = reviews.flatMap(({ said, arms }) =>
-    said.state === "judged" && said.graded !== undefined ? [arms[0] === a ? said.graded : 1 - said.graded] : [],
-  );
-  return graded.length > 0 ? { preference: graded.reduce((sum, one) => sum + one, 0) / graded.length } : {};
-}
-
 /** Turns a review of two arms in the order they were shown into a verdict about A and B. */
 function toVerdict({ arms, isOrderKnown, said, reply }: Review, a: string): Verdict {
   const first: Side = arms[0] === a ? "A" : "B";
   const seen = { ...(isOrderKnown && { shownFirst: first }), reply };
   if (said.state !== "judged") return { ...seen, state: said.state, detail: said.detail };
   const second: Side = first === "A" ? "B" : "A";
-  const { winner, scores } = said;
+  const { winner, scores, graded, weight } = said;
   return {
     ...seen,
     state: "judged",
     winner: winner === undefined ? "draw" : winner === 0 ? first : second,
     ...(scores && { scores: first === "A" ? { A: scores[0], B: scores[1] } : { A: scores[1], B: scores[0] } }),
+    ...(graded !== undefined && { preference: first === "A" ? graded : 1 - graded }),
+    ...(weight !== undefined && { weight }),
   };
 }
 

@@ -44,6 +44,10 @@ export type Verdict = {
       readonly winner: Side | "draw";
       /** Each arm's score, from judges that give scores. */
       readonly scores?: Readonly<Record<Side, number>> | undefined;
+      /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences. */
+      readonly preference?: number | undefined;
+      /** How many verdicts it counts as in the graded win rate. Default 1. */
+      readonly weight?: number | undefined;
     }
   | { readonly state: Exclude<VerdictState, "judged">; readonly detail?: string }
 );
@@ -68,8 +72,10 @@ export interface PairVerdict {
   readonly answers?: readonly [a: string, b: string] | undefined;
   /** The conversations that they end, for a turn after the first. */
   readonly dialogues?: AnswerPair["dialogues"];
-  /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences. */
+  /** How strongly the judge prefers A's answer, 0 to 1, from judges with graded preferences: the mean over the orders, by their weights. */
   readonly preference?: number | undefined;
+  /** How many verdicts the pair counts as in the graded win rate. Default: all pairs count the same. */
+  readonly weight?: number | undefined;
   /** The number of the training of the two arms, if several trainings are pooled. */
   readonly training?: number | undefined;
   /** The lengths of A's and B's answers in characters, if known. */
@@ -80,6 +86,19 @@ export interface PairVerdict {
 export function outcomeOfOrders(orders: readonly Verdict[]): Outcome {
   const said = orders.map((verdict) => (verdict.state === "judged" ? preferences[verdict.winner] : undefined));
   return said.length === 1 ? outcomeOf(said[0], said[0]) : outcomeOf(said[0], said[1]);
+}
+
+/** The graded preference of a pair from its orders' verdicts; nothing unless every one of them has a preference. */
+export function preferenceOfOrders(orders: readonly Verdict[]): Pick<PairVerdict, "preference" | "weight"> {
+  let [sum, total] = [0, 0];
+  for (const verdict of orders) {
+    if (verdict.state !== "judged" || verdict.preference === undefined) return {};
+    const { preference, weight = 1 } = verdict;
+    sum += weight * preference;
+    total += weight;
+  }
+  const isWeighted = orders.some((verdict) => verdict.state === "judged" && verdict.weight !== undefined);
+  return total > 0 ? { preference: sum / total, ...(isWeighted && { weight: total }) } : {};
 }
 
 const preferences = { A: "first", draw: "draw", B: "second" } as const satisfies Record<Side | "draw", Preference>;

@@ -31,12 +31,12 @@ export interface Exchange {
 
 const instructionColumns = ["instruction", "Instruction", "prompt", "text", "question", "query"];
 const inputColumns = ["input", "context", "instances.0.input"];
-const idColumns = ["id", "question_id", "idx"];
+const idColumns = ["id", "question_id", "idx", "uid"];
 const setColumns = ["set", "dataset"];
 const categoryColumns = ["category", "Skill"];
 
 /**
- * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca, MT-Bench).
+ * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca, MT-Bench, Arena-Hard).
  *
  * @throws DataError when the file cannot be read or a row has no prompt
  */
@@ -85,11 +85,13 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
   };
 }
 
-/** A list of texts; undefined for anything else. */
+/** A list of texts, or of objects with their text in `content` (Arena-Hard's turns); undefined for anything else. */
 function readTexts(value: unknown): string[] | undefined {
-  return Array.isArray(value) && value.length > 0 && value.every((text) => typeof text === "string")
-    ? value
-    : undefined;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const texts = value.map(
+    (one: unknown) => (typeof one === "object" && one !== null ? (one as Row)["content"] : one), // an object read from a file
+  );
+  return texts.every((text) => typeof text === "string") ? texts : undefined;
 }
 
 function firstText(row: Row, columns: readonly string[]): string | undefined {

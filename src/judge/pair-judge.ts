@@ -5,7 +5,7 @@ import type { JudgeAccounts, Prepare } from "./judge.ts";
 
 /**
  * Says which of two answers is better. Every kind of pair judge implements this interface. `compare` takes pairs whose
- * answers differ, and yields two verdicts per pair, in the pairs' order: with A's answer shown first, then with B's.
+ * answers differ, and yields each pair's verdicts, in the pairs' order: with A's answer shown first, then with B's, or one of them.
  */
 export interface PairJudge {
   readonly name: string;
@@ -14,5 +14,5 @@ export interface PairJudge {
   readonly calls?: (() => CallsReport) | undefined;
   readonly accounts?: (() => JudgeAccounts) | undefined;
   readonly prepare?: Prepare<AnswerPair> | undefined;
-  compare(pairs: AsyncIterable<readonly AnswerPair[]>): AsyncIterable<readonly (readonly [Verdict, Verdict])[]>;
+  compare(pairs: AsyncIterable<readonly AnswerPair[]>): AsyncIterable<readonly (readonly Verdict[])[]>;
 }

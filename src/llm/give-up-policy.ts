@@ -140,7 +140,7 @@ export class ProviderHealth {
       return {
         detail: `it returns no token probabilities (${callsWithoutLogprobs} replies came without them)`,
         isUsage: true,
-        advice: "use --samples instead of --logprobs",
+        advice: "use --samples instead of --logprobs; in compare, another rubric",
       };
     return undefined;
   }

@@ -22,11 +22,11 @@ export function readLogprobs(metadata: SharedV4ProviderMetadata | undefined): re
   return undefined;
 }
 
-function shorten({ token, logprob, top_logprobs: top }: z.infer<typeof entrySchema>): TokenLogprob {
-  const isNumeric = /[\d.]/.test(token) || top?.some((other) => /[\d.]/.test(other.token));
+function shorten({ token, logprob, top_logprobs: top }: z.infer<typeof entrySchema>, place: number): TokenLogprob {
+  const isWanted = place === 0 || /[\d.]/.test(token) || top?.some((other) => /[\d.]/.test(other.token));
   return {
     token,
     logprob,
-    ...(isNumeric && top && { top: top.map((other) => [other.token, other.logprob] as const) }),
+    ...(isWanted && top && { top: top.map((other) => [other.token, other.logprob] as const) }),
   };
 }

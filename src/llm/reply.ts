@@ -23,7 +23,7 @@ export interface TokenLogprob {
 /** What a model said, word for word. */
 export interface Reply {
   readonly text: string;
-  /** Present when requested and returned. The top alternatives are kept only at numeric tokens, since scores are numbers. */
+  /** Present when requested and returned. The top alternatives are kept at the first token and at numeric ones: verdicts and scores are there. */
   readonly logprobs?: readonly TokenLogprob[] | undefined;
   readonly finish: Finish;
   readonly usage?: Usage | undefined;

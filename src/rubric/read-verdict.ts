@@ -1,4 +1,4 @@
-import type { Finish } from "../llm/reply.ts";
+import type { Finish, TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
@@ -9,14 +9,28 @@ export type ReadVerdict =
       readonly state: "judged";
       readonly preference: Preference;
       readonly scores?: readonly [first: number, second: number] | undefined;
+      /** How strongly the first answer is preferred, 0 to 1, from rubrics with grades. */
+      readonly graded?: number | undefined;
+      /** How many verdicts it counts as in the graded win rate. Default 1. */
+      readonly weight?: number | undefined;
     }
   | { readonly state: "refused" | "unparsable" | "truncated"; readonly detail: string };
 
-/** Reads a judge's reply about a pair. What cannot be read for certain is `unparsable`, never a draw. */
-export function readVerdict(text: string, finish: Finish, { reply }: Pick<PairRubric, "reply">): ReadVerdict {
+/**
+ * Reads a judge's reply about a pair. What cannot be read for certain is `unparsable`, never a draw.
+ *
+ * @param logprobs the reply's token probabilities, which rubrics with the format `tokens` are read by
+ */
+export function readVerdict(
+  text: string,
+  finish: Finish,
+  { reply }: Pick<PairRubric, "reply">,
+  logprobs?: readonly TokenLogprob[],
+): ReadVerdict {
   if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
+  if (reply.format === "tokens") return readTokens(text, logprobs, reply);
   const isAnswer = (before: string) =>
-    reply.format !== "choice" && typeof readAnswer(before, "stop", reply) === "object";
+    reply.format === "two-numbers" && typeof readAnswer(before, "stop", reply) === "object";
   const answer = withoutThinking(text, isAnswer);
   const read =
     answer === undefined
@@ -29,12 +43,53 @@ export function readVerdict(text: string, finish: Finish, { reply }: Pick<PairRu
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(read, answer ?? text) };
 }
 
-type Readable = Pick<Extract<ReadVerdict, { state: "judged" }>, "preference" | "scores">;
+type Readable = Omit<Extract<ReadVerdict, { state: "judged" }>, "state">;
+type Reply<Format extends PairRubric["reply"]["format"]> = Extract<PairRubric["reply"], { format: Format }>;
 
-function readAnswer(text: string, finish: Finish, reply: PairRubric["reply"]): Readable | string {
+function readAnswer(
+  text: string,
+  finish: Finish,
+  reply: Reply<"two-numbers" | "choice" | "grades">,
+): Readable | string {
   if (text.trim() === "") return "the reply is empty";
   if (reply.format === "two-numbers") return readTwoNumbers(text, finish, reply.scale);
-  return finish === "length" ? "the reply was cut off before its verdict" : readChoice(text, reply);
+  if (finish === "length") return "the reply was cut off before its verdict";
+  return reply.format === "grades" ? readGrade(text, reply) : readChoice(text, reply);
+}
+
+/** The last mark of the reply, as Arena-Hard reads it. */
+function readGrade(text: string, { weight, ...marks }: Reply<"grades">): Readable | string {
+  const grades = [
+    [marks.first, { preference: "first", graded: 1, weight: 1 }],
+    [marks.second, { preference: "second", graded: 0, weight: 1 }],
+    [marks.tie, { preference: "draw", graded: 0.5, weight: 1 }],
+    [marks.clearly_first, { preference: "first", graded: 1, weight }],
+    [marks.clearly_second, { preference: "second", graded: 0, weight }],
+  ] as const satisfies readonly (readonly [string, Readable])[];
+  const upper = text.toUpperCase();
+  const found = grades
+    .map(([mark, grade]) => ({ at: upper.lastIndexOf(mark.toUpperCase()), grade }))
+    .toSorted((a, b) => b.at - a.at);
+  return found[0]!.at < 0 ? "no verdict" : found[0]!.grade;
+}
+
+/** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
+function readTokens(
+  text: string,
+  logprobs: readonly TokenLogprob[] | undefined,
+  { first, second }: Reply<"tokens">,
+): ReadVerdict {
+  const [begin] = logprobs ?? [];
+  if (!begin) return { state: "unparsable", detail: "no token probabilities came with the reply" };
+  const known = new Map([[begin.token, begin.logprob] as const, ...(begin.top ?? [])]);
+  const [one, other] = [first, second].map((token) => Math.exp(known.get(token) ?? -Infinity)) as [number, number];
+  if (!(one + other > 0))
+    return {
+      state: "unparsable",
+      detail: excerpt(`neither ${first} nor ${second} is among the likeliest tokens`, text),
+    };
+  const graded = one / (one + other);
+  return { state: "judged", preference: one === other ? "draw" : one > other ? "first" : "second", graded };
 }
 
 /** The mark at the end of the reply, if the reply contains no other mark. */

@@ -81,7 +81,27 @@ export const pairRubricSchema = z.strictObject({
       second: mark,
       tie: mark,
     }),
+    z.strictObject({
+      /** The last mark of the reply counts. The clear ones weigh `weight` verdicts in the graded win rate, as in Arena-Hard. */
+      format: z.literal("grades"),
+      first: mark,
+      second: mark,
+      tie: mark,
+      clearly_first: mark,
+      clearly_second: mark,
+      weight: z.number().int().positive().default(3),
+    }),
+    z.strictObject({
+      /** The reply begins with one of two tokens; the probability of each is how strongly its answer is preferred, as in AlpacaEval 2. */
+      format: z.literal("tokens"),
+      first: z.string().min(1),
+      second: z.string().min(1),
+      /** How many of the likeliest tokens the model is asked for. */
+      top: z.number().int().min(2).max(20).default(20),
+    }),
   ]),
+  /** `both`: each pair is asked about twice, and either answer is shown first (the default). `random`: once, in an order drawn by its prompt. */
+  orders: z.enum(["both", "random"]).optional(),
 });
 
 /** The common part of rubrics of every kind. */
@@ -138,10 +158,12 @@ export function completeRubric<
     reply: unknown;
     scale?: unknown;
     max_prompt_tokens?: number | undefined;
+    orders?: string | undefined;
   },
 >(file: File): File & Pick<RubricBase, "hash" | "templates"> {
-  const { scale, sampling, system, user, reply, max_prompt_tokens: limit } = file;
-  const all = [scale ?? null, sampling, system ?? null, user, reply, ...(limit === undefined ? [] : [limit])];
+  const { scale, sampling, system, user, reply, max_prompt_tokens: limit, orders = "both" } = file;
+  const more = [...(limit === undefined ? [] : [limit]), ...(orders === "both" ? [] : [orders])];
+  const all = [scale ?? null, sampling, system ?? null, user, reply, ...more];
   return {
     ...file,
     hash: hash("sha256", JSON.stringify(all)).slice(0, 16),

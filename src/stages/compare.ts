@@ -8,7 +8,14 @@ import { type Answers } from "../comparison/answers.ts";
 import { type JudgedTurns, pairAnswers, describeGaps } from "../comparison/pair-answers.ts";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
-import { isSame, outcomeOfOrders, type AnswerPair, type PairVerdict, type Verdict } from "../comparison/verdict.ts";
+import {
+  isSame,
+  outcomeOfOrders,
+  preferenceOfOrders,
+  type AnswerPair,
+  type PairVerdict,
+  type Verdict,
+} from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { DataError, RunError, UsageError } from "../errors.ts";
@@ -188,7 +195,7 @@ export async function readOutcomes({ verdictsPath }: ComparisonSummary): Promise
 async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions): Promise<PairVerdict[]> {
   const { judge } = options;
   const different = pairs.filter((pair) => !isSame(pair));
-  const judged: (readonly [Verdict, Verdict])[] = [];
+  const judged: (readonly Verdict[])[] = [];
   using progress = new StageProgress({
     run: runFolder(options.run),
     stage: "compare",
@@ -206,6 +213,9 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
     progress.update();
   }
   let next = 0;
+  const isGraded = judged.some((orders) => "preference" in preferenceOfOrders(orders));
+  const isWeighted = judged.some((orders) => "weight" in preferenceOfOrders(orders));
+  const even = { preference: 0.5, ...(isWeighted && { weight: 2 }) }; // for answers that are the same
   return pairs.map((pair) => {
     const { id, set, prompt, category, instruction, input, answers, dialogues } = pair;
     const orders = isSame(pair) ? [] : judged[next++]!;
@@ -216,6 +226,7 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
       category,
       outcome: isSame(pair) ? "tie" : outcomeOfOrders(orders),
       orders,
+      ...(isSame(pair) ? isGraded && even : preferenceOfOrders(orders)),
       lengths: [answers[0].length, answers[1].length],
       instruction,
       input,

@@ -114,7 +114,7 @@ describe("expected scores", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ calls: { made: 3, stopped: "failure" } });
     expect(stdout).toContain(
-      "it returns no token probabilities (3 replies came without them); use --samples instead of --logprobs",
+      "it returns no token probabilities (3 replies came without them); use --samples instead of --logprobs; in compare, another rubric",
     );
   });
 
