@@ -20,11 +20,12 @@ const folder = join(packageFolder, "testsets");
 mkdirSync(folder, { recursive: true });
 for (const [set, file] of Object.entries(published)) {
   const prompts = await readPrompts(join(packageFolder, "../shared/data/testsets", file));
-  const lines = prompts.map(({ id, category, instruction, input, turns, references }) =>
+  const lines = prompts.map(({ id, category, difficulty, instruction, input, turns, references }) =>
     JSON.stringify({
       id,
       set,
       ...(category !== undefined && { category }),
+      ...(difficulty !== undefined && { difficulty }),
       ...(turns ? { turns } : { instruction, input }),
       ...(references && { references }),
     }),

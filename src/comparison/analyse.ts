@@ -10,31 +10,46 @@ import type { PairVerdict } from "./verdict.ts";
 const pooled = "pooled";
 
 /**
- * Results pooled over all pairs, by test set, and by category of each set. The p-values of test sets are corrected for their
- * number by Holm's method, those of categories by Benjamini and Hochberg's.
+ * Results pooled over all pairs, by test set, and by category and difficulty of each set. The p-values of test sets and of difficulties are
+ * corrected for their number by Holm's method, those of categories by Benjamini and Hochberg's.
  */
 export function analyse(verdicts: readonly PairVerdict[]): {
   readonly pooled: ComparisonResult;
   readonly sets: readonly ComparisonResult[];
   readonly categories: readonly (ComparisonResult & { readonly set: string })[];
+  readonly difficulties: readonly (ComparisonResult & { readonly set: string })[];
 } {
   const sets = groupBy(verdicts, ({ set }) => set);
   const bySet = [...sets].map(([set, members]) => analyseGroup(set, members));
-  const byCategory = [...sets].flatMap(([set, members]) => {
-    const categories = groupBy(
-      members.filter(({ category }) => category !== undefined),
-      ({ category }) => category!,
-    );
-    return [...categories]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([category, some]) => ({ set, ...analyseGroup(category, some) }));
-  });
+  /** The results by a label of the pairs, within each set; pairs without one are left out. */
+  const by = (labelOf: (verdict: PairVerdict) => string | undefined) =>
+    [...sets].flatMap(([set, members]) => {
+      const groups = groupBy(
+        members.filter((verdict) => labelOf(verdict) !== undefined),
+        (verdict) => labelOf(verdict)!,
+      );
+      return [...groups]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([label, some]) => ({ set, ...analyseGroup(label, some) }));
+    });
   const all = analyseGroup(pooled, verdicts);
   return {
     pooled: sets.size > 1 ? { ...all, ...leaveSetsOut(verdicts, [...sets.keys()]) } : all,
     sets: adjust(bySet, "Holm"),
-    categories: adjust(byCategory, "Benjamini-Hochberg"),
+    categories: adjust(
+      by(({ category }) => category),
+      "Benjamini-Hochberg",
+    ),
+    difficulties: adjust(
+      by(({ difficulty }) => (difficulty === undefined ? undefined : nameDifficulty(difficulty))),
+      "Holm",
+    ),
   };
+}
+
+/** The ranges of levels that WizardLM reports (arXiv 2304.12244). */
+function nameDifficulty(level: number): string {
+  return level < 5 ? "1 to 4, easy" : level < 8 ? "5 to 7, medium" : "8 to 10, hard";
 }
 
 /** How much the winning score depends on a single test set. */

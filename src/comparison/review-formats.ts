@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Row } from "../dataset/example.ts";
+import { readDifficulty } from "../dataset/prompts.ts";
 import { DataError, kindOf } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Verdict } from "./verdict.ts";
@@ -12,6 +13,7 @@ export interface Review {
   /** The key of the prompt, if several ids share one, such as the turns of a conversation. */
   readonly prompt?: string | undefined;
   readonly category?: string | undefined;
+  readonly difficulty?: number | undefined;
   /** The text of the prompt. */
   readonly instruction?: string | undefined;
   readonly answers?: Readonly<Record<string, string>> | undefined;
@@ -222,7 +224,7 @@ function identify(
   row: Row,
   set: string,
   { ordinal }: ReviewPlace,
-): Pick<Review, "set" | "id" | "category" | "instruction"> {
+): Pick<Review, "set" | "id" | "category" | "difficulty" | "instruction"> {
   const id = ["question_id", "id", "idx", "uid"]
     .map((key) => row[key])
     .find((found): found is string | number => typeof found === "string" || typeof found === "number");
@@ -234,6 +236,7 @@ function identify(
     set,
     id: id === undefined ? String(ordinal + 1) : String(id),
     category,
+    ...readDifficulty(row),
     instruction,
   };
 }

@@ -86,7 +86,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
   }
   const hasBothOrders = [...pairs.values()].some((both) => both.length === 2);
   return [...pairs.values()].map((both) => {
-    const { set, id, prompt, category, instruction, answers, arms, isOrderKnown } = both[0]!;
+    const { set, id, prompt, category, difficulty, instruction, answers, arms, isOrderKnown } = both[0]!;
     const b = arms.find((arm) => arm !== a)!;
     const orders = both.map((review) => toVerdict(review, a)).toSorted(byShownFirst);
     if (hasBothOrders && both.length === 1 && isOrderKnown)
@@ -101,6 +101,7 @@ function pairUp(reviews: readonly Review[], a: string, paths: readonly string[])
       set,
       prompt,
       category,
+      ...(difficulty !== undefined && { difficulty }),
       outcome: outcomeOfOrders(orders),
       orders,
       ...preferenceOfOrders(orders),

@@ -7,6 +7,8 @@ export interface AnswerPair {
   /** The test set. */
   readonly set: string;
   readonly category?: string | undefined;
+  /** How hard the prompt is, 1 to 10, if its set says so. */
+  readonly difficulty?: number | undefined;
   readonly instruction: string;
   readonly input: string;
   readonly answers: readonly [a: string, b: string];
@@ -60,6 +62,8 @@ export interface PairVerdict {
   /** The key of the prompt, if several pairs of a set share one, such as the turns of a conversation. Default: the id. */
   readonly prompt?: string | undefined;
   readonly category?: string | undefined;
+  /** How hard the prompt is, 1 to 10, if its set says so. */
+  readonly difficulty?: number | undefined;
   readonly outcome: Outcome;
   /**
    * The verdicts in both orders. Only one if published judgements have only one, which then decides the outcome. None if

@@ -21,6 +21,8 @@ export interface TestPrompt {
   readonly references?: readonly string[] | undefined;
   /** The kind of task, if the set has one (Vicuna's category, WizardLM's skill). */
   readonly category?: string | undefined;
+  /** How hard it is, 1 to 10, if the set says so (WizardLM's levels). */
+  readonly difficulty?: number | undefined;
 }
 
 /** A question and a model's answer to it. */
@@ -34,6 +36,7 @@ const inputColumns = ["input", "context", "instances.0.input"];
 const idColumns = ["id", "question_id", "idx", "uid"];
 const setColumns = ["set", "dataset"];
 const categoryColumns = ["category", "Skill"];
+const difficultyColumns = ["difficulty", "Difficulty"];
 
 /**
  * Reads the prompts of a test set in any common layout (Vicuna, Koala, WizardLM, Self-Instruct, Alpaca, MT-Bench, Arena-Hard).
@@ -82,7 +85,14 @@ export function readPrompt({ value, place }: FileRecord, set: string, ordinal: n
     ...(turns && turns.length > 1 && { turns }),
     ...(references && references.length === (turns?.length ?? 1) && { references }),
     category,
+    ...readDifficulty(row),
   };
+}
+
+/** The difficulty of a prompt; nothing unless it is a level from 1 to 10. */
+export function readDifficulty(row: Row): { readonly difficulty?: number } {
+  const level = difficultyColumns.map((column) => row[column]).find((value) => typeof value === "number");
+  return level !== undefined && level >= 1 && level <= 10 ? { difficulty: level } : {};
 }
 
 /** A list of texts, or of objects with their text in `content` (Arena-Hard's turns); undefined for anything else. */

@@ -217,13 +217,14 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   const isWeighted = judged.some((orders) => "weight" in preferenceOfOrders(orders));
   const even = { preference: 0.5, ...(isWeighted && { weight: 2 }) }; // for answers that are the same
   return pairs.map((pair) => {
-    const { id, set, prompt, category, instruction, input, answers, dialogues } = pair;
+    const { id, set, prompt, category, difficulty, instruction, input, answers, dialogues } = pair;
     const orders = isSame(pair) ? [] : judged[next++]!;
     return {
       id,
       set,
       ...(prompt !== undefined && { prompt }),
       category,
+      ...(difficulty !== undefined && { difficulty }),
       outcome: isSame(pair) ? "tie" : outcomeOfOrders(orders),
       orders,
       ...(isSame(pair) ? isGraded && even : preferenceOfOrders(orders)),
@@ -249,8 +250,12 @@ function summarise(
   judge: string,
   seed: number,
   against: NonNullable<CompareOptions["against"]>,
-): Pick<ComparisonSummary, "a" | "b" | "judge" | "states" | "seed" | "pooled" | "sets" | "categories" | "agreement"> {
-  const { pooled, sets, categories } = analyse(verdicts);
+): Pick<
+  ComparisonSummary,
+  "a" | "b" | "judge" | "states" | "seed" | "pooled" | "sets" | "categories" | "difficulties" | "agreement"
+> {
+  const { pooled, sets, categories, difficulties } = analyse(verdicts);
+  const toRecord = (group: (typeof categories)[number]) => ({ ...toComparisonRecord(group), set: group.set });
   const states: Record<string, number> = {};
   for (const { orders } of verdicts) for (const { state } of orders) states[state] = (states[state] ?? 0) + 1;
   const agreement: OutcomeAgreement[] = against.map(({ name, outcomes }) =>
@@ -264,7 +269,8 @@ function summarise(
     seed,
     pooled: toComparisonRecord(pooled),
     sets: sets.map(toComparisonRecord),
-    categories: categories.map((category) => ({ ...toComparisonRecord(category), set: category.set })),
+    categories: categories.map(toRecord),
+    ...(difficulties.length > 0 && { difficulties: difficulties.map(toRecord) }),
     agreement,
   };
 }

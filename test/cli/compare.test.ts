@@ -55,6 +55,32 @@ const verdictsOf = (folder: TempFolder, path: string) =>
   parseLines<PairVerdict>(readFileSync(join(folder.path, path), "utf8"));
 
 describe("comparing two arms", () => {
+  test("tells results by difficulty where the set has levels, corrected for their number", async () => {
+    using folder = tempFolder();
+    const withLevels = (name: string, quality: (i: number) => number) =>
+      writeAnswers(
+        folder,
+        name,
+        rows(60, quality).map((row, i) => ({ ...row, set: "all", Difficulty: i % 5 === 4 ? 99 : (i % 10) + 1 })), // 99 is no level
+      );
+    await using server = await startModelServer({ answer: byStars });
+    withLevels("a", (i) => (i % 10 < 4 ? 6 : 3));
+    withLevels("b", () => 3);
+    const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge];
+    const { stdout } = await alpagasus([...args, "--json"], { cwd: folder.path });
+    const { difficulties = [], pooled } = JSON.parse(stdout) as ComparisonSummary;
+    expect(pooled.pairs).toBe(60);
+    expect(difficulties.map(({ set, group, pairs, counts }) => [set, group, pairs, counts.win, counts.tie])).toEqual([
+      ["all", "1 to 4, easy", 24, 24, 0],
+      ["all", "5 to 7, medium", 12, 0, 12],
+      ["all", "8 to 10, hard", 12, 0, 12],
+    ]);
+    expect(difficulties[0]!.adjusted).toMatchObject({ comparisons: 3, method: "Holm" });
+    const shown = await alpagasus(args, { cwd: folder.path });
+    expect(shown.stdout).toMatch(/difficulty +win +tie +lose/);
+    expect(shown.stdout).toMatch(/8 to 10, hard +0 +12 +0/);
+  });
+
   test("judges both orders, and says who wins", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();

@@ -16,7 +16,7 @@ type Figure = ComparisonRecord["winningScore"];
 
 /** What `compare` prints for two arms. */
 export function renderComparison(summary: ComparisonSummary): string {
-  const { pooled, sets, categories } = summary;
+  const { pooled, sets, categories, difficulties = [] } = summary;
   const [a, b, judge] = [summary.a, summary.b, summary.judge].map(plainText) as [string, string, string];
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
   const lines = [
@@ -34,7 +34,8 @@ export function renderComparison(summary: ComparisonSummary): string {
     ...renderOrders(summary),
     ...renderLength(a, b, pooled),
   ];
-  if (categories.length > 0) lines.push("", renderCategories(categories, sets.length > 1));
+  if (categories.length > 0) lines.push("", renderCategories("category", categories, sets.length > 1));
+  if (difficulties.length > 0) lines.push("", renderCategories("difficulty", difficulties, sets.length > 1));
   for (const { with: other, pairs, share, kappa, correlation } of summary.agreement)
     lines.push(
       `  agreement with ${plainText(other)} on ${formatCount(pairs)} pairs: ${percent(share)} identical outcomes, kappa ${figure(kappa)} ${interval(kappa)}, correlation ${figure(correlation)}`,
@@ -128,11 +129,15 @@ function outweighs({ value }: Figure, { win, lose }: ComparisonRecord["counts"])
   return value !== null && (value - 1) * (win - lose) < 0;
 }
 
-function renderCategories(categories: ComparisonSummary["categories"], hasSets: boolean): string {
+function renderCategories(
+  label: "category" | "difficulty",
+  categories: ComparisonSummary["categories"],
+  hasSets: boolean,
+): string {
   return renderTable(
     [
       ...(hasSets ? ["set"] : []),
-      "category",
+      label,
       "win",
       "tie",
       "lose",

@@ -76,6 +76,8 @@ export const comparisonSummarySchema = z.object({
   pooled: comparisonResultSchema,
   sets: z.array(comparisonResultSchema),
   categories: z.array(comparisonResultSchema.extend({ set: z.string() })),
+  /** By level of difficulty, where a set has them. */
+  difficulties: z.array(comparisonResultSchema.extend({ set: z.string() })).optional(),
   agreement: z.array(outcomeAgreementSchema),
   gates: z.array(gateSchema),
   /** Every pair with both orders' verdicts; absent for published reviews that were only counted. */

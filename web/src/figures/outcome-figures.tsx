@@ -104,7 +104,7 @@ export function WinningScores({ title, groups, a, b }: GroupsProps) {
       label={`Winning score of ${a} against ${b}, with 95 % intervals. ${points.map(({ group, value, low, high }) => `${group}: ${value.toFixed(3)}, from ${low?.toFixed(3)} to ${high?.toFixed(3)}`).join("; ")}`}
       height={head + line * groups.length}
       from={[JSON.stringify(points)]}
-      note={`${a} against ${b}: (wins − losses) / decided pairs + 1; 1 is parity. Lines: 95 % intervals, by the bootstrap over prompts.`}
+      note={`${a} against ${b}: (wins − losses) / decided pairs + 1; 1 is parity. Lines: 95 % intervals, over prompts and, where there are several, trainings.`}
       draw={() => ({
         marginLeft: groupMargin,
         marginBottom: 36,

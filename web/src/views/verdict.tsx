@@ -66,13 +66,13 @@ function Comparison({
   /** Whether the page's head speaks of another comparison. */
   isAmongSeveral: boolean;
 }) {
-  const { a, b, judge, sentence, pooled, sets, categories, notes, gates, question, missing, trust } = comparison;
+  const { a, b, judge, sentence, pooled, sets, notes, gates, question, missing, trust } = comparison;
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
   const severalSets = sets.length > 1;
-  const named = categories.map((category) => ({
-    ...category,
-    group: severalSets ? `${category.set}: ${category.group}` : category.group,
-  }));
+  const name = (groups: ComparisonReport["categories"]) =>
+    groups.map((group) => ({ ...group, group: severalSets ? `${group.set}: ${group.group}` : group.group }));
+  const named = name(comparison.categories);
+  const byDifficulty = name(comparison.difficulties ?? []);
   return (
     <section aria-labelledby="verdict">
       <h2 id="verdict" class="sentence">
@@ -143,6 +143,17 @@ function Comparison({
             caption="Results by category"
             columns={resultColumns(comparison, "category")}
             rows={named}
+            more={intervalColumns}
+          />
+        </>
+      )}
+      {byDifficulty.length > 0 && (
+        <>
+          <WinningScores title="Winning score by difficulty" groups={byDifficulty} a={a} b={b} />
+          <Table
+            caption="Results by difficulty"
+            columns={resultColumns(comparison, "difficulty")}
+            rows={byDifficulty}
             more={intervalColumns}
           />
         </>
