@@ -69,8 +69,8 @@ function Comparison({
   const { a, b, judge, sentence, pooled, sets, notes, gates, question, missing, trust } = comparison;
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
   const severalSets = sets.length > 1;
-  const name = (groups: ComparisonReport["categories"]) =>
-    groups.map((group) => ({ ...group, group: severalSets ? `${group.set}: ${group.group}` : group.group }));
+  const name = (some: ComparisonReport["categories"]) =>
+    some.map((result) => ({ ...result, group: severalSets ? `${result.set}: ${result.group}` : result.group }));
   const named = name(comparison.categories);
   const byDifficulty = name(comparison.difficulties ?? []);
   return (
