@@ -30,6 +30,7 @@ def main():
     if world > 1:
         expect_one_folder(settings)
     settings.resume_from_checkpoint = last_checkpoint()
+    report(settings, training["hash"])
     if training.get("shardedCheckpoints"):
         trl.SFTTrainer = saving_whole_at_the_end(trl.SFTTrainer)
     began = time.monotonic()
@@ -37,6 +38,23 @@ def main():
     if os.environ.get("RANK", "0") == "0":
         with open("runtime.json", "w", encoding="utf-8") as file:
             json.dump({"seconds": round(time.monotonic() - began, 3)}, file)
+
+
+def report(settings, mark):
+    """Sends the loss curve to the trackers of REPORT_TO. A training that is started again goes on in its own run of W&B."""
+    tools = os.environ.get("REPORT_TO", "").replace(",", " ").split()
+    if not tools:
+        return
+    settings.report_to = tools
+    settings.run_name = os.path.basename(os.getcwd())
+    for name, value in {
+        "TENSORBOARD_LOGGING_DIR": "tensorboard",
+        "WANDB_PROJECT": "alpagasus",
+        "WANDB_RUN_ID": f"{settings.run_name}-{mark}"[:64],
+        "WANDB_RESUME": "allow",
+        "MLFLOW_EXPERIMENT_NAME": "alpagasus",
+    }.items():
+        os.environ.setdefault(name, value)
 
 
 def last_checkpoint():

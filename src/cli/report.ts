@@ -1,16 +1,20 @@
 import { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { readTrackers, type Tracker } from "../python/trackers.ts";
+import type { ReportSummary } from "../stages/report.ts";
 import { reportFormats, type ReportFormat } from "../stages/report-formats.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
 import { renderReport } from "./text/report.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
+import { openProgressLine } from "./text/progress.ts";
 
 interface ReportFlags extends PageFlags {
   out?: string | undefined;
   format: ReportFormat;
   failOn?: string[] | undefined;
+  logTo?: Tracker[] | undefined;
   run: string;
   json?: boolean | undefined;
 }
@@ -35,6 +39,11 @@ export function reportCommand(context: CommandContext): Command {
       "--fail-on <condition...>",
       'exit with 3 when a figure meets it: "winning_score < 1", "selected in mmlu: benchmark.low < 0.4"',
     )
+    .option(
+      "--log-to <tools>",
+      "also log the figures and the page to tensorboard, wandb or mlflow, by its own library (installed by uv); several with commas",
+      (text: string) => readTrackers(text, "--log-to"),
+    )
     .addOption(runOption())
     .addOption(jsonOption())
     .addHelpText(
@@ -45,6 +54,7 @@ Exit code 3 if the rows could not be read because the data changed or is missing
 Examples:
   alpagasus report
   alpagasus report --against run:runs/other-rubric
+  alpagasus report --log-to mlflow
   alpagasus report --format md --fail-on "winning_score.low < 1"
   alpagasus report --run runs/published --size alpagasus2=9229 --size alpaca2=52002`,
     )
@@ -56,6 +66,8 @@ Examples:
         if (!isComplete || failed.length > 0) context.exitCode = 3;
       };
       if (format !== "html") {
+        if (flags.logTo)
+          throw new UsageError(`--log-to: logs the page with its figures, so it is not for --format ${format}`);
         if (flags.json) throw new UsageError("--json: is about the page; with --format json the figures are JSON");
         const figures = await reportFigures(format, { run: flags.run, ...readPageFlags(flags), failOn });
         if (out === undefined) process.stdout.write(figures.text);
@@ -71,7 +83,24 @@ Examples:
         out,
         failOn,
       });
+      const logged = await logTo(flags.logTo ?? [], summary, context);
       end(summary);
-      process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderReport(summary));
+      process.stdout.write(
+        flags.json ? `${plainJson({ ...summary, ...(flags.logTo && { logged }) }, 2)}\n` : renderReport(summary),
+      );
     });
+}
+
+/** Logs a report to trackers, one after the other. @returns where it is, a line each */
+async function logTo(tools: readonly Tracker[], summary: ReportSummary, { signal }: CommandContext): Promise<string[]> {
+  const places: string[] = [];
+  if (tools.length === 0) return places;
+  const { logFigures } = await import("../stages/log-figures.ts");
+  const progress = openProgressLine();
+  for (const tool of tools) {
+    const place = await logFigures(summary, { tool, signal, onProgress: progress.show }).finally(progress.clear);
+    process.stderr.write(`alpagasus: ${tool}: logged to ${plainText(place)}\n`);
+    places.push(place);
+  }
+  return places;
 }

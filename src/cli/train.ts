@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { readTrackers, type Tracker } from "../python/trackers.ts";
 import { trainerNames, type TrainerName } from "../trainer/formats/format.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
 import { attentionNames, keepNames } from "../trainer/setting-names.ts";
@@ -13,6 +14,7 @@ import { renderTraining, renderTrainingPlan } from "./text/training.ts";
 interface TrainFlags extends TrainingOverrides {
   readonly on?: string | undefined;
   readonly storage?: string | undefined;
+  readonly reportTo?: Tracker[] | undefined;
   readonly arm: string;
   readonly recipe?: string | undefined;
   readonly model?: string | undefined;
@@ -88,6 +90,11 @@ export function trainCommand(context: CommandContext): Command {
     .option("--nodes <n>", "machines that share them; the folder is then started on each (1)", parsePositive)
     .option("--processes <n>", "processes that train together on the CPU (1)", parsePositive)
     .option("--on <cluster>", "train as a job of a Ray cluster: ray:http://HEAD:8265 (this machine)")
+    .option(
+      "--report-to <tools>",
+      "send the loss curve to tensorboard, wandb or mlflow, too; several with commas",
+      (text: string) => readTrackers(text, "--report-to"),
+    )
     .option("--storage <dir>", "with --on: a folder on storage that the cluster's machines share (the training's own)")
     .option("--device-batch <rows>", "rows per GPU or process at a time (at most 4)", parsePositive)
     .option("--usd-per-hour <usd>", "US dollars per hour for all GPUs together (the recipe's)", parseNotNegative)
@@ -114,6 +121,10 @@ Examples:
       const { openTrainingRecipe } = await import("../trainer/recipe.ts");
       if (flags.storage !== undefined && flags.on === undefined)
         throw new UsageError("--storage: expected --on with it, got none; --on ray:http://HEAD:8265");
+      if (flags.reportTo !== undefined && (flags.on !== undefined || flags.trainer !== "trl"))
+        throw new UsageError(
+          `--report-to: expected a training on this machine by trl, got ${flags.on === undefined ? `--trainer ${flags.trainer}` : `--on ${flags.on}`}; start the folder's run.sh with REPORT_TO=${flags.reportTo.join(",")}, or set it in that trainer's file`,
+        );
       const ray = flags.on === undefined ? undefined : (await import("../cluster/address.ts")).readRayAddress(flags.on);
       const recipe = await openTrainingRecipe(flags.recipe);
       const options = {
@@ -146,6 +157,7 @@ Examples:
         ...options,
         ray,
         storage,
+        reportTo: flags.reportTo,
         shouldStop,
         onNote,
         onTrained,
@@ -166,6 +178,7 @@ const ownOptions: ReadonlySet<string> = new Set<Exclude<keyof TrainFlags, keyof 
   "dryRun",
   "on",
   "storage",
+  "reportTo",
   "overwrite",
   "run",
   "json",

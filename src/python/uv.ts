@@ -21,8 +21,8 @@ export function findUv(): string {
 
 /** The Python packages that a command needs. */
 export interface Parts {
-  /** A requirements file. Defaults to the trainer's. */
-  readonly requirements?: string | undefined;
+  /** A requirements file; null for none. Defaults to the trainer's. */
+  readonly requirements?: string | null | undefined;
   /** Further packages. */
   readonly packages?: readonly string[] | undefined;
 }
@@ -32,7 +32,8 @@ export function uvRun(
   command: readonly string[],
   { requirements = trainerRequirements, packages = [] }: Parts = {},
 ): string[] {
-  const parts = ["--with-requirements", requirements, ...packages.flatMap((name) => ["--with", name])];
+  const listed = requirements === null ? [] : ["--with-requirements", requirements];
+  const parts = [...listed, ...packages.flatMap((name) => ["--with", name])];
   return ["run", "--no-progress", "--no-project", "--python", "3.11", ...parts, "--", ...command];
 }
 

@@ -1,3 +1,4 @@
+import type { Tracker } from "../python/trackers.ts";
 import { expectName } from "../run/name.ts";
 import { createHash, hash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
@@ -47,6 +48,8 @@ export interface TrainOptions extends StageOptions {
   readonly storage?: string | undefined;
   /** With `ray`: asked when the user interrupts, whether the job is stopped, too. It goes on when left out. */
   readonly shouldStop?: (() => Promise<boolean>) | undefined;
+  /** Trackers that get the loss curve, too; not with a cluster. */
+  readonly reportTo?: readonly Tracker[] | undefined;
   /** Called with what happens to a job, a line each. */
   readonly onNote?: ((note: string) => void) | undefined;
   /** Called when nothing is done because the model is trained already. */

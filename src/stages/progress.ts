@@ -1,6 +1,16 @@
 /** Progress of a stage. */
 export interface Progress {
-  readonly stage: "rate" | "select" | "distill" | "compare" | "train" | "generate" | "evaluate" | "benchmark" | "embed";
+  readonly stage:
+    | "rate"
+    | "select"
+    | "distill"
+    | "compare"
+    | "train"
+    | "generate"
+    | "evaluate"
+    | "benchmark"
+    | "embed"
+    | "report";
   /** What is being done, in a word or two: `rating`, `comparing texts`. */
   readonly doing: string;
   readonly done: number;

@@ -74,6 +74,7 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
   let spentMs = 0;
   const running: RunTrainingOptions = {
     stepsPerEpoch: () => stepsPerEpoch,
+    reportTo: options.reportTo,
     signal: options.signal,
     onPhase(phase) {
       if (phase === "training") {

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
 import { describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
+import type { Tracker } from "../python/trackers.ts";
 import { readInstallPhase } from "../python/uv.ts";
 import { trainerAdvice } from "./advice.ts";
 import { readMetrics, type StepMetrics } from "./metrics.ts";
@@ -14,6 +15,8 @@ export interface RunTrainingOptions {
   /** Asked anew for each line, since packing is known only when tokens are counted. */
   readonly stepsPerEpoch: () => number;
   readonly signal?: AbortSignal | undefined;
+  /** Where the loss curve goes, beside the run. */
+  readonly reportTo?: readonly Tracker[] | undefined;
   /** Called with each phase as it begins: counting tokens, training, checking. */
   readonly onPhase?: ((phase: string) => void) | undefined;
   readonly onStep?: ((metrics: StepMetrics) => void) | undefined;
@@ -30,7 +33,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
   options.signal?.throwIfAborted();
   const group = startGroup("sh", watched(["sh", "run.sh"]), {
     cwd: folder.folder,
-    env: { TOKENIZERS_PARALLELISM: "false" },
+    env: { TOKENIZERS_PARALLELISM: "false", REPORT_TO: options.reportTo?.join(",") ?? process.env["REPORT_TO"] ?? "" },
     log: folder.log,
     onLine(line) {
       const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);

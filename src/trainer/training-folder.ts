@@ -7,6 +7,7 @@ import type { TrainingPlan } from "./plan-training.ts";
 import { jobFiles } from "./job-files.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
+import { packageOf, trackers } from "../python/trackers.ts";
 import { pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
@@ -240,6 +241,16 @@ export async function writeTrainingFolder(
   await chmod(join(folder.folder, "run.sh"), 0o755);
 }
 
+/** Reads which trackers `run.sh` sends the loss curve to, and the packages that they need. */
+const trackerScript = `# REPORT_TO=${trackers.join(",")} (some of them) sends the loss curve there, too
+more=""
+for tool in $(echo "\${REPORT_TO:-}" | tr , " "); do
+  case "$tool" in
+${trackers.map((tool) => `    ${tool}) more="$more --with ${packageOf(tool)}" ;;`).join("\n")}
+    *) echo "run.sh: REPORT_TO: expected ${trackers.join(", ")}, got $tool" >&2; exit 2 ;;
+  esac
+done`;
+
 const beginning = "{{- bos_token -}}"; // as rows.py writes it
 
 /** Writes a text that is not there already, whole or not at all: a training may run in the folder. */
@@ -247,14 +258,14 @@ async function writeChanged(path: string, text: string): Promise<void> {
   if ((await readFile(path, "utf8").catch(() => undefined)) !== text) await writeWhole(path, text);
 }
 
-const runScript = ({ commands }: TrainerFormat) => `#!/bin/sh
+const runScript = ({ commands, tellsTrackers }: TrainerFormat) => `#!/bin/sh
 # Trains the model of this folder. Needs uv (https://docs.astral.sh/uv/).
 # Run it again after an interruption: it resumes from the last checkpoint.
 set -eu
 cd "$(dirname "$0")"
-
+${tellsTrackers ? `\n${trackerScript}\n` : ""}
 with_parts() {
-  uv run --no-progress --no-project --python 3.11 --with-requirements requirements.txt -- "$@"
+  uv run --no-progress --no-project --python 3.11 --with-requirements requirements.txt${tellsTrackers ? " $more" : ""} -- "$@"
 }
 
 ${commands}

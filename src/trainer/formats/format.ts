@@ -29,6 +29,8 @@ export interface TrainerFormat {
   readonly moreRequirements?: ((plan: TrainingPlan) => readonly string[]) | undefined;
   /** The lines of `run.sh` that train, with `with_parts COMMAND`. `echo "alpagasus: …"` reports the phase. */
   readonly commands: string;
+  /** Whether its loss curve can go to trackers (`REPORT_TO`). */
+  readonly tellsTrackers?: boolean | undefined;
   /** How its training departs from the recipe, one line each. */
   departures(plan: TrainingPlan): readonly string[];
 }

@@ -29,6 +29,7 @@ export const trl: TrainerFormat = {
 with_parts python launch.py
 echo "alpagasus: checking"
 with_parts python check.py`,
+  tellsTrackers: true,
   departures: () => [],
 };
 
