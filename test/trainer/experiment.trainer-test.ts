@@ -69,8 +69,6 @@ test("a small experiment, killed while it trains and while its servers start, co
   for (const isReached of [
     () => has("models/selected/log.txt", "'loss'"),
     () => existsSync(at("served/selected.log")),
-    () => has("models/random/log.txt", "alpagasus: training"),
-    () => existsSync(at("served/random.log")),
   ]) {
     const running = startAlpagasus(["run", "recipe.yaml"], options);
     await expect.poll(isReached, { timeout: 300_000 }).toBe(true);
@@ -98,4 +96,4 @@ test("a small experiment, killed while it trains and while its servers start, co
   console.log(
     `${result.sentence} ${result.arms.map(({ arm, minutes }) => `${arm} ${minutes!.toFixed(2)} min`).join(", ")}`,
   );
-}, 2_400_000); // five starts of a trainer and its servers, on whatever machine
+}, 2_400_000); // three starts of a trainer and its servers, on whatever machine
