@@ -1,6 +1,6 @@
 """Runs benchmarks by lm-evaluation-harness on one model: python benchmark.py JOB.json.
 
-The job has model, base (of an adapter, or null), precision, chat, include (or null), limit, batch, seed, allowCode, and tasks: [{name, shots, items, result}]. For
+The job has model, base (of an adapter, or null), served (address, model, tokenizer; or null), precision, chat, include (or null), limit, batch, seed, allowCode, and tasks: [{name, shots, items, result}]. For
 each task the harness's own numbers go to `result`, and a line an item to `items`: the harness's hashes, the target, the model's replies and the
 metrics. Both appear when the task is complete; a task whose result is there is passed over.
 """
@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+import urllib.request
 
 
 def fail(message):
@@ -84,6 +85,8 @@ def runs_code(known, name):
 
 
 def load(job):
+    if job["served"]:
+        return load_served(job)
     import torch
     from lm_eval.models.huggingface import HFLM
 
@@ -96,6 +99,46 @@ def load(job):
         device="cuda" if on_gpu else "cpu",
         batch_size=job["batch"] or ("auto" if on_gpu else 8),
     )
+
+
+def load_served(job):
+    """A model behind an OpenAI-compatible server: completions, or chat completions with `chat`. No key is sent."""
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+
+    address, model, tokenizer = (job["served"][name] for name in ("address", "model", "tokenizer"))
+    common = {"model": model, "num_concurrent": job["batch"] or 8, "max_retries": 3, "seed": job["seed"], "timeout": 3600}
+    if job["chat"]:
+        return LocalChatCompletion(base_url=f"{address}/chat/completions", **common)
+
+    class Served(LocalCompletionsAPI):
+        def loglikelihood(self, requests, *args, **kwargs):
+            expect_probabilities(address, model, tokenizer)
+            return super().loglikelihood(requests, *args, **kwargs)
+
+        def loglikelihood_rolling(self, requests, *args, **kwargs):
+            expect_probabilities(address, model, tokenizer)
+            return super().loglikelihood_rolling(requests, *args, **kwargs)
+
+    # with a tokenizer prompts go as its tokens, so that the server cannot count them otherwise
+    own = {"tokenizer_backend": "huggingface", "tokenizer": tokenizer, "tokenized_requests": True} if tokenizer else {}
+    return Served(base_url=f"{address}/completions", **({"tokenizer_backend": None, "tokenized_requests": False} | own), **common)
+
+
+def expect_probabilities(address, model, tokenizer):
+    """A server that leaves the prompt's probabilities out would give every answer the sum of none, and a share of right ones that means nothing."""
+    if not tokenizer:
+        fail(f"{address}#{model}: this task compares probabilities of answers, and wants the model's own tokenizer: --tokenizer FOLDER or an id on the Hub")
+    asked = {"model": model, "prompt": "One two three four five six", "max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True}
+    request = urllib.request.Request(f"{address}/completions", json.dumps(asked).encode(), {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=600) as response:
+            found = json.load(response)["choices"][0]["logprobs"]
+        known = [one for one in found["token_logprobs"] if one is not None]
+        whole = len(known) >= 5 and len(found["top_logprobs"]) == len(found["token_logprobs"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        whole = False
+    if not whole:
+        fail(f"{address}#{model}: this task compares probabilities of answers, which this server does not return for a prompt (vLLM does, llama.cpp does not); name the model's folder instead")
 
 
 def keep(task, results, version):

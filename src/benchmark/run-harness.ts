@@ -8,9 +8,20 @@ import { findUv, pythonFolder, readInstallPhase, uvRun } from "../python/uv.ts";
  * Runs lm-evaluation-harness on one model: `python/benchmark.py`, with packages of its own.
  */
 
+/** A model behind an OpenAI-compatible server that wants no key. */
+export interface ServedModel {
+  /** Without a path's end: `http://127.0.0.1:8000/v1`. */
+  readonly address: string;
+  readonly model: string;
+  /** The folder or Hub id of its tokenizer, which tasks need that compare probabilities; null for none. */
+  readonly tokenizer: string | null;
+}
+
 export interface HarnessJob {
   /** The folder of the model or adapter, or an id on the Hub. */
   readonly model: string;
+  /** A model behind a server, in place of one that the harness loads; null for that. */
+  readonly served: ServedModel | null;
   /** The base of an adapter; null for a model. */
   readonly base: string | null;
   readonly precision: "bf16" | "fp16" | "fp32";

@@ -14,6 +14,7 @@ interface BenchmarkFlags {
   include?: string | undefined;
   limit?: number | undefined;
   chat?: boolean | undefined;
+  tokenizer?: string | undefined;
   batch?: number | undefined;
   seed?: number | undefined;
   allowCode?: boolean | undefined;
@@ -29,7 +30,7 @@ export function benchmarkCommand(context: CommandContext): Command {
     )
     .requiredOption(
       "--models <model...>",
-      "models that the run has trained (selected random; other seeds of them are found), folders, Hub ids, or smollm2",
+      "models that the run has trained (selected random; other seeds of them are found), folders, Hub ids, smollm2, or a server of your own: http://HOST/v1#MODEL",
     )
     .requiredOption(
       "--tasks <names>",
@@ -40,6 +41,10 @@ export function benchmarkCommand(context: CommandContext): Command {
     .option("--include <dir>", "a folder with tasks of your own, as the harness reads them")
     .option("--limit <n>", "only the first items of each task", parsePositive)
     .option("--chat", "put prompts into the models' own chat templates")
+    .option(
+      "--tokenizer <name>",
+      "for models behind servers: the folder or Hub id of their tokenizer, for tasks that compare probabilities",
+    )
     .option("--batch <n>", "requests at a time (8; on a GPU what fits)", parsePositive)
     .option("--allow-code", "run code that the model writes, as humaneval does; only in a container")
     .addOption(seedOption("the examples in the prompt"))
@@ -51,10 +56,24 @@ export function benchmarkCommand(context: CommandContext): Command {
 Examples:
   alpagasus benchmark --models selected random --tasks mmlu:5,drop:3
   alpagasus benchmark --models selected full --tasks paper --allow-code
+  alpagasus benchmark --models http://127.0.0.1:8000/v1#mine --tasks gsm8k --chat
   alpagasus benchmark --models selected random --tasks mine --include tasks/`,
     )
     .action(
-      async ({ models, tasks, shots, include, limit, chat, batch, seed, allowCode, run, json }: BenchmarkFlags) => {
+      async ({
+        models,
+        tasks,
+        shots,
+        include,
+        limit,
+        chat,
+        tokenizer,
+        batch,
+        seed,
+        allowCode,
+        run,
+        json,
+      }: BenchmarkFlags) => {
         const progress = openProgressLine();
         const summaries = await benchmark({
           run,
@@ -63,6 +82,7 @@ Examples:
           include,
           limit,
           chat,
+          tokenizer,
           batch,
           seed,
           allowCode,

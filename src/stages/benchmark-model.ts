@@ -4,11 +4,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as z from "zod";
 import type { BenchmarkTask } from "../benchmark/tasks.ts";
-import { harnessRequirements, runHarness, type HarnessJob } from "../benchmark/run-harness.ts";
+import { harnessRequirements, runHarness, type HarnessJob, type ServedModel } from "../benchmark/run-harness.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { hashFile } from "../experiment/hashes.ts";
 import { tryParse } from "../files/try-parse.ts";
-import { hashModel, type LocalModel } from "../generation/local-model.ts";
+import { findServed, isServed } from "../benchmark/served-model.ts";
+import { findLocalModel, hashModel, type LocalModel } from "../generation/local-model.ts";
 import { isSmollm2, makeSmollm2 } from "../python/smollm2.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
@@ -23,6 +24,8 @@ export interface RunModelOptions extends StageOptions {
   readonly limit?: number | undefined;
   /** Puts prompts into the models' own chat templates. */
   readonly chat?: boolean | undefined;
+  /** For models behind servers: the folder or Hub id of their tokenizer, which tasks need that compare probabilities. */
+  readonly tokenizer?: string | undefined;
   /** Requests at a time. */
   readonly batch?: number | undefined;
   readonly seed?: number | undefined;
@@ -63,10 +66,25 @@ export interface Measured {
   readonly prompts: ReadonlyMap<string, string>;
 }
 
+/** A model that the harness loads, or one behind a server. */
+export type BenchmarkedModel =
+  | { readonly kind: "local"; readonly local: LocalModel }
+  | { readonly kind: "served"; readonly served: ServedModel; readonly identity: string };
+
+/** Finds a model by its name. @throws UsageError, RunError when it is not there */
+export async function findModel(
+  model: string,
+  run: RunFolder,
+  tokenizer: string | undefined,
+): Promise<BenchmarkedModel> {
+  if (isServed(model)) return { kind: "served", ...(await findServed(model, tokenizer)) };
+  return { kind: "local", local: await findLocalModel(model, run) };
+}
+
 /** Runs what is not done of a model's tasks, and reads all of them. */
 export async function runModel(
   model: string,
-  local: LocalModel,
+  found: BenchmarkedModel,
   run: RunFolder,
   options: RunModelOptions,
 ): Promise<ReadonlyMap<string, Measured>> {
@@ -75,7 +93,9 @@ export async function runModel(
   const show = (doing: string, done = 0, total?: number) =>
     onProgress?.({ stage: "benchmark", doing: `${model}: ${doing}`, done, total, unit: "calls" });
   if (isSmollm2(model) && !existsSync(run.modelPath(model))) await makeSmollm2(signal, (phase) => show(phase));
-  const identity = [await hashModel(local, signal), local.precision, await hashFile(harnessRequirements)];
+  const local = found.kind === "local" ? found.local : undefined;
+  const own = found.kind === "local" ? await hashModel(found.local, signal) : found.identity;
+  const identity = [own, local?.precision, await hashFile(harnessRequirements)];
   const included = include === undefined ? null : hashTasks(include);
   const files = tasks.map(({ name, shots }) => {
     const settings = [identity, name, shots ?? null, limit ?? null, chat ?? false, seed, included];
@@ -91,9 +111,10 @@ export async function runModel(
       `.job-${hash("sha256", files.map(({ items }) => items).join()).slice(0, 10)}.json`,
     );
     const job: HarnessJob = {
-      model: local.path,
-      base: local.adapter?.base ?? null,
-      precision: local.precision,
+      model: local?.path ?? model,
+      served: found.kind === "served" ? found.served : null,
+      base: local?.adapter?.base ?? null,
+      precision: local?.precision ?? "fp32", // of a served model its server decides
       chat: chat ?? false,
       include: include === undefined ? null : resolve(include),
       limit: limit ?? null,

@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
+import { isServed } from "../benchmark/served-model.ts";
 import { formatCount, formatMetric, formatNumbered } from "../format.ts";
-import { findLocalModel, type LocalModel } from "../generation/local-model.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { BenchmarkDifference, BenchmarkSummary, ModelBenchmark } from "../run/records/benchmarks.ts";
 import { extendManifest, readManifest, runFolder } from "../run/run-folder.ts";
@@ -10,7 +10,7 @@ import { crossedMean, crossedRatio } from "../stats/crossed-mean.ts";
 import { itemDifference } from "../stats/item-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
 import { exactShare } from "../stats/proportion.ts";
-import { runModel, type Measured, type RunModelOptions } from "./benchmark-model.ts";
+import { findModel, runModel, type BenchmarkedModel, type Measured, type RunModelOptions } from "./benchmark-model.ts";
 import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 
 export interface BenchmarkOptions extends RunModelOptions {
@@ -41,10 +41,13 @@ export async function benchmark(options: BenchmarkOptions): Promise<BenchmarkSum
   if (options.include !== undefined && !existsSync(options.include))
     throw new UsageError(`--include: expected a folder with tasks, got ${options.include}, which is not there`);
   if (options.allowCode) expectContainer();
-  const found = new Map<string, LocalModel>();
-  for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findLocalModel(model, run));
+  const found = new Map<string, BenchmarkedModel>();
+  for (const model of groups.flatMap(({ models }) => models))
+    found.set(model, await findModel(model, run, options.tokenizer));
+  if (options.tokenizer !== undefined && ![...found.values()].some(({ kind }) => kind === "served"))
+    throw new UsageError("--tokenizer: is for models behind servers; the others bring their own, so leave it out");
   const measured = new Map<string, ReadonlyMap<string, Measured>>();
-  for (const [model, local] of found) measured.set(model, await runModel(model, local, run, options));
+  for (const [model, one] of found) measured.set(model, await runModel(model, one, run, options));
   const compared = options.tasks.map(({ name }) => compareGroups(groups, (model) => measured.get(model)!.get(name)!));
   const adjusted = holm(compared.flat().map(({ pValue }) => pValue));
   let next = 0;
@@ -184,6 +187,9 @@ function describeItems(
       ? []
       : [`only the first ${formatCount(limit)} items of each part: no published figure is comparable`]),
     ...(chat ? ["prompts are in the models' chat templates: published figures are mostly made without"] : []),
+    ...(first !== undefined && [first, ...others].some(isServed)
+      ? ["a served model is known by its address and name: after its weights have changed there, ask for another name"]
+      : []),
     ...(few ? [`only ${formatNumbered(few.items, "item", "items")}: so few can show large differences alone`] : []),
     ...(otherItems.length > 0
       ? [

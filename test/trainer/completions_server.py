@@ -1,0 +1,54 @@
+"""A server of one model's completions, with the prompt's probabilities (`echo`), as vLLM has them: python completions_server.py FOLDER PORT."""
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder, port = sys.argv[1], int(sys.argv[2])
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+
+
+def complete(prompt, asked):
+    ids = prompt if isinstance(prompt, list) else tokenizer(prompt)["input_ids"]
+    given = torch.tensor([ids])
+    with torch.no_grad():
+        made = model.generate(given, attention_mask=torch.ones_like(given), max_new_tokens=asked["max_tokens"], do_sample=False)[0]
+        logs = model(made[None, :]).logits[0].float().log_softmax(-1)
+    text = tokenizer.decode(made[len(ids) :], skip_special_tokens=True)
+    for stop in asked.get("stop") or []:
+        text = text.split(stop)[0]
+    if not asked.get("echo"):
+        return {"text": text}
+    own = [None] + [logs[i - 1, token].item() for i, token in enumerate(made) if i > 0]
+    best = [None] + [{"best": logs[i - 1].max().item()} for i in range(1, len(made))]
+    return {"text": tokenizer.decode(made), "logprobs": {"token_logprobs": own, "top_logprobs": best}}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer({"data": [{"id": "served", "root": folder}]})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        assert "authorization" not in {name.lower() for name in self.headers} or self.headers["authorization"] in ("Bearer ", "Bearer EMPTY"), "no key"
+        prompts = asked["prompt"]
+        several = prompts if isinstance(prompts, list) and not isinstance(prompts[0], int) else [prompts]
+        self.answer({"choices": [{"index": i, "finish_reason": "stop", **complete(one, asked)} for i, one in enumerate(several)]})
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
