@@ -34,9 +34,11 @@ describe("the loop, as a user types it", () => {
     );
     expect((await type("status")).stdout).toContain("ready to train on");
 
-    const distilled = await type("distill", "--out", "own.student");
+    folder.write("few.json", (JSON.parse(readFileSync(sample, "utf8")) as object[]).slice(0, 300));
+    expect((await type("rate", "few.json", "--run", "runs/few")).code).toBe(0);
+    const distilled = await type("distill", "--run", "runs/few", "--out", "own.student");
     expect(distilled.code).toBe(0);
-    expect(distilled.stdout).toMatch(/Trained a student of student on 2,000 rows/);
+    expect(distilled.stdout).toMatch(/Trained a student of student on 300 rows/);
     expect((await type("rate", sample, "--judge", "student:own.student", "--run", "runs/own")).code).toBe(0);
   });
 

@@ -6,7 +6,7 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { scoreOf, startModelServer, type Answer } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
-import { howOften } from "../helpers/long.ts";
+import { isLong, howOften } from "../helpers/long.ts";
 
 interface Line {
   readonly state: string;
@@ -205,7 +205,7 @@ test("a few rows that always fail are failed rows, though they end last; the oth
   expect(stdout).toContain("180 scored, 20 failed");
 });
 
-test("a provider that is gone in the middle stops the run, and what it said is written", async () => {
+test.runIf(isLong)("a provider that is gone in the middle stops the run, and what it said is written", async () => {
   await using server = await startModelServer({
     answer: ({ ordinal }) => (ordinal < 40 ? "4" : { kind: "status", status: 500, message: "down" }),
   });

@@ -11,7 +11,7 @@ import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helper
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
-import { howOften } from "../helpers/long.ts";
+import { howOften, isLong } from "../helpers/long.ts";
 
 const packageFile = (path: string) => new URL(`../../${path}`, import.meta.url);
 
@@ -271,7 +271,7 @@ describe("an experiment", () => {
     expect(endOf(removed).result!.arms.find(({ arm }) => arm === "full")!.rows).toBe(60);
   });
 
-  test("stages can be taken as they are, or done again", async () => {
+  test.runIf(isLong)("stages can be taken as they are, or done again", async () => {
     await using server = await startModelServer({ answer: play });
     using folder = tempFolder();
     writeExperiment(folder, server);
@@ -419,7 +419,7 @@ describe("recipes", () => {
     expect(stderr).not.toContain("    at ");
   });
 
-  test("a control may stand first, and a judge's address may be spelled otherwise", async () => {
+  test.runIf(isLong)("a control may stand first, and a judge's address may be spelled otherwise", async () => {
     await using server = await startModelServer({ answer: play });
     using folder = tempFolder();
     const judge = `${server.origin}/v1/#comparer`;
@@ -432,7 +432,7 @@ describe("recipes", () => {
     expect([again.code, doneIn(again)]).toEqual([0, []]);
   });
 
-  test("what is edited while a task runs is done again", async () => {
+  test.runIf(isLong)("what is edited while a task runs is done again", async () => {
     using folder = tempFolder();
     let asked = 0;
     await using server = await startModelServer({
