@@ -98,6 +98,7 @@ Examples:
         throw new UsageError(
           `--alpaca-eval: expected a name that ends in .json, which AlpacaEval wants, got ${JSON.stringify(flags.alpacaEval)}`,
         );
+      if (flags.alpacaEval !== undefined) await expectOutputs(flags.alpacaEval);
       const prompts = await openTestSets(flags.tests, flags.limit);
       const model = await chooseModel(flags);
       const { temperature, topP, seed } = flags;
@@ -149,6 +150,24 @@ Examples:
         await answerer.close();
       }
     });
+}
+
+/** @throws UsageError when there is a file of another kind, which would be replaced */
+async function expectOutputs(path: string): Promise<void> {
+  const [{ areOutputs }, { readFile }] = await Promise.all([
+    import("../generation/alpaca-eval.ts"),
+    import("node:fs/promises"),
+  ]);
+  const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "[]";
+    throw new UsageError(
+      `--alpaca-eval: ${path}: expected a file's name, got something that cannot be read (${error.code})`,
+    );
+  });
+  if (!areOutputs(found))
+    throw new UsageError(
+      `--alpaca-eval: ${path}: expected no file, or a model's outputs to replace, got a file of another kind, which stays as it is; give another name`,
+    );
 }
 
 async function writeAlpacaEval(path: string, name: string, run: string): Promise<void> {

@@ -1,5 +1,11 @@
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { toAlpacaEvalAnnotations, toArenaHardJudgments } from "../comparison/leaderboard-formats.ts";
+import {
+  areAnnotations,
+  areJudgments,
+  toAlpacaEvalAnnotations,
+  toArenaHardJudgments,
+} from "../comparison/leaderboard-formats.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { UsageError } from "../errors.ts";
@@ -36,13 +42,17 @@ export async function expectOneComparison(
   files: number,
   judges: number,
 ): Promise<void> {
-  for (const [flag, path, ending] of [
-    ["--alpaca-eval", alpacaEval, ".json"],
-    ["--arena-hard", arenaHard, ".jsonl"],
+  for (const [flag, path, ending, isOwn, what] of [
+    ["--alpaca-eval", alpacaEval, ".json", areAnnotations, "annotations of AlpacaEval"],
+    ["--arena-hard", arenaHard, ".jsonl", areJudgments, "judgments of Arena-Hard"],
   ] as const) {
     if (path === undefined) continue;
     if (!path.toLowerCase().endsWith(ending))
       throw new UsageError(`${flag}: expected a name that ends in ${ending}, got ${JSON.stringify(path)}`);
+    if (await isOther(path, isOwn))
+      throw new UsageError(
+        `${flag}: ${path}: expected no file, or ${what} to replace, got a file of another kind, which stays as it is; give another name`,
+      );
     if (files > 2 || judges > 1)
       throw new UsageError(
         `${flag}: expected two files of answers and one judge, got ${files} and ${judges}; compare them one by one`,
@@ -52,6 +62,15 @@ export async function expectOneComparison(
     throw new UsageError(
       `--arena-hard: expected a rubric that judges both orders, got --rubric ${rubric}; use --rubric arena-hard`,
     );
+}
+
+/** Whether there is something at a path that must not be replaced, such as a file of answers. */
+async function isOther(path: string, isOwn: (text: string) => boolean): Promise<boolean> {
+  try {
+    return !isOwn(await readFile(path, "utf8"));
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ENOENT";
+  }
 }
 
 /** Writes the files for leaderboards, unless verdicts are pending. @param reviewed the verdicts, if the comparison keeps none */

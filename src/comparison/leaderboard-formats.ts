@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import { tryParse } from "../files/try-parse.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { isSame, type PairVerdict, type Side, type Verdict } from "./verdict.ts";
 
@@ -29,6 +30,24 @@ export function toAlpacaEvalAnnotations(verdicts: readonly PairVerdict[], { a, b
     preference: outcome === "undecided" ? null : 1 + (preference ?? shares[outcome]),
   }));
   return `${JSON.stringify(rows, null, 2)}\n`;
+}
+
+/** Whether a file's text may be replaced by annotations: it is such a file. Answers, which AlpacaEval keeps in JSON too, are not. */
+export function areAnnotations(text: string): boolean {
+  const rows = tryParse(text);
+  return (
+    Array.isArray(rows) && rows.every((row: unknown) => hasFields(row, ["preference", "generator_1", "generator_2"]))
+  );
+}
+
+/** Whether a file's text may be replaced by Arena-Hard's judgments: it is such a file. */
+export function areJudgments(text: string): boolean {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines.every((line) => hasFields(tryParse(line), ["games", "judge", "model"]));
+}
+
+function hasFields(row: unknown, names: readonly string[]): boolean {
+  return typeof row === "object" && row !== null && names.every((name) => name in row);
 }
 
 const shares: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1, tie: 0.5, lose: 0 };

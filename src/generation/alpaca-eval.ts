@@ -1,3 +1,4 @@
+import { tryParse } from "../files/try-parse.ts";
 import type { AnsweredPrompt } from "./answerer.ts";
 
 /**
@@ -19,4 +20,13 @@ export function toAlpacaEval(
     written: rows.length,
     leftOut: answers.length - rows.length,
   };
+}
+
+/** Whether a file's text may be replaced by a model's outputs: it is such a file, and no annotations. */
+export function areOutputs(text: string): boolean {
+  const rows = tryParse(text);
+  return (
+    Array.isArray(rows) &&
+    rows.every((row: unknown) => typeof row === "object" && row !== null && "output" in row && "generator" in row)
+  );
 }

@@ -64,6 +64,9 @@ describe("generate by a model behind an API", () => {
     expect(summaryOf(second).calls).toMatchObject({ made: 0 });
     expect(server.log).toHaveLength(before);
     expect(readAnswers(folder, "opponent")).toEqual(answers);
+    folder.write("mine.json", [{ instruction: "mine", output: "stays" }]);
+    const over = await alpagasus([...args, "--alpaca-eval", "mine.json"], { cwd: folder.path });
+    expect([over.code, over.stderr]).toEqual([2, expect.stringContaining("got a file of another kind, which stays")]);
     const third = await alpagasus([...args, "--alpaca-eval", "outputs.json"], { cwd: folder.path });
     expect(third.stderr).toBe("alpagasus: wrote 730 answers to outputs.json\n");
     const outputs = JSON.parse(readFileSync(`${folder.path}/outputs.json`, "utf8")) as object[];

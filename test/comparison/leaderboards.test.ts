@@ -238,10 +238,16 @@ describe("an Arena-Hard run", () => {
   });
 });
 
-test("files for leaderboards are of one comparison, and end as they must", async () => {
+test("files for leaderboards are of one comparison, end as they must, and replace no others", async () => {
   using folder = tempFolder();
   for (const name of ["a", "b", "c"]) folder.write(`${name}.json`, outputsOf(name, [20, 30]));
   const options = { cwd: folder.path };
+  const answers = readFileSync(`${folder.path}/a.json`, "utf8");
+  const over = await refusal(["compare", "a.json", "b.json", "--alpaca-eval", "a.json"], options);
+  expect(over).toMatch(/^2 .*--alpaca-eval: a.json: expected no file, or annotations of AlpacaEval to replace/);
+  expect(readFileSync(`${folder.path}/a.json`, "utf8")).toBe(answers);
+  for (let i = 0; i < 2; i++)
+    expect((await misuse(["compare", "a.json", "b.json", "--alpaca-eval", "own.json"], options)).code).toBe(0); // its own file again
   expect(await refusal(["compare", "a.json", "b.json", "c.json", "--alpaca-eval", "x.json"], options)).toMatch(
     /^2 .*two files of answers and one judge, got 3 and 1/,
   );
