@@ -8,7 +8,7 @@ import type { Bench } from "./run.ts";
 
 const rowCount = 50_000;
 const kills = 50;
-const batchSize = 500;
+const batchSize = 100; // so that there are steps enough for all kills
 const workMs = 200;
 
 /**
