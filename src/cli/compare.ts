@@ -2,14 +2,13 @@ import { Command, Option } from "commander";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { type JudgedTurns } from "../comparison/pair-answers.ts";
 import { readPeople } from "../comparison/labels.ts";
-import { readReviews } from "../comparison/reviews.ts";
 import { UsageError } from "../errors.ts";
 import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { runFolder } from "../run/run-folder.ts";
-import { compare, keepReviews, readOutcomes, recount, type Arm } from "../stages/compare.ts";
+import { compare, readOutcomes, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
@@ -19,30 +18,18 @@ import { setExitCode } from "./exit-code.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
 import { renderPlan } from "./text/plan.ts";
 import { openArm, openQuestions } from "./open-arms.ts";
-import {
-  addLeaderboardOptions,
-  expectOneComparison,
-  writeForLeaderboards,
-  type LeaderboardFlags,
-} from "./leaderboards.ts";
+import { addLeaderboardOptions, expectOneComparison, expectReplaceable, writeForLeaderboards } from "./leaderboards.ts";
+import { recountReviews, type ReviewFlags } from "./recount-reviews.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
-interface CompareFlags extends ModelFlags, LeaderboardFlags {
+interface CompareFlags extends ModelFlags, ReviewFlags {
   judge?: string[] | undefined;
   rubric?: string | undefined;
   dryRun?: boolean | undefined;
-  reviews?: string[] | undefined;
-  arms?: string | undefined;
-  labels?: string[] | undefined;
   allPairs?: boolean | undefined;
   questions?: string | undefined;
   turns: JudgedTurns;
-  minCoverage: number;
-  overwrite?: boolean | undefined;
-  seed: number;
-  run: string;
-  json?: boolean | undefined;
 }
 
 export function compareCommand(context: CommandContext): Command {
@@ -129,10 +116,10 @@ Examples:
         expectNoModelFlags(self, names.join(", "), ["rubric", "dry-run"]);
       }
       for (const name of names.filter(isModelName)) await expectAskable(name, flags); // before any call is paid for
+      await expectReplaceable(flags, { a: arms[0]!.name, b: arms[1]!.name, judge: names[0]! });
       if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
-      await writeForLeaderboards(results[0]![0]!, flags);
       show(
         adjustComparisons(results.flat()),
         arms.length > 2 && flags.allPairs
@@ -141,6 +128,7 @@ Examples:
         flags,
         context,
       );
+      await writeForLeaderboards(results[0]![0]!, flags);
     });
 }
 
@@ -255,46 +243,4 @@ function show(
   const whole = more.length === 0 ? only : { comparisons: summaries, rankings: isWhole ? rankings : [] };
   const text = [...(isWhole ? rankings.map(renderRanking) : []), ...summaries.map(renderComparison)].join("");
   process.stdout.write(flags.json ? `${plainJson(whole, 2)}\n` : text);
-}
-
-async function recountReviews(
-  files: readonly string[],
-  flags: CompareFlags,
-  self: Command,
-  context: CommandContext,
-): Promise<void> {
-  expectNoModelFlags(self, "--reviews", [
-    "judge",
-    "rubric",
-    "dry-run",
-    "all-pairs",
-    "min-coverage",
-    "questions",
-    "turns",
-  ]);
-  const isKept = self.getOptionValueSource("run") === "cli";
-  if (flags.overwrite && !isKept)
-    throw new UsageError("--overwrite: expected --run DIR with it; without one, --reviews writes nothing");
-  if (files.length > 0)
-    throw new UsageError(`expected either files of answers or --reviews, got both: ${files.join(", ")}`);
-  const [a, b, ...more] = flags.arms?.split(",").map((name) => name.trim()) ?? [];
-  if (flags.arms !== undefined && (!a || !b || more.length > 0))
-    throw new UsageError(`--arms: expected two names, as in selected,full, got ${flags.arms}`);
-  const reviews = await readReviews(flags.reviews!, a && b ? { arms: [a, b] } : {});
-  const against =
-    flags.labels === undefined
-      ? []
-      : [{ name: flags.labels.join(", "), outcomes: await readPeople(flags.labels, reviews.arms) }];
-  const counting = { seed: flags.seed, minCoverage: flags.minCoverage, against };
-  const summary = isKept
-    ? await keepReviews(reviews, {
-        ...counting,
-        run: flags.run,
-        command: context.command,
-        overwrite: flags.overwrite,
-      })
-    : recount(reviews, counting);
-  await writeForLeaderboards(summary, flags, reviews.verdicts);
-  if (summary.gates.some(({ held }) => !held)) context.exitCode = 3;
-  process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderComparison(summary));
 }

@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../errors.ts";
+import { isForeignFile } from "../files/foreign-file.ts";
+import { areOutputs, toAlpacaEval } from "../generation/alpaca-eval.ts";
 import { writeWhole } from "../files/atomic-file.ts";
 import { formatNumbered } from "../format.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
@@ -98,7 +100,10 @@ Examples:
         throw new UsageError(
           `--alpaca-eval: expected a name that ends in .json, which AlpacaEval wants, got ${JSON.stringify(flags.alpacaEval)}`,
         );
-      if (flags.alpacaEval !== undefined) await expectOutputs(flags.alpacaEval);
+      if (flags.alpacaEval !== undefined && (await isForeignFile(flags.alpacaEval, areOutputs)))
+        throw new UsageError(
+          `--alpaca-eval: ${flags.alpacaEval}: expected no file, or a model's outputs to replace, got a file of another kind, which stays as it is; give another name`,
+        );
       const prompts = await openTestSets(flags.tests, flags.limit);
       const model = await chooseModel(flags);
       const { temperature, topP, seed } = flags;
@@ -152,28 +157,9 @@ Examples:
     });
 }
 
-/** @throws UsageError when there is a file of another kind, which would be replaced */
-async function expectOutputs(path: string): Promise<void> {
-  const [{ areOutputs }, { readFile }] = await Promise.all([
-    import("../generation/alpaca-eval.ts"),
-    import("node:fs/promises"),
-  ]);
-  const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "[]";
-    throw new UsageError(
-      `--alpaca-eval: ${path}: expected a file's name, got something that cannot be read (${error.code})`,
-    );
-  });
-  if (!areOutputs(found))
-    throw new UsageError(
-      `--alpaca-eval: ${path}: expected no file, or a model's outputs to replace, got a file of another kind, which stays as it is; give another name`,
-    );
-}
-
 async function writeAlpacaEval(path: string, name: string, run: string): Promise<void> {
-  const [{ readOwnAnswers }, { toAlpacaEval }, { runFolder }] = await Promise.all([
+  const [{ readOwnAnswers }, { runFolder }] = await Promise.all([
     import("../generation/answers-file.ts"),
-    import("../generation/alpaca-eval.ts"),
     import("../run/run-folder.ts"),
   ]);
   const { answers } = await readOwnAnswers(runFolder(run).answersPath(name));

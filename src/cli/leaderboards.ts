@@ -1,14 +1,15 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import {
   areAnnotations,
   areJudgments,
   toAlpacaEvalAnnotations,
   toArenaHardJudgments,
+  type JudgedNames,
 } from "../comparison/leaderboard-formats.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { UsageError } from "../errors.ts";
+import { isForeignFile } from "../files/foreign-file.ts";
 import { writeWhole } from "../files/atomic-file.ts";
 import { formatNumbered } from "../format.ts";
 import { openPairRubric } from "../rubric/open-rubric.ts";
@@ -38,55 +39,58 @@ export function addLeaderboardOptions(command: Command): Command {
 
 /** @throws UsageError where a leaderboard's file has a wrong ending, or these comparisons cannot be written to it */
 export async function expectOneComparison(
-  { alpacaEval, arenaHard, rubric }: LeaderboardFlags & { readonly rubric?: string | undefined },
+  { rubric, ...flags }: LeaderboardFlags & { readonly rubric?: string | undefined },
   files: number,
   judges: number,
 ): Promise<void> {
-  for (const [flag, path, ending, isOwn, what] of [
-    ["--alpaca-eval", alpacaEval, ".json", areAnnotations, "annotations of AlpacaEval"],
-    ["--arena-hard", arenaHard, ".jsonl", areJudgments, "judgments of Arena-Hard"],
-  ] as const) {
-    if (path === undefined) continue;
+  for (const [flag, { path, ending }] of wantedFiles(flags)) {
     if (!path.toLowerCase().endsWith(ending))
       throw new UsageError(`${flag}: expected a name that ends in ${ending}, got ${JSON.stringify(path)}`);
-    if (await isOther(path, isOwn))
-      throw new UsageError(
-        `${flag}: ${path}: expected no file, or ${what} to replace, got a file of another kind, which stays as it is; give another name`,
-      );
     if (files > 2 || judges > 1)
       throw new UsageError(
         `${flag}: expected two files of answers and one judge, got ${files} and ${judges}; compare them one by one`,
       );
   }
-  if (arenaHard !== undefined && (await openPairRubric(rubric)).orders === "random")
+  if (flags.arenaHard !== undefined && (await openPairRubric(rubric)).orders === "random")
     throw new UsageError(
       `--arena-hard: expected a rubric that judges both orders, got --rubric ${rubric}; use --rubric arena-hard`,
     );
 }
 
-/** Whether there is something at a path that must not be replaced, such as a file of answers. */
-async function isOther(path: string, isOwn: (text: string) => boolean): Promise<boolean> {
-  try {
-    return !isOwn(await readFile(path, "utf8"));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ENOENT";
-  }
+/**
+ * Looks at what would be replaced. A file of this comparison's verdicts may be; of published ones (no `names`) nothing is.
+ *
+ * @throws UsageError when there is another file
+ */
+export async function expectReplaceable(flags: LeaderboardFlags, names?: JudgedNames): Promise<void> {
+  for (const [flag, { path, isOwn }] of wantedFiles(flags))
+    if (await isForeignFile(path, (text) => names !== undefined && isOwn(text, names)))
+      throw new UsageError(
+        `${flag}: ${path}: expected no file${names ? ", or the verdicts of this comparison from before" : ""}, got another one, which stays as it is; give another name`,
+      );
+}
+
+function wantedFiles({ alpacaEval, arenaHard }: LeaderboardFlags) {
+  const all = {
+    "--alpaca-eval": { path: alpacaEval, ending: ".json", format: toAlpacaEvalAnnotations, isOwn: areAnnotations },
+    "--arena-hard": { path: arenaHard, ending: ".jsonl", format: toArenaHardJudgments, isOwn: areJudgments },
+  };
+  return Object.entries(all).flatMap(([flag, { path, ...more }]) =>
+    path === undefined ? [] : [[flag, { path, ...more }] as const],
+  );
 }
 
 /** Writes the files for leaderboards, unless verdicts are pending. @param reviewed the verdicts, if the comparison keeps none */
 export async function writeForLeaderboards(
   summary: ComparisonSummary,
-  { alpacaEval, arenaHard }: LeaderboardFlags,
+  flags: LeaderboardFlags,
   reviewed?: readonly PairVerdict[],
 ): Promise<void> {
-  if (alpacaEval === undefined && arenaHard === undefined) return;
+  const wanted = wantedFiles(flags);
+  if (wanted.length === 0) return;
   const verdicts = reviewed ?? (await readVerdicts(summary.verdictsPath!)); // `compare` writes one
   if (verdicts.some(({ orders }) => orders.some(({ state }) => state === "pending"))) return; // the summary says how to go on
-  for (const [path, format] of [
-    [alpacaEval, toAlpacaEvalAnnotations],
-    [arenaHard, toArenaHardJudgments],
-  ] as const) {
-    if (path === undefined) continue;
+  for (const [, { path, format }] of wanted) {
     await writeWhole(path, format(verdicts, summary));
     process.stderr.write(
       `alpagasus: wrote the verdicts on ${formatNumbered(verdicts.length, "prompt", "prompts")} to ${plainText(path)}\n`,

@@ -47,9 +47,9 @@ export function analyse(verdicts: readonly PairVerdict[]): {
   };
 }
 
-/** The ranges of levels that WizardLM reports (arXiv 2304.12244). */
+/** The ranges that WizardLM calls easy, medium and hard (arXiv 2304.12244), in the order of their names. */
 function nameDifficulty(level: number): string {
-  return level < 5 ? "1 to 4, easy" : level < 8 ? "5 to 7, medium" : "8 to 10, hard";
+  return level < 5 ? "1 to 4" : level < 8 ? "5 to 7" : "8 to 10";
 }
 
 /** How much the winning score depends on a single test set. */

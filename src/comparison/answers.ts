@@ -78,7 +78,9 @@ interface ReadAnswer {
 function readAnswer(record: FileRecord, position: number, questions: Questions | undefined): ReadAnswer | undefined {
   const { value, place } = record;
   const row = (typeof value === "object" && value !== null ? value : {}) as Row; // a text has no answer
-  const foreign = readChoices(row) ?? readArenaAnswer(row) ?? readPrediction(row);
+  const [choices, arena] = [readChoices(row), readArenaAnswer(row)];
+  if (choices === null || arena === null) return undefined;
+  const foreign = choices ?? arena ?? readPrediction(row);
   if (foreign) {
     const prompt = findQuestion(row, position, place, questions);
     const turns = prompt.turns?.length ?? 1;
@@ -134,8 +136,8 @@ function toAnswer(prompt: TestPrompt, written: readonly string[], row: Row): Ans
   };
 }
 
-/** The first choice of an answer of MT-Bench (`turns` of texts) or Arena-Hard (of objects with `content`). */
-function readChoices(row: Row): string[] | undefined {
+/** The first choice of an answer of MT-Bench (`turns` of texts) or Arena-Hard (of objects with `content`). Null where a turn has none. */
+function readChoices(row: Row): string[] | null | undefined {
   const [choice] = Array.isArray(row["choices"]) ? (row["choices"] as unknown[]) : [];
   const turns = typeof choice === "object" && choice !== null ? (choice as Row)["turns"] : undefined; // an object read from a file
   if (!Array.isArray(turns)) return undefined;
@@ -143,16 +145,17 @@ function readChoices(row: Row): string[] | undefined {
     const content = typeof turn === "object" && turn !== null ? (turn as Row)["content"] : turn; // likewise
     return typeof content === "object" && content !== null ? (content as Row)["answer"] : content;
   });
+  if (texts.includes(null)) return null;
   return texts.every((text) => typeof text === "string") ? texts : undefined;
 }
 
-/** An answer of Arena-Hard 2: a chat whose last message holds `answer`. */
-function readArenaAnswer(row: Row): string[] | undefined {
+/** An answer of Arena-Hard 2: a chat whose last message holds `answer`. Null where that is null: there is no answer. */
+function readArenaAnswer(row: Row): string[] | null | undefined {
   const messages = row["messages"];
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   const content = typeof last === "object" && last !== null ? (last as Row)["content"] : undefined; // an object read from a file
   const answer = typeof content === "object" && content !== null ? (content as Row)["answer"] : undefined; // likewise
-  return typeof answer === "string" ? [answer] : undefined;
+  return answer === null ? null : typeof answer === "string" ? [answer] : undefined;
 }
 
 /** A prediction of LLaMA-Factory, whose prompt is in the model's own template. */

@@ -1,3 +1,4 @@
+import type { Row } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Outcome } from "../stats/outcomes.ts";
@@ -32,22 +33,40 @@ export function toAlpacaEvalAnnotations(verdicts: readonly PairVerdict[], { a, b
   return `${JSON.stringify(rows, null, 2)}\n`;
 }
 
-/** Whether a file's text may be replaced by annotations: it is such a file. Answers, which AlpacaEval keeps in JSON too, are not. */
-export function areAnnotations(text: string): boolean {
+/** Whether a text is what `toAlpacaEvalAnnotations` wrote of the same models by the same judge: others may have been paid for elsewhere. */
+export function areAnnotations(text: string, { a, b, judge }: JudgedNames): boolean {
   const rows = tryParse(text);
-  return (
-    Array.isArray(rows) && rows.every((row: unknown) => hasFields(row, ["preference", "generator_1", "generator_2"]))
-  );
+  const names = { generator_1: b, generator_2: a, annotator: judge };
+  return Array.isArray(rows) && rows.every((row: unknown) => hasOnly(row, annotationFields, names));
 }
 
-/** Whether a file's text may be replaced by Arena-Hard's judgments: it is such a file. */
-export function areJudgments(text: string): boolean {
+/** The same of `toArenaHardJudgments`. */
+export function areJudgments(text: string, { a, b, judge }: JudgedNames): boolean {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.every((line) => hasFields(tryParse(line), ["games", "judge", "model"]));
+  return lines.every((line) => {
+    const row = tryParse(line);
+    if (!hasOnly(row, judgmentFields, { model: a, baseline: b, judge })) return false;
+    const { games } = row;
+    return Array.isArray(games) && games.every((game: unknown) => hasOnly(game, ["score"], {})); // without the judge's words
+  });
 }
 
-function hasFields(row: unknown, names: readonly string[]): boolean {
-  return typeof row === "object" && row !== null && names.every((name) => name in row);
+const annotationFields = [
+  "dataset",
+  "instruction",
+  "output_1",
+  "generator_1",
+  "output_2",
+  "generator_2",
+  "annotator",
+  "preference",
+];
+const judgmentFields = ["uid", "category", "judge", "model", "baseline", "games"];
+
+function hasOnly(row: unknown, fields: readonly string[], values: Readonly<Record<string, string>>): row is Row {
+  if (typeof row !== "object" || row === null) return false;
+  const isKnown = Object.keys(row).every((name) => fields.includes(name));
+  return isKnown && Object.entries(values).every(([name, value]) => (row as Row)[name] === value);
 }
 
 const shares: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1, tie: 0.5, lose: 0 };

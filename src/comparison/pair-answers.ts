@@ -36,7 +36,8 @@ export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each")
       `${a.path}, ${b.path}: expected answers to the same prompts, got none in common, neither by set and id nor by text`,
     );
   const pairs = matches.flatMap(([own, other]): AnswerPair[] => {
-    const { set, category, difficulty, instruction, input, output } = own;
+    const { set, category, instruction, input, output } = own;
+    const difficulty = own.difficulty ?? other.difficulty;
     const prompt = { set, id: own.id, category, ...(difficulty !== undefined && { difficulty }), instruction, input };
     const isOther = JSON.stringify(other.turns) !== JSON.stringify(own.turns);
     if (isOther || other.instruction !== prompt.instruction || other.input !== prompt.input)

@@ -108,9 +108,10 @@ export function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures |
   const known = verdicts.flatMap((verdict) => (verdict.lengths ? [{ verdict, lengths: verdict.lengths }] : []));
   if (known.length === 0) return undefined;
   const decided = known.filter(({ verdict }) => verdict.outcome !== "undecided");
-  const pairs: LengthPair[] = decided.map(({ verdict: { outcome, preference }, lengths }) => ({
+  const pairs: LengthPair[] = decided.map(({ verdict: { outcome, preference, weight }, lengths }) => ({
     win: preference ?? (1 + worth[outcome]) / 2,
     lengths,
+    weight,
   }));
   const uneven = decided.filter(({ verdict, lengths: [a, b] }) => verdict.outcome !== "tie" && a !== b);
   const mean = (side: 0 | 1) => known.reduce((sum, { lengths }) => sum + lengths[side], 0) / known.length;

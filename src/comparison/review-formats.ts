@@ -4,6 +4,7 @@ import type { Row } from "../dataset/example.ts";
 import { readDifficulty } from "../dataset/prompts.ts";
 import { DataError, kindOf } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
+import { readGrade } from "../rubric/grade.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** One pair in one order, as a file has it. */
@@ -23,6 +24,8 @@ export interface Review {
   /** The arms in the order in which they were shown, if that is known. `said` refers to them in this order. */
   readonly arms: readonly [string, string];
   readonly isOrderKnown: boolean;
+  /** The arm that its file is about, where its format has a model and a reference. */
+  readonly model?: string | undefined;
   readonly said: Said;
 }
 
@@ -161,7 +164,9 @@ function readFastChat(row: Row, place: ReviewPlace): Review[] {
 
 function readAlpacaEval(row: Row, place: ReviewPlace): Review {
   const [one, other] = [String(row["generator_1"]), String(row["generator_2"])];
-  const recorded = row["preference"] === null ? NaN : Number(row["preference"]);
+  const said = row["preference"];
+  const isNumeric = typeof said === "number" || (typeof said === "string" && said.trim() !== "");
+  const recorded = isNumeric ? Number(said) : NaN;
   const preference = recorded === 0 ? 1.5 : recorded; // its first version wrote 0 for a draw
   const isReadable = preference >= 1 && preference <= 2; // 1: the first is better, 2: the second; between them: less sure
   const [output1, output2] = [row["output_1"], row["output_2"]];
@@ -172,6 +177,7 @@ function readAlpacaEval(row: Row, place: ReviewPlace): Review {
     ...(typeof row["annotator"] === "string" && { judge: row["annotator"] }),
     arms: [one, other],
     isOrderKnown: false,
+    model: other, // AlpacaEval's reference is its first output
     said: isReadable
       ? { state: "judged", winner: preference === 1.5 ? undefined : preference < 1.5 ? 0 : 1, graded: 2 - preference }
       : { state: "unparsable", detail: `recorded as ${String(row["preference"])}` },
@@ -197,19 +203,19 @@ function readArenaHard(row: Row, games: readonly unknown[], place: ReviewPlace):
     return {
       ...common,
       arms: ordinal === 0 ? [baseline, model] : [model, baseline],
-      said: readGrade(score),
+      model,
+      said: readScoredGrade(score),
       ...replyOf(answer),
     };
   });
 }
 
-function readGrade(score: unknown): Said {
-  const [, left, sign] = (typeof score === "string" && /^([AB])(>>|>|=|<|<<)[AB]$/.exec(score)) || [];
-  if (left === undefined || sign === undefined)
-    return { state: "unparsable", detail: `recorded as ${JSON.stringify(score ?? null)}` };
-  if (sign === "=") return { state: "judged", winner: undefined, graded: 0.5, weight: 1 };
-  const winner = (left === "A") === sign.startsWith(">") ? 0 : 1;
-  return { state: "judged", winner, graded: 1 - winner, weight: sign.length === 2 ? arenaHardWeight : 1 };
+function readScoredGrade(score: unknown): Said {
+  const grade = typeof score === "string" ? readGrade(score) : undefined;
+  if (!grade) return { state: "unparsable", detail: `recorded as ${JSON.stringify(score ?? null)}` };
+  const { preference, graded, isClear } = grade;
+  const winner = preference === "draw" ? undefined : preference === "first" ? 0 : 1;
+  return { state: "judged", winner, graded, weight: isClear ? arenaHardWeight : 1 };
 }
 
 function nameOf({ path }: ReviewPlace): string {

@@ -55,14 +55,15 @@ export async function readReviews(paths: readonly string[], { arms }: ReadReview
   };
 }
 
-/** A is the arm shown first in the first review. */
+/** A is the arm that the files are about, where they say so, else the one shown first in the first review. */
 function findArms(reviews: readonly Review[], paths: readonly string[]): readonly [string, string] {
   const names = [...new Set(reviews.flatMap(({ arms }) => arms))];
   if (names.length !== 2)
     throw new DataError(
       `${paths.join(", ")}: expected reviews of two arms, got ${names.join(", ")}; choose two with --arms A,B`,
     );
-  return reviews[0]!.arms;
+  const { arms, model } = reviews[0]!;
+  return model === arms[1] ? [arms[1], arms[0]] : arms;
 }
 
 function pairUp(reviews: readonly Review[], a: string, paths: readonly string[]): PairVerdict[] {

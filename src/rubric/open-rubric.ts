@@ -167,7 +167,7 @@ const partSettings: Readonly<Record<string, string>> = {
   scale: "min, max, step",
   sampling: "temperature, top_p, max_output_tokens, seed",
   reply:
-    "format and labels (number), format, score and schema (json), format and scale (two-numbers), format, first, second and tie (choice), these with clearly_first, clearly_second and weight (grades), or format, first, second and top (tokens)",
+    "format and labels (number), format, score and schema (json), format and scale (two-numbers), format, first, second and tie (choice), format and weight (grades), or format, first, second and top (tokens)",
 };
 
 function describeIssue(issue: z.core.$ZodIssue, settings: readonly string[]): string {

@@ -1,5 +1,6 @@
 import type { Finish, TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
+import { findLabel, readGrade } from "./grade.ts";
 import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
 
@@ -54,23 +55,17 @@ function readAnswer(
   if (text.trim() === "") return "the reply is empty";
   if (reply.format === "two-numbers") return readTwoNumbers(text, finish, reply.scale);
   if (finish === "length") return "the reply was cut off before its verdict";
-  return reply.format === "grades" ? readGrade(text, reply) : readChoice(text, reply);
+  return reply.format === "grades" ? readLabel(text, reply) : readChoice(text, reply);
 }
 
-/** The last mark of the reply, as Arena-Hard reads it. */
-function readGrade(text: string, { weight, ...marks }: Reply<"grades">): Readable | string {
-  const grades = [
-    [marks.first, { preference: "first", graded: 1, weight: 1 }],
-    [marks.second, { preference: "second", graded: 0, weight: 1 }],
-    [marks.tie, { preference: "draw", graded: 0.5, weight: 1 }],
-    [marks.clearly_first, { preference: "first", graded: 1, weight }],
-    [marks.clearly_second, { preference: "second", graded: 0, weight }],
-  ] as const satisfies readonly (readonly [string, Readable])[];
-  const upper = text.toUpperCase();
-  const found = grades
-    .map(([mark, grade]) => ({ at: upper.lastIndexOf(mark.toUpperCase()), grade }))
-    .toSorted((a, b) => b.at - a.at);
-  return found[0]!.at < 0 ? "no verdict" : found[0]!.grade;
+/** The last label of the reply. */
+function readLabel(text: string, { weight }: Reply<"grades">): Readable | string {
+  const label = findLabel(text);
+  if (label === undefined) return "no verdict";
+  const grade = readGrade(label);
+  if (!grade) return `no grade: ${label}`;
+  const { preference, graded, isClear } = grade;
+  return { preference, graded, weight: isClear ? weight : 1 };
 }
 
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */

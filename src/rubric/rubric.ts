@@ -82,13 +82,8 @@ export const pairRubricSchema = z.strictObject({
       tie: mark,
     }),
     z.strictObject({
-      /** The last mark of the reply counts. The clear ones weigh `weight` verdicts in the graded win rate, as in Arena-Hard. */
+      /** The last of Arena-Hard's labels counts: `[[A>>B]]`, … Clear ones weigh `weight` verdicts in the graded win rate. */
       format: z.literal("grades"),
-      first: mark,
-      second: mark,
-      tie: mark,
-      clearly_first: mark,
-      clearly_second: mark,
       weight: z.number().int().positive().default(3),
     }),
     z.strictObject({

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { writeWhole } from "../files/atomic-file.ts";
+import { isForeignFile } from "../files/foreign-file.ts";
 import { UsageError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { LeftOut, RunReport } from "../page/contract.ts";
@@ -138,11 +138,7 @@ function describeEnd(
 
 /** @throws UsageError when there is a file that is not a report, since it could be the user's data */
 async function expectOwn(path: string, isOwn: (text: string) => boolean): Promise<void> {
-  const found = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined; // writing the file reports such problems
-    throw error;
-  });
-  if (found !== undefined && !isOwn(found))
+  if (await isForeignFile(path, isOwn))
     throw new UsageError(
       `${path}: expected no file or an older report there, got a file that is none; choose another --out`,
     );

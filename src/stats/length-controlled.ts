@@ -20,6 +20,8 @@ import type { Sources } from "./crossed-mean.ts";
 export interface LengthPair {
   readonly win: number;
   readonly lengths: readonly [a: number, b: number];
+  /** How much it counts beside the others. Default: all the same. */
+  readonly weight?: number | undefined;
 }
 
 export interface LengthControlOptions {
@@ -66,21 +68,26 @@ export function lengthControlledWinRate(
 ): Estimate {
   if (pairs.length === 0) return { value: NaN, low: NaN, high: NaN };
   const wins = pairs.map(({ win }) => win);
+  const whole = pairs.reduce((sum, { weight = 1 }) => sum + weight, 0);
+  const counts = pairs.map(({ weight = 1 }) => (weight * pairs.length) / whole); // 1 on average, so that the prior weighs the same
   const differences = pairs.map(({ lengths: [a, b] }) => a - b);
   const spread = standardDeviation(differences);
   const terms = differences.map((difference) => (spread > 0 ? Math.tanh(difference / spread) : 0));
   const rowsWith = (prompt: readonly number[]) => terms.map((term, i) => [term, 1, prompt[i]!] as const);
   if (difficulty) {
     const scaled = standardise(difficulty).map((value) => difficultySpread * value);
-    return toRate(rateAtEqualLength(fit(wins, rowsWith(scaled), byDifficulty), sources));
+    return toRate(rateAtEqualLength(fit({ wins, rows: rowsWith(scaled), counts }, byDifficulty), sources));
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
-  const one = rateAtEqualLength(fit(wins, rowsWith(lengthOf(1)), byOtherLength), sources);
+  const one = rateAtEqualLength(fit({ wins, rows: rowsWith(lengthOf(1)), counts }, byOtherLength), sources);
   // the same with the arms swapped: wins become losses, and length differences change their sign
   const swapped = rateAtEqualLength(
     fit(
-      wins.map((win) => 1 - win),
-      terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+      {
+        wins: wins.map((win) => 1 - win),
+        rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+        counts,
+      },
       byOtherLength,
     ),
     sources,
@@ -88,9 +95,15 @@ export function lengthControlledWinRate(
   return toRate({ logit: (one.logit - swapped.logit) / 2, margin: (one.margin + swapped.margin) / 2 });
 }
 
-interface Fit {
+/** What the model is fitted to, an entry a pair. */
+interface Observed {
   readonly wins: readonly number[];
   readonly rows: readonly Vector[];
+  /** How much each pair counts, 1 on average. */
+  readonly counts: readonly number[];
+}
+
+interface Fit extends Observed {
   readonly weights: Vector;
   readonly curvature: Matrix;
   readonly prior: Prior;
@@ -100,36 +113,37 @@ const rounds = 50;
 const convergence = 1e-10;
 
 /** The coefficients with the highest posterior probability, by Newton's method with step halving. */
-function fit(wins: readonly number[], rows: readonly Vector[], prior: Prior): Fit {
+function fit(observed: Observed, prior: Prior): Fit {
   let weights = prior.mean;
-  let loss = lossOf(weights, wins, rows, prior);
+  let loss = lossOf(weights, observed, prior);
   for (let round = 0; round < rounds; round++) {
-    const { gradient, curvature } = derivatives(weights, wins, rows, prior);
+    const { gradient, curvature } = derivatives(weights, observed, prior);
     const step = solve(curvature, gradient);
     let length = 1;
     let next = move(weights, step, -length);
-    while (lossOf(next, wins, rows, prior) > loss + 1e-12 && length > 1e-6) {
+    while (lossOf(next, observed, prior) > loss + 1e-12 && length > 1e-6) {
       length /= 2;
       next = move(weights, step, -length);
     }
     weights = next;
-    loss = lossOf(weights, wins, rows, prior);
+    loss = lossOf(weights, observed, prior);
     if (Math.max(...step.map(Math.abs)) < convergence) break;
   }
-  return { wins, rows, weights, prior, curvature: derivatives(weights, wins, rows, prior).curvature };
+  return { ...observed, weights, prior, curvature: derivatives(weights, observed, prior).curvature };
 }
 
 /** The mean chance of winning with answers of equal length, as a logit, and half the width of its interval. */
-function rateAtEqualLength({ wins, rows, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
+function rateAtEqualLength({ wins, rows, counts, weights, curvature, prior }: Fit, { prompts, trainings }: Sources) {
   const n = rows.length;
   const chances = rows.map((row) => logistic(dot(weights, [0, 1, row[2]])));
-  const rate = chances.reduce((sum, chance) => sum + chance, 0) / n;
+  const rate = chances.reduce((sum, chance, i) => sum + counts[i]! * chance, 0) / n;
   const slope = [0, 1, 2].map((at) =>
-    at === 0 ? 0 : chances.reduce((sum, chance, i) => sum + chance * (1 - chance) * rows[i]![at]!, 0) / n,
+    at === 0 ? 0 : chances.reduce((sum, chance, i) => sum + counts[i]! * chance * (1 - chance) * rows[i]![at]!, 0) / n,
   ) as unknown as Vector; // three of them
   const direction = solve(curvature, slope);
   const influences = rows.map(
-    (row, i) => (chances[i]! - rate) / n + (wins[i]! - logistic(dot(weights, row))) * dot(direction, row),
+    (row, i) =>
+      counts[i]! * ((chances[i]! - rate) / n + (wins[i]! - logistic(dot(weights, row))) * dot(direction, row)),
   );
   const ofPrior = dot(direction, prior.precision.map((line) => dot(line, direction)) as unknown as Vector); // its mean may be off
   const [byPrompt, promptCount] = squaresBy(influences, prompts);
@@ -152,35 +166,25 @@ function squaresBy(values: readonly number[], groups: ArrayLike<number>): readon
   return [[...sums.values()].reduce((sum, value) => sum + value ** 2, 0), sums.size];
 }
 
-function lossOf(
-  weights: Vector,
-  wins: readonly number[],
-  rows: readonly Vector[],
-  { mean: centre, precision }: Prior,
-): number {
+function lossOf(weights: Vector, { wins, rows, counts }: Observed, { mean: centre, precision }: Prior): number {
   const off = move(weights, centre, -1);
   let loss = 0.5 * dot(off, precision.map((line) => dot(line, off)) as unknown as Vector);
   for (const [i, row] of rows.entries()) {
     const score = dot(weights, row);
-    loss += Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - wins[i]! * score;
+    loss += counts[i]! * (Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score))) - wins[i]! * score);
   }
   return loss;
 }
 
-function derivatives(
-  weights: Vector,
-  wins: readonly number[],
-  rows: readonly Vector[],
-  { mean: centre, precision }: Prior,
-) {
+function derivatives(weights: Vector, { wins, rows, counts }: Observed, { mean: centre, precision }: Prior) {
   const off = move(weights, centre, -1);
   const gradient = precision.map((line) => dot(line, off)) as [number, number, number];
   const curvature = precision.map((line) => [...line]) as [number, number, number][];
   for (const [n, row] of rows.entries()) {
     const chance = logistic(dot(weights, row));
     for (let i = 0; i < 3; i++) {
-      gradient[i]! += (chance - wins[n]!) * row[i]!;
-      for (let j = 0; j < 3; j++) curvature[i]![j]! += chance * (1 - chance) * row[i]! * row[j]!;
+      gradient[i]! += counts[n]! * (chance - wins[n]!) * row[i]!;
+      for (let j = 0; j < 3; j++) curvature[i]![j]! += counts[n]! * chance * (1 - chance) * row[i]! * row[j]!;
     }
   }
   return { gradient: gradient as Vector, curvature: curvature as unknown as Matrix };

@@ -65,20 +65,24 @@ describe("comparing two arms", () => {
       );
     await using server = await startModelServer({ answer: byStars });
     withLevels("a", (i) => (i % 10 < 4 ? 6 : 3));
-    withLevels("b", () => 3);
+    writeAnswers(
+      folder,
+      "b",
+      rows(60, () => 3, { set: "all" }),
+    ); // the levels stand in one of the files
     const args = ["compare", "a.jsonl", "b.jsonl", "--judge", server.judge];
     const { stdout } = await alpagasus([...args, "--json"], { cwd: folder.path });
     const { difficulties = [], pooled } = JSON.parse(stdout) as ComparisonSummary;
     expect(pooled.pairs).toBe(60);
     expect(difficulties.map(({ set, group, pairs, counts }) => [set, group, pairs, counts.win, counts.tie])).toEqual([
-      ["all", "1 to 4, easy", 24, 24, 0],
-      ["all", "5 to 7, medium", 12, 0, 12],
-      ["all", "8 to 10, hard", 12, 0, 12],
+      ["all", "1 to 4", 24, 24, 0],
+      ["all", "5 to 7", 12, 0, 12],
+      ["all", "8 to 10", 12, 0, 12],
     ]);
     expect(difficulties[0]!.adjusted).toMatchObject({ comparisons: 3, method: "Holm" });
     const shown = await alpagasus(args, { cwd: folder.path });
     expect(shown.stdout).toMatch(/difficulty +win +tie +lose/);
-    expect(shown.stdout).toMatch(/8 to 10, hard +0 +12 +0/);
+    expect(shown.stdout).toMatch(/8 to 10 +0 +12 +0/);
   });
 
   test("judges both orders, and says who wins", async () => {
@@ -499,12 +503,13 @@ describe("published judgements of other kinds", () => {
       annotation("s", 1.5),
       annotation("t", null),
       annotation("u", 0),
+      { ...annotation("v", 0), preference: "" },
     ]);
     const args = ["compare", "--reviews", "annotations.json", "--arms", "mine,base"];
     const two = await alpagasus([...args, "--json"], { cwd: folder.path });
     expect(JSON.parse(two.stdout)).toMatchObject({
       a: "mine",
-      pooled: { counts: { win: 2, tie: 2, lose: 1, undecided: 1 }, orders: { pairs: 0 } },
+      pooled: { counts: { win: 2, tie: 2, lose: 1, undecided: 2 }, orders: { pairs: 0 } },
     });
     expect((await alpagasus(args, { cwd: folder.path })).stdout).toContain("only one order was judged");
   });

@@ -102,10 +102,9 @@ describe("an AlpacaEval 2 run", () => {
     });
     const rows = written as { preference: number }[];
     expect((100 * rows.reduce((sum, row) => sum + row.preference - 1, 0)) / rows.length).toBeCloseTo(raw, 2); // as AlpacaEval's get_winrate counts
-    const again = await alpagasus(["compare", "--reviews", "annotations.json", "--arms", "model,reference", "--json"], {
-      cwd: folder.path,
-    });
-    const recounted = (JSON.parse(again.stdout) as ComparisonSummary).pooled;
+    const again = await alpagasus(["compare", "--reviews", "annotations.json", "--json"], { cwd: folder.path });
+    const { a, b, pooled: recounted } = JSON.parse(again.stdout) as ComparisonSummary;
+    expect([a, b]).toEqual(["model", "reference"]); // A is the model, whichever stands first in the file
     expect(recounted.gradedWinRate!.value).toBeCloseTo(pooled.gradedWinRate!.value!, 10);
     expect(recounted.length!.controlledWinRate.value).toBeCloseTo(pooled.length!.controlledWinRate.value!, 10);
   });
@@ -208,12 +207,18 @@ describe("an Arena-Hard run", () => {
       const i = Number(uid.slice(1));
       expect(games).toEqual([{ score: gradeFor(i, false) }, { score: gradeFor(i, true) }]); // the baseline first, then the model
     }
-    const again = await alpagasus(["compare", "--reviews", "judged.jsonl", "--arms", "mine,baseline", "--json"], {
-      cwd: folder.path,
-    });
+    const again = await alpagasus(["compare", "--reviews", "judged.jsonl", "--json"], { cwd: folder.path });
     const recounted = JSON.parse(again.stdout) as ComparisonSummary;
     expect(recounted.pooled).toMatchObject({ counts: pooled.counts, orders: pooled.orders });
     expect(recounted.pooled.gradedWinRate).toEqual(pooled.gradedWinRate);
+    expect([recounted.a, recounted.b]).toEqual(["mine", "baseline"]);
+    const before = readFileSync(`${folder.path}/judged.jsonl`, "utf8");
+    const once = [...judged, "--arena-hard", "judged.jsonl"];
+    const same = await alpagasus(["compare", "mine.jsonl", "baseline.jsonl", ...once], { cwd: folder.path });
+    expect([same.code, server.log.length]).toEqual([0, 2 * count]); // its own file may be replaced, and nothing is asked again
+    expect(readFileSync(`${folder.path}/judged.jsonl`, "utf8")).toBe(before);
+    const turned = await alpagasus(["compare", "baseline.jsonl", "mine.jsonl", ...once], { cwd: folder.path });
+    expect([turned.code, turned.stderr]).toEqual([2, expect.stringContaining("or the verdicts of this comparison")]);
   });
 
   test("of published judgements reads grades that a game lacks as no verdict", async () => {
@@ -225,17 +230,58 @@ describe("an Arena-Hard run", () => {
       { uid: "3", category: "math", judge: "gpt-4.1", model: "m", baseline: "b", games: [game("A<B"), game("A=B")] },
     ];
     folder.write("m.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"));
-    const { stdout } = await alpagasus(
-      ["compare", "--reviews", "m.jsonl", "--arms", "m,b", "--alpaca-eval", "out.json", "--json"],
-      { cwd: folder.path },
-    );
+    const { stdout } = await alpagasus(["compare", "--reviews", "m.jsonl", "--alpaca-eval", "out.json", "--json"], {
+      cwd: folder.path,
+    });
     const { pooled, states } = JSON.parse(stdout) as ComparisonSummary;
     expect(pooled.counts).toEqual({ win: 2, tie: 0, lose: 0, undecided: 1 });
     expect(states).toEqual({ judged: 5, unparsable: 1 });
     expect(pooled.gradedWinRate!.value).toBeCloseTo((3 + 1 + 1 + 0.5) / 6, 12);
     const written = JSON.parse(readFileSync(`${folder.path}/out.json`, "utf8")) as { preference: number | null }[];
     expect(written.map(({ preference }) => preference)).toEqual([2, null, 1.75]);
+    const published = readFileSync(`${folder.path}/m.jsonl`, "utf8");
+    for (const over of [
+      ["--arena-hard", "m.jsonl"],
+      ["--alpaca-eval", "out.json"],
+    ]) {
+      const refused = await refusal(["compare", "--reviews", "m.jsonl", ...over], { cwd: folder.path });
+      expect(refused).toMatch(/^2 .*expected no file, got another one, which stays as it is/);
+    }
+    expect(readFileSync(`${folder.path}/m.jsonl`, "utf8")).toBe(published); // the judge's words are in it
   });
+});
+
+describe("Arena-Hard's labels", () => {
+  /** As `gen_judgment.py` finds them and `show_result.py` counts them. */
+  test.each([
+    ["[[A>>B]]", "first", 3],
+    ["**[[b>a]]**", "second", 1],
+    ["[[A<<B]]", "second", 3],
+    ["[[B<A]]", "first", 1],
+    ["At first [[A>B]]. On reflection: [[B=A]]", "draw", 1],
+    ["Perhaps [[A>>B]], no. Final: [[A<B]]", "second", 1],
+    ["My verdict: [B>>A]", "second", 3],
+    ["[A>B] rather [[A=B]], as in [B>A]", "draw", 1], // double brackets go before single ones
+  ] as const)("%s", async (text, preference, weight) => {
+    const read = readVerdict(text, "stop", await openPairRubric("arena-hard"));
+    expect(read).toMatchObject({ state: "judged", preference, weight });
+  });
+
+  test.each(["no label", "[[A>A]]", "[[A><B]]", "[[C]]", "[[A>B]] or [[>>]]"])("%s is none", async (text) => {
+    expect(readVerdict(text, "stop", await openPairRubric("arena-hard"))).toMatchObject({ state: "unparsable" });
+  });
+});
+
+test("an answer that is null is left out, in both of Arena-Hard's layouts", async () => {
+  using folder = tempFolder();
+  writeArena(folder, 4);
+  const change = (name: string, from: string, to: string) =>
+    folder.write(name, readFileSync(`${folder.path}/${name}`, "utf8").replace(from, to));
+  change("mine.jsonl", '{"answer":"mine 1"}', '{"answer":null}');
+  change("baseline.jsonl", '"baseline 2"', "null");
+  const args = ["compare", "mine.jsonl", "baseline.jsonl", "--questions", "question.jsonl", "--json"];
+  const { stdout } = await alpagasus(args, { cwd: folder.path });
+  expect(JSON.parse(stdout)).toMatchObject({ pooled: { pairs: 2 }, missing: 2 });
 });
 
 test("files for leaderboards are of one comparison, end as they must, and replace no others", async () => {
@@ -244,7 +290,7 @@ test("files for leaderboards are of one comparison, end as they must, and replac
   const options = { cwd: folder.path };
   const answers = readFileSync(`${folder.path}/a.json`, "utf8");
   const over = await refusal(["compare", "a.json", "b.json", "--alpaca-eval", "a.json"], options);
-  expect(over).toMatch(/^2 .*--alpaca-eval: a.json: expected no file, or annotations of AlpacaEval to replace/);
+  expect(over).toMatch(/^2 .*--alpaca-eval: a.json: expected no file, or the verdicts of this comparison from before/);
   expect(readFileSync(`${folder.path}/a.json`, "utf8")).toBe(answers);
   for (let i = 0; i < 2; i++)
     expect((await misuse(["compare", "a.json", "b.json", "--alpaca-eval", "own.json"], options)).code).toBe(0); // its own file again

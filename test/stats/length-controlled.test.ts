@@ -141,3 +141,27 @@ describe("length control of judges whose taste is known", () => {
     expect(one.high - one.low).toBeGreaterThan(0.5);
   });
 });
+
+describe("weights", () => {
+  const random = createRandom(5);
+  const pairs = Array.from({ length: 400 }, () => ({
+    win: random() < 0.5 ? 1 : 0,
+    lengths: [500 + 100 * random(), 500 + 100 * random()] as const,
+  }));
+
+  test("that are all the same change nothing", () => {
+    const weighted = pairs.map((pair) => ({ ...pair, weight: 4 }));
+    const [plain, same] = [pairs, weighted].map((some) => lengthControlledWinRate(some, sourcesOf(some)));
+    expect(same!.value).toBeCloseTo(plain!.value, 10);
+    expect(same!.high).toBeCloseTo(plain!.high, 10);
+  });
+
+  test("of answers of one length give the weighted rate", () => {
+    const even = pairs.map(({ win }) => ({ win, lengths: [500, 500] as const, weight: win === 1 ? 3 : 1 }));
+    const won = even.filter(({ win }) => win === 1).length;
+    const { value, low, high } = lengthControlledWinRate(even, sourcesOf(even));
+    expect(value).toBeCloseTo((3 * won) / (3 * won + even.length - won), 2);
+    expect(low).toBeLessThan(value);
+    expect(high).toBeGreaterThan(value);
+  });
+});

@@ -1,0 +1,28 @@
+import type { Preference } from "../stats/outcomes.ts";
+
+/** What one of Arena-Hard's labels says of two answers, in the order they were shown. */
+export interface Grade {
+  readonly preference: Preference;
+  /** How strongly the first answer is preferred: 1, 0.5 or 0. */
+  readonly graded: number;
+  /** Whether the better answer is clearly better. */
+  readonly isClear: boolean;
+}
+
+/** Reads a label: `A>B`, `B>>A`, `A=B`, or turned round, as `A<<B`. Undefined for anything else. */
+export function readGrade(label: string): Grade | undefined {
+  const [, left, sign, right] = /^([AB])(>>|>|=|<<|<)([AB])$/.exec(label) ?? [];
+  if (left === undefined || sign === undefined || left === right) return undefined;
+  if (sign === "=") return { preference: "draw", graded: 0.5, isClear: false };
+  const isFirst = (left === "A") === sign.startsWith(">");
+  return { preference: isFirst ? "first" : "second", graded: isFirst ? 1 : 0, isClear: sign.length === 2 };
+}
+
+/** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones. Undefined where there is none. */
+export function findLabel(text: string): string | undefined {
+  for (const pattern of [/\[\[([AB<>=]+)\]\]/g, /\[([AB<>=]+)\]/g]) {
+    const last = [...text.toUpperCase().matchAll(pattern)].at(-1);
+    if (last) return last[1];
+  }
+  return undefined;
+}
