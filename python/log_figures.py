@@ -6,6 +6,7 @@ those that the tools' own variables name: WANDB_*, MLFLOW_*.
 
 import json
 import os
+import re
 import sys
 
 
@@ -35,7 +36,7 @@ def to_wandb(job, figures):
 
     run = wandb.init(project=os.environ.get("WANDB_PROJECT", job["project"]), name=job["name"], job_type="report")
     run.summary.update(figures)
-    artifact = wandb.Artifact(f"{job['name']}-report", type="report")
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]", "_", f"{job['name']}-report"), type="report")
     for path in job["files"]:
         artifact.add_file(path)
     run.log_artifact(artifact)

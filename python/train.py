@@ -30,7 +30,7 @@ def main():
     if world > 1:
         expect_one_folder(settings)
     settings.resume_from_checkpoint = last_checkpoint()
-    report(settings, training["hash"])
+    report(settings)
     if training.get("shardedCheckpoints"):
         trl.SFTTrainer = saving_whole_at_the_end(trl.SFTTrainer)
     began = time.monotonic()
@@ -40,7 +40,7 @@ def main():
             json.dump({"seconds": round(time.monotonic() - began, 3)}, file)
 
 
-def report(settings, mark):
+def report(settings):
     """Sends the loss curve to the trackers of REPORT_TO. A training that is started again goes on in its own run of W&B."""
     tools = os.environ.get("REPORT_TO", "").replace(",", " ").split()
     if not tools:
@@ -50,11 +50,25 @@ def report(settings, mark):
     for name, value in {
         "TENSORBOARD_LOGGING_DIR": "tensorboard",
         "WANDB_PROJECT": "alpagasus",
-        "WANDB_RUN_ID": f"{settings.run_name}-{mark}"[:64],
+        "WANDB_RUN_ID": run_id(),
         "WANDB_RESUME": "allow",
         "MLFLOW_EXPERIMENT_NAME": "alpagasus",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def run_id():
+    """The name of this training among trackers: made at its first start, so that the same settings trained elsewhere have another."""
+    if os.environ.get("RANK", "0") != "0":
+        return ""  # the first process alone reports
+    try:
+        with open("tracker-run.txt", encoding="utf-8") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        made = uuid.uuid4().hex
+        with open("tracker-run.txt", "w", encoding="utf-8") as file:
+            file.write(made + "\n")
+        return made
 
 
 def last_checkpoint():

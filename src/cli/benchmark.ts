@@ -59,38 +59,15 @@ Examples:
   alpagasus benchmark --models http://127.0.0.1:8000/v1#mine --tasks gsm8k --chat
   alpagasus benchmark --models selected random --tasks mine --include tasks/`,
     )
-    .action(
-      async ({
-        models,
-        tasks,
-        shots,
-        include,
-        limit,
-        chat,
-        tokenizer,
-        batch,
-        seed,
-        allowCode,
-        run,
-        json,
-      }: BenchmarkFlags) => {
-        const progress = openProgressLine();
-        const summaries = await benchmark({
-          run,
-          models,
-          tasks: tasks.map((task) => ({ ...task, shots: task.shots ?? shots })),
-          include,
-          limit,
-          chat,
-          tokenizer,
-          batch,
-          seed,
-          allowCode,
-          command: context.command,
-          signal: context.signal,
-          onProgress: progress.show,
-        }).finally(progress.clear);
-        process.stdout.write(json ? `${plainJson(summaries, 2)}\n` : renderBenchmarks(summaries));
-      },
-    );
+    .action(async ({ shots, json, ...options }: BenchmarkFlags) => {
+      const progress = openProgressLine();
+      const summaries = await benchmark({
+        ...options,
+        tasks: options.tasks.map((task) => ({ ...task, shots: task.shots ?? shots })),
+        command: context.command,
+        signal: context.signal,
+        onProgress: progress.show,
+      }).finally(progress.clear);
+      process.stdout.write(json ? `${plainJson(summaries, 2)}\n` : renderBenchmarks(summaries));
+    });
 }

@@ -4,7 +4,8 @@ import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConn
 import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
-import { describeKey, redactor, withoutPassword } from "./secrets.ts";
+import { describeKey, redactor } from "./secrets.ts";
+import { withoutPassword } from "../without-password.ts";
 import { createSender } from "./send-request.ts";
 
 /** Servers of one's own queue calls instead of refusing them: a reply may be long in coming. */

@@ -10,7 +10,8 @@ import { hash } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import { createBatchTransport } from "./batches/transport.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections, openAiLogprobs } from "./chat-model.ts";
-import { describeKey, redactor, withoutPassword } from "./secrets.ts";
+import { describeKey, redactor } from "./secrets.ts";
+import { withoutPassword } from "../without-password.ts";
 import {
   type ProviderName,
   isHostedName,

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { withoutPassword } from "./secrets.ts";
+import { withoutPassword } from "../without-password.ts";
 
 /*
  * Proxies, as the environment names them. Lower case wins, as in curl; an empty variable counts as unset, and `host:port` as an

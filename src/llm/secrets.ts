@@ -8,10 +8,6 @@ export function describeKey(name: string, key: string | undefined, variables: re
   return {};
 }
 
-export function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^@/]*@/, "//");
-}
-
 /** Removes a key from texts, also as it stands in addresses and in Base64. To be used on whole texts, before they are cut. */
 export function redactor(key: string | undefined): (text: string) => string {
   if (key === undefined || key.length < 4) return (text) => text;

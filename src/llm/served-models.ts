@@ -3,8 +3,30 @@ import { messageOf, UsageError } from "../errors.ts";
 import { checkAddress, findServerKey } from "./open-compatible.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
 
-const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
+const modelsSchema = z.object({ data: z.array(z.looseObject({ id: z.string() })) });
 const answerMs = 10_000;
+
+/** A model as a server lists it. */
+export type ListedModel = z.infer<typeof modelsSchema>["data"][number];
+
+/**
+ * What a server lists.
+ *
+ * @param url `http://127.0.0.1:8000/v1/models`
+ * @returns the HTTP status, and the models if it is a list of them
+ * @throws Error when it cannot be reached, or answers no JSON
+ */
+export async function listServedModels(
+  url: string,
+  key?: string,
+): Promise<{ readonly status: number; readonly models?: readonly ListedModel[] | undefined }> {
+  const response = await createPooledFetch(1)(url, {
+    signal: AbortSignal.timeout(answerMs),
+    headers: key !== undefined ? { authorization: `Bearer ${key}` } : {},
+  });
+  if (!response.ok) return { status: response.status };
+  return { status: response.status, models: modelsSchema.safeParse(await response.json()).data?.data };
+}
 
 /**
  * The name of the only model that an endpoint serves.
@@ -15,24 +37,21 @@ const answerMs = 10_000;
 export async function findServedModel(endpoint: string, environment: NodeJS.ProcessEnv = process.env): Promise<string> {
   const url = `${checkAddress(endpoint, "--endpoint: ")}/models`;
   const { key } = findServerKey(new URL(url), environment);
-  let found: unknown;
-  try {
-    const response = await createPooledFetch(1)(url, {
-      signal: AbortSignal.timeout(answerMs),
-      headers: key !== undefined ? { authorization: `Bearer ${key}` } : {},
-    });
-    if (!response.ok) throw new Error(`it answers ${response.status}`);
-    found = await response.json();
-  } catch (cause) {
+  const advice = "start the server, or name its model with --model";
+  const { status, models } = await listServedModels(url, key).catch((cause: unknown) => {
     throw new UsageError(
-      `${url}: expected the models that are served there, got none (${messageOf(cause)}); start the server, or name its model with --model`,
+      `${url}: expected the models that are served there, got none (${messageOf(cause)}); ${advice}`,
       { cause },
     );
-  }
-  const models = modelsSchema.safeParse(found);
-  if (!models.success || models.data.data.length !== 1)
+  });
+  if (status >= 400)
     throw new UsageError(
-      `${url}: expected one model, got ${models.success ? models.data.data.map(({ id }) => id).join(", ") || "none" : "something else"}; name it with --model`,
+      `${url}: expected the models that are served there, got none (it answers ${status}); ${advice}`,
     );
-  return models.data.data[0]!.id;
+  const [only, ...more] = models ?? [];
+  if (!only || more.length > 0)
+    throw new UsageError(
+      `${url}: expected one model, got ${models ? models.map(({ id }) => id).join(", ") || "none" : "something else"}; name it with --model`,
+    );
+  return only.id;
 }

@@ -61,13 +61,16 @@ export function listFigures({
     add("arm", arm, "share", share);
   }
   for (const { arm, trainings } of experiment?.arms ?? [])
-    for (const { finalLoss } of trainings) add("training", arm, "final_loss", finalLoss);
+    for (const { seed, finalLoss } of trainings)
+      add("training", seed === undefined ? arm : `${arm}, seed ${seed}`, "final_loss", finalLoss);
   for (const { a, b, judge, pooled, sets } of comparisons)
-    for (const { group, winningScore, winRate, pValue, adjusted, counts, orders, length } of [pooled, ...sets]) {
+    for (const result of [pooled, ...sets]) {
+      const { group, winningScore, winRate, gradedWinRate, pValue, adjusted, counts, orders, length } = result;
       const of = `${a} against ${b} by ${judge} (${group})`;
       const n = counts.win + counts.tie + counts.lose;
       estimate("comparison", of, "winning_score", winningScore, { p: adjusted?.pValue ?? pValue, n });
       estimate("comparison", of, "win_rate", winRate, { n });
+      estimate("comparison", of, "graded_win_rate", gradedWinRate, { n });
       estimate("comparison", of, "win_rate_at_equal_length", length?.controlledWinRate, { n });
       if (orders.pairs > 0) estimate("comparison", of, "flip_rate", orders.flipRate, { n: orders.pairs });
     }

@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { isProcessAlive } from "../process-identity.ts";
 import { withoutProviderKeys } from "../keys.ts";
+import { withoutPasswords } from "../without-password.ts";
 
 /*
  * Runs a command and all the processes that it starts as a process group, which can be ended as a whole.
@@ -55,7 +56,8 @@ export function startGroup(command: string, args: readonly string[], options: Pr
   });
   child.stdin.on("error", () => {}); // it has ended
   const said: string[] = [];
-  const readLine = (line: string): void => {
+  const readLine = (told: string): void => {
+    const line = withoutPasswords(told); // as of the address of a tracker or an index, which libraries quote in errors
     const use = onLine?.(line);
     if (use === "data") return;
     log.write(`${line}\n`);

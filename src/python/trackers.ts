@@ -22,7 +22,10 @@ export const trackerAdvice: readonly Advice[] = [
     /wandb[^\n]*(login|api[_ ]?key)|No API key configured/i,
     "Weights & Biases wants WANDB_API_KEY; or WANDB_MODE=offline, and wandb sync later",
   ],
-  [/MlflowException/, "is MLFLOW_TRACKING_URI the address of your MLflow server?"],
+  [
+    /MlflowException[^\n]*(HTTPConnectionPool|API request)/,
+    "is MLFLOW_TRACKING_URI the address of your MLflow server?",
+  ],
 ];
 
 /** Reads a list of trackers: `tensorboard,wandb`. @throws UsageError when one is not known, or named twice */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { RunReport } from "../page/contract.ts";
@@ -31,7 +32,7 @@ export async function logFigures(
       name: basename(resolve(run)),
       project: "alpagasus",
       folder: join(folder, "tensorboard"),
-      figures: listFigures(report).flatMap(toMetrics),
+      figures: nameMetrics(listFigures(report)),
       files: [resolve(path), resolve(jsonPath)],
     }),
   );
@@ -63,10 +64,24 @@ export async function logFigures(
   }
 }
 
-/** A figure as metrics; nothing for what is not known. Trackers' names take letters, digits and a few signs. */
-function toMetrics({ part, of, figure, value, low, high, p, n }: Figure): { name: string; value: number }[] {
-  const name = [part, of, figure].map((text) => text.replaceAll(/[^\w. -]+/g, "_")).join("/");
-  return Object.entries({ "": value, ".low": low, ".high": high, ".p": p, ".n": n }).flatMap(([end, one]) =>
-    typeof one === "number" ? [{ name: `${name}${end}`, value: one }] : [],
-  );
+const longestName = 250; // characters; MLflow takes no more
+
+/**
+ * Figures as metrics with names of their own: `comparison/A against B by J _all_/winning_score`, the ends of an interval behind it. Signs that a
+ * tracker refuses become `_`; a name that is too long, or is another's after that, ends in a part of its hash.
+ */
+export function nameMetrics(figures: readonly Figure[]): { readonly name: string; readonly value: number }[] {
+  const taken = new Set<string>();
+  return figures.flatMap(({ part, of, figure, value, low, high, p, n }) => {
+    const whole = [part, of, figure].join("/");
+    const plain = [part, of, figure].map((text) => text.replaceAll(/[^\p{L}\p{N}_. -]+/gu, "_")).join("/");
+    const room = longestName - ".high".length;
+    const marked = (text: string) => `${plain.slice(0, room - 9)} ${hash("sha256", text).slice(0, 8)}`;
+    const fitting = plain.length > room ? marked(whole) : plain;
+    const name = taken.has(fitting) ? marked(`${whole}\0${taken.size}`) : fitting;
+    taken.add(name);
+    return Object.entries({ "": value, ".low": low, ".high": high, ".p": p, ".n": n }).flatMap(([end, one]) =>
+      typeof one === "number" ? [{ name: `${name}${end}`, value: one }] : [],
+    );
+  });
 }

@@ -212,6 +212,8 @@ describe("an Arena-Hard run", () => {
     expect(recounted.pooled).toMatchObject({ counts: pooled.counts, orders: pooled.orders });
     expect(recounted.pooled.gradedWinRate).toEqual(pooled.gradedWinRate);
     expect([recounted.a, recounted.b]).toEqual(["mine", "baseline"]);
+    const csv = await alpagasus(["report", "--format", "csv"], { cwd: folder.path });
+    expect(csv.stdout).toContain(`graded_win_rate,${pooled.gradedWinRate!.value},`);
     const before = readFileSync(`${folder.path}/judged.jsonl`, "utf8");
     const once = [...judged, "--arena-hard", "judged.jsonl"];
     const same = await alpagasus(["compare", "mine.jsonl", "baseline.jsonl", ...once], { cwd: folder.path });

@@ -97,13 +97,7 @@ function Comparison({
         <OutcomeBars title="Wins, ties and losses" groups={groups} a={a} b={b} />
         <WinningScores title="Winning score" groups={groups} a={a} b={b} />
       </div>
-      <Table
-        caption="Results by test set"
-        columns={resultColumns(comparison, "test set")}
-        rows={groups}
-        isMarked={({ group }) => group === "pooled"}
-        more={intervalColumns}
-      />
+      <Results by="test set" comparison={comparison} rows={groups} />
       {pooled.withoutOneSet && (
         <p class="quiet">
           The pooled interval covers new prompts from these sets, not other sets. With one set left out, the winning
@@ -139,23 +133,13 @@ function Comparison({
             <RelativeScores title="Relative score by category" groups={named} a={a} b={b} />
           )}
           <OutcomeBars title="Wins, ties and losses by category" groups={named} a={a} b={b} />
-          <Table
-            caption="Results by category"
-            columns={resultColumns(comparison, "category")}
-            rows={named}
-            more={intervalColumns}
-          />
+          <Results by="category" comparison={comparison} rows={named} />
         </>
       )}
       {byDifficulty.length > 0 && (
         <>
           <WinningScores title="Winning score by difficulty" groups={byDifficulty} a={a} b={b} />
-          <Table
-            caption="Results by difficulty"
-            columns={resultColumns(comparison, "difficulty")}
-            rows={byDifficulty}
-            more={intervalColumns}
-          />
+          <Results by="difficulty" comparison={comparison} rows={byDifficulty} />
         </>
       )}
     </section>
@@ -220,6 +204,27 @@ function Trust({ comparison: { key, a, b, pooled, seesOrder, agreement, states }
 }
 
 type Group = ComparisonRecord;
+
+/** The results of each group as a table; pooled ones are marked. */
+function Results({
+  by,
+  comparison,
+  rows,
+}: {
+  by: "test set" | "category" | "difficulty";
+  comparison: ComparisonReport;
+  rows: readonly Group[];
+}) {
+  return (
+    <Table
+      caption={`Results by ${by}`}
+      columns={resultColumns(comparison, by)}
+      rows={rows}
+      isMarked={({ group }) => by === "test set" && group === "pooled"}
+      more={intervalColumns}
+    />
+  );
+}
 
 function resultColumns({ seesOrder, pooled }: ComparisonReport, kind: string): readonly Column<Group>[] {
   const count = (name: keyof Group["counts"]): Column<Group> => ({
