@@ -153,11 +153,23 @@ function checkVectors(
 }
 
 function checkRecorded(
-  { arms, comparisons }: NonNullable<ExperimentFile["recorded"]>,
+  { arms, judge, comparisons, benchmarks }: NonNullable<ExperimentFile["recorded"]>,
   fail: (field: readonly PropertyKey[], message: string) => never,
 ): void {
   for (const [i, match] of comparisons.entries())
     for (const side of ["a", "b"] as const)
       if (!arms[match[side]])
         fail(["recorded", "comparisons", i, side], `expected ${Object.keys(arms).join(", ")}, got ${match[side]}`);
+  if (comparisons.length > 0 && judge === undefined)
+    fail(["recorded"], "expected the judge of these comparisons, got none; add judge: NAME");
+  for (const [i, { task, percent }] of benchmarks.entries()) {
+    const unknown = Object.keys(percent).find((arm) => !arms[arm]);
+    if (unknown !== undefined)
+      fail(
+        ["recorded", "benchmarks", i, "percent", unknown],
+        `expected ${Object.keys(arms).join(", ")}, got ${unknown}`,
+      );
+    if (benchmarks.findIndex((other) => other.task === task) < i)
+      fail(["recorded", "benchmarks", i, "task"], `expected each benchmark once, got ${task} again`);
+  }
 }

@@ -94,6 +94,8 @@ export function describeOutcome(
     ),
   }));
   const saying = heard.filter(({ verdict }) => verdict !== "not compared");
+  if (matches.length === 0 && facts.benchmarks?.length)
+    return { verdict: "not compared", sentence: describeBenchmarks(told, facts.benchmarks) };
   if (matches.length === 0 && arms.length > 0 && arms.every(({ trainings }) => trainings.length === 0))
     return {
       verdict: "not compared",
@@ -135,6 +137,15 @@ export function describeOutcome(
         ? "Choosing rows helped, but having fewer did not"
         : capitalise(beginnings[verdict]);
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
+}
+
+/** Says in how many benchmarks the arm under test differs, where no answers were compared. */
+function describeBenchmarks(told: string, benchmarks: NonNullable<ExperimentFacts["benchmarks"]>): string {
+  const differences = benchmarks.flatMap(({ task, differences: of }) => of.map((one) => ({ task, ...one })));
+  const shown = differences.filter(({ adjustedPValue }) => adjustedPValue < 0.05);
+  const tell = ({ task, a, b, means: [ours, theirs] }: (typeof shown)[number]) =>
+    (ours ?? 0) > (theirs ?? 0) ? `${a} above ${b} in ${task}` : `${b} above ${a} in ${task}`;
+  return `No answers were compared. Of ${formatNumbered(differences.length, "difference", "differences")} of ${told} in benchmarks, ${shown.length === 0 ? "none holds" : `${shown.length} ${shown.length === 1 ? "holds" : "hold"}`} after correction${shown.length === 0 ? "" : `: ${shown.map(tell).join(", ")}`}.`;
 }
 
 /** Says how often each arm was trained. Recorded results may not state it, or pool the pairs of all trainings. */

@@ -2,9 +2,6 @@ import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
 import type { ExperimentArm, MatchResult } from "../run/records/experiment.ts";
-import type { Outcome } from "../stats/outcomes.ts";
-import type { ExperimentFacts } from "./facts.ts";
-import type { ExperimentRecipe } from "./recipe.ts";
 
 /** Mean time and cost of a training over the seeds; null when one of them is unknown. */
 export function meanTraining(trainings: ExperimentArm["trainings"]): Pick<ExperimentArm, "minutes" | "usd"> {
@@ -45,44 +42,4 @@ export function poolMatches(
           }))
         : [],
   };
-}
-
-/** The facts of an experiment that was run elsewhere, from its recorded counts. */
-export function recordedFacts({
-  name,
-  caveat,
-  source,
-  recorded,
-}: Pick<ExperimentRecipe, "name" | "caveat" | "source" | "recorded">): ExperimentFacts {
-  const { judge, rating_usd: rating = null, arms, comparisons } = recorded!;
-  const total = (values: readonly (number | undefined)[]) =>
-    values.some((value) => value === undefined) ? null : values.reduce<number>((sum, value) => sum + value!, 0);
-  const most = Math.max(...Object.values(arms).map(({ rows }) => rows));
-  return {
-    name,
-    caveat,
-    source,
-    arms: Object.entries(arms).map(([arm, { rows, minutes, usd }]) => {
-      const trainings = minutes === undefined ? [] : [{ minutes, usd: usd ?? null, finalLoss: null, lossCurve: [] }];
-      return { arm, rows, trainings, ...meanTraining(trainings) };
-    }),
-    matches: comparisons.map(({ a, b, sets }) =>
-      poolMatches({ a, b, judge }, [{ a, b, verdicts: sets.flatMap(toVerdicts) }]),
-    ),
-    trainings: recorded!.trainings,
-    money: { rating, training: total(Object.values(arms).map(({ usd }) => usd)), generating: null, comparing: null },
-    methods: Object.fromEntries(
-      Object.entries(arms).map(([arm, { rows }]) => [arm, rows === most ? "full" : arm === "random" ? arm : "score"]),
-    ),
-  };
-}
-
-/** Makes pairs that give the published counts. */
-function toVerdicts({ set, win, tie, lose }: { set: string; win: number; tie: number; lose: number }): PairVerdict[] {
-  const outcomes: Outcome[] = [
-    ...Array<Outcome>(win).fill("win"),
-    ...Array<Outcome>(tie).fill("tie"),
-    ...Array<Outcome>(lose).fill("lose"),
-  ];
-  return outcomes.map((outcome, i) => ({ id: String(i), set, outcome, orders: [] }));
 }

@@ -4,7 +4,7 @@ import type { RunReport } from "./contract.ts";
 
 /** One figure of a run, with its interval and p-value where it has them. */
 export interface Figure {
-  /** What it is a figure of: `rating`, `arm`, `training`, `comparison`, `people`, `loss`, `benchmark`, `money`. */
+  /** What it is a figure of: `experiment`, `rating`, `arm`, `training`, `comparison`, `people`, `loss`, `benchmark`, `money`. */
   readonly part: string;
   /** Whose: an arm, a model, `selected against random by JUDGE (all)`. */
   readonly of: string;
@@ -20,6 +20,7 @@ export interface Figure {
 }
 
 type Estimate = ComparisonRecord["winningScore"];
+type ComparisonPart = ComparisonRecord & { readonly set: string };
 
 /** All figures of a run, as a table: what `report --format csv` writes and `--fail-on` reads. */
 export function listFigures({
@@ -62,18 +63,32 @@ export function listFigures({
   }
   for (const { arm, trainings } of experiment?.arms ?? [])
     for (const { seed, finalLoss } of trainings)
-      add("training", seed === undefined ? arm : `${arm}, seed ${seed}`, "final_loss", finalLoss);
-  for (const { a, b, judge, pooled, sets } of comparisons)
-    for (const result of [pooled, ...sets]) {
-      const { group, winningScore, winRate, gradedWinRate, pValue, adjusted, counts, orders, length } = result;
-      const of = `${a} against ${b} by ${judge} (${group})`;
-      const n = counts.win + counts.tie + counts.lose;
-      estimate("comparison", of, "winning_score", winningScore, { p: adjusted?.pValue ?? pValue, n });
-      estimate("comparison", of, "win_rate", winRate, { n });
-      estimate("comparison", of, "graded_win_rate", gradedWinRate, { n });
-      estimate("comparison", of, "win_rate_at_equal_length", length?.controlledWinRate, { n });
-      if (orders.pairs > 0) estimate("comparison", of, "flip_rate", orders.flipRate, { n: orders.pairs });
-    }
+      if (finalLoss !== null)
+        add("training", seed === undefined ? arm : `${arm}, seed ${seed}`, "final_loss", finalLoss);
+  const result = (part: string, pair: string, found: ComparisonRecord) => {
+    const { group, winningScore, winRate, gradedWinRate, pValue, adjusted, counts, orders, length } = found;
+    const of = `${pair} (${group})`;
+    const n = counts.win + counts.tie + counts.lose;
+    estimate(part, of, "winning_score", winningScore, { p: adjusted?.pValue ?? pValue, n });
+    estimate(part, of, "win_rate", winRate, { n });
+    estimate(part, of, "graded_win_rate", gradedWinRate, { n });
+    estimate(part, of, "win_rate_at_equal_length", length?.controlledWinRate, { n });
+    if (orders.pairs > 0) estimate(part, of, "flip_rate", orders.flipRate, { n: orders.pairs });
+  };
+  for (const { a, b, judge, pooled, sets } of experiment?.matches ?? [])
+    for (const found of [pooled, ...(sets.length > 1 ? sets : [])])
+      result("experiment", `${a} against ${b} by ${judge}`, found);
+  for (const { a, b, judge, pooled, sets, categories, difficulties = [] } of comparisons) {
+    const pair = `${a} against ${b} by ${judge}`;
+    for (const found of [pooled, ...sets]) result("comparison", pair, found);
+    const part = (figure: string, { set, group, winningScore, pValue, adjusted, counts }: ComparisonPart) =>
+      estimate("comparison", `${pair} (${set}, ${group})`, figure, winningScore, {
+        p: adjusted?.pValue ?? pValue,
+        n: counts.win + counts.tie + counts.lose,
+      });
+    for (const found of categories) part("category_winning_score", found);
+    for (const found of difficulties) part("difficulty_winning_score", found);
+  }
   for (const { a, b, winRate, kappa, pairs, judges } of people) {
     const of = `${a} against ${b} by people`;
     estimate("people", of, "win_rate", winRate, { n: pairs });
@@ -86,7 +101,8 @@ export function listFigures({
     for (const { a, b, difference, adjustedPValue, items } of differences)
       estimate("loss", `${b} minus ${a} on ${name}`, "loss_difference", difference, { p: adjustedPValue, n: items });
   }
-  for (const { task, models, differences } of benchmarks) {
+  const published = experiment?.benchmarks?.filter(({ harness }) => harness === null) ?? [];
+  for (const { task, models, differences } of [...benchmarks, ...published]) {
     for (const { model, value, items } of models)
       estimate("benchmark", `${model} in ${task}`, "benchmark", value, { n: items });
     for (const { a, b, difference, adjustedPValue, items } of differences)

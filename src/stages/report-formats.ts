@@ -32,11 +32,12 @@ export function isRenderedFigures(text: string, format: "md" | "csv" | "junit"):
 }
 
 function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): string {
-  const { head, title, run, comparisons, losses, benchmarks } = report;
+  const { head, title, run, experiment, comparisons, losses, benchmarks } = report;
+  const published = experiment?.benchmarks?.filter(({ harness }) => harness === null) ?? [];
   const sentences = [
     ...comparisons.map(({ sentence }) => sentence),
     ...losses.flatMap(({ differences }) => differences.map(({ sentence }) => sentence)),
-    ...benchmarks.flatMap(({ differences }) => differences.map(({ sentence }) => sentence)),
+    ...[...benchmarks, ...published].flatMap(({ differences }) => differences.map(({ sentence }) => sentence)),
   ];
   const figures = listFigures(report);
   const parts = [...new Set(figures.map(({ part }) => part))];

@@ -36,5 +36,6 @@ export {
   type TestedEstimate,
 } from "./crossed-mean.ts";
 export { promptsNeeded } from "./prompts-needed.ts";
+export { isPossibleShare, shareDifference, type PublishedShare } from "./share-difference.ts";
 export { signTest } from "./sign-test.ts";
 export { histogram, type Bin, type ScoreCounts } from "./histogram.ts";

@@ -334,10 +334,35 @@ describe("recipes", () => {
     expect(existsSync(join(folder.path, `runs/${name}/report.html`))).toBe(true);
   });
 
+  test("the paper's benchmarks are told with what their percentages can show", async () => {
+    using folder = tempFolder();
+    const { stdout } = await alpagasus(["run", "paper-7b-published"], { cwd: folder.path });
+    expect(stdout).toContain("mmlu:5: full has 40.9 %, more than the 38.8 % of selected");
+    expect(stdout).toContain("bbh:3: selected (33.8 %) and random (31.9 %) cannot be told apart");
+    expect(stdout).toContain("11.69 % of full is no whole number of 164 items (19.17)");
+    const { result } = endOf(await alpagasus(["run", "dolly-13b-published", "--json"], { cwd: folder.path }));
+    expect(result!.sentence).toContain(
+      "Of 8 differences of selected in benchmarks, 3 hold after correction: selected above random in drop:3, selected above full in drop:3, selected above random in mmlu:5",
+    );
+    const { stdout: figures } = await alpagasus(["report", "--run", "runs/paper-7b-published", "--format", "csv"], {
+      cwd: folder.path,
+    });
+    expect(figures).toMatch(/^benchmark,selected in mmlu:5,benchmark,0\.3878,0\.379\d*,0\.395\d*,,14042$/m);
+    expect(figures).toMatch(/^experiment,selected against full by GPT-4 \(koala\),winning_score,1\.02/m);
+  });
+
   test.each([
     ["name: x\ndata: rows.json\njudge: student\n", /bad\.yaml:3: expected name, version, .*, got judge$/],
     ["name: x\ndata: none.json\nrate: { judge: student }\n", /none\.json: no such file/],
     ["name: x\n", /bad\.yaml:1: data: expected data to work on/],
+    [
+      "name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n  benchmarks:\n    - { task: t, items: 4, percent: { b: 50 } }\n",
+      /bad\.yaml:5: recorded\.benchmarks\.0\.percent\.b: expected a, got b/,
+    ],
+    [
+      "name: x\nrecorded:\n  arms: { a: { rows: 3 }, b: { rows: 4 } }\n  comparisons: [{ a: a, b: b, sets: [{ set: s, win: 1, tie: 1, lose: 1 }] }]\n",
+      /bad\.yaml:\d: recorded: expected the judge of these comparisons, got none; add judge: NAME/,
+    ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: {} }\n",
       /bad\.yaml:4: arms\.selected: expected min_score, top or rows/,

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import { formatCount, formatDuration, formatMetric, formatNumbered } from "../../format.ts";
 import type { BenchmarkSummary } from "../../run/records/benchmarks.ts";
+import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
 
@@ -13,7 +14,7 @@ export function renderBenchmarks(summaries: readonly BenchmarkSummary[]): string
     `\n${styleText("bold", `${formatNumbered(summaries.length, "benchmark", "benchmarks")} of ${formatNumbered(models.length, "model", "models")}`)} by lm-evaluation-harness ${harness} in ${formatDuration(wallMs)}`,
     ...notes.map((note) => `  note: ${plainText(note)}`),
     "",
-    ...renderBenchmarkTables(summaries),
+    ...renderTables(summaries),
     ...(differences.length > 1 ? ["  p is corrected for the number of comparisons (Holm)"] : []),
     "",
     ...differences.map(({ sentence }) => `  ${plainText(sentence)}`),
@@ -22,8 +23,20 @@ export function renderBenchmarks(summaries: readonly BenchmarkSummary[]): string
   return `${parts.join("\n")}\n`;
 }
 
+/** The tables of an experiment's benchmarks, what is to be known of them, and what they say. */
+export function renderFindings(benchmarks: NonNullable<ExperimentResult["benchmarks"]>): string[] {
+  const differences = benchmarks.flatMap((benchmark) => benchmark.differences);
+  return [
+    ...renderTables(benchmarks),
+    ...(differences.length > 1 ? ["  p is corrected for the number of comparisons (Holm)"] : []),
+    ...[...new Set(benchmarks.flatMap(({ notes }) => notes))].map((note) => `  note: ${plainText(note)}`),
+    "",
+    ...differences.map(({ sentence }) => `  ${plainText(sentence)}`),
+  ];
+}
+
 /** Each model's figures, and the differences of arms on the same items. */
-export function renderBenchmarkTables(
+function renderTables(
   summaries: readonly Pick<BenchmarkSummary, "task" | "metric" | "models" | "differences">[],
 ): string[] {
   const differences = summaries.flatMap(({ task, differences: of }) => of.map((one) => ({ task, ...one })));

@@ -5,7 +5,7 @@ import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
 import { formatCount, formatDuration, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
 import type { ExperimentPlan } from "../../stages/experiment/run.ts";
-import { renderBenchmarkTables } from "./benchmarks.ts";
+import { renderFindings } from "./benchmarks.ts";
 import { renderLossTables } from "./losses.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
@@ -57,7 +57,8 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
 /** What `run` prints at its end. */
 export function renderExperimentResult(result: ExperimentResult, run: string, rate: RateSummary | undefined): string {
   const { name, sentence, caveat, arms, matches, savings, money } = result;
-  const isSelected = matches.length === 0 && arms.every(({ trainings }) => trainings.length === 0); // and no more
+  const isSelected =
+    matches.length === 0 && !result.benchmarks?.length && arms.every(({ trainings }) => trainings.length === 0); // and no more
   const lines = [
     `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
@@ -66,7 +67,7 @@ export function renderExperimentResult(result: ExperimentResult, run: string, ra
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),
     ...(result.losses ? [...renderLossTables(result.losses), ""] : []),
-    ...(result.benchmarks?.length ? [...renderBenchmarkTables(result.benchmarks), ""] : []),
+    ...(result.benchmarks?.length ? [...renderFindings(result.benchmarks), ""] : []),
     isSelected ? renderSelected(arms, run) : renderArms(arms),
     "",
     ...savings.map(renderSaving),

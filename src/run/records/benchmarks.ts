@@ -11,7 +11,7 @@ const modelBenchmarkSchema = z.object({
   /** The harness's own figure; null where it gives none for the whole. Another one than the mean where parts count alike. */
   harnessValue: z.number().nullable(),
   items: z.number(),
-  /** A line an item: task, item, hashes, target, replies, value, metrics. */
+  /** A line an item: task, item, hashes, target, replies, value, metrics. Empty for a figure that was published. */
   path: z.string(),
 });
 
@@ -27,8 +27,11 @@ const benchmarkDifferenceSchema = z.object({
   /** a's mean minus b's, by item. */
   difference: estimateSchema,
   pValue: z.number(),
-  /** `exact`: the sign test over items that one alone has right. `interval`: the test that the interval belongs to. */
-  test: z.enum(["exact", "interval"]),
+  /**
+   * `exact`: the sign test over items that one alone has right. `interval`: the test that the interval belongs to. `unpaired`: that of two
+   * shares of which only the values were published.
+   */
+  test: z.enum(["exact", "interval", "unpaired"]),
   /** Corrected for all differences of this command, by Holm's method. */
   adjustedPValue: z.number(),
   /** p if the items had not been paired, to show what pairing gains. */

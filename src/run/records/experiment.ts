@@ -51,7 +51,12 @@ export const experimentResultSchema = z.object({
   /** Losses on held-out answers, where they were measured. */
   losses: lossSummarySchema.pick({ data: true, models: true, differences: true }).optional(),
   benchmarks: z
-    .array(benchmarkSummarySchema.pick({ task: true, metric: true, harness: true, models: true, differences: true }))
+    .array(
+      benchmarkSummarySchema
+        .pick({ task: true, metric: true, models: true, differences: true })
+        /** `harness` is null where figures were published elsewhere. */
+        .extend({ harness: z.string().nullable(), notes: z.array(z.string()).default([]) }),
+    )
     .optional(),
   /** The cost of reaching three trainings of each arm, where there are fewer. */
   moreTrainings: z

@@ -91,8 +91,8 @@ function gatherBenchmarks({ experiment }: Context, { benchmarks = {} }: Manifest
   return experiment.benchmarking?.tasks.flatMap(({ name }) => {
     const found = benchmarks[name];
     if (!found) return [];
-    const { task, metric, harness, models, differences } = found;
-    return [{ task, metric, harness, models, differences }];
+    const { task, metric, harness, models, differences, notes } = found;
+    return [{ task, metric, harness, models, differences, notes }];
   });
 }
 

@@ -4,7 +4,7 @@ import { openLedger, type Ledger } from "../../experiment/ledger.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { resolveExperiment } from "../../experiment/resolve.ts";
 import { concludeExperiment } from "../../experiment/result.ts";
-import { recordedFacts } from "../../experiment/pool-matches.ts";
+import { recordedFacts } from "../../experiment/recorded-facts.ts";
 import { planTasks, runTasks, type TaskResult } from "../../experiment/schedule.ts";
 import {
   experimentStages,

@@ -4,7 +4,10 @@ import { DifferencesTable } from "../parts/differences.tsx";
 import { Table } from "../parts/table.tsx";
 import { WithInterval } from "../parts/words.tsx";
 
-type Shown = Pick<BenchmarkSummary, "task" | "metric" | "harness" | "models" | "differences">;
+interface Shown extends Pick<BenchmarkSummary, "task" | "metric" | "models" | "differences" | "notes"> {
+  /** Null where figures were published elsewhere. */
+  readonly harness: string | null;
+}
 
 /** Each model's figures in benchmarks, and how arms differ on the same items. */
 export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
@@ -14,8 +17,10 @@ export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
     <section aria-label="Benchmarks">
       <h2>Benchmarks</h2>
       <p class="quiet">
-        By lm-evaluation-harness {benchmarks[0]!.harness}, a line an item. Arms are compared on the same items; p is
-        corrected for the number of comparisons.
+        {benchmarks[0]!.harness === null
+          ? "As published."
+          : `By lm-evaluation-harness ${benchmarks[0]!.harness}, a line an item. Arms are compared on the same items.`}{" "}
+        p is corrected for the number of comparisons.
       </p>
       <Table
         caption="Figures of each model"
@@ -40,13 +45,16 @@ export function Benchmarks({ benchmarks }: { benchmarks: readonly Shown[] }) {
       {differences.length > 0 && (
         <>
           <DifferencesTable
-            caption="Differences, item by item"
+            caption={benchmarks[0]!.harness === null ? "Differences" : "Differences, item by item"}
             rows={differences}
             name={({ task, a, b }) => `${task}: ${a} minus ${b}`}
             write={formatMetric}
           />
           {differences.map(({ sentence }) => (
             <p>{sentence}</p>
+          ))}
+          {[...new Set(benchmarks.flatMap(({ notes }) => notes))].map((note) => (
+            <p class="quiet">Note: {note}</p>
           ))}
         </>
       )}

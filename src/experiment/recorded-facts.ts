@@ -1,0 +1,144 @@
+import type { PairVerdict } from "../comparison/verdict.ts";
+import { formatMetric } from "../format.ts";
+import { toEstimateRecord } from "../run/estimate-record.ts";
+import type { ExperimentResult } from "../run/records/experiment.ts";
+import { holm } from "../stats/many-comparisons.ts";
+import type { Outcome } from "../stats/outcomes.ts";
+import { exactShare } from "../stats/proportion.ts";
+import { isPossibleShare, shareDifference } from "../stats/share-difference.ts";
+import type { ExperimentFacts } from "./facts.ts";
+import { meanTraining, poolMatches } from "./pool-matches.ts";
+import type { ExperimentRecipe } from "./recipe.ts";
+
+/*
+ * Experiments that were made elsewhere, of which only counts and percentages are known.
+ */
+
+type Recorded = NonNullable<ExperimentRecipe["recorded"]>;
+
+/** The facts of an experiment that was run elsewhere, from its recorded counts. */
+export function recordedFacts({
+  name,
+  caveat,
+  source,
+  recorded,
+}: Pick<ExperimentRecipe, "name" | "caveat" | "source" | "recorded">): ExperimentFacts {
+  const { judge = "", rating_usd: rating = null, arms, comparisons } = recorded!;
+  const total = (values: readonly (number | undefined)[]) =>
+    values.some((value) => value === undefined) ? null : values.reduce<number>((sum, value) => sum + value!, 0);
+  const most = Math.max(...Object.values(arms).map(({ rows }) => rows));
+  const methods = Object.fromEntries(
+    Object.entries(arms).map(([arm, { rows }]) => [arm, rows === most ? "full" : arm === "random" ? arm : "score"]),
+  );
+  return {
+    name,
+    caveat,
+    source,
+    arms: Object.entries(arms).map(([arm, { rows, minutes, usd }]) => {
+      const trainings = minutes === undefined ? [] : [{ minutes, usd: usd ?? null, finalLoss: null, lossCurve: [] }];
+      return { arm, rows, trainings, ...meanTraining(trainings) };
+    }),
+    matches: comparisons.map(({ a, b, sets }) =>
+      poolMatches({ a, b, judge }, [{ a, b, verdicts: sets.flatMap(toVerdicts) }]),
+    ),
+    benchmarks: recorded!.benchmarks.length > 0 ? benchmarkFacts(recorded!, methods) : undefined,
+    trainings: recorded!.trainings,
+    money: { rating, training: total(Object.values(arms).map(({ usd }) => usd)), generating: null, comparing: null },
+    methods,
+  };
+}
+
+/** Makes pairs that give the published counts. */
+function toVerdicts({ set, win, tie, lose }: { set: string; win: number; tie: number; lose: number }): PairVerdict[] {
+  const outcomes: Outcome[] = [
+    ...Array<Outcome>(win).fill("win"),
+    ...Array<Outcome>(tie).fill("tie"),
+    ...Array<Outcome>(lose).fill("lose"),
+  ];
+  return outcomes.map((outcome, i) => ({ id: String(i), set, outcome, orders: [] }));
+}
+
+const significance = 0.05;
+const unpairedNote =
+  "only percentages were published: the items could not be paired, so differences that these figures do not show may be there";
+const itemsWithoutGaps = 5000; // of so many, every percentage with two decimals is near enough to a whole number
+
+/** Published percentages with intervals; the selected arm against every other, corrected for all of them. */
+function benchmarkFacts(
+  { arms, benchmarks }: Recorded,
+  methods: ExperimentFacts["methods"],
+): NonNullable<ExperimentResult["benchmarks"]> {
+  const first = Object.keys(arms).find((arm) => methods[arm] === "score") ?? Object.keys(arms)[0]!;
+  const compared = benchmarks.map(({ percent, items }) =>
+    Object.keys(arms)
+      .filter((arm) => arm !== first && percent[arm] !== undefined && percent[first] !== undefined)
+      .map((arm) => {
+        const means: [number, number] = [toShare(percent[first]!), toShare(percent[arm]!)];
+        return {
+          a: first,
+          b: arm,
+          means,
+          difference: shareDifference({ share: means[0], items }, { share: means[1], items }),
+        };
+      }),
+  );
+  const adjusted = holm(compared.flat().map(({ difference }) => difference.pValue));
+  let next = 0;
+  return benchmarks.map(({ task, metric, items, percent }, i) => {
+    const decimals = Math.max(...Object.values(percent).map((value) => String(value).split(".")[1]?.length ?? 0));
+    const impossible = Object.entries(percent).filter(
+      ([, value]) => items < itemsWithoutGaps && !isPossibleShare(value, items, decimals),
+    );
+    return {
+      task,
+      metric,
+      harness: null,
+      models: Object.entries(percent).map(([arm, value]) => {
+        const share = { ...exactShare((value / 100) * items, items), value: toShare(value) };
+        return {
+          model: arm,
+          group: arm,
+          value: toEstimateRecord(share),
+          harnessValue: toShare(value),
+          items,
+          path: "",
+        };
+      }),
+      differences: compared[i]!.map(({ a, b, means, difference }) => {
+        const adjustedPValue = adjusted[next++]!;
+        return {
+          a,
+          b,
+          items,
+          trainings: 1,
+          means,
+          difference: toEstimateRecord(difference),
+          pValue: difference.pValue,
+          test: "unpaired" as const,
+          adjustedPValue,
+          unpairedPValue: difference.pValue,
+          sentence: conclude(task, a, b, means, adjustedPValue),
+        };
+      }),
+      notes: [
+        unpairedNote,
+        ...impossible.map(
+          ([arm, value]) =>
+            `${task}: ${value.toFixed(decimals)} % of ${arm} is no whole number of ${items} items (${((value / 100) * items).toFixed(2)}): a slip, or the mean of several runs`,
+        ),
+      ],
+    };
+  });
+}
+
+/** `38.78` as 0.3878, without the noise of binary fractions. */
+function toShare(percent: number): number {
+  return Number((percent / 100).toPrecision(12));
+}
+
+function conclude(task: string, a: string, b: string, [ours, theirs]: readonly [number, number], p: number): string {
+  if (!(p < significance))
+    return `${task}: ${a} (${formatMetric(ours)}) and ${b} (${formatMetric(theirs)}) cannot be told apart by these percentages.`;
+  const [more, less] = ours > theirs ? [a, b] : [b, a];
+  return `${task}: ${more} has ${formatMetric(Math.max(ours, theirs))}, more than the ${formatMetric(Math.min(ours, theirs))} of ${less}; with one training of each, this is about these two models, not about how their rows were chosen.`;
+}
