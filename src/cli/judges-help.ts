@@ -13,6 +13,7 @@ export const judgesHelp = `Judges:
   ifd:MODEL            instruction-following difficulty: that perplexity, divided by the answer's without its prompt
   fit:MODEL            the mean probability of the answer's tokens: choose by it what a base model would say itself (GRAPE)
   reward:MODEL         a reward model on this machine: a folder, or a Hub id of a sequence-classification model with one output
+  ifd:http://HOST/v1#MODEL, and so for the others: the same by a vLLM server; several as for judges (docs/servers.md)
   verify:exact         1 where the answer is the row's reference, 0 where it is not; verify:regex, where it matches it;
                        verify:math, where both are equal as mathematics (math-verify)
   column:NAME          a column of the data itself

@@ -129,13 +129,17 @@ export function describeWaiting({ inFlight, inBatches }: CallsReport): string {
 
 /** @throws UsageError if an option is given that applies only to judges that call a model */
 export function expectNoModelFlags(command: Command, judge: string, others: readonly string[]): void {
-  const names = new Set([...modelOptionNames, ...others]);
+  expectNoFlags(command, [...modelOptionNames, ...others], `a judge that calls a model, got ${judge}`);
+}
+
+/** @throws UsageError if one of these options is given, which need `expected` */
+export function expectNoFlags(command: Command, names: readonly string[], expected: string): void {
   const given = command.options.filter(
-    (option) => names.has(option.name()) && command.getOptionValueSource(option.attributeName()) === "cli",
+    (option) => names.includes(option.name()) && command.getOptionValueSource(option.attributeName()) === "cli",
   );
   if (given.length > 0)
     throw new UsageError(
-      `${given.map((option) => option.long).join(", ")}: expected a judge that calls a model, got ${judge}; leave the option out`,
+      `${given.map((option) => option.long).join(", ")}: expected ${expected}; leave the option out`,
     );
 }
 

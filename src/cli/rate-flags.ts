@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import type { Combination } from "../judge/judge.ts";
-import { readMeasureName, type MeasureTemplate } from "../likelihood/measure-name.ts";
+import { callsModel, readMeasureName, readServedMeasure, type MeasureTemplate } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ServingFlags } from "./serving-options.ts";
-import { expectNoModelFlags, type ModelFlags } from "./model-options.ts";
+import { expectNoFlags, expectNoModelFlags, type ModelFlags } from "./model-options.ts";
 
 /** The options of `rate`. */
 export interface RateFlags extends ModelFlags, ServingFlags {
@@ -62,16 +62,16 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
   if (flags.escalate !== undefined && flags.to === undefined)
     throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
   const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
-  const askers = all.filter(isModelName);
-  if (askers.length === 0)
-    expectNoModelFlags(self, all.join(", "), ["rubric", "dry-run", "logprobs", "samples", "max-prompt-tokens"]);
+  const ofReplies = ["rubric", "logprobs", "samples", "max-prompt-tokens", "max-output-tokens", "reasoning"];
+  if (!all.some(callsModel)) expectNoModelFlags(self, all.join(", "), [...ofReplies, "dry-run"]);
+  else if (!all.some(isModelName)) expectNoFlags(self, ofReplies, `a judge that replies, got ${all.join(", ")}`);
   if ((flags.template !== undefined || flags.maxLength !== undefined) && !all.some((name) => readMeasureName(name)))
     throw new UsageError(
       flags.template === undefined
         ? `--max-length: expected --judge perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL with it, got ${all.join(", ")}`
         : `--template: expected --judge perplexity:MODEL, ifd:MODEL or fit:MODEL with it, got ${all.join(", ")}`,
     );
-  if (flags.on !== undefined && !all.some((name) => readMeasureName(name)))
+  if (flags.on !== undefined && all.every((name) => !readMeasureName(name) || readServedMeasure(name)))
     throw new UsageError(
       `--on: expected --judge perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL with it, got ${all.join(", ")}; a judge that replies in words is served there by: alpagasus serve MODEL --on ${flags.on}`,
     );

@@ -4,7 +4,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
-import { openJudge, openRatingJudge, type OpenLlmJudge } from "../judge/open.ts";
+import { openJudge, openRatingJudge, type OpenPlannedJudge } from "../judge/open.ts";
 import { onlyShard } from "../judge/shard.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
@@ -211,7 +211,7 @@ async function rateWith(
 async function showPlans(
   dataset: Dataset,
   judge: Judge,
-  models: readonly OpenLlmJudge[],
+  models: readonly OpenPlannedJudge[],
   flags: RateFlags,
   context: CommandContext,
 ): Promise<void> {

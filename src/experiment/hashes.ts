@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { findDatasetFiles } from "../dataset/source.ts";
 import { embeddedStudentPath } from "../judge/student.ts";
 import { identifyMeasurer } from "../likelihood/measure.ts";
-import { readMeasureName } from "../likelihood/measure-name.ts";
+import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 
 /*
@@ -41,6 +41,7 @@ export function identifyModel(model: TrainSummary | undefined): string {
 export async function hashJudge(judge: string): Promise<string> {
   const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
   const measure = readMeasureName(judge);
+  if (readServedMeasure(judge)) return "none";
   if (measure) return identifyMeasurer(measure.model);
   if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
   if (kind === undefined) return "none";

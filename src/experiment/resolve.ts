@@ -1,7 +1,7 @@
 import { readTasks, type BenchmarkTask } from "../benchmark/tasks.ts";
 import { RunError } from "../errors.ts";
 import type { OpenRatingJudgeOptions } from "../judge/open.ts";
-import { readMeasureName } from "../likelihood/measure-name.ts";
+import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
 import { readServers } from "../llm/model-name.ts";
 import { checkAddress } from "../llm/open-compatible.ts";
 import type { TrainingOverrides } from "../trainer/plan-training.ts";
@@ -235,7 +235,10 @@ function orderArms(recipe: ExperimentRecipe): string[] {
 }
 
 /** A judge's name with the path of its file, if any, relative to the working directory. */
-function nameJudge(judge: string, { pathOf }: ExperimentRecipe): string {
+function nameJudge(judge: string, recipe: ExperimentRecipe): string {
+  const { pathOf } = recipe;
+  const served = readServedMeasure(judge);
+  if (served) return `${served.kind}:${nameJudge(served.model, recipe)}`;
   const [, address, model] = /^(https?:[^#]+)#(.+)$/s.exec(judge) ?? [];
   const several = readServers(judge);
   if (several?.file !== undefined) return `servers:${pathOf(several.file)}#${several.model}`;

@@ -8,7 +8,8 @@ import type { ChatModel } from "../llm/chat-model.ts";
 import type { ModelRequest, ReasoningEffort, Sampling } from "../llm/request.ts";
 import type { RubricBase } from "../rubric/rubric.ts";
 import type { Question } from "../run/records/common.ts";
-import type { JudgeAccounts } from "./judge.ts";
+import type { Judge, JudgeAccounts } from "./judge.ts";
+import type { Example } from "../dataset/example.ts";
 
 export interface AskerOptions extends EngineOptions {
   /** The sampling settings and the hash of what is asked; with a name and a version if it is a rubric. */
@@ -42,6 +43,11 @@ export interface Asker {
   readonly problem: string | undefined;
   /** Whether it asks in batches. */
   readonly isBatched: boolean;
+}
+
+/** A judge that calls a model, whose calls for an example can be told without making them. */
+export interface PlannedJudge extends Asker, Omit<Judge, keyof Asker> {
+  ask(example: Example): { readonly requests: readonly ModelRequest[]; readonly intrusions: readonly string[] };
 }
 
 /** Counts of rows with intrusions and of truncated replies, for the notes. */

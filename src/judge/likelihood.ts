@@ -45,36 +45,18 @@ export function createLikelihoodJudge(
   options: LikelihoodJudgeOptions = {},
 ): Judge {
   const { template = "plain", maxLength = defaultMaxLength, signal, store, ray } = options;
-  const name = [
-    `${kind}:${model}`,
-    ...(template === "plain" ? [] : [`template ${template}`]), // ratings by other settings are other ratings
-    ...(maxLength === defaultMaxLength ? [] : [`at most ${maxLength} tokens`]),
-  ].join(", ");
   let done = 0;
   let phase: string | undefined;
   let device: string | undefined;
-  const counts = { known: 0, cut: 0, over: 0 };
+  const counts: LikelihoodCounts = { known: 0, cut: 0, over: 0 };
   return {
-    name,
-    scale: kind === "perplexity" ? undefined : { min: 0, max: 1 },
+    name: nameLikelihood(kind, model, { template, maxLength }),
+    scale: scaleOf(kind),
     work: () => ({ done, phase }),
     get notes() {
       return [
-        meaning[kind],
-        `measured by ${model}${device === undefined ? "" : ` (${device})`}, ${promptNote[template]}`,
-        ...(counts.known > 0
-          ? [`${formatNumbered(counts.known, "row was", "rows were")} measured before, and not again`]
-          : []),
-        ...(counts.cut > 0
-          ? [
-              `${formatNumbered(counts.cut, "row is", "rows are")} longer than ${formatCount(maxLength)} tokens; what is beyond is not counted (--max-length)`,
-            ]
-          : []),
-        ...(counts.over > 0
-          ? [
-              `${formatNumbered(counts.over, "row has", "rows have")} an IFD of 1 or more, where the prompt makes the answer no easier: without a score, as in the published selection`,
-            ]
-          : []),
+        ...noteLikelihood(kind, `${model}${device === undefined ? "" : ` (${device})`}`, template),
+        ...noteCounts(counts, maxLength),
       ];
     },
     async *rate(examples) {
@@ -92,7 +74,7 @@ export function createLikelihoodJudge(
         onPhase: (doing) => void (phase = doing),
       });
       const measureBlock = async (block: readonly Example[]): Promise<readonly Rating[]> => {
-        const refused = block.map((example) => refusalOf(example, template));
+        const refused = block.map((example) => refuseToMeasure(example, template));
         const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, template)]));
         const measured = await measurer.measure(asked, (count, { isKnown }) => {
           phase = undefined;
@@ -102,11 +84,55 @@ export function createLikelihoodJudge(
         phase = undefined;
         device = measurer.device();
         let next = 0;
-        return refused.map((refusal) => refusal ?? toRating(measured[next++]!, kind, counts));
+        return refused.map((refusal) => refusal ?? rateLikelihood(measured[next++]!, kind, counts));
       };
       yield* mapInBlocks(examples, measureBlock, measurer.rowsInFlight);
     },
   };
+}
+
+/** How many rows were measured before, are longer than the model was given, and have an IFD of 1 or more. */
+export interface LikelihoodCounts {
+  known: number;
+  cut: number;
+  over: number;
+}
+
+/** A judge's name: ratings by other settings are other ratings. */
+export function nameLikelihood(
+  kind: LikelihoodKind,
+  model: string,
+  { template, maxLength }: { readonly template: MeasureTemplate; readonly maxLength: number },
+): string {
+  return [
+    `${kind}:${model}`,
+    ...(template === "plain" ? [] : [`template ${template}`]),
+    ...(maxLength === defaultMaxLength ? [] : [`at most ${maxLength} tokens`]),
+  ].join(", ");
+}
+
+export function scaleOf(kind: LikelihoodKind): Judge["scale"] {
+  return kind === "perplexity" ? undefined : { min: 0, max: 1 };
+}
+
+export function noteLikelihood(kind: LikelihoodKind, by: string, template: MeasureTemplate): string[] {
+  return [meaning[kind], `measured by ${by}, ${promptNote[template]}`];
+}
+
+export function noteCounts({ known, cut, over }: LikelihoodCounts, maxLength: number): string[] {
+  return [
+    ...(known > 0 ? [`${formatNumbered(known, "row was", "rows were")} measured before, and not again`] : []),
+    ...(cut > 0
+      ? [
+          `${formatNumbered(cut, "row is", "rows are")} longer than ${formatCount(maxLength)} tokens; what is beyond is not counted (--max-length)`,
+        ]
+      : []),
+    ...(over > 0
+      ? [
+          `${formatNumbered(over, "row has", "rows have")} an IFD of 1 or more, where the prompt makes the answer no easier: without a score, as in the published selection`,
+        ]
+      : []),
+  ];
 }
 
 const meaning: Record<LikelihoodKind, string> = {
@@ -122,7 +148,10 @@ const promptNote: Record<MeasureTemplate, string> = {
 };
 
 /** Why a row is not measured. */
-function refusalOf({ unreadable, output, conversation }: Example, template: MeasureTemplate): Rating | undefined {
+export function refuseToMeasure(
+  { unreadable, output, conversation }: Example,
+  template: MeasureTemplate,
+): Rating | undefined {
   if (unreadable !== undefined) return { state: "pending" }; // its state is told elsewhere
   if (output === "" && !conversation?.answer.toolCalls)
     return { state: "refused", detail: "it has no answer to measure" };
@@ -131,7 +160,8 @@ function refusalOf({ unreadable, output, conversation }: Example, template: Meas
   return undefined;
 }
 
-function toRating(found: LikelihoodOf, kind: LikelihoodKind, counts: { cut: number; over: number }): Rating {
+/** The rating of what was measured; counts rows that are cut, or over an IFD of 1. */
+export function rateLikelihood(found: LikelihoodOf, kind: LikelihoodKind, counts: LikelihoodCounts): Rating {
   if ("problem" in found) return { state: "failed", detail: found.problem };
   const { answer, alone, isCut } = found.likelihood;
   if (isCut) counts.cut++;

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
+import type { PlannedJudge } from "./asker.ts";
 import type { Judge, Scale, Combination } from "./judge.ts";
 import type { LlmJudge } from "./llm.ts";
 import { openAsker, type OpenAskerOptions } from "./open-asker.ts";
@@ -11,7 +12,7 @@ import { createStudentPairJudge } from "./pair-student.ts";
 import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
-import { readMeasureName } from "../likelihood/measure-name.ts";
+import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
 import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
@@ -56,6 +57,10 @@ export async function openJudge(
     return createStudentJudge(rest, { unlike });
   }
   const measure = readMeasureName(name);
+  if (measure && readServedMeasure(name))
+    throw new UsageError(
+      `expected ${localForms}, got ${JSON.stringify(name)}, whose model is behind a server; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+    );
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
     if (measure.kind === "reward") {
@@ -101,6 +106,9 @@ export interface OpenLlmJudgeOptions extends OpenAskerOptions {
 
 /** An LLM judge with its call store open. Call `close` when it is done. */
 export type OpenLlmJudge = LlmJudge & { close(): void };
+
+/** A judge that calls a model, with its call store open. Call `close` when it is done. */
+export type OpenPlannedJudge = PlannedJudge & { close(): void };
 
 /** An LLM pair judge with its call store open. Call `close` when it is done. */
 export type OpenLlmPairJudge = LlmPairJudge & { close(): void };
@@ -155,8 +163,8 @@ export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe
 /** The judge of a rating, with the models opened for it. */
 export interface OpenRatingJudge {
   readonly judge: Judge;
-  /** The LLM judges that it uses. */
-  readonly models: readonly OpenLlmJudge[];
+  /** The judges of it that call a model. */
+  readonly models: readonly OpenPlannedJudge[];
   readonly close: () => void;
 }
 
@@ -182,8 +190,17 @@ export async function openRatingJudge(
 ): Promise<OpenRatingJudge> {
   if (unlike !== undefined && (names.length > 1 || names[0] !== "student" || escalate))
     throw new UsageError("--unlike: goes with --judge student alone; leave it out");
-  const models: OpenLlmJudge[] = [];
+  const models: OpenPlannedJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
+    const served = readServedMeasure(name);
+    if (served) {
+      if (scale) throw new UsageError(`--scale: ${served.kind} has a scale of its own; leave the option out`);
+      const price = pricesOf?.(served.model) ?? settings.price;
+      const { openServedMeasure } = await import("./served-measure.ts");
+      const opened = await openServedMeasure(served, { ...settings, price, measuring, check });
+      models.push(opened);
+      return opened;
+    }
     if (!isModelName(name))
       return openJudge(name, { unlike, scale: isStudentName(name) ? undefined : scale, measuring, check, isWhole });
     const price = pricesOf?.(name) ?? settings.price;

@@ -1,8 +1,7 @@
 import type { Example } from "../dataset/example.ts";
 import { formatNumbered } from "../format.ts";
 import { readAnchors } from "../health/anchors.ts";
-import type { LikelihoodOf, Measurer } from "../likelihood/measure.ts";
-import { openMeasurer } from "../likelihood/measure.ts";
+import { openMeasurer, type LikelihoodOf, type RowParts } from "../likelihood/measure.ts";
 import { toParts } from "../likelihood/row-parts.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Gate } from "../run/records/common.ts";
@@ -11,7 +10,7 @@ import { mapInBlocks } from "../in-blocks.ts";
 import type { Judge } from "./judge.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 
-const defaultRewardLength = 4096; // tokens; the model's own limit counts too
+export const defaultRewardLength = 4096; // tokens; the model's own limit counts too
 const leastRight = 0.75; // share of the known pairs: a coin reaches half
 
 export interface RewardJudgeOptions extends Omit<LikelihoodJudgeOptions, "template"> {
@@ -36,14 +35,14 @@ export function createRewardJudge(
   let known = 0;
   let checks: readonly Gate[] | undefined;
   return {
-    name: maxLength === defaultRewardLength ? `reward:${model}` : `reward:${model}, at most ${maxLength} tokens`,
+    name: nameReward(model, maxLength),
     work: () => ({ done, phase }),
     get checks() {
       return checks;
     },
     get notes() {
       return [
-        "the score of a reward model: high where people preferred the answer; it has no scale, so choose by rank (--top)",
+        rewardNote,
         `scored by ${model}${device === undefined ? "" : ` (${device})`}`,
         ...(known > 0 ? [`${formatNumbered(known, "row was", "rows were")} scored before, and not again`] : []),
       ];
@@ -64,11 +63,11 @@ export function createRewardJudge(
         signal,
         onPhase: (doing) => void (phase = doing),
       });
-      const gate = await checkPairs(measurer, model);
+      const gate = await checkPairs((rows) => measurer.measure(rows), model);
       checks = [gate];
-      if (!gate.held && check) throw new JudgeCheckError(`${gate.message}. ${advice}`);
+      if (!gate.held && check) throw new JudgeCheckError(`${gate.message}. ${rewardAdvice}`);
       const rateBlock = async (block: readonly Example[]) => {
-        const refused = block.map((example) => refusalOf(example));
+        const refused = block.map((example) => refuseToScore(example));
         const asked = block.flatMap((example, i) => (refused[i] ? [] : [toParts(example, "chat")]));
         const measured = await measurer.measure(asked, (count, { isKnown }) => {
           phase = undefined;
@@ -78,20 +77,30 @@ export function createRewardJudge(
         phase = undefined;
         device = measurer.device();
         let next = 0;
-        return refused.map((refusal) => refusal ?? toRating(measured[next++]!));
+        return refused.map((refusal) => refusal ?? rateReward(measured[next++]!));
       };
       yield* mapInBlocks(examples, rateBlock, measurer.rowsInFlight);
     },
   };
 }
 
-const advice =
+export const rewardNote =
+  "the score of a reward model: high where people preferred the answer; it has no scale, so choose by rank (--top)";
+
+export const rewardAdvice =
   "Look whether it is a reward model, whether its folder has the template it was trained with, and which transformers it wants; --no-check rates all the same";
 
+export function nameReward(model: string, maxLength: number): string {
+  return maxLength === defaultRewardLength ? `reward:${model}` : `reward:${model}, at most ${maxLength} tokens`;
+}
+
 /** Has a reward model score the anchors: good answers to plain questions, and cut, wrong, unrelated and refusing ones. */
-async function checkPairs(measurer: Measurer, model: string): Promise<Gate> {
+export async function checkPairs(
+  measure: (rows: readonly RowParts[]) => Promise<readonly LikelihoodOf[]>,
+  model: string,
+): Promise<Gate> {
   const anchors = (await readAnchors()).filter(({ kind }) => kind !== "injected"); // no reward model was trained against those
-  const measured = await measurer.measure(anchors.map((anchor) => toParts(anchor, "chat")));
+  const measured = await measure(anchors.map((anchor) => toParts(anchor, "chat")));
   const problem = measured.find((one) => "problem" in one);
   if (problem)
     return { name: "known pairs", held: false, message: `${model} cannot score the known pairs: ${problem.problem}` };
@@ -109,14 +118,14 @@ async function checkPairs(measurer: Measurer, model: string): Promise<Gate> {
   };
 }
 
-function refusalOf({ unreadable, output, conversation }: Example): Rating | undefined {
+export function refuseToScore({ unreadable, output, conversation }: Example): Rating | undefined {
   if (unreadable !== undefined) return { state: "pending" }; // its state is told elsewhere
   if (output === "" && !conversation?.answer.toolCalls)
     return { state: "refused", detail: "it has no answer to score" };
   return undefined;
 }
 
-function toRating(found: LikelihoodOf): Rating {
+export function rateReward(found: LikelihoodOf): Rating {
   if ("problem" in found) return { state: "failed", detail: found.problem };
   return { state: "scored", score: Number(found.likelihood.reward!.toPrecision(8)) };
 }

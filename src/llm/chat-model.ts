@@ -41,6 +41,8 @@ export interface ChatModel {
     open(): Promise<EmbeddingModelV4>;
     findPrice(): Promise<Price | undefined>;
   };
+  /** The same model as one that measures rows, on a server of one's own. */
+  readonly measuring?: LanguageClient | undefined;
   /** The servers that it runs on, where there are several: each call goes to one of them, and `language` is not asked. */
   readonly servers?: {
     current(): readonly ModelServer[];
@@ -60,7 +62,7 @@ export interface ChatModel {
 }
 
 /** One of several servers that run a model. */
-export interface ModelServer extends Pick<ChatModel, "language" | "keyAdvice" | "notes" | "redact"> {
+export interface ModelServer extends Pick<ChatModel, "language" | "measuring" | "keyAdvice" | "notes" | "redact"> {
   readonly address: string;
 }
 

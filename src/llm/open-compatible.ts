@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
+import { createMeasuringClient } from "./measuring-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { describeKey, redactor } from "./secrets.ts";
 import { withoutPassword } from "../without-password.ts";
@@ -55,12 +56,8 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
   const { key: apiKey } = found;
   const baseURL = url.href.replace(/\/+$/, "");
   const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
-  const client = createCompatibleClient({
-    baseURL,
-    model,
-    headers,
-    send: createSender(options.connections ?? defaultConnections, { environment: options.environment }),
-  });
+  const send = createSender(options.connections ?? defaultConnections, { environment: options.environment });
+  const client = createCompatibleClient({ baseURL, model, headers, send });
   const identity = `${baseURL}#${model}`;
   return {
     name: identity,
@@ -78,6 +75,7 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
         }),
       findPrice: () => Promise.resolve(options.price),
     },
+    measuring: createMeasuringClient({ baseURL, model, headers, send }),
     thinksFirst: false,
     timeoutMs: queueTimeoutMs,
     notes: client.notes,

@@ -89,10 +89,11 @@ export async function openServers(
 }
 
 function toServer(address: string, model: ChatModel): ModelServer {
-  const { language, keyAdvice, notes } = model;
+  const { language, measuring, keyAdvice, notes } = model;
   return {
     address,
     language,
+    measuring,
     redact: (text) => model.redact(text),
     ...(keyAdvice !== undefined && { keyAdvice }),
     ...(notes && { notes }),

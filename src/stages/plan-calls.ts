@@ -4,8 +4,7 @@ import type { Dataset } from "../dataset/dataset.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { formatCount } from "../format.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
-import type { Asker } from "../judge/asker.ts";
-import type { LlmJudge } from "../judge/llm.ts";
+import type { Asker, PlannedJudge } from "../judge/asker.ts";
 import type { LlmPairJudge } from "../judge/pair-llm.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { estimateTokens } from "../llm/estimate-tokens.ts";
@@ -59,7 +58,7 @@ interface PlanOptions extends StageOptions {
 }
 
 export interface PlanRatingOptions extends PlanOptions {
-  readonly judge: LlmJudge;
+  readonly judge: PlannedJudge;
 }
 
 export interface PlanComparisonOptions extends PlanOptions {

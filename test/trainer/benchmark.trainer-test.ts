@@ -1,15 +1,14 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BenchmarkSummary } from "../../src/run/records/benchmarks.ts";
-import { uvArguments, uvRun } from "../../src/python/uv.ts";
+import { uvRun } from "../../src/python/uv.ts";
 import { alpagasus, startAlpagasus } from "../helpers/command-line.ts";
-import { descendants, killAll } from "../helpers/descendants.ts";
-import { freePort } from "../helpers/free-port.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { serveAsVllm } from "./serve-as-vllm.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 
 /* Benchmarks by the real harness, on tasks over local files and tiny models. */
@@ -137,49 +136,31 @@ describe("benchmark", () => {
   });
 
   test("of a served model are those of the model, item by item; no key goes to it", async () => {
-    const port = await freePort();
-    const server = spawn("uv", uvArguments(`${here}completions_server.py`, ["two", String(port)]), {
-      cwd: folder.path,
-      env: { PATH: process.env["PATH"]!, ...pythonEnvironment },
-      stdio: "ignore",
-    });
-    try {
-      const address = `http://127.0.0.1:${port}/v1`;
-      await expect
-        .poll(
-          () =>
-            fetch(`${address}/models`)
-              .then(({ ok }) => ok)
-              .catch(() => false),
-          { timeout: 300_000 },
-        )
-        .toBe(true);
-      const served = `${address}#served`;
-      const run = (...args: string[]) =>
-        alpagasus(["benchmark", "--models", served, "--include", "tasks", "--json", ...args], {
-          cwd: folder.path,
-          env: { ...pythonEnvironment, OPENAI_API_KEY: "sk-must-not-go-there" },
-        });
-      const { code, stderr } = await run("--tasks", "pick,say", "--tokenizer", "two");
-      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
-      const name = served.replaceAll(/[^\w.-]+/g, "-");
-      for (const task of ["pick", "say"]) {
-        const read = (model: string) =>
-          parseLines<Item>(readFileSync(at(`${model}.${task}`, ".jsonl"), "utf8"))
-            .map(({ item, value }) => [item, value])
-            .toSorted(([a], [b]) => Number(a) - Number(b));
-        expect(read(name)).toEqual(read("two"));
-      }
-      const without = await run("--tasks", "pick", "--limit", "3");
-      expect([without.code, without.stderr]).toEqual([
-        2,
-        expect.stringContaining("wants the model's own tokenizer: --tokenizer FOLDER"),
-      ]);
-      const other = await alpagasus(["benchmark", "--models", `${address}#other`, "--tasks", "say"], options());
-      expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('(served), got "other"')]);
-    } finally {
-      killAll(descendants(server.pid!));
+    await using server = await serveAsVllm("two", folder.path);
+    const { address } = server;
+    const served = `${address}#served`;
+    const run = (...args: string[]) =>
+      alpagasus(["benchmark", "--models", served, "--include", "tasks", "--json", ...args], {
+        cwd: folder.path,
+        env: { ...pythonEnvironment, OPENAI_API_KEY: "sk-must-not-go-there" },
+      });
+    const { code, stderr } = await run("--tasks", "pick,say", "--tokenizer", "two");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
+    const name = served.replaceAll(/[^\w.-]+/g, "-");
+    for (const task of ["pick", "say"]) {
+      const read = (model: string) =>
+        parseLines<Item>(readFileSync(at(`${model}.${task}`, ".jsonl"), "utf8"))
+          .map(({ item, value }) => [item, value])
+          .toSorted(([a], [b]) => Number(a) - Number(b));
+      expect(read(name)).toEqual(read("two"));
     }
+    const without = await run("--tasks", "pick", "--limit", "3");
+    expect([without.code, without.stderr]).toEqual([
+      2,
+      expect.stringContaining("wants the model's own tokenizer: --tokenizer FOLDER"),
+    ]);
+    const other = await alpagasus(["benchmark", "--models", `${address}#other`, "--tasks", "say"], options());
+    expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('(served), got "other"')]);
   });
 
   test("another model costs its own run alone; the same one with other weights is run again", async () => {

@@ -1,14 +1,15 @@
-"""A server of one model's completions, with the prompt's probabilities (`echo`), as vLLM has them: python completions_server.py FOLDER PORT."""
+"""A server of one model, as vLLM answers: completions with the prompt's probabilities (`echo`), /tokenize, and of a reward model /classify: python completions_server.py FOLDER PORT."""
 
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 folder, port = sys.argv[1], int(sys.argv[2])
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+is_reward = "SequenceClassification" in (AutoConfig.from_pretrained(folder).architectures or [""])[0]
+model = (AutoModelForSequenceClassification if is_reward else AutoModelForCausalLM).from_pretrained(folder, dtype=torch.float32).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 
 
@@ -28,6 +29,30 @@ def complete(prompt, asked):
     return {"text": tokenizer.decode(made), "logprobs": {"token_logprobs": own, "top_logprobs": best}}
 
 
+def tokenize(asked):
+    if "prompt" in asked:
+        tokens = tokenizer(asked["prompt"], add_special_tokens=asked["add_special_tokens"])["input_ids"]
+    else:
+        tokens = chat_tokens(asked)
+    return {"count": len(tokens), "max_model_len": 2048, "tokens": tokens}
+
+
+def chat_tokens(asked):
+    return tokenizer.apply_chat_template(
+        asked["messages"],
+        tools=asked.get("tools"),
+        add_generation_prompt=asked["add_generation_prompt"],
+        return_dict=True,
+        **asked.get("chat_template_kwargs", {}),
+    )["input_ids"]
+
+
+def classify(asked):
+    with torch.no_grad():
+        score = model(torch.tensor([chat_tokens(asked)])).logits[0, 0]
+    return {"data": [{"index": 0, "label": "LABEL_0", "probs": [(score if not asked["use_activation"] else score.sigmoid()).item()], "num_classes": 1}]}
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.answer({"data": [{"id": "served", "root": folder}]})
@@ -35,6 +60,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert "authorization" not in {name.lower() for name in self.headers} or self.headers["authorization"] in ("Bearer ", "Bearer EMPTY"), "no key"
+        if self.path == "/tokenize":
+            return self.answer(tokenize(asked))
+        if self.path == "/classify":
+            return self.answer(classify(asked))
         prompts = asked["prompt"]
         several = prompts if isinstance(prompts, list) and not isinstance(prompts[0], int) else [prompts]
         self.answer({"choices": [{"index": i, "finish_reason": "stop", **complete(one, asked)} for i, one in enumerate(several)]})

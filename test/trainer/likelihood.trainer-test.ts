@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RatingLine } from "../../src/run/ratings-file.ts";
@@ -9,6 +9,7 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { serveAsVllm } from "./serve-as-vllm.ts";
 
 /* Likelihoods, measured for real. */
 
@@ -63,6 +64,30 @@ test("perplexities and their quotients are those of one row at a time; killed in
     if (difficulty < 1) expect(score).toBeCloseTo(difficulty, 3);
     else expect(detail).toContain("the prompt makes the answer no easier");
     expect(ratings("runs/perplexity")[i]!.score).toBeCloseTo(Math.exp(given), 2);
+  }
+});
+
+test("behind a server that answers as vLLM does, they are the same, also with a chat template", async () => {
+  cpSync(`${folder.path}/tiny`, `${folder.path}/chat`, { recursive: true });
+  folder.write(
+    "chat/chat_template.jinja",
+    "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<s>assistant: {% endif %}",
+  );
+  await using server = await serveAsVllm("chat", folder.path);
+  for (const [kind, template] of [
+    ["ifd", "plain"],
+    ["perplexity", "chat"],
+  ] as const) {
+    await rate("--judge", `${kind}:chat`, "--template", template, "--run", `runs/here-${kind}`);
+    await rate("--judge", `${kind}:${server.address}#m`, "--template", template, "--run", `runs/there-${kind}`);
+    const there = ratings(`runs/there-${kind}`);
+    for (const [i, { state, likelihood }] of ratings(`runs/here-${kind}`).entries()) {
+      expect(there[i]!.state).toBe(state);
+      for (const part of kind === "ifd" ? (["answer", "alone"] as const) : (["answer"] as const)) {
+        expect(there[i]!.likelihood![part]![1]).toBe(likelihood![part]![1]);
+        expect(there[i]!.likelihood![part]![0]).toBeCloseTo(likelihood![part]![0], 3);
+      }
+    }
   }
 });
 

@@ -9,6 +9,7 @@ import { parseLines } from "../helpers/json-lines.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 import { trainerPython } from "../helpers/trainer-python.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { serveAsVllm } from "./serve-as-vllm.ts";
 
 /* Reward models and math-verify, for real. */
 
@@ -64,6 +65,11 @@ test("a reward model's scores are those of one row at a time, and it is checked 
   ]);
   expect(summary.scale).toBeUndefined();
   for (const [i, { score }] of ratings("reward").entries()) expect(score).toBeCloseTo(expected[i]!, 4);
+  await using server = await serveAsVllm("reward", folder.path);
+  const served = await rate("rows.json", "--judge", `reward:${server.address}#rm`, "--run", "runs/served");
+  expect(served.code, served.stderr).toBe(0);
+  expect((JSON.parse(served.stdout) as RateSummary).checks).toMatchObject([{ name: "known pairs", held: true }]);
+  for (const [i, { score }] of ratings("served").entries()) expect(score).toBeCloseTo(expected[i]!, 4);
   const again = await rate("rows.json", "--judge", "reward:reward", "--as", "reward", "--run", "runs/reward");
   expect((JSON.parse(again.stdout) as RateSummary).notes.join("\n")).toContain("30 rows were scored before");
 });

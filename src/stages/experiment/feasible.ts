@@ -9,6 +9,7 @@ import { findLocalModel } from "../../generation/local-model.ts";
 import { chooseServer } from "../../generation/serve-model.ts";
 import { openJudge, openPairJudge } from "../../judge/open.ts";
 import { isModelName } from "../../llm/model-name.ts";
+import { callsModel, readServedMeasure } from "../../likelihood/measure-name.ts";
 import { openModel } from "../../llm/open-model.ts";
 import { markNames } from "../../rubric/read-marks.ts";
 import { expectUsearch } from "../../selection/neighbours.ts";
@@ -69,7 +70,8 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   for (const embedding of experiment.embeddings) await expectEmbedding(context, embedding, isLimited, planNotes);
   const given = answering.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
-  for (const name of [...raters, ...pairJudges, ...given].filter(isModelName)) {
+  const served = raters.flatMap((name) => readServedMeasure(name)?.model ?? []);
+  for (const name of [...raters, ...pairJudges, ...given, ...served].filter(isModelName)) {
     const { problem, price, notes } = await openModel(name, { isFromRecipe: true });
     planNotes?.push(...(notes?.() ?? []).map((note) => `${name}: ${note}`));
     if (problem !== undefined && !planNotes) throw new UsageError(problem);
@@ -131,7 +133,7 @@ async function expectEmbedding(
 
 /** @throws UsageError, DataError when a judge that calls no model cannot be opened */
 async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
-  if (!isModelName(name)) await open(name);
+  if (!callsModel(name)) await open(name);
 }
 
 /** @throws UsageError when an arm's settings cannot be combined */

@@ -2,7 +2,7 @@ import type { NamedRating, Rating, RatingSettings } from "../../experiment/resol
 import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
-import { readMeasureName } from "../../likelihood/measure-name.ts";
+import { callsModel, readMeasureName, readServedMeasure } from "../../likelihood/measure-name.ts";
 import { readVerifierName } from "../../run/judge-kind.ts";
 import { isSmollm2 } from "../../python/smollm2.ts";
 import { isModelName } from "../../llm/model-name.ts";
@@ -22,17 +22,17 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
   const id = as === undefined ? rateId : scoreId(as);
   const maxUnreadable = recipe.rate?.max_unreadable; // of the same rows
   const ratingsPath = as === undefined ? context.run.ratingsPath : context.run.scorePath(as);
-  const measured = all.flatMap((name) => readMeasureName(name)?.model ?? []);
+  const measured = all.flatMap((name) => (readServedMeasure(name) ? [] : (readMeasureName(name)?.model ?? [])));
   const summaryOf = (manifest: Manifest | undefined) => (as === undefined ? manifest?.rate : manifest?.scores?.[as]);
   return {
     id,
     stage: "rate",
     needs: as === undefined ? [] : [rateId],
-    resource: all.some(isModelName) ? "calls" : measured.length > 0 && context.serving ? "cluster" : "machine",
+    resource: all.some(callsModel) ? "calls" : measured.length > 0 && context.serving ? "cluster" : "machine",
     takes: context.serving && (() => context.takenByServers(new Set(measured).size)),
     needsUv: all.some((name) =>
       readMeasureName(name)
-        ? !context.serving || isSmollm2(readMeasureName(name)!.model)
+        ? !readServedMeasure(name) && (!context.serving || isSmollm2(readMeasureName(name)!.model))
         : readVerifierName(name) === "math",
     ),
     async inputs() {
