@@ -9,7 +9,7 @@ import { createRandom } from "../../src/stats/random.ts";
 import { crossedMean } from "../../src/stats/crossed-mean.ts";
 import { crossedNeeded, crossedVariances, promptsNeeded } from "../../src/stats/prompts-needed.ts";
 import { signTest } from "../../src/stats/sign-test.ts";
-import { howOften, someOf } from "../helpers/long.ts";
+import { howOften, isLong, someOf } from "../helpers/long.ts";
 
 const preferences = ["first", "draw", "second"] as const;
 
@@ -98,7 +98,7 @@ describe("over 2,000 simulated experiments with known truth", () => {
     },
   );
 
-  test.each(
+  test.runIf(isLong).each(
     someOf([
       { trainings: 3, spread: 0.03, effect: 0.12 },
       { trainings: 5, spread: 0.05, effect: 0.12 },
