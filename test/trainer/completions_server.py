@@ -49,7 +49,7 @@ def chat_tokens(asked):
 
 def classify(asked):
     with torch.no_grad():
-        score = model(torch.tensor([chat_tokens(asked)])).logits[0, 0]
+        score = model.score(model.model(torch.tensor([chat_tokens(asked)]))[0])[0, -1, 0]  # of the last token, as vLLM; the model itself looks for padding
     return {"data": [{"index": 0, "label": "LABEL_0", "probs": [(score if not asked["use_activation"] else score.sigmoid()).item()], "num_classes": 1}]}
 
 
