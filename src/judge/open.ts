@@ -59,7 +59,7 @@ export async function openJudge(
   const measure = readMeasureName(name);
   if (measure && readServedMeasure(name))
     throw new UsageError(
-      `expected ${localForms}, got ${JSON.stringify(name)}, whose model is behind a server; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `expected a judge that asks no server, got ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);

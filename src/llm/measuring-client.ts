@@ -25,6 +25,7 @@ interface MeasuringOptions {
 
 type Json = Readonly<Record<string, unknown>>;
 
+const mostProbability = 1e-3; // the logarithm of 1, with the noise of half precision
 const noProbability = -9999; // vLLM writes this for minus infinity
 const whoCan =
   "vLLM can; llama.cpp and providers cannot: use vLLM, or measure on this machine (a folder or Hub id after the colon)";
@@ -120,7 +121,9 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
         message: `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
       });
     const asWanted = own.slice(start, ids.length) as unknown[];
-    if (!asWanted.every((one): one is number => typeof one === "number" && one > noProbability)) return undefined;
+    if (!asWanted.every((one): one is number => typeof one === "number" && one <= mostProbability))
+      throw new Error("expected the logarithm of a probability for each token, got something else"); // perhaps a fault of the moment
+    if (asWanted.some((one) => one <= noProbability)) return undefined;
     return { nll: asWanted.reduce((sum, one) => sum - one, 0), tokens: asWanted.length };
   }
 

@@ -174,6 +174,33 @@ test.each<[string, Answer, string[], RegExp]>([
   expect(code).toBe(2);
 });
 
+test("in a recipe its rows are scored once, and arms choose by them", async () => {
+  folder.write(
+    "recipe.yaml",
+    `name: served\ndata: rows.json\nrate: { judge: student }\nscores: { ppl: { judge: "perplexity:${address}#base" } }\narms: { hard: { by: ppl, top: 3 } }\n`,
+  );
+  const run = async (...args: string[]) => alpagasus(["run", "recipe.yaml", ...args], { cwd: folder.path });
+  expect((await run("--dry-run")).stdout).toMatch(/score ppl +due +12 calls/);
+  expect(asked).toEqual([]);
+  const { code, stderr } = await run();
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
+  const before = asked.length;
+  await run();
+  expect(asked.length).toBe(before);
+});
+
+test("probabilities that are none are asked for again, and are no measurement", async () => {
+  answer = (path, body) =>
+    path === "/v1/completions"
+      ? { body: { choices: [{ logprobs: { token_logprobs: (body["prompt"] as number[]).map(() => "x") } }] } }
+      : answerAsVllm(path, body);
+  const { stderr } = await rate(`fit:${address}#m`, "--max-attempts", "1");
+  expect(stderr).toContain("expected the logarithm of a probability for each token");
+  answer = answerAsVllm;
+  await rate(`fit:${address}#m`, "--retry-failed");
+  expect(ratings().every(({ state }) => state === "scored")).toBe(true);
+});
+
 test("a provider's model is refused", async () => {
   const { code, stderr } = await rate("ifd:openai:gpt-5-mini");
   expect(stderr).toMatch(/openai:gpt-5-mini: expected a server of your own .* no probabilities of a prompt/);

@@ -219,6 +219,7 @@ async function marksOf(
   isWhole: boolean,
 ): Promise<readonly string[] | undefined> {
   if (isModelName(judge)) return markNames(await openRubric(rubric));
+  if (readServedMeasure(judge)) return [];
   return judge.startsWith("run:") ? undefined : ((await openJudge(judge, { isWhole })).markNames ?? []);
 }
 
