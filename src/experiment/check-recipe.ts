@@ -160,6 +160,8 @@ function checkRecorded(
     for (const side of ["a", "b"] as const)
       if (!arms[match[side]])
         fail(["recorded", "comparisons", i, side], `expected ${Object.keys(arms).join(", ")}, got ${match[side]}`);
+  if (comparisons.length === 0 && benchmarks.length === 0)
+    fail(["recorded"], "expected comparisons or benchmarks, got neither");
   if (comparisons.length > 0 && judge === undefined)
     fail(["recorded"], "expected the judge of these comparisons, got none; add judge: NAME");
   for (const [i, { task, percent }] of benchmarks.entries()) {

@@ -142,6 +142,8 @@ export function describeOutcome(
 /** Says in how many benchmarks the arm under test differs, where no answers were compared. */
 function describeBenchmarks(told: string, benchmarks: NonNullable<ExperimentFacts["benchmarks"]>): string {
   const differences = benchmarks.flatMap(({ task, differences: of }) => of.map((one) => ({ task, ...one })));
+  if (differences.length === 0)
+    return "No answers were compared, and no benchmark has two arms, so nothing is compared.";
   const shown = differences.filter(({ adjustedPValue }) => adjustedPValue < 0.05);
   const tell = ({ task, a, b, means: [ours, theirs] }: (typeof shown)[number]) =>
     (ours ?? 0) > (theirs ?? 0) ? `${a} above ${b} in ${task}` : `${b} above ${a} in ${task}`;

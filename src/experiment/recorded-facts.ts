@@ -65,7 +65,7 @@ const itemsWithoutGaps = 5000; // of so many, every percentage with two decimals
 
 /** Published percentages with intervals; the selected arm against every other, corrected for all of them. */
 function benchmarkFacts(
-  { arms, benchmarks }: Recorded,
+  { arms, trainings = 1, benchmarks }: Recorded,
   methods: ExperimentFacts["methods"],
 ): NonNullable<ExperimentResult["benchmarks"]> {
   const first = Object.keys(arms).find((arm) => methods[arm] === "score") ?? Object.keys(arms)[0]!;
@@ -110,7 +110,7 @@ function benchmarkFacts(
           a,
           b,
           items,
-          trainings: 1,
+          trainings,
           means,
           difference: toEstimateRecord(difference),
           pValue: difference.pValue,
@@ -140,5 +140,5 @@ function conclude(task: string, a: string, b: string, [ours, theirs]: readonly [
   if (!(p < significance))
     return `${task}: ${a} (${formatMetric(ours)}) and ${b} (${formatMetric(theirs)}) cannot be told apart by these percentages.`;
   const [more, less] = ours > theirs ? [a, b] : [b, a];
-  return `${task}: ${more} has ${formatMetric(Math.max(ours, theirs))}, more than the ${formatMetric(Math.min(ours, theirs))} of ${less}; with one training of each, this is about these two models, not about how their rows were chosen.`;
+  return `${task}: ${more} has ${formatMetric(Math.max(ours, theirs))}, more than the ${formatMetric(Math.min(ours, theirs))} of ${less}; this is about these trained models, not about how their rows were chosen.`;
 }

@@ -28,12 +28,27 @@ export function parseYaml<File>(
   const at = (field: readonly PropertyKey[]) => lineOf(offsetOf(document, field));
   const [broken] = document.errors;
   if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
-  const found = schema.safeParse(document.toJS());
+  const value: unknown = document.toJS();
+  const lost = findLostName(value);
+  if (lost) throw new DataError(`${at(lost)}: expected another name than __proto__, which would be lost`);
+  const found = schema.safeParse(value);
   if (found.success) return { file: found.data, at };
   const { issues } = found.error;
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a mistyped name explains a missing one
   const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
   throw new DataError(`${at([...issue.path, ...unknown])}: ${describe(issue)}`);
+}
+
+/** The path to a field named __proto__, which a schema leaves out without a word. */
+function findLostName(value: unknown, seen: Set<unknown> = new Set()): PropertyKey[] | undefined {
+  if (typeof value !== "object" || value === null || seen.has(value)) return undefined;
+  seen.add(value); // an alias is the same object again
+  if (Object.hasOwn(value, "__proto__")) return ["__proto__"];
+  for (const [name, inner] of Object.entries(value)) {
+    const path = findLostName(inner, seen);
+    if (path) return [name, ...path];
+  }
+  return undefined;
 }
 
 /** The offset of a field, or of its nearest parent that exists. */

@@ -359,6 +359,11 @@ describe("recipes", () => {
       "name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n  benchmarks:\n    - { task: t, items: 4, percent: { b: 50 } }\n",
       /bad\.yaml:5: recorded\.benchmarks\.0\.percent\.b: expected a, got b/,
     ],
+    ["name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n", /bad\.yaml:2: recorded: expected comparisons or benchmarks/],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms:\n  __proto__: { top: 3 }\n",
+      /bad\.yaml:5: expected another name than __proto__/,
+    ],
     [
       "name: x\nrecorded:\n  arms: { a: { rows: 3 }, b: { rows: 4 } }\n  comparisons: [{ a: a, b: b, sets: [{ set: s, win: 1, tie: 1, lose: 1 }] }]\n",
       /bad\.yaml:\d: recorded: expected the judge of these comparisons, got none; add judge: NAME/,
