@@ -27,8 +27,12 @@ export function recordedFacts({
   const total = (values: readonly (number | undefined)[]) =>
     values.some((value) => value === undefined) ? null : values.reduce<number>((sum, value) => sum + value!, 0);
   const most = Math.max(...Object.values(arms).map(({ rows }) => rows));
+  const isAlone = Object.values(arms).filter(({ rows }) => rows === most).length === 1;
   const methods = Object.fromEntries(
-    Object.entries(arms).map(([arm, { rows }]) => [arm, rows === most ? "full" : arm === "random" ? arm : "score"]),
+    Object.entries(arms).map(([arm, { rows }]) => [
+      arm,
+      arm === "random" ? arm : rows === most && isAlone ? "full" : "score",
+    ]),
   );
   return {
     name,
@@ -87,7 +91,10 @@ function benchmarkFacts(
   return benchmarks.map(({ task, metric, items, percent }, i) => {
     const decimals = Math.max(...Object.values(percent).map((value) => String(value).split(".")[1]?.length ?? 0));
     const impossible = Object.entries(percent).filter(
-      ([, value]) => items < itemsWithoutGaps && !isPossibleShare(value, items, decimals),
+      ([, value]) =>
+        /^(accuracy|acc|exact_match|pass@\d+)$/.test(metric) &&
+        items < itemsWithoutGaps &&
+        !isPossibleShare(value, items, decimals),
     );
     return {
       task,

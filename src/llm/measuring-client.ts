@@ -120,18 +120,24 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
         functionality: "echo with logprobs",
         message: `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
       });
+    if (own[0] !== null || own.length > ids.length + 1)
+      throw new UnsupportedFunctionalityError({
+        functionality: "echo with logprobs",
+        message: `expected a probability for each of the prompt's ${ids.length} tokens but the first, and at most one more, got ${own.length} that begin with ${JSON.stringify(own[0])}: this server counts them otherwise`,
+      });
     const asWanted = own.slice(start, ids.length) as unknown[];
     if (!asWanted.every((one): one is number => typeof one === "number" && one <= mostProbability))
       throw new Error("expected the logarithm of a probability for each token, got something else"); // perhaps a fault of the moment
     if (asWanted.some((one) => one <= noProbability)) return undefined;
-    return { nll: asWanted.reduce((sum, one) => sum - one, 0), tokens: asWanted.length };
+    return { nll: asWanted.reduce((sum, one) => sum - Math.min(one, 0), 0), tokens: asWanted.length };
   }
 
   /** The tokens to be measured, or why there are none. */
   async function tokensOf(
-    { needs, prompt, answer, options = {}, maxLength }: MeasureRequest,
+    asked: MeasureRequest,
     post: Post,
   ): Promise<{ readonly whole: Part; readonly alone?: Part | undefined; readonly isCut: boolean } | string> {
+    const { needs, prompt, answer, options = {}, maxLength } = asked;
     const tokenize = async (body: Json): Promise<Tokens> => {
       const reply = await post(`${root}/tokenize`, body).catch((error: unknown) => {
         if (!APICallError.isInstance(error) || ![404, 405, 501].includes(error.statusCode ?? 0)) throw error;
@@ -150,7 +156,12 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     };
     const ofText = (text: string) => tokenize({ prompt: text, add_special_tokens: true });
     const ofChat = (messages: readonly unknown[], more: Json) =>
-      tokenize({ messages, add_special_tokens: false, ...options, ...more });
+      tokenize({
+        messages: asServersTake(messages as readonly Json[]),
+        add_special_tokens: false,
+        ...options,
+        ...more,
+      });
     const before =
       typeof prompt === "string" ? await ofText(prompt) : await ofChat(prompt, { add_generation_prompt: true });
     const start = before.tokens.length;
@@ -163,7 +174,7 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     const longest = Math.min(maxLength, whole.most);
     const isCut = whole.tokens.length > longest;
     if (typeof prompt !== "string") {
-      const left = await leftOut(prompt, answer as Json, whole.tokens, ofChat);
+      const left = await leftOut(asked, post);
       if (left !== undefined) return `the chat template leaves out ${left}`;
     }
     const afterPrompt = { ids: whole.tokens.slice(0, longest), start };
@@ -171,30 +182,42 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     // of an answer that is cut after a prompt, the same tokens are measured by themselves
     const { tokens } = text === "" ? { tokens: [] } : await ofText(text);
     return { whole: afterPrompt, alone: { ids: tokens.slice(0, Math.max(longest - start + 1, 1)), start: 1 }, isCut };
-
-    /** A part of the row that the chat template does not write. */
-    async function leftOut(
-      messages: readonly object[],
-      last: Json,
-      ids: readonly number[],
-      apply: (messages: readonly unknown[], more: Json) => Promise<Tokens>,
-    ): Promise<string | undefined> {
-      const isSame = async (other: readonly unknown[], more: Json = {}) =>
-        (await apply(other, { add_generation_prompt: false, ...more })).tokens.join() === ids.join();
-      if (options["tools"] && (await isSame([...messages, last], { tools: null }))) return "the tools that are offered";
-      for (const [part, name] of [
-        ["tool_calls", "calls of tools"],
-        ["reasoning_content", "the reasoning of the answer"],
-      ] as const) {
-        const { [part]: found, ...rest } = last;
-        if (found && (await isSame([...messages, rest]))) return name;
-      }
-      return undefined;
-    }
   }
 
-  async function measureReward({ prompt, answer, options = {} }: MeasureRequest, post: Post): Promise<Measurement> {
-    const body = { messages: [...(prompt as readonly object[]), answer], add_generation_prompt: false, ...options };
+  /** A part of a conversation that the server's chat template does not write, found by leaving it out or adding to it; as python/rows.py. */
+  async function leftOut({ prompt, answer, options = {} }: MeasureRequest, post: Post): Promise<string | undefined> {
+    const messages = [...(prompt as readonly Json[]), answer as Json];
+    const last = messages.length - 1;
+    const isPlain = messages.length <= 2 && !options["tools"];
+    if (isPlain && !messages[last]!["tool_calls"] && !messages[last]!["reasoning_content"]) return undefined;
+    const apply = async (said: readonly Json[], more: Json = {}) => {
+      const body = { messages: asServersTake(said), add_special_tokens: false, add_generation_prompt: false };
+      return JSON.stringify((await post(`${root}/tokenize`, { ...body, ...options, ...more }))["tokens"]);
+    };
+    const written = await apply(messages);
+    const isSame = async (i: number, other: Json) => (await apply(messages.with(i, other))) === written;
+    if (options["tools"] && (await apply(messages, { tools: null })) === written) return "the tools that are offered";
+    for (const [i, message] of messages.entries()) {
+      const content = typeof message["content"] === "string" ? message["content"] : "";
+      const mayGo = i < last && content.includes("<think>"); // templates may drop the reasoning of earlier turns
+      if (content.trim() !== "" && !mayGo && (await isSame(i, { ...message, content: `${content} x` })))
+        return `the text of a turn of the role ${String(message["role"])}`;
+      const { tool_calls: calls, ...withoutCalls } = message;
+      if (calls && (await isSame(i, withoutCalls))) return "calls of tools";
+    }
+    const { reasoning_content: reasoning, ...without } = messages[last]!;
+    return reasoning && (await isSame(last, without)) ? "the reasoning of the answer" : undefined;
+  }
+
+  async function measureReward(asked: MeasureRequest, post: Post): Promise<Measurement> {
+    const { prompt, answer, options = {} } = asked;
+    const left = await leftOut(asked, post);
+    if (left !== undefined) return { problem: `the chat template leaves out ${left}` };
+    const body = {
+      messages: asServersTake([...(prompt as readonly Json[]), answer as Json]),
+      add_generation_prompt: false,
+      ...options,
+    };
     const raw = { use_activation: false, activation: false }; // the score itself; the name differs between versions
     const classify = async () => firstOf((await post(`${root}/classify`, { ...body, ...raw }))["data"])?.["probs"];
     const pool = async () => firstOf((await post(`${root}/pooling`, { ...body, ...raw }))["data"])?.["data"];
@@ -204,8 +227,11 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
       scorer = "classify";
       return found;
     } catch (error) {
-      if (!APICallError.isInstance(error) || ![400, 404, 405, 422, 501].includes(error.statusCode ?? 0)) throw error;
-      const pooled = await pool().catch(() => undefined); // of older versions, /classify takes no messages
+      if (!isNotThere(error)) throw error;
+      const pooled = await pool().catch((other: unknown) => {
+        if (isNotThere(other)) return undefined;
+        throw other;
+      }); // of older versions, /classify takes no messages
       if (pooled === undefined) throw error;
       scorer = "pooling";
       return oneScore(pooled);
@@ -221,6 +247,26 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
       message: `expected one score from ${root}/classify, got ${scores.length === 1 ? "none" : scores.length}; is ${model} a reward model with one output?`,
     });
   }
+}
+
+function isNotThere(error: unknown): boolean {
+  return APICallError.isInstance(error) && [400, 404, 405, 422, 501].includes(error.statusCode ?? 0);
+}
+
+/** Messages with the arguments of calls as JSON text: servers parse them for their templates, where Python's take objects. */
+function asServersTake(messages: readonly Json[]): Json[] {
+  return messages.map((message) => {
+    const calls = message["tool_calls"] as readonly { readonly function: Json }[] | undefined;
+    if (!calls) return message;
+    const toText = (given: unknown) => (typeof given === "string" ? given : JSON.stringify(given));
+    return {
+      ...message,
+      tool_calls: calls.map((call) => ({
+        ...call,
+        function: { ...call.function, arguments: toText(call.function["arguments"]) },
+      })),
+    };
+  });
 }
 
 type Post = (url: string, body: Json) => Promise<Json>;

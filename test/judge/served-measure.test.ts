@@ -192,13 +192,61 @@ test("in a recipe its rows are scored once, and arms choose by them", async () =
 test("probabilities that are none are asked for again, and are no measurement", async () => {
   answer = (path, body) =>
     path === "/v1/completions"
-      ? { body: { choices: [{ logprobs: { token_logprobs: (body["prompt"] as number[]).map(() => "x") } }] } }
+      ? {
+          body: {
+            choices: [
+              { logprobs: { token_logprobs: (body["prompt"] as number[]).map((__, i) => (i === 0 ? null : "x")) } },
+            ],
+          },
+        }
       : answerAsVllm(path, body);
   const { stderr } = await rate(`fit:${address}#m`, "--max-attempts", "1");
   expect(stderr).toContain("expected the logarithm of a probability for each token");
   answer = answerAsVllm;
   await rate(`fit:${address}#m`, "--retry-failed");
   expect(ratings().every(({ state }) => state === "scored")).toBe(true);
+});
+
+test("probabilities that are counted otherwise are no measurement", async () => {
+  answer = (path, body) =>
+    path === "/v1/completions"
+      ? {
+          body: {
+            choices: [{ logprobs: { token_logprobs: [null, null, ...(body["prompt"] as number[]).map(() => -1)] } }],
+          },
+        }
+      : answerAsVllm(path, body);
+  const { code, stderr } = await rate(`fit:${address}#m`);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("this server counts them otherwise")]);
+});
+
+test("calls of tools go as JSON text, and what the chat template leaves out is no score", async () => {
+  const call = { type: "function", function: { name: "get", arguments: '{"city":"Rome"}' } };
+  folder.write("rows.json", [
+    {
+      messages: [
+        { role: "user", content: "Weather?" },
+        { role: "assistant", content: "", tool_calls: [call] },
+        { role: "tool", content: "Rain" },
+        { role: "assistant", content: "It rains." },
+      ],
+    },
+  ]);
+  const types = new Set<string>();
+  let isDropping = false;
+  answer = (path, body) => {
+    const messages = body["messages"] as { role: string; tool_calls?: (typeof call)[] }[] | undefined;
+    if (path !== "/tokenize" || !messages) return answerAsVllm(path, body);
+    for (const { tool_calls: calls = [] } of messages)
+      for (const one of calls) types.add(typeof one.function.arguments);
+    const written = messages.filter(({ role }) => !isDropping || role !== "tool");
+    return { body: { tokens: letters(JSON.stringify(written)), max_model_len: 4000 } };
+  };
+  await rate(`fit:${address}#m`, "--template", "chat");
+  expect([[...types], ratings()[0]!.state]).toEqual([["string"], "scored"]);
+  isDropping = true;
+  await rate(`fit:${address}#other`, "--template", "chat");
+  expect(ratings()[0]!.detail).toBe("the chat template leaves out the text of a turn of the role tool");
 });
 
 test("a provider's model is refused", async () => {
