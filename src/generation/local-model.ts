@@ -7,6 +7,7 @@ import { RunError, UsageError } from "../errors.ts";
 import { hashModelFolder, hubCommit } from "../files/model-hash.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { modelForms } from "../llm/model-name.ts";
+import { toServerCall } from "../llm/tool-call.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { isSmollm2 } from "../python/smollm2.ts";
 import { resolveBase } from "../trainer/base-model.ts";
@@ -67,12 +68,6 @@ const probeSchema = z.union([
   z.object({ messages: messagesSchema }).transform(({ messages }) => ({ messages: messages.slice(0, -1) })), // Axolotl's format
 ]);
 
-/** A call of a tool with its arguments as JSON text, as servers take them. */
-function toServerCall(call: z.infer<typeof callSchema>): object {
-  const { arguments: given } = call.function;
-  const text = typeof given === "string" ? given : JSON.stringify(given);
-  return { ...call, function: { ...call.function, arguments: text } };
-}
 const checksSchema = z.array(z.object({ name: z.string(), held: z.boolean(), message: z.string() }));
 const notTrainedHere = "it was not trained by alpagasus train";
 

@@ -1,14 +1,9 @@
-import {
-  APICallError,
-  UnsupportedFunctionalityError,
-  type LanguageModelV4CallOptions,
-  type LanguageModelV4GenerateResult,
-} from "@ai-sdk/provider";
-import { version } from "../version.ts";
+import { APICallError, UnsupportedFunctionalityError } from "@ai-sdk/provider";
 import type { LanguageClient } from "./chat-model.ts";
-import { readBody, readError } from "./chat-reply.ts";
 import type { MeasuredSum, Measurement, MeasureRequest } from "./measuring-model.ts";
 import type { SendRequest } from "./send-request.ts";
+import { createPost, createTextClient } from "./text-client.ts";
+import { toServerCall, type ToolCall } from "./tool-call.ts";
 
 /*
  * The client of a server that measures rows: see measuring-model.ts. vLLM has what it takes: `/tokenize`, the prompt's probabilities (`echo`
@@ -30,57 +25,25 @@ const noProbability = -9999; // vLLM writes this for minus infinity
 const whoCan =
   "vLLM can; llama.cpp and providers cannot: use vLLM, or measure on this machine (a folder or Hub id after the colon)";
 
-export function createMeasuringClient({ baseURL, model, headers: given, send }: MeasuringOptions): LanguageClient {
-  const headers = { "content-type": "application/json", "user-agent": `alpagasus/${version}`, ...given };
+export function createMeasuringClient({ baseURL, model, headers, send }: MeasuringOptions): LanguageClient {
   const root = baseURL.replace(/\/v\d+$/, "");
+  const postJson = createPost(send, headers, { model });
   let scorer: "classify" | "pooling" | undefined; // which one gives rewards there, once that is known
-  return {
-    async doGenerate({ prompt, abortSignal }: LanguageModelV4CallOptions): Promise<LanguageModelV4GenerateResult> {
-      const last = prompt.at(-1)?.content;
-      const text =
-        typeof last === "string" ? last : (last ?? []).map((part) => ("text" in part ? part.text : "")).join("");
-      const asked = JSON.parse(text) as MeasureRequest; // written by the judge that measures
-      let read = 0;
-      let replied: Readonly<Record<string, string>> = {};
-      const post = async (url: string, body: Json): Promise<Json> => {
-        const reply = await send(url, {
-          method: "POST",
-          headers,
-          body: JSON.stringify({ model, ...body }),
-          signal: abortSignal,
-        });
-        replied = reply.headers;
-        const found = readBody(reply);
-        const fail = (statusCode: number, message: string) =>
-          new APICallError({
-            message,
-            url,
-            requestBodyValues: { model },
-            statusCode,
-            responseHeaders: reply.headers,
-            responseBody: found.text.slice(0, 4000),
-            isRetryable: false, // the engine decides that
-          });
-        const error = readError(found, reply.status);
-        if (error) throw fail(error.status, error.message);
-        if (typeof found.value !== "object" || found.value === null) throw fail(reply.status, "not JSON");
-        return found.value as Json;
-      };
-      const found = asked.needs.includes("reward")
-        ? await measureReward(asked, post)
-        : await measureTokens(asked, post, (tokens) => (read += tokens));
-      return {
-        content: [{ type: "text", text: JSON.stringify(found) }],
-        finishReason: { unified: "stop", raw: undefined },
-        usage: {
-          inputTokens: { total: read, noCache: read, cacheRead: undefined, cacheWrite: undefined },
-          outputTokens: { total: 0, text: undefined, reasoning: undefined },
-        },
-        warnings: [],
-        response: { headers: replied },
-      };
-    },
-  };
+  return createTextClient(async (text, signal) => {
+    const asked = JSON.parse(text) as MeasureRequest; // written by the judge that measures
+    let inputTokens = 0;
+    let replied: Readonly<Record<string, string>> = {};
+    const post: Post = async (url, body) => {
+      const { value, headers: said, fail } = await postJson(url, { model, ...body }, signal);
+      replied = said;
+      if (typeof value !== "object" || value === null) throw fail("not JSON");
+      return value as Json;
+    };
+    const found = asked.needs.includes("reward")
+      ? await measureReward(asked, post)
+      : await measureTokens(asked, post, (tokens) => (inputTokens += tokens));
+    return { text: JSON.stringify(found), inputTokens, headers: replied, warnings: [] };
+  });
 
   async function measureTokens(
     asked: MeasureRequest,
@@ -116,15 +79,15 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     const probabilities = firstOf(reply["choices"])?.["logprobs"] as Json | null | undefined;
     const own = probabilities?.["token_logprobs"];
     if (!Array.isArray(own) || own.length < ids.length)
-      throw new UnsupportedFunctionalityError({
-        functionality: "echo with logprobs",
-        message: `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
-      });
+      throw unsupported(
+        "echo with logprobs",
+        `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
+      );
     if (own[0] !== null || own.length > ids.length + 1)
-      throw new UnsupportedFunctionalityError({
-        functionality: "echo with logprobs",
-        message: `expected a probability for each of the prompt's ${ids.length} tokens but the first, and at most one more, got ${own.length} that begin with ${JSON.stringify(own[0])}: this server counts them otherwise`,
-      });
+      throw unsupported(
+        "echo with logprobs",
+        `expected a probability for each of the prompt's ${ids.length} tokens but the first, and at most one more, got ${own.length} that begin with ${JSON.stringify(own[0])}: this server counts them otherwise`,
+      );
     const asWanted = own.slice(start, ids.length) as unknown[];
     if (!asWanted.every((one): one is number => typeof one === "number" && one <= mostProbability))
       throw new Error("expected the logarithm of a probability for each token, got something else"); // perhaps a fault of the moment
@@ -137,87 +100,88 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     asked: MeasureRequest,
     post: Post,
   ): Promise<{ readonly whole: Part; readonly alone?: Part | undefined; readonly isCut: boolean } | string> {
-    const { needs, prompt, answer, options = {}, maxLength } = asked;
-    const tokenize = async (body: Json): Promise<Tokens> => {
-      const reply = await post(`${root}/tokenize`, body).catch((error: unknown) => {
-        if (!APICallError.isInstance(error) || ![404, 405, 501].includes(error.statusCode ?? 0)) throw error;
-        throw new UnsupportedFunctionalityError({
-          functionality: "/tokenize",
-          message: `expected ${root}/tokenize, which is not there. ${whoCan}`,
-        });
-      });
-      const { tokens, max_model_len: most } = reply;
-      if (!Array.isArray(tokens) || !tokens.every((one): one is number => Number.isInteger(one)))
-        throw new UnsupportedFunctionalityError({
-          functionality: "/tokenize",
-          message: `expected the tokens' numbers from ${root}/tokenize, got something else. ${whoCan}`,
-        });
-      return { tokens, most: typeof most === "number" && most > 1 ? most - 1 : Infinity }; // one more token is made
-    };
-    const ofText = (text: string) => tokenize({ prompt: text, add_special_tokens: true });
-    const ofChat = (messages: readonly unknown[], more: Json) =>
-      tokenize({
-        messages: asServersTake(messages as readonly Json[]),
-        add_special_tokens: false,
-        ...options,
-        ...more,
-      });
-    const before =
-      typeof prompt === "string" ? await ofText(prompt) : await ofChat(prompt, { add_generation_prompt: true });
-    const start = before.tokens.length;
+    const { needs, prompt, answer, maxLength } = asked;
     const content = typeof answer === "string" ? answer : answer["content"];
     const text = typeof content === "string" ? content : "";
-    const whole =
+    const [before, whole] =
       typeof prompt === "string"
-        ? await ofText(prompt + text)
-        : await ofChat([...prompt, answer], { add_generation_prompt: false });
+        ? [await tokenizeText(prompt, post), await tokenizeText(prompt + text, post)]
+        : [
+            await tokenizeChat(asked, prompt as readonly Json[], post, { add_generation_prompt: true }),
+            await tokenizeChat(asked, messagesOf(asked), post),
+          ];
+    const left = typeof prompt === "string" ? undefined : await leftOut(asked, post, whole);
+    if (left !== undefined) return `the chat template leaves out ${left}`;
+    const start = before.tokens.length;
     const longest = Math.min(maxLength, whole.most);
     const isCut = whole.tokens.length > longest;
-    if (typeof prompt !== "string") {
-      const left = await leftOut(asked, post);
-      if (left !== undefined) return `the chat template leaves out ${left}`;
-    }
     const afterPrompt = { ids: whole.tokens.slice(0, longest), start };
     if (!needs.includes("alone")) return { whole: afterPrompt, isCut };
     // of an answer that is cut after a prompt, the same tokens are measured by themselves
-    const { tokens } = text === "" ? { tokens: [] } : await ofText(text);
+    const { tokens } = text === "" ? { tokens: [] } : await tokenizeText(text, post);
     return { whole: afterPrompt, alone: { ids: tokens.slice(0, Math.max(longest - start + 1, 1)), start: 1 }, isCut };
   }
 
-  /** A part of a conversation that the server's chat template does not write, found by leaving it out or adding to it; as python/rows.py. */
-  async function leftOut({ prompt, answer, options = {} }: MeasureRequest, post: Post): Promise<string | undefined> {
-    const messages = [...(prompt as readonly Json[]), answer as Json];
+  function tokenizeText(text: string, post: Post): Promise<Tokens> {
+    return tokenize({ prompt: text, add_special_tokens: true }, post);
+  }
+
+  function tokenizeChat(
+    { options = {} }: MeasureRequest,
+    messages: readonly Json[],
+    post: Post,
+    more: Json = {},
+  ): Promise<Tokens> {
+    const body = { messages: asServersTake(messages), add_special_tokens: false, add_generation_prompt: false };
+    return tokenize({ ...body, ...options, ...more }, post);
+  }
+
+  async function tokenize(body: Json, post: Post): Promise<Tokens> {
+    const reply = await post(`${root}/tokenize`, body).catch((error: unknown) => {
+      if (!hasStatus(error, notThere)) throw error;
+      throw unsupported("/tokenize", `expected ${root}/tokenize, which is not there. ${whoCan}`);
+    });
+    const { tokens, max_model_len: most } = reply;
+    if (!Array.isArray(tokens) || !tokens.every((one): one is number => Number.isInteger(one)))
+      throw unsupported(
+        "/tokenize",
+        `expected the tokens' numbers from ${root}/tokenize, got something else. ${whoCan}`,
+      );
+    return { tokens, most: typeof most === "number" && most > 1 ? most - 1 : Infinity }; // one more token is made
+  }
+
+  /**
+   * A part of a conversation that the server's chat template does not write, found by leaving it out or adding to it; what python/rows.py finds
+   * in the text.
+   *
+   * @param whole the conversation's tokens, where they are known
+   */
+  async function leftOut(asked: MeasureRequest, post: Post, whole?: Tokens): Promise<string | undefined> {
+    const { options = {} } = asked;
+    const messages = messagesOf(asked);
     const last = messages.length - 1;
-    const isPlain = messages.length <= 2 && !options["tools"];
-    if (isPlain && !messages[last]!["tool_calls"] && !messages[last]!["reasoning_content"]) return undefined;
-    const apply = async (said: readonly Json[], more: Json = {}) => {
-      const body = { messages: asServersTake(said), add_special_tokens: false, add_generation_prompt: false };
-      return JSON.stringify((await post(`${root}/tokenize`, { ...body, ...options, ...more }))["tokens"]);
-    };
-    const written = await apply(messages);
-    const isSame = async (i: number, other: Json) => (await apply(messages.with(i, other))) === written;
-    if (options["tools"] && (await apply(messages, { tools: null })) === written) return "the tools that are offered";
+    const { tool_calls: lastCalls, reasoning_content: reasoning, ...bare } = messages[last]!;
+    if (messages.length <= 2 && !options["tools"] && !lastCalls && !reasoning) return undefined;
+    const { tokens: written } = whole ?? (await tokenizeChat(asked, messages, post));
+    const isSame = async (other: readonly Json[], more?: Json) =>
+      (await tokenizeChat(asked, other, post, more)).tokens.join() === written.join();
+    if (options["tools"] && (await isSame(messages, { tools: null }))) return "the tools that are offered";
     for (const [i, message] of messages.entries()) {
       const content = typeof message["content"] === "string" ? message["content"] : "";
       const mayGo = i < last && content.includes("<think>"); // templates may drop the reasoning of earlier turns
-      if (content.trim() !== "" && !mayGo && (await isSame(i, { ...message, content: `${content} x` })))
+      if (content.trim() !== "" && !mayGo && (await isSame(messages.with(i, { ...message, content: `${content} x` }))))
         return `the text of a turn of the role ${String(message["role"])}`;
       const { tool_calls: calls, ...withoutCalls } = message;
-      if (calls && (await isSame(i, withoutCalls))) return "calls of tools";
+      if (calls && (await isSame(messages.with(i, withoutCalls)))) return "calls of tools";
     }
-    const { reasoning_content: reasoning, ...without } = messages[last]!;
-    return reasoning && (await isSame(last, without)) ? "the reasoning of the answer" : undefined;
+    const without = lastCalls ? { ...bare, tool_calls: lastCalls } : bare;
+    return reasoning && (await isSame(messages.with(last, without))) ? "the reasoning of the answer" : undefined;
   }
 
   async function measureReward(asked: MeasureRequest, post: Post): Promise<Measurement> {
-    const { prompt, answer, options = {} } = asked;
     const left = await leftOut(asked, post);
     if (left !== undefined) return { problem: `the chat template leaves out ${left}` };
-    const body = {
-      messages: asServersTake([...(prompt as readonly Json[]), answer as Json]),
-      add_generation_prompt: false,
-      ...options,
-    };
+    const body = { messages: asServersTake(messagesOf(asked)), add_generation_prompt: false, ...asked.options };
     const raw = { use_activation: false, activation: false }; // the score itself; the name differs between versions
     const classify = async () => firstOf((await post(`${root}/classify`, { ...body, ...raw }))["data"])?.["probs"];
     const pool = async () => firstOf((await post(`${root}/pooling`, { ...body, ...raw }))["data"])?.["data"];
@@ -227,9 +191,9 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
       scorer = "classify";
       return found;
     } catch (error) {
-      if (!isNotThere(error)) throw error;
+      if (!hasStatus(error, notTaken)) throw error;
       const pooled = await pool().catch((other: unknown) => {
-        if (isNotThere(other)) return undefined;
+        if (hasStatus(other, notTaken)) return undefined;
         throw other;
       }); // of older versions, /classify takes no messages
       if (pooled === undefined) throw error;
@@ -242,30 +206,34 @@ export function createMeasuringClient({ baseURL, model, headers: given, send }: 
     const scores = Array.isArray(found) ? (found.flat() as unknown[]) : [found];
     if (scores.length === 1 && typeof scores[0] === "number" && Number.isFinite(scores[0]))
       return { reward: scores[0], isCut: false };
-    throw new UnsupportedFunctionalityError({
-      functionality: "/classify",
-      message: `expected one score from ${root}/classify, got ${scores.length === 1 ? "none" : scores.length}; is ${model} a reward model with one output?`,
-    });
+    throw unsupported(
+      "/classify",
+      `expected one score from ${root}/classify, got ${scores.length === 1 ? "none" : scores.length}; is ${model} a reward model with one output?`,
+    );
   }
 }
 
-function isNotThere(error: unknown): boolean {
-  return APICallError.isInstance(error) && [400, 404, 405, 422, 501].includes(error.statusCode ?? 0);
+const notThere = [404, 405, 501];
+const notTaken = [400, 422, ...notThere];
+
+function hasStatus(error: unknown, statuses: readonly number[]): boolean {
+  return APICallError.isInstance(error) && statuses.includes(error.statusCode ?? 0);
 }
 
-/** Messages with the arguments of calls as JSON text: servers parse them for their templates, where Python's take objects. */
+/** An error that stops all calls: what the server cannot do, no retry gives. */
+function unsupported(functionality: string, message: string): UnsupportedFunctionalityError {
+  return new UnsupportedFunctionalityError({ functionality, message });
+}
+
+/** A conversation's messages, the answer last. */
+function messagesOf({ prompt, answer }: MeasureRequest): Json[] {
+  return [...(prompt as readonly Json[]), answer as Json]; // a request with a chat template has these
+}
+
 function asServersTake(messages: readonly Json[]): Json[] {
   return messages.map((message) => {
-    const calls = message["tool_calls"] as readonly { readonly function: Json }[] | undefined;
-    if (!calls) return message;
-    const toText = (given: unknown) => (typeof given === "string" ? given : JSON.stringify(given));
-    return {
-      ...message,
-      tool_calls: calls.map((call) => ({
-        ...call,
-        function: { ...call.function, arguments: toText(call.function["arguments"]) },
-      })),
-    };
+    const calls = message["tool_calls"] as readonly ToolCall[] | undefined; // as the data's reader made them
+    return calls ? { ...message, tool_calls: calls.map(toServerCall) } : message;
   });
 }
 

@@ -1,9 +1,8 @@
-import { APICallError, type EmbeddingModelV4 } from "@ai-sdk/provider";
+import type { EmbeddingModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
-import { version } from "../version.ts";
 import { defaultConnections, type ChatModel, type LanguageClient } from "./chat-model.ts";
-import { readBody, readError } from "./chat-reply.ts";
 import { createSender } from "./send-request.ts";
+import { createPost, createTextClient } from "./text-client.ts";
 
 /*
  * Models that make vectors of texts, as the engine calls any model: one text a request, and the reply is the vector. So a vector is paid
@@ -31,27 +30,20 @@ export async function toEmbeddingModel(model: ChatModel): Promise<ChatModel> {
   };
 }
 
-/** The last message's text in, its vector out: base64 of 32-bit floats, the lowest byte first. */
+/** A text in, its vector out: base64 of 32-bit floats, the lowest byte first. */
 function asLanguageClient(model: EmbeddingModelV4): LanguageClient {
-  return {
-    async doGenerate({ prompt, abortSignal }) {
-      const last = prompt.at(-1)?.content;
-      const text =
-        typeof last === "string" ? last : (last ?? []).map((part) => ("text" in part ? part.text : "")).join("");
-      const signal = abortSignal ? { abortSignal } : {};
-      const { embeddings, usage, response, warnings } = await model.doEmbed({ values: [text], ...signal });
-      return {
-        content: [{ type: "text", text: toBase64(Float32Array.from(embeddings[0] ?? [])) }],
-        finishReason: { unified: "stop", raw: undefined },
-        usage: {
-          inputTokens: { total: usage?.tokens, noCache: usage?.tokens, cacheRead: undefined, cacheWrite: undefined },
-          outputTokens: { total: usage && 0, text: undefined, reasoning: undefined },
-        },
-        warnings,
-        response: { headers: response?.headers ?? {} },
-      };
-    },
-  };
+  return createTextClient(async (text, signal) => {
+    const { embeddings, usage, response, warnings } = await model.doEmbed({
+      values: [text],
+      ...(signal && { abortSignal: signal }),
+    });
+    return {
+      text: toBase64(Float32Array.from(embeddings[0] ?? [])),
+      inputTokens: usage?.tokens,
+      headers: response?.headers ?? {},
+      warnings,
+    };
+  });
 }
 
 /** A vector as text, 32-bit floats in little-endian order. */
@@ -90,9 +82,7 @@ export function openCompatibleEmbedding({
   readonly connections?: number | undefined;
   readonly environment?: NodeJS.ProcessEnv | undefined;
 }): Promise<EmbeddingModelV4> {
-  const url = `${baseURL}/embeddings`;
-  const send = createSender(connections, { environment });
-  const headers = { "content-type": "application/json", "user-agent": `alpagasus/${version}`, ...given };
+  const post = createPost(createSender(connections, { environment }), given, { model, encoding_format: "float" });
   return Promise.resolve({
     specificationVersion: "v4",
     provider: "openai-compatible",
@@ -101,23 +91,10 @@ export function openCompatibleEmbedding({
     supportsParallelCalls: true,
     async doEmbed({ values, abortSignal }) {
       const body = { model, input: values, encoding_format: "float" };
-      const reply = await send(url, { method: "POST", headers, body: JSON.stringify(body), signal: abortSignal });
-      const read = readBody(reply);
-      const fail = (statusCode: number, message: string) =>
-        new APICallError({
-          message,
-          url,
-          requestBodyValues: { model, encoding_format: "float" },
-          statusCode,
-          responseHeaders: reply.headers,
-          responseBody: read.text.slice(0, 4000),
-          isRetryable: false, // the engine decides that
-        });
-      const error = readError(read, reply.status);
-      if (error) throw fail(error.status, error.message);
-      const found = readVectors(read.value, values.length);
-      if (typeof found === "string") throw fail(reply.status, found);
-      return { ...found, response: { headers: reply.headers }, warnings: [] };
+      const { value, headers, fail } = await post(`${baseURL}/embeddings`, body, abortSignal);
+      const found = readVectors(value, values.length);
+      if (typeof found === "string") throw fail(found);
+      return { ...found, response: { headers }, warnings: [] };
     },
   });
 }
