@@ -43,7 +43,16 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   for (const [field, one] of [
     [["rate"], rate],
     ...Object.entries(scores).map(([name, score]) => [["scores", name], score] as const),
-  ] as const)
+  ] as const) {
+    const ofReplies = (["rubric", "samples", "logprobs", "reasoning", "max_prompt_tokens"] as const).find(
+      (key) => one?.[key],
+    );
+    if (
+      ofReplies &&
+      [one!.judge].flat().every((judge) => readMeasureName(judge)) &&
+      !("escalate" in one! && one.escalate)
+    )
+      fail([...field, ofReplies], "expected a judge that replies with it, got one that measures; leave it out");
     for (const key of ["template", "max_length"] as const)
       if (one?.[key] !== undefined) {
         const kind = typeof one.judge === "string" ? readMeasureName(one.judge)?.kind : undefined;
@@ -54,6 +63,7 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
             `expected ${key === "template" ? "perplexity:MODEL, ifd:MODEL or fit:MODEL" : "perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL"} as the judge with it`,
           );
       }
+  }
   for (const [i, name] of Object.keys(scores).entries()) {
     if (!rate) fail(["scores"], "expected a rating of the rows beside it, which SQL calls score; add rate");
     if (Object.keys(scores).findIndex((other) => other.toLowerCase() === name.toLowerCase()) < i)

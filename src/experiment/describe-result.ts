@@ -77,7 +77,22 @@ function trainingsOf({ seeds }: MatchResult): number[] {
   return seeds.flatMap(({ winningScore }) => winningScore ?? []);
 }
 
+/** The sentence and the verdict on the arm under test, with what its benchmarks show. */
 export function describeOutcome(
+  facts: ExperimentFacts,
+  savings: ExperimentResult["savings"],
+  moreTrainings: ExperimentResult["moreTrainings"],
+): Pick<ExperimentResult, "sentence" | "verdict"> {
+  const { verdict, sentence } = describeMatches(facts, savings, moreTrainings);
+  const found = facts.benchmarks?.length ? describeBenchmarks(facts.benchmarks) : undefined;
+  if (found === undefined) return { verdict, sentence };
+  return {
+    verdict,
+    sentence: facts.matches.length === 0 ? `No answers were compared. ${found}` : `${sentence} ${found}`,
+  };
+}
+
+function describeMatches(
   facts: ExperimentFacts,
   savings: ExperimentResult["savings"],
   moreTrainings: ExperimentResult["moreTrainings"],
@@ -94,8 +109,6 @@ export function describeOutcome(
     ),
   }));
   const saying = heard.filter(({ verdict }) => verdict !== "not compared");
-  if (matches.length === 0 && facts.benchmarks?.length)
-    return { verdict: "not compared", sentence: describeBenchmarks(told, facts.benchmarks) };
   if (matches.length === 0 && arms.length > 0 && arms.every(({ trainings }) => trainings.length === 0))
     return {
       verdict: "not compared",
@@ -139,15 +152,17 @@ export function describeOutcome(
   return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
 }
 
-/** Says in how many benchmarks the arm under test differs, where no answers were compared. */
-function describeBenchmarks(told: string, benchmarks: NonNullable<ExperimentFacts["benchmarks"]>): string {
+/** Says which differences in benchmarks hold. */
+function describeBenchmarks(benchmarks: NonNullable<ExperimentFacts["benchmarks"]>): string {
   const differences = benchmarks.flatMap(({ task, differences: of }) => of.map((one) => ({ task, ...one })));
-  if (differences.length === 0)
-    return "No answers were compared, and no benchmark has two arms, so nothing is compared.";
+  if (differences.length === 0) return "No benchmark has two arms to compare.";
   const shown = differences.filter(({ adjustedPValue }) => adjustedPValue < 0.05);
   const tell = ({ task, a, b, means: [ours, theirs] }: (typeof shown)[number]) =>
     (ours ?? 0) > (theirs ?? 0) ? `${a} above ${b} in ${task}` : `${b} above ${a} in ${task}`;
-  return `No answers were compared. Of ${formatNumbered(differences.length, "difference", "differences")} of ${told} in benchmarks, ${shown.length === 0 ? "none holds" : `${shown.length} ${shown.length === 1 ? "holds" : "hold"}`} after correction${shown.length === 0 ? "" : `: ${shown.map(tell).join(", ")}`}.`;
+  const what = formatNumbered(differences.length, "difference in benchmarks", "differences in benchmarks");
+  return shown.length === 0
+    ? `Of ${what} none holds after correction.`
+    : `Of ${what} ${shown.length === 1 ? "one holds" : `${shown.length} hold`} after correction: ${shown.map(tell).join(", ")}.`;
 }
 
 /** Says how often each arm was trained. Recorded results may not state it, or pool the pairs of all trainings. */

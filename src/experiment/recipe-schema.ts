@@ -2,6 +2,7 @@ import * as z from "zod";
 import { combinations } from "../judge/judge.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { embeddedTexts } from "../run/records/embedding.ts";
+import { recordedSchema } from "./recorded-schema.ts";
 import { count, name, percentage, share, trainSchema } from "./train-schema.ts";
 
 const batch = z
@@ -151,30 +152,6 @@ const onSchema = z.strictObject({
   cpus: count.optional().describe("On a cluster without GPUs, the most CPUs at a time (all that it has)"),
   replicas: count.default(1).describe("How many servers of each model that answers, scores or makes vectors"),
   storage: z.string().optional().describe("A folder that the cluster's machines share, for trainings (the run's own)"),
-});
-
-const times = z.number().int().min(0);
-
-const outcomesSchema = z.strictObject({ set: z.string(), win: times, tie: times, lose: times });
-
-const recordedBenchmarkSchema = z.strictObject({
-  task: z.string().min(1).describe("The benchmark, with examples in the prompt after a colon: mmlu:5"),
-  metric: z.string().default("accuracy"),
-  items: count.describe("How many items the percentages are of"),
-  percent: z.record(name, z.number().min(0).max(100)).describe("By arm, as published"),
-});
-
-/** Figures of an experiment that was run elsewhere. */
-const recordedSchema = z.strictObject({
-  judge: z.string().optional().describe("Who compared; needed with comparisons"),
-  rating_usd: z.number().min(0).optional().describe("What rating cost"),
-  arms: z.record(
-    name,
-    z.strictObject({ rows: count, minutes: z.number().positive().optional(), usd: z.number().min(0).optional() }),
-  ),
-  trainings: count.optional().describe("How often each arm was trained, where that is known"),
-  comparisons: z.array(z.strictObject({ a: name, b: name, sets: z.array(outcomesSchema).min(1) })).default([]),
-  benchmarks: z.array(recordedBenchmarkSchema).default([]),
 });
 
 export const experimentSchema = z

@@ -67,34 +67,33 @@ const unpairedNote =
   "only percentages were published: the items could not be paired, so differences that these figures do not show may be there";
 const itemsWithoutGaps = 5000; // of so many, every percentage with two decimals is near enough to a whole number
 
-/** Published percentages with intervals; the selected arm against every other, corrected for all of them. */
+const wholeItems = /^(accuracy|acc|exact_match|pass@\d+)$/; // metrics by which an item is right or wrong
+
+/** Published percentages with intervals; every selected arm against the others, corrected for all of them. */
 function benchmarkFacts(
-  { arms, trainings = 1, benchmarks }: Recorded,
+  { arms, trainings, benchmarks }: Recorded,
   methods: ExperimentFacts["methods"],
 ): NonNullable<ExperimentResult["benchmarks"]> {
-  const first = Object.keys(arms).find((arm) => methods[arm] === "score") ?? Object.keys(arms)[0]!;
+  const names = Object.keys(arms);
+  const selected = names.filter((arm) => methods[arm] === "score");
+  const tested = selected.length > 0 ? selected : names.slice(0, 1);
+  const pairs = tested.flatMap((a, i) =>
+    names.filter((b) => !tested.slice(0, i + 1).includes(b)).map((b) => [a, b] as const),
+  );
   const compared = benchmarks.map(({ percent, items }) =>
-    Object.keys(arms)
-      .filter((arm) => arm !== first && percent[arm] !== undefined && percent[first] !== undefined)
-      .map((arm) => {
-        const means: [number, number] = [toShare(percent[first]!), toShare(percent[arm]!)];
-        return {
-          a: first,
-          b: arm,
-          means,
-          difference: shareDifference({ share: means[0], items }, { share: means[1], items }),
-        };
-      }),
+    pairs.flatMap(([a, b]) => {
+      const [ours, theirs] = [percent[a], percent[b]];
+      if (ours === undefined || theirs === undefined) return [];
+      const means: [number, number] = [toShare(ours), toShare(theirs)];
+      return { a, b, means, difference: shareDifference({ share: means[0], items }, { share: means[1], items }) };
+    }),
   );
   const adjusted = holm(compared.flat().map(({ difference }) => difference.pValue));
   let next = 0;
   return benchmarks.map(({ task, metric, items, percent }, i) => {
     const decimals = Math.max(...Object.values(percent).map((value) => String(value).split(".")[1]?.length ?? 0));
     const impossible = Object.entries(percent).filter(
-      ([, value]) =>
-        /^(accuracy|acc|exact_match|pass@\d+)$/.test(metric) &&
-        items < itemsWithoutGaps &&
-        !isPossibleShare(value, items, decimals),
+      ([, value]) => wholeItems.test(metric) && items < itemsWithoutGaps && !isPossibleShare(value, items, decimals),
     );
     return {
       task,
@@ -117,7 +116,7 @@ function benchmarkFacts(
           a,
           b,
           items,
-          trainings,
+          trainings: trainings ?? null,
           means,
           difference: toEstimateRecord(difference),
           pValue: difference.pValue,
@@ -128,7 +127,7 @@ function benchmarkFacts(
         };
       }),
       notes: [
-        unpairedNote,
+        ...(compared[i]!.length > 0 ? [unpairedNote] : []),
         ...impossible.map(
           ([arm, value]) =>
             `${task}: ${value.toFixed(decimals)} % of ${arm} is no whole number of ${items} items (${((value / 100) * items).toFixed(2)}): a slip, or the mean of several runs`,

@@ -128,18 +128,22 @@ function weighAgreement({ with: other, kappa }: OutcomeAgreement, reasons: Reaso
  * @param people how far the judges agree with people's labels, where there are some
  */
 export function weighExperiment(
-  { matches, source }: ExperimentResult,
+  { matches, benchmarks, source }: ExperimentResult,
   rate?: RateSummary,
   people: readonly OutcomeAgreement[] = [],
 ): Trust {
   const reasons: Reasons = { for: [], wrong: [], weak: [] };
   if (source !== undefined) {
     reasons.weak.push(
-      "published figures were taken as they are: neither replies nor the order of answers can be checked",
+      `published figures were taken as they are: ${[
+        ...(matches.length > 0 ? ["neither replies nor the order of answers can be checked"] : []),
+        ...(benchmarks?.length ? ["what models made of single items is not known"] : []),
+      ].join("; ")}`,
     );
     return answer(reasons);
   }
-  if (matches.length === 0) reasons.wrong.push("nothing was compared");
+  if (matches.length === 0 && !benchmarks?.length) reasons.wrong.push("nothing was compared");
+  else if (matches.length === 0) reasons.weak.push("no answers were compared, benchmarks alone");
   else if (people.length === 0) reasons.weak.push("no people's labels to compare the verdicts with");
   for (const agreement of people) weighAgreement(agreement, reasons);
   const judges = new Set(matches.map(({ judge }) => judge));

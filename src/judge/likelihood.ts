@@ -56,7 +56,7 @@ export function createLikelihoodJudge(
     get notes() {
       return [
         ...noteLikelihood(kind, `${model}${device === undefined ? "" : ` (${device})`}`, template),
-        ...noteCounts(counts, maxLength),
+        ...noteCounts(counts, `${formatCount(maxLength)} tokens`),
       ];
     },
     async *rate(examples) {
@@ -119,12 +119,13 @@ export function noteLikelihood(kind: LikelihoodKind, by: string, template: Measu
   return [meaning[kind], `measured by ${by}, ${promptNote[template]}`];
 }
 
-export function noteCounts({ known, cut, over }: LikelihoodCounts, maxLength: number): string[] {
+/** @param limit the most tokens of a row, in words */
+export function noteCounts({ known, cut, over }: LikelihoodCounts, limit: string): string[] {
   return [
     ...(known > 0 ? [`${formatNumbered(known, "row was", "rows were")} measured before, and not again`] : []),
     ...(cut > 0
       ? [
-          `${formatNumbered(cut, "row is", "rows are")} longer than ${formatCount(maxLength)} tokens; what is beyond is not counted (--max-length)`,
+          `${formatNumbered(cut, "row is", "rows are")} longer than ${limit}; what is beyond is not counted (--max-length)`,
         ]
       : []),
     ...(over > 0
@@ -169,7 +170,7 @@ export function rateLikelihood(found: LikelihoodOf, kind: LikelihoodKind, counts
   if (!answer || answer.tokens === 0)
     return {
       state: "refused",
-      detail: "its prompt alone is as long as the model was given; raise --max-length",
+      detail: "its prompt alone is as long as the model was given; raise --max-length, where the model takes more",
       likelihood,
     };
   const perplexity = Math.exp(meanOf(answer));

@@ -87,7 +87,7 @@ export function createRewardJudge(
 export const rewardNote =
   "the score of a reward model: high where people preferred the answer; it has no scale, so choose by rank (--top)";
 
-export const rewardAdvice =
+const rewardAdvice =
   "Look whether it is a reward model, whether its folder has the template it was trained with, and which transformers it wants; --no-check rates all the same";
 
 export function nameReward(model: string, maxLength: number): string {

@@ -1,5 +1,6 @@
 import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
 import { defaultMaxLength, type LikelihoodOf, type RowParts } from "../likelihood/measure.ts";
 import type { LikelihoodKind, readServedMeasure } from "../likelihood/measure-name.ts";
 import { toParts } from "../likelihood/row-parts.ts";
@@ -25,15 +26,7 @@ import {
   type LikelihoodCounts,
   type LikelihoodJudgeOptions,
 } from "./likelihood.ts";
-import {
-  checkPairs,
-  defaultRewardLength,
-  nameReward,
-  rateReward,
-  refuseToScore,
-  rewardAdvice,
-  rewardNote,
-} from "./reward.ts";
+import { checkPairs, defaultRewardLength, nameReward, rateReward, refuseToScore, rewardNote } from "./reward.ts";
 
 /*
  * The judges of likelihood.ts and reward.ts with a model behind a server of one's own: `ifd:http://127.0.0.1:8000/v1#base`. A row is one
@@ -122,7 +115,7 @@ function createServedMeasure(
       return [
         ...(isReward ? [rewardNote, `scored by ${model.name}`] : noteLikelihood(kind, model.name, template)),
         "a server is known by its model's name: after other weights are loaded there under that name, use another store or name",
-        ...noteCounts(counts, maxLength),
+        ...noteCounts(counts, `${formatCount(maxLength)} tokens or the server's own limit`),
         ...notes(),
       ];
     },
@@ -130,12 +123,19 @@ function createServedMeasure(
       if (model.problem !== undefined) throw new UsageError(model.problem);
       counts.cut = counts.over = 0;
       if (isReward) {
-        const gate = await checkPairs(measureAll, model.name);
-        checks = [gate];
-        if (!gate.held && check) {
+        let isStopped = false; // a budget that has ended says nothing of the model: the rows are then pending
+        const gate = await checkPairs(async (pairs) => {
+          const outcomes = await measureAll(pairs);
+          isStopped = outcomes.some(({ state }) => state === "pending");
+          return outcomes.map((outcome) =>
+            outcome.state === "replied" ? toLikelihood(outcome.text) : { problem: outcome.detail },
+          );
+        }, model.name);
+        checks = isStopped ? undefined : [gate];
+        if (!gate.held && check && !isStopped) {
           engine.stop();
           await engine.idle();
-          throw new JudgeCheckError(`${gate.message}. ${rewardAdvice}`);
+          throw new JudgeCheckError(`${gate.message}. ${advice}`);
         }
       }
       yield* askInOrder(engine, examples, (example) => {
@@ -145,14 +145,15 @@ function createServedMeasure(
     },
   };
 
-  async function measureAll(rows: readonly RowParts[]): Promise<LikelihoodOf[]> {
+  async function measureAll(rows: readonly RowParts[]): Promise<CallOutcome[]> {
     const outcomes = await Promise.all(rows.map(async (row) => engine.call(toRequest(row))));
     if (engine.failure && !engine.hasReplied) throw engine.failure;
-    return outcomes.map((outcome) =>
-      outcome.state === "replied" ? toLikelihood(outcome.text) : { problem: outcome.detail },
-    );
+    return outcomes;
   }
 }
+
+const advice =
+  "Look whether it is a reward model with one output, and whether the server has the chat template it was trained with; --no-check rates all the same";
 
 function toLikelihood(text: string): LikelihoodOf {
   const found = readMeasurement(text);

@@ -43,7 +43,7 @@ export function createTextClient(
 }
 
 /** A reply of a server: its JSON, its headers, and the error that says what is wrong with it. */
-export interface ServerReply {
+interface ServerReply {
   readonly value: unknown;
   readonly headers: Record<string, string>;
   readonly fail: (message: string) => APICallError;

@@ -118,7 +118,7 @@ function nullable(value: number): number | null {
   return Number.isNaN(value) ? null : value;
 }
 
-type Compared = Omit<BenchmarkDifference, "adjustedPValue" | "sentence">;
+type Compared = Omit<BenchmarkDifference, "adjustedPValue" | "sentence"> & { readonly trainings: number };
 
 function compareGroups([first, ...others]: readonly ModelGroup[], of: (model: string) => Measured): Compared[] {
   return others.map((other): Compared => {

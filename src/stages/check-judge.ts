@@ -8,6 +8,7 @@ import type { HealthCheck } from "../health/figures.ts";
 import { leastRounds, mostRounds, probeJudge, type Probe } from "../judge/checked.ts";
 import type { Judge } from "../judge/judge.ts";
 import { openJudge, openLlmJudge, type OpenLlmJudgeOptions } from "../judge/open.ts";
+import { readServedMeasure } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
@@ -50,6 +51,10 @@ export interface JudgeHealth {
  */
 export async function checkJudge({ judge, language, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
   const anchors = await readAnchors(language);
+  if (typeof judge === "string" && readServedMeasure(judge))
+    throw new UsageError(
+      `--judge: expected a judge that replies (openai:MODEL, http://HOST/v1#MODEL) or a student, got ${judge}; rate checks a reward model by itself, and likelihoods are no opinion to check`,
+    );
   if (typeof judge === "string" && !isModelName(judge)) return checkLocal(await openJudge(judge), anchors);
   const nonce = randomUUID();
   const probes: Probe[] = [];

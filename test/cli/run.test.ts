@@ -342,8 +342,19 @@ describe("recipes", () => {
     expect(stdout).toContain("11.69 % of full is no whole number of 164 items (19.17)");
     const { result } = endOf(await alpagasus(["run", "dolly-13b-published", "--json"], { cwd: folder.path }));
     expect(result!.sentence).toContain(
-      "Of 8 differences of selected in benchmarks, 3 hold after correction: selected above random in drop:3, selected above full in drop:3, selected above random in mmlu:5",
+      "No answers were compared. Of 8 differences in benchmarks 3 hold after correction: selected above random in drop:3, selected above full in drop:3, selected above random in mmlu:5",
     );
+    folder.write(
+      "two.yaml",
+      "name: two\nrecorded:\n  arms: { random: { rows: 9 }, one: { rows: 9 }, other: { rows: 9 } }\n  benchmarks: [{ task: t, items: 200, metric: f1, percent: { random: 33.33, one: 44, other: 90 } }]\n",
+    );
+    const { result: two } = endOf(await alpagasus(["run", "two.yaml", "--json"], { cwd: folder.path }));
+    expect(two!.benchmarks![0]!.differences.map(({ a, b, trainings }) => [a, b, trainings])).toEqual([
+      ["one", "random", null],
+      ["one", "other", null],
+      ["other", "random", null],
+    ]);
+    expect(two!.benchmarks![0]!.notes.join()).not.toContain("whole number");
     const { stdout: figures } = await alpagasus(["report", "--run", "runs/paper-7b-published", "--format", "csv"], {
       cwd: folder.path,
     });
@@ -358,6 +369,14 @@ describe("recipes", () => {
     [
       "name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n  benchmarks:\n    - { task: t, items: 4, percent: { b: 50 } }\n",
       /bad\.yaml:5: recorded\.benchmarks\.0\.percent\.b: expected a, got b/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\nscores: { d: { judge: 'ifd:smollm2', samples: 3 } }\narms: { a: { top: 3 } }\n",
+      /bad\.yaml:4: scores\.d\.samples: expected a judge that replies with it, got one that measures; leave it out/,
+    ],
+    [
+      'name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n  benchmarks: [{ task: "a\\e[31mb", items: 4, percent: { a: 50 } }]\n',
+      /bad\.yaml:4: recorded\.benchmarks\.0\.task: expected letters, digits/,
     ],
     ["name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n", /bad\.yaml:2: recorded: expected comparisons or benchmarks/],
     [

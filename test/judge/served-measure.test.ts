@@ -107,7 +107,7 @@ test("sums the probabilities of the answer's tokens alone, within the server's l
     expect(state).toBe(difficulty < 1 ? "scored" : "refused");
   }
   const { notes, calls } = JSON.parse(stdout) as RateSummary;
-  expect(notes.join("\n")).toContain("4 rows are longer than");
+  expect(notes.join("\n")).toContain("4 rows are longer than 1,024 tokens or the server's own limit");
   expect(calls!.made).toBe(12);
   const before = asked.length;
   await rate(`ifd:${address}#base`);
@@ -247,6 +247,11 @@ test("calls of tools go as JSON text, and what the chat template leaves out is n
   isDropping = true;
   await rate(`fit:${address}#other`, "--template", "chat");
   expect(ratings()[0]!.detail).toBe("the chat template leaves out the text of a turn of the role tool");
+});
+
+test("a budget that ends in the check of a reward model says nothing of the model", async () => {
+  const { code, stdout } = await rate(`reward:${address}#rm`, "--price", "1000/1000", "--budget", "0.1");
+  expect([code, stdout]).toEqual([4, expect.stringContaining("12 pending")]);
 });
 
 test("a provider's model is refused", async () => {

@@ -68,7 +68,7 @@ function renderTables(
               `${number(difference.low)} to ${number(difference.high)}`,
               p(adjustedPValue),
               p(unpairedPValue),
-              formatCount(trainings),
+              trainings === null ? "-" : formatCount(trainings),
             ]),
           ),
         ]),

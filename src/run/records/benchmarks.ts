@@ -20,8 +20,8 @@ const benchmarkDifferenceSchema = z.object({
   b: z.string(),
   /** Items that all models of both have a value for. */
   items: z.number(),
-  /** Pairs of trainings. */
-  trainings: z.number(),
+  /** Pairs of trainings; null where figures were published without it. */
+  trainings: z.number().nullable(),
   /** The two means over these items and trainings; null without items. */
   means: z.tuple([z.number().nullable(), z.number().nullable()]),
   /** a's mean minus b's, by item. */

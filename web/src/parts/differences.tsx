@@ -5,7 +5,7 @@ import { WithInterval } from "./words.tsx";
 interface Difference {
   readonly difference: { readonly value: number | null; readonly low: number | null; readonly high: number | null };
   readonly adjustedPValue: number;
-  readonly trainings: number;
+  readonly trainings: number | null;
 }
 
 /** Differences of arms on the same items, with p corrected for the comparisons beside them. */
@@ -40,7 +40,7 @@ export function DifferencesTable<Row extends Difference>({
         {
           name: "trainings",
           isNumber: true,
-          show: ({ trainings }) => formatCount(trainings),
+          show: ({ trainings }) => (trainings === null ? "–" : formatCount(trainings)),
           value: ({ trainings }) => trainings,
         },
       ]}
