@@ -2,10 +2,15 @@ import { packageFolder } from "../package-folder.ts";
 import type { Example } from "../dataset/example.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { readStudent } from "../student/model-file.ts";
-import { createViewer, expectedScore, type StudentModel, type StudentView } from "../student/student.ts";
+import type { StudentModel } from "../student/student.ts";
+import { unlikeKinds } from "../student/unlike.ts";
+import { createRowsViewer, viewColumns, viewWidth, type ViewedRow } from "../student/view-rows.ts";
+import { blocksAhead, startViewThreads, threadCount, type ViewThreads } from "../student/view-threads.ts";
 import type { Judge } from "./judge.ts";
-import type { ScoredRating } from "../run/rating.ts";
+import type { Rating, ScoredRating } from "../run/rating.ts";
+import { mapInBlocks } from "../in-blocks.ts";
 
 /** The student that ships with the package. Its model card is in the same folder. */
 export const embeddedStudentPath = join(packageFolder, "students", "gpt-4o-mini-alpaca.student");
@@ -54,24 +59,25 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
       ];
     },
     async *rate(examples) {
-      const view = createViewer(model);
+      await using viewer = openRowsViewer(model);
+      const width = viewWidth(model);
       unlike.clear();
-      for await (const batch of examples) {
-        yield batch.map((example) => {
-          const what = isEmbedded ? unlike.look(example) : undefined;
+      const rateBlock = async (block: readonly Example[]): Promise<readonly Rating[]> => {
+        const views = await viewer.view(block.map(toViewed));
+        return block.map((example, i) => {
+          const view = views.subarray(i * width, (i + 1) * width);
+          const what = isEmbedded ? unlike.add(example, view[viewColumns.unlike]!) : undefined;
           return what !== undefined && onUnlike === "refuse"
-            ? { state: "refused" as const, detail: `unlike what the student was trained on: ${what}` }
-            : toRating(view(example), card.scores);
+            ? { state: "refused", detail: `unlike what the student was trained on: ${what}` }
+            : toRating(view);
         });
-      }
+      };
+      yield* mapInBlocks(withTurns(examples), rateBlock, rowsInFlight);
     },
   };
 }
 
-const longText = 8_000; // characters: longer than nearly all of Alpaca
-const mostForeign = 0.3; // share of the letters that are not Latin
-
-/** Counts rows unlike those that the embedded student was trained on: short English instructions. */
+/** Counts rows unlike those that the embedded student was trained on. */
 class UnlikeRows {
   #rows = 0;
   readonly #counts = new Map<string, number>();
@@ -81,11 +87,11 @@ class UnlikeRows {
     this.#counts.clear();
   }
 
-  /** In what a row is unlike them, in words; undefined where it is not. */
-  look(example: Example): string | undefined {
+  /** Counts a row. Returns in what it is unlike them, in words; undefined where it is not. */
+  add(example: Example, kind: number): string | undefined {
     if (example.unreadable !== undefined) return undefined;
     this.#rows++;
-    const what = unlikeIn(example);
+    const what = unlikeKinds[kind];
     if (what !== undefined) this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
     return what;
   }
@@ -93,7 +99,7 @@ class UnlikeRows {
   describe(onUnlike: "score" | "refuse"): string[] {
     const unlike = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
     if (unlike === 0) return [];
-    const told = [scripts, chats, long].flatMap((what) =>
+    const told = unlikeKinds.flatMap((what) =>
       this.#counts.has(what) ? [`${formatCount(this.#counts.get(what)!)} ${what}`] : [],
     );
     const advice =
@@ -106,31 +112,53 @@ class UnlikeRows {
   }
 }
 
-const scripts = "in another script than Latin";
-const chats = "conversations of several turns";
-const long = `longer than ${formatCount(longText)} characters`;
+const rowsInFlight = 256 * (threadCount * blocksAhead + 1); // so that no thread waits for rows
 
-function unlikeIn({ instruction, input, output, conversation }: Example): string | undefined {
-  if (isForeign(instruction) || isForeign(output)) return scripts;
-  if (conversation && conversation.turns.length > 1) return chats;
-  return instruction.length + input.length + output.length > longText ? long : undefined;
+/** Lets the threads' results come in between batches. */
+async function* withTurns(examples: AsyncIterable<readonly Example[]>): AsyncGenerator<readonly Example[]> {
+  for await (const batch of examples) {
+    yield batch;
+    await setImmediate();
+  }
 }
 
-const sampled = 2_000; // characters of a text that are looked at
+/** Where rows are many, threads view them; the first are rated before these have started. */
+const fewRows = 8_192;
 
-function isForeign(text: string): boolean {
-  const start = text.slice(0, sampled);
-  if (!/[^\s!-\u024f]/.test(start)) return false;
-  const letters = start.match(/\p{L}/gu)?.length ?? 0;
-  const foreign = start.match(/(?!\p{Script=Latin})\p{L}/gu)?.length ?? 0;
-  return letters > 0 && foreign / letters > mostForeign;
+/** Creates a function that views rows, and that stops its threads. */
+function openRowsViewer(model: StudentModel) {
+  const viewHere = createRowsViewer(model);
+  let threads: ViewThreads | undefined;
+  let seen = 0;
+  return {
+    view(block: readonly ViewedRow[]): Promise<Float64Array> {
+      seen += block.length;
+      if (seen > fewRows && threadCount > 0) threads ??= startViewThreads(model);
+      return (isLarge(block) ? undefined : threads?.view(block)) ?? Promise.resolve(viewHere(block));
+    },
+    async [Symbol.asyncDispose]() {
+      await threads?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
-function toRating({ probabilities, fits }: StudentView, scores: readonly number[]): ScoredRating {
+const mostCharacters = 2 ** 24; // in one message
+
+function isLarge(block: readonly ViewedRow[]): boolean {
+  let characters = 0;
+  for (const { instruction, input, output } of block) characters += instruction.length + input.length + output.length;
+  return characters > mostCharacters;
+}
+
+function toViewed({ instruction, input, output, conversation }: Example): ViewedRow {
+  return { instruction, input, output, hasTurns: conversation !== undefined && conversation.turns.length > 1 };
+}
+
+function toRating(view: Float64Array): ScoredRating {
   return {
     state: "scored",
-    score: Math.round(expectedScore(probabilities, scores) * 1e3) / 1e3,
-    probabilities: Array.from(probabilities, (probability) => Math.round(probability * 1e4) / 1e4),
-    marks: { fits: Math.round(fits * 1e4) / 1e4 },
+    score: view[viewColumns.score]!,
+    probabilities: Array.from(view.subarray(viewColumns.probabilities)),
+    marks: { fits: view[viewColumns.fits]! },
   };
 }

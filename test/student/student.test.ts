@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Example } from "../../src/dataset/example.ts";
 import { openDataset } from "../../src/dataset/open.ts";
 import { createRecordedJudge } from "../../src/judge/recorded.ts";
 import { createStudentJudge, embeddedStudentPath } from "../../src/judge/student.ts";
@@ -120,6 +121,49 @@ describe("the embedded student", () => {
     expect(readFileSync(`${packageFolder}README.md`, "utf8")).toContain(
       `Spearman ${card.heldOut.spearman.value.toFixed(2)} on 10,000 rows`,
     );
+  });
+});
+
+describe("rating many rows", () => {
+  const count = 12_000; // the last ones are viewed by threads, where there are several cores
+  const odd = ["\ud800 half a character", "数学を教えてください。", "", "naïve café\u0000", "x".repeat(9_000)];
+  const example = (index: number): Example => ({
+    index,
+    instruction: `Say ${odd[index % odd.length]!.slice(0, 40)} ${index}`,
+    input: odd[(index + 2) % odd.length]!,
+    output: `Row ${index}: ${odd[index % 3]!}`,
+    row: {},
+    text: "",
+    place: { path: "rows", format: "jsonl", line: index + 1, ordinal: index },
+  });
+  async function* examples() {
+    for (let start = 0; start < count; start += 500) yield Array.from({ length: 500 }, (_, i) => example(start + i));
+  }
+
+  it("gives each row what it has by itself, in order", async () => {
+    const judge = await createStudentJudge();
+    const view = createViewer(await readStudent(embeddedStudentPath));
+    let row = 0;
+    for await (const ratings of judge.rate(examples()))
+      for (const rating of ratings) {
+        const { probabilities, fits } = view(example(row++));
+        expect(rating).toMatchObject({
+          probabilities: Array.from(probabilities, (probability) => Math.round(probability * 1e4) / 1e4),
+          marks: { fits: Math.round(fits * 1e4) / 1e4 },
+        });
+      }
+    expect(row).toBe(count);
+    expect(judge.notes.join()).toContain(`of ${count.toLocaleString("en")} rows are unlike`);
+  });
+
+  it("leaves no thread behind when it is stopped", async () => {
+    const judge = await createStudentJudge();
+    const threads = () => (process.report.getReport() as { workers: unknown[] }).workers.length;
+    const before = threads();
+    let rated = 0;
+    for await (const ratings of judge.rate(examples())) if ((rated += ratings.length) > 10_000) break;
+    expect(rated).toBeLessThan(count);
+    expect(threads()).toBe(before);
   });
 });
 
