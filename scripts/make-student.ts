@@ -3,6 +3,8 @@
  *
  *   node scripts/make-student.ts
  *
+ * It needs uv, for the language model of student-lm, and some ten minutes.
+ *
  * The student learns from all rows but the 10,000 test rows of the split; its card's figures are of those test rows,
  * measured on the file as it is shipped. The sample's 2,000 rows are test rows too.
  */
@@ -10,12 +12,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { openDataset } from "../src/dataset/open.ts";
 import { createRecordedJudge } from "../src/judge/recorded.ts";
 import { embeddedStudentPath } from "../src/judge/student.ts";
+import { createStudentLmJudge } from "../src/judge/student-lm.ts";
 import { distill } from "../src/stages/distill.ts";
 import { measureProbabilities } from "../src/student/distill.ts";
 import { encodeStudent, readStudent } from "../src/student/model-file.ts";
 import type { Example } from "../src/dataset/example.ts";
 import { createViewer, expectedScore } from "../src/student/student.ts";
-import { areaUnderCurve, measureAgreement } from "../src/stats/agreement.ts";
+import { areaUnderCurve, measureAgreement, spearman } from "../src/stats/agreement.ts";
 import { createRandom, shuffledIndices } from "../src/stats/random.ts";
 import { renderCard, type FitComparison } from "./student-card.ts";
 
@@ -44,6 +47,7 @@ const summary = await distill(dataset, {
   teacherName: "GPT-4o-mini",
   licence: "Alpaca: CC BY-NC 4.0; ratings: DS2, Apache-2.0",
   out: embeddedStudentPath,
+  lm: "minilm",
 });
 console.log(`trained on ${summary.card.trainedOn.rows} rows in ${(summary.wallMs / 1000).toFixed(1)} s`);
 
@@ -79,24 +83,6 @@ const { scores } = model.card;
 const expected = rows.map((_, i) =>
   scores.reduce((sum, score, c) => sum + score * probabilities[i * scores.length + c]!, 0),
 );
-/** Every second row with another answer: how well do `fits` and the score tell these rows? */
-function tellApart(spoil: (example: Example, i: number) => string, some: readonly Example[] = tested): FitComparison {
-  const views = some.map((example, i) => {
-    const { probabilities: own, fits } = view(i % 2 === 1 ? example : { ...example, output: spoil(example, i) });
-    return { score: expectedScore(own, scores), fits };
-  });
-  const isTrue = Uint8Array.from(views, (_, i) => i % 2);
-  return {
-    fits: areaUnderCurve(
-      Float64Array.from(views, ({ fits }) => fits),
-      isTrue,
-    ),
-    score: areaUnderCurve(
-      Float64Array.from(views, ({ score }) => score),
-      isTrue,
-    ),
-  };
-}
 const wordsOf = (example: Example) =>
   new Set(`${example.instruction} ${example.input}`.toLowerCase().match(/\p{L}{4,}/gu));
 const promptWords = tested.map(wordsOf);
@@ -113,21 +99,53 @@ function nearestAnswer(example: Example, i: number): string {
   return best.output;
 }
 const other = (i: number) => tested[(i + testRows / 2) % testRows]!.output;
-const fit = {
-  "the answer to another prompt": tellApart((_, i) => other(i)),
-  "the answer to a similar prompt (most words shared, of 500)": tellApart(nearestAnswer),
-  "the first half of the answer": tellApart(({ output }) => output.slice(0, Math.floor(output.length / 2))),
-  "the answer, three times": tellApart(({ output }) => `${output}\n${output}\n${output}`),
-  '"I cannot answer this."': tellApart(() => "I cannot answer this."),
-  "the answer with its words in random order": tellApart(({ output }, i) => {
+/** How an answer is spoilt; undefined for a row that has nothing to spoil. `at` is its place among the tested rows. */
+const kinds: Readonly<Record<string, (example: Example, at: number) => string | undefined>> = {
+  "the answer to another prompt": (_, at) => other(at),
+  "the answer to a similar prompt (most words shared, of 500)": nearestAnswer,
+  "the first half of the answer": ({ output }) => output.slice(0, Math.floor(output.length / 2)),
+  "the answer, three times": ({ output }) => `${output}\n${output}\n${output}`,
+  '"I cannot answer this."': () => "I cannot answer this.",
+  "the answer with its words in random order": ({ output }, at) => {
     const words = output.split(/\s+/);
-    return [...shuffledIndices(words.length, createRandom(i))].map((at) => words[at]).join(" ");
-  }),
-  "the answer with every digit changed (rows with digits)": tellApart(
-    ({ output }) => output.replace(/\d/g, (digit) => String((Number(digit) + 3) % 10)),
-    tested.filter(({ output }) => /\d/.test(output)),
-  ),
+    return [...shuffledIndices(words.length, createRandom(at))].map((word) => words[word]).join(" ");
+  },
+  "the answer with every digit changed (rows with digits)": ({ output }) =>
+    /\d/.test(output) ? output.replace(/\d/g, (digit) => String((Number(digit) + 3) % 10)) : undefined,
 };
+
+/** Of some rows, every second one with another answer: how well do `fits` and the score tell these rows? */
+async function tellApart(
+  rate: (rows: readonly Example[]) => Promise<readonly { readonly score: number; readonly fits: number }[]>,
+  step: number,
+): Promise<Record<string, FitComparison>> {
+  const compared: Record<string, FitComparison> = {};
+  for (const [kind, spoil] of Object.entries(kinds)) {
+    const shown: Example[] = [];
+    for (let at = 0; at < testRows; at += step) {
+      const example = tested[at]!;
+      const spoilt = spoil(example, at);
+      if (spoilt !== undefined) shown.push(shown.length % 2 === 1 ? example : { ...example, output: spoilt });
+    }
+    const views = await rate(shown);
+    const isTrue = Uint8Array.from(views, (_, i) => i % 2);
+    const auc = (of: "fits" | "score") =>
+      areaUnderCurve(
+        Float64Array.from(views, (one) => one[of]),
+        isTrue,
+      );
+    compared[kind] = { fits: auc("fits"), score: auc("score") };
+  }
+  return compared;
+}
+const fit = await tellApart(
+  async (shown) =>
+    shown.map((example) => {
+      const { probabilities: own, fits } = view(example);
+      return { score: expectedScore(own, scores), fits };
+    }),
+  1,
+);
 const card = {
   ...model.card,
   name: "gpt-4o-mini-alpaca",
@@ -135,6 +153,33 @@ const card = {
   heldOut,
 };
 await writeFile(embeddedStudentPath, encodeStudent({ ...model, card }));
+const lmStep = 10; // of the test rows, since it takes long
+const lmJudge = await createStudentLmJudge();
+const rateWithLm = async (shown: readonly Example[]) => {
+  async function* inOneBatch() {
+    yield shown;
+  }
+  const views: { score: number; fits: number }[] = [];
+  for await (const batch of lmJudge.rate(inOneBatch()))
+    for (const rating of batch) {
+      if (rating.state !== "scored") throw new Error(`expected a score, got ${rating.state}: ${rating.detail}`);
+      views.push({ score: rating.score, fits: rating.marks!["fits"]! });
+    }
+  return views;
+};
+const lmRows = tested.filter((_, at) => at % lmStep === 0);
+const lmTeacher = lmRows.map(({ index }) => ratings[index]!);
+const lmScores = (await rateWithLm(lmRows)).map(({ score }) => score);
+const lm = {
+  head: model.lm!,
+  rows: lmRows.length,
+  spearman: spearman(lmScores, lmTeacher),
+  student: spearman(
+    expected.filter((_, at) => at % lmStep === 0),
+    lmTeacher,
+  ),
+  fit: await tellApart(rateWithLm, lmStep),
+};
 await writeFile(
   embeddedStudentPath.replace(/\.student$/, ".md"),
   renderCard(card, {
@@ -163,6 +208,7 @@ await writeFile(
       rows.map((index) => (claude.has(index) ? 1 : 0)),
     ),
     fit,
+    lm,
   }),
 );
 

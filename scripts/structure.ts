@@ -12,7 +12,7 @@ export const layers: readonly (readonly string[])[] = [
   ["page", "experiment", "generation", "embedding"],
   ["judge", "trainer", "benchmark"],
   ["comparison", "selection", "escalation", "health", "curation"],
-  ["rubric", "student", "likelihood"],
+  ["rubric", "student", "likelihood", "vectors"],
   ["dataset"],
   ["run"],
   ["llm"],

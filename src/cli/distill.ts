@@ -19,6 +19,7 @@ interface DistillFlags {
   teacher?: string | undefined;
   licence?: string | undefined;
   maxRows?: number | undefined;
+  lm?: string | undefined;
   shape?: string | undefined;
   map?: Record<string, string> | undefined;
   quotes?: "double" | "none" | undefined;
@@ -40,6 +41,10 @@ export function distillCommand(context: CommandContext): Command {
     .option("--teacher <name>", "the teacher's name, for the student's card")
     .option("--licence <text>", "the licence of the data and ratings, for the student's card")
     .option("--max-rows <n>", "maximum rows to train on (200000)", parseWhole)
+    .option(
+      "--lm <model>",
+      "for student-lm:FILE, also learn from a language model's vectors whether answers fit: minilm, as embed --model",
+    )
     .option("--shape <name>", `how rows are laid out: ${shapeNames.join(", ")} (detected)`)
     .option("--map <fields>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .addOption(quotesOption())
@@ -65,7 +70,7 @@ Examples:
           ? await openRunData(flags.run, context.signal)
           : await openRatedData(data, flags, context.signal);
       const progress = openProgressLine();
-      const { maxRows, licence } = flags;
+      const { maxRows, licence, lm } = flags;
       const summary = await distill(dataset, {
         teacher,
         out: flags.out,
@@ -75,6 +80,7 @@ Examples:
         teacherName: flags.teacher,
         licence,
         maxRows,
+        lm,
       }).finally(progress.clear);
       process.stdout.write(flags.json ? `${plainJson(summary, 2)}\n` : renderStudent(summary));
     });

@@ -2,6 +2,8 @@
 export const judgesHelp = `Judges:
   student              ships with this package, needs no key; imitates GPT-4o-mini on short English instructions
   student:FILE         a student you trained with "alpagasus distill"
+  student-lm           the student with a small language model (MiniLM, by uv): sees better whether an answer fits its prompt, some
+                       thousand times slower; student-lm:FILE, one that "alpagasus distill --lm" made
   openai:MODEL         a model, with the key in OPENAI_API_KEY
   anthropic:MODEL      likewise, ANTHROPIC_API_KEY
   google:MODEL         likewise, GOOGLE_GENERATIVE_AI_API_KEY

@@ -47,6 +47,11 @@ export function isOneQuestion({ turns, tools }: Pick<Conversation, "turns" | "to
   return turns.length === 1 && turns[0]!.role === "user" && tools.length === 0;
 }
 
+/** Whether somebody spoke before the last question; a system text counts for nobody. */
+export function hasSeveralTurns({ conversation }: { readonly conversation?: Conversation | undefined }): boolean {
+  return (conversation?.turns.filter(({ role }) => role !== "system").length ?? 0) > 1;
+}
+
 /** What comes before the answer, as one text: the user's words alone, else turn by turn after each speaker's name. */
 export function renderBefore({ turns, tools }: Pick<Conversation, "turns" | "tools">): string {
   if (isOneQuestion({ turns, tools })) return turns[0]!.text;

@@ -22,8 +22,9 @@ export interface OpenEmbedderOptions extends OpenAskerOptions {
 export async function openEmbedder(model: string, options: OpenEmbedderOptions): Promise<Embedder> {
   const { maxLength, vectorStore, ray, ...asking } = options;
   if (!isModelName(model)) {
-    const { openLocalEmbedder } = await import("./local-embedder.ts");
-    return openLocalEmbedder({ model, maxLength, store: vectorStore, ray, signal: options.signal });
+    const { openLocalEmbedder } = await import("../vectors/local-embedder.ts");
+    const local = await openLocalEmbedder({ model, maxLength, store: vectorStore, ray, signal: options.signal });
+    return { ...local, ask: () => [] };
   }
   if (maxLength !== undefined)
     throw new UsageError(`--max-length: expected a model on this machine with it, got ${model}; leave it out`);

@@ -9,7 +9,8 @@ import { openModel } from "../llm/open-model.ts";
 import { flatPrice } from "../llm/price.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import type { ModelRequest } from "../llm/request.ts";
-import { type Embedded, type Embedder, emptyText, toUnitLength } from "./embedder.ts";
+import { type Embedded, emptyText } from "../vectors/embedded.ts";
+import { type Embedder, toUnitLength } from "./embedder.ts";
 
 /**
  * Opens a model behind an API: `openai:text-embedding-3-small`, `google:gemini-embedding-001`, `http://127.0.0.1:8000/v1#bge-m3`. Each

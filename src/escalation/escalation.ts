@@ -1,7 +1,7 @@
 import type { Estimate } from "../stats/estimate.ts";
 import { createRandom, type Random } from "../stats/random.ts";
 import { checkShare, concludeCheck, leastChecked, planCheck, type CheckPlan } from "./check.ts";
-import { fitLogistic, probability, type LogisticFit, type Prior } from "./logistic.ts";
+import { fitLogistic, probability, type LogisticFit, type Prior } from "../stats/logistic.ts";
 
 /*
  * Chooses the rows to ask an expensive judge about, after a cheap judge has rated all rows: those where it is least clear

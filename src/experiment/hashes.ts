@@ -39,11 +39,11 @@ export function identifyModel(model: TrainSummary | undefined): string {
 
 /** Hash of the file behind a judge: a student, a recording, or a run's ratings. `none` for other judges. */
 export async function hashJudge(judge: string): Promise<string> {
-  const [, kind, file] = /^(student|recorded|run):([^#]+)/s.exec(judge) ?? [];
+  const [, kind, file] = /^(student|student-lm|recorded|run):([^#]+)/s.exec(judge) ?? [];
   const measure = readMeasureName(judge);
   if (readServedMeasure(judge)) return "none";
   if (measure) return identifyMeasurer(measure.model);
-  if (judge === "student") return (await hashFile(embeddedStudentPath)) ?? "none";
+  if (judge === "student" || judge === "student-lm") return (await hashFile(embeddedStudentPath)) ?? "none";
   if (kind === undefined) return "none";
   return (await hashFile(kind === "run" ? join(file!, "ratings.jsonl") : file!)) ?? "none";
 }

@@ -5,7 +5,7 @@ import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { PlannedJudge } from "./asker.ts";
 import type { Judge, Scale, Combination } from "./judge.ts";
 import type { LlmJudge } from "./llm.ts";
-import { openAsker, type OpenAskerOptions } from "./open-asker.ts";
+import { openAsker, type OpenAskerOptions, type Opened } from "./open-asker.ts";
 import type { PairJudge } from "./pair-judge.ts";
 import type { LlmPairJudge } from "./pair-llm.ts";
 import { createStudentPairJudge } from "./pair-student.ts";
@@ -13,15 +13,19 @@ import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
 import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
-import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
+import { isStudentLmName, isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
 
 const localForms =
-  "student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE[#COLUMN], column:NAME or run:DIR";
+  "student, student:FILE, student-lm, student-lm:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE[#COLUMN], column:NAME or run:DIR";
 
 /** The forms of judges' names on the command line. Add new kinds here. */
 const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
+
+function isEmbeddedStudent(name: string): boolean {
+  return name === "student" || name === "student-lm";
+}
 
 export interface OpenJudgeOptions {
   /** Scale of recorded scores; the student has its own. */
@@ -49,12 +53,16 @@ export async function openJudge(
     throw new UsageError(
       `expected ${localForms}, got the model ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
-  if (unlike !== undefined && name !== "student")
-    throw new UsageError(`--unlike: goes with --judge student, not ${name}; what others were trained on is not known`);
-  const [, kind, rest] = /^([a-z]+)(?::(.*))?$/s.exec(name) ?? [];
-  if (kind === "student") {
+  if (unlike !== undefined && !isEmbeddedStudent(name))
+    throw new UsageError(
+      `--unlike: goes with --judge student or student-lm, not ${name}; what others were trained on is not known`,
+    );
+  const [, kind, rest] = /^([a-z-]+)(?::(.*))?$/s.exec(name) ?? [];
+  if (kind === "student" || kind === "student-lm") {
     if (scale) throw new UsageError("--scale: the student has a scale of its own; leave the option out");
-    return createStudentJudge(rest, { unlike });
+    if (kind === "student") return createStudentJudge(rest, { unlike });
+    const { createStudentLmJudge } = await import("./student-lm.ts");
+    return createStudentLmJudge(rest, { unlike, signal: measuring?.signal });
   }
   const measure = readMeasureName(name);
   if (measure && readServedMeasure(name))
@@ -105,13 +113,13 @@ export interface OpenLlmJudgeOptions extends OpenAskerOptions {
 }
 
 /** An LLM judge with its call store open. Call `close` when it is done. */
-export type OpenLlmJudge = LlmJudge & { close(): void };
+export type OpenLlmJudge = LlmJudge & Opened;
 
 /** A judge that calls a model, with its call store open. Call `close` when it is done. */
-export type OpenPlannedJudge = PlannedJudge & { close(): void };
+export type OpenPlannedJudge = PlannedJudge & Opened;
 
 /** An LLM pair judge with its call store open. Call `close` when it is done. */
-export type OpenLlmPairJudge = LlmPairJudge & { close(): void };
+export type OpenLlmPairJudge = LlmPairJudge & Opened;
 
 /**
  * Opens an LLM judge on a model: by name (`openai:gpt-5-mini`, `http://127.0.0.1:8000/v1#qwen3`), or any model of the AI
@@ -188,7 +196,7 @@ export async function openRatingJudge(
     ...settings
   }: OpenRatingJudgeOptions,
 ): Promise<OpenRatingJudge> {
-  if (unlike !== undefined && (names.length > 1 || names[0] !== "student" || escalate))
+  if (unlike !== undefined && (names.length > 1 || !isEmbeddedStudent(names[0] ?? "") || escalate))
     throw new UsageError("--unlike: goes with --judge student alone; leave it out");
   const models: OpenPlannedJudge[] = [];
   const openOne = async (name: string): Promise<Judge> => {
@@ -258,7 +266,7 @@ async function openEscalating(
   openOne: (name: string) => Promise<Judge>,
 ): Promise<Judge> {
   const [name = "", ...more] = names;
-  if (more.length > 0 || !isStudentName(name))
+  if (more.length > 0 || !isStudentName(name) || isStudentLmName(name))
     throw new UsageError(`--escalate: expected --judge student or student:FILE, got ${names.join(", ")}`);
   if (isStudentName(to)) throw new UsageError(`--to: expected a judge to ask, got the student ${JSON.stringify(to)}`);
   const { createEscalatingJudge } = await import("./escalate.ts");

@@ -1,11 +1,12 @@
 import { packageFolder } from "../package-folder.ts";
+import { hasSeveralTurns } from "../dataset/conversation.ts";
 import type { Example } from "../dataset/example.ts";
-import { formatCount, formatNumbered } from "../format.ts";
+import { formatCount } from "../format.ts";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { readStudent } from "../student/model-file.ts";
 import type { StudentModel } from "../student/student.ts";
-import { unlikeKinds } from "../student/unlike.ts";
+import { UnlikeRows } from "../student/unlike.ts";
 import { createRowsViewer, viewColumns, viewWidth, type ViewedRow } from "../student/view-rows.ts";
 import { blocksAhead, startViewThreads, threadCount, type ViewThreads } from "../student/view-threads.ts";
 import type { Judge } from "./judge.ts";
@@ -52,9 +53,9 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
     markNames: ["fits"],
     get notes() {
       return [
-        `imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It compares words and topics, and knows no facts`,
-        `its mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${card.fit.auc.toFixed(2)}; its score, of ${card.fit.scoreAuc.toFixed(2)}`,
-        `trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
+        `the student imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It compares words and topics, and knows no facts`,
+        `on held-out rows, the mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${card.fit.auc.toFixed(2)}, and the score with ${card.fit.scoreAuc.toFixed(2)}`,
+        `the student was trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
         ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
       ];
     },
@@ -64,9 +65,9 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
       unlike.clear();
       const rateBlock = async (block: readonly Example[]): Promise<readonly Rating[]> => {
         const views = await viewer.view(block.map(toViewed));
-        return block.map((example, i) => {
+        return block.map((_, i) => {
           const view = views.subarray(i * width, (i + 1) * width);
-          const what = isEmbedded ? unlike.add(example, view[viewColumns.unlike]!) : undefined;
+          const what = isEmbedded ? unlike.add(view[viewColumns.unlike]!) : undefined;
           return what !== undefined && onUnlike === "refuse"
             ? { state: "refused", detail: `unlike what the student was trained on: ${what}` }
             : toRating(view);
@@ -75,41 +76,6 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
       yield* mapInBlocks(withTurns(examples), rateBlock, rowsInFlight);
     },
   };
-}
-
-/** Counts rows unlike those that the embedded student was trained on. */
-class UnlikeRows {
-  #rows = 0;
-  readonly #counts = new Map<string, number>();
-
-  clear(): void {
-    this.#rows = 0;
-    this.#counts.clear();
-  }
-
-  /** Counts a row. Returns in what it is unlike them, in words; undefined where it is not. */
-  add(example: Example, kind: number): string | undefined {
-    if (example.unreadable !== undefined) return undefined;
-    this.#rows++;
-    const what = unlikeKinds[kind];
-    if (what !== undefined) this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
-    return what;
-  }
-
-  describe(onUnlike: "score" | "refuse"): string[] {
-    const unlike = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
-    if (unlike === 0) return [];
-    const told = unlikeKinds.flatMap((what) =>
-      this.#counts.has(what) ? [`${formatCount(this.#counts.get(what)!)} ${what}`] : [],
-    );
-    const advice =
-      onUnlike === "refuse"
-        ? "they have no score"
-        : "do not rely on their scores, or leave them without one (--unlike refuse)";
-    return [
-      `${formatCount(unlike)} of ${formatNumbered(this.#rows, "row", "rows")} ${unlike === 1 ? "is" : "are"} unlike the short English instructions it was trained on (${told.join(", ")}): ${advice}`,
-    ];
-  }
 }
 
 const rowsInFlight = 256 * (threadCount * blocksAhead + 1); // so that no thread waits for rows
@@ -150,8 +116,9 @@ function isLarge(block: readonly ViewedRow[]): boolean {
   return characters > mostCharacters;
 }
 
-function toViewed({ instruction, input, output, conversation }: Example): ViewedRow {
-  return { instruction, input, output, hasTurns: conversation !== undefined && conversation.turns.length > 1 };
+function toViewed(example: Example): ViewedRow {
+  const { instruction, input, output } = example;
+  return { instruction, input, output, hasTurns: hasSeveralTurns(example) };
 }
 
 function toRating(view: Float64Array): ScoredRating {

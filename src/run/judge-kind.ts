@@ -1,6 +1,11 @@
-/** Whether a judge's name means a student: `student`, `student:FILE`. */
+/** Whether a judge's name means a student: `student`, `student:FILE`, and those with a language model, `student-lm`, `student-lm:FILE`. */
 export function isStudentName(name: string): boolean {
-  return /^student(:|$)/.test(name);
+  return /^student(-lm)?(:|$)/.test(name);
+}
+
+/** Whether it means a student with a language model. */
+export function isStudentLmName(name: string): boolean {
+  return /^student-lm(:|$)/.test(name);
 }
 
 /** Ways to compare an answer with its reference: the same text, a pattern that it holds, an equal mathematical expression. */

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { UsageError } from "../errors.ts";
+import { cosine } from "../stats/cosine.ts";
 
 /** Rows' vectors, of length 1, among which the nearest to another is found. */
 export interface Neighbours {
@@ -57,13 +58,6 @@ export function openNeighbours(
         undefined,
       ),
   };
-}
-
-/** The cosine of two vectors of length 1. */
-export function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }
 
 /** @param option who needs it @throws UsageError when usearch is not installed */

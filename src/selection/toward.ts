@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import type { VectorsReader } from "../run/vectors-file.ts";
-import { cosine } from "./neighbours.ts";
+import { cosine } from "../stats/cosine.ts";
 import { createPriority } from "./pick.ts";
 
 const mostEntries = 25e6; // of all targets' lists: 12 bytes each, twice

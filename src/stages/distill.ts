@@ -2,13 +2,18 @@ import { formatCount } from "../format.ts";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
-import { DataError, UsageError } from "../errors.ts";
+import { DataError, RunError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge } from "../judge/judge.ts";
 import { rateAll } from "../judge/rate-all.ts";
 import { createRandom, shuffledIndices, defaultSeed } from "../stats/random.ts";
 import type { StudentCard } from "../student/card.ts";
-import { distillNetwork } from "../student/distill.ts";
+import { distillNetwork, type HeldOutRow } from "../student/distill.ts";
+import { fitLogOdds, type LmHead } from "../student/lm-head.ts";
+import { readLmTexts } from "../student/lm-texts.ts";
+import { trainLmHead } from "../student/train-lm-head.ts";
+import { cosine } from "../stats/cosine.ts";
+import type { Embedded } from "../vectors/embedded.ts";
 import { encodeStudent } from "../student/model-file.ts";
 import { TrainingSetBuilder } from "../student/training-set.ts";
 import { version } from "../version.ts";
@@ -27,12 +32,16 @@ export interface DistillOptions extends StageOptions {
   readonly seed?: number | undefined;
   /** Most rows to train on, drawn with the seed. */
   readonly maxRows?: number | undefined;
+  /** A model on this machine whose vectors tell whether answers fit, for `student-lm:FILE`: `minilm`, as `embed --model` takes it. */
+  readonly lm?: string | undefined;
 }
 
 export interface DistillSummary {
   readonly path: string;
   readonly bytes: number;
   readonly card: StudentCard;
+  /** What the language model adds, on held-out rows, and its name. */
+  readonly lm?: (LmHead["heldOut"] & { readonly model: string }) | undefined;
   /** Rows of the data, and how many of them had a score to learn from. */
   readonly rows: number;
   readonly scoredRows: number;
@@ -69,7 +78,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
       if (chosen[example.index]) builder.add(example, classes.classOf(scores[example.index]!));
   }
   const set = builder.build();
-  const { heldOut, heldOutFit, ...model } = await distillNetwork(set, {
+  const { heldOut, heldOutFit, heldOutRows, ...model } = await distillNetwork(set, {
     scores: classes.scores,
     seed,
     signal: options.signal,
@@ -99,7 +108,9 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
     seed,
     madeWith: `alpagasus ${version}`,
   };
-  const bytes = encodeStudent({ card, ...model });
+  const lm =
+    options.lm === undefined ? undefined : await trainLm(options.lm, dataset, chosen, heldOutRows, scores, options);
+  const bytes = encodeStudent({ card, ...model, lm });
   await writeWhole(options.out, bytes);
   const scoredRows = scores.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0);
   return {
@@ -108,9 +119,79 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
     card,
     rows: scores.length,
     scoredRows,
+    lm: lm && { ...lm.heldOut, model: lm.model },
     alarms: describeDoubts(card),
     wallMs: Date.now() - startedAt,
   };
+}
+
+const lmRows = 1_500; // each takes three vectors; more hardly help four features
+
+/** Trains what a language model adds, on held-out rows. */
+async function trainLm(
+  model: string,
+  dataset: Dataset,
+  chosen: Uint8Array,
+  heldOutRows: readonly HeldOutRow[],
+  scores: Float64Array,
+  { signal, onProgress, seed = defaultSeed }: DistillOptions,
+): Promise<LmHead> {
+  async function* rowsOfSet() {
+    for await (const batch of dataset.batches()) for (const example of batch) if (chosen[example.index]) yield example;
+  }
+  const rows = heldOutRows.slice(0, lmRows);
+  const texts = await readLmTexts(
+    rowsOfSet(),
+    rows.map(({ row }) => row),
+    seed,
+  );
+  const { openLocalEmbedder } = await import("../vectors/local-embedder.ts");
+  const embedder = await openLocalEmbedder({ model, signal });
+  try {
+    async function* all() {
+      yield texts.flatMap(({ prompt, answer, spoilt }) => [prompt, answer, spoilt]);
+    }
+    const vectors: (Float32Array | undefined)[] = [];
+    for await (const embedded of embedder.embed(all())) {
+      for (const one of embedded) vectors.push(vectorOf(one, model));
+      const { done, phase } = embedder.work();
+      onProgress?.({
+        stage: "distill",
+        doing: phase ?? "making vectors",
+        done: Math.floor(done / 3),
+        total: texts.length,
+        unit: "rows",
+      });
+    }
+    const rowOf = Uint32Array.from(chosen.keys()).filter((row) => chosen[row] === 1); // of the data
+    return trainLmHead(
+      model,
+      rows.map(({ row, whole, spoilt }, i) => {
+        const { prompt, answer, spoilt: other } = texts[i]!;
+        const [promptVector, answerVector, otherVector] = vectors.slice(3 * i, 3 * i + 3);
+        const featuresOf = (fits: number, text: string, vector: Float32Array | undefined) => ({
+          fitLogOdds: fitLogOdds(fits, 0.5),
+          cosine: promptVector && vector ? cosine(promptVector, vector) : 0,
+          promptLength: prompt.length,
+          answerLength: text.length,
+        });
+        return {
+          teacher: scores[rowOf[row]!]!,
+          whole: { features: featuresOf(whole.fits, answer, answerVector), expected: whole.expected },
+          spoilt: { features: featuresOf(spoilt.fits, other, otherVector), expected: spoilt.expected },
+        };
+      }),
+    );
+  } finally {
+    await embedder.close();
+  }
+}
+
+/** A text's vector; undefined for an empty text. @throws RunError when the model gives it none */
+function vectorOf(embedded: Embedded, model: string): Float32Array | undefined {
+  if (embedded.state === "embedded") return embedded.vector;
+  if (embedded.state === "refused") return undefined;
+  throw new RunError(`${model}: a text got no vector: ${embedded.detail ?? "no reason was given"}`);
 }
 
 /** The teacher's score of each row; NaN when there is none. */

@@ -1,6 +1,7 @@
 import type { Dataset } from "../dataset/dataset.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
-import type { Embedded, Embedder } from "../embedding/embedder.ts";
+import type { Embedder } from "../embedding/embedder.ts";
+import type { Embedded } from "../vectors/embedded.ts";
 import { allTexts, hashTexts, readTargetTexts, textsOf } from "../embedding/texts.ts";
 import { RunError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";

@@ -1,3 +1,7 @@
+/*
+ * Trains a student's networks and measures them on held-out rows. Longer than most files: the figures of the held-out rows decide the
+ * calibration of the networks, so that both stand together.
+ */
 import { areaUnderCurve, calibrationError, precisionAtTop, spearman } from "../stats/agreement.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { applyCalibration, fitCalibration, type Calibration } from "./calibrate.ts";
@@ -34,13 +38,16 @@ const mostLost = 0.018; // of Spearman
 export async function distillNetwork(
   set: TrainingSet,
   options: DistillNetworkOptions,
-): Promise<Omit<StudentModel, "card"> & { heldOut: HeldOut; heldOutFit: StudentFit }> {
+): Promise<
+  Omit<StudentModel, "card" | "lm"> & { heldOut: HeldOut; heldOutFit: StudentFit; heldOutRows: HeldOutRow[] }
+> {
   const order = shuffledIndices(set.rowCount, createRandom(options.seed));
   const folds = set.rowCount < fewRows ? 5 : 10;
   const measuredFolds = set.rowCount < fewRows ? 5 : 1;
 
   const logits: HeldOutLogits = { score: [], spoiltScore: [], fit: [], spoiltFit: [] };
   const classes: number[] = [];
+  const rows: number[] = [];
   const onPart = (part: number) => (share: number) => options.onProgress?.((part + share) / (measuredFolds + 1));
   for (let fold = 0; fold < measuredFolds; fold++) {
     const networks = await trainBoth(
@@ -57,18 +64,46 @@ export async function distillNetwork(
       logits.fit.push(fit(trueRow(row)));
       logits.spoiltFit.push(fit(corruptedRow(row)));
       classes.push(set.classes[row]!);
+      rows.push(row);
     }
   }
   const how = measuredFolds === 5 ? "five folds" : "one tenth";
   const measured = measureHeldOut(logits, classes, options.scores, how);
   const calibrations = calibrate(logits, classes, () => true);
+  const heldOutRows = rows.map((row, i) => {
+    const lookAt = (own: Float64Array, ownFit: Float64Array): HeldOutView => {
+      applyCalibration(own, calibrations.score);
+      applyCalibration(ownFit, calibrations.fit);
+      return { expected: expectedScore(own, options.scores) - options.scores[0]!, fits: ownFit[1]! };
+    };
+    return {
+      row,
+      whole: lookAt(logits.score[i]!, logits.fit[i]!),
+      spoilt: lookAt(logits.spoiltScore[i]!, logits.spoiltFit[i]!),
+    };
+  });
   const { score, fit, standardisation } = await trainBoth(set, order, options, onPart(measuredFolds));
   return {
     standardisation,
     score: { weights: score, calibration: calibrations.score },
     fit: { weights: fit, calibration: expectUnfit(measured.heldOutFit.unfitShare, calibrations.fit) },
     ...measured,
+    heldOutRows,
   };
+}
+
+/** A row of the set as networks that were not trained on it see it: as it is, and spoilt. */
+export interface HeldOutRow {
+  readonly row: number;
+  readonly whole: HeldOutView;
+  readonly spoilt: HeldOutView;
+}
+
+interface HeldOutView {
+  /** The expected score if the answer fits, above the lowest score. */
+  readonly expected: number;
+  /** The probability that the answer fits, where half of the answers do. */
+  readonly fits: number;
 }
 
 interface Networks {

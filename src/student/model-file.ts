@@ -7,6 +7,7 @@ import { denseCount } from "./dense-features.ts";
 import { fieldCount, listCount } from "./features.ts";
 import { embeddingSize, weightSizes, type NetworkShape } from "./network.ts";
 import { bucketCount } from "./scan-field.ts";
+import { lmHeadSchema } from "./lm-head.ts";
 import type { Network, StudentModel } from "./student.ts";
 
 /*
@@ -39,11 +40,12 @@ const headerSchema = z.object({
   card: studentCardSchema,
   score: networkSchema,
   fit: networkSchema,
+  lm: lmHeadSchema.optional(),
   sha256: z.string(),
 });
 
 /** Returns the bytes of a student's file, about 490 KB. */
-export function encodeStudent({ card, standardisation, score, fit }: StudentModel): Buffer {
+export function encodeStudent({ card, standardisation, score, fit, lm }: StudentModel): Buffer {
   const networks = { score: encodeNetwork(score), fit: encodeNetwork(fit) };
   const body = Buffer.concat([
     ...networks.score.tables,
@@ -56,6 +58,7 @@ export function encodeStudent({ card, standardisation, score, fit }: StudentMode
       card,
       score: networks.score.header,
       fit: networks.fit.header,
+      lm,
       sha256: hash("sha256", body),
     } satisfies z.infer<typeof headerSchema>),
   );
@@ -147,6 +150,7 @@ export function decodeStudent(bytes: Buffer, path: string): StudentModel {
     card: header.card,
     score: network("score"),
     fit: network("fit"),
+    lm: header.lm,
     standardisation: { mean: floats(denseCount), deviation: floats(denseCount) },
   };
 }

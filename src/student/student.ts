@@ -12,6 +12,7 @@ import {
   type Weights,
 } from "./network.ts";
 import type { StudentCard } from "./card.ts";
+import type { LmHead } from "./lm-head.ts";
 
 /** A complete student, as its file holds it. */
 export interface StudentModel {
@@ -21,6 +22,8 @@ export interface StudentModel {
   readonly score: Network;
   /** Tells whether an answer fits its prompt; its classes are no (0) and yes (1). */
   readonly fit: Network;
+  /** What a language model adds, for `student-lm`. */
+  readonly lm?: LmHead | undefined;
 }
 
 /** A trained network, with its calibration. */

@@ -145,7 +145,7 @@ describe("rate", () => {
 describe("openJudge", () => {
   it.each(["gpt", "recorded:", "column:"])("refuses %s", async (name) => {
     await expect(openJudge(name)).rejects.toThrow(
-      /--judge: expected student, student:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE/,
+      /--judge: expected student, student:FILE, student-lm, student-lm:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE/,
     );
   });
 });

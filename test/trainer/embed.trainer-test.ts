@@ -2,7 +2,9 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { packageFolder } from "../../src/package-folder.ts";
 import { uvArguments } from "../../src/python/uv.ts";
+import { areaUnderCurve } from "../../src/stats/agreement.ts";
 import type { EmbeddingSummary } from "../../src/run/records/embedding.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
@@ -87,4 +89,31 @@ test("a causal model's vectors are RDS+'s averages of its last states, weighted 
   const summary = await embed("--model", "tiny");
   expect(summary.vectors.embedded).toBe(rows.length);
   expectEqual(reference("tiny", "average", summary));
+});
+
+test("student-lm tells other rows' answers from the right ones by MiniLM's vectors", async () => {
+  const read = (name: string) => JSON.parse(readFileSync(`${packageFolder}samples/${name}`, "utf8")) as Row[];
+  type Row = { instruction: string; input: string; output: string };
+  const sample = read("alpaca-2000.json").slice(0, 60);
+  const shown = sample.map((row, i) => (i % 2 === 0 ? row : { ...row, output: sample[(i + 30) % 60]!.output }));
+  using own = tempFolder();
+  own.write("rows.json", shown);
+  await prepare(own.path, ["rate", "rows.json", "--judge", "student-lm"]);
+  const ratings = parseLines(readFileSync(`${own.path}/runs/default/ratings.jsonl`, "utf8")) as {
+    score: number;
+    marks: { fits: number };
+  }[];
+  const isTrue = ratings.map((_, i) => i % 2 === 0);
+  expect(
+    areaUnderCurve(
+      ratings.map(({ marks }) => marks.fits),
+      isTrue,
+    ),
+  ).toBeGreaterThan(0.95);
+  expect(
+    areaUnderCurve(
+      ratings.map(({ score }) => score),
+      isTrue,
+    ),
+  ).toBeGreaterThan(0.85);
 });

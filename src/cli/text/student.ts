@@ -6,7 +6,7 @@ import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
 
 /** What `distill` prints when it is done. */
-export function renderStudent({ path, bytes, card, rows, scoredRows, alarms, wallMs }: DistillSummary): string {
+export function renderStudent({ path, bytes, card, lm, rows, scoredRows, alarms, wallMs }: DistillSummary): string {
   const { heldOut, fit } = card;
   const { value, low, high } = heldOut.spearman;
   const figure = (number: number | null) => (number === null ? "-" : number.toFixed(3));
@@ -29,10 +29,13 @@ ${styleText("bold", `Trained a student of ${plainText(card.teacher)}`)} on ${for
 ${table}
   Answers that do not fit their prompt (another row's, cut or repeated ones, refusals): AUC ${fit.auc.toFixed(2)} by its mark fits, ${fit.scoreAuc.toFixed(2)} by its score
   ${formatShare(fit.unfitShare)} of the answers are taken not to fit; without that, its scores would have a Spearman of ${fit.spearmanWithout.toFixed(3)}
-${renderWarnings(alarms, [])
-  .map((line) => `${line}\n`)
-  .join("")}
+${lm ? `  With ${plainText(lm.model)} (student-lm): AUC ${lm.auc.toFixed(2)} by its mark fits, ${lm.scoreAuc.toFixed(2)} by its score, of ${formatCount(lm.rows)} held-out rows; Spearman ${lm.spearman.toFixed(3)}\n` : ""}${renderWarnings(
+    alarms,
+    [],
+  )
+    .map((line) => `${line}\n`)
+    .join("")}
   student  ${plainText(path)} (${formatCount(bytes / 1000)} kB)
-  use it   alpagasus rate DATA --judge student:${plainText(path)}
+  use it   alpagasus rate DATA --judge student${lm ? "-lm" : ""}:${plainText(path)}
 `;
 }

@@ -13,7 +13,7 @@ import { pythonFolder } from "../python/uv.ts";
 import { startRowProcess, type RowProcess } from "../python/row-process.ts";
 import { isSmollm2, makeSmollm2, smollm2Folder } from "../python/smollm2.ts";
 import { fromBase64 } from "../llm/open-embedding.ts";
-import { type Embedded, type Embedder, emptyText } from "./embedder.ts";
+import { type Embedded, emptyText, type LocalEmbedder } from "./embedded.ts";
 import { VectorStore } from "./vector-store.ts";
 
 export interface LocalEmbedderOptions {
@@ -53,7 +53,7 @@ export async function openLocalEmbedder({
   store: storePath,
   ray,
   signal,
-}: LocalEmbedderOptions): Promise<Embedder> {
+}: LocalEmbedderOptions): Promise<LocalEmbedder> {
   let phase: string | undefined;
   const onPhase = (doing: string) => void (phase = doing);
   const builtIn = isMinilm(model) ? minilmFolder() : isSmollm2(model) ? smollm2Folder() : undefined;
@@ -111,6 +111,8 @@ export async function openLocalEmbedder({
   const stop = () => void embedding?.stop();
   signal?.addEventListener("abort", stop);
 
+  const underWay = new Map<string, PromiseWithResolvers<Made>>(); // texts that a block asks for
+
   const embedBlock = async (texts: readonly string[]): Promise<readonly Embedded[]> => {
     signal?.throwIfAborted();
     const keys = texts.map((text) => hash("sha256", `${identity}\0${maxLength}\0${text}`, "buffer").subarray(0, 16));
@@ -118,11 +120,20 @@ export async function openLocalEmbedder({
     counts.known += made.filter(Boolean).length;
     counts.done += made.filter(Boolean).length;
     const asked = new Map<string, number[]>(); // the same text once
+    const others: Promise<void>[] = []; // texts that an earlier block asks for
     for (const [at, text] of texts.entries()) {
       if (made[at] || text.trim() === "") continue;
-      asked.set(text, [...(asked.get(text) ?? []), at]);
+      const earlier = asked.has(text) ? undefined : underWay.get(text);
+      if (earlier) others.push(earlier.promise.then((one) => void (made[at] = one)));
+      else asked.set(text, [...(asked.get(text) ?? []), at]);
     }
     const places = [...asked.values()];
+    const own = [...asked.keys()].map((text) => {
+      const awaited = Promise.withResolvers<Made>();
+      awaited.promise.catch(() => {}); // whoever needs it is told
+      underWay.set(text, awaited);
+      return awaited;
+    });
     try {
       if (asked.size > 0)
         await start().measure(
@@ -135,13 +146,19 @@ export async function openLocalEmbedder({
             store().save(good);
             for (const { at, result: one } of results) {
               for (const place of places[at]!) made[place] = one;
+              own[at]!.resolve(one);
               counts.done += places[at]!.length;
             }
           },
         );
+      await Promise.all(others);
+      counts.done += others.length;
     } catch (error) {
+      for (const { reject } of own) reject(error);
       signal?.throwIfAborted();
       throw error;
+    } finally {
+      for (const text of asked.keys()) underWay.delete(text);
     }
     phase = undefined;
     return made.map((one) => {
@@ -154,7 +171,6 @@ export async function openLocalEmbedder({
 
   return {
     name: model,
-    ask: () => [],
     async *embed(texts) {
       counts.done = 0;
       phase = "loading the model";
