@@ -201,7 +201,14 @@ async function rateWith(
     if (flags.dryRun) return await showPlans(dataset, judge, models, flags, context);
     for (const { problem } of models) if (problem !== undefined) throw new UsageError(problem);
     if (models.length > 0) context.signal.addEventListener("abort", sayWaiting);
-    await rateAndShow(dataset, judge, flags, context, models.length > 0 ? undefined : context.signal);
+    const lostStore = models.some((model) => model.lostStore);
+    await rateAndShow(
+      dataset,
+      judge,
+      { ...flags, keepScores: lostStore },
+      context,
+      models.length > 0 ? undefined : context.signal,
+    );
   } finally {
     context.signal.removeEventListener("abort", sayWaiting);
     close();
@@ -251,7 +258,7 @@ function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): P
 async function rateAndShow(
   dataset: Dataset,
   judge: Judge,
-  flags: RateFlags,
+  flags: RateFlags & { readonly keepScores: boolean },
   context: CommandContext,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -269,6 +276,7 @@ async function rateAndShow(
     as: flags.as,
     shard: flags.shard,
     overwrite: flags.overwrite,
+    keepScores: flags.keepScores,
   }).finally(progress.clear);
   setExitCode(summary, context);
   const folder = runFolder(flags.run);

@@ -177,6 +177,12 @@ function renderEnd(
     ? "Interrupted. Finished work is kept; run the same command to continue."
     : isPart && lost.length === 0
       ? "These stages are done; without --only and --from, the same command goes on with the others."
-      : "The experiment did not finish. Finished work is kept; run the same command to continue.";
+      : lost.some(
+            ([, { state, ...end }]) => state === "failed" || ("end" in end && end.end.gates.some(({ held }) => !held)),
+          )
+        ? "The experiment did not finish. Finished work is kept. Change what is named above; then the same command goes on."
+        : lost.some(([, lostResult]) => lostResult.state === "stopped" && lostResult.end.stopped === "budget")
+          ? "The budget is spent. Finished work is kept; the same command goes on with a higher --budget."
+          : "The experiment did not finish. Finished work is kept; run the same command to continue.";
   return `\n${[...(isAborted ? [] : why.map((line) => `  ${plainText(line)}`)), `  ${advice}`].join("\n")}\n`;
 }

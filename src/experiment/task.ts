@@ -67,7 +67,8 @@ export interface Task {
 
 /** Whether a task is due, and why. */
 export type TaskState =
-  | { readonly state: "done" }
+  /** Left out: the user runs other stages only, and it is not done. */
+  | { readonly state: "done"; readonly isLeftOut?: boolean }
   | { readonly state: "due"; readonly why: string }
   /** It depends on a task that is due: its inputs may change, or not. */
   | { readonly state: "waits"; readonly why: string };

@@ -47,7 +47,7 @@ const fewScored = 0.95; // share of the rows, however low the gate was set
 const manyUndecided = 0.05;
 
 /** How the alarm begins of a judge that was used against its check. */
-export const ratesThough = "rates though it failed its check";
+export const ratesThough = "failed its check and was used all the same";
 
 interface Reasons {
   readonly for: string[];
@@ -75,11 +75,13 @@ export function weighRating(rate: RateSummary): Trust {
     reasons.weak.push("it says how likely a model finds the answers, not whether they are right");
   else if (readVerifierName(judge))
     reasons.for.push("answers were compared with references, which are taken to be right");
-  else if (rate.calls) reasons.weak.push("the judge was not checked");
+  else if (rate.calls && !alarms.some((alarm) => alarm.includes(ratesThough)))
+    reasons.weak.push("the judge was not checked");
+  else if (rate.calls) reasons.wrong.push("the judge failed its check");
   else reasons.weak.push("recorded scores were taken as they are");
   const unsaid = alarms.filter((alarm) => !failed.some(({ message }) => alarm.includes(message)));
-  if (unsaid.some((alarm) => alarm.includes(ratesThough))) reasons.wrong.push("the judge failed its check");
-  else if (unsaid.length > 0) reasons.wrong.push(unsaid.join("; "));
+  const others = unsaid.filter((alarm) => !alarm.includes(ratesThough)); // that is said already
+  if (others.length > 0) reasons.wrong.push(others.join("; "));
   if (rate.calls?.stopped !== undefined) reasons.wrong.push("the rating was stopped before its end");
   if (gates.some(({ name, held }) => !held && name === "coverage"))
     reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);

@@ -148,7 +148,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
       rounds.push(await probe(nameOf(latest, "start", round), anchors));
     if (rounds.length >= leastRounds) {
       for (const { name, message } of examine(rounds).filter(({ held, isUnknown }) => !held && !isUnknown))
-        alarms.push(`${judge.name}: ${ratesThough}: ${name}: ${message}`);
+        alarms.push(`${judge.name} ${ratesThough}: ${name}: ${message}`);
     } else if (await isLongOrBegun(examples)) notes.push(`${judge.name} was not checked before it rated (--no-check)`);
   }
 

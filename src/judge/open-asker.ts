@@ -7,7 +7,7 @@ import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { AskerOptions } from "./asker.ts";
-import { expectSpendingRecord } from "../run/spent.ts";
+import { expectSpendingRecord, isStoreGone } from "../run/spent.ts";
 
 /** Options for everything that calls a model: rating, comparing, answering. */
 export interface OpenAskerOptions {
@@ -49,6 +49,13 @@ export interface OpenAskerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What is told of each opened model. */
+export interface Opened {
+  /** Whether the store that held the run's replies was gone, and is a new one now. */
+  readonly lostStore: boolean;
+  close(): void;
+}
+
 /**
  * Opens a model and its call store, and passes both to `create`. `close` on the result closes the store.
  *
@@ -69,7 +76,7 @@ export async function openAsker<A extends object>(
     model: ChatModel,
     asking: EngineOptions & Pick<AskerOptions, "maxOutputTokens" | "reasoning" | "batch">,
   ) => A,
-): Promise<A & { close(): void }> {
+): Promise<A & Opened> {
   const [{ modelOf }, { openModel }, { flatPrice }, { CallStore, defaultStorePath }] = await Promise.all([
     import("../llm/chat-model.ts"),
     import("../llm/open-model.ts"),
@@ -89,12 +96,13 @@ export async function openAsker<A extends object>(
         : modelOf(model, price ? { price } : {});
   const chatModel = engine.batch ? atBatchPrice(opened) : opened;
   const path = storePath ?? defaultStorePath;
-  if (engine.budgetUsd !== undefined && !forPlan && !forgetSpent) await expectSpendingRecord(runFolder(run), path);
+  if (!forPlan && !forgetSpent) await expectSpendingRecord(runFolder(run), path);
+  const lostStore = !forPlan && (await isStoreGone(runFolder(run), path));
   const store = new CallStore(path, { readOnly: forPlan });
   try {
     const purse = forPlan ? "" : await openPurse(runFolder(run), path);
     const asker = create(chatModel, { ...engine, store, purse });
-    return Object.assign(asker, { close: () => store[Symbol.dispose]() });
+    return Object.assign(asker, { lostStore, close: () => store[Symbol.dispose]() });
   } catch (error) {
     store[Symbol.dispose]();
     throw error;

@@ -15,7 +15,7 @@ import type { Rating } from "../run/rating.ts";
 import type { Gate } from "../run/records/common.ts";
 import { createAsker, type AskerOptions, type PlannedJudge } from "./asker.ts";
 import { JudgeCheckError } from "./checked.ts";
-import { openAsker, type OpenAskerOptions } from "./open-asker.ts";
+import { openAsker, type OpenAskerOptions, type Opened } from "./open-asker.ts";
 import {
   nameLikelihood,
   noteCounts,
@@ -47,7 +47,7 @@ type ServedMeasureOptions = Omit<AskerOptions, "rubric"> & {
 export async function openServedMeasure(
   { kind, model }: NonNullable<ReturnType<typeof readServedMeasure>>,
   { measuring, check, ...others }: OpenAskerOptions & Pick<ServedMeasureOptions, "measuring" | "check">,
-): Promise<PlannedJudge & { close(): void }> {
+): Promise<PlannedJudge & Opened> {
   const { price: given, concurrency, isFromRecipe } = others;
   const price = given && flatPrice(given.input, given.output);
   const opened = toMeasuringModel(await openModel(model, { price, connections: concurrency, isFromRecipe }));

@@ -32,7 +32,7 @@ export async function readFileStates(
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
           (arm.vectors !== undefined && !areSame(arm.vectors, embeddings?.[arm.vectors.name])) ||
-          dataState !== "present",
+          dataState === "changed", // where it is missing, the arms are what they were
       })),
     ),
   };

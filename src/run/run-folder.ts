@@ -41,6 +41,8 @@ export interface RunFolder {
   /** The folder of a trained model. */
   modelPath(model: string): string;
   readonly contaminationPath: string;
+  /** What checks of judges found. */
+  readonly judgeChecksPath: string;
   readonly reportPath: string;
 }
 
@@ -62,6 +64,7 @@ export function runFolder(folder: string): RunFolder {
     verdictsPath: (name) => join(folder, "verdicts", `${name}.jsonl`),
     modelPath: (model) => join(folder, "models", model),
     contaminationPath: join(folder, "contamination.json"),
+    judgeChecksPath: join(folder, "judge-checks.jsonl"),
     reportPath: join(folder, "report.html"),
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
     labelsFolder: (name) => join(folder, "labels", name),

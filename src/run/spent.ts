@@ -79,19 +79,24 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
   return nanos / nanosPerUsd;
 }
 
+/** Whether the store at that path, which counted a run's calls, is gone. */
+export async function isStoreGone(run: RunFolder, store: string): Promise<boolean> {
+  const purse = await readPurse(run);
+  return purse !== undefined && resolve(purse.store) === resolve(store) && !existsSync(store);
+}
+
 /**
- * Before a budget is counted on: the store that holds what the run has paid must be there.
+ * Before anything is paid: the store that holds what the run has paid, and the replies, must be there.
  *
  * @throws RunError when the run has paid, and the store at that path, which counted it, is gone
  */
 export async function expectSpendingRecord(run: RunFolder, store: string): Promise<void> {
-  const purse = await readPurse(run);
-  if (!purse || resolve(purse.store) !== resolve(store) || existsSync(store)) return;
+  if (!(await isStoreGone(run, store))) return;
   const spent = await spentOnCalls(run, await readManifest(run));
   const usd = (spent?.paidUsd ?? 0) + (spent?.perhapsPaidUsd ?? 0);
   if (usd > 0)
     throw new RunError(
-      `${run.folder}: this run has paid ${formatUsd(usd)}, counted in ${store}, which is gone, so that a budget cannot be kept; bring that file back, use another run with --run DIR, or count anew with --forget-spent`,
+      `${run.folder}: this run has paid ${formatUsd(usd)} for replies in ${store}, which is gone; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps the scores in ratings.jsonl, asks for everything else again, and counts the spending anew`,
     );
 }
 

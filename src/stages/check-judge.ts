@@ -11,6 +11,8 @@ import { openJudge, openLlmJudge, type OpenLlmJudgeOptions } from "../judge/open
 import { readServedMeasure } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { nanosPerUsd } from "../llm/price.ts";
+import { keepCheck } from "../run/judge-checks.ts";
+import { runFolder } from "../run/run-folder.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 
 export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "forPlan"> {
@@ -49,7 +51,14 @@ export interface JudgeHealth {
  *
  * @throws UsageError when the name or an option makes no sense; other errors when the model cannot be called
  */
-export async function checkJudge({ judge, language, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
+export async function checkJudge(options: CheckJudgeOptions): Promise<JudgeHealth> {
+  const health = await examineJudge(options);
+  const { judge, rubric, checks } = health;
+  await keepCheck(runFolder(options.run), { at: new Date().toISOString(), judge, rubric, checks: [...checks] });
+  return health;
+}
+
+async function examineJudge({ judge, language, ...options }: CheckJudgeOptions): Promise<JudgeHealth> {
   const anchors = await readAnchors(language);
   if (typeof judge === "string" && readServedMeasure(judge))
     throw new UsageError(

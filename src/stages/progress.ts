@@ -14,6 +14,8 @@ export interface Progress {
   /** What is being done, in a word or two: `rating`, `comparing texts`. */
   readonly doing: string;
   readonly done: number;
+  /** How many of these were there before, such as replies in the store: they say nothing of the speed. */
+  readonly found?: number | undefined;
   /** Undefined while unknown: files are not counted before they are read. */
   readonly total?: number | undefined;
   readonly unit: "rows" | "pairs" | "percent" | "steps" | "prompts" | "calls" | "seconds";

@@ -47,17 +47,18 @@ export function expectRated(
 }
 
 /** @throws RunError when the run's ratings are of other data, by another judge, or to another question */
-export function expectSameQuestion(
+export async function expectSameQuestion(
   dataset: DatasetRecord,
   rated: RateSummary | undefined,
   asked: Dataset,
   { run, judge, as: name }: { readonly run: string; readonly judge: Judge; readonly as?: string | undefined },
-): void {
+): Promise<void> {
   const advice =
     name === undefined
       ? "use another run with --run DIR, or replace it with --overwrite"
       : "give it another name, or replace it with --overwrite";
-  if (!isSameSource(dataset.source, asked.source)) {
+  const isMoved = !isSameSource(dataset.source, asked.source) && (await hashRows(asked)) === dataset.hash;
+  if (!isMoved && !isSameSource(dataset.source, asked.source)) {
     throw new RunError(
       `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${name === undefined ? advice : "use another run with --run DIR"}`,
     );

@@ -1,4 +1,4 @@
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import { createHash } from "node:crypto";
 import type { Dataset } from "../dataset/dataset.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
@@ -9,12 +9,14 @@ import { inShard, isInShard, type Shard } from "../judge/shard.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
-import type { DatasetRecord } from "../run/records/dataset.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
+import { latestCheck, type CheckedJudge } from "../run/judge-checks.ts";
 import { workingFolder } from "../run/recorded-path.ts";
-import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
+import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
+import { describeDataset, recordPool } from "./describe-dataset.ts";
 import { describeCalls } from "./describe-calls.ts";
+import { keepScores } from "./kept-scores.ts";
 import { PanelTally } from "./panel-summary.ts";
 import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
@@ -45,6 +47,8 @@ export interface RateOptions extends StageOptions {
   readonly shard?: Shard | undefined;
   /** The name of a further score of the run's rows; without it, the ratings are the run's own. */
   readonly as?: string | undefined;
+  /** Keep the run's scores to the same question instead of asking for them: the store with their replies is gone. */
+  readonly keepScores?: boolean | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
   readonly overwrite?: boolean | undefined;
 }
@@ -69,7 +73,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const previous = isRated(manifest) ? manifest : undefined;
   if (as !== undefined) expectRated(previous, as, options);
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
-  if (previous) expectSameQuestion(previous.dataset, rated, dataset, options);
+  if (previous) await expectSameQuestion(previous.dataset, rated, dataset, options);
   if (previous) expectSameShard(as === undefined ? rated : previous.rate, options);
   if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
@@ -80,7 +84,10 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
-  const judge = shard ? inShard(options.judge, shard) : options.judge;
+  const before = options.keepScores ? await readManifest(run).catch(() => undefined) : undefined; // one that is damaged has none
+  const kept = await keepScores(options.judge, as === undefined ? before?.rate : before?.scores?.[as], ratingsPath);
+  const keeping = kept?.judge ?? options.judge;
+  const judge = shard ? inShard(keeping, shard) : keeping;
   const panel = judge.panel && new PanelTally(judge.panel);
   using progress = new StageProgress({
     run,
@@ -91,7 +98,11 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     onProgress: options.onProgress,
     calls: judge.calls,
     done: (calls) =>
-      Math.max(tally.rows, calls ? calls.made + calls.stored + calls.shared : 0, judge.work?.().done ?? 0),
+      Math.max(
+        tally.rows - tally.pending,
+        calls ? calls.made + calls.stored + calls.shared : 0,
+        judge.work?.().done ?? 0,
+      ),
     rating:
       as === undefined
         ? {
@@ -132,6 +143,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     options.signal?.throwIfAborted();
 
     const escalated = judge.escalating?.result();
+    const earlier = judge.checks ? undefined : await latestCheck(run, options.judge.name, judge.question?.rubric);
+    const checks = judge.checks ?? earlier?.checks;
     const summary: RateSummary = {
       ...(shard && { shard: { ...shard } }),
       judge: options.judge.name,
@@ -140,14 +153,19 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       notes: [
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
+        ...(kept
+          ? [
+              `${formatNumbered(kept.count, "score was", "scores were")} kept from the earlier ratings, since the store with their replies is gone: they cannot be traced to their replies any more`,
+            ]
+          : []),
         ...(as === undefined ? [] : tally.describeClash(as)),
         ...describeDropped(previous?.arms ?? {}, arms),
         ...tally.notes,
       ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
-      alarms: [...tally.alarms, ...(judge.alarms ?? [])],
-      ...(judge.checks && { checks: [...judge.checks] }),
+      alarms: [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)],
+      ...(checks && { checks: [...checks] }),
       panel: panelSummary,
       ...(escalated && { escalation: toEscalationRecord(judge.escalating!, escalated) }),
       agreement,
@@ -176,6 +194,15 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     clearInterval(flushing || undefined);
     await writer.discard();
   }
+}
+
+/** An alarm for a judge that failed its check before it rated. */
+function describeEarlierCheck(earlier: CheckedJudge | undefined): string[] {
+  const failed = earlier?.checks.filter(({ held, isUnknown }) => !held && !isUnknown) ?? [];
+  return failed.map(
+    ({ name, message }) =>
+      `${earlier!.judge} failed its check of ${earlier!.at.slice(0, 10)} and was used all the same: ${name}: ${message}`,
+  );
 }
 
 /** A note on arms of the data as it was, which are no longer the run's. */
@@ -250,33 +277,4 @@ function toEscalationRecord(
     recall: toEstimateRecord(recall),
     alone: { precision: finiteOrNull(alone.precision), recall: finiteOrNull(alone.recall) },
   };
-}
-
-function describeDataset(dataset: Dataset, run: RunFolder, rows: number, hash: string): DatasetRecord {
-  return {
-    source: dataset.source,
-    workingFolder: workingFolder(run),
-    files: dataset.files.map(({ path, bytes }) => ({ path, bytes })),
-    format: dataset.format,
-    shape: dataset.shape.name,
-    ...(dataset.shape.map && { map: { ...dataset.shape.map } }),
-    ...(dataset.quotes && { quotes: dataset.quotes }),
-    ...recordPool(dataset),
-    rows,
-    hash,
-  };
-}
-
-function recordPool({ pool }: Dataset): Pick<DatasetRecord, "sources"> {
-  return pool
-    ? {
-        sources: pool.map(({ source, label, shape, map, quotes }) => ({
-          source,
-          label,
-          shape,
-          ...(map && { map: { ...map } }),
-          ...(quotes && { quotes }),
-        })),
-      }
-    : {};
 }

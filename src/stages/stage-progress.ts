@@ -59,6 +59,7 @@ export class StageProgress implements Disposable {
     this.show({
       doing: typeof doing === "string" ? doing : doing(),
       done: done(calls),
+      found: calls && calls.stored + calls.shared,
       total,
       unit,
       ...describeCallProgress(calls),

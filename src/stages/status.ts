@@ -13,8 +13,9 @@ import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
-import { defaultRunFolder, readManifest, runFolder } from "../run/run-folder.ts";
+import { defaultRunFolder, readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
+import { commandHere, withoutOnly } from "./command-here.ts";
 
 export interface RunStatus {
   readonly run: string;
@@ -67,7 +68,8 @@ export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
   const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
-  const experimentCommand = manifest?.experiment ? undefined : await readExperimentCommand(run);
+  const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
+  const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);
   const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map(
     ({ a, b, judge, verdictsPath, pooled, calls }) => ({
       a,
@@ -158,15 +160,24 @@ export async function status(folder: string): Promise<RunStatus> {
     answers,
     comparisons,
     ...experiment,
-    next: experimentCommand ?? nextStep(manifest, states, flag),
+    next: experimentCommand ?? nextStep(run, manifest, states, flag),
   };
 }
 
-function nextStep(manifest: RatedManifest, { arms, dataset, ratings }: FileStates, flag: string): string {
+function nextStep(
+  run: RunFolder,
+  manifest: RatedManifest,
+  { arms, dataset, ratings }: FileStates,
+  flag: string,
+): string {
   const { judge, question, calls, command } = manifest.rate;
+  if (dataset === "missing")
+    return `alpagasus rate PATH${flag} --judge ${shellWord(judge)}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
+  if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && command !== undefined)
+    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one is spent`;
   if (calls?.stopped || dataset !== "present" || ratings !== "present")
     return (
-      command ?? // with every option that was given: a budget that is left out is none
+      (command && commandHere(command, run, manifest.dataset.workingFolder)) ?? // with every option that was given: a budget that is left out is none
       `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
     );
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done

@@ -147,7 +147,7 @@ describe("an experiment", () => {
     expect(server.log).toEqual([]);
     expect(existsSync(join(folder.path, "runs"))).toBe(false);
     await run(folder);
-    expect(await plan()).toContain("Everything is done.");
+    expect(await plan()).toContain("Nothing is due.");
     writeExperiment(folder, server, { arms: { selected: { min_score: 4 }, full: { method: "full" } } });
     expect(await plan()).toMatch(/select selected +due .*min_score is 4, and was 3/);
     writeFileSync(join(folder.path, "runs/small/answers/long.jsonl"), "");
@@ -261,10 +261,12 @@ describe("an experiment", () => {
       { id: 2, instruction: "Another one" },
     ]);
     const recipe = readFileSync(join(folder.path, "recipe.yaml"), "utf8");
-    const stopped = await run(folder);
-    expect(stopped.code).toBe(3);
-    expect(endOf(stopped).results["contamination"]).toMatchObject({ state: "stopped" });
-    expect(endOf(stopped).result).toBeNull();
+    const refused = await run(folder);
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining("1 row of the data overlaps test prompts (60, from 0), and arms.full keeps all rows"),
+    ]);
+    expect(server.log).toHaveLength(0); // nothing was paid
     writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: remove\n`);
     const removed = await run(folder);
     expect(removed.code).toBe(0);

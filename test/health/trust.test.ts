@@ -102,7 +102,7 @@ test("a rating says that its judge failed, that it was not checked, or that rows
     for: ["the judge passed its check on anchor rows", "every row has a score"],
     against: [],
   });
-  const alarms = [`${judge}: rates though it failed its check: separates: measured`];
+  const alarms = [`${judge} failed its check and was used all the same: separates: measured`];
   expect(weighRating({ ...rate, checks: [check("separates", false)], alarms })).toMatchObject({
     answer: "no",
     against: ["the judge failed its check (separates)"],

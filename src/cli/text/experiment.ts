@@ -28,7 +28,13 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
           ["left", "left", "right", "right", "right", "right", "left"],
           tasks.map(({ task, state, what, minutes, expectedUsd: expected, highestUsd: highest }) => [
             plainText(task),
-            state.state === "done" ? "done" : state.state === "waits" ? "maybe" : "due",
+            state.state === "done"
+              ? state.isLeftOut
+                ? "left out"
+                : "done"
+              : state.state === "waits"
+                ? "maybe"
+                : "due",
             what ?? "",
             minutes === undefined ? "" : formatDuration(60_000 * minutes),
             usd(expected),
@@ -36,7 +42,7 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
             state.state === "done" ? "" : plainText(state.why),
           ]),
         ),
-    `\n  ${due.length === 0 ? "Everything is done." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are due.`} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    `\n  ${due.length === 0 ? "Nothing is due." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are due.`} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
     ...(highestUsd === null
       ? ["  Where nothing bounds the cost, as for trainings by the hour and models without a price, it says unknown."]

@@ -25,15 +25,16 @@ export function openProgressLine(
   return {
     show(progress) {
       const at = now();
+      const made = progress.done - (progress.found ?? 0);
       const doing = `${progress.stage} ${progress.doing}`;
-      if (begun.doing !== "" && begun.doing !== doing) begun = { at, done: progress.done, doing }; // each stage has its own speed
+      if (begun.doing !== "" && begun.doing !== doing) begun = { at, done: made, doing }; // each stage has its own speed
       begun.doing = doing;
       if (at - shownAt < interval) return;
       shownAt = at;
       samples = samples.filter((sample) => sample.doing === doing && at - sample.at <= speedMs);
       const before = samples[0] ?? begun;
-      samples.push({ at, done: progress.done, doing });
-      const text = describeProgress(progress, (progress.done - before.done) / Math.max(1e-3, (at - before.at) / 1000));
+      samples.push({ at, done: made, doing });
+      const text = describeProgress(progress, (made - before.done) / Math.max(1e-3, (at - before.at) / 1000));
       if (stream.isTTY) {
         stream.write(`\r\u001b[2K${text}`);
         isShown = true;

@@ -1,10 +1,10 @@
-import { openDataset } from "../../dataset/open.ts";
 import { hashArm, hashFile, hashText } from "../../experiment/hashes.ts";
 import type { Task } from "../../experiment/task.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
-import { formatCount } from "../../format.ts";
+import { formatNumbered } from "../../format.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
 import type { ReasonDetail } from "../../selection/decision.ts";
+import { readDecisions } from "../../selection/decisions-file.ts";
 import type { Context } from "./context.ts";
 import { contaminationId, selectId } from "./ids.ts";
 
@@ -33,26 +33,27 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
     },
     output: () => hashFile(path),
     async run() {
+      const keptBy = new Map<number, string[]>(); // by row: the arms that keep it
+      for (const arm of arms)
+        for await (const decisions of readDecisions(context.run.decisionsPath(arm)))
+          for (const { index, kept } of decisions) if (kept) keptBy.set(index, [...(keptBy.get(index) ?? []), arm]);
       const find = contaminationFinder(await context.prompts());
-      const dataset = (await context.manifest())!.dataset!;
-      const found: ({ arm: string; row: number } & ReasonDetail)[] = [];
-      for (const arm of arms) {
-        const { map, shape, quotes } = dataset;
-        const rows = await openDataset((await armFile(arm))!, { ...(map ? { map } : { shape }), quotes });
-        for await (const batch of rows.batches())
-          for (const example of batch) {
-            const overlap = find(example);
-            if (overlap) found.push({ arm, row: example.index, ...overlap });
-          }
-      }
+      const found: ({ readonly row: number; readonly arms: readonly string[] } & ReasonDetail)[] = [];
+      for await (const batch of (await context.openDataset()).batches())
+        for (const example of batch) {
+          const keeping = keptBy.get(example.index);
+          const overlap = keeping && find(example);
+          if (overlap) found.push({ row: example.index, arms: keeping, ...overlap });
+        }
       const file = openAtomicFile(path);
       await file.write(`${JSON.stringify(found, null, 2)}\n`);
       await file.commit();
       const first = found[0];
+      const of = arms.filter((arm) => found.some((one) => one.arms.includes(arm))).join(", ");
       const message =
         first === undefined
           ? `no row of ${arms.join(", ")} overlaps a test prompt`
-          : `${formatCount(found.length)} rows overlap test prompts, such as row ${first.row} of ${first.arm} and ${first.prompt} of ${first.test} ("${first.words}"); all are in ${path}; leave them out with contamination: remove, or go on with contamination: note`;
+          : `${formatNumbered(found.length, "row of the data overlaps", "rows of the data overlap")} test prompts and ${found.length === 1 ? "is" : "are"} in ${of}, such as row ${first.row} (from 0) and ${first.prompt} of ${first.test} ("${first.words}"); all are in ${path}; leave them out with contamination: remove in the recipe, or go on with contamination: note`;
       return {
         gates: [{ name: "contamination", held: first === undefined || recipe.contamination !== "stop", message }],
       };

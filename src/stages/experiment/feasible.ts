@@ -1,6 +1,7 @@
 import { readPositions } from "../../dataset/positions.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { messageOf, UsageError } from "../../errors.ts";
+import { formatNumbered } from "../../format.ts";
 import { openEmbedder } from "../../embedding/open.ts";
 import { readTargetTexts } from "../../embedding/texts.ts";
 import type { Embedding, NamedRating } from "../../experiment/resolve.ts";
@@ -12,6 +13,7 @@ import { isModelName } from "../../llm/model-name.ts";
 import { callsModel, readServedMeasure } from "../../likelihood/measure-name.ts";
 import { openModel } from "../../llm/open-model.ts";
 import { markNames } from "../../rubric/read-marks.ts";
+import { contaminationFinder } from "../../selection/contamination.ts";
 import { expectUsearch } from "../../selection/neighbours.ts";
 import { mentionsScore } from "../../selection/by.ts";
 import { openPairRubric, openRubric } from "../../rubric/open-rubric.ts";
@@ -96,7 +98,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     const template = recipe.train.template ?? (await openTrainingRecipe(recipe.train.recipe)).template;
     expectTurns(prompts, { template });
   }
-  await expectOtherTests(recipe, prompts);
+  await expectOtherTests(context, prompts, planNotes);
 }
 
 /** @throws UsageError, DataError when a model that makes vectors cannot be opened or a file of examples cannot be read */
@@ -224,17 +226,41 @@ async function marksOf(
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps
+const mostLookedAt = 200_000; // rows that are compared with test prompts before anything is paid
+const mostListed = 5;
 
-/** @throws UsageError when most test prompts are in the data, so that they are training data */
-async function expectOtherTests(recipe: ExperimentRecipe, prompts: readonly TestPrompt[]): Promise<void> {
+/**
+ * @throws UsageError when most test prompts are in the data, so that they are training data; or when rows overlap some, an arm keeps all
+ *   rows, and a judge would be paid before the experiment stops there
+ */
+async function expectOtherTests(
+  { recipe, experiment }: Context,
+  prompts: readonly TestPrompt[],
+  planNotes?: string[],
+): Promise<void> {
   if (prompts.length === 0 || recipe.contamination !== "stop" || !recipe.arms) return;
   const left = new Set(prompts.map(({ instruction, input }) => `${instruction}\0${input}`));
   const all = left.size;
+  const find = experiment.rating?.all.some(callsModel) ? contaminationFinder(prompts) : undefined;
+  const overlapping: number[] = [];
   for await (const batch of (await openData(recipe)).batches())
-    for (const { instruction, input } of batch) left.delete(`${instruction}\0${input}`);
+    for (const example of batch) {
+      left.delete(`${example.instruction}\0${example.input}`);
+      if (find && example.index < mostLookedAt && find(example)) overlapping.push(example.index);
+    }
   const shared = all - left.size;
   if (shared > mostShared * all)
     throw new UsageError(
       `${recipe.at(["generate", "tests"])}: generate.tests: expected prompts that are not training data, ${shared} of ${all} are in the data word for word; choose others`,
     );
+  if (overlapping.length === 0) return;
+  const listed = `${overlapping.slice(0, mostListed).join(", ")}${overlapping.length > mostListed ? ", …" : ""}`;
+  const what = `${formatNumbered(overlapping.length, "row of the data overlaps", "rows of the data overlap")} test prompts (${listed}, from 0)`;
+  const choices = "leave them out with contamination: remove, or go on with contamination: note";
+  const whole = Object.entries(recipe.arms).find(([, arm]) => arm.method === "full" && arm.where === undefined)?.[0];
+  if (whole !== undefined)
+    throw new UsageError(
+      `${recipe.at(["generate", "tests"])}: generate.tests: ${what}, and arms.${whole} keeps all rows, so that the experiment would stop after its judge was paid; ${choices}`,
+    );
+  planNotes?.push(`${what}; if an arm keeps one, the experiment stops before training; ${choices}`);
 }

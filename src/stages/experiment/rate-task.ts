@@ -3,7 +3,7 @@ import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
 import { callsModel, readMeasureName, readServedMeasure } from "../../likelihood/measure-name.ts";
-import { readVerifierName } from "../../run/judge-kind.ts";
+import { isStudentLmName, readVerifierName } from "../../run/judge-kind.ts";
 import { isSmollm2 } from "../../python/smollm2.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { openRubric } from "../../rubric/open-rubric.ts";
@@ -33,7 +33,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
     needsUv: all.some((name) =>
       readMeasureName(name)
         ? !readServedMeasure(name) && (!context.serving || isSmollm2(readMeasureName(name)!.model))
-        : readVerifierName(name) === "math",
+        : readVerifierName(name) === "math" || isStudentLmName(name),
     ),
     async inputs() {
       const dataset = await context.openDataset();
@@ -69,6 +69,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
           as,
           judge,
           overwrite: true,
+          keepScores: models.some(({ lostStore }) => lostStore),
           minCoverage: declared.min_coverage,
           maxUnreadable,
           signal: models.length === 0 ? context.options.signal : undefined,
