@@ -28,7 +28,20 @@ export function isKey(name: string): boolean {
   return isProviderKey(name) || name === "HF_TOKEN";
 }
 
+/** What no program that we start needs, beside the keys of providers: secrets of clouds and clusters, which we use ourselves. */
+const cloudSecrets = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const ownSecrets: ReadonlySet<string> = new Set([...cloudSecrets, "RAY_AUTH_TOKEN"]);
+
+/** The secrets of a cloud, for programs that write there: MLflow keeps files in its buckets. */
+export function cloudSecretsOf(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(cloudSecrets.map((name) => [name, environment[name]]));
+}
+
 /** An environment for programs that need no provider: trainers, servers, installers. */
 export function withoutProviderKeys(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !isProviderKey(name)));
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name]) => !isProviderKey(name) && !ownSecrets.has(name) && !name.startsWith("RAY_AUTH_TOKEN_"),
+    ),
+  );
 }

@@ -1,9 +1,18 @@
-/** An address without the name and the password in it. */
+/** An address, or several with commas between them, without the name and the password in it; written with a scheme or without. */
 export function withoutPassword(address: string): string {
-  return address.replace(/\/\/[^/]*@/, "//");
+  const end = address.indexOf("#"); // a model's name follows, which may have an @
+  const [before, after] = end < 0 ? [address, ""] : [address.slice(0, end), address.slice(end)];
+  return before.split(",").map(withoutOne).join(",") + after;
+}
+
+function withoutOne(address: string): string {
+  const at = address.lastIndexOf("@");
+  if (at < 0) return address;
+  const [scheme = ""] = /^\s*(?:ray:)?(?:(?:https?|ftp|wss?|socks\w*):)?[\\/]*/i.exec(address) ?? [];
+  return scheme + address.slice(at + 1);
 }
 
 /** A text without the names and passwords of addresses in it. */
 export function withoutPasswords(text: string): string {
-  return text.replaceAll(/\/\/[^/\s]*@/g, "//");
+  return text.replaceAll(/(:[\\/]{1,2}|\/\/)(?:[^/\s"'<>]*@|[^\s"'<>@:/]+:[^\s"'<>@]*@)/g, "$1");
 }

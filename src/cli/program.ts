@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { Command, CommanderError } from "commander";
 import { AlpagasusError, messageOf, Terminated } from "../errors.ts";
 import { isKey } from "../keys.ts";
 import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
+import { withoutPasswords } from "../without-password.ts";
 import type { CommandContext } from "./context.ts";
 import { plainText } from "./text/plain-text.ts";
 
@@ -57,7 +58,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const refusal = describeRefusal(error);
-    process.stderr.write(`alpagasus: ${plainText(refusal ?? messageOf(error))}\n`);
+    process.stderr.write(`alpagasus: ${plainText(withoutPasswords(refusal ?? messageOf(error)))}\n`);
     if (refusal !== undefined) return 2;
     if (error instanceof AlpagasusError) return error.exitCode;
     if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
@@ -166,6 +167,13 @@ function inherit(command: Command, program: Command): Command {
 function readKeys(args: readonly string[]): void {
   let found: NodeJS.Dict<string>;
   try {
+    const info = statSync(".env");
+    if (!info.isFile() || info.size > longestEnv) {
+      process.stderr.write(
+        `alpagasus: .env ignored: expected a file of at most ${longestEnv / 1024} KB, got ${info.isFile() ? "a larger one" : "something else"}\n`,
+      );
+      return;
+    }
     found = parseEnv(readFileSync(".env", "utf8"));
   } catch {
     return; // there is no such file
@@ -173,7 +181,7 @@ function readKeys(args: readonly string[]): void {
   const names = Object.keys(found);
   const read = names.filter((name) => isKey(name) && found[name]?.trim() && !process.env[name]?.trim());
   for (const name of read) process.env[name] = found[name];
-  if (!asking.has(args[0] ?? "")) return;
+  if (!Object.hasOwn(commands, args[0] ?? "") || keyless.has(args[0]!)) return;
   const ignored = names.filter((name) => !isKey(name) && steers.test(name));
   const said = [
     read.length > 0 && `${read.join(", ")} read from .env`,
@@ -184,9 +192,11 @@ function readKeys(args: readonly string[]): void {
 }
 
 /** Variables that would change where calls and downloads go. */
-const steers = /^(OPENAI|ANTHROPIC|GOOGLE|GEMINI|HF|ALPAGASUS)_|_proxy$/i;
-/** Commands that may call a model. */
-const asking: ReadonlySet<string> = new Set(["rate", "check-judge", "generate", "compare", "run", "batches"]);
+const steers =
+  /^(OPENAI|ANTHROPIC|GOOGLE|GEMINI|AZURE|AWS|MISTRAL|GROQ|DEEPSEEK|OPENROUTER|HF|ALPAGASUS|RAY|UV|PIP|PYTHON|NODE|LD|DYLD|SSL)_|^(PATH|PYTHONPATH|PYTHONHOME)$|_proxy$/i;
+const longestEnv = 64 * 1024; // bytes
+/** Commands that use no key: they read, count or show what is there. */
+const keyless: ReadonlySet<string> = new Set(["status", "replies", "select", "report", "view", "labels", "merge"]);
 /** Commands that only show: nobody needs the rest of what they print once the reader is gone. */
 const showing: ReadonlySet<string> = new Set(["replies", "status"]);
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
 import { tryParse } from "../files/try-parse.ts";
+import { rayToken } from "./address.ts";
 import { isOver, jobSchema, toJob, type RayJob } from "./ray-job.ts";
 import { request, type Answer } from "./request.ts";
 
@@ -38,12 +39,12 @@ export class RayCluster {
   }
 
   /**
-   * Opens a cluster by its dashboard's address. `RAY_AUTH_TOKEN` is sent where it is set.
+   * Opens a cluster by its dashboard's address. `RAY_AUTH_TOKEN` is sent where it is set, or its host's own (see `rayToken`).
    *
    * @throws RunError when no Ray answers there, or one that is too old
    */
   static async open(address: string, signal?: AbortSignal): Promise<RayCluster> {
-    const cluster = new RayCluster(address, process.env["RAY_AUTH_TOKEN"] || undefined, signal);
+    const cluster = new RayCluster(address, rayToken(address, process.env), signal);
     const version = z.object({ ray_version: z.string() }).safeParse(tryParse(await cluster.#get("/api/version")));
     if (!version.success)
       throw new RunError(

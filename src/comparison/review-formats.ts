@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename } from "node:path";
 import type { Row } from "../dataset/example.ts";
 import { readDifficulty } from "../dataset/prompts.ts";
@@ -53,7 +53,7 @@ interface ReviewPlace {
 
 /** The rows of a JSON array, of the field `data` of a JSON object, or of JSON Lines. */
 export async function readValues(path: string): Promise<unknown[]> {
-  const text = await readFile(path, "utf8");
+  const text = await readWhole(path, "utf8");
   const whole = tryParse(text);
   if (Array.isArray(whole)) return whole;
   if (typeof whole === "object" && whole !== null && "data" in whole && Array.isArray(whole.data)) return whole.data;

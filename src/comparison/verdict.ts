@@ -37,6 +37,8 @@ export type Verdict = {
   readonly shownFirst?: Side | undefined;
   /** The key of the reply in the call store. */
   readonly call?: string | undefined;
+  /** Parts of the rubric's own text that the answers or the prompt contain. */
+  readonly intrusions?: readonly string[] | undefined;
   /** The judge's reply word for word, for published judgements, which are in no call store. */
   readonly reply?: string | undefined;
 } & (

@@ -1,4 +1,4 @@
-import { readRayAddress } from "../cluster/address.ts";
+import { expectOwnToken, readRayAddress } from "../cluster/address.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 
@@ -20,7 +20,9 @@ export function resolveCluster({ on, at }: ExperimentRecipe): ExperimentCluster 
       ? { ray: on, gpus: undefined, cpus: undefined, replicas: 1, storage: undefined }
       : { ...on, ray: `ray:${on.ray.replace(/^ray:/, "")}` };
   try {
-    return { address: readRayAddress(ray), gpus, cpus, replicas, storage };
+    const address = readRayAddress(ray);
+    expectOwnToken(address, process.env);
+    return { address, gpus, cpus, replicas, storage };
   } catch (cause) {
     throw new UsageError(`${at(["on"])}: on: ${messageOf(cause).replace(/^--on: /, "")}`, { cause });
   }

@@ -1,4 +1,5 @@
-import { rename, readFile, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import * as z from "zod";
 import { RunError } from "../errors.ts";
@@ -40,7 +41,7 @@ export interface Ledger {
 /** @throws RunError when it is damaged */
 export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise<Ledger> {
   const path = join(folder, "experiment.json");
-  const text = await readFile(path, "utf8").catch(() => undefined);
+  const text = await readWhole(path, "utf8").catch(() => undefined);
   const found = ledgerSchema.safeParse(text === undefined ? { version: 1, tasks: {} } : tryParse(text));
   if (!found.success)
     throw new RunError(
@@ -72,7 +73,7 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
 
 /** The command that ran an experiment in this folder; undefined where none has begun. */
 export async function readExperimentCommand({ folder }: Pick<RunFolder, "folder">): Promise<string | undefined> {
-  const text = await readFile(join(folder, "experiment.json"), "utf8").catch(() => "");
+  const text = await readWhole(join(folder, "experiment.json"), "utf8").catch(() => "");
   const found = ledgerSchema.safeParse(tryParse(text));
   return found.success ? found.data.command : undefined;
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve } from "node:path";
 import { DataError, UsageError, messageOf } from "../errors.ts";
 import { parseYaml } from "../files/yaml-file.ts";
@@ -48,7 +49,7 @@ export async function openExperiment(nameOrPath: string): Promise<ExperimentReci
   const path = isFile ? nameOrPath : join(shippedFolder, `${nameOrPath}.yaml`);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readWhole(path, "utf8");
   } catch (cause) {
     const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT"; // readFile fails with errors of this kind
     throw new DataError(

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { linkSync, lstatSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import { RunError } from "../errors.ts";
@@ -64,11 +64,23 @@ export async function own(path: string, options: OwnOptions = {}): Promise<Dispo
   }
 }
 
-/** Takes a lock that is held for milliseconds, and waits as long as another process holds it. */
+const longestHeldMs = 60_000;
+
+/**
+ * Takes a lock that is held for milliseconds, and waits while another process holds it.
+ *
+ * @throws RunError when it is held for a minute, which no command of ours does
+ */
 export async function waitForLock(path: string, options: OwnOptions = {}): Promise<Disposable> {
+  const since = performance.now();
   for (;;) {
     const held = take(path);
     if (held) return held;
+    const owner = look(path)?.shown;
+    if (performance.now() - since > longestHeldMs && owner !== undefined)
+      throw new RunError(
+        `${path}: held by ${owner} for over a minute, though it is needed for milliseconds; if that process is no command of alpagasus, remove this file${existsSync(`${path}.breaking`) ? ` and ${path}.breaking` : ""}`,
+      );
     await isHeld(path, options);
   }
 }

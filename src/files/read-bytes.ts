@@ -2,6 +2,7 @@ import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { DataError, messageOf } from "../errors.ts";
+import { expectFile } from "./read-file.ts";
 
 const chunkBytes = 64 * 1024; // about a hundred rows: their objects die young in the garbage collector, so memory stays flat
 const chunksPerTurn = 64; // chunks between two turns of the event loop (signals, timers)
@@ -21,6 +22,7 @@ export type Compression = "gzip" | "zstd";
  */
 export async function* readBytes(file: ByteFile): AsyncGenerator<Buffer> {
   try {
+    expectFile(file.path);
     yield* file.compression ? readCompressed(file.path, file.compression) : readPlain(file.path);
   } catch (cause) {
     if (cause instanceof Error && "code" in cause)

@@ -9,6 +9,8 @@ export interface YamlFile<File> {
   readonly at: (field: readonly PropertyKey[]) => string;
 }
 
+const longestYaml = 512 * 1024; // characters; keys are compared with each other
+
 /**
  * Parses a YAML text and checks it against a schema.
  *
@@ -22,13 +24,22 @@ export function parseYaml<File>(
   schema: z.ZodType<File>,
   describe: (issue: z.core.$ZodIssue) => string,
 ): YamlFile<File> {
+  if (text.length > longestYaml)
+    throw new DataError(
+      `${path}: expected YAML of at most ${longestYaml / 1024} KB, got ${Math.ceil(text.length / 1024)} KB`,
+    );
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
   const at = (field: readonly PropertyKey[]) => lineOf(offsetOf(document, field));
   const [broken] = document.errors;
   if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
-  const value: unknown = document.toJS();
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (cause) {
+    throw new DataError(`${path}: expected plain YAML, got aliases that repeat each other too often`, { cause }); // a bomb
+  }
   const lost = findLostName(value);
   if (lost) throw new DataError(`${at(lost)}: expected another name than __proto__, which would be lost`);
   const found = schema.safeParse(value);

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { parseJsonLines } from "../files/json-lines.ts";
 import type { AnsweredPrompt } from "./answerer.ts";
 
@@ -9,7 +9,7 @@ import type { AnsweredPrompt } from "./answerer.ts";
  * @throws RunError at a line that is not an answer
  */
 export async function readOwnAnswers(path: string): Promise<{ answers: AnsweredPrompt[]; sha256: string }> {
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+  const text = await readWhole(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
     throw error;
   });

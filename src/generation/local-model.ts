@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename, dirname, join, resolve } from "node:path";
 import * as z from "zod";
 import { RunError, UsageError } from "../errors.ts";
@@ -133,7 +134,7 @@ async function readModel(
   folder: string,
   training?: Training & Pick<LocalModel, "probes" | "notes">,
 ): Promise<LocalModel> {
-  const adapterFile = await readFile(join(folder, "adapter_config.json"), "utf8").catch(() => undefined);
+  const adapterFile = await readWhole(join(folder, "adapter_config.json"), "utf8").catch(() => undefined);
   if (adapterFile === undefined && !existsSync(join(folder, "config.json")))
     throw new UsageError(
       `${folder}: expected a model (config.json or adapter_config.json) or a training (training.json), found neither`,
@@ -141,7 +142,7 @@ async function readModel(
   const adapter = adapterSchema.safeParse(tryParse(adapterFile ?? ""));
   if (adapterFile !== undefined && !adapter.success)
     throw new UsageError(`${folder}/adapter_config.json: expected an adapter's base and rank, got something else`);
-  const chatTemplate = await readFile(join(folder, "chat_template.jinja"), "utf8").catch(() => undefined);
+  const chatTemplate = await readWhole(join(folder, "chat_template.jinja"), "utf8").catch(() => undefined);
   const fileTemplate = chatTemplate === undefined ? undefined : isAlpacaTemplate(chatTemplate) ? "alpaca" : "chat";
   const template = training?.template ?? fileTemplate;
   return {
@@ -159,7 +160,7 @@ async function readModel(
 async function readProbes(folder: string): Promise<LocalModel["probes"]> {
   const rows = rowsSchema.safeParse(await readJson(trainingFolder(folder).rows));
   if (!rows.success) return "its trainer recorded no tokens";
-  const text = await readFile(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
+  const text = await readWhole(join(folder, "data", "test.jsonl"), "utf8").catch(() => "");
   const asked = text.split("\n").flatMap((line) => {
     const found = probeSchema.safeParse(tryParse(line));
     return found.success ? [found.data] : [];
@@ -186,7 +187,7 @@ async function noteGenerationSettings(folder: string): Promise<string[]> {
 }
 
 async function readJson(path: string): Promise<unknown> {
-  return tryParse(await readFile(path, "utf8").catch(() => ""));
+  return tryParse(await readWhole(path, "utf8").catch(() => ""));
 }
 
 /** Identifies a model: SHA-256 over its files, weights included, and its base's; for a Hub model, over its id and commit. */

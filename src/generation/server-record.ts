@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
@@ -39,7 +40,7 @@ export async function endOrphans({ folder }: Pick<RunFolder, "folder">): Promise
   for (const name of await readdir(folder).catch(() => [])) {
     if (!/^server\.alpagasus-server-[\w-]+\.json$/.test(name)) continue;
     const path = join(folder, name);
-    const record = recordSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "")));
+    const record = recordSchema.safeParse(tryParse(await readWhole(path, "utf8").catch(() => "")));
     if (record.success) {
       const { pid, owner, mark } = record.data;
       if (isRunning(owner) !== false) continue; // another host ends its own

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
+import { expectPlainName } from "../run/name.ts";
 import { packageFolder } from "../package-folder.ts";
 
 const shippedFolder = join(packageFolder, "testsets");
@@ -43,6 +44,7 @@ export async function openTestSets(
     const counts = new Map<string, number>();
     for (const read of await readPrompts(path)) {
       const prompt = { ...read, set: read.set === path ? basename(path).replace(/\..*$/, "") : read.set };
+      expectPlainName(`${path}: the name of its test set`, prompt.set);
       const key = `${prompt.set}\0${prompt.id}`;
       if (seen.has(key))
         throw new DataError(

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
+import { withoutPassword } from "../without-password.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { PlannedJudge } from "./asker.ts";
 import type { Judge, Scale, Combination } from "./judge.ts";
@@ -13,7 +14,7 @@ import { createColumnJudge, createRecordedJudge } from "./recorded.ts";
 import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
 import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
-import { isStudentLmName, isStudentName, readVerifierName } from "../run/judge-kind.ts";
+import { isEmbeddedStudent, isStudentLmName, isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
 
@@ -23,8 +24,9 @@ const localForms =
 /** The forms of judges' names on the command line. Add new kinds here. */
 const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
 
-function isEmbeddedStudent(name: string): boolean {
-  return name === "student" || name === "student-lm";
+/** A judge's name for messages: an address that was mistyped may hold a password. */
+function shown(name: string): string {
+  return /^\s*(?:https?:|[^:/@\s]+:[^:/@\s]+@)/i.test(name) ? withoutPassword(name) : name;
 }
 
 export interface OpenJudgeOptions {
@@ -51,7 +53,7 @@ export async function openJudge(
 ): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
-      `expected ${localForms}, got the model ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `expected ${localForms}, got the model ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (unlike !== undefined && !isEmbeddedStudent(name))
     throw new UsageError(
@@ -67,7 +69,7 @@ export async function openJudge(
   const measure = readMeasureName(name);
   if (measure && readServedMeasure(name))
     throw new UsageError(
-      `expected a judge that asks no server, got ${JSON.stringify(name)}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `expected a judge that asks no server, got ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
@@ -96,7 +98,7 @@ export async function openJudge(
   if (kind === "run" && rest) return createRunJudge(rest);
   const file = statSync(name, { throwIfNoEntry: false });
   const meant = file && `; did you mean ${file.isDirectory() ? "run" : "recorded"}:${name}?`;
-  throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(name)}${meant ?? ""}`);
+  throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`);
 }
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {
@@ -292,6 +294,6 @@ export async function openPairJudge(name: string): Promise<PairJudge> {
   const [, path] = /^student(?::(.+))?$/s.exec(name) ?? [];
   if (name === "student" || path !== undefined) return createStudentPairJudge(path);
   throw new UsageError(
-    `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(name)}`,
+    `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(shown(name))}`,
   );
 }

@@ -80,7 +80,10 @@ export function createLlmPairJudge(model: ChatModel, options: LlmPairJudgeOption
       return askInOrder(engine, pairs, (pair) => {
         const { requests, shownFirst, intrusions } = ask(pair);
         if (intrusions.length > 0) counts.intruded++;
-        return { requests, read: (outcomes) => outcomes.map((outcome, i) => toVerdict(outcome, shownFirst[i]!)) };
+        const marked = intrusions.length > 0 ? { intrusions } : {};
+        const read = (outcomes: readonly CallOutcome[]): Verdict[] =>
+          outcomes.map((outcome, i) => ({ ...toVerdict(outcome, shownFirst[i]!), ...marked }));
+        return { requests, read };
       });
     },
   };

@@ -56,11 +56,15 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
   if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
   if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
   const row = value as Row; // an object read from a file
-  const name = column ?? ["score", "rating"].find((candidate) => candidate in row);
+  const name = column ?? ["score", "rating"].find((candidate) => Object.hasOwn(row, candidate));
   const recorded = readScore(row, name, column, place, table.isWhole);
   const index = row["index"];
   if (index !== undefined && index !== null && index !== "") {
-    const position = Number(index);
+    const isNumber =
+      typeof index === "number" ||
+      typeof index === "bigint" ||
+      (typeof index === "string" && /^\s*\d+\s*$/.test(index));
+    const position = isNumber ? Number(index) : NaN;
     if (!Number.isSafeInteger(position) || position < 0)
       throw dataErrorAt(place, `expected "index" to be a row number from 0, got ${JSON.stringify(index)}`);
     const hash = row["hash"];
@@ -107,8 +111,10 @@ function readValue(value: unknown, place: Place): Recorded | undefined {
 export function toRecorded(value: unknown): Recorded {
   if (typeof value === "number") return value;
   const text = String(value).trim();
-  return text !== "" && Number.isFinite(Number(text)) ? Number(text) : { text };
+  return decimal.test(text) && Number.isFinite(Number(text)) ? Number(text) : { text };
 }
+
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i; // no 0x10, which JavaScript takes for 16
 
 function isRatingState(text: string): text is RatingState {
   return (ratingStates as readonly string[]).includes(text);

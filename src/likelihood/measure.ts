@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { rowsInFlight } from "../cluster/rows-on-ray.ts";
 import type { RayServing } from "../cluster/serve.ts";
 import { hubCommit } from "../files/model-hash.ts";
@@ -54,7 +54,7 @@ export async function openMeasurer(options: MeasureOptions): Promise<Measurer> {
   const { model, parts, maxLength = defaultMaxLength, chatTemplate, ray, signal, onPhase } = options;
   if (isSmollm2(model)) await makeSmollm2(signal, onPhase);
   const path = isSmollm2(model) ? smollm2Folder() : resolveModelFolder(model, options.option, "smollm2");
-  const template = chatTemplate === undefined ? "" : hash("sha256", await readFile(chatTemplate));
+  const template = chatTemplate === undefined ? "" : hash("sha256", await readWhole(chatTemplate));
   const store = new LikelihoodStore(options.store ?? defaultLikelihoodsPath);
   let process: MeasureProcess | undefined;
   const isFolder = existsSync(path);

@@ -4,6 +4,7 @@ import { readLimits, type Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
 import type { Passage } from "./rate-limiter.ts";
 import type { Reply } from "./reply.ts";
+import { redactReply } from "./secrets.ts";
 import type { ModelRequest } from "./request.ts";
 
 /** One attempt at a call: the reply, or what its failure means. */
@@ -17,7 +18,8 @@ export async function attemptCall(
   abandon?: AbortSignal,
 ): Promise<Attempt> {
   try {
-    return await askModel(model, request, timeoutMs, abandon);
+    const { reply, headers } = await askModel(model, request, timeoutMs, abandon);
+    return { reply: redactReply(reply, (text) => model.redact(text)), headers };
   } catch (error) {
     const failure = readFailure(error, Date.now(), (text) => model.redact(text));
     const advice = failure.kind === "stop" && failure.isKeyRefused === true ? model.keyAdvice : undefined;

@@ -16,18 +16,18 @@ export interface ReadBody {
 }
 
 const bound = { maxOutputLength: largestReply }; // a small body may unpack to one that fills the memory
-const decoders: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
-  gzip: (bytes) => gunzipSync(bytes, bound),
-  "x-gzip": (bytes) => gunzipSync(bytes, bound),
-  deflate: (bytes) => inflateSync(bytes, bound),
-  br: (bytes) => brotliDecompressSync(bytes, bound),
-  zstd: (bytes) => zstdDecompressSync(bytes, bound),
-};
+const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map([
+  ["gzip", (bytes) => gunzipSync(bytes, bound)],
+  ["x-gzip", (bytes) => gunzipSync(bytes, bound)],
+  ["deflate", (bytes) => inflateSync(bytes, bound)],
+  ["br", (bytes) => brotliDecompressSync(bytes, bound)],
+  ["zstd", (bytes) => zstdDecompressSync(bytes, bound)],
+]);
 const utf8 = new TextDecoder(); // removes a byte order mark
 
 /** @throws Error when a compressed body cannot be unpacked, or is too large */
 export function readBody({ headers, bytes }: HttpReply): ReadBody {
-  const decode = decoders[headers["content-encoding"]?.trim().toLowerCase() ?? ""];
+  const decode = decoders.get(headers["content-encoding"]?.trim().toLowerCase() ?? "");
   const text = utf8.decode(decode ? decode(bytes) : bytes);
   const value = parse(text);
   if (value !== undefined) return { text, value };
@@ -62,7 +62,8 @@ function joinStream(text: string): unknown {
   );
   const content = choices.map(({ delta }) => (isEntry(delta) ? readContent(delta["content"]) : "")).join("");
   const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
-  const whole: object = Object.assign({}, ...chunks);
+  const whole: Record<string, unknown> = {};
+  for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments
   return { ...whole, choices: [{ message: { content }, finish_reason: finish }] };
 }
 
@@ -83,7 +84,11 @@ function describeError(value: unknown): string | undefined {
   const { error } = value;
   const said = isEntry(error) ? error["message"] : (error ?? value["message"] ?? value["detail"]);
   if (typeof said === "string") return said;
-  return said == null ? undefined : JSON.stringify(said);
+  try {
+    return said == null ? undefined : JSON.stringify(said);
+  } catch {
+    return undefined; // nested too deeply; the body is shown as it is
+  }
 }
 
 /** The first choice of a chat completion; a sentence where there is none. */
@@ -103,7 +108,7 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   return {
     content: [{ type: "text", text: readContent(message["content"]) + (isRefused ? refusal : "") }],
     finishReason: {
-      unified: raw === "stop" && isRefused ? "content-filter" : (finishes[String(raw)] ?? "other"),
+      unified: raw === "stop" && isRefused ? "content-filter" : (finishes.get(String(raw)) ?? "other"),
       raw: typeof raw === "string" ? raw : undefined,
     },
     usage: readUsage(value["usage"]),
@@ -115,13 +120,13 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   };
 }
 
-const finishes: Readonly<Record<string, "stop" | "length" | "content-filter" | "tool-calls">> = {
-  stop: "stop",
-  length: "length",
-  content_filter: "content-filter",
-  function_call: "tool-calls",
-  tool_calls: "tool-calls",
-};
+const finishes: ReadonlyMap<string, "stop" | "length" | "content-filter" | "tool-calls"> = new Map([
+  ["stop", "stop"],
+  ["length", "length"],
+  ["content_filter", "content-filter"],
+  ["function_call", "tool-calls"],
+  ["tool_calls", "tool-calls"],
+]);
 
 /** A content as text: of a list of parts the texts, without reasoning. */
 function readContent(content: unknown): string {

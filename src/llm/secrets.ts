@@ -1,3 +1,5 @@
+import type { Reply } from "./reply.ts";
+
 /** The `problem` of a missing or malformed API key, if any. */
 export function describeKey(name: string, key: string | undefined, variables: readonly string[]): { problem?: string } {
   const variable = variables.join(" or ");
@@ -8,10 +10,88 @@ export function describeKey(name: string, key: string | undefined, variables: re
   return {};
 }
 
-/** Removes a key from texts, also as it stands in addresses and in Base64. To be used on whole texts, before they are cut. */
+const shortest = 4; // characters of a key that is worth looking for
+const leastPiece = 10; // characters of a form that give a key away
+
+/**
+ * Removes a key from texts, also as it stands in addresses, in Base64 at any alignment, in hexadecimal, backwards, in other letter case, and
+ * cut: from half of it on. To be used on whole texts, before they are cut.
+ */
 export function redactor(key: string | undefined): (text: string) => string {
-  if (key === undefined || key.length < 4) return (text) => text;
+  if (key === undefined || key.length < shortest) return (text) => text;
+  const forms = [...new Set(formsOf(key).map(lowerAscii))].filter((form) => form.length >= shortest);
+  const longestFirst = forms.toSorted((a, b) => b.length - a.length);
+  return (text) => forms.reduce(redactPieces, longestFirst.reduce(redactForm, text)); // pieces of the key itself first
+}
+
+function formsOf(key: string): string[] {
   const bytes = Buffer.from(key);
-  const forms = [key, encodeURIComponent(key), bytes.toString("base64"), bytes.toString("base64url")];
-  return (text) => forms.reduce((clean, form) => clean.replaceAll(form, "[key]"), text);
+  const everyByte = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+  const aligned = [0, 1, 2].flatMap((offset) => {
+    // of the digits that hold bits of the key alone
+    const digits = Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString("base64")
+      .replace(/=+$/, "");
+    const own = digits.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
+    return [own, own.replaceAll("+", "-").replaceAll("/", "_")];
+  });
+  const escaped = JSON.stringify(key).slice(1, -1);
+  return [
+    key,
+    Array.from(key).toReversed().join(""),
+    encodeURIComponent(key),
+    everyByte,
+    escaped,
+    escaped.replaceAll("/", "\\/"),
+    bytes.toString("hex"),
+    ...aligned,
+  ];
+}
+
+function redactForm(text: string, form: string): string {
+  const lower = lowerAscii(text);
+  let clean = "";
+  let from = 0;
+  for (let at = lower.indexOf(form); at >= 0; at = lower.indexOf(form, from)) {
+    clean += `${text.slice(from, at)}[key]`;
+    from = at + form.length;
+  }
+  return from === 0 ? text : clean + text.slice(from);
+}
+
+/** The text without beginnings and ends of a form of a key that are at least half of it. */
+function redactPieces(text: string, form: string): string {
+  const piece = Math.max(Math.min(leastPiece, form.length), Math.ceil(form.length / 2));
+  const lower = lowerAscii(text);
+  const [head, tail] = [form.slice(0, piece), form.slice(-piece)];
+  let clean = "";
+  let from = 0;
+  for (;;) {
+    const atHead = lower.indexOf(head, from);
+    const atTail = piece === form.length ? -1 : lower.indexOf(tail, from);
+    if (atHead < 0 && atTail < 0) return from === 0 ? text : clean + text.slice(from);
+    let [start, end] = [atHead, atHead + piece];
+    if (atHead < 0 || (atTail >= 0 && atTail < atHead)) {
+      [start, end] = [atTail, atTail + piece];
+      for (let k = form.length - piece - 1; k >= 0 && start > from && lower[start - 1] === form[k]; k--) start--;
+    } else for (let k = piece; k < form.length && lower[end] === form[k]; k++) end++;
+    clean += `${text.slice(from, start)}[key]`;
+    from = end;
+  }
+}
+
+/** Lower case of ASCII alone, which keeps every place in the text. */
+function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** A reply without the key in it: a server may say what it was sent, and replies are kept and shown. */
+export function redactReply(reply: Reply, redact: (text: string) => string): Reply {
+  const { text, build, warnings } = reply;
+  return {
+    ...reply,
+    text: redact(text),
+    ...(build !== undefined && { build: redact(build) }),
+    warnings: warnings.map(redact),
+  };
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import { messageOf, RunError } from "../errors.ts";
 import { packageFolder } from "../package-folder.ts";
@@ -69,7 +69,7 @@ ${generator}
 async function readPart(name: string): Promise<string> {
   const path = join(packageFolder, "dist", "web", name);
   try {
-    return await readFile(path, "utf8");
+    return await readWhole(path, "utf8");
   } catch (cause) {
     throw new RunError(
       `${path}: expected this package's built page, found none (${messageOf(cause)}); build it with npm run build`,

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename } from "node:path";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { PairVerdict, Verdict } from "../comparison/verdict.ts";
@@ -26,7 +26,7 @@ export async function readPairs(
   const path = run.verdictsPath(basename(verdictsPath, ".jsonl")); // the run's folder may have moved since this was recorded
   try {
     const verdicts = await readVerdicts(path);
-    const isChanged = verdictsHash !== undefined && hash("sha256", await readFile(path)) !== verdictsHash;
+    const isChanged = verdictsHash !== undefined && hash("sha256", await readWhole(path)) !== verdictsHash;
     return {
       pairs: verdicts.map((verdict) => toReadPair(key, verdict)),
       ...(isChanged && {

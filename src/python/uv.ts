@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { PythonError } from "../errors.ts";
+import { withoutProviderKeys } from "../keys.ts";
 import { packageFolder } from "../package-folder.ts";
 
 /** The folder of this package's Python scripts and requirements files. */
@@ -11,7 +12,7 @@ export const trainerRequirements = join(pythonFolder, "requirements.txt");
 
 /** The version of uv, which installs PyTorch and the other Python packages. @throws PythonError when it is missing */
 export function findUv(): string {
-  const found = spawnSync("uv", ["--version"], { encoding: "utf8" });
+  const found = spawnSync("uv", ["--version"], { encoding: "utf8", env: withoutProviderKeys(process.env) });
   if (found.status !== 0)
     throw new PythonError(
       "uv: expected it on the PATH, found none; it installs PyTorch and the trainer (TRL); install it with: curl -LsSf https://astral.sh/uv/install.sh | sh (or: pip install uv)",

@@ -1,4 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename, extname, join } from "node:path";
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
@@ -114,7 +115,7 @@ async function openKind<R>(
   const shownAs = isFile ? nameOrFile : `${nameOrFile}.yaml`;
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readWhole(path, "utf8");
   } catch (cause) {
     throw new DataError(`${shownAs}: expected a rubric, but it cannot be read: ${describeRubricError(cause)}`, {
       cause,

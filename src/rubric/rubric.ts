@@ -177,7 +177,7 @@ export function withPromptLimit(rubric: Rubric, limit: number): Rubric {
 /** Parses a template. Jinja drops one line feed at its end, so one is added: the prompt must be exactly as in its file. */
 export function parseTemplate(text: string): PromptTemplate {
   const template = new Template(text.endsWith("\n") ? `${text}\n` : text);
-  return /\{%-?\s*(for|macro)\b/.test(text)
+  return /\{%-?\s*(for|macro)\b|\brange\s*\(/.test(text)
     ? { parsed: template.parsed, render: (values) => withinTime(() => template.render(values)) }
     : template;
 }

@@ -1,4 +1,5 @@
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import * as z from "zod";
 import { makeFolder } from "../files/make-folder.ts";
 import { tryParse } from "../files/try-parse.ts";
@@ -25,7 +26,7 @@ export async function latestCheck(
   judge: string,
   rubric: string | undefined,
 ): Promise<CheckedJudge | undefined> {
-  const text = await readFile(run.judgeChecksPath, "utf8").catch(() => "");
+  const text = await readWhole(run.judgeChecksPath, "utf8").catch(() => "");
   return text
     .split("\n")
     .flatMap((line) => checkedSchema.safeParse(tryParse(line)).data ?? [])

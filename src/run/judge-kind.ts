@@ -3,6 +3,11 @@ export function isStudentName(name: string): boolean {
   return /^student(-lm)?(:|$)/.test(name);
 }
 
+/** Whether it means the student that ships with the package. */
+export function isEmbeddedStudent(name: string): boolean {
+  return name === "student" || name === "student-lm";
+}
+
 /** Whether it means a student with a language model. */
 export function isStudentLmName(name: string): boolean {
   return /^student-lm(:|$)/.test(name);

@@ -24,6 +24,18 @@ export function expectName(option: string, name: string): void {
     throw new UsageError(`${option}: expected ${wanted}, got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`);
 }
 
+/**
+ * Checks a name that is shown and is part of a file's name, such as that of answers in a file.
+ *
+ * @throws UsageError when it cannot be one
+ */
+export function expectPlainName(option: string, name: string): void {
+  if (name.length <= mostCharacters && !taken.has(name) && !/\p{Cc}/u.test(name) && name.trim() !== "") return;
+  throw new UsageError(
+    `${option}: expected a name of at most ${mostCharacters} characters, without control characters, other than constructor, __proto__ and the like, got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`,
+  );
+}
+
 export const nameSchema = z
   .string()
   .max(mostCharacters)

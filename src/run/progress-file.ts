@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import { tryParse } from "../files/try-parse.ts";
 import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
@@ -69,7 +70,7 @@ export async function readWork({ folder }: Pick<RunFolder, "folder">): Promise<W
     if (token === undefined || isTokenRunning(token) === false) continue;
     const written = await stat(join(folder, name)).catch(() => undefined);
     if (!written || Date.now() - written.mtimeMs > staleMs) continue; // left by a process that was killed on another host
-    const text = await readFile(join(folder, name), "utf8").catch(() => undefined); // the stage may have just ended
+    const text = await readWhole(join(folder, name), "utf8").catch(() => undefined); // the stage may have just ended
     const work = workSchema.safeParse(text === undefined ? undefined : tryParse(text));
     if (work.success) found.push(work.data);
   }

@@ -1,6 +1,7 @@
 import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, rename, rm, writeFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename, join, relative, resolve } from "node:path";
 import * as z from "zod";
 import { messageOf, RunError } from "../errors.ts";
@@ -78,7 +79,7 @@ export function runFolder(folder: string): RunFolder {
 export async function readManifest(run: RunFolder): Promise<Manifest | undefined> {
   let text: string;
   try {
-    text = await readFile(run.manifestPath, "utf8");
+    text = await readWhole(run.manifestPath, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined; // readFile fails with errors of this kind
     const isFile = (cause as NodeJS.ErrnoException).code === "ENOTDIR";
@@ -195,7 +196,7 @@ export async function readPurse({
   folder,
 }: Pick<RunFolder, "folder">): Promise<{ name: string; store: string } | undefined> {
   const path = join(folder, "purse.json");
-  const text = await readFile(path, "utf8").catch(() => undefined);
+  const text = await readWhole(path, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const found = purseSchema.safeParse(tryParse(text));
   if (!found.success)

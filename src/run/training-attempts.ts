@@ -1,4 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
@@ -24,7 +25,7 @@ const saveMs = 5_000;
 /** @param folder of the training */
 export async function openAttempts(folder: string): Promise<Attempts> {
   const path = join(folder, "attempts.json");
-  const found = attemptsSchema.safeParse(tryParse(await readFile(path, "utf8").catch(() => "[]")));
+  const found = attemptsSchema.safeParse(tryParse(await readWhole(path, "utf8").catch(() => "[]")));
   const attempts = found.success ? found.data : [];
   const current = { startedAt: new Date().toISOString(), trainMs: 0, startMs: 0 };
   attempts.push(current);
@@ -53,7 +54,7 @@ export async function openAttempts(folder: string): Promise<Attempts> {
 
 /** The cost of a training's attempts, by the hour, in US dollars. */
 export async function costOfTraining(folder: string): Promise<number> {
-  const read = async (name: string) => tryParse(await readFile(join(folder, name), "utf8").catch(() => ""));
+  const read = async (name: string) => tryParse(await readWhole(join(folder, name), "utf8").catch(() => ""));
   const attempts = attemptsSchema.safeParse(await read("attempts.json"));
   const settings = costSchema.safeParse(await read("training.json"));
   if (!attempts.success || !settings.success) return 0;

@@ -6,7 +6,7 @@ import { sqlName, sqlText } from "../dataset/duckdb.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
-import { expectColumns, expectOneExpression, firstLine } from "./sql-expression.ts";
+import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
 /** What `--by` makes of each row: a value, or NaN and the name of what it lacks. */
 export interface RowOrder {
@@ -49,7 +49,7 @@ export async function openRowOrdering(
     async evaluate(rowCount) {
       const connection = await table.make(rowCount, expression);
       await expectOneExpression(connection, expression, "--by");
-      await expectStable(connection, expression);
+      await expectStable(connection, expression, "--by");
       await expectColumns(connection, expression, "--by", options.scoreNames);
       for (const macro of macros) await connection.run(`CREATE TEMP MACRO ${macro}`);
       const needed = ["score", ...(options.scores ?? []).map(({ name }) => name)].filter((name) =>
@@ -59,19 +59,6 @@ export async function openRowOrdering(
     },
     [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
   };
-}
-
-/** @throws UsageError when the value of an expression is another one each time, so that nobody could select the same rows again */
-async function expectStable(connection: DuckDBConnection, expression: string): Promise<void> {
-  const plain = expression.replace(/'(?:[^']|'')*'/g, "''");
-  const called = [...plain.matchAll(/(\w+)\s*\(/g)].map(([, name]) => sqlText(name!.toLowerCase()));
-  if (called.length === 0) return;
-  const volatile = await connection.runAndReadAll(
-    `SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name IN (${called.join(", ")})`,
-  );
-  const [first] = volatile.getRows();
-  if (first)
-    throw new UsageError(`--by: expected an expression with the same value every time, got ${String(first[0])}()`);
 }
 
 /** Whether an expression has the value of a score, by its name alone or with the prefix that tells it from the data's. */

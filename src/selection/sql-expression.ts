@@ -61,7 +61,30 @@ export async function expectColumns(
   );
 }
 
+/** @throws UsageError when the value of SQL is another one each time, so that nobody could select the same rows again */
+export async function expectStable(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
+  const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
+  const called = new Set<string>();
+  JSON.parse(String(rows[0]![0]), (name, value: unknown) => {
+    if (name === "function_name" && typeof value === "string") called.add(value.toLowerCase());
+    if (name === "column_names" && Array.isArray(value) && value.length === 1)
+      called.add(String(value[0]).toLowerCase()); // current_timestamp
+    return value;
+  });
+  const names = [...called].flatMap((name) => [sqlText(name), sqlText(`get_${name}`)]);
+  if (names.length === 0) return;
+  const volatile = await connection.runAndReadAll(
+    `SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name IN (${names.join(", ")}) AND NOT (function_name IN (SELECT column_name FROM (DESCRIBE rows)))`,
+  );
+  const [first] = volatile.getRows();
+  if (first)
+    throw new UsageError(
+      `${option}: expected ${option === "--where" ? "a condition" : "an expression"} with the same value every time, got ${String(first[0])}()`,
+    );
+}
+
 const longestText = 10_000; // characters
+const mostSelects = 8; // inside each other: each takes the planner twice as long as the one before
 const deepestText = 100; // brackets inside each other; the parser's stack is limited
 
 /**
@@ -78,6 +101,8 @@ export async function expectOneExpression(connection: DuckDBConnection, sql: str
     if ("([{".includes(character)) deepest = Math.max(deepest, ++depth);
     else if (")]}".includes(character)) depth--;
   }
+  if ((plain.match(/\bselect\b/gi)?.length ?? 0) > mostSelects)
+    throw new UsageError(`${option}: expected at most ${mostSelects} queries in it, got more: ${sql.slice(0, 200)}`);
   const isChained = new RegExp(`(?:(?:\\bnot\\b|[-+~])\\s*){${deepestText},}`, "i").test(plain);
   if (sql.length > longestText || deepest > deepestText || isChained)
     throw new UsageError(

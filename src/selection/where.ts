@@ -4,7 +4,7 @@ import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
-import { expectColumns, expectOneExpression, firstLine } from "./sql-expression.ts";
+import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
 /** `--where`: an SQL condition over the table of rows. */
 export interface WhereFilter extends AsyncDisposable {
@@ -14,17 +14,19 @@ export interface WhereFilter extends AsyncDisposable {
   evaluate(rowCount: number): Promise<Uint8Array>;
 }
 
+type WhereOptions = Omit<RowsTableOptions, "option"> & { readonly signal?: AbortSignal | undefined };
+
 /** @param condition SQL, as after WHERE: `score >= 3 and output_length > 200` */
 export async function openWhereFilter(
   dataset: Dataset,
   condition: string,
-  options: Omit<RowsTableOptions, "option"> = {},
+  options: WhereOptions = {},
 ): Promise<WhereFilter> {
   const table = await openRowsTable(dataset, { ...options, option: "--where" });
   return {
     learn: (example, rating) => table.learn(example, rating),
     evaluate: async (rowCount) =>
-      evaluateCondition(await table.make(rowCount, condition), condition, rowCount, options.scoreNames),
+      evaluateCondition(await table.make(rowCount, condition), condition, rowCount, options),
     [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
   };
 }
@@ -33,11 +35,14 @@ async function evaluateCondition(
   connection: DuckDBConnection,
   condition: string,
   rowCount: number,
-  scoreNames: readonly string[] | undefined,
+  { scoreNames, signal }: WhereOptions,
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
   await expectOneExpression(connection, condition, "--where");
   await expectColumns(connection, condition, "--where", scoreNames);
+  await expectStable(connection, condition, "--where");
+  const stop = () => connection.interrupt();
+  signal?.addEventListener("abort", stop);
   try {
     const result = await connection.run(`SELECT alpagasus_index::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {
@@ -47,6 +52,9 @@ async function evaluateCondition(
       for (let i = 0; i < chunk.rowCount; i++) mask[column.getItem(i) as number] = 1; // the query selects numbers
     }
   } catch (cause) {
+    signal?.throwIfAborted();
     throw new UsageError(`--where: ${firstLine(cause)}`, { cause });
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }

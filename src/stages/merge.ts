@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { join } from "node:path";
 import * as z from "zod";
 import { writeWhole } from "../files/atomic-file.ts";
@@ -107,7 +107,7 @@ async function mergeReplies(run: RunFolder, shards: readonly ShardRun[], store: 
     for await (const key of callsOf(shard)) merging.addCall(from, key);
   }
   const path = join(run.folder, "merged.json");
-  const before = spentSchema.catch({}).parse(tryParse(await readFile(path, "utf8").catch(() => "")));
+  const before = spentSchema.catch({}).parse(tryParse(await readWhole(path, "utf8").catch(() => "")));
   const name = await openPurse(run, store);
   for (const [purse, { paid, perhapsPaid }] of Object.entries(spent))
     merging.book(name, {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parse } from "yaml";
@@ -231,7 +231,7 @@ function publicAdapter(path: string, base: string): string {
 }
 
 async function readSettings(path: string): Promise<Readonly<Record<string, unknown>>> {
-  const text = await readFile(path, "utf8").catch(() => "");
+  const text = await readWhole(path, "utf8").catch(() => "");
   return z.record(z.string(), z.unknown()).safeParse(parse(text)).data ?? {};
 }
 

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import * as z from "zod";
 import { DataError, messageOf } from "../errors.ts";
 import { studentCardSchema } from "./card.ts";
@@ -84,7 +84,7 @@ function encodeNetwork({ weights, calibration }: Network): { header: z.infer<typ
 
 /** Reads a student's file. @throws DataError when it is missing, damaged, or of another version */
 export async function readStudent(path: string): Promise<StudentModel> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
+  const bytes = await readWhole(path).catch((cause: unknown) => {
     throw new DataError(`${path}: the student cannot be read: ${messageOf(cause)}`, { cause });
   });
   return decodeStudent(bytes, path);

@@ -1,5 +1,6 @@
 import { nameSchema } from "../run/name.ts";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { readWhole } from "../files/read-file.ts";
 import { basename, extname, join } from "node:path";
 import * as z from "zod";
 import { DataError, messageOf, UsageError } from "../errors.ts";
@@ -131,7 +132,7 @@ export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> 
     );
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readWhole(path, "utf8");
   } catch (cause) {
     throw new DataError(`${path}: cannot be read: ${messageOf(cause)}`, { cause });
   }

@@ -3,6 +3,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
+import { cloudSecretsOf } from "../keys.ts";
 import { describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import type { Tracker } from "../python/trackers.ts";
@@ -33,7 +34,11 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
   options.signal?.throwIfAborted();
   const group = startGroup("sh", watched(["sh", "run.sh"]), {
     cwd: folder.folder,
-    env: { TOKENIZERS_PARALLELISM: "false", REPORT_TO: options.reportTo?.join(",") ?? process.env["REPORT_TO"] ?? "" },
+    env: {
+      TOKENIZERS_PARALLELISM: "false",
+      REPORT_TO: options.reportTo?.join(",") ?? process.env["REPORT_TO"] ?? "",
+      ...cloudSecretsOf(process.env), // trackers may keep files in a cloud's buckets
+    },
     log: folder.log,
     onLine(line) {
       const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);

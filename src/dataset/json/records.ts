@@ -8,6 +8,7 @@ import type { DatasetFile } from "../source.ts";
 import { expectRest, findJsonLayout, type JsonLayout } from "./layout.ts";
 import { explainNotJson } from "./not-json.ts";
 import { ArraySplitter, LineSplitter, ValueSplitter, type Span, type Splitter } from "./splitters.ts";
+import { isTooDeep, maxDepth } from "../depth.ts";
 
 /**
  * Splits a JSON file into records in bounded memory, and keeps each record's text and line number.
@@ -142,17 +143,7 @@ function parseJson(text: string, place: Place): Pick<FileRecord, "value" | "prob
     const wanted = place.format === "jsonl" ? "expected one JSON object a line" : "expected a JSON object";
     return { value: undefined, problem: `${wanted}${explainNotJson(text) ?? `: ${messageOf(cause)}`}` };
   }
-  return isDeeper(value, maxDepth)
+  return isTooDeep(value)
     ? { value: undefined, problem: `expected at most ${maxDepth} objects and lists inside each other, got more` }
     : { value };
-}
-
-/** Deeper values are no data; programs that read them, DuckDB among them, may end without a word. */
-const maxDepth = 100;
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  for (const name in value) if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true;
-  return false;
 }

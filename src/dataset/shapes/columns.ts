@@ -23,7 +23,7 @@ export function columnsShape(name: string, map: ColumnMap): Shape {
   return {
     name,
     columns: [map.instruction, map.input && `${map.input} (optional)`, map.output].filter(Boolean).join(", "),
-    matches: (row) => map.instruction in row && map.output in row,
+    matches: (row) => Object.hasOwn(row, map.instruction) && Object.hasOwn(row, map.output),
     read: (row) => readColumns(row, map),
   };
 }

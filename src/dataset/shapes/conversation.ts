@@ -1,5 +1,6 @@
 import { kindOf } from "../../errors.ts";
 import { tryParse } from "../../files/try-parse.ts";
+import { isTooDeep, maxDepth } from "../depth.ts";
 import {
   isPlain,
   renderBefore,
@@ -126,6 +127,8 @@ function readTemplateOptions(value: unknown): Pick<Conversation, "templateOption
 /** Tools as a list, or as JSON text of one. */
 function readTools(value: unknown): readonly unknown[] {
   const list: unknown = typeof value === "string" ? tryParse(value) : value;
+  if (isTooDeep(list))
+    throw new FieldError(`expected "tools" of at most ${maxDepth} objects and lists inside each other, got more`);
   return Array.isArray(list) ? (list as unknown[]) : [];
 }
 

@@ -5,6 +5,7 @@ import type { StoredCall } from "../stored-call.ts";
 import { withoutReply, withReply } from "../endings.ts";
 import { readFailure } from "../failure.ts";
 import type { Price } from "../price.ts";
+import { redactReply } from "../secrets.ts";
 import { replyCost } from "../request-cost.ts";
 import { asCallError } from "./batch-failure.ts";
 import type { BatchCall } from "./batch-book.ts";
@@ -38,7 +39,7 @@ export function readRow(
 ): RowOutcome {
   if (item.status === "succeeded") {
     try {
-      const reply = readReply(item.result);
+      const reply = redactReply(readReply(item.result), redact);
       return {
         kind: "outcome",
         warnings: reply.warnings,

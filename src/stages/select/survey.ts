@@ -74,7 +74,7 @@ export async function surveyRows(
     column === undefined ? undefined : new Grouping(options.quota ? "--quota" : "--per", column, rowCount);
   const table =
     options.where === undefined ? undefined : tableOptions("--where", options.where, options, manifest, run);
-  await using filter = table && (await openWhereFilter(dataset, table.sql, table));
+  await using filter = table && (await openWhereFilter(dataset, table.sql, { ...table, signal: options.signal }));
   let done = 0;
   for await (const batch of rated.batches()) {
     for (const { example, rating, own = rating } of batch) {

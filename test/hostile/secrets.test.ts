@@ -1,0 +1,80 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { redactor } from "../../src/llm/secrets.ts";
+import { withoutPassword, withoutPasswords } from "../../src/without-password.ts";
+
+/* Keys and passwords never appear in files, logs and messages, however a server or a library writes them. */
+
+describe("a key", () => {
+  const key = "sk-live+AB/cd=Ef_1234567890";
+  const redact = redactor(key);
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const forms: Record<string, string> = {
+    "as it is": key,
+    "in capitals": key.toUpperCase(),
+    "in an address": encodeURIComponent(key),
+    "with every byte escaped": Buffer.from(key)
+      .toString("latin1")
+      .replace(/./gs, (c) => `%${c.charCodeAt(0).toString(16)}`),
+    "in JSON with escaped slashes": key.replaceAll("/", "\\/"),
+    "in hexadecimal": Buffer.from(key).toString("hex"),
+    backwards: Array.from(key).toReversed().join(""),
+    "without its end": key.slice(0, -2),
+    "without its beginning": key.slice(5),
+    "its first half": key.slice(0, 15),
+  };
+
+  test.each(Object.entries(forms))("%s", (_, form) => {
+    expect(redact(`said "${form}" and more`)).toMatch(/^said "[^a-z0-9]*\[key\][^a-z0-9]*" and more$/i);
+  });
+
+  test("in Base64 at any alignment, beside what else was encoded", () => {
+    for (const before of ["", "x", "us", "user:"])
+      for (const after of ["", "!", ":end"]) {
+        const text = redact(base64(before + key + after));
+        expect(text).toContain("[key]");
+        // what is left beside it decodes to no more than some characters of the key
+        const left = text
+          .split("[key]")
+          .map((part) => Buffer.from(part.replace(/=+$/, ""), "base64").toString("latin1"));
+        for (const part of left) expect(part.includes(key.slice(0, 4)) || part.includes(key.slice(-4))).toBe(false);
+      }
+  });
+
+  test("leaves all other text as it is", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary", maxLength: 200 }),
+        fc.string({ unit: "binary", maxLength: 50 }),
+        (a, b) => {
+          fc.pre(![a, b].some((text) => /sk-live|567890|2d6c6976|c2st/i.test(text)));
+          expect(redact(a)).toBe(a);
+          expect(redact(`${a} ${key} ${b}`)).toBe(`${a} [key] ${b}`);
+        },
+      ),
+    );
+  });
+});
+
+describe("a password in an address", () => {
+  test.each([
+    ["user:passw0rd@127.0.0.1:99999", "127.0.0.1:99999"],
+    ["user:pa/ssw0rd@127.0.0.1:9", "127.0.0.1:9"],
+    ["user:passw0rd@h", "h"],
+    ["http://user:pa/ssw0rd@h/v1#m", "http://h/v1#m"],
+    ["HTTP://user:passw0rd@h", "HTTP://h"],
+    [" http://user:passw0rd@h", " http://h"],
+    ["http:user:passw0rd@h/v1#m", "http:h/v1#m"],
+    ["http:\\\\user:passw0rd@h", "http:\\\\h"],
+    ["http://a/v1,user:passw0rd@b/v1#m@rev", "http://a/v1,b/v1#m@rev"],
+    ["ray:http://user:pa/ssw0rd@h:1", "ray:http://h:1"],
+    ["ray:user:passw0rd@h", "ray:h"],
+  ])("%s", (address, shown) => {
+    expect(withoutPassword(address)).toBe(shown);
+  });
+
+  test("in the middle of a message", () => {
+    expect(withoutPasswords('got "http://user:pa/ssw0rd@h/v1" and ws://u:p@x')).toBe('got "http://h/v1" and ws://x');
+    expect(withoutPasswords("mail a@b.c, and see https://h/path")).toBe("mail a@b.c, and see https://h/path");
+  });
+});
