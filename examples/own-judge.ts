@@ -1,7 +1,7 @@
 /*
  * A judge of one's own: anything that gives a rating to each example, in order. This one likes answers of a hundred words.
  *
- *   node examples/own-judge.ts
+ *   npx node examples/own-judge.ts
  */
 import { openDataset, rate, select, type Judge } from "alpagasus";
 

@@ -142,7 +142,7 @@ Examples:
   alpagasus view --label maria                        label pairs by hand, blind; alpagasus labels counts them
   alpagasus distill --out mine.student                train a student on this run's ratings
 
-Every command takes --run DIR (default runs/default), the folder that holds all of a run's files.
+Commands that work on a run take --run DIR (default runs/default), the folder that holds all of its files.
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
 130 interrupted.`,
     );

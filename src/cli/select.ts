@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { openTestSets } from "../generation/test-sets.ts";
 import { Command, Option } from "commander";
 import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
 import { readPositions } from "../dataset/positions.ts";
@@ -91,7 +93,10 @@ export function selectCommand(context: CommandContext): Command {
       "--vectors <name>",
       "which of the run's vectors --toward and --dedup semantic go by (the only ones); with it, --diverse goes by vectors too",
     )
-    .option("--decontaminate <file...>", "leave out rows that overlap the prompts of these test sets")
+    .option(
+      "--decontaminate <file...>",
+      "leave out rows that overlap the prompts of these test sets: vicuna, koala, … or files",
+    )
     .optionsGroup("Control arms:")
     .addOption(new Option("--method <method>", "how rows are chosen; a control needs no --top").choices(selectMethods))
     .option("--like <arm>", "the arm whose size a control copies (selected)")
@@ -116,12 +121,15 @@ Examples:
   alpagasus select --top 9000 --per category
   alpagasus select --top 10% --by "quality * complexity"
   alpagasus select --where "score >= 3 and output_length between 50 and 2000" --dedup near
-  alpagasus select --top 10% --decontaminate vicuna.jsonl koala.jsonl
+  alpagasus select --top 10% --decontaminate vicuna koala my-tests.jsonl
   alpagasus select --method random --seed 7`,
     )
     .action(async (flags: SelectFlags) => {
       const prompts: TestPrompt[] = [];
-      for (const path of flags.decontaminate ?? []) prompts.push(...(await readPrompts(path)));
+      for (const name of flags.decontaminate ?? [])
+        prompts.push(
+          ...(existsSync(name) ? await readPrompts(name) : await openTestSets([name], Infinity, "--decontaminate")),
+        );
       const rows = flags.rows === undefined ? undefined : await readPositions(flags.rows);
       const progress = openProgressLine();
       const { minScore, top, where, per, method, arm, fullMinutes, fullUsd } = flags;

@@ -158,10 +158,12 @@ function describeMapping(row: Row): string {
   const list = Object.entries(row).find(
     ([, value]) => Array.isArray(value) && value.some((entry) => typeof entry === "object" && entry !== null),
   );
-  if (!list) return "name yours with --map instruction=COLUMN,output=COLUMN";
+  const more = ["context", "input"].find((column) => typeof row[column] === "string" && Object.hasOwn(row, column));
+  const columns = `instruction=COLUMN,output=COLUMN${more === undefined ? "" : `,input=${more}`}`;
+  if (!list) return `name yours with --map ${columns}`;
   return Object.keys(row).length === 1
     ? `if it holds the rows, take them out (jq '.${list[0]}' FILE); if it is a chat, --map messages=${list[0]}`
-    : `name yours with --map instruction=COLUMN,output=COLUMN, or --map messages=${list[0]} if that is a chat`;
+    : `name yours with --map ${columns}, or --map messages=${list[0]} if that is a chat`;
 }
 
 function readExample(record: FileRecord, index: number, shape: Shape): Example {

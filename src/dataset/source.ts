@@ -72,7 +72,11 @@ async function listFolder(folder: string): Promise<string[]> {
   const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name));
   const linkedFiles = new Set<string>();
   for (const link of links) if ((await stat(link).catch(() => undefined))?.isFile()) linkedFiles.add(link);
+  const runs = new Set(entries.filter(({ name }) => name === "run.json").map(({ parentPath }) => parentPath)); // ours, whose files are no data
   return entries
+    .filter(
+      ({ parentPath }) => ![...runs].some((run) => run !== folder && `${parentPath}${sep}`.startsWith(`${run}${sep}`)),
+    )
     .map((entry) => ({ path: join(entry.parentPath, entry.name), isFile: entry.isFile() }))
     .filter(({ path, isFile }) => isFile || linkedFiles.has(path))
     .map(({ path }) => path)

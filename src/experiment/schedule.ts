@@ -135,5 +135,6 @@ export function describeLoss(result: TaskResult): string | undefined {
   if (result.state === "not begun") return result.why;
   if (result.state !== "stopped") return undefined;
   const { end } = result;
+  if (end.stopped === "interrupted") return "interrupted";
   return end.failure ?? end.gates.find(({ held }) => !held)?.message ?? `stopped: ${end.stopped}`;
 }

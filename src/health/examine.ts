@@ -163,12 +163,12 @@ function checkSeparation(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     ([, values]) => values.length > 1 && mean(values) < leastKindApart * span - epsilon,
   );
   const isChance = atLeastAsExtreme / arrangements > separationP || apart < leastApart * span - epsilon;
-  const finding = `good responses score ${apart.toFixed(2)} higher than responses that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
+  const finding = `good responses score ${Math.abs(apart).toFixed(2)} ${apart < 0 ? "lower" : "higher"} than responses that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
   return {
     name: "separates",
     held: !isChance && unseparated === undefined,
     message: unseparated
-      ? `${finding}, but ${mean(unseparated[1]).toFixed(2)} above those that are ${unseparated[0]}`
+      ? `${finding}, but ${Math.abs(mean(unseparated[1])).toFixed(2)} ${mean(unseparated[1]) < 0 ? "below" : "above"} those that are ${unseparated[0]}`
       : isChance
         ? `${finding}: no more than by chance`
         : finding,

@@ -182,12 +182,24 @@ function weighVerdicts(
     const { value, low, high } = orders.flipRate;
     const flips = `the judge contradicts itself in ${formatShare(value ?? 0)} of the pairs when the order is swapped`;
     if (decided === identical) weak.push("all answers are the same");
-    else if (orders.pairs === 0) weak.push("only one order was judged: position bias is not corrected");
-    else if (isOf(low) && low > mostFlips) wrong.push(`${flips} (guessing: about half)`);
+    else if (orders.pairs === 0) {
+      const { low: least, high: most, value: share } = orders.firstShare;
+      const isOneSided = isOf(least) && isOf(most) && (least > mostFirst || most < 1 - mostFirst);
+      if (isOneSided)
+        wrong.push(
+          `only one order was judged, and it picks the answer shown ${least > mostFirst ? "first" : "second"} in ${formatShare(Math.max(share ?? 0, 1 - (share ?? 0)))} of them: the place alone may decide`,
+        );
+      else weak.push("only one order was judged: position bias is not corrected");
+    } else if (isOf(low) && low > mostFlips) wrong.push(`${flips} (guessing: about half)`);
     else if (isOf(value) && value > manyFlips) weak.push(flips);
     else if (isOf(high) && high < mostFlips) speaksFor.push("both orders were judged and mostly agree");
     const first = orders.firstShare;
-    if (isOf(first.low) && isOf(first.high) && (first.low > mostFirst || first.high < 1 - mostFirst))
+    if (
+      orders.pairs > 0 &&
+      isOf(first.low) &&
+      isOf(first.high) &&
+      (first.low > mostFirst || first.high < 1 - mostFirst)
+    )
       weak.push(`it picks the answer shown ${first.low > mostFirst ? "first" : "second"} too often`);
   }
   if (!length) return;

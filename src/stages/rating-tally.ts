@@ -17,6 +17,7 @@ export class RatingTally {
   readonly #marks = new Map<string, ValueTally>();
   #marked = 0; // rows with any mark
   #empty = 0;
+  readonly #emptyRows: number[] = []; // the first ones
   #skipped = 0; // rows of other shards
   #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
@@ -42,11 +43,14 @@ export class RatingTally {
   }
 
   /** Notes what a row is like that readers of the scores should know. */
-  addExample({ output, conversation, unreadable, place, row }: Example): void {
+  addExample({ index, output, conversation, unreadable, place, row }: Example): void {
     this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
-    } else if (output.trim() === "" && !conversation?.answer.toolCalls) this.#empty++;
+    } else if (output.trim() === "" && !conversation?.answer.toolCalls) {
+      this.#empty++;
+      if (this.#emptyRows.length < mostListed) this.#emptyRows.push(index);
+    }
   }
 
   /** A note where the data has a column of a score's name. */
@@ -79,11 +83,11 @@ export class RatingTally {
         : []),
       ...(this.#empty > 0
         ? [
-            formatNumbered(
+            `${formatNumbered(
               this.#empty,
               "row has an empty answer and is rated as it is",
               "rows have an empty answer and are rated as they are",
-            ),
+            )}: ${this.#emptyRows.join(", ")}${this.#empty > this.#emptyRows.length ? ", …" : ""} (from 0)`,
           ]
         : []),
     ];

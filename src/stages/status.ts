@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { RunError } from "../errors.ts";
 import { readExperimentCommand } from "../experiment/ledger.ts";
 import { isModelName } from "../llm/model-name.ts";
 import { shellWord } from "../shell-word.ts";
@@ -67,6 +69,8 @@ export interface RunStatus {
 export async function status(folder: string): Promise<RunStatus> {
   const run = runFolder(folder);
   const manifest = await readManifest(run);
+  if (folder !== defaultRunFolder && !existsSync(folder))
+    throw new RunError(`${folder}: no such run; name its folder with --run`);
   const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
   const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
   const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);

@@ -129,7 +129,7 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     "a conversation without an answer",
     "data.jsonl",
     '{"messages":[{"role":"user","content":"a"}]}\n',
-    /^:1: expected an assistant turn in "messages", got none in 1 turns$/,
+    /^:1: expected an assistant turn in "messages", got none in 1 turn$/,
   ],
   [
     "a turn without a speaker",

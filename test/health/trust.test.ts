@@ -58,6 +58,11 @@ describe("a comparison", () => {
     expect([answer, against.join()]).toEqual(["with care", expect.stringContaining("only one order was judged")]);
   });
 
+  test("is not to be trusted when one order was judged and the answer shown second wins", () => {
+    const { answer, against } = weighComparison(compared((_, order) => (order === 0 ? "B" : "A"), 1));
+    expect([answer, against[0]]).toEqual(["no", expect.stringContaining("the place alone may decide")]);
+  });
+
   test("is trusted when both orders and people agree", () => {
     const summary = compared((better) => better);
     expect(weighComparison(summary)).toMatchObject({

@@ -9,6 +9,7 @@ import { rate } from "../../src/stages/rate.ts";
 import { select } from "../../src/stages/select.ts";
 import type { SelectOptions } from "../../src/stages/select/plan.ts";
 import { status } from "../../src/stages/status.ts";
+import { prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -62,6 +63,23 @@ describe("select", () => {
 
   it("shares the places out over a column, so that no group is emptied", async () => {
     expect((await keptBy({ top: 2, per: "category" })).kept).toEqual([0, 3]);
+  });
+
+  it("rows that tie with the last one kept of their group lost a draw, and are not below the cut", async () => {
+    using folder = tempFolder();
+    const scored = [5, 5, 5, 4, 4, 1].map((score, i) => ({
+      instruction: `Say ${i}`,
+      output: "Yes.",
+      score,
+      category: i < 3 ? "a" : "b",
+    }));
+    folder.write("tied.json", scored);
+    const tied = ["rate", "tied.json", "--judge", "column:score", "--scale", "0..5"];
+    await prepare(folder.path, tied, ["select", "--top", "2", "--per", "category"]);
+    const reasons = decisionsOf(join(folder.path, "runs/default")).map(({ reason }) => reason);
+    expect(reasons.slice(0, 3).toSorted()).toEqual(["kept", "not drawn", "not drawn"]);
+    expect(reasons.slice(3, 5).toSorted()).toEqual(["kept", "not drawn"]);
+    expect(reasons[5]).toBe("below cut");
   });
 
   it("a column named like one of ours is not silently taken for it in --where: both have names", async () => {

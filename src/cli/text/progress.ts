@@ -67,6 +67,5 @@ function describeProgress({ stage, doing, done, total, unit, calls, note }: Prog
   if (calls && calls.paidUsd !== null) parts.push(`${formatUsd(calls.paidUsd)} spent`);
   if (calls) parts.push(`${formatCount(calls.failed)} failed`, `${calls.inFlight} in flight`);
   if (calls && calls.waiting > 0) parts.push(`${calls.waiting} waiting to retry`);
-  if (calls?.trouble !== undefined) parts.push(`(${calls.trouble})`);
-  return parts.join(", ");
+  return parts.join(", ") + (calls?.trouble === undefined ? "" : ` (${calls.trouble})`);
 }

@@ -93,7 +93,10 @@ export function conversationFields(
   { row, place, beside = {} }: { readonly row: Row; readonly place: string; readonly beside?: ColumnsBeside },
 ): ExampleFields {
   const last = turns.findLastIndex((turn) => turn.role === "assistant");
-  if (last < 0) throw new FieldError(`expected an assistant turn in ${place}, got none in ${turns.length} turns`);
+  if (last < 0)
+    throw new FieldError(
+      `expected an assistant turn in ${place}, got none in ${turns.length} ${turns.length === 1 ? "turn" : "turns"}`,
+    );
   const conversation: Conversation = {
     turns: turns.slice(0, last).map(splitReasoning),
     answer: splitReasoning(turns[last]!),

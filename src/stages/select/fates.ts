@@ -68,7 +68,8 @@ export async function pickedFates(
     rooms,
   });
   const picked = await inTurns(work, options.signal);
-  return Object.assign(fatesAfter(plan, picked, standingOf(keys, picked.cut), survey), {
+  const standing = standingOf(keys, groups ? cutsOf(keys, picked.kept, groups) : picked.cut, groups);
+  return Object.assign(fatesAfter(plan, picked, standing, survey), {
     picked,
     leftOut,
     withoutVector,
@@ -76,10 +77,19 @@ export async function pickedFates(
 }
 
 /** Of each row: 0 when it has no key, 1 when it has one, 2 when its key is the lowest that was kept. One byte a row in place of eight. */
-function standingOf(keys: Float64Array, cut: number): Uint8Array {
+function standingOf(keys: Float64Array, cut: number | Float64Array, groups?: Int32Array): Uint8Array {
   const standing = new Uint8Array(keys.length); // not `Uint8Array.from`, which makes a list of all values first
-  keys.forEach((key, row) => void (standing[row] = Number.isNaN(key) ? 0 : key === cut ? 2 : 1));
+  const cutOf = (row: number) => (typeof cut === "number" ? cut : cut[groups![row]!]);
+  keys.forEach((key, row) => void (standing[row] = Number.isNaN(key) ? 0 : key === cutOf(row) ? 2 : 1));
   return standing;
+}
+
+/** The lowest key that was kept in each group; infinite where none was. */
+function cutsOf(keys: Float64Array, kept: ArrayLike<number>, groups: Int32Array): Float64Array {
+  const cuts = new Float64Array(groups.reduce((most, group) => Math.max(most, group), 0) + 1).fill(Infinity);
+  for (let row = 0; row < keys.length; row++)
+    if (kept[row]) cuts[groups[row]!] = Math.min(cuts[groups[row]!]!, keys[row]!);
+  return cuts;
 }
 
 /** Why a row was not picked, by how rows are chosen. */
@@ -95,13 +105,12 @@ function fatesAfter(
   plan: Plan,
   { kept, rejected }: Picked,
   standing: Uint8Array,
-  { excluded, filtered, groups, rooms }: Survey,
+  { excluded, filtered, rooms }: Survey,
   taken?: ReadonlyMap<number, ReasonDetail>,
 ): FateOf {
   const losing = losers[plan.method] ?? "below cut";
   const isByVectors = plan.method === "toward" || plan.method === "representative";
   const needsScore = plan.method === "score" || (isByVectors && plan.minScore > -Infinity);
-  const isGrouped = groups !== undefined;
   const hasRooms = rooms !== undefined;
   return ({ example, rating }) => {
     const row = example.index;
@@ -114,7 +123,7 @@ function fatesAfter(
     if (needsScore && isByVectors && rating.state === "scored" && rating.score < plan.minScore)
       return { reason: "below cut" };
     if (hasRooms && standing[row]! > 0) return { reason: "over quota" };
-    return { reason: !isGrouped && standing[row] === 2 ? "not drawn" : losing }; // tied with the last kept row
+    return { reason: standing[row] === 2 ? "not drawn" : losing }; // tied with the last kept row
   };
 }
 

@@ -132,7 +132,7 @@ function Grid({ judge, reference: { name: whole, grid, agreement } }: { judge: s
         .join(", ")}`}
       height={300}
       from={[JSON.stringify(grid)]}
-      note={`Darker cells have more rows (square-root scale); the darkest has ${formatCount(most)} rows.`}
+      note={`Darker cells have more rows (square-root scale); the darkest has ${formatCount(most)} ${most === 1 ? "row" : "rows"}.`}
       draw={() => ({
         marginLeft: 48,
         marginBottom: 40,
