@@ -9,6 +9,7 @@ export interface ExperimentFacts {
   readonly matches: readonly MatchResult[];
   readonly losses?: ExperimentResult["losses"];
   readonly benchmarks?: ExperimentResult["benchmarks"];
+  readonly contamination?: ExperimentResult["contamination"];
   readonly money: ExperimentResult["money"];
   /** How often each arm was trained; undefined when unknown. */
   readonly trainings?: number | undefined;

@@ -23,6 +23,7 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     matches: [...matches],
     losses: facts.losses,
     benchmarks: facts.benchmarks,
+    contamination: facts.contamination,
     money,
     savings,
   };

@@ -1,7 +1,7 @@
 import { isModelName } from "../llm/model-name.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
-import { formatCount, formatShare } from "../format.ts";
+import { formatCount, formatNumbered, formatShare } from "../format.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
@@ -130,7 +130,7 @@ function weighAgreement({ with: other, kappa }: OutcomeAgreement, reasons: Reaso
  * @param people how far the judges agree with people's labels, where there are some
  */
 export function weighExperiment(
-  { matches, benchmarks, source }: ExperimentResult,
+  { matches, benchmarks, source, contamination }: ExperimentResult,
   rate?: RateSummary,
   people: readonly OutcomeAgreement[] = [],
 ): Trust {
@@ -157,6 +157,10 @@ export function weighExperiment(
     for (const kind of ["wrong", "weak"] as const) reasons[kind].push(...own[kind].map((reason) => `${reason}${name}`));
     reasons.for.push(...own.for.filter((reason) => !reasons.for.includes(reason)));
   }
+  if (contamination)
+    reasons.weak.push(
+      `${formatNumbered(contamination.rows, "row", "rows")} of ${contamination.arms.join(", ")} ${contamination.rows === 1 ? "overlaps" : "overlap"} test prompts (contamination.json): models may have seen the tests`,
+    );
   const rating = rate && weighRating(rate);
   if (rating?.answer === "no") reasons.wrong.push(...rating.against);
   else if (rating) reasons.weak.push(...rating.against);

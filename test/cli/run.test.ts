@@ -271,6 +271,13 @@ describe("an experiment", () => {
     const removed = await run(folder);
     expect(removed.code).toBe(0);
     expect(endOf(removed).result!.arms.find(({ arm }) => arm === "full")!.rows).toBe(60);
+    writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: note\n`);
+    const noted = await run(folder);
+    expect(endOf(noted).result!.contamination).toMatchObject({ rows: 1 });
+    expect(readFileSync(join(folder.path, "runs/small/report.html"), "utf8")).toContain("overlaps test prompts");
+    writeExperiment(folder, server, { arms: { selected: { top: 10, per: "kategory" }, random: { method: "random" } } });
+    const misspelt = await run(folder, "--dry-run");
+    expect([misspelt.code, misspelt.stderr]).toEqual([2, expect.stringContaining("got kategory")]);
   });
 
   test.runIf(isLong)("stages can be taken as they are, or done again", async () => {

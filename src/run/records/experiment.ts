@@ -69,6 +69,8 @@ export const experimentResultSchema = z.object({
       callsUsd: z.number().nullable(),
     })
     .optional(),
+  /** Rows of arms that overlap test prompts and were kept (`contamination: note`); absent where none does. */
+  contamination: z.object({ rows: z.number(), arms: z.array(z.string()) }).optional(),
   money: z.object({
     rating: z.number().nullable(),
     training: z.number().nullable(),

@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
+import * as z from "zod";
 import { readVerdicts } from "../../comparison/verdicts-file.ts";
 import { meanTraining, poolMatches } from "../../experiment/pool-matches.ts";
 import type { ExperimentFacts } from "../../experiment/facts.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { ExperimentStage, Task } from "../../experiment/task.ts";
+import { readWhole } from "../../files/read-file.ts";
+import { tryParse } from "../../files/try-parse.ts";
 import type { Manifest } from "../../run/manifest.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
@@ -44,9 +47,22 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     matches: await gatherMatches(context, manifest),
     losses: gatherLosses(context, manifest),
     benchmarks: gatherBenchmarks(context, manifest),
+    contamination: await gatherContamination(context),
     money: await gatherMoney(context, manifest, tasks),
     methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
   };
+}
+
+const overlapSchema = z.array(z.object({ row: z.number(), arms: z.array(z.string()) }));
+
+/** Rows that overlap test prompts, where the recipe lets arms keep them. */
+async function gatherContamination({ recipe, run }: Context): Promise<ExperimentFacts["contamination"]> {
+  if (recipe.contamination !== "note") return undefined;
+  const text = await readWhole(run.contaminationPath, "utf8").catch(() => "");
+  const found = overlapSchema.safeParse(tryParse(text)).data ?? [];
+  return found.length > 0
+    ? { rows: found.length, arms: [...new Set(found.flatMap(({ arms }) => arms))].toSorted() }
+    : undefined;
 }
 
 /** The cost of a training: by the recipe's price an hour, which may have been added after it, else as it was counted. */

@@ -1,3 +1,4 @@
+import { valueAt } from "../../dataset/column-path.ts";
 import { readPositions } from "../../dataset/positions.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { messageOf, UsageError } from "../../errors.ts";
@@ -64,6 +65,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
       });
     });
   await expectColumns(context);
+  await expectGroups(recipe);
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
   for (const name of rating?.all ?? []) await expectJudge(name, (one) => openJudge(one));
   for (const { all } of scores)
@@ -213,6 +215,27 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
           `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
         );
     }
+}
+
+/** @throws UsageError when an arm is shared out over a column that no row has */
+async function expectGroups(recipe: ExperimentRecipe): Promise<void> {
+  const missing = new Map(
+    Object.entries(recipe.arms ?? {}).flatMap(([arm, { per }]) =>
+      per === undefined || per === "source" ? [] : [[arm, per]],
+    ),
+  );
+  if (missing.size === 0) return;
+  let columns: string[] = [];
+  for await (const batch of (await openData(recipe)).batches()) {
+    columns = Object.keys(batch[0]?.row ?? {});
+    for (const [arm, column] of missing)
+      if (batch.some(({ row }) => valueAt(row, column) !== undefined)) missing.delete(arm);
+    if (missing.size === 0) return;
+  }
+  const [[arm, column] = ["", ""]] = missing;
+  throw new UsageError(
+    `${recipe.at(["arms", arm, "per"])}: arms.${arm}.per: expected a column of the data (${columns.join(", ")}), got ${column}`,
+  );
 }
 
 /** The marks that a score will have: of a rubric's reply, or of a file's columns. Undefined where that is not known before. */
