@@ -19,7 +19,7 @@ export async function attemptCall(
 ): Promise<Attempt> {
   try {
     const { reply, headers } = await askModel(model, request, timeoutMs, abandon);
-    return { reply: redactReply(reply, (text) => model.redact(text)), headers };
+    return { reply: redactReply(reply, (text, of) => model.redact(text, of)), headers };
   } catch (error) {
     const failure = readFailure(error, Date.now(), (text) => model.redact(text));
     const advice = failure.kind === "stop" && failure.isKeyRefused === true ? model.keyAdvice : undefined;

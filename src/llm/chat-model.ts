@@ -6,7 +6,7 @@ import type {
   LanguageModelV4CallOptions,
 } from "@ai-sdk/provider";
 import type { BatchTransport } from "./batches/transport.ts";
-import { redactor } from "./secrets.ts";
+import { redactor, type Redact } from "./secrets.ts";
 import type { Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
@@ -58,7 +58,7 @@ export interface ChatModel {
   /** Why no key is sent though there is one, for the message that the key was not accepted. */
   readonly keyAdvice?: string | undefined;
   /** Removes API keys from a text before it is shown or stored. */
-  redact(text: string): string;
+  readonly redact: Redact;
 }
 
 /** One of several servers that run a model. */
@@ -110,7 +110,8 @@ export interface ModelOfOptions {
 /** Wraps any AI SDK model for the engine. Its provider and id name it in the store. */
 export function modelOf(language: LanguageModelV4, { price, secrets = [], batches }: ModelOfOptions = {}): ChatModel {
   const name = `${language.provider}:${language.modelId}`;
-  const redact = (text: string) => secrets.reduce((clean, secret) => redactor(secret)(clean), text);
+  const redactors = secrets.map(redactor);
+  const redact: Redact = (text, of) => redactors.reduce((clean, one) => one(clean, of), text);
   return {
     name,
     identity: name,

@@ -95,7 +95,7 @@ export async function openPeerModel(
     ...(missing && {
       problem: `${name}: expected ${missing.join(" or ")} in the environment, got none; set it, and the cloud's credentials`,
     }),
-    redact: (text) => secrets.reduce((clean, redact) => redact(clean), text),
+    redact: (text, of) => secrets.reduce((clean, redact) => redact(clean, of), text),
   };
 }
 

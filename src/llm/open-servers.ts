@@ -84,7 +84,7 @@ export async function openServers(
       ...(problem === undefined ? [] : [`the list of servers was not read again: ${problem}`]),
     ],
     ...(first!.tellLogprobs && { tellLogprobs: first!.tellLogprobs }),
-    redact: (said) => [...known.values()].reduce((clean, { redact }) => redact(clean), said),
+    redact: (said, of) => [...known.values()].reduce((clean, { redact }) => redact(clean, of), said),
   };
 }
 
@@ -94,7 +94,7 @@ function toServer(address: string, model: ChatModel): ModelServer {
     address,
     language,
     measuring,
-    redact: (text) => model.redact(text),
+    redact: (text, of) => model.redact(text, of),
     ...(keyAdvice !== undefined && { keyAdvice }),
     ...(notes && { notes }),
   };

@@ -10,18 +10,29 @@ export function describeKey(name: string, key: string | undefined, variables: re
   return {};
 }
 
+/**
+ * Removes keys from a text. Of an error (the default) also pieces of them, and short keys. A reply is data, which a key such as `test` or
+ * `12345` must not change: of it, whole keys that are long enough to be secrets.
+ */
+export type Redact = (text: string, of?: "reply") => string;
+
 const shortest = 4; // characters of a key that is worth looking for
+const shortestSecret = 16; // characters of a key that somebody might keep secret; those of providers have 30 and more
 const leastPiece = 10; // characters of a form that give a key away
 
 /**
  * Removes a key from texts, also as it stands in addresses, in Base64 at any alignment, in hexadecimal, backwards, in other letter case, and
  * cut: from half of it on. To be used on whole texts, before they are cut.
  */
-export function redactor(key: string | undefined): (text: string) => string {
+export function redactor(key: string | undefined): Redact {
   if (key === undefined || key.length < shortest) return (text) => text;
   const forms = [...new Set(formsOf(key).map(lowerAscii))].filter((form) => form.length >= shortest);
   const longestFirst = forms.toSorted((a, b) => b.length - a.length);
-  return (text) => forms.reduce(redactPieces, longestFirst.reduce(redactForm, text)); // pieces of the key itself first
+  return (text, of) => {
+    if (of === "reply" && key.length < shortestSecret) return text;
+    const clean = longestFirst.reduce(redactForm, text);
+    return of === "reply" ? clean : forms.reduce(redactPieces, clean); // pieces of the key itself first
+  };
 }
 
 function formsOf(key: string): string[] {
@@ -86,7 +97,8 @@ function lowerAscii(text: string): string {
 }
 
 /** A reply without the key in it: a server may say what it was sent, and replies are kept and shown. */
-export function redactReply(reply: Reply, redact: (text: string) => string): Reply {
+export function redactReply(reply: Reply, redactAny: Redact): Reply {
+  const redact = (said: string) => redactAny(said, "reply");
   const { text, build, warnings } = reply;
   return {
     ...reply,

@@ -41,6 +41,16 @@ describe("a key", () => {
       }
   });
 
+  test("in a reply, which is data: the whole key alone, and none that is a word", () => {
+    expect(redact(`4 because ${key}, ${encodeURIComponent(key)}`, "reply")).toBe("4 because [key], [key]");
+    expect(redact(`4 because ${key.slice(0, 16)}`, "reply")).toBe(`4 because ${key.slice(0, 16)}`);
+    for (const word of ["test", "12345", "EMPTY", "none", "my-server-key"]) {
+      const text = `Rating: 4.12345, a test of none, EMPTY or my-server-key`;
+      expect(redactor(word)(text, "reply")).toBe(text);
+      expect(redactor(word)(text)).toContain("[key]");
+    }
+  });
+
   test("leaves all other text as it is", () => {
     fc.assert(
       fc.property(

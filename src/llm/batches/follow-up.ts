@@ -143,7 +143,7 @@ export class FollowUp {
     const outcome = readRow(row, {
       price: this.#context.priceOf(batch),
       hasReplied: this.#context.hasReplied,
-      redact: (text) => model.redact(text),
+      redact: (text, of) => model.redact(text, of),
     });
     if (outcome.kind === "again") fetched.again.set(row.id, outcome.detail);
     else if (outcome.kind === "cancelled") fetched.isCancelled = true;
@@ -267,7 +267,7 @@ export class FollowUp {
     const outcome = readRow(row, {
       price: this.#context.priceOf(batch),
       hasReplied: false,
-      redact: (text) => this.#context.model.redact(text),
+      redact: (text, of) => this.#context.model.redact(text, of),
     });
     if (outcome.kind === "stop") this.#context.fail(outcome.detail, outcome.isUsage);
   }

@@ -5,7 +5,7 @@ import type { StoredCall } from "../stored-call.ts";
 import { withoutReply, withReply } from "../endings.ts";
 import { readFailure } from "../failure.ts";
 import type { Price } from "../price.ts";
-import { redactReply } from "../secrets.ts";
+import { redactReply, type Redact } from "../secrets.ts";
 import { replyCost } from "../request-cost.ts";
 import { asCallError } from "./batch-failure.ts";
 import type { BatchCall } from "./batch-book.ts";
@@ -35,7 +35,7 @@ export function readRow(
     price,
     hasReplied,
     redact,
-  }: { readonly price: Price | undefined; readonly hasReplied: boolean; readonly redact: (text: string) => string },
+  }: { readonly price: Price | undefined; readonly hasReplied: boolean; readonly redact: Redact },
 ): RowOutcome {
   if (item.status === "succeeded") {
     try {
