@@ -201,11 +201,11 @@ async function rateWith(
     if (flags.dryRun) return await showPlans(dataset, judge, models, flags, context);
     for (const { problem } of models) if (problem !== undefined) throw new UsageError(problem);
     if (models.length > 0) context.signal.addEventListener("abort", sayWaiting);
-    const lostStore = models.some((model) => model.lostStore);
+    const keepScores = models.some(({ lostStore }) => lostStore) && !flags.overwrite;
     await rateAndShow(
       dataset,
       judge,
-      { ...flags, keepScores: lostStore },
+      { ...flags, keepScores },
       context,
       models.length > 0 ? undefined : context.signal,
     );
