@@ -14,5 +14,9 @@ function withoutOne(address: string): string {
 
 /** A text without the names and passwords of addresses in it. */
 export function withoutPasswords(text: string): string {
-  return text.replaceAll(/(:[\\/]{1,2}|\/\/)(?:[^/\s"'<>]*@|[^\s"'<>@:/]+:[^\s"'<>@]*@)/g, "$1");
+  // a name and a password; or a password with a slash in it, which must not be a port and a path
+  return text.replaceAll(
+    /([a-z][a-z0-9+.-]*:[\\/]{2})(?:[^/\s"'<>#?]*@|[^\s"'<>@:/#?]+:(?!\d*\/)[^\s"'<>@#?]*@)/gi,
+    "$1",
+  );
 }

@@ -201,14 +201,7 @@ async function rateWith(
     if (flags.dryRun) return await showPlans(dataset, judge, models, flags, context);
     for (const { problem } of models) if (problem !== undefined) throw new UsageError(problem);
     if (models.length > 0) context.signal.addEventListener("abort", sayWaiting);
-    const keepScores = models.some(({ lostStore }) => lostStore) && !flags.overwrite;
-    await rateAndShow(
-      dataset,
-      judge,
-      { ...flags, keepScores },
-      context,
-      models.length > 0 ? undefined : context.signal,
-    );
+    await rateAndShow(dataset, judge, flags, context, models.length > 0 ? undefined : context.signal);
   } finally {
     context.signal.removeEventListener("abort", sayWaiting);
     close();
@@ -258,7 +251,7 @@ function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): P
 async function rateAndShow(
   dataset: Dataset,
   judge: Judge,
-  flags: RateFlags & { readonly keepScores: boolean },
+  flags: RateFlags,
   context: CommandContext,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -276,7 +269,6 @@ async function rateAndShow(
     as: flags.as,
     shard: flags.shard,
     overwrite: flags.overwrite,
-    keepScores: flags.keepScores,
   }).finally(progress.clear);
   setExitCode(summary, context);
   const folder = runFolder(flags.run);

@@ -1,6 +1,8 @@
 import { glob, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
+import { readWhole } from "../files/read-file.ts";
+import { tryParse } from "../files/try-parse.ts";
 import type { Compression } from "../files/read-bytes.ts";
 import { downloadFromHub } from "./hub.ts";
 import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
@@ -72,7 +74,9 @@ async function listFolder(folder: string): Promise<string[]> {
   const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name));
   const linkedFiles = new Set<string>();
   for (const link of links) if ((await stat(link).catch(() => undefined))?.isFile()) linkedFiles.add(link);
-  const runs = new Set(entries.filter(({ name }) => name === "run.json").map(({ parentPath }) => parentPath)); // ours, whose files are no data
+  const runs = new Set<string>(); // of ours, whose files are no data
+  for (const { name, parentPath } of entries)
+    if (name === "run.json" && (await isManifest(join(parentPath, name)))) runs.add(parentPath);
   return entries
     .filter(
       ({ parentPath }) => ![...runs].some((run) => run !== folder && `${parentPath}${sep}`.startsWith(`${run}${sep}`)),
@@ -86,6 +90,13 @@ async function listFolder(folder: string): Promise<string[]> {
           .split(sep)
           .some((part) => part.startsWith(".")),
     );
+}
+
+/** Whether a run.json is that of a run of ours. */
+async function isManifest(path: string): Promise<boolean> {
+  const text = await readWhole(path, "utf8").catch(() => "");
+  const read = tryParse(text) as { readonly alpagasus?: unknown; readonly version?: unknown } | null | undefined;
+  return typeof read?.alpagasus === "string" && typeof read.version === "number";
 }
 
 async function describeFile(path: string): Promise<DatasetFile> {

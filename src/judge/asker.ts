@@ -37,6 +37,8 @@ export interface Asker {
   readonly question: Question;
   readonly calls: () => CallsReport;
   readonly accounts: () => JudgeAccounts;
+  /** Whether the store has what came of a call. */
+  readonly hasCall: (key: string) => boolean;
   /** The most that a request can cost, in billionths of a US dollar; 0 when no price is known. */
   highestCost(request: ModelRequest): number;
   /** Why it cannot make calls, in one line; undefined if it can. */
@@ -94,6 +96,7 @@ export function createAsker(
         meanCost: model.price ? options.store.meanCost(model.identity) : null,
       };
     },
+    hasCall: (key) => options.store.stateOf(key) !== undefined,
     highestCost: (request) => engine.highestCost(request),
     problem: model.problem,
     isBatched: batching !== undefined,

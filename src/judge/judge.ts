@@ -31,6 +31,8 @@ interface Asking {
   readonly calls: () => CallsReport;
   /** Where its replies are stored and what they cost. */
   readonly accounts: () => JudgeAccounts;
+  /** Whether the store has what came of a call. @param key of the call */
+  readonly hasCall: (key: string) => boolean;
 }
 
 /** What some judges do and tell besides rating. A judge leaves out what it cannot. */

@@ -7,7 +7,7 @@ import type { Price } from "../llm/price.ts";
 import type { ReasoningEffort } from "../llm/request.ts";
 import { openPurse, runFolder } from "../run/run-folder.ts";
 import type { AskerOptions } from "./asker.ts";
-import { expectSpendingRecord, isStoreGone } from "../run/spent.ts";
+import { expectSpendingRecord } from "../run/spent.ts";
 
 /** Options for everything that calls a model: rating, comparing, answering. */
 export interface OpenAskerOptions {
@@ -51,8 +51,6 @@ export interface OpenAskerOptions {
 
 /** What is told of each opened model. */
 export interface Opened {
-  /** Whether the store that held the run's replies was gone, and is a new one now. */
-  readonly lostStore: boolean;
   close(): void;
 }
 
@@ -97,12 +95,11 @@ export async function openAsker<A extends object>(
   const chatModel = engine.batch ? atBatchPrice(opened) : opened;
   const path = storePath ?? defaultStorePath;
   if (!forPlan && !forgetSpent) await expectSpendingRecord(runFolder(run), path);
-  const lostStore = !forPlan && (await isStoreGone(runFolder(run), path));
   const store = new CallStore(path, { readOnly: forPlan });
   try {
     const purse = forPlan ? "" : await openPurse(runFolder(run), path);
     const asker = create(chatModel, { ...engine, store, purse });
-    return Object.assign(asker, { lostStore, close: () => store[Symbol.dispose]() });
+    return Object.assign(asker, { close: () => store[Symbol.dispose]() });
   } catch (error) {
     store[Symbol.dispose]();
     throw error;

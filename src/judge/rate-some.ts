@@ -2,6 +2,8 @@ import type { Example } from "../dataset/example.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Judge } from "./judge.ts";
 
+const mostTold = 10_000; // rows that are remembered though they are told
+
 /**
  * The judge for some of the rows; the others have a rating already.
  *
@@ -16,7 +18,8 @@ export function rateSome(judge: Judge, known: (example: Example) => Rating | und
       prepare: (examples, onProgress) => judge.prepare!(() => onlyUnknown(examples()), onProgress),
     }),
     async *rate(examples) {
-      const order: (Rating | undefined)[] = []; // of the rows that are not yet told: what is known, undefined for the judge's
+      let order: (Rating | undefined)[] = []; // what is known of rows, undefined for the judge's
+      let told = 0; // of these
       async function* asked(): AsyncGenerator<readonly Example[]> {
         for await (const batch of examples) {
           const found = batch.map(known);
@@ -26,14 +29,22 @@ export function rateSome(judge: Judge, known: (example: Example) => Rating | und
       }
       const takeKnown = (): Rating[] => {
         const taken: Rating[] = [];
-        while (order.length > 0 && order[0] !== undefined) taken.push(order.shift()!);
+        for (let next = order[told]; next !== undefined; next = order[told]) {
+          taken.push(next);
+          told++;
+        }
+        if (told > mostTold) {
+          order = order.slice(told);
+          told = 0;
+        }
         return taken;
       };
       for await (const rated of judge.rate(asked())) {
         const ratings: Rating[] = [];
         for (const rating of rated) {
-          ratings.push(...takeKnown(), rating);
-          order.shift();
+          for (const one of takeKnown()) ratings.push(one);
+          ratings.push(rating);
+          told++;
         }
         yield ratings;
       }

@@ -79,7 +79,10 @@ function createServedMeasure(
     logprobs: undefined,
     samples: undefined,
     maxOutputTokens: 1, // the least that a server makes
-    rubric: { hash: `measures ${kind}`, sampling: { max_output_tokens: 1, temperature: 0, top_p: undefined } },
+    rubric: {
+      hash: [`measures ${kind}`, template, maxLength].join(" "),
+      sampling: { max_output_tokens: 1, temperature: 0, top_p: undefined },
+    },
   });
   const counts: LikelihoodCounts = { known: 0, cut: 0, over: 0 };
   let checks: readonly Gate[] | undefined;

@@ -1,7 +1,7 @@
+import { existsSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { readWhole } from "../files/read-file.ts";
 import * as z from "zod";
-import { makeFolder } from "../files/make-folder.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { rateSummarySchema } from "./records/rating.ts";
 import type { RunFolder } from "./run-folder.ts";
@@ -10,25 +10,28 @@ import type { RunFolder } from "./run-folder.ts";
 const checkedSchema = z.object({
   at: z.string(),
   judge: z.string(),
-  rubric: z.string().optional(),
+  /** Of its question, without the rows: the model, the rubric, the sampling. Absent for judges that ask nothing. */
+  question: z.string().optional(),
+  language: z.string(),
   checks: rateSummarySchema.shape.checks.unwrap(),
 });
 export type CheckedJudge = z.infer<typeof checkedSchema>;
 
+/** Adds a check to those of a run that exists. */
 export async function keepCheck(run: RunFolder, checked: CheckedJudge): Promise<void> {
-  makeFolder(run.folder);
-  await appendFile(run.judgeChecksPath, `${JSON.stringify(checked)}\n`);
+  if (!existsSync(run.folder)) return; // there is nothing yet that it says something of
+  await appendFile(run.judgeChecksPath, `${JSON.stringify(checked)}\n`).catch(() => {}); // the check itself is shown
 }
 
-/** The latest check of a judge with a rubric in this run; undefined where there was none. */
+/** The latest check of a judge with the same question, by anchors in English, in this run; undefined where there was none. */
 export async function latestCheck(
   run: RunFolder,
   judge: string,
-  rubric: string | undefined,
+  question: string | undefined,
 ): Promise<CheckedJudge | undefined> {
   const text = await readWhole(run.judgeChecksPath, "utf8").catch(() => "");
   return text
     .split("\n")
     .flatMap((line) => checkedSchema.safeParse(tryParse(line)).data ?? [])
-    .findLast((one) => one.judge === judge && one.rubric === rubric);
+    .findLast((one) => one.judge === judge && one.question === question && one.language === "en");
 }

@@ -6,6 +6,7 @@ import { CallStore } from "../llm/call-store.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { costOfTraining } from "./training-attempts.ts";
 import type { Manifest } from "./manifest.ts";
+import type { RateSummary } from "./records/rating.ts";
 import { type RunFolder, readManifest, readPurse } from "./run-folder.ts";
 import { RunError } from "../errors.ts";
 import { formatUsd } from "../format.ts";
@@ -26,30 +27,39 @@ export interface SpentOnCalls {
   readonly store?: string;
 }
 
-/**
- * The cost of a run's calls by its purse; if the store that counts it is gone, as recorded by the run's latest command.
- * Undefined if no call was made.
- */
-export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
-  const recorded = [
+/** The calls of each of a run's stages as their commands recorded them, the latest first. */
+function recordedCalls(manifest: Manifest | undefined): NonNullable<RateSummary["calls"]>[] {
+  return [
     manifest?.rate,
     ...Object.values(manifest?.scores ?? {}),
     ...Object.values(manifest?.answers ?? {}),
     ...Object.values(manifest?.comparisons ?? {}),
   ]
     .flatMap((task) => (task?.calls ? [{ startedAt: task.startedAt, calls: task.calls }] : []))
-    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))
+    .map(({ calls }) => calls);
+}
+
+function latestCalls(manifest: Manifest | undefined): NonNullable<RateSummary["calls"]> | undefined {
+  return recordedCalls(manifest)[0];
+}
+
+/**
+ * The cost of a run's calls by its purse; if the store that counts it is gone, as recorded by the run's latest command.
+ * Undefined if no call was made.
+ */
+export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefined): Promise<SpentOnCalls | undefined> {
+  const recorded = recordedCalls(manifest);
   const purse = await readPurse(run);
   if (!purse || !existsSync(purse.store)) {
-    const latest = recorded[0]?.calls; // its figures include what was paid before
+    const latest = recorded[0]; // its figures include what was paid before
     return latest && { paidUsd: latest.runPaidUsd, perhapsPaidUsd: latest.runPerhapsPaidUsd };
   }
   using store = new CallStore(purse.store, { readOnly: true });
   const { paid, perhapsPaid, reserved } = store.purse(purse.name);
   const calls = store.callsFrom(purse.name);
   if (calls === 0 && paid + perhapsPaid + reserved === 0 && recorded.length === 0) return undefined;
-  const isUnpriced =
-    paid === 0 && recorded.length > 0 && recorded.every(({ calls: { priceBasis } }) => priceBasis === null);
+  const isUnpriced = paid === 0 && recorded.length > 0 && recorded.every(({ priceBasis }) => priceBasis === null);
   return {
     calls,
     paidUsd: isUnpriced ? null : paid / nanosPerUsd,
@@ -73,31 +83,34 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
     if (seen.has(key)) continue;
     seen.add(key);
     const call = store.find(key);
-    if (call?.state === "replied" && call.cost === null) return null;
-    nanos += call?.cost ?? 0;
+    if (!call || (call.state === "replied" && call.cost === null)) return null; // a reply that is gone is counted nowhere
+    nanos += call.cost ?? 0;
   }
   return nanos / nanosPerUsd;
 }
 
-/** Whether the store at that path, which counted a run's calls, is gone. */
-export async function isStoreGone(run: RunFolder, store: string): Promise<boolean> {
-  const purse = await readPurse(run);
-  return purse !== undefined && resolve(purse.store) === resolve(store) && !existsSync(store);
-}
-
 /**
- * Before anything is paid: the store that holds what the run has paid, and the replies, must be there.
+ * Before anything is paid: the store that holds what the run has paid, and the replies, must be there. One that was made anew at its path,
+ * such as by another run, does not hold them.
  *
  * @throws RunError when the run has paid, and the store at that path, which counted it, is gone
  */
 export async function expectSpendingRecord(run: RunFolder, store: string): Promise<void> {
-  if (!(await isStoreGone(run, store))) return;
-  const spent = await spentOnCalls(run, await readManifest(run));
-  const usd = (spent?.paidUsd ?? 0) + (spent?.perhapsPaidUsd ?? 0);
-  if (usd > 0)
-    throw new RunError(
-      `${run.folder}: this run has paid ${formatUsd(usd)} for replies in ${store}, which is gone; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps the scores in ratings.jsonl, asks for everything else again, and counts the spending anew`,
-    );
+  const purse = await readPurse(run);
+  if (!purse || resolve(purse.store) !== resolve(store)) return;
+  const latest = latestCalls(await readManifest(run));
+  const usd = (latest?.runPaidUsd ?? 0) + (latest?.runPerhapsPaidUsd ?? 0);
+  if (usd === 0 || holdsSpending(store, purse.name)) return;
+  throw new RunError(
+    `${run.folder}: this run has paid ${formatUsd(usd)} for replies in ${store}, which is gone or was made anew; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps scores that one judge gave (in ratings.jsonl), asks for everything else again, and counts the spending anew`,
+  );
+}
+
+function holdsSpending(path: string, purse: string): boolean {
+  if (!existsSync(path)) return false;
+  using store = new CallStore(path, { readOnly: true });
+  const { paid, perhapsPaid, reserved } = store.purse(purse);
+  return paid + perhapsPaid + reserved > 0 || store.callsFrom(purse) > 0;
 }
 
 /** The total for a budget. Costs that may be billed count in full; costs without a known price count as 0. */

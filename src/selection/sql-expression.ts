@@ -65,23 +65,35 @@ export async function expectColumns(
 export async function expectStable(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
   const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
   const called = new Set<string>();
-  JSON.parse(String(rows[0]![0]), (name, value: unknown) => {
-    if (name === "function_name" && typeof value === "string") called.add(value.toLowerCase());
-    if (name === "column_names" && Array.isArray(value) && value.length === 1)
-      called.add(String(value[0]).toLowerCase()); // current_timestamp
-    return value;
-  });
-  const names = [...called].flatMap((name) => [sqlText(name), sqlText(`get_${name}`)]);
+  let isSampled = false;
+  const walk = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    const { class: kind, function_name: name, sample } = node as Record<string, unknown>; // of DuckDB's JSON
+    if (kind === "FUNCTION" && typeof name === "string") called.add(name.toLowerCase());
+    if (sample !== undefined && sample !== null) isSampled = true;
+    for (const inner of Object.values(node)) walk(inner);
+  };
+  walk(JSON.parse(String(rows[0]![0])));
+  const what = option === "--where" ? "a condition" : "an expression";
+  if (isSampled) throw new UsageError(`${option}: expected ${what} with the same value every time, got a sample`);
+  // a word such as current_timestamp is a column where there is one of that name, else DuckDB takes it for a call
+  const described = await connection.runAndReadAll("SELECT lower(column_name) FROM (DESCRIBE rows)");
+  const columns = new Set(described.getRows().flat());
+  const words = ((await listColumns(connection, sql)) ?? []).flatMap(([first = "", ...rest]) =>
+    rest.length > 0 || columns.has(first.toLowerCase()) ? [] : [first.toLowerCase()],
+  );
+  const names = [...called, ...words.filter((word) => bareCalls.test(word)).map((word) => `get_${word}`)].map(sqlText);
   if (names.length === 0) return;
   const volatile = await connection.runAndReadAll(
-    `SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name IN (${names.join(", ")}) AND NOT (function_name IN (SELECT column_name FROM (DESCRIBE rows)))`,
+    `SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT' AND function_name IN (${names.join(", ")})`,
   );
   const [first] = volatile.getRows();
   if (first)
-    throw new UsageError(
-      `${option}: expected ${option === "--where" ? "a condition" : "an expression"} with the same value every time, got ${String(first[0])}()`,
-    );
+    throw new UsageError(`${option}: expected ${what} with the same value every time, got ${String(first[0])}()`);
 }
+
+/** Words that DuckDB takes for calls. */
+const bareCalls = /^current_(?:timestamp|date|time)$|^local(?:time|timestamp)$/;
 
 const longestText = 10_000; // characters
 const mostSelects = 8; // inside each other: each takes the planner twice as long as the one before

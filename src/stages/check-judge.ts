@@ -26,6 +26,8 @@ export interface CheckJudgeOptions extends Omit<OpenLlmJudgeOptions, "batch" | "
 export interface JudgeHealth {
   readonly judge: string;
   readonly rubric?: string | undefined;
+  /** Hash of its question without the rows: the model, the rubric, the sampling. */
+  readonly question?: string | undefined;
   /** Whether every check held. */
   readonly isHealthy: boolean;
   /** Whether no check failed, but some could not be made because replies are missing. */
@@ -53,8 +55,15 @@ export interface JudgeHealth {
  */
 export async function checkJudge(options: CheckJudgeOptions): Promise<JudgeHealth> {
   const health = await examineJudge(options);
-  const { judge, rubric, checks } = health;
-  await keepCheck(runFolder(options.run), { at: new Date().toISOString(), judge, rubric, checks: [...checks] });
+  const { judge, question, checks } = health;
+  const language = options.language ?? "en";
+  await keepCheck(runFolder(options.run), {
+    at: new Date().toISOString(),
+    judge,
+    question,
+    language,
+    checks: [...checks],
+  });
   return health;
 }
 
@@ -91,6 +100,7 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
       )
         return conclude(asked.name, anchors, probes, {
           rubric: asked.rubric.name,
+          question: asked.question.hash,
           checks: [...checks, examineBuild(builds, [...new Set(probes.flatMap((one) => one.builds))])],
         });
     } finally {
@@ -125,7 +135,7 @@ function conclude(
   judge: string,
   anchors: readonly Anchor[],
   probes: readonly (Pick<Probe, "ratings" | "builds"> & Partial<Pick<Probe, "calls">>)[],
-  rest: Pick<JudgeHealth, "rubric" | "checks">,
+  rest: Pick<JudgeHealth, "rubric" | "question" | "checks">,
 ): JudgeHealth {
   const paid = probes.map(({ calls }) => (calls ? calls.paid : 0));
   const { checks } = rest;

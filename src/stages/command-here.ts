@@ -2,8 +2,6 @@ import { relative, resolve } from "node:path";
 import { defaultRunFolder, type RunFolder } from "../run/run-folder.ts";
 import { shellWord } from "../shell-word.ts";
 
-const runOption = / --run(?:=| )('(?:[^']|'\\'')*'|\S+)/;
-
 /**
  * A stage's command as it is to be typed now: it may have been typed in another folder, and the run may have another name since.
  *
@@ -17,15 +15,36 @@ export function commandHere(
 ): string {
   if (workingFolder === undefined) return command;
   const origin = resolve(folder, workingFolder);
-  const named = runOption.exec(command);
-  const typed = named ? named[1]!.replace(/^'(.*)'$/s, "$1").replaceAll("'\\''", "'") : defaultRunFolder;
-  const isSame = resolve(origin, typed) === resolve(folder);
-  const place = shellWord(relative(origin, resolve(folder)) || ".");
-  const told = isSame ? command : `${named ? command.replace(named[0], () => "") : command} --run ${place}`;
+  const words = splitWords(command);
+  const at = words.findIndex((word) => word === "--run" || word.startsWith("--run="));
+  const isApart = words[at] === "--run";
+  const typed = at < 0 ? defaultRunFolder : isApart ? (words[at + 1] ?? "") : words[at]!.slice("--run=".length);
+  const place = relative(origin, resolve(folder)) || ".";
+  const others = at < 0 ? words : words.toSpliced(at, isApart ? 2 : 1);
+  const told = resolve(origin, typed) === resolve(folder) ? command : join([...others, "--run", place]);
   return origin === process.cwd() ? told : `cd ${shellWord(relative(process.cwd(), origin) || ".")} && ${told}`;
 }
 
 /** The command without its choice of tasks: what comes after them is not done yet. */
 export function withoutOnly(command: string): string {
-  return command.replace(/ --only(?:=| )(?:(?!-)\S+)(?: (?!-)\S+)*/, "");
+  const words = splitWords(command);
+  const at = words.findIndex((word) => word === "--only" || word.startsWith("--only="));
+  if (at < 0) return command;
+  let end = at + 1;
+  while (end < words.length && !words[end]!.startsWith("-")) end++;
+  return join(words.toSpliced(at, end - at));
+}
+
+function join(words: readonly string[]): string {
+  return words.map(shellWord).join(" ");
+}
+
+/** The words of a command, as `shellWord` quoted them. */
+function splitWords(command: string): string[] {
+  return (command.match(/(?:[^\s'\\]|\\.|'[^']*')+/gs) ?? []).map((word) =>
+    word.replace(
+      /'([^']*)'|\\(.)/gs,
+      (_, quoted: string | undefined, escaped: string | undefined) => quoted ?? escaped ?? "",
+    ),
+  );
 }

@@ -13,7 +13,7 @@ import { fitLogOdds, type LmHead } from "../student/lm-head.ts";
 import { readLmTexts } from "../student/lm-texts.ts";
 import { trainLmHead } from "../student/train-lm-head.ts";
 import { cosine } from "../stats/cosine.ts";
-import type { Embedded } from "../vectors/embedded.ts";
+import type { Embedded, LocalEmbedder } from "../vectors/embedded.ts";
 import { encodeStudent } from "../student/model-file.ts";
 import { TrainingSetBuilder } from "../student/training-set.ts";
 import { version } from "../version.ts";
@@ -67,6 +67,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   if (options.maxRows !== undefined && options.maxRows < leastRows)
     throw new UsageError(`--max-rows: expected at least ${leastRows}, got ${options.maxRows}`);
   const seed = options.seed ?? defaultSeed;
+  const embedder = await openLm(options); // a model that is not there is told first
   const scores = await readScores(dataset, options);
   const chosen = chooseRows(scores, options.maxRows ?? defaultMaxRows, seed);
   const classes = classify(scores, chosen, dataset.source);
@@ -108,8 +109,7 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
     seed,
     madeWith: `alpagasus ${version}`,
   };
-  const lm =
-    options.lm === undefined ? undefined : await trainLm(options.lm, dataset, chosen, heldOutRows, scores, options);
+  const lm = embedder && (await trainLm(embedder, dataset, chosen, heldOutRows, scores, options));
   const bytes = encodeStudent({ card, ...model, lm });
   await writeWhole(options.out, bytes);
   const scoredRows = scores.reduce((sum, score) => sum + (Number.isNaN(score) ? 0 : 1), 0);
@@ -125,16 +125,23 @@ export async function distill(dataset: Dataset, options: DistillOptions): Promis
   };
 }
 
+/** The model of `lm`, which loads nothing yet. @throws UsageError when there is no such model */
+async function openLm({ lm, signal }: DistillOptions): Promise<LocalEmbedder | undefined> {
+  if (lm === undefined) return undefined;
+  const { openLocalEmbedder } = await import("../vectors/local-embedder.ts");
+  return openLocalEmbedder({ model: lm, signal });
+}
+
 const lmRows = 1_500; // each takes three vectors; more hardly help four features
 
 /** Trains what a language model adds, on held-out rows. */
 async function trainLm(
-  model: string,
+  embedder: LocalEmbedder,
   dataset: Dataset,
   chosen: Uint8Array,
   heldOutRows: readonly HeldOutRow[],
   scores: Float64Array,
-  { signal, onProgress, seed = defaultSeed }: DistillOptions,
+  { onProgress, seed = defaultSeed }: DistillOptions,
 ): Promise<LmHead> {
   async function* rowsOfSet() {
     for await (const batch of dataset.batches()) for (const example of batch) if (chosen[example.index]) yield example;
@@ -145,8 +152,7 @@ async function trainLm(
     rows.map(({ row }) => row),
     seed,
   );
-  const { openLocalEmbedder } = await import("../vectors/local-embedder.ts");
-  const embedder = await openLocalEmbedder({ model, signal });
+  const { name: model } = embedder;
   try {
     async function* all() {
       yield texts.flatMap(({ prompt, answer, spoilt }) => [prompt, answer, spoilt]);

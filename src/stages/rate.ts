@@ -47,7 +47,7 @@ export interface RateOptions extends StageOptions {
   readonly shard?: Shard | undefined;
   /** The name of a further score of the run's rows; without it, the ratings are the run's own. */
   readonly as?: string | undefined;
-  /** Keep the run's scores to the same question instead of asking for them: the store with their replies is gone. */
+  /** Keep the run's scores to the same question whose replies are gone from the store, instead of asking again (unless `overwrite`). */
   readonly keepScores?: boolean | undefined;
   /** Replace the run's ratings if they are of other data or by another judge. */
   readonly overwrite?: boolean | undefined;
@@ -84,7 +84,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
-  const before = options.keepScores ? await readManifest(run).catch(() => undefined) : undefined; // one that is damaged has none
+  const before =
+    (options.keepScores ?? !options.overwrite) ? await readManifest(run).catch(() => undefined) : undefined; // one that is damaged has none
   const kept = await keepScores(options.judge, as === undefined ? before?.rate : before?.scores?.[as], ratingsPath);
   const keeping = kept?.judge ?? options.judge;
   const judge = shard ? inShard(keeping, shard) : keeping;
@@ -143,8 +144,10 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     options.signal?.throwIfAborted();
 
     const escalated = judge.escalating?.result();
-    const earlier = judge.checks ? undefined : await latestCheck(run, options.judge.name, judge.question?.rubric);
-    const checks = judge.checks ?? earlier?.checks;
+    const earlier = judge.checks ? undefined : await latestCheck(run, options.judge.name, judge.question?.hash);
+    const ratedBefore = kept && (as === undefined ? before?.rate : before?.scores?.[as]);
+    const checks = judge.checks ?? earlier?.checks ?? ratedBefore?.checks;
+    const alarms = [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)];
     const summary: RateSummary = {
       ...(shard && { shard: { ...shard } }),
       judge: options.judge.name,
@@ -153,9 +156,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       notes: [
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
-        ...(kept
+        ...(kept && kept.count() > 0
           ? [
-              `${formatNumbered(kept.count, "score was", "scores were")} kept from the earlier ratings, since the store with their replies is gone: they cannot be traced to their replies any more`,
+              `${formatNumbered(kept.count(), "score was", "scores were")} kept from the earlier ratings, since the store with their replies is gone: they cannot be traced to their replies any more`,
             ]
           : []),
         ...(as === undefined ? [] : tally.describeClash(as)),
@@ -164,7 +167,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
-      alarms: [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)],
+      alarms: [...new Set([...alarms, ...(ratedBefore?.alarms ?? [])])], // kept scores keep what was said of them
       ...(checks && { checks: [...checks] }),
       panel: panelSummary,
       ...(escalated && { escalation: toEscalationRecord(judge.escalating!, escalated) }),

@@ -41,7 +41,7 @@ function startThread(model: StudentModel, packer: ReturnType<typeof createPacker
   };
   worker.on("message", ({ views, texts }: PackedViews) => {
     packer.takeBack(texts);
-    waiting.shift()!.resolve(views); // in the order they were sent
+    waiting.shift()?.resolve(views); // in the order they were sent; after an error nobody waits
   });
   worker.on("error", (error: unknown) => stopAll(error instanceof Error ? error : new Error(String(error))));
   worker.on("exit", () => stopAll(new Error("a thread that rates rows ended")));
@@ -49,10 +49,10 @@ function startThread(model: StudentModel, packer: ReturnType<typeof createPacker
     waiting: () => waiting.length,
     view(rows: readonly ViewedRow[]): Promise<Float64Array> {
       if (end) return Promise.reject(end);
-      const result = Promise.withResolvers<Float64Array>();
-      waiting.push(result);
       const packed = packer.pack(rows);
       worker.postMessage(packed, [packed.texts.buffer, packed.lengths.buffer]);
+      const result = Promise.withResolvers<Float64Array>();
+      waiting.push(result);
       return result.promise;
     },
     stop: () => worker.terminate(),

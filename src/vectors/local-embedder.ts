@@ -124,8 +124,11 @@ export async function openLocalEmbedder({
     for (const [at, text] of texts.entries()) {
       if (made[at] || text.trim() === "") continue;
       const earlier = asked.has(text) ? undefined : underWay.get(text);
-      if (earlier) others.push(earlier.promise.then((one) => void (made[at] = one)));
-      else asked.set(text, [...(asked.get(text) ?? []), at]);
+      if (earlier) {
+        const told = earlier.promise.then((one) => void (made[at] = one));
+        told.catch(() => {}); // it is awaited below, unless our own fail first
+        others.push(told);
+      } else asked.set(text, [...(asked.get(text) ?? []), at]);
     }
     const places = [...asked.values()];
     const own = [...asked.keys()].map((text) => {

@@ -330,7 +330,44 @@ test("what a run has paid is not paid again in silence when the store with its r
   expect(anew.code).toBe(0);
   expect(anew.stdout).toContain("40 scores were kept from the earlier ratings");
   expect(server.log).toHaveLength(asked); // scores that are in ratings.jsonl are not asked for again
+  const later = await alpagasus(args, { cwd: folder.path }); // nor by a later command, which finds a store again
+  expect(later.code, later.stderr).toBe(0);
+  expect(server.log).toHaveLength(asked);
   expect(readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8")).toBe(ratings);
+});
+
+test("a store that another run made anew does not count what the first has paid", async () => {
+  await using server = await startModelServer({ price: { input: 1, output: 2 } });
+  using folder = tempFolder();
+  writeRows(folder, 10);
+  folder.write("others.json", [{ instruction: "Another", input: "", output: "row" }]);
+  const judge = ["--judge", server.judge, "--price", "1/2", "--no-check"];
+  const first = ["rate", "rows.json", ...judge, "--budget", "1"];
+  expect((await alpagasus(first, { cwd: folder.path })).code).toBe(0);
+  rmSync(join(folder.path, ".alpagasus"), { recursive: true });
+  expect((await alpagasus(["rate", "others.json", ...judge, "--run", "runs/b"], { cwd: folder.path })).code).toBe(0);
+  const again = await alpagasus(first, { cwd: folder.path });
+  expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("is gone or was made anew")]);
+  const mistyped = await alpagasus([...first.with(1, "none.json"), "--forget-spent"], { cwd: folder.path });
+  expect(mistyped.code).toBe(2);
+  expect((await alpagasus([...first, "--forget-spent"], { cwd: folder.path })).code).toBe(0);
+  expect(server.log).toHaveLength(11); // each row once
+});
+
+test("a check that failed is told of the same question alone, and of the run that it was made with", async () => {
+  await using server = await startModelServer({ answer: () => "4\nFine." }); // it says the same of everything
+  using folder = tempFolder();
+  writeRows(folder, 10);
+  const rate = ["rate", "rows.json", "--judge", server.judge, "--json"];
+  await alpagasus(rate, { cwd: folder.path });
+  expect((await alpagasus(["check-judge", "--judge", server.judge], { cwd: folder.path })).code).toBe(3);
+  const alarmsOf = async (...more: string[]) => {
+    const { stdout, stderr } = await alpagasus([...rate, ...more], { cwd: folder.path });
+    expect(stdout, stderr).not.toBe("");
+    return (JSON.parse(stdout) as { alarms: string[] }).alarms.join();
+  };
+  expect(await alarmsOf()).toMatch(/failed its check of \d{4}-\d\d-\d\d and was used all the same: separates/);
+  expect(await alarmsOf("--samples", "2", "--overwrite")).not.toContain("failed its check");
 });
 
 describe("an interruption", () => {

@@ -225,6 +225,26 @@ describe("names", () => {
 });
 
 describe("somebody else's recipe and folder", () => {
+  test("columns may have names of functions", async () => {
+    folder.write(
+      "named.json",
+      rows(6).map((row, i) => ({ ...row, Error: null, Stats: i, random: i, UUID: `u${i}` })),
+    );
+    const where = `Error is null and "Stats" > 1 and UUID <> 'u3' and random >= 0`;
+    await prepare(folder.path, ["rate", "named.json"], ["select", "--top", "6", "--where", where]);
+    expect(
+      parseLines(readFileSync(join(folder.path, "runs/default/arms/selected.decisions.jsonl"), "utf8")),
+    ).toMatchObject([false, false, true, false, true, true].map((kept) => ({ kept })));
+    expect(await refusal(["select", "--top", "2", "--where", "random() < 0.5"])).toMatch("got random()");
+  });
+
+  test("a folder of data leaves out our runs in it, and no others", async () => {
+    for (const name of ["a/p.json", "b/run.json"]) folder.write(`data/${name}`, rows(4)); // a file of data may have that name
+    const rate = ["rate", "data", "--run", "data/runs/one"];
+    await prepare(folder.path, rate, rate);
+    expect(parseLines(readFileSync(join(folder.path, "data/runs/one/ratings.jsonl"), "utf8"))).toHaveLength(8);
+  });
+
   test("a cluster that a recipe names gets no token", async () => {
     folder.write(
       "recipe.yaml",
@@ -245,6 +265,9 @@ describe("somebody else's recipe and folder", () => {
     expect(await refusal(["select", "--top", "2", "--where", "now() > '2020-01-01'"])).toMatch(
       "the same value every time",
     );
+    await prepare(folder.path, ["select", "--top", "2", "--where", "score >= 0 and lower(output) <> 'now()'"]);
+    const sampled = "score > (select min(score) from rows using sample 50%)";
+    expect(await refusal(["select", "--top", "2", "--where", sampled])).toMatch(/sample/);
     const nested = `${"exists(select ".repeat(20)}1${")".repeat(20)}`;
     expect(await refusal(["select", "--top", "2", "--where", nested])).toMatch("expected at most 8 queries in it");
   });

@@ -85,6 +85,13 @@ describe("a password in an address", () => {
 
   test("in the middle of a message", () => {
     expect(withoutPasswords('got "http://user:pa/ssw0rd@h/v1" and ws://u:p@x')).toBe('got "http://h/v1" and ws://x');
-    expect(withoutPasswords("mail a@b.c, and see https://h/path")).toBe("mail a@b.c, and see https://h/path");
+    for (const text of [
+      "mail a@b.c, and see https://h/path",
+      "http://127.0.0.1:8000/v1#qwen@main: no such model",
+      "https://h:443/@scope/name",
+      "/a//b:c@d/e.jsonl",
+      "C:\\data\\a@b.json",
+    ])
+      expect(withoutPasswords(text)).toBe(text);
   });
 });

@@ -27,6 +27,11 @@ test.each([
   ["runs/a b", "alpagasus rate d.json --run runs/a --price 1/1", "alpagasus rate d.json --price 1/1 --run 'runs/a b'"],
   ["runs/a b", "alpagasus rate d.json --run 'runs/a b'", "alpagasus rate d.json --run 'runs/a b'"],
   ["runs/b", "alpagasus rate d.json --run=runs/a", "alpagasus rate d.json --run runs/b"],
+  [
+    "runs/b",
+    "alpagasus select --where 'it'\\''s a --run b' --top 2",
+    "alpagasus select --where 'it'\\''s a --run b' --top 2 --run runs/b",
+  ],
 ])("in %s: %s", (run, command, told) => {
   expect(commandHere(command, runFolder(run), "../..")).toBe(told);
   mkdirSync("elsewhere");
@@ -36,6 +41,7 @@ test.each([
 
 test("a choice of stages is left out", () => {
   expect(withoutOnly("alpagasus run r.yaml --only rate select --budget 1")).toBe("alpagasus run r.yaml --budget 1");
+  expect(withoutOnly("alpagasus run 'a --only b c.yaml'")).toBe("alpagasus run 'a --only b c.yaml'");
   expect(withoutOnly("alpagasus run r.yaml --only rate select contamination")).toBe("alpagasus run r.yaml");
 });
 

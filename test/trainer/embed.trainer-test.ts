@@ -96,10 +96,13 @@ test("student-lm tells other rows' answers from the right ones by MiniLM's vecto
   type Row = { instruction: string; input: string; output: string };
   const sample = read("alpaca-2000.json").slice(0, 60);
   const shown = sample.map((row, i) => (i % 2 === 0 ? row : { ...row, output: sample[(i + 30) % 60]!.output }));
-  using own = tempFolder();
-  own.write("rows.json", shown);
-  await prepare(own.path, ["rate", "rows.json", "--judge", "student-lm"]);
-  const ratings = parseLines(readFileSync(`${own.path}/runs/default/ratings.jsonl`, "utf8")) as {
+  folder.write("fit.json", shown);
+  const rated = await alpagasus(["rate", "fit.json", "--judge", "student-lm", "--run", "runs/fit"], {
+    cwd: folder.path,
+    env: pythonEnvironment,
+  });
+  expect(rated.code, rated.stderr).toBe(0);
+  const ratings = parseLines(readFileSync(`${folder.path}/runs/fit/ratings.jsonl`, "utf8")) as {
     score: number;
     marks: { fits: number };
   }[];

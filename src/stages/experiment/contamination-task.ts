@@ -28,23 +28,25 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
         ...(Object.fromEntries(files) as Record<string, string>),
         prompts: hashText(JSON.stringify(await context.prompts())),
         contamination: recipe.contamination,
+        layout: "rows of the data", // an earlier one counted rows of arms
         ...(recipe.quotes && { quotes: recipe.quotes }),
       };
     },
     output: () => hashFile(path),
     async run() {
-      const keptBy = new Map<number, string[]>(); // by row: the arms that keep it
-      for (const arm of arms)
-        for await (const decisions of readDecisions(context.run.decisionsPath(arm)))
-          for (const { index, kept } of decisions) if (kept) keptBy.set(index, [...(keptBy.get(index) ?? []), arm]);
       const find = contaminationFinder(await context.prompts());
-      const found: ({ readonly row: number; readonly arms: readonly string[] } & ReasonDetail)[] = [];
+      const overlaps = new Map<number, { readonly arms: string[]; readonly detail: ReasonDetail }>(); // by row
       for await (const batch of (await context.openDataset()).batches())
         for (const example of batch) {
-          const keeping = keptBy.get(example.index);
-          const overlap = keeping && find(example);
-          if (overlap) found.push({ row: example.index, arms: keeping, ...overlap });
+          const detail = find(example);
+          if (detail) overlaps.set(example.index, { arms: [], detail });
         }
+      for (const arm of arms)
+        for await (const decisions of readDecisions(context.run.decisionsPath(arm)))
+          for (const { index, kept } of decisions) if (kept) overlaps.get(index)?.arms.push(arm);
+      const found = [...overlaps]
+        .filter(([, { arms: keeping }]) => keeping.length > 0)
+        .map(([row, { arms: keeping, detail }]) => ({ row, arms: keeping, ...detail }));
       const file = openAtomicFile(path);
       await file.write(`${JSON.stringify(found, null, 2)}\n`);
       await file.commit();

@@ -219,9 +219,10 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
 
 /** @throws UsageError when an arm is shared out over a column that no row has */
 async function expectGroups(recipe: ExperimentRecipe): Promise<void> {
+  const isPool = Array.isArray(recipe.data) && recipe.data.length > 1;
   const missing = new Map(
     Object.entries(recipe.arms ?? {}).flatMap(([arm, { per }]) =>
-      per === undefined || per === "source" ? [] : [[arm, per]],
+      per === undefined || (per === "source" && isPool) ? [] : [[arm, per]],
     ),
   );
   if (missing.size === 0) return;

@@ -69,7 +69,7 @@ export function rateTask(context: Context, rating: Rating | NamedRating): Task {
           as,
           judge,
           overwrite: true,
-          keepScores: models.some(({ lostStore }) => lostStore),
+          keepScores: true,
           minCoverage: declared.min_coverage,
           maxUnreadable,
           signal: models.length === 0 ? context.options.signal : undefined,
