@@ -22,7 +22,7 @@ export function checkJudgeCommand(context: CommandContext): Command {
   const command = new Command("check-judge")
     .summary("check whether a judge can be trusted before paying it for a whole dataset")
     .description(
-      "Lets a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice. Exit code 3 if it does not tell them apart, follows instructions in rows, or contradicts itself.",
+      "Lets a judge rate twenty rows whose order is known (good, cut short, wrong, off topic, refused, with hidden\ninstructions), twice, and a third time where that leaves a doubt. Exit code 3 if it does not tell them apart, follows instructions in rows, or contradicts itself.",
     )
     .option("--judge <judge>", "a model, or a student: student, student:FILE, openai:MODEL, …", "student")
     .addOption(new Option("--language <code>", "the language of the rows").choices(anchorLanguages).default("en"))

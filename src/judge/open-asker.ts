@@ -49,8 +49,9 @@ export interface OpenAskerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is told of each opened model. */
+/** What holds a call store open. */
 export interface Opened {
+  /** Closes the store. */
   close(): void;
 }
 

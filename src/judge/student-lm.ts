@@ -1,6 +1,7 @@
 import { hasSeveralTurns } from "../dataset/conversation.ts";
 import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
+import { formatCount } from "../format.ts";
 import type { Rating } from "../run/rating.ts";
 import { cosine } from "../stats/cosine.ts";
 import { fitLogOdds, judgeFit, lmLogOdds, raiseBy } from "../student/lm-head.ts";
@@ -74,7 +75,7 @@ export async function createStudentLmJudge(path?: string, options: StudentLmOpti
     get notes() {
       const { heldOut } = lm;
       return [
-        `student-lm imitates ${card.teacher} (Spearman ${heldOut.spearman.toFixed(2)} with it on ${heldOut.rows} rows it had not seen): a first look, not a verdict. It compares texts, and knows no facts`,
+        `student-lm imitates ${card.teacher} (Spearman ${heldOut.spearman.toFixed(2)} with it on ${formatCount(heldOut.rows)} rows it had not seen): a first look, not a verdict. It compares texts, and knows no facts`,
         `on held-out rows, the mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${heldOut.auc.toFixed(2)}, and the score with ${heldOut.scoreAuc.toFixed(2)}`,
         ...(isEmbedded ? unlike.describe(options.unlike ?? "score") : []),
         ...(embedder?.notes() ?? []).map((note) => `vectors ${note}`),

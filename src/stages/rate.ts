@@ -145,7 +145,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
 
     const escalated = judge.escalating?.result();
     const earlier = judge.checks ? undefined : await latestCheck(run, options.judge.name, judge.question?.hash);
-    const ratedBefore = kept && (as === undefined ? before?.rate : before?.scores?.[as]);
+    const hasKept = kept !== undefined && kept.count() > 0;
+    const ratedBefore = hasKept ? (as === undefined ? before?.rate : before?.scores?.[as]) : undefined;
     const checks = judge.checks ?? earlier?.checks ?? ratedBefore?.checks;
     const alarms = [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)];
     const summary: RateSummary = {
@@ -156,7 +157,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       notes: [
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
-        ...(kept && kept.count() > 0
+        ...(hasKept
           ? [
               `${formatNumbered(kept.count(), "score was", "scores were")} kept from the earlier ratings, since the store with their replies is gone: they cannot be traced to their replies any more`,
             ]

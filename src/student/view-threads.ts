@@ -4,7 +4,7 @@ import type { StudentModel } from "./student.ts";
 import type { ViewedRow } from "./view-rows.ts";
 import type { PackedRows, PackedViews } from "./view-worker.ts";
 
-/** As many threads as help beside the main one: to view rows takes some three times as long as to read and write them. */
+/** As many threads as help beside the main one: to view rows takes about twice as long as to read and write them. */
 export const threadCount = Math.min(availableParallelism() - 1, 3);
 /** Blocks that a thread is given ahead, so that it never waits. */
 export const blocksAhead = 3;

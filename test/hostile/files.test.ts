@@ -87,7 +87,7 @@ describe("text that is made to take time or memory", () => {
   test("a rubric that loops without a loop", async () => {
     folder.write(
       "loop.yaml",
-      'name: loop\nversion: 1\ndescription: it loops\nsampling: { temperature: 0, max_output_tokens: 16 }\nscale: { min: 0, max: 5 }\nreply: { format: number }\nuser: "{{ instruction }} {{ input }} {{ output }} {{ range(6000000)|join }}"\n',
+      'name: loop\nversion: 1\ndescription: it loops\nsampling: { temperature: 0, max_output_tokens: 16 }\nscale: { min: 0, max: 5 }\nreply: { format: number }\nuser: "{{ instruction }} {{ input }} {{ output }} {{ range(6000000)|join }}{{ range(6000000)|join }}{{ range(6000000)|join }}{{ range(6000000)|join }}"\n',
     );
     await using server = await startModelServer();
     const { code, stdout, stderr } = await alpagasus(
