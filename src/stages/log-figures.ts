@@ -5,7 +5,7 @@ import type { RunReport } from "../page/contract.ts";
 import { type Figure, listFigures } from "../page/figures.ts";
 import { commonAdvice, describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
-import { type Tracker, packageOf, trackerAdvice } from "../python/trackers.ts";
+import { type Tracker, packageOf, trackerAdvice, trackerRequirements } from "../python/trackers.ts";
 import { findUv, pythonFolder, readInstallPhase, uvRun } from "../python/uv.ts";
 import type { StageOptions } from "./progress.ts";
 import type { ReportSummary } from "./report.ts";
@@ -38,7 +38,7 @@ export async function logFigures(
   );
   let place = "";
   const command = uvRun(["python", join(pythonFolder, "log_figures.py"), job], {
-    requirements: null,
+    requirements: trackerRequirements,
     packages: [packageOf(tool)],
   });
   const log = join(folder, "log-figures.txt");

@@ -8,7 +8,7 @@ import { jobFiles } from "./job-files.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
 import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { packageOf, trackers } from "../python/trackers.ts";
-import { pythonFolder } from "../python/uv.ts";
+import { constraintsOf, pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
 import { dataErrorAt } from "../dataset/place.ts";
@@ -202,7 +202,8 @@ export async function writeTrainingFolder(
   const write = (name: string, text: string) => writeChanged(join(folder.folder, name), text);
   const more = (trainer.moreRequirements?.(plan) ?? []).map((line) => `${line}\n`);
   await write("requirements.txt", [await shipped(trainer.requirements), ...more].join(""));
-  for (const name of trainer.scripts) await write(name, await shipped(name));
+  const constraints = basename(constraintsOf(join(pythonFolder, trainer.requirements)));
+  for (const name of [constraints, ...trainer.scripts]) await write(name, await shipped(name));
   if (chatTemplate && trainer.chatTemplate) {
     const template = trainer.chatTemplate(await shipped("alpaca.jinja"));
     const found = await readFile(join(folder.folder, chatTemplate), "utf8").catch(() => "");

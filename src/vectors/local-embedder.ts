@@ -30,7 +30,7 @@ export interface LocalEmbedderOptions {
 
 type Made = { readonly vector: Float32Array; readonly isCut: boolean } | { readonly problem: string };
 
-const sentenceTransformers = "sentence-transformers==6.2.0";
+export const sentenceTransformers = "sentence-transformers==6.2.0";
 
 const result = z
   .object({ vector: z.string().optional(), cut: z.boolean().optional(), problem: z.string().optional() })

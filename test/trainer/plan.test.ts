@@ -140,6 +140,7 @@ describe("the command", () => {
     expect(readdirSync(place).sort()).toEqual([
       "chat_template.jinja",
       "check.py",
+      "constraints-trainer.txt",
       "data",
       "job.sbatch",
       "launch.py",

@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { packageOf, trackers } from "../../src/python/trackers.ts";
+import { packageOf, trackerRequirements, trackers } from "../../src/python/trackers.ts";
 import { uvRun } from "../../src/python/uv.ts";
 import { alpagasus } from "../helpers/command-line.ts";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
@@ -69,7 +69,7 @@ test("loss curves and a report's figures are in all three trackers, as they are 
   writeFileSync(`${folder.path}/read.py`, reader);
   const command = uvRun(
     ["python", `${folder.path}/read.py`, `${training}/tensorboard`, `${folder.path}/runs/default/tensorboard/default`],
-    { requirements: null, packages: trackers.map(packageOf) },
+    { requirements: trackerRequirements, packages: trackers.map(packageOf) },
   );
   const { stdout } = await promisify(execFile)("uv", command, {
     cwd: folder.path,

@@ -65,10 +65,13 @@ export function saveSettings(plan: TrainingPlan): object {
     : { save_strategy: "steps", save_steps: saveSteps(plan), save_total_limit: 1 };
 }
 
+/** Liger's kernels, as a requirement. */
+export const liger = "liger-kernel==0.8.5";
+
 /** Packages beside the trainer's own that a plan needs, as lines of `requirements.txt`. */
-export function moreRequirements({ settings: { attention, liger } }: TrainingPlan): readonly string[] {
+export function moreRequirements({ settings: { attention, liger: isLiger } }: TrainingPlan): readonly string[] {
   return [
-    ...(liger ? ["liger-kernel==0.8.5"] : []),
+    ...(isLiger ? [liger] : []),
     ...(attention?.startsWith("flash") ? ["kernels>=0.18.2,<0.19 # FlashAttention, built already"] : []),
   ];
 }
