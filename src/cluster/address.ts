@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import { hostVariable } from "../host-variable.ts";
 import { withoutPassword } from "../without-password.ts";
 
 /** The address in `ray:http://HEAD:8265`. @throws UsageError when it has another form */
@@ -18,11 +19,7 @@ const shared = "RAY_AUTH_TOKEN";
 
 /** The variable with the token of one cluster: `RAY_AUTH_TOKEN_HEAD_EXAMPLE_ORG`. */
 function hostToken(address: string): string {
-  const { hostname } = new URL(address);
-  return `${shared}_${hostname
-    .toUpperCase()
-    .replace(/-/g, "__")
-    .replace(/[^A-Z0-9_]+/g, "_")}`;
+  return hostVariable(shared, new URL(address).hostname);
 }
 
 /** The token for a cluster: its host's own, or the one for every cluster. */

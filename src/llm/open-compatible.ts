@@ -1,5 +1,6 @@
 import { firstSet } from "./environment.ts";
 import { UsageError } from "../errors.ts";
+import { hostVariable } from "../host-variable.ts";
 import { type ChatModel, type LanguageClient, type OpenModelOptions, defaultConnections } from "./chat-model.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
@@ -16,14 +17,7 @@ const compatibleKey = "ALPAGASUS_API_KEY";
 
 /** The variable with the key of one server: `ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG_8000`, or without the port. */
 function hostKeys({ hostname, host }: URL): string[] {
-  const named = [host, hostname].map(
-    (name) =>
-      `${compatibleKey}_${name
-        .toUpperCase()
-        .replace(/-/g, "__")
-        .replace(/[^A-Z0-9_]+/g, "_")}`,
-  );
-  return [...new Set(named)];
+  return [...new Set([host, hostname].map((name) => hostVariable(compatibleKey, name)))];
 }
 
 /**
