@@ -26,7 +26,7 @@ export function renderStatus({
   if (!dataset || !rate) {
     const paid =
       begun && (begun.paidUsd ?? 0) + begun.perhapsPaidUsd > 0
-        ? ` (${formatUsd(begun.paidUsd ?? 0)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost` : ""})`
+        ? ` (${formatUsd(begun.paidUsd ?? 0)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""})`
         : "";
     const what = begun
       ? `started: ${formatCount(begun.calls ?? 0)} replies are stored${paid}`
