@@ -208,6 +208,8 @@ export interface RowQuery {
   /** Rows that this arm kept, or did not keep if `isKept` is false. */
   readonly arm?: string | undefined;
   readonly isKept?: boolean | undefined;
+  /** Rows that the arm dropped for this reason, in place of `isKept`: `contaminated`. */
+  readonly reason?: string | undefined;
   readonly sort?: RowSort | undefined;
   /** Index of the reference whose disagreement to sort by; 0 by default. */
   readonly reference?: number | undefined;

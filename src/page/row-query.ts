@@ -19,7 +19,7 @@ export function whereSql(
   const values: DuckDBValue[] = [];
   const value = (of: DuckDBValue) => `$${values.push(of)}`;
   const conditions: string[] = [];
-  const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept } = query;
+  const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept, reason } = query;
   const found = readSearch(search);
   if ("row" in found) conditions.push(`index = ${value(found.row)}`);
   else for (const term of found.terms) conditions.push(`contains(search, ${value(term)})`);
@@ -36,7 +36,8 @@ export function whereSql(
       throw new UsageError(
         `expected an arm of these ratings (${[...fates.keys()].join(", ") || "there are none"}), got ${JSON.stringify(arm)}`,
       );
-    conditions.push(isKept === false ? `${column} <> 'kept'` : `${column} = 'kept'`);
+    if (reason !== undefined) conditions.push(`${column} = ${value(reason)}`);
+    else conditions.push(isKept === false ? `${column} <> 'kept'` : `${column} = 'kept'`);
   }
   return { sql: conditions.join(" AND ") || "true", values };
 }

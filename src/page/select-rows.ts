@@ -31,7 +31,7 @@ function keyOf({ detail }: CarriedRow, sort: NonNullable<RowQuery["sort"]>, refe
 }
 
 function isWanted({ detail, search: text }: CarriedRow, query: RowQuery): boolean {
-  const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept } = query;
+  const { search = "", state, atLeast, below, category, shortest, longest, arm, isKept, reason } = query;
   const found = readSearch(search);
   if ("row" in found ? detail.index !== found.row : !found.terms.every((term) => text.includes(term))) return false;
   if (state === "unscored" ? detail.state === "scored" : state !== undefined && detail.state !== state) return false;
@@ -42,5 +42,6 @@ function isWanted({ detail, search: text }: CarriedRow, query: RowQuery): boolea
   if (longest !== undefined && detail.outputLength > longest) return false;
   if (arm === undefined) return true;
   const fate = Object.hasOwn(detail.fates, arm) ? detail.fates[arm] : undefined;
+  if (reason !== undefined) return fate === reason;
   return fate !== undefined && (fate === "kept") === (isKept ?? true);
 }

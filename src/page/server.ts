@@ -29,6 +29,7 @@ const rowQuerySchema = z.strictObject({
   longest: whole,
   arm: text,
   isKept: flag,
+  reason: text,
   sort: z.enum(["index", "score", "length", "disagreement"]).optional(),
   reference: whole,
   isDescending: flag,

@@ -82,6 +82,7 @@ describe("a query finds the same rows in the viewer's database and in a report's
       longest: fc.integer({ min: 0, max: 100 }),
       arm: fc.constantFrom("selected", "random"),
       isKept: fc.boolean(),
+      reason: fc.constantFrom("kept", "below cut", "not drawn", "contaminated"),
       sort: fc.constantFrom("index", "score", "length", "disagreement"),
       reference: fc.constantFrom(0, 1),
       isDescending: fc.boolean(),
@@ -111,6 +112,8 @@ describe("a query finds the same rows in the viewer's database and in a report's
     expect(await indexes({ state: "unscored", limit: 3 })).toEqual([0, 11, 22]);
     expect((await run.rows({ arm: "selected" })).total).toBe(60);
     expect((await run.rows({ arm: "selected", isKept: false })).total).toBe(240);
+    expect((await run.rows({ arm: "random", reason: "not drawn" })).total).toBeGreaterThan(100);
+    expect((await run.rows({ arm: "random", reason: "contaminated" })).total).toBe(0);
     const [apart] = (await run.rows({ sort: "disagreement", isDescending: true, limit: 1 })).rows;
     expect(apart!.disagreements[0]).toBeGreaterThan(0.7);
     await expect(run.rows({ arm: "none" })).rejects.toThrow("expected an arm of these ratings (selected, random)");

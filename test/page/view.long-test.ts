@@ -410,6 +410,11 @@ describeWithBrowser("the viewer in a browser", () => {
         };
         await finds("atLeast=4", scores.filter((score) => score >= 4).length);
         await finds("arm=selected&isKept=false", scores.filter((score) => score < 3).length);
+        await finds("arm=selected&reason=below+cut", scores.filter((score) => score < 3).length);
+        await page.getByLabel("Arm").selectOption({ label: "kept in selected" });
+        await expect
+          .poll(() => status.innerText())
+          .toContain(`${scores.filter((score) => score >= 3).length.toLocaleString("en")} of 52,002 rows`);
         await finds("shortest=1000", data.filter(({ output }) => output.length >= 1000).length);
         const text = (row: (typeof data)[number]) => `${row.instruction}\n${row.input}\n${row.output}`.toLowerCase();
         await finds("search=photosynthesis", data.filter((row) => text(row).includes("photosynthesis")).length);

@@ -65,7 +65,7 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
               onChange={(comparison) => set({ comparison })}
               options={[
                 all,
-                ...comparisons.map(({ key, a, b, judge }): [string, string] => [key, `${a} against ${b}, by ${judge}`]),
+                ...comparisons.map(({ key }): [string, string] => [key, nameComparison(key, comparisons)]),
               ]}
             />
           )}
@@ -124,6 +124,7 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
       heading={
         <>
           <th scope="col">prompt</th>
+          {others.length > 0 && <th scope="col">comparison</th>}
           <th scope="col">set</th>
           <th scope="col">outcome</th>
           <th scope="col">{armA} shown first: winner</th>
@@ -144,6 +145,11 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
               <Plain>{pair.id}</Plain>
             </a>
           </th>
+          {others.length > 0 && (
+            <td>
+              <Plain>{nameComparison(pair.comparison, comparisons)}</Plain>
+            </td>
+          )}
           <td>
             <Plain>{pair.set}</Plain>
           </td>
@@ -165,6 +171,12 @@ export function PairsView({ report, source, values, onChange }: ListProps) {
       save={(pairs) => savePairs(pairs, comparisons)}
     />
   );
+}
+
+/** `selected against random, by student` */
+function nameComparison(key: string, comparisons: readonly ComparisonReport[]): string {
+  const of = comparisons.find((comparison) => comparison.key === key);
+  return of ? `${of.a} against ${of.b}, by ${of.judge}` : key;
 }
 
 function toQuery(values: Values): PairQuery {

@@ -2,6 +2,7 @@ import { formatCount, formatScore } from "../../../src/format.ts";
 import type { RowLine, RowQuery, RowSort, RunReport } from "../../../src/page/contract.ts";
 import type { Bin } from "../../../src/stats/histogram.ts";
 import { shortName } from "../parts/judge-name.ts";
+import { fateChoice, readFateChoice } from "../parts/fate-choice.ts";
 import { Choice, Field } from "../parts/filters.tsx";
 import { saveCsv } from "../parts/save.ts";
 import { pageOf, pageSize, typingMs, type ListProps, type Values } from "../parts/list.ts";
@@ -85,19 +86,16 @@ export function RowsView({ report, source, values, onChange }: ListProps) {
           {arms.length > 0 && (
             <Choice
               label="Arm"
-              value={values["arm"] === undefined ? "" : `${values["isKept"] === "false" ? "-" : "+"}${values["arm"]}`}
-              onChange={(choice) =>
-                set(
-                  choice === ""
-                    ? { arm: undefined, isKept: undefined }
-                    : { arm: choice.slice(1), isKept: String(choice.startsWith("+")) },
-                )
-              }
+              value={fateChoice(values)}
+              onChange={(choice) => set(readFateChoice(choice))}
               options={[
                 ["", "all"],
-                ...arms.flatMap(({ arm }): [string, string][] => [
-                  [`+${arm}`, `kept in ${arm}`],
-                  [`-${arm}`, `not in ${arm}`],
+                ...arms.flatMap(({ arm, reasons }): [string, string][] => [
+                  [`kept/${arm}`, `kept in ${arm}`],
+                  [`not/${arm}`, `not in ${arm}`],
+                  ...Object.keys(reasons).flatMap((reason): [string, string][] =>
+                    reason === "kept" ? [] : [[`${reason}/${arm}`, `not in ${arm}: ${reason}`]],
+                  ),
                 ]),
               ]}
             />
@@ -262,6 +260,7 @@ function toQuery(values: Values): RowQuery {
     ...number("longest"),
     ...number("reference"),
     ...text("arm"),
+    ...(values["arm"] ? text("reason") : {}),
     ...(values["arm"] && values["isKept"] !== undefined && { isKept: values["isKept"] === "true" }),
     sort: (values["sort"] as RowSort | undefined) ?? "index", // the server refuses invalid values
     ...(values["isDescending"] === "true" && { isDescending: true }),
