@@ -101,5 +101,5 @@ async function openRatedData(data: string, flags: DistillFlags, signal: AbortSig
     map: flags.map,
     quotes: flags.quotes,
   });
-  return { dataset, teacher: await openJudge(flags.ratings!, flags.scale ? { scale: flags.scale } : {}) };
+  return { dataset, teacher: await openJudge(flags.ratings!, { option: "--ratings", scale: flags.scale }) };
 }

@@ -255,7 +255,7 @@ async function rateAndShow(
   context: CommandContext,
   signal?: AbortSignal,
 ): Promise<void> {
-  const against = flags.against === undefined ? undefined : await openJudge(flags.against);
+  const against = flags.against === undefined ? undefined : await openJudge(flags.against, { option: "--against" });
   const progress = openProgressLine();
   const summary = await rate(dataset, {
     run: flags.run,

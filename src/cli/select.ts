@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { openTestSets } from "../generation/test-sets.ts";
+import { listTestSets, openTestSets } from "../generation/test-sets.ts";
 import { Command, Option } from "commander";
 import { readPrompts, type TestPrompt } from "../dataset/prompts.ts";
 import { readPositions } from "../dataset/positions.ts";
@@ -126,9 +126,12 @@ Examples:
     )
     .action(async (flags: SelectFlags) => {
       const prompts: TestPrompt[] = [];
+      const shipped = await listTestSets();
       for (const name of flags.decontaminate ?? [])
         prompts.push(
-          ...(existsSync(name) ? await readPrompts(name) : await openTestSets([name], Infinity, "--decontaminate")),
+          ...(shipped.includes(name) || !existsSync(name)
+            ? await openTestSets([name], Infinity, "--decontaminate")
+            : await readPrompts(name)),
         );
       const rows = flags.rows === undefined ? undefined : await readPositions(flags.rows);
       const progress = openProgressLine();

@@ -30,6 +30,8 @@ function shown(name: string): string {
 }
 
 export interface OpenJudgeOptions {
+  /** What named the judge, for messages. Default `--judge`. */
+  readonly option?: string | undefined;
   /** Scale of recorded scores; the student has its own. */
   readonly scale?: Scale | undefined;
   /** For the embedded student: what it does about rows unlike those that it was trained on. */
@@ -49,11 +51,11 @@ export interface OpenJudgeOptions {
  */
 export async function openJudge(
   name: string,
-  { scale, unlike, measuring, check, isWhole }: OpenJudgeOptions = {},
+  { option = "--judge", scale, unlike, measuring, check, isWhole }: OpenJudgeOptions = {},
 ): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
-      `expected ${localForms}, got the model ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `${option}: expected ${localForms}, got the model ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (unlike !== undefined && !isEmbeddedStudent(name))
     throw new UsageError(
@@ -69,7 +71,7 @@ export async function openJudge(
   const measure = readMeasureName(name);
   if (measure && readServedMeasure(name))
     throw new UsageError(
-      `expected a judge that asks no server, got ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `${option}: expected a judge that asks no server, got ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
@@ -98,7 +100,8 @@ export async function openJudge(
   if (kind === "run" && rest) return createRunJudge(rest);
   const file = statSync(name, { throwIfNoEntry: false });
   const meant = file && `; did you mean ${file.isDirectory() ? "run" : "recorded"}:${name}?`;
-  throw new UsageError(`--judge: expected ${judgeForms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`);
+  const forms = option === "--judge" ? judgeForms : localForms;
+  throw new UsageError(`${option}: expected ${forms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`);
 }
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {

@@ -71,7 +71,7 @@ interface Snapshot {
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
   const run = runFolder(folder);
   const against: Judge[] = [];
-  for (const name of options.against ?? []) against.push(await openReference(name));
+  for (const name of options.against ?? []) against.push(await openJudge(name, { option: "--against" }));
   const rows = createRowFollower(run, options.against ? { against } : {});
   let labelled:
     | { readonly state: string; readonly manifest: Manifest | undefined; readonly summaries: readonly LabelsSummary[] }
@@ -250,16 +250,6 @@ function checkSizes(sizes: OpenRunOptions["sizes"] = {}, manifest: Manifest | un
     throw new UsageError(
       `--size: expected an arm of this run (${[...known].join(", ") || "it has none"}), got ${JSON.stringify(unknown)}`,
     );
-}
-
-/** @throws UsageError, DataError with `--against` in place of `--judge` in the message */
-async function openReference(name: string): Promise<Judge> {
-  try {
-    return await openJudge(name);
-  } catch (cause) {
-    if (!(cause instanceof UsageError)) throw cause;
-    throw new UsageError(`--against: ${cause.message.replace(/^--judge: /, "")}`, { cause });
-  }
 }
 
 function withReply({ call, ...detail }: IndexedRow, replies: Replies): RowDetail {
