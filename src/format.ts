@@ -23,6 +23,11 @@ export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+/** A share rounded down, so that one below a limit never reads as the limit. */
+export function formatShareDown(share: number): string {
+  return `${(Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`;
+}
+
 /** A benchmark's figure: shares as percentages, other metrics as they are. */
 export function formatMetric(value: number): string {
   return Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3);
@@ -31,6 +36,11 @@ export function formatMetric(value: number): string {
 /** A score without floating-point noise: `4.5`, `2.513`. */
 export function formatScore(score: number): string {
   return String(Number(score.toFixed(4)));
+}
+
+/** A threshold with all its digits: a rounded one may not keep the same rows. */
+export function formatThreshold(score: number): string {
+  return String(score);
 }
 
 /** `320 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min` */

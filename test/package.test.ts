@@ -27,7 +27,7 @@ describe("the command line", () => {
 });
 
 describe("the package", () => {
-  it("has declarations that a strict compiler accepts, other packages' mistakes apart", () => {
+  it("has declarations that a strict compiler accepts", () => {
     using folder = tempFolder();
     folder.write("tsconfig.json", {
       compilerOptions: {
@@ -47,7 +47,7 @@ describe("the package", () => {
       encoding: "utf8",
       cwd: folder.path,
     });
-    expect(stdout.split("\n").filter((line) => line.includes("error") && !line.includes("node_modules"))).toEqual([]);
+    expect(stdout.split("\n").filter((line) => line.includes("error"))).toEqual([]);
   });
 
   it.runIf(isLong)(

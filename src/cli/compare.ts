@@ -7,7 +7,7 @@ import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
-import { runFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder } from "../run/run-folder.ts";
 import { compare, readOutcomes, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
@@ -120,8 +120,12 @@ Examples:
       if (flags.dryRun) return showPlans(names.filter(isModelName), arms, flags);
       const results: ComparisonSummary[][] = [];
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
+      const { comparisons = {} } = (await readManifest(runFolder(flags.run)))!;
+      const adjusted = adjustComparisons(Object.values(comparisons)); // also for those that an earlier command made beside one
       show(
-        adjustComparisons(results.flat()),
+        results
+          .flat()
+          .map(({ a, b, judge }) => adjusted.find((one) => one.a === a && one.b === b && one.judge === judge)!),
         arms.length > 2 && flags.allPairs
           ? await Promise.all(results.map((own) => rankArms(own, { seed: flags.seed })))
           : [],

@@ -178,7 +178,9 @@ function renderEnd(
     : isPart && lost.length === 0
       ? "These stages are done; without --only and --from, the same command goes on with the others."
       : lost.some(
-            ([, { state, ...end }]) => state === "failed" || ("end" in end && end.end.gates.some(({ held }) => !held)),
+            ([, end]) =>
+              end.state === "failed" ||
+              (end.state === "stopped" && end.end.stopped !== "budget" && end.end.gates.some(({ held }) => !held)),
           )
         ? "The experiment did not finish. Finished work is kept. Change what is named above; then the same command goes on."
         : lost.some(([, lostResult]) => lostResult.state === "stopped" && lostResult.end.stopped === "budget")

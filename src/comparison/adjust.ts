@@ -1,7 +1,7 @@
 import { benjaminiHochberg, holm } from "../stats/many-comparisons.ts";
 
 /** What a test concludes about arm A, compared with arm B. */
-export type Conclusion = "better" | "worse" | "no difference shown";
+export type Conclusion = "better" | "worse" | "no difference shown" | "nothing can be concluded";
 
 /** A p-value corrected for multiple comparisons. */
 export interface Adjusted {
@@ -44,26 +44,68 @@ export function adjust<R extends Tested>(
 }
 
 /** The key of a command's comparisons. For an experiment it is the recipe: parts of it may be run with different options. */
-function familyOf(command: string | undefined): string | undefined {
-  return /^\S+ run \S+/.exec(command ?? "")?.[0] ?? command;
+function familyOf(command: string): string {
+  return /^\S+ run \S+/.exec(command)?.[0] ?? command;
+}
+
+/** Commands that made a comparison, beside the latest. */
+interface Made {
+  readonly command?: string | undefined;
+  readonly earlierCommands?: readonly string[] | undefined;
+}
+
+const familiesOf = ({ command, earlierCommands = [] }: Made): Set<string> =>
+  new Set([command, ...earlierCommands].flatMap((one) => (one === undefined ? [] : [familyOf(one)])));
+
+/** The earlier commands of a comparison that is made again by `command`: it stays one of those that they made. */
+export function commandsBefore(previous: Made | undefined, command: string | undefined): string[] | undefined {
+  if (previous === undefined) return undefined;
+  const earlier = familiesOf(previous);
+  if (command !== undefined) earlier.delete(familyOf(command));
+  return earlier.size === 0 ? undefined : [...earlier];
 }
 
 /**
  * Corrects the pooled results of whole comparisons by Holm's method. The comparisons made by one command are corrected
- * together, whatever their arms and judges.
+ * together, whatever their arms and judges; one that is made again by another command stays among them.
  */
-export function adjustComparisons<C extends { readonly command?: string | undefined; readonly pooled: Tested }>(
+export function adjustComparisons<C extends Made & { readonly pooled: Tested & { readonly conclusion: Conclusion } }>(
   comparisons: readonly C[],
 ): C[] {
-  const byCommand = Map.groupBy(comparisons, ({ command }) => familyOf(command));
-  const adjusted = new Map<C, C>();
-  for (const [command, family] of byCommand) {
-    if (command === undefined || family.length < 2) continue;
+  const families = comparisons.map(familiesOf);
+  return comparisons.map((one, i) => {
+    const family = comparisons.filter((_, j) => j === i || [...families[j]!].some((name) => families[i]!.has(name)));
+    if (family.length < 2) return one;
     const pooled = adjust(
-      family.map((one) => one.pooled),
+      family.map((other) => other.pooled),
       "Holm",
-    );
-    for (const [i, one] of family.entries()) adjusted.set(one, { ...one, pooled: pooled[i]! });
-  }
-  return comparisons.map((one) => adjusted.get(one) ?? one);
+    )[family.indexOf(one)]!;
+    return { ...one, pooled: one.pooled.conclusion === unconcluded ? { ...pooled, conclusion: unconcluded } : pooled };
+  });
+}
+
+const unconcluded: Conclusion = "nothing can be concluded";
+
+type Concluding = { readonly conclusion: Conclusion };
+
+/** A comparison, without conclusions where it is not complete: what is missing may not be like the rest. */
+export function concludeIfComplete<
+  S extends {
+    readonly calls?: { readonly stopped?: string | undefined } | undefined;
+    readonly gates: readonly { readonly held: boolean }[];
+    readonly pooled: Concluding;
+    readonly sets: readonly Concluding[];
+    readonly categories: readonly Concluding[];
+    readonly difficulties?: readonly Concluding[] | undefined;
+  },
+>(summary: S): S {
+  if (!summary.calls?.stopped && summary.gates.every(({ held }) => held)) return summary;
+  const open = <G extends Concluding>(group: G): G => ({ ...group, conclusion: unconcluded });
+  return {
+    ...summary,
+    pooled: open(summary.pooled),
+    sets: summary.sets.map(open),
+    categories: summary.categories.map(open),
+    ...(summary.difficulties && { difficulties: summary.difficulties.map(open) }),
+  };
 }

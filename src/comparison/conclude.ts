@@ -13,7 +13,8 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
   if (calls?.stopped || gates.some(({ held }) => !held))
     return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts have a decided outcome (${split}).`;
-  if (conclusion !== "no difference shown") return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
+  if (conclusion === "better" || conclusion === "worse")
+    return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
   const needed = describeNeeded(pooled);
   return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
 }

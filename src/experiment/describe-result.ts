@@ -1,5 +1,6 @@
 import { describeNeeded, describeP } from "../comparison/conclude.ts";
 import { formatDuration, formatNumbered, formatUsd } from "../format.ts";
+import type { Conclusion } from "../comparison/adjust.ts";
 import type { ComparisonRecord } from "../run/records/comparison.ts";
 import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import type { ExperimentFacts } from "./facts.ts";
@@ -21,7 +22,6 @@ function mirror(match: MatchResult): MatchResult {
     high: low === null ? null : 2 - low,
   });
   const { pooled, seeds } = match;
-  const opposite = { better: "worse", worse: "better", "no difference shown": "no difference shown" } as const;
   return {
     ...match,
     a: match.b,
@@ -30,7 +30,7 @@ function mirror(match: MatchResult): MatchResult {
       ...pooled,
       counts: { ...pooled.counts, win: pooled.counts.lose, lose: pooled.counts.win },
       winningScore: turn(pooled.winningScore),
-      conclusion: opposite[pooled.conclusion],
+      conclusion: opposite(pooled.conclusion),
     },
     seeds: seeds.map(({ a, b, winningScore }) => ({
       a: b,
@@ -38,6 +38,11 @@ function mirror(match: MatchResult): MatchResult {
       winningScore: winningScore === null ? null : 2 - winningScore,
     })),
   };
+}
+
+function opposite(conclusion: Conclusion): Conclusion {
+  if (conclusion === "better") return "worse";
+  return conclusion === "worse" ? "better" : conclusion;
 }
 
 /** One judge's verdict on the arm under test, from its matches against controls. */
@@ -179,7 +184,7 @@ function describeModels(
   const tell = (decisive: readonly MatchResult[]) => decisive.map(tellMatch).join("; ");
   const differs = saying
     .flatMap(({ decisive }) => decisive)
-    .some(({ pooled }) => pooled.conclusion !== "no difference shown");
+    .some(({ pooled }) => pooled.conclusion === "better" || pooled.conclusion === "worse");
   const told = saying.map(({ judge, decisive }) =>
     saying.length > 1 ? `by ${judge}, ${tell(decisive)}` : tell(decisive),
   );

@@ -40,7 +40,11 @@ const rateSchema = z.strictObject({
   max_length: count
     .optional()
     .describe("For perplexity:, ifd: and fit:, the most tokens of a row (1024); for reward: (4096)"),
-  scale: z.tuple([z.number(), z.number()]).optional().describe("Lowest and highest score, of recorded ones"),
+  scale: z
+    .tuple([z.number(), z.number()])
+    .refine(([lowest, highest]) => lowest < highest, "expected the lowest score, then the highest: [0, 5]")
+    .optional()
+    .describe("Lowest and highest score, of recorded ones"),
   reasoning: z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]).optional(),
   min_coverage: share.default(0.95).describe("Least share of rows with a score"),
   max_unreadable: share.optional().describe("With unreadable: skip, the largest share of such rows (0.01)"),

@@ -136,5 +136,6 @@ export function describeLoss(result: TaskResult): string | undefined {
   if (result.state !== "stopped") return undefined;
   const { end } = result;
   if (end.stopped === "interrupted") return "interrupted";
+  if (end.stopped === "budget") return "the budget is spent";
   return end.failure ?? end.gates.find(({ held }) => !held)?.message ?? `stopped: ${end.stopped}`;
 }

@@ -1,7 +1,7 @@
 import { isModelName } from "../llm/model-name.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
-import { formatCount, formatNumbered, formatShare } from "../format.ts";
+import { formatCount, formatNumbered, formatShare, formatShareDown } from "../format.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
@@ -84,8 +84,8 @@ export function weighRating(rate: RateSummary): Trust {
   if (others.length > 0) reasons.wrong.push(others.join("; "));
   if (rate.calls?.stopped !== undefined) reasons.wrong.push("the rating was stopped before its end");
   if (gates.some(({ name, held }) => !held && name === "coverage"))
-    reasons.wrong.push(`only ${formatShare(coverage)} of the rows have a score`);
-  else if (coverage < fewScored) reasons.weak.push(`only ${formatShare(coverage)} of the rows have a score`);
+    reasons.wrong.push(`only ${formatShareDown(coverage)} of the rows have a score`);
+  else if (coverage < fewScored) reasons.weak.push(`only ${formatShareDown(coverage)} of the rows have a score`);
   for (const { name, held, message } of gates) if (!held && name !== "coverage") reasons.wrong.push(message);
   if (coverage === 1) reasons.for.push(rate.hasOnlyMarks ? "every row has marks" : "every row has a score");
   if (agreement) {
@@ -215,7 +215,8 @@ function weighVerdicts(
     isOf(winRate.value) &&
     (controlledWinRate.value - 0.5) * (winRate.value - 0.5) < 0
   )
-    if (pooled.conclusion !== "no difference shown") weak.push("at equal length the other side wins");
+    if (pooled.conclusion === "better" || pooled.conclusion === "worse")
+      weak.push("at equal length the other side wins");
 }
 
 function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {

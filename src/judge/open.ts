@@ -94,14 +94,14 @@ export async function openJudge(
     throw new UsageError(
       `--template, --max-length: go with perplexity:, ifd: and fit:, and --max-length with reward:, not ${name}; leave them out`,
     );
-  const options = scale ? { scale } : {};
-  if (kind === "recorded" && rest) return createRecordedJudge(rest, { ...options, isWhole });
-  if (kind === "column" && rest) return createColumnJudge(rest, options);
+  if (kind === "recorded" && rest) return createRecordedJudge(rest, { ...(scale && { scale }), isWhole });
+  if (kind === "column" && rest) return createColumnJudge(rest, scale ? { scale } : {});
   if (kind === "run" && rest) return createRunJudge(rest);
   const file = statSync(name, { throwIfNoEntry: false });
   const meant = file && `; did you mean ${file.isDirectory() ? "run" : "recorded"}:${name}?`;
-  const forms = option === "--judge" ? judgeForms : localForms;
-  throw new UsageError(`${option}: expected ${forms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`);
+  throw new UsageError(
+    `${option}: expected ${option === "--judge" ? judgeForms : localForms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`,
+  );
 }
 
 export interface OpenLlmJudgeOptions extends OpenAskerOptions {

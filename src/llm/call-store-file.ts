@@ -127,7 +127,7 @@ function readPragma(database: DatabaseSync, name: string): number {
 function describeOpening(path: string, cause: unknown): Error {
   if (cause instanceof AlpagasusError) return cause;
   return new UsageError(
-    `${path}: expected a call store, got ${describeStoreError(cause)}; name another file with --store`,
+    `${path}: expected a call store, got ${describeStoreError(cause)}; bring back a copy of it, or move it away (a run that has paid from it then says how to go on), or name another file with --store`,
     {
       cause,
     },

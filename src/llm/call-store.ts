@@ -43,6 +43,8 @@ export class CallStore implements Disposable {
   readonly #database: DatabaseSync;
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
+  /** Of the latest call when the store was opened. */
+  readonly #lastPlace: number;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   /** Heartbeats of owners on other hosts, as last seen, and since when. */
   readonly #heartbeats = new Map<string, { readonly seenAt: number; readonly since: number }>();
@@ -62,6 +64,7 @@ export class CallStore implements Disposable {
       },
       this.#owner,
     );
+    this.#lastPlace = Number(this.#prepare("select max(rowid) as last from calls").get()?.["last"] ?? 0);
     if (readOnly) return;
     this.#beat();
     this.transact(() => this.buryDead());
@@ -83,7 +86,7 @@ export class CallStore implements Disposable {
 
   find(key: string): StoredCall | undefined {
     const row = this.#prepare(
-      "select model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, logprobs from calls where key = ?",
+      "select rowid as place, model, state, text, finish, detail, build, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost, prompt_bytes, attempts, latency_ms, logprobs from calls where key = ?",
     ).get(key);
     if (!row) return undefined;
     const number = (name: string) => row[name] as number; // by the table's own types
@@ -112,6 +115,7 @@ export class CallStore implements Disposable {
       promptBytes: number("prompt_bytes"),
       attempts: number("attempts"),
       latencyMs: number("latency_ms"),
+      isNew: number("place") > this.#lastPlace,
     };
   }
 

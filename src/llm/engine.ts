@@ -178,7 +178,7 @@ export class Engine {
     }
     const stored = this.#findStored(key);
     if (stored) {
-      this.#tally.stored++;
+      this.#tally[stored.isNew ? "shared" : "stored"]++;
       return outcomeOf(stored);
     }
     if (this.#stopped) return { state: "pending", key, detail: pendingDetails[this.#stopped] };

@@ -21,6 +21,8 @@ export interface StoredCall {
   readonly attempts: number;
   /** Duration of the attempt that was answered. */
   readonly latencyMs: number;
+  /** Whether it was stored after the store was opened, such as by this command. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** What was paid for one purpose, in billionths of a US dollar. */

@@ -184,7 +184,8 @@ export function parseTemplate(text: string): PromptTemplate {
 
 /** A parsed template. */
 export interface PromptTemplate {
-  readonly parsed: Template["parsed"];
+  /** The syntax tree, as @huggingface/jinja has it. */
+  readonly parsed: object;
   /** @throws Error when it cannot be written with these values, or does not end in time */
   render(values: Record<string, unknown>): string;
 }

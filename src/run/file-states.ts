@@ -8,10 +8,12 @@ import { runFolder } from "./run-folder.ts";
 export interface FileStates {
   readonly dataset: FileState;
   readonly ratings: FileState;
+  /** Of further scores, by name. */
+  readonly scores: ReadonlyMap<string, FileState>;
   readonly arms: readonly ArmState[];
 }
 
-/** Checks whether a run's files exist, and whether the data files have the same size; reads no content. */
+/** Checks whether a run's files exist and have the same size; reads no content. */
 export async function readFileStates(
   folder: string,
   { dataset, rate, scores, embeddings, arms }: RatedManifest,
@@ -23,7 +25,14 @@ export async function readFileStates(
   const dataState = files.find((state) => state !== "present") ?? "present";
   return {
     dataset: dataState,
-    ratings: await fileState(run.ratingsPath),
+    ratings: await fileState(run.ratingsPath, rate.ratingsBytes),
+    scores: new Map(
+      await Promise.all(
+        Object.entries(scores ?? {}).map(
+          async ([name, { ratingsBytes }]) => [name, await fileState(run.scorePath(name), ratingsBytes)] as const,
+        ),
+      ),
+    ),
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,

@@ -12,8 +12,8 @@ export interface RatingsWriter {
   write(line: RatingLine): Promise<void> | void;
   /** Writes out the lines so far, for readers of the unfinished file. */
   flush(): Promise<void>;
-  /** Moves the finished file to its path and returns its SHA-256. */
-  commit(): Promise<string>;
+  /** Moves the finished file to its path and returns its SHA-256 and its size. */
+  commit(): Promise<{ readonly ratingsHash: string; readonly ratingsBytes: number }>;
   discard(): Promise<void>;
 }
 
@@ -21,16 +21,18 @@ export interface RatingsWriter {
 export function openRatingsWriter(path: string): RatingsWriter {
   const file = openAtomicFile(path);
   const sha = createHash("sha256");
+  let ratingsBytes = 0;
   return {
     write(line) {
       const text = `${JSON.stringify(line)}\n`;
       sha.update(text);
+      ratingsBytes += Buffer.byteLength(text);
       return file.write(text);
     },
     flush: () => file.flush(),
     async commit() {
       await file.commit();
-      return sha.digest("hex");
+      return { ratingsHash: sha.digest("hex"), ratingsBytes };
     },
     discard: () => file.discard(),
   };

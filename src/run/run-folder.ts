@@ -4,7 +4,7 @@ import { link, rename, rm, writeFile } from "node:fs/promises";
 import { readWhole } from "../files/read-file.ts";
 import { basename, join, relative, resolve } from "node:path";
 import * as z from "zod";
-import { messageOf, RunError } from "../errors.ts";
+import { messageOf, RunError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -50,6 +50,7 @@ export interface RunFolder {
 export const defaultRunFolder = join("runs", "default");
 
 export function runFolder(folder: string): RunFolder {
+  if (folder.trim() === "") throw new UsageError("--run: expected a folder, got an empty name");
   return {
     folder,
     manifestPath: join(folder, "run.json"),
@@ -137,14 +138,14 @@ async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> 
 /** Changes the latest manifest under a lock, so that no change by another stage or process is lost. */
 export async function updateManifest(
   run: RunFolder,
-  change: (manifest: Manifest | undefined) => Manifest,
+  change: (manifest: Manifest | undefined) => Manifest | Promise<Manifest>,
   { mayBeDamaged = false }: { readonly mayBeDamaged?: boolean } = {},
 ): Promise<void> {
   makeFolder(run.folder);
   using _ = await waitForLock(`${run.manifestPath}.lock`);
   const reading = readManifest(run);
   const manifest = mayBeDamaged ? await reading.catch(() => undefined) : await reading;
-  await writeManifest(run, change(manifest));
+  await writeManifest(run, await change(manifest));
 }
 
 /**
@@ -154,12 +155,18 @@ export async function updateManifest(
  */
 export async function extendManifest(
   run: RunFolder,
-  part: (manifest: Manifest | undefined) => Partial<Manifest>,
+  part: (manifest: Manifest | undefined) => Partial<Manifest> | Promise<Partial<Manifest>>,
   options?: { readonly mayBeDamaged?: boolean },
 ): Promise<void> {
   await updateManifest(
     run,
-    (manifest) => ({ version: manifestVersion, alpagasus: version, arms: {}, ...manifest, ...part(manifest) }),
+    async (manifest) => ({
+      version: manifestVersion,
+      alpagasus: version,
+      arms: {},
+      ...manifest,
+      ...(await part(manifest)),
+    }),
     options,
   );
 }

@@ -25,16 +25,17 @@ export interface RowOrdering extends AsyncDisposable {
 }
 
 /**
- * Functions over the whole dataset, for expressions. Rows without a value are left out: they have none, and do not count.
+ * Functions over the whole dataset, for expressions. Rows without a number are left out: they have none, and do not count.
  *
  * - `zscore(x)`: standard deviations over the mean (of the whole dataset, so divided by n)
  * - `percentile(x)`: 100 times the share of rows whose value is at most this one's
  * - `rank(x)`: from 1 for the lowest; rows that tie have the mean of their ranks
  */
 const macros = [
-  "zscore(x) AS (x - avg(x) OVER ()) / nullif(stddev_pop(x) OVER (), 0)",
-  "percentile(x) AS CASE WHEN x IS NOT NULL THEN 100 * cume_dist() OVER (PARTITION BY x IS NULL ORDER BY x) END",
-  "rank(x) AS CASE WHEN x IS NOT NULL THEN rank() OVER (PARTITION BY x IS NULL ORDER BY x) + (count(*) OVER (PARTITION BY x) - 1) / 2.0 END",
+  "alpagasus_number(x) AS CASE WHEN isfinite(x::DOUBLE) THEN x::DOUBLE END", // text that holds a number is that number, as without a function
+  "zscore(x) AS (alpagasus_number(x) - avg(alpagasus_number(x)) OVER ()) / nullif(stddev_pop(alpagasus_number(x)) OVER (), 0)",
+  "percentile(x) AS CASE WHEN alpagasus_number(x) IS NOT NULL THEN 100 * cume_dist() OVER (PARTITION BY alpagasus_number(x) IS NULL ORDER BY alpagasus_number(x)) END",
+  "rank(x) AS CASE WHEN alpagasus_number(x) IS NOT NULL THEN rank() OVER (PARTITION BY alpagasus_number(x) IS NULL ORDER BY alpagasus_number(x)) + (count(*) OVER (PARTITION BY alpagasus_number(x)) - 1) / 2.0 END",
 ];
 
 /** @param expression SQL with a number as its value: `zscore(quality) + zscore(ifd)` */

@@ -7,6 +7,7 @@ import { maxRecordBytes } from "../dataset/place.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { finiteSql } from "./finite-sql.ts";
 import { openCopy } from "./rows-copy.ts";
 import { expectUnambiguous, firstLine } from "./sql-expression.ts";
 
@@ -142,8 +143,9 @@ async function createRowsTable(
     await connection.run(
       `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
     );
-    const columns = (await connection.runAndReadAll("SELECT column_name FROM (DESCRIBE source)")).getRows();
-    const dataColumns = columns.map(([name]) => String(name));
+    const described = await connection.run("SELECT * FROM source LIMIT 0");
+    const dataColumns = described.columnNames();
+    const types = described.columnTypes();
     const shared = scores.find(({ name }) => {
       const [base, mark] = name.split(".", 2);
       return (
@@ -166,9 +168,10 @@ async function createRowsTable(
         `${option}: the data has a column ${shadowed}, which is also the name that tells a score from a column of its name; rename one of them`,
       );
     const ownSource = hasSource ? dataColumns.find((name) => name.toLowerCase() === "source") : undefined;
-    const renamed = dataColumns.map((name) => {
+    const renamed = dataColumns.map((name, i) => {
       const shown = names.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
-      const value = `own.${sqlName(name)}`;
+      const read = `own.${sqlName(name)}`;
+      const value = (dataset.format === "parquet" ? finiteSql(read, types[i]!) : undefined) ?? read; // JSON has none
       return `${name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value} AS ${sqlName(shown)}`;
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);

@@ -1,10 +1,12 @@
 import { comparisonName } from "../comparison/comparison-name.ts";
 import { hash } from "node:crypto";
 import { basename, extname } from "node:path";
+import { commandsBefore, concludeIfComplete } from "../comparison/adjust.ts";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import { type Answers } from "../comparison/answers.ts";
+import { describeUnused, matchOutcomes, type OtherOutcomes } from "../comparison/match-outcomes.ts";
 import { type JudgedTurns, pairAnswers, describeGaps } from "../comparison/pair-answers.ts";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
@@ -18,7 +20,7 @@ import {
 } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
-import { DataError, RunError, UsageError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
@@ -40,7 +42,7 @@ export interface CompareOptions extends StageOptions {
   readonly run: string;
   readonly judge: PairJudge;
   /** Outcomes by other judges or people, to measure agreement with: by set and id, from A's side. */
-  readonly against?: readonly { readonly name: string; readonly outcomes: ReadonlyMap<string, Outcome> }[] | undefined;
+  readonly against?: readonly OtherOutcomes[] | undefined;
   /** The least share of the prompts that must be decided for the gate to hold, 0 to 1. */
   readonly minCoverage?: number | undefined;
   /** Which turns of prompts with several are judged. Default each. */
@@ -87,10 +89,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     throw new RunError(
       `${options.run}: holds a comparison of other answers of ${a.name} and ${b.name}; use another run with --run DIR, or replace it with --overwrite`,
     );
-  const against = (options.against ?? []).map(({ name: other, outcomes }) => ({
-    name: other,
-    outcomes: withoutSets(outcomes, pairs),
-  }));
+  const against = (options.against ?? []).map((other) => matchOutcomes(other, pairs));
   const before = judge.calls?.();
   const verdicts = await judgePairs(pairs, options);
   const verdictsPath = run.verdictsPath(name);
@@ -110,6 +109,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
       ...([a.name, b.name] as const).flatMap((arm, side) =>
         describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1], cut[side as 0 | 1], reasoned[side as 0 | 1]),
       ),
+      ...against.flatMap((other) => describeUnused(other, verdicts)),
     ],
     ...describeCalls(judge, pending, before),
     missing: missing[0] + missing[1],
@@ -119,8 +119,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };
-  await addComparison(run, name, summary);
-  return summary;
+  return addComparison(run, name, summary, previous);
 }
 
 /**
@@ -150,8 +149,7 @@ export async function keepReviews(
     verdictsPath,
     verdictsHash,
   };
-  await addComparison(run, name, summary);
-  return summary;
+  return addComparison(run, name, summary, previous);
 }
 
 /** Recounts published judgements. Calls no model and writes nothing. */
@@ -160,27 +158,25 @@ export function recount(
   { seed = defaultSeed, against = [], minCoverage }: Pick<CompareOptions, "seed" | "against" | "minCoverage"> = {},
 ): ComparisonSummary {
   const startedAt = new Date();
+  const matched = against.map((other) => matchOutcomes(other, verdicts));
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
   const hasTurns = new Set(numberPrompts(verdicts)).size < verdicts.length;
   const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
-  return {
-    ...summarise(
-      verdicts,
-      arms,
-      judge ?? "published reviews",
-      seed,
-      against.map(({ name, outcomes }) => ({ name, outcomes: withoutSets(outcomes, verdicts) })),
-    ),
-    notes: isOneOrder
-      ? ["only one order was judged, so position bias is not corrected"]
-      : hasTurns
-        ? ["the turns of one conversation count as one prompt in intervals and tests"]
-        : [],
+  return concludeIfComplete({
+    ...summarise(verdicts, arms, judge ?? "published reviews", seed, matched),
+    notes: [
+      ...(isOneOrder
+        ? ["only one order was judged, so position bias is not corrected"]
+        : hasTurns
+          ? ["the turns of one conversation count as one prompt in intervals and tests"]
+          : []),
+      ...matched.flatMap((other) => describeUnused(other, verdicts)),
+    ],
     missing: 0,
     gates: [promptCoverageGate("decided", decided, verdicts.length, minCoverage)],
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
-  };
+  });
 }
 
 /** The outcomes of a finished comparison, by set and id. */
@@ -275,23 +271,16 @@ function summarise(
   };
 }
 
-/** Matches labels to pairs; a label without a set fits every set. @throws DataError when no label fits a pair */
-function withoutSets(
-  outcomes: ReadonlyMap<string, Outcome>,
-  verdicts: readonly Pick<PairVerdict, "set" | "id">[],
-): Map<string, Outcome> {
-  const known = new Map<string, Outcome>();
-  for (const verdict of verdicts) {
-    const outcome = outcomes.get(pairKey(verdict)) ?? outcomes.get(pairKey({ set: "", id: verdict.id }));
-    if (outcome !== undefined) known.set(pairKey(verdict), outcome);
-  }
-  if (outcomes.size > 0 && known.size === 0)
-    throw new DataError(
-      `expected labels of these pairs, got ids that no pair has: ${[...outcomes.keys()][0]!.split("\0").at(-1)}, …`,
-    );
-  return known;
-}
-
-async function addComparison(run: RunFolder, name: string, summary: ComparisonSummary): Promise<void> {
+/** Keeps a comparison in the run, without conclusions where it is not complete. */
+async function addComparison(
+  run: RunFolder,
+  name: string,
+  counted: ComparisonSummary,
+  previous: ComparisonSummary | undefined,
+): Promise<ComparisonSummary> {
+  const isAgain = previous?.answersHash === counted.answersHash && previous?.question?.hash === counted.question?.hash;
+  const earlierCommands = isAgain ? commandsBefore(previous, counted.command) : undefined;
+  const summary = { ...concludeIfComplete(counted), ...(earlierCommands && { earlierCommands }) };
   await extendManifest(run, (manifest) => ({ comparisons: { ...manifest?.comparisons, [name]: summary } }));
+  return summary;
 }

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatShareDown } from "../format.ts";
 import type { Gate } from "../run/records/common.ts";
 
 /*
@@ -20,7 +20,7 @@ export function rowCoverageGate(share: number, least = defaultMinCoverage): Gate
   return {
     name: "coverage",
     held: share >= least,
-    message: `${percentDown(share)} of the rows have a score; at least ${percentDown(least)} are wanted`,
+    message: `${formatShareDown(share)} of the rows have a score; at least ${formatShareDown(least)} are wanted`,
   };
 }
 
@@ -42,7 +42,7 @@ export function promptCoverageGate(done: string, count: number, prompts: number,
   return {
     name: "coverage",
     held: share >= least,
-    message: `${formatCount(count)} of ${formatCount(prompts)} prompts are ${done} (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
+    message: `${formatCount(count)} of ${formatCount(prompts)} prompts are ${done} (${formatShareDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
   };
 }
 
@@ -57,11 +57,6 @@ export function vectorCoverageGate(
   return {
     name: source === undefined ? "coverage" : `coverage of ${source}`,
     held: share >= least,
-    message: `${formatCount(count)} of ${formatCount(texts)} ${source === undefined ? "rows" : `examples in ${source}`} have a vector (${percentDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
+    message: `${formatCount(count)} of ${formatCount(texts)} ${source === undefined ? "rows" : `examples in ${source}`} have a vector (${formatShareDown(share)}); at least ${(100 * least).toFixed(1)} % are wanted`,
   };
-}
-
-/** Rounded down, so that a share below the limit never reads as the limit. */
-function percentDown(share: number): string {
-  return `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
 }

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { openDuckDb, sqlText } from "../dataset/duckdb.ts";
 import { hashExample } from "../dataset/example.ts";
 import { describeQuestion } from "../run/describe-question.ts";
-import type { RatedManifest } from "../run/manifest.ts";
+import type { Manifest, RatedManifest } from "../run/manifest.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { factNames } from "../selection/rows-table.ts";
@@ -71,6 +71,33 @@ export async function expectSameQuestion(
     throw new RunError(
       `${run}: holds ratings to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
+}
+
+/**
+ * Ratings are not replaced by another judge's: not by those that another command has written since this one began, either.
+ *
+ * @param before the ratings as this command found them
+ * @throws RunError when the run now holds another judge's, or those of other data
+ */
+export async function expectUnchanged(
+  before: RateSummary | undefined,
+  latest: Manifest | undefined,
+  asked: Dataset,
+  options: { readonly run: string; readonly judge: Judge; readonly as?: string | undefined },
+): Promise<void> {
+  const now = options.as === undefined ? latest?.rate : latest?.scores?.[options.as];
+  if (!latest?.dataset || !now || now.ratingsHash === before?.ratingsHash) return;
+  try {
+    await expectSameQuestion(latest.dataset, now, asked, options);
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    throw new RunError(
+      `${error.message}; another command wrote them while this one ran, which kept its replies in the store and no ratings`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** @throws RunError when the run has ratings of all rows and a part is to be rated, or the other way round */

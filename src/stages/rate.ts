@@ -26,6 +26,7 @@ import {
   expectRated,
   expectSameQuestion,
   expectSameShard,
+  expectUnchanged,
   expectScoreName,
   hashRows,
   otherRows,
@@ -149,7 +150,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const ratedBefore = hasKept ? (as === undefined ? before?.rate : before?.scores?.[as]) : undefined;
     const checks = judge.checks ?? earlier?.checks ?? ratedBefore?.checks;
     const alarms = [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)];
-    const summary: RateSummary = {
+    const summarise = (file: Pick<RateSummary, "ratingsHash" | "ratingsBytes">): RateSummary => ({
       ...(shard && { shard: { ...shard } }),
       judge: options.judge.name,
       scale: options.judge.scale,
@@ -177,23 +178,26 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         rowCoverageGate(tally.coverage, options.minCoverage),
         ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.rows, options.maxUnreadable)] : []),
       ],
-      ratingsHash: await writer.commit(),
+      ...file,
       command: options.command,
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
-    };
+    });
+    let summary: RateSummary | undefined;
     await extendManifest(
       run,
-      (latest) => {
+      async (latest) => {
+        if (!options.overwrite) await expectUnchanged(rated, latest, dataset, options);
         const isSameData = latest?.dataset?.hash === datasetRecord.hash; // now, when it is written
+        if (as !== undefined && !isSameData) throw otherRows(options.run);
+        summary = summarise(await writer.commit());
         const scores = isSameData ? latest.scores : undefined;
         if (as === undefined) return { alpagasus: version, dataset: datasetRecord, rate: summary, arms, scores };
-        if (!isSameData) throw otherRows(options.run);
         return { scores: { ...scores, [as]: summary } };
       },
       { mayBeDamaged: (options.overwrite ?? false) && as === undefined },
     );
-    return summary;
+    return summary!; // it was made there
   } finally {
     clearInterval(flushing || undefined);
     await writer.discard();

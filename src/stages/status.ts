@@ -33,7 +33,10 @@ export interface RunStatus {
   readonly spent?: SpentOnCalls | undefined;
   /** Further scores of the same rows. */
   readonly scores?:
-    | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & { readonly name: string })[]
+    | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & {
+        readonly name: string;
+        readonly state: FileState;
+      })[]
     | undefined;
   /** Vectors of the rows; stale where the rows were changed since. */
   readonly embeddings?:
@@ -101,8 +104,11 @@ export async function status(folder: string): Promise<RunStatus> {
     const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
+    const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
     const next = isOpen
-      ? (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
+      ? spent
+        ? `${spent.command ?? "the same command"}, with a higher --budget: this one is spent`
+        : (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
       : comparisons.length > 0
         ? comparisons.some(({ judge }) => isModelName(judge))
           ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
@@ -143,8 +149,9 @@ export async function status(folder: string): Promise<RunStatus> {
       vectors,
       isStale: datasetHash !== manifest.dataset.hash,
     })),
-    scores: listScores(manifest, run).map(({ name, summary, figures }) => ({
+    scores: listScores(manifest, run).map(({ name, base, summary, figures }) => ({
       name,
+      state: states.scores.get(base) ?? states.ratings,
       judge: summary.judge,
       coverage: summary.coverage,
       mean: figures.mean,
@@ -171,7 +178,7 @@ export async function status(folder: string): Promise<RunStatus> {
 function nextStep(
   run: RunFolder,
   manifest: RatedManifest,
-  { arms, dataset, ratings }: FileStates,
+  { arms, dataset, ratings, scores }: FileStates,
   flag: string,
 ): string {
   const { judge, question, calls, command } = manifest.rate;
@@ -184,12 +191,14 @@ function nextStep(
       (command && commandHere(command, run, manifest.dataset.workingFolder)) ?? // with every option that was given: a budget that is left out is none
       `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
     );
+  const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
+  if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
+  if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
   const selected = arms.find((arm) => arm.arm === "selected");
   if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
   const random = arms.find((arm) => arm.arm === "random");
   if (!random || random.isStale || random.rows !== selected.rows) return `alpagasus select --method random${flag}`;
-  if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;

@@ -610,3 +610,63 @@ describe("bad input is one line", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 });
+
+describe("a verdict says no more than its evidence", () => {
+  const conclusionsOf = async (folder: TempFolder, ...args: string[]) => {
+    const { stdout } = await alpagasus(["report", "--format", "json", ...args], { cwd: folder.path });
+    const { comparisons } = JSON.parse(stdout) as { comparisons: ComparisonSummary[] };
+    return new Map(comparisons.map(({ b, pooled }) => [b, pooled]));
+  };
+
+  test("a comparison that is made again alone stays among those that it was made with", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    writeRated(folder, "a", 40, (i) => (i < 26 ? 3 : 1));
+    writeRated(folder, "b", 40, () => 2);
+    writeRated(folder, "c", 40, (i) => (i % 2 ? 1 : 4));
+    const judge = ["--judge", server.judge];
+    expect((await alpagasus(["compare", "a.jsonl", "b.jsonl", "c.jsonl", ...judge], { cwd: folder.path })).code).toBe(
+      0,
+    );
+    const together = await conclusionsOf(folder);
+    expect(together.get("b")!.adjusted!.comparisons).toBe(2);
+    const again = await alpagasus(["compare", "a.jsonl", "b.jsonl", ...judge], { cwd: folder.path });
+    expect(again.stdout).toContain("corrected for 2 comparisons");
+    expect(await conclusionsOf(folder)).toEqual(together);
+  });
+
+  test("one that is not complete concludes nothing, wherever it is told", async () => {
+    using folder = tempFolder();
+    writeRated(folder, "a", 60, () => 5);
+    writeAnswers(
+      folder,
+      "b",
+      rows(60, () => 1).map((row, i) => (i < 45 ? row : { ...row, output: null })),
+    );
+    const { code, stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--json"], { cwd: folder.path });
+    expect(code).toBe(3);
+    const { pooled, sets, categories } = JSON.parse(stdout) as ComparisonSummary;
+    const told = new Set([pooled, ...sets, ...categories].map(({ conclusion }) => conclusion));
+    expect(told).toEqual(new Set(["nothing can be concluded"]));
+    const { stdout: status } = await alpagasus(["status"], { cwd: folder.path });
+    expect(status).toMatch(/a against b.*nothing can be concluded/);
+  });
+
+  test("labels of no pair, and of pairs without an outcome, are said to be left out", async () => {
+    using folder = tempFolder();
+    writeRated(folder, "a", 20, () => 5);
+    writeRated(folder, "b", 20, () => 1);
+    const labels = Array.from({ length: 20 }, (_, i) => ({
+      set: i < 12 ? (i % 2 ? "odd" : "even") : "elsewhere",
+      id: `p${i}`,
+      label: "A",
+    }));
+    folder.write("labels.json", labels);
+    const { stdout } = await alpagasus(["compare", "a.jsonl", "b.jsonl", "--labels", "labels.json"], {
+      cwd: folder.path,
+    });
+    expect(stdout).toContain(
+      "labels.json: 8 of 20 belong to no pair here, by set and id, and do not count (p12, p13, p14, …)",
+    );
+  });
+});

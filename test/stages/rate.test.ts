@@ -83,6 +83,26 @@ describe("rate", () => {
     });
   });
 
+  it("refuses to replace ratings that another command wrote meanwhile", async () => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = dataOf(folder, [1, 2, 3]);
+    const slow: Judge = {
+      ...column,
+      name: "column:score2",
+      async *rate(examples) {
+        await rate(await openDataset(data), { run, judge: column });
+        yield* column.rate(examples);
+      },
+    };
+    await expect(rate(await openDataset(data), { run, judge: slow })).rejects.toThrow(
+      /holds ratings by column:score, not by column:score2; .*another command wrote them while this one ran/,
+    );
+    const { rate: kept } = JSON.parse(readFileSync(`${run}/run.json`, "utf8")) as { rate: { judge: string } };
+    expect(kept.judge).toBe("column:score");
+    expect(readdirSync(run).sort()).toEqual(["ratings.jsonl", "run.json"]);
+  });
+
   it("leaves what was there before when a row cannot be read", async () => {
     using folder = tempFolder();
     const run = `${folder.path}/run`;

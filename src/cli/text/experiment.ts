@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import { describeP } from "../../comparison/conclude.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { describeLoss, type TaskResult } from "../../experiment/schedule.ts";
-import { formatCount, formatDuration, formatUsd } from "../../format.ts";
+import { formatCount, formatDuration, formatNumbered, formatUsd } from "../../format.ts";
 import type { ExperimentArm, ExperimentResult, MatchResult } from "../../run/records/experiment.ts";
 import type { ExperimentPlan } from "../../stages/experiment/run.ts";
 import { renderFindings } from "./benchmarks.ts";
@@ -16,7 +16,6 @@ import { renderTable } from "./table.ts";
 /** What `run --dry-run` prints. */
 export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentPlan): string {
   const { tasks, expectedUsd, highestUsd, budgetUsd, paidUsd, run } = plan;
-  const due = tasks.filter(({ state }) => state.state !== "done");
   const usd = (value: number | null | undefined) =>
     value === undefined ? "" : value === null ? "unknown" : formatUsd(value);
   const lines = [
@@ -42,7 +41,7 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
             state.state === "done" ? "" : plainText(state.why),
           ]),
         ),
-    `\n  ${due.length === 0 ? "Nothing is due." : `${formatCount(due.length)} of ${formatCount(tasks.length)} tasks are due.`} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    `\n  ${describeDue(tasks)} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
     ...(highestUsd === null
       ? ["  Where nothing bounds the cost, as for trainings by the hour and models without a price, it says unknown."]
@@ -51,6 +50,14 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
     "  No model was called and nothing was written.",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function describeDue(tasks: ExperimentPlan["tasks"]): string {
+  const due = tasks.filter(({ state }) => state.state === "due").length;
+  const maybe = tasks.filter(({ state }) => state.state === "waits").length;
+  if (due + maybe === 0) return "Nothing is due.";
+  const after = maybe === 0 ? "" : `, and ${formatCount(maybe)} may be after them`;
+  return `${formatCount(due)} of ${formatNumbered(tasks.length, "task", "tasks")} ${due === 1 ? "is" : "are"} due${after}.`;
 }
 
 /** A line for a task that has ended. */

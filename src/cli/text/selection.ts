@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import type { ArmSummary, WhatIf } from "../../run/records/arm.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount, formatDuration, formatScore, formatShare } from "../../format.ts";
+import { formatCount, formatDuration, formatScore, formatShare, formatThreshold } from "../../format.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
@@ -47,7 +47,7 @@ function renderWatched({ watched = [], rows: all, totalRows }: ArmSummary): stri
         formatCount(kept),
         rows === 0 ? "-" : formatShare(kept / rows),
       ]),
-      ["any", formatCount(totalRows), formatCount(all), formatShare(all / totalRows)],
+      ["(all rows)", formatCount(totalRows), formatCount(all), formatShare(all / totalRows)],
     ],
   );
 }
@@ -86,7 +86,7 @@ function renderWhatIf({ whatIf, full, cut }: ArmSummary): string {
     ...(hasCategories ? [describeCategories(line)] : []),
   ];
   const rows = lines.map((line) =>
-    row(line.threshold === cut ? `→ ${formatScore(line.threshold)}` : formatScore(line.threshold), line),
+    row(line.threshold === cut ? `→ ${formatThreshold(line.threshold)}` : formatScore(line.threshold), line),
   );
   if (full) rows.unshift(row("all rows", full));
   const align = header.map((title) => (title === "largest categories" ? ("left" as const) : ("right" as const)));

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount, formatMetric, formatScore, formatShare, formatUsd } from "../../format.ts";
+import { formatCount, formatMetric, formatShare, formatThreshold, formatUsd } from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -44,8 +44,8 @@ export function renderStatus({
     `  data     ${plainText(dataset.source)}: ${formatCount(dataset.rows)} rows, ${dataset.format}, ${dataset.shape} shape${attention(dataset.state)}`,
     `  ratings  by ${plainText(rate.judge)}: ${formatShare(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
     ...(scores ?? []).map(
-      ({ name, judge, coverage, mean }) =>
-        `  ${name}  by ${plainText(judge)}: ${formatShare(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}`,
+      ({ name, judge, coverage, mean, state }) =>
+        `  ${name}  by ${plainText(judge)}: ${formatShare(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}${attention(state)}`,
     ),
     ...(embeddings ?? []).map(
       ({ name, model, text, vectors, isStale }) =>
@@ -59,7 +59,7 @@ export function renderStatus({
       arm.arm,
       formatCount(arm.rows),
       formatShare(arm.share),
-      arm.cut === null ? "-" : formatScore(arm.cut),
+      arm.cut === null ? "-" : formatThreshold(arm.cut),
       plainText(arm.choice),
       arm.isStale ? "stale: what it was chosen by has changed" : arm.state,
     ]);

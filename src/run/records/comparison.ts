@@ -18,7 +18,7 @@ export const comparisonResultSchema = z.object({
   adjusted: z
     .object({ pValue: z.number(), comparisons: z.number(), method: z.enum(["Holm", "Benjamini-Hochberg"]) })
     .optional(),
-  conclusion: z.enum(["better", "worse", "no difference shown"]),
+  conclusion: z.enum(["better", "worse", "no difference shown", "nothing can be concluded"]),
   promptsNeeded: z.number().nullable(),
   promptsNeededRange: z.tuple([z.number().nullable(), z.number().nullable()]),
   trainingsNeeded: z.number().nullable().optional(),
@@ -84,6 +84,8 @@ export const comparisonSummarySchema = z.object({
   verdictsPath: z.string().optional(),
   /** SHA-256 of that file. */
   verdictsHash: z.string().optional(),
+  /** Commands that made it before, of the same answers: it is corrected with what they compared beside it. */
+  earlierCommands: z.array(z.string()).optional(),
   ...taskSchema,
 });
 

@@ -158,6 +158,8 @@ export const rateSummarySchema = z.object({
   gates: z.array(gateSchema),
   /** SHA-256 of ratings.jsonl. */
   ratingsHash: z.string(),
+  /** Its size; absent in runs of earlier versions. */
+  ratingsBytes: z.number().optional(),
   ...taskSchema,
 });
 

@@ -102,7 +102,9 @@ async function makePlan(
   }));
   const expectedUsd = planned.reduce((sum, { expectedUsd: usd }) => sum + (usd ?? 0), 0);
   const { run, budgetUsd = null } = context.options;
-  if (budgetUsd !== null && expectedUsd + paidUsd > budgetUsd)
+  const refusal = whyTooLittle({ tasks: planned, budgetUsd, paidUsd });
+  if (refusal !== undefined) planNotes?.push(`it would not begin: ${refusal}`);
+  else if (budgetUsd !== null && expectedUsd + paidUsd > budgetUsd)
     planNotes?.push(
       `the expected cost${paidUsd > 0 ? ", with what was paid before," : ""} is above the budget: it would stop at ${formatUsd(budgetUsd)}, and continue with a larger --budget`,
     );
@@ -145,7 +147,8 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   const states = await planTasks(tasks, ledger, leave);
   await expectNeeds(tasks, leave, options);
   const { plan, cluster } = await makePlan(context, tasks, states);
-  expectEnough(plan);
+  const refusal = whyTooLittle(plan);
+  if (refusal !== undefined) throw new UsageError(`${refusal}; no call was made`);
   if (tasks.some((task) => task.needsUv && states.get(task.id)!.state !== "done")) findUv();
   await ledger.begin(options.command);
   let isFirst = true;
@@ -167,14 +170,17 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
   return { run: options.run, results, ...(isDone && result && { result }) };
 }
 
-/** @throws UsageError when the first task with a cost is expected to cost more than the budget has left */
-function expectEnough({ tasks, budgetUsd, paidUsd }: ExperimentPlan): void {
-  if (budgetUsd === null) return;
+/** Why nothing is begun: the first task with a cost is expected to cost more than the budget. What was begun goes on until it is spent. */
+function whyTooLittle({
+  tasks,
+  budgetUsd,
+  paidUsd,
+}: Pick<ExperimentPlan, "tasks" | "budgetUsd" | "paidUsd">): string | undefined {
+  if (budgetUsd === null || paidUsd > 0) return undefined;
   const first = tasks.find(({ state, expectedUsd }) => state.state !== "done" && (expectedUsd ?? 0) > 0);
-  if (first && first.expectedUsd! > budgetUsd - paidUsd)
-    throw new UsageError(
-      `--budget: expected at least ${formatUsd(first.expectedUsd! + paidUsd)}, which "${first.task}" is expected to need${paidUsd > 0 ? ` with the ${formatUsd(paidUsd)} paid before` : ""}, got ${formatUsd(budgetUsd)}; no call was made`,
-    );
+  return first && first.expectedUsd! > budgetUsd
+    ? `--budget: expected at least ${formatUsd(first.expectedUsd!)}, which "${first.task}" is expected to need, got ${formatUsd(budgetUsd)}`
+    : undefined;
 }
 
 /** @throws RunError when a task of `only` needs a task that is left out and has no result */
