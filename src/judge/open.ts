@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import type { LanguageModelV4 } from "@ai-sdk/provider";
 import { UsageError } from "../errors.ts";
-import { withoutPassword } from "../without-password.ts";
 import { isModelName, modelForms } from "../llm/model-name.ts";
 import type { PlannedJudge } from "./asker.ts";
 import type { Judge, Scale, Combination } from "./judge.ts";
@@ -15,19 +14,9 @@ import { createRunJudge } from "./run.ts";
 import type { EscalateOptions } from "./escalate.ts";
 import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
 import { isEmbeddedStudent, isStudentLmName, isStudentName, readVerifierName } from "../run/judge-kind.ts";
+import { judgeForms, localForms, shownName } from "./judge-forms.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
-
-const localForms =
-  "student, student:FILE, student-lm, student-lm:FILE, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE[#COLUMN], column:NAME or run:DIR";
-
-/** The forms of judges' names on the command line. Add new kinds here. */
-const judgeForms = `${localForms.replace(" or ", ", ")}, ${modelForms}`;
-
-/** A judge's name for messages: an address that was mistyped may hold a password. */
-function shown(name: string): string {
-  return /^\s*(?:https?:|[^:/@\s]+:[^:/@\s]+@)/i.test(name) ? withoutPassword(name) : name;
-}
 
 export interface OpenJudgeOptions {
   /** What named the judge, for messages. Default `--judge`. */
@@ -55,7 +44,7 @@ export async function openJudge(
 ): Promise<Judge> {
   if (isModelName(name))
     throw new UsageError(
-      `${option}: expected ${localForms}, got the model ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `${option}: expected ${localForms}, got the model ${JSON.stringify(shownName(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (unlike !== undefined && !isEmbeddedStudent(name))
     throw new UsageError(
@@ -71,7 +60,7 @@ export async function openJudge(
   const measure = readMeasureName(name);
   if (measure && readServedMeasure(name))
     throw new UsageError(
-      `${option}: expected a judge that asks no server, got ${JSON.stringify(shown(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
+      `${option}: expected a judge that asks no server, got ${JSON.stringify(shownName(name))}; first rate the data with it (alpagasus rate DATA --judge … --run DIR), then use that run as the judge: run:DIR`,
     );
   if (measure) {
     if (scale) throw new UsageError(`--scale: ${measure.kind} has a scale of its own; leave the option out`);
@@ -100,7 +89,7 @@ export async function openJudge(
   const file = statSync(name, { throwIfNoEntry: false });
   const meant = file && `; did you mean ${file.isDirectory() ? "run" : "recorded"}:${name}?`;
   throw new UsageError(
-    `${option}: expected ${option === "--judge" ? judgeForms : localForms}, got ${JSON.stringify(shown(name))}${meant ?? ""}`,
+    `${option}: expected ${option === "--judge" ? judgeForms : localForms}, got ${JSON.stringify(shownName(name))}${meant ?? ""}`,
   );
 }
 
@@ -297,6 +286,6 @@ export async function openPairJudge(name: string): Promise<PairJudge> {
   const [, path] = /^student(?::(.+))?$/s.exec(name) ?? [];
   if (name === "student" || path !== undefined) return createStudentPairJudge(path);
   throw new UsageError(
-    `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(shown(name))}`,
+    `--judge: expected ${modelForms.replace(" or ", ", ")}, student or student:FILE, got ${JSON.stringify(shownName(name))}`,
   );
 }
