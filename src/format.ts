@@ -14,7 +14,9 @@ export function formatNumbered(value: number, one: string, many: string): string
 
 /** A p-value with its sign: `= 0.032`, `< 0.001` */
 export function formatP(p: number): string {
-  return p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`;
+  if (p < 0.001) return "< 0.001";
+  const digits = Math.abs(p - 0.05) < 0.0005 ? 5 : 3; // 0.050 would not tell on which side of the limit it is
+  return `= ${p.toFixed(digits)}`;
 }
 
 /** `17.6 %`; `<0.1 %` for a share that would round to zero but is not zero. */

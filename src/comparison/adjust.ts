@@ -65,23 +65,42 @@ export function commandsBefore(previous: Made | undefined, command: string | und
   return earlier.size === 0 ? undefined : [...earlier];
 }
 
+/** A group's result with its conclusion. */
+type Concluded = Tested & Concluding & { readonly adjusted?: Adjusted | undefined };
+
 /**
- * Corrects the pooled results of whole comparisons by Holm's method. The comparisons made by one command are corrected
- * together, whatever their arms and judges; one that is made again by another command stays among them.
+ * Corrects the pooled results of whole comparisons by Holm's method, and those of their test sets. The comparisons made by one command are
+ * corrected together, whatever their arms and judges; one that is made again by another command stays among them.
  */
-export function adjustComparisons<C extends Made & { readonly pooled: Tested & { readonly conclusion: Conclusion } }>(
+export function adjustComparisons<C extends Made & { readonly pooled: Concluded; readonly sets: readonly Concluded[] }>(
   comparisons: readonly C[],
 ): C[] {
   const families = comparisons.map(familiesOf);
   return comparisons.map((one, i) => {
     const family = comparisons.filter((_, j) => j === i || [...families[j]!].some((name) => families[i]!.has(name)));
     if (family.length < 2) return one;
-    const pooled = adjust(
-      family.map((other) => other.pooled),
-      "Holm",
-    )[family.indexOf(one)]!;
-    return { ...one, pooled: one.pooled.conclusion === unconcluded ? { ...pooled, conclusion: unconcluded } : pooled };
+    const at = family.indexOf(one);
+    const pooled = keep(
+      one.pooled,
+      adjust(
+        family.map((other) => other.pooled),
+        "Holm",
+      )[at]!,
+    );
+    if (one.sets.length < 2) {
+      const { adjusted, conclusion } = pooled; // the same pairs
+      return { ...one, pooled, sets: one.sets.map((set) => ({ ...set, adjusted, conclusion })) };
+    }
+    const several = family.map(({ sets }) => (sets.length > 1 ? sets : []));
+    const before = several.slice(0, at).flat().length;
+    const sets = adjust(several.flat(), "Holm").slice(before, before + one.sets.length);
+    return { ...one, pooled, sets: sets.map((set, k) => keep(one.sets[k]!, set)) };
   });
+}
+
+/** Corrected, but still without a conclusion where there was none. */
+function keep<R extends Concluded>(before: Concluded, corrected: R): R {
+  return before.conclusion === unconcluded ? { ...corrected, conclusion: unconcluded } : corrected;
 }
 
 const unconcluded: Conclusion = "nothing can be concluded";

@@ -146,8 +146,9 @@ function needed(
   const perPrompt = decided.length / prompts;
   const effect = designEffect(decided, sources);
   const forEffect = (difference: number) => {
-    const share = Math.min(decisive, Math.abs(difference));
-    const split = { win: (decisive + share) / 2, tie: 1 - decisive, lose: (decisive - share) / 2 };
+    const share = Math.abs(difference);
+    const all = Math.max(decisive, share); // a larger difference than was seen has more decisive pairs, too
+    const split = { win: (all + share) / 2, tie: 1 - all, lose: (all - share) / 2 };
     return finite(Math.ceil((promptsNeeded(split) * effect) / perPrompt));
   };
   if (!(decisive > 0)) return { promptsNeeded: null, promptsNeededRange: [null, null] };

@@ -15,7 +15,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
     return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts have a decided outcome (${split}).`;
   if (conclusion === "better" || conclusion === "worse")
     return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
-  const needed = describeNeeded(pooled);
+  const needed = pooled.pValue < 0.05 ? "" : describeNeeded(pooled); // it counts without the correction, which decided here
   return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
 }
 

@@ -110,8 +110,8 @@ const levels = { win: 1, tie: 0, lose: -1 } as const;
 const allLevels = [-1, 0, 1];
 
 /**
- * Fleiss' kappa with its interval by the bootstrap over prompts. Few pairs that all agree would give an interval without width, so each draw
- * also holds half a pair on which people agree and half a one on which they do not, as a smoothed bootstrap does.
+ * Fleiss' kappa with its interval by the bootstrap over prompts. Few pairs that all agree would give an interval without width, so the draws
+ * are also from a pair on which people agree and one on which they do not, as in a smoothed bootstrap.
  */
 function kappaWithInterval(
   counts: readonly (readonly number[])[],
@@ -131,14 +131,15 @@ function kappaWithInterval(
   ];
   const all = [...counts, ...extra];
   const [kappa] = bootstrap(
-    numbers.size,
+    numbers.size + extra.length,
     (weights) => {
       const own = clusterOfItem.map((cluster) => weights[cluster]!);
-      return [fleissKappa(all, [...own, ...extra.map(() => 0.5 / 3)])];
+      return [fleissKappa(all, [...own, ...extra.map((_, i) => weights[numbers.size + i]! / 3)])];
     },
     { seed, draws },
   );
   const value = fleissKappa(counts);
+  if (Number.isNaN(kappa!.low)) return { value, low: -1, high: 1 };
   return { value, low: Math.min(value, kappa!.low), high: Math.max(value, kappa!.high) };
 }
 

@@ -172,7 +172,7 @@ function weighVerdicts(
   { judge, pooled }: Pick<ComparisonSummary, "judge" | "pooled">,
   { for: speaksFor, wrong, weak }: Reasons,
 ): void {
-  const { orders, counts, length, winRate, identical } = pooled;
+  const { orders, counts, length, identical } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
   if (decided === 0) {
     wrong.push("no pair could be judged");
@@ -210,13 +210,10 @@ function weighVerdicts(
   const { longerWins, controlledWinRate } = length;
   if (isOf(longerWins.low) && longerWins.low > mostLonger)
     weak.push(`the longer answer wins ${formatShare(longerWins.value!)} of the decided pairs`);
-  if (
-    isOf(controlledWinRate.value) &&
-    isOf(winRate.value) &&
-    (controlledWinRate.value - 0.5) * (winRate.value - 0.5) < 0
-  )
-    if (pooled.conclusion === "better" || pooled.conclusion === "worse")
-      weak.push("at equal length the other side wins");
+  const { low: least, high: most } = controlledWinRate;
+  if (!isOf(least) || !isOf(most)) return;
+  if ((pooled.conclusion === "better" && most < 0.5) || (pooled.conclusion === "worse" && least > 0.5))
+    weak.push("at equal length the other side wins");
 }
 
 function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {

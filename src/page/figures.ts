@@ -1,3 +1,4 @@
+import { seesOrder } from "../run/judge-kind.ts";
 import { UsageError } from "../errors.ts";
 import type { ComparisonRecord } from "../run/records/comparison.ts";
 import type { RunReport } from "./contract.ts";
@@ -65,7 +66,7 @@ export function listFigures({
     for (const { seed, finalLoss } of trainings)
       if (finalLoss !== null)
         add("training", seed === undefined ? arm : `${arm}, seed ${seed}`, "final_loss", finalLoss);
-  const result = (part: string, pair: string, found: ComparisonRecord) => {
+  const result = (part: string, judge: string, pair: string, found: ComparisonRecord) => {
     const { group, winningScore, winRate, gradedWinRate, pValue, adjusted, counts, orders, length } = found;
     const of = `${pair} (${group})`;
     const n = counts.win + counts.tie + counts.lose;
@@ -73,14 +74,14 @@ export function listFigures({
     estimate(part, of, "win_rate", winRate, { n });
     estimate(part, of, "graded_win_rate", gradedWinRate, { n });
     estimate(part, of, "win_rate_at_equal_length", length?.controlledWinRate, { n });
-    if (orders.pairs > 0) estimate(part, of, "flip_rate", orders.flipRate, { n: orders.pairs });
+    if (seesOrder(judge) && orders.pairs > 0) estimate(part, of, "flip_rate", orders.flipRate, { n: orders.pairs });
   };
   for (const { a, b, judge, pooled, sets } of experiment?.matches ?? [])
     for (const found of [pooled, ...(sets.length > 1 ? sets : [])])
-      result("experiment", `${a} against ${b} by ${judge}`, found);
+      result("experiment", judge, `${a} against ${b} by ${judge}`, found);
   for (const { a, b, judge, pooled, sets, categories, difficulties = [] } of comparisons) {
     const pair = `${a} against ${b} by ${judge}`;
-    for (const found of [pooled, ...sets]) result("comparison", pair, found);
+    for (const found of [pooled, ...(sets.length > 1 ? sets : [])]) result("comparison", judge, pair, found); // one set is all pairs
     const part = (figure: string, { set, group, winningScore, pValue, adjusted, counts }: ComparisonPart) =>
       estimate("comparison", `${pair} (${set}, ${group})`, figure, winningScore, {
         p: adjusted?.pValue ?? pValue,

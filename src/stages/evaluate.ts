@@ -19,7 +19,7 @@ import { extendManifest, readManifest, runFolder, type RunFolder } from "../run/
 import { crossedRatio } from "../stats/crossed-mean.ts";
 import { lossDifference } from "../stats/loss-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
-import { readHeldOut, type HeldOut } from "./held-out.ts";
+import { numberHeldOut, readHeldOut, type HeldOut } from "./held-out.ts";
 import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 import type { StageOptions } from "./progress.ts";
 
@@ -38,7 +38,7 @@ export interface EvaluateOptions extends StageOptions {
 
 const longest = 2 * defaultMaxLength;
 const blockRows = 256;
-const fewItems = 30; // with fewer, an interval by the normal distribution is too narrow
+const fewItems = 100; // prompts: with fewer, an interval by the normal distribution is too narrow where losses are skewed
 
 /**
  * Measures each model's loss on the answers of a dataset that no model was trained on, and compares models item by item. Rows whose prompt
@@ -76,7 +76,7 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
       identity.update(sha);
     }
   const [first, ...others] = groups;
-  const differences = compareGroups(first!, others, losses);
+  const differences = compareGroups(first!, others, losses, numberHeldOut(items));
   const summary: LossSummary = {
     name,
     data: dataset.source,
@@ -170,7 +170,7 @@ async function measureModel(
     }
   }
   const kept = values.filter((value) => !Number.isNaN(value));
-  const prompts = Array.from(kept, (_, i) => i);
+  const prompts = numberHeldOut(items).filter((_, i) => !Number.isNaN(values[i]));
   const lossesPath = run.lossesPath(name, model.replaceAll(/[^\w.-]+/g, "-"));
   makeFolder(`${run.folder}/losses`);
   const sha = await writeJsonLines(lossesPath, lines);
@@ -196,10 +196,11 @@ function compareGroups(
   first: ModelGroup,
   others: readonly ModelGroup[],
   losses: ReadonlyMap<string, Float64Array>,
+  promptOf: ArrayLike<number>,
 ): LossDifference[] {
   const compared = others.map((other) => {
     const [ours, theirs] = pairTrainings(first, other).map((models) => models.map((model) => losses.get(model)!));
-    return { other, ...lossDifference(ours!, theirs!) };
+    return { other, ...lossDifference(ours!, theirs!, promptOf) };
   });
   const adjusted = holm(compared.map(({ difference }) => difference.pValue));
   return compared.map(({ other, items, trainings, difference }, i) => ({
@@ -233,6 +234,7 @@ function describeItems(
   { maxLength = longest }: EvaluateOptions,
 ): string[] {
   const cut = models.filter((model) => model.cut > 0);
+  const prompts = new Set(numberHeldOut(items)).size;
   return [
     "a loss is how unlikely a model finds the reference answers, not how good its own answers are: it favours models that write in the reference's style",
     ...(trainedOn > 0
@@ -241,9 +243,9 @@ function describeItems(
     ...(manifest?.dataset
       ? []
       : ["whether models were trained on these prompts is not known: this run has rated no data"]),
-    ...(items.length < fewItems
+    ...(prompts < fewItems
       ? [
-          `only ${formatCount(items.length)} answers: with under ${fewItems}, the intervals are too narrow to be relied on`,
+          `only ${formatNumbered(prompts, "prompt", "prompts")}: with under ${fewItems}, the intervals may be too narrow`,
         ]
       : []),
     ...models

@@ -54,6 +54,17 @@ export async function readHeldOut(
   return { items, rows: all.length, trainedOn: all.length - items.length };
 }
 
+/** Numbers each row's prompt, from 0: answers to one prompt are not independent. */
+export function numberHeldOut(items: readonly Example[]): Uint32Array {
+  const numbers = new Map<string, number>();
+  return Uint32Array.from(items, (item) => {
+    const name = promptHash(item);
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return number;
+  });
+}
+
 function promptHash({ instruction, input }: Pick<Example, "instruction" | "input">): string {
   return hash("sha256", `${instruction.trim()}\0${input.trim()}`).slice(0, 24);
 }

@@ -1,5 +1,6 @@
-import { pairKey } from "../comparison/agreement.ts";
+import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
+import type { PairVerdict } from "../comparison/verdict.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { bootstrap } from "../stats/bootstrap.ts";
 import { bradleyTerry } from "../stats/bradley-terry.ts";
@@ -17,35 +18,37 @@ export interface RankedArm {
 
 const draws = 1_000;
 
-/** Ranks arms that were compared with one another, strongest first, with bootstrap intervals over prompts. */
+/** Ranks arms that were compared with one another, strongest first, with bootstrap intervals over prompts (conversations count as one). */
 export async function rankArms(
   comparisons: readonly ComparisonSummary[],
   { seed = 42 }: { readonly seed?: number } = {},
 ): Promise<readonly RankedArm[]> {
   const arms = [...new Set(comparisons.flatMap(({ a, b }) => [a, b]))];
-  const prompts = new Map<string, number>();
-  const results: { prompt: number; a: number; b: number; won: number }[] = [];
-  for (const { a, b, verdictsPath } of comparisons) {
-    for (const verdict of await readVerdicts(verdictsPath!)) {
-      if (verdict.outcome === "undecided") continue;
-      const key = pairKey(verdict);
-      if (!prompts.has(key)) prompts.set(key, prompts.size);
-      const won = verdict.outcome === "win" ? 1 : verdict.outcome === "tie" ? 0.5 : 0;
-      results.push({ prompt: prompts.get(key)!, a: arms.indexOf(a), b: arms.indexOf(b), won });
+  const decided: { verdict: PairVerdict; a: number; b: number }[] = [];
+  for (const { a, b, verdictsPath } of comparisons)
+    for (const verdict of await readVerdicts(verdictsPath!))
+      if (verdict.outcome !== "undecided") decided.push({ verdict, a: arms.indexOf(a), b: arms.indexOf(b) });
+  const prompts = numberPrompts(decided.map(({ verdict }) => verdict));
+  const results: Result[] = decided.map(({ verdict: { outcome }, a, b }, i) => {
+    return { prompt: prompts[i]!, a, b, won: outcome === "win" ? 1 : outcome === "tie" ? 0.5 : 0 };
+  });
+  const count = new Set(prompts).size;
+  const open = openEnds(results, count);
+  const strengthsBy = (weights: ArrayLike<number>, some: readonly Result[]) => {
+    const wins = arms.map(() => arms.map(() => 0));
+    for (const { prompt, a, b, won, size = 1 } of some) {
+      wins[a]![b]! += size * weights[prompt]! * won;
+      wins[b]![a]! += size * weights[prompt]! * (1 - won);
     }
-  }
-  const strengths = bootstrap(
-    prompts.size,
-    (weights) => {
-      const wins = arms.map(() => arms.map(() => 0));
-      for (const { prompt, a, b, won } of results) {
-        wins[a]![b]! += weights[prompt]! * won;
-        wins[b]![a]! += weights[prompt]! * (1 - won);
-      }
-      return bradleyTerry(wins);
-    },
-    { seed, draws },
-  );
+    return bradleyTerry(wins);
+  };
+  const values = strengthsBy(new Uint8Array(count).fill(1), results);
+  const all = [...results, ...open];
+  const drawn = bootstrap(count + open.length, (weights) => strengthsBy(weights, all), { seed, draws });
+  const strengths = drawn.map(({ low, high }, i): Estimate => {
+    const value = values[i]!;
+    return { value, low: Math.min(value, low), high: Math.max(value, high) };
+  });
   const chance = (strength: number) => 1 / (1 + Math.exp(-strength));
   return arms
     .map((arm, i) => ({
@@ -59,4 +62,29 @@ export async function rankArms(
       decided: results.filter(({ a, b }) => a === i || b === i).length,
     }))
     .toSorted((x, y) => y.strength.value - x.strength.value);
+}
+
+interface Result {
+  readonly prompt: number;
+  /** Arms, by their numbers. */
+  readonly a: number;
+  readonly b: number;
+  /** By a: 1, or 0.5 of a tie. */
+  readonly won: number;
+  /** How many such results it stands for. Default 1. */
+  readonly size?: number;
+}
+
+/**
+ * Two extra prompts for each two arms that were compared, of mean size, one won by each: results that are all alike would else have an interval
+ * without width (see `crossedMean`).
+ */
+function openEnds(results: readonly Result[], prompts: number): Result[] {
+  const matches = Map.groupBy(results, ({ a, b }) => `${a} ${b}`);
+  let next = prompts;
+  return [...matches.values()].flatMap((match) => {
+    const { a, b } = match[0]!;
+    const size = match.length / new Set(match.map(({ prompt }) => prompt)).size;
+    return [1, 0].map((won) => ({ prompt: next++, a, b, won, size }));
+  });
 }

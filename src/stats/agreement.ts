@@ -1,6 +1,6 @@
 import { z975 } from "./distributions.ts";
 import type { Estimate } from "./estimate.ts";
-import { type Table, isDominated, margins, middleRanks, tableCorrelation, tableIntervals } from "./table-bootstrap.ts";
+import { type Table, margins, mostLevels, middleRanks, tableCorrelation, tableIntervals } from "./table-bootstrap.ts";
 
 /*
  * How far two lists of scores agree. Pure functions on arrays of equal length, position by position.
@@ -42,22 +42,54 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 /**
- * Spearman's rank correlation with its 95 % interval: by Fisher's transformation with the variance of Bonett and Wright (2000),
- * (1 + r²/2) / (n - 3); by the smoothed bootstrap where one value makes up half of a list. Under four pairs the interval is all
- * of [-1, 1].
+ * Spearman's rank correlation with its 95 % interval. Scores with few values: by the smoothed bootstrap. Others: by Fisher's transformation, with
+ * the larger of two variances: that of Bonett and Wright (2000), (1 + r²/2) / (n - 3), which is for normal distributions, and that of the
+ * influence of each pair, which is also for judges that mostly say the same and sometimes something else. Under four pairs the interval is
+ * all of [-1, 1].
  */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
-  const value = pearson(rank(a), rank(b));
-  if (a.length < 4) return { value, low: -1, high: 1 };
-  if (isDominated(a) || isDominated(b)) {
-    const measure = (table: Table) => {
-      const [rows, columns] = margins(table);
-      return [tableCorrelation(table, middleRanks(rows), middleRanks(columns))];
-    };
-    return tableIntervals(a, b, measure, { values: [value] })[0]!;
-  }
-  const margin = z975 * Math.sqrt((1 + value ** 2 / 2) / (a.length - 3));
-  return { value, low: Math.tanh(Math.atanh(value) - margin), high: Math.tanh(Math.atanh(value) + margin) };
+  const n = a.length;
+  const [one, other] = [rank(a), rank(b)];
+  const value = pearson(one, other);
+  if (n < 4) return { value, low: -1, high: 1 };
+  const isFine = [a, b].every((values) => countDifferent(values) > Math.min(mostLevels, n / 2));
+  const variance = Math.max((1 + value ** 2 / 2) / (n - 3), rankVariance(one, other) / (n * (1 - value ** 2) ** 2));
+  const margin = z975 * Math.sqrt(variance);
+  const low = Math.tanh(Math.atanh(value) - margin);
+  const high = Math.tanh(Math.atanh(value) + margin);
+  if (isFine && n > mostLevels && Math.abs(value) < 1) return { value, low, high };
+  const measure = (table: Table) => {
+    const [rows, columns] = margins(table);
+    return [tableCorrelation(table, middleRanks(rows), middleRanks(columns))];
+  };
+  const [smoothed] = tableIntervals(a, b, measure, { values: [value] });
+  if (!isFine || !(Math.abs(value) < 1)) return smoothed!;
+  return { value, low: Math.min(low, smoothed!.low), high: Math.max(high, smoothed!.high) }; // too few for either
+}
+
+function countDifferent(values: ArrayLike<number>): number {
+  return new Set(Array.from(values)).size;
+}
+
+/** The variance of each pair's influence on the correlation of ranks (Hampel 1974), for lists with few ties. */
+function rankVariance(one: Float64Array, other: Float64Array): number {
+  const n = one.length;
+  const share = (rank: number) => (rank - 0.5) / n - 0.5;
+  /** For each pair, how far the other list lies above its middle among the pairs that are not below it in this list. */
+  const above = (of: Float64Array, by: Float64Array): Float64Array => {
+    const order = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => of[j]! - of[i]!);
+    const sums = new Float64Array(n);
+    let sum = 0;
+    for (const i of order) sums[i] = (sum += share(by[i]!)) / n;
+    return sums;
+  };
+  const [fromOne, fromOther] = [above(one, other), above(other, one)];
+  const influence = Float64Array.from(
+    one,
+    (rank, i) => 12 * (share(rank) * share(other[i]!) + fromOne[i]! + fromOther[i]!),
+  );
+  const mean = influence.reduce((sum, x) => sum + x, 0) / n;
+  return influence.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;
 }
 
 /**
@@ -133,10 +165,16 @@ export interface Agreement {
 }
 
 const mostThresholds = 12;
+const fewestRows = 5; // on either side of a threshold
 
 /** Agreement of scores with a reference: rank correlation, and for each score the reference gave, the rows at or above it. */
 export function measureAgreement(scores: ArrayLike<number>, reference: ArrayLike<number>): Agreement {
-  const levels = [...new Set(Array.from(reference))].sort((a, b) => a - b).slice(1); // at the lowest, everything is kept
+  const atLeast = (threshold: number) => reference.length - below(threshold);
+  const below = (threshold: number) =>
+    Array.from(reference).reduce((sum, value) => sum + (value < threshold ? 1 : 0), 0);
+  const levels = [...new Set(Array.from(reference))]
+    .sort((a, b) => a - b)
+    .filter((level) => below(level) >= fewestRows && atLeast(level) >= fewestRows); // of fewer, no figure says anything
   const stride = Math.ceil(levels.length / mostThresholds);
   const thresholds = levels
     .filter((_, i) => i % stride === 0)

@@ -1,6 +1,6 @@
 import type { Estimate } from "./estimate.ts";
 import { z975 } from "./distributions.ts";
-import { isDominated, margins, mostLevels, tableIntervals, type Table } from "./table-bootstrap.ts";
+import { margins, mostLevels, tableIntervals, type Table } from "./table-bootstrap.ts";
 
 /**
  * Cohen's kappa: how far two judges agree beyond chance. 1 is full agreement, 0 is as much as by chance. NaN when both
@@ -36,8 +36,8 @@ const leastPairs = 10; // for an interval
 /**
  * Cohen's kappa with quadratic weights (Cohen 1968): agreement of two lists of scores beyond chance, where a disagreement
  * counts by the square of its distance. For scores on a line it is 1 - E(a - b)² / (E(a - b)² if they were independent),
- * which is Lin's coefficient of concordance. Its 95 % interval is by the delta method; if one value makes up half of a list, it
- * also covers the smoothed bootstrap's interval; under ten pairs it is [-1, 1]. NaN when all scores are equal.
+ * which is Lin's coefficient of concordance. Its 95 % interval covers that of the delta method and that of the smoothed bootstrap: the first
+ * alone takes disagreements that were not seen for impossible. Under ten pairs it is [-1, 1]. NaN when all scores are equal.
  */
 export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const n = a.length;
@@ -65,7 +65,6 @@ export function weightedKappa(a: ArrayLike<number>, b: ArrayLike<number>): Estim
   if (n < leastPairs) return { value, low: -1, high: 1 };
   const margin = z975 * Math.sqrt(variance / n);
   const plain = { value, low: Math.max(-1, value - margin), high: Math.min(1, value + margin) };
-  if (!isDominated(a) && !isDominated(b)) return plain;
   const scale = [...new Set([...Array.from(a), ...Array.from(b)])].sort((x, y) => x - y); // both may give what one has given
   const levels = scale.length <= mostLevels ? { levels: [scale, scale] as const } : {};
   const [smoothed] = tableIntervals(a, b, weightedTableKappa, { values: [value], ...levels });

@@ -50,6 +50,15 @@ const byOtherLength: Prior = {
   ],
 };
 
+/**
+ * The same with a width at which a judge may favour length twice as much, or not at all: nobody has measured other judges, people among them, as
+ * AlpacaEval's was.
+ */
+const ofAnyJudge: Prior = {
+  mean: byOtherLength.mean,
+  precision: [[0.5, 0, 0], byOtherLength.precision[1], byOtherLength.precision[2]],
+};
+
 const byDifficulty: Prior = {
   mean: [1.83, 0, 0.742],
   precision: [
@@ -60,7 +69,10 @@ const byDifficulty: Prior = {
 };
 const difficultySpread = 1.48; // of AlpacaEval's difficulties, in logits
 
-/** The length-controlled win rate of the first arm, with its 95 % interval over prompts and trainings; NaN without pairs. */
+/**
+ * The length-controlled win rate of the first arm, with its 95 % interval over prompts and trainings; NaN without pairs. The value is by the prior
+ * of AlpacaEval's judge. Without `difficulty`, the interval also covers that of a judge whose liking for length is not known.
+ */
 export function lengthControlledWinRate(
   pairs: readonly LengthPair[],
   sources: Sources,
@@ -79,20 +91,28 @@ export function lengthControlledWinRate(
     return toRate(rateAtEqualLength(fit({ wins, rows: rowsWith(scaled), counts }, byDifficulty), sources));
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
-  const one = rateAtEqualLength(fit({ wins, rows: rowsWith(lengthOf(1)), counts }, byOtherLength), sources);
-  // the same with the arms swapped: wins become losses, and length differences change their sign
-  const swapped = rateAtEqualLength(
-    fit(
-      {
-        wins: wins.map((win) => 1 - win),
-        rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
-        counts,
-      },
-      byOtherLength,
-    ),
-    sources,
-  );
-  return toRate({ logit: (one.logit - swapped.logit) / 2, margin: (one.margin + swapped.margin) / 2 });
+  const rateBy = (prior: Prior): Estimate => {
+    const one = rateAtEqualLength(fit({ wins, rows: rowsWith(lengthOf(1)), counts }, prior), sources);
+    // the same with the arms swapped: wins become losses, and length differences change their sign
+    const swapped = rateAtEqualLength(
+      fit(
+        {
+          wins: wins.map((win) => 1 - win),
+          rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+          counts,
+        },
+        prior,
+      ),
+      sources,
+    );
+    return toRate({ logit: (one.logit - swapped.logit) / 2, margin: (one.margin + swapped.margin) / 2 });
+  };
+  const [published, any] = [rateBy(byOtherLength), rateBy(ofAnyJudge)];
+  return {
+    value: published.value,
+    low: Math.min(published.low, any.low),
+    high: Math.max(published.high, any.high),
+  };
 }
 
 /** What the model is fitted to, an entry a pair. */

@@ -17,9 +17,14 @@ export interface LossDifference {
  * interval is about these two models.
  *
  * @param a the losses by item of each of its trainings, NaN where there is none
+ * @param promptOf the prompt of each item: answers to the same prompt are not independent. Default: each has its own
  */
-export function lossDifference(a: readonly Float64Array[], b: readonly Float64Array[]): LossDifference {
-  const { items, trainings, sources, ...values } = pairItems(a, b);
+export function lossDifference(
+  a: readonly Float64Array[],
+  b: readonly Float64Array[],
+  promptOf?: ArrayLike<number>,
+): LossDifference {
+  const { items, trainings, sources, ...values } = pairItems(a, b, promptOf);
   const differences = values.b.map((value, i) => value - values.a[i]!);
   const ones = new Uint8Array(differences.length).fill(1);
   return { items, trainings, difference: crossedRatio(differences, ones, sources, { tested: 0 }) };

@@ -10,8 +10,17 @@ export interface PairedItems {
   readonly sources: { readonly prompts: readonly number[]; readonly trainings?: readonly number[] | undefined };
 }
 
-/** Pairs the values of two arms by item and training. @param a the values by item of each of its trainings, NaN where there is none */
-export function pairItems(a: readonly Float64Array[], b: readonly Float64Array[]): PairedItems {
+/**
+ * Pairs the values of two arms by item and training.
+ *
+ * @param a the values by item of each of its trainings, NaN where there is none
+ * @param promptOf the prompt of each item, where items share some. Default: each has its own
+ */
+export function pairItems(
+  a: readonly Float64Array[],
+  b: readonly Float64Array[],
+  promptOf?: ArrayLike<number>,
+): PairedItems {
   const trainings = Math.min(a.length, b.length);
   const [ours, theirs, prompts, seeds]: [number[], number[], number[], number[]] = [[], [], [], []];
   let items = 0;
@@ -21,7 +30,7 @@ export function pairItems(a: readonly Float64Array[], b: readonly Float64Array[]
     for (const [t, [one, other]] of pairs.entries()) {
       ours.push(one);
       theirs.push(other);
-      prompts.push(items);
+      prompts.push(promptOf?.[item] ?? items);
       seeds.push(t);
     }
     items++;

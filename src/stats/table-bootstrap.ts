@@ -3,7 +3,7 @@ import { quantile } from "./quantile.ts";
 import { createRandom, type Random } from "./random.ts";
 
 /*
- * Intervals of figures of two lists that have few different values, or mostly one. The usual intervals are too narrow there:
+ * Intervals of figures of two lists of scores. The usual intervals are too narrow where scores have few values, or mostly agree:
  * they take combinations that were not observed for impossible. A smoothed bootstrap (Rubin 1981, with a prior as in Agresti
  * and Min 2005) draws tables of both lists' values instead, in which every combination has some chance.
  */
@@ -16,18 +16,6 @@ export const mostLevels = 15;
 const draws = 1_000;
 const leastVariance = 1e-12; // less is rounding
 const smallSample = 100; // rows: with this many the interval is one of 97.5 %, since they give the table's levels too
-
-/** Whether one value makes up at least half of a list, so that its rare values decide the figures. */
-export function isDominated(values: ArrayLike<number>): boolean {
-  const counts = new Map<number, number>();
-  let most = 0;
-  for (let i = 0; i < values.length; i++) {
-    const count = (counts.get(values[i]!) ?? 0) + 1;
-    counts.set(values[i]!, count);
-    if (count > most) most = count;
-  }
-  return most >= values.length / 2;
-}
 
 export interface TableOptions {
   /** The exact figures. Default: computed from the table, which is less exact if its values are grouped. */

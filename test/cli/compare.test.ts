@@ -669,4 +669,22 @@ describe("a verdict says no more than its evidence", () => {
       "labels.json: 8 of 20 belong to no pair here, by set and id, and do not count (p12, p13, p14, …)",
     );
   });
+
+  test("a ranking of few prompts that all say the same is open, and ties share a rank", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    for (const [name, stars] of [
+      ["best", 5],
+      ["one", 2],
+      ["other", 2],
+    ] as const)
+      writeRated(folder, name, 4, () => stars);
+    const files = ["best.jsonl", "one.jsonl", "other.jsonl"];
+    const { stdout } = await alpagasus(["compare", ...files, "--judge", server.judge, "--all-pairs"], {
+      cwd: folder.path,
+    });
+    const [, rank, share, low, high] = /^\s+(\d) {2}best +([\d.]+) % +\[([\d.]+) %, ([\d.]+) %\]/m.exec(stdout)!;
+    expect([rank, Number(high) - Number(low) > 20, Number(low) < Number(share)]).toEqual(["1", true, true]);
+    expect(stdout.match(/^\s+2 {2}(one|other) /gm)).toHaveLength(2);
+  });
 });

@@ -174,13 +174,15 @@ function renderCategories(
   );
 }
 
+const tieMargin = 1e-9; // of log strengths: less is rounding
+
 /** What `compare --all-pairs` prints for several arms. */
 export function renderRanking(ranking: readonly RankedArm[]): string {
   const table = renderTable(
     ["", "arm", "against an average arm", "95 % interval", "decided pairs"],
     ["right", "left", "right", "left", "right"],
-    ranking.map(({ arm, winRate, decided }, i) => [
-      String(i + 1),
+    ranking.map(({ arm, winRate, decided, strength }) => [
+      String(1 + ranking.filter((other) => other.strength.value > strength.value! + tieMargin).length), // ties share a rank
       plainText(arm),
       percent(winRate),
       shareInterval(winRate),

@@ -57,7 +57,7 @@ function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string
     renderTable(
       [
         "",
-        "consistent",
+        "estimated right",
         "correction applied",
         ...judges.map((_, i) => `Spearman with judge ${i + 1}, raw and corrected`),
       ],

@@ -102,7 +102,7 @@ function Correction({
         {judges
           .map(
             ({ judge, consistentShare }) =>
-              `${numberOf(judge)} scores ${formatShare(consistentShare)} of the rows the same as their near duplicates`,
+              `${numberOf(judge)} is estimated to give ${formatShare(consistentShare)} of the rows their own score (less where neighbours differ in truth)`,
           )
           .join(", ")}
         . A correction is applied as far as it brings a judge closer to the others' raw scores, which it has not seen (
