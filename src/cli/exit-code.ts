@@ -8,6 +8,7 @@ export function setExitCode(
 ): void {
   if (gates.some(({ held }) => !held) && context.exitCode === 0) context.exitCode = 3;
   if (calls?.stopped === "failure") context.exitCode = 1;
-  if (calls?.stopped === "budget") context.exitCode = 4;
+  const isOver = calls?.budgetUsd !== undefined && (calls.runPaidUsd ?? 0) > calls.budgetUsd; // a reply cost more than it could
+  if (calls?.stopped === "budget" || isOver) context.exitCode = 4;
   if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
 }

@@ -1,8 +1,9 @@
 import { closeSync, createReadStream, openSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { DataError, messageOf } from "../errors.ts";
 import { expectFile } from "./read-file.ts";
+import { readZstdFrames } from "./zstd-frames.ts";
 
 const chunkBytes = 64 * 1024; // about a hundred rows: their objects die young in the garbage collector, so memory stays flat
 const chunksPerTurn = 64; // chunks between two turns of the event loop (signals, timers)
@@ -48,10 +49,9 @@ async function* readPlain(path: string): AsyncGenerator<Buffer> {
 }
 
 async function* readCompressed(path: string, compression: Compression): AsyncGenerator<Buffer> {
+  if (compression === "zstd") return yield* readZstdFrames(path, readPlain(path), chunkBytes);
   const raw = createReadStream(path, { highWaterMark: chunkBytes });
-  const stream = raw.pipe(
-    compression === "gzip" ? createGunzip({ chunkSize: chunkBytes }) : createZstdDecompress({ chunkSize: chunkBytes }),
-  );
+  const stream = raw.pipe(createGunzip({ chunkSize: chunkBytes }));
   raw.on("error", (error) => stream.destroy(error));
   try {
     yield* stream as AsyncIterable<Buffer>;

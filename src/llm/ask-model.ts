@@ -41,7 +41,9 @@ export async function askModel(
   try {
     const asked = { ...toCallOptions(model, request), abortSignal: timeout.signal };
     const result = await Promise.race([model.language.doGenerate(asked), late]);
-    return { reply: readReply(result), headers: result.response?.headers ?? {} };
+    const { logprobs, ...reply } = readReply(result);
+    const isAsked = request.topLogprobs !== undefined; // some servers send them unasked
+    return { reply: { ...reply, ...(isAsked && logprobs && { logprobs }) }, headers: result.response?.headers ?? {} };
   } finally {
     clearTimeout(timer);
     abandon?.removeEventListener("abort", onAbandon);

@@ -281,6 +281,8 @@ export class CallStore implements Disposable {
     if (!this.#database.isOpen) return;
     try {
       if (this.#heartbeat) this.transact(() => this.#bury(this.#owner));
+    } catch {
+      // it cannot be written, which was told already; the next process that opens it buries this one
     } finally {
       this.#database.close();
     }

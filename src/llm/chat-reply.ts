@@ -49,30 +49,47 @@ function isEntry(value: unknown): value is Entry {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A chat completion of the chunks of an event stream, or the error among them; undefined where there are none. */
+/**
+ * A chat completion of the chunks of an event stream, or the error among them; undefined where there are none. A stream that ends without
+ * saying so, or has a chunk that cannot be read, has lost a part of its text: it counts as interrupted.
+ */
 function joinStream(text: string): unknown {
-  const chunks = text
+  const data = text
     .split(/\r\n|\r|\n/)
-    .flatMap((line) => (line.startsWith("data:") ? [parse(line.slice("data:".length).trim())] : []))
-    .filter(isEntry);
+    .flatMap((line) => (line.startsWith("data:") ? [line.slice("data:".length).trim()] : []))
+    .filter((line) => line !== "");
+  const read = data.filter((line) => line !== "[DONE]").map(parse);
+  const chunks = read.filter(isEntry);
   const failed = chunks.find(({ error }) => error != null);
   if (failed || chunks.length === 0) return failed;
-  const choices = chunks.flatMap(({ choices: given }) =>
-    Array.isArray(given) ? given.slice(0, 1).filter(isEntry) : [],
-  );
+  const choices = chunks.map(({ choices: given }) => firstChoice(given)).filter((choice) => choice !== undefined);
   const content = choices.map(({ delta }) => (isEntry(delta) ? readContent(delta["content"]) : "")).join("");
   const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
   const whole: Record<string, unknown> = {};
   for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments
-  return { ...whole, choices: [{ message: { content }, finish_reason: finish }] };
+  const isWhole = chunks.length === read.length && (finish !== null || data.includes("[DONE]"));
+  return { ...whole, choices: [{ message: { content }, finish_reason: isWhole ? finish : "interrupted" }] };
 }
 
-/** The error in a body. A 200 may carry one: it then stands for the status that it names, or for 502. */
+/** The choice that was asked for: number 0, wherever it stands. */
+function firstChoice(choices: unknown): Entry | undefined {
+  if (!Array.isArray(choices)) return undefined;
+  const entries = choices.filter(isEntry);
+  return entries.find(({ index }) => index === 0) ?? entries.find(({ index }) => index == null);
+}
+
+/** Whether a field `error` says that there is one: some servers send it empty. */
+function isError(error: unknown): boolean {
+  return isEntry(error) ? Object.values(error).some((part) => part != null && part !== "") : Boolean(error);
+}
+
+/** The error in a body. A 200 may carry one, beside a text too: it then stands for the status that it names, or for 502. */
 export function readError({ value, text }: ReadBody, status: number): { status: number; message: string } | undefined {
-  const error = isEntry(value) ? value["error"] : undefined;
   const isReply = status >= 200 && status < 300;
-  if (isReply && (error == null || error === "" || (isEntry(value) && Array.isArray(value["choices"]))))
-    return undefined;
+  const choice = isReply && isEntry(value) ? firstChoice(value["choices"]) : undefined;
+  if (choice && isError(choice["error"])) return readError({ value: { error: choice["error"] }, text }, status);
+  const error = isEntry(value) ? value["error"] : undefined;
+  if (isReply && !isError(error)) return undefined;
   const named = isEntry(error) ? [error["code"], error["status"]] : isEntry(value) ? [value["code"]] : [];
   const stated = named.map(Number).find((code) => code >= 400 && code < 600);
   return { status: isReply ? (stated ?? 502) : status, message: describeError(value) ?? text };
@@ -94,9 +111,8 @@ function describeError(value: unknown): string | undefined {
 /** The first choice of a chat completion; a sentence where there is none. */
 export function readCompletion(value: unknown): LanguageModelV4GenerateResult | string {
   if (!isEntry(value)) return "not JSON";
-  const choices = value["choices"];
-  const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
-  if (!isEntry(choice)) return "no choices in it";
+  const choice = firstChoice(value["choices"]);
+  if (!choice) return "no choices in it";
   const message = choice["message"];
   if (!isEntry(message))
     return typeof choice["text"] === "string" ? "a text completion, not a chat" : "no message in it";
@@ -108,7 +124,7 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   return {
     content: [{ type: "text", text: readContent(message["content"]) + (isRefused ? refusal : "") }],
     finishReason: {
-      unified: raw === "stop" && isRefused ? "content-filter" : (finishes.get(String(raw)) ?? "other"),
+      unified: endingOf(raw, isRefused),
       raw: typeof raw === "string" ? raw : undefined,
     },
     usage: readUsage(value["usage"]),
@@ -120,13 +136,22 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   };
 }
 
-const finishes: ReadonlyMap<string, "stop" | "length" | "content-filter" | "tool-calls"> = new Map([
-  ["stop", "stop"],
-  ["length", "length"],
-  ["content_filter", "content-filter"],
-  ["function_call", "tool-calls"],
-  ["tool_calls", "tool-calls"],
-]);
+type Ending = LanguageModelV4GenerateResult["finishReason"]["unified"];
+
+/** How a reply ended, in the words of OpenAI, and of others that servers pass on as they are: Anthropic's, Google's, TGI's, vLLM's. */
+const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
+  [/^(stop|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?)$/, "stop"],
+  [/^((max|model|context)_)?(new_|output_|completion_)?(length|tokens)(_exceeded)?$/, "length"],
+  [/^(content_filter(ed)?|safety|recitation|blocklist|prohibited_content|spii|refusal)$/, "content-filter"],
+  [/^(function_call|tool_calls?|tool_use)$/, "tool-calls"],
+  [/^(error|abort(ed)?|cancel(l?ed)?|interrupted|time_?out|preempted)$/, "interrupted"],
+];
+
+function endingOf(raw: unknown, isRefused: boolean): Ending {
+  const said = typeof raw === "string" ? raw.toLowerCase() : "";
+  const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
+  return ending === "stop" && isRefused ? "content-filter" : ending;
+}
 
 /** A content as text: of a list of parts the texts, without reasoning. */
 function readContent(content: unknown): string {

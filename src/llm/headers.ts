@@ -24,8 +24,8 @@ const longestMinuteMs = 600_000; // a limit that refills more slowly than this i
  * section 10.2.3). Undefined when neither is present and readable.
  */
 export function readRetryAfter(headers: Headers, now: number): number | undefined {
-  const milliseconds = Number(headers["retry-after-ms"] ?? NaN);
-  if (milliseconds >= 0) return milliseconds;
+  const inMs = headers["retry-after-ms"]?.trim() ?? "";
+  if (/^\d+(\.\d+)?$/.test(inMs)) return Number(inMs);
   const text = headers["retry-after"]?.trim();
   if (!text) return undefined;
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;

@@ -2,12 +2,24 @@ import type { SharedV4ProviderMetadata } from "@ai-sdk/provider";
 import * as z from "zod";
 import type { TokenLogprob } from "./reply.ts";
 
-const tokenSchema = z.object({ token: z.string(), logprob: z.number() });
-const entrySchema = tokenSchema.extend({ top_logprobs: z.array(tokenSchema).nullish() });
+const rounding = 0.01; // of a probability: servers compute in half precision
+
+/** A probability is at most 1, and so is the sum of those of different tokens. */
+const tokenSchema = z.object({
+  token: z.string(),
+  logprob: z
+    .number()
+    .max(rounding)
+    .transform((x) => Math.min(0, x)),
+});
+const topSchema = z
+  .array(tokenSchema)
+  .refine((top) => top.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0) <= 1 + 5 * rounding);
+const entrySchema = tokenSchema.extend({ top_logprobs: topSchema.nullish() });
 
 /**
  * A reply's tokens with their log probabilities, from the provider's metadata: in the format of OpenAI's chat completions, or
- * one such list per part for its Responses API. Undefined when there are none.
+ * one such list per part for its Responses API. Undefined when there are none, or some that cannot be probabilities.
  *
  * The top alternatives are kept only where a token, or one of them, has a digit or a point: among a reply's hundreds of
  * tokens, these can be part of a score.

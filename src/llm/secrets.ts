@@ -1,4 +1,4 @@
-import type { Reply } from "./reply.ts";
+import type { Reply, TokenLogprob } from "./reply.ts";
 
 /** The `problem` of a missing or malformed API key, if any. */
 export function describeKey(name: string, key: string | undefined, variables: readonly string[]): { problem?: string } {
@@ -96,12 +96,23 @@ function lowerAscii(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
+function spoken(logprobs: readonly TokenLogprob[]): string {
+  return logprobs.map(({ token }) => token).join("");
+}
+
+function offered(logprobs: readonly TokenLogprob[]): string {
+  return logprobs.flatMap(({ top = [] }) => top.map(([token]) => token)).join("");
+}
+
 /** A reply without the key in it: a server may say what it was sent, and replies are kept and shown. */
 export function redactReply(reply: Reply, redactAny: Redact): Reply {
   const redact = (said: string) => redactAny(said, "reply");
-  const { text, build, warnings } = reply;
+  const { text, build, warnings, logprobs, ...rest } = reply;
+  const isClean =
+    logprobs === undefined || [spoken(logprobs), offered(logprobs)].every((said) => redact(said) === said);
   return {
-    ...reply,
+    ...rest,
+    ...(logprobs && isClean && { logprobs }), // a key would be in several tokens, of which none can be told
     text: redact(text),
     ...(build !== undefined && { build: redact(build) }),
     warnings: warnings.map(redact),

@@ -48,7 +48,7 @@ export function readExpectedScore(
   }
   const missing = Math.max(0, 1 - total);
   const most = rubric.reply.format === "json" ? mostMissingBySchema : mostMissing;
-  if (!(missing <= most))
+  if (!(missing <= most) || !Number.isFinite(sum / total))
     return {
       state: "unparsable",
       detail: `${(100 * missing).toFixed(0)} % of the probability is on tokens that are not a score; at most ${100 * most} % is allowed`,

@@ -76,9 +76,9 @@ function readTokens(
 ): ReadVerdict {
   const [begin] = logprobs ?? [];
   if (!begin) return { state: "unparsable", detail: "no token probabilities came with the reply" };
-  const known = new Map([[begin.token, begin.logprob] as const, ...(begin.top ?? [])]);
+  const known = new Map([...(begin.top ?? []), [begin.token, begin.logprob] as const]); // its own counts, where it is listed twice
   const [one, other] = [first, second].map((token) => Math.exp(known.get(token) ?? -Infinity)) as [number, number];
-  if (!(one + other > 0))
+  if (!(one + other > 0 && Number.isFinite(one + other)))
     return {
       state: "unparsable",
       detail: excerpt(`neither ${first} nor ${second} is among the likeliest tokens`, text),

@@ -177,10 +177,14 @@ export function withPromptLimit(rubric: Rubric, limit: number): Rubric {
 /** Parses a template. Jinja drops one line feed at its end, so one is added: the prompt must be exactly as in its file. */
 export function parseTemplate(text: string): PromptTemplate {
   const template = new Template(text.endsWith("\n") ? `${text}\n` : text);
-  return /\{%-?\s*(for|macro)\b|\brange\s*\(/.test(text)
+  return canTakeLong.test(text)
     ? { parsed: template.parsed, render: (values) => withinTime(() => template.render(values)) }
     : template;
 }
+
+/** What can loop or multiply a text: any statement but if and set of texts, range by any name, and filters and signs that make texts longer. */
+const canTakeLong =
+  /\{%[-+]?\s*(?!if\b|elif\b|else\b|endif\b)|\brange\b|\|\s*(?!trim\b|length\b|lower\b|upper\b|default\b)\w|\{\{[^}]*[*+~]/;
 
 /** A parsed template. */
 export interface PromptTemplate {

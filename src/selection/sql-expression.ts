@@ -75,6 +75,8 @@ export async function expectStable(connection: DuckDBConnection, sql: string, op
   };
   walk(JSON.parse(String(rows[0]![0])));
   const what = option === "--where" ? "a condition" : "an expression";
+  const hidden = [...called].find((name) => name === "query" || name === "query_table"); // what is in their text cannot be seen
+  if (hidden !== undefined) throw new UsageError(`${option}: expected ${what} over columns, got ${hidden}()`);
   if (isSampled) throw new UsageError(`${option}: expected ${what} with the same value every time, got a sample`);
   // a word such as current_timestamp is a column where there is one of that name, else DuckDB takes it for a call
   const described = await connection.runAndReadAll("SELECT lower(column_name) FROM (DESCRIBE rows)");
@@ -105,7 +107,7 @@ const deepestText = 100; // brackets inside each other; the parser's stack is li
  * @throws UsageError when it is not one expression
  */
 export async function expectOneExpression(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
-  const what = option === "--where" ? "condition" : "expression";
+  const what = /\bwhere$/.test(option) ? "condition" : "expression";
   const plain = sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, "''");
   let depth = 0;
   let deepest = 0;

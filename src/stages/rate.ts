@@ -10,6 +10,7 @@ import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
+import type { Rating } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { latestCheck, type CheckedJudge } from "../run/judge-checks.ts";
 import { workingFolder } from "../run/recorded-path.ts";
@@ -242,6 +243,13 @@ async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise
   return rows;
 }
 
+/** A score that is no number would be written as null, and nothing could read it. */
+function expectNumber(rating: Rating): Rating {
+  return rating.state !== "scored" || Number.isFinite(rating.score)
+    ? rating
+    : { state: "unparsable", detail: `the score is no number: ${rating.score}` };
+}
+
 /** Joins each example's index, id and hash with its rating, and shows the examples to the tally. */
 async function* rateInOrder(
   dataset: Dataset,
@@ -262,7 +270,7 @@ async function* rateInOrder(
   }
   for await (const ratings of rateAll(judge, examples())) {
     const rows = waiting.splice(0, ratings.length);
-    yield ratings.map((rating, i) => ({ ...rows[i]!, ...rating }));
+    yield ratings.map((rating, i) => ({ ...rows[i]!, ...expectNumber(rating) }));
   }
   if (waiting.length > 0)
     throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);

@@ -74,7 +74,7 @@ function countDifferent(values: ArrayLike<number>): number {
 /** The variance of each pair's influence on the correlation of ranks (Hampel 1974), for lists with few ties. */
 function rankVariance(one: Float64Array, other: Float64Array): number {
   const n = one.length;
-  const share = (rank: number) => (rank - 0.5) / n - 0.5;
+  const share = (place: number) => (place - 0.5) / n - 0.5;
   /** For each pair, how far the other list lies above its middle among the pairs that are not below it in this list. */
   const above = (of: Float64Array, by: Float64Array): Float64Array => {
     const order = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => of[j]! - of[i]!);
@@ -86,7 +86,7 @@ function rankVariance(one: Float64Array, other: Float64Array): number {
   const [fromOne, fromOther] = [above(one, other), above(other, one)];
   const influence = Float64Array.from(
     one,
-    (rank, i) => 12 * (share(rank) * share(other[i]!) + fromOne[i]! + fromOther[i]!),
+    (place, i) => 12 * (share(place) * share(other[i]!) + fromOne[i]! + fromOther[i]!),
   );
   const mean = influence.reduce((sum, x) => sum + x, 0) / n;
   return influence.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;

@@ -27,6 +27,12 @@ const good = (content: unknown = "4\nfine") =>
     choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }],
     usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
   });
+const withChoice = (choice: object) =>
+  JSON.stringify({
+    model: "m",
+    choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop", ...choice }],
+    usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
+  });
 const refuse = (message: string, status = 400) => ({ status, body: JSON.stringify({ error: { message } }) });
 const chunk = (content: string, finish: string | null) =>
   `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
@@ -36,6 +42,57 @@ const servers: Record<string, (body: Body) => Said> = {
   gzip: () => ({ body: gzipSync(good()), headers: { "content-encoding": "gzip" } }),
   done: () => ({ body: `${good()}\n\ndata: [DONE]` }),
   stream: () => ({ body: `${chunk("4\nfi", null)}${chunk("ne", "stop")}data: [DONE]\n\n` }),
+  "stream-cut": () => ({ body: `${chunk("4", null)}${chunk(".5", "stop").slice(0, 40)}` }),
+  "stream-unended": () => ({ body: chunk("4", null) }),
+  "stream-hole": () => ({
+    body: `${chunk("4", null)}data: {"choices": [{"del\n\n${chunk("", "stop")}data: [DONE]\n\n`,
+  }),
+  "stream-other-choice": () => ({
+    body: `${chunk("2", null).replace('"index":0', '"index":1')}${chunk("4", "stop")}${chunk(".5", "stop").replace('"index":0', '"index":1')}data: [DONE]\n\n`,
+  }),
+  "other-choice-first": () => ({
+    body: JSON.stringify({
+      choices: [
+        { index: 1, message: { content: "2" }, finish_reason: "stop" },
+        { index: 0, message: { content: "4" }, finish_reason: "stop" },
+      ],
+    }),
+  }),
+  "choice-error": () => ({ body: withChoice({ error: { code: 400, message: "upstream died" } }) }),
+  "error-beside-text": () => ({
+    body: JSON.stringify({ ...(JSON.parse(good("4")) as object), error: { code: 400, message: "died" } }),
+  }),
+  abort: () => ({ body: withChoice({ finish_reason: "abort" }) }),
+  "max-tokens": () => ({ body: withChoice({ finish_reason: "max_tokens" }) }),
+  "capital-length": () => ({ body: withChoice({ finish_reason: "LENGTH" }) }),
+  safety: () => ({ body: withChoice({ finish_reason: "SAFETY" }) }),
+  "impossible-logprobs": () => ({
+    body: withChoice({ logprobs: { content: [{ token: "4", logprob: 1000, top_logprobs: [] }] } }),
+  }),
+  "certain-of-each": () => ({
+    body: withChoice({
+      logprobs: {
+        content: [
+          {
+            token: "4",
+            logprob: 0,
+            top_logprobs: ["4", "3", "2"].map((token) => ({ token, logprob: 0 })),
+          },
+        ],
+      },
+    }),
+  }),
+  "key-in-logprobs": () => ({
+    body: withChoice({
+      logprobs: {
+        content: ["sk-SECRET", "SECRET", "SECRET1234567890"].map((token) => ({
+          token,
+          logprob: -0.1,
+          top_logprobs: [],
+        })),
+      },
+    }),
+  }),
   parts: () => ({
     body: good([
       { type: "thinking", thinking: "hm 2" },
@@ -146,6 +203,63 @@ describe("replies that are read", () => {
     expect(outcome).toMatchObject({ state: "failed" });
     expect(outcome).toHaveProperty("detail", expect.stringContaining(why));
     expect(store.purse("run").perhapsPaid).toBeGreaterThan(0);
+  });
+
+  /** One attempt, with the probabilities of tokens or without. */
+  async function askOnce(name: string, { key = "", topLogprobs }: { key?: string; topLogprobs?: number } = {}) {
+    using folder = tempFolder();
+    using store = new CallStore(`${folder.path}/calls.sqlite`);
+    const environment = { ALPAGASUS_API_KEY: key };
+    const model = await openModel(`${origin}/${name}/v1#m`, { environment, price: flatPrice(1, 1) });
+    const engine = new Engine(model, { store, purse: "run", maxAttempts: 1 });
+    return { outcome: await engine.call({ ...ask("one"), topLogprobs }), purse: store.purse("run") };
+  }
+
+  test.each(["stream-cut", "stream-unended", "stream-hole", "abort"])(
+    "a reply that broke off is no reply, and perhaps paid: %s",
+    async (name) => {
+      const { outcome, purse } = await askOnce(name);
+      expect(outcome).toMatchObject({ state: "failed" });
+      expect(purse.perhapsPaid).toBeGreaterThan(0);
+    },
+  );
+
+  test.each(["stream-other-choice", "other-choice-first"])(
+    "the choice that was asked for is number 0: %s",
+    async (name) => {
+      expect((await askOnce(name)).outcome).toMatchObject({ state: "replied", text: "4" });
+    },
+  );
+
+  test.each([
+    ["choice-error", "upstream died"],
+    ["error-beside-text", "died"],
+  ])("an error beside a text is the error: %s", async (name, why) => {
+    const { outcome } = await askOnce(name);
+    expect(outcome).toMatchObject({ state: "failed", detail: expect.stringContaining(why) as string });
+  });
+
+  test.each([
+    ["max-tokens", "length"],
+    ["capital-length", "length"],
+    ["safety", "content-filter"],
+  ])("an ending in other words is that ending: %s", async (name, finish) => {
+    expect((await askOnce(name)).outcome).toMatchObject({ state: "replied", finish });
+  });
+
+  test("probabilities over 1 are none, and a key in tokens is not kept", async () => {
+    const tokensOf = async (...asked: Parameters<typeof askOnce>) => {
+      const { outcome } = await askOnce(...asked);
+      expect(outcome.state).toBe("replied");
+      return (outcome as { readonly logprobs?: unknown }).logprobs;
+    };
+    for (const name of ["impossible-logprobs", "certain-of-each"])
+      expect(await tokensOf(name, { topLogprobs: 5 })).toBeUndefined();
+    expect(await tokensOf("key-in-logprobs", { topLogprobs: 5 })).toHaveLength(3);
+    expect(
+      await tokensOf("key-in-logprobs", { topLogprobs: 5, key: "sk-SECRETSECRETSECRET1234567890" }),
+    ).toBeUndefined();
+    expect(await tokensOf("key-in-logprobs")).toBeUndefined(); // nobody asked
   });
 
   test("a wrong key in a 200 stops", async () => {

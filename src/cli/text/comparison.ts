@@ -182,7 +182,7 @@ export function renderRanking(ranking: readonly RankedArm[]): string {
     ["", "arm", "against an average arm", "95 % interval", "decided pairs"],
     ["right", "left", "right", "left", "right"],
     ranking.map(({ arm, winRate, decided, strength }) => [
-      String(1 + ranking.filter((other) => other.strength.value > strength.value! + tieMargin).length), // ties share a rank
+      String(1 + ranking.filter((other) => other.strength.value > strength.value + tieMargin).length), // ties share a rank
       plainText(arm),
       percent(winRate),
       shareInterval(winRate),

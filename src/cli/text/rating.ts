@@ -64,7 +64,10 @@ export function renderCalls(
       `  ${formatCount(unparsable)} replies have no readable score; alpagasus replies --state unparsable shows them`,
     );
   if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed repeats them`);
-  if (calls.stopped === undefined) return lines;
+  if (calls.stopped === undefined)
+    return calls.failure === undefined
+      ? lines
+      : [...lines, styleText("yellow", `  Careful: ${plainText(calls.failure)}`)];
   const why =
     calls.failure !== undefined
       ? `Stopped: ${plainText(calls.failure)}`

@@ -27,7 +27,7 @@ import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { openDuckDb } from "../../dataset/duckdb.ts";
 import { factNames } from "../../selection/rows-table.ts";
-import { listColumns } from "../../selection/sql-expression.ts";
+import { expectOneExpression, listColumns } from "../../selection/sql-expression.ts";
 import { expectTurns } from "../generate.ts";
 
 /**
@@ -199,6 +199,8 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
   for (const [arm, settings] of arms)
     for (const field of ["by", "where"] as const) {
       const sql = settings[field];
+      const place = `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}`;
+      if (sql !== undefined) await expectOneExpression(database.connection, sql, place);
       const named = sql === undefined ? [] : ((await listColumns(database.connection, sql)) ?? []);
       const unknown = named.find(
         (parts) => !known.has(parts[0]!.toLowerCase()) && !known.has(parts.join(".").toLowerCase()),
@@ -207,12 +209,12 @@ async function expectColumns({ recipe, experiment }: Context): Promise<void> {
         const those = rest.length === 0 ? undefined : marks.get(first.toLowerCase());
         if (those && !those.some((mark) => mark.toLowerCase() === rest.join(".").toLowerCase()))
           throw new UsageError(
-            `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected a mark of ${first} (${those.join(", ") || "it has none"}), got ${rest.join(".")}`,
+            `${place}: expected a mark of ${first} (${those.join(", ") || "it has none"}), got ${rest.join(".")}`,
           );
       }
       if (unknown)
         throw new UsageError(
-          `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
+          `${place}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
         );
     }
 }
