@@ -43,8 +43,6 @@ export class CallStore implements Disposable {
   readonly #database: DatabaseSync;
   readonly #owner = randomUUID();
   readonly #statements = new Map<string, StatementSync>();
-  /** Of the latest call when the store was opened. */
-  readonly #lastPlace: number;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   /** Heartbeats of owners on other hosts, as last seen, and since when. */
   readonly #heartbeats = new Map<string, { readonly seenAt: number; readonly since: number }>();
@@ -64,7 +62,6 @@ export class CallStore implements Disposable {
       },
       this.#owner,
     );
-    this.#lastPlace = Number(this.#prepare("select max(rowid) as last from calls").get()?.["last"] ?? 0);
     if (readOnly) return;
     this.#beat();
     this.transact(() => this.buryDead());
@@ -115,7 +112,7 @@ export class CallStore implements Disposable {
       promptBytes: number("prompt_bytes"),
       attempts: number("attempts"),
       latencyMs: number("latency_ms"),
-      isNew: number("place") > this.#lastPlace,
+      place: number("place"),
     };
   }
 
@@ -129,6 +126,11 @@ export class CallStore implements Disposable {
   /** A number that changes when another process has written. */
   get version(): number {
     return Number(this.#prepare("pragma data_version").get()?.["data_version"]);
+  }
+
+  /** The place of the latest call; 0 where there is none. */
+  get lastPlace(): number {
+    return Number(this.#prepare("select max(rowid) as last from calls").get()?.["last"] ?? 0);
   }
 
   /** Whether a model has ever replied. */

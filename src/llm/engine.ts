@@ -70,7 +70,7 @@ export class Engine {
   #timer: NodeJS.Timeout | undefined;
   #stopped: StopReason | undefined;
   #failure: AlpagasusError | undefined;
-  readonly #storeVersion: number;
+  readonly #storeAtStart: { readonly version: number; readonly lastPlace: number };
   /** Whether other processes use the store. */
   #isShared = false;
   /** The lowest cost of any call so far. */
@@ -92,7 +92,7 @@ export class Engine {
     });
     this.#random = options.random ?? Math.random;
     this.#budget = options.budgetUsd === undefined ? Infinity : Math.floor(options.budgetUsd * nanosPerUsd);
-    this.#storeVersion = this.#store.version;
+    this.#storeAtStart = { version: this.#store.version, lastPlace: this.#store.lastPlace };
     this.#endings = new Endings({
       store: this.#store,
       purse: options.purse,
@@ -178,7 +178,7 @@ export class Engine {
     }
     const stored = this.#findStored(key);
     if (stored) {
-      this.#tally[stored.isNew ? "shared" : "stored"]++;
+      this.#tally[stored.place! > this.#storeAtStart.lastPlace ? "shared" : "stored"]++; // later: of an identical row
       return outcomeOf(stored);
     }
     if (this.#stopped) return { state: "pending", key, detail: pendingDetails[this.#stopped] };
@@ -264,7 +264,7 @@ export class Engine {
   }
 
   #admit(calls: readonly PendingCall[]): Admission {
-    if (calls.length > 0) this.#isShared ||= this.#store.version !== this.#storeVersion; // from then on, others' replies may appear
+    if (calls.length > 0) this.#isShared ||= this.#store.version !== this.#storeAtStart.version; // from then on, others' replies may appear
     return admitCalls(calls, {
       store: this.#store,
       purse: this.#options.purse,

