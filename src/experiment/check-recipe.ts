@@ -11,6 +11,9 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   };
   if (recorded) return checkRecorded(recorded, fail);
   const armNames = Object.keys(arms);
+  const sameFile = armNames.find((name, i) => armNames.findIndex((other) => isSameFile(name, other)) < i);
+  if (sameFile !== undefined)
+    fail(["arms", sameFile], "expected names that differ by more than capitals: some disks keep one file for both");
   const numeric = [...armNames, ...Object.keys(models)].find((other) => /^\d+$/.test(other));
   if (numeric !== undefined)
     fail(
@@ -184,4 +187,9 @@ function checkRecorded(
     if (benchmarks.findIndex((other) => other.task === task) < i)
       fail(["recorded", "benchmarks", i, "task"], `expected each benchmark once, got ${task} again`);
   }
+}
+
+/** Whether a disk that does not tell capitals keeps one file for two names. */
+function isSameFile(a: string, b: string): boolean {
+  return a.normalize().toLowerCase() === b.normalize().toLowerCase();
 }

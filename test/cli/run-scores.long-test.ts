@@ -113,6 +113,8 @@ test.each([
     "expected a mark of score (it has none), got depth",
   ],
   [{ arms: { best: { by: "first + fist", top: 3 } } }, "arms.best.by: expected columns of the data"],
+  [{ arms: { best: { where: "first >>> (", top: 3 } } }, "arms.best.where: "],
+  [{ arms: { best: { top: 3 }, Best: { top: 2 } } }, "expected names that differ by more than capitals"],
   [{ arms: { best: { by: "kept.wrods", top: 3 } } }, "arms.best.by: expected a mark of kept (words, other), got wrods"],
   [
     { arms: { best: { by: "score + ds2.rareness", top: 3 } } },

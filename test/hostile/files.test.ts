@@ -84,10 +84,13 @@ describe("text that is made to take time or memory", () => {
     expect(await refusal(["run", "./keys.yaml"])).toMatch("expected YAML of at most 512 KB");
   });
 
-  test("a rubric that loops without a loop", async () => {
+  test.each([
+    ["without a loop", "{{ range(6000000)|join }}".repeat(4)],
+    ["by another name", "{% set r = range %}{{ r(20000000)|join|length }}"],
+  ])("a rubric that loops %s", async (_, loop) => {
     folder.write(
       "loop.yaml",
-      'name: loop\nversion: 1\ndescription: it loops\nsampling: { temperature: 0, max_output_tokens: 16 }\nscale: { min: 0, max: 5 }\nreply: { format: number }\nuser: "{{ instruction }} {{ input }} {{ output }} {{ range(6000000)|join }}{{ range(6000000)|join }}{{ range(6000000)|join }}{{ range(6000000)|join }}"\n',
+      `name: loop\nversion: 1\ndescription: it loops\nsampling: { temperature: 0, max_output_tokens: 16 }\nscale: { min: 0, max: 5 }\nreply: { format: number }\nuser: '{{ instruction }} {{ input }} {{ output }} ${loop}'\n`,
     );
     await using server = await startModelServer();
     const { code, stdout, stderr } = await alpagasus(

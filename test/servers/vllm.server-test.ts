@@ -72,7 +72,10 @@ const start = (port: number, ...more: string[]) =>
     [
       `${folder.path}/environment/bin/vllm`,
       ..."serve model --host 127.0.0.1 --served-model-name smollm2 --max-model-len 2048 --dtype float32".split(" "),
-      ...["--enforce-eager", "--port", String(port), ...more],
+      "--enforce-eager",
+      "--port",
+      String(port),
+      ...more,
     ],
     {
       port,
