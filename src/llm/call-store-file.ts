@@ -38,7 +38,27 @@ create table if not exists owners (id text primary key, host text not null, pid 
 create table if not exists claims (key text primary key, owner text not null, purse text not null, reserved integer not null) strict, without rowid;
 `;
 
+/** Opens a store, and creates it if missing. @throws UsageError when the file is something else, or stays locked */
 export function openDatabase(path: string): DatabaseSync {
+  const until = performance.now() + busyMs;
+  for (;;) {
+    try {
+      return tryToOpen(path);
+    } catch (cause) {
+      if (!isBusy(cause) || performance.now() > until) throw describeOpening(path, cause);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, againMs * (1 + Math.random()));
+    }
+  }
+}
+
+const againMs = 20;
+const busyCode = 5; // SQLITE_BUSY: SQLite does not wait itself while another process turns on write-ahead logging
+
+function isBusy(error: unknown): boolean {
+  return ((error as { errcode?: number }).errcode ?? 0) % 256 === busyCode;
+}
+
+function tryToOpen(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     makeFolder(dirname(path));
@@ -59,7 +79,7 @@ export function openDatabase(path: string): DatabaseSync {
     return database;
   } catch (cause) {
     database?.close();
-    throw describeOpening(path, cause);
+    throw cause;
   }
 }
 
@@ -137,5 +157,6 @@ function describeOpening(path: string, cause: unknown): Error {
 function describeStoreError(cause: unknown): string {
   const message = messageOf(cause);
   if (/not a database/.test(message)) return "a file of another kind";
+  if (/is locked/.test(message)) return "one that another process holds";
   return message.split("\n", 1)[0]!;
 }
