@@ -15,7 +15,7 @@ export function formatNumbered(value: number, one: string, many: string): string
 /** A p-value with its sign: `= 0.032`, `< 0.001` */
 export function formatP(p: number): string {
   if (p < 0.001) return "< 0.001";
-  const digits = Math.abs(p - 0.05) < 0.0005 ? 5 : 3; // 0.050 would not tell on which side of the limit it is
+  const digits = [3, 4, 5, 6, 9].find((count) => Number(p.toFixed(count)) !== 0.05) ?? 3; // 0.050 would not tell on which side of the limit it is
   return `= ${p.toFixed(digits)}`;
 }
 

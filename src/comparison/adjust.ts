@@ -12,6 +12,7 @@ export interface Adjusted {
 }
 
 const significance = 0.05;
+const unconcluded: Conclusion = "nothing can be concluded";
 
 /** The conclusion from a p-value and a winning score. */
 export function concludeFrom(pValue: number, winningScore: number | null): Conclusion {
@@ -23,6 +24,7 @@ export function concludeFrom(pValue: number, winningScore: number | null): Concl
 interface Tested {
   readonly pValue: number;
   readonly winningScore: { readonly value: number | null };
+  readonly conclusion?: Conclusion | undefined;
 }
 
 /**
@@ -39,7 +41,8 @@ export function adjust<R extends Tested>(
   return results.map((result, i) => ({
     ...result,
     ...(results.length > 1 && { adjusted: { pValue: pValues[i]!, comparisons: results.length, method } }),
-    conclusion: concludeFrom(pValues[i]!, result.winningScore.value),
+    // where nothing could be concluded, no correction changes that
+    conclusion: result.conclusion === unconcluded ? unconcluded : concludeFrom(pValues[i]!, result.winningScore.value),
   }));
 }
 
@@ -80,13 +83,10 @@ export function adjustComparisons<C extends Made & { readonly pooled: Concluded;
     const family = comparisons.filter((_, j) => j === i || [...families[j]!].some((name) => families[i]!.has(name)));
     if (family.length < 2) return one;
     const at = family.indexOf(one);
-    const pooled = keep(
-      one.pooled,
-      adjust(
-        family.map((other) => other.pooled),
-        "Holm",
-      )[at]!,
-    );
+    const pooled = adjust(
+      family.map((other) => other.pooled),
+      "Holm",
+    )[at]!;
     if (one.sets.length < 2) {
       const { adjusted, conclusion } = pooled; // the same pairs
       return { ...one, pooled, sets: one.sets.map((set) => ({ ...set, adjusted, conclusion })) };
@@ -94,16 +94,9 @@ export function adjustComparisons<C extends Made & { readonly pooled: Concluded;
     const several = family.map(({ sets }) => (sets.length > 1 ? sets : []));
     const before = several.slice(0, at).flat().length;
     const sets = adjust(several.flat(), "Holm").slice(before, before + one.sets.length);
-    return { ...one, pooled, sets: sets.map((set, k) => keep(one.sets[k]!, set)) };
+    return { ...one, pooled, sets };
   });
 }
-
-/** Corrected, but still without a conclusion where there was none. */
-function keep<R extends Concluded>(before: Concluded, corrected: R): R {
-  return before.conclusion === unconcluded ? { ...corrected, conclusion: unconcluded } : corrected;
-}
-
-const unconcluded: Conclusion = "nothing can be concluded";
 
 type Concluding = { readonly conclusion: Conclusion };
 

@@ -43,6 +43,7 @@ export function describeUnused(
   verdicts: readonly Pick<PairVerdict, "set" | "id" | "outcome">[],
 ): string[] {
   const undecided = verdicts.filter((verdict) => verdict.outcome === "undecided" && outcomes.has(pairKey(verdict)));
+  const count = Math.min(given, undecided.length); // a label without a set is of several pairs
   const shown = unused.slice(0, 3).join(", ");
   return [
     ...(unused.length > 0
@@ -51,9 +52,7 @@ export function describeUnused(
         ]
       : []),
     ...(undecided.length > 0
-      ? [
-          `${name}: ${formatCount(undecided.length)} of ${formatCount(given)} are of pairs without an outcome, and do not count`,
-        ]
+      ? [`${name}: ${formatCount(count)} of ${formatCount(given)} are of pairs without an outcome, and do not count`]
       : []),
   ];
 }

@@ -18,16 +18,21 @@ export async function* readZstdFrames(
   chunkSize: number,
 ): AsyncGenerator<Buffer> {
   const bytes = new ByteReader(path, chunks);
-  for (;;) {
-    const start = await bytes.upTo(4);
-    if (start.length === 0) return;
-    if (start.length < 4) throw bytes.cutOff();
-    const kind = start.readUInt32LE();
-    if (kind - (kind % 16) === skippable) {
-      const size = (await bytes.take(4)).readUInt32LE();
-      for await (const _ of bytes.pass(size)); // left out
-    } else if (kind === magic) yield* decompress(frame(start, bytes), chunkSize);
-    else throw new DataError(`${path}: cannot be read: expected a zstd frame or the end of the file, got other bytes`);
+  try {
+    for (;;) {
+      const start = await bytes.upTo(4);
+      if (start.length === 0) return;
+      if (start.length < 4) throw bytes.cutOff();
+      const kind = start.readUInt32LE();
+      if (kind - (kind % 16) === skippable) {
+        const size = (await bytes.take(4)).readUInt32LE();
+        for await (const _ of bytes.pass(size)); // left out
+      } else if (kind === magic) yield* decompress(frame(start, bytes), chunkSize);
+      else
+        throw new DataError(`${path}: cannot be read: expected a zstd frame or the end of the file, got other bytes`);
+    }
+  } finally {
+    await bytes.close();
   }
 }
 
@@ -71,6 +76,11 @@ class ByteReader {
   constructor(path: string, chunks: AsyncIterable<Buffer>) {
     this.#path = path;
     this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** Ends the reading of the file, also where not all was wanted. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 
   cutOff(): DataError {

@@ -60,9 +60,12 @@ function joinStream(text: string): unknown {
     .filter((line) => line !== "");
   const read = data.filter((line) => line !== "[DONE]").map(parse);
   const chunks = read.filter(isEntry);
-  const failed = chunks.find(({ error }) => error != null);
+  const failed = chunks.find(({ error }) => isError(error));
   if (failed || chunks.length === 0) return failed;
-  const choices = chunks.map(({ choices: given }) => firstChoice(given)).filter((choice) => choice !== undefined);
+  const all = chunks.flatMap(({ choices: given }) => (Array.isArray(given) ? given.filter(isEntry) : []));
+  const choices = all.filter(({ index }) => index == null || Number(index) === 0);
+  const broken = choices.find(({ error }) => isError(error));
+  if (broken) return { error: broken["error"] };
   const content = choices.map(({ delta }) => (isEntry(delta) ? readContent(delta["content"]) : "")).join("");
   const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
   const whole: Record<string, unknown> = {};
@@ -75,12 +78,23 @@ function joinStream(text: string): unknown {
 function firstChoice(choices: unknown): Entry | undefined {
   if (!Array.isArray(choices)) return undefined;
   const entries = choices.filter(isEntry);
-  return entries.find(({ index }) => index === 0) ?? entries.find(({ index }) => index == null);
+  const isFirst = ({ index }: Entry) => index != null && Number(index) === 0;
+  return (
+    entries.find(isFirst) ??
+    entries.find(({ index }) => index == null) ??
+    (entries.length === 1 ? entries[0] : undefined)
+  );
 }
 
-/** Whether a field `error` says that there is one: some servers send it empty. */
+/** Whether a field `error` says that there is one: some servers always send it, with nothing in it. */
 function isError(error: unknown): boolean {
-  return isEntry(error) ? Object.values(error).some((part) => part != null && part !== "") : Boolean(error);
+  if (typeof error === "string") return error !== "" && error !== "null";
+  if (!isEntry(error)) return error === true;
+  const { message, type, code, status } = error;
+  const says = [message, type].some((part) => typeof part === "string" && part !== "");
+  return (
+    says || [code, status].some((part) => Number(part) >= 400 || (typeof part === "string" && /[a-z]/i.test(part)))
+  );
 }
 
 /** The error in a body. A 200 may carry one, beside a text too: it then stands for the status that it names, or for 502. */
@@ -140,15 +154,21 @@ type Ending = LanguageModelV4GenerateResult["finishReason"]["unified"];
 
 /** How a reply ended, in the words of OpenAI, and of others that servers pass on as they are: Anthropic's, Google's, TGI's, vLLM's. */
 const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
-  [/^(stop|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?)$/, "stop"],
-  [/^((max|model|context)_)?(new_|output_|completion_)?(length|tokens)(_exceeded)?$/, "length"],
-  [/^(content_filter(ed)?|safety|recitation|blocklist|prohibited_content|spii|refusal)$/, "content-filter"],
+  [/^(stop(ped)?|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?)$/, "stop"],
+  [
+    /^((max|model|context)_)?(new_|output_|completion_)?(length|tokens)(_exceeded)?$|context_window_exceeded$/,
+    "length",
+  ],
+  [/^(content_filter(ed)?|(image_)?safety|recitation|blocklist|prohibited_content|spii|refusal)$/, "content-filter"],
   [/^(function_call|tool_calls?|tool_use)$/, "tool-calls"],
-  [/^(error|abort(ed)?|cancel(l?ed)?|interrupted|time_?out|preempted)$/, "interrupted"],
+  [
+    /^(error|abort(ed)?|cancel(l?ed)?|interrupted|time_?out|preempted|network_error|insufficient_system_resource)$/,
+    "interrupted",
+  ],
 ];
 
 function endingOf(raw: unknown, isRefused: boolean): Ending {
-  const said = typeof raw === "string" ? raw.toLowerCase() : "";
+  const said = typeof raw === "string" ? raw.toLowerCase().replace(/^finish_reason_/, "") : "";
   const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
   return ending === "stop" && isRefused ? "content-filter" : ending;
 }

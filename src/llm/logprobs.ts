@@ -12,9 +12,10 @@ const tokenSchema = z.object({
     .max(rounding)
     .transform((x) => Math.min(0, x)),
 });
-const topSchema = z
-  .array(tokenSchema)
-  .refine((top) => top.reduce((sum, { logprob }) => sum + Math.exp(logprob), 0) <= 1 + 5 * rounding);
+const topSchema = z.array(tokenSchema).refine((top) => {
+  const different = new Map(top.map(({ token, logprob }) => [token, logprob])); // some list the chosen one again
+  return [...different.values()].reduce((sum, logprob) => sum + Math.exp(logprob), 0) <= 1 + 5 * rounding;
+});
 const entrySchema = tokenSchema.extend({ top_logprobs: topSchema.nullish() });
 
 /**

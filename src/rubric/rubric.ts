@@ -182,9 +182,9 @@ export function parseTemplate(text: string): PromptTemplate {
     : template;
 }
 
-/** What can loop or multiply a text: any statement but if and set of texts, range by any name, and filters and signs that make texts longer. */
+/** What can loop or multiply a text: any statement but conditions, range by any name, and filters, calls and signs that make texts longer. */
 const canTakeLong =
-  /\{%[-+]?\s*(?!if\b|elif\b|else\b|endif\b)|\brange\b|\|\s*(?!trim\b|length\b|lower\b|upper\b|default\b)\w|\{\{[^}]*[*+~]/;
+  /\{%[-+]?(?!\s*[-+]?\s*(?:if|elif|else|endif)\b)|\brange\b|\|\s*(?!trim\b|length\b|lower\b|upper\b|default\b)\w|\.replace\b|\{\{[^}]*[*+~]/;
 
 /** A parsed template. */
 export interface PromptTemplate {

@@ -32,7 +32,9 @@ export interface RowOrdering extends AsyncDisposable {
  * - `rank(x)`: from 1 for the lowest; rows that tie have the mean of their ranks
  */
 const macros = [
-  "alpagasus_number(x) AS CASE WHEN isfinite(x::DOUBLE) THEN x::DOUBLE END", // text that holds a number is that number, as without a function
+  // a number in text is that number, as without a function, and a time its seconds; by way of text, which every type has
+  `alpagasus_value(x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN (x::VARCHAR = 'true')::INTEGER::DOUBLE WHEN typeof(x) = 'DATE' OR typeof(x) LIKE 'TIMESTAMP%' THEN epoch(x::VARCHAR::TIMESTAMP)::DOUBLE ELSE trim(x::VARCHAR, '"')::DOUBLE END`,
+  "alpagasus_number(x) AS CASE WHEN isfinite(alpagasus_value(x)) THEN alpagasus_value(x) END",
   "zscore(x) AS (alpagasus_number(x) - avg(alpagasus_number(x)) OVER ()) / nullif(stddev_pop(alpagasus_number(x)) OVER (), 0)",
   "percentile(x) AS CASE WHEN alpagasus_number(x) IS NOT NULL THEN 100 * cume_dist() OVER (PARTITION BY alpagasus_number(x) IS NULL ORDER BY alpagasus_number(x)) END",
   "rank(x) AS CASE WHEN alpagasus_number(x) IS NOT NULL THEN rank() OVER (PARTITION BY alpagasus_number(x) IS NULL ORDER BY alpagasus_number(x)) + (count(*) OVER (PARTITION BY alpagasus_number(x)) - 1) / 2.0 END",

@@ -171,7 +171,7 @@ async function createRowsTable(
     const renamed = dataColumns.map((name, i) => {
       const shown = names.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
       const read = `own.${sqlName(name)}`;
-      const value = (dataset.format === "parquet" ? finiteSql(read, types[i]!) : undefined) ?? read; // JSON has none
+      const value = finiteSql(read, types[i]!) ?? read; // JSON has them too: 1e999
       return `${name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value} AS ${sqlName(shown)}`;
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);

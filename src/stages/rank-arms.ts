@@ -61,6 +61,7 @@ export async function rankArms(
       },
       decided: results.filter(({ a, b }) => a === i || b === i).length,
     }))
+    .filter(({ decided: pairs }) => pairs > 0) // of the others nothing is known
     .toSorted((x, y) => y.strength.value - x.strength.value);
 }
 

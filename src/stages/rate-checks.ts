@@ -92,7 +92,7 @@ export async function expectUnchanged(
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     throw new RunError(
-      `${error.message}; another command wrote them while this one ran, which kept its replies in the store and no ratings`,
+      `${error.message}; another command wrote them while this one ran, whose ratings were not kept (replies of models are in the store)`,
       {
         cause: error,
       },

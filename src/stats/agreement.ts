@@ -75,12 +75,19 @@ function countDifferent(values: ArrayLike<number>): number {
 function rankVariance(one: Float64Array, other: Float64Array): number {
   const n = one.length;
   const share = (place: number) => (place - 0.5) / n - 0.5;
-  /** For each pair, how far the other list lies above its middle among the pairs that are not below it in this list. */
+  /** For each pair, how far the other list lies above its middle among the pairs that are above it in this list, and half of those beside it. */
   const above = (of: Float64Array, by: Float64Array): Float64Array => {
     const order = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => of[j]! - of[i]!);
     const sums = new Float64Array(n);
     let sum = 0;
-    for (const i of order) sums[i] = (sum += share(by[i]!)) / n;
+    for (let start = 0; start < n;) {
+      let end = start;
+      let beside = 0;
+      for (; end < n && of[order[end]!] === of[order[start]!]; end++) beside += share(by[order[end]!]!);
+      for (let k = start; k < end; k++) sums[order[k]!] = (sum + beside / 2) / n;
+      sum += beside;
+      start = end;
+    }
     return sums;
   };
   const [fromOne, fromOther] = [above(one, other), above(other, one)];
@@ -169,12 +176,12 @@ const fewestRows = 5; // on either side of a threshold
 
 /** Agreement of scores with a reference: rank correlation, and for each score the reference gave, the rows at or above it. */
 export function measureAgreement(scores: ArrayLike<number>, reference: ArrayLike<number>): Agreement {
-  const atLeast = (threshold: number) => reference.length - below(threshold);
-  const below = (threshold: number) =>
-    Array.from(reference).reduce((sum, value) => sum + (value < threshold ? 1 : 0), 0);
-  const levels = [...new Set(Array.from(reference))]
-    .sort((a, b) => a - b)
-    .filter((level) => below(level) >= fewestRows && atLeast(level) >= fewestRows); // of fewer, no figure says anything
+  const sorted = Float64Array.from(reference).sort();
+  const levels: number[] = [];
+  for (let below = 0; below < sorted.length; below++)
+    // how many rows are below the level that begins here
+    if (below >= fewestRows && sorted.length - below >= fewestRows && sorted[below] !== sorted[below - 1])
+      levels.push(sorted[below]!); // of fewer rows on a side, no figure says anything
   const stride = Math.ceil(levels.length / mostThresholds);
   const thresholds = levels
     .filter((_, i) => i % stride === 0)

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { zstdCompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { readBytes } from "../../src/files/read-bytes.ts";
@@ -28,6 +28,16 @@ test.runIf(isThere)("all frames of a file are read, and frames that hold no data
   expect(await read(frame(long), frame("x".repeat(1_000_000)), frame(long))).toBe(
     `${long}${"x".repeat(1_000_000)}${long}`,
   );
+});
+
+test.runIf(isThere && process.platform === "linux")("a reader that stops early leaves no file open", async () => {
+  using folder = tempFolder();
+  const path = `${folder.path}/rows.zst`;
+  writeFileSync(path, frame(long));
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let i = 0; i < 10; i++) for await (const _ of readBytes({ path, compression: "zstd" })) break;
+  expect(open()).toBeLessThan(before + 5);
 });
 
 test.runIf(isThere)("what is no frame, and a file that was cut, are refused", async () => {

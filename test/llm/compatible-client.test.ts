@@ -58,6 +58,13 @@ const servers: Record<string, (body: Body) => Said> = {
       ],
     }),
   }),
+  "empty-errors": () => ({
+    body: JSON.stringify({ ...(JSON.parse(good()) as object), error: { code: 0, message: "", details: [] } }),
+  }),
+  "odd-index": () => ({ body: good().replace('"index":0', '"index":"0"') }),
+  "stream-empty-errors": () => ({
+    body: `${chunk("4\nfine", null).replace('"id"', '"error":{},"id"')}${chunk("", "stop")}data: [DONE]\n\n`,
+  }),
   "choice-error": () => ({ body: withChoice({ error: { code: 400, message: "upstream died" } }) }),
   "error-beside-text": () => ({
     body: JSON.stringify({ ...(JSON.parse(good("4")) as object), error: { code: 400, message: "died" } }),
@@ -172,13 +179,16 @@ async function askServer(name: string) {
 }
 
 describe("replies that are read", () => {
-  test.each(["gzip", "done", "stream", "parts", "bom"])("%s", async (name) => {
-    seen.length = 0;
-    const { outcomes } = await askServer(name);
-    expect(outcomes).toMatchObject([{ state: "replied", text: "4\nfine" }, { state: "replied" }]);
-    expect(seen.every(({ stream }) => stream === false)).toBe(true);
-    expect(seen).toHaveLength(2);
-  });
+  test.each(["gzip", "done", "stream", "parts", "bom", "empty-errors", "odd-index", "stream-empty-errors"])(
+    "%s",
+    async (name) => {
+      seen.length = 0;
+      const { outcomes } = await askServer(name);
+      expect(outcomes).toMatchObject([{ state: "replied", text: "4\nfine" }, { state: "replied" }]);
+      expect(seen.every(({ stream }) => stream === false)).toBe(true);
+      expect(seen).toHaveLength(2);
+    },
+  );
 
   test("a stream with line separators in its text, and errors that are null", async () => {
     const { outcomes } = await askServer("stream-odd");

@@ -42,10 +42,20 @@ test("text that holds a number is that number, also in rank, percentile and zsco
   const values = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? i : String(i)));
   folder.write(
     "rows.json",
-    values.map((v, i) => ({ instruction: `Do ${i}`, input: "", output: "Out", mixed: v, text: String(i), own: 1 })),
+    values.map((v, i) => ({
+      instruction: `Do ${i}`,
+      input: "",
+      output: "Out",
+      mixed: v,
+      text: String(i),
+      own: 1,
+      day: `2026-01-${String(i + 1).padStart(2, "0")}`,
+    })),
   );
   await prepare(folder.path, ["rate", "rows.json", "--judge", "column:own"]);
   for (const by of ["text", "mixed", "rank(text)", "percentile(mixed)", "zscore(text) + rank(mixed)"])
+    expect((await keptBy(folder, "--by", by, "--top", "4")).rows, by).toEqual([26, 27, 28, 29]);
+  for (const by of ["rank(day)", "percentile(day)", "rank(text::INTEGER > 25)"])
     expect((await keptBy(folder, "--by", by, "--top", "4")).rows, by).toEqual([26, 27, 28, 29]);
   const { code, stderr } = await alpagasus(["select", "--by", "rank(instruction)", "--top", "4"], { cwd: folder.path });
   expect([code, stderr]).toEqual([2, expect.stringMatching(/^alpagasus: --by: .*'Do 0' to DOUBLE/)]);

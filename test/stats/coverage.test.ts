@@ -65,6 +65,19 @@ test.each(someOf(judges, 2))("Spearman's interval holds: %s", (_, some) => {
   for (const n of someOf([200, 40, 10])) expect(coverage(some, spearman, n, 5), String(n)).toBeGreaterThan(least);
 });
 
+test("Spearman's interval of judges that say nearly the same is narrow, in whatever order the rows are", () => {
+  for (const n of [20, 100, 1000]) {
+    const a = Array.from({ length: n }, (_, i) => i);
+    const b = a.with(5, 6).with(6, 5);
+    const { value, low, high } = spearman(a, b);
+    expect([low > 0.9, low <= value, value <= high]).toEqual([true, true, true]);
+  }
+  const random = createRandom(4);
+  const [a, b] = copying((draw) => Math.floor(25 * draw()), 0.1)(500, random);
+  const turned = spearman(a.toReversed(), b.toReversed());
+  expect(turned.low).toBeCloseTo(spearman(a, b).low, 10);
+});
+
 test("so does weighted kappa's, for few rows too", () => {
   for (const n of someOf([20, 10, 40, 100]))
     expect(coverage(copying(oneOf(0.2, 0.2, 0.2, 0.2, 0.2), 0.05), weightedKappa, n, 6)).toBeGreaterThan(least);

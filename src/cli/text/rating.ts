@@ -124,9 +124,7 @@ function renderAgreement({ reference, rows, spearman, writtenSpearman, threshold
       formatShare(line.share),
     ]),
   );
-  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; with the scores as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}
-${table}
-  precision: the share of this judge's top rows (as many as the reference keeps) that the reference keeps too`;
+  return `\n  Agreement with ${plainText(reference)} on ${formatCount(rows)} rows: Spearman ${figure(spearman.value)} (95 % interval ${figure(spearman.low)} to ${figure(spearman.high)})${writtenSpearman ? `; with the scores as written ${figure(writtenSpearman.value)} (${figure(writtenSpearman.low)} to ${figure(writtenSpearman.high)})` : ""}${thresholds.length === 0 ? "" : `\n${table}\n  precision: the share of this judge's top rows (as many as the reference keeps) that the reference keeps too`}`;
 }
 
 /** A line for each mark: its name in SQL, how many rows have it, and its mean. */

@@ -8,7 +8,8 @@ export function fateChoice({ arm, isKept, reason }: Values): string {
 
 /** The link's parameters of such a choice. */
 export function readFateChoice(choice: string): Record<string, string | undefined> {
-  const [fate = "", arm] = choice.split("/", 2);
+  const at = choice.indexOf("/"); // no reason has one
+  const [fate, arm] = at < 0 ? ["", undefined] : [choice.slice(0, at), choice.slice(at + 1)];
   const isReason = fate !== "kept" && fate !== "not";
   return {
     arm,

@@ -49,11 +49,13 @@ export function References({ scores, reference, place }: ReferencesProps) {
       </div>
       <div class="sides">
         <Grid judge={judge} reference={reference} />
-        <Table
-          caption={`How well ${judge} finds what ${name} rates high`}
-          columns={thresholdColumns}
-          rows={agreement.thresholds}
-        />
+        {agreement.thresholds.length > 0 && (
+          <Table
+            caption={`How well ${judge} finds what ${name} rates high`}
+            columns={thresholdColumns}
+            rows={agreement.thresholds}
+          />
+        )}
       </div>
     </section>
   );
