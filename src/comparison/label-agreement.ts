@@ -140,6 +140,7 @@ function kappaWithInterval(
   );
   const value = fleissKappa(counts);
   if (Number.isNaN(kappa!.low)) return { value, low: -1, high: 1 };
+  if (Number.isNaN(value)) return { ...kappa!, value }; // all labels are the same: the interval is of what is known
   return { value, low: Math.min(value, kappa!.low), high: Math.max(value, kappa!.high) };
 }
 
