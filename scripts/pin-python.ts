@@ -1,6 +1,7 @@
 /*
  * Writes the constraints files of python/: the version of every package that the requirements files lead to, on any platform, also
- * with what a command adds to them (but `kernels`, which is a range, since transformers asks for one that not every index has). Run it after a change of a requirements file. It needs uv and a package index.
+ * with what a command adds to them (but `kernels`, which is a range, since transformers asks for one that not every index has). Run it after a change of a
+ * requirements file. It needs uv and a package index.
  *
  *   node scripts/pin-python.ts
  */

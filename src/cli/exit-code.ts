@@ -7,7 +7,8 @@ export function setExitCode(
   context: CommandContext,
 ): void {
   if (gates.some(({ held }) => !held) && context.exitCode === 0) context.exitCode = 3;
-  if (calls?.stopped === undefined && calls?.failure !== undefined) context.exitCode = 4; // its last reply cost more than it could
+  const isOver = calls?.budgetUsd !== undefined && (calls.runPaidUsd ?? 0) > calls.budgetUsd;
+  if (calls?.failure !== undefined && isOver) context.exitCode = 4; // its last reply cost more than it could
   if (calls?.stopped === "failure") context.exitCode = 1;
   if (calls?.stopped === "budget") context.exitCode = 4;
   if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;

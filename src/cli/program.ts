@@ -57,16 +57,16 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       return context.interruptedWith;
     }
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (isFull(error)) {
+      process.stderr.write(
+        `alpagasus: ${plainText(messageOf(error))}; make room, then run the same command again: replies that came are kept\n`,
+      );
+      return 1;
+    }
     const refusal = describeRefusal(error);
     process.stderr.write(`alpagasus: ${plainText(withoutPasswords(refusal ?? messageOf(error)))}\n`);
     if (refusal !== undefined) return 2;
     if (error instanceof AlpagasusError) return error.exitCode;
-    if (isFull(error)) {
-      process.stderr.write(
-        "alpagasus: the disk is full; make room, then run the same command again: replies that came are kept\n",
-      );
-      return 1;
-    }
     if (process.env["ALPAGASUS_DEBUG"] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     else process.stderr.write("alpagasus: unexpected error; run again with ALPAGASUS_DEBUG=1 to see its stack trace\n");
     return 1;
@@ -77,7 +77,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 
 /** Whether a file could not be written for lack of room. */
 function isFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT|EFBIG)$/.test(String(error.code));
+  return error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT)$/.test(String(error.code));
 }
 
 /** The message for a file-system error that the user can fix; undefined for other errors. */

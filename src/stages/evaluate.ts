@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
-import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -19,7 +18,7 @@ import { extendManifest, readManifest, runFolder, type RunFolder } from "../run/
 import { crossedRatio } from "../stats/crossed-mean.ts";
 import { lossDifference } from "../stats/loss-difference.ts";
 import { holm } from "../stats/many-comparisons.ts";
-import { numberHeldOut, readHeldOut, type HeldOut } from "./held-out.ts";
+import { readHeldOut, type HeldOut } from "./held-out.ts";
 import { groupOf, pairTrainings, type ModelGroup } from "./model-groups.ts";
 import type { StageOptions } from "./progress.ts";
 
@@ -58,7 +57,7 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
     throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
   const found = new Map<string, LocalModel>();
   for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findModel(model, run));
-  const { items, rows, trainedOn } = await readHeldOut(dataset, manifest, run, options);
+  const heldOut = await readHeldOut(dataset, manifest, run, options);
   const losses = new Map<string, Float64Array>();
   const models: ModelLoss[] = [];
   const identity = createHash("sha256");
@@ -67,7 +66,7 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
       const { values, summary, sha } = await measureModel(
         found.get(model)!,
         { group, model, name },
-        items,
+        heldOut,
         run,
         options,
       );
@@ -76,15 +75,15 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
       identity.update(sha);
     }
   const [first, ...others] = groups;
-  const differences = compareGroups(first!, others, losses, numberHeldOut(items));
+  const differences = compareGroups(first!, others, losses, heldOut.promptOf);
   const summary: LossSummary = {
     name,
     data: dataset.source,
-    rows,
-    trainedOn,
+    rows: heldOut.rows,
+    trainedOn: heldOut.trainedOn,
     models,
     differences,
-    notes: describeItems({ items, trainedOn }, manifest, models, options),
+    notes: describeItems(heldOut, manifest, models, options),
     gates: [],
     lossesHash: identity.digest("hex"),
     command: options.command,
@@ -116,7 +115,7 @@ async function findModel(model: string, run: RunFolder): Promise<LocalModel> {
 async function measureModel(
   { path, template: trained }: LocalModel,
   { group, model, name }: { readonly group: string; readonly model: string; readonly name: string },
-  items: readonly Example[],
+  { items, promptOf }: HeldOut,
   run: RunFolder,
   { template = trained ?? "chat", maxLength = longest, signal, onProgress }: EvaluateOptions,
 ): Promise<{ readonly values: Float64Array; readonly summary: ModelLoss; readonly sha: string }> {
@@ -170,7 +169,7 @@ async function measureModel(
     }
   }
   const kept = values.filter((value) => !Number.isNaN(value));
-  const prompts = numberHeldOut(items).filter((_, i) => !Number.isNaN(values[i]));
+  const prompts = promptOf.filter((_, i) => !Number.isNaN(values[i]));
   const lossesPath = run.lossesPath(name, model.replaceAll(/[^\w.-]+/g, "-"));
   makeFolder(`${run.folder}/losses`);
   const sha = await writeJsonLines(lossesPath, lines);
@@ -228,13 +227,13 @@ function conclude(a: string, b: string, difference: number, p: number, trainings
 }
 
 function describeItems(
-  { items, trainedOn }: Pick<HeldOut, "items" | "trainedOn">,
+  { promptOf, trainedOn }: HeldOut,
   manifest: Manifest | undefined,
   models: readonly ModelLoss[],
   { maxLength = longest }: EvaluateOptions,
 ): string[] {
   const cut = models.filter((model) => model.cut > 0);
-  const prompts = new Set(numberHeldOut(items)).size;
+  const prompts = new Set(promptOf).size;
   return [
     "a loss is how unlikely a model finds the reference answers, not how good its own answers are: it favours models that write in the reference's style",
     ...(trainedOn > 0

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
@@ -11,6 +12,8 @@ import type { StageOptions } from "./progress.ts";
 /** Held-out rows that can be measured. */
 export interface HeldOut {
   readonly items: readonly Example[];
+  /** Each item's prompt, numbered from 0: answers to one prompt are not independent. */
+  readonly promptOf: Uint32Array;
   readonly rows: number;
   readonly trainedOn: number;
 }
@@ -51,18 +54,8 @@ export async function readHeldOut(
     throw new UsageError(
       `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${manifest!.dataset!.source}`}`,
     );
-  return { items, rows: all.length, trainedOn: all.length - items.length };
-}
-
-/** Numbers each row's prompt, from 0: answers to one prompt are not independent. */
-export function numberHeldOut(items: readonly Example[]): Uint32Array {
-  const numbers = new Map<string, number>();
-  return Uint32Array.from(items, (item) => {
-    const name = promptHash(item);
-    const number = numbers.get(name) ?? numbers.size;
-    numbers.set(name, number);
-    return number;
-  });
+  const promptOf = numberPrompts(items.map((item) => ({ set: "", id: promptHash(item) })));
+  return { items, promptOf, rows: all.length, trainedOn: all.length - items.length };
 }
 
 function promptHash({ instruction, input }: Pick<Example, "instruction" | "input">): string {

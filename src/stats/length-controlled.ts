@@ -51,12 +51,12 @@ const byOtherLength: Prior = {
 };
 
 /**
- * The same with a width at which a judge may favour length twice as much, or not at all: nobody has measured other judges, people among them, as
+ * The same with a width (1.7) at which a judge may favour length twice as much, not at all, or somewhat less than that: nobody has measured other judges, people among them, as
  * AlpacaEval's was.
  */
 const ofAnyJudge: Prior = {
   mean: byOtherLength.mean,
-  precision: [[0.5, 0, 0], byOtherLength.precision[1], byOtherLength.precision[2]],
+  precision: [[0.35, 0, 0], byOtherLength.precision[1], byOtherLength.precision[2]],
 };
 
 const byDifficulty: Prior = {

@@ -37,6 +37,16 @@ test("Parquet's NaN and infinity are null, in columns, structs and lists", async
   }
 });
 
+test("a number of JSON that is too large for one is null", async () => {
+  using folder = tempFolder();
+  const line = (i: number) =>
+    `{"instruction":"Do ${i}","input":"","output":"Out","own":1,"v":${i === 3 ? "1e999" : i}}`;
+  folder.write("rows.jsonl", Array.from({ length: 10 }, (_, i) => line(i)).join("\n"));
+  await prepare(folder.path, ["rate", "rows.jsonl", "--judge", "column:own"]);
+  expect((await keptBy(folder, "--where", "v > 7")).rows).toEqual([8, 9]);
+  expect((await keptBy(folder, "--by", "rank(v)", "--top", "2")).rows).toEqual([8, 9]);
+});
+
 test("text that holds a number is that number, also in rank, percentile and zscore", async () => {
   using folder = tempFolder();
   const values = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? i : String(i)));
