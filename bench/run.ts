@@ -2,7 +2,7 @@
  * Benchmarks; each prints one line or a short table. Run all with `npm run bench`, or some: `npm run bench -- select`.
  * They need ../shared/data, GNU time and python3; `memory`, `memory-chats` and `view` also 9 GB of disk and some minutes,
  * `batches` and `servers` three minutes, `calls` taskset and three minutes, `endurance` 3 GB and ten,
- * `likelihood` uv and some minutes.
+ * `likelihood` uv and some minutes, `near-duplicates` uv and two.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import { benchCalls } from "./calls.ts";
 import { benchEndurance } from "./endurance.ts";
 import { benchChatMemory, benchMemory } from "./memory.ts";
 import { benchLikelihood } from "./likelihood.ts";
+import { benchNearDuplicates } from "./near-duplicates.ts";
 import { benchRate } from "./rate.ts";
 import { benchSelect } from "./select.ts";
 import { benchServers } from "./servers.ts";
@@ -32,6 +33,7 @@ const benches: Record<string, (bench: Bench) => Promise<void>> = {
   start: benchStart,
   rate: benchRate,
   select: benchSelect,
+  "near-duplicates": benchNearDuplicates,
   student: benchStudent,
   calls: benchCalls,
   servers: benchServers,

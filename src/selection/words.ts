@@ -24,8 +24,8 @@ for (const code of "abcdefghijklmnopqrstuvwxyz0123456789") plain[code.charCodeAt
 for (let code = 65; code <= 90; code++) plain[code] = code + 32;
 
 /**
- * Writes the hashes of a text's words, as of {@link wordsOf} and {@link hashWord}, and returns how many they are. Text of ASCII alone, which
- * most is, is read in one pass.
+ * Writes the hashes of a text's words, as of {@link wordsOf} and {@link hashWord}, and returns how many they are. ASCII, which most text is,
+ * is read in one pass; between white space, what holds other characters is left to {@link wordsOf}: no rule of Unicode reaches over a space.
  *
  * @param into four times as long as the text at least
  */
@@ -33,24 +33,43 @@ export function hashWords(text: string, into: Uint32Array): number {
   let count = 0;
   let hash = 0x811c9dc5;
   let isIn = false;
+  let start = 0; // of what stands after the last white space
+  let countThere = 0;
   for (let i = 0; i <= text.length; i++) {
     const code = i < text.length ? text.charCodeAt(i) : 32;
-    if (code > 127) return hashOtherWords(text, into);
-    const letter = plain[code]!;
+    const letter = code < 128 ? plain[code]! : 0;
     if (letter !== 0) {
       hash = Math.imul(hash ^ letter, 0x01000193);
       isIn = true;
-    } else if (isIn) {
-      into[count++] = finished(hash);
-      hash = 0x811c9dc5;
-      isIn = false;
+      continue;
     }
+    if (code > 127) {
+      i = endOfOther(text, i);
+      count = countThere;
+      for (const word of wordsOf(text.slice(start, i))) into[count++] = hashWord(word);
+    } else if (isIn) into[count++] = finished(hash);
+    if (code <= 32 || code > 127) {
+      start = i + 1;
+      countThere = count;
+    }
+    hash = 0x811c9dc5;
+    isIn = false;
   }
   return count;
 }
 
-function hashOtherWords(text: string, into: Uint32Array): number {
-  const words = wordsOf(text);
-  for (let i = 0; i < words.length; i++) into[i] = hashWord(words[i]!);
-  return words.length;
+/** Where white space ends the parts that hold other characters than ASCII; the part from `i` does. */
+function endOfOther(text: string, i: number): number {
+  let end = i;
+  let isOther = true;
+  for (; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : 32;
+    if (code > 127) isOther = true;
+    else if (code <= 32) {
+      if (!isOther) return end;
+      end = i;
+      isOther = false;
+    }
+  }
+  return end;
 }
