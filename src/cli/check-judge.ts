@@ -65,6 +65,8 @@ Examples:
       });
       context.signal.throwIfAborted();
       if (!health.isHealthy) context.exitCode = 3;
+      if (health.stopped === "budget") context.exitCode = 4;
+      if (health.stopped === "failure") context.exitCode = 1;
       process.stdout.write(flags.json ? `${plainJson(health, 2)}\n` : renderHealth(health));
     });
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import { defaultRunFolder } from "../run/run-folder.ts";
+import { mapFields } from "../dataset/shapes/index.ts";
 
 /*
  * Options that several commands share, and parsers of their values. An invalid value is a usage error that says what was
@@ -81,14 +82,12 @@ export function parseScale(text: string): { min: number; max: number } {
   return { min: Number(min), max: Number(max) };
 }
 
-const mapFields = ["instruction", "input", "output", "category", "id", "system", "history", "reference", "messages"];
-
 /** `instruction=prompt,output=answer` */
 export function parseMap(text: string): Record<string, string> {
   const map: Record<string, string> = {};
   for (const pair of text.split(",")) {
     const [, field, column] = /^\s*([^=]+)=(.+)$/.exec(pair) ?? [];
-    if (!field || !column || !mapFields.includes(field)) {
+    if (!field || !column || !(mapFields as readonly string[]).includes(field)) {
       throw new InvalidArgumentError(`Expected FIELD=COLUMN, with the fields ${mapFields.join(", ")}.`);
     }
     map[field] = column.trim();

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { DataError } from "../errors.ts";
 import { type Answers, type Answer, shorten } from "./answers.ts";
 import type { AnswerPair } from "./verdict.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { Exchange } from "../dataset/prompts.ts";
 /** The answers of two arms to the same prompts. */
 export interface PairedAnswers {
@@ -144,7 +144,10 @@ function countEmpty(pairs: readonly AnswerPair[], side: 0 | 1): number {
 /** Notes on an arm's missing, empty and cut answers, and on those with reasoning. */
 export function describeGaps(arm: string, missing: number, empty: number, cut: number, reasoned: number): string[] {
   const notes = [];
-  if (missing > 0) notes.push(`${formatCount(missing)} prompts have no answer in ${arm}; they are left out`);
+  if (missing > 0)
+    notes.push(
+      `${formatNumbered(missing, "prompt has", "prompts have")} no answer in ${arm}: no pair is judged, and ${missing === 1 ? "it counts" : "they count"} as undecided`,
+    );
   if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
   if (cut > 0)
     notes.push(`${formatCount(cut)} answers of ${arm} were cut at a limit of tokens; they are judged as they are`);

@@ -123,7 +123,10 @@ export function lengthFigures(verdicts: readonly PairVerdict[]): LengthFigures |
       uneven.map(({ verdict }) => verdict),
       sourcesOf(uneven.map(({ verdict }) => verdict)), // with trainings, since each trained model has its own lengths
     ),
-    controlledWinRate: lengthControlledWinRate(pairs, sourcesOf(decided.map(({ verdict }) => verdict))),
+    controlledWinRate: lengthControlledWinRate(
+      pairs.some(({ win }) => win !== 0.5) ? pairs : [], // where all are ties, nothing says what length did
+      sourcesOf(decided.map(({ verdict }) => verdict)),
+    ),
   };
 }
 

@@ -19,6 +19,8 @@ export interface ExampleFields {
   readonly reference?: string | undefined;
   /** The turns, where the row is more than these texts: system text, several turns, tools, reasoning. The texts are a view of it. */
   readonly conversation?: Conversation | undefined;
+  /** How many turns come after the answer, where there are some: no judge and no training sees them. */
+  readonly turnsAfter?: number | undefined;
 }
 
 /** One row of an instruction dataset. */

@@ -1,6 +1,7 @@
 import { readTasks } from "../benchmark/tasks.ts";
 import { DataError, messageOf } from "../errors.ts";
-import { readMeasureName } from "../likelihood/measure-name.ts";
+import { callsModel, readMeasureName } from "../likelihood/measure-name.ts";
+import { isModelName } from "../llm/model-name.ts";
 import { type ExperimentFile } from "./recipe-schema.ts";
 
 /** @throws DataError where the file names an arm, a model or a stage that it does not have */
@@ -47,15 +48,28 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
     [["rate"], rate],
     ...Object.entries(scores).map(([name, score]) => [["scores", name], score] as const),
   ] as const) {
-    const ofReplies = (["rubric", "samples", "logprobs", "reasoning", "max_prompt_tokens"] as const).find(
-      (key) => one?.[key],
+    if (!one) continue;
+    const first = [one.judge].flat();
+    const judges = [...first, ...("escalate" in one && one.escalate ? [one.escalate.to] : [])];
+    const needs = (keys: readonly (keyof typeof one)[], isMet: boolean, judge: string) => {
+      const key = isMet ? undefined : keys.find((other) => one[other]);
+      if (key !== undefined) fail([...field, key], `expected ${judge} with it, got ${judges.join(", ")}; leave it out`);
+    };
+    needs(
+      ["rubric", "samples", "logprobs", "reasoning", "max_prompt_tokens"],
+      judges.some(isModelName),
+      "a judge that replies",
     );
-    if (
-      ofReplies &&
-      [one!.judge].flat().every((judge) => readMeasureName(judge)) &&
-      !("escalate" in one! && one.escalate)
-    )
-      fail([...field, ofReplies], "expected a judge that replies with it, got one that measures; leave it out");
+    needs(["batch"], judges.some(callsModel), "a judge that calls a model");
+    needs(
+      ["scale"],
+      judges.some((judge) => /^(recorded|column):/.test(judge)),
+      "recorded: or column: as the judge",
+    );
+    if (one.logprobs && one.samples !== undefined)
+      fail([...field, "samples"], "expected either logprobs or samples, got both; leave one out");
+    if ("rescale" in one && one.rescale && first.length === 1)
+      fail([...field, "rescale"], "expected several judges: judge: [a, b]");
     for (const key of ["template", "max_length"] as const)
       if (one?.[key] !== undefined) {
         const kind = typeof one.judge === "string" ? readMeasureName(one.judge)?.kind : undefined;
@@ -66,6 +80,11 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
             `expected ${key === "template" ? "perplexity:MODEL, ifd:MODEL or fit:MODEL" : "perplexity:MODEL, ifd:MODEL, fit:MODEL or reward:MODEL"} as the judge with it`,
           );
       }
+  }
+  if (compare && !compare.judges.some(isModelName)) {
+    const key = (["rubric", "reasoning", "batch"] as const).find((other) => compare[other]);
+    if (key !== undefined)
+      fail(["compare", key], `expected a judge that replies with it, got ${compare.judges.join(", ")}; leave it out`);
   }
   for (const [i, name] of Object.keys(scores).entries()) {
     if (!rate) fail(["scores"], "expected a rating of the rows beside it, which SQL calls score; add rate");

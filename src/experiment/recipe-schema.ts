@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { mapFields } from "../dataset/shapes/index.ts";
 import { combinations } from "../judge/judge.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { embeddedTexts } from "../run/records/embedding.ts";
@@ -20,7 +21,9 @@ const rateSchema = z.strictObject({
   rescale: z.boolean().default(false).describe("Map a panel's scores linearly onto the first judge's scale"),
   escalate: z
     .strictObject({
-      ask: z.union([count, percentage]).describe("About how many rows, or which share: 5000 or 20%"),
+      ask: z
+        .union([count, percentage], { error: "expected how many rows, or a share of all, as in 5000 or 20%" })
+        .describe("About how many rows, or which share: 5000 or 20%"),
       to: z.string().describe("The judge that rates the rows nearest the cut"),
       min_score: z.number().optional().describe("The cut, a score of that judge's (4.5)"),
       precision: z.number().gt(0).lt(1).optional().describe("Least share of right rows among those kept (0.9)"),
@@ -78,7 +81,10 @@ const armSchema = z
         "How rows are chosen; random draws other rows for every training seed; representative takes rows that represent all, by vectors",
       ),
     min_score: z.number().optional().describe("Keep rows that score at least this"),
-    top: z.union([count, percentage]).optional().describe("Keep so many rows, or a share of all: 9000 or 10%"),
+    top: z
+      .union([count, percentage], { error: "expected how many rows, or a share of all, as in 9000 or 10%" })
+      .optional()
+      .describe("Keep so many rows, or a share of all: 9000 or 10%"),
     like: name.optional().describe("For random and longest: the arm whose size is copied (the first score arm)"),
     rows: z.string().optional().describe("Keep exactly these rows: a file with a JSON array of positions from 0"),
     by: z
@@ -172,7 +178,12 @@ export const experimentSchema = z
       .describe("The dataset: a file, a folder, a pattern, or hf:owner/name; a list is one dataset of several sources"),
     shape: z.string().optional(),
     map: z
-      .record(z.string(), z.string())
+      .strictObject(
+        Object.fromEntries(mapFields.map((field) => [field, z.string().exactOptional()])) as Record<
+          (typeof mapFields)[number],
+          z.ZodExactOptional<z.ZodString>
+        >,
+      )
       .optional()
       .describe("Columns by hand: { instruction: prompt, output: answer }"),
     quotes: z
@@ -240,39 +251,3 @@ export function experimentJsonSchema(): object {
 
 /** The parsed file, with defaults filled in. */
 export type ExperimentFile = z.infer<typeof experimentSchema>;
-
-export function describeIssue(issue: z.core.$ZodIssue): string {
-  const field = issue.path.map(String).join(".");
-  if (issue.code === "unrecognized_keys")
-    return `${field ? `${field}: ` : ""}expected ${listFields(issue.path)}, got ${issue.keys.join(", ")}`;
-  const message = issue.message
-    .replace(/^Invalid input: /, "")
-    .replace(/received undefined$/, "got nothing")
-    .replace(/, received /, ", got ")
-    .replaceAll("string", "text")
-    .replaceAll("array", "a list");
-  return `${field || "recipe"}: ${message}`;
-}
-
-/** The fields that a place of the recipe may have. */
-function listFields([first]: readonly PropertyKey[]): string {
-  const inner: Record<string, { shape: object }> = {
-    rate: rateSchema,
-    scores: scoreSchema,
-    embeddings: embeddingSchema,
-    arms: armSchema,
-    train: trainSchema,
-    generate: generateSchema,
-    evaluate: evaluateSchema,
-    benchmark: benchmarkSchema,
-    compare: compareSchema,
-    recorded: recordedSchema,
-    on: onSchema,
-  };
-  const shape = first === undefined ? experimentSchema.shape : inner[String(first)]?.shape;
-  return shape
-    ? Object.keys(shape)
-        .filter((key) => key !== "$schema")
-        .join(", ")
-    : "another field";
-}

@@ -7,7 +7,7 @@ import { DataError, UsageError, messageOf } from "../errors.ts";
 import { parseYaml } from "../files/yaml-file.ts";
 import { packageFolder } from "../package-folder.ts";
 import { checkNames } from "./check-recipe.ts";
-import { type ExperimentFile, describeIssue, experimentSchema } from "./recipe-schema.ts";
+import { type ExperimentFile, experimentSchema } from "./recipe-schema.ts";
 
 /*
  * The recipe of a whole experiment, as a YAML file: data and judges, arms, training, test prompts, and comparisons. Its JSON
@@ -66,7 +66,7 @@ export async function openExperiment(nameOrPath: string): Promise<ExperimentReci
 export function parseExperiment(text: string, path: string): ExperimentRecipe {
   if (text.trim() === "")
     throw new DataError(`${path}: expected a recipe, got an empty file; alpagasus init DATA writes one`);
-  const { file, at } = parseYaml(text, path, experimentSchema, describeIssue);
+  const { file, at } = parseYaml(text, path, experimentSchema, "a recipe");
   checkNames(file, at);
   return {
     ...file,

@@ -12,7 +12,13 @@ export const count = z.number().int().min(1);
 
 export const share = z.number().min(0).max(1);
 
-export const percentage = z.string().regex(/^\d+(\.\d+)?%$/, 'expected a share such as "10%"');
+export const percentage = z
+  .string()
+  .regex(/^\d+(\.\d+)?%$/, 'expected a share such as "10%"')
+  .refine(
+    (text) => Number(text.slice(0, -1)) > 0 && Number(text.slice(0, -1)) <= 100,
+    "expected a share over 0 and up to 100 %",
+  );
 
 export const trainSchema = z.strictObject({
   recipe: z

@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument, type Document } from "yaml";
 import type * as z from "zod";
 import { DataError } from "../errors.ts";
+import { describeIssue } from "./describe-issue.ts";
 
 /** A YAML file that fits its schema, and the lines of its fields. */
 export interface YamlFile<File> {
@@ -15,15 +16,10 @@ const longestYaml = 512 * 1024; // characters; keys are compared with each other
  * Parses a YAML text and checks it against a schema.
  *
  * @param path for error messages
- * @param describe puts an issue into words
+ * @param whole what the file is: `a recipe`
  * @throws DataError with the line and the field
  */
-export function parseYaml<File>(
-  text: string,
-  path: string,
-  schema: z.ZodType<File>,
-  describe: (issue: z.core.$ZodIssue) => string,
-): YamlFile<File> {
+export function parseYaml<File>(text: string, path: string, schema: z.ZodType<File>, whole: string): YamlFile<File> {
   if (text.length > longestYaml)
     throw new DataError(
       `${path}: expected YAML of at most ${longestYaml / 1024} KB, got ${Math.ceil(text.length / 1024)} KB`,
@@ -47,7 +43,7 @@ export function parseYaml<File>(
   const { issues } = found.error;
   const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!; // a mistyped name explains a missing one
   const unknown = issue.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
-  throw new DataError(`${at([...issue.path, ...unknown])}: ${describe(issue)}`);
+  throw new DataError(`${at([...issue.path, ...unknown])}: ${describeIssue(issue, schema, value, whole)}`);
 }
 
 /** The path to a field named __proto__, which a schema leaves out without a word. */

@@ -163,14 +163,15 @@ function checkSeparation(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     ([, values]) => values.length > 1 && mean(values) < leastKindApart * span - epsilon,
   );
   const isChance = atLeastAsExtreme / arrangements > separationP || apart < leastApart * span - epsilon;
+  const wanted = (least: number) => `at least ${(least * span).toFixed(2)} higher is wanted`;
   const finding = `good responses score ${Math.abs(apart).toFixed(2)} ${apart < 0 ? "lower" : "higher"} than responses that are cut short, wrong or no answer, on a scale from ${min} to ${max}`;
   return {
     name: "separates",
     held: !isChance && unseparated === undefined,
     message: unseparated
-      ? `${finding}, but ${Math.abs(mean(unseparated[1])).toFixed(2)} ${mean(unseparated[1]) < 0 ? "below" : "above"} those that are ${unseparated[0]}`
+      ? `${finding}; compared with those that are ${unseparated[0]} alone, ${Math.abs(mean(unseparated[1])).toFixed(2)} ${mean(unseparated[1]) < 0 ? "lower" : "higher"} (${wanted(leastKindApart)})`
       : isChance
-        ? `${finding}: no more than by chance`
+        ? `${finding}: no more than by chance (${wanted(leastApart)})`
         : finding,
   };
 }

@@ -36,6 +36,8 @@ const mostFirst = 0.65; // share of the verdicts for one place
 
 const mostLonger = 0.7; // share of the decided pairs won by the longer answer
 
+const onlyLonger = 0.9; // the same: beyond it, the length of an answer tells its verdict
+
 const leastCorrelation = 0.2;
 
 const goodCorrelation = 0.5;
@@ -208,9 +210,15 @@ function weighVerdicts(
   }
   if (!length) return;
   const { longerWins, controlledWinRate } = length;
-  if (isOf(longerWins.low) && longerWins.low > mostLonger)
-    weak.push(`the longer answer wins ${formatShare(longerWins.value!)} of the decided pairs`);
   const { low: least, high: most } = controlledWinRate;
+  const isEven = isOf(least) && isOf(most) && least <= 0.5 && most >= 0.5;
+  if (isOf(longerWins.low) && longerWins.low > mostLonger) {
+    const longer = `the longer answer wins ${formatShare(longerWins.value!)} of the decided pairs`;
+    const isShown = pooled.conclusion === "better" || pooled.conclusion === "worse";
+    if (longerWins.low > onlyLonger && isShown && isEven)
+      wrong.push(`${longer}, and at equal length no side is shown to win: length alone would give this result`);
+    else weak.push(longer);
+  }
   if (!isOf(least) || !isOf(most)) return;
   if ((pooled.conclusion === "better" && most < 0.5) || (pooled.conclusion === "worse" && least > 0.5))
     weak.push("at equal length the other side wins");

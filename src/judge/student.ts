@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { readStudent } from "../student/model-file.ts";
 import type { StudentModel } from "../student/student.ts";
+import { describeWeakness } from "../student/weakness.ts";
 import { UnlikeRows } from "../student/unlike.ts";
 import { createRowsViewer, viewColumns, viewWidth, type ViewedRow } from "../student/view-rows.ts";
 import { blocksAhead, startViewThreads, threadCount, type ViewThreads } from "../student/view-threads.ts";
@@ -56,7 +57,14 @@ function studentJudge(model: StudentModel, name: string, { unlike: onUnlike = "s
         `the student imitates ${card.teacher} (${agreement}): a quick first look, not a verdict. It compares words and topics, and knows no facts`,
         `on held-out rows, the mark fits tells answers that do not belong to their prompt, or are cut, from whole ones with an AUC of ${card.fit.auc.toFixed(2)}, and the score with ${card.fit.scoreAuc.toFixed(2)}`,
         `the student was trained on ${formatCount(card.trainedOn.rows)} rows of ${card.trainedOn.data}: on those rows, its agreement with its teacher looks better than it is`,
-        ...(isEmbedded ? unlike.describe(onUnlike) : []), // what others were trained on is not known
+        ...(isEmbedded && !(unlike.areMost && onUnlike === "score") ? unlike.describe(onUnlike) : []), // what others were trained on is not known
+      ];
+    },
+    get alarms() {
+      const doubt = describeWeakness(card);
+      return [
+        ...(doubt === undefined ? [] : [`${name}: ${doubt}`]),
+        ...(isEmbedded && unlike.areMost && onUnlike === "score" ? unlike.describe(onUnlike) : []),
       ];
     },
     async *rate(examples) {

@@ -24,7 +24,6 @@ interface Kind<File> {
   readonly names: readonly string[];
   /** The variables that the prompt must show, and what each is in words. */
   readonly shows: readonly (readonly [name: string, what: string])[];
-  readonly settings: readonly string[];
 }
 
 const shippedFolder = join(packageFolder, "rubrics");
@@ -34,7 +33,6 @@ const ratingKind: Kind<z.infer<typeof rubricSchema>> = {
   schema: rubricSchema,
   names: templateNames,
   shows: [["output", "the response to rate"]],
-  settings: Object.keys(rubricSchema.shape),
 };
 
 const pairKind: Kind<z.infer<typeof pairRubricSchema>> = {
@@ -45,7 +43,6 @@ const pairKind: Kind<z.infer<typeof pairRubricSchema>> = {
     ["answer_1", "the first answer"],
     ["answer_2", "the second answer"],
   ],
-  settings: Object.keys(pairRubricSchema.shape),
 };
 
 const defaultRubric = "alpagasus-accuracy";
@@ -136,7 +133,7 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   text: string,
   path: string,
 ): YamlFile<File> {
-  const { file, at } = parseYaml(text, path, kind.schema, (issue) => describeIssue(issue, kind.settings));
+  const { file, at } = parseYaml(text, path, kind.schema, "a rubric");
   const { user, system } = file;
   if (system !== undefined) checkTemplate(system, "system", at(["system"]), kind.names);
   checkTemplate(user, "user", at(["user"]), kind.names);
@@ -161,28 +158,4 @@ function checkTemplate(template: string, field: string, place: string, known: re
     if (known.includes(name)) continue;
     throw new DataError(`${place}: expected "${field}" to use only ${known.join(", ")}, got {{ ${name} }}`);
   }
-}
-
-/** The settings of each part of a rubric, for error messages. */
-const partSettings: Readonly<Record<string, string>> = {
-  scale: "min, max, step",
-  sampling: "temperature, top_p, max_output_tokens, seed",
-  reply:
-    "format and labels (number), format, score and schema (json), format and scale (two-numbers), format, first, second and tie (choice), format and weight (grades), or format, first, second and top (tokens)",
-};
-
-function describeIssue(issue: z.core.$ZodIssue, settings: readonly string[]): string {
-  const field = issue.path.map(String).join(".");
-  if (issue.code === "unrecognized_keys") {
-    const known = field === "" ? settings.join(", ") : (partSettings[field] ?? "the settings of a rubric");
-    return `expected ${known}, got ${issue.keys.map((key) => JSON.stringify(field ? `${field}.${key}` : key)).join(", ")}`;
-  }
-  if (field === "") return "expected a rubric: name, version, description, scale, user, reply";
-  if (issue.code === "invalid_type") {
-    const isMissing = issue.message.endsWith("undefined");
-    return isMissing
-      ? `expected ${JSON.stringify(field)}, got none`
-      : `expected ${JSON.stringify(field)} to be a ${issue.expected}, got another kind of value`;
-  }
-  return `${JSON.stringify(field)}: ${issue.message}`;
 }

@@ -41,10 +41,19 @@ export async function readFileStates(
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
           (arm.vectors !== undefined && !areSame(arm.vectors, embeddings?.[arm.vectors.name])) ||
+          (arm.controls !== undefined && !isControlOf(arm.controls, arms[arm.controls.arm])) ||
           dataState === "changed", // where it is missing, the arms are what they were
       })),
     ),
   };
+}
+
+/** Whether a control still has the size and the candidates of its arm. */
+function isControlOf(
+  { rows, candidatesHash }: NonNullable<ArmSummary["controls"]>,
+  arm: ArmSummary | undefined,
+): boolean {
+  return arm?.candidatesHash === undefined || (arm.rows === rows && arm.candidatesHash === candidatesHash);
 }
 
 /** Whether the vectors that an arm was made by are still those of the run. */

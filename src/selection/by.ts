@@ -51,17 +51,25 @@ export async function openRowOrdering(
     learn: (example, rating) => table.learn(example, rating),
     async evaluate(rowCount) {
       const connection = await table.make(rowCount, expression);
-      await expectOneExpression(connection, expression, "--by");
-      await expectStable(connection, expression, "--by");
-      await expectColumns(connection, expression, "--by", options.scoreNames);
-      for (const macro of macros) await connection.run(`CREATE TEMP MACRO ${macro}`);
-      const needed = ["score", ...(options.scores ?? []).map(({ name }) => name)].filter((name) =>
-        uses(expression, name),
-      );
-      return evaluateExpression(connection, expression, rowCount, needed);
+      return evaluateOrder(connection, expression, rowCount, { ...options, option: "--by" });
     },
     [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
   };
+}
+
+/** The values of an expression over the table of rows. @throws UsageError when it is not valid */
+export async function evaluateOrder(
+  connection: DuckDBConnection,
+  expression: string,
+  rowCount: number,
+  { option, scores = [], scoreNames }: RowsTableOptions,
+): Promise<RowOrder> {
+  await expectOneExpression(connection, expression, option);
+  await expectStable(connection, expression, option);
+  await expectColumns(connection, expression, option, scoreNames);
+  for (const macro of macros) await connection.run(`CREATE OR REPLACE TEMP MACRO ${macro}`);
+  const needed = ["score", ...scores.map(({ name }) => name)].filter((name) => uses(expression, name));
+  return evaluateExpression(connection, expression, rowCount, needed, option);
 }
 
 /** Whether an expression has the value of a score, by its name alone or with the prefix that tells it from the data's. */
@@ -95,11 +103,12 @@ async function evaluateExpression(
   expression: string,
   rowCount: number,
   needed: readonly string[],
+  option: string,
 ): Promise<RowOrder> {
   const values = new Float64Array(rowCount).fill(NaN);
   let count = 0;
   const lacks = new Uint32Array(rowCount); // positions in `kinds`
-  const kinds = ["--by has no number for it"];
+  const kinds = [`${option} has no number for it`];
   try {
     const shown = needed.map((name) => (uses(expression, `rating_${name}`) ? `rating_${name}` : name));
     const missing = shown.map(
@@ -130,8 +139,8 @@ async function evaluateExpression(
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(
       /alpagasus_index.*GROUP BY/s.test(messageOf(cause))
-        ? `--by: expected a value for each row, got one for all rows: ${expression.slice(0, 200)}; write sum(x) over () for a total beside each row`
-        : `--by: ${firstLine(cause)}`,
+        ? `${option}: expected a value for each row, got one for all rows: ${expression.slice(0, 200)}; write sum(x) over () for a total beside each row`
+        : `${option}: ${firstLine(cause)}`,
       { cause },
     );
   }

@@ -28,10 +28,10 @@ export interface NamedScores {
 }
 
 export interface RowsTableOptions {
-  /** The option that the SQL is of, for messages. */
-  readonly option: "--where" | "--by";
-  /** The data column that the scores were taken from, if any; its name is not ambiguous. */
-  readonly judgedBy?: string | undefined;
+  /** The option that the SQL is of, for messages: `--by`, or a place in a recipe. */
+  readonly option: string;
+  /** Data columns that scores of their names were taken from; those names are not ambiguous. */
+  readonly judgedBy?: readonly string[] | undefined;
   /** Whether some rows cannot be read. DuckDB would stop at a line that is not JSON, so it is then given a copy without such lines. */
   readonly hasUnreadable?: boolean | undefined;
   readonly scores?: readonly NamedScores[] | undefined;
@@ -45,9 +45,9 @@ export interface RowsTable extends AsyncDisposable {
   /**
    * Makes the table `rows`, with `alpagasus_index`, and closes DuckDB's access to everything else.
    *
-   * @throws UsageError when `sql` uses a name that is ambiguous, DataError when the data cannot be read
+   * @param sql what will be asked of it @throws UsageError when it uses a name that is ambiguous, DataError when the data cannot be read
    */
-  make(rowCount: number, sql: string): Promise<DuckDBConnection>;
+  make(rowCount: number, ...sql: readonly string[]): Promise<DuckDBConnection>;
 }
 
 export async function openRowsTable(dataset: Dataset, options: RowsTableOptions): Promise<RowsTable> {
@@ -64,7 +64,7 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
       appendFacts(appender, example, rating, dataset.pool !== undefined && !copy);
       return copy?.add(example);
     },
-    async make(rowCount, sql) {
+    async make(rowCount, ...sql) {
       appender.closeSync();
       await copy?.close();
       for (const score of scores) await appendScores(connection, score);
@@ -77,7 +77,7 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
         const source = copy ? { source: dataset.source, format: "jsonl" as const } : dataset;
         const paths = copy ? [copy.path] : files.map((file) => file.path);
         const clashing = await createRowsTable(connection, source, paths, rowCount, { ...options, hasSource });
-        expectUnambiguous(sql, clashing, options.option);
+        for (const one of sql) expectUnambiguous(one, clashing, options.option);
         return connection;
       } finally {
         await Promise.all(files.map((file) => file[Symbol.asyncDispose]()));
@@ -135,7 +135,7 @@ async function createRowsTable(
   dataset: Pick<Dataset, "source" | "format">,
   paths: readonly string[],
   rowCount: number,
-  { option, judgedBy, hasSource, scores = [] }: RowsTableOptions & { readonly hasSource: boolean },
+  { option, judgedBy = [], hasSource, scores = [] }: RowsTableOptions & { readonly hasSource: boolean },
 ): Promise<readonly string[]> {
   const names = [...factNames, ...scores.map(({ name }) => name.toLowerCase())];
   let clashing: readonly string[] = [];
@@ -156,10 +156,8 @@ async function createRowsTable(
       throw new UsageError(
         `${option}: ${shared.name} is a score, and the data has a column ${shared.name.split(".")[0]!} too; give the score another name (rate --as NAME)`,
       );
-    const isScore = (name: string) => scores.some((score) => score.name.toLowerCase() === name);
-    clashing = names.filter(
-      (name) => (name !== judgedBy || isScore(name)) && dataColumns.some((own) => own.toLowerCase() === name),
-    );
+    const isTaken = (name: string) => judgedBy.some((column) => column.toLowerCase() === name);
+    clashing = names.filter((name) => !isTaken(name) && dataColumns.some((own) => own.toLowerCase() === name));
     const shadowed = clashing
       .flatMap((name) => [`data_${name}`, `rating_${name}`])
       .find((name) => dataColumns.some((own) => own.toLowerCase() === name));

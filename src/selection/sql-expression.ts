@@ -57,7 +57,7 @@ export async function expectColumns(
   const names = known.filter((name) => name !== "alpagasus_index");
   const more = names.length > mostNames ? `, and ${names.length - mostNames} more` : "";
   throw new UsageError(
-    `${option}: expected columns of the data, scores or lengths (${names.slice(0, mostNames).map(shownName).join(", ")}${more}), got ${unknown.join(".")}`,
+    `${option}: expected columns of the data, scores or lengths (${names.slice(0, mostNames).map(shownName).join(", ")}${more}), got ${unknown.join(".")}; texts stand in single quotes: 'code'`,
   );
 }
 
@@ -74,7 +74,7 @@ export async function expectStable(connection: DuckDBConnection, sql: string, op
     for (const inner of Object.values(node)) walk(inner);
   };
   walk(JSON.parse(String(rows[0]![0])));
-  const what = option === "--where" ? "a condition" : "an expression";
+  const what = isCondition(option) ? "a condition" : "an expression";
   const hidden = [...called].find((name) => name === "query" || name === "query_table"); // what is in their text cannot be seen
   if (hidden !== undefined) throw new UsageError(`${option}: expected ${what} over columns, got ${hidden}()`);
   if (isSampled) throw new UsageError(`${option}: expected ${what} with the same value every time, got a sample`);
@@ -94,6 +94,10 @@ export async function expectStable(connection: DuckDBConnection, sql: string, op
     throw new UsageError(`${option}: expected ${what} with the same value every time, got ${String(first[0])}()`);
 }
 
+function isCondition(option: string): boolean {
+  return /\bwhere$/.test(option);
+}
+
 /** Words that DuckDB takes for calls. */
 const bareCalls = /^current_(?:timestamp|date|time)$|^local(?:time|timestamp)$/;
 
@@ -107,7 +111,7 @@ const deepestText = 100; // brackets inside each other; the parser's stack is li
  * @throws UsageError when it is not one expression
  */
 export async function expectOneExpression(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
-  const what = /\bwhere$/.test(option) ? "condition" : "expression";
+  const what = isCondition(option) ? "condition" : "expression";
   const plain = sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, "''");
   let depth = 0;
   let deepest = 0;

@@ -26,21 +26,22 @@ export async function openWhereFilter(
   return {
     learn: (example, rating) => table.learn(example, rating),
     evaluate: async (rowCount) =>
-      evaluateCondition(await table.make(rowCount, condition), condition, rowCount, options),
+      evaluateCondition(await table.make(rowCount, condition), condition, rowCount, { ...options, option: "--where" }),
     [Symbol.asyncDispose]: () => table[Symbol.asyncDispose](),
   };
 }
 
-async function evaluateCondition(
+/** 1 for each row for which a condition over the table of rows is true. @throws UsageError when it is not valid */
+export async function evaluateCondition(
   connection: DuckDBConnection,
   condition: string,
   rowCount: number,
-  { scoreNames, signal }: WhereOptions,
+  { option, scoreNames, signal }: WhereOptions & Pick<RowsTableOptions, "option">,
 ): Promise<Uint8Array> {
   const mask = new Uint8Array(rowCount);
-  await expectOneExpression(connection, condition, "--where");
-  await expectColumns(connection, condition, "--where", scoreNames);
-  await expectStable(connection, condition, "--where");
+  await expectOneExpression(connection, condition, option);
+  await expectColumns(connection, condition, option, scoreNames);
+  await expectStable(connection, condition, option);
   const stop = () => connection.interrupt();
   signal?.addEventListener("abort", stop);
   try {
@@ -53,7 +54,7 @@ async function evaluateCondition(
     }
   } catch (cause) {
     signal?.throwIfAborted();
-    throw new UsageError(`--where: ${firstLine(cause)}`, { cause });
+    throw new UsageError(`${option}: ${firstLine(cause)}`, { cause });
   } finally {
     signal?.removeEventListener("abort", stop);
   }

@@ -10,6 +10,7 @@ import type { Judge } from "../judge/judge.ts";
 import { openJudge, openLlmJudge, type OpenLlmJudgeOptions } from "../judge/open.ts";
 import { readServedMeasure } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
+import type { CallsReport } from "../llm/call-tally.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { keepCheck } from "../run/judge-checks.ts";
 import { runFolder } from "../run/run-folder.ts";
@@ -44,6 +45,8 @@ export interface JudgeHealth {
   readonly calls: number;
   /** Null when no price is known. */
   readonly paidUsd: number | null;
+  /** Why the calls stopped before the check was complete. */
+  readonly stopped?: CallsReport["stopped"];
 }
 
 /**
@@ -101,13 +104,21 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
         return conclude(asked.name, anchors, probes, {
           rubric: asked.rubric.name,
           question: asked.question.hash,
-          checks: [...checks, examineBuild(builds, [...new Set(probes.flatMap((one) => one.builds))])],
+          checks: [
+            ...(probes.at(-1)!.calls.stopped === undefined ? checks : checks.map(withoutVerdict)),
+            examineBuild(builds, [...new Set(probes.flatMap((one) => one.builds))]),
+          ],
         });
     } finally {
       asked.close();
     }
   }
   throw new Error("a check ends in its last round");
+}
+
+/** A check of some replies only: what did not hold may be their doing. */
+function withoutVerdict(check: HealthCheck): HealthCheck {
+  return check.held ? check : { ...check, isUnknown: true };
 }
 
 async function checkLocal(judge: Judge, anchors: readonly Anchor[]): Promise<JudgeHealth> {
@@ -139,6 +150,7 @@ function conclude(
 ): JudgeHealth {
   const paid = probes.map(({ calls }) => (calls ? calls.paid : 0));
   const { checks } = rest;
+  const stopped = probes.findLast(({ calls }) => calls?.stopped !== undefined)?.calls?.stopped;
   return {
     judge,
     ...rest,
@@ -157,5 +169,6 @@ function conclude(
     paidUsd: paid.some((nanos) => nanos === null)
       ? null
       : paid.reduce<number>((sum, nanos) => sum + nanos!, 0) / nanosPerUsd,
+    ...(stopped !== undefined && { stopped }),
   };
 }

@@ -18,6 +18,7 @@ import { encodeStudent } from "../student/model-file.ts";
 import { TrainingSetBuilder } from "../student/training-set.ts";
 import { version } from "../version.ts";
 import type { StageOptions } from "./progress.ts";
+import { describeWeakness } from "../student/weakness.ts";
 import { makeFolder } from "../files/make-folder.ts";
 
 export interface DistillOptions extends StageOptions {
@@ -53,7 +54,6 @@ export interface DistillSummary {
 const defaultMaxRows = 200_000; // some 80 MB of features; more rows hardly help a model of this size
 const leastRows = 100; // with fewer, five-fold validation measures nothing
 const fewRows = 1000; // on Alpaca a student of 1,000 rows reaches Spearman .63, one of 5,000 .68, one of 42,002 .72
-const weakSpearman = 0.3; // with most judges, length alone correlates better than that
 const mostClasses = 21; // a 0 to 10 scale in halves; finer scales are cut into ten classes of equal size
 
 /**
@@ -262,10 +262,8 @@ function describeDoubts({ trainedOn, heldOut }: StudentCard): string[] {
     doubts.push(
       `${formatCount(trainedOn.rows)} rated rows are too few to trust a student; rate at least ${formatCount(fewRows)}, better 5,000`,
     );
-  if (heldOut.spearman.low < weakSpearman)
-    doubts.push(
-      `its agreement with the teacher may be as low as ${heldOut.spearman.low.toFixed(2)} (Spearman): it has not learnt this judge's taste`,
-    );
+  const weakness = describeWeakness({ heldOut });
+  if (weakness !== undefined) doubts.push(weakness);
   return doubts;
 }
 

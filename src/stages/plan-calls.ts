@@ -2,13 +2,14 @@ import { type Answers } from "../comparison/answers.ts";
 import { pairAnswers, type JudgedTurns } from "../comparison/pair-answers.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatUsd } from "../format.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { Asker, PlannedJudge } from "../judge/asker.ts";
 import type { LlmPairJudge } from "../judge/pair-llm.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import { estimateTokens } from "../llm/estimate-tokens.ts";
-import { promptBytes, requestKey, type Message, type ModelRequest } from "../llm/request.ts";
+import type { ChatModel } from "../llm/chat-model.ts";
+import { promptBytes, requestKey, type Message, type ModelRequest, type ReasoningEffort } from "../llm/request.ts";
 import type { Question } from "../run/records/common.ts";
 import type { StageOptions } from "./progress.ts";
 import { isSame } from "../comparison/verdict.ts";
@@ -71,9 +72,26 @@ export interface PlanAnswersOptions extends StageOptions {
   readonly answerer: OpenAnswerer;
 }
 
+const mostIntrusions = 3; // named in the note
 const sampledPrompts = 500; // their tokens are estimated when the store has no reply of the model
 /** Tokens of a reply, when the store has none of the model. */
 export const guessedOutput = { rows: 60, pairs: 200, prompts: 300 };
+/** Tokens that a model reasons before its reply, by the effort that is asked for: rather too many, since money is planned by it. */
+const guessedReasoning = { none: 0, minimal: 200, low: 400, medium: 800, high: 2000, xhigh: 3000 } satisfies Record<
+  ReasoningEffort,
+  number
+>;
+
+/** A guess of a reply's tokens, reasoning included, where the store has no reply of the model. */
+export function guessOutput(
+  unit: CallPlan["unit"],
+  { thinksFirst }: Pick<ChatModel, "thinksFirst">,
+  effort?: string,
+): { readonly reply: number; readonly reasoning: number } {
+  const known = guessedReasoning as Readonly<Record<string, number>>;
+  const thinks = thinksFirst || effort !== undefined;
+  return { reply: guessedOutput[unit], reasoning: thinks ? (known[effort ?? "medium"] ?? guessedReasoning.medium) : 0 };
+}
 
 /** Plans what `rate` would do, without any call. @throws DataError at the first row that cannot be read */
 export async function planRating(
@@ -132,6 +150,7 @@ export class Planner {
   #sampled = { prompts: 0, bytes: 0, tokens: 0 };
   #highest = 0;
   #intruded = 0;
+  readonly #intrusions = new Set<string>(); // the first few
 
   constructor(asker: Asker, retryFailed: boolean) {
     this.#asker = asker;
@@ -142,6 +161,7 @@ export class Planner {
     this.items++;
     if (this.#firstPrompt.length === 0 && requests[0]) this.#firstPrompt = requests[0].messages;
     if (intrusions.length > 0) this.#intruded++;
+    for (const part of intrusions) if (this.#intrusions.size < mostIntrusions) this.#intrusions.add(part);
     for (const request of requests) this.#addCall(request);
   }
 
@@ -174,7 +194,8 @@ export class Planner {
     const past = store.pastUse(model.identity);
     const perByte = past?.inputTokensPerByte ?? this.#sampled.tokens / Math.max(1, this.#sampled.bytes);
     const input = Math.round(this.#bytes * perByte);
-    const guessed = Math.min(question.maxOutputTokens, guessedOutput[unit]);
+    const guess = guessOutput(unit, model, question.reasoning);
+    const guessed = Math.min(question.maxOutputTokens, guess.reply + guess.reasoning);
     const output = Math.round(this.#left * (past?.outputTokens ?? guessed));
     const calls = Math.max(1, this.#left);
     const meanCost = model.price?.costOf({
@@ -184,6 +205,10 @@ export class Planner {
       cacheWriteTokens: 0,
       reasoningTokens: 0,
     });
+    const { budgetUsd, runPaid, runPerhapsPaid } = this.#asker.accounts();
+    const paid = ((runPaid ?? 0) + runPerhapsPaid) / nanosPerUsd;
+    const expectedUsd = meanCost === undefined ? null : (this.#left * meanCost) / nanosPerUsd;
+    const isOverBudget = budgetUsd !== undefined && expectedUsd !== null && paid + expectedUsd > budgetUsd;
     return {
       judge: name,
       question,
@@ -203,17 +228,24 @@ export class Planner {
         highestOutput: this.#left * question.maxOutputTokens,
         basis: past
           ? `the ${formatCount(past.calls)} calls of this model in the store`
-          : `an estimate from ${formatCount(this.#sampled.prompts)} prompts, and a guess of ${guessed} tokens a reply until the store has some`,
+          : `an estimate from ${formatCount(this.#sampled.prompts)} prompts, and a guess of ${guess.reasoning > 0 ? `${formatCount(guessed)} tokens a reply, reasoning included,` : `${guessed} tokens a reply`} until the store has some`,
       },
-      expectedUsd: meanCost === undefined ? null : (this.#left * meanCost) / nanosPerUsd,
+      expectedUsd,
       highestUsd: model.price ? this.#highest / nanosPerUsd : null,
       priceBasis: model.price?.basis ?? null,
       notes: [
         ...notes,
         ...(this.#intruded > 0
-          ? [`${formatCount(this.#intruded)} ${unit} contain parts of the rubric's own text, such as its headings`]
+          ? [
+              `${formatCount(this.#intruded)} ${unit} contain parts of the rubric's own text: ${[...this.#intrusions].map((part) => JSON.stringify(part.slice(0, 60))).join(", ")}`,
+            ]
           : []),
         ...(problem === undefined ? [] : [problem]),
+        ...(isOverBudget
+          ? [
+              `the expected cost${paid > 0 ? ", with what was paid before," : ""} is above the budget: it would stop at ${formatUsd(budgetUsd)}, and continue with a larger --budget`,
+            ]
+          : []),
       ],
     };
   }

@@ -24,6 +24,7 @@ import { type SampledTokens, sampleTokens } from "../trainer/sample-tokens.ts";
 import {
   type TrainingFolder,
   trainingFolder,
+  expectFit,
   writeTrainingData,
   writeTrainingFolder,
 } from "../trainer/training-folder.ts";
@@ -87,7 +88,12 @@ interface Prepared {
   readonly trainingHash: string;
 }
 
-export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
+/**
+ * Writes a training's folder. Looks at everything first: where something does not fit, what is in the folder stays.
+ *
+ * @param isDry nothing is going to be trained: what was begun there is not replaced either
+ */
+export async function prepare(options: PlanTrainOptions, isDry = false): Promise<Prepared> {
   const { recipe, overrides = {} } = options;
   const run = runFolder(options.run);
   const manifest = await requireRatings(run);
@@ -99,7 +105,7 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
   if (state.isStale || state.state !== "present")
     throw new RunError(
-      `${run.recordedArmPath(arm)}: expected the arm as it was selected, found it ${state.isStale ? "of older ratings or other data" : state.state}; select it again`,
+      `${run.recordedArmPath(arm)}: expected the arm as it was selected, found it ${state.isStale ? `of older ratings, other data${arm.controls ? ` or an earlier ${arm.controls.arm}` : ""}` : state.state}; select it again`,
     );
   const model = options.model ?? options.arm;
   expectName("--model", model);
@@ -113,9 +119,10 @@ export async function prepare(options: PlanTrainOptions): Promise<Prepared> {
   const { map, shape, quotes } = manifest.dataset;
   const layout = [map ?? null, quotes ?? null];
   const trainingHash = await hashTraining(trainer.name, plan, base, layout, run.recordedArmPath(arm));
-  await expectSame(folder, trainingHash, model, options);
-  if (options.again && existsSync(folder.checks)) await removeTraining(folder);
+  const isOther = await holdsAnother(folder, trainingHash, model, options, isDry);
   const rows = await openDataset(run.recordedArmPath(arm), { ...(map ? { map } : { shape }), quotes });
+  await expectFit(rows.batches(), plan, trainer);
+  if (isOther || (options.again && existsSync(folder.checks))) await removeTraining(folder);
   const { areTokens } = await writeTrainingData(folder, () => rows.batches(), plan, trainer);
   await writeTrainingFolder(folder, plan, base, trainingHash, trainer, areTokens);
   const estimate = estimateTraining(plan, await countParameters(plan.settings.base), findTimed(manifest.models, plan));
@@ -183,29 +190,38 @@ export function describeOwner({ folder, owner }: TrainingFolder): RunError {
   );
 }
 
-/** @throws RunError when the folder holds another training, or another process works there */
-async function expectSame(
+/**
+ * Whether the folder holds another training, which may be replaced.
+ *
+ * @throws RunError when it may not, or another process works there
+ */
+async function holdsAnother(
   folder: TrainingFolder,
   trainingHash: string,
   model: string,
   options: TrainOptions,
-): Promise<void> {
+  isDry: boolean,
+): Promise<boolean> {
   if (ownerOf(folder.owner) !== undefined) {
     using owned = await own(folder.owner, { signal: options.signal }); // looks whether it lives; nothing is trained yet
     if (!owned) throw describeOwner(folder);
   }
   const found = await readFile(folder.settings, "utf8").catch(() => undefined);
-  if (found === undefined) return;
+  if (found === undefined) return false;
   const known = z.object({ hash: z.string() }).safeParse(tryParse(found));
-  if (known.success && known.data.hash === trainingHash) return;
+  if (known.success && known.data.hash === trainingHash) return false;
   const isBegun = [folder.log, folder.rows, folder.output, join(folder.folder, "prepared")].some((path) =>
     existsSync(path),
   );
+  if (isBegun && options.overwrite && isDry)
+    throw new RunError(
+      `${folder.folder}: holds a training of ${model} with other settings or rows, which --dry-run does not replace; plan this one under another name with --model`,
+    );
   if (isBegun && !options.overwrite)
     throw new RunError(
       `${folder.folder}: holds a training of ${model} with other settings or rows; name this one with --model, or replace it with --overwrite`,
     );
-  await removeTraining(folder);
+  return true;
 }
 
 /** Removes a training, but keeps a record of its cost. */

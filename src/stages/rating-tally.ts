@@ -19,6 +19,7 @@ export class RatingTally {
   #empty = 0;
   readonly #emptyRows: number[] = []; // the first ones
   #skipped = 0; // rows of other shards
+  #longer = 0; // rows with turns after the answer
   #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
   readonly #states = new Map<RatingState, number>();
@@ -43,7 +44,8 @@ export class RatingTally {
   }
 
   /** Notes what a row is like that readers of the scores should know. */
-  addExample({ index, output, conversation, unreadable, place, row }: Example): void {
+  addExample({ index, output, conversation, unreadable, place, row, turnsAfter }: Example): void {
+    if (turnsAfter !== undefined) this.#longer++;
     this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
@@ -79,6 +81,11 @@ export class RatingTally {
       ...(unreadable > 0
         ? [
             `${formatNumbered(unreadable, "row", "rows")} cannot be read and ${unreadable === 1 ? "is" : "are"} in no arm: ${this.#unread.join("; ")}${more} (state unreadable in ratings.jsonl)`,
+          ]
+        : []),
+      ...(this.#longer > 0
+        ? [
+            `${formatNumbered(this.#longer, "row has", "rows have")} turns after the last answer, which neither judges nor trainings see`,
           ]
         : []),
       ...(this.#empty > 0

@@ -5,7 +5,7 @@ import type { ArmSummary } from "../run/records/arm.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
 import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
-import { type FateOf, immediateFates, pickedFates } from "./select/fates.ts";
+import { type FateOf, immediateFates, isControl, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, isDiverseByVectors, planSelection } from "./select/plan.ts";
 import { uses } from "../selection/by.ts";
 import { alarmsOfWords } from "../selection/watch.ts";
@@ -34,9 +34,13 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const fateOf = plan.isImmediate
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run, rated, vectors);
-  const written = await writeArm(plan, options, dataset, run, rated, fateOf);
+  const written = await writeArm(plan, options, dataset, run, rated, fateOf, manifest.dataset.rows);
+  const controlled = isControl(plan, options) ? manifest.arms[options.like ?? "selected"] : undefined;
   const summary = {
     ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt, vectors),
+    ...(controlled?.candidatesHash !== undefined && {
+      controls: { arm: controlled.arm, rows: controlled.rows, candidatesHash: controlled.candidatesHash },
+    }),
     ...(options.by !== undefined && { by: options.by, histogram: [...(rated.histogram ?? [])] }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),
     ...(vectors && {
@@ -155,6 +159,7 @@ function summarise(
     alarms,
     gates: [rowCoverageGate(written.scoredRows / totalRows, options.minCoverage)],
     ratingsHash: manifest.rate.ratingsHash,
+    candidatesHash: written.candidatesHash,
     command: options.command,
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),

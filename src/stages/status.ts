@@ -196,9 +196,13 @@ function nextStep(
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
   if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
   const selected = arms.find((arm) => arm.arm === "selected");
-  if (!selected || selected.isStale || selected.state !== "present") return `alpagasus select --top 20%${flag}`;
+  const again = (arm: ArmState | undefined, usual: string) =>
+    arm?.command === undefined ? usual : commandHere(arm.command, run, manifest.dataset.workingFolder);
+  if (!selected || selected.isStale || selected.state !== "present")
+    return again(selected, `alpagasus select --top 20%${flag}`);
   const random = arms.find((arm) => arm.arm === "random");
-  if (!random || random.isStale || random.rows !== selected.rows) return `alpagasus select --method random${flag}`;
+  if (!random || random.isStale || random.state !== "present" || random.rows !== selected.rows)
+    return again(random?.controls && random, `alpagasus select --method random${flag}`);
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;

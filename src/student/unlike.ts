@@ -3,6 +3,7 @@ import type { ExampleFields } from "../dataset/example.ts";
 
 const longText = 8_000; // characters: longer than nearly all of Alpaca
 const mostForeign = 0.3; // share of the letters that are not Latin
+const mostUnlike = 0.5; // share of the rows
 const sampled = 2_000; // characters of a text that are looked at
 
 /** In what a row can be unlike those that the embedded student was trained on, short English instructions; in words. */
@@ -45,7 +46,13 @@ export class UnlikeRows {
     return what;
   }
 
-  /** A note on them; none where there are none. */
+  /** Whether most rows are unlike them. */
+  get areMost(): boolean {
+    const unlike = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+    return unlike > mostUnlike * this.#rows;
+  }
+
+  /** What is said of them; nothing where there are none. */
   describe(onUnlike: "score" | "refuse"): string[] {
     const unlike = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
     if (unlike === 0) return [];

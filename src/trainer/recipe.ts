@@ -141,11 +141,5 @@ export async function openTrainingRecipe(name: string): Promise<TrainingRecipe> 
 
 /** @param path for error messages @throws DataError with line and field */
 export function parseTrainingRecipe(text: string, path: string): TrainingRecipe {
-  return parseYaml(text, path, recipeSchema, describeIssue).file;
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const field = issue.path.map(String).join(".");
-  if (issue.code !== "unrecognized_keys") return `${field || "recipe"}: ${issue.message}`;
-  return `expected ${field ? `the settings of ${field}` : Object.keys(recipeSchema.shape).join(", ")}, got ${issue.keys.join(", ")}`;
+  return parseYaml(text, path, recipeSchema, "a training recipe").file;
 }

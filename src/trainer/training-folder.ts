@@ -77,7 +77,18 @@ async function drawHeldOut(
   return (position) => chosen.has(position);
 }
 
-/** Writes the rows in the trainer's format, and the probe rows. Tells whether the folder has to make their tokens itself. */
+/** @throws DataError when there are rows that a training cannot carry as they are */
+export async function expectFit(
+  rows: AsyncIterable<readonly Example[]>,
+  { settings }: Pick<TrainingPlan, "settings">,
+  trainer: TrainerFormat,
+): Promise<void> {
+  const unfit = new UnfitRows(settings.template, trainer);
+  for await (const batch of rows) for (const example of batch) unfit.look(example);
+  unfit.expectNone();
+}
+
+/** Writes the rows, which fit, in the trainer's format, and the probe rows. Tells whether the folder has to make their tokens itself. */
 export async function writeTrainingData(
   folder: TrainingFolder,
   rows: () => AsyncIterable<readonly Example[]>,
@@ -94,11 +105,9 @@ export async function writeTrainingData(
   const train = openAtomicFile(folder.data);
   const probe = openAtomicFile(join(folder.folder, "data", "test.jsonl"));
   let written = 0;
-  const unfit = new UnfitRows(template, trainer);
   try {
     for await (const batch of rows()) {
       for (const example of batch) {
-        if (unfit.look(example)) continue;
         const line = `${JSON.stringify(trainer.row(example, template, loss))}\n`;
         areTokens ||= trainer.takesTokens && needsTokens(example, loss);
         if (isHeldOut(position++)) await validation!.write(line);
@@ -108,7 +117,6 @@ export async function writeTrainingData(
         }
       }
     }
-    unfit.expectNone();
     await train.commit();
     await probe.commit();
     await validation?.commit();
@@ -141,10 +149,9 @@ class UnfitRows {
     this.#trainer = trainer;
   }
 
-  /** Whether a row is one of them. */
-  look(example: Example): boolean {
+  look(example: Example): void {
     const { conversation } = example;
-    if (!conversation) return false;
+    if (!conversation) return;
     const { turns, answer, tools, templateOptions } = conversation;
     const hasTools =
       tools.length > 0 || [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined);
@@ -154,8 +161,6 @@ class UnfitRows {
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
       this.#found.chat.push(example);
-    else return false;
-    return true;
   }
 
   /** @throws DataError when there were such rows */

@@ -61,7 +61,7 @@ describe("the loop, as a user types it", () => {
     );
     const rated = await alpagasus(["rate", sample, "--judge", `recorded:${scores}`], { cwd: folder.path });
     expect(rated.code).toBe(3);
-    expect(rated.stdout).toContain("GATE coverage: 50.0 % of the rows have a score; at least 95.0 % are wanted");
+    expect(rated.stdout).toContain("FAILED coverage: 50.0 % of the rows have a score; at least 95.0 % are wanted");
     expect((await alpagasus(["select", "--min-score", "2", "--min-coverage", "50%"], { cwd: folder.path })).code).toBe(
       0,
     );

@@ -381,7 +381,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\nscores: { d: { judge: 'ifd:smollm2', samples: 3 } }\narms: { a: { top: 3 } }\n",
-      /bad\.yaml:4: scores\.d\.samples: expected a judge that replies with it, got one that measures; leave it out/,
+      /bad\.yaml:4: scores\.d\.samples: expected a judge that replies with it, got ifd:smollm2; leave it out/,
     ],
     [
       'name: x\nrecorded:\n  arms: { a: { rows: 3 } }\n  benchmarks: [{ task: "a\\e[31mb", items: 4, percent: { a: 50 } }]\n',
@@ -410,7 +410,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 } }\ntrain: { recipe: nope }\n",
-      /--recipe: expected .*laptop.*got "nope"/,
+      /bad\.yaml:5: train\.recipe: expected .*laptop.*got "nope"/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\ncompare: { judges: [student] }\n",
@@ -422,7 +422,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 }, b: { top: 4 } }\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [student], rubric: none.yaml }\n",
-      /none\.yaml: expected a rubric/,
+      /bad\.yaml:7: compare\.rubric: expected a judge that replies with it, got student/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: 'openai:gpt-4o' }\n",
@@ -450,11 +450,76 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [gpt-4o] }\n",
-      /--judge: expected .*got "gpt-4o"/,
+      /bad\.yaml:5: compare\.judges: expected .*got "gpt-4o"/,
     ],
     [
       "name: x\nrecorded: { judge: j, arms: { a: { rows: 5 }, b: { rows: 9 } }, comparisons: [{ a: a, b: b, sets: [{ set: s, win: -1, tie: 0, lose: 0 }] }] }\n",
       /bad\.yaml:2: recorded\.comparisons\.0\.sets\.0\.win/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 0.2 } }\n",
+      /bad\.yaml:4: arms\.a\.top: expected how many rows, or a share of all, as in 9000 or 10%, got 0\.2$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 200% } }\n",
+      /bad\.yaml:4: arms\.a\.top: expected .*, got "200%"$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms:\n  Random arm: { top: 3 }\n",
+      /bad\.yaml:5: arms\.Random arm: expected a name of at most 100 letters.*, got "Random arm"$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\nbudget: 5\n",
+      /bad\.yaml:4: expected budget_usd, got budget \(the fields are name, /,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: student }\nprices: { "openai:x": { in: 1 } }\n',
+      /bad\.yaml:4: prices\.openai:x: expected input, output, got in$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { method: randon, top: 3 } }\n",
+      /bad\.yaml:4: arms\.a\.method: expected score, random, .*, got "randon"; did you mean random\?$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\nmap: { instuction: output }\n",
+      /bad\.yaml:4: map: expected instruction, got instuction/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: [a]\n",
+      /bad\.yaml:4: arms: expected fields with values, got a list$/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\nbudget_usd: -1\n",
+      /bad\.yaml:4: budget_usd: expected at least 0, got -1$/,
+    ],
+    ["name: x\ndata: rows.json\nrate: { judge: studnt }\n", /bad\.yaml:3: rate\.judge: expected .*, got "studnt"$/],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student, rubric: nope }\n",
+      /bad\.yaml:3: rate\.rubric: expected a judge that replies with it, got student; leave it out$/,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: "openai:gpt-4o", logprobs: true, samples: 3 }\n',
+      /bad\.yaml:3: rate\.samples: expected either logprobs or samples/,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: student }\nscores: { q: { judge: "column:qualty" } }\narms: { a: { top: 3, by: q } }\n',
+      /bad\.yaml:4: scores\.q\.judge: expected a column of the data \(id, instruction, input, output\), got qualty$/,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3, by: "zscroe(score)" } }\n',
+      /bad\.yaml:4: arms\.a\.by: .*zscroe/,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3, where: "score >>> 1" } }\n',
+      /bad\.yaml:4: arms\.a\.where: .*>>>/,
+    ],
+    [
+      'name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3, by: "avg(score)" } }\n',
+      /bad\.yaml:4: arms\.a\.by: expected a value for each row/,
+    ],
+    [
+      "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3, by: instruction } }\n",
+      /bad\.yaml:4: arms\.a\.by: Could not convert/,
     ],
     ["name: [\n", /bad\.yaml:\d+: expected YAML/],
   ])("a bad one is one line, before anything is asked: %j", async (text, message) => {

@@ -102,7 +102,7 @@ test("a judge that does not see one kind of fault is told so", () => {
   const blind = byKind((kind) => scored(kind === "cut short" ? 4.5 : inOrder[kind]));
   const check = examineRounds(anchors, [blind, blind], scale).find(({ name }) => name === "separates")!;
   expect(check.held).toBe(false);
-  expect(check.message).toContain("0.00 above those that are cut short");
+  expect(check.message).toContain("compared with those that are cut short alone, 0.00 higher");
 });
 
 test("replies that did not arrive are no fault: what is left is looked at, and too little is not called anything", () => {

@@ -125,27 +125,19 @@ describe("a rubric's file", () => {
   });
 
   test.each([
-    ["a missing field", whole.replace("version: 1\n", ""), 'mine.yaml:1: expected "version", got none'],
-    [
-      "a wrong type",
-      whole.replace("max: 5", "max: five"),
-      'mine.yaml:4: expected "scale.max" to be a number, got another kind of value',
-    ],
+    ["a missing field", whole.replace("version: 1\n", ""), "mine.yaml:1: version: expected a number, got nothing"],
+    ["a wrong type", whole.replace("max: 5", "max: five"), 'mine.yaml:4: scale.max: expected a number, got "five"'],
     [
       "an unknown setting",
       whole.replace("description", "descripton"),
-      'mine.yaml:3: expected name, version, description, source, sampling, system, user, scale, reply, max_prompt_tokens, rates, got "descripton"',
+      "mine.yaml:3: expected description, got descripton (the fields are name, version, description, source, sampling, system, user, scale, reply, max_prompt_tokens, rates)",
     ],
     [
       "an unknown setting within",
       whole.replace("max: 5", "max: 5, mox: 6"),
-      'mine.yaml:4: expected min, max, step, got "scale.mox"',
+      "mine.yaml:4: scale: expected max, got mox (the fields are min, max, step)",
     ],
-    [
-      "a scale upside down",
-      whole.replace("min: 1", "min: 9"),
-      'mine.yaml:4: "scale": expected min to be lower than max',
-    ],
+    ["a scale upside down", whole.replace("min: 1", "min: 9"), "mine.yaml:4: scale: expected min to be lower than max"],
     ["broken YAML", whole.replace("{ min: 1, max: 5 }", "{ min: 1"), "mine.yaml:"],
     [
       "a broken template",
@@ -158,7 +150,11 @@ describe("a rubric's file", () => {
       'mine.yaml:5: expected "user" to use only instruction, input, output, category, system, turns, reasoning, tools, reference, boundary, got {{ inptu }}',
     ],
     ["no response", whole.replace("{{ output }}", "{{ input }}"), 'mine.yaml:5: expected "user" to show the response'],
-    ["an unknown reply format", whole.replace("format: number", "format: words"), 'mine.yaml:7: "reply.format": '],
+    [
+      "an unknown reply format",
+      whole.replace("format: number", "format: words"),
+      'mine.yaml:7: reply.format: expected number, json, got "words"',
+    ],
     [
       "a score that its schema lacks",
       whole.replace(

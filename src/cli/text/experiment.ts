@@ -44,7 +44,9 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
     `\n  ${describeDue(tasks)} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
     ...(highestUsd === null
-      ? ["  Where nothing bounds the cost, as for trainings by the hour and models without a price, it says unknown."]
+      ? [
+          "  It says unknown where nothing bounds the cost: trainings by the hour, models without a price, and verdicts on answers that are not there yet.",
+        ]
       : []),
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "  No model was called and nothing was written.",

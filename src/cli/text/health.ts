@@ -15,6 +15,7 @@ export function renderHealth({
   paidUsd,
   isHealthy,
   isUnknown,
+  stopped,
 }: JudgeHealth): string {
   const topics = [...new Set(anchors.map(({ topic }) => topic))];
   const shown = ({ state, score }: JudgeHealth["anchors"][number]["ratings"][number]) =>
@@ -32,7 +33,12 @@ export function renderHealth({
   const verdict = isHealthy
     ? styleText("green", "  This judge can be used.")
     : isUnknown
-      ? styleText("yellow", "  This judge could not be checked: too few replies arrived. Run the check again.")
+      ? styleText(
+          "yellow",
+          stopped === "budget"
+            ? "  The check did not finish, since its budget is spent. Run it again with a larger --budget."
+            : "  This judge could not be checked: too few replies arrived. Run the check again.",
+        )
       : styleText(
           "red",
           calls === 0

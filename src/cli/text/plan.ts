@@ -21,7 +21,7 @@ export function renderPlan(plan: CallPlan): string {
     `  tokens  ${formatCount(tokens.input)} in, about ${formatCount(tokens.output)} out, at most ${formatCount(tokens.highestOutput)} (by ${tokens.basis})`,
     ...(plan.server === undefined ? [] : [`  server  ${plan.server}, to be started on this machine`]),
     highestUsd === null
-      ? "  money   unknown: no price is known for this model; give one with --price INPUT/OUTPUT"
+      ? "  money   unknown: no price is known for a model of this name; if the name is right, give one with --price INPUT/OUTPUT"
       : `  money   ${expectedUsd === null ? "" : `${formatUsd(expectedUsd)} expected, `}${formatUsd(highestUsd)} at most (${plainText(plan.priceBasis ?? "")})`,
     ...plan.notes.map((note) => `  note: ${plainText(note)}`),
     "\n  No model was called and nothing was written.",

@@ -107,7 +107,7 @@ function describeMoney(calls: CallsRecord): string {
 export function renderWarnings(alarms: readonly string[], gates: readonly Gate[]): string[] {
   return [
     ...alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
-    ...gates.filter((gate) => !gate.held).map((gate) => styleText("red", `  GATE ${gate.name}: ${gate.message}`)),
+    ...gates.filter((gate) => !gate.held).map((gate) => styleText("red", `  FAILED ${gate.name}: ${gate.message}`)),
   ];
 }
 

@@ -37,7 +37,7 @@ export function renderVerdictReply({
     ...(costUsd === null ? [] : [formatUsd(costUsd)]),
   ];
   const order = shownFirst === null ? "" : `, ${shownFirst} shown first`;
-  const title = styleText("bold", `\n${plainText(comparison)}: ${plainText(set)} ${plainText(id)}${order}`);
+  const title = styleText("bold", `\n${plainText(comparison)}: set ${plainText(set)}, id ${plainText(id)}${order}`);
   const said = reply === null ? (detail ?? "no reply") : reply === "" ? "(an empty reply)" : reply;
   return `${title}: ${facts.join("; ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
 }

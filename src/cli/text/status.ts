@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount, formatMetric, formatShare, formatThreshold, formatUsd } from "../../format.ts";
+import { formatCount, formatMetric, formatShare, formatShareDown, formatThreshold, formatUsd } from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -42,16 +42,19 @@ export function renderStatus({
   const lines = [
     `\n${styleText("bold", plainText(run))}`,
     `  data     ${plainText(dataset.source)}: ${formatCount(dataset.rows)} rows, ${dataset.format}, ${dataset.shape} shape${attention(dataset.state)}`,
-    `  ratings  by ${plainText(rate.judge)}: ${formatShare(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
+    `  ratings  by ${plainText(rate.judge)}: ${formatShareDown(rate.coverage)} scored${rate.mean === null ? "" : `, mean ${rate.mean.toFixed(2)}`}${attention(rate.state)}`,
     ...(scores ?? []).map(
       ({ name, judge, coverage, mean, state }) =>
-        `  ${name}  by ${plainText(judge)}: ${formatShare(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}${attention(state)}`,
+        `  ${name}  by ${plainText(judge)}: ${formatShareDown(coverage)} scored${mean === null ? "" : `, mean ${mean.toFixed(2)}`}${attention(state)}`,
     ),
     ...(embeddings ?? []).map(
       ({ name, model, text, vectors, isStale }) =>
         `  vectors  ${name}: of the ${text}, by ${plainText(model)}: ${formatCount(vectors.embedded)} rows${isStale ? styleText("yellow", " (of other rows: embed again)") : ""}`,
     ),
     ...describeRest(rate, spent),
+    ...rate.gates
+      .filter(({ held }) => !held)
+      .map(({ name, message }) => styleText("red", `  FAILED ${name}: ${plainText(message)}`)),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
   if (arms.length > 0) {

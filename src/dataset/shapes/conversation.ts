@@ -111,6 +111,7 @@ export function conversationFields(
     id: optionalLabel(row, beside.id ?? "id"),
     ...readReference(row, beside.reference),
     ...(!isPlain(conversation) && { conversation }),
+    ...(last < turns.length - 1 && { turnsAfter: turns.length - 1 - last }),
   };
 }
 

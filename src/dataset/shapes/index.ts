@@ -74,6 +74,19 @@ function alternatingShape(): Shape {
   };
 }
 
+/** The fields that columns can be named for. */
+export const mapFields = [
+  "instruction",
+  "input",
+  "output",
+  "category",
+  "id",
+  "system",
+  "history",
+  "reference",
+  "messages",
+] as const;
+
 export const shapeNames = shapes.map((shape) => shape.name);
 
 export interface ShapeChoice {
@@ -89,6 +102,9 @@ export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   if (shape !== undefined && !named)
     throw new UsageError(`--shape: expected one of ${shapeNames.join(", ")}, got ${JSON.stringify(shape)}`);
   if (!map || Object.keys(map).length === 0) return named;
+  const other = Object.keys(map).find((field) => !(mapFields as readonly string[]).includes(field));
+  if (other !== undefined)
+    throw new UsageError(`--map: expected the fields ${mapFields.join(", ")}, got ${JSON.stringify(other)}`);
   if (map.messages !== undefined) {
     const { messages, system, reference, category, id, ...others } = map;
     if (shape !== undefined || Object.keys(others).length > 0)

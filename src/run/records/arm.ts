@@ -70,6 +70,10 @@ export const armSummarySchema = z.object({
   /** Hash of the ratings this arm was made from; and of the named scores, by their names. */
   ratingsHash: z.string(),
   scoreHashes: z.record(z.string(), z.string()).optional(),
+  /** Hash of which rows a control of this arm is drawn from. */
+  candidatesHash: z.string().optional(),
+  /** Of a control: the arm whose size it took, and from whose candidates it was drawn. */
+  controls: z.object({ arm: z.string(), rows: z.number(), candidatesHash: z.string() }).optional(),
   /** The vectors that the choice depends on, and the hash of the examples that rows were chosen near to. */
   vectors: z
     .object({
@@ -95,6 +99,6 @@ export type FileState = "present" | "missing" | "changed";
 /** An arm, and whether it is still up to date. */
 export interface ArmState extends ArmSummary {
   readonly state: FileState;
-  /** Whether the rows were rated again or the data changed since this arm was made. */
+  /** Whether the rows were rated again, the data changed, or the arm that this one controls was chosen anew since it was made. */
   readonly isStale: boolean;
 }

@@ -11,7 +11,7 @@ import { nanosPerUsd } from "../../llm/price.ts";
 import { openPairRubric } from "../../rubric/open-rubric.ts";
 import { compare } from "../compare.ts";
 import { comparisonName } from "../../comparison/comparison-name.ts";
-import { guessedOutput } from "../plan-calls.ts";
+import { guessedOutput, guessOutput } from "../plan-calls.ts";
 import { endOf, type Context } from "./context.ts";
 import { findVerdicts } from "./facts.ts";
 import { compareId, generateId } from "./ids.ts";
@@ -97,12 +97,14 @@ async function estimateComparison(context: Context, judge: string): Promise<Task
   const prompts = await context.prompts();
   const what = `${2 * prompts.length} judgements`;
   if (!isModelName(judge)) return { what };
-  const price = await context.priceOf(judge);
+  const { price, thinksFirst } = await context.pricedModel(judge);
   if (!price) return { what, highestUsd: null };
   const answer = Math.min(guessedOutput.prompts, context.experiment.generation!.declared.max_output_tokens);
+  const { declared } = context.experiment.comparison!;
+  const guess = guessOutput("pairs", { thinksFirst }, declared.reasoning);
   const nanos = prompts.reduce((sum, { instruction, input }) => {
     const prompt = Math.ceil(estimateTokens(instruction + input));
-    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, guessedOutput.pairs);
+    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, guess.reply + guess.reasoning);
   }, 0);
   return { what, expectedUsd: nanos / nanosPerUsd, highestUsd: null };
 }

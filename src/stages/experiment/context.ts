@@ -141,10 +141,11 @@ export class Context {
     return models * this.experiment.cluster!.replicas; // a GPU each, or a CPU
   }
 
-  /** The price of a model's calls, by the recipe or the price list; undefined where neither has it. */
-  async priceOf(model: string): Promise<Price | undefined> {
+  /** The price of a model's calls, by the recipe or the price list, undefined where neither has it; and whether it reasons first. */
+  async pricedModel(model: string): Promise<{ readonly price: Price | undefined; readonly thinksFirst: boolean }> {
     const given = this.recipe.prices[model];
-    return given ? flatPrice(given.input, given.output) : (await openModel(model, { isFromRecipe: true })).price;
+    const { price, thinksFirst } = await openModel(model, { isFromRecipe: true });
+    return { price: given ? flatPrice(given.input, given.output) : price, thinksFirst };
   }
 }
 

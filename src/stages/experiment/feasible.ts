@@ -5,7 +5,7 @@ import { messageOf, UsageError } from "../../errors.ts";
 import { formatNumbered } from "../../format.ts";
 import { openEmbedder } from "../../embedding/open.ts";
 import { readTargetTexts } from "../../embedding/texts.ts";
-import type { Embedding, NamedRating } from "../../experiment/resolve.ts";
+import type { Embedding } from "../../experiment/resolve.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { findLocalModel } from "../../generation/local-model.ts";
 import { chooseServer } from "../../generation/serve-model.ts";
@@ -13,10 +13,8 @@ import { openJudge, openPairJudge } from "../../judge/open.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { callsModel, readServedMeasure } from "../../likelihood/measure-name.ts";
 import { openModel } from "../../llm/open-model.ts";
-import { markNames } from "../../rubric/read-marks.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
 import { expectUsearch } from "../../selection/neighbours.ts";
-import { mentionsScore } from "../../selection/by.ts";
 import { openPairRubric, openRubric } from "../../rubric/open-rubric.ts";
 import { resolveBase } from "../../trainer/base-model.ts";
 import { planTraining } from "../../trainer/plan-training.ts";
@@ -25,9 +23,7 @@ import { expectScoreName } from "../rate-checks.ts";
 import { WordWatch } from "../../selection/watch.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
-import { openDuckDb } from "../../dataset/duckdb.ts";
-import { factNames } from "../../selection/rows-table.ts";
-import { expectOneExpression, listColumns } from "../../selection/sql-expression.ts";
+import { expectExpressions } from "./expect-expressions.ts";
 import { expectTurns } from "../generate.ts";
 
 /**
@@ -56,7 +52,6 @@ export async function expectFeasible(context: Context, rows: number | undefined,
       );
     if (rowsPath !== undefined) await readPositions(rowsPath);
   }
-  if (comparison?.rubric !== undefined) await openPairRubric(comparison.rubric);
   const pairJudges = (comparison?.judges ?? []).map(({ name }) => name);
   for (const { name } of scores)
     await expectScoreName(name).catch((cause: unknown) => {
@@ -64,13 +59,9 @@ export async function expectFeasible(context: Context, rows: number | undefined,
         cause,
       });
     });
-  await expectColumns(context);
+  await expectExpressions(context, rows);
   await expectGroups(recipe);
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
-  for (const name of rating?.all ?? []) await expectJudge(name, (one) => openJudge(one));
-  for (const { all } of scores)
-    for (const name of all) await expectJudge(name, (one) => openJudge(one, { isWhole: true }));
-  for (const name of pairJudges) await expectJudge(name, openPairJudge);
   for (const embedding of experiment.embeddings) await expectEmbedding(context, embedding, isLimited, planNotes);
   const given = answering.filter(({ arm }) => arm === undefined).map(({ model }) => model);
   for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
@@ -135,9 +126,55 @@ async function expectEmbedding(
   }
 }
 
-/** @throws UsageError, DataError when a judge that calls no model cannot be opened */
-async function expectJudge(name: string, open: (name: string) => Promise<unknown>): Promise<void> {
-  if (!callsModel(name)) await open(name);
+/**
+ * Checks that judges, rubrics, training recipes and test sets that the recipe names are there.
+ *
+ * @throws UsageError with file, line and field, or DataError, when one is not
+ */
+export async function expectNamed(context: Context): Promise<void> {
+  const { recipe, experiment } = context;
+  const { rating, scores, training, comparison } = experiment;
+  const inField = async <T>(field: readonly string[], open: () => Promise<T>): Promise<T> => {
+    try {
+      return await open();
+    } catch (cause) {
+      if (!(cause instanceof UsageError)) throw cause;
+      const told = messageOf(cause).replace(/^--[a-z-]+(?: \S+)?: /, ""); // the option that it is on the command line
+      throw new UsageError(`${recipe.at(field)}: ${field.join(".")}: ${told}`, { cause });
+    }
+  };
+  const ratings = [
+    ...(rating ? [{ ...rating, field: ["rate"], isWhole: false }] : []),
+    ...scores.map((score) => ({ ...score, field: ["scores", score.name], isWhole: true })),
+  ];
+  for (const { field, isWhole, all, rubric } of ratings) {
+    for (const name of all)
+      if (!callsModel(name)) await inField([...field, "judge"], () => openJudge(name, { isWhole }));
+    if (rubric !== undefined) await inField([...field, "rubric"], () => openRubric(rubric));
+  }
+  if (training) await inField(["train", "recipe"], () => openTrainingRecipe(training.recipe));
+  await inField(["generate", "tests"], () => context.prompts());
+  for (const { name } of comparison?.judges ?? [])
+    if (!callsModel(name)) await inField(["compare", "judges"], () => openPairJudge(name));
+  const pairRubric = comparison?.rubric;
+  if (pairRubric !== undefined) await inField(["compare", "rubric"], () => openPairRubric(pairRubric));
+  for (const { field, all } of ratings)
+    for (const name of all) {
+      const [, column] = /^column:(.+)$/s.exec(name) ?? [];
+      if (column !== undefined) await expectColumn(recipe, column, [...field, "judge"]);
+    }
+}
+
+/** @throws UsageError when no row has a column */
+async function expectColumn(recipe: ExperimentRecipe, column: string, field: readonly string[]): Promise<void> {
+  let columns: string[] = [];
+  for await (const batch of (await openData(recipe)).batches()) {
+    columns = Object.keys(batch[0]?.row ?? {});
+    if (batch.some(({ row }) => valueAt(row, column) !== undefined)) return;
+  }
+  throw new UsageError(
+    `${recipe.at(field)}: ${field.join(".")}: expected a column of the data (${columns.join(", ")}), got ${column}`,
+  );
 }
 
 /** @throws UsageError when an arm's settings cannot be combined */
@@ -169,86 +206,11 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
   }
 }
 
-const lookedAt = 1000; // rows
-
-/** @throws UsageError when SQL of an arm names what is neither a column, a fact about rows nor a score */
-async function expectColumns({ recipe, experiment }: Context): Promise<void> {
-  const arms = Object.entries(recipe.arms ?? {});
-  if (arms.every(([, { by, where }]) => by === undefined && where === undefined)) return;
-  const known = new Set([...factNames, "source", "rows", "facts"]);
-  let rows = 0;
-  for await (const batch of (await openData(recipe)).batches()) {
-    for (const { row } of batch) for (const column of Object.keys(row)) known.add(column.toLowerCase());
-    if ((rows += batch.length) >= lookedAt) break;
-  }
-  const columns = [...known];
-  for (const column of columns) for (const prefix of ["data_", "rating_"]) known.add(`${prefix}${column}`);
-  const scores = experiment.scores.map(({ name }) => name);
-  for (const score of scores)
-    for (const prefix of ["", "rating_", "data_"]) known.add(`${prefix}${score}`.toLowerCase());
-  const marks = new Map<string, readonly string[]>();
-  const own = experiment.rating?.all.length === 1 ? [{ name: "score", ...experiment.rating }] : []; // several may give other marks
-  for (const score of [...own, ...experiment.scores])
-    if (
-      arms.some(([, { by, where }]) => [by, where].some((sql) => sql !== undefined && mentionsScore(sql, score.name)))
-    ) {
-      const names = await marksOf(score, score.name !== "score"); // the run's own rating takes no further columns
-      if (names) marks.set(score.name.toLowerCase(), names);
-    }
-  await using database = await openDuckDb();
-  for (const [arm, settings] of arms)
-    for (const field of ["by", "where"] as const) {
-      const sql = settings[field];
-      const place = `${recipe.at(["arms", arm, field])}: arms.${arm}.${field}`;
-      if (sql !== undefined) await expectOneExpression(database.connection, sql, place);
-      const named = sql === undefined ? [] : ((await listColumns(database.connection, sql)) ?? []);
-      const unknown = named.find(
-        (parts) => !known.has(parts[0]!.toLowerCase()) && !known.has(parts.join(".").toLowerCase()),
-      );
-      for (const [first = "", ...rest] of named) {
-        const those = rest.length === 0 ? undefined : marks.get(first.toLowerCase());
-        if (those && !those.some((mark) => mark.toLowerCase() === rest.join(".").toLowerCase()))
-          throw new UsageError(
-            `${place}: expected a mark of ${first} (${those.join(", ") || "it has none"}), got ${rest.join(".")}`,
-          );
-      }
-      if (unknown)
-        throw new UsageError(
-          `${place}: expected columns of the data, ${factNames.join(", ")} or scores of the recipe (${scores.join(", ") || "it has none"}), got ${unknown.join(".")}`,
-        );
-    }
-}
-
 /** @throws UsageError when an arm is shared out over a column that no row has */
 async function expectGroups(recipe: ExperimentRecipe): Promise<void> {
   const isPool = Array.isArray(recipe.data) && recipe.data.length > 1;
-  const missing = new Map(
-    Object.entries(recipe.arms ?? {}).flatMap(([arm, { per }]) =>
-      per === undefined || (per === "source" && isPool) ? [] : [[arm, per]],
-    ),
-  );
-  if (missing.size === 0) return;
-  let columns: string[] = [];
-  for await (const batch of (await openData(recipe)).batches()) {
-    columns = Object.keys(batch[0]?.row ?? {});
-    for (const [arm, column] of missing)
-      if (batch.some(({ row }) => valueAt(row, column) !== undefined)) missing.delete(arm);
-    if (missing.size === 0) return;
-  }
-  const [[arm, column] = ["", ""]] = missing;
-  throw new UsageError(
-    `${recipe.at(["arms", arm, "per"])}: arms.${arm}.per: expected a column of the data (${columns.join(", ")}), got ${column}`,
-  );
-}
-
-/** The marks that a score will have: of a rubric's reply, or of a file's columns. Undefined where that is not known before. */
-async function marksOf(
-  { judges: [judge = ""], rubric }: Pick<NamedRating, "judges" | "rubric">,
-  isWhole: boolean,
-): Promise<readonly string[] | undefined> {
-  if (isModelName(judge)) return markNames(await openRubric(rubric));
-  if (readServedMeasure(judge)) return [];
-  return judge.startsWith("run:") ? undefined : ((await openJudge(judge, { isWhole })).markNames ?? []);
+  for (const [arm, { per }] of Object.entries(recipe.arms ?? {}))
+    if (per !== undefined && !(per === "source" && isPool)) await expectColumn(recipe, per, ["arms", arm, "per"]);
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps

@@ -8,7 +8,7 @@ import { estimateTokens } from "../../llm/estimate-tokens.ts";
 import { isModelName } from "../../llm/model-name.ts";
 import { nanosPerUsd } from "../../llm/price.ts";
 import { generate } from "../generate.ts";
-import { guessedOutput } from "../plan-calls.ts";
+import { guessOutput } from "../plan-calls.ts";
 import { endOf, type Context } from "./context.ts";
 import { generateId, trainId } from "./ids.ts";
 
@@ -79,14 +79,15 @@ async function estimateAnswers(context: Context, { declared }: Generation, model
   const prompts = await context.prompts();
   const what = `${prompts.length} prompts`;
   if (!isModelName(model)) return { what };
-  const price = await context.priceOf(model);
+  const { price, thinksFirst } = await context.pricedModel(model);
   if (!price) return { what, highestUsd: null };
+  const guess = guessOutput("prompts", { thinksFirst });
   const texts = prompts.map(({ instruction, input }) => instruction + input);
   const cost = (output: number, inputOf: (text: string) => number) =>
     texts.reduce((sum, text) => sum + price.highestCost(Math.ceil(inputOf(text)), output), 0) / nanosPerUsd;
   return {
     what,
-    expectedUsd: cost(Math.min(guessedOutput.prompts, declared.max_output_tokens), estimateTokens),
+    expectedUsd: cost(Math.min(guess.reply + guess.reasoning, declared.max_output_tokens), estimateTokens),
     highestUsd: cost(declared.max_output_tokens, (text) => Buffer.byteLength(text)),
   };
 }

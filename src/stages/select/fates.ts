@@ -2,6 +2,7 @@ import type { Dataset } from "../../dataset/dataset.ts";
 import { inTurns } from "../../in-turns.ts";
 import type { RatedExample } from "../../dataset/rated-rows.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
+import type { ArmSummary } from "../../run/records/arm.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { readDecisions } from "../../selection/decisions-file.ts";
@@ -51,7 +52,7 @@ export async function pickedFates(
 ): Promise<FateOf> {
   const survey = await surveyRows(plan, options, manifest, dataset, run, rated, vectors);
   const { keys, checks, groups, rooms } = survey;
-  const leftOut = isControlOf(plan, options) ? await leaveOutNoCandidates(survey, run, options, manifest) : 0;
+  const leftOut = isControl(plan, options) ? await leaveOutNoCandidates(survey, run, options, manifest) : 0;
   const withoutVector = vectors && countWithout(vectors, survey, plan);
   if (plan.method === "toward") {
     const { taken, picked } = await pickToward(plan, options, survey, vectors!);
@@ -128,7 +129,7 @@ function fatesAfter(
 }
 
 /** Whether the arm is a control that takes another arm's size. */
-function isControlOf({ method }: Plan, { top }: SelectOptions): boolean {
+export function isControl({ method }: Plan, { top }: SelectOptions): boolean {
   return (method === "random" || method === "longest") && top === undefined;
 }
 
@@ -144,6 +145,11 @@ const noCandidates: ReadonlySet<Reason> = new Set([
 /** Those of an arm that is chosen near to examples: a score may narrow what it is chosen from. */
 const noCandidatesToward: ReadonlySet<Reason> = new Set([...noCandidates, "below cut", "unrated"]);
 
+/** Reasons of rows that an arm chosen by a method could not keep, and that no control of it is drawn from. */
+export function reasonsOfNoCandidate(method: ArmSummary["method"] | undefined): ReadonlySet<Reason> {
+  return method === "toward" || method === "representative" ? noCandidatesToward : noCandidates;
+}
+
 /**
  * Leaves out what the arm that is controlled could not keep: a control differs from it in how rows are chosen, not in what they are
  * chosen from. Returns how many rows that are.
@@ -154,9 +160,7 @@ async function leaveOutNoCandidates(
   { like }: SelectOptions,
   { arms }: RatedManifest,
 ): Promise<number> {
-  const reasons = ["toward", "representative"].includes(arms[like ?? "selected"]?.method ?? "")
-    ? noCandidatesToward
-    : noCandidates;
+  const reasons = reasonsOfNoCandidate(arms[like ?? "selected"]?.method);
   let count = 0;
   for await (const decisions of readDecisions(run.decisionsPath(like ?? "selected")))
     for (const { index, reason, of, similarity, test, prompt, words } of decisions) {

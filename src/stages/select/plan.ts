@@ -175,6 +175,8 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     throw new UsageError(
       "--by: it orders rows; add how many to keep: --top N, --top N%, --min-score VALUE or --quota COLUMN=VALUE:N",
     );
+  if (per !== undefined && top === undefined && (method === "score" || method === "full"))
+    throw new UsageError("--per: expected --top beside it, to share out over the groups");
   if (
     method === "score" &&
     [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
@@ -189,8 +191,8 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     throw new UsageError(`--min-score: goes with --method score, not ${method}`);
   if (top !== undefined && method === "full")
     throw new UsageError("--top: goes with the methods score, random and longest, not full");
-  if (per !== undefined && (method === "full" || (top === undefined && method === "score")))
-    throw new UsageError("--per: expected --top beside it, to share out over the groups");
+  if (per !== undefined && method === "full")
+    throw new UsageError("--per: goes with the methods score, random and longest, not full");
   if (quota && (method === "full" || per !== undefined || top !== undefined))
     throw new UsageError("--quota: goes with the methods score, random and longest, in place of --top and --per");
   if (options.like !== undefined && (top !== undefined || (method !== "random" && method !== "longest")))

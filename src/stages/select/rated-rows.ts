@@ -71,17 +71,26 @@ export function tableOptions(
   const unknown = findUnknownMark(quoted, scores);
   if (unknown)
     throw new UsageError(
-      `${option}: expected a mark of ${unknown.base} (${unknown.marks.join(", ") || "it has none"}), got another in: ${sql.slice(0, 200)}`,
+      `${option}: expected a mark of ${unknown.base} (${unknown.marks.join(", ") || "it has none"}), got another in: ${sql.slice(0, 200)}; the score itself is ${unknown.base}`,
     );
   return {
     sql: quoted,
     scoreNames: scores.map(({ name }) => name),
-    judgedBy: /^column:(.+)$/s.exec(manifest.rate.judge)?.[1],
+    judgedBy: columnsJudgedBy(scores, manifest),
     hasUnreadable: (manifest.rate.states.unreadable ?? 0) > 0,
     scores: scores
       .filter(({ name }) => mentions(quoted, name))
       .map((score): NamedScores => ({ name: score.name, batches: () => score.values() })),
   };
+}
+
+/** Columns of the data whose values are the scores of the same name. */
+function columnsJudgedBy(scores: readonly RunScore[], { rate }: RatedManifest): string[] {
+  const named = (column: string) => scores.filter(({ name }) => name.toLowerCase() === column.toLowerCase());
+  return [rate, ...scores.map(({ summary }) => summary)].flatMap(({ judge }) => {
+    const [, column] = /^column:(.+)$/s.exec(judge) ?? [];
+    return column !== undefined && named(column).every(({ summary }) => summary.judge === judge) ? [column] : [];
+  });
 }
 
 async function orderRows(

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Dataset } from "../../dataset/dataset.ts";
 import { openRowWriter } from "../../dataset/write.ts";
 import { UsageError } from "../../errors.ts";
@@ -9,7 +10,7 @@ import type { RunFolder } from "../../run/run-folder.ts";
 import type { Decision, Reason, ReasonDetail } from "../../selection/decision.ts";
 import { WordWatch } from "../../selection/watch.ts";
 import { ArmTally, WhatIfTable } from "../../selection/what-if.ts";
-import type { FateOf } from "./fates.ts";
+import { type FateOf, reasonsOfNoCandidate } from "./fates.ts";
 import type { RatedRows } from "./rated-rows.ts";
 import type { Plan, SelectOptions } from "./plan.ts";
 
@@ -24,6 +25,8 @@ export interface Written {
   readonly whatIf: WhatIfTable;
   readonly armTally: ArmTally;
   readonly watched: readonly WatchedWord[] | undefined;
+  /** Hash of which rows a control of this arm is drawn from. */
+  readonly candidatesHash: string;
 }
 
 /** Reads the data again, and writes the kept rows and the decision about every row. */
@@ -34,6 +37,7 @@ export async function writeArm(
   run: RunFolder,
   rated: RatedRows,
   fateOf: FateOf,
+  rowCount: number,
 ): Promise<Written> {
   const watch = options.watch === undefined ? undefined : new WordWatch(options.watch);
   const path = run.armPath(plan.arm, dataset.extension);
@@ -43,6 +47,8 @@ export async function writeArm(
   const whatIf = new WhatIfTable(options.fullTraining);
   const armTally = new ArmTally();
   const reasons: Record<string, number> = {};
+  const candidates = new Uint8Array(rowCount); // 1 for a row that a control may draw
+  const cannotKeep = reasonsOfNoCandidate(plan.method);
   let kept = 0;
   let total = 0;
   let scored = 0;
@@ -53,6 +59,7 @@ export async function writeArm(
         const { example, rating } = row;
         const { reason, detail } = fateOf(row);
         const score = rating.state === "scored" ? rating.score : undefined;
+        if (!cannotKeep.has(reason)) candidates[total] = 1;
         total++;
         reasons[reason] = (reasons[reason] ?? 0) + 1;
         whatIf.add(example, score);
@@ -90,6 +97,7 @@ export async function writeArm(
     whatIf,
     armTally,
     watched: watch?.describe(),
+    candidatesHash: hash("sha256", candidates),
   };
 }
 
@@ -125,6 +133,9 @@ function noneKept(options: SelectOptions, whatIf: WhatIfTable, reasons: Record<s
       `--min-score ${options.minScore}: expected a cut that some row reaches, got one above everything the judge gave (${thresholds.map(({ threshold, rows }) => `>= ${threshold}: ${rows}`).join(", ")})`,
     );
   }
-  const fates = Object.entries(reasons).map(([reason, rows]) => `${formatCount(rows)} ${reason}`);
+  const fates = Object.entries(reasons).map(
+    ([reason, rows]) =>
+      `${formatCount(rows)} ${reason === "unrated" && options.by !== undefined ? `without a value of ${options.by}` : reason}`,
+  );
   return new UsageError(`expected a choice that keeps some row, got one that keeps none (${fates.join(", ")})`);
 }
