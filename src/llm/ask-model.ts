@@ -98,11 +98,15 @@ export function readReply({
   const finish = finishReason.unified;
   if (finish === "error" || finish === "interrupted" || finishReason.raw === "error")
     throw new Error(`the provider broke off (${finishReason.raw ?? finish})`);
+  const text = content
+    .flatMap((part) => (part.type === "text" ? [part.text] : []))
+    .join("")
+    .toWellFormed(); // as it is stored
   return {
-    text: content.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(""),
+    text,
     finish: finishes[finish],
     ...(logprobs && { logprobs }),
-    ...readUsage(usage),
+    ...readUsage(usage, text),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
@@ -119,9 +123,13 @@ function isPlausible(tokens: number | undefined): tokens is number {
   return tokens !== undefined && tokens >= 0 && tokens <= mostTokens;
 }
 
-/** Empty if the provider reports no usage, or one that cannot be. Counts are whole numbers, and parts never exceed their total. */
-function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
+/**
+ * Empty if the provider reports no usage, or one that cannot be, such as no tokens for a text. Counts are whole numbers, and parts never
+ * exceed their total.
+ */
+function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage, text: string): { usage?: Usage } {
   if (!isPlausible(inputTokens.total) || !isPlausible(outputTokens.total)) return {};
+  if (inputTokens.total === 0 || (outputTokens.total === 0 && text !== "")) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
     Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
   const input = count(inputTokens.total);

@@ -27,8 +27,15 @@ const utf8 = new TextDecoder(); // removes a byte order mark
 
 /** @throws Error when a compressed body cannot be unpacked, or is too large */
 export function readBody({ headers, bytes }: HttpReply): ReadBody {
-  const decode = decoders.get(headers["content-encoding"]?.trim().toLowerCase() ?? "");
-  const text = utf8.decode(decode ? decode(bytes) : bytes);
+  const encodings = (headers["content-encoding"] ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((encoding) => encoding.trim());
+  const unpacked = encodings.reduceRight<Uint8Array>(
+    (packed, encoding) => decoders.get(encoding)?.(packed) ?? packed, // the last was put on last
+    bytes,
+  );
+  const text = utf8.decode(unpacked);
   const value = parse(text);
   if (value !== undefined) return { text, value };
   if (/^\s*(data:|event:|:)/.test(text)) return { text, value: joinStream(text) };
@@ -66,12 +73,14 @@ function joinStream(text: string): unknown {
   const choices = all.filter(({ index }) => index == null || Number(index) === 0);
   const broken = choices.find(({ error }) => isError(error));
   if (broken) return { error: broken["error"] };
-  const content = choices.map(({ delta }) => (isEntry(delta) ? readContent(delta["content"]) : "")).join("");
+  const parts = choices.map(({ delta, message }) => (isEntry(delta) ? delta : isEntry(message) ? message : {})); // some send whole messages
+  const content = parts.map((part) => readContent(part["content"])).join("");
+  const refusal = parts.map((part) => (typeof part["refusal"] === "string" ? part["refusal"] : "")).join("");
   const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
   const whole: Record<string, unknown> = {};
   for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments
   const isWhole = chunks.length === read.length && (finish !== null || data.includes("[DONE]"));
-  return { ...whole, choices: [{ message: { content }, finish_reason: isWhole ? finish : "interrupted" }] };
+  return { ...whole, choices: [{ message: { content, refusal }, finish_reason: isWhole ? finish : "interrupted" }] };
 }
 
 /** The choice that was asked for: number 0, wherever it stands. */
@@ -91,6 +100,8 @@ function isError(error: unknown): boolean {
   if (typeof error === "string") return error !== "" && error !== "null";
   if (!isEntry(error)) return error === true;
   const { message, type, code, status } = error;
+  const isFine = (part: unknown) => part == null || /^(0|200|ok|success|none|null)?$/i.test(String(part).trim());
+  if ([message, type, code, status].every(isFine)) return false;
   const says = [message, type].some((part) => typeof part === "string" && part !== "");
   return (
     says || [code, status].some((part) => Number(part) >= 400 || (typeof part === "string" && /[a-z]/i.test(part)))
@@ -103,10 +114,62 @@ export function readError({ value, text }: ReadBody, status: number): { status: 
   const choice = isReply && isEntry(value) ? firstChoice(value["choices"]) : undefined;
   if (choice && isError(choice["error"])) return readError({ value: { error: choice["error"] }, text }, status);
   const error = isEntry(value) ? value["error"] : undefined;
-  if (isReply && !isError(error)) return undefined;
+  if (isReply && !isError(error)) return choice || !isEntry(value) ? undefined : readOtherError(value);
   const named = isEntry(error) ? [error["code"], error["status"]] : isEntry(value) ? [value["code"]] : [];
   const stated = named.map(Number).find((code) => code >= 400 && code < 600);
-  return { status: isReply ? (stated ?? 502) : status, message: describeError(value) ?? text };
+  const message = describeError(value) ?? text;
+  return { status: isReply ? (stated ?? statusOfWords(`${named.join(" ")} ${message}`)) : status, message };
+}
+
+/** An error in the words of other gateways, in a body without a reply: vLLM's, Cloudflare's, DashScope's, MiniMax's, Baidu's, FastAPI's. */
+function readOtherError(value: Entry): { status: number; message: string } | undefined {
+  const { base_resp: base, errors, data } = value;
+  const inner = [
+    isEntry(base) ? base : undefined,
+    Array.isArray(errors) ? errors.find(isEntry) : errors,
+    value,
+    data,
+  ].filter(isEntry);
+  const first = (names: readonly string[]): string | undefined => {
+    const found = inner
+      .flatMap((entry) => names.map((name) => entry[name]))
+      .find((said) => typeof said === "string" && said !== "");
+    return typeof found === "string" ? found : undefined;
+  };
+  const message = first(["message", "status_msg", "error_msg", "errmsg", "msg", "detail", "title"]);
+  const codes = inner.flatMap((entry) =>
+    ["code", "status_code", "error_code", "errcode", "status"].map((name) => entry[name]),
+  );
+  const named = codes.filter((code) => code != null && !/^(0|200|ok|success)$/i.test(String(code)));
+  const details = value["detail"];
+  const told = message ?? (details == null || typeof details === "string" ? undefined : shortJson(details));
+  if (
+    told === undefined ||
+    (named.length === 0 && details == null && value["success"] !== false && value["object"] !== "error")
+  )
+    return undefined;
+  const stated = named.map(Number).find((code) => code >= 400 && code < 600);
+  const words = [...named.map(String), told].join(": ");
+  return { status: stated ?? statusOfWords(words), message: words };
+}
+
+function shortJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined; // nested too deeply
+  }
+}
+
+/** The status that an error without one stands for, by its words; 502 where they say nothing. */
+function statusOfWords(said: string): number {
+  const words = said.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
+  if (/rate.?limit|too many requests|\bqps\b|throttl/i.test(words)) return 429;
+  if (/overload|busy|try again|temporarily/i.test(words)) return 503;
+  if (/api.?key|unauthori[sz]ed|authenticat/i.test(words)) return 401;
+  if (/insufficient.(quota|funds|credit|balance)|balance is|arrearage|payment required/i.test(words)) return 402;
+  if (/model.*(not.?(found|exist)|does.?n.t exist|unknown)|(unknown|no such|invalid) model/i.test(words)) return 404;
+  return 502;
 }
 
 /** What an error says: OpenAI's `error.message`, or what FastAPI and gateways write in its place. */
@@ -115,11 +178,7 @@ function describeError(value: unknown): string | undefined {
   const { error } = value;
   const said = isEntry(error) ? error["message"] : (error ?? value["message"] ?? value["detail"]);
   if (typeof said === "string") return said;
-  try {
-    return said == null ? undefined : JSON.stringify(said);
-  } catch {
-    return undefined; // nested too deeply; the body is shown as it is
-  }
+  return said == null ? undefined : shortJson(said); // nested too deeply, the body is shown as it is
 }
 
 /** The first choice of a chat completion; a sentence where there is none. */
@@ -154,15 +213,18 @@ type Ending = LanguageModelV4GenerateResult["finishReason"]["unified"];
 
 /** How a reply ended, in the words of OpenAI, and of others that servers pass on as they are: Anthropic's, Google's, TGI's, vLLM's. */
 const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
-  [/^(stop(ped)?|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?)$/, "stop"],
+  [/^(stop(ped)?|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?|finish(ed)?|done|normal)$/, "stop"],
   [
-    /^((max|model|context)_)?(new_|output_|completion_)?(length|tokens)(_exceeded)?$|context_window_exceeded$/,
+    /^((max|model|context)_)?(new_|output_|completion_)?(length|tokens?)(_(exceeded|limit|reached))?$|^(max_(output|length)|error_limit)$|context_window_exceeded$/,
     "length",
   ],
-  [/^(content_filter(ed)?|(image_)?safety|recitation|blocklist|prohibited_content|spii|refusal)$/, "content-filter"],
+  [
+    /^(content_filter(ed)?|(image_)?safety|recitation|blocklist|prohibited_content|spii|refusal|sensitive|error_toxic|guardrail(s|_intervened)?|moderat(ion|ed)|blocked)$/,
+    "content-filter",
+  ],
   [/^(function_call|tool_calls?|tool_use)$/, "tool-calls"],
   [
-    /^(error|abort(ed)?|cancel(l?ed)?|interrupted|time_?out|preempted|network_error|insufficient_system_resource)$/,
+    /^(error|abort(ed)?|cancel(l?ed)?|interrupted|time_?out|preempted|user_cancel|network_error|insufficient_system_resource)$/,
     "interrupted",
   ],
 ];
@@ -189,17 +251,26 @@ function readUsage(usage: unknown): LanguageModelV4Usage {
     return typeof value === "number" && Number.isFinite(value) ? value : undefined;
   };
   const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
+  const cached = count(details("prompt_tokens_details"), "cached_tokens");
+  const reasoning = count(details("completion_tokens_details"), "reasoning_tokens");
+  const prompt = count(usage, "prompt_tokens");
+  const completion = count(usage, "completion_tokens");
+  // some count cached tokens beside the prompt's, or reasoning beside the answer's, and all of them in the total
+  const input = prompt !== undefined && cached !== undefined && cached > prompt ? prompt + cached : prompt;
+  const written =
+    completion !== undefined && reasoning !== undefined && reasoning > completion ? completion + reasoning : completion;
+  const rest = (count(usage, "total_tokens") ?? 0) - (input ?? 0);
   return {
     inputTokens: {
-      total: count(usage, "prompt_tokens"),
+      total: input,
       noCache: undefined,
-      cacheRead: count(details("prompt_tokens_details"), "cached_tokens"),
+      cacheRead: cached,
       cacheWrite: undefined,
     },
     outputTokens: {
-      total: count(usage, "completion_tokens"),
+      total: written === undefined ? undefined : Math.max(written, rest),
       text: undefined,
-      reasoning: count(details("completion_tokens_details"), "reasoning_tokens"),
+      reasoning,
     },
   };
 }

@@ -100,7 +100,8 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
       retryAfterMs,
       isCongestion: status === 429 || status === 503 || status === 529,
       isUnreachable: false,
-      mayBePaid: gatewayStatuses.has(status), // errors are free, but behind a gateway's timeout a reply may be billed
+      // errors are free, but behind a gateway's timeout a reply may be billed, and one beside a text or its tokens was made
+      mayBePaid: gatewayStatuses.has(status) || tellsOfReply(error.responseBody),
     };
   }
   if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
@@ -114,6 +115,13 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
   if (/model/i.test(detail) && /not.?(found|exist|support)|unknown|does not exist|invalid model/i.test(detail))
     return { kind: "stop", detail: `no such model (${detail}); check the name`, isUsage: true };
   return { kind: "doubtful", detail };
+}
+
+/** Whether the body of an error also has a part of a reply, or says how many tokens there were. */
+function tellsOfReply(body: string | undefined): boolean {
+  const text = body ?? "";
+  const hasTokens = /"(?:total|completion|output|prompt|input)_tokens"\s*:\s*[1-9]/.test(text);
+  return hasTokens || (/"choices"\s*:/.test(text) && /"content"\s*:\s*"[^"]/.test(text));
 }
 
 /** A reply that may have been generated but was not received, so it may be billed. */

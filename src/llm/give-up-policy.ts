@@ -106,7 +106,10 @@ export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextSt
 function retryDelay(attempts: number, retryAfterMs: number | undefined, random: number): number {
   const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 16));
   const jittered = delay * (0.5 + 0.5 * random);
-  return retryAfterMs === undefined ? jittered : retryAfterMs + Math.min(jittered, 0.1 * retryAfterMs);
+  // one that asks for hardly any wait is not believed: it may have said so each time, or its clock may be slow
+  return retryAfterMs === undefined
+    ? jittered
+    : Math.max(jittered, retryAfterMs + Math.min(jittered, 0.1 * retryAfterMs));
 }
 
 /** What the engine has observed of its provider, and when it must stop because of it. */

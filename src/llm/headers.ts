@@ -19,6 +19,10 @@ export type LimitKind = (typeof limitKinds)[number];
 const minuteMs = 60_000;
 const longestMinuteMs = 600_000; // a limit that refills more slowly than this is not per minute
 
+/** `Sun, 06 Nov 1994 08:49:37 GMT`, and the two forms that are obsolete. */
+const httpDate =
+  /^[a-z]{3,9},? \d{2}[ -][a-z]{3}[ -]\d{2,4} \d{2}:\d{2}:\d{2} gmt$|^[a-z]{3} [a-z]{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/i;
+
 /**
  * How long a reply asks to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110,
  * section 10.2.3). Undefined when neither is present and readable.
@@ -29,7 +33,7 @@ export function readRetryAfter(headers: Headers, now: number): number | undefine
   const text = headers["retry-after"]?.trim();
   if (!text) return undefined;
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const date = /[a-z]{3}/i.test(text) ? Date.parse(text) : NaN;
+  const date = httpDate.test(text) ? Date.parse(text) : NaN; // which takes nearly anything for a date
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 

@@ -114,6 +114,7 @@ function readVectors(value: unknown, count: number): { embeddings: number[][]; u
       return "a vector in it that is none (embedding)";
     embeddings.push(vector);
   }
-  const tokens = usage?.prompt_tokens ?? usage?.total_tokens;
-  return { embeddings, ...(typeof tokens === "number" && Number.isFinite(tokens) && { usage: { tokens } }) };
+  const counts = [usage?.prompt_tokens, usage?.total_tokens].filter((count) => typeof count === "number" && count > 0);
+  const tokens = Math.max(...(counts as number[])); // by the filter
+  return { embeddings, ...(Number.isFinite(tokens) && { usage: { tokens } }) };
 }

@@ -21,18 +21,61 @@ const shortestSecret = 16; // characters of a key that somebody might keep secre
 const leastPiece = 10; // characters of a form that give a key away
 
 /**
- * Removes a key from texts, also as it stands in addresses, in Base64 at any alignment, in hexadecimal, backwards, in other letter case, and
- * cut: from half of it on. To be used on whole texts, before they are cut.
+ * Removes a key from texts, also as it stands in addresses, in Base64 at any alignment or twice, in hexadecimal, backwards, in other letter
+ * case, with white space or invisible characters in it, in escapes of JSON and HTML, in full width, and cut: from half of it on. To be used on
+ * whole texts, before they are cut.
  */
 export function redactor(key: string | undefined): Redact {
   if (key === undefined || key.length < shortest) return (text) => text;
   const forms = [...new Set(formsOf(key).map(lowerAscii))].filter((form) => form.length >= shortest);
-  const longestFirst = forms.toSorted((a, b) => b.length - a.length);
+  const rangesIn = (text: string, of: "reply" | undefined): Range[] => {
+    const lower = lowerAscii(text);
+    return forms.flatMap((form) => [
+      ...rangesOfForm(lower, form),
+      ...(of === "reply" ? [] : rangesOfPieces(lower, form)),
+    ]);
+  };
   return (text, of) => {
     if (of === "reply" && key.length < shortestSecret) return text;
-    const clean = longestFirst.reduce(redactForm, text);
-    return of === "reply" ? clean : forms.reduce(redactPieces, clean); // pieces of the key itself first
+    const clean = withoutRanges(text, rangesIn(text, of));
+    if (key.length < shortestSecret) return clean; // its few characters stand in a row by chance, where white space does not count
+    const plain = clean.replace(disguise, reveal);
+    if (plain === clean) return clean;
+    const hidden = rangesIn(plain, of);
+    return hidden.length === 0 ? clean : withoutRanges(clean, placesBefore(clean, hidden));
   };
+}
+
+/** What may stand between or in place of a key's characters: white space, invisible characters, escapes, full width. */
+const disguise = /[\s\p{Cf}]+|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&#(?:\d{1,7}|x[0-9a-f]{1,6});|[\uff01-\uff5e]/giu;
+
+/** The character that a disguise stands for; nothing where it is white space or cannot be seen. */
+function reveal(found: string): string {
+  const [, hexadecimal, decimal] = /^(?:\\u|\\x|&#x)([0-9a-f]+);?$|^&#(\d+);$/i.exec(found) ?? [];
+  const code = hexadecimal !== undefined ? Number.parseInt(hexadecimal, 16) : Number(decimal ?? NaN);
+  if (Number.isInteger(code)) return code < 0x10000 ? String.fromCharCode(code) : "\ufffd";
+  const first = found.charCodeAt(0);
+  return first >= 0xff01 && first <= 0xff5e ? String.fromCharCode(first - 0xfee0) : "";
+}
+
+/** Ranges of a text without disguises as ranges of the text itself. */
+function placesBefore(text: string, ranges: readonly Range[]): Range[] {
+  const starts: number[] = [];
+  const ends: number[] = [];
+  const add = (from: number, to: number, length: number) => {
+    for (let i = 0; i < length; i++) {
+      starts.push(length === to - from ? from + i : from);
+      ends.push(length === to - from ? from + i + 1 : to);
+    }
+  };
+  let at = 0;
+  for (const match of text.matchAll(disguise)) {
+    add(at, match.index, match.index - at);
+    at = match.index + match[0].length;
+    add(match.index, at, reveal(match[0]).length);
+  }
+  add(at, text.length, text.length - at);
+  return ranges.map(([start, end]) => [starts[start]!, ends[end - 1]!]);
 }
 
 function formsOf(key: string): string[] {
@@ -47,6 +90,7 @@ function formsOf(key: string): string[] {
     return [own, own.replaceAll("+", "-").replaceAll("/", "_")];
   });
   const escaped = JSON.stringify(key).slice(1, -1);
+  const twice = Buffer.from(bytes.toString("base64")).toString("base64").replace(/=+$/, "");
   return [
     key,
     Array.from(key).toReversed().join(""),
@@ -56,37 +100,48 @@ function formsOf(key: string): string[] {
     escaped.replaceAll("/", "\\/"),
     bytes.toString("hex"),
     ...aligned,
+    twice,
+    twice.slice(0, -2), // where more follows
   ];
 }
 
-function redactForm(text: string, form: string): string {
-  const lower = lowerAscii(text);
+type Range = readonly [start: number, end: number];
+
+/** The text with `[key]` in place of ranges, which may overlap. */
+function withoutRanges(text: string, ranges: readonly Range[]): string {
   let clean = "";
   let from = 0;
-  for (let at = lower.indexOf(form); at >= 0; at = lower.indexOf(form, from)) {
-    clean += `${text.slice(from, at)}[key]`;
-    from = at + form.length;
+  for (const [start, end] of ranges.toSorted(([a], [b]) => a - b)) {
+    if (start > from || (start === from && (from === 0 || !clean.endsWith("[key]"))))
+      clean += `${text.slice(from, start)}[key]`;
+    from = Math.max(from, end);
   }
-  return from === 0 ? text : clean + text.slice(from);
+  return ranges.length === 0 ? text : clean + text.slice(from);
 }
 
-/** The text without beginnings and ends of a form of a key that are at least half of it. */
-function redactPieces(text: string, form: string): string {
+function rangesOfForm(lower: string, form: string): Range[] {
+  const ranges: Range[] = [];
+  for (let at = lower.indexOf(form); at >= 0; at = lower.indexOf(form, at + form.length))
+    ranges.push([at, at + form.length]);
+  return ranges;
+}
+
+/** Where beginnings and ends of a form of a key stand that are at least half of it. */
+function rangesOfPieces(lower: string, form: string): Range[] {
   const piece = Math.max(Math.min(leastPiece, form.length), Math.ceil(form.length / 2));
-  const lower = lowerAscii(text);
   const [head, tail] = [form.slice(0, piece), form.slice(-piece)];
-  let clean = "";
+  const ranges: Range[] = [];
   let from = 0;
   for (;;) {
     const atHead = lower.indexOf(head, from);
     const atTail = piece === form.length ? -1 : lower.indexOf(tail, from);
-    if (atHead < 0 && atTail < 0) return from === 0 ? text : clean + text.slice(from);
+    if (atHead < 0 && atTail < 0) return ranges;
     let [start, end] = [atHead, atHead + piece];
     if (atHead < 0 || (atTail >= 0 && atTail < atHead)) {
       [start, end] = [atTail, atTail + piece];
       for (let k = form.length - piece - 1; k >= 0 && start > from && lower[start - 1] === form[k]; k--) start--;
     } else for (let k = piece; k < form.length && lower[end] === form[k]; k++) end++;
-    clean += `${text.slice(from, start)}[key]`;
+    ranges.push([start, end]);
     from = end;
   }
 }

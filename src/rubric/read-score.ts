@@ -1,6 +1,14 @@
 import type { Finish } from "../llm/reply.ts";
 import type { Rating } from "../run/rating.ts";
-import { excerpt, isRefusal, parseFields, plainCharacters, withoutThinking } from "./reply-text.ts";
+import {
+  excerpt,
+  isRefusal,
+  isRepeated,
+  parseFields,
+  plainCharacters,
+  takenBack,
+  withoutThinking,
+} from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
 
 /*
@@ -48,7 +56,7 @@ const otherNumber =
 const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
 const longestLabel = 80;
 const scaleBeforeColon =
-  /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?\d+\)?\s*:|\(\d+\s*(?:-|–|to)\s*\d+\)\s*:/i;
+  /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
   /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
@@ -98,11 +106,13 @@ export function locateScore(
 function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
   const [, field, value = ""] = soleField.exec(text) ?? [];
   if (field !== undefined && namesRating.test(field)) return onScale(value, scale);
-  const lines = plainCharacters(text).split(/\r\n|[\n\r]/);
+  const lines = plainCharacters(text)
+    .split(/\r\n|[\n\r]/)
+    .map(withoutMarkup);
   const at = lines.findIndex((line) => /\d/.test(line));
   if (at < 0) return "no number";
   const labels = reply.format === "number" ? (reply.labels ?? []) : [];
-  const found = findScore(lines[at]!, labels);
+  const found = findScore(lines[at]!, labels, scale);
   if (!found) return "no score on the line of the first number";
   const { label, score, rest } = found;
   const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
@@ -111,31 +121,49 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
   if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
-  if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels)))
+  if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
+  if ([tail, ...later].some((part) => isRevised(part, score))) return "a score that is revised";
+  if (later.some((line) => takenBack.test(line))) return "a score that is taken back";
   return onScale(score, scale);
 }
 
 /** The first number of a line, if the text before it shows that it is a score. */
-function findScore(line: string, labels: readonly string[]): ScoreLine | undefined {
-  const plain = line
-    .replace(/(?<=\d)[*_`#>~]+(?=\d)/g, " ") // numbers separated only by these marks stay separate
-    .replace(/[*_`#>~]/g, "")
-    .replace(scaleBeforeColon, ":")
-    .trim();
+function findScore(line: string, labels: readonly string[], { max }: Rubric["scale"]): ScoreLine | undefined {
+  const [, high, top = high] = scaleBeforeColon.exec(line) ?? [];
+  if (top !== undefined && Number(top) !== max) return undefined; // on another scale
+  const plain = line.replace(scaleBeforeColon, ":").trim();
   const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
   return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
 }
 
-/** Whether the line after the score holds nothing but a different number. */
+/** A line without Markdown's marks and without tags: `<score>4</score>` is `score: 4`. */
+function withoutMarkup(line: string): string {
+  return line
+    .replace(/^\s*(?:(?:>|#{1,6})\s+)+/, "")
+    .replace(/<([a-z][a-z_ ]*)>/gi, " $1: ")
+    .replace(/<\/[a-z][a-z_ ]*>/gi, " ")
+    .replace(/(?<=\d)[*_`~]+(?=\d)/g, " ") // numbers separated only by these marks stay separate
+    .replace(/[*_`~]/g, "");
+}
+
+/** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
-  const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)\W*$/.exec(line ?? "") ?? [];
+  const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$/.exec(line ?? "") ?? [];
   return number !== undefined && Number(number) !== Number(score);
 }
 
+const revision =
+  /\b(?:revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|changed?|changing|adjust(?:ed|ing)|downgraded|upgraded|final(?:ly)?|actually|wait|reconsider(?:ed|ing)?|instead)\b\W*(?:\b(?:it|that|score|rating|to|is|was|as|down|up|my|the|should|be|no)\b\W*){0,5}([-+−]?\d+(?:\.\d+)?)/gi;
+
+/** Whether a text gives a different score in place of the first: `(revised: 2)`, `I change my rating to 2`. */
+function isRevised(text: string, score: string): boolean {
+  return [...text.matchAll(revision)].some(([, number]) => Number(number!.replace("−", "-")) !== Number(score));
+}
+
 /** Whether a later line gives another score, or shows that the first number was the first item of a list. */
-function contradicts(line: string, score: string, labels: readonly string[]): boolean {
-  const found = findScore(line, labels);
+function contradicts(line: string, score: string, labels: readonly string[], scale: Rubric["scale"]): boolean {
+  const found = findScore(line, labels, scale);
   if (!found) return false;
   if (/^["'([]?$/.test(found.label))
     return Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
@@ -198,6 +226,7 @@ function readJson(text: string, finish: Finish, { scale, reply }: ReadingRubric)
   const fields = parseFields(text);
   if (!fields) return "no JSON object";
   if (!Object.hasOwn(fields, reply.score)) return `no field ${JSON.stringify(reply.score)}`;
+  if (isRepeated(text, reply.score)) return `more than one field ${JSON.stringify(reply.score)}`;
   const score = fields[reply.score];
   if (typeof score === "number") return onScale(String(score), scale);
   if (typeof score === "string") return readNumber(score, finish === "length" ? "stop" : finish, { scale, reply });

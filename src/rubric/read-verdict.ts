@@ -1,7 +1,7 @@
 import type { Finish, TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { findLabel, readGrade } from "./grade.ts";
-import { excerpt, isRefusal, plainCharacters, withoutThinking } from "./reply-text.ts";
+import { excerpt, isRefusal, plainCharacters, takenBack, withoutThinking } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
 
 /** A reply's verdict on two answers, in the order they were shown, or why it cannot be read. */
@@ -102,8 +102,13 @@ function readChoice(
   if (said.length > 1) return "more than one verdict";
   const [preference, mark] = said[0]!;
   const end = text.trimEnd().replace(/[*_`#.\s]+$/, "");
-  return end.endsWith(mark) ? { preference } : "the verdict is not at the end";
+  if (!end.endsWith(mark)) return "the verdict is not at the end";
+  return noVerdict.test(end.slice(0, -mark.length)) ? "the mark is no verdict" : { preference };
 }
+
+/** Words before a mark that make it none: `my verdict is not [[B]]`, `the format is [[A]]`. */
+const noVerdict =
+  /(?:\b(?:not|cannot|never|neither|nor|rather than|instead of|format is|such as|for example|e\.g\.)|n['’]t)(?: (?:choose|pick|say|select|give|be))?[\s:"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -113,7 +118,12 @@ function readTwoNumbers(
 ): Readable | string {
   const lines = plainCharacters(text)
     .split(/\r\n|[\n\r]/)
-    .map((line) => line.replace(/[*_`#>]/g, "").trim())
+    .map((line) =>
+      line
+        .replace(/^\s*(?:(?:>|#{1,6})\s+)+/, "")
+        .replace(/[*_`]/g, "")
+        .trim(),
+    ) // `#1 #2` are ranks
     .filter((line) => line !== "");
   const [line = "", next] = lines;
   const [, one, other] = twoScores(max).exec(line) ?? [];
@@ -121,6 +131,12 @@ function readTwoNumbers(
   if (finish === "length" && next === undefined) return "the reply ends at its scores";
   if (next !== undefined && /^[\d\s.,;:/|-]+$/.test(next)) return "more than two scores"; // `8,5` and `7,5`, or a table
   const scores = [Number(one), Number(other)] as const;
+  const isOther = (later: string) => {
+    const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
+    return again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
+  };
+  if (lines.slice(1).some(isOther)) return "more than one pair of scores";
+  if (lines.slice(1).some((later) => takenBack.test(later))) return "a verdict that is taken back";
   if (!scores.every((score) => score >= min && score <= max))
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };

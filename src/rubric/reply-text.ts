@@ -11,6 +11,10 @@ export function isRefusal(text: string): boolean {
   return refusal.test(text);
 }
 
+/** A line that takes a judgement back. */
+export const takenBack =
+  /^\W*(?:sorry\W+)?(?:but\W+)?i (?:cannot|can['’]t|can not|am unable to|am not able to|refuse to|decline to) (?:judge|rate|score|grade|evaluate|compare|assess|decide|choose)(?: (?:this|these|those|them|it|that|between them|the (?:answers?|responses?)))?\W*$/i;
+
 /** A reason, followed by the beginning of the reply. */
 export function excerpt(why: string, text: string): string {
   const shown = text.trim().replace(/\s+/g, " ");
@@ -36,6 +40,18 @@ export function withoutThinking(text: string, isAnswer: (text: string) => boolea
 /** Replaces full-width characters, such as digits, points, slashes and colons, by plain ones. */
 export function plainCharacters(text: string): string {
   return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
+}
+
+/** Whether the outermost object of a JSON text has a field more than once: which of them is meant, nobody can tell. */
+export function isRepeated(text: string, field: string): boolean {
+  let depth = 0;
+  let count = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/g)) {
+    if (token === "{" || token === "[") depth++;
+    else if (token === "}" || token === "]") depth--;
+    else if (depth === 1 && token.endsWith(":") && tryParse(token.replace(/\s*:$/, "")) === field) count++;
+  }
+  return count > 1;
 }
 
 /** The fields of a reply that is one JSON object, also between lines of three backticks. */

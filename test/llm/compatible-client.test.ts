@@ -33,6 +33,13 @@ const withChoice = (choice: object) =>
     choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop", ...choice }],
     usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
   });
+const withUsage = (usage: object) => ({
+  body: JSON.stringify({
+    model: "m",
+    choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop" }],
+    usage: { prompt_tokens: 100, completion_tokens: 20, ...usage },
+  }),
+});
 const refuse = (message: string, status = 400) => ({ status, body: JSON.stringify({ error: { message } }) });
 const chunk = (content: string, finish: string | null) =>
   `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: finish }] })}\n\n`;
@@ -137,6 +144,33 @@ const servers: Record<string, (body: Body) => Said> = {
   "limit-value": ({ max_tokens: limit }) =>
     limit === undefined ? { body: good() } : refuse("max_tokens must be at most 10, got 50"),
   "a-system": () => refuse("The file system is full"),
+  "whole-message-stream": () => ({ body: `data: ${good()}\n\ndata: [DONE]\n\n` }),
+  "gzip-twice": () => ({ body: gzipSync(gzipSync(good())), headers: { "content-encoding": "gzip, gzip" } }),
+  "success-in-error": () => ({
+    body: JSON.stringify({ ...(JSON.parse(good()) as object), error: { code: "0", message: "success" } }),
+  }),
+  "lone-half": () => ({ body: good("4\nfine \ud800").replace("\ufffd", "\\ud800") }),
+  "max-output": () => ({ body: withChoice({ finish_reason: "max_output" }) }),
+  sensitive: () => ({ body: withChoice({ finish_reason: "sensitive" }) }),
+  "reasoning-apart": () => withUsage({ total_tokens: 5120, completion_tokens_details: { reasoning_tokens: 5000 } }),
+  "cached-apart": () => withUsage({ total_tokens: 1120, prompt_tokens_details: { cached_tokens: 1000 } }),
+  "no-tokens": () => withUsage({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }),
+  "error-with-usage": () => ({
+    body: JSON.stringify({
+      error: { code: 500, message: "died" },
+      usage: { prompt_tokens: 100, completion_tokens: 20 },
+    }),
+  }),
+  "vllm-error": () => ({ body: '{"object":"error","message":"The model `m` does not exist.","code":404}' }),
+  "cloudflare-error": () => ({ body: '{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}' }),
+  "minimax-error": () => ({
+    body: '{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}',
+  }),
+  "dashscope-error": () => ({ body: '{"code":"InvalidApiKey","message":"Invalid API-key provided."}' }),
+  "baidu-error": () =>
+    ++calls % 2 === 1
+      ? { body: '{"error_code":18,"error_msg":"Open api qps request limit reached"}' }
+      : { body: good() },
   endless: () => ({ body: "x".repeat(70 * 1024 * 1024) }),
   "key-in-200": () => ({ body: JSON.stringify({ error: { message: "Invalid API key", code: 401 } }) }),
 };
@@ -179,16 +213,25 @@ async function askServer(name: string) {
 }
 
 describe("replies that are read", () => {
-  test.each(["gzip", "done", "stream", "parts", "bom", "empty-errors", "odd-index", "stream-empty-errors"])(
-    "%s",
-    async (name) => {
-      seen.length = 0;
-      const { outcomes } = await askServer(name);
-      expect(outcomes).toMatchObject([{ state: "replied", text: "4\nfine" }, { state: "replied" }]);
-      expect(seen.every(({ stream }) => stream === false)).toBe(true);
-      expect(seen).toHaveLength(2);
-    },
-  );
+  test.each([
+    "gzip",
+    "done",
+    "stream",
+    "parts",
+    "bom",
+    "empty-errors",
+    "odd-index",
+    "stream-empty-errors",
+    "whole-message-stream",
+    "gzip-twice",
+    "success-in-error",
+  ])("%s", async (name) => {
+    seen.length = 0;
+    const { outcomes } = await askServer(name);
+    expect(outcomes).toMatchObject([{ state: "replied", text: "4\nfine" }, { state: "replied" }]);
+    expect(seen.every(({ stream }) => stream === false)).toBe(true);
+    expect(seen).toHaveLength(2);
+  });
 
   test("a stream with line separators in its text, and errors that are null", async () => {
     const { outcomes } = await askServer("stream-odd");
@@ -253,6 +296,8 @@ describe("replies that are read", () => {
     ["max-tokens", "length"],
     ["capital-length", "length"],
     ["safety", "content-filter"],
+    ["max-output", "length"],
+    ["sensitive", "content-filter"],
   ])("an ending in other words is that ending: %s", async (name, finish) => {
     expect((await askOnce(name)).outcome).toMatchObject({ state: "replied", finish });
   });
@@ -270,6 +315,47 @@ describe("replies that are read", () => {
       await tokensOf("key-in-logprobs", { topLogprobs: 5, key: "sk-SECRETSECRETSECRET1234567890" }),
     ).toBeUndefined();
     expect(await tokensOf("key-in-logprobs")).toBeUndefined(); // nobody asked
+  });
+
+  test.each([
+    ["reasoning-apart", 100 + 5020],
+    ["cached-apart", 1100 + 20],
+  ])("tokens beside the counts are paid for, too: %s", async (name, tokens) => {
+    const { purse } = await askOnce(name);
+    expect(purse.paid).toBe(1000 * tokens); // at a dollar for a million
+  });
+
+  test("a text of no tokens costs what was reserved", async () => {
+    const { outcome, purse } = await askOnce("no-tokens");
+    expect(outcome).toMatchObject({ state: "replied" });
+    expect(purse.paid).toBeGreaterThan(50_000);
+  });
+
+  test("an error that says what it used is perhaps paid", async () => {
+    const { outcome, purse } = await askOnce("error-with-usage");
+    expect(outcome).toMatchObject({ state: "failed" });
+    expect(purse.perhapsPaid).toBeGreaterThan(0);
+  });
+
+  test("half a character is the same text now and from the store", async () => {
+    expect((await askOnce("lone-half")).outcome).toMatchObject({ text: "4\nfine \ufffd" });
+  });
+
+  test.each([
+    ["vllm-error", "no such model or address (404: 404: The model `m` does not exist.)"],
+    ["cloudflare-error", "the key was not accepted (401: 10000: Authentication error)"],
+    ["minimax-error", "the account has no money or quota left (402: 1008: insufficient balance)"],
+    ["dashscope-error", "the key was not accepted (401: InvalidApiKey: Invalid API-key provided.)"],
+  ])("a 200 with an error in other words is that error, and costs nothing: %s", async (name, why) => {
+    const { engine, purse } = await askServer(name);
+    expect(engine.failure?.message).toContain(why);
+    expect(purse.perhapsPaid).toBe(0);
+  });
+
+  test("a limit in other words is waited for", async () => {
+    const { outcomes, purse } = await askServer("baidu-error");
+    expect(outcomes).toMatchObject([{ state: "replied" }, { state: "replied" }]);
+    expect(purse.perhapsPaid).toBe(0);
   });
 
   test("a wrong key in a 200 stops", async () => {

@@ -52,6 +52,13 @@ const scored: [reply: string, score: number][] = [
   ["-0", 0],
   ["5", 5],
   ["4.", 4],
+  ["Rating (0-5): 4", 4],
+  ["> 4", 4],
+  ["### Score: 4", 4],
+  ["<score>4</score>", 4],
+  ["4\nI change nothing: 4 is right.", 4],
+  ["4 because the final paragraph has 2 errors.", 4],
+  ["4\nI cannot rate it higher because it is short.", 4],
 ];
 
 const unparsable = [
@@ -118,6 +125,21 @@ const unparsable = [
   "４～５",
   "4\n3.5",
   "4\n\n3",
+  "Score (0-100): 4",
+  "Score (1-10): 4",
+  "Score out of 10: 4",
+  "Score: 4 (revised: 2)",
+  "4, lowered to 2",
+  "4\nFinal: 2",
+  "4\nCorrection: 2",
+  "4\nNo wait, 2.",
+  "4\nActually, 2",
+  "4\nThe answer is short.\nI change my rating to 2",
+  "4\n\n2/5",
+  "Score: >3",
+  ">3",
+  "#4",
+  "4\nI cannot rate this.",
 ];
 
 describe("a number on the first line that holds one", () => {
@@ -197,6 +219,7 @@ describe("a JSON object", () => {
     ['<think>{"overall": 2}</think>{"overall": 7}', 7],
     ['{"overall": "7"}', 7],
     ['{"overall": 0}', 0],
+    ['{"parts": [{"overall": 3}, {"overall": 2}], "why": "\\"overall\\": 1", "overall": 6}', 6],
   ])("%j is %d", (reply, score) => {
     expect(readScore(reply, "stop", json)).toEqual({ state: "scored", score });
   });
@@ -205,6 +228,7 @@ describe("a JSON object", () => {
     '{"overall": 7.5}',
     '{"overall": 11}',
     '{"overall": null}',
+    '{"overall": 4, "overall": 2}',
     '{"overall": "7 or 8"}',
     '{"rarity": 7}',
     "[7]",

@@ -37,6 +37,10 @@ describe("two scores on the first line", () => {
     "-8 7",
     "8.5.1 7",
     "The first is better: 8 7",
+    "#1 #2",
+    "8 6\nFinal: 6 8",
+    "8 6\nThe second is longer.\n6 8",
+    "10 9\nI cannot judge",
     "",
   ])("%j is no verdict", (reply) => {
     expect(readVerdict(reply, "stop", numbers).state).toBe("unparsable");
@@ -61,6 +65,9 @@ describe("a mark at the end", () => {
 
   test.each([
     "I would not choose [[A]]; answer B is better.",
+    "My verdict is not [[B]]",
+    "But I can't choose [[A]]",
+    "I refuse. The format is [[A]]",
     "Answer B literally ends with [[A]] to trick me. B is worse.",
     "[[A]] or [[B]]",
     "First [[B]], no:\n[[A]]",
