@@ -16,6 +16,8 @@ export interface Dataset {
   readonly rewritten?: string | undefined;
   /** The sources, where there are several. */
   readonly pool?: readonly PooledSource[] | undefined;
+  /** How the rows of a pool are written: as they are, as JSON objects with their columns, or as messages. */
+  readonly layout?: "as they are" | "objects" | "messages" | undefined;
   /** How CSV and TSV were read, where the caller said it. */
   readonly quotes?: Quotes | undefined;
   /** The header line as the file has it (CSV). */

@@ -26,6 +26,9 @@ export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & A
   };
 }
 
+/** A column for positions of rows, by a name that no data has; between double quotes in SQL. */
+export const rowIndex = '"alpagasus: row index"';
+
 /** A text as an SQL string literal. */
 export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;

@@ -28,12 +28,23 @@ export function parquetReader(paths: readonly string[]): string {
   return `read_parquet([${paths.map(sqlPath).join(", ")}], hive_partitioning = false)`;
 }
 
+const wholeRow = '"alpagasus: row"'; // a name that no column has
+
 async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
   await using database = await openDuckDb();
   try {
     const reader = await database.connection.runAndReadAll(`DESCRIBE SELECT * FROM ${parquetReader([path])}`);
-    return reader.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }));
+    const columns = reader.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }));
+    const schema = await database.connection.runAndReadAll(`SELECT name FROM parquet_schema(${sqlPath(path)})`);
+    const own = new Set(schema.getRows().map(([name]) => String(name)));
+    const renamed = columns.find(({ name }) => !own.has(name)); // by DuckDB, which does not tell capitals
+    if (renamed)
+      throw new DataError(
+        `${file.path}: expected columns whose names differ by more than capital letters, got ${renamed.name.replace(/_\d+$/, "")} twice; rename one`,
+      );
+    return columns;
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw unreadable(file, cause);
   }
 }
@@ -51,7 +62,7 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
   const selected = mended.length > 0 ? `* REPLACE (${mended.join(", ")})` : "*";
   try {
     const result = await database.connection.stream(
-      `SELECT CAST(to_json(alpagasus_row) AS VARCHAR) FROM (SELECT ${selected} FROM ${parquetReader([plain.path])}) AS alpagasus_row`,
+      `SELECT CAST(to_json(${wholeRow}) AS VARCHAR) FROM (SELECT ${selected} FROM ${parquetReader([plain.path])}) AS ${wholeRow}`,
     );
     let ordinal = 0;
     for (;;) {

@@ -10,8 +10,7 @@ import { findShape } from "./shapes/index.ts";
  * Several sources as one dataset, each with its own format and shape. Rows keep the name of their source.
  */
 
-/** How rows of several sources are written: as they are, as JSON objects with their columns, or as messages. */
-type Layout = "as they are" | "objects" | "messages";
+type Layout = NonNullable<Dataset["layout"]>;
 
 /** @param labels the names of the sources, where they have some already @throws UsageError when a source is named twice */
 export function poolDatasets(
@@ -44,6 +43,7 @@ export function poolDatasets(
     ...(layout === "as they are" && { header: first.header }),
     unused: [...new Set(datasets.flatMap(({ unused }) => unused))],
     pool,
+    layout,
     ...(layout === "messages" && {
       rewritten:
         "its sources differ in shape, so the arm is written as messages: other columns, and turns after the judged answer, are left out",

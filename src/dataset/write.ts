@@ -1,7 +1,7 @@
 import type { Compression } from "../files/read-bytes.ts";
 import { rename, rm } from "node:fs/promises";
 import { openAtomicFile, partialPath, type AtomicFile } from "../files/atomic-file.ts";
-import { openDuckDb, sqlText } from "./duckdb.ts";
+import { openDuckDb, sqlText, rowIndex } from "./duckdb.ts";
 import type { Example } from "./example.ts";
 import type { Dataset } from "./dataset.ts";
 import { parquetReader } from "./parquet-records.ts";
@@ -119,8 +119,8 @@ class ParquetWriter implements RowWriter {
     }
     appender.closeSync();
     await connection.run(`COPY (
-      SELECT * EXCLUDE (alpagasus_index) FROM (SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${parquetReader(paths)})
-      WHERE alpagasus_index IN (FROM kept) ORDER BY alpagasus_index
+      SELECT * EXCLUDE (${rowIndex}) FROM (SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${parquetReader(paths)})
+      WHERE ${rowIndex} IN (FROM kept) ORDER BY ${rowIndex}
     ) TO ${sqlText(partialPath(this.#path))} (FORMAT parquet, ROW_GROUP_SIZE ${rowGroupRows})`);
   }
 

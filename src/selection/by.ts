@@ -1,11 +1,11 @@
-import { escapePattern } from "../escape-pattern.ts";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
-import { sqlName, sqlText } from "../dataset/duckdb.ts";
+import { rowIndex, sqlName, sqlText } from "../dataset/duckdb.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
+import { uses } from "./sql-names.ts";
 import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
 /** What `--by` makes of each row: a value, or NaN and the name of what it lacks. */
@@ -33,7 +33,7 @@ export interface RowOrdering extends AsyncDisposable {
  */
 const macros = [
   // a number in text is that number, as without a function, and a time its seconds; by way of text, which every type has
-  `alpagasus_value(x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN (x::VARCHAR = 'true')::INTEGER::DOUBLE WHEN typeof(x) = 'DATE' OR typeof(x) LIKE 'TIMESTAMP%' THEN epoch(x::VARCHAR::TIMESTAMP)::DOUBLE ELSE trim(x::VARCHAR, '"')::DOUBLE END`,
+  `alpagasus_value(x) AS CASE WHEN typeof(x) = 'BOOLEAN' THEN (x::VARCHAR = 'true')::INTEGER::DOUBLE WHEN typeof(x) = 'DATE' OR typeof(x) LIKE 'TIMESTAMP%' THEN epoch(x::VARCHAR::TIMESTAMP)::DOUBLE WHEN try_cast(trim(x::VARCHAR, '"') AS DOUBLE) IS NULL AND try_cast(x::VARCHAR AS TIMESTAMP) IS NOT NULL THEN epoch(x::VARCHAR::TIMESTAMP)::DOUBLE ELSE trim(x::VARCHAR, '"')::DOUBLE END`,
   "alpagasus_number(x) AS CASE WHEN isfinite(alpagasus_value(x)) THEN alpagasus_value(x) END",
   "zscore(x) AS (alpagasus_number(x) - avg(alpagasus_number(x)) OVER ()) / nullif(stddev_pop(alpagasus_number(x)) OVER (), 0)",
   "percentile(x) AS CASE WHEN alpagasus_number(x) IS NOT NULL THEN 100 * cume_dist() OVER (PARTITION BY alpagasus_number(x) IS NULL ORDER BY alpagasus_number(x)) END",
@@ -72,32 +72,6 @@ export async function evaluateOrder(
   return evaluateExpression(connection, expression, rowCount, needed, option);
 }
 
-/** Whether an expression has the value of a score, by its name alone or with the prefix that tells it from the data's. */
-export function uses(expression: string, name: string): boolean {
-  return namesColumn(expression, `(rating_)?${escapePattern(name)}`);
-}
-
-/** Whether an expression has a score's name also where it means the data's column (`data_NAME`), which is told from it by that prefix. */
-export function mentions(expression: string, name: string): boolean {
-  return namesColumn(expression, `(rating_|data_)?${escapePattern(name)}`);
-}
-
-/** Whether SQL has a score's name, or the name of one of its marks. */
-export function mentionsScore(sql: string, name: string): boolean {
-  const pattern = `(rating_|data_)?${escapePattern(name)}`;
-  return new RegExp(String.raw`(?<![\w.])"?${pattern}"?(?!\w|\s*\()`, "i").test(withoutOthers(sql, pattern));
-}
-
-/** SQL without its texts, which name no columns, and without quoted names of other columns. */
-function withoutOthers(sql: string, pattern: string): string {
-  const own = new RegExp(`^"${pattern}"$`, "i");
-  return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, (text) => (own.test(text) ? text : text[0]!.repeat(2)));
-}
-
-function namesColumn(expression: string, name: string): boolean {
-  return new RegExp(String.raw`(?<![\w.])"?${name}"?(?![\w.]|\s*\()`, "i").test(withoutOthers(expression, name));
-}
-
 async function evaluateExpression(
   connection: DuckDBConnection,
   expression: string,
@@ -115,7 +89,7 @@ async function evaluateExpression(
       (name, i) => `CASE WHEN ${sqlName(name)} IS NULL THEN ${sqlText(`no ${needed[i]!}`)} END`,
     );
     const result = await connection.run(
-      `SELECT alpagasus_index::DOUBLE, (${expression}\n)::DOUBLE, concat_ws(', ', ${missing.join(", ") || "NULL"}) FROM rows`,
+      `SELECT ${rowIndex}::DOUBLE, (${expression}\n)::DOUBLE, concat_ws(', ', ${missing.join(", ") || "NULL"}) FROM rows`,
     );
     for (;;) {
       const chunk = await result.fetchChunk();
@@ -138,7 +112,7 @@ async function evaluateExpression(
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(
-      /alpagasus_index.*GROUP BY/s.test(messageOf(cause))
+      /alpagasus: row index.*GROUP BY/s.test(messageOf(cause))
         ? `${option}: expected a value for each row, got one for all rows: ${expression.slice(0, 200)}; write sum(x) over () for a total beside each row`
         : `${option}: ${firstLine(cause)}`,
       { cause },

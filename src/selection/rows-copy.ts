@@ -7,24 +7,26 @@ import { finished } from "node:stream/promises";
 import type { Format } from "../dataset/source.ts";
 import type { Example, Row } from "../dataset/example.ts";
 
-/** A row of CSV with numbers, truth values and nothing in place of texts that are some, as readers of CSV have them. */
-function typed(row: Row, format: Format): Row {
+/**
+ * A row of CSV with its empty cells as nothing. All others are texts here; `readColumnTypes` says which columns hold numbers or truth
+ * values alone.
+ */
+function withoutEmpty(row: Row, format: Format): Row {
   if (format !== "csv") return row;
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === "string" ? typedCell(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value === "" ? null : value]));
 }
 
-function typedCell(text: string): unknown {
-  if (text === "") return null;
-  if (isNumber.test(text)) return Number(text);
-  return /^(true|false)$/i.test(text) ? text.toLowerCase() === "true" : text;
+/** A row as JSON that every reader takes: half a character, which some do not, is the one that stands for it. */
+function toJson(row: Row): string {
+  return JSON.stringify(row).replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, "$1\\ufffd");
 }
 
-const isNumber = /^-?(0|[1-9]\d{0,14})(\.\d+)?$/;
-
-/** A file of JSON Lines with the rows in order; one that cannot be read is an empty object. */
-export async function openCopy() {
+/**
+ * A file of JSON Lines with the rows in order; one that cannot be read is an empty object.
+ *
+ * @param asRead write what was read of a row, not its text: where DuckDB cannot read the text
+ */
+export async function openCopy({ asRead = false }: { readonly asRead?: boolean } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "alpagasus-"));
   const path = join(folder, "rows.jsonl");
   const file = createWriteStream(path);
@@ -33,10 +35,10 @@ export async function openCopy() {
     async add({ text, row, source, place, unreadable }: Example): Promise<void> {
       const line =
         source !== undefined
-          ? JSON.stringify({ ...typed(row, place.format), source: row["source"] ?? source }) // a column of that name in the data itself wins
+          ? toJson({ ...withoutEmpty(row, place.format), source: row["source"] ?? source }) // a column of that name in the data itself wins
           : unreadable === undefined
-            ? place.format === "csv"
-              ? JSON.stringify(typed(row, "csv"))
+            ? place.format === "csv" || asRead
+              ? toJson(withoutEmpty(row, place.format))
               : text.replaceAll(/[\r\n]/g, " ") // line ends stand between values only
             : "{}";
       if (!file.write(`${line}\n`)) await once(file, "drain");

@@ -1,13 +1,15 @@
-import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
-import { openDuckDb, sqlName, sqlPath } from "../dataset/duckdb.ts";
+import { DuckDBTypeId, type DuckDBAppender, type DuckDBConnection, type DuckDBType } from "@duckdb/node-api";
+import { openDuckDb, rowIndex, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
 import { parquetReader } from "../dataset/parquet-records.ts";
 import { maxRecordBytes } from "../dataset/place.ts";
+import { textColumns } from "../dataset/shapes/index.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { finiteSql } from "./finite-sql.ts";
+import { mentions } from "./sql-names.ts";
 import { openCopy } from "./rows-copy.ts";
 import { expectUnambiguous, firstLine } from "./sql-expression.ts";
 
@@ -43,7 +45,7 @@ export interface RowsTable extends AsyncDisposable {
   /** Adds the facts about the next row. Call it once per row, in order. */
   learn(example: Example, rating: Rating): Promise<void> | void;
   /**
-   * Makes the table `rows`, with `alpagasus_index`, and closes DuckDB's access to everything else.
+   * Makes the table `rows`, with {@link rowIndex}, and closes DuckDB's access to everything else.
    *
    * @param sql what will be asked of it @throws UsageError when it uses a name that is ambiguous, DataError when the data cannot be read
    */
@@ -59,8 +61,10 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
   await connection.run(`CREATE TABLE facts (${factColumns}${hasSource ? ", source VARCHAR" : ""})`);
   const appender = await connection.createAppender("facts");
   const copy = !isWhole || (hasUnreadable && dataset.format !== "parquet") ? await openCopy() : undefined;
+  const named = new ColumnNames();
   return {
     learn: (example, rating) => {
+      named.add(example);
       appendFacts(appender, example, rating, dataset.pool !== undefined && !copy);
       return copy?.add(example);
     },
@@ -68,15 +72,33 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
       appender.closeSync();
       await copy?.close();
       for (const score of scores) await appendScores(connection, score);
+      for (const name of named.twice()) for (const one of sql) expectOther(one, name, options.option);
       const files = await Promise.all(
         dataset.files.map(async (file) =>
           file.format === "parquet" ? plainFile(file) : { path: file.path, [Symbol.asyncDispose]: async () => {} },
         ),
       );
       try {
-        const source = copy ? { source: dataset.source, format: "jsonl" as const } : dataset;
-        const paths = copy ? [copy.path] : files.map((file) => file.path);
-        const clashing = await createRowsTable(connection, source, paths, rowCount, { ...options, hasSource });
+        const lines = { source: dataset.source, format: "jsonl" as const };
+        const texts = dataset.files.some(({ format }) => format === "csv") ? textColumns(dataset.shape) : undefined;
+        const create = (source: typeof lines | Dataset, paths: readonly string[]) =>
+          createRowsTable(connection, source, paths, rowCount, { ...options, hasSource, texts });
+        let clashing: readonly string[];
+        try {
+          clashing = copy
+            ? await create(lines, [copy.path])
+            : await create(
+                dataset,
+                files.map((file) => file.path),
+              );
+        } catch (error) {
+          if (!(error instanceof DataError) || !["json", "jsonl"].includes(dataset.format)) throw error;
+          // half a character, a field twice and the like, which rating reads
+          await using other = await openCopy({ asRead: true });
+          for await (const batch of dataset.batches()) for (const example of batch) await other.add(example);
+          await other.close();
+          clashing = await create(lines, [other.path]);
+        }
         for (const one of sql) expectUnambiguous(one, clashing, options.option);
         return connection;
       } finally {
@@ -91,8 +113,31 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
 }
 
 /** Whether DuckDB reads the data's own files, or a copy of their rows. */
-function isReadByDuckDb({ format, pool, rewritten, extension, files }: Dataset): boolean {
-  return format !== "csv" && rewritten === undefined && (!pool || extension === files[0]!.extension); // its CSV reader guesses anew
+function isReadByDuckDb({ format, rewritten, layout = "as they are" }: Dataset): boolean {
+  return format !== "csv" && rewritten === undefined && layout === "as they are"; // its CSV reader guesses anew
+}
+
+/** Names of the data's columns, to find those that SQL cannot tell apart. */
+class ColumnNames {
+  readonly #seen = new Set<string>();
+
+  add({ row }: Example): void {
+    for (const name in row) this.#seen.add(name);
+  }
+
+  /** Names of which there are several that differ by capital letters alone; each once, in small letters. */
+  twice(): string[] {
+    const low = [...this.#seen].map((name) => name.toLowerCase());
+    return [...new Set(low.filter((name, i) => low.indexOf(name) < i))];
+  }
+}
+
+/** @throws UsageError when SQL names a column that there are several of */
+function expectOther(sql: string, name: string, option: string): void {
+  if (mentions(sql, name))
+    throw new UsageError(
+      `${option}: the data has several columns ${name}, which differ by capital letters and which SQL cannot tell apart; rename one of them`,
+    );
 }
 
 function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {
@@ -135,17 +180,24 @@ async function createRowsTable(
   dataset: Pick<Dataset, "source" | "format">,
   paths: readonly string[],
   rowCount: number,
-  { option, judgedBy = [], hasSource, scores = [] }: RowsTableOptions & { readonly hasSource: boolean },
+  {
+    option,
+    judgedBy = [],
+    hasSource,
+    texts,
+    scores = [],
+  }: RowsTableOptions & { readonly hasSource: boolean; readonly texts: readonly string[] | undefined },
 ): Promise<readonly string[]> {
   const names = [...factNames, ...scores.map(({ name }) => name.toLowerCase())];
   let clashing: readonly string[] = [];
   try {
     await connection.run(
-      `CREATE VIEW source AS SELECT *, row_number() OVER () - 1 AS alpagasus_index FROM ${reader(dataset, paths)}`,
+      `CREATE OR REPLACE VIEW source AS SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${reader(dataset, paths)}`,
     );
     const described = await connection.run("SELECT * FROM source LIMIT 0");
     const dataColumns = described.columnNames();
     const types = described.columnTypes();
+    const ofCells = texts && (await readColumnTypes(connection, dataColumns, types, texts));
     const shared = scores.find(({ name }) => {
       const [base, mark] = name.split(".", 2);
       return (
@@ -168,8 +220,10 @@ async function createRowsTable(
     const ownSource = hasSource ? dataColumns.find((name) => name.toLowerCase() === "source") : undefined;
     const renamed = dataColumns.map((name, i) => {
       const shown = names.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
-      const read = `own.${sqlName(name)}`;
-      const value = finiteSql(read, types[i]!) ?? read; // JSON has them too: 1e999
+      const own = `own.${sqlName(name)}`;
+      const read = isJson(types[i]!) ? `(${own} ->> '$')` : own; // values of several kinds: as texts, without quotes
+      const cell = ofCells?.get(name);
+      const value = cell !== undefined ? `${read}::${cell}` : (finiteSql(read, types[i]!) ?? read); // JSON has them too: 1e999
       return `${name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value} AS ${sqlName(shown)}`;
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);
@@ -178,10 +232,10 @@ async function createRowsTable(
       ...scores.map(({ name }, i) => `s${i}.value AS ${shownAs(name)}`),
     ];
     if (hasSource && ownSource === undefined) facts.push("facts.source AS source");
-    const chosen = [...facts, ...renamed.filter((_, i) => dataColumns[i] !== "alpagasus_index")];
+    const chosen = [...facts, ...renamed.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex)];
     const joins = scores.map(({ name }, i) => ` LEFT JOIN ${scoreTable(name)} AS s${i} ON s${i}.index = facts.index`);
     await connection.run(
-      `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS alpagasus_index FROM source AS own JOIN facts ON own.alpagasus_index = facts.index${joins.join("")}`,
+      `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS ${rowIndex} FROM source AS own JOIN facts ON own.${rowIndex} = facts.index${joins.join("")}`,
     );
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
@@ -197,6 +251,38 @@ async function createRowsTable(
   return clashing;
 }
 
+/** Whether values of several kinds stand in a column, which DuckDB then gives as JSON. */
+function isJson(type: DuckDBType): boolean {
+  return type.alias === "JSON";
+}
+
+/** SQL types of columns of cells that all are numbers, or all truth values, as readers of CSV have them. */
+async function readColumnTypes(
+  connection: DuckDBConnection,
+  names: readonly string[],
+  types: readonly DuckDBType[],
+  texts: readonly string[],
+): Promise<Map<string, string>> {
+  const columns = names.filter((name, i) => types[i]!.typeId === DuckDBTypeId.VARCHAR && !texts.includes(name));
+  const found = new Map<string, string>();
+  if (columns.length === 0) return found;
+  const kinds = [
+    ["BIGINT", String.raw`-?(0|[1-9]\d{0,14})`],
+    ["DOUBLE", String.raw`-?(0|[1-9]\d{0,14})(\.\d+)?`],
+    ["BOOLEAN", "(?i)true|false"],
+  ] as const;
+  const asked = columns.flatMap((name, i) => {
+    const cell = isJson(types[names.indexOf(name)]!) ? `(${sqlName(name)} ->> '$')` : sqlName(name);
+    return kinds.map(([kind, form]) => `bool_and(regexp_full_match(${cell}, ${sqlText(form)})) AS ${kind}_${i}`);
+  });
+  const [all = []] = (await connection.runAndReadAll(`SELECT ${asked.join(", ")} FROM source`)).getRows();
+  for (const [i, name] of columns.entries()) {
+    const kind = kinds.findIndex((_, k) => all[i * kinds.length + k] === true);
+    if (kind >= 0) found.set(name, kinds[kind]![0]);
+  }
+  return found;
+}
+
 function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): string {
   const files = `[${paths.map(sqlPath).join(", ")}]`;
   switch (dataset.format) {
@@ -207,7 +293,9 @@ function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): str
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";
-      return `read_json(${files}, format = '${format}', records = true, sample_size = -1, union_by_name = true, maximum_object_size = ${maxRecordBytes})`;
+      // a text that looks like a date is a text
+      const dates = "dateformat = '%Y-%m-%d is no text', timestampformat = '%Y-%m-%dT%H:%M:%S is no text'";
+      return `read_json(${files}, format = '${format}', records = true, ${dates}, sample_size = -1, union_by_name = true, maximum_object_size = ${maxRecordBytes})`;
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { sqlText } from "../dataset/duckdb.ts";
+import { rowIndex, sqlText } from "../dataset/duckdb.ts";
 import { messageOf, UsageError } from "../errors.ts";
 
 /*
@@ -34,10 +34,15 @@ export async function listColumns(connection: DuckDBConnection, sql: string): Pr
     if (kind === "COLUMN_REF" && Array.isArray(parts)) names.push(parts.map(String));
     for (const inner of Object.values(node)) walk(inner);
   };
-  const read = JSON.parse(String(rows[0]![0])) as { readonly error?: boolean };
+  const read = parseSql(rows[0]![0]) as { readonly error?: boolean };
   if (read.error) return undefined;
   walk(read);
   return names;
+}
+
+/** DuckDB's own JSON of a statement. It writes numbers that are too large as words, which are no JSON. */
+function parseSql(text: unknown): unknown {
+  return JSON.parse(String(text).replace(/(?<="value":)-?(?:Infinity|inf|NaN|nan)\b/g, "null"));
 }
 
 const mostNames = 40; // in a message
@@ -54,7 +59,7 @@ export async function expectColumns(
   const isKnown = (name: string) => name === "rows" || known.some((own) => own.toLowerCase() === name.toLowerCase());
   const unknown = (await listColumns(connection, sql))?.find(([first = ""]) => !isKnown(first));
   if (!unknown) return;
-  const names = known.filter((name) => name !== "alpagasus_index");
+  const names = known.filter((name) => !rowIndex.includes(name));
   const more = names.length > mostNames ? `, and ${names.length - mostNames} more` : "";
   throw new UsageError(
     `${option}: expected columns of the data, scores or lengths (${names.slice(0, mostNames).map(shownName).join(", ")}${more}), got ${unknown.join(".")}; texts stand in single quotes: 'code'`,
@@ -73,7 +78,7 @@ export async function expectStable(connection: DuckDBConnection, sql: string, op
     if (sample !== undefined && sample !== null) isSampled = true;
     for (const inner of Object.values(node)) walk(inner);
   };
-  walk(JSON.parse(String(rows[0]![0])));
+  walk(parseSql(rows[0]![0]));
   const what = isCondition(option) ? "a condition" : "an expression";
   const hidden = [...called].find((name) => name === "query" || name === "query_table"); // what is in their text cannot be seen
   if (hidden !== undefined) throw new UsageError(`${option}: expected ${what} over columns, got ${hidden}()`);
@@ -130,7 +135,7 @@ export async function expectOneExpression(connection: DuckDBConnection, sql: str
   let read: { readonly error?: boolean; readonly error_message?: string; readonly statements?: readonly Statement[] };
   try {
     const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(asText)})`)).getRows();
-    read = JSON.parse(String(rows[0]![0])) as typeof read; // as DuckDB writes it
+    read = parseSql(rows[0]![0]) as typeof read;
   } catch (cause) {
     throw new UsageError(`${option}: ${firstLine(cause)}`, { cause });
   }

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
+import { rowIndex } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
@@ -45,7 +46,7 @@ export async function evaluateCondition(
   const stop = () => connection.interrupt();
   signal?.addEventListener("abort", stop);
   try {
-    const result = await connection.run(`SELECT alpagasus_index::DOUBLE FROM rows WHERE (${condition}\n)`);
+    const result = await connection.run(`SELECT ${rowIndex}::DOUBLE FROM rows WHERE (${condition}\n)`);
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) return mask;

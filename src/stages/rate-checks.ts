@@ -15,7 +15,7 @@ import { factNames } from "../selection/rows-table.ts";
 
 /** @throws UsageError when SQL could not use it as a name, or it means something else there */
 export async function expectScoreName(name: string): Promise<void> {
-  const taken = [...factNames, "source", "rows", "facts", "alpagasus_index", "zscore", "percentile", "rank"];
+  const taken = [...factNames, "source", "rows", "facts", "zscore", "percentile", "rank"];
   if (!/^[a-z_]\w{0,63}$/i.test(name))
     throw new UsageError(
       `--as: expected a name of letters, digits and "_" for --by and --where, got ${JSON.stringify(name)}`,

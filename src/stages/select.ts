@@ -7,7 +7,7 @@ import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
 import { type FateOf, immediateFates, isControl, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, isDiverseByVectors, planSelection } from "./select/plan.ts";
-import { uses } from "../selection/by.ts";
+import { uses } from "../selection/sql-names.ts";
 import { alarmsOfWords } from "../selection/watch.ts";
 import { openRatedRows } from "./select/rated-rows.ts";
 import { openRowVectors, type RowVectors } from "./select/row-vectors.ts";

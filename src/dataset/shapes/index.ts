@@ -127,6 +127,12 @@ export function chooseShape({ shape, map }: ShapeChoice): Shape | undefined {
   return { ...columnsShape("mapped", chosen), map: chosen };
 }
 
+/** Columns that a shape reads texts from; those of conversations hold no plain texts. */
+export function textColumns({ name, map }: Pick<Shape, "name" | "map">): string[] {
+  const { instruction, input, output, reference } = { ...columnMaps[name], ...map } as Partial<Record<string, string>>;
+  return [instruction, input, output, reference].filter((column) => column !== undefined);
+}
+
 export function findShape(row: Row): Shape | undefined {
   return shapes.find((shape) => shape.matches(row));
 }

@@ -4,7 +4,7 @@ import type { ArmDraw } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { select } from "../select.ts";
 import type { Context } from "./context.ts";
-import { mentionsScore } from "../../selection/by.ts";
+import { mentionsScore } from "../../selection/sql-names.ts";
 import { embedId, rateId, scoreId, selectId } from "./ids.ts";
 
 export function selectTask(context: Context, draw: ArmDraw): Task {
