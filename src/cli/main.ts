@@ -6,6 +6,7 @@ import { setFlagsFromString } from "node:v8";
  */
 const wanted = [22, 19] as const;
 const nurseryGrowthMs = 250;
+const lastMs = 1000;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
 if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
@@ -23,6 +24,17 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   nodeModule.enableCompileCache(); // later starts read compiled code from a cache
   const { runCommandLine } = await import("./program.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
+  setTimeout(endNow, lastMs).unref(); // what still runs is given up, such as SQL that cannot be stopped
+}
+
+/** Ends this process at once. Node's own exit waits for threads that work, so another program takes the process's place, and ends. */
+function endNow(): void {
+  const code = Number(process.exitCode ?? 0);
+  if (process.platform !== "win32" && typeof process.execve === "function") {
+    process.emitWarning = () => {}; // that it is experimental
+    process.execve("/bin/sh", ["sh", "-c", `exit ${code}`], {});
+  }
+  process.exit(code);
 }
 
 /** Hides Node's warning that its SQLite interface may change: it does not concern users. */

@@ -20,10 +20,18 @@ export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & A
   return {
     connection,
     [Symbol.asyncDispose]: async () => {
+      if (abandoned.has(connection)) return; // closing would wait for its query
       connection.closeSync();
       database.closeSync();
     },
   };
+}
+
+const abandoned = new WeakSet<DuckDBConnection>();
+
+/** Leaves a database to its query, which cannot be stopped: it is not closed, and goes away with the process. */
+export function abandonDuckDb(connection: DuckDBConnection): void {
+  abandoned.add(connection);
 }
 
 /** A column for positions of rows, by a name that no data has; between double quotes in SQL. */

@@ -4,6 +4,7 @@ import type { Example } from "../dataset/example.ts";
 import { rowIndex, sqlName, sqlText } from "../dataset/duckdb.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { type GuardOptions, runGuarded } from "./guarded-query.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
 import { uses } from "./sql-names.ts";
 import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
@@ -44,7 +45,7 @@ const macros = [
 export async function openRowOrdering(
   dataset: Dataset,
   expression: string,
-  options: Omit<RowsTableOptions, "option"> = {},
+  options: Omit<RowsTableOptions, "option"> & Pick<GuardOptions, "signal"> = {},
 ): Promise<RowOrdering> {
   const table = await openRowsTable(dataset, { ...options, option: "--by" });
   return {
@@ -62,14 +63,14 @@ export async function evaluateOrder(
   connection: DuckDBConnection,
   expression: string,
   rowCount: number,
-  { option, scores = [], scoreNames }: RowsTableOptions,
+  { option, scores = [], scoreNames, signal }: RowsTableOptions & Pick<GuardOptions, "signal">,
 ): Promise<RowOrder> {
   await expectOneExpression(connection, expression, option);
   await expectStable(connection, expression, option);
   await expectColumns(connection, expression, option, scoreNames);
   for (const macro of macros) await connection.run(`CREATE OR REPLACE TEMP MACRO ${macro}`);
   const needed = ["score", ...scores.map(({ name }) => name)].filter((name) => uses(expression, name));
-  return evaluateExpression(connection, expression, rowCount, needed, option);
+  return evaluateExpression(connection, expression, rowCount, needed, { option, signal });
 }
 
 async function evaluateExpression(
@@ -77,7 +78,7 @@ async function evaluateExpression(
   expression: string,
   rowCount: number,
   needed: readonly string[],
-  option: string,
+  { option, signal }: Pick<GuardOptions, "option" | "signal">,
 ): Promise<RowOrder> {
   const values = new Float64Array(rowCount).fill(NaN);
   let count = 0;
@@ -88,9 +89,8 @@ async function evaluateExpression(
     const missing = shown.map(
       (name, i) => `CASE WHEN ${sqlName(name)} IS NULL THEN ${sqlText(`no ${needed[i]!}`)} END`,
     );
-    const result = await connection.run(
-      `SELECT ${rowIndex}::DOUBLE, (${expression}\n)::DOUBLE, concat_ws(', ', ${missing.join(", ") || "NULL"}) FROM rows`,
-    );
+    const query = `SELECT ${rowIndex}::DOUBLE, (${expression}\n)::DOUBLE, concat_ws(', ', ${missing.join(", ") || "NULL"}) FROM rows`;
+    const result = await runGuarded(connection, query, { option, sql: expression, signal });
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) break;
@@ -110,6 +110,7 @@ async function evaluateExpression(
       }
     }
   } catch (cause) {
+    signal?.throwIfAborted();
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(
       /alpagasus: row index.*GROUP BY/s.test(messageOf(cause))

@@ -4,6 +4,7 @@ import { rowIndex } from "../dataset/duckdb.ts";
 import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { runGuarded } from "./guarded-query.ts";
 import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
 import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
@@ -43,10 +44,9 @@ export async function evaluateCondition(
   await expectOneExpression(connection, condition, option);
   await expectColumns(connection, condition, option, scoreNames);
   await expectStable(connection, condition, option);
-  const stop = () => connection.interrupt();
-  signal?.addEventListener("abort", stop);
   try {
-    const result = await connection.run(`SELECT ${rowIndex}::DOUBLE FROM rows WHERE (${condition}\n)`);
+    const query = `SELECT ${rowIndex}::DOUBLE FROM rows WHERE (${condition}\n)`;
+    const result = await runGuarded(connection, query, { option, sql: condition, signal });
     for (;;) {
       const chunk = await result.fetchChunk();
       if (!chunk || chunk.rowCount === 0) return mask;
@@ -55,8 +55,7 @@ export async function evaluateCondition(
     }
   } catch (cause) {
     signal?.throwIfAborted();
+    if (cause instanceof UsageError) throw cause;
     throw new UsageError(`${option}: ${firstLine(cause)}`, { cause });
-  } finally {
-    signal?.removeEventListener("abort", stop);
   }
 }

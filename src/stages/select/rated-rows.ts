@@ -103,7 +103,7 @@ async function orderRows(
 ): Promise<RowOrder> {
   const { rows } = manifest.dataset;
   const { sql, ...table } = tableOptions("--by", by, { scores }, manifest, run);
-  await using ordering = await openRowOrdering(dataset, sql, table);
+  await using ordering = await openRowOrdering(dataset, sql, { ...table, signal });
   let done = 0;
   for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
     signal?.throwIfAborted();
