@@ -41,7 +41,7 @@ def check(row):
             reference = read(bare if is_bare_latex else delimited)
         if not reference:
             return {"problem": "its reference holds no mathematical expression"}
-        answer = read(row["answer"][-LONGEST:])
+        answer = read_answer(row["answer"][-LONGEST:])
         if not answer:
             return {"problem": "its answer holds no mathematical expression"}
         return {"right": bool(verify(reference, answer, timeout_seconds=SECONDS, raise_on_error=True))}
@@ -49,6 +49,17 @@ def check(row):
         return {"problem": f"it takes over {SECONDS} seconds"}
     except Exception as error:  # what SymPy cannot do
         return {"problem": f"{type(error).__name__}: {error}"[:200]}
+
+
+def read_answer(text):
+    """The answer's last box, however it is delimited, else its last expression."""
+    start = text.rfind("\\boxed{")
+    depth = 0
+    for end in range(start, len(text)) if start >= 0 else ():
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0 and text[end] == "}":
+            return read(f"${text[start : end + 1]}$") or read(text)
+    return read(text)
 
 
 def read(text):

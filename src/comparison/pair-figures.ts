@@ -36,7 +36,8 @@ function shareOf(
 
 export function orderFigures(verdicts: readonly PairVerdict[]): OrderFigures {
   const readable = verdicts.filter(({ orders }) => isReadable(orders));
-  const preferring = verdicts.flatMap((verdict) =>
+  const hasBoth = readable.length > 0; // of a pair of which one order could not be read, the other says nothing of the place
+  const preferring = (hasBoth ? readable : verdicts).flatMap((verdict) =>
     verdict.orders.flatMap((order) => {
       const isFirst = prefersFirst(order);
       return isFirst === undefined ? [] : [{ verdict, isFirst }];

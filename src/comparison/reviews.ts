@@ -48,9 +48,14 @@ export async function readReviews(paths: readonly string[], { arms }: ReadReview
       `${paths.join(", ")}: expected reviews of ${a} against ${b}, got ${[...new Set(reviews.flatMap((review) => review.arms))].join(", ")}`,
     );
   const judges = new Set(chosen.flatMap(({ judge }) => judge ?? []));
+  if (judges.size > 1)
+    // they may have judged the same answers, which are no more prompts for that
+    throw new DataError(
+      `${paths.join(", ")}: expected reviews by one judge, got ${[...judges].join(", ")}; compare the reviews of each by themselves`,
+    );
   return {
     arms: [a, b],
-    judge: judges.size > 0 ? [...judges].join(", ") : undefined,
+    judge: [...judges][0],
     verdicts: pairUp(chosen, a, paths),
   };
 }

@@ -51,5 +51,7 @@ export function hashExample(example: ExampleFields & Partial<Pick<Example, "unre
   const options = conversation?.templateOptions;
   const parts = [thoughts, reference, ...(options ? [options] : [])];
   const more = thoughts?.some(Boolean) || reference !== undefined || options ? `\0${JSON.stringify(parts)}` : "";
-  return hash("sha256", `${instruction}\0${input}\0${output}${more}`).slice(0, 16);
+  const texts = [instruction, input, output];
+  const joined = texts.some((text) => text.includes("\0")) ? JSON.stringify(texts) : texts.join("\0"); // one meaning each
+  return hash("sha256", `${joined}${more}`).slice(0, 16);
 }

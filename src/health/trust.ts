@@ -1,7 +1,7 @@
 import { isModelName } from "../llm/model-name.ts";
 import { readMeasureName } from "../likelihood/measure-name.ts";
 import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
-import { formatCount, formatNumbered, formatShare, formatShareDown } from "../format.ts";
+import { formatNumbered, formatShare, formatShareDown } from "../format.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
@@ -182,12 +182,12 @@ function weighVerdicts(
   }
   const undecided = counts.undecided / (decided + counts.undecided);
   if (undecided > manyUndecided) weak.push(`${formatShare(undecided)} of the pairs are undecided`);
-  if (decided < fewPairs) weak.push(`only ${formatCount(decided)} pairs are decided`);
+  if (decided < fewPairs) weak.push(`only ${formatNumbered(decided, "pair is", "pairs are")} decided`);
   if (isStudentName(judge)) weak.push("the judge is a small model that imitates another: a first look, not a verdict");
   else {
     const { value, low, high } = orders.flipRate;
     const flips = `the judge contradicts itself in ${formatShare(value ?? 0)} of the pairs when the order is swapped`;
-    if (decided === identical) weak.push("all answers are the same");
+    if (decided === identical && counts.undecided === 0) weak.push("all answers are the same");
     else if (orders.pairs === 0) {
       const { low: least, high: most, value: share } = orders.firstShare;
       const isOneSided = isOf(least) && isOf(most) && (least > mostFirst || most < 1 - mostFirst);

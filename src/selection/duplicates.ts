@@ -10,15 +10,18 @@ export interface LearningCheck extends Check {
 /** Rejects rows whose instruction, input and output equal a kept row's, up to NFC form and surrounding white space. */
 export function exactDuplicates(rowCount: number): LearningCheck {
   const keys = new Float64Array(rowCount);
+  const more = new Uint32Array(rowCount); // further bits: among millions of rows, two of 52 bits may be the same by chance
   const kept = new Map<number, number>();
   return {
     learn(row, { instruction, input, output }) {
-      const text = [instruction, input, output].map((field) => field.normalize("NFC").trim()).join("\0");
-      keys[row] = Number.parseInt(digest("sha256", text).slice(0, 13), 16); // 52 bits: exact in a number, no clash in practice
+      const texts = [instruction, input, output].map((field) => field.normalize("NFC").trim());
+      const found = digest("sha256", JSON.stringify(texts));
+      keys[row] = Number.parseInt(found.slice(0, 13), 16); // 52 bits: exact in a number
+      more[row] = Number.parseInt(found.slice(13, 21), 16);
     },
     reject(row) {
       const of = kept.get(keys[row]!);
-      return of === undefined ? undefined : { reason: "duplicate", detail: { of } };
+      return of === undefined || more[of] !== more[row] ? undefined : { reason: "duplicate", detail: { of } };
     },
     keep: (row) => void kept.set(keys[row]!, row),
   };

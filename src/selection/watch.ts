@@ -9,11 +9,11 @@ const longestWord = 100; // characters
 
 /**
  * Counts, for each word, the rows that have it and those of them that are kept. The paper counts its coding rows so: a selection by one
- * number can all but lose a skill. Words are looked for in instruction, input and output, whole and without regard to capital letters.
+ * number can all but lose a skill. Words are looked for in instruction, input and output, whole and without regard to capital letters; `c` is not in `c++` and `c#`.
  */
 export class WordWatch {
   readonly #words: readonly string[];
-  readonly #pattern: RegExp;
+  readonly #patterns: readonly RegExp[]; // one a word: of several in one, those that overlap would hide each other
   readonly #counts = new Map<
     string,
     { rows: number; kept: number; byCategory: Map<string, [rows: number, kept: number]> }
@@ -27,19 +27,19 @@ export class WordWatch {
       throw new UsageError(
         `--watch: expected up to ${mostWords} words of up to ${longestWord} characters with "|" between them, such as "java|python|c++", got ${JSON.stringify(words.slice(0, 200))}`,
       );
-    const longestFirst = this.#words.toSorted((a, b) => b.length - a.length).map(escapePattern);
-    this.#pattern = new RegExp(String.raw`(?<![\p{L}\p{N}_])(?:${longestFirst.join("|")})(?![\p{L}\p{N}_])`, "giu");
+    this.#patterns = this.#words.map(
+      (word) => new RegExp(String.raw`(?<![\p{L}\p{N}_])${escapePattern(word)}(?![\p{L}\p{N}_]|\+\+|#)`, "iu"),
+    );
     for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
   }
 
   add({ instruction, input, output, category, unreadable }: Example, isKept: boolean): void {
     if (unreadable !== undefined) return;
-    const found = new Set(
-      `${instruction}\n${input}\n${output}`.match(this.#pattern)?.map((word) => word.toLowerCase()),
-    );
-    for (const word of found) {
-      const count = this.#counts.get(word);
-      if (!count) continue; // capital letters that are more than one letter when small
+    const text = `${instruction}\n${input}\n${output}`;
+    const small = text.toLowerCase();
+    for (const [i, word] of this.#words.entries()) {
+      if (!small.includes(word) || !this.#patterns[i]!.test(text)) continue; // the first look is faster
+      const count = this.#counts.get(word)!;
       count.rows++;
       if (isKept) count.kept++;
       if (category === undefined) continue;

@@ -15,7 +15,7 @@ interface Tally {
   readonly categories: Map<string, number>;
 }
 
-const mostExactScores = 20_000; // with more distinct scores, all are rounded to four significant digits
+const mostExactScores = 20_000; // with more distinct scores, all are rounded down to four significant digits, which changes no count of rows from a round threshold on
 const mostListedScores = 13; // up to this many distinct scores are each used as a threshold
 const wantedThresholds = 10;
 const shownCategories = 40;
@@ -150,5 +150,8 @@ function merge(into: Tally, tally: Tally): void {
 }
 
 function rounded(score: number): number {
-  return Number(score.toPrecision(4));
+  const near = Number(score.toPrecision(4));
+  if (!(near > score)) return near;
+  const [, exponent = "0"] = near.toExponential(3).split("e");
+  return Number((near - 10 ** (Number(exponent) - 3)).toPrecision(4));
 }

@@ -26,6 +26,17 @@ test("words are whole, in any case, also with signs at their end, and count a ro
   ]);
 });
 
+test("a word's rows do not depend on the other words", () => {
+  const rows: [string, boolean][] = [
+    ["machine learning", true],
+    ["a machine", false],
+    ["machine learning rate", true],
+  ];
+  expect(watch("machine|machine learning|learning rate", ...rows).map((word) => word.rows)).toEqual([3, 2, 1]);
+  expect(watch("machine", ...rows)[0]!.rows).toBe(3);
+  expect(watch("c", ["C++ and C#", true])[0]!.rows).toBe(0);
+});
+
 test("each category has its own counts", () => {
   expect(watch("sql", ["SQL", true, "code"], ["sql", false, "code"], ["sql", true, "chat"])[0]!.categories).toEqual([
     { category: "code", rows: 2, kept: 1 },

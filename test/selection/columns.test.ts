@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import { openDataset } from "../../src/dataset/open.ts";
+import { openDuckDb } from "../../src/dataset/duckdb.ts";
+import { createColumnJudge } from "../../src/judge/recorded.ts";
+import { createStudentJudge } from "../../src/judge/student.ts";
+import { rate } from "../../src/stages/rate.ts";
+import { select } from "../../src/stages/select.ts";
+import { WhatIfTable } from "../../src/selection/what-if.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+/* Columns as SQL of the user's sees them: by their values, whatever the file's format makes of them. */
+
+async function keptBy(files: Readonly<Record<string, string>>, options: object): Promise<number[]> {
+  using folder = tempFolder();
+  const paths = Object.entries(files).map(([name, text]) => folder.write(name, text));
+  const run = `${folder.path}/run`;
+  await rate(await openDataset(paths), { run, judge: await createStudentJudge() });
+  const { decisionsPath } = await select({ run, ...options });
+  return (await openValues(decisionsPath)).filter(({ kept }) => kept).map(({ index }) => index);
+}
+
+async function openValues(path: string): Promise<{ kept: boolean; index: number }[]> {
+  const { readFile } = await import("node:fs/promises");
+  return (await readFile(path, "utf8"))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { kept: boolean; index: number });
+}
+
+const csv =
+  "instruction,output,zip,flag,k\na,As an AI I cannot,01234,true,1\nb,4,12345,false,2.5\nc,hello,99999,TRUE,3\n";
+const lines = (...rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+
+describe("SQL over columns", () => {
+  test.each([
+    ["output not like 'As an AI%'", [1, 2]],
+    ["output = 'hello'", [2]],
+    ["output = '4'", [1]],
+    ["zip like '0%'", [0]],
+    ["k > 2 and flag", [2]],
+  ])("of CSV: %s", async (where, rows) => {
+    expect(await keptBy({ "a.csv": csv }, { where })).toEqual(rows);
+  });
+
+  const mixed = lines(
+    { instruction: "a", output: "x", cat: "abc", d: "2023-1-5", tags: ["p"] },
+    { instruction: "b", output: "2024-02-03", cat: 12, d: "2024-01-06", tags: ["q", "r"] },
+  );
+
+  test.each([
+    ["cat = 'abc'", [0]],
+    ["cat = '12'", [1]],
+    ["length(cat) = 3", [0]],
+    ["d like '2024%'", [1]],
+    ["d || '' = '2023-1-5'", [0]],
+    ["date(d) > date '2023-06-01'", [1]],
+    ["len(tags) = 2", [1]],
+    ["length(output) < 1e400 and output like '2024%'", [1]],
+  ])("of JSON Lines, of several kinds and like dates: %s", async (where, rows) => {
+    expect(await keptBy({ "a.jsonl": mixed }, { where })).toEqual(rows);
+  });
+
+  test("orders by texts that are times", async () => {
+    expect(await keptBy({ "a.jsonl": mixed }, { by: "rank(d)", top: 1 })).toEqual([1]);
+  });
+
+  test.each([
+    [{ "a.jsonl": mixed, "b.csv": csv }],
+    [{ "b.csv": csv, "a.jsonl": mixed }],
+    [{ "a.jsonl": mixed, "c.json": JSON.stringify([{ instruction: "e", output: "f", cat: "abc" }], null, 1) }],
+  ])("of a pool: %j", async (files) => {
+    const all = Object.values(files).join("").includes("01234") ? 5 : 3;
+    expect(await keptBy(files as Record<string, string>, { where: "score >= 0" })).toHaveLength(all);
+    expect(await keptBy(files as Record<string, string>, { where: "cat = '12'" })).toHaveLength(1);
+  });
+
+  test("of rows with half a character, or a field twice", async () => {
+    const text = '{"instruction":"a","output":"x \\ud800","k":1}\n{"instruction":"b","output":"y","k":2,"k":3}\n';
+    expect(await keptBy({ "a.jsonl": text }, { where: "k = 3" })).toEqual([1]);
+  });
+
+  test("refuses a name that several columns have but for capital letters", async () => {
+    const text = lines({ instruction: "a", output: "x", Lang: "en", lang: "de" });
+    await expect(keptBy({ "a.jsonl": text }, { where: "lang = 'en'" })).rejects.toThrow(/several columns lang/);
+    expect(await keptBy({ "a.jsonl": text }, { where: "output = 'x'" })).toEqual([0]);
+  });
+
+  test("of Parquet, whatever its columns are called", async () => {
+    using folder = tempFolder();
+    const path = `${folder.path}/rows.parquet`;
+    await using database = await openDuckDb();
+    await database.connection.run(
+      `COPY (SELECT 'q' || i AS instruction, 'o' AS output, 3 - i AS alpagasus_index, i AS alpagasus_row FROM range(4) t(i)) TO '${path}' (FORMAT parquet)`,
+    );
+    const run = `${folder.path}/run`;
+    await rate(await openDataset(path), { run, judge: createColumnJudge("alpagasus_row") });
+    const { path: arm } = await select({ run, top: 2 });
+    const kept = await database.connection.runAndReadAll(`SELECT instruction, alpagasus_index::INT FROM '${arm}'`);
+    expect(kept.getRows()).toEqual([
+      ["q2", 1],
+      ["q3", 0],
+    ]);
+    const { rows } = await select({ run, where: "alpagasus_index = 3", arm: "one" });
+    expect(rows).toBe(1);
+    await database.connection.run(
+      `COPY (SELECT 'q' AS instruction, 'o' AS output, 1 AS K, 2 AS l) TO '${folder.path}/two.parquet' (FORMAT parquet)`,
+    );
+    expect((await openDataset(`${folder.path}/two.parquet`)).unused).toEqual(["K", "l"]);
+  });
+});
+
+test("a table of thresholds counts what a threshold keeps, however many scores there are", () => {
+  const table = new WhatIfTable();
+  const scores = Array.from({ length: 30_000 }, (_, i) => 1 + (i % 2 === 0 ? -1 : 1) * (i + 1) * 1e-9);
+  const example = { index: 0, instruction: "", input: "", output: "", row: {}, text: "" };
+  for (const score of [...scores, 4.5, 5])
+    table.add({ ...example, place: { path: "", format: "json", line: 0, ordinal: 0 } }, score);
+  expect(table.atLeast(1).rows).toBe(scores.filter((score) => score >= 1).length + 2);
+  expect(table.atLeast(4.5).rows).toBe(2);
+  expect(table.atLeast(5).rows).toBe(1);
+});
