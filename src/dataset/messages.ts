@@ -1,6 +1,6 @@
 import { isOneQuestion, toChatMessage, type ChatTurn } from "./conversation.ts";
 import type { Example } from "./example.ts";
-import { tryParse } from "../files/try-parse.ts";
+import { parseToPassOn, tryParse } from "../files/try-parse.ts";
 import { userMessage, type PromptTemplate } from "./user-message.ts";
 
 /** What a row's messages are made of. */
@@ -32,7 +32,7 @@ type Message = Record<string, unknown> & { readonly role: string; readonly conte
 function toTemplateMessage({ toolCalls, ...turn }: ChatTurn): Message {
   const calls = toolCalls?.map(({ arguments: given, ...call }) => ({
     ...call,
-    arguments: typeof given === "string" ? (tryParse(given) ?? given) : given,
+    arguments: typeof given === "string" ? (tryParse(given, parseToPassOn) ?? given) : given,
   }));
   return toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
 }

@@ -74,7 +74,7 @@ function parseLines(text: string, path: string, before: number): RatingLine[] {
   try {
     values = JSON.parse(`[${text.replaceAll("\n", ",")}]`) as unknown[]; // an array, by its brackets
   } catch {
-    values = text.split("\n").map(tryParse);
+    values = text.split("\n").map((line) => tryParse(line));
   }
   values.forEach((value, i) => {
     const problem = findProblem(value, before + i);

@@ -1,5 +1,5 @@
 import { kindOf } from "../../errors.ts";
-import { tryParse } from "../../files/try-parse.ts";
+import { parseExactly, parseToPassOn, tryParse } from "../../files/try-parse.ts";
 import { isTooDeep, maxDepth } from "../depth.ts";
 import {
   isPlain,
@@ -76,7 +76,9 @@ function readConversation(row: Row, column: string, beside: ColumnsBeside): Exam
 
 /** The list that a column holds, also as JSON text, as tables have it. */
 export function listOf(value: unknown): unknown {
-  return typeof value === "string" && value.trimStart().startsWith("[") ? (tryParse(value) ?? value) : value;
+  return typeof value === "string" && value.trimStart().startsWith("[")
+    ? (tryParse(value, parseExactly) ?? value)
+    : value;
 }
 
 /** The turns of a column. @throws FieldError when they are not turns */
@@ -130,7 +132,7 @@ function readTemplateOptions(value: unknown): Pick<Conversation, "templateOption
 
 /** Tools as a list, or as JSON text of one. */
 function readTools(value: unknown): readonly unknown[] {
-  const list: unknown = typeof value === "string" ? tryParse(value) : value;
+  const list: unknown = typeof value === "string" ? tryParse(value, parseToPassOn) : value;
   if (isTooDeep(list))
     throw new FieldError(`expected "tools" of at most ${maxDepth} objects and lists inside each other, got more`);
   return Array.isArray(list) ? (list as unknown[]) : [];
@@ -198,7 +200,7 @@ function readCall(called: unknown, place: string, id?: string): ToolCall {
 }
 
 function readCallText(text: unknown, place: string): ToolCall {
-  const call = typeof text === "string" ? tryParse(text) : text;
+  const call = typeof text === "string" ? tryParse(text, parseToPassOn) : text;
   if (typeof call !== "object" || call === null)
     throw new FieldError(`expected ${place} to hold a tool call as JSON, got ${kindOf(text)}`);
   return readCall(call, place);
