@@ -146,8 +146,8 @@ export function expectNoFlags(command: Command, names: readonly string[], expect
 const modelOptionNames = addModelOptions(new Command()).options.map((option) => option.name());
 
 export function parseUsd(text: string): number {
-  const value = parseNumber(text.replace(/^\$/, ""));
-  if (value < 0) throw new InvalidArgumentError("Expected US dollars, 0 or more: 5 or 0.50.");
+  const value = /^\$?[\d.]+(e-?\d+)?$/i.test(text) ? parseNumber(text.replace(/^\$/, "")) : NaN;
+  if (!(value >= 0)) throw new InvalidArgumentError("Expected US dollars, 0 or more: 5 or 0.50.");
   return value;
 }
 

@@ -95,9 +95,10 @@ function readBatch(batch: RecordBatch, arrow: Arrow): (row: number) => string {
 
 /** A point in time, in milliseconds since 1970, as ISO 8601, to the microsecond; undefined outside what JavaScript's dates hold. */
 function moment(milliseconds: number): string | undefined {
-  const date = new Date(Math.floor(milliseconds));
+  const whole = Math.round(milliseconds * 1000); // microseconds: a whole number far beyond any date
+  const date = new Date(Math.floor(whole / 1000));
   if (Number.isNaN(date.getTime())) return undefined;
-  const micros = Math.round((milliseconds - Math.floor(milliseconds)) * 1000);
+  const micros = whole - 1000 * Math.floor(whole / 1000);
   return micros === 0 ? date.toISOString() : date.toISOString().replace("Z", `${String(micros).padStart(3, "0")}Z`);
 }
 
@@ -142,7 +143,8 @@ function decimal(words: Uint32Array, scale: number): unknown {
     words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n),
   );
   const digits = String(whole < 0n ? -whole : whole).padStart(scale + 1, "0");
-  const text = scale > 0 ? `${digits.slice(0, -scale)}.${digits.slice(-scale)}` : digits;
+  const text =
+    scale > 0 ? `${digits.slice(0, -scale)}.${digits.slice(-scale)}` : digits + "0".repeat(whole === 0n ? 0 : -scale);
   return rawJson(`${whole < 0n ? "-" : ""}${text}`);
 }
 

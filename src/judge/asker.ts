@@ -108,6 +108,7 @@ export function createAsker(
     counts,
     notes: () => [
       ...describeNotes(model, sampling, asker.calls(), counts),
+      ...describeOtherModels(model, options.store.builds(model.identity)),
       ...engine.notes().map((text) => `${model.name}: ${text}`),
     ],
     askAhead: async (requests, onProgress) => {
@@ -188,6 +189,21 @@ function describeQuestion(
       .digest("hex")
       .slice(0, 16),
   };
+}
+
+/** A note where a server's replies name another model than the one that was asked for. */
+function describeOtherModels({ name }: ChatModel, builds: readonly { build: string; replies: number }[]): string[] {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const asked = name.split(/[#/:]/).at(-1)!;
+  const others = builds.filter(({ build }) => {
+    const said = plain(build.split(/[ /]/).at(-1)!);
+    return said !== "" && !plain(build).includes(plain(asked)) && !plain(asked).includes(said);
+  });
+  return others.length === 0
+    ? []
+    : [
+        `${asked} was asked for, and the replies say that they are by ${others.map(({ build, replies }) => `${build} (${formatCount(replies)})`).join(", ")}: check that it is the model that you mean`,
+      ];
 }
 
 function describeNotes(

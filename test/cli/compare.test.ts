@@ -481,7 +481,7 @@ describe("published judgements of other kinds", () => {
       a: "x",
       b: "y",
       judge: "gpt-4",
-      pooled: { counts: { win: 1, tie: 1, lose: 1, undecided: 1 }, orders: { first: 5, second: 1, draws: 1 } },
+      pooled: { counts: { win: 1, tie: 1, lose: 1, undecided: 1 }, orders: { first: 4, second: 1, draws: 1 } },
     });
 
     expect(one.notes[0]).toContain("turns of one conversation");
