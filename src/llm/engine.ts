@@ -152,7 +152,7 @@ export class Engine {
       paid: this.model.price ? this.#tally.paid : null,
       inFlight: this.#gates.inFlight,
       waiting: this.#queue.timed,
-      trouble: this.#tally.trouble(performance.now(), this.#gates.concurrency),
+      trouble: this.#gates.describeTrouble(this.#tally, performance.now()),
       failure: this.#failure?.message,
       stopped: this.#stopped ?? (this.#hasPassedOver ? "budget" : this.#tally.inBatches > 0 ? "batches" : undefined),
     };

@@ -1,4 +1,5 @@
 import type { Attempt } from "./attempt.ts";
+import type { CallTally } from "./call-tally.ts";
 import type { ChatModel, ModelServer } from "./chat-model.ts";
 import type { Failure } from "./failure.ts";
 import { firstSilenceMs, longestSilenceMs, type Stop } from "./give-up-policy.ts";
@@ -69,6 +70,14 @@ export class Gates {
   /** How many calls may be in flight now. */
   get concurrency(): number {
     return this.#open.reduce((sum, { limiter }) => sum + limiter.concurrency, 0);
+  }
+
+  /** What went wrong last, or which limit all servers' calls wait for; undefined where nothing does. */
+  describeTrouble(tally: Pick<CallTally, "trouble">, now: number): string | undefined {
+    const limits = this.#open.map(({ limiter }) => limiter.heldBy(now));
+    return (
+      tally.trouble(now, this.concurrency) ?? (limits.every((limit) => limit !== undefined) ? limits[0] : undefined)
+    );
   }
 
   /** How many servers there are. */

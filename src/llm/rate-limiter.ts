@@ -59,6 +59,8 @@ export class RateLimiter {
   #isStarting = true;
   #cutAt = -Infinity;
   #pausedUntil = -Infinity;
+  /** The limit that calls wait for, and since when. */
+  #held: { readonly kind: LimitKind; readonly since: number } | undefined;
   #recent: boolean[] = []; // whether each of the last answers was a complaint
 
   constructor({ concurrency, limits = {} }: RateLimiterOptions) {
@@ -86,12 +88,26 @@ export class RateLimiter {
     if (this.#inFlight >= this.concurrency || now < this.#pausedUntil) return false;
     const wanted = limitKinds.flatMap((kind) => {
       const bucket = this.#buckets[kind];
-      return bucket ? [{ bucket, amount: amountOf(kind, estimate) }] : [];
+      return bucket ? [{ kind, bucket, amount: amountOf(kind, estimate) }] : [];
     });
-    if (!wanted.every(({ bucket, amount }) => bucket.has(amount, now))) return false;
+    const lacking = wanted.find(({ bucket, amount }) => !bucket.has(amount, now));
+    if (lacking) {
+      this.#held = { kind: lacking.kind, since: this.#held?.since ?? now };
+      return false;
+    }
+    this.#held = undefined;
     for (const { bucket, amount } of wanted) bucket.take(amount);
     this.#inFlight++;
     return true;
+  }
+
+  /** The limit that no call has come past for a while, in words; undefined where calls go on. */
+  heldBy(now: number): string | undefined {
+    if (!this.#held || now - this.#held.since < heldMs) return undefined;
+    const { kind } = this.#held;
+    const perMinute = Number(this.#buckets[kind]!.perMinute.toPrecision(3));
+    const by = this.#byHand[kind] === undefined ? "the server announces" : "was given";
+    return `calls wait for a limit that ${by}: ${perMinute} ${limitNames[kind]} a minute`;
   }
 
   /** Undoes `tryEnter` for a call that was not made after all. */
@@ -187,6 +203,14 @@ export class RateLimiter {
   }
 }
 
+const heldMs = 10_000;
+const limitNames: Readonly<Record<LimitKind, string>> = {
+  requests: "requests",
+  tokens: "tokens",
+  inputTokens: "input tokens",
+  outputTokens: "output tokens",
+};
+
 function burstMs(kind: LimitKind): number {
   return kind === "requests" ? requestBurstMs : tokenBurstMs;
 }
@@ -210,6 +234,10 @@ class Bucket {
     this.#burstMs = burst;
     this.#setSize(perMinute);
     this.#level = level ?? this.#size;
+  }
+
+  get perMinute(): number {
+    return (this.#perMs * minuteMs) / paceShare;
   }
 
   has(amount: number, now: number): boolean {
