@@ -8,7 +8,7 @@ import type { ComparisonSummary } from "../run/records/comparison.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import type { PairDetail, PairLine, VerdictReport } from "./contract.ts";
 import type { Replies } from "./find-replies.ts";
-import { beginningLength } from "./search-terms.ts";
+import { beginningOf } from "./search-terms.ts";
 import { searchTextOf, type SearchablePair } from "./select-pairs.ts";
 
 /** A compared pair with its verdicts. */
@@ -58,7 +58,7 @@ function toLine(
       shownFirst: verdict.shownFirst,
     })),
     lengths,
-    instruction: (instruction ?? "").slice(0, beginningLength),
+    instruction: beginningOf(instruction ?? ""),
   };
 }
 

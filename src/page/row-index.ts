@@ -8,7 +8,7 @@ import type { RatingState } from "../run/rating.ts";
 import type { RatingLine } from "../run/ratings-file.ts";
 import type { PageText, RowDetail, RowLine, RowPage, RowQuery, ConversationReport } from "./contract.ts";
 import { reportConversation } from "./show-turns.ts";
-import { beginningLength, searchTextOfRow } from "./search-terms.ts";
+import { beginningLength, beginningOf, beginningSql, searchTextOfRow } from "./search-terms.ts";
 import { orderSql, whereSql, type RowColumns } from "./row-query.ts";
 
 /*
@@ -128,7 +128,7 @@ export async function openRowIndex(references: number, arms: readonly string[]):
       const where = whereSql(query, columns);
       const order = orderSql(query, columns);
       const rows = await read(
-        `SELECT index, id, state, score, category, output_length, left(instruction, ${beginningLength}) AS instruction,
+        `SELECT index, id, state, score, category, output_length, ${beginningSql("instruction")} AS instruction,
           left(output, ${beginningLength}) AS output ${[...referenceNames, ...disagreementNames, ...fateNames].map((name) => `, ${name}`).join("")}
         FROM rows WHERE ${where.sql} ORDER BY ${order} LIMIT ${limit} OFFSET ${offset}`,
         where.values,
@@ -261,8 +261,4 @@ function toDetail(row: Row, line: RowLine): IndexedRow {
     ...(conversation !== undefined && { conversation: JSON.parse(conversation) as ConversationReport }),
     ...(turnsLeftOut !== null && { turnsLeftOut }),
   };
-}
-
-function beginningOf(text: string): string {
-  return text.slice(0, beginningLength);
 }

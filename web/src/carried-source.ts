@@ -1,5 +1,5 @@
 import type { EmbeddedReport } from "../../src/page/contract.ts";
-import { beginningLength, searchTextOfRow } from "../../src/page/search-terms.ts";
+import { beginningOf, searchTextOfRow } from "../../src/page/search-terms.ts";
 import { searchTextOf, selectPairs } from "../../src/page/select-pairs.ts";
 import { selectRows, type CarriedRow } from "../../src/page/select-rows.ts";
 import type { Source } from "./source.ts";
@@ -10,8 +10,8 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
     const { instructionText, inputText, outputText } = row;
     const detail = {
       ...row,
-      instruction: instructionText.text.slice(0, beginningLength),
-      output: outputText.text.slice(0, beginningLength),
+      instruction: beginningOf(instructionText.text),
+      output: beginningOf(outputText.text),
     };
     const search = searchTextOfRow({
       instruction: instructionText.text,
@@ -22,7 +22,7 @@ export function carriedSource({ report, rows, pairs, leftOut }: EmbeddedReport):
     return { detail, search };
   });
   const carriedPairs = pairs.map((pair) => {
-    const detail = { ...pair, instruction: (pair.instructionText?.text ?? "").slice(0, beginningLength) };
+    const detail = { ...pair, instruction: beginningOf(pair.instructionText?.text ?? "") };
     return { detail, line: detail, search: searchTextOf(detail) };
   });
   return {
