@@ -58,6 +58,8 @@ def read_answer(text):
     for end in range(start, len(text)) if start >= 0 else ():
         depth += {"{": 1, "}": -1}.get(text[end], 0)
         if depth == 0 and text[end] == "}":
+            if re.search(r"\}\$?\s*(,|;|and|or)\s*\$?$", text[:start]):  # one of several values
+                return read(text)
             return read(f"${text[start : end + 1]}$") or read(text)
     return read(text)
 

@@ -6,7 +6,6 @@ import { setFlagsFromString } from "node:v8";
  */
 const wanted = [22, 19] as const;
 const nurseryGrowthMs = 250;
-const lastMs = 1000;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
 if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
@@ -23,8 +22,12 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), nurseryGrowthMs).unref();
   nodeModule.enableCompileCache(); // later starts read compiled code from a cache
   const { runCommandLine } = await import("./program.ts");
+  const { hasAbandoned } = await import("../dataset/abandoned.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
-  setTimeout(endNow, lastMs).unref(); // what still runs is given up, such as SQL that cannot be stopped
+  if (hasAbandoned()) {
+    for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write("", resolve));
+    endNow(); // SQL that cannot be stopped is given up
+  }
 }
 
 /** Ends this process at once. Node's own exit waits for threads that work, so another program takes the process's place, and ends. */

@@ -37,8 +37,10 @@ export function parseToPassOn(text: string): unknown {
 const oddNumber = /\d{16}|\d\.\d|\d[eE]|-0/;
 const hasCalls = /"(?:tools|functions|tool_calls|function_call)"\s*:/;
 
-/** Fields whose values are passed on to models as they are. */
-const passedOn: ReadonlySet<string> = new Set(["tools", "functions", "arguments", "parameters"]);
+/** Fields whose values are passed on to models as they are; some only within calls. */
+const passedOn: ReadonlySet<string> = new Set(["tools", "functions"]);
+const calls: ReadonlySet<string> = new Set(["tool_calls", "function_call"]);
+const passedOnInCalls: ReadonlySet<string> = new Set(["arguments", "parameters"]);
 
 /**
  * JSON with its numbers as they are: a whole number that JavaScript's cannot hold, such as an id over 2^53, becomes its text. In tools and in
@@ -59,12 +61,14 @@ function toValue(value: number, source: string): number | string {
 }
 
 /** Numbers in place of those to pass on, but for the fields that are. Changes objects and lists in place. */
-function toValues(value: unknown): unknown {
+function toValues(value: unknown, isCall = false): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (rawJson.isRawJSON(value)) return toValue(Number(value.rawJSON), value.rawJSON);
   for (const [key, inner] of Object.entries(value)) {
-    if (typeof inner !== "object" || inner === null || (passedOn.has(key) && !rawJson.isRawJSON(inner))) continue;
-    (value as Record<string, unknown>)[key] = toValues(inner); // also an item of a list
+    if (typeof inner !== "object" || inner === null) continue;
+    const stays = passedOn.has(key) || (isCall && passedOnInCalls.has(key));
+    if (stays && !rawJson.isRawJSON(inner)) continue;
+    (value as Record<string, unknown>)[key] = toValues(inner, isCall || calls.has(key)); // also an item of a list
   }
   return value;
 }

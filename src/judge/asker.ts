@@ -194,9 +194,12 @@ function describeQuestion(
 /** A note where a server's replies name another model than the one that was asked for. */
 function describeOtherModels({ name }: ChatModel, builds: readonly { build: string; replies: number }[]): string[] {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const asked = name.split(/[#/:]/).at(-1)!;
+  const asked = name
+    .replace(/:(?:free|latest)$/, "")
+    .split(/[#/:]/)
+    .at(-1)!;
   const others = builds.filter(({ build }) => {
-    const said = plain(build.split(/[ /]/).at(-1)!);
+    const said = plain(build.split(" ")[0]!.split("/").at(-1)!);
     return said !== "" && !plain(build).includes(plain(asked)) && !plain(asked).includes(said);
   });
   return others.length === 0

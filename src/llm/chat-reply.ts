@@ -124,6 +124,7 @@ export function readError({ value, text }: ReadBody, status: number): { status: 
 /** An error in the words of other gateways, in a body without a reply: vLLM's, Cloudflare's, DashScope's, MiniMax's, Baidu's, FastAPI's. */
 function readOtherError(value: Entry): { status: number; message: string } | undefined {
   const { base_resp: base, errors, data } = value;
+  if (Array.isArray(data) || value["output"] !== undefined || value["results"] !== undefined) return undefined;
   const inner = [
     isEntry(base) ? base : undefined,
     Array.isArray(errors) ? errors.find(isEntry) : errors,
@@ -141,7 +142,8 @@ function readOtherError(value: Entry): { status: number; message: string } | und
     ["code", "status_code", "error_code", "errcode", "status"].map((name) => entry[name]),
   );
   const named = codes.filter((code) => code != null && !/^(0|200|ok|success)$/i.test(String(code)));
-  const details = value["detail"];
+  const details = Array.isArray(value["detail"]) && value["detail"].length === 0 ? undefined : value["detail"];
+  if (/^(ok|success(ful)?|running|healthy)\.?$/i.test(message ?? "")) return undefined;
   const told = message ?? (details == null || typeof details === "string" ? undefined : shortJson(details));
   if (
     told === undefined ||
@@ -166,7 +168,12 @@ function statusOfWords(said: string): number {
   const words = said.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
   if (/rate.?limit|too many requests|\bqps\b|throttl/i.test(words)) return 429;
   if (/overload|busy|try again|temporarily/i.test(words)) return 503;
-  if (/api.?key|unauthori[sz]ed|authenticat/i.test(words)) return 401;
+  if (
+    /(invalid|missing|incorrect|wrong|expired|no).{0,20}\bkey\b|\bkey\b.{0,20}(invalid|missing|incorrect|wrong|expired)|unauthori[sz]ed|authentication (failed|error|required)/i.test(
+      words,
+    )
+  )
+    return 401;
   if (/insufficient.(quota|funds|credit|balance)|balance is|arrearage|payment required/i.test(words)) return 402;
   if (/model.*(not.?(found|exist)|does.?n.t exist|unknown)|(unknown|no such|invalid) model/i.test(words)) return 404;
   return 502;
@@ -259,16 +266,20 @@ function readUsage(usage: unknown): LanguageModelV4Usage {
   const input = prompt !== undefined && cached !== undefined && cached > prompt ? prompt + cached : prompt;
   const written =
     completion !== undefined && reasoning !== undefined && reasoning > completion ? completion + reasoning : completion;
-  const rest = (count(usage, "total_tokens") ?? 0) - (input ?? 0);
+  const created = count(usage, "cache_creation_input_tokens") ?? 0;
+  // what is in the total and nowhere else was written, such as reasoning; unless it is cached tokens that are counted apart
+  const apart = (count(usage, "total_tokens") ?? 0) - (input ?? 0) - (written ?? 0);
+  const isOfCache = apart > 0 && [cached ?? 0, created, (cached ?? 0) + created].includes(apart);
+  const isOfPrompt = input !== undefined && isOfCache;
   return {
     inputTokens: {
-      total: input,
+      total: isOfPrompt ? input + apart : input,
       noCache: undefined,
       cacheRead: cached,
       cacheWrite: undefined,
     },
     outputTokens: {
-      total: written === undefined ? undefined : Math.max(written, rest),
+      total: written === undefined || isOfPrompt ? written : written + Math.max(0, apart),
       text: undefined,
       reasoning,
     },

@@ -123,16 +123,17 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
   if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
-  if ([tail, ...later].some((part) => isRevised(part, score))) return "a score that is revised";
+  if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
   if (later.some((line) => takenBack.test(line))) return "a score that is taken back";
   return onScale(score, scale);
 }
 
 /** The first number of a line, if the text before it shows that it is a score. */
 function findScore(line: string, labels: readonly string[], { max }: Rubric["scale"]): ScoreLine | undefined {
-  const [, high, top = high] = scaleBeforeColon.exec(line) ?? [];
-  if (top !== undefined && Number(top) !== max) return undefined; // on another scale
-  const plain = line.replace(scaleBeforeColon, ":").trim();
+  const told = scaleBeforeColon.exec(line);
+  const isBefore = told !== null && !/\d/.test(line.slice(0, told.index));
+  if (isBefore && Number(told[1] ?? told[2]) !== max) return undefined; // on another scale
+  const plain = (isBefore ? line.replace(scaleBeforeColon, ":") : line).trim();
   const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
   return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
 }
@@ -153,12 +154,30 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
   return number !== undefined && Number(number) !== Number(score);
 }
 
-const revision =
-  /\b(?:revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|changed?|changing|adjust(?:ed|ing)|downgraded|upgraded|final(?:ly)?|actually|wait|reconsider(?:ed|ing)?|instead)\b\W*(?:\b(?:it|that|score|rating|to|is|was|as|down|up|my|the|should|be|no)\b\W*){0,5}([-+−]?\d+(?:\.\d+)?)/gi;
+const revisionWord =
+  "revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|change|changing|adjust(?:ed|ing)|downgraded|upgraded|final|actually|no|wait|reconsider(?:ed|ing)?|instead";
+/** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
+const revisions = [
+  new RegExp(
+    String.raw`[(,;]\s*(?:${revisionWord})(?:\s+(?:to|score|rating|is))*\s*[:=]?\s*([-+−]?\d+(?:\.\d+)?)\s*\)?\.?\s*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\b(?:${revisionWord})\b[^.\d]{0,30}\b(?:score|rating|grade)\b[^.\d]{0,20}?([-+−]?\d+(?:\.\d+)?)(?![\d%]|\.\d)`,
+    "i",
+  ),
+];
 
 /** Whether a text gives a different score in place of the first: `(revised: 2)`, `I change my rating to 2`. */
-function isRevised(text: string, score: string): boolean {
-  return [...text.matchAll(revision)].some(([, number]) => Number(number!.replace("−", "-")) !== Number(score));
+function isRevised(text: string, score: string, { min, max }: Rubric["scale"]): boolean {
+  return revisions.some((revision) => {
+    const number = Number((revision.exec(text)?.[1] ?? score).replace("−", "-"));
+    return number !== Number(score) && number >= min && number <= max;
+  });
 }
 
 /** Whether a later line gives another score, or shows that the first number was the first item of a list. */

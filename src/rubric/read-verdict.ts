@@ -106,9 +106,9 @@ function readChoice(
   return noVerdict.test(end.slice(0, -mark.length)) ? "the mark is no verdict" : { preference };
 }
 
-/** Words before a mark that make it none: `my verdict is not [[B]]`, `the format is [[A]]`. */
+/** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:\b(?:not|cannot|never|neither|nor|rather than|instead of|format is|such as|for example|e\.g\.)|n['’]t)(?: (?:choose|pick|say|select|give|be))?[\s:"'*_`]*$/i;
+  /(?:\b(?:(?:is|was|be|would|will|do|does|did) not|cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -133,7 +133,8 @@ function readTwoNumbers(
   const scores = [Number(one), Number(other)] as const;
   const isOther = (later: string) => {
     const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
-    return again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
+    const isSaid = /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant)\b/i.test(later);
+    return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
   };
   if (lines.slice(1).some(isOther)) return "more than one pair of scores";
   if (lines.slice(1).some((later) => takenBack.test(later))) return "a verdict that is taken back";

@@ -53,7 +53,10 @@ function isControlOf(
   { rows, candidatesHash }: NonNullable<ArmSummary["controls"]>,
   arm: ArmSummary | undefined,
 ): boolean {
-  return arm?.candidatesHash === undefined || (arm.rows === rows && arm.candidatesHash === candidatesHash);
+  return (
+    arm?.candidatesHash === undefined ||
+    ((rows === undefined || arm.rows === rows) && arm.candidatesHash === candidatesHash)
+  );
 }
 
 /** Whether the vectors that an arm was made by are still those of the run. */

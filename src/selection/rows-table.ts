@@ -57,15 +57,15 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
   const database = await openDuckDb();
   const { connection } = database;
   const isWhole = isReadByDuckDb(dataset);
-  const hasSource = dataset.pool !== undefined && isWhole;
+  const copy = !isWhole || (hasUnreadable && dataset.format !== "parquet") ? await openCopy() : undefined;
+  const hasSource = dataset.pool !== undefined && !copy; // a copy has it among its columns
   await connection.run(`CREATE TABLE facts (${factColumns}${hasSource ? ", source VARCHAR" : ""})`);
   const appender = await connection.createAppender("facts");
-  const copy = !isWhole || (hasUnreadable && dataset.format !== "parquet") ? await openCopy() : undefined;
   const named = new ColumnNames();
   return {
     learn: (example, rating) => {
       named.add(example);
-      appendFacts(appender, example, rating, dataset.pool !== undefined && !copy);
+      appendFacts(appender, example, rating, hasSource);
       return copy?.add(example);
     },
     async make(rowCount, ...sql) {
@@ -235,7 +235,7 @@ async function createRowsTable(
     const chosen = [...facts, ...renamed.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex)];
     const joins = scores.map(({ name }, i) => ` LEFT JOIN ${scoreTable(name)} AS s${i} ON s${i}.index = facts.index`);
     await connection.run(
-      `CREATE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS ${rowIndex} FROM source AS own JOIN facts ON own.${rowIndex} = facts.index${joins.join("")}`,
+      `CREATE OR REPLACE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS ${rowIndex} FROM source AS own JOIN facts ON own.${rowIndex} = facts.index${joins.join("")}`,
     );
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;

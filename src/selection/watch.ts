@@ -28,7 +28,11 @@ export class WordWatch {
         `--watch: expected up to ${mostWords} words of up to ${longestWord} characters with "|" between them, such as "java|python|c++", got ${JSON.stringify(words.slice(0, 200))}`,
       );
     this.#patterns = this.#words.map(
-      (word) => new RegExp(String.raw`(?<![\p{L}\p{N}_])${escapePattern(word)}(?![\p{L}\p{N}_]|\+\+|#)`, "iu"),
+      (word) =>
+        new RegExp(
+          String.raw`(?<![\p{L}\p{N}_])${escapePattern(word)}(?![\p{L}\p{N}_]${word.length === 1 ? String.raw`|\+\+|#` : ""})`,
+          "iu",
+        ),
     );
     for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
   }

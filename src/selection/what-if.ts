@@ -152,6 +152,6 @@ function merge(into: Tally, tally: Tally): void {
 function rounded(score: number): number {
   const near = Number(score.toPrecision(4));
   if (!(near > score)) return near;
-  const [, exponent = "0"] = near.toExponential(3).split("e");
-  return Number((near - 10 ** (Number(exponent) - 3)).toPrecision(4));
+  const exponent = Math.floor(Math.log10(Math.abs(score))); // not of `near`, which may be the next power of ten
+  return Number((near - 10 ** (exponent - 3)).toPrecision(4));
 }

@@ -177,11 +177,17 @@ async function hashTraining(
       seed,
       gpus,
       processes,
-      deviceBatch,
-      accumulation,
+      // on a CPU, how the rows of a step are shared out changes nothing; as it was when they went four by four, so that those go on
+      ...(gpus > 0 ? [deviceBatch, accumulation] : usualShare(deviceBatch * accumulation)),
       sha.digest("hex"),
     ]),
   );
+}
+
+/** Rows at a time, at most four, and how often, of the rows of a step. */
+function usualShare(rows: number): [number, number] {
+  const atATime = [4, 3, 2, 1].find((some) => rows % some === 0)!;
+  return [atATime, rows / atATime];
 }
 
 export function describeOwner({ folder, owner }: TrainingFolder): RunError {

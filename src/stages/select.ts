@@ -39,7 +39,11 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const summary = {
     ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt, vectors),
     ...(controlled?.candidatesHash !== undefined && {
-      controls: { arm: controlled.arm, rows: controlled.rows, candidatesHash: controlled.candidatesHash },
+      controls: {
+        arm: controlled.arm,
+        ...(!options.quota && { rows: controlled.rows }), // a quota says how many
+        candidatesHash: controlled.candidatesHash,
+      },
     }),
     ...(options.by !== undefined && { by: options.by, histogram: [...(rated.histogram ?? [])] }),
     ...(Object.keys(rated.scoreHashes).length > 0 && { scoreHashes: { ...rated.scoreHashes } }),

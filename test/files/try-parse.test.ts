@@ -24,11 +24,11 @@ describe("JSON to pass on", () => {
 
 test("rows have numbers to compute with, but for tools and calls of them", () => {
   const row = parseExactly(
-    '{"id":12345678901234567890,"k":1.0,"tools":[{"max":1.0}],"messages":[{"n":2.50,"tool_calls":[{"function":{"arguments":{"x":1.0}}}]}]}',
+    '{"id":12345678901234567890,"k":1.0,"parameters":{"score":4.0},"tools":[{"max":1.0}],"messages":[{"n":2.50,"tool_calls":[{"function":{"arguments":{"x":1.0}}}]}]}',
   );
-  expect(row).toMatchObject({ id: "12345678901234567890", k: 1, messages: [{ n: 2.5 }] });
+  expect(row).toMatchObject({ id: "12345678901234567890", k: 1, parameters: { score: 4 }, messages: [{ n: 2.5 }] });
   expect(JSON.stringify(row)).toBe(
-    '{"id":"12345678901234567890","k":1,"tools":[{"max":1.0}],"messages":[{"n":2.5,"tool_calls":[{"function":{"arguments":{"x":1.0}}}]}]}',
+    '{"id":"12345678901234567890","k":1,"parameters":{"score":4},"tools":[{"max":1.0}],"messages":[{"n":2.5,"tool_calls":[{"function":{"arguments":{"x":1.0}}}]}]}',
   );
 });
 

@@ -154,6 +154,14 @@ const servers: Record<string, (body: Body) => Said> = {
   sensitive: () => ({ body: withChoice({ finish_reason: "sensitive" }) }),
   "reasoning-apart": () => withUsage({ total_tokens: 5120, completion_tokens_details: { reasoning_tokens: 5000 } }),
   "cached-apart": () => withUsage({ total_tokens: 1120, prompt_tokens_details: { cached_tokens: 1000 } }),
+  "cache-created-apart": () => withUsage({ total_tokens: 2120, cache_creation_input_tokens: 2000 }),
+  "cached-in-total": () =>
+    withUsage({
+      prompt_tokens: 1000,
+      completion_tokens: 50,
+      total_tokens: 1150,
+      prompt_tokens_details: { cached_tokens: 100 },
+    }),
   "no-tokens": () => withUsage({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }),
   "error-with-usage": () => ({
     body: JSON.stringify({
@@ -171,6 +179,7 @@ const servers: Record<string, (body: Body) => Said> = {
     ++calls % 2 === 1
       ? { body: '{"error_code":18,"error_msg":"Open api qps request limit reached"}' }
       : { body: good() },
+  "fine-words": () => ({ body: '{"status":"healthy","message":"running"}' }),
   endless: () => ({ body: "x".repeat(70 * 1024 * 1024) }),
   "key-in-200": () => ({ body: JSON.stringify({ error: { message: "Invalid API key", code: 401 } }) }),
 };
@@ -320,6 +329,8 @@ describe("replies that are read", () => {
   test.each([
     ["reasoning-apart", 100 + 5020],
     ["cached-apart", 1100 + 20],
+    ["cache-created-apart", 2100 + 20],
+    ["cached-in-total", 1100 + 50],
   ])("tokens beside the counts are paid for, too: %s", async (name, tokens) => {
     const { purse } = await askOnce(name);
     expect(purse.paid).toBe(1000 * tokens); // at a dollar for a million
@@ -350,6 +361,11 @@ describe("replies that are read", () => {
     const { engine, purse } = await askServer(name);
     expect(engine.failure?.message).toContain(why);
     expect(purse.perhapsPaid).toBe(0);
+  });
+
+  test("words that say that all is well are no error", async () => {
+    const { outcome } = await askOnce("fine-words");
+    expect(outcome).toMatchObject({ detail: expect.stringContaining("no choices in it") as string });
   });
 
   test("a limit in other words is waited for", async () => {

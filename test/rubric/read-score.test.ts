@@ -57,6 +57,13 @@ const scored: [reply: string, score: number][] = [
   ["### Score: 4", 4],
   ["<score>4</score>", 4],
   ["4\nI change nothing: 4 is right.", 4],
+  ["Score: 4\nThe final 2 sentences are redundant.", 4],
+  ["Score: 4\nThe model changed 3 words.", 4],
+  ["Score: 3\nThe price was lowered to 20 dollars, as asked.", 3],
+  ["Score: 2\nThe year was corrected to 1945.", 2],
+  ["Score: 2\nActually 1945 was the year.", 2],
+  ["Score: 4\nFinally: 2 typos.", 4],
+  ["Score: 4. The second part (2-3): unclear", 4],
   ["4 because the final paragraph has 2 errors.", 4],
   ["4\nI cannot rate it higher because it is short.", 4],
 ];

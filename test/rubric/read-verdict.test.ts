@@ -16,6 +16,7 @@ describe("two scores on the first line", () => {
     ["Assistant 1: 8, Assistant 2: 7", [8, 7], "first"],
     ["8 and 7", [8, 7], "first"],
     ["0 0\nNeither answers.", [0, 0], "draw"],
+    ["8 7\nThe numbers are 2, 3", [8, 7], "first"],
     ["<think>9 1?</think>\n3 4", [3, 4], "second"],
     ["１０ ９", [10, 9], "first"],
   ] as const)("%j", (reply, scores, preference) => {
@@ -59,6 +60,11 @@ describe("a mark at the end", () => {
     ["[[C]]", "draw"],
     ["thinking [[A]] hm</think>[[B]]", "second"],
     ["So my verdict is [[A]]", "first"],
+    ["A answers the question, B does not\n\n[[A]]", "first"],
+    ["A is correct, but B isn't\n\n**[[A]]**", "first"],
+    ["A answers, B does not: [[A]]", "first"],
+    ["Final verdict in the requested format is: [[A]]", "first"],
+    ["I prefer neither: [[C]]", "draw"],
   ] as const)("%j", (reply, preference) => {
     expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference });
   });

@@ -74,6 +74,15 @@ describe("SQL over columns", () => {
     expect(await keptBy(files as Record<string, string>, { where: "cat = '12'" })).toHaveLength(1);
   });
 
+  test("of a pool with rows that cannot be read", async () => {
+    using folder = tempFolder();
+    const paths = [folder.write("a.jsonl", mixed), folder.write("b.jsonl", `${mixed}[1]\n`)];
+    const run = `${folder.path}/run`;
+    const dataset = await openDataset(paths, { unreadable: "keep" });
+    await rate(dataset, { run, judge: await createStudentJudge(), maxUnreadable: 1 });
+    expect((await select({ run, where: "source = 'b' and cat = '12'" })).rows).toBe(1);
+  });
+
   test("of rows with half a character, or a field twice", async () => {
     const text = '{"instruction":"a","output":"x \\ud800","k":1}\n{"instruction":"b","output":"y","k":2,"k":3}\n';
     expect(await keptBy({ "a.jsonl": text }, { where: "k = 3" })).toEqual([1]);
@@ -112,10 +121,21 @@ describe("SQL over columns", () => {
 test("a table of thresholds counts what a threshold keeps, however many scores there are", () => {
   const table = new WhatIfTable();
   const scores = Array.from({ length: 30_000 }, (_, i) => 1 + (i % 2 === 0 ? -1 : 1) * (i + 1) * 1e-9);
-  const example = { index: 0, instruction: "", input: "", output: "", row: {}, text: "" };
-  for (const score of [...scores, 4.5, 5])
-    table.add({ ...example, place: { path: "", format: "json", line: 0, ordinal: 0 } }, score);
+  const example = {
+    index: 0,
+    instruction: "",
+    input: "",
+    output: "",
+    row: {},
+    text: "",
+    place: { path: "", format: "json" as const, line: 0, ordinal: 0 },
+  };
+  for (const score of [...scores, 4.5, 5]) table.add(example, score);
   expect(table.atLeast(1).rows).toBe(scores.filter((score) => score >= 1).length + 2);
   expect(table.atLeast(4.5).rows).toBe(2);
-  expect(table.atLeast(5).rows).toBe(1);
+  for (const score of [9.99996, -5.00004, 0]) table.add(example, score);
+  expect(table.atLeast(9.999).rows).toBe(1);
+  expect(table.atLeast(10).rows).toBe(0);
+  expect(table.atLeast(-5).rows).toBe(30_004);
+  expect(table.atLeast(5).rows).toBe(2);
 });

@@ -73,7 +73,7 @@ export const armSummarySchema = z.object({
   /** Hash of which rows a control of this arm is drawn from. */
   candidatesHash: z.string().optional(),
   /** Of a control: the arm whose size it took, and from whose candidates it was drawn. */
-  controls: z.object({ arm: z.string(), rows: z.number(), candidatesHash: z.string() }).optional(),
+  controls: z.object({ arm: z.string(), rows: z.number().optional(), candidatesHash: z.string() }).optional(),
   /** The vectors that the choice depends on, and the hash of the examples that rows were chosen near to. */
   vectors: z
     .object({
