@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 import { commonAdvice, describeFailure, failures, type Advice } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
-import { findUv, pythonFolder, readInstallPhase, uvRun } from "../python/uv.ts";
+import { findUv, openPhaseReader, pythonFolder, uvRun } from "../python/uv.ts";
 
 /*
  * Runs lm-evaluation-harness on one model: `python/benchmark.py`, with packages of its own.
@@ -83,6 +83,7 @@ export async function runHarness(
 ): Promise<void> {
   findUv();
   const command = uvRun(["python", join(pythonFolder, "benchmark.py"), jobPath], { requirements: harnessRequirements });
+  const readPhase = openPhaseReader();
   const group = startGroup("sh", watched(["uv", ...command]), {
     env: {
       TOKENIZERS_PARALLELISM: "false",
@@ -91,7 +92,7 @@ export async function runHarness(
     },
     log,
     onLine(line) {
-      const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
+      const phase = readPhase(line);
       if (phase !== undefined) onPhase(phase);
       const [, done, total] = /^Running \w+ requests:.*?(\d+)\/(\d+)/.exec(line) ?? [];
       if (done !== undefined) onRequests(Number(done), Number(total));

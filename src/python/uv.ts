@@ -54,6 +54,19 @@ export function readInstallPhase(line: string): string | undefined {
   return doing === undefined ? undefined : `${doing.toLowerCase()} ${what.trim()}`;
 }
 
+/**
+ * Reads the phases of a script that uv runs, line by line: uv's own while it installs, then those that the script says (`alpagasus: training`).
+ * What its libraries say later is no phase, though it may look like one of uv's (`Building labels for train dataset`).
+ */
+export function openPhaseReader(): (line: string) => string | undefined {
+  let isRunning = false;
+  return (line) => {
+    const [, own] = /^alpagasus: (.+)$/.exec(line) ?? [];
+    isRunning ||= own !== undefined;
+    return own ?? (isRunning ? undefined : readInstallPhase(line));
+  };
+}
+
 /** uv's arguments to run a Python script with the trainer's packages and `packages`. */
 export function uvArguments(script: string, args: readonly string[], packages: readonly string[] = []): string[] {
   return uvRun(["python", script, ...args], { packages });

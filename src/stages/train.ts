@@ -106,8 +106,9 @@ export async function train(options: TrainOptions): Promise<TrainSummary> {
         onNote: options.onNote,
       });
     else if (!isMade) await runTraining(folder, running);
-    if (options.ray !== undefined || spentMs === 0) {
-      const trainerMs = await readRuntime(folder); // its output came late, or not here
+    const trainerMs = await readRuntime(folder);
+    if (options.ray !== undefined || trainerMs > spentMs) {
+      // its output came late, or not here
       attempts.spent(Math.max(spentMs, trainerMs), Math.max(0, spentMs - trainerMs));
     }
   } finally {

@@ -10,7 +10,7 @@ import { PythonError, RunError, UsageError } from "../errors.ts";
 import { listFiles } from "../files/list-files.ts";
 import { formatCount } from "../format.ts";
 import { describeFailure } from "../python/failure.ts";
-import { readInstallPhase } from "../python/uv.ts";
+import { openPhaseReader } from "../python/uv.ts";
 import { shellWord } from "../shell-word.ts";
 import { trainerAdvice } from "./advice.ts";
 import { readMetrics } from "./metrics.ts";
@@ -121,8 +121,9 @@ async function followTraining(
   folder: TrainingFolder,
   options: RunOnRayOptions,
 ): Promise<EndedJob> {
+  const readPhase = openPhaseReader();
   try {
-    return await followJob(cluster, id, { log: folder.log, onLine: (line) => tell(line, options) });
+    return await followJob(cluster, id, { log: folder.log, onLine: (line) => tell(line, readPhase(line), options) });
   } catch (cause) {
     if (!options.signal?.aborted) throw cause;
     const hint = `the same command follows it; stop it with: ray job stop --address ${options.address} ${id}`;
@@ -137,8 +138,7 @@ async function followTraining(
 }
 
 /** Whether a line was progress, which is told. */
-function tell(line: string, { onPhase, onStep, stepsPerEpoch }: RunOnRayOptions): boolean {
-  const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
+function tell(line: string, phase: string | undefined, { onPhase, onStep, stepsPerEpoch }: RunOnRayOptions): boolean {
   if (phase !== undefined) onPhase?.(phase);
   const metrics = readMetrics(line, stepsPerEpoch());
   if (metrics) onStep?.(metrics);

@@ -7,7 +7,7 @@ import { cloudSecretsOf } from "../keys.ts";
 import { describeFailure } from "../python/failure.ts";
 import { startGroup, watched } from "../python/process-group.ts";
 import type { Tracker } from "../python/trackers.ts";
-import { readInstallPhase } from "../python/uv.ts";
+import { openPhaseReader } from "../python/uv.ts";
 import { trainerAdvice } from "./advice.ts";
 import { readMetrics, type StepMetrics } from "./metrics.ts";
 import type { TrainingFolder } from "./training-folder.ts";
@@ -32,6 +32,7 @@ export interface RunTrainingOptions {
 export async function runTraining(folder: TrainingFolder, options: RunTrainingOptions): Promise<void> {
   await removeIncompleteCheckpoints(folder);
   options.signal?.throwIfAborted();
+  const readPhase = openPhaseReader();
   const group = startGroup("sh", watched(["sh", "run.sh"]), {
     cwd: folder.folder,
     env: {
@@ -41,7 +42,7 @@ export async function runTraining(folder: TrainingFolder, options: RunTrainingOp
     },
     log: folder.log,
     onLine(line) {
-      const phase = /^alpagasus: (.+)$/.exec(line)?.[1] ?? readInstallPhase(line);
+      const phase = readPhase(line);
       if (phase !== undefined) options.onPhase?.(phase);
       const metrics = readMetrics(line, options.stepsPerEpoch());
       if (metrics) options.onStep?.(metrics);

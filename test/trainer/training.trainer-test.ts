@@ -146,6 +146,7 @@ describe.each(Object.keys(recipes))("%s", (name) => {
       summary.checks.map(({ message }) => [true, message]),
     );
     expect(summary.finalLoss!).toBeLessThan(0.2);
+    expect(summary.trainMs).toBeGreaterThan(summary.startMs); // what is paid by the hour, not its beginning alone
     expect(summary.tokens).toBe(Math.max(...lastState(name).log_history.map(({ num_tokens: seen = 0 }) => seen))); // the trainer's own count
     expect(summary.unlabelledRows).toEqual([]);
     const answered = await generate("--model", `models/${name}`, "--tests", "taught.json");
