@@ -44,29 +44,21 @@ export function describeIssue(issue: z.core.$ZodIssue, schema: z.ZodType, value:
       if (!issue.message.startsWith("Invalid")) return `${place}${issue.message}, got ${shown(found)}`;
       const branches = issue.errors.filter((errors) => errors.length > 0);
       // the kind that was meant: the one whose type fits, and something within is wrong
-      const meant = branches.find(([first]) => first!.code !== "invalid_type" || first!.path.length > 0);
-      if (meant)
-        return describeIssue(
-          { ...meant[0]!, path: [...issue.path, ...meant[0]!.path] } as z.core.$ZodIssue,
-          schema,
-          value,
-          whole,
-        );
-      const types = branches.flatMap(([first]) =>
-        first!.code === "invalid_type" ? [nameOfType(first!.expected)] : [],
-      );
+      const meant = branches.find(([first]) => first!.code !== "invalid_type" || first.path.length > 0);
+      if (meant) return describeIssue({ ...meant[0]!, path: [...issue.path, ...meant[0]!.path] }, schema, value, whole);
+      const types = branches.flatMap(([first]) => (first!.code === "invalid_type" ? [nameOfType(first.expected)] : []));
       return `${place}expected ${[...new Set(types)].join(" or ")}, got ${shown(found)}`;
     }
     default: {
       const isScalar = found !== undefined && (typeof found !== "object" || found === null);
-      const isTold = /, got /.test(issue.message) || !/^expected/.test(issue.message) || !isScalar;
+      const isTold = /, got /.test(issue.message) || !issue.message.startsWith("expected") || !isScalar;
       return `${place}${issue.message}${isTold ? "" : `, got ${shown(found)}`}`;
     }
   }
 }
 
 /** Which of the names was perhaps meant: one that differs in a few letters, or begins or ends with what was written. */
-export function nearest(written: string, names: readonly string[]): string | undefined {
+function nearest(written: string, names: readonly string[]): string | undefined {
   const [low, ...others] = [written, ...names].map((name) => name.toLowerCase());
   const most = Math.max(1, Math.floor(written.length / 3));
   const distances = others.map((name) => {
@@ -150,7 +142,7 @@ function placesAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): z.core
   let places = unwrapped(schema);
   for (const key of path)
     places = places.flatMap((place): z.core.$ZodType[] => {
-      if (place instanceof z.ZodObject) return key in place.shape ? unwrapped(place.shape[String(key)]!) : [];
+      if (place instanceof z.ZodObject) return key in place.shape ? unwrapped(place.shape[String(key)]) : [];
       if (place instanceof z.ZodRecord) return unwrapped(place.valueType);
       if (place instanceof z.ZodArray) return unwrapped(place.element);
       return [];

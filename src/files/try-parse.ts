@@ -7,7 +7,6 @@ export function tryParse(text: string, parse: (text: string) => unknown = JSON.p
   }
 }
 
-type Reviver = (key: string, value: unknown) => unknown;
 type SourceReviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown;
 
 /** What `JSON.stringify` writes as it is: a number that JavaScript writes otherwise, such as `1.0`. */
@@ -30,7 +29,7 @@ export function parseToPassOn(text: string): unknown {
     typeof value === "number" && context?.source !== undefined && context.source !== String(value)
       ? rawJson.rawJSON(context.source)
       : value;
-  return JSON.parse(text, revive as Reviver);
+  return JSON.parse(text, revive);
 }
 
 /** A number that JavaScript may write otherwise. */
@@ -53,7 +52,7 @@ export function parseExactly(text: string): unknown {
   if (!/\d{16}/.test(text) || !/[:[,\s]-?\d{16}/.test(text)) return JSON.parse(text); // the first look is three times as fast
   const revive: SourceReviver = (_, value, context) =>
     typeof value === "number" ? toValue(value, context?.source ?? "") : value;
-  return JSON.parse(text, revive as Reviver);
+  return JSON.parse(text, revive);
 }
 
 function toValue(value: number, source: string): number | string {

@@ -95,12 +95,18 @@ function firstChoice(choices: unknown): Entry | undefined {
   );
 }
 
+/** Whether a code or a word says that all is well. */
+function isFineWord(said: unknown): boolean {
+  const text = typeof said === "string" || typeof said === "number" ? String(said).trim() : "no";
+  return /^(0|200|ok|success|none|null)$/i.test(text);
+}
+
 /** Whether a field `error` says that there is one: some servers always send it, with nothing in it. */
 function isError(error: unknown): boolean {
   if (typeof error === "string") return error !== "" && error !== "null";
   if (!isEntry(error)) return error === true;
   const { message, type, code, status } = error;
-  const isFine = (part: unknown) => part == null || /^(0|200|ok|success|none|null)?$/i.test(String(part).trim());
+  const isFine = (part: unknown) => part == null || isFineWord(part) || part === "";
   if ([message, type, code, status].every(isFine)) return false;
   const says = [message, type].some((part) => typeof part === "string" && part !== "");
   return (
@@ -141,7 +147,7 @@ function readOtherError(value: Entry): { status: number; message: string } | und
   const codes = inner.flatMap((entry) =>
     ["code", "status_code", "error_code", "errcode", "status"].map((name) => entry[name]),
   );
-  const named = codes.filter((code) => code != null && !/^(0|200|ok|success)$/i.test(String(code)));
+  const named = codes.filter((code) => (typeof code === "string" || typeof code === "number") && !isFineWord(code));
   const details = Array.isArray(value["detail"]) && value["detail"].length === 0 ? undefined : value["detail"];
   if (/^(ok|success(ful)?|running|healthy)\.?$/i.test(message ?? "")) return undefined;
   const told = message ?? (details == null || typeof details === "string" ? undefined : shortJson(details));

@@ -114,7 +114,9 @@ function readVectors(value: unknown, count: number): { embeddings: number[][]; u
       return "a vector in it that is none (embedding)";
     embeddings.push(vector);
   }
-  const counts = [usage?.prompt_tokens, usage?.total_tokens].filter((count) => typeof count === "number" && count > 0);
+  const counts = [usage?.prompt_tokens, usage?.total_tokens].filter(
+    (tokens) => typeof tokens === "number" && tokens > 0,
+  );
   const tokens = Math.max(...(counts as number[])); // by the filter
   return { embeddings, ...(Number.isFinite(tokens) && { usage: { tokens } }) };
 }

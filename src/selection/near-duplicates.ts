@@ -45,13 +45,13 @@ export function nearDuplicates(rowCount: number, similarity = 0.8): LearningChec
       distinct.clear(count);
       let size = 0;
       for (let i = 0; i < count; i++) {
-        const triple = triples[i]!;
+        const triple = readTo[i]!;
         if (!distinct.add(triple)) continue;
-        triples[size++] = triple;
+        readTo[size++] = triple;
         const bucket = triple & (countBuckets - 1);
         if (counts[bucket]! < 65_535) counts[bucket]!++;
       }
-      texts.add(row, triples.subarray(0, size));
+      texts.add(row, readTo.subarray(0, size));
     },
     reject(row) {
       rank(row);
@@ -84,22 +84,23 @@ export function nearDuplicates(rowCount: number, similarity = 0.8): LearningChec
 }
 
 let words = new Uint32Array(1024);
-let triples = new Uint32Array(1024);
+let readTo = new Uint32Array(1024);
 
-/** Writes the hashes of a text's word triples to `triples`, and returns how many they are. A text of fewer than three words gives one. */
+/** Writes the hashes of a text's word triples to `readTo`, and returns how many they are. A text of fewer than three words gives one. */
 function readTriples({ instruction, input, output }: ExampleFields): number {
   const text = `${instruction}\n${input}\n${output}`;
   if (words.length < 4 * text.length) {
     words = new Uint32Array(8 * text.length); // a character may stand for four words
-    triples = new Uint32Array(words.length);
+    readTo = new Uint32Array(words.length);
   }
   const wordCount = hashWords(text, words);
-  if (wordCount === 0) triples[0] = hashWord(text);
+  if (wordCount === 0) readTo[0] = hashWord(text);
   const count = Math.max(1, wordCount - shingleWords + 1);
-  for (let i = 0; i < count && wordCount > 0; i++) {
+  if (wordCount === 0) return 1;
+  for (let i = 0; i < count; i++) {
     let hash = 0;
     for (let k = i; k < Math.min(wordCount, i + shingleWords); k++) hash = Math.imul(hash, 0x01000193) ^ words[k]!;
-    triples[i] = hash;
+    readTo[i] = hash;
   }
   return count;
 }

@@ -105,10 +105,10 @@ describe("limits a minute", () => {
 
 test("says which limit all calls wait for, once they have for a while", () => {
   const limiter = new RateLimiter({ concurrency: 8 });
-  const estimate = { inputTokens: 1000, outputTokens: 10 };
-  expect(limiter.tryEnter(estimate, 0)).toBe(true);
-  limiter.leave({ enteredAt: 0, estimate, result: "answered", announced: { tokens: { perMinute: 30 } } }, 1);
-  expect(limiter.tryEnter(estimate, 2)).toBe(false);
+  const large = { inputTokens: 1000, outputTokens: 10 };
+  expect(limiter.tryEnter(large, 0)).toBe(true);
+  limiter.leave({ enteredAt: 0, estimate: large, result: "answered", announced: { tokens: { perMinute: 30 } } }, 1);
+  expect(limiter.tryEnter(large, 2)).toBe(false);
   expect(limiter.heldBy(5_000)).toBeUndefined();
   expect(limiter.heldBy(20_000)).toBe("calls wait for a limit that the server announces: 30 tokens a minute");
 });
