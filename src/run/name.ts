@@ -24,6 +24,15 @@ export function expectName(option: string, name: string): void {
     throw new UsageError(`${option}: expected ${wanted}, got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`);
 }
 
+/** @throws UsageError when a name differs from another one by capital letters alone, since some disks keep one file for both */
+export function expectOtherThan(option: string, name: string, others: readonly string[]): void {
+  const alike = others.find((other) => other !== name && other.toLowerCase() === name.toLowerCase());
+  if (alike !== undefined)
+    throw new UsageError(
+      `${option}: expected a name that differs from ${alike} by more than capital letters, since some disks keep one file for both, got ${name}`,
+    );
+}
+
 /**
  * Checks a name that is shown and is part of a file's name, such as that of answers in a file.
  *

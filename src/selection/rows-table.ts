@@ -9,7 +9,7 @@ import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { finiteSql } from "./finite-sql.ts";
-import { mentions } from "./sql-names.ts";
+import { ColumnNames, expectOther } from "./column-names.ts";
 import { openCopy } from "./rows-copy.ts";
 import { expectUnambiguous, firstLine } from "./sql-expression.ts";
 
@@ -115,29 +115,6 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
 /** Whether DuckDB reads the data's own files, or a copy of their rows. */
 function isReadByDuckDb({ format, rewritten, layout = "as they are" }: Dataset): boolean {
   return format !== "csv" && rewritten === undefined && layout === "as they are"; // its CSV reader guesses anew
-}
-
-/** Names of the data's columns, to find those that SQL cannot tell apart. */
-class ColumnNames {
-  readonly #seen = new Set<string>();
-
-  add({ row }: Example): void {
-    for (const name in row) this.#seen.add(name);
-  }
-
-  /** Names of which there are several that differ by capital letters alone; each once, in small letters. */
-  twice(): string[] {
-    const low = [...this.#seen].map((name) => name.toLowerCase());
-    return [...new Set(low.filter((name, i) => low.indexOf(name) < i))];
-  }
-}
-
-/** @throws UsageError when SQL names a column that there are several of */
-function expectOther(sql: string, name: string, option: string): void {
-  if (mentions(sql, name))
-    throw new UsageError(
-      `${option}: the data has several columns ${name}, which differ by capital letters and which SQL cannot tell apart; rename one of them`,
-    );
 }
 
 function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {

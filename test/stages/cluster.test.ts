@@ -95,7 +95,7 @@ describe("tasks on a cluster", () => {
     );
     write({ ray: address, gpu: 4 });
     expect((await run("--dry-run")).stderr).toBe(
-      "alpagasus: recipe.yaml:4: on: expected ray, gpus, cpus, replicas, storage, got gpu",
+      "alpagasus: recipe.yaml:4: on: expected gpus, got gpu (the fields are ray, gpus, cpus, replicas, storage)",
     );
   });
 });

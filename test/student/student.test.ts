@@ -153,7 +153,7 @@ describe("rating many rows", () => {
         });
       }
     expect(row).toBe(count);
-    expect(judge.notes.join()).toContain(`of ${count.toLocaleString("en")} rows are unlike`);
+    expect(judge.alarms!.join()).toContain(`of ${count.toLocaleString("en")} rows are unlike`);
   });
 
   it("leaves no thread behind when it is stopped", async () => {

@@ -1,4 +1,4 @@
-import { expectName } from "../../run/name.ts";
+import { expectName, expectOtherThan } from "../../run/name.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { RunError, UsageError } from "../../errors.ts";
 import { formatCount, formatShare } from "../../format.ts";
@@ -102,11 +102,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   if (options.by === undefined) checkMinScore(options.minScore, manifest);
   const arm = options.arm ?? (method === "score" || method === "rows" ? "selected" : method);
   expectName("--arm", arm);
-  const alike = Object.keys(manifest.arms).find((other) => other !== arm && other.toLowerCase() === arm.toLowerCase());
-  if (alike !== undefined)
-    throw new UsageError(
-      `--arm: expected a name that differs from ${alike} by more than capital letters, since some disks keep one file for both, got ${arm}`,
-    );
+  expectOtherThan("--arm", arm, Object.keys(manifest.arms));
   const isControl = method === "random" || method === "longest";
   const model = options.like ?? "selected";
   const selected = manifest.arms[model];
