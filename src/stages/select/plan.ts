@@ -169,19 +169,15 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
   ) {
     throw new UsageError("--rows: keeps exactly the listed rows; it cannot be combined with another way of choosing");
   }
-  if (
-    by !== undefined &&
-    [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
-  )
+  const choices = [minScore, top, where, quota, dedup, diverse, decontaminate];
+  const isOpen = choices.every((option) => option === undefined);
+  if (by !== undefined && isOpen)
     throw new UsageError(
       "--by: it orders rows; add how many to keep: --top N, --top N%, --min-score VALUE or --quota COLUMN=VALUE:N",
     );
   if (per !== undefined && top === undefined && (method === "score" || method === "full"))
     throw new UsageError("--per: expected --top beside it, to share out over the groups");
-  if (
-    method === "score" &&
-    [minScore, top, where, quota, dedup, diverse, decontaminate].every((option) => option === undefined)
-  ) {
+  if (method === "score" && isOpen) {
     throw new UsageError(
       "expected a choice: --min-score SCORE, --top N, --top N%, --quota COLUMN=VALUE:N, --where SQL, --rows FILE, --dedup, --diverse, --decontaminate, --toward FILE, or --method random, longest or full; judges differ in scale, so there is no default threshold",
     );
