@@ -106,7 +106,7 @@ export function readReply({
     text,
     finish: finishes[finish],
     ...(logprobs && { logprobs }),
-    ...readUsage(usage, text),
+    ...readUsage(usage),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
@@ -123,13 +123,9 @@ function isPlausible(tokens: number | undefined): tokens is number {
   return tokens !== undefined && tokens >= 0 && tokens <= mostTokens;
 }
 
-/**
- * Empty if the provider reports no usage, or one that cannot be, such as no tokens for a text. Counts are whole numbers, and parts never
- * exceed their total.
- */
-function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage, text: string): { usage?: Usage } {
+/** Empty if the provider reports no usage, or one that cannot be. Counts are whole numbers, and parts never exceed their total. */
+function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
   if (!isPlausible(inputTokens.total) || !isPlausible(outputTokens.total)) return {};
-  if (inputTokens.total === 0 || (outputTokens.total === 0 && text !== "")) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
     Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
   const input = count(inputTokens.total);

@@ -205,15 +205,16 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   const { model, system_fingerprint: fingerprint } = value;
   const refusal = message["refusal"];
   const isRefused = typeof refusal === "string" && refusal !== "";
+  const text = readContent(message["content"]) + (isRefused ? refusal : "");
   const raw = choice["finish_reason"];
   const logprobs = isEntry(choice["logprobs"]) ? choice["logprobs"]["content"] : undefined;
   return {
-    content: [{ type: "text", text: readContent(message["content"]) + (isRefused ? refusal : "") }],
+    content: [{ type: "text", text }],
     finishReason: {
       unified: endingOf(raw, isRefused),
       raw: typeof raw === "string" ? raw : undefined,
     },
-    usage: readUsage(value["usage"]),
+    usage: readUsage(value["usage"], text),
     warnings: [],
     ...(logprobs != null && { providerMetadata: { [compatibleOptions]: { logprobs: logprobs as JSONValue } } }),
     ...(typeof model === "string" && {
@@ -258,7 +259,8 @@ function readContent(content: unknown): string {
     .join("");
 }
 
-function readUsage(usage: unknown): LanguageModelV4Usage {
+/** The tokens of a reply. None are known where a prompt or a text has none: nothing is free. */
+function readUsage(usage: unknown, text: string): LanguageModelV4Usage {
   const count = (entry: unknown, name: string): number | undefined => {
     const value = isEntry(entry) ? entry[name] : undefined;
     return typeof value === "number" && Number.isFinite(value) ? value : undefined;
@@ -276,10 +278,11 @@ function readUsage(usage: unknown): LanguageModelV4Usage {
   // what is in the total and nowhere else was written, such as reasoning; unless it is cached tokens that are counted apart
   const apart = (count(usage, "total_tokens") ?? 0) - (input ?? 0) - (written ?? 0);
   const isOfCache = apart > 0 && [cached ?? 0, created, (cached ?? 0) + created].includes(apart);
+  const isNothing = input === 0 || (text !== "" && (written ?? 0) + Math.max(0, apart) === 0);
   const isOfPrompt = input !== undefined && isOfCache;
   return {
     inputTokens: {
-      total: isOfPrompt ? input + apart : input,
+      total: isNothing ? undefined : isOfPrompt ? input + apart : input,
       noCache: undefined,
       cacheRead: cached,
       cacheWrite: undefined,
