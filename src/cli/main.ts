@@ -22,9 +22,9 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   setTimeout(() => setFlagsFromString("--semi-space-growth-factor=1"), nurseryGrowthMs).unref();
   nodeModule.enableCompileCache(); // later starts read compiled code from a cache
   const { runCommandLine } = await import("./program.ts");
-  const { hasAbandoned } = await import("../dataset/abandoned.ts");
   process.exitCode = await runCommandLine(process.argv.slice(2));
-  if (hasAbandoned()) {
+  const { hasAbandonedDuckDb } = await import("../dataset/duckdb.ts"); // small: DuckDB itself is loaded where it is used
+  if (hasAbandonedDuckDb()) {
     for (const stream of [process.stdout, process.stderr]) await new Promise((resolve) => stream.write("", resolve));
     endNow(); // SQL that cannot be stopped is given up
   }

@@ -37,7 +37,8 @@ function shareOf(
 export function orderFigures(verdicts: readonly PairVerdict[]): OrderFigures {
   const readable = verdicts.filter(({ orders }) => isReadable(orders));
   const hasBoth = readable.length > 0; // of a pair of which one order could not be read, the other says nothing of the place
-  const preferring = (hasBoth ? readable : verdicts).flatMap((verdict) =>
+  const seen = hasBoth ? readable : verdicts;
+  const preferring = seen.flatMap((verdict) =>
     verdict.orders.flatMap((order) => {
       const isFirst = prefersFirst(order);
       return isFirst === undefined ? [] : [{ verdict, isFirst }];
@@ -56,7 +57,7 @@ export function orderFigures(verdicts: readonly PairVerdict[]): OrderFigures {
     ),
     first,
     second: preferring.length - first,
-    draws: verdicts
+    draws: seen
       .flatMap(({ orders }) => orders)
       .filter((verdict) => verdict.state === "judged" && verdict.winner === "draw").length,
   };

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { isAbandoned } from "./abandoned.ts";
 
 /**
  * Opens a fresh in-memory DuckDB that keeps the order of rows and has a fixed memory limit. Loaded on first use, since
@@ -21,11 +20,25 @@ export async function openDuckDb(): Promise<{ connection: DuckDBConnection } & A
   return {
     connection,
     [Symbol.asyncDispose]: async () => {
-      if (isAbandoned(connection)) return; // closing would wait for its query
+      if (abandoned.has(connection)) return; // closing would wait for its query
       connection.closeSync();
       database.closeSync();
     },
   };
+}
+
+const abandoned = new WeakSet<DuckDBConnection>();
+let isAnyAbandoned = false;
+
+/** Leaves a database to its query, which cannot be stopped: it is not closed, and goes away with the process. */
+export function abandonDuckDb(connection: DuckDBConnection): void {
+  abandoned.add(connection);
+  isAnyAbandoned = true;
+}
+
+/** Whether a query may still run that nobody waits for. */
+export function hasAbandonedDuckDb(): boolean {
+  return isAnyAbandoned;
 }
 
 /** A column for positions of rows, by a name that no data has; between double quotes in SQL. */

@@ -182,8 +182,12 @@ function readExample(record: FileRecord, index: number, shape: Shape): Example {
   if (problem !== undefined) return unread(problem);
   const row = record.value as Row; // what is none was described
   try {
-    const { instruction, input, output, category, id, reference, conversation } = shape.read(row);
-    const more = { ...(conversation && { conversation }), ...(reference !== undefined && { reference }) };
+    const { instruction, input, output, category, id, reference, conversation, turnsAfter } = shape.read(row);
+    const more = {
+      ...(conversation && { conversation }),
+      ...(reference !== undefined && { reference }),
+      ...(turnsAfter !== undefined && { turnsAfter }),
+    };
     return { index, instruction, input, output, category, id, ...more, row, text: record.text, place: record.place };
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;

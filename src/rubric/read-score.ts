@@ -7,6 +7,7 @@ import {
   parseFields,
   plainCharacters,
   takenBack,
+  withoutLineMarks,
   withoutThinking,
 } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
@@ -140,8 +141,7 @@ function findScore(line: string, labels: readonly string[], { max }: Rubric["sca
 
 /** A line without Markdown's marks and without tags: `<score>4</score>` is `score: 4`. */
 function withoutMarkup(line: string): string {
-  return line
-    .replace(/^\s*(?:(?:>|#{1,6})\s+)+/, "")
+  return withoutLineMarks(line)
     .replace(/<([a-z][a-z_ ]*)>/gi, " $1: ")
     .replace(/<\/[a-z][a-z_ ]*>/gi, " ")
     .replace(/(?<=\d)[*_`~]+(?=\d)/g, " ") // numbers separated only by these marks stay separate

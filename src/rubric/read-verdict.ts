@@ -1,7 +1,7 @@
 import type { Finish, TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { findLabel, readGrade } from "./grade.ts";
-import { excerpt, isRefusal, plainCharacters, takenBack, withoutThinking } from "./reply-text.ts";
+import { excerpt, isRefusal, plainCharacters, takenBack, withoutLineMarks, withoutThinking } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
 
 /** A reply's verdict on two answers, in the order they were shown, or why it cannot be read. */
@@ -118,12 +118,7 @@ function readTwoNumbers(
 ): Readable | string {
   const lines = plainCharacters(text)
     .split(/\r\n|[\n\r]/)
-    .map((line) =>
-      line
-        .replace(/^\s*(?:(?:>|#{1,6})\s+)+/, "")
-        .replace(/[*_`]/g, "")
-        .trim(),
-    ) // `#1 #2` are ranks
+    .map((line) => withoutLineMarks(line).replace(/[*_`]/g, "").trim()) // `#1 #2` are ranks
     .filter((line) => line !== "");
   const [line = "", next] = lines;
   const [, one, other] = twoScores(max).exec(line) ?? [];

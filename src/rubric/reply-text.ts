@@ -42,6 +42,11 @@ export function plainCharacters(text: string): string {
   return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
 }
 
+/** A line without the marks of quotes and headings at its head. `>3` and `#1`, without a space, are none. */
+export function withoutLineMarks(line: string): string {
+  return line.replace(/^\s*(?:(?:>|#{1,6})\s+)+/, "");
+}
+
 /** Whether the outermost object of a JSON text has a field more than once: which of them is meant, nobody can tell. */
 export function isRepeated(text: string, field: string): boolean {
   let depth = 0;

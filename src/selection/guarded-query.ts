@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { abandon } from "../dataset/abandoned.ts";
+import { abandonDuckDb } from "../dataset/duckdb.ts";
 import { UsageError } from "../errors.ts";
 
 const mostBytes = 2 * 1024 ** 3; // of memory, beside what was in use before
@@ -54,6 +54,6 @@ export async function runGuarded(
   } finally {
     clearInterval(watch);
     signal?.removeEventListener("abort", onAbort);
-    if (isStopped) abandon(connection);
+    if (isStopped) abandonDuckDb(connection);
   }
 }

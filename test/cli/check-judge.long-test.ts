@@ -39,6 +39,15 @@ const judges: Readonly<Record<string, readonly [script: Scripted, fails: readonl
 };
 
 describe("alpagasus check-judge", () => {
+  test("says nothing of a judge when its budget ends first", async () => {
+    await using server = await startModelServer({ answer: () => "4.5" }); // to everything: a whole check would fail
+    using folder = tempFolder();
+    const args = ["check-judge", "--judge", server.judge, "--price", "1/4", "--budget", "0.006"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect([code, stdout]).toEqual([4, expect.stringContaining("The check did not finish, since its budget is spent")]);
+    expect(stdout).not.toContain("FAILS");
+  });
+
   test("in another language asks the same questions in it, and tells the same of a judge", async () => {
     for (const language of anchorLanguages) {
       const theirs = await readAnchors(language);

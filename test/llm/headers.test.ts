@@ -1,9 +1,27 @@
 import { describe, expect, test } from "vitest";
+import { decideNextStep } from "../../src/llm/give-up-policy.ts";
 import { readLimits, readRetryAfter } from "../../src/llm/headers.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
 describe("how long to wait", () => {
+  test.each([undefined, 0, 1])("a server that asks for %s ms gets our own wait at least", (retryAfterMs) => {
+    const failure = {
+      kind: "retry",
+      detail: "429",
+      isCongestion: true,
+      isUnreachable: false,
+      mayBePaid: false,
+    } as const;
+    const attempt = { attempts: 5, congestions: 4, maxAttempts: 6, hasAnswered: true, random: 0.5 };
+    const delayOf = (ms: number | undefined) => {
+      const next = decideNextStep({ ...failure, retryAfterMs: ms }, attempt);
+      return next.kind === "retry" ? next.delayMs : NaN;
+    };
+    expect(delayOf(retryAfterMs)).toBe(delayOf(undefined));
+    expect(delayOf(600_000)).toBeGreaterThanOrEqual(600_000);
+  });
+
   test.each([
     [{ "retry-after": "2" }, 2000],
     [{ "retry-after": "0.5" }, 500],
@@ -12,6 +30,8 @@ describe("how long to wait", () => {
     [{ "retry-after-ms": "120", "retry-after": "9" }, 120],
     [{ "retry-after": "soon" }, undefined],
     [{ "retry-after": "-3" }, undefined],
+    [{ "retry-after": "60 (sec)" }, undefined],
+    [{ "retry-after": "foo 3600" }, undefined],
     [{}, undefined],
   ])("%j is %s ms", (headers, expected) => {
     expect(readRetryAfter(headers as Record<string, string>, now)).toBe(expected);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
 import { openDuckDb } from "../../src/dataset/duckdb.ts";
@@ -111,10 +112,15 @@ describe("SQL over columns", () => {
     ]);
     const { rows } = await select({ run, where: "alpagasus_index = 3", arm: "one" });
     expect(rows).toBe(1);
+    const two = `${folder.path}/two.parquet`;
     await database.connection.run(
-      `COPY (SELECT 'q' AS instruction, 'o' AS output, 1 AS K, 2 AS l) TO '${folder.path}/two.parquet' (FORMAT parquet)`,
+      `COPY (SELECT 'q' AS instruction, 'o' AS output, 1 AS Name_1, 2 AS name_2) TO '${two}' (FORMAT parquet)`,
     );
-    expect((await openDataset(`${folder.path}/two.parquet`)).unused).toEqual(["K", "l"]);
+    expect((await openDataset(two)).unused).toEqual(["Name_1", "name_2"]);
+    const renamed = readFileSync(two, "latin1").replaceAll("name_2", "name_1"); // DuckDB writes none that differ by capitals
+    await expect(openDataset(folder.write("other.parquet", Buffer.from(renamed, "latin1")))).rejects.toThrow(
+      /other\.parquet: expected columns whose names differ by more than capital letters/,
+    );
   });
 });
 

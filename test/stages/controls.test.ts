@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { openDataset } from "../../src/dataset/open.ts";
+import { createColumnJudge } from "../../src/judge/recorded.ts";
+import { rate } from "../../src/stages/rate.ts";
+import { select } from "../../src/stages/select.ts";
+import { status } from "../../src/stages/status.ts";
+import { misuse } from "../helpers/command-line.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+test("a control is stale when its arm is chosen anew: of another size, or from other candidates", async () => {
+  using folder = tempFolder();
+  const rows = Array.from({ length: 40 }, (_, i) => ({
+    instruction: `q ${i}`,
+    input: "",
+    output: "a",
+    category: i % 2 === 0 ? "even" : "odd",
+    mark: i % 7,
+  }));
+  const run = `${folder.path}/run`;
+  await rate(await openDataset(folder.write("rows.json", rows)), { run, judge: createColumnJudge("mark") });
+  const stale = async () => (await status(run)).arms.filter(({ isStale }) => isStale).map(({ arm }) => arm);
+  await select({ run, top: 5, where: "category = 'even'" });
+  await select({ run, method: "random" });
+  expect(await stale()).toEqual([]);
+  await select({ run, top: 5, per: "category" }); // as many rows, but of all
+  expect(await stale()).toEqual(["random"]);
+  await select({ run, method: "random" });
+  await select({ run, method: "random", quota: { column: "category", keep: new Map([["even", 3]]) }, arm: "by-quota" });
+  expect(await stale()).toEqual([]);
+  await select({ run, top: 6, per: "category" });
+  expect(await stale()).toEqual(["random"]); // a quota says how many itself
+  await expect(select({ run, top: 6, arm: "Selected" })).rejects.toThrow(/differs from selected by more than capital/);
+});
+
+test("a training that does not fit its rows leaves the folder as it is", async () => {
+  using folder = tempFolder();
+  const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
+  const messages = [
+    { role: "user", content: "Do it" },
+    { role: "assistant", content: "done" },
+    { role: "user", content: "Thanks" },
+  ];
+  folder.write("rows.json", [{ tools, messages }]);
+  const run = (...args: string[]) => misuse(args, { cwd: folder.path, env: { PATH: "/nowhere" } });
+  const rated = await run("rate", "rows.json");
+  expect(rated.stdout).toContain("1 row has turns after the last answer, which neither judges nor trainings see");
+  await run("select", "--top", "1");
+  const args = ["train", "--base", "nobody/nothing", "--dry-run", "--model", "m"];
+  expect((await run(...args, "--recipe", "laptop")).code).toBe(0);
+  const settings = `${folder.path}/runs/default/models/m/sft.yaml`;
+  const before = readFileSync(settings, "utf8");
+  const failed = await run(...args, "--recipe", "paper-7b");
+  expect([failed.code, failed.stderr]).toEqual([2, expect.stringContaining("expected rows without tools")]);
+  expect(readFileSync(settings, "utf8")).toBe(before);
+});
