@@ -48,11 +48,24 @@ const passedOnInCalls: ReadonlySet<string> = new Set(["arguments", "parameters"]
  * @throws SyntaxError when it is not JSON
  */
 export function parseExactly(text: string): unknown {
+  const read: unknown = JSON.parse(text);
+  if (!mayHoldNumber(read)) return read; // a look at its values is faster than one at the text
   if (oddNumber.test(text) && hasCalls.test(text)) return toValues(parseToPassOn(text));
-  if (!/\d{16}/.test(text) || !/[:[,\s]-?\d{16}/.test(text)) return JSON.parse(text); // the first look is three times as fast
+  if (!/\d{16}/.test(text) || !/[:[,\s]-?\d{16}/.test(text)) return read; // the first look is three times as fast
   const revive: SourceReviver = (_, value, context) =>
     typeof value === "number" ? toValue(value, context?.source ?? "") : value;
   return JSON.parse(text, revive);
+}
+
+const deepestLook = 16;
+
+/** Whether a number is among its values; true also where it is too deep to look. */
+function mayHoldNumber(value: unknown, depth = 0): boolean {
+  if (typeof value !== "object" || value === null) return typeof value === "number";
+  if (depth === deepestLook) return true;
+  if (Array.isArray(value)) return value.some((item) => mayHoldNumber(item, depth + 1));
+  for (const key in value) if (mayHoldNumber((value as Record<string, unknown>)[key], depth + 1)) return true;
+  return false;
 }
 
 function toValue(value: number, source: string): number | string {

@@ -21,6 +21,8 @@ export interface RowOrder {
 export interface RowOrdering extends AsyncDisposable {
   /** Adds the facts about the next row. Call it once per row, in order. */
   learn(example: Example, rating: Rating): Promise<void> | void;
+  /** In place of `learn`, where the expression reads ratings and named scores alone. */
+  readonly learnRating?: ((index: number, rating: Rating) => void) | undefined;
   /** @throws UsageError for an invalid expression, DataError for unreadable data */
   evaluate(rowCount: number): Promise<RowOrder>;
 }
@@ -50,6 +52,7 @@ export async function openRowOrdering(
   const table = await openRowsTable(dataset, { ...options, option: "--by" });
   return {
     learn: (example, rating) => table.learn(example, rating),
+    ...((await table.isOfRatings(expression)) && { learnRating: table.learnRating }),
     async evaluate(rowCount) {
       const connection = await table.make(rowCount, expression);
       return evaluateOrder(connection, expression, rowCount, { ...options, option: "--by" });

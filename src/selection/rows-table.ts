@@ -1,17 +1,16 @@
-import { DuckDBTypeId, type DuckDBAppender, type DuckDBConnection, type DuckDBType } from "@duckdb/node-api";
-import { openDuckDb, rowIndex, sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
+import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
+import { openDuckDb, rowIndex, sqlName } from "../dataset/duckdb.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
-import { parquetReader } from "../dataset/parquet-records.ts";
-import { maxRecordBytes } from "../dataset/place.ts";
 import { textColumns } from "../dataset/shapes/index.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { isJson, readColumnTypes, readerOf } from "./data-reader.ts";
 import { finiteSql } from "./finite-sql.ts";
 import { ColumnNames, expectOther } from "./column-names.ts";
 import { openCopy } from "./rows-copy.ts";
-import { expectUnambiguous, firstLine } from "./sql-expression.ts";
+import { expectUnambiguous, firstLine, listReadColumns } from "./sql-expression.ts";
 
 /*
  * A rated dataset as one table for SQL: the data's columns, facts about each row such as its score, and the run's named scores. DuckDB
@@ -19,9 +18,12 @@ import { expectUnambiguous, firstLine } from "./sql-expression.ts";
  */
 
 const factColumns =
-  "index BIGINT, score DOUBLE, state VARCHAR, instruction_length BIGINT, input_length BIGINT, output_length BIGINT, length BIGINT";
+  "index INTEGER, score DOUBLE, state VARCHAR, instruction_length INTEGER, input_length INTEGER, output_length INTEGER, length INTEGER";
 /** Fact columns for SQL. If the data also has the name, the fact is `rating_NAME` and the data's column `data_NAME`. */
 export const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
+
+/** Those that ratings alone tell, without their rows. */
+const ratingFacts = ["index", "score", "state"].flatMap((name) => [name, `rating_${name}`]);
 
 /** A named score: each row's value, or null where it has none, in the dataset's order. */
 export interface NamedScores {
@@ -44,6 +46,10 @@ export interface RowsTableOptions {
 export interface RowsTable extends AsyncDisposable {
   /** Adds the facts about the next row. Call it once per row, in order. */
   learn(example: Example, rating: Rating): Promise<void> | void;
+  /** Whether SQL reads ratings and named scores alone, so that rows need not be read for it: {@link learnRating} is then enough. */
+  isOfRatings(sql: string): Promise<boolean>;
+  /** In place of `learn`, where SQL reads nothing else. */
+  readonly learnRating: (index: number, rating: Rating) => void;
   /**
    * Makes the table `rows`, with {@link rowIndex}, and closes DuckDB's access to everything else.
    *
@@ -65,9 +71,16 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
   return {
     learn: (example, rating) => {
       named.add(example);
-      appendFacts(appender, example, rating, hasSource);
+      appendFacts(appender, example.index, rating, example, hasSource);
       return copy?.add(example);
     },
+    async isOfRatings(sql) {
+      if (copy || hasSource) return false;
+      const columns = await listReadColumns(connection, [sql]);
+      const known = new Set([...ratingFacts, ...scores.map(({ name }) => name.toLowerCase())]);
+      return columns !== undefined && [...columns].every((column) => known.has(column));
+    },
+    learnRating: (index, rating) => appendFacts(appender, index, rating),
     async make(rowCount, ...sql) {
       appender.closeSync();
       await copy?.close();
@@ -82,7 +95,7 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
         const lines = { source: dataset.source, format: "jsonl" as const };
         const texts = dataset.files.some(({ format }) => format === "csv") ? textColumns(dataset.shape) : undefined;
         const create = (source: typeof lines | Dataset, paths: readonly string[]) =>
-          createRowsTable(connection, source, paths, rowCount, { ...options, hasSource, texts });
+          createRowsTable(connection, source, paths, rowCount, sql, { ...options, hasSource, texts });
         let clashing: readonly string[];
         try {
           clashing = copy
@@ -117,16 +130,23 @@ function isReadByDuckDb({ format, rewritten, layout = "as they are" }: Dataset):
   return format !== "csv" && rewritten === undefined && layout === "as they are"; // its CSV reader guesses anew
 }
 
-function appendFacts(appender: DuckDBAppender, example: Example, rating: Rating, hasSource: boolean): void {
-  appender.appendBigInt(BigInt(example.index));
+/** @param example undefined where nothing is asked of the rows themselves */
+function appendFacts(
+  appender: DuckDBAppender,
+  index: number,
+  rating: Rating,
+  example?: Example,
+  hasSource = false,
+): void {
+  appender.appendInteger(index);
   if (rating.state === "scored") appender.appendDouble(rating.score);
   else appender.appendNull();
   appender.appendVarchar(rating.state);
-  const lengths = [example.instruction.length, example.input.length, example.output.length];
-  for (const length of [...lengths, lengths.reduce((sum, one) => sum + one, 0)])
-    if (rating.state === "unreadable") appender.appendNull();
-    else appender.appendBigInt(BigInt(length));
-  if (hasSource) appender.appendVarchar(example.source ?? "");
+  const lengths = example && [example.instruction.length, example.input.length, example.output.length];
+  for (const length of [...(lengths ?? [0, 0, 0]), lengths?.reduce((sum, one) => sum + one, 0) ?? 0])
+    if (!lengths || rating.state === "unreadable") appender.appendNull();
+    else appender.appendInteger(length);
+  if (hasSource) appender.appendVarchar(example?.source ?? "");
   appender.endRow();
 }
 
@@ -134,12 +154,12 @@ const scoreTable = (name: string) => sqlName(`score of ${name}`);
 
 async function appendScores(connection: DuckDBConnection, scores: NamedScores): Promise<void> {
   const { name } = scores;
-  await connection.run(`CREATE TABLE ${scoreTable(name)} (index BIGINT, value DOUBLE)`);
+  await connection.run(`CREATE TABLE ${scoreTable(name)} (index INTEGER, value DOUBLE)`);
   const appender = await connection.createAppender(`score of ${name}`);
-  let index = 0n;
+  let index = 0;
   for await (const values of scores.batches())
     for (const value of values) {
-      appender.appendBigInt(index++);
+      appender.appendInteger(index++);
       if (value === null) appender.appendNull();
       else appender.appendDouble(value);
       appender.endRow();
@@ -157,6 +177,7 @@ async function createRowsTable(
   dataset: Pick<Dataset, "source" | "format">,
   paths: readonly string[],
   rowCount: number,
+  sql: readonly string[],
   {
     option,
     judgedBy = [],
@@ -168,13 +189,11 @@ async function createRowsTable(
   const names = [...factNames, ...scores.map(({ name }) => name.toLowerCase())];
   let clashing: readonly string[] = [];
   try {
-    await connection.run(
-      `CREATE OR REPLACE VIEW source AS SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${reader(dataset, paths)}`,
-    );
-    const described = await connection.run("SELECT * FROM source LIMIT 0");
+    const source = `(SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${readerOf(dataset, paths)})`;
+    const described = await connection.run(`SELECT * FROM ${source} LIMIT 0`); // a view would look at all rows once more
     const dataColumns = described.columnNames();
     const types = described.columnTypes();
-    const ofCells = texts && (await readColumnTypes(connection, dataColumns, types, texts));
+    const ofCells = texts && (await readColumnTypes(connection, source, dataColumns, types, texts));
     const shared = scores.find(({ name }) => {
       const [base, mark] = name.split(".", 2);
       return (
@@ -195,24 +214,38 @@ async function createRowsTable(
         `${option}: the data has a column ${shadowed}, which is also the name that tells a score from a column of its name; rename one of them`,
       );
     const ownSource = hasSource ? dataColumns.find((name) => name.toLowerCase() === "source") : undefined;
-    const renamed = dataColumns.map((name, i) => {
+    const columns = dataColumns.map((name, i) => {
       const shown = names.includes(name.toLowerCase()) ? `data_${name.toLowerCase()}` : name;
       const own = `own.${sqlName(name)}`;
       const read = isJson(types[i]!) ? `(${own} ->> '$')` : own; // values of several kinds: as texts, without quotes
       const cell = ofCells?.get(name);
       const value = cell !== undefined ? `${read}::${cell}` : (finiteSql(read, types[i]!) ?? read); // JSON has them too: 1e999
-      return `${name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value} AS ${sqlName(shown)}`;
+      const shownValue = name === ownSource ? `coalesce(${value}::VARCHAR, facts.source)` : value;
+      return { shown, sql: `${shownValue} AS ${sqlName(shown)}` };
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);
     const facts = [
-      ...factNames.map((name) => `facts.${name} AS ${shownAs(name)}`),
+      ...factColumns.split(", ").map((column) => {
+        const [name = "", type = ""] = column.split(" ");
+        return `facts.${name}${type === "INTEGER" ? "::BIGINT" : ""} AS ${shownAs(name)}`; // sums and products may be larger
+      }),
       ...scores.map(({ name }, i) => `s${i}.value AS ${shownAs(name)}`),
     ];
     if (hasSource && ownSource === undefined) facts.push("facts.source AS source");
-    const chosen = [...facts, ...renamed.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex)];
+    const own = columns.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex);
+    const read = await listReadColumns(connection, sql);
+    const shownNames = new Set([
+      ...names.flatMap((name) => (clashing.includes(name) ? `rating_${name}` : name)),
+      ...own.map(({ shown }) => shown.toLowerCase()),
+      ...(hasSource ? ["source"] : []),
+    ]);
+    // texts are most of the data: those that nobody asks for are not read, unless a message has to list all names
+    const isKnown = read !== undefined && [...read].every((name) => shownNames.has(name));
+    const asked = isKnown ? own.filter(({ shown }) => read.has(shown.toLowerCase())) : own;
     const joins = scores.map(({ name }, i) => ` LEFT JOIN ${scoreTable(name)} AS s${i} ON s${i}.index = facts.index`);
+    const from = asked.length === 0 ? "facts" : `${source} AS own JOIN facts ON own.${rowIndex} = facts.index`;
     await connection.run(
-      `CREATE OR REPLACE TABLE rows AS SELECT ${chosen.join(", ")}, facts.index AS ${rowIndex} FROM source AS own JOIN facts ON own.${rowIndex} = facts.index${joins.join("")}`,
+      `CREATE OR REPLACE TABLE rows AS SELECT ${[...facts, ...asked.map((column) => column.sql)].join(", ")}, facts.index AS ${rowIndex} FROM ${from}${joins.join("")}`,
     );
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
@@ -226,53 +259,4 @@ async function createRowsTable(
   await connection.run("SET enable_external_access = false");
   await connection.run("SET lock_configuration = true");
   return clashing;
-}
-
-/** Whether values of several kinds stand in a column, which DuckDB then gives as JSON. */
-function isJson(type: DuckDBType): boolean {
-  return type.alias === "JSON";
-}
-
-/** SQL types of columns of cells that all are numbers, or all truth values, as readers of CSV have them. */
-async function readColumnTypes(
-  connection: DuckDBConnection,
-  names: readonly string[],
-  types: readonly DuckDBType[],
-  texts: readonly string[],
-): Promise<Map<string, string>> {
-  const columns = names.filter((name, i) => types[i]!.typeId === DuckDBTypeId.VARCHAR && !texts.includes(name));
-  const found = new Map<string, string>();
-  if (columns.length === 0) return found;
-  const kinds = [
-    ["BIGINT", String.raw`-?(0|[1-9]\d{0,14})`],
-    ["DOUBLE", String.raw`-?(0|[1-9]\d{0,14})(\.\d+)?`],
-    ["BOOLEAN", "(?i)true|false"],
-  ] as const;
-  const asked = columns.flatMap((name, i) => {
-    const cell = isJson(types[names.indexOf(name)]!) ? `(${sqlName(name)} ->> '$')` : sqlName(name);
-    return kinds.map(([kind, form]) => `bool_and(regexp_full_match(${cell}, ${sqlText(form)})) AS ${kind}_${i}`);
-  });
-  const [all = []] = (await connection.runAndReadAll(`SELECT ${asked.join(", ")} FROM source`)).getRows();
-  for (const [i, name] of columns.entries()) {
-    const kind = kinds.findIndex((_, k) => all[i * kinds.length + k] === true);
-    if (kind >= 0) found.set(name, kinds[kind]![0]);
-  }
-  return found;
-}
-
-function reader(dataset: Pick<Dataset, "format">, paths: readonly string[]): string {
-  const files = `[${paths.map(sqlPath).join(", ")}]`;
-  switch (dataset.format) {
-    case "parquet":
-      return parquetReader(paths);
-    case "csv": // of these a copy is read
-    case "arrow":
-    case "json":
-    case "jsonl": {
-      const format = dataset.format === "json" ? "array" : "newline_delimited";
-      // a text that looks like a date is a text
-      const dates = "dateformat = '%Y-%m-%d is no text', timestampformat = '%Y-%m-%dT%H:%M:%S is no text'";
-      return `read_json(${files}, format = '${format}', records = true, ${dates}, sample_size = -1, union_by_name = true, maximum_object_size = ${maxRecordBytes})`;
-    }
-  }
 }

@@ -25,19 +25,54 @@ function shownName(name: string): string {
  * has names of its own.
  */
 export async function listColumns(connection: DuckDBConnection, sql: string): Promise<string[][] | undefined> {
-  if (/->|\b(?:lambda|select|for)\b/i.test(sql)) return undefined;
+  return hasOwnNames(sql) ? undefined : (await listNodes(connection, sql))?.flatMap(columnOf);
+}
+
+/**
+ * The columns of the table of rows that SQL may read, in small letters. Undefined where that cannot be told: a star, a position, the row as
+ * a whole and a query inside may mean any.
+ */
+export async function listReadColumns(
+  connection: DuckDBConnection,
+  all: readonly string[],
+): Promise<ReadonlySet<string> | undefined> {
+  const names = new Set<string>();
+  for (const sql of all) {
+    const nodes = hasOwnNames(sql) ? undefined : await listNodes(connection, sql);
+    if (!nodes || nodes.some((node) => isAnyColumn(node))) return undefined;
+    for (const [first = ""] of nodes.flatMap(columnOf)) names.add(first.toLowerCase());
+  }
+  return names.has("rows") ? undefined : names;
+}
+
+function isAnyColumn({ class: kind }: SqlNode): boolean {
+  return kind === "STAR" || kind === "POSITIONAL_REFERENCE";
+}
+
+function hasOwnNames(sql: string): boolean {
+  return /->|\b(?:lambda|select|for)\b/i.test(sql);
+}
+
+/** An object of DuckDB's JSON of a statement. */
+type SqlNode = Readonly<Record<string, unknown>>;
+
+function columnOf({ class: kind, column_names: parts }: SqlNode): string[][] {
+  return kind === "COLUMN_REF" && Array.isArray(parts) ? [parts.map(String)] : [];
+}
+
+/** All parts of an expression; undefined where it is no SQL. */
+async function listNodes(connection: DuckDBConnection, sql: string): Promise<SqlNode[] | undefined> {
   const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
-  const names: string[][] = [];
+  const read = parseSql(rows[0]![0]) as SqlNode;
+  if (read["error"]) return undefined;
+  const nodes: SqlNode[] = [];
   const walk = (node: unknown): void => {
     if (typeof node !== "object" || node === null) return;
-    const { class: kind, column_names: parts } = node as { class?: unknown; column_names?: unknown }; // of DuckDB's JSON
-    if (kind === "COLUMN_REF" && Array.isArray(parts)) names.push(parts.map(String));
+    nodes.push(node as SqlNode);
     for (const inner of Object.values(node)) walk(inner);
   };
-  const read = parseSql(rows[0]![0]) as { readonly error?: boolean };
-  if (read.error) return undefined;
   walk(read);
-  return names;
+  return nodes;
 }
 
 /** DuckDB's own JSON of a statement. It writes numbers that are too large as words, which are no JSON. */
@@ -68,17 +103,13 @@ export async function expectColumns(
 
 /** @throws UsageError when the value of SQL is another one each time, so that nobody could select the same rows again */
 export async function expectStable(connection: DuckDBConnection, sql: string, option: string): Promise<void> {
-  const rows = (await connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${sql}\n)`)})`)).getRows();
-  const called = new Set<string>();
-  let isSampled = false;
-  const walk = (node: unknown): void => {
-    if (typeof node !== "object" || node === null) return;
-    const { class: kind, function_name: name, sample } = node as Record<string, unknown>; // of DuckDB's JSON
-    if (kind === "FUNCTION" && typeof name === "string") called.add(name.toLowerCase());
-    if (sample !== undefined && sample !== null) isSampled = true;
-    for (const inner of Object.values(node)) walk(inner);
-  };
-  walk(parseSql(rows[0]![0]));
+  const nodes = (await listNodes(connection, sql)) ?? [];
+  const called = new Set(
+    nodes.flatMap(({ class: kind, function_name: name }) =>
+      kind === "FUNCTION" && typeof name === "string" ? [name.toLowerCase()] : [],
+    ),
+  );
+  const isSampled = nodes.some(({ sample }) => sample !== undefined && sample !== null);
   const what = isCondition(option) ? "a condition" : "an expression";
   const hidden = [...called].find((name) => name === "query" || name === "query_table"); // what is in their text cannot be seen
   if (hidden !== undefined) throw new UsageError(`${option}: expected ${what} over columns, got ${hidden}()`);

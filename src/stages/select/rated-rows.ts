@@ -104,7 +104,15 @@ async function orderRows(
   const { rows } = manifest.dataset;
   const { sql, ...table } = tableOptions("--by", by, { scores }, manifest, run);
   await using ordering = await openRowOrdering(dataset, sql, { ...table, signal });
+  const { learnRating } = ordering;
   let done = 0;
+  if (learnRating) {
+    for await (const batch of readRatings(run.ratingsPath, manifest.rate.ratingsHash)) {
+      signal?.throwIfAborted();
+      for (const rating of batch) learnRating(rating.index, rating);
+    }
+    return await ordering.evaluate(rows);
+  }
   for await (const batch of pairWithRatings(dataset.batches(), run, manifest.rate.ratingsHash)) {
     signal?.throwIfAborted();
     for (const { example, rating } of batch) {
