@@ -7,6 +7,7 @@ import { createCompatibleClient } from "./compatible-client.ts";
 import { createMeasuringClient } from "./measuring-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { describeKey, redactor } from "./secrets.ts";
+import { isReadByOthers } from "./open-network.ts";
 import { withoutPassword } from "../without-password.ts";
 import { createSender } from "./send-request.ts";
 
@@ -23,7 +24,8 @@ function hostKeys({ hostname, host }: URL): string[] {
 /**
  * The key for a server: its host's own, or the one for every server.
  *
- * @param isFromRecipe then the one for every server is kept on this machine
+ * @param isFromRecipe then the one for every server is kept on this machine; and where others could read the key on its way, only one that was
+ *   set for this port is sent
  */
 export function findServerKey(
   url: URL,
@@ -32,13 +34,23 @@ export function findServerKey(
 ): { readonly variables: readonly string[]; readonly key?: string | undefined; readonly advice?: string | undefined } {
   const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
   const isShared = isHere || !isFromRecipe;
-  const variables = [...hostKeys(url), ...(isShared ? [compatibleKey] : [])];
+  const all = [...hostKeys(url), ...(isShared ? [compatibleKey] : [])];
+  const ofPort = hostVariable(compatibleKey, `${url.hostname}:${url.port || 80}`);
+  const isCareful = isFromRecipe && isReadByOthers(url);
+  const variables = isCareful ? [ofPort] : all;
   const key = firstSet(environment, variables);
-  const advice =
-    key === undefined && !isShared && environment[compatibleKey]?.trim()
-      ? `${compatibleKey} was not sent, since a recipe names this server; if it may have a key, set ${variables.at(-1)}`
-      : undefined;
-  return { variables, key, advice };
+  if (key !== undefined) return { variables, key };
+  const kept = isCareful ? all.find((name) => environment[name]?.trim()) : undefined;
+  if (kept !== undefined)
+    return {
+      variables,
+      advice: `${kept} was not sent, since a recipe names this server by http:, where others can read it; name it by https:, or set ${ofPort}`,
+    };
+  if (isShared || !environment[compatibleKey]?.trim()) return { variables };
+  return {
+    variables,
+    advice: `${compatibleKey} was not sent, since a recipe names this server; if it may have a key, set ${variables.at(-1)}`,
+  };
 }
 
 export async function openCompatibleModel(name: string, options: OpenModelOptions): Promise<ChatModel> {
@@ -72,7 +84,12 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     measuring: createMeasuringClient({ baseURL, model, headers, send }),
     thinksFirst: false,
     timeoutMs: queueTimeoutMs,
-    notes: client.notes,
+    notes: () => [
+      ...(apiKey !== undefined && isReadByOthers(url)
+        ? [`${url.host} gets its key without encryption; name it by https: where it has that`]
+        : []),
+      ...client.notes(),
+    ],
     tellLogprobs: (top) => ({ [compatibleOptions]: { logprobs: true, top_logprobs: top } }),
     ...(apiKey !== undefined && describeKey(identity, apiKey, found.variables)),
     keyAdvice: found.advice,

@@ -197,6 +197,15 @@ describe("a key belongs to a host", () => {
     const similar = { ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG: "own" };
     const other = await openModel("http://gpu-example.org/v1#m", { environment: similar, isFromRecipe: true });
     expect(other.keyAdvice).toBeUndefined(); // no key of another host is its key
+    const open = { isFromRecipe: true, environment: { ALPAGASUS_API_KEY_GPU_EXAMPLE_ORG: "own-key-of-the-host" } };
+    expect((await openModel("https://gpu.example.org/v1#m", open)).keyAdvice).toBeUndefined();
+    expect((await openModel("http://gpu.example.org/v1#m", open)).keyAdvice).toContain("_GPU_EXAMPLE_ORG_80"); // others could read it
+    const typed = await openModel("http://gpu.example.org:8000/v1#m", { ...open, isFromRecipe: false });
+    expect([typed.keyAdvice, typed.notes?.()]).toEqual([undefined, [expect.stringContaining("without encryption")]]);
+    for (const host of ["192.168.1.5", "gpu1", "[fd00::1]", "vllm.models.svc.cluster.local"]) {
+      const near = await openModel(`http://${host}/v1#m`, { environment: { ALPAGASUS_API_KEY: "general" } });
+      expect(near.notes?.()).toEqual([]);
+    }
     status = 401;
     const { attempt } = await ask(name(), {});
     expect(attempt).toMatchObject({ kind: "stop", isUsage: true });

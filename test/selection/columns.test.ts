@@ -75,6 +75,30 @@ describe("SQL over columns", () => {
     expect(await keptBy(files as Record<string, string>, { where: "cat = '12'" })).toHaveLength(1);
   });
 
+  test.each([
+    "greatest(*COLUMNS('^[kj]$')) > 5",
+    "rows.k + rows.j > 5",
+    "to_json(rows)::VARCHAR like '%needle%'",
+    "(select max(x) from (values (k), (j)) t(x)) > 5",
+    "output_length * output_length > 30",
+  ])("that are told in other ways than by their names: %s", async (where) => {
+    const rows = lines(
+      { instruction: "a", output: "short", k: 1, j: 2 },
+      { instruction: "b", output: "a needle", k: 1, j: 7 },
+    );
+    expect(await keptBy({ "a.jsonl": rows }, { where })).toEqual([1]);
+  });
+
+  test("of a score alone: a name that the data has too is told from it", async () => {
+    const rows = lines({ instruction: "a", output: "x", Score: 1 }, { instruction: "b", output: "y", Score: 2 });
+    await expect(keptBy({ "a.jsonl": rows }, { by: "score", top: 1 })).rejects.toThrow(/data_score or rating_score/);
+    expect(await keptBy({ "a.jsonl": rows }, { by: "rating_score - rating_score - index", top: 1 })).toEqual([0]);
+    expect(await keptBy({ "a.jsonl": rows }, { by: "data_score", top: 1 })).toEqual([1]);
+    await expect(keptBy({ "a.jsonl": rows }, { by: "scor", top: 1 })).rejects.toThrow(
+      /expected columns .*data_score.*got scor/s,
+    );
+  });
+
   test("of a pool with rows that cannot be read", async () => {
     using folder = tempFolder();
     const paths = [folder.write("a.jsonl", mixed), folder.write("b.jsonl", `${mixed}[1]\n`)];
