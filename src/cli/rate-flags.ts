@@ -35,6 +35,7 @@ export interface RateFlags extends ModelFlags, ServingFlags {
   maxUnreadable?: number | undefined;
   overwrite?: boolean | undefined;
   shard?: { index: number; of: number } | undefined;
+  limit?: number | undefined;
   run: string;
   json?: boolean | undefined;
 }
@@ -42,9 +43,12 @@ export interface RateFlags extends ModelFlags, ServingFlags {
 /** @throws UsageError if an option is given that does not apply to these judges */
 export function expectFittingFlags(flags: RateFlags, names: readonly string[], self: Command): void {
   const looked = names.find((name) => /^(recorded|column|run):/.test(name));
-  if (flags.shard && looked !== undefined)
+  const part = flags.shard ? "--shard" : flags.limit === undefined ? undefined : "--limit";
+  if (flags.shard && flags.limit !== undefined)
+    throw new UsageError("--limit: expected all of the rows, got --shard with it; leave one out");
+  if (part && looked !== undefined)
     throw new UsageError(
-      `--shard: expected a judge that looks at a row by itself, got ${looked}, which takes no time; rate all rows at once`,
+      `${part}: expected a judge that looks at a row by itself, got ${looked}, which takes no time; rate all rows at once`,
     );
   for (const name of ["to", "min-score", "precision"] as const) {
     const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];

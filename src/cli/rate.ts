@@ -5,12 +5,12 @@ import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenPlannedJudge } from "../judge/open.ts";
-import { onlyShard } from "../judge/shard.ts";
+import { inPart, onlyPart, partOfLimit, partOfShard } from "../judge/part.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating, type CallPlan } from "../stages/plan-calls.ts";
-import { rate } from "../stages/rate.ts";
+import { countRows, rate } from "../stages/rate.ts";
 import { addModelOptions, describeWaiting, readModelFlags } from "./model-options.ts";
 import {
   jsonOption,
@@ -111,6 +111,11 @@ export function rateCommand(context: CommandContext): Command {
       "rate only the k-th of n parts of the rows, on one of n machines, each with a run of its own; merge puts them together",
       parseShard,
     )
+    .option(
+      "--limit <n>",
+      "rate only n rows, drawn at random, for a try; the same command with a larger number, or without, goes on",
+      parsePositive,
+    )
     .option("--overwrite", "replace ratings in the run's folder that are of other data or by another judge")
     .addOption(runOption())
     .addOption(jsonOption())
@@ -142,6 +147,7 @@ Examples:
   alpagasus rate 'data/*.jsonl.gz'
   alpagasus rate train.csv --map instruction=question,output=answer
   alpagasus rate train.json --judge openai:gpt-5-mini --dry-run
+  alpagasus rate train.json --judge openai:gpt-5-mini --limit 100
   alpagasus rate train.json --judge openai:gpt-5-mini --budget 5
   alpagasus rate train.json --judge http://127.0.0.1:11434/v1#qwen3:8b --rubric ultrafeedback
   alpagasus rate train.json --judge recorded:scores.jsonl#quality --scale 0..10
@@ -217,9 +223,15 @@ async function showPlans(
 ): Promise<void> {
   const progress = openProgressLine();
   const plans: CallPlan[] = [];
-  const { shard } = flags;
-  const planned = shard ? { batches: () => onlyShard(dataset.batches(), shard) } : dataset;
+  const { shard, limit } = flags;
+  const part = shard
+    ? partOfShard(shard)
+    : limit === undefined
+      ? undefined
+      : partOfLimit(limit, await countRows(dataset, {}));
+  const planned = part ? { batches: () => onlyPart(dataset.batches(), part) } : dataset;
   const { escalating } = judge;
+  if (part) inPart(judge, part); // where it cannot, the plan says so
   try {
     for (const model of models)
       plans.push(
@@ -268,6 +280,7 @@ async function rateAndShow(
     against,
     as: flags.as,
     shard: flags.shard,
+    limit: flags.limit,
     overwrite: flags.overwrite,
   }).finally(progress.clear);
   setExitCode(summary, context);

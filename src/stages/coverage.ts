@@ -15,12 +15,12 @@ export function checkShare(name: string, share: number | undefined): void {
     throw new UsageError(`${name}: expected a share from 0 to 1, got ${share}`);
 }
 
-/** @param share of the rows that have a score */
-export function rowCoverageGate(share: number, least = defaultMinCoverage): Gate {
+/** @param share of the rows that have a score @param of which rows, in words */
+export function rowCoverageGate(share: number, least = defaultMinCoverage, of = "the rows"): Gate {
   return {
     name: "coverage",
     held: share >= least,
-    message: `${formatShareDown(share)} of the rows have a score; at least ${formatShareDown(least)} are wanted`,
+    message: `${formatShareDown(share)} of ${of} have a score; at least ${formatShareDown(least)} are wanted`,
   };
 }
 

@@ -113,6 +113,18 @@ export function expectSameShard(
     );
 }
 
+/** @throws RunError when the run has scores of more rows than are to be rated, which would be replaced by none */
+export function expectNoMore(
+  rated: RateSummary | undefined,
+  { run, limit }: { readonly run: string; readonly limit: number },
+): void {
+  const rows = Object.values(rated?.states ?? {}).reduce((sum, count) => sum + count, 0) - (rated?.states.pending ?? 0);
+  if (rows > limit)
+    throw new RunError(
+      `${run}: holds ratings of ${formatCount(rows)} rows, which --limit ${limit} would leave out; leave out the option, or use another run with --run DIR`,
+    );
+}
+
 function isSameSource(a: string, b: string): boolean {
   return a === b || resolve(a) === resolve(b);
 }

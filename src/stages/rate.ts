@@ -1,18 +1,19 @@
-import { formatCount, formatNumbered } from "../format.ts";
+import { formatNumbered } from "../format.ts";
 import { createHash } from "node:crypto";
 import type { Dataset } from "../dataset/dataset.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
-import { RunError } from "../errors.ts";
+import { RunError, UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
-import { inShard, isInShard, type Shard } from "../judge/shard.ts";
+import { inPart, partOfLimit, partOfShard } from "../judge/part.ts";
+import type { Shard } from "../judge/shard.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
-import { isRated, type Manifest } from "../run/manifest.ts";
+import { isRated } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
-import { latestCheck, type CheckedJudge } from "../run/judge-checks.ts";
+import { latestCheck } from "../run/judge-checks.ts";
 import { workingFolder } from "../run/recorded-path.ts";
 import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
 import { describeDataset, recordPool } from "./describe-dataset.ts";
@@ -24,6 +25,7 @@ import { ReferenceAgreement } from "./reference-agreement.ts";
 import { StageProgress } from "./stage-progress.ts";
 import { RatingTally } from "./rating-tally.ts";
 import {
+  expectNoMore,
   expectRated,
   expectSameQuestion,
   expectSameShard,
@@ -32,6 +34,7 @@ import {
   hashRows,
   otherRows,
 } from "./rate-checks.ts";
+import { describeLimit, describeEarlierCheck, describeDropped, describeUnused } from "./rate-notes.ts";
 import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
@@ -47,6 +50,8 @@ export interface RateOptions extends StageOptions {
   readonly maxUnreadable?: number | undefined;
   /** Rate only a part of the rows; `merge` puts the parts together. */
   readonly shard?: Shard | undefined;
+  /** Rate only so many rows, drawn at random, for a try; a larger number, or none, goes on with them. */
+  readonly limit?: number | undefined;
   /** The name of a further score of the run's rows; without it, the ratings are the run's own. */
   readonly as?: string | undefined;
   /** Keep the run's scores to the same question whose replies are gone from the store, instead of asking again (unless `overwrite`). */
@@ -69,7 +74,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   checkShare("minCoverage", options.minCoverage);
   checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
-  const { as, shard } = options;
+  const { as, shard, limit } = options;
+  if (shard && limit !== undefined) throw new UsageError("--limit: expected all of the rows, got --shard with it");
   if (as !== undefined) await expectScoreName(as);
   const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
@@ -77,11 +83,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
   if (previous) await expectSameQuestion(previous.dataset, rated, dataset, options);
   if (previous) expectSameShard(as === undefined ? rated : previous.rate, options);
+  if (limit !== undefined) expectNoMore(rated, { ...options, limit });
   if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
   const isLong = options.judge.calls !== undefined || options.judge.work !== undefined;
-  const total = isLong ? await countRows(dataset, options) : undefined;
+  const total = isLong || limit !== undefined ? await countRows(dataset, options) : undefined;
   const writer = openRatingsWriter(ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
@@ -90,7 +97,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     (options.keepScores ?? !options.overwrite) ? await readManifest(run).catch(() => undefined) : undefined; // one that is damaged has none
   const kept = await keepScores(options.judge, as === undefined ? before?.rate : before?.scores?.[as], ratingsPath);
   const keeping = kept?.judge ?? options.judge;
-  const judge = shard ? inShard(keeping, shard) : keeping;
+  const isLimited = limit !== undefined && limit < total!; // it was counted
+  const part = shard ? partOfShard(shard) : isLimited ? partOfLimit(limit, total!) : undefined;
+  const judge = part ? inPart(keeping, part) : keeping;
   const panel = judge.panel && new PanelTally(judge.panel);
   using progress = new StageProgress({
     run,
@@ -128,7 +137,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     if (isLong) progress.begin();
     for await (const lines of rateInOrder(dataset, judge, tally, options.signal)) {
       for (const line of lines) {
-        if (shard && !isInShard(line.index, shard)) tally.skip();
+        if (part && !part.isIn(line.index)) tally.skip();
         else tally.add(line);
         identity.update(line.hash);
         const written = writer.write(line);
@@ -153,10 +162,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const alarms = [...tally.alarms, ...(judge.alarms ?? []), ...describeEarlierCheck(earlier)];
     const summarise = (file: Pick<RateSummary, "ratingsHash" | "ratingsBytes">): RateSummary => ({
       ...(shard && { shard: { ...shard } }),
+      ...(isLimited && { limit: { rows: limit, of: total! } }),
       judge: options.judge.name,
       scale: options.judge.scale,
       question: options.judge.question,
       notes: [
+        ...(isLimited ? [describeLimit(limit, total!, options.judge)] : []),
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
         ...(hasKept
@@ -170,13 +181,14 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
+      ...(isLimited && { coverage: (tally.coverage * limit) / total! }), // of all rows
       alarms: [...new Set([...alarms, ...(ratedBefore?.alarms ?? [])])], // kept scores keep what was said of them
       ...(checks && { checks: [...checks] }),
       panel: panelSummary,
       ...(escalated && { escalation: toEscalationRecord(judge.escalating!, escalated) }),
       agreement,
       gates: [
-        rowCoverageGate(tally.coverage, options.minCoverage),
+        rowCoverageGate(tally.coverage, options.minCoverage, isLimited ? "the rows of --limit" : undefined),
         ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.rows, options.maxUnreadable)] : []),
       ],
       ...file,
@@ -205,36 +217,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   }
 }
 
-/** An alarm for a judge that failed its check before it rated. */
-function describeEarlierCheck(earlier: CheckedJudge | undefined): string[] {
-  const failed = earlier?.checks.filter(({ held, isUnknown }) => !held && !isUnknown) ?? [];
-  return failed.map(
-    ({ name, message }) =>
-      `${earlier!.judge} failed its check of ${earlier!.at.slice(0, 10)} and was used all the same: ${name}: ${message}`,
-  );
-}
-
-/** A note on arms of the data as it was, which are no longer the run's. */
-function describeDropped(before: Manifest["arms"], now: Manifest["arms"]): string[] {
-  const dropped = Object.keys(before).filter((arm) => !Object.hasOwn(now, arm));
-  return dropped.length === 0
-    ? []
-    : [
-        `the data changed since: ${dropped.join(", ")} ${dropped.length === 1 ? "is no arm" : "are no arms"} of it any more; select again (the files in arms stay)`,
-      ];
-}
-
-const mostColumns = 12; // in the note
-
-/** A note on the columns that nobody looked at. */
-function describeUnused({ unused }: Dataset, { name }: Judge): string[] {
-  const columns = unused.filter((column) => name !== `column:${column}`);
-  if (columns.length === 0) return [];
-  const more = columns.length > mostColumns ? `, and ${formatCount(columns.length - mostColumns)} more` : "";
-  return [`columns not shown to judges: ${columns.slice(0, mostColumns).join(", ")}${more}`];
-}
-
-async function countRows(dataset: Dataset, { onProgress }: RateOptions): Promise<number> {
+/** How many rows a dataset has. */
+export async function countRows(dataset: Dataset, { onProgress }: Pick<RateOptions, "onProgress">): Promise<number> {
   let rows = 0;
   for await (const batch of dataset.batches()) {
     rows += batch.length;

@@ -131,6 +131,8 @@ export type EscalationRecord = z.infer<typeof escalationSchema>;
 export const rateSummarySchema = z.object({
   /** Where only a part of the rows was rated (rate --shard): the number of the part from 1, and of how many. */
   shard: z.object({ index: z.number(), of: z.number() }).optional(),
+  /** Where some rows were rated for a try (rate --limit): how many, and of how many. */
+  limit: z.object({ rows: z.number(), of: z.number() }).optional(),
   judge: z.string(),
   scale: scaleSchema.optional(),
   question: questionSchema.optional(),

@@ -1,0 +1,44 @@
+import type { Dataset } from "../dataset/dataset.ts";
+import { formatCount, formatUsd } from "../format.ts";
+import type { Judge } from "../judge/judge.ts";
+import { nanosPerUsd } from "../llm/price.ts";
+import type { CheckedJudge } from "../run/judge-checks.ts";
+import type { Manifest } from "../run/manifest.ts";
+
+/* What the summary of a rating says beside its figures. */
+
+/** A note on what was not rated, and what that would cost. */
+export function describeLimit(rows: number, of: number, { accounts }: Judge): string {
+  const cost = accounts?.().meanCost;
+  const rest = of - rows;
+  return `${formatCount(rows)} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost == null ? "" : `, for about ${formatUsd((cost * rest) / nanosPerUsd)}`}`;
+}
+
+/** An alarm for a judge that failed its check before it rated. */
+export function describeEarlierCheck(earlier: CheckedJudge | undefined): string[] {
+  const failed = earlier?.checks.filter(({ held, isUnknown }) => !held && !isUnknown) ?? [];
+  return failed.map(
+    ({ name, message }) =>
+      `${earlier!.judge} failed its check of ${earlier!.at.slice(0, 10)} and was used all the same: ${name}: ${message}`,
+  );
+}
+
+/** A note on arms of the data as it was, which are no longer the run's. */
+export function describeDropped(before: Manifest["arms"], now: Manifest["arms"]): string[] {
+  const dropped = Object.keys(before).filter((arm) => !Object.hasOwn(now, arm));
+  return dropped.length === 0
+    ? []
+    : [
+        `the data changed since: ${dropped.join(", ")} ${dropped.length === 1 ? "is no arm" : "are no arms"} of it any more; select again (the files in arms stay)`,
+      ];
+}
+
+const mostColumns = 12; // in the note
+
+/** A note on the columns that nobody looked at. */
+export function describeUnused({ unused }: Dataset, { name }: Judge): string[] {
+  const columns = unused.filter((column) => name !== `column:${column}`);
+  if (columns.length === 0) return [];
+  const more = columns.length > mostColumns ? `, and ${formatCount(columns.length - mostColumns)} more` : "";
+  return [`columns not shown to judges: ${columns.slice(0, mostColumns).join(", ")}${more}`];
+}
