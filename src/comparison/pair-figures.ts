@@ -73,6 +73,7 @@ export function scoreFigures(verdicts: readonly PairVerdict[]): Pick<ComparisonR
     scored.map(({ scores }) => scores[0]),
     scored.map(({ scores }) => scores[1]),
     sourcesOf(scored.map(({ verdict }) => verdict)),
+    { openRatio: true },
   );
   return { relativeScore };
 }

@@ -42,6 +42,9 @@ const leastCorrelation = 0.2;
 
 const goodCorrelation = 0.5;
 
+const mostDraws = 0.95; // share of the verdicts: beyond it, the judge tells no answers apart
+const fewestSaid = 20; // verdicts
+
 const fewPairs = 30;
 
 const fewScored = 0.95; // share of the rows, however low the gate was set
@@ -60,6 +63,12 @@ interface Reasons {
 }
 
 const isOf = (value: number | null | undefined): value is number => value !== null && value !== undefined;
+
+/** A figure with its interval, where it has one. */
+function numberOf({ value, low, high }: OutcomeAgreement["kappa"]): string {
+  const interval = isOf(low) && isOf(high) ? `, between ${low.toFixed(2)} and ${high.toFixed(2)}` : "";
+  return `${value?.toFixed(2) ?? "-"}${interval}`;
+}
 
 /** Weighs a rating: the check of its judge, what it missed, and its agreement with a reference and between judges. */
 export function weighRating(rate: RateSummary): Trust {
@@ -92,16 +101,20 @@ export function weighRating(rate: RateSummary): Trust {
   if (coverage === 1) reasons.for.push(rate.hasOnlyMarks ? "every row has marks" : "every row has a score");
   if (agreement) {
     const { low, high, value } = agreement.spearman;
-    const what = `its scores correlate ${value?.toFixed(2) ?? "-"} with ${agreement.reference}`;
+    const what =
+      value === null
+        ? `its scores cannot be compared with ${agreement.reference}: one of both gives the same to every row`
+        : `its scores correlate with ${agreement.reference} by ${numberOf(agreement.spearman)}`;
     if (isOf(high) && high < leastCorrelation) reasons.wrong.push(what);
     else if (isOf(low) && low >= goodCorrelation) reasons.for.push(what);
     else reasons.weak.push(what);
   }
-  const apart = panel?.agreements.filter(({ kappa }) => isOf(kappa.high) && kappa.high < leastKappa) ?? [];
-  if (apart.length > 0)
-    reasons.weak.push(
-      apart.map(({ a, b, kappa }) => `${a} and ${b} hardly agree (kappa ${kappa.value!.toFixed(2)})`).join(", "),
-    );
+  for (const { a, b, kappa } of panel?.agreements ?? []) {
+    const figure = `kappa ${numberOf(kappa)}`;
+    if (isOf(kappa.high) && kappa.high < leastKappa) reasons.weak.push(`${a} and ${b} hardly agree (${figure})`);
+    else if (!isOf(kappa.low) || kappa.low <= 0)
+      reasons.weak.push(`it is not shown that ${a} and ${b} agree beyond chance (${figure})`);
+  }
   return answer(reasons);
 }
 
@@ -118,8 +131,8 @@ export function weighComparison(summary: ComparisonSummary): Trust {
   return answer(reasons);
 }
 
-function weighAgreement({ with: other, kappa }: OutcomeAgreement, reasons: Reasons): void {
-  const what = `its verdicts agree with ${other} by a kappa of ${kappa.value?.toFixed(2) ?? "-"}`;
+function weighAgreement({ with: other, kappa, pairs }: OutcomeAgreement, reasons: Reasons): void {
+  const what = `its verdicts agree with ${other} by a kappa of ${numberOf(kappa)}, over ${formatNumbered(pairs, "pair", "pairs")}`;
   if (isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
     reasons.wrong.push(what);
   else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
@@ -132,7 +145,7 @@ function weighAgreement({ with: other, kappa }: OutcomeAgreement, reasons: Reaso
  * @param people how far the judges agree with people's labels, where there are some
  */
 export function weighExperiment(
-  { matches, benchmarks, source, contamination }: ExperimentResult,
+  { arms, matches, benchmarks, source, contamination }: ExperimentResult,
   rate?: RateSummary,
   people: readonly OutcomeAgreement[] = [],
 ): Trust {
@@ -159,6 +172,7 @@ export function weighExperiment(
     for (const kind of ["wrong", "weak"] as const) reasons[kind].push(...own[kind].map((reason) => `${reason}${name}`));
     reasons.for.push(...own.for.filter((reason) => !reasons.for.includes(reason)));
   }
+  for (const { arm, alarms = [] } of arms) reasons.weak.push(...alarms.map((alarm) => `${arm}: ${alarm}`));
   if (contamination)
     reasons.weak.push(
       `${formatNumbered(contamination.rows, "row", "rows")} of ${contamination.arms.join(", ")} ${contamination.rows === 1 ? "overlaps" : "overlap"} test prompts (contamination.json): models may have seen the tests`,
@@ -187,7 +201,12 @@ function weighVerdicts(
   else {
     const { value, low, high } = orders.flipRate;
     const flips = `the judge contradicts itself in ${formatShare(value ?? 0)} of the pairs when the order is swapped`;
+    const said = orders.first + orders.second + orders.draws;
     if (decided === identical && counts.undecided === 0) weak.push("all answers are the same");
+    else if (said >= fewestSaid && orders.draws > mostDraws * said)
+      wrong.push(
+        `the judge calls ${formatShare(orders.draws / said)} of its verdicts a tie: one that tells no answers apart gives the same; look at its replies`,
+      );
     else if (orders.pairs === 0) {
       const { low: least, high: most, value: share } = orders.firstShare;
       const isOneSided = isOf(least) && isOf(most) && (least > mostFirst || most < 1 - mostFirst);

@@ -200,7 +200,7 @@ export async function summariseLabels(options: LabelsOptions): Promise<LabelsSum
         : []),
       ...(people.filter(({ size }) => size > 0).length === 1
         ? [
-            "one person's labels: whether others would agree is not known; let a second one label with view --label ANOTHER-NAME",
+            "one person's labels: the win rate and its interval are about this person alone, and whether others would agree is not known; let a second one label with view --label ANOTHER-NAME",
           ]
         : []),
       ...(people.filter(({ size }) => size > 0).length === 2

@@ -53,7 +53,7 @@ export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
   const value = pearson(one, other);
   if (n < 4) return { value, low: -1, high: 1 };
   const isFine = [a, b].every((values) => countDifferent(values) > Math.min(mostLevels, n / 2));
-  const byInfluence = ((1 + rareDisagreements / n) * rankVariance(one, other)) / (n * (1 - value ** 2) ** 2);
+  const byInfluence = ((1 + rareDisagreements / n) * rankVariance(one, other, value)) / (n * (1 - value ** 2) ** 2);
   const variance = Math.max((1 + value ** 2 / 2) / (n - 3), byInfluence);
   const margin = z975 * Math.sqrt(variance);
   const low = Math.tanh(Math.atanh(value) - margin);
@@ -64,8 +64,8 @@ export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): Estimate {
     return [tableCorrelation(table, middleRanks(rows), middleRanks(columns))];
   };
   const [smoothed] = tableIntervals(a, b, measure, { values: [value] });
-  if (!isFine || !(Math.abs(value) < 1)) return smoothed!;
-  return { value, low: Math.min(low, smoothed!.low), high: Math.max(high, smoothed!.high) }; // too few for either
+  if (!(Math.abs(value) < 1)) return smoothed!;
+  return { value, low: Math.min(low, smoothed!.low), high: Math.max(high, smoothed!.high) }; // too few, or too many ties, for either alone
 }
 
 const rareDisagreements = 30; // few rows hold few of them, and the variance with them; found by simulation, as its test
@@ -74,8 +74,11 @@ function countDifferent(values: ArrayLike<number>): number {
   return new Set(Array.from(values)).size;
 }
 
-/** The variance of each pair's influence on the correlation of ranks (Hampel 1974), for lists with few ties. */
-function rankVariance(one: Float64Array, other: Float64Array): number {
+/**
+ * The variance of each pair's influence on the correlation of ranks (Hampel 1974). Where values tie, ranks vary less: by (1 - Σp³)/12, with p the
+ * share of each value.
+ */
+function rankVariance(one: Float64Array, other: Float64Array, correlation: number): number {
   const n = one.length;
   const share = (place: number) => (place - 0.5) / n - 0.5;
   /** For each pair, how far the other list lies above its middle among the pairs that are above it in this list, and half of those beside it. */
@@ -93,10 +96,20 @@ function rankVariance(one: Float64Array, other: Float64Array): number {
     }
     return sums;
   };
-  const [fromOne, fromOther] = [above(one, other), above(other, one)];
+  /** The square of the share of each row's value: its mean over rows is Σp³. */
+  const tied = (of: Float64Array): Float64Array => {
+    const counts = new Map<number, number>();
+    for (const place of of) counts.set(place, (counts.get(place) ?? 0) + 1);
+    return of.map((place) => (counts.get(place)! / n) ** 2);
+  };
+  const [fromOne, fromOther, tiedOne, tiedOther] = [above(one, other), above(other, one), tied(one), tied(other)];
+  const spread = (squares: Float64Array) => (1 - squares.reduce((sum, x) => sum + x, 0) / n) / 12;
+  const [spreadOne, spreadOther] = [spread(tiedOne), spread(tiedOther)];
   const influence = Float64Array.from(
     one,
-    (place, i) => 12 * (share(place) * share(other[i]!) + fromOne[i]! + fromOther[i]!),
+    (place, i) =>
+      (share(place) * share(other[i]!) + fromOne[i]! + fromOther[i]!) / Math.sqrt(spreadOne * spreadOther) +
+      (correlation / 8) * (tiedOne[i]! / spreadOne + tiedOther[i]! / spreadOther),
   );
   const mean = influence.reduce((sum, x) => sum + x, 0) / n;
   return influence.reduce((sum, x) => sum + (x - mean) ** 2, 0) / n;

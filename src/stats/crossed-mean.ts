@@ -58,13 +58,18 @@ export function crossedMean(
  * The ratio of two sums over prompts and trainings, with its interval and p-value (Fieller 1954).
  *
  * @param openEnds adds a prompt at 1 and one at -1, of mean size
+ * @param openRatio adds a prompt at 0 and one at twice the ratio, of mean size: few prompts of one ratio do not say that all have it
  * @param tested the ratio that the p-value is for
  */
 export function crossedRatio(
   above: ArrayLike<number>,
   below: ArrayLike<number>,
   { prompts, trainings }: Sources,
-  { openEnds = false, tested = 1 }: { readonly openEnds?: boolean; readonly tested?: number } = {},
+  {
+    openEnds = false,
+    openRatio = false,
+    tested = 1,
+  }: { readonly openEnds?: boolean; readonly openRatio?: boolean; readonly tested?: number } = {},
 ): TestedEstimate {
   const byPrompt = sumBy(above, below, prompts);
   const byTraining = trainings ? sumBy(above, below, trainings) : [];
@@ -72,9 +77,20 @@ export function crossedRatio(
   if (!(total[1] > 0)) return { value: NaN, low: NaN, high: NaN, pValue: 1 };
   const value = total[0] / total[1];
   const size = total[1] / byPrompt.length;
-  const counted = openEnds ? [...byPrompt, [size, size] as Pair, [-size, size] as Pair] : byPrompt;
-  const a = total[0];
-  const b = total[1] + (openEnds ? 2 * size : 0);
+  const extra: readonly Pair[] = openEnds
+    ? [
+        [size, size],
+        [-size, size],
+      ]
+    : openRatio
+      ? [
+          [0, size],
+          [2 * value * size, size],
+        ]
+      : [];
+  const counted = [...byPrompt, ...extra];
+  const a = total[0] + (openRatio ? 2 * value * size : 0);
+  const b = total[1] + (extra.length > 0 ? 2 * size : 0);
   const promptSquares = squares(counted);
   const trainingCount = byTraining.length;
   const trainingSquares =

@@ -21,8 +21,8 @@ export interface ItemDifference {
 
 /**
  * The difference of two arms' values on the same items, paired by item, and by training where there are several. With values of 0 and 1 and one
- * training each, the p-value is exact: McNemar's test, which is the sign test over the items that one alone has right. Else it is the test
- * that the interval belongs to (see `crossedMean`).
+ * training each, the p-value is exact: McNemar's test, which is the sign test over the items that one alone has right. Else, and where the
+ * interval holds 0 though that test is below .05, it is the test that the interval belongs to (see `crossedMean`).
  *
  * @param a the values by item of each of its trainings, NaN where there is none
  */
@@ -33,17 +33,26 @@ export function itemDifference(a: readonly Float64Array[], b: readonly Float64Ar
   const difference = isShare
     ? crossedMean(values, sources)
     : crossedRatio(values, new Uint8Array(values.length).fill(1), sources, { tested: 0 });
-  const isExact = trainings === 1 && [...ours, ...theirs].every((value) => value === 0 || value === 1);
   const wins = values.filter((value) => value > 0).length;
   const losses = values.filter((value) => value < 0).length;
+  const exact = signTest(wins, losses);
+  const hasZero = !(difference.low > 0 || difference.high < 0);
+  const isExact =
+    trainings === 1 && [...ours, ...theirs].every((value) => value === 0 || value === 1) && !(hasZero && exact < 0.05); // the interval is the more careful one
   return {
     items,
     trainings,
     means: [moments(ours).mean, moments(theirs).mean],
-    difference: isExact ? { ...difference, pValue: signTest(wins, losses) } : difference,
+    difference: isExact ? withZero({ ...difference, pValue: exact }) : difference,
     test: isExact ? "exact" : "interval",
     unpairedPValue: unpaired(ours, theirs),
   };
+}
+
+/** An interval that the test does not tell from 0 holds 0: of the two, the more careful one decides. */
+function withZero(estimate: TestedEstimate): TestedEstimate {
+  if (estimate.pValue < 0.05) return estimate;
+  return { ...estimate, low: Math.min(estimate.low, 0), high: Math.max(estimate.high, 0) };
 }
 
 /** The two-sided p-value of two means' difference by the normal distribution, with the sum of their variances. */

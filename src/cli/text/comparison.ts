@@ -104,7 +104,7 @@ function renderOrders(summary: ComparisonSummary): string[] {
 }
 
 function renderLength(a: string, b: string, record: ComparisonRecord): string[] {
-  const { length, winRate, gradedWinRate, relativeScore, counts } = record;
+  const { length, winRate, gradedWinRate, relativeScore, counts, identical } = record;
   const graded = gradedWinRate ? `, graded ${percent(gradedWinRate)} ${shareInterval(gradedWinRate)}` : "";
   const lines: string[] = [];
   if (length) {
@@ -114,12 +114,12 @@ function renderLength(a: string, b: string, record: ComparisonRecord): string[] 
         : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the decided pairs that are not tied`;
     lines.push(
       `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
-      `          win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}`,
+      `          win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}${length.controlledWinRate.value === null ? "" : ", should it like length as GPT-4-turbo does"}`,
     );
   } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}`);
   if (relativeScore)
     lines.push(
-      `  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the total score of ${b}${outweighs(relativeScore, counts) ? ": a few large losses outweigh more narrow wins, or the other way round" : ""}`,
+      `  scores  ${a} gets ${percent(relativeScore)} ${shareInterval(relativeScore)} of the total score of ${b}${identical > 0 ? `, without the ${formatNumbered(identical, "pair", "pairs")} of identical answers` : ""}${outweighs(relativeScore, counts) ? ": a few large losses outweigh more narrow wins, or the other way round" : ""}`,
     );
   return lines;
 }

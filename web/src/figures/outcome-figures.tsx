@@ -234,7 +234,7 @@ export function LengthControl({ groups, a, b }: Omit<GroupsProps, "title">) {
         { colour: "--counted", name: "as counted, ties as half a win" },
         { colour: "--controlled", name: "if both answers were equally long (AlpacaEval 2's model)" },
       ]}
-      note={`Win rate of ${a} against ${b}, with 95 % intervals; 50 % is parity.`}
+      note={`Win rate of ${a} against ${b}, with 95 % intervals; 50 % is parity. At equal length: the value is of a judge that likes length as GPT-4-turbo does, the interval also of those that like it twice as much, or not at all.`}
       draw={() => ({
         marginLeft: groupMargin,
         marginBottom: 36,

@@ -123,7 +123,10 @@ function Comparison({
       )}
       {pooled.relativeScore && (
         <p>
-          {a} gets <WithInterval of={pooled.relativeScore} asShare /> of the total score of {b}.
+          {a} gets <WithInterval of={pooled.relativeScore} asShare /> of the total score of {b}
+          {pooled.identical > 0 &&
+            `, without the ${formatNumbered(pooled.identical, "pair", "pairs")} of identical answers`}
+          .
         </p>
       )}
       {named.length > 0 && (
