@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import sys
+from decimal import Decimal
 
 from math_verify import parse, verify
 from math_verify.errors import TimeoutException
@@ -64,8 +65,36 @@ def read_answer(text):
     return read(text)
 
 
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+FRACTIONS = dict(zip("½⅓⅔¼¾⅕⅛⅜⅝⅞", "1/2 1/3 2/3 1/4 3/4 1/5 1/8 3/8 5/8 7/8".split()))
+
+
+def plain(text):
+    """A text with the signs that math-verify does not know as those that it does: − ½ 2³ 1.5e3 3 × 10^8."""
+    text = text.replace("\u2212", "-")
+    text = re.sub(r"(\d*)([½⅓⅔¼¾⅕⅛⅜⅝⅞])", mixed, text)
+    ten = r"(?<![\w.,])(?:(\d+(?:\.\d+)?)\s*[x×·*]\s*)?10([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"
+    text = re.sub(ten, lambda m: written_out(m[1] or "1", int(m[2].translate(SUPERSCRIPTS))), text)
+    power = r"(?<![\w.^{])(\d{1,9})([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})"
+    text = re.sub(power, lambda m: str(int(m[1]) ** int(m[2].translate(SUPERSCRIPTS))), text)
+    text = re.sub(r"(?<=[\w)}])[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"^{{{m[0].translate(SUPERSCRIPTS)}}}", text)
+    # powers of ten are written out, since after a number their sign and base are read as something else
+    times = r"\s*(?:[x×·*]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?\s*([-+]?\d{1,3})\s*\}?"
+    number = rf"(?<![\w.,])([-+]?\d+(?:\.\d+)?)(?:{times}|[eE]([-+]?\d{{1,3}})(?![\w.]))"
+    return re.sub(number, lambda m: written_out(m[1], int(m[2] or m[3])), text)
+
+
+def mixed(match):
+    whole, sign = match.groups()
+    return f"({whole}+{FRACTIONS[sign]})" if whole else FRACTIONS[sign]
+
+
+def written_out(digits, exponent):
+    return format(Decimal(digits).scaleb(exponent), "f")
+
+
 def read(text):
-    return parse(text, extraction_config=KINDS, parsing_timeout=SECONDS)
+    return parse(plain(text), extraction_config=KINDS, parsing_timeout=SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import { open, type FileHandle } from "node:fs/promises";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { DataType, RecordBatch, RecordBatchReader } from "apache-arrow";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { parseExactly } from "../files/try-parse.ts";
@@ -29,6 +30,32 @@ export async function openArrowRecords(file: DatasetFile): Promise<RecordSource>
   };
 }
 
+let loaded: Promise<Arrow> | undefined;
+
+/**
+ * Loads Arrow with a decoder that keeps a byte order mark at the start of a text: its own, which it makes when it is loaded, drops it. And
+ * with the compression that Node has.
+ */
+async function loadArrow(): Promise<Arrow> {
+  const { TextDecoder: own } = globalThis;
+  globalThis.TextDecoder = class extends own {
+    constructor(...[label, options]: ConstructorParameters<typeof own>) {
+      super(label, { ...options, ignoreBOM: true });
+    }
+  };
+  try {
+    const arrow = await import("apache-arrow");
+    const { ZSTD } = arrow.CompressionType;
+    arrow.compressionRegistry.set(ZSTD, {
+      encode: (bytes) => zstdCompressSync(bytes),
+      decode: (bytes) => zstdDecompressSync(bytes),
+    });
+    return arrow;
+  } finally {
+    globalThis.TextDecoder = own;
+  }
+}
+
 async function openReader(
   file: DatasetFile,
 ): Promise<{ readonly arrow: Arrow; readonly reader: RecordBatchReader } & AsyncDisposable> {
@@ -39,7 +66,7 @@ async function openReader(
     await plain[Symbol.asyncDispose]();
   };
   try {
-    const arrow = await import("apache-arrow");
+    const arrow = await (loaded ??= loadArrow());
     handle = await open(plain.path);
     const reader = await (await arrow.RecordBatchReader.from(handle)).open();
     if ((reader.schema as unknown) === undefined) throw new Error("it has no schema");
@@ -67,7 +94,8 @@ async function* readRecords(file: DatasetFile): AsyncGenerator<readonly FileReco
       }
     }
   } catch (cause) {
-    if (cause instanceof AlpagasusError) throw cause;
+    if (cause instanceof AlpagasusError)
+      throw new DataError(`${file.path} (row ${ordinal + 1}): ${cause.message}`, { cause });
     throw unreadable(file, cause, ordinal);
   }
 }
@@ -76,8 +104,16 @@ const rowsAtOnce = 500;
 
 function unreadable(file: DatasetFile, cause: unknown, rows?: number): DataError {
   const where = rows === undefined ? "" : ` after ${rows} rows`;
+  const why = messageOf(cause).split("\n", 1)[0]!;
+  const isCompressed = /codec not found/i.test(why);
+  const isOther = /unrecognized type/i.test(why);
+  const advice = isCompressed
+    ? "write it without compression, with zstd, or as Parquet"
+    : isOther
+      ? "leave that column out, or write it in another type"
+      : "is the file whole?";
   return new DataError(
-    `${file.path}: cannot be read as Arrow${where}: ${messageOf(cause).split("\n", 1)[0]}; is the file whole?`,
+    `${file.path}: cannot be read as Arrow${where}: ${isCompressed ? "it is compressed by LZ4" : why}; ${advice}`,
     { cause },
   );
 }
@@ -85,21 +121,48 @@ function unreadable(file: DatasetFile, cause: unknown, rows?: number): DataError
 /** A batch's rows as JSON. */
 function readBatch(batch: RecordBatch, arrow: Arrow): (row: number) => string {
   const columns = batch.schema.fields.map(({ name, type }, i) => {
-    return { name, type: type as DataType, values: batch.getChildAt(i) };
+    const values = batch.getChildAt(i);
+    const exact = arrow.DataType.isTimestamp(type) ? (values?.data[0]?.values as BigInt64Array | undefined) : undefined;
+    const read = (row: number) => {
+      const value: unknown = values?.get(row);
+      const micros = exact && value !== null ? microsOf(exact[row]!, type.unit) : undefined; // what Arrow gives is rounded
+      return (micros !== undefined && momentOf(micros)) || toJson(value, type as DataType, arrow);
+    };
+    return { name, read };
   });
   return (row) =>
     JSON.stringify(
-      Object.fromEntries(columns.map(({ name, type, values }) => [name, toJson(values?.get(row), type, arrow)])),
+      Object.fromEntries(
+        columns.map(({ name, read }) => {
+          try {
+            return [name, read(row)];
+          } catch (cause) {
+            if (cause instanceof DataError) throw new DataError(`column ${name}: ${cause.message}`, { cause });
+            throw cause;
+          }
+        }),
+      ),
     );
+}
+
+/** @param unit seconds, milliseconds, microseconds, nanoseconds, in Arrow's numbers */
+function microsOf(value: bigint, unit: number): bigint {
+  const up = value + 500n; // rounded, halves up
+  if (unit === 3) return (up - (((up % 1000n) + 1000n) % 1000n)) / 1000n;
+  return value * ([1_000_000n, 1000n, 1n][unit] ?? 1n);
 }
 
 /** A point in time, in milliseconds since 1970, as ISO 8601, to the microsecond; undefined outside what JavaScript's dates hold. */
 function moment(milliseconds: number): string | undefined {
-  const whole = Math.round(milliseconds * 1000); // microseconds: a whole number far beyond any date
-  const date = new Date(Math.floor(whole / 1000));
+  return momentOf(BigInt(Math.round(milliseconds * 1000)));
+}
+
+/** @param micros since 1970 */
+function momentOf(micros: bigint): string | undefined {
+  const rest = ((micros % 1000n) + 1000n) % 1000n;
+  const date = new Date(Number((micros - rest) / 1000n));
   if (Number.isNaN(date.getTime())) return undefined;
-  const micros = whole - 1000 * Math.floor(whole / 1000);
-  return micros === 0 ? date.toISOString() : date.toISOString().replace("Z", `${String(micros).padStart(3, "0")}Z`);
+  return rest === 0n ? date.toISOString() : date.toISOString().replace("Z", `${String(rest).padStart(3, "0")}Z`);
 }
 
 /** By Arrow's units of time: seconds, milliseconds, microseconds, nanoseconds. */
@@ -117,6 +180,12 @@ function toJson(value: unknown, type: DataType, arrow: Arrow): unknown {
     const types = new Map(is.isStruct(type) ? type.children.map((child) => [child.name, child.type]) : []);
     const valueType = is.isMap(type) ? type.valueType : undefined;
     const entries = [...(value as Iterable<[string, unknown]>)]; // a struct's and a map's rows are pairs
+    const names = entries.map(([name]) => name);
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    if (twice !== undefined)
+      throw new DataError(
+        `expected entries whose names differ, got ${JSON.stringify(twice)} twice; rename or remove one`,
+      );
     return Object.fromEntries(
       entries.map(([name, one]) => [name, toJson(one, (types.get(name) ?? valueType) as DataType, arrow)]),
     );
@@ -131,7 +200,7 @@ function toJson(value: unknown, type: DataType, arrow: Arrow): unknown {
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value === "string" || typeof value === "boolean") return value;
   throw new DataError(
-    `expected columns that JSON can hold, got one of type ${type.constructor.name}; write the data as Parquet`,
+    `expected a column that JSON can hold, got one of type ${type.constructor.name.replace(/_$/, "")}; leave it out, or write it in another type`,
   );
 }
 

@@ -4,7 +4,7 @@ import { CsvError, parse, type Info, type InfoField } from "csv-parse";
 import { AlpagasusError, DataError, messageOf } from "../errors.ts";
 import { formatNumbered } from "../format.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "./place.ts";
-import { isUtf16, readText } from "./read-text.ts";
+import { hasByteOrderMark, isUtf16, readText } from "./read-text.ts";
 import type { FileRecord, Quotes, RecordOptions, RecordSource } from "./record-source.ts";
 import type { DatasetFile } from "./source.ts";
 
@@ -36,6 +36,7 @@ export async function openCsvRecords(file: DatasetFile, options: RecordOptions =
     return {
       format: "csv",
       header,
+      ...((await hasByteOrderMark(file)) && { hasByteOrderMark: true }),
       ...((await isUtf16(file)) && { rewritten: "arms are written as UTF-8 in place of UTF-16" }),
       batches: () => readRecords(file, layout, options),
     };

@@ -20,7 +20,7 @@ export interface Dataset {
   readonly layout?: "as they are" | "objects" | "messages" | undefined;
   /** How CSV and TSV were read, where the caller said it. */
   readonly quotes?: Quotes | undefined;
-  /** The header line as the file has it (CSV). */
+  /** The header line as the file has it, its byte order mark included (CSV). */
   readonly header?: string | undefined;
   /** Columns of the first row that nothing is read from. */
   readonly unused: readonly string[];

@@ -66,7 +66,7 @@ async function openSource(source: string, options: OpenDatasetOptions): Promise<
     extension: extensionOf(files[0]!, first),
     ...(first.rewritten !== undefined && { rewritten: first.rewritten }),
     ...(options.quotes !== undefined && { quotes: options.quotes }),
-    header: first.header,
+    header: first.hasByteOrderMark ? `\ufeff${first.header}` : first.header,
     unused: unusedColumns(requireRow(record), shape),
     batches: () =>
       keeps

@@ -28,6 +28,8 @@ export function parquetReader(paths: readonly string[]): string {
   return `read_parquet([${paths.map(sqlPath).join(", ")}], hive_partitioning = false)`;
 }
 
+const mostDigits = 38; // of DuckDB's decimals
+
 const wholeRow = '"alpagasus: row"'; // a name that no column has
 
 async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
@@ -35,8 +37,15 @@ async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
   try {
     const reader = await database.connection.runAndReadAll(`DESCRIBE SELECT * FROM ${parquetReader([path])}`);
     const columns = reader.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }));
-    const schema = await database.connection.runAndReadAll(`SELECT name FROM parquet_schema(${sqlPath(path)})`);
+    const schema = await database.connection.runAndReadAll(
+      `SELECT name, precision::INTEGER FROM parquet_schema(${sqlPath(path)})`,
+    );
     const own = new Set(schema.getRows().map(([name]) => String(name)));
+    const wide = schema.getRows().find(([, precision]) => Number(precision ?? 0) > mostDigits);
+    if (wide)
+      throw new DataError(
+        `${file.path}: expected decimals of at most ${mostDigits} digits, got ${String(wide[1])} in the column ${String(wide[0])}, which DuckDB reads as other numbers; write it as text`,
+      );
     const renamed = columns.find(({ name }) => !own.has(name)); // by DuckDB, which does not tell capitals
     if (renamed)
       throw new DataError(
@@ -49,14 +58,24 @@ async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
   }
 }
 
+/** Whether a decimal has more digits than a JavaScript number keeps. */
+function isLong(type: string): boolean {
+  return Number(/^DECIMAL\((\d+)/.exec(type)?.[1] ?? 0) > 15;
+}
+
 async function* readRecords(file: DatasetFile, columns: readonly Column[]): AsyncGenerator<readonly FileRecord[]> {
   await using plain = await plainFile(file);
   await using database = await openDuckDb();
   const mended = columns.flatMap(({ name, type }) => {
     const column = sqlName(name);
     if (type === "FLOAT" || type === "DOUBLE") return [`CASE WHEN isfinite(${column}) THEN ${column} END AS ${column}`];
-    // text whose file does not say that it is text; what is none stays bytes, as DuckDB shows them
-    if (type === "BLOB") return [`coalesce(TRY(decode(${column})), ${column}::VARCHAR) AS ${column}`];
+    // text whose file does not say that it is text; what is none is Base64, as of Arrow
+    // a number has some 16 digits: a decimal that has more is its text
+    if (type.startsWith("DECIMAL") && isLong(type))
+      return [
+        `CASE WHEN TRY_CAST(${column}::DOUBLE AS ${type}) = ${column} THEN to_json(${column}) ELSE to_json(${column}::VARCHAR) END AS ${column}`,
+      ];
+    if (type === "BLOB") return [`coalesce(TRY(decode(${column})), base64(${column})) AS ${column}`];
     return type === "HUGEINT" || type === "UHUGEINT" ? [`${column}::VARCHAR AS ${column}`] : [];
   });
   const selected = mended.length > 0 ? `* REPLACE (${mended.join(", ")})` : "*";

@@ -10,6 +10,12 @@ function encodingOf(head: Buffer): Encoding {
   return head[0] === 0xfe && head[1] === 0xff ? "utf-16be" : "utf-8";
 }
 
+/** Whether a text file begins with the byte order mark of UTF-8, by which Excel knows it. */
+export async function hasByteOrderMark(file: DatasetFile): Promise<boolean> {
+  for await (const chunk of readBytes(file)) return chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf;
+  return false;
+}
+
 /** Whether a text file is UTF-16, as Excel and PowerShell write it. */
 export async function isUtf16(file: DatasetFile): Promise<boolean> {
   for await (const chunk of readBytes(file)) return encodingOf(chunk) !== "utf-8";

@@ -32,6 +32,8 @@ export interface RecordSource {
   readonly format: Format;
   /** The columns, for formats that declare them: the file's header line, or names with their types. */
   readonly header?: string | undefined;
+  /** Whether it begins with the byte order mark of UTF-8. */
+  readonly hasByteOrderMark?: boolean | undefined;
   /** How the rows of arms differ from this file, in words; absent where their text is copied. */
   readonly rewritten?: string | undefined;
   batches(): AsyncIterable<readonly FileRecord[]>;

@@ -129,10 +129,10 @@ class RecordingTable implements Recording {
   #scores = new Float64Array(1024).fill(NaN);
   readonly #others = new Map<number, Recorded>();
   readonly #named = new Map<string, Recorded>();
-  /** Of each id: which it is, from 0. */
-  readonly #slots = new Map<string, number>();
+  readonly #slots = new Map<string, number>(); // of each id: which it is, from 0
   /** Of a file that is read whole: of each index, which it is, from 0. */
   readonly #places = new Map<number, number>();
+  readonly #empty = new Set<number>(); // indexes that were given without a score
   readonly #asked = new Set<string>();
   /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
   readonly #hashes = new Map<number, string>();
@@ -180,10 +180,11 @@ class RecordingTable implements Recording {
   ): void {
     this.#expectKind("by index", place);
     if (index >= 2 ** 32) throw dataErrorAt(place, `expected an index under ${2 ** 32}, got ${index}`);
-    if (this.#at(index) !== undefined || this.#places.has(index))
+    if (this.#at(index) !== undefined || this.#places.has(index) || this.#empty.has(index))
       throw dataErrorAt(place, `expected each index once, got ${index} again`);
     this.#marks?.add(this.#places.size, row, score, place);
     if (this.isWhole) this.#places.set(index, this.#places.size);
+    else if (recorded === undefined) this.#empty.add(index);
     if (hash !== undefined) this.#hashes.set(index, hash);
     this.#put(index, recorded);
   }

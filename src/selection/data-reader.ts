@@ -1,4 +1,11 @@
-import { DuckDBTypeId, type DuckDBConnection, type DuckDBType } from "@duckdb/node-api";
+import {
+  DuckDBListType,
+  DuckDBMapType,
+  DuckDBStructType,
+  DuckDBTypeId,
+  type DuckDBConnection,
+  type DuckDBType,
+} from "@duckdb/node-api";
 import type { Dataset } from "../dataset/dataset.ts";
 import { sqlName, sqlPath, sqlText } from "../dataset/duckdb.ts";
 import { parquetReader } from "../dataset/parquet-records.ts";
@@ -41,8 +48,32 @@ export async function readColumnTypes(
   return found;
 }
 
+/**
+ * The columns of JSON with their types, for DuckDB, where it takes texts for times or UUIDs: which no setting turns off. Undefined where it
+ * does not.
+ */
+export function withTexts(names: readonly string[], types: readonly DuckDBType[]): string | undefined {
+  if (!types.some((type) => hasOther(type))) return undefined;
+  return names.map((name, i) => `${sqlName(name)}: ${sqlText(textType(types[i]!))}`).join(", ");
+}
+
+function hasOther(type: DuckDBType): boolean {
+  if (type instanceof DuckDBListType) return hasOther(type.valueType);
+  if (type instanceof DuckDBStructType) return type.entryTypes.some(hasOther);
+  if (type instanceof DuckDBMapType) return hasOther(type.valueType);
+  return type.typeId === DuckDBTypeId.TIME || type.typeId === DuckDBTypeId.UUID;
+}
+
+function textType(type: DuckDBType): string {
+  if (type instanceof DuckDBListType) return `${textType(type.valueType)}[]`;
+  if (type instanceof DuckDBStructType)
+    return `STRUCT(${type.entryNames.map((name, i) => `${sqlName(name)} ${textType(type.entryTypes[i]!)}`).join(", ")})`;
+  if (type instanceof DuckDBMapType) return `MAP(${textType(type.keyType)}, ${textType(type.valueType)})`;
+  return hasOther(type) ? "VARCHAR" : (type.alias ?? type.toString());
+}
+
 /** What stands after FROM to read a dataset's files. */
-export function readerOf(dataset: Pick<Dataset, "format">, paths: readonly string[]): string {
+export function readerOf(dataset: Pick<Dataset, "format">, paths: readonly string[], columns?: string): string {
   const files = `[${paths.map(sqlPath).join(", ")}]`;
   switch (dataset.format) {
     case "parquet":
@@ -52,6 +83,8 @@ export function readerOf(dataset: Pick<Dataset, "format">, paths: readonly strin
     case "json":
     case "jsonl": {
       const format = dataset.format === "json" ? "array" : "newline_delimited";
+      if (columns !== undefined)
+        return `read_json(${files}, format = '${format}', records = true, columns = {${columns}}, maximum_object_size = ${maxRecordBytes})`;
       // a text that looks like a date is a text
       const dates = "dateformat = '%Y-%m-%d is no text', timestampformat = '%Y-%m-%dT%H:%M:%S is no text'";
       return `read_json(${files}, format = '${format}', records = true, ${dates}, sample_size = -1, union_by_name = true, maximum_object_size = ${maxRecordBytes})`;

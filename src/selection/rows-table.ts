@@ -6,7 +6,7 @@ import { textColumns } from "../dataset/shapes/index.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
-import { isJson, readColumnTypes, readerOf } from "./data-reader.ts";
+import { isJson, readColumnTypes, readerOf, withTexts } from "./data-reader.ts";
 import { finiteSql } from "./finite-sql.ts";
 import { ColumnNames, expectOther } from "./column-names.ts";
 import { openCopy } from "./rows-copy.ts";
@@ -95,7 +95,12 @@ export async function openRowsTable(dataset: Dataset, options: RowsTableOptions)
         const lines = { source: dataset.source, format: "jsonl" as const };
         const texts = dataset.files.some(({ format }) => format === "csv") ? textColumns(dataset.shape) : undefined;
         const create = (source: typeof lines | Dataset, paths: readonly string[]) =>
-          createRowsTable(connection, source, paths, rowCount, sql, { ...options, hasSource, texts });
+          createRowsTable(connection, source, paths, rowCount, sql, {
+            ...options,
+            hasSource,
+            texts,
+            isPlain: named.twice().length === 0,
+          });
         let clashing: readonly string[];
         try {
           clashing = copy
@@ -183,14 +188,26 @@ async function createRowsTable(
     judgedBy = [],
     hasSource,
     texts,
+    isPlain,
     scores = [],
-  }: RowsTableOptions & { readonly hasSource: boolean; readonly texts: readonly string[] | undefined },
+  }: RowsTableOptions & {
+    readonly hasSource: boolean;
+    readonly texts: readonly string[] | undefined;
+    /** Whether the data's columns differ by more than capital letters, so that DuckDB calls them as they are called. */
+    readonly isPlain: boolean;
+  },
 ): Promise<readonly string[]> {
   const names = [...factNames, ...scores.map(({ name }) => name.toLowerCase())];
   let clashing: readonly string[] = [];
   try {
-    const source = `(SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${readerOf(dataset, paths)})`;
-    const described = await connection.run(`SELECT * FROM ${source} LIMIT 0`); // a view would look at all rows once more
+    const numbered = (reader: string) => `(SELECT *, row_number() OVER () - 1 AS ${rowIndex} FROM ${reader})`;
+    const found = numbered(readerOf(dataset, paths));
+    let described = await connection.run(`SELECT * FROM ${found} LIMIT 0`); // a view would look at all rows once more
+    const given = described.columnNames().slice(0, -1);
+    const columnsOfTexts =
+      /^jsonl?$/.test(dataset.format) && isPlain ? withTexts(given, described.columnTypes()) : undefined;
+    const source = columnsOfTexts === undefined ? found : numbered(readerOf(dataset, paths, columnsOfTexts));
+    if (columnsOfTexts !== undefined) described = await connection.run(`SELECT * FROM ${source} LIMIT 0`);
     const dataColumns = described.columnNames();
     const types = described.columnTypes();
     const ofCells = texts && (await readColumnTypes(connection, source, dataColumns, types, texts));
@@ -232,16 +249,16 @@ async function createRowsTable(
       ...scores.map(({ name }, i) => `s${i}.value AS ${shownAs(name)}`),
     ];
     if (hasSource && ownSource === undefined) facts.push("facts.source AS source");
-    const own = columns.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex);
+    const shownColumns = columns.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex);
     const read = await listReadColumns(connection, sql);
     const shownNames = new Set([
       ...names.flatMap((name) => (clashing.includes(name) ? `rating_${name}` : name)),
-      ...own.map(({ shown }) => shown.toLowerCase()),
+      ...shownColumns.map(({ shown }) => shown.toLowerCase()),
       ...(hasSource ? ["source"] : []),
     ]);
     // texts are most of the data: those that nobody asks for are not read, unless a message has to list all names
     const isKnown = read !== undefined && [...read].every((name) => shownNames.has(name));
-    const asked = isKnown ? own.filter(({ shown }) => read.has(shown.toLowerCase())) : own;
+    const asked = isKnown ? shownColumns.filter(({ shown }) => read.has(shown.toLowerCase())) : shownColumns;
     const joins = scores.map(({ name }, i) => ` LEFT JOIN ${scoreTable(name)} AS s${i} ON s${i}.index = facts.index`);
     const from = asked.length === 0 ? "facts" : `${source} AS own JOIN facts ON own.${rowIndex} = facts.index`;
     await connection.run(
