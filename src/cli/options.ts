@@ -57,12 +57,13 @@ export function parseTop(text: string): number | { share: number } {
   );
 }
 
-/** `source=a:3000,b:20%` */
+/** `source=a:3000,b:20%`; a value with a comma, or none, stands in double quotes: `source="a,b":20,"":5` */
 export function parseQuota(text: string): { column: string; keep: Map<string, number | { share: number }> } {
   const [, column, list] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
   const keep = new Map<string, number | { share: number }>();
-  for (const part of list?.split(",") ?? []) {
-    const [, value, most] = /^(.+):(\d+(?:\.\d+)?%?)$/s.exec(part.trim()) ?? [];
+  for (const part of list?.match(/(?:"(?:[^"]|"")*"|[^,])+/g) ?? []) {
+    const [, written, most] = /^(.+):(\d+(?:\.\d+)?%?)$/s.exec(part.trim()) ?? [];
+    const value = written?.replace(/^"(.*)"$/s, (_, inside: string) => inside.replaceAll('""', '"'));
     if (value === undefined || keep.has(value)) return failQuota();
     keep.set(value, parseTop(most!));
   }

@@ -11,6 +11,7 @@ import { askYes } from "./ask-yes.ts";
 import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
+import { spentInAll } from "../run/spent.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
@@ -102,6 +103,7 @@ Examples:
           : renderEnd(end, (await readManifest(runFolder(end.run)))?.rate, {
               isAborted: context.signal.aborted,
               isPart: (flags.only ?? flags.from) !== undefined,
+              paidUsd: await spentInAll(runFolder(end.run)),
             }),
       );
     });
@@ -166,9 +168,9 @@ function tellResults({ results }: ExperimentEnd): object {
 function renderEnd(
   { run, results, result }: ExperimentEnd,
   rate: RateSummary | undefined,
-  { isAborted, isPart }: { readonly isAborted: boolean; readonly isPart: boolean },
+  { isAborted, isPart, paidUsd }: { readonly isAborted: boolean; readonly isPart: boolean; readonly paidUsd: number },
 ): string {
-  if (result) return renderExperimentResult(result, run, rate);
+  if (result) return renderExperimentResult(result, run, rate, paidUsd);
   const lost = [...results].filter(([, { state }]) => state === "failed" || state === "stopped");
   const why = lost.map(([task, end]) =>
     end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),

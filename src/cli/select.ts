@@ -12,12 +12,12 @@ import {
   defaultSimilarity,
   defaultVectorDistance,
   selectMethods,
-  type Quota,
   type SelectMethod,
 } from "../stages/select/plan.ts";
 import { select } from "../stages/select.ts";
 import { jsonOption, minCoverageOption, parseNumber, parseQuota, parseTop, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
+import type { Quota } from "../selection/quota.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderSelection } from "./text/selection.ts";
 import { plainJson } from "./text/plain-text.ts";

@@ -107,19 +107,24 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   if (compare && !generate) fail(["compare"], "expected answers to compare; add generate");
   if (generate && !train && Object.keys(models).length === 0)
     fail(["generate"], "expected models to answer; add train, or models");
-  for (const [arm, { by, like, method, top, min_score: least, rows }] of Object.entries(arms)) {
+  for (const [arm, { by, like, method, top, min_score: least, rows, quota }] of Object.entries(arms)) {
     if (like !== undefined && !arms[like])
       fail(["arms", arm, "like"], `expected ${armNames.filter((other) => other !== arm).join(", ")}, got ${like}`);
-    if (sizeSource(file, arm) === undefined && (method === "random" || method === "longest") && top === undefined)
-      fail(["arms", arm], "expected an arm whose size it takes, or top");
+    if (
+      sizeSource(file, arm) === undefined &&
+      (method === "random" || method === "longest") &&
+      top === undefined &&
+      !quota
+    )
+      fail(["arms", arm], "expected an arm whose size it takes, top or quota");
     if (like === arm) fail(["arms", arm, "like"], "expected another arm, got itself");
     if (by !== undefined && method !== "score") fail(["arms", arm, "by"], `goes with the method score, not ${method}`);
     if (method === "representative" && top === undefined)
       fail(["arms", arm, "method"], "expected top with it, how many rows to keep");
     if (arms[arm]!.toward !== undefined && top === undefined)
       fail(["arms", arm, "toward"], "expected top with it, how many rows to keep");
-    if (method === "score" && top === undefined && least === undefined && rows === undefined)
-      fail(["arms", arm], "expected min_score, top or rows");
+    if (method === "score" && top === undefined && least === undefined && rows === undefined && !quota)
+      fail(["arms", arm], "expected min_score, top, quota or rows");
     if (models[arm] !== undefined) fail(["models", arm], "expected a name that no arm has");
   }
   const known = [...(train ? armNames : []), ...Object.keys(models)]; // all that have answers
@@ -133,7 +138,7 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
     fail(["compare"], "expected two arms or models to compare; add a control: random: { method: random }");
 }
 
-/** Which arm this arm copies its size from. Controls default to the first score arm, or else the first full arm. */
+/** Which arm this arm copies its size from, or with a quota, what it may be drawn from. Controls default to the first score arm, or else the first full arm. */
 export function sizeSource({ arms = {} }: Pick<ExperimentFile, "arms">, arm: string): string | undefined {
   const { like, method, top } = arms[arm]!;
   if (like !== undefined) return like;

@@ -93,6 +93,21 @@ const armSchema = z
       .describe("An SQL expression whose value takes the place of the score: zscore(quality) + zscore(ifd)"),
     where: z.string().optional().describe("An SQL condition over the row's columns, its score and lengths"),
     per: z.string().optional().describe("A column: rows are divided among its values"),
+    quota: z
+      .record(
+        z.string(),
+        z.record(
+          z.string(),
+          z.union([count, percentage], { error: "expected how many rows, or a share, as in 3000 or 10%" }),
+        ),
+      )
+      .refine((quota) => Object.values(quota).length === 1 && Object.keys(Object.values(quota)[0]!).length > 0, {
+        error: "expected one column, and for each of its values how many rows: { source: { a: 3000, b: 20% } }",
+      })
+      .optional()
+      .describe(
+        "In place of top: how many rows of each value of a column: { source: { a: 3000, b: 20% } }; other values keep none",
+      ),
     dedup: z
       .enum(["exact", "near", "semantic"])
       .optional()

@@ -9,6 +9,8 @@ import { resolveCluster, type ExperimentCluster } from "./cluster.ts";
 import { folderOf, toOverrides } from "./training-overrides.ts";
 import { listDraws, listMatches, listModels, type Draw, type ExperimentModel, type Match } from "./models.ts";
 import { sizeSource, vectorsOf } from "./check-recipe.ts";
+import type { Quota } from "../selection/quota.ts";
+import { readQuota, shareOf } from "./quota.ts";
 import type { ExperimentRecipe } from "./recipe.ts";
 
 /*
@@ -75,6 +77,7 @@ export interface ArmDraw extends Draw {
   readonly sizeOf: string | undefined;
   /** How many rows, if the recipe says so. */
   readonly top: number | { readonly share: number } | undefined;
+  readonly quota: Quota | undefined;
   /** A file with the positions of the rows to keep. */
   readonly rowsPath: string | undefined;
   /** A file with examples that rows are chosen near to. */
@@ -205,15 +208,11 @@ function resolveDraw(recipe: ExperimentRecipe, draw: Draw): ArmDraw {
     declared,
     sizeOf: source === undefined ? undefined : listDraws(recipe, source)[0]!.name, // all draws of an arm have the same size
     top: typeof top === "string" ? { share: shareOf(top) } : top,
+    quota: readQuota(declared.quota),
     rowsPath: rows === undefined ? undefined : recipe.pathOf(rows),
     towardPath: declared.toward === undefined ? undefined : recipe.pathOf(declared.toward),
     vectors: vectorsOf(recipe, draw.arm),
   };
-}
-
-/** @param percentage `10%` */
-function shareOf(percentage: string): number {
-  return Number(percentage.slice(0, -1)) / 100;
 }
 
 /** The arms, each after the arm whose size it copies. @throws RunError when arms copy sizes in a circle */

@@ -121,10 +121,15 @@ export async function planTasks(
   for (const task of tasks) {
     const before = task.needs.find((need) => states.get(need)?.state !== "done");
     if (states.has(task.id)) throw new RunError(`expected tasks of different names, got ${task.id} twice`);
-    if (leave(task)) states.set(task.id, { state: "done", isLeftOut: ledger.find(task.id) === undefined });
-    else if (before === undefined) states.set(task.id, await checkTask(task, ledger));
-    else if (ledger.find(task.id)) states.set(task.id, { state: "waits", why: `if ${before} gives something else` });
-    else states.set(task.id, { state: "due", why: "it was not done yet" });
+    const waits = { state: "waits", why: `if ${before} gives something else` } as const;
+    if (leave(task)) {
+      const own = await checkTask(task, ledger).catch(() => waits);
+      states.set(task.id, { state: "done", isLeftOut: own.state !== "done" });
+    } else if (before === undefined) states.set(task.id, await checkTask(task, ledger));
+    else {
+      const own = await checkTask(task, ledger).catch(() => waits); // what it reads may be what the task before it makes
+      states.set(task.id, own.state === "due" ? own : waits); // what changed beside the tasks before it is certain
+    }
   }
   return states;
 }

@@ -12,6 +12,7 @@ export function describeStages({
   dataset,
   rate,
   arms,
+  scores = {},
   models = {},
   answers = {},
   embeddings = {},
@@ -33,6 +34,14 @@ export function describeStages({
           },
         ]
       : []),
+    ...Object.entries(scores).map(([name, score]) => ({
+      ...describeStage("rate", name, score),
+      details: [
+        ["judge", score.judge],
+        ...questionDetails(score.question),
+        ["hash of the scores", score.ratingsHash],
+      ] as const,
+    })),
     ...Object.values(embeddings).map((embedding) => ({
       ...describeStage("embed", embedding.name, embedding),
       details: [

@@ -37,7 +37,7 @@ export interface Picked {
   readonly rejected: ReadonlyMap<number, { reason: Reason; detail: ReasonDetail }>;
   /** The lowest key that was kept; NaN when nothing was. */
   readonly cut: number;
-  /** Rows with exactly that key, and how many of them were kept. */
+  /** Rows with exactly that key, or with the lowest of their group of which some were kept and some not; and how many of these were kept. */
   readonly tied: number;
   readonly tiedKept: number;
 }
@@ -55,7 +55,7 @@ export function* picking(keys: Float64Array, options: PickOptions): Generator<vo
   const rejected = new Map<number, { reason: Reason; detail: ReasonDetail }>();
   if (!groups && checks.length === 0) keepAboveCut(keys, count ?? keys.length, priority, kept);
   else yield* keepInOrder(keys, options, priority, kept, rejected);
-  return { kept, rejected, ...describeCut(keys, kept) };
+  return { kept, rejected, ...describeCut(keys, kept, rejected, groups) };
 }
 
 /** Fast path without groups or checks: keeps all rows above the cut, then rows at the cut in random order. Sorts only those. */
@@ -185,7 +185,9 @@ export function nthHighest(keys: Float64Array, n: number): number {
   }
   if (n <= 0) return Infinity;
   if (low === high) return low;
-  const binOf = (key: number) => Math.min(bins - 1, Math.floor(((key - low) / (high - low)) * bins));
+  const scale = Number.isFinite(high - low) ? 1 : 0.5; // the range may be more than a number can be
+  const range = high * scale - low * scale;
+  const binOf = (key: number) => Math.min(bins - 1, Math.floor(((key * scale - low * scale) / range) * bins));
   const counts = new Uint32Array(bins);
   for (const key of keys) if (!Number.isNaN(key)) counts[binOf(key)]!++;
   let above = 0;
@@ -196,9 +198,15 @@ export function nthHighest(keys: Float64Array, n: number): number {
   return near[near.length - (n - above)]!;
 }
 
-function describeCut(keys: Float64Array, kept: Uint8Array): Pick<Picked, "cut" | "tied" | "tiedKept"> {
+function describeCut(
+  keys: Float64Array,
+  kept: Uint8Array,
+  rejected: Picked["rejected"],
+  groups: Int32Array | undefined,
+): Pick<Picked, "cut" | "tied" | "tiedKept"> {
   let cut = NaN;
   for (let row = 0; row < keys.length; row++) if (kept[row] && !(keys[row]! >= cut)) cut = keys[row]!;
+  if (groups) return { cut, ...countTies(keys, kept, rejected, groups) };
   let tied = 0;
   let tiedKept = 0;
   for (let row = 0; row < keys.length; row++) {
@@ -207,4 +215,30 @@ function describeCut(keys: Float64Array, kept: Uint8Array): Pick<Picked, "cut" |
     tiedKept += kept[row]!;
   }
   return { cut, tied, tiedKept };
+}
+
+/** Ties at the cuts of groups: of each group where some rows with its lowest kept key were kept, and others not. */
+function countTies(
+  keys: Float64Array,
+  kept: Uint8Array,
+  rejected: Picked["rejected"],
+  groups: Int32Array,
+): Pick<Picked, "tied" | "tiedKept"> {
+  const cuts = new Map<number, { key: number; kept: number; left: number }>();
+  for (const [row, key] of keys.entries()) {
+    if (!kept[row]) continue;
+    const cut = cuts.get(groups[row]!);
+    if (!cut || key < cut.key) cuts.set(groups[row]!, { key, kept: 0, left: 0 });
+  }
+  for (const [row, key] of keys.entries()) {
+    const cut = cuts.get(groups[row]!);
+    if (cut?.key !== key) continue;
+    if (kept[row]) cut.kept++;
+    else if (!rejected.has(row)) cut.left++;
+  }
+  const drawn = [...cuts.values()].filter(({ left }) => left > 0);
+  return {
+    tied: drawn.reduce((sum, cut) => sum + cut.kept + cut.left, 0),
+    tiedKept: drawn.reduce((sum, cut) => sum + cut.kept, 0),
+  };
 }

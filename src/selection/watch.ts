@@ -3,16 +3,23 @@ import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatShare } from "../format.ts";
 import type { WatchedWord } from "../run/records/arm.ts";
+import { unspaced } from "./words.ts";
+
+const letter = String.raw`[[\p{L}\p{N}_]--[${unspaced}]]`;
+const beginsUnspaced = new RegExp(`^[${unspaced}]`, "v");
+const endsUnspaced = new RegExp(`[${unspaced}]$`, "v");
 
 const mostWords = 50;
 const longestWord = 100; // characters
 
 /**
  * Counts, for each word, the rows that have it and those of them that are kept. The paper counts its coding rows so: a selection by one
- * number can all but lose a skill. Words are looked for in instruction, input and output, whole and without regard to capital letters; `c` is not in `c++` and `c#`.
+ * number can all but lose a skill. Words are looked for in instruction, input and output, whole and without regard to capital letters; `c` is not in
+ * `c++` and `c#`. Where a script puts no spaces between words, a word is found wherever it stands.
  */
 export class WordWatch {
   readonly #words: readonly string[];
+  readonly #typed: ReadonlyMap<string, string>;
   readonly #patterns: readonly RegExp[]; // one a word: of several in one, those that overlap would hide each other
   readonly #counts = new Map<
     string,
@@ -21,19 +28,19 @@ export class WordWatch {
 
   /** @param words separated by "|": `java|python|c++` @throws UsageError when there are none, or too many */
   constructor(words: string) {
-    const all = words.split("|").map((word) => word.trim().toLowerCase());
+    const typed = words.split("|").map((word) => word.trim());
+    const all = typed.map((word) => word.toLowerCase());
     this.#words = [...new Set(all)];
+    this.#typed = new Map(typed.toReversed().map((word) => [word.toLowerCase(), word])); // the first spelling is shown
     if (all.some((word) => word === "" || word.length > longestWord) || this.#words.length > mostWords)
       throw new UsageError(
         `--watch: expected up to ${mostWords} words of up to ${longestWord} characters with "|" between them, such as "java|python|c++", got ${JSON.stringify(words.slice(0, 200))}`,
       );
-    this.#patterns = this.#words.map(
-      (word) =>
-        new RegExp(
-          String.raw`(?<![\p{L}\p{N}_])${escapePattern(word)}(?![\p{L}\p{N}_]${word.length === 1 ? String.raw`|\+\+|#` : ""})`,
-          "iu",
-        ),
-    );
+    this.#patterns = this.#words.map((word) => {
+      const before = beginsUnspaced.test(word) ? "" : `(?<!${letter})`;
+      const after = endsUnspaced.test(word) ? "" : `(?!${letter}${word.length === 1 ? String.raw`|\+\+|#` : ""})`;
+      return new RegExp(`${before}${escapePattern(word)}${after}`, "iv");
+    });
     for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
   }
 
@@ -59,7 +66,7 @@ export class WordWatch {
         .map(([category, [all, left]]) => ({ category, rows: all, kept: left }))
         .toSorted((a, b) => b.rows - a.rows)
         .slice(0, shownCategories);
-      return { word, rows, kept, ...(categories.length > 0 && { categories }) };
+      return { word: this.#typed.get(word)!, rows, kept, ...(categories.length > 0 && { categories }) };
     });
   }
 }

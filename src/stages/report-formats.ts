@@ -1,4 +1,4 @@
-import type { RunReport } from "../page/contract.ts";
+import type { RunReport, StageReport } from "../page/contract.ts";
 import { type ConditionResult, type Figure, listFigures } from "../page/figures.ts";
 import { formatCount } from "../format.ts";
 import { csvTable } from "./csv-table.ts";
@@ -32,7 +32,14 @@ export function isRenderedFigures(text: string, format: "md" | "csv" | "junit"):
 }
 
 function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): string {
-  const { head, title, run, experiment, comparisons, losses, benchmarks } = report;
+  const { head, title, run, experiment, comparisons, losses, benchmarks, scores, arms } = report;
+  const ofRating = scores?.alarms ?? [];
+  const alarms = [
+    ...ofRating,
+    ...arms.flatMap((arm) =>
+      arm.alarms.filter((alarm) => !ofRating.includes(alarm)).map((alarm) => `${arm.arm}: ${alarm}`),
+    ),
+  ];
   const published = experiment?.benchmarks?.filter(({ harness }) => harness === null) ?? [];
   const sentences = [
     ...comparisons.map(({ sentence }) => sentence),
@@ -48,6 +55,7 @@ function toMarkdown(report: RunReport, conditions: readonly ConditionResult[]): 
     ...(head.found === undefined ? [] : [`**${markdown(head.found)}**`]),
     ...(head.trust ? [markdown(`Should I trust this? ${head.trust.sentence}`)] : []),
     ...(sentences.length > 0 ? [sentences.map((sentence) => `- ${markdown(sentence)}`).join("\n")] : []),
+    ...(alarms.length > 0 ? [alarms.map((alarm) => `- **alarm**: ${markdown(alarm)}`).join("\n")] : []),
     ...(gates.length > 0
       ? [
           gates
@@ -104,8 +112,13 @@ interface NamedGate {
 
 /** The gates of all stages, and the conditions of `--fail-on`. */
 function gatesOf({ stages, dataset, rows, problems }: RunReport, conditions: readonly ConditionResult[]): NamedGate[] {
+  const groupOf = ({ stage, name, details }: StageReport) => {
+    const isOnly = stages.filter((other) => other.stage === stage && other.name === name).length === 1;
+    const judge = isOnly ? undefined : details.find(([what]) => what === "judge")?.[1];
+    return `${stage} ${name}${judge === undefined ? "" : ` by ${judge}`}`;
+  };
   return [
-    ...stages.flatMap(({ stage, name, gates }) => gates.map((gate) => ({ group: `${stage} ${name}`, ...gate }))),
+    ...stages.flatMap((stage) => stage.gates.map((gate) => ({ group: groupOf(stage), ...gate }))),
     ...(dataset === undefined
       ? []
       : [

@@ -117,8 +117,17 @@ function summarise(
       );
   }
   if (written.watched) alarms.push(...alarmsOfWords(written.watched, rows / totalRows));
-  if (picked && plan.method === "score" && picked.tied > picked.tiedKept && plan.count !== undefined) {
-    const message = `${formatCount(picked.tied)} rows tied at the threshold, ${written.cut}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;
+  if (
+    picked &&
+    plan.method === "score" &&
+    picked.tied > picked.tiedKept &&
+    (plan.count !== undefined || options.quota)
+  ) {
+    const where =
+      options.per !== undefined || options.quota
+        ? `the cuts of their groups (${options.per ?? options.quota!.column})`
+        : `the threshold, ${written.cut}`;
+    const message = `${formatCount(picked.tied)} rows tied at ${where}; ${formatCount(picked.tiedKept)} of them picked at random (seed ${plan.seed})`;
     (picked.tiedKept > tieAlarm * rows ? alarms : notes).push(message);
   }
   if (plan.count !== undefined && rows < plan.count)

@@ -121,7 +121,7 @@ test.each([
     "a mark of ds2 (rarity, complexity, informativeness), got rareness",
   ],
   [{ arms: { best: { where: "nothing > 1", top: 3 } } }, "arms.best.where: expected columns of the data"],
-  [{ arms: { best: { by: "first" } } }, "arms.best: expected min_score, top or rows"],
+  [{ arms: { best: { by: "first" } } }, "arms.best: expected min_score, top, quota or rows"],
   [
     { arms: { best: { by: "first", top: 3, method: "random" } } },
     "arms.best.by: goes with the method score, not random",

@@ -398,7 +398,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: {} }\n",
-      /bad\.yaml:4: arms\.selected: expected min_score, top or rows/,
+      /bad\.yaml:4: arms\.selected: expected min_score, top, quota or rows/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { selected: { top: 900 } }\n",

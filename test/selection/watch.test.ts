@@ -20,9 +20,26 @@ test("words are whole, in any case, also with signs at their end, and count a ro
     ),
   ).toEqual([
     { word: "java", rows: 1, kept: 1 },
-    { word: "c++", rows: 1, kept: 0 },
+    { word: "C++", rows: 1, kept: 0 },
     { word: "c", rows: 1, kept: 1 },
     { word: "naïve", rows: 1, kept: 0 },
+  ]);
+});
+
+test("words of scripts without spaces are found wherever they stand, and others beside them", () => {
+  expect(
+    watch(
+      "北京|故宫|python|ภาษา",
+      ["请介绍北京的故宫。", true],
+      ["我用Python写代码", false],
+      ["pythonic 北 京", true],
+      ["เรียนภาษาไทย", true],
+    ),
+  ).toEqual([
+    { word: "北京", rows: 1, kept: 1 },
+    { word: "故宫", rows: 1, kept: 1 },
+    { word: "python", rows: 1, kept: 0 },
+    { word: "ภาษา", rows: 1, kept: 1 },
   ]);
 });
 

@@ -70,14 +70,24 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
 }
 
 /** What `run` prints at its end. */
-export function renderExperimentResult(result: ExperimentResult, run: string, rate: RateSummary | undefined): string {
+/** @param paidUsd what the run has paid in all, with what was replaced since */
+export function renderExperimentResult(
+  result: ExperimentResult,
+  run: string,
+  rate: RateSummary | undefined,
+  paidUsd: number,
+): string {
   const { name, sentence, caveat, arms, matches, savings, money } = result;
   const isSelected =
     matches.length === 0 && !result.benchmarks?.length && arms.every(({ trainings }) => trainings.length === 0); // and no more
   const lines = [
     `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
-    ...(isSelected ? [] : [renderTrust(weighExperiment(result, rate))]),
+    ...(isSelected
+      ? arms.flatMap(({ arm, alarms = [] }) =>
+          alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(arm)}: ${plainText(alarm)}`)),
+        )
+      : [renderTrust(weighExperiment(result, rate))]),
     "",
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),
@@ -86,7 +96,7 @@ export function renderExperimentResult(result: ExperimentResult, run: string, ra
     isSelected ? renderSelected(arms, run) : renderArms(arms),
     "",
     ...savings.map(renderSaving),
-    `  money   ${renderMoney(money)}`,
+    `  money   ${renderMoney(money, paidUsd)}`,
     `\n  report  ${plainText(run)}/report.html, and report.json with the same figures`,
   ];
   return `${lines.join("\n")}\n`;
@@ -170,12 +180,18 @@ function renderSaving({
   return `  saved   training on ${plainText(arm)} is ${timesFaster.toFixed(1)} times faster than on ${plainText(full)} (${formatDuration(60_000 * minutes)} less)${usd === null || usd <= 0 ? "" : `, and ${formatUsd(usd)} cheaper`}${paid}`;
 }
 
-function renderMoney({ rating, training, generating, comparing }: ExperimentResult["money"]): string {
+function renderMoney({ rating, training, generating, comparing }: ExperimentResult["money"], paidUsd: number): string {
   const tell = (what: string, usd: number | null) => `${what} ${usd === null ? "not known" : formatUsd(usd)}`;
-  return [
+  const behind = (rating ?? 0) + (training ?? 0) + (generating ?? 0) + (comparing ?? 0);
+  const parts = [
     tell("rating", rating),
     tell("training", training),
     tell("answers", generating),
     tell("judging", comparing),
   ].join(", ");
+  const more =
+    formatUsd(paidUsd) === formatUsd(behind) || paidUsd < behind
+      ? ""
+      : `; this run has paid ${formatUsd(paidUsd)} in all, with what is not behind these figures any more`;
+  return `${parts}${more}`;
 }

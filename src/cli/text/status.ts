@@ -73,6 +73,11 @@ export function renderStatus({
         ["left", "right", "right", "right", "left", "left"],
         rows,
       ),
+      ...arms.flatMap(({ arm, alarms }) =>
+        alarms
+          .filter((alarm) => !rate.alarms.includes(alarm))
+          .map((alarm) => styleText("yellow", `  ALARM: ${plainText(arm)}: ${plainText(alarm)}`)),
+      ),
     );
   }
   if (losses && losses.length > 0) lines.push("", ...renderLosses(losses));

@@ -17,6 +17,8 @@ const experimentArmSchema = z.object({
   arm: z.string(),
   /** Null for a model that only answers. */
   rows: z.number().nullable(),
+  /** What was said of the choice of its rows, where it may not be what it seems. */
+  alarms: z.array(z.string()).optional(),
   trainings: z.array(trainingResultSchema),
   /** For one training: the mean over the seeds. */
   minutes: z.number().nullable(),

@@ -36,8 +36,10 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
           lossCurve,
         }));
       const draw = experiment.draws.find((one) => one.arm === arm);
+      const alarms = draw ? alarmsOfChoice(manifest, draw.name) : [];
       return {
         arm,
+        ...(alarms.length > 0 && { alarms }),
         rows: (draw && manifest.arms[draw.name]?.rows) ?? null,
         trainings,
         ...meanTraining(trainings),
@@ -51,6 +53,11 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     money: await gatherMoney(context, manifest, tasks),
     methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
   };
+}
+
+/** Alarms of an arm's own, without those of its ratings, which are told once. */
+function alarmsOfChoice({ arms, rate }: Pick<Manifest, "arms" | "rate">, arm: string): string[] {
+  return (arms[arm]?.alarms ?? []).filter((alarm) => !rate?.alarms.includes(alarm));
 }
 
 const overlapSchema = z.array(z.object({ row: z.number(), arms: z.array(z.string()) }));

@@ -5,6 +5,7 @@ import { messageOf, UsageError } from "../../errors.ts";
 import { formatNumbered } from "../../format.ts";
 import { openEmbedder } from "../../embedding/open.ts";
 import { readTargetTexts } from "../../embedding/texts.ts";
+import { readQuota } from "../../experiment/quota.ts";
 import type { Embedding } from "../../experiment/resolve.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import { findLocalModel } from "../../generation/local-model.ts";
@@ -21,6 +22,7 @@ import { planTraining } from "../../trainer/plan-training.ts";
 import { openTrainingRecipe } from "../../trainer/recipe.ts";
 import { expectScoreName } from "../rate-checks.ts";
 import { WordWatch } from "../../selection/watch.ts";
+import { Grouping } from "../select/grouping.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { expectExpressions } from "./expect-expressions.ts";
@@ -179,7 +181,7 @@ async function expectColumn(recipe: ExperimentRecipe, column: string, field: rea
 
 /** @throws UsageError when an arm's settings cannot be combined */
 function expectArm(recipe: ExperimentRecipe, arm: string): void {
-  const { method, min_score: minScore, top, like, by, where, per, dedup, diverse, rows } = recipe.arms![arm]!;
+  const { method, min_score: minScore, top, like, by, where, per, quota, dedup, diverse, rows } = recipe.arms![arm]!;
   const { similarity, toward, vectors } = recipe.arms![arm]!;
   const isRemoved = recipe.contamination === "remove";
   try {
@@ -196,6 +198,7 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
       by,
       where,
       per,
+      quota: readQuota(quota),
       dedup,
       diverse,
       ...(isRemoved && rows !== undefined && { decontaminate: [] }),
@@ -206,11 +209,19 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
   }
 }
 
-/** @throws UsageError when an arm is shared out over a column that no row has */
+/** @throws UsageError when an arm is shared out over a column that no row has, or has a quota of a value that none has */
 async function expectGroups(recipe: ExperimentRecipe): Promise<void> {
   const isPool = Array.isArray(recipe.data) && recipe.data.length > 1;
   for (const [arm, { per }] of Object.entries(recipe.arms ?? {}))
     if (per !== undefined && !(per === "source" && isPool)) await expectColumn(recipe, per, ["arms", arm, "per"]);
+  for (const [arm, declared] of Object.entries(recipe.arms ?? {})) {
+    const quota = readQuota(declared.quota);
+    if (!quota) continue;
+    const groups = new Grouping(`${recipe.at(["arms", arm, "quota"])}: arms.${arm}.quota`, quota.column, 0);
+    for await (const batch of (await openData(recipe)).batches()) for (const example of batch) groups.learn(example);
+    groups.expectFound();
+    groups.roomsOf(quota);
+  }
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps

@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RunError, UsageError } from "../../errors.ts";
 import { openLedger, type Ledger } from "../../experiment/ledger.ts";
@@ -165,9 +166,24 @@ export async function runExperiment(recipe: ExperimentRecipe, options: RunExperi
     },
     onEnd: (task, result) => options.onEnd?.(task.id, result),
   });
+  const others = await listOtherArms(run, new Set(context.experiment.draws.map(({ name }) => name)));
+  if (others.length > 0)
+    options.onNote?.(
+      "arms",
+      `${others.join(", ")} in ${run.folder}/arms ${others.length === 1 ? "is none" : "are none"} of this recipe's arms`,
+    );
   const isDone = [...results.values()].every(({ state }) => state === "done" || state === "kept");
   const result = (await readManifest(run))?.experiment;
   return { run: options.run, results, ...(isDone && result && { result }) };
+}
+
+/** Arms whose files are in a run's folder and that a recipe does not have: of an earlier form of it, or chosen by hand. */
+async function listOtherArms({ folder }: RunFolder, own: ReadonlySet<string>): Promise<string[]> {
+  const files = await readdir(join(folder, "arms")).catch(() => []); // there may be none
+  return files
+    .flatMap((file) => /^(.+)\.decisions\.jsonl$/.exec(file)?.[1] ?? [])
+    .filter((arm) => !own.has(arm))
+    .toSorted();
 }
 
 /** Why nothing is begun: the first task with a cost is expected to cost more than the budget. What was begun goes on until it is spent. */

@@ -9,7 +9,7 @@ import { embedId, rateId, scoreId, selectId } from "./ids.ts";
 
 export function selectTask(context: Context, draw: ArmDraw): Task {
   const { recipe, experiment } = context;
-  const { name: arm, seed, declared, sizeOf: like, top: count, rowsPath, towardPath, vectors } = draw;
+  const { name: arm, seed, declared, sizeOf: like, top: count, quota, rowsPath, towardPath, vectors } = draw;
   const { min_score: minScore, like: _, rows: __, method, top, seed: ___, ...chosen } = declared;
   const others = { ...chosen, seed };
   const id = selectId(arm);
@@ -88,6 +88,7 @@ export function selectTask(context: Context, draw: ArmDraw): Task {
         by,
         where,
         per,
+        quota,
         dedup,
         diverse,
         similarity,

@@ -123,7 +123,7 @@ function fatesAfter(
     if (needsScore && rating.state !== "scored") return { reason: "unrated" };
     if (needsScore && isByVectors && rating.state === "scored" && rating.score < plan.minScore)
       return { reason: "below cut" };
-    if (hasRooms && standing[row]! > 0) return { reason: "over quota" };
+    if (hasRooms && standing[row] === 1) return { reason: "over quota" };
     return { reason: standing[row] === 2 ? "not drawn" : losing }; // tied with the last kept row
   };
 }
@@ -160,7 +160,9 @@ async function leaveOutNoCandidates(
   { like }: SelectOptions,
   { arms }: RatedManifest,
 ): Promise<number> {
-  const reasons = reasonsOfNoCandidate(arms[like ?? "selected"]?.method);
+  const other = arms[like ?? "selected"];
+  if (!other) return 0; // a quota needs none to say how many
+  const reasons = reasonsOfNoCandidate(other.method);
   let count = 0;
   for await (const decisions of readDecisions(run.decisionsPath(like ?? "selected")))
     for (const { index, reason, of, similarity, test, prompt, words } of decisions) {

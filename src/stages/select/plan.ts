@@ -3,6 +3,7 @@ import type { TestPrompt } from "../../dataset/prompts.ts";
 import { RunError, UsageError } from "../../errors.ts";
 import { formatCount, formatShare } from "../../format.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
+import type { Quota } from "../../selection/quota.ts";
 import type { FullTraining } from "../../selection/what-if.ts";
 import { renderHistogram } from "../../stats/histogram.ts";
 import { checkShare } from "../coverage.ts";
@@ -60,11 +61,6 @@ export interface SelectOptions extends StageOptions {
   readonly minCoverage?: number | undefined;
   /** What training on all rows takes, to compare thresholds with. */
   readonly fullTraining?: FullTraining | undefined;
-}
-
-export interface Quota {
-  readonly column: string;
-  readonly keep: ReadonlyMap<string, number | { readonly share: number }>;
 }
 
 export const dedupKinds = ["exact", "near", "semantic"] as const;
