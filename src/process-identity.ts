@@ -15,7 +15,7 @@ export interface ProcessIdentity {
   readonly start: string;
 }
 
-/** This host, boot and process namespace: `laptop/1f0c93aa/4026531836`. */
+/** This host, boot, and the namespaces of processes and of time: `laptop/1f0c93aa/4026531836-4026531834`. */
 export const thisHost = [hostname(), readBoot(), readNamespace()].filter((part) => part !== "").join("/");
 
 export const thisProcess: ProcessIdentity = { host: thisHost, pid: process.pid, start: startOf(process.pid) };
@@ -76,7 +76,8 @@ function readBoot(): string {
 
 function readNamespace(): string {
   try {
-    return readlinkSync("/proc/self/ns/pid").replace(/\D/g, "");
+    const names = ["pid", "time"].map((kind) => readlinkSync(`/proc/self/ns/${kind}`).replace(/\D/g, ""));
+    return names.join("-"); // the time is that of starts in /proc
   } catch {
     return "";
   }

@@ -8,8 +8,8 @@ export function setExitCode(
 ): void {
   if (gates.some(({ held }) => !held) && context.exitCode === 0) context.exitCode = 3;
   const isOver = calls?.budgetUsd !== undefined && (calls.runPaidUsd ?? 0) > calls.budgetUsd;
-  if (calls?.failure !== undefined && isOver) context.exitCode = 4; // its last reply cost more than it could
   if (calls?.stopped === "failure") context.exitCode = 1;
+  if (calls?.failure !== undefined && isOver) context.exitCode = 4; // a reply cost more than it could
   if (calls?.stopped === "budget") context.exitCode = 4;
   if (calls?.stopped === "interrupted") context.exitCode = context.interruptedWith;
 }

@@ -162,5 +162,12 @@ function parsePrice(text: string): { input: number; output: number } {
   const [, input, output] = /^(\d+(?:\.\d+)?)\/(\d+(?:\.\d+)?)$/.exec(text) ?? [];
   if (input === undefined)
     throw new InvalidArgumentError("Expected US dollars for a million input and output tokens: 0.15/0.6.");
-  return { input: Number(input), output: Number(output) };
+  const price = { input: Number(input), output: Number(output) };
+  if (Math.max(price.input, price.output) > highestPrice)
+    throw new InvalidArgumentError(
+      `Expected at most ${highestPrice.toLocaleString("en")} US dollars for a million tokens.`,
+    );
+  return price;
 }
+
+const highestPrice = 1_000_000;

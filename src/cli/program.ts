@@ -25,6 +25,7 @@ const refusals: Record<string, string> = {
   EISDIR: "it is a folder",
   EEXIST: "a file of that name already exists",
   ENOENT: "no such file or folder",
+  ELOOP: "links there lead in a circle",
 };
 const helpWidth = Math.min(process.stdout.columns || 110, 110);
 
@@ -63,7 +64,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       );
       return 1;
     }
-    const refusal = describeRefusal(error);
+    const refusal = describeRefusal(error) ?? (await describeDatabaseError(error));
     process.stderr.write(`alpagasus: ${plainText(withoutPasswords(refusal ?? messageOf(error)))}\n`);
     if (refusal !== undefined) return 2;
     if (error instanceof AlpagasusError) return error.exitCode;
@@ -78,6 +79,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 /** Whether a file could not be written for lack of room. */
 function isFull(error: unknown): boolean {
   return error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT)$/.test(String(error.code));
+}
+
+async function describeDatabaseError(error: unknown): Promise<string | undefined> {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined; // of SQLite
+  return (await import("../llm/call-store-file.ts")).describeDamage(error);
 }
 
 /** The message for a file-system error that the user can fix; undefined for other errors. */
@@ -185,7 +191,7 @@ function readKeys(args: readonly string[]): void {
       );
       return;
     }
-    found = parseEnv(readFileSync(".env", "utf8"));
+    found = parseEnv(readFileSync(".env", "utf8").replace(/^\ufeff/, ""));
   } catch {
     return; // there is no such file
   }

@@ -141,8 +141,8 @@ function openBatches(model: ChatModel, { batch, ...options }: AskerOptions): Bat
 function addBatches(direct: CallsReport, batched: BatchAsker["report"]): CallsReport {
   return {
     made: direct.made + batched.made,
-    stored: Math.max(0, direct.stored - batched.made),
-    shared: direct.shared,
+    stored: Math.max(0, direct.stored - Math.max(0, batched.made - direct.shared)),
+    shared: Math.max(0, direct.shared - batched.made),
     attempts: direct.attempts + batched.attempts,
     failed: direct.failed + batched.failed,
     withoutUsage: direct.withoutUsage + batched.withoutUsage,

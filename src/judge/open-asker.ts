@@ -98,7 +98,10 @@ export async function openAsker<A extends object>(
   if (!forPlan && !forgetSpent) await expectSpendingRecord(runFolder(run), path);
   const store = new CallStore(path, { readOnly: forPlan });
   try {
-    const purse = forPlan ? "" : await openPurse(runFolder(run), path);
+    const purse = forPlan
+      ? ""
+      : await openPurse(runFolder(run), path, { forgetSpent, enter: (name) => store.knowPurse(name) });
+    if (!forPlan && forgetSpent) store.knowPurse(purse); // the store was made anew
     const asker = create(chatModel, { ...engine, store, purse });
     return Object.assign(asker, { close: () => store[Symbol.dispose]() });
   } catch (error) {

@@ -96,6 +96,9 @@ export function readReply({
 }: LanguageModelV4GenerateResult): Reply {
   const logprobs = readLogprobs(providerMetadata);
   const finish = finishReason.unified;
+  const status = readStatus(response?.body);
+  if (status !== undefined && !/^(completed|incomplete)$/.test(status))
+    throw new Error(`the provider broke off (the reply's status is ${status})`);
   if (finish === "error" || finish === "interrupted" || finishReason.raw === "error")
     throw new Error(`the provider broke off (${finishReason.raw ?? finish})`);
   const text = content
@@ -104,12 +107,26 @@ export function readReply({
     .toWellFormed(); // as it is stored
   return {
     text,
-    finish: finishes[finish],
+    finish: finish !== "content-filter" && isPerhapsCut(finishReason, status) ? "length" : finishes[finish],
     ...(logprobs && { logprobs }),
     ...readUsage(usage),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
+}
+
+/** The status of a reply of OpenAI's Responses API, which tells more than its reason to end; undefined of others. */
+function readStatus(body: unknown): string | undefined {
+  const { object, status } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  return object === "response" && typeof status === "string" ? status : undefined;
+}
+
+/** Whether a text may not be whole: its provider says so, or gives a reason to end that nobody knows. */
+function isPerhapsCut(
+  { unified, raw }: LanguageModelV4GenerateResult["finishReason"],
+  status: string | undefined,
+): boolean {
+  return status === "incomplete" || raw === "pause_turn" || (unified === "other" && raw !== undefined && raw !== "");
 }
 
 /** Describes which setting of a request was ignored. */

@@ -1,6 +1,7 @@
 import { messageOf, AlpagasusError, UsageError } from "../errors.ts";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
 import { batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -112,9 +113,9 @@ function openNothing(): DatabaseSync {
 /** Opens a store only for reading; a missing file is read as an empty store. */
 export function openToRead(path: string): DatabaseSync {
   if (!existsSync(path)) return openNothing();
-  takeBackUnfinished(path);
   let database: DatabaseSync | undefined;
   try {
+    takeBackUnfinished(path);
     database = new DatabaseSync(path, { timeout: busyMs, readOnly: true });
     expectOurs(database, path);
     const version = readPragma(database, "user_version");
@@ -127,8 +128,37 @@ export function openToRead(path: string): DatabaseSync {
     return openNothing();
   } catch (cause) {
     database?.close();
+    if (cannotOpen(cause) && !(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0))
+      return openUnchanging(path);
     throw describeOpening(path, cause);
   }
+}
+
+function cannotOpen(error: unknown): boolean {
+  return [8, 14].includes(((error as { errcode?: number }).errcode ?? 0) % 256); // SQLITE_READONLY, SQLITE_CANTOPEN
+}
+
+/** Opens a store on a disk that cannot be written, where SQLite finds no room for its own files beside it. */
+function openUnchanging(path: string): DatabaseSync {
+  const url = pathToFileURL(path);
+  url.search = "immutable=1";
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(url, { readOnly: true });
+    expectOurs(database, path);
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw describeOpening(path, cause);
+  }
+}
+
+/** Says what is wrong with a store that turns out to be damaged when it is used; undefined for other errors. */
+export function describeDamage(error: unknown): string | undefined {
+  const isDamaged = [11, 26].includes(((error as { errcode?: number }).errcode ?? 0) % 256); // SQLITE_CORRUPT, SQLITE_NOTADB
+  return isDamaged
+    ? `the call store is damaged (${messageOf(error)}); bring back a copy of it, or move it away (a run that has paid from it then says how to go on)`
+    : undefined;
 }
 
 /** @throws UsageError when it is another program's database, or of a later layout */

@@ -3,7 +3,8 @@
  * call-store-file.
  */
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { UsageError } from "../errors.ts";
 import { isRunning, thisHost, thisProcess, type ProcessIdentity } from "../process-identity.ts";
@@ -48,6 +49,9 @@ export class CallStore implements Disposable {
   readonly #heartbeats = new Map<string, { readonly seenAt: number; readonly since: number }>();
   /** Which engine of this process has claimed a call. */
   readonly #holders = new Map<string, object>();
+  readonly #file: string | undefined;
+  /** Whether the file was removed, or another put in its place, while this process used it. */
+  isGone = false;
 
   /** Opens the store, and creates it if missing. @throws UsageError when the file is something else */
   constructor(path: string = defaultStorePath, { readOnly = false }: CallStoreOptions = {}) {
@@ -63,6 +67,7 @@ export class CallStore implements Disposable {
       this.#owner,
     );
     if (readOnly) return;
+    this.#file = identityOfFile(path);
     this.#beat();
     this.transact(() => this.buryDead());
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
@@ -202,6 +207,15 @@ export class CallStore implements Disposable {
     this.#run("delete from claims where key = ? and owner = ?", key, this.#owner);
   }
 
+  /** Enters a purse before anything is paid from it: one that the store does not know was counted by another store, or by one that is gone. */
+  knowPurse(name: string): void {
+    this.#prepare("insert or ignore into purses values (?, 0, 0)").run(name);
+  }
+
+  knowsPurse(name: string): boolean {
+    return this.#prepare("select 1 from purses where name = ?").get(name) !== undefined;
+  }
+
   /** Ends an attempt without a reply: frees its reserved money and books `perhapsPaid` of it. The claim stays. */
   settle(key: string, purse: string, perhapsPaid: number): void {
     this.#run("update claims set reserved = 0 where key = ? and owner = ?", key, this.#owner);
@@ -286,7 +300,20 @@ export class CallStore implements Disposable {
     } catch {
       // it cannot be written, which was told already; the next process that opens it buries this one
     } finally {
+      this.isGone ||= this.#file !== undefined && identityOfFile(this.path) !== this.#file;
+      if (this.isGone) this.#rescue();
       this.#database.close();
+    }
+  }
+
+  /** Writes the store whose file was removed to its place again, or beside what stands there now. */
+  #rescue(): void {
+    const target = existsSync(this.path) ? `${this.path}.${this.#owner.slice(0, 8)}.rescued` : this.path;
+    try {
+      mkdirSync(dirname(target), { recursive: true });
+      this.#database.prepare("vacuum into ?").run(target);
+    } catch {
+      // where it cannot be written, its replies are lost with the file
     }
   }
 
@@ -329,6 +356,7 @@ export class CallStore implements Disposable {
   }
 
   #beat(): void {
+    this.isGone ||= identityOfFile(this.path) !== this.#file;
     try {
       this.#run(
         "insert into owners values (?, ?, ?, ?) on conflict (id) do update set seen_at = excluded.seen_at",
@@ -353,6 +381,12 @@ export class CallStore implements Disposable {
     this.#statements.set(sql, statement);
     return statement;
   }
+}
+
+/** Which file is at a path: its device and number; undefined where none is, or the system has no numbers. */
+function identityOfFile(path: string): string | undefined {
+  const info = statSync(path, { throwIfNoEntry: false });
+  return info && info.ino > 0 ? `${info.dev}:${info.ino}` : undefined;
 }
 
 /** An owner as its row names it: the host, and after # when its process started. Earlier versions wrote the host's name only. */

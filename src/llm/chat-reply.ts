@@ -1,8 +1,7 @@
-import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { JSONValue, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
 import { compatibleOptions } from "./chat-request.ts";
-import { largestReply } from "./reply-limit.ts";
 import type { HttpReply } from "./send-request.ts";
+import { unpack } from "./unpack.ts";
 
 /*
  * Replies of OpenAI's chat completions, as servers send them: compressed though nobody asked for it, streamed, followed by
@@ -15,14 +14,6 @@ export interface ReadBody {
   readonly value: unknown;
 }
 
-const bound = { maxOutputLength: largestReply }; // a small body may unpack to one that fills the memory
-const decoders: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map([
-  ["gzip", (bytes) => gunzipSync(bytes, bound)],
-  ["x-gzip", (bytes) => gunzipSync(bytes, bound)],
-  ["deflate", (bytes) => inflateSync(bytes, bound)],
-  ["br", (bytes) => brotliDecompressSync(bytes, bound)],
-  ["zstd", (bytes) => zstdDecompressSync(bytes, bound)],
-]);
 const utf8 = new TextDecoder(); // removes a byte order mark
 
 /** @throws Error when a compressed body cannot be unpacked, or is too large */
@@ -32,7 +23,7 @@ export function readBody({ headers, bytes }: HttpReply): ReadBody {
     .split(",")
     .map((encoding) => encoding.trim());
   const unpacked = encodings.reduceRight<Uint8Array>(
-    (packed, encoding) => decoders.get(encoding)?.(packed) ?? packed, // the last was put on last
+    (packed, encoding) => unpack(packed, encoding), // the last was put on last
     bytes,
   );
   const text = utf8.decode(unpacked);
@@ -227,7 +218,7 @@ type Ending = LanguageModelV4GenerateResult["finishReason"]["unified"];
 
 /** How a reply ended, in the words of OpenAI, and of others that servers pass on as they are: Anthropic's, Google's, TGI's, vLLM's. */
 const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
-  [/^(stop(ped)?|eos(_token)?|end(_turn)?|stop_sequence|complete(d)?|finish(ed)?|done|normal)$/, "stop"],
+  [/^(stop(ped)?(_\w+)?|eos(_\w+)?|end(_\w+)?|complete(d)?|finish(ed)?|done|normal|success|ok|null)$/, "stop"],
   [
     /^((max|model|context)_)?(new_|output_|completion_)?(length|tokens?)(_(exceeded|limit|reached))?$|^(max_(output|length)|error_limit)$|context_window_exceeded$/,
     "length",
@@ -245,7 +236,8 @@ const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
 
 function endingOf(raw: unknown, isRefused: boolean): Ending {
   const said = typeof raw === "string" ? raw.toLowerCase().replace(/^finish_reason_/, "") : "";
-  const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
+  // of a word that nobody knows, the careful reading: the text may not be whole
+  const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? (said === "" ? "other" : "length");
   return ending === "stop" && isRefused ? "content-filter" : ending;
 }
 

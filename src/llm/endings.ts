@@ -3,6 +3,7 @@ import type { PendingCall } from "./admission.ts";
 import type { CallStore } from "./call-store.ts";
 import type { StoredCall } from "./stored-call.ts";
 import type { CallTally } from "./call-tally.ts";
+import type { Stop } from "./give-up-policy.ts";
 import type { CallOutcome, Reply } from "./reply.ts";
 
 /** Details of `pending` outcomes, by reason. */
@@ -129,8 +130,18 @@ export function withoutReply(
   return { state, text: "", finish: null, detail, build: null, usage: null, cost: 0, latencyMs: 0 };
 }
 
-export const writeTries = 10; // while the store cannot be written
-export const writeAgainMs = 1_000;
+/** While the store cannot be written. */
+export const writing = { tries: 10, againMs: 1_000 } as const;
+
+/** Why nothing more is sent, where the store's file is not at its place any more: replies would be lost. */
+export function goneStore({ isGone, path }: CallStore): Stop | undefined {
+  return isGone
+    ? {
+        isUsage: false,
+        detail: `${path}: the call store was removed, or another put in its place, while this command ran; its replies are written there again (or beside it, as .rescued), so run the same command again`,
+      }
+    : undefined;
+}
 
 export function unwritableStore({ path }: CallStore, cause: unknown): AlpagasusError {
   const isBusy = /locked|busy/i.test(messageOf(cause));

@@ -11,15 +11,7 @@ import type { CallStore } from "./call-store.ts";
 import type { StoredCall } from "./stored-call.ts";
 import { CallTally, type CallsReport, type StopReason } from "./call-tally.ts";
 import { checkEngineOptions, type EngineOptions } from "./engine-options.ts";
-import {
-  Endings,
-  outcomeOf,
-  pendingDetails,
-  unwritableStore,
-  writeAgainMs,
-  writeTries,
-  type Ending,
-} from "./endings.ts";
+import { Endings, goneStore, outcomeOf, pendingDetails, unwritableStore, writing, type Ending } from "./endings.ts";
 import {
   defaultConcurrency,
   defaultTimeoutMs,
@@ -318,7 +310,9 @@ export class Engine {
     const hasRoom = this.#stopped !== undefined || this.#queue.size <= this.#room;
     this.#waiters.wake({ hasRoom, isIdle: this.#isIdle });
     if (!this.#stopped && !this.#queue.isEmpty)
-      this.#fail(this.#gates.whyHopeless(now, this.#health.hasReplied, this.#tally.lastFailure));
+      this.#fail(
+        goneStore(this.#store) ?? this.#gates.whyHopeless(now, this.#health.hasReplied, this.#tally.lastFailure),
+      );
     if (this.#turn || this.#stopped) return;
     clearTimeout(this.#timer);
     const at = this.#nextTurnAt(now);
@@ -385,12 +379,12 @@ export class Engine {
     this.#stop("failure");
     clearImmediate(this.#turn);
     this.#turn = undefined;
-    if (++this.#failedWrites <= writeTries) {
+    if (++this.#failedWrites <= writing.tries) {
       this.#isWritingLater = true;
       setTimeout(() => {
         this.#isWritingLater = false;
         this.#scheduleTurn();
-      }, writeAgainMs);
+      }, writing.againMs);
       return;
     }
     for (const { call } of this.#endings.takeAll())

@@ -16,7 +16,9 @@ const topSchema = z.array(tokenSchema).refine((top) => {
   const different = new Map(top.map(({ token, logprob }) => [token, logprob])); // some list the chosen one again
   return [...different.values()].reduce((sum, logprob) => sum + Math.exp(logprob), 0) <= 1 + 5 * rounding;
 });
-const entrySchema = tokenSchema.extend({ top_logprobs: topSchema.nullish() });
+const entrySchema = tokenSchema
+  .extend({ top_logprobs: topSchema.nullish() })
+  .refine(({ token, logprob, top_logprobs: top }) => topSchema.safeParse([...(top ?? []), { token, logprob }]).success);
 
 /**
  * A reply's tokens with their log probabilities, from the provider's metadata: in the format of OpenAI's chat completions, or

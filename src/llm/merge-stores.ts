@@ -10,6 +10,10 @@ export interface Spent {
   readonly perhapsPaid: number;
 }
 
+/** What was added to a purse, of which other purse: in the store, so that it changes together with the purse. */
+const mergedTable =
+  "create table if not exists merged (target text, purse text, store text, paid integer not null, perhaps_paid integer not null, primary key (target, purse, store)) strict, without rowid";
+
 /** Brings replies of other call stores into one, in one transaction, which `commit` ends. */
 export class StoreMerge implements Disposable {
   readonly #into: string;
@@ -23,6 +27,7 @@ export class StoreMerge implements Disposable {
     this.#into = resolve(into);
     this.#target = openDatabase(into);
     this.#target.exec("begin immediate");
+    this.#target.exec(mergedTable);
   }
 
   /** Copies what a purse has paid for. @throws UsageError when there is no such store @returns what it has spent, reserved money included */
@@ -45,8 +50,23 @@ export class StoreMerge implements Disposable {
     if (call) this.#save(call);
   }
 
-  /** Adds to what a purse of this store has spent. */
-  book(purse: string, { paid, perhapsPaid }: Spent): void {
+  /**
+   * Adds to what a purse of this store has spent what another one has, less what was added of it before. Money that was paid stays so, also
+   * where the other store counts anew.
+   *
+   * @param from the other purse, and the store that counts it: copies of a run have purses of one name, each in its own store
+   */
+  book(purse: string, from: { readonly store: string; readonly name: string }, spent: Spent): void {
+    const key = [purse, from.name, resolve(from.store)] as const;
+    const before = this.#target
+      .prepare("select paid, perhaps_paid from merged where target = ? and purse = ? and store = ?")
+      .get(...key);
+    const [paidBefore, perhapsBefore] = [Number(before?.["paid"] ?? 0), Number(before?.["perhaps_paid"] ?? 0)];
+    const paid = Math.max(0, spent.paid - paidBefore);
+    const perhapsPaid = spent.perhapsPaid - perhapsBefore; // less, where it is known by now
+    this.#target
+      .prepare("insert or replace into merged values (?, ?, ?, ?, ?)")
+      .run(...key, Math.max(spent.paid, paidBefore), spent.perhapsPaid);
     this.#target
       .prepare(
         "insert into purses values (?, ?, ?) on conflict (name) do update set paid = paid + excluded.paid, perhaps_paid = max(0, perhaps_paid + excluded.perhaps_paid)",

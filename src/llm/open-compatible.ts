@@ -111,15 +111,17 @@ export function checkAddress(text: string, before: string): string {
   return parseAddress(text, before).href.replace(/\/+$/, "");
 }
 
+const shortestKey = 16; // characters of what may be a key that was put into the wrong variable
+
 function parseAddress(text: string, before: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UsageError(
-      `${before}expected an address such as http://127.0.0.1:8000/v1, got ${JSON.stringify(withoutPassword(text))}`,
+      `${before}expected an address such as http://127.0.0.1:8000/v1, got ${/[.:/]/.test(text) || text.length < shortestKey ? JSON.stringify(withoutPassword(text)) : "something else"}`,
     );
   if (url.hash)
     throw new UsageError(
-      `${before}${url.origin}${url.pathname}: expected an address without #, got ${url.hash}; name the model with --model`,
+      `${before}${url.origin}${url.pathname}: expected an address without #${url.hash.length < shortestKey ? `, got ${url.hash}` : ""}; name the model with --model`,
     );
   if (url.username || url.password || url.search)
     throw new UsageError(

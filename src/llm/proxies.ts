@@ -37,7 +37,15 @@ export function readProxies(environment: NodeJS.ProcessEnv): Proxies {
       throw new UsageError(
         `${name}: expected the address of an HTTP proxy, such as http://proxy.example:3128, got ${JSON.stringify(withoutPassword(value))}; change or unset it`,
       );
-    const { origin } = new URL(address);
+    const { origin, pathname, search, username, password } = new URL(address);
+    if (pathname !== "/" || search !== "")
+      throw new UsageError(
+        `${name}: expected the address of an HTTP proxy without a path, such as http://proxy.example:3128, got ${withoutPassword(origin)} with one; change or unset it`,
+      );
+    if ([username, password].some((part) => !isEncoded(part)))
+      throw new UsageError(
+        `${name}: expected the proxy's name and password with % written as %25, got a % that is no code; change or unset it`,
+      );
     return { address, shown: `${origin} (${name})` };
   };
   return {
@@ -45,6 +53,15 @@ export function readProxies(environment: NodeJS.ProcessEnv): Proxies {
     https: read("https_proxy", "HTTPS_PROXY"),
     none: find("no_proxy", "NO_PROXY")?.[1],
   };
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The proxy that a failed request went through; undefined where NO_PROXY names its host, or there is none. */

@@ -29,6 +29,8 @@ export interface SenderOptions {
   readonly environment?: NodeJS.ProcessEnv | undefined;
 }
 
+const largestHeader = 256 * 1024;
+
 /**
  * Sends requests over a pool of kept-alive connections, made for many small calls. It has no time limit of its own (the
  * caller's signal sets one), follows no redirects, and honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
@@ -47,6 +49,7 @@ export function createSender(
     bodyTimeout: 0,
     allowH2: false,
     maxResponseSize: largestBytes,
+    maxHeaderSize: largestHeader, // Node's own limit is 16 KB, and a reply beyond it is paid and lost
   };
   const proxies: Proxies = isHere ? {} : readProxies(environment);
   const dispatcher: Dispatcher =

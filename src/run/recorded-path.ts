@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { RunFolder } from "./run-folder.ts";
 
 /*
@@ -9,7 +9,17 @@ import type { RunFolder } from "./run-folder.ts";
 
 /** The current working folder, relative to a run's folder. */
 export function workingFolder({ folder }: Pick<RunFolder, "folder">): string {
-  return relative(resolve(folder), process.cwd()) || ".";
+  return relative(realFolder(resolve(folder)), realFolder(process.cwd())) || ".";
+}
+
+/** A folder as it is without links; of one that is not there yet, the part that is. */
+export function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    const above = dirname(folder);
+    return above === folder ? folder : join(realFolder(above), basename(folder));
+  }
 }
 
 /** Resolves a path from a manifest; returns it as typed if the file exists only there, or if `typedFrom` is unknown. */
@@ -19,6 +29,8 @@ export function recordedPath(
   typedFrom: string | undefined,
 ): string {
   if (typedFrom === undefined || isAbsolute(path) || path.startsWith("hf:")) return path;
-  const seenFromRun = join(folder, typedFrom, path);
-  return !existsSync(seenFromRun) && existsSync(path) ? path : seenFromRun;
+  // a run may be reached by a link: its folder is where it is; that a link was followed by its name was so in earlier versions
+  const seen = [join(realFolder(resolve(folder)), typedFrom, path), join(folder, typedFrom, path)];
+  const found = seen.find((one) => existsSync(one));
+  return found ?? (existsSync(path) ? path : seen[1]!);
 }

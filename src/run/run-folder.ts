@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { tryParse } from "../files/try-parse.ts";
 import { randomUUID } from "node:crypto";
 import { link, rename, rm, writeFile } from "node:fs/promises";
@@ -176,26 +177,42 @@ export async function extendManifest(
  * the run's folder, so that it moves with the run, and every command adds to what was paid before.
  *
  * @param store path of the call store that counts the spending
+ * @param options.forgetSpent count anew, where the store that counted it is gone
+ * @param options.enter makes the store know a purse: before the run has it, so that a store that does not know it is another one
  * @throws RunError when another store has counted this run's spending until now
  */
-export async function openPurse({ folder }: RunFolder, store: string): Promise<string> {
+export async function openPurse(
+  { folder }: RunFolder,
+  store: string,
+  { forgetSpent = false, enter }: { readonly forgetSpent?: boolean; readonly enter?: (name: string) => void } = {},
+): Promise<string> {
   const path = join(folder, "purse.json");
   makeFolder(folder);
-  const partial = `${path}.${processToken}.${randomUUID().slice(0, 8)}.partial`; // several stages may open it at once
-  try {
-    await writeFile(partial, `${JSON.stringify({ purse: randomUUID(), store: relative(folder, store) })}\n`);
-    await link(partial, path); // atomic, and only if there is no file yet
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // link fails with errors of this kind
-  } finally {
-    await rm(partial, { force: true });
+  const before = await readPurse({ folder });
+  if (before && resolve(before.store) !== resolve(store)) {
+    const isThere = existsSync(before.store);
+    if (!forgetSpent || isThere)
+      throw new RunError(
+        isThere
+          ? `${folder}: this run's spending is recorded in ${before.store}, not in ${store}; use that store with --store, or another run with --run DIR`
+          : `${folder}: this run's spending is recorded in ${before.store}, which is not there; bring that file, use another run with --run DIR, or go on with --forget-spent, which counts the spending anew`,
+      );
+    await rm(path, { force: true });
   }
-  const found = await readPurse({ folder });
-  if (resolve(found!.store) !== resolve(store))
-    throw new RunError(
-      `${folder}: this run's spending is recorded in ${found!.store}, not in ${store}; use that store with --store, or another run with --run DIR`,
-    );
-  return found!.name;
+  if (!existsSync(path)) {
+    const purse = randomUUID();
+    enter?.(purse);
+    const partial = `${path}.${processToken}.${purse.slice(0, 8)}.partial`; // several stages may open it at once
+    try {
+      await writeFile(partial, `${JSON.stringify({ purse, store: relative(folder, store) })}\n`);
+      await link(partial, path); // atomic, and only if there is no file yet
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // link fails with errors of this kind
+    } finally {
+      await rm(partial, { force: true });
+    }
+  }
+  return (await readPurse({ folder }))!.name; // it was there, or has just been written
 }
 
 /** A run's purse and the store that counts it; undefined if no command opened one. @throws RunError when its file is damaged */
@@ -203,8 +220,16 @@ export async function readPurse({
   folder,
 }: Pick<RunFolder, "folder">): Promise<{ name: string; store: string } | undefined> {
   const path = join(folder, "purse.json");
-  const text = await readWhole(path, "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readWhole(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new RunError(
+      `${path}: expected this run's spending record, got one that cannot be read: ${messageOf(cause)}; make it readable, or start a new run with another --run DIR`,
+      { cause },
+    );
+  }
   const found = purseSchema.safeParse(tryParse(text));
   if (!found.success)
     throw new RunError(

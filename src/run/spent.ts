@@ -100,17 +100,17 @@ export async function expectSpendingRecord(run: RunFolder, store: string): Promi
   if (!purse || resolve(purse.store) !== resolve(store)) return;
   const latest = latestCalls(await readManifest(run));
   const usd = (latest?.runPaidUsd ?? 0) + (latest?.runPerhapsPaidUsd ?? 0);
-  if (usd === 0 || holdsSpending(store, purse.name)) return;
+  if (holdsSpending(store, purse.name)) return;
+  const paid = usd > 0 ? ` has paid ${formatUsd(usd)}` : " may have paid";
   throw new RunError(
-    `${run.folder}: this run has paid ${formatUsd(usd)} for replies in ${store}, which is gone or was made anew; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps scores that one judge gave (in ratings.jsonl), asks for everything else again, and counts the spending anew`,
+    `${run.folder}: this run${paid} for replies in ${store}, which is gone or was made anew; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps scores that one judge gave (in ratings.jsonl), asks for everything else again, and counts the spending anew`,
   );
 }
 
 function holdsSpending(path: string, purse: string): boolean {
   if (!existsSync(path)) return false;
   using store = new CallStore(path, { readOnly: true });
-  const { paid, perhapsPaid, reserved } = store.purse(purse);
-  return paid + perhapsPaid + reserved > 0 || store.callsFrom(purse) > 0;
+  return store.knowsPurse(purse) || store.callsFrom(purse) > 0;
 }
 
 /** The total for a budget. Costs that may be billed count in full; costs without a known price count as 0. */

@@ -1,10 +1,6 @@
-import { readWhole } from "../files/read-file.ts";
-import { join } from "node:path";
-import * as z from "zod";
-import { writeWhole } from "../files/atomic-file.ts";
-import { tryParse } from "../files/try-parse.ts";
+import { resolve } from "node:path";
 import { defaultStorePath } from "../llm/call-store.ts";
-import { StoreMerge, type Spent } from "../llm/merge-stores.ts";
+import { StoreMerge } from "../llm/merge-stores.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
@@ -52,6 +48,11 @@ interface ShardRun {
 export async function merge(options: MergeOptions): Promise<MergeSummary> {
   const { store = defaultStorePath, ...stage } = options;
   const run = runFolder(options.run);
+  const itself = options.shards.find((folder) => resolve(folder) === resolve(options.run));
+  if (itself !== undefined)
+    throw new UsageError(
+      `${itself}: expected another run for what the shards become, got one of them; name one with --run DIR`,
+    );
   const shards = await readShards(options);
   const before = await readManifest(run);
   if (before?.rate && !options.overwrite)
@@ -101,25 +102,16 @@ async function mergeReplies(run: RunFolder, shards: readonly ShardRun[], store: 
   }
   if (purses.length === 0) return 0;
   using merging = new StoreMerge(store); // before anything of the run is written
-  const spent: Record<string, Spent> = {};
+  const found = [];
   for (const { name, store: from, shard } of purses) {
-    spent[name] = merging.addPurse(from, name);
+    found.push({ from: { name, store: from }, spent: merging.addPurse(from, name) });
     for await (const key of callsOf(shard)) merging.addCall(from, key);
   }
-  const path = join(run.folder, "merged.json");
-  const before = spentSchema.catch({}).parse(tryParse(await readWhole(path, "utf8").catch(() => "")));
-  const name = await openPurse(run, store);
-  for (const [purse, { paid, perhapsPaid }] of Object.entries(spent))
-    merging.book(name, {
-      paid: paid - (before[purse]?.paid ?? 0),
-      perhapsPaid: perhapsPaid - (before[purse]?.perhapsPaid ?? 0),
-    });
+  const own = await openPurse(run, store);
+  for (const { from, spent } of found) merging.book(own, from, spent);
   merging.commit();
-  await writeWhole(path, `${JSON.stringify({ ...before, ...spent })}\n`);
   return merging.copied;
 }
-
-const spentSchema = z.record(z.string(), z.object({ paid: z.number(), perhapsPaid: z.number() }));
 
 /** The keys of the replies behind a shard's ratings and further scores. */
 async function* callsOf({ run, manifest }: ShardRun): AsyncGenerator<string> {

@@ -53,7 +53,7 @@ export function renderCalls(
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
     `${formatCount(calls.stored)} in the store`,
-    ...(calls.shared > 0 ? [`${formatCount(calls.shared)} shared by identical rows`] : []),
+    ...(calls.shared > 0 ? [`${formatCount(calls.shared)} shared with identical prompts`] : []),
   ];
   const lines = [
     `  calls   ${counts.join(", ")}; ${formatCount(calls.inputTokens)} tokens in, ${formatCount(calls.outputTokens)} out`,
