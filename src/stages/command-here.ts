@@ -1,5 +1,6 @@
 import { relative, resolve } from "node:path";
 import { defaultRunFolder, type RunFolder } from "../run/run-folder.ts";
+import { realFolder } from "../run/recorded-path.ts";
 import { shellWord } from "../shell-word.ts";
 
 /**
@@ -14,14 +15,15 @@ export function commandHere(
   workingFolder: string | undefined,
 ): string {
   if (workingFolder === undefined) return command;
-  const origin = resolve(folder, workingFolder);
+  const here = realFolder(resolve(folder));
+  const origin = resolve(here, workingFolder);
   const words = splitWords(command);
   const at = words.findIndex((word) => word === "--run" || word.startsWith("--run="));
   const isApart = words[at] === "--run";
   const typed = at < 0 ? defaultRunFolder : isApart ? (words[at + 1] ?? "") : words[at]!.slice("--run=".length);
-  const place = relative(origin, resolve(folder)) || ".";
+  const place = relative(origin, here) || ".";
   const others = at < 0 ? words : words.toSpliced(at, isApart ? 2 : 1);
-  const told = resolve(origin, typed) === resolve(folder) ? command : join([...others, "--run", place]);
+  const told = realFolder(resolve(origin, typed)) === here ? command : join([...others, "--run", place]);
   return origin === process.cwd() ? told : `cd ${shellWord(relative(process.cwd(), origin) || ".")} && ${told}`;
 }
 

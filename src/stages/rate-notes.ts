@@ -33,6 +33,16 @@ export function describeDropped(before: Manifest["arms"], now: Manifest["arms"])
       ];
 }
 
+/** A note on further scores of the data as it was, and the commands that made them. */
+export function describeLostScores(scores: NonNullable<Manifest["scores"]>): string[] {
+  const names = Object.keys(scores);
+  if (names.length === 0) return [];
+  const commands = Object.values(scores).flatMap(({ command, judge }) => command ?? `rate with ${judge}`);
+  return [
+    `the data changed since: ${names.join(", ")} ${names.length === 1 ? "is a score" : "are scores"} of other rows, and left out; rate again, which asks only about rows that changed: ${commands.join("; ")}`,
+  ];
+}
+
 const mostColumns = 12; // in the note
 
 /** A note on the columns that nobody looked at. */

@@ -34,7 +34,13 @@ import {
   hashRows,
   otherRows,
 } from "./rate-checks.ts";
-import { describeLimit, describeEarlierCheck, describeDropped, describeUnused } from "./rate-notes.ts";
+import {
+  describeLimit,
+  describeEarlierCheck,
+  describeDropped,
+  describeLostScores,
+  describeUnused,
+} from "./rate-notes.ts";
 import { checkShare, readableGate, rowCoverageGate } from "./coverage.ts";
 import { version } from "../version.ts";
 
@@ -177,6 +183,9 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
           : []),
         ...(as === undefined ? [] : tally.describeClash(as)),
         ...describeDropped(previous?.arms ?? {}, arms),
+        ...(as === undefined && previous && previous.dataset.hash !== datasetRecord.hash
+          ? describeLostScores(previous.scores ?? {})
+          : []),
         ...tally.notes,
       ],
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
@@ -227,11 +236,19 @@ export async function countRows(dataset: Dataset, { onProgress }: Pick<RateOptio
   return rows;
 }
 
-/** A score that is no number would be written as null, and nothing could read it. */
-function expectNumber(rating: Rating): Rating {
-  return rating.state !== "scored" || Number.isFinite(rating.score)
+/** A score that is no number would be written as null, and nothing could read it; one outside the judge's own scale means nothing. */
+function expectScore(rating: Rating, { scale, escalating }: Judge): Rating {
+  if (rating.state !== "scored") return rating;
+  const { score } = rating;
+  if (!Number.isFinite(score)) return { state: "unparsable", detail: `the score is no number: ${score}` };
+  if (!scale || escalating) return rating; // where a student escalates, some scores are probabilities
+  const rounding = 1e-9 * (scale.max - scale.min);
+  return score >= scale.min - rounding && score <= scale.max + rounding
     ? rating
-    : { state: "unparsable", detail: `the score is no number: ${rating.score}` };
+    : {
+        state: "unparsable",
+        detail: `the score is outside of the judge's scale, ${scale.min} to ${scale.max}: ${score}`,
+      };
 }
 
 /** Joins each example's index, id and hash with its rating, and shows the examples to the tally. */
@@ -254,7 +271,7 @@ async function* rateInOrder(
   }
   for await (const ratings of rateAll(judge, examples())) {
     const rows = waiting.splice(0, ratings.length);
-    yield ratings.map((rating, i) => ({ ...rows[i]!, ...expectNumber(rating) }));
+    yield ratings.map((rating, i) => ({ ...rows[i]!, ...expectScore(rating, judge) }));
   }
   if (waiting.length > 0)
     throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);

@@ -11,13 +11,32 @@ const unlikeKinds = [
   "in another script than Latin",
   "conversations of several turns",
   `longer than ${formatCount(longText)} characters`,
+  "in another language than English",
 ] as const;
 
 /** In what a row is unlike them: an index of the kinds, -1 where it is in nothing. */
 export function findUnlike({ instruction, input, output }: ExampleFields, hasTurns: boolean): number {
   if (isForeign(instruction) || isForeign(output)) return 0;
   if (hasTurns) return 1;
-  return instruction.length + input.length + output.length > longText ? 2 : -1;
+  if (instruction.length + input.length + output.length > longText) return 2;
+  return isOtherLanguage(`${instruction.slice(0, surveyed)} ${output.slice(0, surveyed)}`) ? 3 : -1;
+}
+
+const surveyed = 400; // characters of a text whose words are counted
+const fewestEnglish = 3; // words: English texts have as many within a line or two
+const fewestOther = 4;
+const english = /\b(?:the|of|and|to|an?|is|are|in|that|for|it|you|with|on|as|your|be|this|how|what)\b/gi;
+/** Short words of other languages with Latin letters that English does not have: German, Dutch, Scandinavian, Romance, Polish, Turkish, Vietnamese, Indonesian. */
+const others =
+  /(?<![\p{L}\p{N}])(?:der|das|dem|den|und|ist|sind|im|wir|nicht|ein|eine|einen|mit|für|auf|von|wie|ich|sie|zu|het|een|van|niet|wat|och|är|att|som|ikke|og|det|les|est|une|dans|pour|qui|sur|et|le|la|el|los|las|una|del|para|por|que|qué|es|en|de|il|di|che|è|per|della|um|uma|não|os|na|się|jest|nie|jak|w|z|bir|ve|bu|için|là|của|và|yang|dan|untuk|dengan)(?![\p{L}\p{N}])/giu;
+
+/** Whether a text in Latin letters has more of other languages' short words than of English ones. */
+function isOtherLanguage(text: string): boolean {
+  english.lastIndex = 0;
+  let own = 0;
+  while (english.test(text)) if (++own === fewestEnglish) return false; // nearly always within the first words
+  const foreign = text.match(others)?.length ?? 0;
+  return foreign >= fewestOther && foreign > 2 * own;
 }
 
 function isForeign(text: string): boolean {
