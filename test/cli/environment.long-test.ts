@@ -39,7 +39,7 @@ test("only keys are read from .env: it cannot send them, or the rows, to another
   await using others = await startModelServer();
   using folder = tempFolder();
   writeRows(folder, 3);
-  folder.write(".env", `OPENAI_API_KEY=sk-of-the-file\nOPENAI_BASE_URL=${others.origin}/v1\nDATABASE_URL=x\n`);
+  folder.write(".env", `\ufeffOPENAI_API_KEY=sk-of-the-file\nOPENAI_BASE_URL=${others.origin}/v1\nDATABASE_URL=x\n`);
   const { OPENAI_API_KEY: _, ...env } = own.environment;
   const { code, stderr } = await alpagasus(["rate", "rows.json", "--judge", "openai:gpt-4o-mini"], {
     cwd: folder.path,

@@ -10,7 +10,7 @@ import { createRandom } from "../../src/stats/random.ts";
 const judge = "openai:gpt-x";
 
 /** 300 pairs whose better answer is known, by a judge that says so with this accuracy in each order. */
-function compared(says: (better: "A" | "B", order: 0 | 1) => "A" | "B", orders: 1 | 2 = 2): ComparisonSummary {
+function compared(says: (better: "A" | "B", order: 0 | 1) => "A" | "B" | "draw", orders: 1 | 2 = 2): ComparisonSummary {
   const random = createRandom(5);
   const verdicts = Array.from({ length: 300 }, (_, i): PairVerdict => {
     const better = random() < 0.5 ? "A" : "B";
@@ -61,6 +61,11 @@ describe("a comparison", () => {
   test("is not to be trusted when one order was judged and the answer shown second wins", () => {
     const { answer, against } = weighComparison(compared((_, order) => (order === 0 ? "B" : "A"), 1));
     expect([answer, against[0]]).toEqual(["no", expect.stringContaining("the place alone may decide")]);
+  });
+
+  test("is not to be trusted when the judge tells no answers apart", () => {
+    const { answer, against } = weighComparison(compared(() => "draw"));
+    expect([answer, against[0]]).toEqual(["no", expect.stringContaining("calls 100.0 % of its verdicts a tie")]);
   });
 
   test("is trusted when both orders and people agree", () => {

@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { deflateRawSync, gzipSync } from "node:zlib";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -46,6 +46,15 @@ const chunk = (content: string, finish: string | null) =>
 
 let calls = 0;
 const servers: Record<string, (body: Body) => Said> = {
+  "raw-deflate": () => ({ body: deflateRawSync(good()), headers: { "content-encoding": "deflate" } }),
+  "no-gzip": () => ({ body: good(), headers: { "content-encoding": "gzip" } }),
+  "large-header": () => ({ body: good(), headers: { "x-trace": "a".repeat(40_000) } }),
+  ...Object.fromEntries(
+    ["truncated", "out_of_tokens", "user_stop", "budget_exceeded"].map((reason) => [
+      `ends-${reason}`,
+      () => ({ body: withChoice({ finish_reason: reason }) }),
+    ]),
+  ),
   gzip: () => ({ body: gzipSync(good()), headers: { "content-encoding": "gzip" } }),
   done: () => ({ body: `${good()}\n\ndata: [DONE]` }),
   stream: () => ({ body: `${chunk("4\nfi", null)}${chunk("ne", "stop")}data: [DONE]\n\n` }),
@@ -222,8 +231,19 @@ async function askServer(name: string) {
 }
 
 describe("replies that are read", () => {
+  test.each(["truncated", "out_of_tokens", "user_stop", "budget_exceeded"])(
+    "an ending that nobody knows is one that may have cut the text: %s",
+    async (reason) => {
+      const { outcomes } = await askServer(`ends-${reason}`);
+      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "length" });
+    },
+  );
+
   test.each([
     "gzip",
+    "raw-deflate",
+    "no-gzip",
+    "large-header",
     "done",
     "stream",
     "parts",

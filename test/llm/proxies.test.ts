@@ -105,6 +105,15 @@ describe("a proxy", () => {
     expect(() => readProxies({ HTTPS_PROXY: address })).toThrow(/^HTTPS_PROXY: expected the address of an HTTP proxy/);
   });
 
+  test.each([
+    ["http://u:50%@127.0.0.1:1", /with % written as %25/],
+    ["http://127.0.0.1:1/path", /without a path/],
+    ["http://127.0.0.1:1/?x=hidden", /without a path/],
+  ])("whose address has too much in it is refused: %s", (address, message) => {
+    expect(() => readProxies({ HTTP_PROXY: address })).toThrow(message);
+    expect(() => readProxies({ HTTP_PROXY: address })).not.toThrow(/50%|hidden/);
+  });
+
   test("is passed by for the hosts of NO_PROXY", () => {
     const proxies = readProxies({ http_proxy: "p:1", no_proxy: "a.example, .b.example,c.example:81" });
     const isUsed = (host: string) => proxyFor(`http://${host}/`, proxies) !== undefined;

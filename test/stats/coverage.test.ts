@@ -68,6 +68,19 @@ test.each(someOf(judges, 2))("Spearman's interval holds: %s", (_, some) => {
   for (const n of someOf([200, 40, 10])) expect(coverage(some, spearman, n, 5), String(n)).toBeGreaterThan(least);
 });
 
+/** Two judges that lean on each other and give most rows one and the same lowest score, the others any. */
+function clipped(r: number, from: number): Judges {
+  return (n, random) => {
+    const [a, b] = leaning(r)(n, random);
+    return [a.map((value) => Math.max(value, from)), b.map((value) => Math.max(value, from))];
+  };
+}
+
+test("Spearman's interval holds where most rows share one score, and the others have many", () => {
+  for (const n of someOf([200, 600])) expect(coverage(clipped(0.7, 1.04), spearman, n, 8)).toBeGreaterThan(least);
+  for (const n of someOf([60, 200])) expect(coverage(clipped(0.7, 1.4), spearman, n, 9)).toBeGreaterThan(least);
+});
+
 test("Spearman's interval of judges that say nearly the same is narrow, in whatever order the rows are", () => {
   for (const n of [20, 100, 1000]) {
     const a = Array.from({ length: n }, (_, i) => i);
