@@ -78,10 +78,12 @@ def plain(text):
     power = r"(?<![\w.^{])(\d{1,9})([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})"
     text = re.sub(power, lambda m: str(int(m[1]) ** int(m[2].translate(SUPERSCRIPTS))), text)
     text = re.sub(r"(?<=[\w)}])[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: f"^{{{m[0].translate(SUPERSCRIPTS)}}}", text)
-    # powers of ten are written out, since after a number their sign and base are read as something else
-    times = r"\s*(?:[x×·*]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?\s*([-+]?\d{1,3})\s*\}?"
-    number = rf"(?<![\w.,])([-+]?\d+(?:\.\d+)?)(?:{times}|[eE]([-+]?\d{{1,3}})(?![\w.]))"
-    return re.sub(number, lambda m: written_out(m[1], int(m[2] or m[3])), text)
+    if "\\" in text or "$" in text:
+        return text  # in LaTeX, math-verify reads powers of ten itself
+    # elsewhere they are written out, since after a number their sign and base are read as something else
+    times = r"\s*[x×·*]\s*10\s*(?:\^|\*\*)\s*(?:\{([-+]?\d{1,3})\}|([-+]?\d{1,3})(?![\w{.]))"
+    number = rf"(?<![\w.,^_/])([-+]?\d+(?:\.\d+)?)(?:{times}|[eE]([-+]?\d{{1,3}})(?![\w.]))"
+    return re.sub(number, lambda m: written_out(m[1], int(m[2] or m[3] or m[4])), text)
 
 
 def mixed(match):

@@ -75,12 +75,14 @@ function readBoot(): string {
 }
 
 function readNamespace(): string {
-  try {
-    const names = ["pid", "time"].map((kind) => readlinkSync(`/proc/self/ns/${kind}`).replace(/\D/g, ""));
-    return names.join("-"); // the time is that of starts in /proc
-  } catch {
-    return "";
-  }
+  const read = (kind: string): string => {
+    try {
+      return readlinkSync(`/proc/self/ns/${kind}`).replace(/\D/g, "");
+    } catch {
+      return ""; // a kernel without it
+    }
+  };
+  return ["pid", "time"].map(read).filter(Boolean).join("-"); // the time is that of starts in /proc
 }
 
 /** When a process started: in clock ticks since the boot on Linux, else in seconds since 1970. Empty where unknown. */

@@ -8,7 +8,7 @@ export function withoutPassword(address: string): string {
 }
 
 /** A name and a password with a character that ends an address or what it names: what looks like a port is none. */
-const oddPassword = /^(\s*(?:ray:)?[a-z][a-z0-9+.-]*:\/\/)[^/@\s:]+:(?!\d{1,5}(?:[/#?,]|$))[^@]*@/i;
+const oddPassword = /^(\s*(?:ray:)?[a-z][a-z0-9+.-]*:\/\/)[^/@\s:[]+:(?!\d{1,5}(?:[/#?,]|$))[^@]*@/i;
 
 function withoutOne(address: string): string {
   const query = address.indexOf("?"); // a key may stand there

@@ -57,7 +57,7 @@ export function parseTop(text: string): number | { share: number } {
   );
 }
 
-/** `source=a:3000,b:20%`; a value with a comma, or none, stands in double quotes: `source="a,b":20,"":5` */
+/** `source=a:3000,b:20%`; a value with a comma, and an empty one, stand in double quotes: `source="a,b":20,"":5`. Rows without one are `null`. */
 export function parseQuota(text: string): { column: string; keep: Map<string, number | { share: number }> } {
   const [, column, list] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
   const keep = new Map<string, number | { share: number }>();

@@ -46,6 +46,10 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
   const part = flags.shard ? "--shard" : flags.limit === undefined ? undefined : "--limit";
   if (flags.shard && flags.limit !== undefined)
     throw new UsageError("--limit: expected all of the rows, got --shard with it; leave one out");
+  if (part && (names.length > 1 || flags.escalate !== undefined))
+    throw new UsageError(
+      `${part}: expected one judge that looks at a row by itself, got ${names.length > 1 ? names.join(", ") : "--escalate"}; rate with one judge a run`,
+    );
   if (part && looked !== undefined)
     throw new UsageError(
       `${part}: expected a judge that looks at a row by itself, got ${looked}, which takes no time; rate all rows at once`,

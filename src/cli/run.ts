@@ -11,7 +11,7 @@ import { askYes } from "./ask-yes.ts";
 import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
-import { spentInAll } from "../run/spent.ts";
+import { paidInAll } from "../run/spent.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
@@ -103,7 +103,7 @@ Examples:
           : renderEnd(end, (await readManifest(runFolder(end.run)))?.rate, {
               isAborted: context.signal.aborted,
               isPart: (flags.only ?? flags.from) !== undefined,
-              paidUsd: await spentInAll(runFolder(end.run)),
+              paidUsd: await paidInAll(runFolder(end.run)),
             }),
       );
     });

@@ -60,7 +60,7 @@ async function readColumns(file: DatasetFile, path: string): Promise<Column[]> {
 
 /** Whether a decimal has more digits than a JavaScript number keeps. */
 function isLong(type: string): boolean {
-  return Number(/^DECIMAL\((\d+)/.exec(type)?.[1] ?? 0) > 15;
+  return Number(/^DECIMAL\((\d+),\d+\)$/.exec(type)?.[1] ?? 0) > 15;
 }
 
 async function* readRecords(file: DatasetFile, columns: readonly Column[]): AsyncGenerator<readonly FileRecord[]> {
@@ -71,7 +71,7 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
     if (type === "FLOAT" || type === "DOUBLE") return [`CASE WHEN isfinite(${column}) THEN ${column} END AS ${column}`];
     // text whose file does not say that it is text; what is none is Base64, as of Arrow
     // a number has some 16 digits: a decimal that has more is its text
-    if (type.startsWith("DECIMAL") && isLong(type))
+    if (isLong(type))
       return [
         `CASE WHEN TRY_CAST(${column}::DOUBLE AS ${type}) = ${column} THEN to_json(${column}) ELSE to_json(${column}::VARCHAR) END AS ${column}`,
       ];

@@ -30,7 +30,7 @@ export function poolDatasets(
       (format !== "csv" || quotes === undefined) &&
       first.rewritten === undefined &&
       format === first.format &&
-      header === first.header &&
+      withoutMark(header) === withoutMark(first.header) &&
       files[0]!.extension === first.files[0]!.extension,
   );
   const layout: Layout = !isSameShape ? "messages" : isSameFormat ? "as they are" : "objects";
@@ -50,6 +50,11 @@ export function poolDatasets(
     }),
     batches: () => readPool(datasets, labels, layout),
   };
+}
+
+/** A header without its byte order mark. */
+function withoutMark(header: string | undefined): string | undefined {
+  return header?.replace(/^\ufeff/, "");
 }
 
 async function* readPool(

@@ -100,8 +100,12 @@ export async function openAsker<A extends object>(
   try {
     const purse = forPlan
       ? ""
-      : await openPurse(runFolder(run), path, { forgetSpent, enter: (name) => store.knowPurse(name) });
-    if (!forPlan && forgetSpent) store.knowPurse(purse); // the store was made anew
+      : await openPurse(runFolder(run), path, {
+          forgetSpent,
+          enter: (name) => store.knowPurse(name),
+          isKnown: (name) => store.knowsPurse(name),
+        });
+    if (!forPlan) store.knowPurse(purse); // the store was made anew, or the run by an earlier version
     const asker = create(chatModel, { ...engine, store, purse });
     return Object.assign(asker, { close: () => store[Symbol.dispose]() });
   } catch (error) {

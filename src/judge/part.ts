@@ -1,7 +1,8 @@
 import { UsageError } from "../errors.ts";
 import type { Example } from "../dataset/example.ts";
 import type { Rating } from "../run/rating.ts";
-import { createRandom, defaultSeed, shuffledIndices } from "../stats/random.ts";
+import { createPriority } from "../selection/pick.ts";
+import { defaultSeed } from "../stats/random.ts";
 import type { Judge } from "./judge.ts";
 import { rateSome } from "./rate-some.ts";
 import { isInShard, type Shard } from "./shard.ts";
@@ -24,14 +25,17 @@ export function partOfShard(shard: Shard): Part {
 }
 
 /**
- * Some rows for a try, drawn at random. The order in which rows are drawn is always the same, so that a larger number holds a smaller one's
- * rows, and none is paid twice.
+ * Some rows for a try, drawn at random: those whose positions come first in an order that is always the same. So a larger number holds a
+ * smaller one's rows, also where rows were added at the end, and none is paid twice.
  *
  * @param limit how many rows @param total how many the data has
  */
 export function partOfLimit(limit: number, total: number): Part {
   const drawn = new Uint8Array(total);
-  for (const row of shuffledIndices(total, createRandom(defaultSeed)).subarray(0, limit)) drawn[row] = 1;
+  const priority = createPriority(defaultSeed, "limit");
+  const priorities = Float64Array.from(drawn, (_, row) => priority(row));
+  const order = Uint32Array.from(drawn, (_, row) => row).sort((a, b) => priorities[a]! - priorities[b]! || a - b);
+  for (const row of order.subarray(0, limit)) drawn[row] = 1;
   return {
     option: "--limit",
     isIn: (row) => drawn[row] === 1,

@@ -107,7 +107,12 @@ export function readReply({
     .toWellFormed(); // as it is stored
   return {
     text,
-    finish: finish !== "content-filter" && isPerhapsCut(finishReason, status) ? "length" : finishes[finish],
+    finish:
+      finish !== "content-filter" && status === "incomplete"
+        ? "length"
+        : isUnclear(finishReason)
+          ? "unclear"
+          : finishes[finish],
     ...(logprobs && { logprobs }),
     ...readUsage(usage),
     ...(response?.modelId !== undefined && { build: response.modelId }),
@@ -121,12 +126,9 @@ function readStatus(body: unknown): string | undefined {
   return object === "response" && typeof status === "string" ? status : undefined;
 }
 
-/** Whether a text may not be whole: its provider says so, or gives a reason to end that nobody knows. */
-function isPerhapsCut(
-  { unified, raw }: LanguageModelV4GenerateResult["finishReason"],
-  status: string | undefined,
-): boolean {
-  return status === "incomplete" || raw === "pause_turn" || (unified === "other" && raw !== undefined && raw !== "");
+/** Whether a text may not be whole, since its provider gives a reason to end that nobody knows. */
+function isUnclear({ unified, raw }: LanguageModelV4GenerateResult["finishReason"]): boolean {
+  return raw === "pause_turn" || (unified === "other" && raw !== undefined && raw !== "");
 }
 
 /** Describes which setting of a request was ignored. */

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { UsageError } from "../errors.ts";
+import { messageOf, UsageError } from "../errors.ts";
 import { isRunning, thisHost, thisProcess, type ProcessIdentity } from "../process-identity.ts";
 import { BatchBook } from "./batches/batch-book.ts";
 import { openDatabase, openToRead } from "./call-store-file.ts";
@@ -49,7 +49,7 @@ export class CallStore implements Disposable {
   readonly #heartbeats = new Map<string, { readonly seenAt: number; readonly since: number }>();
   /** Which engine of this process has claimed a call. */
   readonly #holders = new Map<string, object>();
-  readonly #file: string | undefined;
+  readonly #file: string | null | undefined;
   /** Whether the file was removed, or another put in its place, while this process used it. */
   isGone = false;
 
@@ -300,21 +300,26 @@ export class CallStore implements Disposable {
     } catch {
       // it cannot be written, which was told already; the next process that opens it buries this one
     } finally {
-      this.isGone ||= this.#file !== undefined && identityOfFile(this.path) !== this.#file;
-      if (this.isGone) this.#rescue();
+      this.isGone ||= isAnother(this.path, this.#file);
+      if (this.isGone && !rescued.has(this.path)) this.#rescue();
       this.#database.close();
     }
   }
 
   /** Writes the store whose file was removed to its place again, or beside what stands there now. */
   #rescue(): void {
-    const target = existsSync(this.path) ? `${this.path}.${this.#owner.slice(0, 8)}.rescued` : this.path;
-    try {
-      mkdirSync(dirname(target), { recursive: true });
-      this.#database.prepare("vacuum into ?").run(target);
-    } catch {
-      // where it cannot be written, its replies are lost with the file
-    }
+    const beside = `${this.path}.${this.#owner.slice(0, 8)}.rescued`;
+    for (const target of existsSync(this.path) ? [beside] : [this.path, beside])
+      try {
+        mkdirSync(dirname(target), { recursive: true });
+        this.#database.prepare("vacuum into ?").run(target);
+        rescued.add(this.path);
+        return;
+      } catch (error) {
+        process.stderr.write(
+          `alpagasus: ${target}: the replies of this command cannot be written: ${messageOf(error)}\n`,
+        );
+      }
   }
 
   #book(purse: string, paid: number, perhapsPaid: number): void {
@@ -356,7 +361,7 @@ export class CallStore implements Disposable {
   }
 
   #beat(): void {
-    this.isGone ||= identityOfFile(this.path) !== this.#file;
+    this.isGone ||= isAnother(this.path, this.#file);
     try {
       this.#run(
         "insert into owners values (?, ?, ?, ?) on conflict (id) do update set seen_at = excluded.seen_at",
@@ -383,10 +388,23 @@ export class CallStore implements Disposable {
   }
 }
 
-/** Which file is at a path: its device and number; undefined where none is, or the system has no numbers. */
-function identityOfFile(path: string): string | undefined {
-  const info = statSync(path, { throwIfNoEntry: false });
-  return info && info.ino > 0 ? `${info.dev}:${info.ino}` : undefined;
+/** Stores that were written again: several of one process may have the same file open. */
+const rescued = new Set<string>();
+
+/** Which file is at a path: its device and number. Undefined where none is; null where that cannot be known, as now and then on network folders. */
+function identityOfFile(path: string): string | null | undefined {
+  try {
+    const info = statSync(path, { throwIfNoEntry: false });
+    return info && (info.ino > 0 ? `${info.dev}:${info.ino}` : null);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether another file is at a path than at first, or none. */
+function isAnother(path: string, first: string | null | undefined): boolean {
+  const now = identityOfFile(path);
+  return first !== undefined && first !== null && now !== null && now !== first;
 }
 
 /** An owner as its row names it: the host, and after # when its process started. Earlier versions wrote the host's name only. */

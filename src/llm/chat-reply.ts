@@ -218,7 +218,10 @@ type Ending = LanguageModelV4GenerateResult["finishReason"]["unified"];
 
 /** How a reply ended, in the words of OpenAI, and of others that servers pass on as they are: Anthropic's, Google's, TGI's, vLLM's. */
 const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
-  [/^(stop(ped)?(_\w+)?|eos(_\w+)?|end(_\w+)?|complete(d)?|finish(ed)?|done|normal|success|ok|null)$/, "stop"],
+  [
+    /^(stop(ped)?|stop_(sequence|token|word|string)s?|stopped_(eos|word)|eos(_token|_?found)?|end(_turn|_?of_?(text|sequence|turn|message))?|complete(d)?|finish(ed)?|done|normal|success|ok|null)$/,
+    "stop",
+  ],
   [
     /^((max|model|context)_)?(new_|output_|completion_)?(length|tokens?)(_(exceeded|limit|reached))?$|^(max_(output|length)|error_limit)$|context_window_exceeded$/,
     "length",
@@ -235,9 +238,14 @@ const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
 ];
 
 function endingOf(raw: unknown, isRefused: boolean): Ending {
-  const said = typeof raw === "string" ? raw.toLowerCase().replace(/^finish_reason_/, "") : "";
-  // of a word that nobody knows, the careful reading: the text may not be whole
-  const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? (said === "" ? "other" : "length");
+  const said =
+    typeof raw === "string"
+      ? raw
+          .toLowerCase()
+          .replace(/[\s-]+/g, "_")
+          .replace(/^finish_reason_/, "")
+      : "";
+  const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
   return ending === "stop" && isRefused ? "content-filter" : ending;
 }
 

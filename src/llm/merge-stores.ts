@@ -19,6 +19,8 @@ export class StoreMerge implements Disposable {
   readonly #into: string;
   readonly #target: DatabaseSync;
   readonly #sources = new Map<string, DatabaseSync>();
+  /** Where stores are that are alike, by purse. */
+  readonly #places = new Map<string, string[]>();
   /** Replies that came in. */
   copied = 0;
 
@@ -57,7 +59,7 @@ export class StoreMerge implements Disposable {
    * @param from the other purse, and the store that counts it: copies of a run have purses of one name, each in its own store
    */
   book(purse: string, from: { readonly store: string; readonly name: string }, spent: Spent): void {
-    const key = [purse, from.name, resolve(from.store)] as const;
+    const key = [purse, from.name, this.#identify(from.store, from.name)] as const;
     const before = this.#target
       .prepare("select paid, perhaps_paid from merged where target = ? and purse = ? and store = ?")
       .get(...key);
@@ -72,6 +74,20 @@ export class StoreMerge implements Disposable {
         "insert into purses values (?, ?, ?) on conflict (name) do update set paid = paid + excluded.paid, perhaps_paid = max(0, perhaps_paid + excluded.perhaps_paid)",
       )
       .run(purse, paid, perhapsPaid);
+  }
+
+  /**
+   * What tells a store from others, wherever it lies: its first reply. A store that is one with another of this merge but for its place is a
+   * copy, which has paid on its own since.
+   */
+  #identify(store: string, purse: string): string {
+    const first = this.#open(store).prepare("select key, at from calls order by rowid limit 1").get();
+    const identity = `${String(first?.["key"] ?? "empty")} ${String(first?.["at"] ?? "")}`;
+    const places = this.#places.get(`${purse} ${identity}`) ?? [];
+    this.#places.set(`${purse} ${identity}`, places);
+    if (!places.includes(resolve(store))) places.push(resolve(store));
+    const copy = places.indexOf(resolve(store));
+    return copy === 0 ? identity : `${identity} copy ${copy + 1}`;
   }
 
   commit(): void {

@@ -11,7 +11,12 @@ export interface Usage {
 }
 
 /** Why a reply ended: the model stopped, the length limit, the provider's filter or refusal, or another reason. */
-export type Finish = "stop" | "length" | "content-filter" | "other";
+export type Finish = "stop" | "length" | "content-filter" | "other" | "unclear";
+
+/** Whether a text may go on after its last character. */
+export function mayBeCut(finish: Finish): boolean {
+  return finish === "length" || finish === "unclear";
+}
 
 /** A token of a reply with its log probability. `top`: the most likely tokens at its place with theirs, if kept. */
 export interface TokenLogprob {

@@ -1,4 +1,4 @@
-import type { Finish } from "../llm/reply.ts";
+import { mayBeCut, type Finish } from "../llm/reply.ts";
 import type { Rating } from "../run/rating.ts";
 import {
   excerpt,
@@ -121,7 +121,10 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
-  if (finish === "length" && later.length === 0) return "the reply ends on the line of its score"; // 4 may be the beginning of 4.5
+  if (mayBeCut(finish) && later.length === 0)
+    return finish === "length"
+      ? "the reply ends on the line of its score" // 4 may be the beginning of 4.5
+      : "the reply ends on the line of its score, in a way that may have cut it";
   if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
@@ -248,6 +251,6 @@ function readJson(text: string, finish: Finish, { scale, reply }: ReadingRubric)
   if (isRepeated(text, reply.score)) return `more than one field ${JSON.stringify(reply.score)}`;
   const score = fields[reply.score];
   if (typeof score === "number") return onScale(String(score), scale);
-  if (typeof score === "string") return readNumber(score, finish === "length" ? "stop" : finish, { scale, reply });
+  if (typeof score === "string") return readNumber(score, mayBeCut(finish) ? "stop" : finish, { scale, reply });
   return `${JSON.stringify(reply.score)} is not a number`;
 }

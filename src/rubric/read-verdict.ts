@@ -1,4 +1,4 @@
-import type { Finish, TokenLogprob } from "../llm/reply.ts";
+import { mayBeCut, type Finish, type TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { findLabel, readGrade } from "./grade.ts";
 import { excerpt, isRefusal, plainCharacters, takenBack, withoutLineMarks, withoutThinking } from "./reply-text.ts";
@@ -123,7 +123,7 @@ function readTwoNumbers(
   const [line = "", next] = lines;
   const [, one, other] = twoScores(max).exec(line) ?? [];
   if (one === undefined || other === undefined) return "no two scores on the first line";
-  if (finish === "length" && next === undefined) return "the reply ends at its scores";
+  if (mayBeCut(finish) && next === undefined) return "the reply ends at its scores";
   if (next !== undefined && /^[\d\s.,;:/|-]+$/.test(next)) return "more than two scores"; // `8,5` and `7,5`, or a table
   const scores = [Number(one), Number(other)] as const;
   const isOther = (later: string) => {

@@ -8,6 +8,7 @@ import * as z from "zod";
 import { messageOf, RunError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { isRated, manifestSchema, manifestVersion, type Manifest, type RatedManifest } from "./manifest.ts";
+import { writeWhole } from "../files/atomic-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { waitForLock } from "../files/owner-file.ts";
 import { processToken } from "../process-identity.ts";
@@ -179,32 +180,40 @@ export async function extendManifest(
  * @param store path of the call store that counts the spending
  * @param options.forgetSpent count anew, where the store that counted it is gone
  * @param options.enter makes the store know a purse: before the run has it, so that a store that does not know it is another one
+ * @param options.isKnown whether the store knows a purse
  * @throws RunError when another store has counted this run's spending until now
  */
 export async function openPurse(
   { folder }: RunFolder,
   store: string,
-  { forgetSpent = false, enter }: { readonly forgetSpent?: boolean; readonly enter?: (name: string) => void } = {},
+  {
+    forgetSpent = false,
+    enter,
+    isKnown = () => false,
+  }: {
+    readonly forgetSpent?: boolean;
+    readonly enter?: (name: string) => void;
+    readonly isKnown?: (name: string) => boolean;
+  } = {},
 ): Promise<string> {
   const path = join(folder, "purse.json");
   makeFolder(folder);
   const before = await readPurse({ folder });
   if (before && resolve(before.store) !== resolve(store)) {
-    const isThere = existsSync(before.store);
-    if (!forgetSpent || isThere)
+    if (existsSync(before.store)) throw countedElsewhere(folder, before.store, store);
+    if (!forgetSpent)
       throw new RunError(
-        isThere
-          ? `${folder}: this run's spending is recorded in ${before.store}, not in ${store}; use that store with --store, or another run with --run DIR`
-          : `${folder}: this run's spending is recorded in ${before.store}, which is not there; bring that file, use another run with --run DIR, or go on with --forget-spent, which counts the spending anew`,
+        `${folder}: this run's spending is recorded in ${before.store}, which is not there; bring that file, use another run with --run DIR, or go on with --forget-spent, which counts the spending anew`,
       );
-    await rm(path, { force: true });
+    if (isKnown(before.name)) await writeWhole(path, describePurse(before.name, folder, store)); // it was moved
+    else await rm(path, { force: true });
   }
   if (!existsSync(path)) {
     const purse = randomUUID();
     enter?.(purse);
     const partial = `${path}.${processToken}.${purse.slice(0, 8)}.partial`; // several stages may open it at once
     try {
-      await writeFile(partial, `${JSON.stringify({ purse, store: relative(folder, store) })}\n`);
+      await writeFile(partial, describePurse(purse, folder, store));
       await link(partial, path); // atomic, and only if there is no file yet
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // link fails with errors of this kind
@@ -212,13 +221,25 @@ export async function openPurse(
       await rm(partial, { force: true });
     }
   }
-  return (await readPurse({ folder }))!.name; // it was there, or has just been written
+  const found = (await readPurse({ folder }))!; // it was there, or has just been written
+  if (resolve(found.store) !== resolve(store)) throw countedElsewhere(folder, found.store, store); // by another process, just now
+  return found.name;
+}
+
+function describePurse(purse: string, folder: string, store: string): string {
+  return `${JSON.stringify({ purse, store: relative(folder, store), isEntered: true })}\n`;
+}
+
+function countedElsewhere(folder: string, there: string, store: string): RunError {
+  return new RunError(
+    `${folder}: this run's spending is recorded in ${there}, not in ${store}; use that store with --store, or another run with --run DIR`,
+  );
 }
 
 /** A run's purse and the store that counts it; undefined if no command opened one. @throws RunError when its file is damaged */
 export async function readPurse({
   folder,
-}: Pick<RunFolder, "folder">): Promise<{ name: string; store: string } | undefined> {
+}: Pick<RunFolder, "folder">): Promise<{ name: string; store: string; isEntered: boolean } | undefined> {
   const path = join(folder, "purse.json");
   let text: string;
   try {
@@ -235,7 +256,13 @@ export async function readPurse({
     throw new RunError(
       `${path}: expected this run's spending record, got something else; start a new run with another --run DIR`,
     );
-  return { name: found.data.purse, store: join(folder, found.data.store) };
+  const { purse, store, isEntered } = found.data;
+  return { name: purse, store: join(folder, store), isEntered };
 }
 
-const purseSchema = z.object({ purse: z.uuid(), store: z.string() });
+const purseSchema = z.object({
+  purse: z.uuid(),
+  store: z.string(),
+  /** Whether the store was made to know it; not so in runs of earlier versions. */
+  isEntered: z.boolean().default(false),
+});

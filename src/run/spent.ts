@@ -100,7 +100,7 @@ export async function expectSpendingRecord(run: RunFolder, store: string): Promi
   if (!purse || resolve(purse.store) !== resolve(store)) return;
   const latest = latestCalls(await readManifest(run));
   const usd = (latest?.runPaidUsd ?? 0) + (latest?.runPerhapsPaidUsd ?? 0);
-  if (holdsSpending(store, purse.name)) return;
+  if (holdsSpending(store, purse.name) || (usd === 0 && !purse.isEntered)) return;
   const paid = usd > 0 ? ` has paid ${formatUsd(usd)}` : " may have paid";
   throw new RunError(
     `${run.folder}: this run${paid} for replies in ${store}, which is gone or was made anew; bring that file back, use another run with --run DIR, or go on with --forget-spent: it keeps scores that one judge gave (in ratings.jsonl), asks for everything else again, and counts the spending anew`,
@@ -117,6 +117,12 @@ function holdsSpending(path: string, purse: string): boolean {
 export async function spentInAll(run: RunFolder): Promise<number> {
   const calls = await spentOnCalls(run, await readManifest(run));
   return (calls?.paidUsd ?? 0) + (calls?.perhapsPaidUsd ?? 0) + (await spentOnTraining(run));
+}
+
+/** What a run has paid for sure: without what attempts may cost whose reply was lost. */
+export async function paidInAll(run: RunFolder): Promise<number> {
+  const calls = await spentOnCalls(run, await readManifest(run));
+  return (calls?.paidUsd ?? 0) + (await spentOnTraining(run));
 }
 
 /** The cost of all trainings of a run by the hour, including interrupted and replaced ones, in US dollars. */

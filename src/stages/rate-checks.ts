@@ -1,9 +1,11 @@
 import { resolve } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { Judge } from "../judge/judge.ts";
+import type { Part } from "../judge/part.ts";
 import type { Shard } from "../judge/shard.ts";
+import { readRatings } from "../run/ratings-file.ts";
 import { createHash } from "node:crypto";
 import { openDuckDb, sqlText } from "../dataset/duckdb.ts";
 import { hashExample } from "../dataset/example.ts";
@@ -107,21 +109,28 @@ export function expectSameShard(
 ): void {
   if (!rated) return;
   const describe = (one: Shard | undefined) => (one ? `shard ${one.index} of ${one.of}` : "all rows");
+  const held = rated.limit ? `${formatCount(rated.limit.rows)} rows (--limit)` : describe(rated.shard);
   if (describe(rated.shard) !== describe(shard))
-    throw new RunError(
-      `${run}: holds ratings of ${describe(rated.shard)}, not of ${describe(shard)}; use another run with --run DIR`,
-    );
+    throw new RunError(`${run}: holds ratings of ${held}, not of ${describe(shard)}; use another run with --run DIR`);
 }
 
-/** @throws RunError when the run has scores of more rows than are to be rated, which would be replaced by none */
-export function expectNoMore(
-  rated: RateSummary | undefined,
-  { run, limit }: { readonly run: string; readonly limit: number },
-): void {
-  const rows = Object.values(rated?.states ?? {}).reduce((sum, count) => sum + count, 0) - (rated?.states.pending ?? 0);
-  if (rows > limit)
+/** @throws RunError when the run has a score of a row that is not to be rated, which would be replaced by none */
+export async function expectNoMore(
+  { ratingsHash }: RateSummary,
+  ratingsPath: string,
+  part: Part,
+  run: string,
+): Promise<void> {
+  let others = 0;
+  try {
+    for await (const lines of readRatings(ratingsPath, ratingsHash))
+      for (const { index, state } of lines) if (state === "scored" && !part.isIn(index)) others++;
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error; // they were changed, so that none can be relied on
+  }
+  if (others > 0)
     throw new RunError(
-      `${run}: holds ratings of ${formatCount(rows)} rows, which --limit ${limit} would leave out; leave out the option, or use another run with --run DIR`,
+      `${run}: holds scores of ${formatNumbered(others, "row", "rows")} that ${part.option} would leave out; leave out the option, give a larger number, or use another run with --run DIR`,
     );
 }
 

@@ -7,11 +7,13 @@ import type { Manifest } from "../run/manifest.ts";
 
 /* What the summary of a rating says beside its figures. */
 
-/** A note on what was not rated, and what that would cost. */
-export function describeLimit(rows: number, of: number, { accounts }: Judge): string {
+/** A note on what was not rated, and what that would cost. @param pending of the rows that were to be rated */
+export function describeLimit(limit: number, of: number, pending: number, { accounts }: Judge): string {
   const cost = accounts?.().meanCost;
-  const rest = of - rows;
-  return `${formatCount(rows)} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost == null ? "" : `, for about ${formatUsd((cost * rest) / nanosPerUsd)}`}`;
+  const rest = of - limit + pending;
+  const rated =
+    pending > 0 ? `${formatCount(limit - pending)} of the ${formatCount(limit)} rows of --limit` : formatCount(limit);
+  return `${rated} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost == null ? "" : `, for about ${formatUsd((cost * rest) / nanosPerUsd)}`}`;
 }
 
 /** An alarm for a judge that failed its check before it rated. */

@@ -89,7 +89,6 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
   if (previous) await expectSameQuestion(previous.dataset, rated, dataset, options);
   if (previous) expectSameShard(as === undefined ? rated : previous.rate, options);
-  if (limit !== undefined) expectNoMore(rated, { ...options, limit });
   if (as !== undefined && previous?.dataset.hash !== (await hashRows(dataset))) throw otherRows(options.run); // before anything is paid
   const ratingsPath = as === undefined ? run.ratingsPath : run.scorePath(as);
 
@@ -105,6 +104,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const keeping = kept?.judge ?? options.judge;
   const isLimited = limit !== undefined && limit < total!; // it was counted
   const part = shard ? partOfShard(shard) : isLimited ? partOfLimit(limit, total!) : undefined;
+  if (part && isLimited && rated) await expectNoMore(rated, ratingsPath, part, options.run);
   const judge = part ? inPart(keeping, part) : keeping;
   const panel = judge.panel && new PanelTally(judge.panel);
   using progress = new StageProgress({
@@ -173,7 +173,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       scale: options.judge.scale,
       question: options.judge.question,
       notes: [
-        ...(isLimited ? [describeLimit(limit, total!, options.judge)] : []),
+        ...(isLimited ? [describeLimit(limit, total!, tally.pending, options.judge)] : []),
         ...options.judge.notes,
         ...describeUnused(dataset, judge),
         ...(hasKept

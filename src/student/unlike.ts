@@ -25,18 +25,20 @@ export function findUnlike({ instruction, input, output }: ExampleFields, hasTur
 const surveyed = 400; // characters of a text whose words are counted
 const fewestEnglish = 3; // words: English texts have as many within a line or two
 const fewestOther = 4;
+const fewestKinds = 3; // different words of these
 const english = /\b(?:the|of|and|to|an?|is|are|in|that|for|it|you|with|on|as|your|be|this|how|what)\b/gi;
-/** Short words of other languages with Latin letters that English does not have: German, Dutch, Scandinavian, Romance, Polish, Turkish, Vietnamese, Indonesian. */
+/** Short words that English, names and code do not have, of German, Dutch, Scandinavian, Romance languages, Polish, Turkish, Vietnamese, Indonesian. */
 const others =
-  /(?<![\p{L}\p{N}])(?:der|das|dem|den|und|ist|sind|im|wir|nicht|ein|eine|einen|mit|für|auf|von|wie|ich|sie|zu|het|een|van|niet|wat|och|är|att|som|ikke|og|det|les|est|une|dans|pour|qui|sur|et|le|la|el|los|las|una|del|para|por|que|qué|es|en|de|il|di|che|è|per|della|um|uma|não|os|na|się|jest|nie|jak|w|z|bir|ve|bu|için|là|của|và|yang|dan|untuk|dengan)(?![\p{L}\p{N}])/giu;
+  /(?<![\p{L}\p{N}])(?:der|das|und|ist|sind|nicht|ein|eine|einen|mit|für|auf|von|wie|ich|sie|wir|zu|het|een|niet|wat|zijn|voor|met|och|är|att|som|ikke|og|det|les|est|une|dans|pour|qui|sur|et|des|avec|vous|je|una|del|para|por|que|qué|con|como|más|está|il|che|è|per|della|sono|uma|não|um|com|się|jest|nie|jak|bir|ve|bu|için|là|của|và|yang|dan|untuk|dengan)(?![\p{L}\p{N}])/giu;
 
 /** Whether a text in Latin letters has more of other languages' short words than of English ones. */
 function isOtherLanguage(text: string): boolean {
   english.lastIndex = 0;
   let own = 0;
   while (english.test(text)) if (++own === fewestEnglish) return false; // nearly always within the first words
-  const foreign = text.match(others)?.length ?? 0;
-  return foreign >= fewestOther && foreign > 2 * own;
+  const foreign = text.match(others) ?? [];
+  const kinds = new Set(foreign.map((word) => word.toLowerCase())).size;
+  return foreign.length >= fewestOther && kinds >= fewestKinds && foreign.length > 2 * own;
 }
 
 function isForeign(text: string): boolean {

@@ -136,8 +136,12 @@ describe("replies that are made to be lost", () => {
     JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop", ...choice }], ...more });
 
   test.each([
-    ["ended for a reason that objects have a name of", body({}, { finish_reason: "constructor" }), {}],
-    ["ended for __proto__", body({}, { finish_reason: "__proto__" }), {}],
+    [
+      "ended for a reason that objects have a name of",
+      body({}, { finish_reason: "constructor", message: { content: "4\nGood." } }),
+      {},
+    ],
+    ["ended for __proto__", body({}, { finish_reason: "__proto__", message: { content: "4\nGood." } }), {}],
     ["said to be encoded as __proto__", body({}), { "content-encoding": "__proto__" }],
     ["in 150,000 pieces", piecesOf(150_000), {}],
   ])("%s: kept, and asked for once", async (_, text, headers) => {

@@ -235,7 +235,7 @@ describe("replies that are read", () => {
     "an ending that nobody knows is one that may have cut the text: %s",
     async (reason) => {
       const { outcomes } = await askServer(`ends-${reason}`);
-      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "length" });
+      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "unclear" });
     },
   );
 

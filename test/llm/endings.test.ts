@@ -21,9 +21,9 @@ const reply = (finishReason: Finish, body?: unknown) =>
 test.each<[Finish, string]>([
   [{ unified: "stop", raw: "STOP" }, "stop"],
   [{ unified: "other", raw: undefined }, "other"],
-  [{ unified: "other", raw: "MALFORMED_RESPONSE" }, "length"],
-  [{ unified: "other", raw: "compaction" }, "length"],
-  [{ unified: "stop", raw: "pause_turn" }, "length"],
+  [{ unified: "other", raw: "MALFORMED_RESPONSE" }, "unclear"],
+  [{ unified: "other", raw: "compaction" }, "unclear"],
+  [{ unified: "stop", raw: "pause_turn" }, "unclear"],
   [{ unified: "content-filter", raw: "SAFETY" }, "content-filter"],
   [{ unified: "tool-calls", raw: "tool_use" }, "other"],
 ])("a text is read as whole where its provider says that it is: %o", (finishReason, finish) => {

@@ -41,7 +41,7 @@ test("rate --limit rates some rows for a try; more go on with them, and nothing 
   const fewer = await misuse(args("--limit", "20"), { cwd: folder.path });
   expect([fewer.code, fewer.stderr]).toEqual([
     2,
-    expect.stringContaining("runs/default: holds ratings of 50 rows, which --limit 20 would leave out") as string,
+    expect.stringContaining("runs/default: holds scores of 30 rows that --limit would leave out") as string,
   ]);
   const all = await rated();
   expect([all.limit, all.coverage, all.calls?.made]).toEqual([undefined, 1, 153]);

@@ -6,8 +6,8 @@ const kindOf = (instruction: string, output: string) =>
 
 test.each([
   ["Erkläre mir, wie ein Motor funktioniert.", "Er verbrennt Kraftstoff, und der Kolben bewegt sich auf und ab."],
-  ["Quelle est la capitale de la France ?", "La capitale de la France est Paris."],
-  ["Wat is de hoofdstad van Nederland?", "De hoofdstad van Nederland is Amsterdam."],
+  ["Quelle est la capitale de la France ?", "Paris est la capitale, et une grande ville dans le nord."],
+  ["Wat is de hoofdstad van Nederland?", "Dat is Amsterdam, een stad met grachten, niet ver van het meer."],
 ])("a row in another language is unlike the student's English rows: %s", (instruction, output) => {
   expect(kindOf(instruction, output)).toBe("in another language than English");
 });
@@ -17,6 +17,9 @@ test.each([
   ["Write a haiku", "Silent pond at dawn"],
   ["Say it in German", "Das ist ein Buch"],
   ["Print de la", "def f(x): return x"],
+  ["Solve for z: 2z + 3 = 7", "z = 2, so z = 2"],
+  ["Cities", "Los Angeles, Las Vegas, El Paso, Los Alamos, La Jolla"],
+  ["Write it in C++", "std::cout << w << z << w << z; os.path.join(os.listdir(de))"],
 ])("an English row is not, nor one of few words: %s", (instruction, output) => {
   expect(kindOf(instruction, output)).toBeUndefined();
 });

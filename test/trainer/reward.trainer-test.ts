@@ -104,6 +104,8 @@ test("math-verify tells equal expressions, and says what cannot be checked", asy
     ["The total is 3½", "3.5", 1],
     ["The total is 3½", "3", 0],
     ["The result is 2³", "8", 1],
+    [String.raw`\boxed{5\times10^3}`, "5000", 1],
+    [String.raw`$n = 2^2 \cdot 10^3$`, "4000", 1],
     ["The answer is −5.", "-5", 1],
     ["", "4", 0],
     ["no idea", "4", /its answer holds no mathematical expression/],

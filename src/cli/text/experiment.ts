@@ -70,7 +70,7 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
 }
 
 /** What `run` prints at its end. */
-/** @param paidUsd what the run has paid in all, with what was replaced since */
+/** @param paidUsd what the run has paid in all, with checks of judges and what was replaced since */
 export function renderExperimentResult(
   result: ExperimentResult,
   run: string,
@@ -192,6 +192,6 @@ function renderMoney({ rating, training, generating, comparing }: ExperimentResu
   const more =
     formatUsd(paidUsd) === formatUsd(behind) || paidUsd < behind
       ? ""
-      : `; this run has paid ${formatUsd(paidUsd)} in all, with what is not behind these figures any more`;
+      : `; this run has paid ${formatUsd(paidUsd)} in all, with checks of judges and what was replaced since`;
   return `${parts}${more}`;
 }
