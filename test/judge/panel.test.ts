@@ -270,7 +270,7 @@ if (isLong)
       expect(agreement!.spearman.value).toBeGreaterThan(0.28);
       expect(agreement!.spearman.value).toBeLessThan(0.29);
       expect(agreement!.kappa.value).toBeCloseTo(0.212, 3);
-      expect(stdout).toContain("judge 1 and judge 2  52,002  0.286 [0.279, 0.295]  0.212 [0.206, 0.219]");
+      expect(stdout).toContain("judge 1 and judge 2  52,002  0.286 [0.278, 0.295]  0.212 [0.206, 0.219]");
       expect(panel!.judges.map(({ histogram }) => histogram.find(({ from }) => from === 3)!.count)).toEqual([
         8017, 23_081,
       ]);
