@@ -3,14 +3,14 @@
  * call-store-file.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { messageOf, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { isRunning, thisHost, thisProcess, type ProcessIdentity } from "../process-identity.ts";
 import { BatchBook } from "./batches/batch-book.ts";
 import { openDatabase, openToRead } from "./call-store-file.ts";
 import type { Finish, TokenLogprob } from "./reply.ts";
+import { identityOfFile, isAnother, rescue } from "./store-file-gone.ts";
 import type { PastUse, Purse, StoredCall } from "./stored-call.ts";
 
 /*
@@ -301,25 +301,9 @@ export class CallStore implements Disposable {
       // it cannot be written, which was told already; the next process that opens it buries this one
     } finally {
       this.isGone ||= isAnother(this.path, this.#file);
-      if (this.isGone && !rescued.has(this.path)) this.#rescue();
+      if (this.isGone) rescue(this.#database, this.path);
       this.#database.close();
     }
-  }
-
-  /** Writes the store whose file was removed to its place again, or beside what stands there now. */
-  #rescue(): void {
-    const beside = `${this.path}.${this.#owner.slice(0, 8)}.rescued`;
-    for (const target of existsSync(this.path) ? [beside] : [this.path, beside])
-      try {
-        mkdirSync(dirname(target), { recursive: true });
-        this.#database.prepare("vacuum into ?").run(target);
-        rescued.add(this.path);
-        return;
-      } catch (error) {
-        process.stderr.write(
-          `alpagasus: ${target}: the replies of this command cannot be written: ${messageOf(error)}\n`,
-        );
-      }
   }
 
   #book(purse: string, paid: number, perhapsPaid: number): void {
@@ -386,25 +370,6 @@ export class CallStore implements Disposable {
     this.#statements.set(sql, statement);
     return statement;
   }
-}
-
-/** Stores that were written again: several of one process may have the same file open. */
-const rescued = new Set<string>();
-
-/** Which file is at a path: its device and number. Undefined where none is; null where that cannot be known, as now and then on network folders. */
-function identityOfFile(path: string): string | null | undefined {
-  try {
-    const info = statSync(path, { throwIfNoEntry: false });
-    return info && (info.ino > 0 ? `${info.dev}:${info.ino}` : null);
-  } catch {
-    return null;
-  }
-}
-
-/** Whether another file is at a path than at first, or none. */
-function isAnother(path: string, first: string | null | undefined): boolean {
-  const now = identityOfFile(path);
-  return first !== undefined && first !== null && now !== null && now !== first;
 }
 
 /** An owner as its row names it: the host, and after # when its process started. Earlier versions wrote the host's name only. */

@@ -46,4 +46,14 @@ test("rate --limit rates some rows for a try; more go on with them, and nothing 
   const all = await rated();
   expect([all.limit, all.coverage, all.calls?.made]).toEqual([undefined, 1, 153]);
   expect(server.log.length).toBe(203);
+
+  // also of a rating that was stopped: of its scores, none is dropped
+  const other = await startModelServer();
+  await using _ = other;
+  const stop = args("--run", "runs/stopped", "--budget", "0.002", "--concurrency", "1").with(3, other.judge);
+  const stopped = await alpagasus([...stop, "--json"], { cwd: folder.path });
+  const { scored = 0 } = (JSON.parse(stopped.stdout) as RateSummary).states;
+  expect([stopped.code, scored > 0, scored < 100]).toEqual([4, true, true]);
+  const refused = await misuse([...stop, "--limit", "100"], { cwd: folder.path });
+  expect(refused.stderr).toMatch(/runs\/stopped: holds scores of \d+ rows? that --limit would leave out/);
 });

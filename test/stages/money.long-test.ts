@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, openSync, rmSync, statSync, writeSync, closeSync, existsSync } from "node:fs";
+import { cpSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync, closeSync, existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RateSummary } from "../../src/run/records/rating.ts";
@@ -116,6 +116,14 @@ test("merge counts each shard's money once: of copies of a run, killed, repeated
   expect(merged).toBeCloseTo(2 * checked + paid, 9); // the copy of the store has the check again: rather too much than too little
   expect((await merge("--overwrite")).code).toBe(0);
   expect(paidIn(at("all.sqlite"))).toBe(merged);
+  renameSync(at("b"), at("moved")); // a store is the same wherever it lies
+  renameSync(at("moved"), at("b2"));
+  const moved = await alpagasus(
+    ["merge", "a/runs/s", "b2/runs/s", "--run", "runs/all", "--store", "all.sqlite", "--overwrite"],
+    { cwd: folder.path },
+  );
+  expect([moved.code, paidIn(at("all.sqlite"))]).toEqual([0, merged]);
+  renameSync(at("b2"), at("b"));
   const itself = await misuse(["merge", "a/runs/s", "b/runs/s", "--run", "a/runs/s", "--overwrite"], {
     cwd: folder.path,
   });
