@@ -201,11 +201,12 @@ export async function openPurse(
   const before = await readPurse({ folder });
   if (before && resolve(before.store) !== resolve(store)) {
     if (existsSync(before.store)) throw countedElsewhere(folder, before.store, store);
-    if (!forgetSpent)
+    const isMoved = isKnown(before.name);
+    if (!isMoved && !forgetSpent)
       throw new RunError(
         `${folder}: this run's spending is recorded in ${before.store}, which is not there; bring that file, use another run with --run DIR, or go on with --forget-spent, which counts the spending anew`,
       );
-    if (isKnown(before.name)) await writeWhole(path, describePurse(before.name, folder, store)); // it was moved
+    if (isMoved) await writeWhole(path, describePurse(before.name, folder, store));
     else await rm(path, { force: true });
   }
   if (!existsSync(path)) {

@@ -59,6 +59,16 @@ test("a run that was brought without its store says so, and --forget-spent goes 
   expect((await alpagasus(rating(), { cwd })).code).toBe(0);
 });
 
+test("a store that was moved is named by --store, and knows what the run has paid", async () => {
+  folder.write("rows.json", rows.slice(0, 5));
+  const cwd = folder.path;
+  const first = JSON.parse((await alpagasus(rating("--json"), { cwd })).stdout) as RateSummary;
+  renameSync(`${cwd}/.alpagasus`, `${cwd}/moved`);
+  const { code, stdout } = await alpagasus(rating("--store", "moved/calls.sqlite", "--json"), { cwd });
+  const { calls } = JSON.parse(stdout) as RateSummary;
+  expect([code, calls?.made, calls?.runPaidUsd]).toEqual([0, 0, first.calls!.runPaidUsd]);
+});
+
 test("a record of the spending that cannot be read, and a damaged store, are one line each", async () => {
   folder.write("rows.json", rows);
   const cwd = folder.path;
