@@ -5,7 +5,7 @@ import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenPlannedJudge } from "../judge/open.ts";
-import { inPart, onlyPart, partOfLimit, partOfShard } from "../judge/part.ts";
+import { onlyPart, partOfLimit, partOfShard } from "../judge/part.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
@@ -231,7 +231,6 @@ async function showPlans(
       : partOfLimit(limit, await countRows(dataset, {}));
   const planned = part ? { batches: () => onlyPart(dataset.batches(), part) } : dataset;
   const { escalating } = judge;
-  if (part) inPart(judge, part); // where it cannot, the plan says so
   try {
     for (const model of models)
       plans.push(

@@ -7,7 +7,7 @@ import { createCompatibleClient } from "./compatible-client.ts";
 import { createMeasuringClient } from "./measuring-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { describeKey, redactor } from "./secrets.ts";
-import { isReadByOthers } from "./open-network.ts";
+import { isReadByOthers } from "./private-network.ts";
 import { withoutPassword } from "../without-password.ts";
 import { createSender } from "./send-request.ts";
 

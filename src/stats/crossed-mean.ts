@@ -58,7 +58,8 @@ export function crossedMean(
  * The ratio of two sums over prompts and trainings, with its interval and p-value (Fieller 1954).
  *
  * @param openEnds adds a prompt at 1 and one at -1, of mean size
- * @param openRatio adds a prompt at 0 and one at twice the ratio, of mean size: few prompts of one ratio do not say that all have it
+ * @param openRatio adds two prompts of mean size, one with a third and one with three times the ratio: few prompts of one ratio do not say that
+ *   all have it. Upside down, the interval is that of the other ratio
  * @param tested the ratio that the p-value is for
  */
 export function crossedRatio(
@@ -84,8 +85,8 @@ export function crossedRatio(
       ]
     : openRatio
       ? [
-          [0, size],
-          [2 * value * size, size],
+          [1.5 * value * size, 0.5 * size],
+          [0.5 * value * size, 1.5 * size],
         ]
       : [];
   const counted = [...byPrompt, ...extra];

@@ -27,7 +27,7 @@ const fewestEnglish = 3; // words: English texts have as many within a line or t
 const fewestOther = 4;
 const fewestKinds = 3; // different words of these
 const english = /\b(?:the|of|and|to|an?|is|are|in|that|for|it|you|with|on|as|your|be|this|how|what)\b/gi;
-/** Short words that English, names and code do not have, of German, Dutch, Scandinavian, Romance languages, Polish, Turkish, Vietnamese, Indonesian. */
+/** Short words, each seldom in English, names and code: of German, Dutch, Scandinavian, Romance languages, Polish, Turkish, Vietnamese, Indonesian. */
 const others =
   /(?<![\p{L}\p{N}])(?:der|das|und|ist|sind|nicht|ein|eine|einen|mit|für|auf|von|wie|ich|sie|wir|zu|het|een|niet|wat|zijn|voor|met|och|är|att|som|ikke|og|det|les|est|une|dans|pour|qui|sur|et|des|avec|vous|je|una|del|para|por|que|qué|con|como|más|está|il|che|è|per|della|sono|uma|não|um|com|się|jest|nie|jak|bir|ve|bu|için|là|của|và|yang|dan|untuk|dengan)(?![\p{L}\p{N}])/giu;
 

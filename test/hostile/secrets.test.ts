@@ -88,6 +88,14 @@ describe("a password in an address", () => {
     ["http://a/v1,user:passw0rd@b/v1#m@rev", "http://a/v1,b/v1#m@rev"],
     ["ray:http://user:pa/ssw0rd@h:1", "ray:http://h:1"],
     ["ray:user:passw0rd@h", "ray:h"],
+    ["http://h/v1?api-key=secret", "http://h/v1?…"],
+    ["ray:http://h?token=secret", "ray:http://h?…"],
+    ["http://user:hunter2#secret@h/v1", "http://h/v1"],
+    ["http://user:hunter2,secret@h/v1", "http://h/v1"],
+    ["http://user:pass?word@h/v1", "http://h/v1"],
+    ["http://h:8000/v1#org/model@rev", "http://h:8000/v1#org/model@rev"],
+    ["http://[::1]:8000/v1#qwen@q4", "http://[::1]:8000/v1#qwen@q4"],
+    ["http://a:80/v1,http://b/v1#m", "http://a:80/v1,http://b/v1#m"],
   ])("%s", (address, shown) => {
     expect(withoutPassword(address)).toBe(shown);
   });

@@ -2,7 +2,6 @@ import type { LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { expect, test } from "vitest";
 import { readReply } from "../../src/llm/ask-model.ts";
 import { readLogprobs } from "../../src/llm/logprobs.ts";
-import { withoutPassword } from "../../src/without-password.ts";
 
 type Finish = LanguageModelV4GenerateResult["finishReason"];
 
@@ -44,16 +43,4 @@ test("a token and other tokens that are certain both are no probabilities", () =
   const entry = (top: object[]) => ({ any: { logprobs: [{ token: "4", logprob: 0, top_logprobs: top }] } });
   expect(readLogprobs(entry([{ token: "0", logprob: 0 }]) as never)).toBeUndefined();
   expect(readLogprobs(entry([{ token: "4", logprob: 0 }]) as never)).toHaveLength(1);
-});
-
-test.each([
-  ["http://h.example/v1?api-key=secret", "http://h.example/v1?…"],
-  ["http://user:hunter2#secret@h.example/v1", "http://h.example/v1"],
-  ["http://user:hunter2,secret@h.example/v1", "http://h.example/v1"],
-  ["http://user:pass?word@h.example/v1", "http://h.example/v1"],
-  ["ray:http://h.example?token=secret", "ray:http://h.example?…"],
-  ["http://h.example:8000/v1#org/model@rev", "http://h.example:8000/v1#org/model@rev"],
-  ["http://a.example:80/v1,http://b.example/v1#m", "http://a.example:80/v1,http://b.example/v1#m"],
-])("an address is shown without what may be a secret: %s", (address, shown) => {
-  expect(withoutPassword(address)).toBe(shown);
 });

@@ -3,6 +3,7 @@ import type { RateSummary } from "../../src/run/records/rating.ts";
 import type { CallPlan } from "../../src/stages/plan-calls.ts";
 import { alpagasus, misuse } from "../helpers/command-line.ts";
 import { startModelServer } from "../helpers/model-server.ts";
+import { rateRows } from "../helpers/rating.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
 
 test("rate --limit rates some rows for a try; more go on with them, and nothing is paid twice", async () => {
@@ -10,16 +11,7 @@ test("rate --limit rates some rows for a try; more go on with them, and nothing 
   await using server = await startModelServer();
   const rows = Array.from({ length: 203 }, (_, i) => ({ instruction: `Ask ${i}`, input: "", output: `Say ${i}` }));
   folder.write("rows.json", rows);
-  const args = (...more: string[]) => [
-    "rate",
-    "rows.json",
-    "--judge",
-    server.judge,
-    "--price",
-    "1/1",
-    "--no-check",
-    ...more,
-  ];
+  const args = (...more: string[]) => rateRows(server.judge, ...more);
   const rated = async (...more: string[]) => {
     const { code, stdout, stderr } = await alpagasus(args(...more, "--json"), { cwd: folder.path });
     expect([code, stderr]).toEqual([0, ""]);

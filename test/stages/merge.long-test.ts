@@ -5,6 +5,7 @@ import { createRandom } from "../../src/stats/random.ts";
 import type { MergeSummary } from "../../src/stages/merge.ts";
 import { alpagasus, misuse, prepare, startAlpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type ModelServer } from "../helpers/model-server.ts";
+import { rateRows } from "../helpers/rating.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 /* A rating in parts, on machines of their own, put together. */
@@ -33,16 +34,7 @@ function machine(name: string, data: object = rows): string {
   folder.write(`${name}/rows.json`, data);
   return `${folder.path}/${name}`;
 }
-const rating = (...more: string[]) => [
-  "rate",
-  "rows.json",
-  "--judge",
-  server.judge,
-  "--price",
-  "1/1",
-  "--no-check",
-  ...more,
-];
+const rating = (...more: string[]) => rateRows(server.judge, ...more);
 
 test("shards that were killed at random become what one machine writes, byte for byte; nothing is paid twice", async () => {
   const random = createRandom(7);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RateSummary } from "../../src/run/records/rating.ts";
 import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type ModelServer } from "../helpers/model-server.ts";
+import { rateRows } from "../helpers/rating.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 /* What a run has paid is known, whatever happens to the store that counts it. */
@@ -20,16 +21,7 @@ afterEach(async () => {
 });
 
 const rows = Array.from({ length: 200 }, (_, i) => ({ instruction: `Ask ${i}`, input: "", output: `Say ${i}` }));
-const rating = (...more: string[]) => [
-  "rate",
-  "rows.json",
-  "--judge",
-  server.judge,
-  "--price",
-  "1/1",
-  "--no-check",
-  ...more,
-];
+const rating = (...more: string[]) => rateRows(server.judge, ...more);
 
 test("a store that is gone is missed after check-judge too, and --forget-spent counts anew", async () => {
   const cwd = folder.path;

@@ -20,6 +20,8 @@ test("a ratio of few prompts has an interval also where all of them have the sam
   const few = crossedRatio(Array<number>(8).fill(9), Array<number>(8).fill(4), sources, { openRatio: true });
   expect(few.value).toBe(2.25);
   expect([few.low < 1.9, few.high > 2.6]).toEqual([true, true]);
+  const turned = crossedRatio(Array<number>(8).fill(4), Array<number>(8).fill(9), sources, { openRatio: true });
+  expect([turned.low, turned.high]).toEqual([expect.closeTo(1 / few.high, 12), expect.closeTo(1 / few.low, 12)]);
   const many = Array.from({ length: 800 }, (_, i) => i);
   const { low, high } = crossedRatio(
     many.map(() => 9),

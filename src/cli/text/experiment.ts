@@ -69,8 +69,7 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
   return `${task}: ${result.state}: ${describeLoss(result) ?? ""}`;
 }
 
-/** What `run` prints at its end. */
-/** @param paidUsd what the run has paid in all, with checks of judges and what was replaced since */
+/** What `run` prints at its end. @param paidUsd what the run has paid in all, with checks of judges and what was replaced since */
 export function renderExperimentResult(
   result: ExperimentResult,
   run: string,

@@ -4,7 +4,7 @@ import type { CallsRecord, Gate } from "../../run/records/common.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
-import { formatCount, formatDuration, formatScore, formatShare, formatUsd } from "../../format.ts";
+import { formatCount, formatNumbered, formatDuration, formatScore, formatShare, formatUsd } from "../../format.ts";
 import { renderEscalation, renderPanel } from "./panel.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
@@ -61,9 +61,10 @@ export function renderCalls(
   ];
   if (unparsable > 0)
     lines.push(
-      `  ${formatCount(unparsable)} replies have no readable score; alpagasus replies --state unparsable shows them`,
+      `  ${formatNumbered(unparsable, "reply has", "replies have")} no readable score; alpagasus replies --state unparsable shows them`,
     );
-  if (calls.failed > 0) lines.push(`  ${formatCount(calls.failed)} calls failed; --retry-failed repeats them`);
+  if (calls.failed > 0)
+    lines.push(`  ${formatNumbered(calls.failed, "call", "calls")} failed; --retry-failed repeats them`);
   if (calls.stopped === undefined)
     return calls.failure === undefined
       ? lines
