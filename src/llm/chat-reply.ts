@@ -1,6 +1,7 @@
 import type { JSONValue, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
 import { compatibleOptions } from "./chat-request.ts";
 import type { HttpReply } from "./send-request.ts";
+import { decodeText } from "./decode-text.ts";
 import { unpack } from "./unpack.ts";
 
 /*
@@ -14,8 +15,6 @@ export interface ReadBody {
   readonly value: unknown;
 }
 
-const utf8 = new TextDecoder(); // removes a byte order mark
-
 /** @throws Error when a compressed body cannot be unpacked, or is too large */
 export function readBody({ headers, bytes }: HttpReply): ReadBody {
   const encodings = (headers["content-encoding"] ?? "")
@@ -26,7 +25,7 @@ export function readBody({ headers, bytes }: HttpReply): ReadBody {
     (packed, encoding) => unpack(packed, encoding), // the last was put on last
     bytes,
   );
-  const text = utf8.decode(unpacked);
+  const text = decodeText(unpacked, headers["content-type"]);
   const value = parse(text);
   if (value !== undefined) return { text, value };
   if (/^\s*(data:|event:|:)/.test(text)) return { text, value: joinStream(text) };

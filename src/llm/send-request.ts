@@ -1,9 +1,9 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
+import { createConnector } from "./connect.ts";
 import { proxyFor, readProxies, type Proxies } from "./proxies.ts";
 import { largestReply } from "./reply-limit.ts";
 
 const idleMs = 30_000;
-const connectMs = 10_000;
 
 /** A reply that has fully arrived. Names of headers are in lower case. */
 export interface HttpReply {
@@ -44,7 +44,7 @@ export function createSender(
   const options = {
     connections,
     keepAliveTimeout: idleMs,
-    connect: { timeout: connectMs },
+    connect: createConnector(),
     headersTimeout: 0,
     bodyTimeout: 0,
     allowH2: false,

@@ -13,6 +13,8 @@ import { tempFolder } from "../helpers/temp-folder.ts";
 
 type Body = Record<string, unknown> & { messages: { role: string; content: string }[] };
 interface Said {
+  /** Sent before the reply, as a server does that was asked whether to go on. */
+  readonly saysContinue?: boolean;
   readonly status?: number;
   readonly headers?: Record<string, string>;
   readonly body: string | Uint8Array;
@@ -123,6 +125,17 @@ const servers: Record<string, (body: Body) => Said> = {
     ]),
   }),
   bom: () => ({ body: `\uFEFF${good()}` }),
+  "utf-16": () => ({ body: Buffer.from(good(), "utf16le") }),
+  "utf-16-bom": () => ({ body: Buffer.from(`\uFEFF${good()}`, "utf16le").swap16() }),
+  "named-latin-1": () => ({
+    body: good("4\nfin\u00e9"),
+    headers: { "content-type": "application/json; charset=ISO-8859-1" },
+  }),
+  "latin-1": () => ({
+    body: Buffer.from(good("4\nfin\u00e9"), "latin1"),
+    headers: { "content-type": "application/json; charset=iso-8859-1" },
+  }),
+  continues: () => ({ body: good(), saysContinue: true }),
   "busy-in-200": () =>
     ++calls % 2 === 1
       ? { body: JSON.stringify({ error: { message: "rate-limited upstream", code: 429 } }) }
@@ -204,7 +217,8 @@ beforeAll(async () => {
     request.on("end", () => {
       const body = JSON.parse(Buffer.concat(parts).toString()) as Body;
       seen.push(body);
-      const { status = 200, headers = {}, body: said } = servers[request.url!.split("/")[1]!]!(body);
+      const { status = 200, headers = {}, body: said, saysContinue } = servers[request.url!.split("/")[1]!]!(body);
+      if (saysContinue) response.writeContinue();
       response.writeHead(status, { "content-type": "application/json", ...headers }).end(said);
     });
   });
@@ -248,6 +262,9 @@ describe("replies that are read", () => {
     "stream",
     "parts",
     "bom",
+    "utf-16",
+    "utf-16-bom",
+    "continues",
     "empty-errors",
     "odd-index",
     "stream-empty-errors",
@@ -261,6 +278,14 @@ describe("replies that are read", () => {
     expect(seen.every(({ stream }) => stream === false)).toBe(true);
     expect(seen).toHaveLength(2);
   });
+
+  test.each(["latin-1", "named-latin-1"])(
+    "the encoding that a reply names, where its bytes are no UTF-8: %s",
+    async (name) => {
+      const { outcomes } = await askServer(name);
+      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4\nfin\u00e9" });
+    },
+  );
 
   test("a stream with line separators in its text, and errors that are null", async () => {
     const { outcomes } = await askServer("stream-odd");
