@@ -4,6 +4,7 @@
  */
 export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export { default as EnvHttpProxyAgent } from "undici/lib/dispatcher/env-http-proxy-agent.js";
+export { default as buildConnector } from "undici/lib/core/connect.js";
 import api from "undici/lib/api/index.js";
 
 /** As undici's own `request`, for a whole address and a dispatcher that is given. */

@@ -10,6 +10,7 @@ import { isRunning, thisHost, thisProcess, type ProcessIdentity } from "../proce
 import { BatchBook } from "./batches/batch-book.ts";
 import { openDatabase, openToRead } from "./call-store-file.ts";
 import type { Finish, TokenLogprob } from "./reply.ts";
+import { isOutOfRoom, SpareRoom } from "./spare-room.ts";
 import { identityOfFile, isAnother, rescue } from "./store-file-gone.ts";
 import type { PastUse, Purse, StoredCall } from "./stored-call.ts";
 
@@ -50,6 +51,7 @@ export class CallStore implements Disposable {
   /** Which engine of this process has claimed a call. */
   readonly #holders = new Map<string, object>();
   readonly #file: string | null | undefined;
+  readonly #spare: SpareRoom;
   /** Whether the file was removed, or another put in its place, while this process used it. */
   isGone = false;
 
@@ -58,6 +60,7 @@ export class CallStore implements Disposable {
     if (path.trim() === "" || path.startsWith(":") || path.startsWith("file:"))
       throw new UsageError(`--store: expected a file, got ${JSON.stringify(path)}`);
     this.path = path;
+    this.#spare = new SpareRoom(path);
     this.#database = readOnly ? openToRead(path) : openDatabase(path);
     this.batches = new BatchBook(
       {
@@ -82,6 +85,7 @@ export class CallStore implements Disposable {
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("rollback");
+      if (isOutOfRoom(error)) this.#spare.give(); // so that the next try finds some
       throw error;
     }
   }
@@ -180,6 +184,7 @@ export class CallStore implements Disposable {
    * @param holder the engine that claims it
    */
   claim(key: string, purse: string, reserved: number, holder: object): boolean {
+    this.#spare.hold();
     const current = this.#holders.get(key);
     if (current !== undefined && current !== holder) return false;
     const insert = () =>
@@ -296,7 +301,7 @@ export class CallStore implements Disposable {
     clearInterval(this.#heartbeat);
     if (!this.#database.isOpen) return;
     try {
-      if (this.#heartbeat) this.transact(() => this.#bury(this.#owner));
+      if (this.#heartbeat && this.transact(() => this.#leave())) this.#spare.give();
     } catch {
       // it cannot be written, which was told already; the next process that opens it buries this one
     } finally {
@@ -333,6 +338,12 @@ export class CallStore implements Disposable {
     const known = this.#heartbeats.get(id);
     if (known?.seenAt !== seenAt) this.#heartbeats.set(id, { seenAt, since: performance.now() });
     return known?.seenAt === seenAt && performance.now() - known.since > silentMs;
+  }
+
+  /** Whether no other process is left that has the store open. */
+  #leave(): boolean {
+    this.#bury(this.#owner);
+    return this.#prepare("select 1 from owners").get() === undefined;
   }
 
   #bury(owner: string): void {

@@ -1,4 +1,5 @@
 import { AlpagasusError, messageOf } from "../errors.ts";
+import { formatNumbered } from "../format.ts";
 import type { PendingCall } from "./admission.ts";
 import type { CallStore } from "./call-store.ts";
 import type { StoredCall } from "./stored-call.ts";
@@ -18,6 +19,8 @@ export const pendingDetails = {
 /** A change to write in the next turn, and what to do once it is on disk. */
 export interface Ending {
   readonly call: PendingCall;
+  /** Whether it is a reply of the model. */
+  readonly isReply?: boolean | undefined;
   readonly write: () => void;
   readonly tell: () => void;
 }
@@ -63,6 +66,7 @@ export class Endings {
     const stored: StoredCall = { key, model: this.#model, promptBytes: promptSize, attempts, ...outcome };
     this.#list.push({
       call,
+      isReply: outcome.state === "replied",
       write: () => {
         if (perhapsPaid > 0) this.#store.settle(call.key, this.#purse, perhapsPaid);
         this.#store.save(stored, this.#purse);
@@ -143,11 +147,12 @@ export function goneStore({ isGone, path }: CallStore): Stop | undefined {
     : undefined;
 }
 
-export function unwritableStore({ path }: CallStore, cause: unknown): AlpagasusError {
+/** @param lost how many replies of the model were given up */
+export function unwritableStore({ path }: CallStore, cause: unknown, lost = 0): AlpagasusError {
   const isBusy = /locked|busy/i.test(messageOf(cause));
   const advice = isBusy ? "another program holds it: end that" : "make room";
   return new AlpagasusError(
-    `${path}: the call store cannot be written (${messageOf(cause)}); ${advice}, then run the same command again`,
+    `${path}: the call store cannot be written (${messageOf(cause)}); ${lost > 0 ? `${formatNumbered(lost, "reply", "replies")} that came meanwhile could not be kept, and may be paid; ` : ""}${advice}, then run the same command again`,
     { cause },
   );
 }

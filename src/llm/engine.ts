@@ -387,8 +387,9 @@ export class Engine {
       }, writing.againMs);
       return;
     }
-    for (const { call } of this.#endings.takeAll())
-      call.finish({ state: "pending", key: call.key, detail: pendingDetails.failure });
+    const lost = this.#endings.takeAll();
+    this.#failure = unwritableStore(this.#store, cause, lost.filter(({ isReply }) => isReply).length);
+    for (const { call } of lost) call.finish({ state: "pending", key: call.key, detail: pendingDetails.failure });
     this.#afterTurn(performance.now());
   }
 }

@@ -35,7 +35,7 @@ describe("--batch", () => {
     const first = await alpagasus(["rate", "rows.json", ...judge, "--no-wait"], options);
     expect(first.code).toBe(3);
     expect(first.stdout).toContain(
-      "Batches are in progress at the provider. 30 rows are still pending. All replies are kept; run the same command with --batch to continue.",
+      "Batches are in progress at the provider. 30 rows are still pending. All stored replies are kept; run the same command with --batch to continue.",
     );
     const listed = await alpagasus(["batches"], options);
     expect(listed.stdout).toMatch(/batch_\d+ +openai:gpt-4o-mini@\S+ +30 +30 +/);

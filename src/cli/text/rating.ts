@@ -87,7 +87,7 @@ export function renderCalls(
   lines.push(
     styleText(
       "yellow",
-      `  ${why}. ${formatCount(pending)} ${what} are still pending${cost}. All replies are kept; ${advice}.`,
+      `  ${why}. ${formatCount(pending)} ${what} are still pending${cost}. All stored replies are kept; ${advice}.`,
     ),
   );
   return lines;

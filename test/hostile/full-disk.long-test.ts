@@ -1,0 +1,65 @@
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { alpagasus, alpagasusPath } from "../helpers/command-line.ts";
+import { startModelServer } from "../helpers/model-server.ts";
+import { rateRows } from "../helpers/rating.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
+
+const mount = (size: string) => `mount -t tmpfs -o size=${size} tmpfs disk`;
+const canMount = spawnSync("unshare", ["-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"]).status === 0;
+
+/** Runs commands where `disk` is a file system of so many megabytes. */
+async function onDisk(folder: string, size: string, commands: string): Promise<{ code: number; said: string }> {
+  const script = `mkdir -p disk && ${mount(size)} && ${commands}`;
+  const result = await promisify(execFile)("unshare", ["-rm", "sh", "-c", script], { cwd: folder }).then(
+    ({ stdout, stderr }) => ({ code: 0, said: stdout + stderr }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, said: stdout + stderr }),
+  );
+  return result;
+}
+
+const rows = Array.from({ length: 600 }, (_, i) => ({
+  instruction: `Name the number ${i}.`,
+  input: "",
+  output: `${i}`,
+}));
+const command = (judge: string) =>
+  [process.execPath, alpagasusPath, ...rateRows(judge, "--store", "disk/calls.sqlite", "--concurrency", "16")].join(
+    " ",
+  );
+
+test.skipIf(!canMount)(
+  "a disk that becomes full: what was paid is kept, and the same command goes on elsewhere",
+  async () => {
+    await using server = await startModelServer({ answer: () => `4\n${"a reason ".repeat(2_000)}` });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const { code, said } = await onDisk(
+      folder.path,
+      "9m",
+      `${command(server.judge)}; code=$?; cp disk/* .; rm calls.sqlite-spare; exit $code`,
+    );
+    expect([code, said]).toEqual([
+      1,
+      expect.stringMatching(/calls\.sqlite: the call store cannot be written .*make room/),
+    ]);
+    expect(said).not.toContain("could not be kept");
+    const paid = server.log.length;
+    expect(paid).toBeGreaterThan(50);
+    expect(paid).toBeLessThan(rows.length);
+    const after = await alpagasus(rateRows(server.judge, "--store", "calls.sqlite"), { cwd: folder.path });
+    expect([after.code, after.stderr]).toEqual([0, expect.anything()]);
+    expect([...server.replied.values()].every((times) => times === 1)).toBe(true);
+    expect(server.replied.size).toBe(rows.length);
+  },
+);
+
+test.skipIf(!canMount)("a disk that is full already: nothing is asked", async () => {
+  await using server = await startModelServer();
+  using folder = tempFolder();
+  folder.write("rows.json", rows);
+  const { code, said } = await onDisk(folder.path, "2m", command(server.judge));
+  expect([code, said]).toEqual([1, expect.stringMatching(/no space left.*make room/s)]);
+  expect(server.log).toHaveLength(0);
+});
