@@ -5,10 +5,3 @@
 export { default as Agent } from "undici/lib/dispatcher/agent.js";
 export { default as EnvHttpProxyAgent } from "undici/lib/dispatcher/env-http-proxy-agent.js";
 export { default as buildConnector } from "undici/lib/core/connect.js";
-import api from "undici/lib/api/index.js";
-
-/** As undici's own `request`, for a whole address and a dispatcher that is given. */
-export function request(url, { dispatcher, ...options }) {
-  const { origin, pathname, search } = new URL(url);
-  return api.request.call(dispatcher, { ...options, origin, path: `${pathname}${search}` });
-}

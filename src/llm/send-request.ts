@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
 import { createConnector } from "./connect.ts";
 import { proxyFor, readProxies, type Proxies } from "./proxies.ts";
 import { largestReply } from "./reply-limit.ts";
@@ -61,19 +61,52 @@ export function createSender(
           httpsProxy: proxies.https?.address ?? "",
           noProxy: proxies.none ?? "",
         });
-  return async (url, { method = "GET", headers, body = null, signal = null }) => {
+  return async (url, request) => {
     try {
-      const reply = await request(url, { dispatcher, method, headers: headers ?? {}, body, signal });
-      return {
-        status: reply.statusCode,
-        headers: joinHeaders(reply.headers),
-        bytes: (await reply.body.bytes()) as Uint8Array<ArrayBuffer>, // bytes from a socket are not shared
-      };
+      return await dispatch(dispatcher, url, request);
     } catch (error) {
+      const { signal } = request;
       const proxy = proxyFor(url, proxies);
       throw proxy && error instanceof Error && !signal?.aborted ? new ProxyError(proxy.shown, error) : error;
     }
   };
+}
+
+/** Sends a request and collects its reply, without the streams and hooks of undici's own `request`, which small replies need not. */
+function dispatch(
+  dispatcher: Dispatcher,
+  url: string,
+  { method = "GET", headers = {}, body = null, signal }: HttpRequest,
+): Promise<HttpReply> {
+  const { origin, pathname, search } = new URL(url);
+  const { promise, resolve, reject } = Promise.withResolvers<HttpReply>();
+  const parts: Buffer[] = [];
+  let status = 0;
+  let replied: Record<string, string> = {};
+  let abort = (): void => reject(signal?.reason);
+  const onAbort = () => abort();
+  if (signal?.aborted) onAbort();
+  else {
+    signal?.addEventListener("abort", onAbort, { once: true });
+    dispatcher.dispatch(
+      { origin, path: `${pathname}${search}`, method, headers, body },
+      {
+        onRequestStart(controller) {
+          abort = () => controller.abort(signal?.reason);
+          if (signal?.aborted) abort();
+        },
+        onResponseStart(_, code, given) {
+          status = code;
+          replied = joinHeaders(given);
+        },
+        onResponseData: (_, part) => void parts.push(part),
+        onResponseEnd: () =>
+          resolve({ status, headers: replied, bytes: Buffer.concat(parts) as Uint8Array<ArrayBuffer> }), // bytes from a socket are not shared
+        onResponseError: (_, error) => reject(signal?.aborted ? signal.reason : error),
+      },
+    );
+  }
+  return promise.finally(() => signal?.removeEventListener("abort", onAbort));
 }
 
 /** A request through a proxy that failed without a reply: the fault may be the proxy's. */
