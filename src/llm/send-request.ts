@@ -100,8 +100,7 @@ function dispatch(
           replied = joinHeaders(given);
         },
         onResponseData: (_, part) => void parts.push(part),
-        onResponseEnd: () =>
-          resolve({ status, headers: replied, bytes: Buffer.concat(parts) as Uint8Array<ArrayBuffer> }), // bytes from a socket are not shared
+        onResponseEnd: () => resolve({ status, headers: replied, bytes: Buffer.concat(parts) }),
         onResponseError: (_, error) => reject(signal?.aborted ? signal.reason : error),
       },
     );
