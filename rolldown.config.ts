@@ -8,7 +8,11 @@ import { defineConfig, type OutputBundle } from "rolldown";
  */
 
 export default defineConfig({
-  input: { alpagasus: "src/cli/main.ts", "view-worker": "src/student/view-worker.ts" }, // a worker is a program of its own
+  input: {
+    alpagasus: "src/cli/main.ts",
+    "view-worker": "src/student/view-worker.ts",
+    "write-worker": "src/stages/select/write-worker.ts",
+  }, // a worker is a program of its own
   platform: "node",
   transform: { target: "node22.19" }, // the oldest that package.json allows
   external: ["@duckdb/node-api", "@huggingface/hub", "@pydantic/genai-prices", "hono", "@hono/node-server"], // native, or large and seldom needed

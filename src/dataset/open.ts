@@ -1,15 +1,15 @@
-import { DataError, kindOf } from "../errors.ts";
-import { tryParse } from "../files/try-parse.ts";
+import { DataError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { Example, Row } from "./example.ts";
 import { dataErrorAt } from "./place.ts";
 import { poolDatasets } from "./pool.ts";
+import { describeNoRow, isRow, readExample } from "./read-example.ts";
 import { openRecords } from "./records.ts";
 import type { FileRecord, Quotes, RecordOptions, RecordSource } from "./record-source.ts";
-import { FieldError, optionalLabel, type Shape } from "./shape.ts";
+import { FieldError, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile } from "./source.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, RowBlock } from "./dataset.ts";
 
 export interface OpenDatasetOptions extends ShapeChoice {
   /** What is done with a row that cannot be read: stop (the default), or keep it as an example that says why. */
@@ -68,6 +68,7 @@ async function openSource(source: string, options: OpenDatasetOptions): Promise<
     ...(options.quotes !== undefined && { quotes: options.quotes }),
     header: first.hasByteOrderMark ? `\ufeff${first.header}` : first.header,
     unused: unusedColumns(requireRow(record), shape),
+    ...(keeps && first.lineBlocks && { lineBlocks: () => readRowBlocks(files, first, reading, options.signal) }),
     batches: () =>
       keeps
         ? readExamples(files, first, shape, reading, options.signal)
@@ -133,6 +134,25 @@ async function* readExamples(
   }
 }
 
+async function* readRowBlocks(
+  files: readonly DatasetFile[],
+  first: RecordSource,
+  reading: RecordOptions,
+  signal?: AbortSignal,
+): AsyncGenerator<RowBlock> {
+  let index = 0;
+  for (const [i, file] of files.entries()) {
+    const source = i === 0 ? first : await openRecords(file, reading);
+    expectSameFormat(file, source, files[0]!, first);
+    for await (const block of source.lineBlocks!()) {
+      // alike in format and layout
+      signal?.throwIfAborted();
+      yield { ...block, index };
+      index += block.records;
+    }
+  }
+}
+
 /** The columns of a row that its shape does not look at. */
 function unusedColumns(row: Row, shape: Shape): string[] {
   const read = new Set<PropertyKey>();
@@ -166,55 +186,10 @@ function describeMapping(row: Row): string {
     : `name yours with --map ${columns}, or --map messages=${list[0]} if that is a chat`;
 }
 
-function readExample(record: FileRecord, index: number, shape: Shape): Example {
-  const unread = (problem: string): Example => ({
-    index,
-    instruction: "",
-    input: "",
-    output: "",
-    row: isRow(record.value) ? record.value : {},
-    text: record.text,
-    place: record.place,
-    ...(isRow(record.value) && { id: optionalLabel(record.value, "id") }),
-    unreadable: problem,
-  });
-  const problem = record.problem ?? describeNoRow(record.value);
-  if (problem !== undefined) return unread(problem);
-  const row = record.value as Row; // what is none was described
-  try {
-    const { instruction, input, output, category, id, reference, conversation, turnsAfter } = shape.read(row);
-    const more = {
-      ...(conversation && { conversation }),
-      ...(reference !== undefined && { reference }),
-      ...(turnsAfter !== undefined && { turnsAfter }),
-    };
-    return { index, instruction, input, output, category, id, ...more, row, text: record.text, place: record.place };
-  } catch (error) {
-    if (!(error instanceof FieldError)) throw error;
-    const other = shape.matches(row) ? undefined : findShape(row);
-    return unread(
-      other
-        ? `expected the ${shape.name} shape of the earlier rows (${shape.columns}), got the ${other.name} shape; split the data by shape`
-        : error.message,
-    );
-  }
-}
-
 function requireRow({ place, problem, value }: FileRecord): Row {
   const why = problem ?? describeNoRow(value);
   if (why !== undefined) throw dataErrorAt(place, why);
   return value as Row; // what is none was described
-}
-
-/** Whether it is an object read from JSON, CSV or Parquet: its keys are its columns. */
-function isRow(value: unknown): value is Row {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function describeNoRow(value: unknown): string | undefined {
-  if (isRow(value)) return undefined;
-  const isPacked = typeof value === "string" && isRow(tryParse(value));
-  return `expected a row to be an object, got ${kindOf(value)}${isPacked ? " that holds one; unpack it (jq -c fromjson FILE)" : ""}`;
 }
 
 /** The first record, or the first that is wanted, where there is one among the first rows. */

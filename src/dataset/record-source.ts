@@ -26,6 +26,15 @@ export interface RecordOptions {
   readonly keepsBroken?: boolean | undefined;
 }
 
+/** Some whole lines of a file, each with a record or blank. */
+export interface LineBlock {
+  readonly bytes: Buffer<ArrayBuffer>;
+  /** Of its first line; the ordinal is that of its first record. */
+  readonly place: Place;
+  /** How many records it has. */
+  readonly records: number;
+}
+
 /** A file as records, in order and in batches: the interface that every format implements. */
 export interface RecordSource {
   /** The format of the content, even if the file name says otherwise. */
@@ -37,4 +46,6 @@ export interface RecordSource {
   /** How the rows of arms differ from this file, in words; absent where their text is copied. */
   readonly rewritten?: string | undefined;
   batches(): AsyncIterable<readonly FileRecord[]>;
+  /** The file in blocks, where each record is a line: threads read them with `readLineRecords`. */
+  readonly lineBlocks?: (() => AsyncIterable<LineBlock>) | undefined;
 }

@@ -11,6 +11,8 @@ import { plainFile } from "./plain-file.ts";
 export interface RowWriter {
   /** Writes the next selected row; rows must come in the dataset's order. */
   write(example: Example): Promise<void> | void;
+  /** Writes selected rows that are lines already, with a line feed between them; none where there are no bytes. Only for JSON Lines. */
+  writeLines?(lines: Uint8Array): Promise<void>;
   /** Moves the finished file to its path. Until then, nothing at that path changes. */
   commit(): Promise<void>;
   /** Deletes the unfinished file; does nothing after `commit`. */
@@ -61,6 +63,12 @@ class TextRowWriter implements RowWriter {
   write({ text }: Example): Promise<void> | void {
     const lead = this.#rows++ === 0 ? this.#layout.begin : this.#layout.between;
     return this.#file.write(`${lead}${this.#layout.indent(text)}${text}`);
+  }
+
+  async writeLines(lines: Uint8Array): Promise<void> {
+    if (lines.length === 0) return;
+    if (this.#rows++ > 0) await this.#file.write(this.#layout.between);
+    await this.#file.writeBytes(lines);
   }
 
   async commit(): Promise<void> {

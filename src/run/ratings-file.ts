@@ -1,4 +1,5 @@
 import { readLineBlocks } from "../files/line-blocks.ts";
+import { readBytes } from "../files/read-bytes.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { openAtomicFile } from "../files/atomic-file.ts";
 import { createHash } from "node:crypto";
@@ -60,16 +61,74 @@ export async function* readRatings(
       if (isUnfinished) return;
       throw new RunError(`${path}:${count + 1}: the file ends in the middle of a line; rate the data again`);
     }
-    const ratings = parseLines(text, path, count);
+    const ratings = parseRatings(text, path, count);
     count += ratings.length;
     yield ratings;
   }
-  if (sha256 !== undefined && sha.digest("hex") !== sha256)
-    throw new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);
+  if (sha256 !== undefined && sha.digest("hex") !== sha256) throw changed(path);
 }
 
-/** Parses whole lines, from line `before` + 1 on. Parsing them all at once is faster than one by one. */
-function parseLines(text: string, path: string, before: number): RatingLine[] {
+function changed(path: string): RunError {
+  return new RunError(`${path}: expected the ratings that were written, got a changed file; rate the data again`);
+}
+
+/** The lines of a `ratings.jsonl` as bytes, for threads that parse them. */
+export class RatingBytes {
+  readonly #path: string;
+  readonly #sha256: string;
+  readonly #sha = createHash("sha256");
+  readonly #chunks: AsyncGenerator<Buffer>;
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** @param sha256 the expected hash of the file */
+  constructor(path: string, sha256: string) {
+    this.#path = path;
+    this.#sha256 = sha256;
+    this.#chunks = readBytes({ path });
+  }
+
+  /** The next lines, in memory of their own, without the last line feed. @throws RunError when there are fewer */
+  async take(lines: number): Promise<Buffer<ArrayBuffer>> {
+    const taken: Buffer[] = [];
+    for (let found = 0; ;) {
+      let end = 0;
+      while (found < lines && (end = this.#rest.indexOf(0x0a, end) + 1) > 0) if (++found === lines) break;
+      if (found === lines) {
+        taken.push(this.#rest.subarray(0, end - 1));
+        this.#rest = this.#rest.subarray(end);
+        return Buffer.from(new Uint8Array(Buffer.concat(taken)).buffer);
+      }
+      taken.push(Buffer.from(this.#rest)); // its memory is reused
+      if (!(await this.#next())) throw changed(this.#path);
+    }
+  }
+
+  /** @throws RunError when lines are left, or the file is not the expected one */
+  async end(): Promise<void> {
+    if (this.#rest.length > 0 || (await this.#next()) || this.#sha.digest("hex") !== this.#sha256)
+      throw changed(this.#path);
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return(undefined);
+  }
+
+  async #next(): Promise<boolean> {
+    const { value, done } = await this.#chunks.next();
+    this.#rest = Buffer.alloc(0);
+    if (done) return false;
+    this.#sha.update(value);
+    this.#rest = value;
+    return true;
+  }
+}
+
+/**
+ * Parses whole lines, from line `before` + 1 on. Parsing them all at once is faster than one by one.
+ *
+ * @throws RunError at an invalid line
+ */
+export function parseRatings(text: string, path: string, before: number): RatingLine[] {
   let values: unknown[];
   try {
     values = JSON.parse(`[${text.replaceAll("\n", ",")}]`) as unknown[]; // an array, by its brackets

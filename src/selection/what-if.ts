@@ -8,6 +8,7 @@ export interface FullTraining {
   readonly usd?: number | undefined;
 }
 
+/** Counts of some rows. */
 interface Tally {
   rows: number;
   promptLength: number;
@@ -40,6 +41,25 @@ export class WhatIfTable {
     if (!tally) this.#byScore.set(key, (tally = newTally()));
     count(tally, example);
     if (this.#byScore.size > mostExactScores && !this.#isRounded) this.#round();
+  }
+
+  /** What it has counted, as data. */
+  counts(): { readonly all: Tally; readonly byScore: ReadonlyMap<number, Tally>; readonly isRounded: boolean } {
+    return { all: this.#all, byScore: this.#byScore, isRounded: this.#isRounded };
+  }
+
+  /** Adds what another one counted of other rows. */
+  addCounts({ all, byScore, isRounded }: ReturnType<WhatIfTable["counts"]>): void {
+    merge(this.#all, all);
+    if (isRounded && !this.#isRounded) this.#round();
+    for (const [score, tally] of byScore) this.#addTally(this.#isRounded ? rounded(score) : score, tally);
+    if (this.#byScore.size > mostExactScores && !this.#isRounded) this.#round();
+  }
+
+  #addTally(key: number, tally: Tally): void {
+    const known = this.#byScore.get(key);
+    if (known) merge(known, tally);
+    else this.#byScore.set(key, tally);
   }
 
   /** The entry for all rows, scored or not. */
@@ -87,12 +107,7 @@ export class WhatIfTable {
     this.#isRounded = true;
     const exact = this.#byScore;
     this.#byScore = new Map();
-    for (const [score, tally] of exact) {
-      const key = rounded(score);
-      const known = this.#byScore.get(key);
-      if (known) merge(known, tally);
-      else this.#byScore.set(key, tally);
-    }
+    for (const [score, tally] of exact) this.#addTally(rounded(score), tally);
   }
 }
 
@@ -102,6 +117,15 @@ export class ArmTally {
 
   add(example: Example): void {
     count(this.#tally, example);
+  }
+
+  counts(): Tally {
+    return this.#tally;
+  }
+
+  /** Adds what another one counted of other rows. */
+  addCounts(tally: Tally): void {
+    merge(this.#tally, tally);
   }
 
   describe(full: WhatIf): Pick<ArmSummary, "meanPromptLength" | "meanOutputLength" | "textShare" | "categories"> {

@@ -5,7 +5,7 @@ import type { ArmSummary } from "../run/records/arm.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
 import { factNames } from "../selection/rows-table.ts";
 import { rowCoverageGate } from "./coverage.ts";
-import { type FateOf, immediateFates, isControl, pickedFates } from "./select/fates.ts";
+import { type Fates, immediateFates, isControl, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, isDiverseByVectors, planSelection } from "./select/plan.ts";
 import { uses } from "../selection/sql-names.ts";
 import { alarmsOfWords } from "../selection/watch.ts";
@@ -31,13 +31,13 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const dataset = await reopenDataset(manifest.dataset, run, options.signal);
   const rated = await openRatedRows(options, manifest, dataset, run);
   using vectors = await openRowVectors(options, manifest, run);
-  const fateOf = plan.isImmediate
+  const fates = plan.isImmediate
     ? immediateFates(plan, options)
     : await pickedFates(plan, options, manifest, dataset, run, rated, vectors);
-  const written = await writeArm(plan, options, dataset, run, rated, fateOf, manifest.dataset.rows);
+  const written = await writeArm(plan, options, dataset, run, rated, fates.table, manifest);
   const controlled = isControl(plan, options) ? manifest.arms[options.like ?? "selected"] : undefined;
   const summary = {
-    ...summarise(plan, options, manifest, dataset, written, fateOf, Object.keys(rated.scoreHashes), startedAt, vectors),
+    ...summarise(plan, options, manifest, dataset, written, fates, Object.keys(rated.scoreHashes), startedAt, vectors),
     ...(controlled?.candidatesHash !== undefined && {
       controls: {
         arm: controlled.arm,
@@ -64,7 +64,7 @@ function describeVectors(
   { method }: Plan,
   options: SelectOptions,
   reasons: Written["reasons"],
-  taken: FateOf["taken"],
+  taken: Fates["taken"],
 ): string[] {
   const { dedup, diverse } = options;
   const notes: string[] = [];
@@ -87,7 +87,7 @@ function summarise(
   manifest: RatedManifest,
   { rewritten }: Dataset,
   written: Written,
-  { picked, leftOut = 0, withoutVector = 0, taken }: FateOf,
+  { picked, leftOut = 0, withoutVector = 0, taken }: Fates,
   usedScores: readonly string[],
   startedAt: Date,
   vectors: RowVectors | undefined,

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import { idlestOf, startThread } from "../threads.ts";
 import type { StudentModel } from "./student.ts";
 import type { ViewedRow } from "./view-rows.ts";
 import type { PackedRows, PackedViews } from "./view-worker.ts";
@@ -17,45 +17,23 @@ export interface ViewThreads extends AsyncDisposable {
 
 /** Starts {@link threadCount} threads, each with a copy of the model. */
 export function startViewThreads(model: StudentModel): ViewThreads {
-  const pack = createPacker();
-  const threads = Array.from({ length: threadCount }, () => startThread(model, pack));
+  const packer = createPacker();
+  const threads = Array.from({ length: threadCount }, () =>
+    startThread<PackedRows, PackedViews>(new URL("./view-worker", import.meta.url), model),
+  );
   return {
     view(rows) {
-      const idlest = threads.reduce((least, thread) => (thread.waiting() < least.waiting() ? thread : least));
-      return idlest.waiting() < blocksAhead ? idlest.view(rows) : undefined;
+      const idlest = idlestOf(threads);
+      if (idlest.waiting() >= blocksAhead) return undefined;
+      const packed = packer.pack(rows);
+      return idlest.ask(packed, [packed.texts.buffer, packed.lengths.buffer]).then(({ views, texts }) => {
+        packer.takeBack(texts);
+        return views;
+      });
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(threads.map((thread) => thread.stop()));
     },
-  };
-}
-
-function startThread(model: StudentModel, packer: ReturnType<typeof createPacker>) {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"; // its sources, or what was made of them
-  const worker = new Worker(new URL(`./view-worker.${extension}`, import.meta.url), { workerData: model });
-  const waiting: PromiseWithResolvers<Float64Array>[] = [];
-  let end: Error | undefined;
-  const stopAll = (error: Error) => {
-    end ??= error;
-    for (const { reject } of waiting.splice(0)) reject(end);
-  };
-  worker.on("message", ({ views, texts }: PackedViews) => {
-    packer.takeBack(texts);
-    waiting.shift()?.resolve(views); // in the order they were sent; after an error nobody waits
-  });
-  worker.on("error", (error: unknown) => stopAll(error instanceof Error ? error : new Error(String(error))));
-  worker.on("exit", () => stopAll(new Error("a thread that rates rows ended")));
-  return {
-    waiting: () => waiting.length,
-    view(rows: readonly ViewedRow[]): Promise<Float64Array> {
-      if (end) return Promise.reject(end);
-      const packed = packer.pack(rows);
-      worker.postMessage(packed, [packed.texts.buffer, packed.lengths.buffer]);
-      const result = Promise.withResolvers<Float64Array>();
-      waiting.push(result);
-      return result.promise;
-    },
-    stop: () => worker.terminate(),
   };
 }
 

@@ -186,7 +186,7 @@ test("a global batch takes the steps that it implies, however it is put together
 });
 
 test("killed and started again, it resumes from the last checkpoint to the same end", async () => {
-  const args = ["train", "--recipe", "full.yaml", "--model", "killed", "--epochs", "400"];
+  const args = ["train", "--recipe", "full.yaml", "--model", "killed", "--epochs", "160"];
   const log = `${at("killed")}/log.txt`;
   for (let kills = 0; kills < 2; kills++) {
     const seen = existsSync(log) ? readFileSync(log, "utf8").length : 0;
@@ -203,24 +203,24 @@ test("killed and started again, it resumes from the last checkpoint to the same 
             : 0,
         { timeout: 900_000, interval: 50 },
       )
-      .toBeGreaterThan(250 + 150 * kills);
+      .toBeGreaterThan(100 + 60 * kills);
     const wereThere = processesThere().length;
     running.kill("SIGKILL");
     await running.ended;
     expect(wereThere).toBeGreaterThan(0);
     await expect.poll(processesThere, { timeout: 30_000 }).toEqual([]);
   }
-  const summary = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "400");
-  expect(summary.steps).toBe(2_000);
+  const summary = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "160");
+  expect(summary.steps).toBe(800);
   expect(summary.attempts).toBe(3);
   const { tokens } = JSON.parse(readFileSync(`${at("killed")}/rows.json`, "utf8")) as { tokens: number };
-  expect(summary.tokens).toBe(400 * tokens);
+  expect(summary.tokens).toBe(160 * tokens);
   const losses = lastState("killed").log_history.filter((entry) => entry["loss"] !== undefined);
-  expect(losses.map(({ step }) => step)).toEqual(Array.from({ length: 2_000 }, (_, i) => i + 1));
+  expect(losses.map(({ step }) => step)).toEqual(Array.from({ length: 800 }, (_, i) => i + 1));
   expect(readFileSync(log, "utf8").match(/alpagasus: training/g)).toHaveLength(3);
-  const again = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "400");
+  const again = await train("--recipe", "full.yaml", "--model", "killed", "--epochs", "160");
   expect(again).toEqual(summary); // trained is trained
-}, 2_400_000); // some 200 s where nothing else runs
+}, 2_400_000); // some 100 s where nothing else runs
 
 test("Ctrl-C stops it at once, and nothing is left running", async () => {
   const running = startAlpagasus(["train", "--recipe", "full.yaml", "--model", "stopped", "--epochs", "4000"], {

@@ -3,7 +3,7 @@ import { messageOf } from "../../errors.ts";
 import { parseExactly } from "../../files/try-parse.ts";
 import { dataErrorAt, maxRecordBytes, type Place } from "../place.ts";
 import { isUtf16, readText } from "../read-text.ts";
-import type { FileRecord, RecordOptions, RecordSource } from "../record-source.ts";
+import type { FileRecord, LineBlock, RecordOptions, RecordSource } from "../record-source.ts";
 import type { DatasetFile } from "../source.ts";
 import { expectRest, findJsonLayout, type JsonLayout } from "./layout.ts";
 import { explainNotJson } from "./not-json.ts";
@@ -28,6 +28,7 @@ export async function openJsonRecords(file: DatasetFile, options: RecordOptions 
   return {
     format,
     batches: () => readRecords(file, layout, format, options),
+    ...(layout.kind === "lines" && changes.length === 0 && { lineBlocks: () => readLineBlocks(file) }),
     ...(changes.length > 0 && { rewritten: `arms are written as ${changes.join(" and ")}` }),
   };
 }
@@ -89,6 +90,42 @@ async function* readRecords(
   }
   const records = take(true);
   if (records.length > 0) yield records;
+}
+
+const blockBytes = 2 ** 16; // about a hundred rows: their objects die young in the garbage collector
+
+/** @throws DataError when the file cannot be read, or a line is longer than a row may be */
+async function* readLineBlocks(file: DatasetFile): AsyncGenerator<LineBlock> {
+  const splitter = new LineSplitter();
+  const window = new Window();
+  let ordinal = 1;
+  const take = (atEnd: boolean): LineBlock => {
+    const place: Place = { path: file.path, format: "jsonl", line: splitter.line, ordinal };
+    const content = window.content();
+    const { spans, used } = splitter.split(content, atEnd);
+    const bytes = Buffer.from(new Uint8Array(content.subarray(0, used)).buffer); // its own, to be handed over
+    window.drop(used);
+    ordinal += spans.length;
+    return { bytes, place, records: spans.length };
+  };
+  for await (const chunk of readText(file)) {
+    window.add(chunk);
+    if (window.length < blockBytes) continue;
+    const block = take(false);
+    if (block.records > 0) yield block;
+    if (window.length > maxRecordBytes) throw dataErrorAt(block.place, "the row is too long");
+  }
+  const block = take(true);
+  if (block.records > 0) yield block;
+}
+
+/** The records of a block of lines, as `batches` gives them: those that cannot be read with their problem. */
+export function readLineRecords(bytes: Buffer, { line, ordinal, ...file }: Place): FileRecord[] {
+  const splitter = new LineSplitter();
+  splitter.line = line;
+  let next = ordinal;
+  const placeOf = (at: number): Place => ({ ...file, line: at, ordinal: next++ });
+  return parseSpans(bytes, splitter.split(bytes, true).spans, placeOf, { kind: "lines" });
 }
 
 /** The part of a file that is being parsed, in a buffer that is reused. */

@@ -15,22 +15,48 @@ import type { RowVectors } from "./row-vectors.ts";
 import { type Survey, surveyRows } from "./survey.ts";
 
 /** Decides whether a row is kept, and gives the reason. */
-export type FateOf = ((rated: RatedExample) => { reason: Reason; detail?: ReasonDetail }) & {
+export type FateOf = (rated: RatedExample) => { reason: Reason; detail?: ReasonDetail | undefined };
+
+/** What was decided about rows, as data that threads can be given. */
+export type FateTable =
+  | { readonly kind: "immediate"; readonly plan: Plan; readonly rows: ReadonlySet<number> | undefined }
+  | {
+      readonly kind: "picked";
+      readonly plan: Plan;
+      readonly kept: Uint8Array;
+      readonly rejected: Picked["rejected"];
+      /** Of each row: 0 when it has no key, 1 when it has one, 2 when its key is the lowest that was kept. */
+      readonly standing: Uint8Array;
+      readonly excluded: Survey["excluded"];
+      readonly filtered: Uint8Array | undefined;
+      readonly hasRooms: boolean;
+      readonly details: ReadonlyMap<number, ReasonDetail> | undefined;
+    };
+
+export interface Fates {
+  readonly table: FateTable;
   readonly picked?: Picked;
   readonly leftOut?: number;
   /** Rows that have no vector, where the choice goes by vectors. */
   readonly withoutVector?: number | undefined;
   /** What the kept rows were taken for, where they were chosen near to examples. */
   readonly taken?: readonly Taken[] | undefined;
-};
+}
 
-export function immediateFates(plan: Plan, { rows }: SelectOptions): FateOf {
+export function immediateFates(plan: Plan, { rows }: SelectOptions): Fates {
+  return { table: { kind: "immediate", plan, rows: rows && new Set(rows) } };
+}
+
+export function openFates(table: FateTable): FateOf {
+  return table.kind === "immediate" ? fatesAtOnce(table) : fatesAfter(table);
+}
+
+function fatesAtOnce({ plan, rows }: FateTable & { readonly kind: "immediate" }): FateOf {
   if (plan.method === "full")
     return ({ rating }) => ({ reason: rating.state === "unreadable" ? "unreadable" : "kept" });
   if (plan.method === "rows") {
-    const listed = new Set(rows);
     return ({ example, rating }) => ({
-      reason: !listed.has(example.index) ? "not listed" : rating.state === "unreadable" ? "unreadable" : "kept",
+      reason: !rows!.has(example.index) ? "not listed" : rating.state === "unreadable" ? "unreadable" : "kept",
     });
   }
   return ({ rating }) => {
@@ -49,15 +75,15 @@ export async function pickedFates(
   run: RunFolder,
   rated: RatedRows,
   vectors: RowVectors | undefined,
-): Promise<FateOf> {
+): Promise<Fates> {
   const survey = await surveyRows(plan, options, manifest, dataset, run, rated, vectors);
   const { keys, checks, groups, rooms } = survey;
   const leftOut = isControl(plan, options) ? await leaveOutNoCandidates(survey, run, options, manifest) : 0;
   const withoutVector = vectors && countWithout(vectors, survey, plan);
   if (plan.method === "toward") {
     const { taken, picked } = await pickToward(plan, options, survey, vectors!);
-    const fateOf = fatesAfter(plan, picked, standingOf(keys, NaN), survey, detailsOf(taken));
-    return Object.assign(fateOf, { picked, withoutVector, taken });
+    const table = tableOf(plan, picked, standingOf(keys, NaN), survey, detailsOf(taken));
+    return { table, picked, withoutVector, taken };
   }
   if (plan.method === "representative") await orderRepresentative(plan, options, survey, vectors!);
   const work = picking(keys, {
@@ -70,14 +96,22 @@ export async function pickedFates(
   });
   const picked = await inTurns(work, options.signal);
   const standing = standingOf(keys, groups ? cutsOf(keys, picked.kept, groups) : picked.cut, groups);
-  return Object.assign(fatesAfter(plan, picked, standing, survey), {
-    picked,
-    leftOut,
-    withoutVector,
-  });
+  return { table: tableOf(plan, picked, standing, survey), picked, leftOut, withoutVector };
 }
 
-/** Of each row: 0 when it has no key, 1 when it has one, 2 when its key is the lowest that was kept. One byte a row in place of eight. */
+/** Does not hold the keys: while rows are written, their memory is free. */
+function tableOf(
+  plan: Plan,
+  { kept, rejected }: Picked,
+  standing: Uint8Array,
+  { excluded, filtered, rooms }: Survey,
+  details?: ReadonlyMap<number, ReasonDetail>,
+): FateTable {
+  const hasRooms = rooms !== undefined;
+  return { kind: "picked", plan, kept, rejected, standing, excluded, filtered, hasRooms, details };
+}
+
+/** One byte a row in place of the eight of its key. */
 function standingOf(keys: Float64Array, cut: number | Float64Array, groups?: Int32Array): Uint8Array {
   const standing = new Uint8Array(keys.length); // not `Uint8Array.from`, which makes a list of all values first
   const cutOf = (row: number) => (typeof cut === "number" ? cut : cut[groups![row]!]);
@@ -101,22 +135,15 @@ const losers: Partial<Record<Plan["method"], Reason>> = {
   representative: "represented",
 };
 
-/** Does not hold the keys: while rows are written, their memory is free. */
-function fatesAfter(
-  plan: Plan,
-  { kept, rejected }: Picked,
-  standing: Uint8Array,
-  { excluded, filtered, rooms }: Survey,
-  taken?: ReadonlyMap<number, ReasonDetail>,
-): FateOf {
+function fatesAfter(table: FateTable & { readonly kind: "picked" }): FateOf {
+  const { plan, kept, rejected, standing, excluded, filtered, hasRooms, details } = table;
   const losing = losers[plan.method] ?? "below cut";
   const isByVectors = plan.method === "toward" || plan.method === "representative";
   const needsScore = plan.method === "score" || (isByVectors && plan.minScore > -Infinity);
-  const hasRooms = rooms !== undefined;
   return ({ example, rating }) => {
     const row = example.index;
     if (rating.state === "unreadable") return { reason: "unreadable" };
-    if (kept[row]) return { reason: "kept", ...(taken && { detail: taken.get(row)! }) };
+    if (kept[row]) return { reason: "kept", ...(details && { detail: details.get(row)! }) };
     const other = excluded.get(row) ?? rejected.get(row);
     if (other) return other;
     if (filtered?.[row] === 0) return { reason: "filtered" };

@@ -1,0 +1,81 @@
+/*
+ * The program of a worker thread that decides rows and writes them as bytes: `write-threads` starts it.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { hashExample } from "../../dataset/example.ts";
+import { readLineRecords } from "../../dataset/json/records.ts";
+import type { Place } from "../../dataset/place.ts";
+import { readExample } from "../../dataset/read-example.ts";
+import { chooseShape, type ShapeChoice } from "../../dataset/shapes/index.ts";
+import { parseRatings } from "../../run/ratings-file.ts";
+import type { FullTraining } from "../../selection/what-if.ts";
+import { type Counts, RowDecider } from "./decide-rows.ts";
+import type { FateTable } from "./fates.ts";
+
+/** What a thread begins with. */
+export interface WorkerStart {
+  readonly shape: ShapeChoice;
+  readonly table: FateTable;
+  readonly fullTraining: FullTraining | undefined;
+}
+
+/** Some rows of the data and their ratings. */
+export interface BlockToWrite {
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly ratings: Uint8Array<ArrayBuffer>;
+  readonly ratingsPath: string;
+  readonly place: Place;
+  readonly index: number;
+}
+
+/** What comes back for a block, or at the end. */
+export interface WrittenBlock {
+  /** The kept rows with a line feed between them; empty when none is kept. */
+  readonly kept: Uint8Array<ArrayBuffer>;
+  readonly decisions: Uint8Array<ArrayBuffer>;
+  readonly candidates: Uint8Array<ArrayBuffer>;
+  /** Reasons that this thread had not met before, in the order of the rows. */
+  readonly reasons: readonly string[];
+}
+
+const { shape: choice, table, fullTraining } = workerData as WorkerStart;
+const shape = chooseShape(choice)!; // a run's record names it
+const decider = new RowDecider(table, fullTraining);
+
+parentPort?.on("message", (question: BlockToWrite | "counts") => {
+  if (question === "counts") return parentPort?.postMessage(decider.counts() satisfies Counts, []);
+  const written = write(question);
+  parentPort?.postMessage(written, [written.kept.buffer, written.decisions.buffer, written.candidates.buffer]);
+});
+
+/** @throws Error at a row that is not the one that was rated, or that may hide others */
+function write({ data, ratings, ratingsPath, place, index }: BlockToWrite): WrittenBlock {
+  const before = new Set(Object.keys(decider.reasons));
+  const records = readLineRecords(Buffer.from(data.buffer), place);
+  const lines = parseRatings(Buffer.from(ratings.buffer).toString(), ratingsPath, index);
+  const candidates = new Uint8Array(records.length);
+  const kept: string[] = [];
+  const decisions: string[] = [];
+  for (const [i, record] of records.entries()) {
+    const example = readExample(record, index + i, shape);
+    const rating = lines[i];
+    if (record.hidesOthers || rating?.hash !== hashExample(example)) throw new Error("another row than was rated");
+    const { isKept, isCandidate, line } = decider.decide({ example, rating });
+    if (isKept) kept.push(example.text);
+    if (isCandidate) candidates[i] = 1;
+    decisions.push(line);
+  }
+  return {
+    kept: encode(kept.join("\n")),
+    decisions: encode(`${decisions.join("\n")}\n`),
+    candidates,
+    reasons: Object.keys(decider.reasons).filter((reason) => !before.has(reason)),
+  };
+}
+
+/** A text as bytes in memory of their own, to be handed over. */
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  Buffer.from(bytes.buffer).write(text);
+  return bytes;
+}
