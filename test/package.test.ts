@@ -24,6 +24,17 @@ describe("the command line", () => {
     for (const file of readdirSync(bundle).filter((name) => name.endsWith(".js")))
       expect(readFileSync(join(bundle, file), "utf8")).not.toMatch(/^\s*(await )?using \w+ = /m);
   });
+
+  it("loads DuckDB, which takes time and memory, where it is asked something", () => {
+    const bundle = join(packageFolder, "dist/bin");
+    const importing = (name: string) =>
+      readdirSync(bundle).filter((file) =>
+        [`from"${name}"`, `import"${name}"`].some((words) => readFileSync(join(bundle, file), "utf8").includes(words)),
+      );
+    const eager = importing("@duckdb/node-api");
+    expect(eager).toHaveLength(1);
+    expect(importing(`./${eager[0]}`)).toEqual([]); // others load that file when they need it
+  });
 });
 
 describe("the package", () => {

@@ -5,7 +5,7 @@ import { rowIndex, sqlName, sqlText } from "../dataset/duckdb.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { type GuardOptions, runGuarded } from "./guarded-query.ts";
-import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
+import type { RowsTableOptions } from "./rows-table.ts";
 import { uses } from "./sql-names.ts";
 import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
@@ -49,6 +49,7 @@ export async function openRowOrdering(
   expression: string,
   options: Omit<RowsTableOptions, "option"> & Pick<GuardOptions, "signal"> = {},
 ): Promise<RowOrdering> {
+  const { openRowsTable } = await import("./rows-table.ts"); // with DuckDB
   const table = await openRowsTable(dataset, { ...options, option: "--by" });
   return {
     learn: (example, rating) => table.learn(example, rating),

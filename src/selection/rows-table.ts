@@ -6,6 +6,7 @@ import { textColumns } from "../dataset/shapes/index.ts";
 import { plainFile } from "../dataset/plain-file.ts";
 import { DataError, UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
+import { factColumns, factNames } from "./fact-columns.ts";
 import { isJson, readColumnTypes, readerOf, withTexts } from "./data-reader.ts";
 import { finiteSql } from "./finite-sql.ts";
 import { ColumnNames, expectOther } from "./column-names.ts";
@@ -16,11 +17,6 @@ import { expectUnambiguous, firstLine, listReadColumns } from "./sql-expression.
  * A rated dataset as one table for SQL: the data's columns, facts about each row such as its score, and the run's named scores. DuckDB
  * reads the data's columns; the others are in tables of their own, joined by row position.
  */
-
-const factColumns =
-  "index INTEGER, score DOUBLE, state VARCHAR, instruction_length INTEGER, input_length INTEGER, output_length INTEGER, length INTEGER";
-/** Fact columns for SQL. If the data also has the name, the fact is `rating_NAME` and the data's column `data_NAME`. */
-export const factNames = factColumns.split(", ").map((column) => column.split(" ", 1)[0]!);
 
 /** Those that ratings alone tell, without their rows. */
 const ratingFacts = ["index", "score", "state"].flatMap((name) => [name, `rating_${name}`]);

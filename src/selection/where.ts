@@ -5,7 +5,7 @@ import type { Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { runGuarded } from "./guarded-query.ts";
-import { openRowsTable, type RowsTableOptions } from "./rows-table.ts";
+import type { RowsTableOptions } from "./rows-table.ts";
 import { expectColumns, expectOneExpression, expectStable, firstLine } from "./sql-expression.ts";
 
 /** `--where`: an SQL condition over the table of rows. */
@@ -24,6 +24,7 @@ export async function openWhereFilter(
   condition: string,
   options: WhereOptions = {},
 ): Promise<WhereFilter> {
+  const { openRowsTable } = await import("./rows-table.ts"); // with DuckDB
   const table = await openRowsTable(dataset, { ...options, option: "--where" });
   return {
     learn: (example, rating) => table.learn(example, rating),

@@ -13,7 +13,7 @@ import { describeQuestion } from "../run/describe-question.ts";
 import type { Manifest, RatedManifest } from "../run/manifest.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { RateSummary } from "../run/records/rating.ts";
-import { factNames } from "../selection/rows-table.ts";
+import { factNames } from "../selection/fact-columns.ts";
 
 /** @throws UsageError when SQL could not use it as a name, or it means something else there */
 export async function expectScoreName(name: string): Promise<void> {

@@ -3,7 +3,7 @@ import { formatCount, formatNumbered } from "../format.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
-import { factNames } from "../selection/rows-table.ts";
+import { factNames } from "../selection/fact-columns.ts";
 import { rowCoverageGate } from "./coverage.ts";
 import { type Fates, immediateFates, isControl, pickedFates } from "./select/fates.ts";
 import { type Plan, type SelectOptions, describeChoice, isDiverseByVectors, planSelection } from "./select/plan.ts";

@@ -10,7 +10,8 @@ import { markNames } from "../../rubric/read-marks.ts";
 import { quoteMarks } from "../../run/scores.ts";
 import { evaluateOrder } from "../../selection/by.ts";
 import { mentionsScore } from "../../selection/sql-names.ts";
-import { factNames, openRowsTable, type NamedScores } from "../../selection/rows-table.ts";
+import { factNames } from "../../selection/fact-columns.ts";
+import type { NamedScores } from "../../selection/rows-table.ts";
 import { expectOneExpression, listColumns } from "../../selection/sql-expression.ts";
 import { evaluateCondition } from "../../selection/where.ts";
 import { openData, type Context } from "./context.ts";
@@ -129,6 +130,7 @@ async function tryExpressions(
   }));
   const quoted = all.map((one) => ({ ...one, sql: quoteMarks(one.sql, columns) }));
   const options = { option: quoted[0]!.place, scores: empty, scoreNames: columns.map(({ name }) => name) };
+  const { openRowsTable } = await import("../../selection/rows-table.ts"); // with DuckDB
   await using table = await openRowsTable(dataset, {
     ...options,
     judgedBy: taken,
