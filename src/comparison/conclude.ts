@@ -1,8 +1,12 @@
 import { formatCount, formatNumbered, formatP } from "../format.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../run/records/comparison.ts";
 
-/** The conclusion of a comparison, in one plain sentence. */
-export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary): string {
+/**
+ * The conclusion of a comparison, in one plain sentence.
+ *
+ * @param warning is added where it says that an arm is better
+ */
+export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary, warning = ""): string {
   const { counts, conclusion } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
   const split = [
@@ -14,7 +18,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   if (calls?.stopped || gates.some(({ held }) => !held))
     return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts have a decided outcome (${split}).`;
   if (conclusion === "better" || conclusion === "worse")
-    return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).`;
+    return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).${warning}`;
   const needed = pooled.pValue < 0.05 ? "" : describeNeeded(pooled); // it counts without the correction, which decided here
   return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
 }

@@ -1,4 +1,5 @@
 import { adjust } from "../comparison/adjust.ts";
+import { warningOf, weighExperiment } from "../health/trust.ts";
 import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import { describeOutcome, isFull } from "./describe-result.ts";
 import type { ExperimentFacts } from "./facts.ts";
@@ -13,11 +14,13 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   const matches = adjustMatches(facts.matches);
   const savings = findSavings(facts);
   const moreTrainings = priceTrainings(facts);
-  return {
+  const { verdict, sentence } = describeOutcome({ ...facts, matches }, savings, moreTrainings);
+  const result: ExperimentResult = {
     name,
     caveat,
     source,
-    ...describeOutcome({ ...facts, matches }, savings, moreTrainings),
+    verdict,
+    sentence,
     ...(moreTrainings && { moreTrainings }),
     arms: [...arms],
     matches: [...matches],
@@ -27,6 +30,8 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     money,
     savings,
   };
+  const isClaim = matches.some(({ pooled: { conclusion } }) => conclusion === "better" || conclusion === "worse");
+  return isClaim ? { ...result, sentence: `${sentence}${warningOf(weighExperiment(result))}` } : result;
 }
 
 /** Corrects the p-values of all matches for multiple testing (Holm). */

@@ -251,6 +251,11 @@ function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {
   };
 }
 
+/** ` Do not rely on this: REASON.` where a result is not to be trusted; else nothing. */
+export function warningOf({ answer: given, against }: Trust): string {
+  return given === "no" ? ` Do not rely on this: ${against[0]}.` : "";
+}
+
 /** `No: the judge failed its check (separates). For it: every row has a score.` */
 export function describeTrust({ answer: given, for: speaksFor, against }: Trust): string {
   const beginning = { yes: "Yes, as far as this run can tell", "with care": "With care", no: "No" }[given];

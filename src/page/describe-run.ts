@@ -1,7 +1,7 @@
 import { conclude } from "../comparison/conclude.ts";
 import { seesOrder } from "../run/judge-kind.ts";
 import { formatCount } from "../format.ts";
-import { weighComparison } from "../health/trust.ts";
+import { warningOf, weighComparison } from "../health/trust.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { FileStates } from "../run/file-states.ts";
 import { isRated, type Manifest, type RatedManifest } from "../run/manifest.ts";
@@ -89,7 +89,7 @@ export function describeComparison(
   return {
     ...comparison,
     key,
-    sentence: conclude(comparison),
+    sentence: conclude(comparison, warningOf(weighComparison(comparison))),
     trust: tellTrust(weighComparison(comparison)),
     sizes: { a, b },
     seesOrder: seesOrder(comparison.judge),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { analyse } from "../../src/comparison/analyse.ts";
+import { conclude } from "../../src/comparison/conclude.ts";
 import { toComparisonRecord } from "../../src/comparison/comparison-record.ts";
 import { outcomeOfOrders, type PairVerdict, type Verdict } from "../../src/comparison/verdict.ts";
-import { describeTrust, weighComparison, weighRating } from "../../src/health/trust.ts";
+import { describeTrust, warningOf, weighComparison, weighRating } from "../../src/health/trust.ts";
 import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
 import type { RateSummary } from "../../src/run/records/rating.ts";
 import { createRandom } from "../../src/stats/random.ts";
@@ -51,6 +52,21 @@ describe("a comparison", () => {
     const trust = weighComparison(compared((_, order) => (order === 0 ? "A" : "B")));
     expect(trust.answer).toBe("no");
     expect(trust.against.join()).toContain("it picks the answer shown first too often");
+  });
+
+  test("that says who is better says in the same breath that it is not to be trusted", () => {
+    const draw = createRandom(1);
+    const won = compared(() => (draw() < 0.75 ? "A" : "B"));
+    expect(won.pooled.conclusion).toBe("better");
+    expect(conclude(won, warningOf(weighComparison(won)))).toMatch(
+      /^a is better than b: .*\. Do not rely on this: the judge contradicts itself in \d+\.\d % of the pairs/,
+    );
+    const fine = compared((better) => better);
+    expect(warningOf(weighComparison(fine))).toBe("");
+    const undecided = compared(() => (draw() < 0.5 ? "A" : "B"));
+    expect(conclude(undecided, warningOf(weighComparison(undecided)))).toMatch(
+      /^No difference shown [^.]*\.?\d+\)[^.]*\.$/,
+    );
   });
 
   test("wants care when one order was judged", () => {

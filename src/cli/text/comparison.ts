@@ -6,7 +6,7 @@ import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comp
 import type { RankedArm } from "../../stages/rank-arms.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
-import { weighComparison } from "../../health/trust.ts";
+import { warningOf, weighComparison } from "../../health/trust.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
 
@@ -22,7 +22,7 @@ export function renderComparison(summary: ComparisonSummary): string {
   const lines = [
     `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
-    `\n  ${plainText(conclude(summary))}`,
+    `\n  ${plainText(conclude(summary, warningOf(weighComparison(summary))))}`,
     `${renderTrust(weighComparison(summary))}\n`,
     renderTable(
       ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "test"],
