@@ -2,7 +2,7 @@
 export const pythonEnvironment: Record<string, string> = {
   HOME: process.env["HOME"] ?? "",
   HF_HUB_OFFLINE: "1",
-  ...(Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(uv|pip|ssl)_/i.test(name))) as Record<
+  ...(Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(uv|pip|ssl|omp)_/i.test(name))) as Record<
     string,
     string
   >),
