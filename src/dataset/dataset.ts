@@ -1,5 +1,5 @@
 import type { Example } from "./example.ts";
-import type { LineBlock, Quotes } from "./record-source.ts";
+import type { LineBlock, Quotes, SpareBuffers } from "./record-source.ts";
 import type { Shape } from "./shape.ts";
 import type { DatasetFile, Format } from "./source.ts";
 
@@ -31,8 +31,8 @@ export interface Dataset {
    *   there are among the first rows
    */
   batches(): AsyncIterable<readonly Example[]>;
-  /** The rows in blocks of lines, where each is a line of a file: threads read them with `readLineRecords` and `readExample`. */
-  readonly lineBlocks?: (() => AsyncIterable<RowBlock>) | undefined;
+  /** The rows in blocks of lines, where each is a line of a file: threads read them with `eachLineRecord` and `readExample`. */
+  readonly lineBlocks?: ((spare: SpareBuffers) => AsyncIterable<RowBlock>) | undefined;
 }
 
 /** Some rows of a dataset. */

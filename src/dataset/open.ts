@@ -5,7 +5,7 @@ import { dataErrorAt } from "./place.ts";
 import { poolDatasets } from "./pool.ts";
 import { describeNoRow, isRow, readExample } from "./read-example.ts";
 import { openRecords } from "./records.ts";
-import type { FileRecord, Quotes, RecordOptions, RecordSource } from "./record-source.ts";
+import type { FileRecord, Quotes, RecordOptions, RecordSource, SpareBuffers } from "./record-source.ts";
 import { FieldError, type Shape } from "./shape.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile } from "./source.ts";
@@ -68,7 +68,8 @@ async function openSource(source: string, options: OpenDatasetOptions): Promise<
     ...(options.quotes !== undefined && { quotes: options.quotes }),
     header: first.hasByteOrderMark ? `\ufeff${first.header}` : first.header,
     unused: unusedColumns(requireRow(record), shape),
-    ...(keeps && first.lineBlocks && { lineBlocks: () => readRowBlocks(files, first, reading, options.signal) }),
+    ...(keeps &&
+      first.lineBlocks && { lineBlocks: (spare) => readRowBlocks(files, first, reading, spare, options.signal) }),
     batches: () =>
       keeps
         ? readExamples(files, first, shape, reading, options.signal)
@@ -138,13 +139,14 @@ async function* readRowBlocks(
   files: readonly DatasetFile[],
   first: RecordSource,
   reading: RecordOptions,
+  spare: SpareBuffers,
   signal?: AbortSignal,
 ): AsyncGenerator<RowBlock> {
   let index = 0;
   for (const [i, file] of files.entries()) {
     const source = i === 0 ? first : await openRecords(file, reading);
     expectSameFormat(file, source, files[0]!, first);
-    for await (const block of source.lineBlocks!()) {
+    for await (const block of source.lineBlocks!(spare)) {
       // alike in format and layout
       signal?.throwIfAborted();
       yield { ...block, index };

@@ -26,9 +26,12 @@ export interface RecordOptions {
   readonly keepsBroken?: boolean | undefined;
 }
 
+/** Memory that is free to be used again: new memory for each block keeps the garbage collector busy. */
+export type SpareBuffers = ArrayBuffer[];
+
 /** Some whole lines of a file, each with a record or blank. */
 export interface LineBlock {
-  readonly bytes: Buffer<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Of its first line; the ordinal is that of its first record. */
   readonly place: Place;
   /** How many records it has. */
@@ -46,6 +49,6 @@ export interface RecordSource {
   /** How the rows of arms differ from this file, in words; absent where their text is copied. */
   readonly rewritten?: string | undefined;
   batches(): AsyncIterable<readonly FileRecord[]>;
-  /** The file in blocks, where each record is a line: threads read them with `readLineRecords`. */
-  readonly lineBlocks?: (() => AsyncIterable<LineBlock>) | undefined;
+  /** The file in blocks, where each record is a line: threads read them with `eachLineRecord`. */
+  readonly lineBlocks?: ((spare: SpareBuffers) => AsyncIterable<LineBlock>) | undefined;
 }

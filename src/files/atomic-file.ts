@@ -12,6 +12,7 @@ import type { Compression } from "./read-bytes.ts";
 /** A file that appears under its name only when it is complete. */
 export interface AtomicFile {
   write(text: string): Promise<void> | void;
+  /** Writes bytes, whose memory may be used again when this resolves. */
   writeBytes(bytes: Uint8Array): Promise<void>;
   /** Writes out the buffered text, for readers of the unfinished file. */
   flush(): Promise<void>;
@@ -72,7 +73,10 @@ export function openAtomicFile(
     async writeBytes(bytes) {
       await flush();
       if (failure) throw failure;
-      if (!isOver && !stream.write(bytes)) await once(stream, "drain");
+      if (isOver) return;
+      await new Promise<void>((resolve, reject) => {
+        stream.write(bytes, (error) => (error ? reject(error) : resolve()));
+      });
     },
     write(text) {
       pending += text;

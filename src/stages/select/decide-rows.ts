@@ -45,7 +45,7 @@ export class RowDecider {
       if (score !== undefined && score < this.cut) this.cut = score;
       this.armTally.add(example);
     }
-    const line = JSON.stringify(describe(row, reason, detail));
+    const line = isPlain(row, detail) ? plainLine(row, reason) : JSON.stringify(describe(row, reason, detail));
     return { isKept, isCandidate: !this.#cannotKeep.has(reason), line };
   }
 
@@ -74,6 +74,17 @@ export interface Counts {
   readonly reasons: Readonly<Record<string, number>>;
   readonly whatIf: ReturnType<WhatIfTable["counts"]>;
   readonly armTally: ReturnType<ArmTally["counts"]>;
+}
+
+function isPlain({ rating, own = rating }: RatedExample, detail: ReasonDetail | undefined): boolean {
+  return detail === undefined && own === rating;
+}
+
+/** The decision about most rows, as `JSON.stringify` writes it, in half the time. */
+function plainLine({ example: { index, id }, rating }: RatedExample, reason: Reason): string {
+  const name = id === undefined ? "" : `,"id":${JSON.stringify(id)}`;
+  const end = rating.state === "scored" ? `"score":${rating.score}` : `"state":"${rating.state}"`;
+  return `{"index":${index}${name},"kept":${reason === "kept"},"reason":"${reason}",${end}}`;
 }
 
 function describe(

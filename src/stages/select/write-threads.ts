@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { RowBlock } from "../../dataset/dataset.ts";
+import type { SpareBuffers } from "../../dataset/record-source.ts";
 import type { DatasetRecord } from "../../run/records/dataset.ts";
 import { RatingBytes } from "../../run/ratings-file.ts";
 import { idlestOf, startThread, type Thread } from "../../threads.ts";
@@ -32,6 +33,7 @@ export async function writeInThreads(
   const bytes = dataset.files.reduce((sum, file) => sum + file.bytes, 0);
   const isSimple = options.by === undefined && options.watch === undefined;
   if (!dataset.lineBlocks || count < 2 || bytes < leastBytes || !isSimple) return undefined;
+  const spare: SpareBuffers = [];
   const arm = openArm(files);
   const ratings = new RatingBytes(ratingsPath, ratingsHash);
   const { map, shape } = record;
@@ -44,7 +46,8 @@ export async function writeInThreads(
     startThread(new URL("./write-worker", import.meta.url), start),
   );
   try {
-    if (!(await writeBlocks(dataset.lineBlocks(), ratings, ratingsPath, threads, arm, options))) return undefined;
+    if (!(await writeBlocks(dataset.lineBlocks(spare), spare, ratings, ratingsPath, threads, arm, options)))
+      return undefined;
     await arm.finish();
     return { decider: arm.decider, candidates: arm.candidates, watched: undefined };
   } finally {
@@ -57,6 +60,7 @@ export async function writeInThreads(
 /** False where something is wrong. @throws the reason to stop, where the caller gives one */
 async function writeBlocks(
   blocks: AsyncIterable<RowBlock>,
+  spare: SpareBuffers,
   ratings: RatingBytes,
   ratingsPath: string,
   threads: readonly Writer[],
@@ -70,6 +74,7 @@ async function writeBlocks(
     for (const reason of reasons) decider.reasons[reason] ??= 0; // in the order of the rows
     candidates.set(some, index);
     await rows.writeLines!(kept);
+    spare.push(kept.buffer);
     await decisions.writeBytes(lines);
     onProgress?.({ stage: "select", doing: "writing", done: index + some.length, unit: "rows" });
   };
@@ -77,7 +82,7 @@ async function writeBlocks(
     for await (const { bytes, place, index, records } of blocks) {
       if (underWay.length >= threads.length * blocksAhead) await writeNext();
       const part = {
-        data: new Uint8Array(bytes.buffer),
+        data: bytes,
         ratings: await ratings.take(records),
         ratingsPath,
         place,

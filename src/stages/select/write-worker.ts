@@ -3,7 +3,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { hashExample } from "../../dataset/example.ts";
-import { readLineRecords } from "../../dataset/json/records.ts";
+import { eachLineRecord } from "../../dataset/json/records.ts";
 import type { Place } from "../../dataset/place.ts";
 import { readExample } from "../../dataset/read-example.ts";
 import { chooseShape, type ShapeChoice } from "../../dataset/shapes/index.ts";
@@ -30,7 +30,7 @@ export interface BlockToWrite {
 
 /** What comes back for a block, or at the end. */
 export interface WrittenBlock {
-  /** The kept rows with a line feed between them; empty when none is kept. */
+  /** The kept rows with a line feed between them, in the memory of the data; empty when none is kept. */
   readonly kept: Uint8Array<ArrayBuffer>;
   readonly decisions: Uint8Array<ArrayBuffer>;
   readonly candidates: Uint8Array<ArrayBuffer>;
@@ -41,6 +41,8 @@ export interface WrittenBlock {
 const { shape: choice, table, fullTraining } = workerData as WorkerStart;
 const shape = chooseShape(choice)!; // a run's record names it
 const decider = new RowDecider(table, fullTraining);
+const encoder = new TextEncoder();
+const lineFeed = 0x0a;
 
 parentPort?.on("message", (question: BlockToWrite | "counts") => {
   if (question === "counts") return parentPort?.postMessage(decider.counts() satisfies Counts, []);
@@ -51,31 +53,30 @@ parentPort?.on("message", (question: BlockToWrite | "counts") => {
 /** @throws Error at a row that is not the one that was rated, or that may hide others */
 function write({ data, ratings, ratingsPath, place, index }: BlockToWrite): WrittenBlock {
   const before = new Set(Object.keys(decider.reasons));
-  const records = readLineRecords(Buffer.from(data.buffer), place);
+  const bytes = Buffer.from(data.buffer, 0, data.length);
   const lines = parseRatings(Buffer.from(ratings.buffer).toString(), ratingsPath, index);
-  const candidates = new Uint8Array(records.length);
-  const kept: string[] = [];
+  const candidates = new Uint8Array(lines.length);
+  let end = 0;
   const decisions: string[] = [];
-  for (const [i, record] of records.entries()) {
+  let i = 0;
+  eachLineRecord(bytes, place, (record, span) => {
     const example = readExample(record, index + i, shape);
     const rating = lines[i];
     if (record.hidesOthers || rating?.hash !== hashExample(example)) throw new Error("another row than was rated");
     const { isKept, isCandidate, line } = decider.decide({ example, rating });
-    if (isKept) kept.push(example.text);
+    if (isKept) {
+      bytes.copyWithin(end, span.start, span.end); // never over a row that is still to be read
+      end += span.end - span.start;
+      bytes[end++] = lineFeed;
+    }
     if (isCandidate) candidates[i] = 1;
     decisions.push(line);
-  }
+    i++;
+  });
   return {
-    kept: encode(kept.join("\n")),
-    decisions: encode(`${decisions.join("\n")}\n`),
+    kept: data.subarray(0, Math.max(0, end - 1)),
+    decisions: encoder.encode(`${decisions.join("\n")}\n`),
     candidates,
     reasons: Object.keys(decider.reasons).filter((reason) => !before.has(reason)),
   };
-}
-
-/** A text as bytes in memory of their own, to be handed over. */
-function encode(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(Buffer.byteLength(text));
-  Buffer.from(bytes.buffer).write(text);
-  return bytes;
 }
