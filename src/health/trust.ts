@@ -251,9 +251,9 @@ function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {
   };
 }
 
-/** ` Do not rely on this: REASON.` where a result is not to be trusted; else nothing. */
-export function warningOf({ answer: given, against }: Trust): string {
-  return given === "no" ? ` Do not rely on this: ${against[0]}.` : "";
+/** What a conclusion ends with that is not to be trusted; else nothing. The reasons stand beside it. */
+export function warningOf({ answer: given }: Trust): string {
+  return given === "no" ? " This is not to be trusted." : "";
 }
 
 /** `No: the judge failed its check (separates). For it: every row has a score.` */

@@ -196,7 +196,7 @@ describe("an experiment", () => {
     expect(twice).toBeLessThanOrEqual(3 * 32 * kills); // what three stages may have in flight when they are killed
   });
 
-  test("the budget holds over all stages together", async () => {
+  test.runIf(isLong)("the budget holds over all stages together", async () => {
     await using server = await startModelServer({ answer: play, price: { input: 0.15, output: 0.6 } });
     using folder = tempFolder();
     const judge = "openai:gpt-4o-mini";
@@ -249,36 +249,41 @@ describe("an experiment", () => {
     expect(server.bill.usd).toBeLessThanOrEqual(budget);
   });
 
-  test("rows that overlap a test prompt stop it before anything is trained or answered, unless they are removed", async () => {
-    await using server = await startModelServer({ answer: play });
-    using folder = tempFolder();
-    const spoilt = "Tell in a few words of your own how a bicycle stays upright while it is ridden";
-    writeExperiment(folder, server);
-    const rows = JSON.parse(readFileSync(join(folder.path, "rows.json"), "utf8")) as object[];
-    folder.write("rows.json", [...rows, { instruction: spoilt, input: "", output: "By steering." }]);
-    folder.write("prompts.json", [
-      { id: 1, instruction: spoilt },
-      { id: 2, instruction: "Another one" },
-    ]);
-    const recipe = readFileSync(join(folder.path, "recipe.yaml"), "utf8");
-    const refused = await run(folder);
-    expect([refused.code, refused.stderr]).toEqual([
-      2,
-      expect.stringContaining("1 row of the data overlaps test prompts (60, from 0), and arms.full keeps all rows"),
-    ]);
-    expect(server.log).toHaveLength(0); // nothing was paid
-    writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: remove\n`);
-    const removed = await run(folder);
-    expect(removed.code).toBe(0);
-    expect(endOf(removed).result!.arms.find(({ arm }) => arm === "full")!.rows).toBe(60);
-    writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: note\n`);
-    const noted = await run(folder);
-    expect(endOf(noted).result!.contamination).toMatchObject({ rows: 1 });
-    expect(readFileSync(join(folder.path, "runs/small/report.html"), "utf8")).toContain("overlaps test prompts");
-    writeExperiment(folder, server, { arms: { selected: { top: 10, per: "kategory" }, random: { method: "random" } } });
-    const misspelt = await run(folder, "--dry-run");
-    expect([misspelt.code, misspelt.stderr]).toEqual([2, expect.stringContaining("got kategory")]);
-  });
+  test.runIf(isLong)(
+    "rows that overlap a test prompt stop it before anything is trained or answered, unless they are removed",
+    async () => {
+      await using server = await startModelServer({ answer: play });
+      using folder = tempFolder();
+      const spoilt = "Tell in a few words of your own how a bicycle stays upright while it is ridden";
+      writeExperiment(folder, server);
+      const rows = JSON.parse(readFileSync(join(folder.path, "rows.json"), "utf8")) as object[];
+      folder.write("rows.json", [...rows, { instruction: spoilt, input: "", output: "By steering." }]);
+      folder.write("prompts.json", [
+        { id: 1, instruction: spoilt },
+        { id: 2, instruction: "Another one" },
+      ]);
+      const recipe = readFileSync(join(folder.path, "recipe.yaml"), "utf8");
+      const refused = await run(folder);
+      expect([refused.code, refused.stderr]).toEqual([
+        2,
+        expect.stringContaining("1 row of the data overlaps test prompts (60, from 0), and arms.full keeps all rows"),
+      ]);
+      expect(server.log).toHaveLength(0); // nothing was paid
+      writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: remove\n`);
+      const removed = await run(folder);
+      expect(removed.code).toBe(0);
+      expect(endOf(removed).result!.arms.find(({ arm }) => arm === "full")!.rows).toBe(60);
+      writeFileSync(join(folder.path, "recipe.yaml"), `${recipe}contamination: note\n`);
+      const noted = await run(folder);
+      expect(endOf(noted).result!.contamination).toMatchObject({ rows: 1 });
+      expect(readFileSync(join(folder.path, "runs/small/report.html"), "utf8")).toContain("overlaps test prompts");
+      writeExperiment(folder, server, {
+        arms: { selected: { top: 10, per: "kategory" }, random: { method: "random" } },
+      });
+      const misspelt = await run(folder, "--dry-run");
+      expect([misspelt.code, misspelt.stderr]).toEqual([2, expect.stringContaining("got kategory")]);
+    },
+  );
 
   test.runIf(isLong)("stages can be taken as they are, or done again", async () => {
     await using server = await startModelServer({ answer: play });
@@ -343,7 +348,7 @@ describe("recipes", () => {
     expect(existsSync(join(folder.path, `runs/${name}/report.html`))).toBe(true);
   });
 
-  test("the paper's benchmarks are told with what their percentages can show", async () => {
+  test.runIf(isLong)("the paper's benchmarks are told with what their percentages can show", async () => {
     using folder = tempFolder();
     const { stdout } = await alpagasus(["run", "paper-7b-published"], { cwd: folder.path });
     expect(stdout).toContain("mmlu:5: full has 40.9 %, more than the 38.8 % of selected");
@@ -576,7 +581,7 @@ describe("recipes", () => {
     expect((await run(folder)).code).toBe(0);
   });
 
-  test("calls that failed are asked again when that is wanted", async () => {
+  test.runIf(isLong)("calls that failed are asked again when that is wanted", async () => {
     let isBroken = true;
     await using server = await startModelServer({
       answer: (question) =>
@@ -626,7 +631,7 @@ describe("recipes", () => {
   });
 });
 
-test("a recipe that only selects says so, and a part of one says how to go on", async () => {
+test.runIf(isLong)("a recipe that only selects says so, and a part of one says how to go on", async () => {
   using folder = tempFolder();
   folder.write(
     "rows.json",

@@ -126,7 +126,7 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
   const first = match("selected", "random", "one", 0.9, 0.88, 0.91);
   const always = { ...first.pooled.orders, pairs: 0, firstShare: { value: 1, low: 0.98, high: 1 } };
   expect(conclude({ ...first, pooled: { ...first.pooled, identical: 0, orders: always } }).sentence).toMatch(
-    /^Selecting helped.*\. Do not rely on this: only one order was judged, and it picks the answer shown first/,
+    /^Selecting helped.*\. This is not to be trusted\.$/,
   );
 });
 
