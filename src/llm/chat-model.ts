@@ -6,7 +6,7 @@ import type {
   LanguageModelV4CallOptions,
 } from "@ai-sdk/provider";
 import type { BatchTransport } from "./batches/transport.ts";
-import { redactor, type Redact } from "./secrets.ts";
+import { redactorOf, type Redact } from "./secrets.ts";
 import type { Price } from "./price.ts";
 import type { ReasoningEffort } from "./request.ts";
 
@@ -110,8 +110,7 @@ export interface ModelOfOptions {
 /** Wraps any AI SDK model for the engine. Its provider and id name it in the store. */
 export function modelOf(language: LanguageModelV4, { price, secrets = [], batches }: ModelOfOptions = {}): ChatModel {
   const name = `${language.provider}:${language.modelId}`;
-  const redactors = secrets.map(redactor);
-  const redact: Redact = (text, of) => redactors.reduce((clean, one) => one(clean, of), text);
+  const redact = redactorOf(secrets);
   return {
     name,
     identity: name,

@@ -6,7 +6,8 @@ import { compatibleOptions } from "./chat-request.ts";
 import { createCompatibleClient } from "./compatible-client.ts";
 import { createMeasuringClient } from "./measuring-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
-import { describeKey, redactor } from "./secrets.ts";
+import { proxyPasswords } from "./proxies.ts";
+import { describeKey, redactorOf } from "./secrets.ts";
 import { isReadByOthers } from "./private-network.ts";
 import { withoutPassword } from "../without-password.ts";
 import { createSender } from "./send-request.ts";
@@ -93,7 +94,7 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     tellLogprobs: (top) => ({ [compatibleOptions]: { logprobs: true, top_logprobs: top } }),
     ...(apiKey !== undefined && describeKey(identity, apiKey, found.variables)),
     keyAdvice: found.advice,
-    redact: redactor(apiKey),
+    redact: redactorOf([apiKey, ...proxyPasswords(options.environment ?? process.env)]),
   };
 }
 

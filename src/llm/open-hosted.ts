@@ -7,7 +7,8 @@ import type { HostedName } from "./model-name.ts";
 import { checkAddress } from "./open-compatible.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { findPrice } from "./price.ts";
-import { describeKey, redactor } from "./secrets.ts";
+import { proxyPasswords } from "./proxies.ts";
+import { describeKey, redactorOf } from "./secrets.ts";
 import { createSender } from "./send-request.ts";
 
 /*
@@ -124,7 +125,7 @@ export async function openHostedModel(
         tellLogprobs: (top: number) => ({ [compatibleOptions]: { logprobs: true, top_logprobs: top } }),
       }),
     ...describeKey(name, apiKey, provider.keys),
-    redact: redactor(apiKey),
+    redact: redactorOf([apiKey, ...proxyPasswords(environment)]),
   };
 }
 

@@ -10,7 +10,8 @@ import { hash } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import { createBatchTransport } from "./batches/transport.ts";
 import { type ChatModel, type OpenModelOptions, defaultConnections, openAiLogprobs } from "./chat-model.ts";
-import { describeKey, redactor } from "./secrets.ts";
+import { proxyPasswords } from "./proxies.ts";
+import { describeKey, redactorOf } from "./secrets.ts";
 import { withoutPassword } from "../without-password.ts";
 import {
   type ProviderName,
@@ -220,7 +221,7 @@ async function openProviderModel(
       reason: (effort: ReasoningEffort, limit: number) => provider.reason!(model, effort, limit),
     }),
     ...describeKey(name, apiKey, provider.keys),
-    redact: redactor(apiKey),
+    redact: redactorOf([apiKey, ...proxyPasswords(environment)]),
   };
 }
 

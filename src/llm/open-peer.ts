@@ -7,7 +7,8 @@ import { type Fetch, createPooledFetch } from "./pooled-fetch.ts";
 import { checkAddress } from "./open-compatible.ts";
 import { noteOtherAddress } from "./open-hosted.ts";
 import { findPrice } from "./price.ts";
-import { redactor } from "./secrets.ts";
+import { proxyPasswords } from "./proxies.ts";
+import { redactorOf } from "./secrets.ts";
 
 /*
  * Clouds whose requests are signed. Their clients of the AI SDK are packages of their own, which are installed only by those who use
@@ -84,7 +85,7 @@ export async function openPeerModel(
   const fetch = createPooledFetch(options.connections ?? defaultConnections, { environment });
   const given = environment[provider.addressVariable]?.trim();
   const baseURL = given ? checkAddress(given, `${provider.addressVariable}: `) : undefined;
-  const secrets = provider.keys.flatMap((variable) => environment[variable]?.trim() || []).map(redactor);
+  const secrets = provider.keys.map((variable) => environment[variable]?.trim());
   return {
     name,
     identity: baseURL === undefined ? name : `${name}@${baseURL}`,
@@ -95,7 +96,7 @@ export async function openPeerModel(
     ...(missing && {
       problem: `${name}: expected ${missing.join(" or ")} in the environment, got none; set it, and the cloud's credentials`,
     }),
-    redact: (text, of) => secrets.reduce((clean, redact) => redact(clean, of), text),
+    redact: redactorOf([...secrets, ...proxyPasswords(environment)]),
   };
 }
 

@@ -55,6 +55,15 @@ export function readProxies(environment: NodeJS.ProcessEnv): Proxies {
   };
 }
 
+/** Passwords of proxies, which a proxy's error may repeat. @throws UsageError as `readProxies` */
+export function proxyPasswords(environment: NodeJS.ProcessEnv): string[] {
+  const { http, https } = readProxies(environment);
+  return [http, https].flatMap((proxy) => {
+    const password = proxy && decodeURIComponent(new URL(proxy.address).password);
+    return password ? [password] : [];
+  });
+}
+
 function isEncoded(text: string): boolean {
   try {
     decodeURIComponent(text);

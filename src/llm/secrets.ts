@@ -46,6 +46,12 @@ export function redactor(key: string | undefined): Redact {
   };
 }
 
+/** The same for several secrets; those that are not there are left out. */
+export function redactorOf(secrets: readonly (string | undefined)[]): Redact {
+  const redactors = secrets.map(redactor);
+  return (text, of) => redactors.reduce((clean, one) => one(clean, of), text);
+}
+
 /** What may stand between or in place of a key's characters: white space, invisible characters, escapes, full width. */
 const disguise = /[\s\p{Cf}]+|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|&#(?:\d{1,7}|x[0-9a-f]{1,6});|[\uff01-\uff5e]/giu;
 

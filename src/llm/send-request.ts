@@ -1,7 +1,6 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
-import { createConnector } from "./connect.ts";
-import { proxyFor, readProxies, type Proxies } from "./proxies.ts";
+import { readProxies } from "./proxies.ts";
 import { largestReply } from "./reply-limit.ts";
+import { createRoutes, type Route } from "./routes.ts";
 
 const idleMs = 30_000;
 
@@ -30,6 +29,7 @@ export interface SenderOptions {
 }
 
 const largestHeader = 256 * 1024;
+const proxyRefusal = 407;
 
 /**
  * Sends requests over a pool of kept-alive connections, made for many small calls. It has no time limit of its own (the
@@ -41,44 +41,35 @@ export function createSender(
   connections: number,
   { isHere = false, largestBytes = largestReply, environment = process.env }: SenderOptions = {},
 ): SendRequest {
-  const options = {
+  const limits = {
     connections,
     keepAliveTimeout: idleMs,
-    connect: createConnector(),
     headersTimeout: 0,
     bodyTimeout: 0,
     allowH2: false,
     maxResponseSize: largestBytes,
     maxHeaderSize: largestHeader, // Node's own limit is 16 KB, and a reply beyond it is paid and lost
   };
-  const proxies: Proxies = isHere ? {} : readProxies(environment);
-  const dispatcher: Dispatcher =
-    proxies.http === undefined && proxies.https === undefined
-      ? new Agent(options)
-      : new EnvHttpProxyAgent({
-          ...options,
-          httpProxy: proxies.http?.address ?? "",
-          httpsProxy: proxies.https?.address ?? "",
-          noProxy: proxies.none ?? "",
-        });
+  const findRoute = createRoutes(limits, isHere ? {} : readProxies(environment));
   return async (url, request) => {
+    const route = findRoute(new URL(url));
+    const { proxy } = route;
     try {
-      return await dispatch(dispatcher, url, request);
+      const reply = await dispatch(route, request);
+      if (proxy && reply.status === proxyRefusal)
+        throw Object.assign(new Error(`Proxy response (${proxyRefusal})`), { code: "UND_ERR_ABORTED" }); // as of a tunnel
+      return reply;
     } catch (error) {
-      const { signal } = request;
-      const proxy = proxyFor(url, proxies);
-      throw proxy && error instanceof Error && !signal?.aborted ? new ProxyError(proxy.shown, error) : error;
+      throw proxy && error instanceof Error && !request.signal?.aborted ? new ProxyError(proxy.shown, error) : error;
     }
   };
 }
 
 /** Sends a request and collects its reply, without the streams and hooks of undici's own `request`, which small replies need not. */
 function dispatch(
-  dispatcher: Dispatcher,
-  url: string,
+  { dispatcher, origin, path, headers: more }: Route,
   { method = "GET", headers = {}, body = null, signal }: HttpRequest,
 ): Promise<HttpReply> {
-  const { origin, pathname, search } = new URL(url);
   const { promise, resolve, reject } = Promise.withResolvers<HttpReply>();
   const parts: Buffer[] = [];
   let status = 0;
@@ -89,7 +80,7 @@ function dispatch(
   else {
     signal?.addEventListener("abort", onAbort, { once: true });
     dispatcher.dispatch(
-      { origin, path: `${pathname}${search}`, method, headers, body },
+      { origin, path, method, headers: { ...headers, ...more }, body },
       {
         onRequestStart(controller) {
           abort = () => controller.abort(signal?.reason);

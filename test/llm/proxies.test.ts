@@ -4,6 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readFailure } from "../../src/llm/failure.ts";
 import { openModel } from "../../src/llm/open-model.ts";
 import { proxyFor, readProxies } from "../../src/llm/proxies.ts";
+import { alpagasus } from "../helpers/command-line.ts";
+import { rateRows } from "../helpers/rating.ts";
+import { tempFolder } from "../helpers/temp-folder.ts";
 import { createSender } from "../../src/llm/send-request.ts";
 
 /* A server, and a proxy that forwards to it or refuses, both on 127.0.0.1. */
@@ -89,6 +92,50 @@ describe("a proxy", () => {
       isUsage: true,
       detail: expect.stringContaining(`the proxy ${shown} refused it (407)`) as string,
     });
+  });
+
+  test("that refuses a request to an http: server is named, and nothing counts as paid", async () => {
+    refusal = 407;
+    const error: unknown = await send({ HTTP_PROXY: originOf(proxy) }).catch((thrown: unknown) => thrown);
+    expect(readFailure(error, 0)).toMatchObject({
+      kind: "stop",
+      isUsage: true,
+      detail: expect.stringContaining(`the proxy ${originOf(proxy)} (HTTP_PROXY) refused it (407)`) as string,
+    });
+  });
+
+  test("of http: is told its name and password, is not used for https:, and gives them to no reader of a run", async () => {
+    refusal = 0;
+    through.length = 0;
+    headersSeen.length = 0;
+    const address = originOf(proxy).replace("://", "://alice:Tr0ub4dor-and-3-horses@");
+    await send({ HTTP_PROXY: address });
+    const sent = `Basic ${Buffer.from("alice:Tr0ub4dor-and-3-horses").toString("base64")}`;
+    expect(headersSeen[0]).toMatchObject({ "proxy-authorization": sent }); // this proxy passes all on
+    const direct: unknown = await createSender(1, { environment: { HTTP_PROXY: address } })(
+      "https://127.0.0.1:1/",
+      {},
+    ).catch((thrown: unknown) => thrown);
+    expect(readFailure(direct, 0).detail).not.toContain("proxy");
+    expect(through).toHaveLength(1);
+    const models = ["http://gpu.test/v1#m", "openai:m", "anthropic:m", "google:m"].map((name) =>
+      openModel(name, { environment: { OPENAI_API_KEY: "sk-k", HTTPS_PROXY: address, HTTP_PROXY: address } }),
+    );
+    for (const model of await Promise.all(models))
+      expect(model.redact(`refused ${sent} of alice:Tr0ub4dor-and-3-horses`)).not.toMatch(/Tr0ub4dor|VHIwdWI0ZG9y/);
+  });
+
+  test("is used for https: by the command line as it is shipped", async () => {
+    refusal = 407;
+    through.length = 0;
+    using folder = tempFolder();
+    folder.write("rows.json", [{ instruction: "a", output: "b" }]);
+    const { code, stdout, stderr } = await alpagasus(rateRows("https://gpu.test/v1#m"), {
+      cwd: folder.path,
+      env: { HTTPS_PROXY: originOf(proxy) },
+    });
+    expect([code, stdout + stderr]).toEqual([2, expect.stringContaining("(HTTPS_PROXY) refused it (407)")]);
+    expect(through).toEqual(["gpu.test:443"]);
   });
 
   test("that is not there is named", async () => {
