@@ -114,7 +114,7 @@ export function readReply({
           ? "unclear"
           : finishes[finish],
     ...(logprobs && { logprobs }),
-    ...readUsage(usage),
+    ...readUsage(usage, text),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
@@ -142,13 +142,19 @@ function isPlausible(tokens: number | undefined): tokens is number {
   return tokens !== undefined && tokens >= 0 && tokens <= mostTokens;
 }
 
-/** Empty if the provider reports no usage, or one that cannot be. Counts are whole numbers, and parts never exceed their total. */
-function readUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): { usage?: Usage } {
+/**
+ * Empty if the provider reports no usage, or one that cannot be: a prompt and a text are never of no tokens. Counts are whole numbers, and
+ * parts never exceed their total. What is in the total of all and nowhere else was written.
+ */
+function readUsage({ inputTokens, outputTokens, raw }: LanguageModelV4Usage, text: string): { usage?: Usage } {
   if (!isPlausible(inputTokens.total) || !isPlausible(outputTokens.total)) return {};
+  const all = raw?.["total_tokens"] ?? raw?.["totalTokenCount"];
+  const apart = typeof all === "number" ? Math.max(0, all - inputTokens.total - outputTokens.total) : 0;
+  if (inputTokens.total === 0 || (text !== "" && outputTokens.total + apart === 0)) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
     Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
   const input = count(inputTokens.total);
-  const output = count(outputTokens.total);
+  const output = count(outputTokens.total + (isPlausible(apart) ? apart : 0));
   const cached = count(inputTokens.cacheRead, input);
   return {
     usage: {

@@ -104,6 +104,11 @@ function isError(error: unknown): boolean {
   );
 }
 
+/** The error that a body of any protocol states in its field `error`, with the status that it stands for. */
+export function readStatedError(value: unknown, text: string): { status: number; message: string } | undefined {
+  return isEntry(value) && isError(value["error"]) ? readError({ value, text }, 200) : undefined;
+}
+
 /** The error in a body. A 200 may carry one, beside a text too: it then stands for the status that it names, or for 502. */
 export function readError({ value, text }: ReadBody, status: number): { status: number; message: string } | undefined {
   const isReply = status >= 200 && status < 300;

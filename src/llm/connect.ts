@@ -30,7 +30,7 @@ const longestInterim = 16 * 1024;
 
 function passOverInterim(socket: Socket): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null;
-  const write = socket.write.bind(socket) as Socket["write"];
+  const write = socket.write.bind(socket);
   let isAwaited = false; // whether the next bytes begin a reply
   let held: Buffer | undefined; // the beginning of what may be an interim reply
   socket.write = ((...sent: Parameters<Socket["write"]>) => {

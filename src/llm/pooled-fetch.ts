@@ -1,15 +1,28 @@
+import { readBody, readStatedError } from "./chat-reply.ts";
 import { createSender, type HttpReply, type SenderOptions } from "./send-request.ts";
 
 export type Fetch = typeof globalThis.fetch;
 
-/** A `fetch` for the AI SDK over `createSender`'s connections. */
+/**
+ * A `fetch` for the AI SDK over `createSender`'s connections. It gets replies as every client does: unpacked, in UTF-8, and an error in a 200
+ * with the status that it stands for. Those without a limit of their size (the results of batches) are passed on as they are.
+ */
 export function createPooledFetch(connections: number, options: SenderOptions = {}): Fetch {
   const send = createSender(connections, options);
   return async (input, init) => {
     const url = typeof input === "object" && "url" in input ? input.url : String(input);
     const reply = await send(url, { method: init?.method, ...(await encodeBody(init)), signal: init?.signal });
-    return new WholeResponse(reply) as unknown as Response; // the used part of one
+    return new WholeResponse(options.largestBytes === -1 ? reply : normalise(reply)) as unknown as Response; // the used part of one
   };
+}
+
+function normalise(reply: HttpReply): HttpReply {
+  const { text, value } = readBody(reply);
+  const error = reply.status < 300 ? readStatedError(value, text) : undefined;
+  const { "content-encoding": encoding, ...headers } = reply.headers;
+  const isPlain = encoding === undefined && reply.bytes.length === Buffer.byteLength(text);
+  if (!error && isPlain) return reply;
+  return { status: error?.status ?? reply.status, headers, bytes: new TextEncoder().encode(text) };
 }
 
 /** The body as text or bytes. The AI SDK gives text, or a form when it uploads a file. */

@@ -28,7 +28,7 @@ export function createRoutes(options: Agent.Options, proxies: Proxies): (url: UR
     const tunnel = new ProxyAgent({
       ...options,
       uri: address,
-      factory: factory as (origin: URL, opts: object) => Dispatcher,
+      factory,
     });
     tunnels.set(address, tunnel);
     return tunnel;

@@ -65,7 +65,7 @@ test.each(Object.keys(scripts).flatMap((name) => ways.map((way) => [name, way]))
   const [environment, place] = way === "directly" ? [{}, origin] : [{ HTTP_PROXY: origin }, "http://gpu.test"];
   const send = createSender(1, { environment });
   for (let times = 0; times < 2; times++) {
-    const { status, bytes } = await send(`${place}/${encodeURIComponent(name!)}`, {});
+    const { status, bytes } = await send(`${place}/${encodeURIComponent(name)}`, {});
     expect([status, Buffer.from(bytes).toString()]).toEqual([
       200,
       name === "the same words in a body" ? `a${more}told` : "fine",

@@ -1,0 +1,116 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { attemptCall } from "../../src/llm/attempt.ts";
+import { openModel } from "../../src/llm/open-model.ts";
+import type { Reply } from "../../src/llm/reply.ts";
+import type { ModelRequest } from "../../src/llm/request.ts";
+
+/* Gateways that speak the protocols of OpenAI, Anthropic and Google, and do something otherwise. */
+
+const request: ModelRequest = {
+  messages: [{ role: "user", text: "Rate." }],
+  sampling: { temperature: 0, maxOutputTokens: 50 },
+};
+
+const google = (
+  extra: object,
+  candidates: readonly object[] = [
+    { content: { role: "model", parts: [{ text: "4\nfine" }] }, finishReason: "STOP", index: 0 },
+  ],
+) => JSON.stringify({ candidates, modelVersion: "m-1", ...extra });
+const anthropic = (usage: object) =>
+  JSON.stringify({
+    id: "msg_1",
+    type: "message",
+    role: "assistant",
+    model: "m-1",
+    content: [{ type: "text", text: "4\nfine" }],
+    stop_reason: "end_turn",
+    stop_sequence: null,
+    usage,
+  });
+const openai = (usage: object) =>
+  JSON.stringify({
+    id: "c",
+    object: "chat.completion",
+    created: 1,
+    model: "m-1",
+    choices: [{ index: 0, message: { role: "assistant", content: "4\nfine" }, finish_reason: "stop" }],
+    usage,
+  });
+
+describe("a provider behind a gateway", () => {
+  let said: { readonly body: string | Uint8Array; readonly headers?: Record<string, string> } = { body: "" };
+  let gateway: Server;
+  beforeAll(async () => {
+    gateway = createServer((request, response) => {
+      request
+        .resume()
+        .on("end", () =>
+          response.writeHead(200, { "content-type": "application/json", ...said.headers }).end(said.body),
+        );
+    });
+    await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+  });
+  afterAll(() => gateway.close());
+  const askGateway = async (name: string) => {
+    const at = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+    const environment = {
+      OPENAI_API_KEY: "k",
+      OPENAI_BASE_URL: at,
+      ANTHROPIC_API_KEY: "k",
+      ANTHROPIC_BASE_URL: at,
+      GOOGLE_GENERATIVE_AI_API_KEY: "k",
+      GOOGLE_GENERATIVE_AI_BASE_URL: at,
+    };
+    return await attemptCall(await openModel(`${name}:m`, { environment }), request, 5_000);
+  };
+  const providers = {
+    openai: {
+      of: (i: number, o: number, all: number) => openai({ prompt_tokens: i, completion_tokens: o, total_tokens: all }),
+      busy: { error: { message: "The server is overloaded", type: "server_error", code: "503" } },
+    },
+    anthropic: {
+      of: (i: number, o: number) => anthropic({ input_tokens: i, output_tokens: o }),
+      busy: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } },
+    },
+    google: {
+      of: (i: number, o: number, all: number) =>
+        google({ usageMetadata: { promptTokenCount: i, candidatesTokenCount: o, totalTokenCount: all } }),
+      busy: { error: { code: 503, message: "The model is overloaded.", status: "UNAVAILABLE" } },
+    },
+  } as const;
+
+  test.each(Object.keys(providers) as (keyof typeof providers)[])(
+    "%s: a text of no tokens has no usage, an error in a 200 is that error, and any body is read",
+    async (name) => {
+      const { of, busy } = providers[name];
+      for (const [input, output] of [
+        [0, 0],
+        [9, 0],
+        [0, 3],
+      ] as const) {
+        said = { body: of(input, output, input + output) };
+        const { reply } = (await askGateway(name)) as { reply: Reply };
+        expect([reply.text, reply.usage]).toEqual(["4\nfine", undefined]);
+      }
+      said = { body: of(9, 3, 12) };
+      expect(await askGateway(name)).toMatchObject({ reply: { usage: { inputTokens: 9, outputTokens: 3 } } });
+      if (name !== "anthropic") {
+        said = { body: of(100, 20, 5_120) };
+        expect(await askGateway(name)).toMatchObject({ reply: { usage: { inputTokens: 100, outputTokens: 5_020 } } });
+      }
+      said = { body: JSON.stringify(busy) };
+      expect(await askGateway(name)).toMatchObject({ kind: "retry", isCongestion: true, mayBePaid: false });
+      for (const packed of [
+        { body: gzipSync(of(9, 3, 12)), headers: { "content-encoding": "gzip" } },
+        { body: Buffer.from(of(9, 3, 12), "utf16le") },
+      ]) {
+        said = packed;
+        expect(await askGateway(name)).toMatchObject({ reply: { text: "4\nfine" } });
+      }
+    },
+  );
+});
