@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { rmSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, rmSync, writeFileSync } from "node:fs";
 
 const spareBytes = 4 * 1024 * 1024; // replies in flight take less
 
@@ -16,26 +16,41 @@ export class SpareRoom {
     this.#path = `${store}-spare`;
   }
 
-  /** Takes the room, unless it is taken. @throws Error when the disk has none: ENOSPC, EDQUOT */
+  /**
+   * Takes the room, or sees that it is still there: once taken, it is gone only where somebody met a full disk.
+   *
+   * @throws Error when the disk has none: ENOSPC, EDQUOT
+   */
   hold(): void {
-    if (this.#isHeld) return;
-    if (statSync(this.#path, { throwIfNoEntry: false })?.size !== spareBytes)
-      try {
-        writeFileSync(this.#path, randomBytes(spareBytes));
-      } catch (error) {
-        this.give();
-        throw error;
-      }
+    const info = lstatSync(this.#path, { throwIfNoEntry: false });
+    if (this.#isHeld && !info) throw new DiskFull(this.#path);
     this.#isHeld = true;
+    if ((info?.isFile() && info.size === spareBytes) || info?.isDirectory()) return; // a folder of that name leaves no room to keep
+    try {
+      rmSync(this.#path, { force: true }); // a link is no file of ours
+      writeFileSync(this.#path, randomBytes(spareBytes), { flag: "wx" });
+    } catch (error) {
+      this.#isHeld = false;
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return; // another process has just taken it
+      this.give();
+      throw error;
+    }
   }
 
   give(): void {
-    this.#isHeld = false;
-    rmSync(this.#path, { force: true });
+    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isFile()) rmSync(this.#path, { force: true });
   }
 }
 
-/** Whether a write of SQLite failed for lack of room. */
+/** Whether a write of SQLite failed, as for lack of room: SQLITE_FULL, or SQLITE_IOERR where a quota is used up. */
 export function isOutOfRoom(error: unknown): boolean {
-  return ((error as { errcode?: number }).errcode ?? 0) % 256 === 13; // SQLITE_FULL
+  return [10, 13].includes(((error as { errcode?: number }).errcode ?? 0) % 256);
+}
+
+class DiskFull extends Error {
+  readonly code = "ENOSPC";
+
+  constructor(path: string) {
+    super(`ENOSPC: no space left on device; ${path} was given up for replies in flight`);
+  }
 }

@@ -1,4 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { alpagasus, alpagasusPath } from "../helpers/command-line.ts";
@@ -54,6 +56,50 @@ test.skipIf(!canMount)(
     expect(server.replied.size).toBe(rows.length);
   },
 );
+
+test.skipIf(!canMount)(
+  "several judges, and several processes, on a disk that becomes full: none is asked twice",
+  async () => {
+    await using server = await startModelServer({
+      answer: () => `4\n${"a reason ".repeat(2_000)}`,
+      latencyMs: (ordinal) => (ordinal % 2) * 60,
+    });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const other = `${server.judge.replace("/v1", "/other/v1")}`;
+    for (const commands of [
+      `${command(server.judge)} --judge ${other} --run a; cp disk/* .; rm -f calls.sqlite-spare`,
+      `(${command(server.judge)} --run b & ${command(other)} --run c & wait); cp disk/calls.sqlite* .; rm -f calls.sqlite-spare`,
+    ]) {
+      server.log.length = 0;
+      server.replied.clear();
+      const { said } = await onDisk(folder.path, "12m", commands);
+      expect(said).not.toContain("could not be kept");
+      const paid = server.log.length;
+      expect(paid).toBeGreaterThan(100);
+      using store = new DatabaseSync(`${folder.path}/calls.sqlite`);
+      expect(store.prepare("select count(*) as n from calls").get()).toEqual({ n: paid });
+      for (const name of readdirSync(folder.path).filter((one) => one.startsWith("calls.sqlite")))
+        rmSync(`${folder.path}/${name}`);
+    }
+  },
+);
+
+test("what lies where the room is kept is not touched: a link, or a folder", async () => {
+  await using server = await startModelServer();
+  using folder = tempFolder();
+  folder.write("rows.json", rows.slice(0, 5));
+  folder.write("thesis.txt", "all my work");
+  symlinkSync(`${folder.path}/thesis.txt`, `${folder.path}/linked.sqlite-spare`);
+  mkdirSync(`${folder.path}/beside.sqlite-spare`);
+  for (const store of ["linked.sqlite", "beside.sqlite"]) {
+    const { code, stderr } = await alpagasus(rateRows(server.judge, "--store", store, "--run", `runs/${store}`), {
+      cwd: folder.path,
+    });
+    expect([code, stderr]).toEqual([0, expect.anything()]);
+  }
+  expect(readFileSync(`${folder.path}/thesis.txt`, "utf8")).toBe("all my work");
+});
 
 test.skipIf(!canMount)("a disk that is full already: nothing is asked", async () => {
   await using server = await startModelServer();
