@@ -1,5 +1,4 @@
 import { adjust } from "../comparison/adjust.ts";
-import { warningOf, weighExperiment } from "../health/trust.ts";
 import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import { describeOutcome, isFull } from "./describe-result.ts";
 import type { ExperimentFacts } from "./facts.ts";
@@ -14,13 +13,11 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   const matches = adjustMatches(facts.matches);
   const savings = findSavings(facts);
   const moreTrainings = priceTrainings(facts);
-  const { verdict, sentence } = describeOutcome({ ...facts, matches }, savings, moreTrainings);
-  const result: ExperimentResult = {
+  return {
     name,
     caveat,
     source,
-    verdict,
-    sentence,
+    ...describeOutcome({ ...facts, matches }, savings, moreTrainings),
     ...(moreTrainings && { moreTrainings }),
     arms: [...arms],
     matches: [...matches],
@@ -30,8 +27,6 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     money,
     savings,
   };
-  const isClaim = matches.some(({ pooled: { conclusion } }) => conclusion === "better" || conclusion === "worse");
-  return isClaim ? { ...result, sentence: `${sentence}${warningOf(weighExperiment(result))}` } : result;
 }
 
 /** Corrects the p-values of all matches for multiple testing (Holm). */

@@ -121,6 +121,8 @@ export function weighRating(rate: RateSummary): Trust {
 /** Weighs a comparison: the order of the answers, missing verdicts, agreement with people, and length. */
 export function weighComparison(summary: ComparisonSummary): Trust {
   const reasons: Reasons = { for: [], wrong: [], weak: [] };
+  if (summary.failedChecks?.length)
+    reasons.wrong.push(`the judge failed its check (${summary.failedChecks.join(", ")})`);
   weighVerdicts(summary, reasons);
   if (summary.gates.some(({ held }) => !held) || summary.calls?.stopped !== undefined)
     reasons.wrong.push("verdicts are missing");
@@ -133,7 +135,8 @@ export function weighComparison(summary: ComparisonSummary): Trust {
 
 function weighAgreement({ with: other, kappa, pairs }: OutcomeAgreement, reasons: Reasons): void {
   const what = `its verdicts agree with ${other} by a kappa of ${numberOf(kappa)}, over ${formatNumbered(pairs, "pair", "pairs")}`;
-  if (isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
+  const isOfPeople = !isStudentName(other) && !isModelName(other); // another judge may be the one that is wrong
+  if (isOfPeople && isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)
     reasons.wrong.push(what);
   else if (isOf(kappa.low) && kappa.low >= goodKappa) reasons.for.push(what);
   else reasons.weak.push(what);
@@ -249,6 +252,12 @@ function answer({ for: speaksFor, wrong, weak }: Reasons): Trust {
     for: speaksFor,
     against: [...wrong, ...weak],
   };
+}
+
+/** An experiment's conclusion, and whether it is not to be trusted. The parameters are those of `weighExperiment`. */
+export function tellExperiment(...[experiment, ...others]: Parameters<typeof weighExperiment>): string {
+  const isClaim = experiment.matches.some(({ pooled: { conclusion } }) => /^(better|worse)$/.test(conclusion));
+  return isClaim ? `${experiment.sentence}${warningOf(weighExperiment(experiment, ...others))}` : experiment.sentence;
 }
 
 /** What a conclusion ends with that is not to be trusted; else nothing. The reasons stand beside it. */

@@ -1,5 +1,6 @@
 import {
   describeTrust,
+  tellExperiment,
   weighComparison,
   weighExperiment,
   weighRating,
@@ -19,18 +20,14 @@ export function describeHead(
   people: readonly LabelsSummary[],
 ): Head {
   const { dataset, rate, arms = {}, experiment } = manifest ?? {};
-  if (experiment)
+  if (experiment) {
+    const weighed = [experiment, rate, people.flatMap(({ judges }) => judges.map(({ all }) => all))] as const;
     return {
       what: `An experiment: does choosing rows${dataset ? ` of ${dataset.source}` : ""} give a better model than taking them at random, or all of them?`,
-      found: experiment.sentence,
-      trust: tellTrust(
-        weighExperiment(
-          experiment,
-          rate,
-          people.flatMap(({ judges }) => judges.map(({ all }) => all)),
-        ),
-      ),
+      found: tellExperiment(...weighed),
+      trust: tellTrust(weighExperiment(...weighed)),
     };
+  }
   const [first] = comparisons;
   if (first)
     return {

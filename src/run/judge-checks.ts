@@ -23,15 +23,24 @@ export async function keepCheck(run: RunFolder, checked: CheckedJudge): Promise<
   await appendFile(run.judgeChecksPath, `${JSON.stringify(checked)}\n`).catch(() => {}); // the check itself is shown
 }
 
+/** What a judge failed in its latest check in this run, whatever it was asked there; empty where it passed, or was not checked. */
+export async function latestFailures(run: RunFolder, judge: string): Promise<string[]> {
+  const last = (await readChecks(run)).findLast((one) => one.judge === judge && one.language === "en");
+  return last?.checks.filter(({ held, isUnknown }) => !held && !isUnknown).map(({ name }) => name) ?? [];
+}
+
 /** The latest check of a judge with the same question, by anchors in English, in this run; undefined where there was none. */
 export async function latestCheck(
   run: RunFolder,
   judge: string,
   question: string | undefined,
 ): Promise<CheckedJudge | undefined> {
+  return (await readChecks(run)).findLast(
+    (one) => one.judge === judge && one.question === question && one.language === "en",
+  );
+}
+
+async function readChecks(run: RunFolder): Promise<CheckedJudge[]> {
   const text = await readWhole(run.judgeChecksPath, "utf8").catch(() => "");
-  return text
-    .split("\n")
-    .flatMap((line) => checkedSchema.safeParse(tryParse(line)).data ?? [])
-    .findLast((one) => one.judge === judge && one.question === question && one.language === "en");
+  return text.split("\n").flatMap((line) => checkedSchema.safeParse(tryParse(line)).data ?? []);
 }

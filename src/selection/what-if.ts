@@ -70,7 +70,8 @@ export class WhatIfTable {
   /** One entry for each round threshold, ascending. `cut` gets one too, unless it is there already or scores are rounded. */
   thresholds(cut?: number): WhatIf[] {
     const scores = this.#scores();
-    const list = scores.length <= mostListedScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
+    const rounds = scores.length <= mostListedScores ? scores : roundThresholds(scores[0]!, scores.at(-1)!);
+    const list = this.#isRounded ? rounds.filter((one) => rounded(one) === one) : rounds; // of others the count is not known
     if (cut !== undefined && Number.isFinite(cut) && !list.includes(cut) && !this.#isRounded) list.push(cut);
     return list.sort((a, b) => a - b).map((threshold) => this.atLeast(threshold));
   }

@@ -2,6 +2,7 @@ import { comparisonName } from "../comparison/comparison-name.ts";
 import { hash } from "node:crypto";
 import { basename, extname } from "node:path";
 import { commandsBefore, concludeIfComplete } from "../comparison/adjust.ts";
+import { latestFailures } from "../run/judge-checks.ts";
 import { measureOutcomeAgreement, pairKey } from "../comparison/agreement.ts";
 import { analyse } from "../comparison/analyse.ts";
 import { toComparisonRecord } from "../comparison/comparison-record.ts";
@@ -96,8 +97,10 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const verdictsHash = await writeJsonLines(verdictsPath, verdicts);
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
   const pending = verdicts.flatMap(({ orders }) => orders).filter(({ state }) => state === "pending").length;
+  const failedChecks = await latestFailures(run, judge.name);
   const summary: ComparisonSummary = {
     ...summarise(verdicts, [a.name, b.name], judge.name, seed, against),
+    ...(failedChecks.length > 0 && { failedChecks }),
     answersHash,
     question: judge.question,
     command: options.command,

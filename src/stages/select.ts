@@ -32,7 +32,7 @@ export async function select(options: SelectOptions): Promise<ArmSummary> {
   const rated = await openRatedRows(options, manifest, dataset, run);
   using vectors = await openRowVectors(options, manifest, run);
   const fates = plan.isImmediate
-    ? immediateFates(plan, options)
+    ? immediateFates(plan, options, manifest.dataset.rows)
     : await pickedFates(plan, options, manifest, dataset, run, rated, vectors);
   const written = await writeArm(plan, options, dataset, run, rated, fates.table, manifest);
   const controlled = isControl(plan, options) ? manifest.arms[options.like ?? "selected"] : undefined;

@@ -5,6 +5,7 @@ import { isModelName } from "../llm/model-name.ts";
 import { shellWord } from "../shell-word.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
+import { tellExperiment, type Trust, weighComparison } from "../health/trust.ts";
 import { type Manifest, isRated, type RatedManifest } from "../run/manifest.ts";
 import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmState, FileState } from "../run/records/arm.ts";
@@ -26,7 +27,10 @@ export interface RunStatus {
   readonly rate?: (RateSummary & { readonly path: string; readonly state: FileState }) | undefined;
   /** Which arms were compared, in a few figures each. */
   readonly comparisons: readonly (Pick<ComparisonSummary, "a" | "b" | "judge" | "verdictsPath"> &
-    Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & { readonly isFinished: boolean })[];
+    Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & {
+      readonly isFinished: boolean;
+      readonly trust: Trust["answer"];
+    })[];
   /** Calls in the store of a rating or comparison that is not finished, if there is one. */
   readonly begun?: SpentOnCalls | undefined;
   /** What all commands of the run have paid for calls; absent where none was made. */
@@ -77,18 +81,17 @@ export async function status(folder: string): Promise<RunStatus> {
   const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
   const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
   const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);
-  const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map(
-    ({ a, b, judge, verdictsPath, pooled, calls }) => ({
-      a,
-      b,
-      judge,
-      verdictsPath,
-      counts: pooled.counts,
-      winningScore: pooled.winningScore,
-      conclusion: pooled.conclusion,
-      isFinished: calls?.stopped === undefined,
-    }),
-  );
+  const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map((comparison) => ({
+    a: comparison.a,
+    b: comparison.b,
+    judge: comparison.judge,
+    verdictsPath: comparison.verdictsPath,
+    counts: comparison.pooled.counts,
+    winningScore: comparison.pooled.winningScore,
+    conclusion: comparison.pooled.conclusion,
+    isFinished: comparison.calls?.stopped === undefined,
+    trust: weighComparison(comparison).answer,
+  }));
   const answers = Object.values(manifest?.answers ?? {}).map(({ arm, model, sets, answersPath }) => ({
     arm,
     model,
@@ -96,7 +99,10 @@ export async function status(folder: string): Promise<RunStatus> {
     answersPath,
   }));
   const experiment = manifest?.experiment && {
-    experiment: { name: manifest.experiment.name, sentence: manifest.experiment.sentence },
+    experiment: {
+      name: manifest.experiment.name,
+      sentence: tellExperiment(manifest.experiment, isRated(manifest) ? manifest.rate : undefined),
+    },
   };
   const losses = describeLosses(manifest);
   const benchmarks = describeBenchmarks(manifest);

@@ -55,6 +55,20 @@ const verdictsOf = (folder: TempFolder, path: string) =>
   parseLines<PairVerdict>(readFileSync(join(folder.path, path), "utf8"));
 
 describe("comparing two arms", () => {
+  test("a judge that failed its check in the run is not to be trusted, wherever it is told", async () => {
+    await using server = await startModelServer({ answer: byStars });
+    using folder = tempFolder();
+    const files = [writeRated(folder, "good", 40, () => 5), writeRated(folder, "poor", 40, (i) => i % 3)];
+    const check = { name: "separates", held: false, message: "it tells nothing apart" };
+    const checked = { at: "2026-01-01T00:00:00Z", judge: server.judge, language: "en", checks: [check] };
+    folder.write("runs/default/judge-checks.jsonl", `${JSON.stringify(checked)}\n`);
+    const { stdout } = await alpagasus(["compare", ...files, "--judge", server.judge], { cwd: folder.path });
+    expect(stdout).toMatch(/good is better than poor: .*This is not to be trusted\./);
+    expect(stdout).toContain("Should I trust this? No: the judge failed its check (separates)");
+    const { stdout: status } = await alpagasus(["status"], { cwd: folder.path });
+    expect(status).toMatch(/good against poor .* better, not to be trusted/);
+  });
+
   test("tells results by difficulty where the set has levels, corrected for their number", async () => {
     using folder = tempFolder();
     const withLevels = (name: string, quality: (i: number) => number) =>

@@ -100,6 +100,12 @@ describe("a comparison", () => {
     expect(describeTrust(weighComparison(labelled(0.6)))).toBe(
       "Yes, as far as this run can tell. For it: both orders were judged and mostly agree; its verdicts agree with labels.jsonl by a kappa of 0.60, between 0.50 and 0.70, over 300 pairs.",
     );
+    const student = { ...labelled(-0.13).agreement[0]!, with: "student" };
+    expect(weighComparison({ ...summary, agreement: [student] }).answer).toBe("with care"); // it may be the one that is wrong
+    expect(weighComparison({ ...labelled(0.6), failedChecks: ["separates"] })).toMatchObject({
+      answer: "no",
+      against: ["the judge failed its check (separates)"],
+    });
     expect(describeTrust(weighComparison(labelled(-0.13)))).toBe(
       "No: its verdicts agree with labels.jsonl by a kappa of -0.13, between -0.23 and -0.03, over 300 pairs. For it: both orders were judged and mostly agree.",
     );

@@ -6,6 +6,7 @@ import { listDraws, listModels } from "../../src/experiment/models.ts";
 import { parseExperiment } from "../../src/experiment/recipe.ts";
 import { concludeExperiment } from "../../src/experiment/result.ts";
 import { meanTraining, poolMatches } from "../../src/experiment/pool-matches.ts";
+import { tellExperiment } from "../../src/health/trust.ts";
 import type { RunReport } from "../../src/page/contract.ts";
 import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { createRandom } from "../../src/stats/random.ts";
@@ -125,9 +126,13 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
   expect(conclude(match("full", "random", "one", 0.9)).verdict).toBe("not compared");
   const first = match("selected", "random", "one", 0.9, 0.88, 0.91);
   const always = { ...first.pooled.orders, pairs: 0, firstShare: { value: 1, low: 0.98, high: 1 } };
-  expect(conclude({ ...first, pooled: { ...first.pooled, identical: 0, orders: always } }).sentence).toMatch(
-    /^Selecting helped.*\. This is not to be trusted\.$/,
-  );
+  const oneSided = conclude({ ...first, pooled: { ...first.pooled, identical: 0, orders: always } });
+  expect(tellExperiment(oneSided)).toMatch(/^Selecting helped.*\. This is not to be trusted\.$/);
+  const fine = conclude(first);
+  expect(tellExperiment(fine)).toBe(fine.sentence);
+  const kappa = { value: -0.05, low: -0.1, high: 0.1 };
+  const disagrees = { with: "people (maria)", pairs: 60, share: kappa, kappa, correlation: kappa };
+  expect(tellExperiment(fine, undefined, [disagrees])).toMatch(/This is not to be trusted\.$/);
 });
 
 test("one training of each arm is about two models, never about selecting, and says what more would cost", () => {

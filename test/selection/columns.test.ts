@@ -168,4 +168,20 @@ test("a table of thresholds counts what a threshold keeps, however many scores t
   expect(table.atLeast(10).rows).toBe(0);
   expect(table.atLeast(-5).rows).toBe(30_004);
   expect(table.atLeast(5).rows).toBe(2);
+  for (const [from, to] of [
+    [1000, 1022.5],
+    [8, 8.023],
+    [-1022, -1000],
+    [1400, 1424],
+  ] as const) {
+    const others = Array.from({ length: 30_000 }, (_, i) => from + ((to - from) * i) / 29_999);
+    const parts = [new WhatIfTable(), new WhatIfTable()];
+    for (const [i, score] of others.entries()) parts[i % 2]!.add(example, score);
+    const joined = new WhatIfTable(); // as of threads that counted a part each
+    for (const part of parts) joined.addCounts(part.counts());
+    const listed = joined.thresholds();
+    expect(listed.length).toBeGreaterThan(2);
+    for (const { threshold, rows } of listed)
+      expect([threshold, rows]).toEqual([threshold, others.filter((score) => score >= threshold).length]);
+  }
 });

@@ -9,7 +9,7 @@ import { renderFindings } from "./benchmarks.ts";
 import { renderLossTables } from "./losses.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
-import { weighExperiment } from "../../health/trust.ts";
+import { tellExperiment, weighExperiment } from "../../health/trust.ts";
 import type { RateSummary } from "../../run/records/rating.ts";
 import { renderTable } from "./table.ts";
 
@@ -76,11 +76,11 @@ export function renderExperimentResult(
   rate: RateSummary | undefined,
   paidUsd: number,
 ): string {
-  const { name, sentence, caveat, arms, matches, savings, money } = result;
+  const { name, caveat, arms, matches, savings, money } = result;
   const isSelected =
     matches.length === 0 && !result.benchmarks?.length && arms.every(({ trainings }) => trainings.length === 0); // and no more
   const lines = [
-    `\n${styleText("bold", plainText(name))}: ${plainText(sentence)}`,
+    `\n${styleText("bold", plainText(name))}: ${plainText(tellExperiment(result, rate))}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
     ...(isSelected
       ? arms.flatMap(({ arm, alarms = [] }) =>

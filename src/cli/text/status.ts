@@ -125,7 +125,7 @@ function renderComparisons(comparisons: RunStatus["comparisons"]): string {
   return renderTable(
     ["compared", "judge", "win", "tie", "lose", "undecided", "winning score", ""],
     ["left", "left", "right", "right", "right", "right", "right", "left"],
-    comparisons.map(({ a, b, judge, counts, winningScore, conclusion, isFinished }) => [
+    comparisons.map(({ a, b, judge, counts, winningScore, conclusion, isFinished, trust }) => [
       plainText(`${a} against ${b}`),
       plainText(judge),
       formatCount(counts.win),
@@ -133,7 +133,9 @@ function renderComparisons(comparisons: RunStatus["comparisons"]): string {
       formatCount(counts.lose),
       formatCount(counts.undecided),
       winningScore.value === null ? "-" : winningScore.value.toFixed(3),
-      isFinished ? conclusion : "not finished: run the same command to continue",
+      isFinished
+        ? `${conclusion}${/^(better|worse)$/.test(conclusion) && trust === "no" ? ", not to be trusted" : ""}`
+        : "not finished: run the same command to continue",
     ]),
   );
 }

@@ -79,6 +79,8 @@ export const comparisonSummarySchema = z.object({
   /** By level of difficulty, where a set has them. */
   difficulties: z.array(comparisonResultSchema.extend({ set: z.string() })).optional(),
   agreement: z.array(outcomeAgreementSchema),
+  /** What the judge failed when it was checked in this run. */
+  failedChecks: z.array(z.string()).optional(),
   gates: z.array(gateSchema),
   /** Every pair with both orders' verdicts; absent for published reviews that were only counted. */
   verdictsPath: z.string().optional(),

@@ -17,9 +17,20 @@ import { type Survey, surveyRows } from "./survey.ts";
 /** Decides whether a row is kept, and gives the reason. */
 export type FateOf = (rated: RatedExample) => { reason: Reason; detail?: ReasonDetail | undefined };
 
+/** What became of a row that was left out. */
+export interface RowFate {
+  readonly reason: Reason;
+  readonly detail: ReasonDetail;
+}
+
 /** What was decided about rows, as data that threads can be given. */
 export type FateTable =
-  | { readonly kind: "immediate"; readonly plan: Plan; readonly rows: ReadonlySet<number> | undefined }
+  | {
+      readonly kind: "immediate";
+      readonly plan: Plan;
+      /** 1 for each row that is listed, where rows are. */
+      readonly listed: Uint8Array | undefined;
+    }
   | {
       readonly kind: "picked";
       readonly plan: Plan;
@@ -43,20 +54,22 @@ export interface Fates {
   readonly taken?: readonly Taken[] | undefined;
 }
 
-export function immediateFates(plan: Plan, { rows }: SelectOptions): Fates {
-  return { table: { kind: "immediate", plan, rows: rows && new Set(rows) } };
+export function immediateFates(plan: Plan, { rows }: SelectOptions, rowCount: number): Fates {
+  const listed = rows && new Uint8Array(rowCount);
+  for (const row of rows ?? []) listed![row] = 1; // one outside is reported when all are read
+  return { table: { kind: "immediate", plan, listed } };
 }
 
 export function openFates(table: FateTable): FateOf {
   return table.kind === "immediate" ? fatesAtOnce(table) : fatesAfter(table);
 }
 
-function fatesAtOnce({ plan, rows }: FateTable & { readonly kind: "immediate" }): FateOf {
+function fatesAtOnce({ plan, listed }: FateTable & { readonly kind: "immediate" }): FateOf {
   if (plan.method === "full")
     return ({ rating }) => ({ reason: rating.state === "unreadable" ? "unreadable" : "kept" });
   if (plan.method === "rows") {
     return ({ example, rating }) => ({
-      reason: !rows!.has(example.index) ? "not listed" : rating.state === "unreadable" ? "unreadable" : "kept",
+      reason: !listed![example.index] ? "not listed" : rating.state === "unreadable" ? "unreadable" : "kept",
     });
   }
   return ({ rating }) => {

@@ -6,7 +6,8 @@ import { RatingBytes } from "../../run/ratings-file.ts";
 import { idlestOf, startThread, type Thread } from "../../threads.ts";
 import { type ArmFiles, type OpenArm, openArm, type WrittenRows } from "./arm-files.ts";
 import type { Counts } from "./decide-rows.ts";
-import type { FateTable } from "./fates.ts";
+import type { ReasonDetail } from "../../selection/decision.ts";
+import type { FateTable, RowFate } from "./fates.ts";
 import type { BlockToWrite, WorkerStart, WrittenBlock } from "./write-worker.ts";
 
 /*
@@ -46,7 +47,7 @@ export async function writeInThreads(
     startThread(new URL("./write-worker", import.meta.url), start),
   );
   try {
-    if (!(await writeBlocks(dataset.lineBlocks(spare), spare, ratings, ratingsPath, threads, arm, options)))
+    if (!(await writeBlocks(dataset.lineBlocks(spare), spare, ratings, ratingsPath, threads, arm, files)))
       return undefined;
     await arm.finish();
     return { decider: arm.decider, candidates: arm.candidates, watched: undefined };
@@ -65,7 +66,7 @@ async function writeBlocks(
   ratingsPath: string,
   threads: readonly Writer[],
   { decider, candidates, rows, decisions }: OpenArm,
-  { signal, onProgress }: ArmFiles["options"],
+  { table, options: { signal, onProgress } }: ArmFiles,
 ): Promise<boolean> {
   const underWay: { readonly index: number; readonly block: Promise<WrittenBlock | Counts> }[] = [];
   const writeNext = async () => {
@@ -87,6 +88,7 @@ async function writeBlocks(
         ratingsPath,
         place,
         index,
+        fates: fatesWithin(table, index, records),
       };
       const block = idlestOf(threads).ask(part, [part.data.buffer, part.ratings.buffer]);
       block.catch(() => {}); // it is looked at in its turn
@@ -108,11 +110,35 @@ function isOfDisk(error: unknown): boolean {
   return error instanceof Error && "syscall" in error;
 }
 
-/** The table with its lists in memory that threads share. */
+/** The table with its lists in memory that threads share; what it says of single rows comes with their block. */
 function shared(table: FateTable): FateTable {
-  if (table.kind === "immediate") return table;
-  const { kept, standing, filtered } = table;
-  return { ...table, kept: share(kept), standing: share(standing), filtered: filtered && share(filtered) };
+  if (table.kind === "immediate") return { ...table, listed: table.listed && share(table.listed) };
+  const { kept, standing, filtered, details } = table;
+  return {
+    ...table,
+    kept: share(kept),
+    standing: share(standing),
+    filtered: filtered && share(filtered),
+    rejected: new Map(),
+    excluded: new Map(),
+    details: details && new Map(),
+  };
+}
+
+/** What the table says of single rows of a block. */
+function fatesWithin(table: FateTable, from: number, count: number): BlockToWrite["fates"] {
+  if (table.kind === "immediate") return undefined;
+  const { rejected, excluded, details } = table;
+  if (rejected.size + excluded.size + (details?.size ?? 0) === 0) return undefined;
+  const others: [number, RowFate][] = [];
+  const kept: [number, ReasonDetail][] = [];
+  for (let row = from; row < from + count; row++) {
+    const other = excluded.get(row) ?? rejected.get(row);
+    if (other) others.push([row, other]);
+    const detail = details?.get(row);
+    if (detail) kept.push([row, detail]);
+  }
+  return { others, kept };
 }
 
 function share(bytes: Uint8Array): Uint8Array {

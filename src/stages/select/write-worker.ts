@@ -10,7 +10,8 @@ import { chooseShape, type ShapeChoice } from "../../dataset/shapes/index.ts";
 import { parseRatings } from "../../run/ratings-file.ts";
 import type { FullTraining } from "../../selection/what-if.ts";
 import { type Counts, RowDecider } from "./decide-rows.ts";
-import type { FateTable } from "./fates.ts";
+import type { ReasonDetail } from "../../selection/decision.ts";
+import type { FateTable, RowFate } from "./fates.ts";
 
 /** What a thread begins with. */
 export interface WorkerStart {
@@ -26,6 +27,13 @@ export interface BlockToWrite {
   readonly ratingsPath: string;
   readonly place: Place;
   readonly index: number;
+  /** Of single rows: what became of those that were left out, and what is told of kept ones. */
+  readonly fates:
+    | {
+        readonly others: readonly (readonly [row: number, fate: RowFate])[];
+        readonly kept: readonly (readonly [row: number, detail: ReasonDetail])[];
+      }
+    | undefined;
 }
 
 /** What comes back for a block, or at the end. */
@@ -50,8 +58,19 @@ parentPort?.on("message", (question: BlockToWrite | "counts") => {
   parentPort?.postMessage(written, [written.kept.buffer, written.decisions.buffer, written.candidates.buffer]);
 });
 
+/** Puts other entries into a map of this thread's own copy of the table. */
+function refill<Value>(map: ReadonlyMap<number, Value>, entries: readonly (readonly [number, Value])[]): void {
+  const own = map as Map<number, Value>;
+  own.clear();
+  for (const [row, value] of entries) own.set(row, value);
+}
+
 /** @throws Error at a row that is not the one that was rated, or that may hide others */
-function write({ data, ratings, ratingsPath, place, index }: BlockToWrite): WrittenBlock {
+function write({ data, ratings, ratingsPath, place, index, fates }: BlockToWrite): WrittenBlock {
+  if (fates && table.kind === "picked") {
+    refill(table.excluded, fates.others);
+    if (table.details) refill(table.details, fates.kept);
+  }
   const before = new Set(Object.keys(decider.reasons));
   const bytes = Buffer.from(data.buffer, 0, data.length);
   const lines = parseRatings(Buffer.from(ratings.buffer).toString(), ratingsPath, index);
