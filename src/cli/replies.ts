@@ -14,6 +14,7 @@ interface RepliesFlags {
   state?: RatingState | "judged" | undefined;
   verdicts?: boolean | undefined;
   row?: number | undefined;
+  as?: string | undefined;
   limit?: number | undefined;
   run: string;
   json?: boolean | undefined;
@@ -26,6 +27,7 @@ export function repliesCommand(context: CommandContext): Command {
     .addOption(new Option("--state <state>", "only ratings in this state").choices([...ratingStates, "judged"]))
     .option("--verdicts", "show replies of comparisons instead of ratings")
     .option("--row <index>", "only this row, counted from 0", parseWhole)
+    .option("--as <name>", "those behind a further score, which rate --as made")
     .option("--limit <n>", "maximum number of replies (20; with --json, all)", parsePositive)
     .addOption(runOption())
     .option("--json", "one JSON object a line on stdout")
@@ -35,6 +37,7 @@ export function repliesCommand(context: CommandContext): Command {
 Examples:
   alpagasus replies --state unparsable
   alpagasus replies --row 17
+  alpagasus replies --as complexity --state unparsable
   alpagasus replies --verdicts --state unparsable
   alpagasus replies --json > replies.jsonl`,
     )
@@ -58,13 +61,14 @@ Examples:
     });
 }
 
-function openReplies({ run, state, row, verdicts }: RepliesFlags): AsyncGenerator<RatedReply | VerdictReply> {
+function openReplies({ run, state, row, as, verdicts }: RepliesFlags): AsyncGenerator<RatedReply | VerdictReply> {
   if (verdicts) {
     if (row !== undefined) throw new UsageError("--row: expected ratings, got --verdicts; leave one of them out");
+    if (as !== undefined) throw new UsageError("--as: expected ratings, got --verdicts; leave one of them out");
     if (state === "scored" || state === "unreadable")
       throw new UsageError(`--state: a verdict is judged, not ${state}`);
     return verdictReplies({ run, state });
   }
   if (state === "judged") throw new UsageError("--state: a rating is scored, not judged");
-  return replies({ run, state, row });
+  return replies({ run, state, row, as });
 }

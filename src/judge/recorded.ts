@@ -1,4 +1,6 @@
 import { valueAt } from "../dataset/column-path.ts";
+import type { Example } from "../dataset/example.ts";
+import { describePlace } from "../dataset/place.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Rating } from "../run/rating.ts";
@@ -82,6 +84,8 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
     async *rate(examples) {
       let minusOnes = 0;
       let isNegative = false;
+      let numbers = 0;
+      let text: Example | undefined; // the first row with a value that is no number
       const readRating = ratingReader(-Infinity, options.scale); // one pass cannot tell whether other scores are negative
       let isFirst = true;
       for await (const batch of examples) {
@@ -100,11 +104,17 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
           if (value === undefined || value === null || value === "")
             return { state: "pending" as const, detail: "no recorded score" };
           const recorded = toRecorded(value);
+          if (typeof recorded === "number") numbers++;
+          else text ??= example;
           if (recorded === -1) minusOnes++;
           else if (typeof recorded === "number" && recorded < 0) isNegative = true;
           return readRating(recorded);
         });
       }
+      if (text && numbers === 0)
+        throw new UsageError(
+          `${describePlace(text.place)}: expected ${column} to be a number for --judge column:${column}, got ${JSON.stringify(valueAt(text.row, column)).slice(0, 60)}, and no number in any row; name another column`,
+        );
       if (minusOnes > 0 && !isNegative && !options.scale) {
         notes.push(
           `${formatCount(minusOnes)} scores are exactly -1, which many scripts write for replies they could not read; leave them out with --scale`,

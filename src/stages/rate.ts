@@ -85,6 +85,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   if (as !== undefined) await expectScoreName(as);
   const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
+  const replaced = options.overwrite && as === undefined ? await readManifest(run).catch(() => undefined) : manifest; // it may be damaged
   if (as !== undefined) expectRated(previous, as, options);
   const rated = as === undefined ? previous?.rate : options.overwrite ? undefined : previous?.scores?.[as];
   if (previous) await expectSameQuestion(previous.dataset, rated, dataset, options);
@@ -157,7 +158,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     const agreement = await reference?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
     const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
-    const arms = previous?.dataset.hash === datasetRecord.hash ? previous.arms : {}; // arms of other data are dropped
+    const earlierArms = isRated(replaced) ? replaced.arms : {};
+    const arms = isRated(replaced) && replaced.dataset.hash === datasetRecord.hash ? earlierArms : {}; // arms of other data are dropped
     options.signal?.throwIfAborted();
 
     const escalated = judge.escalating?.result();
@@ -182,7 +184,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
             ]
           : []),
         ...(as === undefined ? [] : tally.describeClash(as)),
-        ...describeDropped(previous?.arms ?? {}, arms),
+        ...describeDropped(earlierArms, arms),
         ...(as === undefined && previous && previous.dataset.hash !== datasetRecord.hash
           ? describeLostScores(previous.scores ?? {})
           : []),

@@ -35,6 +35,8 @@ export interface RepliesOptions {
   readonly state?: RatingState | undefined;
   /** Only this row, counted from 0. */
   readonly row?: number | undefined;
+  /** The name of a further score, in place of the run's own. */
+  readonly as?: string | undefined;
 }
 
 /**
@@ -42,15 +44,20 @@ export interface RepliesOptions {
  *
  * @throws RunError when the run has no ratings by a model, or its store is missing
  */
-export async function* replies({ run: folder, state, row }: RepliesOptions): AsyncGenerator<RatedReply> {
+export async function* replies({ run: folder, state, row, as }: RepliesOptions): AsyncGenerator<RatedReply> {
   const run = runFolder(folder);
-  const { rate, dataset } = await requireRatings(run);
+  const { rate: own, dataset, scores = {} } = await requireRatings(run);
+  const rate = as === undefined ? own : Object.hasOwn(scores, as) ? scores[as] : undefined;
+  if (!rate)
+    throw new UsageError(
+      `--as: expected a further score of ${folder} (${Object.keys(scores).join(", ") || "it has none"}), got ${JSON.stringify(as)}`,
+    );
   if (!rate.calls)
     throw new RunError(`${folder}: expected ratings by a model, got those of ${rate.judge}, which gives no replies`);
   if (row !== undefined && row >= dataset.rows)
     throw new UsageError(`--row: expected a row from 0 to ${dataset.rows - 1}, got ${row}`);
   using store = openStore(rate.calls.store, folder);
-  for await (const ratings of readRatings(run.ratingsPath, rate.ratingsHash)) {
+  for await (const ratings of readRatings(as === undefined ? run.ratingsPath : run.scorePath(as), rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;
       const call = rating.call === undefined ? undefined : store.find(rating.call);

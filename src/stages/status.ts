@@ -201,6 +201,10 @@ function nextStep(
   if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
   if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
+  if (manifest.rate.coverage === 0)
+    return calls
+      ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
+      : `alpagasus rate ${shellWord(manifest.dataset.source)}${flag} --overwrite with another --judge, since no row has a score`;
   const selected = arms.find((arm) => arm.arm === "selected");
   const again = (arm: ArmState | undefined, usual: string) =>
     arm?.command === undefined ? usual : commandHere(arm.command, run, manifest.dataset.workingFolder);

@@ -66,7 +66,7 @@ test.skipIf(!canMount)(
     });
     using folder = tempFolder();
     folder.write("rows.json", rows);
-    const other = `${server.judge.replace("/v1", "/other/v1")}`;
+    const other = server.judge.replace("/v1", "/other/v1");
     for (const commands of [
       `${command(server.judge)} --judge ${other} --run a; cp disk/* .; rm -f calls.sqlite-spare`,
       `(${command(server.judge)} --run b & ${command(other)} --run c & wait); cp disk/calls.sqlite* .; rm -f calls.sqlite-spare`,

@@ -45,8 +45,8 @@ describe("a provider behind a gateway", () => {
   let said: { readonly body: string | Uint8Array; readonly headers?: Record<string, string> } = { body: "" };
   let gateway: Server;
   beforeAll(async () => {
-    gateway = createServer((request, response) => {
-      request
+    gateway = createServer((incoming, response) => {
+      incoming
         .resume()
         .on("end", () =>
           response.writeHead(200, { "content-type": "application/json", ...said.headers }).end(said.body),

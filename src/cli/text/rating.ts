@@ -1,4 +1,7 @@
+import { dirname } from "node:path";
 import { styleText } from "node:util";
+import { defaultRunFolder } from "../../run/run-folder.ts";
+import { shellWord } from "../../shell-word.ts";
 import type { AgreementRecord } from "../../run/records/rating.ts";
 import type { CallsRecord, Gate } from "../../run/records/common.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
@@ -11,8 +14,7 @@ import { renderTrust } from "./trust.ts";
 import { weighRating } from "../../health/trust.ts";
 import { renderTable } from "./table.ts";
 
-/** What `rate` prints when it is done. */
-/** @param name of a further score, where it is one */
+/** What `rate` prints when it is done. @param name of a further score, where it is one */
 export function renderRating(
   { dataset, rate }: Pick<RatedManifest, "dataset" | "rate">,
   ratingsPath: string,
@@ -34,7 +36,7 @@ export function renderRating(
       ? `  ${formatCount(Object.keys(rate.marks ?? {}).length)} scores of the file's columns; it has no column score`
       : `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
     ...renderMarks(rate.marks, name ?? "score"),
-    ...(rate.calls ? renderCalls(rate.calls, rate.states) : []),
+    ...(rate.calls ? renderCalls(rate.calls, rate.states, "rows", optionsOf(ratingsPath, name)) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.panel ? renderPanel(rate.panel) : []),
     ...(rate.escalation ? renderEscalation(rate.escalation) : []),
@@ -44,11 +46,18 @@ export function renderRating(
   return `${parts.join("\n")}\n`;
 }
 
+/** The options by which commands find ratings. */
+function optionsOf(ratingsPath: string, name: string | undefined): string {
+  const run = name === undefined ? dirname(ratingsPath) : dirname(dirname(ratingsPath)); // scores/NAME.jsonl
+  return `${name === undefined ? "" : ` --as ${name}`}${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`}`;
+}
+
 /** What the calls did and cost, and how to go on if they stopped. */
 export function renderCalls(
   calls: CallsRecord,
   { pending = 0, unparsable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,
   what = "rows",
+  where = "", // options that name these replies
 ): string[] {
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
@@ -61,7 +70,7 @@ export function renderCalls(
   ];
   if (unparsable > 0)
     lines.push(
-      `  ${formatNumbered(unparsable, "reply has", "replies have")} no readable score; alpagasus replies --state unparsable shows them`,
+      `  ${formatNumbered(unparsable, "reply has", "replies have")} no readable score; alpagasus replies --state unparsable${where} shows them`,
     );
   if (calls.failed > 0)
     lines.push(`  ${formatNumbered(calls.failed, "call", "calls")} failed; --retry-failed repeats them`);
@@ -83,7 +92,9 @@ export function renderCalls(
       ? "continue with a higher --budget (it includes all that this run has paid)"
       : calls.stopped === "batches"
         ? "run the same command with --batch to continue"
-        : "run the same command to continue";
+        : calls.failure === undefined
+          ? "run the same command to continue"
+          : "run the same command to continue, when that is mended";
   lines.push(
     styleText(
       "yellow",

@@ -167,6 +167,7 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
   }
   const choices = [minScore, top, where, quota, dedup, diverse, decontaminate];
   const isOpen = choices.every((option) => option === undefined);
+  if (by !== undefined && method !== "score") throw new UsageError(`--by: goes with --method score, not ${method}`);
   if (by !== undefined && isOpen)
     throw new UsageError(
       "--by: it orders rows; add how many to keep: --top N, --top N%, --min-score VALUE or --quota COLUMN=VALUE:N",
@@ -179,7 +180,6 @@ export function checkCombination(method: Plan["method"], options: SelectOptions)
     );
   }
   if (by !== undefined && by.trim() === "") throw new UsageError("--by: expected an expression, got nothing");
-  if (by !== undefined && method !== "score") throw new UsageError(`--by: goes with --method score, not ${method}`);
   if (minScore !== undefined && method !== "score" && method !== "toward" && method !== "representative")
     throw new UsageError(`--min-score: goes with --method score, not ${method}`);
   if (top !== undefined && method === "full")
