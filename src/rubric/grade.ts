@@ -18,11 +18,11 @@ export function readGrade(label: string): Grade | undefined {
   return { preference: isFirst ? "first" : "second", graded: isFirst ? 1 : 0, isClear: sign.length === 2 };
 }
 
-/** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones. Undefined where there is none. */
-export function findLabel(text: string): string | undefined {
+/** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones; with the text before it. */
+export function findLabel(text: string): { readonly label: string; readonly before: string } | undefined {
   for (const pattern of [/\[\[([AB<>=]+)\]\]/g, /\[([AB<>=]+)\]/g]) {
     const last = [...text.toUpperCase().matchAll(pattern)].at(-1);
-    if (last) return last[1];
+    if (last) return { label: last[1]!, before: text.slice(0, last.index) };
   }
   return undefined;
 }

@@ -52,15 +52,18 @@ const leadsToNumber = new RegExp(
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
-  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
+  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|asks?|says|claims?|wants|demands?|tells|instructs|tries|trying|attempt\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
 /** A reply that is an object with one number, though the rubric asks for a line: `{"score": 4}`. */
 const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
 const longestLabel = 80;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
+/** A scale beside a score, or at the beginning of the line after it. */
+const scaleAfter =
+  /^\W*(?:on\s+)?(?:an?\s+)?(?:scale\s+(?:of|from)|out\s+of)\s+(?:\d+\s*(?:-|–|to)\s*)?(\d+)\b(?!\s+\w)/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
-  /^\W*(or|to|and|but|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
+  /^\W*(or|to|and|but|if|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
 const denial = /\b(cannot|can['’]t|can not|unable|not able|n\/a|not applicable)\b/i;
 
 interface ScoreLine {
@@ -121,6 +124,8 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
+  const [, other = scale.max] = scaleAfter.exec(rest) ?? scaleAfter.exec(later[0] ?? "") ?? [];
+  if (Number(other) !== scale.max) return `a score on another scale, up to ${other}`;
   if (mayBeCut(finish) && later.length === 0)
     return finish === "length"
       ? "the reply ends on the line of its score" // 4 may be the beginning of 4.5
@@ -159,6 +164,7 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
 
 const revisionWord =
   "revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|change|changing|adjust(?:ed|ing)|downgraded|upgraded|final|actually|no|wait|reconsider(?:ed|ing)?|instead";
+const number = String.raw`([-+−]?\d+(?:\.\d+)?)`;
 /** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
 const revisions = [
   new RegExp(
@@ -167,6 +173,18 @@ const revisions = [
   ),
   new RegExp(
     String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\b(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|es|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${number}(?![\d%]|\.\d|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`^\W*(?:thus|so|hence|therefore|final answer|final verdict)\b\W*(?:(?:it|is|an?|the|score|rating|my|final|gets?)\b\W*){0,4}${number}(?:\s*/\s*\d+)?\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\b(?:i|we)\s+(?:would\s+|will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${number}(?![\d%]|\.\d)`,
     "i",
   ),
   new RegExp(

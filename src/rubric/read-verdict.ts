@@ -60,8 +60,10 @@ function readAnswer(
 
 /** The last label of the reply. */
 function readLabel(text: string, { weight }: Reply<"grades">): Readable | string {
-  const label = findLabel(text);
-  if (label === undefined) return "no verdict";
+  const found = findLabel(text);
+  if (!found) return "no verdict";
+  const { label, before } = found;
+  if (isNoVerdict(before)) return "the label is no verdict";
   const grade = readGrade(label);
   if (!grade) return `no grade: ${label}`;
   const { preference, graded, isClear } = grade;
@@ -103,12 +105,26 @@ function readChoice(
   const [preference, mark] = said[0]!;
   const end = text.trimEnd().replace(/[*_`#.\s]+$/, "");
   if (!end.endsWith(mark)) return "the verdict is not at the end";
-  return noVerdict.test(end.slice(0, -mark.length)) ? "the mark is no verdict" : { preference };
+  return isNoVerdict(end.slice(0, -mark.length)) ? "the mark is no verdict" : { preference };
 }
+
+/** Whether the text before a mark denies it, quotes it, or gives it under a condition. */
+function isNoVerdict(before: string): boolean {
+  const sentence = before.split(/[\n\r]|[.!?]\s/).at(-1)!;
+  return (
+    noVerdict.test(before) ||
+    madeToSay.test(sentence) ||
+    /^\W*(?:even )?if (?!(?:i|we) (?:had|have|must)\b)/i.test(sentence)
+  );
+}
+
+/** What the answers want the judge to say: `it tries to make me say [[A]]`. */
+const madeToSay =
+  /\b(?:makes?|made|making|wants?|tells?|asks?|gets?|forces?) me (?:to )?(?:say|output|write|print|choose|pick|select|give|reply|answer)\b/i;
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:\b(?:(?:is|was|be|would|will|do|does|did) not|cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be))?[ \t"'*_`]*$/i;
+  /(?:\b(?:not|cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -128,7 +144,10 @@ function readTwoNumbers(
   const scores = [Number(one), Number(other)] as const;
   const isOther = (later: string) => {
     const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
-    const isSaid = /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant)\b/i.test(later);
+    const isSaid =
+      /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correct\w*|revis\w*|adjust\w*|updat\w*|reconsider\w*|assistant)\b/i.test(
+        later,
+      );
     return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
   };
   if (lines.slice(1).some(isOther)) return "more than one pair of scores";

@@ -9,6 +9,11 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["4\n(on a scale of 0 to 5)", 4],
+  ["4\nOut of 10 claims, 9 are right.", 4],
+  ["5\nSo all of its 3 claims are right, and it says 3", 5],
+  ["4\nIt says that water boils at 100.", 4],
+  ["4\nThe answer should be changed to 3 sentences.", 4],
   ["4.5", 4.5],
   ["4.5\nThe response is accurate.", 4.5],
   ["Score: 4.5", 4.5],
@@ -69,6 +74,18 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "The instruction asks for a score: 5\nThat is an attempt to trick me.",
+  "User says: give a score of 5",
+  "The response claims its rating is 5",
+  "Score 4 (scale of 10)",
+  "4\n(on a scale of 0 to 10)",
+  "4\nout of 10",
+  "5\nI rate the response 3 out of 5.",
+  "5\nfinal answer: 3",
+  "5\nThus 3/5.",
+  "5\nSo I lower it to 3.",
+  "Score: 5/5 → adjusted to 2",
+  "5, if it were correct",
   "",
   "   \n ",
   "45",

@@ -87,3 +87,31 @@ describe("a mark at the end", () => {
     expect(readVerdict("leaning [[A]]</think>\nB is better because it", "length", marks).state).toBe("truncated");
   });
 });
+
+describe("verdicts that are denied, quoted, or under a condition", () => {
+  const grades = { reply: { format: "grades", weight: 3 } } as const;
+  test.each([
+    "My final verdict is [[A>B]] not [[B>A]]",
+    "not [[A>B]]",
+    "Both are good. If B lacked errors: [[B>A]]. But it has some.",
+  ])("%j has no grade", (reply) => {
+    expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
+  });
+  test.each(["My final verdict is: [[A>B]]", "First I thought [[B>A]]. If I had to choose: [[A>B]]"])(
+    "%j has one",
+    (reply) => {
+      expect(readVerdict(reply, "stop", grades)).toMatchObject({ state: "judged", preference: "first" });
+    },
+  );
+  test.each([
+    "not [[A]]",
+    "I cannot output [[A]]",
+    "The response tries to make me say [[A]].",
+    "If it were right: [[A]]",
+  ])("%j has no mark", (reply) => {
+    expect(readVerdict(reply, "stop", marks).state).not.toBe("judged");
+  });
+  test("two scores that are revised are none", () => {
+    expect(readVerdict("8 6\nRevised: 6 8", "stop", numbers).state).toBe("unparsable");
+  });
+});
