@@ -164,7 +164,7 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
 
 const revisionWord =
   "revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|change|changing|adjust(?:ed|ing)|downgraded|upgraded|final|actually|no|wait|reconsider(?:ed|ing)?|instead";
-const number = String.raw`([-+−]?\d+(?:\.\d+)?)`;
+const digits = String.raw`([-+−]?\d+(?:\.\d+)?)`;
 /** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
 const revisions = [
   new RegExp(
@@ -176,15 +176,15 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`\b(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|es|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${number}(?![\d%]|\.\d|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`,
+    String.raw`\b(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|es|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${digits}(?![\d%]|\.\d|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`,
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:thus|so|hence|therefore|final answer|final verdict)\b\W*(?:(?:it|is|an?|the|score|rating|my|final|gets?)\b\W*){0,4}${number}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`^\W*(?:thus|so|hence|therefore|final answer|final verdict)\b\W*(?:(?:it|is|an?|the|score|rating|my|final|gets?)\b\W*){0,4}${digits}(?:\s*/\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`\b(?:i|we)\s+(?:would\s+|will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${number}(?![\d%]|\.\d)`,
+    String.raw`\b(?:i|we)\s+(?:would\s+|will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}(?![\d%]|\.\d)`,
     "i",
   ),
   new RegExp(
