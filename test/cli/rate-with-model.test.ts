@@ -222,7 +222,7 @@ test.runIf(isLong)("a provider that is gone in the middle stops the run, and wha
   expect(status.stdout).toMatch(/next {2}alpagasus rate rows.json --judge http:.* --max-attempts 1/);
 });
 
-test("a row that the rubric cannot show is named, and what was in flight is kept", async () => {
+test.runIf(isLong)("a row that the rubric cannot show is named, and what was in flight is kept", async () => {
   await using server = await startModelServer({ latencyMs: () => 300 });
   using folder = tempFolder();
   writeRows(folder, 200);
@@ -336,7 +336,7 @@ test("what a run has paid is not paid again in silence when the store with its r
   expect(readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8")).toBe(ratings);
 });
 
-test("a store that another run made anew does not count what the first has paid", async () => {
+test.runIf(isLong)("a store that another run made anew does not count what the first has paid", async () => {
   await using server = await startModelServer({ price: { input: 1, output: 2 } });
   using folder = tempFolder();
   writeRows(folder, 10);
@@ -354,21 +354,24 @@ test("a store that another run made anew does not count what the first has paid"
   expect(server.log).toHaveLength(11); // each row once
 });
 
-test("a check that failed is told of the same question alone, and of the run that it was made with", async () => {
-  await using server = await startModelServer({ answer: () => "4\nFine." }); // it says the same of everything
-  using folder = tempFolder();
-  writeRows(folder, 10);
-  const rate = ["rate", "rows.json", "--judge", server.judge, "--json"];
-  await alpagasus(rate, { cwd: folder.path });
-  expect((await alpagasus(["check-judge", "--judge", server.judge], { cwd: folder.path })).code).toBe(3);
-  const alarmsOf = async (...more: string[]) => {
-    const { stdout, stderr } = await alpagasus([...rate, ...more], { cwd: folder.path });
-    expect(stdout, stderr).not.toBe("");
-    return (JSON.parse(stdout) as { alarms: string[] }).alarms.join();
-  };
-  expect(await alarmsOf()).toMatch(/failed its check of \d{4}-\d\d-\d\d and was used all the same: separates/);
-  expect(await alarmsOf("--samples", "2", "--overwrite")).not.toContain("failed its check");
-});
+test.runIf(isLong)(
+  "a check that failed is told of the same question alone, and of the run that it was made with",
+  async () => {
+    await using server = await startModelServer({ answer: () => "4\nFine." }); // it says the same of everything
+    using folder = tempFolder();
+    writeRows(folder, 10);
+    const rate = ["rate", "rows.json", "--judge", server.judge, "--json"];
+    await alpagasus(rate, { cwd: folder.path });
+    expect((await alpagasus(["check-judge", "--judge", server.judge], { cwd: folder.path })).code).toBe(3);
+    const alarmsOf = async (...more: string[]) => {
+      const { stdout, stderr } = await alpagasus([...rate, ...more], { cwd: folder.path });
+      expect(stdout, stderr).not.toBe("");
+      return (JSON.parse(stdout) as { alarms: string[] }).alarms.join();
+    };
+    expect(await alarmsOf()).toMatch(/failed its check of \d{4}-\d\d-\d\d and was used all the same: separates/);
+    expect(await alarmsOf("--samples", "2", "--overwrite")).not.toContain("failed its check");
+  },
+);
 
 describe("an interruption", () => {
   test("by Ctrl-C lets calls in flight end, writes what there is, and run the same command to continue", async () => {
