@@ -4,7 +4,7 @@ import { writeWhole } from "../files/atomic-file.ts";
 import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption, seedOption } from "./options.ts";
 import { renderLabels } from "./text/labels.ts";
-import { plainJson } from "./text/plain-text.ts";
+import { plainJson, plainText } from "./text/plain-text.ts";
 import { exportLabels, isExport } from "../stages/export-labels.ts";
 import { readAllLabels, summariseLabels } from "../page/people-labels.ts";
 import { UsageError } from "../errors.ts";
@@ -47,6 +47,7 @@ Examples:
       if (out !== undefined)
         await writeWhole(out, exportLabels(await readAllLabels({ run, arms }), /\.csv$/i.test(out) ? "csv" : "json"));
       process.stdout.write(json ? `${plainJson(summary, 2)}\n` : renderLabels(summary));
+      if (out !== undefined && !json) process.stdout.write(`  exported ${plainText(out)}\n`);
     });
 }
 

@@ -33,7 +33,9 @@ export function matchOutcomes(
   }
   const unused = [...outcomes.keys()].filter((key) => !used.has(key)).map((key) => key.split("\0").at(-1)!);
   if (outcomes.size > 0 && known.size === 0)
-    throw new DataError(`expected labels of these pairs, got ids that no pair has: ${unused[0]}, …`);
+    throw new DataError(
+      `${name}: expected labels of these pairs, got ids that no pair has: ${unused.slice(0, 3).join(", ")}${unused.length > 3 ? ", …" : ""} (a pair has, for one, ${pairs[0]?.id ?? "none"}); name the labels of these prompts`,
+    );
   return { name, outcomes: known, given: outcomes.size, unused };
 }
 

@@ -1,4 +1,5 @@
 import { AlpagasusError, UsageError } from "../errors.ts";
+import { formatNumbered } from "../format.ts";
 import { noReplyWithin } from "./ask-model.ts";
 import type { Failure } from "./failure.ts";
 
@@ -30,6 +31,7 @@ const firstDelayMs = 500;
 const longestDelayMs = 30_000;
 /** A provider that asks for a longer wait is left to another run. */
 const longestRetryAfterMs = 600_000;
+const mostMinutes = 366 * 24 * 60; // a number that a server made up
 
 /** Why the engine stops, for its error message. */
 export interface Stop {
@@ -90,14 +92,15 @@ export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextSt
   if (hasOthers && (isUnreachable || isCongestion)) return { kind: "move" };
   if (retryAfterMs !== undefined && retryAfterMs > longestRetryAfterMs) {
     const minutes = Math.ceil(retryAfterMs / 60_000);
+    const wait = minutes > mostMinutes ? "for over a year" : formatNumbered(minutes, "minute", "minutes");
     const advice = "run the same command again then";
-    return { kind: "stop", stop: { detail: `it asks to wait ${minutes} minutes (${detail})`, isUsage: false, advice } };
+    return { kind: "stop", stop: { detail: `it asks to wait ${wait} (${detail})`, isUsage: false, advice } };
   }
   if (isUnreachable && !hasAnswered && attempts >= unreachableAttempts)
     return { kind: "stop", stop: { detail, isUsage: false } };
   const congestions = attempt.congestions + (isCongestion ? 1 : 0);
   if (attempts - congestions >= maxAttempts || congestions >= congestionAttempts)
-    return { kind: "give up", detail: `gave up after ${attempts} attempts: ${detail}` };
+    return { kind: "give up", detail: `gave up after ${formatNumbered(attempts, "attempt", "attempts")}: ${detail}` };
   if (hasOthers) return { kind: "retry", delayMs: 0, isCongestion };
   return { kind: "retry", delayMs: retryDelay(attempts, retryAfterMs, attempt.random), isCongestion };
 }
