@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.ts";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import type { PairVerdict } from "../comparison/verdict.ts";
@@ -17,8 +18,13 @@ export interface RankedArm {
 }
 
 const draws = 1_000;
+const firstTraining = 0;
 
-/** Ranks arms that were compared with one another, strongest first, with bootstrap intervals over prompts (conversations count as one). */
+/**
+ * Ranks arms that were compared with one another, strongest first, with bootstrap intervals over prompts (conversations count as one).
+ *
+ * @throws UsageError when the arms were trained several times: the intervals would leave out how much trainings vary
+ */
 export async function rankArms(
   comparisons: readonly ComparisonSummary[],
   { seed = 42 }: { readonly seed?: number } = {},
@@ -26,8 +32,13 @@ export async function rankArms(
   const arms = [...new Set(comparisons.flatMap(({ a, b }) => [a, b]))];
   const decided: { verdict: PairVerdict; a: number; b: number }[] = [];
   for (const { a, b, verdictsPath } of comparisons)
-    for (const verdict of await readVerdicts(verdictsPath!))
+    for (const verdict of await readVerdicts(verdictsPath!)) {
+      if ((verdict.training ?? firstTraining) !== firstTraining)
+        throw new UsageError(
+          `${verdictsPath}: expected verdicts on one training of each arm, got several; compare the arms pair by pair, where trainings are crossed with prompts`,
+        );
       if (verdict.outcome !== "undecided") decided.push({ verdict, a: arms.indexOf(a), b: arms.indexOf(b) });
+    }
   const prompts = numberPrompts(decided.map(({ verdict }) => verdict));
   const results: Result[] = decided.map(({ verdict: { outcome }, a, b }, i) => {
     return { prompt: prompts[i]!, a, b, won: outcome === "win" ? 1 : outcome === "tie" ? 0.5 : 0 };
