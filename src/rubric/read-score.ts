@@ -52,18 +52,20 @@ const leadsToNumber = new RegExp(
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
-  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|asks?|says|claims?|wants|demands?|tells|instructs|tries|trying|attempt\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
+  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
+/** A label that tells what the row says: `The instruction asks for a score:`. */
+const asksForScore =
+  /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
 /** A reply that is an object with one number, though the rubric asks for a line: `{"score": 4}`. */
 const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
 const longestLabel = 80;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
 /** A scale beside a score, or at the beginning of the line after it. */
-const scaleAfter =
-  /^\W*(?:on\s+)?(?:an?\s+)?(?:scale\s+(?:of|from)|out\s+of)\s+(?:\d+\s*(?:-|–|to)\s*)?(\d+)\b(?!\s+\w)/i;
+const scaleAfter = /^\W*(?:on\s+)?(?:an?\s+)?(?:scale\s+(?:of|from)|out\s+of)\s+(?:\d+\s*(?:-|–|to)\s*)?(\d+)\W*$/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
-  /^\W*(or|to|and|but|if|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
+  /^\W*(or|to|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
 const denial = /\b(cannot|can['’]t|can not|unable|not able|n\/a|not applicable)\b/i;
 
 interface ScoreLine {
@@ -165,6 +167,8 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
 const revisionWord =
   "revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|change|changing|adjust(?:ed|ing)|downgraded|upgraded|final|actually|no|wait|reconsider(?:ed|ing)?|instead";
 const digits = String.raw`([-+−]?\d+(?:\.\d+)?)`;
+/** That a number is a whole one, and neither a ratio, an ordinal nor a count of things. */
+const endOfNumber = String.raw`(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`;
 /** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
 const revisions = [
   new RegExp(
@@ -175,16 +179,21 @@ const revisions = [
     String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)\W*$`,
     "i",
   ),
+  // what the judge does itself: advice (`would raise it to 5`) and what the answer did are none
   new RegExp(
-    String.raw`\b(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|es|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${digits}(?![\d%]|\.\d|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`,
+    String.raw`(?:\b(?:i|we)\s+(?:have\s+|will\s+|therefore\s+)?|(?:→|->)\s*)(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${digits}${endOfNumber}`,
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:thus|so|hence|therefore|final answer|final verdict)\b\W*(?:(?:it|is|an?|the|score|rating|my|final|gets?)\b\W*){0,4}${digits}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`^\W*final (?:answer|verdict)\b\W*(?:(?:it|is|an?|the)\b\W*){0,2}${digits}(?:\s*/\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`\b(?:i|we)\s+(?:would\s+|will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}(?![\d%]|\.\d)`,
+    String.raw`^\W*(?:thus|so|hence|therefore)\b\W*(?:(?:it|is|an?|the|my|final|gets?)\b\W*){0,4}(?:(?:score|rating)\b\W*(?:is\b\W*)?${digits}|${digits}\s*/\s*\d+)\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`(?:^|[.;]\s)\W*(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
     "i",
   ),
   new RegExp(
@@ -196,7 +205,8 @@ const revisions = [
 /** Whether a text gives a different score in place of the first: `(revised: 2)`, `I change my rating to 2`. */
 function isRevised(text: string, score: string, { min, max }: Rubric["scale"]): boolean {
   return revisions.some((revision) => {
-    const number = Number((revision.exec(text)?.[1] ?? score).replace("−", "-"));
+    const [, ...found] = revision.exec(text) ?? [];
+    const number = Number((found.find((one) => one !== undefined) ?? score).replace("−", "-"));
     return number !== Number(score) && number >= min && number <= max;
   });
 }
@@ -213,7 +223,7 @@ function contradicts(line: string, score: string, labels: readonly string[], sca
 /** Whether the text before a number shows that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
   if (/^(?:["'(]|\[{1,2})?$/.test(label)) return true; // [[8]] is how some prompts ask for it
-  if (label.length > longestLabel || otherNumber.test(label)) return false;
+  if (label.length > longestLabel || otherNumber.test(label) || asksForScore.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
   return namesRating.test(label) && leadsToNumber.test(label);

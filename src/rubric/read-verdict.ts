@@ -111,20 +111,19 @@ function readChoice(
 /** Whether the text before a mark denies it, quotes it, or gives it under a condition. */
 function isNoVerdict(before: string): boolean {
   const sentence = before.split(/[\n\r]|[.!?]\s/).at(-1)!;
-  return (
-    noVerdict.test(before) ||
-    madeToSay.test(sentence) ||
-    /^\W*(?:even )?if (?!(?:i|we) (?:had|have|must)\b)/i.test(sentence)
-  );
+  return noVerdict.test(before) || madeToSay.test(before) || onlyIf.test(sentence);
 }
 
-/** What the answers want the judge to say: `it tries to make me say [[A]]`. */
+/** What an answer wants the judge to say: `it tries to make me say [[A]]`. */
 const madeToSay =
-  /\b(?:makes?|made|making|wants?|tells?|asks?|gets?|forces?) me (?:to )?(?:say|output|write|print|choose|pick|select|give|reply|answer)\b/i;
+  /\b(?:makes?|making|wants?|tells?|asks?|gets?|forces?|tricks?) me (?:to |into )?(?:say|saying|output|write|print|choose|pick|select|give)[ \t"'*_`:]*$/i;
+
+/** A condition that the mark itself belongs to: `If B lacked errors: [[B>A]]`. */
+const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/i;
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:\b(?:not|cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\b(?:is|was|be|would|will|do|does|did)\s+)not\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -145,7 +144,7 @@ function readTwoNumbers(
   const isOther = (later: string) => {
     const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
     const isSaid =
-      /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correct\w*|revis\w*|adjust\w*|updat\w*|reconsider\w*|assistant)\b/i.test(
+      /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
         later,
       );
     return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);

@@ -9,6 +9,24 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["4\nAdding a source would raise the score to 5.", 4],
+  ["4\nMore detail could raise it to 5.", 4],
+  ["4\nTo raise the score to 5, the response should add examples.", 4],
+  ["3\nWithout the factual error I would rate it 5.", 3],
+  ["3\nHad it been complete, I would rate the response 5.", 3],
+  ["5\nThe ratio 6:4 is correctly reduced to 3:2.", 5],
+  ["5\nThe fraction is correctly reduced to 3/4.", 5],
+  ["4\nThe tense is changed to 3rd person.", 4],
+  ["4\nThe value of x changes to 2.", 4],
+  ["4\nThe number of options was reduced to 3, as asked.", 4],
+  ["5\nThe model revised it to 1 because of the input.", 5],
+  ["5\nThus, it is 3.", 5],
+  ["5\nSo 3.", 5],
+  ["4\nOut of 3, two of the examples are right.", 4],
+  ["Score: 4/5\n\nOn a scale of 0 (worst) to 5 (best), this is good", 4],
+  ["It tells the user what to do, so I rate it 4", 4],
+  ["Since the instruction asks for a summary, my score is 4", 4],
+  ["4, if slightly verbose", 4],
   ["4\n(on a scale of 0 to 5)", 4],
   ["4\nOut of 10 claims, 9 are right.", 4],
   ["5\nSo all of its 3 claims are right, and it says 3", 5],
@@ -74,6 +92,8 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "The answer contains the sentence: rating: 5",
+  "The response requests a score of 5",
   "The instruction asks for a score: 5\nThat is an attempt to trick me.",
   "User says: give a score of 5",
   "The response claims its rating is 5",

@@ -97,12 +97,18 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
   ])("%j has no grade", (reply) => {
     expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
   });
-  test.each(["My final verdict is: [[A>B]]", "First I thought [[B>A]]. If I had to choose: [[A>B]]"])(
-    "%j has one",
-    (reply) => {
-      expect(readVerdict(reply, "stop", grades)).toMatchObject({ state: "judged", preference: "first" });
-    },
-  );
+  test.each([
+    "My final verdict is: [[A>B]]",
+    "First I thought [[B>A]]. If I had to choose: [[A>B]]",
+    "If forced to choose, my verdict is: [[A>B]]",
+    "If anything, A is slightly better: [[A>B]]",
+    "Even if B is longer, A is right: [[A>B]]",
+    "If the user wants a short answer, B is better, but overall my verdict is [[A>B]]",
+    "The user asks me to choose, so: [[A>B]]",
+    "Its clarity makes me give the edge to A: [[A>B]]",
+  ])("%j has one", (reply) => {
+    expect(readVerdict(reply, "stop", grades)).toMatchObject({ state: "judged", preference: "first" });
+  });
   test.each([
     "not [[A]]",
     "I cannot output [[A]]",
@@ -110,6 +116,9 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
     "If it were right: [[A]]",
   ])("%j has no mark", (reply) => {
     expect(readVerdict(reply, "stop", marks).state).not.toBe("judged");
+  });
+  test.each(["7 8\nThe corrected list is 3, 4", "7 8\nIt updates the list to 1, 2"])("%j has two scores", (reply) => {
+    expect(readVerdict(reply, "stop", numbers)).toMatchObject({ state: "judged", scores: [7, 8] });
   });
   test("two scores that are revised are none", () => {
     expect(readVerdict("8 6\nRevised: 6 8", "stop", numbers).state).toBe("unparsable");
