@@ -1,7 +1,7 @@
 import { valueAt } from "../dataset/column-path.ts";
 import type { Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
-import { UsageError } from "../errors.ts";
+import { kindOf, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Judge, Scale } from "./judge.ts";
@@ -113,7 +113,7 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
       }
       if (text && numbers === 0)
         throw new UsageError(
-          `${describePlace(text.place)}: expected ${column} to be a number for --judge column:${column}, got ${JSON.stringify(valueAt(text.row, column)).slice(0, 60)}, and no number in any row; name another column`,
+          `${describePlace(text.place)}: expected ${column} to be a number for --judge column:${column}, got ${describeValue(valueAt(text.row, column))}, and no number in any row; name another column`,
         );
       if (minusOnes > 0 && !isNegative && !options.scale) {
         notes.push(
@@ -122,6 +122,10 @@ export function createColumnJudge(column: string, options: RecordedOptions = {})
       }
     },
   };
+}
+
+function describeValue(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value).slice(0, 60) : kindOf(value);
 }
 
 /** Gives a function that turns a recorded score into a rating. */

@@ -116,7 +116,11 @@ export function readError({ value, text }: ReadBody, status: number): { status: 
   if (choice && isError(choice["error"])) return readError({ value: { error: choice["error"] }, text }, status);
   const error = isEntry(value) ? value["error"] : undefined;
   if (isReply && !isError(error)) return choice || !isEntry(value) ? undefined : readOtherError(value);
-  const named = isEntry(error) ? [error["code"], error["status"]] : isEntry(value) ? [value["code"]] : [];
+  const named = isEntry(error)
+    ? [error["code"], error["status"], error["type"]]
+    : isEntry(value)
+      ? [value["code"]]
+      : [];
   const stated = named.map(Number).find((code) => code >= 400 && code < 600);
   const message = describeError(value) ?? text;
   return { status: isReply ? (stated ?? statusOfWords(`${named.join(" ")} ${message}`)) : status, message };
@@ -176,6 +180,9 @@ function statusOfWords(said: string): number {
   )
     return 401;
   if (/insufficient.(quota|funds|credit|balance)|balance is|arrearage|payment required/i.test(words)) return 402;
+  if (/content.?filter|flagged|invalid (prompt|request)|context.?length|too long|maximum context/i.test(words))
+    return 400;
+  if (/permission/i.test(words)) return 403;
   if (/model.*(not.?(found|exist)|does.?n.t exist|unknown)|(unknown|no such|invalid) model/i.test(words)) return 404;
   return 502;
 }

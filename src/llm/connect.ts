@@ -1,13 +1,15 @@
 import type { Socket } from "node:net";
 import { buildConnector } from "undici";
 
-const connectMs = 10_000;
+/** A connection that does not come about in this time has failed. */
+export const connectMs = 10_000;
 
 type Connector = buildConnector.connector;
 
-/** Connects as undici does, over HTTP/1.1. */
-export function createConnector(): Connector {
-  return passingOverInterim(buildConnector({ timeout: connectMs, allowH2: false }));
+/** Connects as undici does, over HTTP/1.1. @param servername whose certificate is expected, in place of the asked host's */
+export function createConnector(servername?: string): Connector {
+  const connect = passingOverInterim(buildConnector({ timeout: connectMs, allowH2: false }));
+  return servername === undefined ? connect : (options, done) => connect({ ...options, servername }, done);
 }
 
 /**

@@ -169,6 +169,8 @@ const unreachable: Readonly<Record<string, string>> = {
   ENETUNREACH: "no way to that network (ENETUNREACH)",
   EHOSTUNREACH: "no way to that host (EHOSTUNREACH)",
   UND_ERR_CONNECT_TIMEOUT: "no answer when connecting (UND_ERR_CONNECT_TIMEOUT)",
+  UND_ERR_PRX_CONN: "the proxy closed the connection (UND_ERR_PRX_CONN)",
+  UND_ERR_HEADERS_TIMEOUT: "the proxy does not connect (UND_ERR_HEADERS_TIMEOUT)", // replies have no such limit
 };
 
 /** Classifies any other error of a model's client: unwrapped network errors, unreadable replies. */

@@ -20,7 +20,7 @@ function normalise(reply: HttpReply): HttpReply {
   const { text, value } = readBody(reply);
   const error = reply.status < 300 ? readStatedError(value, text) : undefined;
   const { "content-encoding": encoding, ...headers } = reply.headers;
-  const isPlain = encoding === undefined && reply.bytes.length === Buffer.byteLength(text);
+  const isPlain = encoding === undefined && Buffer.from(text).equals(reply.bytes);
   if (!error && isPlain) return reply;
   return { status: error?.status ?? reply.status, headers, bytes: new TextEncoder().encode(text) };
 }

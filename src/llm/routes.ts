@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
-import { createConnector, passingOverInterim } from "./connect.ts";
+import { connectMs, createConnector, passingOverInterim } from "./connect.ts";
 import { proxyFor, type Proxies, type Proxy } from "./proxies.ts";
 
 /** How a request gets to its server. */
@@ -14,12 +14,20 @@ export interface Route {
 }
 
 /**
- * Finds the way of each request: directly, by a tunnel through the proxy for https:, or as a request to the proxy for http:. All ways have
- * the same connections and limits (undici's own agent for proxies has others for http:).
+ * Finds the way of each request: directly, by a tunnel through the proxy for https:, or as a request to the proxy for http:. On all ways a
+ * reply has the same limits (undici's own agent for proxies has others for http:).
  */
 export function createRoutes(options: Agent.Options, proxies: Proxies): (url: URL) => Route {
   const direct = new Agent({ ...options, connect: createConnector() });
   const tunnels = new Map<string, Dispatcher>();
+  const forwards = new Map<string, Dispatcher>();
+  const forwardBy = ({ address }: Proxy): Dispatcher => {
+    const { protocol, hostname } = new URL(address);
+    if (protocol === "http:") return direct;
+    const known = forwards.get(address) ?? new Agent({ ...options, connect: createConnector(hostname) }); // the certificate is the proxy's
+    forwards.set(address, known);
+    return known;
+  };
   const tunnelThrough = ({ address }: Proxy): Dispatcher => {
     const known = tunnels.get(address);
     if (known) return known;
@@ -29,6 +37,8 @@ export function createRoutes(options: Agent.Options, proxies: Proxies): (url: UR
       ...options,
       uri: address,
       factory,
+      connectTimeout: connectMs,
+      clientFactory: (at: URL, given: object) => new Pool(at, { ...given, headersTimeout: connectMs }), // of its answer to CONNECT
     });
     tunnels.set(address, tunnel);
     return tunnel;
@@ -40,7 +50,7 @@ export function createRoutes(options: Agent.Options, proxies: Proxies): (url: UR
     if (!proxy) return { dispatcher: direct, origin, path, headers: {} };
     if (url.protocol === "https:") return { dispatcher: tunnelThrough(proxy), origin, path, headers: {}, proxy };
     return {
-      dispatcher: direct,
+      dispatcher: forwardBy(proxy),
       origin: new URL(proxy.address).origin,
       path: `${origin}${path}`,
       headers: { host: url.host, ...authorizationOf(proxy) },

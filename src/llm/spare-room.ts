@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { lstatSync, rmSync, writeFileSync } from "node:fs";
 
-const spareBytes = 4 * 1024 * 1024; // replies in flight take less
+const spareBytes = 4 * 1024 * 1024; // 64 replies of 60 KB: more than replies in flight usually take
 
 /**
  * Room on the disk for the replies in flight: a file beside the store, which is deleted when the disk is full. Processes with the same

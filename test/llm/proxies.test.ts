@@ -1,4 +1,7 @@
 import { createServer, request as forward, type Server } from "node:http";
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer as createSecureServer } from "node:https";
 import { connect, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readFailure } from "../../src/llm/failure.ts";
@@ -59,6 +62,7 @@ afterAll(() => {
   proxy.close();
 });
 
+const hasOpenssl = spawnSync("openssl", ["version"]).status === 0; // makes a certificate for this machine
 const send = (environment: NodeJS.ProcessEnv) => createSender(1, { environment })(`${originOf(server)}/v1/x`, {});
 
 describe("a proxy", () => {
@@ -137,6 +141,59 @@ describe("a proxy", () => {
     expect([code, stdout + stderr]).toEqual([2, expect.stringContaining("(HTTPS_PROXY) refused it (407)")]);
     expect(through).toEqual(["gpu.test:443"]);
   });
+
+  test("that ends a tunnel before it stands was not asked for anything, and nothing counts as paid", async () => {
+    const closing = createServer().on("connect", (_, socket) => void socket.destroy());
+    await new Promise<void>((resolve) => closing.listen(0, "127.0.0.1", resolve));
+    const error: unknown = await createSender(1, { environment: { HTTPS_PROXY: originOf(closing) } })(
+      "https://127.0.0.1:1/v1",
+      {},
+    ).catch((thrown: unknown) => thrown);
+    expect(readFailure(error, 0)).toMatchObject({ kind: "retry", isUnreachable: true, mayBePaid: false });
+    closing.close();
+  });
+
+  test.skipIf(!hasOpenssl)(
+    "by https:, and a tunnel to an https: server, are known by their own certificates",
+    async () => {
+      refusal = 0;
+      using folder = tempFolder();
+      const made = ["-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"];
+      const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+      execFileSync("openssl", ["req", "-x509", ...made, ...names], { cwd: folder.path, stdio: "ignore" });
+      const [key, cert] = ["key.pem", "cert.pem"].map((name) => readFileSync(`${folder.path}/${name}`));
+      const asks: string[] = [];
+      const reply = {
+        choices: [{ message: { content: "4\nfine" }, finish_reason: "stop" }],
+        usage: { prompt_tokens: 9, completion_tokens: 3 },
+      };
+      const secure = createSecureServer({ key, cert }, (request, response) => {
+        asks.push(`${request.headers.host} ${request.url}`);
+        request
+          .resume()
+          .on("end", () => response.setHeader("content-type", "application/json").end(JSON.stringify(reply)));
+      });
+      await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+      const at = `https://localhost:${(secure.address() as AddressInfo).port}`;
+      folder.write("rows.json", [{ instruction: "a", output: "b" }]);
+      for (const [judge, variables] of [
+        ["http://gpu.test/v1#m", { HTTP_PROXY: at }],
+        [`${at}/v1#m`, { HTTPS_PROXY: originOf(proxy) }],
+      ] as const) {
+        const env = { ...variables, NODE_EXTRA_CA_CERTS: `${folder.path}/cert.pem` };
+        const { code, stdout } = await alpagasus(rateRows(judge, "--run", `runs/${asks.length}`), {
+          cwd: folder.path,
+          env,
+        });
+        expect([code, stdout]).toEqual([0, expect.stringContaining("1 scored")]);
+      }
+      expect(asks).toEqual([
+        "gpu.test http://gpu.test/v1/chat/completions",
+        `${at.slice("https://".length)} /v1/chat/completions`,
+      ]);
+      secure.close();
+    },
+  );
 
   test("that is not there is named", async () => {
     const error: unknown = await send({ HTTP_PROXY: "http://me:secret@127.0.0.1:1" }).catch(

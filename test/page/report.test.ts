@@ -471,7 +471,7 @@ describeWithSharedData("published reviews, counted again", () => {
     expect(stderr).toContain("holds another comparison of alpagasus2 and alpaca2");
     const { comparisons } = readReport(folder, "runs/pub");
     expect(comparisons.map(({ sentence }) => sentence)).toEqual([
-      "alpagasus2 is better than alpaca2: 134 wins, 109 ties, 17 losses (p < 0.001). This is not to be trusted.", // GPT-4 contradicts itself in 40 % of the pairs
+      "alpagasus2 is better than alpaca2: 134 wins, 109 ties, 17 losses (p < 0.001). This is not to be trusted.", // GPT-3.5 contradicts itself in 40 % of these pairs
       "cherry_5pct is better than alpaca: 240 wins, 112 ties, 160 losses (p < 0.001).",
     ]);
   });

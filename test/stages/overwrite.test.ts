@@ -18,10 +18,17 @@ describe("ratings that are replaced", () => {
     using folder = tempFolder();
     folder.write("rows.json", rows);
     folder.write("others.json", rows.slice(1));
+    folder.write(
+      "scores.json",
+      rows.map((_, i) => i % 5),
+    );
     const rate = (data: string, ...more: string[]) => ["rate", data, "--judge", "student", "--overwrite", ...more];
     await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "5", "--arm", "near"], rate("rows.json"));
-    const status = await alpagasus(["status", "--json"], { cwd: folder.path });
-    expect(JSON.parse(status.stdout)).toMatchObject({ arms: [{ arm: "near", rows: 5 }] });
+    const status = async () =>
+      JSON.parse((await alpagasus(["status", "--json"], { cwd: folder.path })).stdout) as object;
+    expect(await status()).toMatchObject({ arms: [{ arm: "near", rows: 5, isStale: false }] }); // the same scores
+    await prepare(folder.path, ["rate", "rows.json", "--judge", "recorded:scores.json", "--overwrite"]);
+    expect(await status()).toMatchObject({ arms: [{ arm: "near", rows: 5, isStale: true }] });
     const other = await alpagasus(rate("others.json"), { cwd: folder.path });
     expect(other.stdout).toMatch(/note: .*near/);
   });

@@ -43,10 +43,9 @@ export async function writeInThreads(
     table: shared(files.table),
     fullTraining: options.fullTraining,
   };
-  const threads = Array.from({ length: count }, (): Writer =>
-    startThread(new URL("./write-worker", import.meta.url), start),
-  );
+  const threads: Writer[] = [];
   try {
+    for (let i = 0; i < count; i++) threads.push(startThread(new URL("./write-worker", import.meta.url), start));
     if (!(await writeBlocks(dataset.lineBlocks(spare), spare, ratings, ratingsPath, threads, arm, files)))
       return undefined;
     await arm.finish();
