@@ -41,7 +41,7 @@ export async function askModel(
   try {
     const asked = { ...toCallOptions(model, request), abortSignal: timeout.signal };
     const result = await Promise.race([model.language.doGenerate(asked), late]);
-    const { logprobs, ...reply } = readReply(result);
+    const { logprobs, ...reply } = readReply(result, request.sampling.maxOutputTokens > 0);
     const isAsked = request.topLogprobs !== undefined; // some servers send them unasked
     return { reply: { ...reply, ...(isAsked && logprobs && { logprobs }) }, headers: result.response?.headers ?? {} };
   } finally {
@@ -85,15 +85,11 @@ function mergeOptions(
   return Object.fromEntries([...names].map((name) => [name, { ...one[name], ...other[name] }]));
 }
 
-/** @throws Error when the provider broke the reply off */
-export function readReply({
-  content,
-  finishReason,
-  usage,
-  warnings,
-  response,
-  providerMetadata,
-}: LanguageModelV4GenerateResult): Reply {
+/** @param writes whether the model was asked to write: vectors take no tokens of it @throws Error when the provider broke the reply off */
+export function readReply(
+  { content, finishReason, usage, warnings, response, providerMetadata }: LanguageModelV4GenerateResult,
+  writes = true,
+): Reply {
   const logprobs = readLogprobs(providerMetadata);
   const finish = finishReason.unified;
   const status = readStatus(response?.body);
@@ -114,7 +110,7 @@ export function readReply({
           ? "unclear"
           : finishes[finish],
     ...(logprobs && { logprobs }),
-    ...readUsage(usage, text),
+    ...readUsage(usage, writes && text !== ""),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
@@ -146,11 +142,11 @@ function isPlausible(tokens: number | undefined): tokens is number {
  * Empty if the provider reports no usage, or one that cannot be: a prompt and a text are never of no tokens. Counts are whole numbers, and
  * parts never exceed their total. What is in the total of all and nowhere else was written.
  */
-function readUsage({ inputTokens, outputTokens, raw }: LanguageModelV4Usage, text: string): { usage?: Usage } {
+function readUsage({ inputTokens, outputTokens, raw }: LanguageModelV4Usage, hasWritten: boolean): { usage?: Usage } {
   if (!isPlausible(inputTokens.total) || !isPlausible(outputTokens.total)) return {};
   const all = raw?.["total_tokens"] ?? raw?.["totalTokenCount"];
   const apart = typeof all === "number" ? Math.max(0, all - inputTokens.total - outputTokens.total) : 0;
-  if (inputTokens.total === 0 || (text !== "" && outputTokens.total + apart === 0)) return {};
+  if (inputTokens.total === 0 || (hasWritten && outputTokens.total + apart === 0)) return {};
   const count = (value: number | undefined, most = Number.MAX_SAFE_INTEGER) =>
     Math.min(most, Math.max(0, Math.ceil(value ?? 0) || 0));
   const input = count(inputTokens.total);
