@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lstatSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, rmSync, writeFileSync } from "node:fs";
 
 const spareBytes = 4 * 1024 * 1024; // 64 replies of 60 KB: more than replies in flight usually take
 
@@ -8,11 +8,13 @@ const spareBytes = 4 * 1024 * 1024; // 64 replies of 60 KB: more than replies in
  * store share it. Its bytes are random, since some file systems keep no room for zeros.
  */
 export class SpareRoom {
+  readonly #store: string;
   readonly #path: string;
   #isHeld = false;
 
   /** @param store the store's path */
   constructor(store: string) {
+    this.#store = store;
     this.#path = `${store}-spare`;
   }
 
@@ -23,7 +25,10 @@ export class SpareRoom {
    */
   hold(): void {
     const info = lstatSync(this.#path, { throwIfNoEntry: false });
-    if (this.#isHeld && !info) throw new DiskFull(this.#path);
+    if (this.#isHeld && !info) {
+      if (!existsSync(this.#store)) return; // removed with the store, which is looked at by itself
+      throw new DiskFull(this.#path);
+    }
     this.#isHeld = true;
     if ((info?.isFile() && info.size === spareBytes) || info?.isDirectory()) return; // a folder of that name leaves no room to keep
     try {
