@@ -2,6 +2,7 @@ import type { JSONValue, LanguageModelV4GenerateResult, LanguageModelV4Usage } f
 import { compatibleOptions } from "./chat-request.ts";
 import type { HttpReply } from "./send-request.ts";
 import { decodeText } from "./decode-text.ts";
+import { statusOfWords } from "./status-of-words.ts";
 import { unpack } from "./unpack.ts";
 
 /*
@@ -166,25 +167,6 @@ function shortJson(value: unknown): string | undefined {
   } catch {
     return undefined; // nested too deeply
   }
-}
-
-/** The status that an error without one stands for, by its words; 502 where they say nothing. */
-function statusOfWords(said: string): number {
-  const words = said.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
-  if (/rate.?limit|too many requests|\bqps\b|throttl/i.test(words)) return 429;
-  if (/overload|busy|try again|temporarily/i.test(words)) return 503;
-  if (
-    /(invalid|missing|incorrect|wrong|expired|no).{0,20}\bkey\b|\bkey\b.{0,20}(invalid|missing|incorrect|wrong|expired)|unauthori[sz]ed|authentication (failed|error|required)/i.test(
-      words,
-    )
-  )
-    return 401;
-  if (/insufficient.(quota|funds|credit|balance)|balance is|arrearage|payment required/i.test(words)) return 402;
-  if (/content.?filter|flagged|invalid (prompt|request)|context.?length|too long|maximum context/i.test(words))
-    return 400;
-  if (/permission/i.test(words)) return 403;
-  if (/model.*(not.?(found|exist)|does.?n.t exist|unknown)|(unknown|no such|invalid) model/i.test(words)) return 404;
-  return 502;
 }
 
 /** What an error says: OpenAI's `error.message`, or what FastAPI and gateways write in its place. */
