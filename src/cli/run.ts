@@ -69,6 +69,10 @@ Examples:
   alpagasus run laptop                           the whole loop on this machine: no key, no GPU, no Hub`,
     )
     .action(async (name: string, flags: RunFlags) => {
+      if (flags.only !== undefined && flags.from !== undefined)
+        throw new UsageError(
+          "--only: names the stages to run, and so does --from with those after it; leave one of them out",
+        );
       const { openExperiment } = await import("../experiment/recipe.ts");
       const { planExperiment, runExperiment } = await import("../stages/experiment/run.ts"); // imported here because it is large
       const opened = await openExperiment(name);

@@ -5,7 +5,7 @@ import { UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { CommandContext } from "./context.ts";
 import { parseArms } from "./labels.ts";
-import { parseNumber, parsePositive, parseWhole, runOption, seedOption } from "./options.ts";
+import { parseNumber, parsePositive, runOption, seedOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
 import { plainText } from "./text/plain-text.ts";
 
@@ -104,7 +104,7 @@ function parseRepeats(text: string): number {
 }
 
 function parsePort(text: string): number {
-  const port = parseWhole(text);
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Infinity;
   if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
   return port;
 }

@@ -597,6 +597,14 @@ describe("recipes", () => {
     expect(doneIn(await run(folder, "--retry-failed"))).toEqual(expect.arrayContaining(["generate long", "report"]));
   });
 
+  test("two ways to name the stages are one too many", async () => {
+    using folder = tempFolder();
+    const { code, stderr } = await misuse(["run", "laptop", "--only", "select", "--from", "rate"], {
+      cwd: folder.path,
+    });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^alpagasus: --only: .*--from.*leave one of them out/)]);
+  });
+
   test("a machine without uv is told of it before anything is done, and can plan", async () => {
     using folder = tempFolder();
     folder.write(

@@ -152,7 +152,7 @@ function renderArms(arms: readonly ExperimentArm[]): string {
     arms.map(({ arm, rows, trainings, minutes, usd }) => [
       plainText(arm),
       rows === null ? "-" : formatCount(rows),
-      formatCount(trainings.length),
+      trainings.length === 0 ? "-" : formatCount(trainings.length),
       minutes === null ? "-" : formatDuration(60_000 * minutes),
       usd === null ? "-" : formatUsd(usd),
       trainings.map(({ finalLoss }) => finalLoss?.toFixed(3) ?? "-").join(", ") || "-",
