@@ -9,7 +9,7 @@ export default defineConfig(({ mode }) => ({
     include: [`test/trainer/*.${mode === "slow" ? "slow" : "trainer"}-test.ts`],
     testTimeout: mode === "slow" ? 3_600_000 : 600_000,
     hookTimeout: 600_000,
-    maxWorkers: 2, // most of the time goes to starts, which take one core
+    maxWorkers: 2, // one at a time leaves a core idle
     env: { OMP_NUM_THREADS: "1" }, // so that two trainings beside each other take one each
     reporters: ["default", "./test/helpers/count-reporter.ts"],
   },

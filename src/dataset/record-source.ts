@@ -26,7 +26,7 @@ export interface RecordOptions {
   readonly keepsBroken?: boolean | undefined;
 }
 
-/** Memory that is free to be used again: new memory for each block keeps the garbage collector busy. */
+/** Memory that is free to be used again. */
 export type SpareBuffers = ArrayBuffer[];
 
 /** Some whole lines of a file, each with a record or blank. */

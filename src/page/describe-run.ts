@@ -86,11 +86,12 @@ export function describeComparison(
 ): ComparisonReport {
   const sizeOf = (arm: string) => sizes[arm] ?? arms[arm]?.rows ?? (arm === "full" ? dataset?.rows : undefined);
   const [a, b] = [sizeOf(comparison.a), sizeOf(comparison.b)];
+  const trust = weighComparison(comparison);
   return {
     ...comparison,
     key,
-    sentence: conclude(comparison, warningOf(weighComparison(comparison))),
-    trust: tellTrust(weighComparison(comparison)),
+    sentence: conclude(comparison, warningOf(trust)),
+    trust: tellTrust(trust),
     sizes: { a, b },
     seesOrder: seesOrder(comparison.judge),
   };

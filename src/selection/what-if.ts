@@ -16,7 +16,7 @@ interface Tally {
   readonly categories: Map<string, number>;
 }
 
-const mostExactScores = 20_000; // with more distinct scores, all are rounded down to four significant digits, which changes no count of rows from a round threshold on
+const mostExactScores = 20_000; // with more distinct scores, all are rounded down to four significant digits; only thresholds of so many digits are then listed
 const mostListedScores = 13; // up to this many distinct scores are each used as a threshold
 const wantedThresholds = 10;
 const shownCategories = 40;

@@ -13,7 +13,7 @@ import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 /* Arms of large JSON Lines files are written by threads. With --watch one thread writes them, so that both ways can be compared. */
 
 const count = 30_000;
-const filler = "The same words again, ünïcodé and 𝛼 among them, to make the file large. ".repeat(17);
+const filler = "The same words again, ünïcodé and 𝛼 among them, to make the file large. ".repeat(34);
 
 /** Rows as people hold them: blank lines, Windows line ends, rows that cannot be read, ids, categories, half pairs of UTF-16. */
 function lineOf(i: number): string {

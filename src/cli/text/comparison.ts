@@ -19,11 +19,12 @@ export function renderComparison(summary: ComparisonSummary): string {
   const { pooled, sets, categories, difficulties = [] } = summary;
   const [a, b, judge] = [summary.a, summary.b, summary.judge].map(plainText) as [string, string, string];
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
+  const trust = weighComparison(summary);
   const lines = [
     `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
-    `\n  ${plainText(conclude(summary, warningOf(weighComparison(summary))))}`,
-    `${renderTrust(weighComparison(summary))}\n`,
+    `\n  ${plainText(conclude(summary, warningOf(trust)))}`,
+    `${renderTrust(trust)}\n`,
     renderTable(
       ["", "wins – ties – losses", "win", "tie", "lose", "undecided", "winning score", "95 % interval", "test"],
       ["left", "left", "right", "right", "right", "right", "right", "left", "left"],

@@ -80,7 +80,7 @@ function isPlain({ rating, own = rating }: RatedExample, detail: ReasonDetail | 
   return detail === undefined && own === rating;
 }
 
-/** The decision about most rows, as `JSON.stringify` writes it, in half the time. */
+/** The decision about most rows, as `JSON.stringify` writes it. */
 function plainLine({ example: { index, id }, rating }: RatedExample, reason: Reason): string {
   const name = id === undefined ? "" : `,"id":${JSON.stringify(id)}`;
   const end = rating.state === "scored" ? `"score":${rating.score}` : `"state":"${rating.state}"`;
