@@ -1,4 +1,11 @@
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
+
+/**
+ * Megabytes of a thread's young generation, in V8's terms of one of its halves. From V8's own 1 MB it grows only where rows live long, so
+ * that threads spent a sixth of their time in collecting garbage; 4 MB take no more memory than 1 in all, and 16 save little more.
+ */
+const nurseryMegabytes = 4;
 
 /** A worker thread that answers questions in the order they come. */
 export interface Thread<Question, Answer> {
@@ -17,6 +24,7 @@ export interface Thread<Question, Answer> {
  */
 export function startThread<Question, Answer>(program: URL, data: unknown): Thread<Question, Answer> {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js"; // its sources, or what was made of them
+  setFlagsFromString(`--min-semi-space-size=${nurseryMegabytes}`); // of heaps that are made from now on
   const worker = new Worker(new URL(`${program.href}.${extension}`), { workerData: data });
   const waiting: PromiseWithResolvers<Answer>[] = [];
   let end: Error | undefined;
