@@ -14,6 +14,8 @@ import { openProgressLine } from "./text/progress.ts";
 import { paidInAll } from "../run/spent.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { RateSummary } from "../run/records/rating.ts";
+import { agreementsOf, summariseAllLabels } from "../page/people-labels.ts";
+import type { OutcomeAgreement } from "../run/records/comparison.ts";
 import { renderExperimentPlan, renderExperimentResult, renderTaskEnd } from "./text/experiment.ts";
 
 interface RunFlags {
@@ -108,6 +110,7 @@ Examples:
               isAborted: context.signal.aborted,
               isPart: (flags.only ?? flags.from) !== undefined,
               paidUsd: await paidInAll(runFolder(end.run)),
+              people: agreementsOf(await summariseAllLabels(runFolder(end.run))),
             }),
       );
     });
@@ -172,9 +175,19 @@ function tellResults({ results }: ExperimentEnd): object {
 function renderEnd(
   { run, results, result }: ExperimentEnd,
   rate: RateSummary | undefined,
-  { isAborted, isPart, paidUsd }: { readonly isAborted: boolean; readonly isPart: boolean; readonly paidUsd: number },
+  {
+    isAborted,
+    isPart,
+    paidUsd,
+    people,
+  }: {
+    readonly isAborted: boolean;
+    readonly isPart: boolean;
+    readonly paidUsd: number;
+    readonly people: readonly OutcomeAgreement[];
+  },
 ): string {
-  if (result) return renderExperimentResult(result, run, rate, paidUsd);
+  if (result) return renderExperimentResult(result, run, rate, paidUsd, people);
   const lost = [...results].filter(([, { state }]) => state === "failed" || state === "stopped");
   const why = lost.map(([task, end]) =>
     end.state === "failed" ? `${task}: ${messageOf(end.error)}` : renderTaskEnd(task, end),

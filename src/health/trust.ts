@@ -167,6 +167,9 @@ export function weighExperiment(
   else if (people.length === 0) reasons.weak.push("no people's labels to compare the verdicts with");
   for (const agreement of people) weighAgreement(agreement, reasons);
   const judges = new Set(matches.map(({ judge }) => judge));
+  const failures = new Map(matches.map(({ judge, failedChecks = [] }) => [judge, failedChecks]));
+  for (const [judge, failed] of failures)
+    if (failed.length > 0) reasons.wrong.push(`${judge} failed its check (${failed.join(", ")})`);
   for (const match of matches) {
     const own: Reasons = { for: [], wrong: [], weak: [] };
     weighVerdicts(match, own);

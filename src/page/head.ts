@@ -10,7 +10,7 @@ import {
 import { formatCount, formatNumbered, formatScore } from "../format.ts";
 import { isRated, type Manifest } from "../run/manifest.ts";
 import type { ComparisonReport, Head, ScoreReport } from "./contract.ts";
-import type { LabelsSummary } from "./people-labels.ts";
+import { agreementsOf, type LabelsSummary } from "./people-labels.ts";
 
 /** What the run is, what was found, and whether to trust it: of an experiment, else of its comparisons, else of its scores. */
 export function describeHead(
@@ -21,7 +21,7 @@ export function describeHead(
 ): Head {
   const { dataset, rate, arms = {}, experiment } = manifest ?? {};
   if (experiment) {
-    const weighed = [experiment, rate, people.flatMap(({ judges }) => judges.map(({ all }) => all))] as const;
+    const weighed = [experiment, rate, agreementsOf(people)] as const;
     return {
       what: `An experiment: does choosing rows${dataset ? ` of ${dataset.source}` : ""} give a better model than taking them at random, or all of them?`,
       found: tellExperiment(...weighed),

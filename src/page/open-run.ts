@@ -16,7 +16,7 @@ import { describeComparison, describeFiles, describeScores, missingReference } f
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
 import { createRowFollower } from "./follow-rows.ts";
-import { agreementWith, labelState, summariseAllLabels, type LabelsSummary } from "./people-labels.ts";
+import { withPeople, labelState, summariseAllLabels, type LabelsSummary } from "./people-labels.ts";
 import { describeHead } from "./head.ts";
 import { readPairs, toDetail, type ReadPair } from "./read-pairs.ts";
 import type { IndexedRow } from "./row-index.ts";
@@ -153,8 +153,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       const comparisons = adjustComparisons(
         Object.entries(manifest?.comparisons ?? {}).map(([key, comparison]) => ({
           key,
-          ...comparison,
-          agreement: [...comparison.agreement, ...agreementWith(people, comparison)],
+          ...withPeople(people, comparison),
         })),
       ).map(({ key, ...comparison }) => describeComparison(key, comparison, manifest!, options.sizes));
       return {

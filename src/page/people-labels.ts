@@ -260,12 +260,19 @@ export async function summariseAllLabels(run: RunFolder): Promise<LabelsSummary[
   return found;
 }
 
-/** How far a comparison's judge agrees with people, where they have labelled its pairs. */
-export function agreementWith(
+/** A comparison, and how far its judge agrees with people, where they have labelled its pairs. */
+export function withPeople<Comparison extends ComparisonSummary>(
   people: readonly LabelsSummary[],
-  { a, b, judge }: Pick<ComparisonSummary, "a" | "b" | "judge">,
-): OutcomeAgreement[] {
-  return people
+  comparison: Comparison,
+): Comparison {
+  const { a, b, judge, agreement } = comparison;
+  const theirs = people
     .filter((one) => one.a === a && one.b === b)
     .flatMap(({ judges }) => judges.filter((one) => one.judge === judge).map(({ all }) => all));
+  return { ...comparison, agreement: [...agreement, ...theirs] };
+}
+
+/** How far every judge of a run agrees with people, a figure for each comparison that they labelled. */
+export function agreementsOf(people: readonly LabelsSummary[]): OutcomeAgreement[] {
+  return people.flatMap(({ judges }) => judges.map(({ all }) => all));
 }

@@ -6,6 +6,7 @@ import { shellWord } from "../shell-word.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
 import { readFileStates, type FileStates } from "../run/file-states.ts";
 import { tellExperiment, type Trust, weighComparison } from "../health/trust.ts";
+import { agreementsOf, summariseAllLabels, withPeople } from "../page/people-labels.ts";
 import { type Manifest, isRated, type RatedManifest } from "../run/manifest.ts";
 import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmState, FileState } from "../run/records/arm.ts";
@@ -81,6 +82,7 @@ export async function status(folder: string): Promise<RunStatus> {
   const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
   const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
   const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);
+  const people = await summariseAllLabels(run);
   const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map((comparison) => ({
     a: comparison.a,
     b: comparison.b,
@@ -90,7 +92,7 @@ export async function status(folder: string): Promise<RunStatus> {
     winningScore: comparison.pooled.winningScore,
     conclusion: comparison.pooled.conclusion,
     isFinished: comparison.calls?.stopped === undefined,
-    trust: weighComparison(comparison).answer,
+    trust: weighComparison(withPeople(people, comparison)).answer,
   }));
   const answers = Object.values(manifest?.answers ?? {}).map(({ arm, model, sets, answersPath }) => ({
     arm,
@@ -101,7 +103,11 @@ export async function status(folder: string): Promise<RunStatus> {
   const experiment = manifest?.experiment && {
     experiment: {
       name: manifest.experiment.name,
-      sentence: tellExperiment(manifest.experiment, isRated(manifest) ? manifest.rate : undefined),
+      sentence: tellExperiment(
+        manifest.experiment,
+        isRated(manifest) ? manifest.rate : undefined,
+        agreementsOf(people),
+      ),
     },
   };
   const losses = describeLosses(manifest);

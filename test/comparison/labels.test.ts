@@ -1,9 +1,10 @@
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kappaOfAll, kappaOfTwo, winRateByPeople, type LabelsByPair } from "../../src/comparison/label-agreement.ts";
 import { LabelWriter, readLabelFile, type PairLabel } from "../../src/comparison/label-file.ts";
-import { orderForAnnotator } from "../../src/comparison/label-sample.ts";
+import { hashAnswers, orderForAnnotator } from "../../src/comparison/label-sample.ts";
 import { readPeople } from "../../src/comparison/labels.ts";
+import { readVerdicts } from "../../src/comparison/verdicts-file.ts";
 import { fleissKappa } from "../../src/stats/fleiss-kappa.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
@@ -139,6 +140,36 @@ test("labels of answers that an arm no longer has are left out, and said to be",
   expect(code).toBe(0);
   expect(said).toContain("note: 12 labels are left out: the arms have other answers to those prompts now");
   expect(said).toContain("by 1 person on 0 pairs");
+});
+
+test("status does not trust a judge that people contradict", async () => {
+  const good = (i: number) => `Wash ${i} apples in cold water, dry them, cut them into slices and serve them with honey.`;
+  const answers = (isGood: (i: number) => boolean) =>
+    Array.from({ length: 40 }, (_, i) => ({
+      id: i,
+      set: "koala",
+      instruction: `How do I serve ${i} apples?`,
+      output: isGood(i) ? good(i) : "no",
+    }));
+  const own = tempFolder();
+  own.write("m.json", answers((i) => i % 2 === 0));
+  own.write("t.json", answers((i) => i % 2 === 1));
+  await prepare(own.path, ["compare", "m.json", "t.json", "--judge", "student"]);
+  const trust = async () => {
+    const { stdout } = await alpagasus(["status", "--json"], { cwd: own.path });
+    return (JSON.parse(stdout) as { comparisons: { trust: string }[] }).comparisons[0]!.trust;
+  };
+  expect(await trust()).toBe("with care");
+  const [name] = readdirSync(`${own.path}/runs/default/verdicts`);
+  const verdicts = await readVerdicts(`${own.path}/runs/default/verdicts/${name}`);
+  const opposite = verdicts.map((verdict) =>
+    JSON.stringify(
+      label(verdict.id, { label: verdict.outcome === "win" ? "B" : "A", answers: hashAnswers(verdict) }),
+    ),
+  );
+  own.write("runs/default/labels/m-vs-t.by.people/ann.jsonl", `${opposite.join("\n")}\n`);
+  expect(await trust()).toBe("no");
+  own[Symbol.dispose]();
 });
 
 describe("what annotation tools export", () => {

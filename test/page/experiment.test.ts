@@ -130,6 +130,9 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
   expect(tellExperiment(oneSided)).toMatch(/^Selecting helped.*\. This is not to be trusted\.$/);
   const fine = conclude(first);
   expect(tellExperiment(fine)).toBe(fine.sentence);
+  expect(tellExperiment({ ...fine, matches: [{ ...first, failedChecks: ["separates"] }] })).toMatch(
+    /This is not to be trusted\.$/,
+  );
   const kappa = { value: -0.05, low: -0.1, high: 0.1 };
   const disagrees = { with: "people (maria)", pairs: 60, share: kappa, kappa, correlation: kappa };
   expect(tellExperiment(fine, undefined, [disagrees])).toMatch(/This is not to be trusted\.$/);

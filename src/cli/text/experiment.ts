@@ -10,6 +10,7 @@ import { renderLossTables } from "./losses.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
 import { tellExperiment, weighExperiment } from "../../health/trust.ts";
+import type { OutcomeAgreement } from "../../run/records/comparison.ts";
 import type { RateSummary } from "../../run/records/rating.ts";
 import { renderTable } from "./table.ts";
 
@@ -69,24 +70,25 @@ export function renderTaskEnd(task: string, result: TaskResult): string {
   return `${task}: ${result.state}: ${describeLoss(result) ?? ""}`;
 }
 
-/** What `run` prints at its end. @param paidUsd what the run has paid in all, with checks of judges and what was replaced since */
+/** What `run` prints at its end. @param paidUsd what the run has paid in all, with checks of judges and what was replaced since @param people how far its judges agree with people's labels */
 export function renderExperimentResult(
   result: ExperimentResult,
   run: string,
   rate: RateSummary | undefined,
   paidUsd: number,
+  people: readonly OutcomeAgreement[],
 ): string {
   const { name, caveat, arms, matches, savings, money } = result;
   const isSelected =
     matches.length === 0 && !result.benchmarks?.length && arms.every(({ trainings }) => trainings.length === 0); // and no more
   const lines = [
-    `\n${styleText("bold", plainText(name))}: ${plainText(tellExperiment(result, rate))}`,
+    `\n${styleText("bold", plainText(name))}: ${plainText(tellExperiment(result, rate, people))}`,
     ...(caveat === undefined ? [] : [`  ${plainText(caveat)}`]),
     ...(isSelected
       ? arms.flatMap(({ arm, alarms = [] }) =>
           alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(arm)}: ${plainText(alarm)}`)),
         )
-      : [renderTrust(weighExperiment(result, rate))]),
+      : [renderTrust(weighExperiment(result, rate, people))]),
     "",
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
     ...renderSeeds(matches),

@@ -31,6 +31,8 @@ const matchResultSchema = z.object({
   a: z.string(),
   b: z.string(),
   judge: z.string(),
+  /** What the judge failed in its latest check in the run, where it did. */
+  failedChecks: z.array(z.string()).optional(),
   /** Over all trainings together; prompts and trainings are crossed sources of variance. */
   pooled: comparisonResultSchema,
   sets: z.array(comparisonResultSchema),

@@ -8,6 +8,7 @@ import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { ExperimentStage, Task } from "../../experiment/task.ts";
 import { readWhole } from "../../files/read-file.ts";
 import { tryParse } from "../../files/try-parse.ts";
+import { latestFailures } from "../../run/judge-checks.ts";
 import type { Manifest } from "../../run/manifest.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
@@ -87,7 +88,12 @@ async function gatherMatches(context: Context, manifest: Manifest): Promise<Expe
         const path = findVerdicts(manifest, context.run, [ours.name, theirs.name, judge.name]);
         if (path !== undefined) played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(path) });
       }
-      if (played.length > 0) found.push(poolMatches({ a, b, judge: judge.declared }, played));
+      if (played.length === 0) continue;
+      const failedChecks = await latestFailures(context.run, judge.name);
+      found.push({
+        ...poolMatches({ a, b, judge: judge.declared }, played),
+        ...(failedChecks.length > 0 && { failedChecks }),
+      });
     }
   return found;
 }
