@@ -274,6 +274,14 @@ export class CallStore implements Disposable {
     return Number(this.#prepare("select count(*) as calls from calls where purse = ?").get(purse)?.["calls"] ?? 0);
   }
 
+  /** How many replies from a purse have no known price. */
+  unpricedFrom(purse: string): number {
+    const [row] = this.#prepare(
+      "select count(*) as calls from calls where purse = ? and state = 'replied' and cost is null",
+    ).all(purse);
+    return Number(row!["calls"]);
+  }
+
   /** Token use of a model's calls so far; undefined when no call reported usage. */
   pastUse(model: string): PastUse | undefined {
     const row = this.#prepare(

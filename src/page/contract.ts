@@ -12,6 +12,7 @@ import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { BenchmarkSummary } from "../run/records/benchmarks.ts";
 import type { LossSummary } from "../run/records/losses.ts";
 import type { Gate } from "../run/records/common.ts";
+import type { SpentOnCalls } from "../run/spent.ts";
 import type { Work } from "../run/work.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { Outcome } from "../stats/outcomes.ts";
@@ -51,8 +52,8 @@ export interface RunReport {
   /** What people's labels say of the comparisons that have some. */
   readonly people: readonly LabelsSummary[];
   readonly stages: readonly StageReport[];
-  /** Cost of all the run's calls. Absent if no model was called; `paidUsd` is null if no price is known. */
-  readonly money?: { readonly paidUsd: number | null; readonly perhapsPaidUsd: number } | undefined;
+  /** Cost of all the run's calls. Absent if no model was called; `paidUsd` is null if no price is known, and holds none of `unpricedCalls`. */
+  readonly money?: Pick<SpentOnCalls, "paidUsd" | "perhapsPaidUsd" | "unpricedCalls"> | undefined;
   /** What could not be shown and why, such as missing or changed files. */
   readonly problems: readonly string[];
   /** Stages in progress. */

@@ -113,6 +113,7 @@ export function listFigures({
       });
   }
   if (money) add("money", "calls", "paid_usd", money.paidUsd);
+  if (money?.unpricedCalls) add("money", "calls", "unpriced_calls", money.unpricedCalls);
   return figures;
 }
 

@@ -175,7 +175,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         comparisons,
         people,
         stages: manifest ? describeStages(manifest) : [],
-        ...(spent && { money: { paidUsd: spent.paidUsd, perhapsPaidUsd: spent.perhapsPaidUsd } }),
+        ...(spent && {
+          money: {
+            paidUsd: spent.paidUsd,
+            perhapsPaidUsd: spent.perhapsPaidUsd,
+            unpricedCalls: spent.unpricedCalls,
+          },
+        }),
         problems: [
           ...describeFiles(manifest, files),
           ...[rows.problem, shown?.problem].filter((problem) => problem !== undefined),

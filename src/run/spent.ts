@@ -22,6 +22,8 @@ export interface SpentOnCalls {
   readonly calls?: number;
   /** Null if no call had a known price. */
   readonly paidUsd: number | null;
+  /** Replies whose price is not known, so that `paidUsd` does not hold them. */
+  readonly unpricedCalls?: number | undefined;
   /** At most this much more may be billed: for attempts whose reply was lost, and calls in flight. */
   readonly perhapsPaidUsd: number;
   readonly store?: string;
@@ -63,6 +65,7 @@ export async function spentOnCalls(run: RunFolder, manifest: Manifest | undefine
   return {
     calls,
     paidUsd: isUnpriced ? null : paid / nanosPerUsd,
+    unpricedCalls: store.unpricedFrom(purse.name),
     perhapsPaidUsd: (perhapsPaid + reserved) / nanosPerUsd,
     store: purse.store,
   };

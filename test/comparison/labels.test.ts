@@ -143,7 +143,8 @@ test("labels of answers that an arm no longer has are left out, and said to be",
 });
 
 test("status does not trust a judge that people contradict", async () => {
-  const good = (i: number) => `Wash ${i} apples in cold water, dry them, cut them into slices and serve them with honey.`;
+  const good = (i: number) =>
+    `Wash ${i} apples in cold water, dry them, cut them into slices and serve them with honey.`;
   const answers = (isGood: (i: number) => boolean) =>
     Array.from({ length: 40 }, (_, i) => ({
       id: i,
@@ -152,8 +153,14 @@ test("status does not trust a judge that people contradict", async () => {
       output: isGood(i) ? good(i) : "no",
     }));
   const own = tempFolder();
-  own.write("m.json", answers((i) => i % 2 === 0));
-  own.write("t.json", answers((i) => i % 2 === 1));
+  own.write(
+    "m.json",
+    answers((i) => i % 2 === 0),
+  );
+  own.write(
+    "t.json",
+    answers((i) => i % 2 === 1),
+  );
   await prepare(own.path, ["compare", "m.json", "t.json", "--judge", "student"]);
   const trust = async () => {
     const { stdout } = await alpagasus(["status", "--json"], { cwd: own.path });
@@ -163,9 +170,7 @@ test("status does not trust a judge that people contradict", async () => {
   const [name] = readdirSync(`${own.path}/runs/default/verdicts`);
   const verdicts = await readVerdicts(`${own.path}/runs/default/verdicts/${name}`);
   const opposite = verdicts.map((verdict) =>
-    JSON.stringify(
-      label(verdict.id, { label: verdict.outcome === "win" ? "B" : "A", answers: hashAnswers(verdict) }),
-    ),
+    JSON.stringify(label(verdict.id, { label: verdict.outcome === "win" ? "B" : "A", answers: hashAnswers(verdict) })),
   );
   own.write("runs/default/labels/m-vs-t.by.people/ann.jsonl", `${opposite.join("\n")}\n`);
   expect(await trust()).toBe("no");

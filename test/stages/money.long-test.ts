@@ -1,6 +1,18 @@
-import { cpSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync, closeSync, existsSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  closeSync,
+  existsSync,
+  readFileSync,
+} from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { RunReport } from "../../src/page/contract.ts";
 import type { RateSummary } from "../../src/run/records/rating.ts";
 import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { startModelServer, type ModelServer } from "../helpers/model-server.ts";
@@ -49,6 +61,20 @@ test("a run that was brought without its store says so, and --forget-spent goes 
   const { code, stdout } = await alpagasus(rating("--forget-spent", "--json"), { cwd });
   expect([code, (JSON.parse(stdout) as RateSummary).states]).toEqual([0, { scored: 5 }]);
   expect((await alpagasus(rating(), { cwd })).code).toBe(0);
+});
+
+test("replies of unknown price are told beside what is paid", async () => {
+  folder.write("rows.json", rows.slice(0, 5));
+  const cwd = folder.path;
+  await alpagasus(rating(), { cwd });
+  const other = server.judge.replace("#test-model", "#other-model");
+  await alpagasus(["rate", "rows.json", "--judge", other, "--no-check", "--as", "other"], { cwd });
+  const { stdout } = await alpagasus(["status"], { cwd });
+  expect(stdout).toMatch(/paid for this run's calls; 5 replies of unknown price are not in it/);
+  await alpagasus(["report", "--out", "page.html"], { cwd });
+  const { money } = JSON.parse(readFileSync(`${cwd}/page.json`, "utf8")) as RunReport;
+  expect(money).toMatchObject({ unpricedCalls: 5 });
+  expect(money!.paidUsd).toBeGreaterThan(0);
 });
 
 test("a store that was moved is named by --store, and knows what the run has paid", async () => {

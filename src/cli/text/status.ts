@@ -1,6 +1,14 @@
 import { styleText } from "node:util";
 import type { RunStatus } from "../../stages/status.ts";
-import { formatCount, formatMetric, formatShare, formatShareDown, formatThreshold, formatUsd } from "../../format.ts";
+import {
+  formatCount,
+  formatMetric,
+  formatNumbered,
+  formatShare,
+  formatShareDown,
+  formatThreshold,
+  formatUsd,
+} from "../../format.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -148,7 +156,7 @@ function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: 
   const lines = others.length > 0 ? [`           ${others.join(", ")}`] : [];
   if (spent && spent.paidUsd !== null)
     lines.push(
-      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""}`,
+      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""}${spent.unpricedCalls ? `; ${formatNumbered(spent.unpricedCalls, "reply", "replies")} of unknown price are not in it` : ""}`,
     );
   return lines;
 }

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatUsd } from "../../../src/format.ts";
+import { formatCount, formatDuration, formatNumbered, formatUsd } from "../../../src/format.ts";
 import type { LeftOut, RunReport, StageReport } from "../../../src/page/contract.ts";
 import { shellWord } from "../../../src/shell-word.ts";
 import { CopyButton } from "../parts/copy.tsx";
@@ -29,8 +29,15 @@ export function ProvenanceView({ report, leftOut }: { report: RunReport; leftOut
           name="paid in total"
           note={
             money &&
-            money.perhapsPaidUsd > 0 &&
-            `and at most ${formatUsd(money.perhapsPaidUsd)} for replies that never arrived`
+            [
+              money.perhapsPaidUsd > 0 &&
+                `and at most ${formatUsd(money.perhapsPaidUsd)} for replies that never arrived`,
+              money.paidUsd !== null &&
+                money.unpricedCalls &&
+                `without ${formatNumbered(money.unpricedCalls, "reply", "replies")} of unknown price`,
+            ]
+              .filter(Boolean)
+              .join("; ")
           }
         >
           {money
