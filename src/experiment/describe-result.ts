@@ -45,32 +45,54 @@ function opposite(conclusion: Conclusion): Conclusion {
   return conclusion === "worse" ? "better" : conclusion;
 }
 
-/** One judge's verdict on the arm under test, from its matches against controls. */
+/** What one judge says of the arm under test, from its matches against controls. */
+interface Heard {
+  /** Against every random control, and against all rows. */
+  readonly decisive: readonly MatchResult[];
+  /** Against the longest rows, which need no judge. */
+  readonly longest: readonly MatchResult[];
+  readonly verdict: ExperimentResult["verdict"];
+  readonly hasControl: boolean;
+  /** Random arms of another size, which are no controls. */
+  readonly otherSizes: readonly string[];
+}
+
 function hear(
   matches: readonly MatchResult[],
   told: string,
-  methods: ExperimentFacts["methods"],
-): {
-  readonly decisive: readonly MatchResult[];
-  readonly verdict: ExperimentResult["verdict"];
-  readonly hasControl: boolean;
-} {
-  const own = matches.flatMap((match) => (match.a === told ? match : match.b === told ? mirror(match) : []));
-  const isDecided = ({ pooled: { counts } }: MatchResult) => counts.win + counts.tie + counts.lose > 0;
-  const random = own.find((match) => methods[match.b] === "random" && isDecided(match));
-  const full = own.find((match) => isFull(match.b, methods) && isDecided(match));
-  const decisive = [random, full].filter((match) => match !== undefined);
-  const views = decisive.map(({ pooled }) => pooled.conclusion);
+  { arms, methods }: Pick<ExperimentFacts, "arms" | "methods">,
+): Heard {
+  const own = matches
+    .flatMap((match) => (match.a === told ? match : match.b === told ? mirror(match) : []))
+    .filter(({ pooled: { counts } }) => counts.win + counts.tie + counts.lose > 0);
+  const rowsOf = (name: string) => arms.find(({ arm }) => arm === name)?.rows ?? undefined;
+  const isAsLarge = ({ b }: MatchResult) => {
+    const [ours, theirs] = [rowsOf(told), rowsOf(b)];
+    return ours === undefined || theirs === undefined || Math.abs(theirs - ours) <= sizeTolerance * ours;
+  };
+  const random = own.filter(({ b }) => methods[b] === "random");
+  const controls = random.filter(isAsLarge);
+  const full = own.filter(({ b }) => isFull(b, methods));
+  const decisive = [...controls, ...full];
+  const said = (view: Conclusion, of: readonly MatchResult[]) => of.map(({ pooled }) => pooled.conclusion === view);
   const verdict =
     decisive.length === 0
       ? "not compared"
-      : views.some((view) => view === "worse")
+      : said("worse", decisive).includes(true)
         ? "did not help"
-        : (random ? random.pooled.conclusion : views[0]) === "better"
-          ? "helped"
-          : "no benefit shown";
-  return { decisive, verdict, hasControl: random !== undefined };
+        : said("better", controls.length > 0 ? controls : full).includes(false)
+          ? "no benefit shown"
+          : "helped";
+  return {
+    decisive,
+    longest: own.filter((match) => methods[match.b] === "longest" && isAsLarge(match)),
+    verdict,
+    hasControl: controls.length > 0,
+    otherSizes: random.filter((match) => !isAsLarge(match)).map(({ b }) => b),
+  };
 }
+
+const sizeTolerance = 0.1; // a control is drawn with as many rows, or some fewer where duplicates are left out
 
 /** Whether every match has only one training. It then compares two models, not two ways of choosing their rows. */
 function isOneTraining(matches: readonly MatchResult[]): boolean {
@@ -110,7 +132,7 @@ function describeMatches(
     ...hear(
       matches.filter((match) => match.judge === judge),
       told,
-      methods,
+      facts,
     ),
   }));
   const saying = heard.filter(({ verdict }) => verdict !== "not compared");
@@ -119,11 +141,12 @@ function describeMatches(
       verdict: "not compared",
       sentence: `${formatNumbered(arms.length, "arm was", "arms were")} selected; the recipe trains and compares nothing, so this says nothing of whether selecting helps.`,
     };
+  const small = [...new Set(heard.flatMap(({ otherSizes }) => otherSizes))];
   if (saying.length === 0)
     return {
       verdict: "not compared",
       sentence: matches.some(({ a, b }) => a === told || b === told)
-        ? `Whether selecting helped cannot be said: no pair of ${told} and a random control or the full set is decided.`
+        ? `Whether selecting helped cannot be said: no pair of ${told} and a random control or the full set is decided${small.length > 0 ? ` (${small.join(", ")}: not as many rows, and so no control)` : ""}.`
         : `Whether selecting helped cannot be said: ${told || "nothing"} was compared neither with a random control nor with the full set.`,
     };
   const saving = savings.find(({ arm }) => arm === told);
@@ -143,18 +166,26 @@ function describeMatches(
       verdict: "no benefit shown",
       sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${faster}.`,
     };
-  const { decisive, verdict, hasControl } = saying[0]!;
-  const alone = hasControl ? "" : "; without a random control we cannot say that the selection did it";
+  const { decisive, longest, verdict, hasControl, otherSizes } = saying[0]!;
+  const alone = hasControl
+    ? ""
+    : `; without a random control${otherSizes.length > 0 ? ` of its size (${otherSizes.join(", ")} ${otherSizes.length === 1 ? "has" : "have"} another)` : ""} we cannot say that the selection did it`;
   const by = saying.length > 1 ? `, by all of ${saying.map(({ judge }) => judge).join(", ")}` : "";
   const beatsFull = decisive.some((match) => isFull(match.b, methods) && match.pooled.conclusion === "better");
-  const beatsRandom = decisive.some((match) => methods[match.b] === "random" && match.pooled.conclusion === "better");
+  const beatsRandom =
+    hasControl && decisive.every((match) => isFull(match.b, methods) || match.pooled.conclusion === "better");
+  const losesToLongest = saying.some((one) => one.longest.some(({ pooled }) => pooled.conclusion === "worse"));
   const beginning =
     verdict === "no benefit shown" && beatsFull && hasControl
       ? "Fewer rows helped, choosing them was not shown to"
       : verdict === "did not help" && beatsRandom
         ? "Choosing rows helped, but having fewer did not"
         : capitalise(beginnings[verdict]);
-  return { verdict, sentence: `${beginning}${by}: ${decisive.map(tellMatch).join("; ")}${alone}${faster}.` };
+  const but = losesToLongest ? `, ${verdict === "helped" ? "but" : "and"} the longest rows do better` : "";
+  return {
+    verdict,
+    sentence: `${beginning}${by}${but}: ${[...decisive, ...longest].map(tellMatch).join("; ")}${alone}${faster}.`,
+  };
 }
 
 /** Says which differences in benchmarks hold. */

@@ -43,7 +43,6 @@ export interface RunReport {
   readonly agreements: readonly ScoreAgreement[];
   /** Of each two arms; empty until all rows are read. */
   readonly overlaps: readonly ArmOverlap[];
-  /** Losses on held-out answers. */
   readonly losses: readonly LossSummary[];
   readonly benchmarks: readonly BenchmarkSummary[];
   /** The result, if the run is an experiment. */

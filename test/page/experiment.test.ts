@@ -138,6 +138,39 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
   expect(tellExperiment(fine, undefined, [disagrees])).toMatch(/This is not to be trusted\.$/);
 });
 
+test("every random arm of the same size is heard, whatever their order, and others are no controls", () => {
+  const base = { name: "x", money: { rating: 0, training: 0, generating: 0, comparing: 0 } };
+  const rows: Record<string, number> = { selected: 9000, random: 9000, again: 8950, small: 500, longest: 9000 };
+  const arms = Object.entries(rows).map(([arm, own]) => ({
+    arm,
+    rows: own,
+    trainings: [],
+    minutes: null,
+    usd: null,
+  }));
+  const methods = { selected: "score", random: "random", again: "random", small: "random", longest: "longest" };
+  const against = (b: string, share: number) =>
+    poolMatches(
+      { a: "selected", b, judge: "one" },
+      [1, 2, 3].map((seed) => ({ a: `selected-s${seed}`, b: `${b}-s${seed}`, verdicts: makeVerdicts(share, seed) })),
+    );
+  const conclude = (...matches: ExperimentResult["matches"]) => concludeExperiment({ ...base, arms, methods, matches });
+  const mixed = [against("random", 0.9), against("again", 0.1)];
+  for (const matches of [mixed, mixed.toReversed()]) {
+    const { verdict, sentence } = conclude(...matches);
+    expect(verdict).toBe("did not help");
+    expect(sentence).toMatch(/^Selecting did not help: .*selected against (random|again).*selected against/);
+  }
+  expect(conclude(against("random", 0.9), against("again", 0.5)).verdict).toBe("no benefit shown");
+  expect(conclude(against("random", 0.9), against("small", 0.1)).verdict).toBe("helped");
+  expect(conclude(against("small", 0.9))).toMatchObject({
+    verdict: "not compared",
+    sentence: expect.stringContaining("(small: not as many rows, and so no control)") as string,
+  });
+  const { sentence } = conclude(against("random", 0.9), against("longest", 0.1));
+  expect(sentence).toMatch(/^Selecting helped, but the longest rows do better: .*selected against longest/);
+});
+
 test("one training of each arm is about two models, never about selecting, and says what more would cost", () => {
   const arms = ["selected", "random"].map((arm) => ({
     arm,

@@ -13,6 +13,7 @@ import type { Manifest } from "../../run/manifest.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { callsUsd } from "../../run/spent.ts";
+import { mentionsScore } from "../../selection/sql-names.ts";
 import type { Context } from "./context.ts";
 import { evaluationName } from "./ids.ts";
 
@@ -52,8 +53,23 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     benchmarks: gatherBenchmarks(context, manifest),
     contamination: await gatherContamination(context),
     money: await gatherMoney(context, manifest, tasks),
-    methods: Object.fromEntries(Object.entries(declared).map(([arm, { method }]) => [arm, method])),
+    methods: methodsOf(declared, ["score", ...Object.keys(manifest.scores ?? {})]),
   };
+}
+
+/** How each arm's rows were chosen: one that was drawn among rows that scores had chosen before is no control, unless the arm under test was, too. */
+function methodsOf(
+  declared: NonNullable<ExperimentRecipe["arms"]>,
+  scores: readonly string[],
+): ExperimentFacts["methods"] {
+  const tested = Object.values(declared).find(({ method }) => method === "score");
+  return Object.fromEntries(
+    Object.entries(declared).map(([arm, { method, where }]) => {
+      const isByScore =
+        where !== undefined && where !== tested?.where && scores.some((score) => mentionsScore(where, score));
+      return [arm, isByScore && method !== "score" ? `${method} by score` : method];
+    }),
+  );
 }
 
 /** Alarms of an arm's own, without those of its ratings, which are told once. */

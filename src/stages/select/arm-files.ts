@@ -71,7 +71,10 @@ function noneKept(options: SelectOptions, { whatIf, reasons }: RowDecider): Usag
   const highest = thresholds.at(-1);
   if (options.minScore !== undefined && highest && options.minScore > highest.threshold && reasons["below cut"]) {
     return new UsageError(
-      `--min-score ${options.minScore}: expected a cut that some row reaches, got one above everything the judge gave (the highest: ${thresholds.slice(-5).map(({ threshold, rows }) => `>= ${threshold}: ${rows}`).join(", ")})`,
+      `--min-score ${options.minScore}: expected a cut that some row reaches, got one above everything the judge gave (the highest: ${thresholds
+        .slice(-5)
+        .map(({ threshold, rows }) => `>= ${threshold}: ${rows}`)
+        .join(", ")})`,
     );
   }
   const fates = Object.entries(reasons).map(
