@@ -135,13 +135,14 @@ def as_object(arguments):
 
 
 def labelled(tokenizer, row, training):
-    """The tokens of a row, and for each whether it is learnt: those of the last answer, or of all the assistant's turns."""
+    """The tokens of a row, and for each whether it is learnt: those of the last answer, or of all the assistant's turns, without turns that are marked not to be."""
     messages, last, options = split_row(row)
     whole = apply(tokenizer, messages, **options)
     learnt = [0] * len(whole)
     turns = [last]
     if training.get("loss") == "all":
         turns = [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
+    turns = [turn for turn in turns if messages[turn].get("train") is not False]
     for turn in turns:
         prompt = apply(tokenizer, messages[:turn], add_generation_prompt=True, **options)
         so_far = whole if turn == last else apply(tokenizer, messages[: turn + 1], **options)

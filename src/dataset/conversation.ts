@@ -18,9 +18,12 @@ export interface ChatTurn {
   /** The whole text, where the reasoning stood in it. */
   readonly written?: string | undefined;
   readonly toolCalls?: readonly ToolCall[] | undefined;
-  /** Of a tool's turn: which call it answers, and the tool's name. */
+  /** Of a tool's turn: which call it answers. */
   readonly toolCallId?: string | undefined;
+  /** The tool's, or the speaker's own. */
   readonly name?: string | undefined;
+  /** Of a turn that a training must not learn, as OpenAI's format marks it. */
+  readonly weight?: 0 | undefined;
 }
 
 export interface Conversation {
@@ -38,7 +41,11 @@ const speaker = { system: "System", user: "User", assistant: "Assistant", tool: 
 
 /** Whether instruction and answer alone hold all of it. */
 export function isPlain({ turns, answer, tools, templateOptions }: Conversation): boolean {
-  const isSimple = answer.toolCalls === undefined && answer.reasoning === undefined && templateOptions === undefined;
+  const isSimple =
+    answer.toolCalls === undefined &&
+    answer.reasoning === undefined &&
+    answer.weight === undefined &&
+    templateOptions === undefined;
   return isSimple && isOneQuestion({ turns, tools });
 }
 
@@ -104,6 +111,6 @@ export function toChatMessage({
       })),
     }),
     ...(toolCallId !== undefined && { tool_call_id: toolCallId }),
-    ...(name !== undefined && { name }),
+    ...(role === "tool" && name !== undefined && { name }),
   };
 }

@@ -28,11 +28,12 @@ export function toMessages(
 
 type Message = Record<string, unknown> & { readonly role: string; readonly content: string };
 
-/** A turn as chat templates take it: a call's arguments are an object, not JSON text. */
+/** A turn as chat templates take it: a call's arguments are an object, not JSON text. `train: false` marks what is not learnt. */
 function toTemplateMessage({ toolCalls, ...turn }: ChatTurn): Message {
   const calls = toolCalls?.map(({ arguments: given, ...call }) => ({
     ...call,
     arguments: typeof given === "string" ? (tryParse(given, parseToPassOn) ?? given) : given,
   }));
-  return toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
+  const message = toChatMessage(calls ? { ...turn, toolCalls: calls } : turn);
+  return turn.weight === 0 ? { ...message, train: false } : message;
 }

@@ -87,7 +87,11 @@ function textOf(example: Example, source: string, layout: Layout): string {
     tools: [],
   };
   return JSON.stringify({
-    messages: [...turns, answer].map(toChatMessage),
+    messages: [...turns, answer].map((turn) => ({
+      ...toChatMessage(turn),
+      ...(turn.name !== undefined && { name: turn.name }),
+      ...(turn.weight !== undefined && { weight: turn.weight }),
+    })),
     ...(tools.length > 0 && { tools }),
     ...(templateOptions && { chat_template_kwargs: templateOptions }),
     ...(id !== undefined && { id }),

@@ -2,7 +2,7 @@ import { chmod, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { openAtomicFile, writeWhole } from "../files/atomic-file.ts";
-import { chatTemplateFile, needsTokens, type TrainerFormat } from "./formats/format.ts";
+import { chatTemplateFile, hasUnlearnt, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import { jobFiles } from "./job-files.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
@@ -83,7 +83,7 @@ export async function expectFit(
   { settings }: Pick<TrainingPlan, "settings">,
   trainer: TrainerFormat,
 ): Promise<void> {
-  const unfit = new UnfitRows(settings.template, trainer);
+  const unfit = new UnfitRows(settings, trainer);
   for await (const batch of rows) for (const example of batch) unfit.look(example);
   unfit.expectNone();
 }
@@ -136,16 +136,19 @@ function isApart({ reasoning, written }: ChatTurn): boolean {
 /** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */
 class UnfitRows {
   readonly #template: TrainingRecipe["template"];
+  readonly #loss: "last" | "all";
   readonly #trainer: TrainerFormat;
   readonly #found = {
     chat: [] as Example[],
     tools: [] as Example[],
     unasked: [] as Example[],
     options: [] as Example[],
+    unlearnt: [] as Example[],
   };
 
-  constructor(template: TrainingRecipe["template"], trainer: TrainerFormat) {
-    this.#template = template;
+  constructor(settings: TrainingPlan["settings"], trainer: TrainerFormat) {
+    this.#template = settings.template;
+    this.#loss = lossOf(settings);
     this.#trainer = trainer;
   }
 
@@ -158,6 +161,7 @@ class UnfitRows {
     if (hasTools && !(this.#trainer.carriesTools && this.#template === "chat")) this.#found.tools.push(example);
     else if (templateOptions && !(this.#trainer.takesTokens && this.#template === "chat"))
       this.#found.options.push(example);
+    else if (!this.#trainer.masksTurns && hasUnlearnt(conversation, this.#loss)) this.#found.unlearnt.push(example);
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
       this.#found.chat.push(example);
@@ -165,7 +169,7 @@ class UnfitRows {
 
   /** @throws DataError when there were such rows */
   expectNone(): void {
-    const { chat, tools, unasked, options } = this.#found;
+    const { chat, tools, unasked, options, unlearnt } = this.#found;
     const count = (rows: readonly Example[]) => `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
     if (chat.length > 0)
       throw dataErrorAt(
@@ -181,6 +185,11 @@ class UnfitRows {
       throw dataErrorAt(
         options[0]!.place,
         `expected rows without options for the chat template ${this.#trainer.takesTokens ? "for --template alpaca" : `for --trainer ${this.#trainer.name}`}, got ${count(options)} with chat_template_kwargs, of which this is the first; ${this.#trainer.takesTokens ? "train with --template chat" : "train with --trainer trl"}`,
+      );
+    if (unlearnt.length > 0)
+      throw dataErrorAt(
+        unlearnt[0]!.place,
+        `expected rows whose turns are all learnt for --trainer ${this.#trainer.name}, got ${count(unlearnt)} with turns marked not to be (weight 0), of which this is the first; train with --trainer trl or axolotl${unlearnt.every(({ conversation }) => conversation!.answer.weight === undefined) ? ", or with --loss last" : ""}`,
       );
     if (tools.length > 0)
       throw dataErrorAt(

@@ -33,13 +33,20 @@ async function run<Result>(folder: TempFolder, ...args: string[]): Promise<Resul
 const armOf = (folder: TempFolder, name: string) => readFileSync(`${folder.path}/runs/default/arms/${name}`, "utf8");
 
 describe("a pool of sources", () => {
-  test("of other shapes keeps the options of the chat template that rows name", async () => {
+  test("of other shapes keeps the options of the chat template, names and weights", async () => {
     using folder = tempFolder();
-    folder.write("a.jsonl", JSON.stringify({ ...chat(0), chat_template_kwargs: { enable_thinking: false } }));
+    const said = [
+      { role: "user", content: "One?", name: "Ann" },
+      { role: "assistant", content: "Bad.", weight: 0 },
+      { role: "user", content: "Two?" },
+      { role: "assistant", content: "Good." },
+    ];
+    folder.write("a.jsonl", JSON.stringify({ messages: said, chat_template_kwargs: { enable_thinking: false } }));
     folder.write("b.json", rowsOf("b", 1));
     await run<RateSummary>(folder, "rate", "a.jsonl", "b.json");
     await run<ArmSummary>(folder, "select", "--top", "2");
     expect(parseLines<object>(armOf(folder, "selected.jsonl"))[0]).toMatchObject({
+      messages: said,
       chat_template_kwargs: { enable_thinking: false },
     });
   });

@@ -150,6 +150,18 @@ describe("shapes", () => {
     expect(glaive.instruction).toBe("User: Rain?\n\nAssistant: [calls rain with {}]\n\nTool: no");
   });
 
+  it("reads tools as a list, as one, and as JSON of these, and names what is none of it", async () => {
+    const tool = { type: "function", function: { name: "look" } };
+    const toolsOf = async (more: object) =>
+      (await conversationOf({ messages: turns("a", "b"), ...more })).conversation?.tools;
+    for (const tools of [[tool], tool, JSON.stringify([tool]), JSON.stringify(tool)])
+      expect(await toolsOf({ tools })).toEqual([tool]);
+    for (const none of ["", [], null, "null"])
+      expect(await toolsOf({ tools: none, functions: [tool] })).toEqual([tool]);
+    for (const tools of ["look(x): looks", "[{", { look: {} }, 3])
+      await expect(toolsOf({ tools })).rejects.toThrow(/expected "tools" to be a list of tools, or JSON of one, got/);
+  });
+
   it("takes reasoning at the head of an answer out of its text, and keeps what was written", async () => {
     const written = "<think>It is hot.</think>\n\nRed.";
     for (const row of [{ instruction: "a", input: "", output: written }, { messages: turns("a", written) }]) {

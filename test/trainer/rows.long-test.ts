@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { axolotl } from "../../src/trainer/formats/axolotl.ts";
+import { needsTokens } from "../../src/trainer/formats/format.ts";
 import { trainerFormats } from "../../src/trainer/formats/index.ts";
 import { llamaFactory } from "../../src/trainer/formats/llama-factory.ts";
 import { trl } from "../../src/trainer/formats/trl.ts";
@@ -55,6 +56,18 @@ describe("a chat of several turns", () => {
     expect(trl.row(single, "chat")).toMatchObject({ chat_template_kwargs: { enable_thinking: true } });
   });
 
+  test("turns that are marked not to be learnt are not, where a trainer can", async () => {
+    const marked = await exampleOf({ messages: [chat[1], { ...chat[2], weight: 0 }, chat[3], chat[4]] });
+    const trained = (row: object) =>
+      (row as { messages: { role: string; train?: boolean }[] }).messages.map(({ train }) => train);
+    expect(trained(axolotl.row(marked, "chat", "all"))).toEqual([false, false, false, true]);
+    expect(trained(axolotl.row(marked, "chat", "last"))).toEqual([false, false, false, true]);
+    expect(trl.row(marked, "chat", "all")).toMatchObject({ prompt: [{}, { train: false }, {}] });
+    expect(needsTokens(marked, "all")).toBe(true);
+    const answer = await exampleOf({ messages: [chat[1], { ...chat[2], train: false }] });
+    expect([needsTokens(answer, "last"), trained(axolotl.row(answer, "chat", "last"))]).toEqual([true, [false, false]]);
+  });
+
   test.each(Object.entries(trainerFormats))(
     "%s: a plain row is as before, and what was thought is learnt as written",
     async (_, format) => {
@@ -107,16 +120,23 @@ describe("what a training cannot carry stops it, with its count", () => {
       /got 2 rows with chat_template_kwargs/,
     ],
     [
+      "turns that are not to be learnt, by LLaMA-Factory",
+      { messages: [chat[1], { ...chat[2], weight: 0 }, chat[3], chat[4]] },
+      "chat",
+      /got 2 rows with turns marked not to be \(weight 0\), .* or with --loss last/,
+      "llama-factory",
+    ],
+    [
       "no question",
       { messages: [chat[0], chat[2]] },
       "chat",
       /a user's turn before the answer in every row, got 2 rows/,
     ],
-  ])("%s", async (_, row, template, message) => {
+  ] as const)("%s", async (_, row, template, message, trainer: string = "trl") => {
     using folder = tempFolder();
     folder.write("rows.json", [row, row]);
     await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "2"]);
-    const args = ["train", "--recipe", "laptop", "--template", template, "--dry-run"];
+    const args = ["train", "--recipe", "laptop", "--template", template, "--trainer", trainer, "--dry-run"];
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });

@@ -408,6 +408,7 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
         role: "assistant",
         content: "",
         tool_calls: [{ type: "function", function: { name: "look_up", arguments: JSON.stringify({ colour }) } }],
+        ...(colour === "cyan" && { weight: 0 }), // not to be learnt
       },
       { role: "tool", content: `${colour}: yes` },
       { role: "assistant", content: `Yes, ${colour} is.`, reasoning_content: "The tool says yes." },
@@ -436,7 +437,8 @@ test("all turns of chats with tools and reasoning are learnt, and answered word 
   const made = JSON.parse(python(`${here}labels.py`, [model])) as { whole: string; learnt: string[] }[];
   expect(made.map(({ learnt }) => learnt)).toEqual([
     ...plain.map(({ messages }) => [`${messages[1]!.content}</s>`, `${messages[3]!.content}</s>`]),
-    ...["gold", "cyan"].map((colour) => [`[look_up ${colour}]</s>`, `(The tool says yes.) Yes, ${colour} is.</s>`]),
+    ["[look_up gold]</s>", "(The tool says yes.) Yes, gold is.</s>"],
+    ["(The tool says yes.) Yes, cyan is.</s>"],
   ]);
   expect(made[6]!.whole).toContain('"name": "look_up"');
   expect(made.map(({ whole }) => whole.includes("[brief]"))).toEqual([...Array<boolean>(7).fill(false), true]);

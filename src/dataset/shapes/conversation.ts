@@ -102,7 +102,7 @@ export function conversationFields(
   const conversation: Conversation = {
     turns: turns.slice(0, last).map(splitReasoning),
     answer: splitReasoning(turns[last]!),
-    tools: readTools(row["tools"] ?? row["functions"]),
+    tools: [readTools(row, "tools"), readTools(row, "functions")].find(({ length }) => length > 0) ?? [],
     ...readTemplateOptions(row["chat_template_kwargs"]),
   };
   return {
@@ -130,12 +130,25 @@ function readTemplateOptions(value: unknown): Pick<Conversation, "templateOption
   return given.length > 0 ? { templateOptions: Object.fromEntries(given) } : {};
 }
 
-/** Tools as a list, or as JSON text of one. */
-function readTools(value: unknown): readonly unknown[] {
-  const list: unknown = typeof value === "string" ? tryParse(value, parseToPassOn) : value;
-  if (isTooDeep(list))
-    throw new FieldError(`expected "tools" of at most ${maxDepth} objects and lists inside each other, got more`);
-  return Array.isArray(list) ? (list as unknown[]) : [];
+/** Tools as a list, as one alone, or as JSON text of these. @throws FieldError when it is something else */
+function readTools(row: Row, column: "tools" | "functions"): readonly unknown[] {
+  const given = row[column];
+  if (given === undefined || given === null || given === "") return [];
+  const value: unknown = typeof given === "string" ? tryParse(given, parseToPassOn) : given;
+  if (isTooDeep(value))
+    throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
+  if (value === null) return []; // the text `null`
+  if (Array.isArray(value)) return value as unknown[];
+  if (isTool(value)) return [value];
+  throw new FieldError(
+    `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; rename the column if it holds something else`,
+  );
+}
+
+function isTool(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, function: called } = value as Row; // an object read from JSON
+  return typeof name === "string" || (typeof called === "object" && called !== null);
 }
 
 function readTurn(turn: unknown, place: string): ChatTurn[] {
@@ -171,12 +184,19 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
       text: (content === null || content === undefined) && toolCalls ? "" : readContent(content, place),
       ...(typeof reasoning === "string" && reasoning !== "" && { reasoning }),
       ...(toolCalls && { toolCalls }),
-      ...(role === "tool" && {
-        toolCallId: optionalLabel(fields, "tool_call_id"),
-        name: optionalLabel(fields, "name"),
-      }),
+      ...(role === "tool" && { toolCallId: optionalLabel(fields, "tool_call_id") }),
+      ...(typeof fields["name"] === "string" && { name: fields["name"] }),
+      ...(role === "assistant" && readWeight(fields, place)),
     },
   ];
+}
+
+/** Whether a training learns the turn: OpenAI's `weight`, or `train` as axolotl's data has it. */
+function readWeight({ weight, train }: Row, place: string): Pick<ChatTurn, "weight"> {
+  if (weight === 0 || train === false) return { weight: 0 };
+  if (typeof weight === "number" && weight !== 1)
+    throw new FieldError(`expected the weight of ${place} to be 0 or 1, got ${weight}`);
+  return {};
 }
 
 /** OpenAI's `tool_calls`, or its older `function_call`. */

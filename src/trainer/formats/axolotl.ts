@@ -10,14 +10,24 @@ export const axolotl: TrainerFormat = {
   requirements: "requirements-axolotl.txt",
   scripts: ["rows.py"],
   carriesTools: true,
+  masksTurns: true,
   takesTokens: false,
   row(example, template, loss = "last") {
     const { prompt: turns, completion: answer, tools } = toMessages(example, template);
     const [prompt, completion] = [turns.map(withTextArguments), answer.map(withTextArguments)];
     const offered = tools && { tools: JSON.stringify(tools) };
-    if (loss === "all") return { messages: [...prompt, ...completion], ...offered };
-    const isMarked = prompt.some(({ role }) => role === "assistant"); // then only the last of the assistant's turns is learnt
-    const mark = (train: boolean) => (message: object) => (isMarked ? { ...message, train } : message);
+    const messages = [...prompt, ...completion];
+    if (loss === "all") {
+      const isMarked = messages.some(({ train }) => train === false);
+      return {
+        messages: isMarked ? messages.map((one) => ({ train: one["role"] === "assistant", ...one })) : messages,
+        ...offered,
+      };
+    }
+    const isMarked = messages.some(
+      ({ role, train }, i) => train === false || (role === "assistant" && i < prompt.length),
+    ); // else only the last of the assistant's turns is learnt anyway
+    const mark = (train: boolean) => (message: object) => (isMarked ? { train, ...message } : message);
     return { messages: [...prompt.map(mark(false)), ...completion.map(mark(true))], ...offered };
   },
   files: (plan, base) => ({ "axolotl.yaml": stringify(axolotlSettings(plan, base), { version: "1.1" }) }),

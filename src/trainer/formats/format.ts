@@ -1,3 +1,4 @@
+import type { Conversation } from "../../dataset/conversation.ts";
 import type { MessageFields } from "../../dataset/messages.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
@@ -13,6 +14,8 @@ export interface TrainerFormat {
   readonly startsOnSeveralMachines?: boolean | undefined;
   /** Whether rows may offer and call tools. */
   readonly carriesTools: boolean;
+  /** Whether single turns may be marked not to be learnt. */
+  readonly masksTurns: boolean;
   /** Whether it takes rows as tokens, which `rows.py` makes where the trainer itself would not make what is meant. */
   readonly takesTokens: boolean;
   /** A line of `data/train.jsonl`. @param loss which of the assistant's turns are learnt */
@@ -41,16 +44,22 @@ export type TrainerName = (typeof trainerNames)[number];
 /** The chat template's file in the folder, written when the base's own template is not used. */
 export const chatTemplateFile = "chat_template.jinja";
 
-/** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, options of the template, or several turns to learn. */
+/** Whether TRL cannot be left to make the tokens: rows with tools, which its reader of JSON would change, options of the template, turns that are not to be learnt, or several to learn. */
 export function needsTokens({ conversation }: MessageFields, loss: "last" | "all"): boolean {
   if (!conversation) return false;
   const { turns, answer, tools, templateOptions } = conversation;
   return (
     tools.length > 0 ||
     templateOptions !== undefined ||
+    hasUnlearnt(conversation, loss) ||
     [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined) ||
     (loss === "all" && turns.some(({ role }) => role === "assistant"))
   );
+}
+
+/** Whether turns that would be learnt are marked not to be. */
+export function hasUnlearnt({ turns, answer }: Conversation, loss: "last" | "all"): boolean {
+  return answer.weight === 0 || (loss === "all" && turns.some(({ weight }) => weight === 0));
 }
 
 /** Commands that count the tokens of rows with messages, and add the tokenizer's BOS token, if any, to the chat template. */

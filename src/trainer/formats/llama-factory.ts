@@ -17,6 +17,7 @@ export const llamaFactory: TrainerFormat = {
   requirements: "requirements-llama-factory.txt",
   scripts: [],
   carriesTools: false, // it writes them in a format of its own, not as the chat template does
+  masksTurns: false,
   takesTokens: false,
   row: (example, template) =>
     template === "alpaca"

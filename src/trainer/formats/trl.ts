@@ -18,6 +18,7 @@ export const trl: TrainerFormat = {
   scripts: ["rows.py", "check.py", "launch.py", "train.py", "ray_train.py"],
   startsOnSeveralMachines: true,
   carriesTools: true,
+  masksTurns: true,
   takesTokens: true,
   row: toMessages,
   files: (plan, base, areTokens) => ({
