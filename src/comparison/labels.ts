@@ -36,6 +36,10 @@ function withSets(people: readonly ReadonlyMap<string, Outcome>[]): ReadonlyMap<
       new Map(
         [...labels].flatMap(([key, outcome]): (readonly [string, Outcome])[] => {
           const named = key.startsWith("\0") ? byId.get(key.slice(1))!.filter((other) => !other.startsWith("\0")) : [];
+          if (named.length > 1)
+            throw new DataError(
+              `labels: expected "set" in labels whose id several sets have, got id ${key.slice(1)} without one; add "set" to each label`,
+            );
           return named.length > 0 ? named.map((other) => [other, outcome]) : [[key, outcome]];
         }),
       ),

@@ -7,7 +7,7 @@ import type { PairVerdict } from "./verdict.ts";
 /** Outcomes by another judge or by people, from A's side. */
 export interface OtherOutcomes {
   readonly name: string;
-  /** By set and id; a set of `""` fits every set. */
+  /** By set and id; a set of `""` is of the one set that has the id. */
   readonly outcomes: ReadonlyMap<string, Outcome>;
 }
 
@@ -18,18 +18,23 @@ export interface MatchedOutcomes extends OtherOutcomes {
   readonly unused: readonly string[];
 }
 
-/** Matches outcomes to pairs. @throws DataError when none belongs to a pair */
+/** Matches outcomes to pairs. @throws DataError when none belongs to a pair, or one without a set may belong to several */
 export function matchOutcomes(
   { name, outcomes }: OtherOutcomes,
   pairs: readonly Pick<PairVerdict, "set" | "id">[],
 ): MatchedOutcomes {
   const known = new Map<string, Outcome>();
-  const used = new Set<string>();
+  const used = new Map<string, string>(); // the set of the pair that it belongs to
   for (const pair of pairs) {
     const key = [pairKey(pair), pairKey({ set: "", id: pair.id })].find((one) => outcomes.has(one));
     if (key === undefined) continue;
+    const other = used.get(key);
+    if (other !== undefined && other !== pair.set)
+      throw new DataError(
+        `${name}: expected "set" in labels whose id several sets have, got id ${pair.id} without one, which ${other} and ${pair.set} have; add "set" to each label`,
+      );
     known.set(pairKey(pair), outcomes.get(key)!);
-    used.add(key);
+    used.set(key, pair.set);
   }
   const unused = [...outcomes.keys()].filter((key) => !used.has(key)).map((key) => key.split("\0").at(-1)!);
   if (outcomes.size > 0 && known.size === 0)
@@ -45,7 +50,6 @@ export function describeUnused(
   verdicts: readonly Pick<PairVerdict, "set" | "id" | "outcome">[],
 ): string[] {
   const undecided = verdicts.filter((verdict) => verdict.outcome === "undecided" && outcomes.has(pairKey(verdict)));
-  const count = Math.min(given, undecided.length); // a label without a set is of several pairs
   const shown = unused.slice(0, 3).join(", ");
   return [
     ...(unused.length > 0
@@ -54,7 +58,9 @@ export function describeUnused(
         ]
       : []),
     ...(undecided.length > 0
-      ? [`${name}: ${formatCount(count)} of ${formatCount(given)} are of pairs without an outcome, and do not count`]
+      ? [
+          `${name}: ${formatCount(undecided.length)} of ${formatCount(given)} are of pairs without an outcome, and do not count`,
+        ]
       : []),
   ];
 }

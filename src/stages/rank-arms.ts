@@ -54,11 +54,17 @@ export async function rankArms(
     return bradleyTerry(wins);
   };
   const values = strengthsBy(new Uint8Array(count).fill(1), results);
-  const all = [...results, ...open];
-  const drawn = bootstrap(count + open.length, (weights) => strengthsBy(weights, all), { seed, draws });
-  const strengths = drawn.map(({ low, high }, i): Estimate => {
-    const value = values[i]!;
-    return { value, low: Math.min(value, low), high: Math.max(value, high) };
+  const draw = (some: readonly Result[], size: number) =>
+    bootstrap(size, (weights) => strengthsBy(weights, some), { seed, draws });
+  const drawn = draw(results, count);
+  const opened = draw([...results, ...open], count + open.length);
+  const strengths = values.map((value, i): Estimate => {
+    const ends = [drawn[i]!, opened[i]!]; // an arm that hardly loses is stronger than its open ends let it be
+    return {
+      value,
+      low: Math.min(value, ...ends.map(({ low }) => low)),
+      high: Math.max(value, ...ends.map(({ high }) => high)),
+    };
   });
   const chance = (strength: number) => 1 / (1 + Math.exp(-strength));
   return arms

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kappaOfAll, kappaOfTwo, winRateByPeople, type LabelsByPair } from "../../src/comparison/label-agreement.ts";
 import { LabelWriter, readLabelFile, type PairLabel } from "../../src/comparison/label-file.ts";
 import { hashAnswers, orderForAnnotator } from "../../src/comparison/label-sample.ts";
+import { matchOutcomes } from "../../src/comparison/match-outcomes.ts";
 import { readPeople } from "../../src/comparison/labels.ts";
 import { readVerdicts } from "../../src/comparison/verdicts-file.ts";
 import { fleissKappa } from "../../src/stats/fleiss-kappa.ts";
@@ -83,6 +84,13 @@ describe("several people", () => {
     expect(most.size).toBe(20);
     expect(new Set(most.values())).toEqual(new Set(["undecided"]));
     await expect(readPeople([paths[0]!, paths[0]!], ["m", "t"])).rejects.toThrow("got the file again");
+    folder.write("vicuna.json", [{ id: 3, label: "A", set: "vicuna" }]);
+    await expect(readPeople([`${folder.path}/vicuna.json`, ...paths], ["m", "t"])).rejects.toThrow(
+      'expected "set" in labels whose id several sets have, got id 3',
+    );
+    const pairs = ["koala", "vicuna"].map((set) => ({ set, id: "3" }));
+    const alone = { name: "without.json", outcomes: await readPeople([paths[1]!], ["m", "t"]) };
+    expect(() => matchOutcomes(alone, pairs)).toThrow(/got id 3 without one, which koala and vicuna have/);
   });
 
   test("turns of one conversation count as one prompt, and few equal labels give no certainty", () => {
