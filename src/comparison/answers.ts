@@ -5,7 +5,7 @@ import { readPrompt, type TestPrompt } from "../dataset/prompts.ts";
 import type { FileRecord } from "../dataset/record-source.ts";
 import { openRecords } from "../dataset/records.ts";
 import { findDatasetFiles } from "../dataset/source.ts";
-import { withoutThinking } from "../rubric/reply-text.ts";
+import { withoutThinking } from "../rubric/thinking.ts";
 
 /** A model's output for one test prompt. */
 export interface Answer extends TestPrompt {
@@ -120,7 +120,7 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
 /** An answer without its reasoning. */
 function toAnswer(prompt: TestPrompt, written: readonly string[], row: Row): Answer {
   const read = written.map((text) => {
-    const shown = withoutThinking(text, () => false)?.trimStart() ?? ""; // empty if the reasoning never ends
+    const shown = withoutThinking(text).trimStart(); // empty if the reasoning never ends
     return {
       text: shown.length < text.trimStart().length ? shown : text,
       hadReasoning: shown.length < text.trimStart().length,

@@ -7,7 +7,7 @@ import type { EngineOptions } from "../llm/engine.ts";
 import type { ChatModel } from "../llm/chat-model.ts";
 import type { CallOutcome } from "../llm/reply.ts";
 import { requestKey, type Message, type ModelRequest, type ReasoningEffort } from "../llm/request.ts";
-import { withoutThinking } from "../rubric/reply-text.ts";
+import { withoutThinking } from "../rubric/thinking.ts";
 import type { TrainingRecipe } from "../trainer/recipe.ts";
 import { userMessage } from "../dataset/user-message.ts";
 
@@ -200,7 +200,7 @@ function readDialogue({ prompt, said, last, wasCut }: Dialogue): AnsweredPrompt 
 
 /** An answer as it stands in the conversation that goes on: chat templates leave reasoning out of earlier turns. */
 function withoutReasoning(text: string): string {
-  return withoutThinking(text, () => false)?.trimStart() ?? "";
+  return withoutThinking(text).trimStart();
 }
 
 const chunk = 100;

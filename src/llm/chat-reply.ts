@@ -1,4 +1,6 @@
-import type { JSONValue, LanguageModelV4GenerateResult, LanguageModelV4Usage } from "@ai-sdk/provider";
+import type { JSONValue, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
+import { readChatUsage } from "./chat-usage.ts";
+import { type Entry, isEntry } from "./entry.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import type { HttpReply } from "./send-request.ts";
 import { decodeText } from "./decode-text.ts";
@@ -28,9 +30,26 @@ export function readBody({ headers, bytes }: HttpReply): ReadBody {
   );
   const text = decodeText(unpacked, headers["content-type"]);
   const value = parse(text);
-  if (value !== undefined) return { text, value };
+  if (value !== undefined) return { text, value: unwrap(value) };
   if (/^\s*(data:|event:|:)/.test(text)) return { text, value: joinStream(text) };
-  return { text, value: parse(text.replace(/\s*data:\s*\[DONE\]\s*$/, "")) };
+  return { text, value: unwrap(parse(withoutDone(text))) };
+}
+
+/** A completion that stands alone in a list, in a field, or in a text, as some gateways send it; any other value as it is. */
+function unwrap(value: unknown): unknown {
+  const inner =
+    typeof value === "string" ? parse(value) : Array.isArray(value) && value.length === 1 ? value[0] : value;
+  const isCompletion = (one: unknown) => isEntry(one) && Array.isArray(one["choices"]);
+  if (!isEntry(inner) || isCompletion(inner)) return isCompletion(inner) ? inner : value;
+  return ["result", "data", "response", "body"].map((name) => inner[name]).find(isCompletion) ?? value;
+}
+
+/** A text without `data: [DONE]` at its end. */
+function withoutDone(text: string): string {
+  const [said, done] = [text.trimEnd(), "[DONE]"];
+  if (!said.endsWith(done)) return text;
+  const before = said.slice(0, -done.length).trimEnd();
+  return before.endsWith("data:") ? before.slice(0, -"data:".length) : text;
 }
 
 function parse(text: string): unknown {
@@ -41,25 +60,30 @@ function parse(text: string): unknown {
   }
 }
 
-type Entry = Readonly<Record<string, unknown>>;
-
-function isEntry(value: unknown): value is Entry {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /**
  * A chat completion of the chunks of an event stream, or the error among them; undefined where there are none. A stream that ends without
  * saying so, or has a chunk that cannot be read, has lost a part of its text: it counts as interrupted.
  */
 function joinStream(text: string): unknown {
-  const data = text
-    .split(/\r\n|\r|\n/)
-    .flatMap((line) => (line.startsWith("data:") ? [line.slice("data:".length).trim()] : []))
-    .filter((line) => line !== "");
+  let isOfError = false;
+  const data: string[] = [];
+  const errors: unknown[] = [];
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    if (line === "") isOfError = false;
+    if (line.startsWith("event:")) isOfError = line.slice("event:".length).trim() === "error";
+    const said = line.startsWith("data:") ? line.slice("data:".length).trim() : "";
+    if (said === "") continue;
+    data.push(said);
+    if (isOfError) errors.push(parse(said) ?? said);
+  }
   const read = data.filter((line) => line !== "[DONE]").map(parse);
   const chunks = read.filter(isEntry);
-  const failed = chunks.find(({ error }) => isError(error));
-  if (failed || chunks.length === 0) return failed;
+  const failed =
+    chunks.find(({ error }) => isError(error)) ??
+    chunks.find((chunk) => !Array.isArray(chunk["choices"]) && readOtherError(chunk));
+  if (failed) return failed;
+  if (errors.length > 0) return { error: errors[0] };
+  if (chunks.length === 0) return undefined;
   const all = chunks.flatMap(({ choices: given }) => (Array.isArray(given) ? given.filter(isEntry) : []));
   const choices = all.filter(({ index }) => index == null || Number(index) === 0);
   const broken = choices.find(({ error }) => isError(error));
@@ -67,7 +91,8 @@ function joinStream(text: string): unknown {
   const parts = choices.map(({ delta, message }) => (isEntry(delta) ? delta : isEntry(message) ? message : {})); // some send whole messages
   const content = parts.map((part) => readContent(part["content"])).join("");
   const refusal = parts.map((part) => (typeof part["refusal"] === "string" ? part["refusal"] : "")).join("");
-  const finish = choices.findLast(({ finish_reason: reason }) => reason != null)?.["finish_reason"] ?? null;
+  const endings = choices.flatMap(({ finish_reason: reason }) => reason ?? []);
+  const finish = endings.find((reason) => endingOf(reason, false) === "content-filter") ?? endings.at(-1) ?? null;
   const whole: Record<string, unknown> = {};
   for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments
   const isWhole = chunks.length === read.length && (finish !== null || data.includes("[DONE]"));
@@ -198,7 +223,7 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
       unified: endingOf(raw, isRefused),
       raw: typeof raw === "string" ? raw : undefined,
     },
-    usage: readUsage(value["usage"], text),
+    usage: readChatUsage(value["usage"], text),
     warnings: [],
     ...(logprobs != null && { providerMetadata: { [compatibleOptions]: { logprobs: logprobs as JSONValue } } }),
     ...(typeof model === "string" && {
@@ -245,45 +270,9 @@ function endingOf(raw: unknown, isRefused: boolean): Ending {
 /** A content as text: of a list of parts the texts, without reasoning. */
 function readContent(content: unknown): string {
   if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return "";
-  return content
+  if (typeof content === "number") return String(content);
+  return (Array.isArray(content) ? content : [content])
     .filter(isEntry)
-    .map((part) => (part["type"] === "text" && typeof part["text"] === "string" ? part["text"] : ""))
+    .map(({ type, text }) => ((type === "text" || type === "output_text") && typeof text === "string" ? text : ""))
     .join("");
-}
-
-/** The tokens of a reply. None are known where a prompt or a text has none: nothing is free. */
-function readUsage(usage: unknown, text: string): LanguageModelV4Usage {
-  const count = (entry: unknown, name: string): number | undefined => {
-    const value = isEntry(entry) ? entry[name] : undefined;
-    return typeof value === "number" && Number.isFinite(value) ? value : undefined;
-  };
-  const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
-  const cached = count(details("prompt_tokens_details"), "cached_tokens");
-  const reasoning = count(details("completion_tokens_details"), "reasoning_tokens");
-  const prompt = count(usage, "prompt_tokens");
-  const completion = count(usage, "completion_tokens");
-  // some count cached tokens beside the prompt's, or reasoning beside the answer's, and all of them in the total
-  const input = prompt !== undefined && cached !== undefined && cached > prompt ? prompt + cached : prompt;
-  const written =
-    completion !== undefined && reasoning !== undefined && reasoning > completion ? completion + reasoning : completion;
-  const created = count(usage, "cache_creation_input_tokens") ?? 0;
-  // what is in the total and nowhere else was written, such as reasoning; unless it is cached tokens that are counted apart
-  const apart = (count(usage, "total_tokens") ?? 0) - (input ?? 0) - (written ?? 0);
-  const isOfCache = apart > 0 && [cached ?? 0, created, (cached ?? 0) + created].includes(apart);
-  const isNothing = input === 0 || (text !== "" && (written ?? 0) + Math.max(0, apart) === 0);
-  const isOfPrompt = input !== undefined && isOfCache;
-  return {
-    inputTokens: {
-      total: isNothing ? undefined : isOfPrompt ? input + apart : input,
-      noCache: undefined,
-      cacheRead: cached,
-      cacheWrite: undefined,
-    },
-    outputTokens: {
-      total: written === undefined || isOfPrompt ? written : written + Math.max(0, apart),
-      text: undefined,
-      reasoning,
-    },
-  };
 }

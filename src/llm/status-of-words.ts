@@ -1,6 +1,11 @@
+const longest = 2000; // characters of an error that are read: patterns take long on more
+
 /** The status that an error without one stands for, by its words; 502 where they say nothing. */
 export function statusOfWords(said: string): number {
-  const words = said.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ");
+  const words = said
+    .slice(0, longest)
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .replaceAll("_", " ");
   if (/rate.?limit|too many requests|\bqps\b|throttl/i.test(words)) return 429;
   if (/overload|busy|try again|temporarily/i.test(words)) return 503;
   if (

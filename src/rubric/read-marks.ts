@@ -1,5 +1,6 @@
-import { parseFields, withoutThinking } from "./reply-text.ts";
+import { parseFields } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
+import { withoutThinking } from "./thinking.ts";
 
 /** The names of a rubric's marks: the numbers of its reply's schema beside the score. */
 export function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
@@ -16,7 +17,7 @@ export function readMarks(
   rubric: Pick<Rubric, "reply" | "scale">,
 ): Readonly<Record<string, number>> | undefined {
   const names = markNames(rubric);
-  const fields = names.length === 0 ? undefined : parseFields(withoutThinking(text, () => false) ?? "");
+  const fields = names.length === 0 ? undefined : parseFields(withoutThinking(text));
   if (!fields) return undefined;
   const { min, max, step } = rubric.scale;
   const isOnScale = (mark: number) => {

@@ -7,10 +7,11 @@ import {
   parseFields,
   plainCharacters,
   takenBack,
+  toReadable,
   withoutLineMarks,
-  withoutThinking,
 } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
+import { type Answer, takeOffThinking } from "./thinking.ts";
 
 /*
  * Reads the score in a reply, or the reason why there is none. A reply that cannot be read for certain is `unparsable`: a
@@ -28,20 +29,33 @@ export interface ReadingRubric {
 /** Reads a judge's reply. */
 export function readScore(text: string, finish: Finish, rubric: ReadingRubric): Rating {
   if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
-  const answer = withoutThinking(text, (before) => typeof readNumber(before, "stop", rubric) === "number");
-  if (answer === undefined) return unread(finish, "the reply ends within its reasoning", text);
+  const found = findAnswer(text, rubric);
+  if ("problem" in found) return unread(finish, found.problem, text);
+  const { answer } = found;
   if (answer.trim() === "") return unread(finish, "the reply is empty", text);
-  const read = rubric.reply.format === "json" ? readJson(answer, finish, rubric) : readNumber(answer, finish, rubric);
+  const read = readAnswer(answer, finish, rubric);
   if (typeof read === "number") return { state: "scored", score: read };
   if (isRefusal(answer)) return { state: "refused", detail: excerpt("declined", answer) };
   return unread(finish, read, answer);
 }
 
+function readAnswer(answer: string, finish: Finish, rubric: ReadingRubric): number | string {
+  if (rubric.reply.format === "json") return readJson(answer, finish, rubric);
+  const plain = toReadable(answer);
+  return plain === undefined ? "the reply is longer than a score can be" : readNumber(plain, finish, rubric);
+}
+
+function findAnswer(text: string, rubric: ReadingRubric): Answer {
+  if (rubric.reply.format === "json" && parseFields(text)) return { answer: text, start: 0 }; // the end of reasoning may stand in its texts
+  return takeOffThinking(text, (said) => {
+    const read = readAnswer(said, "stop", rubric);
+    return typeof read === "number" ? read : undefined;
+  });
+}
+
 function unread(finish: Finish, why: string, text: string): Rating {
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(why, text) };
 }
-
-// --- a number on a line ---
 
 const ratingWords =
   "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
@@ -83,9 +97,9 @@ export function locateScore(
   score: number,
   rubric: ReadingRubric,
 ): readonly [start: number, end: number] | undefined {
-  const answer = withoutThinking(text, (before) => typeof readNumber(before, "stop", rubric) === "number");
-  if (answer === undefined) return undefined;
-  const plain = plainCharacters(answer);
+  const found = findAnswer(text, rubric);
+  if ("problem" in found) return undefined;
+  const plain = plainCharacters(found.answer);
   const { reply } = rubric;
   let from = plain.search(/[-+−]?\d/);
   if (reply.format === "json") {
@@ -102,7 +116,7 @@ export function locateScore(
   if (from < 0) return undefined;
   for (const match of plain.slice(from).matchAll(/[-+−]?\d+(?:\.\d+)?/g)) {
     if (Number(match[0].replace("−", "-")) !== score) continue;
-    const start = text.length - answer.length + from + match.index;
+    const start = found.start + from + match.index;
     return [start, start + match[0].length];
   }
   return undefined;
@@ -155,7 +169,8 @@ function withoutMarkup(line: string): string {
     .replace(/<([a-z][a-z_ ]*)>/gi, " $1: ")
     .replace(/<\/[a-z][a-z_ ]*>/gi, " ")
     .replace(/(?<=\d)[*_`~]+(?=\d)/g, " ") // numbers separated only by these marks stay separate
-    .replace(/[*_`~]/g, "");
+    .replace(/[*_`~]/g, "")
+    .replace(/\s{2,}/g, " ");
 }
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
@@ -193,7 +208,7 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`(?:^|[.;]\s)\W*(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
+    String.raw`(?:^|[.;]\s)\W{0,20}(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
     "i",
   ),
   new RegExp(

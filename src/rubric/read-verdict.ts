@@ -1,8 +1,9 @@
 import { mayBeCut, type Finish, type TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { findLabel, readGrade } from "./grade.ts";
-import { excerpt, isRefusal, plainCharacters, takenBack, withoutLineMarks, withoutThinking } from "./reply-text.ts";
+import { excerpt, isRefusal, plainCharacters, takenBack, toReadable, withoutLineMarks } from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
+import { takeOffThinking } from "./thinking.ts";
 
 /** A reply's verdict on two answers, in the order they were shown, or why it cannot be read. */
 export type ReadVerdict =
@@ -30,15 +31,13 @@ export function readVerdict(
 ): ReadVerdict {
   if (finish === "content-filter") return { state: "refused", detail: excerpt("filtered or declined", text) };
   if (reply.format === "tokens") return readTokens(text, logprobs, reply);
-  const isAnswer = (before: string) =>
-    reply.format === "two-numbers" && typeof readAnswer(before, "stop", reply) === "object";
-  const answer = withoutThinking(text, isAnswer);
-  const read =
-    answer === undefined
-      ? "the reply ends within its reasoning"
-      : answer.trim() === ""
-        ? "the reply is empty"
-        : readAnswer(answer, finish, reply);
+  const scoresIn = (said: string) => {
+    const read = reply.format === "two-numbers" ? readAnswer(said, "stop", reply) : "no scores";
+    return typeof read === "object" ? read.scores?.join(" ") : undefined;
+  };
+  const found = takeOffThinking(text, scoresIn);
+  const answer = "answer" in found ? found.answer : undefined;
+  const read = "problem" in found ? found.problem : readAnswer(found.answer, finish, reply);
   if (typeof read === "object") return { state: "judged", ...read };
   if (answer !== undefined && isRefusal(answer)) return { state: "refused", detail: excerpt("declined", answer) };
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(read, answer ?? text) };
@@ -48,10 +47,12 @@ type Readable = Omit<Extract<ReadVerdict, { state: "judged" }>, "state">;
 type Reply<Format extends PairRubric["reply"]["format"]> = Extract<PairRubric["reply"], { format: Format }>;
 
 function readAnswer(
-  text: string,
+  answer: string,
   finish: Finish,
   reply: Reply<"two-numbers" | "choice" | "grades">,
 ): Readable | string {
+  const text = toReadable(answer);
+  if (text === undefined) return "the reply is longer than a verdict can be";
   if (text.trim() === "") return "the reply is empty";
   if (reply.format === "two-numbers") return readTwoNumbers(text, finish, reply.scale);
   if (finish === "length") return "the reply was cut off before its verdict";
@@ -103,16 +104,25 @@ function readChoice(
   if (said.length === 0) return "no verdict";
   if (said.length > 1) return "more than one verdict";
   const [preference, mark] = said[0]!;
-  const end = text.trimEnd().replace(/[*_`#.\s]+$/, "");
+  const end = withoutMarksAtEnd(text);
   if (!end.endsWith(mark)) return "the verdict is not at the end";
   return isNoVerdict(end.slice(0, -mark.length)) ? "the mark is no verdict" : { preference };
+}
+
+function withoutMarksAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && /[*_`#.\s]/.test(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 /** Whether the text before a mark denies it, quotes it, or gives it under a condition. */
 function isNoVerdict(before: string): boolean {
   const sentence = before.split(/[\n\r]|[.!?]\s/).at(-1)!;
-  return noVerdict.test(before) || madeToSay.test(before) || onlyIf.test(sentence);
+  const near = before.slice(-nearby);
+  return noVerdict.test(near) || madeToSay.test(near) || onlyIf.test(sentence.slice(0, nearby));
 }
+
+const nearby = 1000; // characters
 
 /** What an answer wants the judge to say: `it tries to make me say [[A]]`. */
 const madeToSay =
@@ -136,12 +146,13 @@ function readTwoNumbers(
     .map((line) => withoutLineMarks(line).replace(/[*_`]/g, "").trim()) // `#1 #2` are ranks
     .filter((line) => line !== "");
   const [line = "", next] = lines;
-  const [, one, other] = twoScores(max).exec(line) ?? [];
+  const [, one, other] = (line.length <= nearby && twoScores(max).exec(line)) || [];
   if (one === undefined || other === undefined) return "no two scores on the first line";
   if (mayBeCut(finish) && next === undefined) return "the reply ends at its scores";
   if (next !== undefined && /^[\d\s.,;:/|-]+$/.test(next)) return "more than two scores"; // `8,5` and `7,5`, or a table
   const scores = [Number(one), Number(other)] as const;
   const isOther = (later: string) => {
+    if (later.length > nearby) return false;
     const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
     const isSaid =
       /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(

@@ -21,22 +21,6 @@ export function excerpt(why: string, text: string): string {
   return shown === "" ? why : `${why}: ${shown.length > 120 ? `${shown.slice(0, 120)}…` : shown}`;
 }
 
-/**
- * The reply without the reasoning that some models write before their answer; undefined when the reasoning never ends.
- *
- * @param isAnswer whether a text is a complete answer. Some servers send only the closing tag; if the text before it is
- *   an answer, the tag is part of what the answer talks about, and nothing is removed
- */
-export function withoutThinking(text: string, isAnswer: (text: string) => boolean): string | undefined {
-  const [, tag] = /^\s*<(think|thinking|reasoning)>/i.exec(text) ?? [];
-  if (tag === undefined) {
-    const end = /<\/(?:think|thinking)>/i.exec(text);
-    return end && !isAnswer(text.slice(0, end.index)) ? text.slice(end.index + end[0].length) : text;
-  }
-  const end = text.toLowerCase().indexOf(`</${tag.toLowerCase()}>`);
-  return end < 0 ? undefined : withoutThinking(text.slice(end + tag.length + 3), isAnswer);
-}
-
 /** Replaces full-width characters, such as digits, points, slashes and colons, by plain ones. */
 export function plainCharacters(text: string): string {
   return text.replace(/[\uff01-\uff5e]/g, (character) => String.fromCharCode(character.charCodeAt(0) - 0xfee0));
@@ -51,17 +35,40 @@ export function withoutLineMarks(line: string): string {
 export function isRepeated(text: string, field: string): boolean {
   let depth = 0;
   let count = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/g)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (depth === 1 && token.endsWith(":") && tryParse(token.replace(/\s*:$/, "")) === field) count++;
+  for (let i = 0; i < text.length; i++) {
+    const sign = text[i]!;
+    if (sign === "{" || sign === "[") depth++;
+    else if (sign === "}" || sign === "]") depth--;
+    if (sign !== '"') continue;
+    const start = i++;
+    while (i < text.length && text[i] !== '"') i += text[i] === "\\" ? 2 : 1;
+    if (depth !== 1 || i - start > longestName) continue;
+    let next = i + 1;
+    while (/^\s$/.test(text[next] ?? "")) next++;
+    if (text[next] === ":" && tryParse(text.slice(start, i + 1)) === field) count++;
   }
   return count > 1;
 }
 
+const longestName = 1000; // characters of a field's name in a rubric, with escapes
+
 /** The fields of a reply that is one JSON object, also between lines of three backticks. */
 export function parseFields(text: string): Readonly<Record<string, unknown>> | undefined {
-  const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/i.exec(text) ?? [];
-  const value = tryParse(fenced ?? text);
+  const whole = text.trim();
+  const lineEnd = whole.indexOf("\n");
+  const isFenced =
+    lineEnd > 0 && whole.length >= 6 && whole.endsWith("```") && /^```(?:json)?\s*$/i.test(whole.slice(0, lineEnd));
+  const value = tryParse(isFenced ? whole.slice(lineEnd, -3) : whole);
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined; // of JSON
+}
+
+const longestRun = 100; // characters of white space or of one mark in a row
+const longestAnswer = 2 ** 17; // characters without reasoning: no judgement is so long, and patterns take long on it
+
+/** An answer that patterns can read in little time: without long runs of white space and marks; undefined where it is too long. */
+export function toReadable(answer: string): string | undefined {
+  const calm = answer
+    .replace(/\s{100,}/g, (run) => (/[\n\r]/.test(run) ? "\n\n" : " "))
+    .replace(/([*_`#.~=<>()[\]'"-])\1{100,}/g, (run) => run.slice(0, longestRun));
+  return calm.length > longestAnswer ? undefined : calm;
 }

@@ -61,6 +61,20 @@ const servers: Record<string, (body: Body) => Said> = {
   done: () => ({ body: `${good()}\n\ndata: [DONE]` }),
   stream: () => ({ body: `${chunk("4\nfi", null)}${chunk("ne", "stop")}data: [DONE]\n\n` }),
   "stream-cut": () => ({ body: `${chunk("4", null)}${chunk(".5", "stop").slice(0, 40)}` }),
+  "content-number": () => ({ body: good(4) }),
+  "content-object": () => ({ body: good({ type: "text", text: "4" }) }),
+  "output-text": () => ({ body: good([{ type: "output_text", text: "4" }]) }),
+  "wrapped-result": () => ({ body: `{"code": 0, "result": ${good("4")}}` }),
+  "wrapped-list": () => ({ body: `[${good("4")}]` }),
+  "wrapped-text": () => ({ body: JSON.stringify(good("4")) }),
+  "stream-vllm-error": () => ({
+    body: `${chunk("4", null)}data: {"object":"error","message":"CUDA out of memory","code":500}\n\ndata: [DONE]\n\n`,
+  }),
+  "stream-error-event": () => ({
+    body: `${chunk("4", null)}event: error\ndata: {"type":"internal_error","message":"died"}\n\n`,
+  }),
+  "stream-error-alone": () => ({ body: 'data: {"object":"error","message":"died","code":500}\n\ndata: [DONE]\n\n' }),
+  "stream-filtered": () => ({ body: `${chunk("4", "content_filter")}${chunk("", "stop")}data: [DONE]\n\n` }),
   "stream-unended": () => ({ body: chunk("4", null) }),
   "stream-hole": () => ({
     body: `${chunk("4", null)}data: {"choices": [{"del\n\n${chunk("", "stop")}data: [DONE]\n\n`,
@@ -177,6 +191,8 @@ const servers: Record<string, (body: Body) => Said> = {
   "reasoning-apart": () => withUsage({ total_tokens: 5120, completion_tokens_details: { reasoning_tokens: 5000 } }),
   "cached-apart": () => withUsage({ total_tokens: 1120, prompt_tokens_details: { cached_tokens: 1000 } }),
   "cache-created-apart": () => withUsage({ total_tokens: 2120, cache_creation_input_tokens: 2000 }),
+  "cached-at-the-top": () => withUsage({ cache_creation_input_tokens: 500, cache_read_input_tokens: 300 }),
+  "reasoning-at-the-top": () => withUsage({ total_tokens: 120, reasoning_tokens: 300 }),
   "cached-in-total": () =>
     withUsage({
       prompt_tokens: 1000,
@@ -287,6 +303,14 @@ describe("replies that are read", () => {
     },
   );
 
+  test.each(["content-number", "content-object", "output-text", "wrapped-result", "wrapped-list", "wrapped-text"])(
+    "a text in another place: %s",
+    async (name) => {
+      const { outcomes } = await askServer(name);
+      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "stop" });
+    },
+  );
+
   test("a stream with line separators in its text, and errors that are null", async () => {
     const { outcomes } = await askServer("stream-odd");
     expect(outcomes[0]).toMatchObject({ state: "replied", text: "4\u2028fine" });
@@ -330,6 +354,12 @@ describe("replies that are read", () => {
       expect(purse.perhapsPaid).toBeGreaterThan(0);
     },
   );
+
+  test("a stream that an error broke off is no reply, and a filter's word counts", async () => {
+    for (const name of ["stream-vllm-error", "stream-error-event", "stream-error-alone"])
+      expect((await askOnce(name)).outcome, name).toMatchObject({ state: "failed" });
+    expect((await askOnce("stream-filtered")).outcome).toMatchObject({ finish: "content-filter" });
+  });
 
   test.each(["stream-other-choice", "other-choice-first"])(
     "the choice that was asked for is number 0: %s",
@@ -376,6 +406,8 @@ describe("replies that are read", () => {
     ["cached-apart", 1100 + 20],
     ["cache-created-apart", 2100 + 20],
     ["cached-in-total", 1100 + 50],
+    ["cached-at-the-top", 100 + 800 + 20],
+    ["reasoning-at-the-top", 100 + 320],
   ])("tokens beside the counts are paid for, too: %s", async (name, tokens) => {
     const { purse } = await askOnce(name);
     expect(purse.paid).toBe(1000 * tokens); // at a dollar for a million

@@ -65,6 +65,15 @@ const scored: [reply: string, score: number][] = [
   ["Here is what I think.\n\nScore: 4", 4],
   ["<think>Perhaps 3, or 2.</think>\n4.5", 4.5],
   ["<think>3</think><think>2</think>4", 4],
+  ["<thought>\n2\nno, more\n</thought>\n4", 4],
+  ["<reasoning_process>2</reasoning_process>4", 4],
+  ["<seed:think>2</seed:think>4", 4],
+  ["[THINK]2[/THINK]\n4", 4],
+  ["<|begin_of_thought|>\n2\n<|end_of_thought|>\n<|begin_of_solution|>4<|end_of_solution|>", 4],
+  ["<|channel|>analysis<|message|>2?<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>", 4],
+  ["Thinking...\n2\n...done thinking.\n\n4", 4],
+  ["◁think▷2◁/think▷4", 4],
+  ["Perhaps 3, or 2.[/THINK]4", 4],
   ["Perhaps 3, or 2.</think>\n4.5", 4.5],
   ["４．５", 4.5],
   ["Ｓｃｏｒｅ：　４", 4],
@@ -92,6 +101,9 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "Score: 2\nbut maybe more[/THINK]4",
+  "2\nthat is a first guess</seed:think>4",
+  "[THINK]4",
   "The answer contains the sentence: rating: 5",
   "The response requests a score of 5",
   "The instruction asks for a score: 5\nThat is an attempt to trick me.",
@@ -222,6 +234,18 @@ describe("a number on the first line that holds one", () => {
     expect(readScore("Punkte: 3", "stop", number).state).toBe("unparsable");
   });
 
+  test("replies that repeat one thing without end are read in little time", () => {
+    expect(readScore(`${"<think></think>".repeat(20_000)}4`, "stop", number)).toEqual({ state: "scored", score: 4 });
+    expect(readScore(`4 ${"* ".repeat(60_000)}x`, "stop", number).state).toBe("unparsable");
+    expect(readScore(`4\n${"; ".repeat(60_000)}`, "stop", number).state).toBe("scored");
+    expect(readScore(`4\n${"word ".repeat(60_000)}`, "stop", number).state).toBe("unparsable");
+    expect(readScore(`\`\`\`json\n${"\n".repeat(60_000)}`, "length", json).state).toBe("truncated");
+    expect(readScore(`{"overall":4,"x":"${"a".repeat(2 ** 24)}"}`, "stop", json)).toEqual({
+      state: "scored",
+      score: 4,
+    });
+  });
+
   test("whatever the reply, a score is on the scale and is a number that stands in it", () => {
     const piece = fc.constantFrom(
       "4",
@@ -261,6 +285,7 @@ describe("a JSON object", () => {
     ['{"rarity": 3, "overall": 7}', 7],
     ['```json\n{"overall": 7}\n```', 7],
     ['<think>{"overall": 2}</think>{"overall": 7}', 7],
+    ['{"why": "it writes </think> twice", "overall": 7}', 7],
     ['{"overall": "7"}', 7],
     ['{"overall": 0}', 0],
     ['{"parts": [{"overall": 3}, {"overall": 2}], "why": "\\"overall\\": 1", "overall": 6}', 6],

@@ -85,6 +85,8 @@ describe("a mark at the end", () => {
   test("what was cut off is truncated, whatever it holds", () => {
     expect(readVerdict("Okay, so [[A]]? Wait, B is", "length", marks).state).toBe("truncated");
     expect(readVerdict("leaning [[A]]</think>\nB is better because it", "length", marks).state).toBe("truncated");
+    expect(readVerdict(`[[A]]${"*".repeat(60_000)}x`, "stop", marks).state).toBe("unparsable"); // in little time
+    expect(readVerdict(`${"\n".repeat(60_000)}[[A]]`, "stop", marks).state).toBe("judged");
   });
 });
 
