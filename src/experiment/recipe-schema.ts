@@ -31,7 +31,7 @@ const rateSchema = z.strictObject({
     .optional()
     .describe("With a student as the judge: ask another one where it is not sure"),
   logprobs: z.boolean().default(false).describe("Score with the mean over the reply's token probabilities"),
-  samples: count.optional().describe("Score with the mean of this many replies"),
+  samples: count.max(100).optional().describe("Score with the mean of this many replies"),
   max_prompt_tokens: count.optional().describe("Leave out turns in the middle of conversations whose prompt is longer"),
   batch,
   check: z.boolean().default(true).describe("Check a model's health before and after a long rating"),

@@ -37,6 +37,8 @@ export interface LlmJudge extends Asker, Omit<Judge, keyof Asker> {
 
 const topLogprobs = 20; // the most that OpenAI and vLLM return
 
+const mostSamples = 100; // each is a call of its own
+
 /**
  * Creates a judge that asks a model about each example, with a rubric's prompt. Replies are looked up in the call store
  * first, and new ones are stored there. When the engine stops (interrupted, out of budget), the remaining examples are
@@ -50,6 +52,8 @@ const topLogprobs = 20; // the most that OpenAI and vLLM return
  */
 export function createLlmJudge(model: ChatModel, options: LlmJudgeOptions): LlmJudge {
   const { rubric, logprobs = false, samples = 1, probe } = options;
+  if (!(samples <= mostSamples))
+    throw new UsageError(`--samples: expected at most ${mostSamples} replies to a row, got ${samples}`);
   if (logprobs && samples > 1)
     throw new UsageError("--samples: expected either --logprobs or --samples, got both; leave one out");
   if (logprobs && !model.tellLogprobs)

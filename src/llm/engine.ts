@@ -316,7 +316,8 @@ export class Engine {
     if (this.#turn || this.#stopped) return;
     clearTimeout(this.#timer);
     const at = this.#nextTurnAt(now);
-    if (at !== undefined) this.#timer = setTimeout(() => this.#scheduleTurn(), Math.max(1, at - now));
+    if (at !== undefined)
+      this.#timer = setTimeout(() => this.#scheduleTurn(), Math.min(2 ** 31 - 1, Math.max(1, at - now)));
   }
 
   /** When the next call may go, if no other call's end starts a turn before. */

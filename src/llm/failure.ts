@@ -32,6 +32,8 @@ export type Failure =
       readonly isUsage: boolean;
       /** Whether only this call may be wrong, if others were answered. */
       readonly isRowPossible?: boolean | undefined;
+      /** Whether a page came in place of an answer: after other answers, the server may be at rest for a while. */
+      readonly isPage?: boolean | undefined;
       readonly isKeyRefused?: boolean;
     };
 
@@ -59,14 +61,15 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
   if (status === undefined) return readUnreached(error);
   const detail = describeApiError(error, redact);
   const headers: Headers = error.responseHeaders ?? {};
+  const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
   if (status < 300) {
-    const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
     return isPage
       ? {
           kind: "stop",
           detail: "expected JSON, got a page (HTML); check the address",
           isUsage: true,
           isRowPossible: true,
+          isPage,
         }
       : lost(`the reply was cut off or is not of the protocol (${detail})`);
   }
@@ -77,13 +80,20 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
   if (status === 402 || ((status === 429 || status === 400) && noMoney.test(`${detail} ${codeOf(error) ?? ""}`)))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))
-    return { kind: "stop", detail: `the key has no access to it (${detail})`, isUsage: true, isRowPossible: true };
+    return {
+      kind: "stop",
+      detail: `the key has no access to it (${detail})`,
+      isUsage: true,
+      isRowPossible: true,
+      isPage,
+    };
   if (status === 404 || status === 405)
     return {
       kind: "stop",
       detail: `no such model or address (${detail}); check the name${placeOf(error.url)}`,
       isUsage: true,
       isRowPossible: true,
+      isPage,
     };
   if (
     status === 429 &&

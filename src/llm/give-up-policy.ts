@@ -84,6 +84,8 @@ export function decideNextStep(failure: Failure, attempt: FailedAttempt): NextSt
   if (failure.kind === "doubtful") return { kind: hasAnswered ? "give up" : "doubt", detail: failure.detail };
   if (failure.kind === "stop" && hasOthers) return { kind: "move" }; // the fault of that server
   if (failure.kind === "stop") {
+    if (failure.isPage && hasAnswered && attempts < maxAttempts)
+      return { kind: "retry", delayMs: retryDelay(attempts, undefined, attempt.random), isCongestion: false };
     if (failure.isRowPossible && hasAnswered) return { kind: "give up", detail: failure.detail };
     return { kind: "stop", stop: { detail: failure.detail, isUsage: failure.isUsage } };
   }

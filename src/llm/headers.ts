@@ -45,7 +45,7 @@ export function readLimits(headers: Headers, now: number): Partial<Record<LimitK
   const limits: Partial<Record<LimitKind, AnnouncedLimit>> = {};
   const add = (kind: LimitKind, limit?: string, remaining?: string, reset?: string) => {
     const count = Number(limit ?? NaN);
-    if (!(count > 0)) return;
+    if (!(count >= 1)) return; // less than one is no limit that a server means
     const left = Number(remaining ?? NaN);
     const resetMs = reset === undefined ? undefined : readReset(reset, now);
     limits[kind] = {

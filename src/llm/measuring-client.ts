@@ -1,6 +1,7 @@
 import { APICallError, UnsupportedFunctionalityError } from "@ai-sdk/provider";
 import type { LanguageClient } from "./chat-model.ts";
 import type { MeasuredSum, Measurement, MeasureRequest } from "./measuring-model.ts";
+import { isEntry } from "./entry.ts";
 import type { SendRequest } from "./send-request.ts";
 import { createPost, createTextClient } from "./text-client.ts";
 import { toServerCall, type ToolCall } from "./tool-call.ts";
@@ -22,6 +23,8 @@ type Json = Readonly<Record<string, unknown>>;
 
 const mostProbability = 1e-3; // the logarithm of 1, with the noise of half precision
 const noProbability = -9999; // vLLM writes this for minus infinity
+const mostCertain = 4; // tokens in a row of which no model is certain
+const fewRows = 3;
 const whoCan =
   "vLLM can; llama.cpp and providers cannot: use vLLM, or measure on this machine (a folder or Hub id after the colon)";
 
@@ -29,6 +32,13 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
   const root = baseURL.replace(/\/v\d+$/, "");
   const postJson = createPost(send, headers, { model });
   let scorer: "classify" | "pooling" | undefined; // which one gives rewards there, once that is known
+  let hasMeasured = false;
+  const unfit = new Set<string>(); // rows with a reply that is none, before the first that is one
+  /** What a reply lacks: of some rows, the server cannot do it, and no retry gives it; else it is this row's own fault. */
+  const lacking = (asked: MeasureRequest, functionality: string, message: string): Error => {
+    unfit.add(JSON.stringify(asked));
+    return hasMeasured || unfit.size < fewRows ? new Error(message) : unsupported(functionality, message);
+  };
   return createTextClient(async (text, signal) => {
     const asked = JSON.parse(text) as MeasureRequest; // written by the judge that measures
     let inputTokens = 0;
@@ -42,6 +52,7 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const found = asked.needs.includes("reward")
       ? await measureReward(asked, post)
       : await measureTokens(asked, post, (tokens) => (inputTokens += tokens));
+    hasMeasured ||= !("problem" in found);
     return { text: JSON.stringify(found), inputTokens, headers: replied, warnings: [] };
   });
 
@@ -53,8 +64,8 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const parts = await tokensOf(asked, post);
     if (typeof parts === "string") return { problem: parts };
     const { whole, alone, isCut } = parts;
-    const answer = await sumOf(whole, post, count);
-    const byItself = alone && (await sumOf(alone, post, count));
+    const answer = await sumOf(whole, asked, post, count);
+    const byItself = alone && (await sumOf(alone, asked, post, count));
     return answer && (byItself || !alone)
       ? { answer, alone: byItself, isCut }
       : { problem: "the model gives its tokens no finite probability" };
@@ -63,6 +74,7 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
   /** Undefined where a token has no finite probability. */
   async function sumOf(
     { ids, start }: Part,
+    asked: MeasureRequest,
     post: Post,
     count: (tokens: number) => void,
   ): Promise<MeasuredSum | undefined> {
@@ -79,12 +91,14 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const probabilities = firstOf(reply["choices"])?.["logprobs"] as Json | null | undefined;
     const own = probabilities?.["token_logprobs"];
     if (!Array.isArray(own) || own.length < ids.length)
-      throw unsupported(
+      throw lacking(
+        asked,
         "echo with logprobs",
         `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
       );
     if (own[0] !== null || own.length > ids.length + 1)
-      throw unsupported(
+      throw lacking(
+        asked,
         "echo with logprobs",
         `expected a probability for each of the prompt's ${ids.length} tokens but the first, and at most one more, got ${own.length} that begin with ${JSON.stringify(own[0])}: this server counts them otherwise`,
       );
@@ -92,6 +106,12 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     if (!asWanted.every((one): one is number => typeof one === "number" && one <= mostProbability))
       throw new Error("expected the logarithm of a probability for each token, got something else"); // perhaps a fault of the moment
     if (asWanted.some((one) => one <= noProbability)) return undefined;
+    if (asWanted.length >= mostCertain && asWanted.every((one) => one === 0))
+      throw lacking(
+        asked,
+        "logprobs",
+        `expected the probability of each token, got 1 for all ${asWanted.length}: this server makes them up. ${whoCan}`,
+      );
     return { nll: asWanted.reduce((sum, one) => sum - Math.min(one, 0), 0), tokens: asWanted.length };
   }
 
@@ -185,9 +205,9 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const raw = { use_activation: false, activation: false }; // the score itself; the name differs between versions
     const classify = async () => firstOf((await post(`${root}/classify`, { ...body, ...raw }))["data"])?.["probs"];
     const pool = async () => firstOf((await post(`${root}/pooling`, { ...body, ...raw }))["data"])?.["data"];
-    if (scorer !== undefined) return oneScore(await (scorer === "classify" ? classify() : pool()));
+    if (scorer !== undefined) return oneScore(await (scorer === "classify" ? classify() : pool()), asked);
     try {
-      const found = oneScore(await classify());
+      const found = oneScore(await classify(), asked);
       scorer = "classify";
       return found;
     } catch (error) {
@@ -198,15 +218,16 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
       }); // of older versions, /classify takes no messages
       if (pooled === undefined) throw error;
       scorer = "pooling";
-      return oneScore(pooled);
+      return oneScore(pooled, asked);
     }
   }
 
-  function oneScore(found: unknown): Measurement {
+  function oneScore(found: unknown, asked: MeasureRequest): Measurement {
     const scores = Array.isArray(found) ? (found.flat() as unknown[]) : [found];
     if (scores.length === 1 && typeof scores[0] === "number" && Number.isFinite(scores[0]))
       return { reward: scores[0], isCut: false };
-    throw unsupported(
+    throw lacking(
+      asked,
       "/classify",
       `expected one score from ${root}/classify, got ${scores.length === 1 ? "none" : scores.length}; is ${model} a reward model with one output?`,
     );
@@ -220,7 +241,7 @@ function hasStatus(error: unknown, statuses: readonly number[]): boolean {
   return APICallError.isInstance(error) && statuses.includes(error.statusCode ?? 0);
 }
 
-/** An error that stops all calls: what the server cannot do, no retry gives. */
+/** An error that stops all calls. */
 function unsupported(functionality: string, message: string): UnsupportedFunctionalityError {
   return new UnsupportedFunctionalityError({ functionality, message });
 }
@@ -250,7 +271,8 @@ interface Tokens {
   readonly most: number;
 }
 
+/** Number 0 of a list, wherever it stands. */
 function firstOf(list: unknown): Json | undefined {
-  const first: unknown = Array.isArray(list) ? list[0] : undefined;
-  return typeof first === "object" && first !== null ? (first as Json) : undefined;
+  const entries = Array.isArray(list) ? list.filter(isEntry) : [];
+  return entries.find(({ index }) => index === 0) ?? entries[0];
 }

@@ -99,6 +99,18 @@ export function openCompatibleEmbedding({
   });
 }
 
+/** A list of numbers; or one alone in a list, as llama.cpp has it; or 32-bit floats in base64, though others were asked for. */
+function readVector(given: unknown): number[] | undefined {
+  const one: unknown = Array.isArray(given) && given.length === 1 && Array.isArray(given[0]) ? given[0] : given;
+  if (typeof one === "string" && /^[a-z\d+/]+={0,2}$/i.test(one)) return [...(fromBase64(one) ?? [])];
+  const isVector = Array.isArray(one) && one.length > 0 && one.every((part) => typeof part === "number");
+  return isVector ? one : undefined;
+}
+
+function shortly(given: unknown): string {
+  return (JSON.stringify(given) ?? "nothing").slice(0, 60);
+}
+
 /** The vectors of a reply; a sentence where they are none. */
 function readVectors(value: unknown, count: number): { embeddings: number[][]; usage?: { tokens: number } } | string {
   if (typeof value !== "object" || value === null) return "not JSON";
@@ -109,9 +121,9 @@ function readVectors(value: unknown, count: number): { embeddings: number[][]; u
   if (!Array.isArray(data) || data.length !== count) return "no vectors in it (data)";
   const embeddings: number[][] = [];
   for (const one of data as unknown[]) {
-    const vector = (one as { embedding?: unknown } | null)?.embedding;
-    if (!Array.isArray(vector) || vector.length === 0 || !vector.every((part) => typeof part === "number"))
-      return "a vector in it that is none (embedding)";
+    const given = (one as { embedding?: unknown } | null)?.embedding;
+    const vector = readVector(given);
+    if (!vector) return `a vector in it that is none (embedding: ${shortly(given)})`;
     embeddings.push(vector);
   }
   const counts = [usage?.prompt_tokens, usage?.total_tokens].filter(

@@ -2,9 +2,12 @@ import * as z from "zod";
 import { messageOf, UsageError } from "../errors.ts";
 import { checkAddress, findServerKey } from "./open-compatible.ts";
 import { createPooledFetch } from "./pooled-fetch.ts";
+import { redactorOf } from "./secrets.ts";
 
 const modelsSchema = z.object({ data: z.array(z.looseObject({ id: z.string() })) });
 const answerMs = 10_000;
+const longestName = 200; // characters
+const shownNames = 10;
 
 /** A model as a server lists it. */
 export type ListedModel = z.infer<typeof modelsSchema>["data"][number];
@@ -49,9 +52,15 @@ export async function findServedModel(endpoint: string, environment: NodeJS.Proc
       `${url}: expected the models that are served there, got none (it answers ${status}); ${advice}`,
     );
   const [only, ...more] = models ?? [];
+  const redact = redactorOf([key]);
+  const names = (models ?? []).map(({ id }) => redact(id, "reply").slice(0, longestName));
   if (!only || more.length > 0)
     throw new UsageError(
-      `${url}: expected one model, got ${models ? models.map(({ id }) => id).join(", ") || "none" : "something else"}; name it with --model`,
+      `${url}: expected one model, got ${models ? `${names.slice(0, shownNames).join(", ")}${names.length > shownNames ? ", …" : ""}` || "none" : "something else"}; name it with --model`,
+    );
+  if (names[0] !== only.id)
+    throw new UsageError(
+      `${url}: expected the model's name, of at most ${longestName} characters and without the key in it, got ${names[0]}; is this the right server? Name the model with --model`,
     );
   return only.id;
 }

@@ -150,6 +150,24 @@ test("without a single vector, selecting by vectors is refused in a line", async
   }
 });
 
+test("vectors in base64, and one alone in a list, are read; anything else is named", async () => {
+  await rated([row("aa"), row("bb")]);
+  const base64 = (text: string) => Buffer.from(Float32Array.from(vectorOf(text)).buffer).toString("base64");
+  const ways: [string, (text: string) => unknown][] = [
+    ["base64", base64],
+    ["nested", (text) => [vectorOf(text)]],
+  ];
+  for (const [name, as] of ways) {
+    await using server = await startEmbeddingServer({ answer: (text) => ({ as: as(text) }) });
+    const { code, stderr } = await run("embed", "--model", server.model, "--name", name);
+    expect([name, code], stderr).toEqual([name, 0]);
+    expect(server.replied).toHaveLength(2);
+  }
+  await using server = await startEmbeddingServer({ answer: () => ({ as: { dense: [1] } }) });
+  const { stdout, stderr } = await run("embed", "--model", server.model, "--name", "other", "--max-attempts", "1");
+  expect(stdout + stderr).toContain('a vector in it that is none (embedding: {"dense":[1]})');
+});
+
 test("usage that cannot be counts as none: the reserve is booked, and the run goes on", async () => {
   await rated([row("aa"), row("bb")]);
   for (const tokens of [1e300, -1_000_000]) {

@@ -2,8 +2,12 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** How a server answers a text: with its vector, with another, or with a status. */
-export type EmbeddingAnswer = readonly number[] | { readonly status: number; readonly message: string } | "hang";
+/** How a server answers a text: with its vector, with something in its place, or with a status. */
+export type EmbeddingAnswer =
+  | readonly number[]
+  | { readonly as: unknown }
+  | { readonly status: number; readonly message: string }
+  | "hang";
 
 export interface EmbeddingServer extends AsyncDisposable {
   /** `http://127.0.0.1:PORT/v1#test-embedding` */
@@ -62,7 +66,11 @@ export async function startEmbeddingServer({
         send(200, {
           object: "list",
           model,
-          data: answers.map((embedding, index) => ({ object: "embedding", index, embedding })),
+          data: answers.map((one, index) => ({
+            object: "embedding",
+            index,
+            embedding: typeof one === "object" && "as" in one ? one.as : one,
+          })),
           usage: { prompt_tokens: tokens, total_tokens: tokens },
         });
       }, latencyMs);

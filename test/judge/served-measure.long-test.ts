@@ -207,6 +207,46 @@ test("probabilities that are none are asked for again, and are no measurement", 
   expect(ratings().every(({ state }) => state === "scored")).toBe(true);
 });
 
+test("one row that a server cannot measure fails by itself, and choice 0 is taken wherever it stands", async () => {
+  answer = (path, body) => {
+    const read = answerAsVllm(path, body);
+    if (path !== "/v1/completions") return read;
+    const ids = body["prompt"] as number[];
+    const [first] = (read!.body as { choices: object[] }).choices;
+    const other = { index: 1, logprobs: { token_logprobs: [null, ...ids.slice(1).map(() => -9)] } };
+    return { body: { choices: [other, { ...first, index: 0 }] } };
+  };
+  await rate(`fit:${address}#m`);
+  const withOthers = ratings();
+  answer = answerAsVllm;
+  await rate(`fit:${address}#n`);
+  expect(withOthers.map(({ score }) => score)).toEqual(ratings().map(({ score }) => score));
+  let index = 0;
+  answer = (path, body) => {
+    const bad = path === "/classify" && (body["messages"] as { content: string }[]).at(-1)!.content === rows[3]!.output;
+    index += bad ? 1 : 0;
+    return bad ? { body: { data: [{ probs: [null] }] } } : answerAsVllm(path, body);
+  };
+  const { code, stderr } = await rate(`reward:${address}#one`, "--no-check", "--max-attempts", "2");
+  expect([code, index], stderr).toEqual([0, 2]);
+  expect(ratings().map(({ state }) => state)).toEqual(rows.map((_, i) => (i === 3 ? "failed" : "scored")));
+});
+
+test("probabilities of 1 for every token are none", async () => {
+  answer = (path, body) =>
+    path === "/v1/completions"
+      ? {
+          body: {
+            choices: [
+              { logprobs: { token_logprobs: (body["prompt"] as number[]).map((__, i) => (i === 0 ? null : 0)) } },
+            ],
+          },
+        }
+      : answerAsVllm(path, body);
+  const { code, stderr } = await rate(`fit:${address}#m`);
+  expect([code, stderr]).toEqual([2, expect.stringContaining("got 1 for all")]);
+});
+
 test("probabilities that are counted otherwise are no measurement", async () => {
   answer = (path, body) =>
     path === "/v1/completions"

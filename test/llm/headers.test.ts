@@ -4,6 +4,19 @@ import { readLimits, readRetryAfter } from "../../src/llm/headers.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 
+test("a page in place of an answer is tried again where others were answered", () => {
+  const failure = { kind: "stop", detail: "a page", isUsage: true, isRowPossible: true, isPage: true } as const;
+  const attempt = { attempts: 1, congestions: 0, maxAttempts: 3, random: 0.5 };
+  expect(decideNextStep(failure, { ...attempt, hasAnswered: true })).toMatchObject({ kind: "retry" });
+  expect(decideNextStep(failure, { ...attempt, hasAnswered: true, attempts: 3 })).toMatchObject({ kind: "give up" });
+  expect(decideNextStep(failure, { ...attempt, hasAnswered: false })).toMatchObject({ kind: "stop" });
+});
+
+test("a limit of less than one is none", () => {
+  const headers = { "x-ratelimit-limit-requests": "1e-5", "x-ratelimit-remaining-requests": "0" };
+  expect(readLimits(headers, now)).toEqual({});
+});
+
 describe("how long to wait", () => {
   test.each([undefined, 0, 1])("a server that asks for %s ms gets our own wait at least", (retryAfterMs) => {
     const failure = {
