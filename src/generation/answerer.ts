@@ -221,5 +221,15 @@ function readAnswer(prompt: TestPrompt, outcome: CallOutcome): AnsweredPrompt {
       ? { ...prompt, state: "refused", output: null, detail, call }
       : { ...prompt, state: "cut", output: text, detail, call };
   }
+  if (finish === "other" && text === "")
+    return {
+      ...prompt,
+      state: "failed",
+      output: null,
+      detail: "it ended without a text, such as by calling a tool",
+      call,
+    };
+  if (finish === "unclear")
+    return { ...prompt, state: "cut", output: text, detail: "it ended for a reason that is not known", call };
   return { ...prompt, state: finish === "length" ? "cut" : "answered", output: text, call };
 }

@@ -6,7 +6,7 @@ import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import { requestKey } from "../llm/request.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { AnsweredSet, AnswersSummary } from "../run/records/answers.ts";
@@ -238,18 +238,21 @@ function describeLosses(answers: readonly AnsweredPrompt[]): string[] {
 }
 
 function describeCuts(answers: readonly AnsweredPrompt[], sets: readonly AnsweredSet[], limit: number): string[] {
-  const filtered = answers.filter(({ state, detail }) => state === "cut" && detail !== undefined).length;
-  const cut = sets.reduce((sum, set) => sum + set.cut, 0) - filtered;
+  const told = Map.groupBy(
+    answers.filter(({ state, detail }) => state === "cut" && detail !== undefined),
+    ({ detail }) => detail!,
+  );
+  const cut = sets.reduce((sum, set) => sum + set.cut, 0) - [...told.values()].flat().length;
   const empty = sets.reduce((sum, set) => sum + set.empty, 0);
   return [
     ...(cut > 0
       ? [
-          `${formatCount(cut)} answers were cut at ${formatCount(limit)} tokens; they are marked "cut" and stay as they are`,
+          `${formatNumbered(cut, "answer was", "answers were")} cut at ${formatCount(limit)} tokens: marked "cut", and kept as cut`,
         ]
       : []),
-    ...(filtered > 0
-      ? [`${formatCount(filtered)} answers were ended by the provider's filter; they are marked "cut"`]
-      : []),
-    ...(empty > 0 ? [`${formatCount(empty)} answers are empty`] : []),
+    ...[...told].map(
+      ([why, some]) => `${formatNumbered(some.length, "answer is", "answers are")} marked "cut": ${why}`,
+    ),
+    ...(empty > 0 ? [`${formatNumbered(empty, "answer is", "answers are")} empty`] : []),
   ];
 }

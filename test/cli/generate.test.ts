@@ -99,34 +99,38 @@ describe("generate by a model behind an API", () => {
         if (number === 2) return { kind: "reply", text: "" };
         if (number === 3) return { kind: "reply", text: "", finish: "content_filter" };
         if (number === 4) return { kind: "status", status: 400, message: "too long", code: "context_length_exceeded" };
+        if (number === 5) return { kind: "reply", text: "", finish: "tool_calls" };
+        if (number === 6) return { kind: "reply", text: "Again and again", finish: "repetition" };
         return `Answer ${number}`;
       },
     });
     using folder = tempFolder();
     folder.write("mine.json", prompts);
-    const args = ["generate", "--model", server.judge, "--tests", "mine.json"];
+    const args = ["generate", "--model", server.judge, "--tests", "mine.json", "--min-coverage", "90%"];
     const result = await alpagasus([...args, "--json"], { cwd: folder.path });
-    expect(result.code).toBe(0); // 38 of 40 are answered
+    expect(result.code).toBe(0); // 37 of 40 are answered
     expect(summaryOf(result).sets[0]).toMatchObject({
       prompts: 40,
-      answered: 37,
-      cut: 1,
+      answered: 35,
+      cut: 2,
       refused: 1,
-      failed: 1,
+      failed: 2,
       empty: 1,
     });
-    expect(readAnswers(folder, "test-model").slice(1, 5)).toMatchObject([
+    expect(readAnswers(folder, "test-model").slice(1, 7)).toMatchObject([
       { state: "cut", output: "An answer that goes on and" },
       { state: "answered", output: "" },
       { state: "refused", output: null },
       { state: "failed", output: null },
+      { state: "failed", output: null },
+      { state: "cut", output: "Again and again" },
     ]);
     const shown = await alpagasus(args, { cwd: folder.path });
-    expect(shown.stdout).toContain('1 answers were cut at 1,024 tokens; they are marked "cut"');
+    expect(shown.stdout).toContain('1 answer was cut at 1,024 tokens: marked "cut"');
     const strict = await alpagasus([...args, "--min-coverage", "99%"], { cwd: folder.path });
     expect([strict.code, strict.stdout]).toEqual([
       3,
-      expect.stringContaining("38 of 40 prompts are answered (95.0 %)"),
+      expect.stringContaining("37 of 40 prompts are answered (92.5 %)"),
     ]);
     folder.write(
       "other.jsonl",
@@ -134,7 +138,7 @@ describe("generate by a model behind an API", () => {
     );
     for (const name of ["test-4.1", "test-4.5"]) await alpagasus([...args, "--name", name], { cwd: folder.path });
     const compared = await alpagasus(["compare", "test-4.1", "other.jsonl", "--json"], { cwd: folder.path });
-    expect(JSON.parse(compared.stdout)).toMatchObject({ a: "test-4.1", b: "other", missing: 2 });
+    expect(JSON.parse(compared.stdout)).toMatchObject({ a: "test-4.1", b: "other", missing: 3 });
     expect((await alpagasus(["compare", "test-4.1", "test-4.5"], { cwd: folder.path })).code).toBe(0);
   });
 

@@ -26,7 +26,7 @@ export type Answer =
   | {
       readonly kind: "reply";
       readonly text: string;
-      readonly finish?: "stop" | "length" | "content_filter";
+      readonly finish?: "stop" | "length" | "content_filter" | "tool_calls" | "repetition";
       readonly outputTokens?: number;
       /** OpenAI's, as `choices[0].logprobs.content`. */
       readonly logprobs?: unknown;
@@ -314,7 +314,7 @@ function errorBody({ protocol }: Asked, { status, message = "error", code }: Ans
 
 function replyBody({ protocol, model }: Asked, text: string, finish: string, { input, output }: Tokens): unknown {
   if (protocol === "anthropic") {
-    const stop = { stop: "end_turn", length: "max_tokens", content_filter: "refusal" }[finish];
+    const stop = { stop: "end_turn", length: "max_tokens", content_filter: "refusal" }[finish] ?? finish;
     return {
       id: "msg_1",
       type: "message",
@@ -327,7 +327,7 @@ function replyBody({ protocol, model }: Asked, text: string, finish: string, { i
     };
   }
   if (protocol === "google") {
-    const stop = { stop: "STOP", length: "MAX_TOKENS", content_filter: "SAFETY" }[finish];
+    const stop = { stop: "STOP", length: "MAX_TOKENS", content_filter: "SAFETY" }[finish] ?? finish;
     return {
       candidates: [{ content: { role: "model", parts: [{ text }] }, finishReason: stop, index: 0 }],
       usageMetadata: { promptTokenCount: input, candidatesTokenCount: output, totalTokenCount: input + output },
