@@ -12,7 +12,7 @@ import { compare, readOutcomes, type Arm } from "../stages/compare.ts";
 import { planComparison, type CallPlan } from "../stages/plan-calls.ts";
 import { rankArms, type RankedArm } from "../stages/rank-arms.ts";
 import { addModelOptions, expectNoModelFlags, readModelFlags, type ModelFlags } from "./model-options.ts";
-import { jsonOption, minCoverageOption, runOption, seedOption } from "./options.ts";
+import { jsonOption, listOption, minCoverageOption, runOption, seedOption } from "./options.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
 import { renderComparison, renderRanking } from "./text/comparison.ts";
@@ -42,10 +42,11 @@ export function compareCommand(context: CommandContext): Command {
       "[answers...]",
       "names of answers in the run, files of answers, or NAME=FILE: rows with the prompt and its output; prompts are matched by set and id, or by text",
     )
-    .option(
-      "--judge <judge>",
-      "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; repeat the option for more judges (student)",
-      (judge: string, others: string[] | undefined) => [...(others ?? []), judge],
+    .addOption(
+      listOption(
+        "--judge <judge>",
+        "student, or a model: openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL; repeat the option for more judges (student)",
+      ),
     )
     .option(
       "--rubric <name>",

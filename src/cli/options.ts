@@ -18,6 +18,19 @@ export const minCoverageOption = (of = "rows with a score") =>
     .argParser(parseShare)
     .default(0.95, "95%");
 
+/** Options with one value each that may be given several times; all others are refused when they are. */
+export const repeatable = new WeakSet<Option>();
+
+/** An option that is given once for each of several values. */
+export function listOption(flags: string, description: string): Option {
+  const option = new Option(flags, description).argParser((value: string, others: string[] | undefined) => [
+    ...(others ?? []),
+    value,
+  ]);
+  repeatable.add(option);
+  return option;
+}
+
 /** `12`, `4.5`, `-1` */
 export function parseNumber(text: string): number {
   const value = Number(text);

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
+import { listOption, repeatable } from "./options.ts";
 import type { OpenRunOptions } from "../page/open-run.ts";
 
 /*
@@ -12,19 +13,19 @@ export interface PageFlags {
 }
 
 export function addPageOptions(command: Command): Command {
+  const size = new Option(
+    "--size <arm=rows>",
+    "number of rows an arm was trained on, if this run did not select it; repeat the option for more arms",
+  ).argParser(parseSize);
+  repeatable.add(size);
   return command
     .addOption(
-      new Option(
+      listOption(
         "--against <judge>",
         "compare the run's scores with another judge's: run:DIR, recorded:FILE, column:NAME, student; repeat the option for more (the judge it was rated against)",
-      ).argParser((judge: string, others: string[] | undefined) => [...(others ?? []), judge]),
+      ),
     )
-    .addOption(
-      new Option(
-        "--size <arm=rows>",
-        "number of rows an arm was trained on, if this run did not select it; repeat the option for more arms",
-      ).argParser(parseSize),
-    )
+    .addOption(size)
     .option("--title <text>", "title of the page (the run's folder)");
 }
 

@@ -7,6 +7,7 @@ import { shellWord } from "../shell-word.ts";
 import { version } from "../version.ts";
 import { withoutPasswords } from "../without-password.ts";
 import type { CommandContext } from "./context.ts";
+import { repeatable } from "./options.ts";
 import { plainText } from "./text/plain-text.ts";
 
 const interrupted = 130;
@@ -170,11 +171,28 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did 
 
 /** Copies the program's settings, which `addCommand` does not do by itself. */
 function inherit(command: Command, program: Command): Command {
+  refuseRepeats(command);
   return command
     .copyInheritedSettings(program)
     .exitOverride()
     .allowExcessArguments(false)
     .helpOption("-h, --help", "print this help");
+}
+
+/** Refuses an option with one value that is given several values: the last would count, and the others be dropped in silence. */
+function refuseRepeats(command: Command): void {
+  const given = new Map<string, unknown>();
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (option.variadic || option.isBoolean() || repeatable.has(option)) continue;
+    command.on(`option:${option.name()}`, (value: unknown) => {
+      if (given.has(name) && given.get(name) !== value)
+        command.error(
+          `error: ${option.long}: expected it once, got it twice (${JSON.stringify(given.get(name))} and ${JSON.stringify(value)}); give one value`,
+        );
+      given.set(name, value);
+    });
+  }
 }
 
 /**

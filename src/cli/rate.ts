@@ -14,6 +14,7 @@ import { countRows, rate } from "../stages/rate.ts";
 import { addModelOptions, describeWaiting, readModelFlags } from "./model-options.ts";
 import {
   jsonOption,
+  listOption,
   minCoverageOption,
   parseMap,
   parseNumber,
@@ -43,11 +44,7 @@ export function rateCommand(context: CommandContext): Command {
       "<data...>",
       "a file, folder or pattern of JSON, JSON Lines, CSV, TSV, Parquet or Arrow (each also .gz or .zst), or hf:owner/name[@revision][:split | :configuration/split | /file]; several are one dataset",
     )
-    .option(
-      "--judge <judge>",
-      "the judge, see below (student); repeat the option for a panel of judges",
-      (judge: string, before?: string[]) => [...(before ?? []), judge],
-    )
+    .addOption(listOption("--judge <judge>", "the judge, see below (student); repeat the option for a panel of judges"))
     .addOption(new Option("--combine <how>", "how a panel combines its judges' scores (mean)").choices(combinations))
     .option(
       "--rescale",

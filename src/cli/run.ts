@@ -85,6 +85,11 @@ Examples:
           ? opened
           : { ...opened, data: flags.data, pathOf: (path) => (path === flags.data ? path : opened.pathOf(path)) };
       const run = flags.run ?? join("runs", recipe.name);
+      const before = (await readManifest(runFolder(run)))?.dataset;
+      if (flags.data !== undefined && before && before.source !== flags.data)
+        throw new UsageError(
+          `--data ${flags.data}: expected the data of the experiment in ${run} (${before.source}), got other data, by which its results would be replaced; run it in another folder with --run DIR`,
+        );
       const options: RunExperimentOptions = {
         run,
         command: context.command,

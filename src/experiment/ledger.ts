@@ -29,6 +29,8 @@ const ledgerSchema = z.object({
 });
 
 export interface Ledger {
+  /** Whether no experiment has begun in the folder. */
+  readonly isNew: boolean;
   find(task: string): LedgerEntry | undefined;
   /** Records the command that runs the experiment. */
   begin(command: string | undefined): Promise<void>;
@@ -56,6 +58,7 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
     await rename(partial, path);
   };
   return {
+    isNew: text === undefined,
     async begin(given) {
       command = given;
       writing = writing.then(write);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
+import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
 import { writeJsonLines } from "../files/json-lines.ts";
 import { makeFolder } from "../files/make-folder.ts";
@@ -57,7 +58,8 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
     throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
   const found = new Map<string, LocalModel>();
   for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findModel(model, run));
-  const heldOut = await readHeldOut(dataset, manifest, run, options);
+  const trained = manifest?.dataset && (await reopenDataset(manifest.dataset, run, options.signal));
+  const heldOut = await readHeldOut(dataset, trained, options);
   const losses = new Map<string, Float64Array>();
   const models: ModelLoss[] = [];
   const identity = createHash("sha256");

@@ -2,11 +2,8 @@ import { hash } from "node:crypto";
 import { numberPrompts } from "../comparison/prompt-numbers.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Example } from "../dataset/example.ts";
-import { reopenDataset } from "../dataset/reopen.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
-import type { Manifest } from "../run/manifest.ts";
-import type { RunFolder } from "../run/run-folder.ts";
 import type { StageOptions } from "./progress.ts";
 
 /** Held-out rows that can be measured. */
@@ -19,15 +16,14 @@ export interface HeldOut {
 }
 
 /**
- * Reads held-out rows, without those whose prompt is in the data that the run rated: models may have been trained on it.
+ * Reads held-out rows, without those whose prompt is in the data that models may have been trained on.
  *
  * @throws UsageError when a row has no answer, or none is left
  */
 export async function readHeldOut(
   dataset: Dataset,
-  manifest: Manifest | undefined,
-  run: RunFolder,
-  { signal, onProgress }: StageOptions,
+  trained: Dataset | undefined,
+  { onProgress }: StageOptions,
 ): Promise<HeldOut> {
   const all: Example[] = [];
   for await (const batch of dataset.batches()) all.push(...batch.filter(({ unreadable }) => unreadable === undefined));
@@ -38,9 +34,9 @@ export async function readHeldOut(
     );
   const asked = new Set(all.map(promptHash));
   const known = new Set<string>();
-  if (manifest?.dataset) {
+  if (trained) {
     let done = 0;
-    for await (const batch of (await reopenDataset(manifest.dataset, run, signal)).batches()) {
+    for await (const batch of trained.batches()) {
       for (const example of batch) {
         const prompt = promptHash(example);
         if (asked.has(prompt)) known.add(prompt);
@@ -52,7 +48,7 @@ export async function readHeldOut(
   const items = all.filter((example) => !known.has(promptHash(example)));
   if (items.length === 0)
     throw new UsageError(
-      `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${manifest!.dataset!.source}`}`,
+      `${dataset.source}: expected prompts that no model was trained on, got ${all.length === 0 ? "no rows" : `${formatCount(all.length)} rows whose prompts are all in ${trained!.source}`}`,
     );
   const promptOf = numberPrompts(items.map((item) => ({ set: "", id: promptHash(item) })));
   return { items, promptOf, rows: all.length, trainedOn: all.length - items.length };

@@ -38,7 +38,7 @@ export interface RunStatus {
   readonly spent?: SpentOnCalls | undefined;
   /** Further scores of the same rows. */
   readonly scores?:
-    | readonly (Pick<RateSummary, "judge" | "coverage" | "mean"> & {
+    | readonly (Pick<RateSummary, "judge" | "coverage" | "mean" | "gates"> & {
         readonly name: string;
         readonly state: FileState;
       })[]
@@ -167,6 +167,7 @@ export async function status(folder: string): Promise<RunStatus> {
       judge: summary.judge,
       coverage: summary.coverage,
       mean: figures.mean,
+      gates: name === base ? summary.gates : [], // told once, not for each mark
     })),
     arms: states.arms,
     losses,
@@ -211,19 +212,24 @@ function nextStep(
     return calls
       ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
       : `alpagasus rate ${shellWord(manifest.dataset.source)}${flag} --overwrite with another --judge, since no row has a score`;
-  const selected = arms.find((arm) => arm.arm === "selected");
+  const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
+  const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
   const again = (arm: ArmState | undefined, usual: string) =>
     arm?.command === undefined ? usual : commandHere(arm.command, run, manifest.dataset.workingFolder);
   if (!selected || selected.isStale || selected.state !== "present")
     return again(selected, `alpagasus select --top 20%${flag}`);
-  const random = arms.find((arm) => arm.arm === "random");
+  const isTaken = arms.some((arm) => arm.arm === "random" && arm.method !== "random");
+  const random = arms.find((arm) => arm.method === "random" && (arm.controls?.arm ?? "selected") === "selected");
   if (!random || random.isStale || random.state !== "present" || random.rows !== selected.rows)
-    return again(random?.controls && random, `alpagasus select --method random${flag}`);
+    return again(
+      random?.controls && random,
+      `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
+    );
   if (!manifest.models)
     return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;
   const trained = new Set(Object.values(models).map(({ arm }) => arm));
-  if (!trained.has("random")) return `alpagasus train --arm random${flag}, with the recipe of the others`;
+  if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;
   const [one, other] = Object.keys(answers);
   if (other === undefined)
     return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;

@@ -77,6 +77,11 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
       ["rate", sample, "--juge", "student"],
       /^alpagasus: unknown option '--juge' \(Did you mean --judge\?\)\n$/,
     ],
+    [
+      "an option of one value twice",
+      ["select", "--where", "score > 1", "--where", "score > 2"],
+      /^alpagasus: --where: expected it once, got it twice \("score > 1" and "score > 2"\); give one value\n$/,
+    ],
     ["a missing argument", ["rate"], /^alpagasus: missing required argument 'data'\n$/],
     ["one argument too many", ["status", "x"], /^alpagasus: too many arguments for 'status'/],
     ["a missing file", ["rate", "none.json"], /^alpagasus: none.json: no such file, folder or pattern\n$/],

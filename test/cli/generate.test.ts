@@ -106,7 +106,8 @@ describe("generate by a model behind an API", () => {
     });
     using folder = tempFolder();
     folder.write("mine.json", prompts);
-    const args = ["generate", "--model", server.judge, "--tests", "mine.json", "--min-coverage", "90%"];
+    const asked = ["generate", "--model", server.judge, "--tests", "mine.json"];
+    const args = [...asked, "--min-coverage", "90%"];
     const result = await alpagasus([...args, "--json"], { cwd: folder.path });
     expect(result.code).toBe(0); // 37 of 40 are answered
     expect(summaryOf(result).sets[0]).toMatchObject({
@@ -127,7 +128,7 @@ describe("generate by a model behind an API", () => {
     ]);
     const shown = await alpagasus(args, { cwd: folder.path });
     expect(shown.stdout).toContain('1 answer was cut at 1,024 tokens: marked "cut"');
-    const strict = await alpagasus([...args, "--min-coverage", "99%"], { cwd: folder.path });
+    const strict = await alpagasus([...asked, "--min-coverage", "99%"], { cwd: folder.path });
     expect([strict.code, strict.stdout]).toEqual([
       3,
       expect.stringContaining("37 of 40 prompts are answered (92.5 %)"),

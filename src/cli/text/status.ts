@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { Gate } from "../../run/records/common.ts";
 import type { RunStatus } from "../../stages/status.ts";
 import {
   formatCount,
@@ -60,9 +61,8 @@ export function renderStatus({
         `  vectors  ${name}: of the ${text}, by ${plainText(model)}: ${formatCount(vectors.embedded)} rows${isStale ? styleText("yellow", " (of other rows: embed again)") : ""}`,
     ),
     ...describeRest(rate, spent),
-    ...rate.gates
-      .filter(({ held }) => !held)
-      .map(({ name, message }) => styleText("red", `  FAILED ${name}: ${plainText(message)}`)),
+    ...renderFailed("", rate.gates),
+    ...(scores ?? []).flatMap(({ name, gates }) => renderFailed(`${name}: `, gates)),
     ...rate.alarms.map((alarm) => styleText("yellow", `  ALARM: ${plainText(alarm)}`)),
   ];
   if (arms.length > 0) {
@@ -81,11 +81,12 @@ export function renderStatus({
         ["left", "right", "right", "right", "left", "left"],
         rows,
       ),
-      ...arms.flatMap(({ arm, alarms }) =>
-        alarms
+      ...arms.flatMap(({ arm, gates, alarms }) => [
+        ...renderFailed(`${arm}: `, gates),
+        ...alarms
           .filter((alarm) => !rate.alarms.includes(alarm))
           .map((alarm) => styleText("yellow", `  ALARM: ${plainText(arm)}: ${plainText(alarm)}`)),
-      ),
+      ]),
     );
   }
   if (losses && losses.length > 0) lines.push("", ...renderLosses(losses));
@@ -111,6 +112,13 @@ export function renderStatus({
   if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
   if (experiment) lines.push("", `  ${plainText(experiment.name)}: ${plainText(experiment.sentence)}`);
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
+}
+
+/** @param whose before the gate's name: an arm's or a score's */
+function renderFailed(whose: string, gates: readonly Gate[]): string[] {
+  return gates
+    .filter(({ held }) => !held)
+    .map(({ name, message }) => styleText("red", `  FAILED ${plainText(whose)}${name}: ${plainText(message)}`));
 }
 
 function renderOwnAnswers(answers: RunStatus["answers"]): string {

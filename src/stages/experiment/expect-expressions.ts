@@ -146,7 +146,14 @@ async function tryExpressions(
   const connection = await table.make(count, ...quoted.map(({ sql }) => sql));
   for (const { field, sql, place } of quoted)
     if (field === "by") await evaluateOrder(connection, sql, count, { ...options, option: place });
-    else await evaluateCondition(connection, sql, count, { ...options, option: place });
+    else {
+      const passing = await evaluateCondition(connection, sql, count, { ...options, option: place });
+      const isOfScores = ["score", "state", ...scores].some((name) => mentionsScore(sql, name));
+      if (!isOfScores && !passing.includes(1))
+        throw new UsageError(
+          `${place}: expected a condition that some row meets, got one that none of the data's does`,
+        );
+    }
 }
 
 /** The marks that a score will have: of a rubric's reply, or of a file's columns. Undefined where that is not known before. */

@@ -1,5 +1,6 @@
 import { valueAt } from "../../dataset/column-path.ts";
 import { readPositions } from "../../dataset/positions.ts";
+import { openDataset } from "../../dataset/open.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { messageOf, UsageError } from "../../errors.ts";
 import { formatNumbered } from "../../format.ts";
@@ -26,7 +27,9 @@ import { Grouping } from "../select/grouping.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { expectExpressions } from "./expect-expressions.ts";
+import { expectRecorded } from "./expect-recorded.ts";
 import { expectTurns } from "../generate.ts";
+import { readHeldOut } from "../held-out.ts";
 
 /**
  * Checks before anything is spent that all of it can be run: files, names, keys, sizes, and that the test prompts are not
@@ -52,7 +55,12 @@ export async function expectFeasible(context: Context, rows: number | undefined,
       throw new UsageError(
         `${at(["arms", arm, "top"])}: arms.${arm}.top: expected at most the ${rows} rows of the data, got ${top}`,
       );
-    if (rowsPath !== undefined) await readPositions(rowsPath);
+    const positions = rowsPath === undefined ? [] : await readPositions(rowsPath);
+    const outside = rows === undefined ? undefined : positions.find((position) => position >= rows);
+    if (outside !== undefined)
+      throw new UsageError(
+        `${at(["arms", arm, "rows"])}: arms.${arm}.rows: expected positions from 0 to ${rows! - 1} in ${rowsPath}, got ${outside}`,
+      );
   }
   const pairJudges = (comparison?.judges ?? []).map(({ name }) => name);
   for (const { name } of scores)
@@ -62,6 +70,8 @@ export async function expectFeasible(context: Context, rows: number | undefined,
       });
     });
   await expectExpressions(context, rows);
+  await expectRecorded(context, rows);
+  await expectHeldOut(context, rows);
   await expectGroups(recipe);
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
   for (const embedding of experiment.embeddings) await expectEmbedding(context, embedding, isLimited, planNotes);
@@ -94,6 +104,19 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     expectTurns(prompts, { template });
   }
   await expectOtherTests(context, prompts, planNotes);
+}
+
+/** @throws UsageError, DataError when the held-out rows cannot be measured, such as where all of them are in the data */
+async function expectHeldOut({ recipe, experiment, options }: Context, rows: number | undefined): Promise<void> {
+  const { evaluation } = experiment;
+  if (!evaluation || rows === undefined || rows > mostLookedAt) return;
+  const { signal } = options;
+  try {
+    await readHeldOut(await openDataset([evaluation.loss], { signal }), await openData(recipe), { signal });
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause;
+    throw new UsageError(`${recipe.at(["evaluate", "loss"])}: evaluate.loss: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** @throws UsageError, DataError when a model that makes vectors cannot be opened or a file of examples cannot be read */

@@ -240,7 +240,18 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   const leave = ({ stage }: Task) =>
     experimentStages.indexOf(stage) < firstStage || (options.only !== undefined && !options.only.includes(stage));
   await expectLeft(tasks.filter(leave), options);
+  const due = tasks.filter((task) => !leave(task));
+  if (ledger.isNew) await expectOwn(due, options);
   return { context, tasks, ledger, leave };
+}
+
+/** @throws RunError when the folder has results that commands by hand made, and that tasks would replace */
+async function expectOwn(due: readonly Task[], { run }: RunExperimentOptions): Promise<void> {
+  for (const task of due)
+    if ((await task.output()) !== undefined)
+      throw new RunError(
+        `${run}: expected a folder of the recipe's own, got a run whose "${task.id}" this recipe did not make and would replace; use another with --run DIR, or begin after it with --from STAGE`,
+      );
 }
 
 /** @throws RunError when a task before `from` has no result */

@@ -102,6 +102,10 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   const isControl = method === "random" || method === "longest";
   const model = options.like ?? "selected";
   const selected = manifest.arms[model];
+  if (isControl && options.top === undefined && model === arm)
+    throw new UsageError(
+      `--method ${method}: expected a control to have another name than the arm whose size it takes, got ${arm} for both; name another with --arm or --like, or give --top N`,
+    );
   if (isControl && options.top === undefined && !options.quota && !selected) {
     throw new UsageError(
       `--method ${method}: expected --top N, or an arm ${JSON.stringify(model)} in ${options.run} to take the size of; make that one first, or name another with --like`,
