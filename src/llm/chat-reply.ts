@@ -255,7 +255,7 @@ const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
   ],
 ];
 
-function endingOf(raw: unknown, isRefused: boolean): Ending {
+export function endingOf(raw: unknown, isRefused: boolean): Ending {
   const said =
     typeof raw === "string"
       ? raw

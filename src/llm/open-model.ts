@@ -22,6 +22,7 @@ import {
   otherProviders,
   readServers,
 } from "./model-name.ts";
+import { readLeniently } from "./lenient-client.ts";
 import { checkAddress, openCompatibleModel } from "./open-compatible.ts";
 import { noteOtherAddress, openHostedModel, withPath } from "./open-hosted.ts";
 import { openPeerModel } from "./open-peer.ts";
@@ -197,7 +198,7 @@ async function openProviderModel(
   return {
     name,
     identity: baseURL === undefined ? name : `${name}@${baseURL}`,
-    language,
+    language: readLeniently(language, providerName),
     ...(baseURL !== undefined && { notes: () => [noteOtherAddress(baseURL, provider.addressVariable)] }),
     price: options.price ?? listPrice,
     ...(provider.embed && {

@@ -83,6 +83,32 @@ describe("a provider behind a gateway", () => {
     },
   } as const;
 
+  const changed = (text: string, change: (body: Record<string, never>) => unknown) => {
+    const body = JSON.parse(text) as Record<string, never>;
+    return JSON.stringify(change(body) ?? body);
+  };
+  const [good, goodMessage] = [providers.openai.of(9, 3, 12), providers.anthropic.of(9, 3)];
+  const goodGoogle = providers.google.of(9, 3, 12);
+  test.each<[keyof typeof providers, string, string]>([
+    ["openai", "a choice without its number", good.replace('"index":0,', "")],
+    ["openai", "its number as text", good.replace('"index":0', '"index":"0"')],
+    ["openai", "odd logprobs and annotations", good.replace('"index":0', '"index":0,"logprobs":[]')],
+    ["openai", "counts as text", good.replace('"prompt_tokens":9', '"prompt_tokens":"9"')],
+    ["openai", "a number as id, a time as text", good.replace('"id":"c"', '"id":7').replace(":1,", ':"now",')],
+    ["anthropic", "a block of a new kind", goodMessage.replace("[{", '[{"type":"new_kind","data":1},{')],
+    ["anthropic", "thinking without signature", goodMessage.replace("[{", '[{"type":"thinking","thinking":"5"},{')],
+    ["anthropic", "content as text", changed(goodMessage, (body) => ({ ...body, content: "4\nfine" }))],
+    ["anthropic", "a number as stop_sequence", goodMessage.replace('"stop_sequence":null', '"stop_sequence":3')],
+    ["google", "counts as text", goodGoogle.replace('"promptTokenCount":9', '"promptTokenCount":"9"')],
+    ["google", "odd ratings", goodGoogle.replace('"index":0', '"index":0,"safetyRatings":"none"')],
+    ["google", "the object in a list", `[${goodGoogle}]`],
+  ])("%s: a text is read beside what its client refuses: %s", async (name, _, body) => {
+    said = { body };
+    expect(await askGateway(name)).toMatchObject({
+      reply: { text: "4\nfine", finish: "stop", usage: { inputTokens: 9, outputTokens: 3 } },
+    });
+  });
+
   test.each(Object.keys(providers) as (keyof typeof providers)[])(
     "%s: a text of no tokens has no usage, an error in a 200 is that error, and any body is read",
     async (name) => {
