@@ -145,7 +145,7 @@ export async function startBatchServer(options: BatchServerOptions = {}): Promis
         protocol === "openai" ? readLines(files.get(String(json()["input_file_id"]))!) : readRequests(json()),
       );
       if (!step("batch made")) return;
-      send(response, describe(batch, origin, isEnded(batch)));
+      send(response, describe(batch, isEnded(batch)));
       step("batch answered");
       return;
     }
@@ -157,7 +157,7 @@ export async function startBatchServer(options: BatchServerOptions = {}): Promis
       const limit = Number(url.searchParams.get("limit") ?? 20);
       const page = own.slice(from, from + limit);
       send(response, {
-        data: page.map((batch) => describe(batch, origin, isEnded(batch))),
+        data: page.map((batch) => describe(batch, isEnded(batch))),
         has_more: from + limit < own.length,
         last_id: page.at(-1)?.id ?? null,
       });
@@ -167,7 +167,7 @@ export async function startBatchServer(options: BatchServerOptions = {}): Promis
     if (cancelled !== undefined) {
       const batch = batches.find(({ id }) => id === cancelled)!;
       if (!isEnded(batch)) batch.status = "cancelled";
-      send(response, describe(batch, origin, true));
+      send(response, describe(batch, true));
       return;
     }
     const [, results] = /^GET \/(?:files\/(.+)\/content|messages\/batches\/(.+)\/results)$/.exec(route) ?? [];
@@ -190,7 +190,7 @@ export async function startBatchServer(options: BatchServerOptions = {}): Promis
       if (!step("status asked")) return;
       const batch = batches.find(({ id }) => id === asked);
       if (!batch) return send(response, { error: { message: `No batch ${asked}`, type: "not_found_error" } }, 404);
-      send(response, describe(batch, origin, isEnded(batch)));
+      send(response, describe(batch, isEnded(batch)));
       return;
     }
     if (route === "POST /chat/completions" || route === "POST /messages") {
@@ -278,7 +278,7 @@ function readRequests(body: Record<string, unknown>) {
   );
 }
 
-function describe(batch: Batch, origin: string, isEnded: boolean): unknown {
+function describe(batch: Batch, isEnded: boolean): unknown {
   const count = (kind: Fate["kind"]) => batch.fates.filter((fate) => fate.kind === kind).length;
   const total = batch.calls.length;
   if (batch.protocol === "anthropic")
@@ -295,7 +295,7 @@ function describe(batch: Batch, origin: string, isEnded: boolean): unknown {
       },
       created_at: new Date(batch.createdAt).toISOString(),
       expires_at: new Date(batch.createdAt + 86_400_000).toISOString(),
-      results_url: isEnded ? `${origin}/v1/messages/batches/${batch.id}/results` : null,
+      results_url: isEnded ? `https://provider.invalid/v1/messages/batches/${batch.id}/results` : null, // as behind a gateway
     };
   const hasExpired = count("expired") > 0;
   const status = !isEnded

@@ -1,3 +1,4 @@
+import { tryParse } from "../../files/try-parse.ts";
 import type { Fetch } from "../pooled-fetch.ts";
 import { shownOfLine } from "./policy.ts";
 
@@ -67,7 +68,7 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
           if (id !== undefined) marks.set(id, found);
         });
       if (!/\/batches(\/[^/]+)?$/.test(pathname)) return response;
-      return noteBatches(response, marks);
+      return noteBatches(protocol === "anthropic" ? await withOwnResults(response, url) : response, marks);
     },
   };
   return transport;
@@ -99,6 +100,21 @@ function markBody(
       ? { ...sent, metadata: { [markName]: mark } }
       : { ...sent, batch: { ...sent.batch, displayName: `${markName}-${mark}` } },
   );
+}
+
+/**
+ * A batch of Anthropic's whose results are where it was asked for: behind a gateway it names the provider's own address, to which neither the
+ * gateway's key nor, from everywhere, a way leads.
+ */
+async function withOwnResults(response: Response, url: string): Promise<Response> {
+  const text = await response.clone().text();
+  const body = tryParse(text);
+  const { results_url: given } = (typeof body === "object" && body !== null ? body : {}) as { results_url?: unknown };
+  if (typeof given !== "string" || !/\/batches\/[^/]+$/.test(new URL(url).pathname)) return response;
+  return new Response(JSON.stringify({ ...(body as object), results_url: `${url.replace(/[?#].*$/, "")}/results` }), {
+    status: response.status,
+    headers: { "content-type": "application/json" },
+  });
 }
 
 interface Described {

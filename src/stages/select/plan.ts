@@ -238,11 +238,9 @@ function checkMinScore(minScore: number | undefined, { rate }: RatedManifest): v
   if (minScore > highest.to) throw aboveAll(minScore, histogram);
 }
 
-const mostBins = 6; // that a message shows
-
 function aboveAll(minScore: number, bins: RatedManifest["rate"]["histogram"]): UsageError {
   return new UsageError(
-    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${bins.length > mostBins ? "its highest: " : ""}${renderHistogram(bins.slice(-mostBins))})`,
+    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${bins.length > 6 ? "its highest: " : ""}${renderHistogram(bins.slice(-6))})`,
   );
 }
 

@@ -76,6 +76,20 @@ test("a batch of OpenAI's carries our name, is noted before it is sent, and is k
   expect(transport.providerNow()).toBe(Date.parse(clock));
 });
 
+test("results of Anthropic's are where the batch was asked for, whatever address it names", async () => {
+  const batch = {
+    id: "m1",
+    processing_status: "ended",
+    results_url: "https://provider.test/v1/messages/batches/m1/results",
+  };
+  const { transport } = providerOf(JSON.stringify(batch), "anthropic");
+  const response = await transport.fetch("https://gateway.test/proxy/v1/messages/batches/m1?beta=true");
+  expect(await response.json()).toEqual({
+    ...batch,
+    results_url: "https://gateway.test/proxy/v1/messages/batches/m1/results",
+  });
+});
+
 test("calls of Anthropic's carry our name too, and are their keys again in the results", async () => {
   const [id, other] = ["0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"];
   const [first, second, plain] = ["1", "2", "3"].map((digit) => digit.repeat(32));
