@@ -64,7 +64,10 @@ async function* readRecords(
         : `expected ${formatNumbered(wanted, "value", "values")} as in the header (${columns.join(", ").slice(0, 60)}), got ${got}`;
     if (problem !== undefined && !keepsBroken) throw dataErrorAt(place, problem);
     batch.push({
-      text: withoutLineEnds(row.raw),
+      text:
+        row.record.at(-1)?.endsWith("\r") && !/"[\r\n]*$/.test(row.raw)
+          ? withLastReturn(row.raw)
+          : withoutLineEnds(row.raw),
       place: { ...place, ordinal: place.ordinal - 1 },
       ...(problem === undefined ? { value } : { value: undefined, problem }),
     });
@@ -210,6 +213,11 @@ async function findDelimiter(file: DatasetFile, quotes: Quotes = "double"): Prom
 /** How many bytes of line ends a text begins with. */
 function lineEnds(raw: string): number {
   return /^[\r\n]*/.exec(raw)![0].length;
+}
+
+/** A row without line ends, whose last value ends in a carriage return, as in a file whose lines end in line feeds. */
+function withLastReturn(raw: string): string {
+  return raw.replace(/^[\r\n]+|\n+$/g, "");
 }
 
 function withoutLineEnds(raw: string): string {

@@ -52,6 +52,7 @@ export function hashExample(example: ExampleFields & Partial<Pick<Example, "unre
   const parts = [thoughts, reference, ...(options ? [options] : [])];
   const more = thoughts?.some(Boolean) || reference !== undefined || options ? `\0${JSON.stringify(parts)}` : "";
   const texts = [instruction, input, output];
-  const joined = texts.some((text) => text.includes("\0")) ? JSON.stringify(texts) : texts.join("\0"); // one meaning each
+  const isPlain = texts.every((text) => !text.includes("\0") && text.isWellFormed()); // half characters are all the same in UTF-8
+  const joined = isPlain ? texts.join("\0") : JSON.stringify(texts); // one meaning each
   return hash("sha256", `${joined}${more}`).slice(0, 16);
 }

@@ -5,7 +5,7 @@ import { formatCount, formatShare } from "../format.ts";
 import type { WatchedWord } from "../run/records/arm.ts";
 import { unspaced } from "./words.ts";
 
-const letter = String.raw`[[\p{L}\p{N}_]--[${unspaced}]]`;
+const letter = String.raw`[[\p{L}\p{M}\p{N}_]--[${unspaced}]]`;
 const beginsUnspaced = new RegExp(`^[${unspaced}]`, "v");
 const endsUnspaced = new RegExp(`[${unspaced}]$`, "v");
 
@@ -28,7 +28,7 @@ export class WordWatch {
 
   /** @param words separated by "|": `java|python|c++` @throws UsageError when there are none, or too many */
   constructor(words: string) {
-    const typed = words.split("|").map((word) => word.trim());
+    const typed = words.split("|").map((word) => word.trim().normalize());
     const all = typed.map((word) => word.toLowerCase());
     this.#words = [...new Set(all)];
     this.#typed = new Map(typed.toReversed().map((word) => [word.toLowerCase(), word])); // the first spelling is shown
@@ -46,7 +46,7 @@ export class WordWatch {
 
   add({ instruction, input, output, category, unreadable }: Example, isKept: boolean): void {
     if (unreadable !== undefined) return;
-    const text = `${instruction}\n${input}\n${output}`;
+    const text = `${instruction}\n${input}\n${output}`.normalize(); // an accent may be a character of its own
     const small = text.toLowerCase();
     for (const [i, word] of this.#words.entries()) {
       if (!small.includes(word) || !this.#patterns[i]!.test(text)) continue; // the first look is faster

@@ -2,6 +2,8 @@
  * Logistic regression with a normal prior, by Newton's method: fast enough to fit again after every round of questions.
  */
 
+import { cholesky, solve } from "./linear.ts";
+
 /** The most probable weights (maximum a posteriori). */
 export interface LogisticFit {
   readonly weights: Float64Array;
@@ -76,31 +78,4 @@ export function probability(features: Float32Array, row: number, weights: Float6
   let sum = 0;
   for (let w = 0, at = row * weights.length; w < weights.length; w++, at++) sum += weights[w]! * features[at]!;
   return 1 / (1 + Math.exp(-sum));
-}
-
-/** The lower Cholesky factor of a matrix, from its lower half. */
-function cholesky(matrix: Float64Array, size: number): Float64Array {
-  const factor = new Float64Array(size * size);
-  for (let a = 0; a < size; a++) {
-    for (let b = 0; b <= a; b++) {
-      let sum = matrix[a * size + b]!;
-      for (let k = 0; k < b; k++) sum -= factor[a * size + k]! * factor[b * size + k]!;
-      factor[a * size + b] = a === b ? Math.sqrt(Math.max(sum, 1e-12)) : sum / factor[b * size + b]!;
-    }
-  }
-  return factor;
-}
-
-/** Solves factor · factorᵀ · x = right. */
-function solve(factor: Float64Array, right: Float64Array, size: number): Float64Array {
-  const x = right.slice();
-  for (let a = 0; a < size; a++) {
-    for (let k = 0; k < a; k++) x[a]! -= factor[a * size + k]! * x[k]!;
-    x[a]! /= factor[a * size + a]!;
-  }
-  for (let a = size - 1; a >= 0; a--) {
-    for (let k = a + 1; k < size; k++) x[a]! -= factor[k * size + a]! * x[k]!;
-    x[a]! /= factor[a * size + a]!;
-  }
-  return x;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { analyse } from "../../src/comparison/analyse.ts";
 import { toComparisonRecord } from "../../src/comparison/comparison-record.ts";
-import { orderFigures } from "../../src/comparison/pair-figures.ts";
+import { orderFigures, shareOfCases } from "../../src/comparison/pair-figures.ts";
 import { readReviews } from "../../src/comparison/reviews.ts";
 import { outcomeOfOrders, type PairVerdict, type Verdict } from "../../src/comparison/verdict.ts";
 import { weighComparison } from "../../src/health/trust.ts";
@@ -12,6 +12,26 @@ const said = (shownFirst: "A" | "B", winner: "A" | "B" | "draw"): Verdict => ({ 
 function pair(id: number, orders: Verdict[], lengths?: readonly [number, number]): PairVerdict {
   return { id: String(id), set: "s", outcome: outcomeOfOrders(orders), orders, ...(lengths && { lengths }) };
 }
+
+test.each([5, 10, 20, 80, 160, 800])("the interval of a share of %d cases holds, also of rare ones", (cases) => {
+  const ways = (hits: number) =>
+    Array.from({ length: hits }, (_, i) => Math.log((cases - i) / (i + 1))).reduce((sum, one) => sum + one, 0);
+  const estimates = Array.from({ length: cases + 1 }, (_, hits) => ({
+    ...shareOfCases(hits, cases),
+    ways: ways(hits),
+  }));
+  for (let i = 1; i <= 100; i++) {
+    const truth = 0.5 * (i / 100) ** 3;
+    const held = estimates
+      .map(({ low, high, ways: log }, hits) =>
+        low <= truth && truth <= high
+          ? Math.exp(log + hits * Math.log(truth) + (cases - hits) * Math.log(1 - truth))
+          : 0,
+      )
+      .reduce((sum, chance) => sum + chance, 0);
+    expect(held, `a share of ${truth}`).toBeGreaterThanOrEqual(0.925);
+  }
+});
 
 test("the place of answers is told by pairs of which both orders could be read", () => {
   const lost: Verdict = { shownFirst: "B", state: "failed", detail: "lost" };

@@ -53,6 +53,16 @@ test("a text of JSON that looks like a time or a UUID is a text for SQL, also in
     expect((await armOf(folder, [data], { where })).trim().split("\n"), where).toHaveLength(1);
 });
 
+test("CSV keeps a carriage return at the end of a row's last value", async () => {
+  using folder = tempFolder();
+  const text = "score,instruction,output\n1,a,o\r\n2,b,p\n";
+  const data = folder.write("r.csv", text);
+  expect(await armOf(folder, [data], { method: "full" })).toBe(text);
+  expect(await armOf(folder, [data], { where: "output_length = 2" })).toBe("score,instruction,output\n1,a,o\r\n");
+  const quoted = folder.write("q.csv", 'score,instruction,output\r\n1,a,"o\r"\r\n');
+  expect(await armOf(folder, [quoted], { method: "full" })).toBe('score,instruction,output\n1,a,"o\r"\n');
+});
+
 test("CSV keeps its byte order mark, by which Excel knows its encoding", async () => {
   using folder = tempFolder();
   const text = "\ufeffinstruction;output;score\na;Küche;1\nb;Bad;2\n";

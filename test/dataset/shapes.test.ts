@@ -229,6 +229,8 @@ describe("shapes", () => {
     });
     expect(chat).toMatchObject({ shape: "messages", instruction: "a", output: "c" });
     expect(hashExample(chat)).toBe(hashExample(await readRow({ instruction: "a", output: "c" })));
+    const half = (output: string) => hashExample({ instruction: "a", input: "", output });
+    expect(half("\ud83d")).not.toBe(half("\ud83c")); // though in UTF-8 both are the same
   });
 
   it("takes columns under other names", async () => {

@@ -43,6 +43,23 @@ test("words of scripts without spaces are found wherever they stand, and others 
   ]);
 });
 
+test("marks on letters belong to the word, and an accent is one however it is written", () => {
+  expect(
+    watch(
+      "कर|cafe|café",
+      ["काम कर", true],
+      ["काम करो", true],
+      ["a café", true],
+      ["a cafe\u0301", false],
+      ["a cafe", true],
+    ),
+  ).toEqual([
+    { word: "कर", rows: 1, kept: 1 },
+    { word: "cafe", rows: 1, kept: 1 },
+    { word: "café", rows: 2, kept: 1 },
+  ]);
+});
+
 test("a word's rows do not depend on the other words", () => {
   const rows: [string, boolean][] = [
     ["machine learning", true],
