@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { openLlmPairJudge, openPairJudge } from "../judge/open.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import { isModelName } from "../llm/model-name.ts";
+import { summariseAllLabels, withPeople } from "../page/people-labels.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { compare, readOutcomes, type Arm } from "../stages/compare.ts";
@@ -123,10 +124,12 @@ Examples:
       for (const name of names) results.push(await compareWith(name, arms, results, flags, context));
       const { comparisons = {} } = (await readManifest(runFolder(flags.run)))!;
       const adjusted = adjustComparisons(Object.values(comparisons)); // also for those that an earlier command made beside one
+      const people = await summariseAllLabels(runFolder(flags.run));
       show(
         results
           .flat()
-          .map(({ a, b, judge }) => adjusted.find((one) => one.a === a && one.b === b && one.judge === judge)!),
+          .map(({ a, b, judge }) => adjusted.find((one) => one.a === a && one.b === b && one.judge === judge)!)
+          .map((summary) => withPeople(people, summary)),
         arms.length > 2 && flags.allPairs
           ? await Promise.all(results.map((own) => rankArms(own, { seed: flags.seed })))
           : [],

@@ -182,6 +182,8 @@ test("status does not trust a judge that people contradict", async () => {
   );
   own.write("runs/default/labels/m-vs-t.by.people/ann.jsonl", `${opposite.join("\n")}\n`);
   expect(await trust()).toBe("no");
+  const { stdout: again } = await alpagasus(["compare", "m.json", "t.json", "--judge", "student"], { cwd: own.path });
+  expect(again).toMatch(/No: .*its verdicts agree with people by a kappa/);
   own[Symbol.dispose]();
 });
 
