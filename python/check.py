@@ -59,7 +59,8 @@ def adapter_is_there(training):
     if count == 0:
         return False, "the adapter has no trained matrices"
     if zeros:
-        return False, f"{len(zeros)} of {count} matrices are all zeros, as if nothing had been learnt: {zeros[0]}"
+        advice = "a training of one or two steps may learn nothing: take more rows, or more epochs"
+        return False, f"{len(zeros)} of {count} matrices are all zeros, as if nothing had been learnt ({zeros[0]}); {advice}"
     return True, f"an adapter of {count} matrices ({', '.join(sorted(types))}), none of them zero"
 
 

@@ -52,7 +52,7 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
     );
   if (part && looked !== undefined)
     throw new UsageError(
-      `${part}: expected a judge that looks at a row by itself, got ${looked}, which takes no time; rate all rows at once`,
+      `${part}: expected a judge that looks at a row by itself, got ${looked}, whose scores are there already; rate all rows at once`,
     );
   for (const name of ["to", "min-score", "precision"] as const) {
     const value = { to: flags.to, "min-score": flags.minScore, precision: flags.precision }[name];
@@ -63,7 +63,7 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
     throw new UsageError("--max-unreadable: expected --unreadable skip with it");
   if (flags.escalate !== undefined && flags.unreadable === "skip")
     throw new UsageError(
-      "--unreadable skip: expected one judge or a panel, got --escalate, whose estimates are about all rows; mend the data first",
+      "--unreadable skip: expected one judge or a panel, got --escalate, whose estimates are about all rows; correct the data first",
     );
   if (flags.combine && flags.escalate !== undefined)
     throw new UsageError("--combine: expected a panel, got --escalate; leave one out");

@@ -114,7 +114,7 @@ async function survey(examples: AsyncIterable<readonly Example[]>): Promise<stri
   }
   const first = isWhole ? formatNumbered(rows, "row", "rows") : `the first ${formatNumbered(rows, "row", "rows")}`;
   if (bad === rows) return "";
-  return `; ${formatCount(bad)} of ${first} cannot be read; mend the data, or leave them out with rate --unreadable skip (in a recipe, unreadable: skip)`;
+  return `; ${formatCount(bad)} of ${first} cannot be read; correct the data, or leave them out with rate --unreadable skip (in a recipe, unreadable: skip)`;
 }
 
 async function* readExamples(

@@ -25,7 +25,10 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
   if (rate?.escalate && (typeof rate.judge !== "string" || !/^student(:|$)/.test(rate.judge)))
     fail(["rate", "escalate"], "expected a student as the judge: judge: student");
   if (rate?.escalate && file.unreadable === "skip")
-    fail(["unreadable"], "expected stop, since the estimates of rate.escalate are about all rows; mend the data first");
+    fail(
+      ["unreadable"],
+      "expected stop, since the estimates of rate.escalate are about all rows; correct the data first",
+    );
   if (rate?.max_unreadable !== undefined && file.unreadable !== "skip")
     fail(["rate", "max_unreadable"], "expected unreadable: skip with it");
   if (rate?.combine && typeof rate.judge === "string")
@@ -36,7 +39,7 @@ export function checkNames(file: ExperimentFile, at: (field: readonly PropertyKe
     [["compare", "judges"], compare?.judges ?? []],
     [["compare", "matches"], (compare?.matches ?? []).map((match) => match.join(" "))],
   ] as const)
-    if (twice(list) >= 0) fail([...field, twice(list)], "expected each once, got one again");
+    if (twice(list) >= 0) fail([...field, twice(list)], `expected each once, got ${list[twice(list)]} twice`);
   for (const [arm, { method }] of Object.entries(arms))
     if (method === "random" && (train?.seeds.length ?? 0) > 1)
       for (const seed of train!.seeds.slice(1))

@@ -17,6 +17,7 @@ import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatNumbered } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
+import { shellWord } from "../shell-word.ts";
 import type { ComparisonSummary, OutcomeAgreement, ComparisonRecord } from "../run/records/comparison.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { defaultSeed } from "../stats/random.ts";
@@ -97,7 +98,7 @@ export async function readAllLabels(options: Pick<LabelsOptions, "run" | "arms">
   });
   if (annotators.length === 0)
     throw new RunError(
-      `${run.labelsFolder(comparison)}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME`,
+      `${run.labelsFolder(comparison)}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME --run ${shellWord(run.folder)}`,
     );
   return { a, b, annotators };
 }
@@ -224,7 +225,7 @@ export async function findComparison(
   if (meant.length === 0)
     throw new RunError(
       all.length === 0
-        ? `${run.folder}: expected compared answers to label, found none; compare two arms first: alpagasus compare A B`
+        ? `${run.folder}: expected compared answers to label, found none; compare two arms first: alpagasus compare A B --run ${shellWord(run.folder)}`
         : `--arms: expected arms that were compared (${names.join("; ")}), got ${arms!.join(" ")}`,
     );
   if (!arms && names.length > 1)

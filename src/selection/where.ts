@@ -57,6 +57,13 @@ export async function evaluateCondition(
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof UsageError) throw cause;
-    throw new UsageError(`${option}: ${firstLine(cause)}`, { cause });
+    const [, ranked] =
+      /Scalar Function with name (zscore|rank|percentile) does not exist/i.exec(firstLine(cause)) ?? [];
+    throw new UsageError(
+      ranked === undefined
+        ? `${option}: ${firstLine(cause)}`
+        : `${option}: expected a condition about one row, got ${ranked}, which is about all rows and for --by; choose by --by with --min-score`,
+      { cause },
+    );
   }
 }

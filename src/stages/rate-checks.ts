@@ -26,7 +26,9 @@ export async function expectScoreName(name: string): Promise<void> {
   const read = await database.connection.runAndReadAll(`SELECT json_serialize_sql(${sqlText(`SELECT (${name})`)})`);
   const isColumn = /"select_list":\[\{"class":"COLUMN_REF"/.test(String(read.getRows()[0]![0])); // not a word of SQL's own
   if (taken.includes(name.toLowerCase()) || name in {} || /^(data|rating)_/i.test(name) || !isColumn)
-    throw new UsageError(`--as: expected a name that SQL, --by and --where do not have, got ${JSON.stringify(name)}`);
+    throw new UsageError(
+      `--as: expected a name that is no word of SQL and no column of --by and --where, got ${JSON.stringify(name)}`,
+    );
 }
 
 /** @throws RunError when the run's rows have no ratings of its own yet, UsageError when several judges rate */
@@ -67,11 +69,12 @@ export async function expectSameQuestion(
   }
   if (!rated) return;
   const isSameQuestion = judge.question !== undefined && rated.question?.hash === judge.question.hash; // servers of a model may change
+  const what = name === undefined ? "ratings" : `the score ${name}`;
   if (rated.judge !== judge.name && !isSameQuestion)
-    throw new RunError(`${run}: holds ratings by ${rated.judge}, not by ${judge.name}; ${advice}`);
+    throw new RunError(`${run}: holds ${what} by ${rated.judge}, not by ${judge.name}; ${advice}`);
   if (judge.question && rated.question?.hash !== judge.question.hash)
     throw new RunError(
-      `${run}: holds ratings to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
+      `${run}: holds ${what} to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
 }
 

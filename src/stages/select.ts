@@ -139,6 +139,10 @@ function summarise(
     );
   if (options.per !== undefined && factNames.includes(options.per))
     notes.push(`--per ${options.per} uses the data's column of that name, not the value from the rating`);
+  if (options.fullTraining && !plan.isPureCut)
+    notes.push(
+      "--full-minutes and --full-usd: there is no table of thresholds to show time and money in, since more than the score decides",
+    );
   if (leftOut > 0)
     notes.push(
       `drawn from the same rows as ${options.like ?? "selected"}: ${formatCount(leftOut)} that it could not keep (filtered, duplicate or contaminated) are left out`,

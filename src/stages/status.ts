@@ -123,8 +123,8 @@ export async function status(folder: string): Promise<RunStatus> {
         : (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
       : comparisons.length > 0
         ? comparisons.some(({ judge }) => isModelName(judge))
-          ? `nothing: alpagasus replies --verdicts${flag} shows what the judge said`
-          : `nothing: alpagasus view${flag} shows the pairs`
+          ? `nothing is left to do; to see what the judge said: alpagasus replies --verdicts${flag}`
+          : `nothing is left to do; to see the pairs: alpagasus view${flag}`
         : answers.length > 1
           ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
           : `alpagasus rate DATA${flag}`;

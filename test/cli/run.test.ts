@@ -439,7 +439,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 }, b: { method: full, min_score: 2 } }\n",
-      /bad\.yaml:4: arms\.b: --min-score: goes with --method score/,
+      /bad\.yaml:4: arms\.b: min_score: goes with method score/,
     ],
     [
       "name: x\ndata: rows.json\nrate: { judge: student }\narms: { a: { top: 3 } }\ntrain: { recipe: laptop, seeds: [1, 1] }\n",

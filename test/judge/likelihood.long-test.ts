@@ -83,10 +83,7 @@ describe("what is made of a likelihood", () => {
       cwd: folder.path,
       env,
     });
-    expect([code, stderr]).toEqual([
-      2,
-      expect.stringContaining("holds ratings by perplexity:model, at most 8 tokens") as string,
-    ]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("by perplexity:model, at most 8 tokens") as string]);
   });
 
   test("a row that the memory does not suffice for fails alone, and is measured again by the next command", async () => {

@@ -149,22 +149,28 @@ describe("select --by", () => {
     [["select", "--by", "good", "--top", "5", "--method", "random"], /--by: goes with --method score, not random/],
     [["select", "--by", " ", "--top", "5"], /--by: expected an expression, got nothing/],
     [["rate", "rows.json", "--judge", "column:own", "--as", "two words"], /--as: expected a name of letters/],
-    [
-      ["rate", "rows.json", "--judge", "column:own", "--as", "length"],
-      /--as: expected a name that SQL, --by and --where do not have/,
-    ],
+    [["rate", "rows.json", "--judge", "column:own", "--as", "length"], /--as: expected a name that is no word of SQL/],
     [
       ["select", "--by", "score + random()", "--top", "5"],
       /--by: expected an expression with the same value every time/,
     ],
     [["select", "--by", "unnest([score, 1])", "--top", "5"], /--by: expected one value a row, got several/],
     [["rate", "rows.json", "--judge", "column:own", "--as", "Good"], /differs from good by more than capital letters/],
-    [["rate", "rows.json", "--judge", "column:own", "--as", "order"], /a name that SQL, --by and --where do not have/],
-    [["rate", "rows.json", "--judge", "column:own", "--as", "true"], /a name that SQL, --by and --where do not have/],
-    [["rate", "rows.json", "--judge", "column:own", "--as", "data_x"], /a name that SQL, --by and --where do not have/],
+    [
+      ["rate", "rows.json", "--judge", "column:own", "--as", "order"],
+      /a name that is no word of SQL and no column of --by and --where/,
+    ],
+    [
+      ["rate", "rows.json", "--judge", "column:own", "--as", "true"],
+      /a name that is no word of SQL and no column of --by and --where/,
+    ],
+    [
+      ["rate", "rows.json", "--judge", "column:own", "--as", "data_x"],
+      /a name that is no word of SQL and no column of --by and --where/,
+    ],
     [
       ["rate", "rows.json", "--judge", "column:own", "--as", "good"],
-      /holds ratings by column:quality, not by column:own/,
+      /holds the score good by column:quality, not by column:own/,
     ],
     [
       ["rate", "rows.json", "--judge", "student", "--judge", "column:own", "--scale", "0..5", "--as", "x"],

@@ -115,7 +115,7 @@ function renderLength(a: string, b: string, record: ComparisonRecord): string[] 
         : `; the longer answer wins ${percent(length.longerWins)} ${shareInterval(length.longerWins)} of the decided pairs that are not tied`;
     lines.push(
       `  length  ${a} ${formatCount(length.meanA)} characters on average, ${b} ${formatCount(length.meanB)}${longer}`,
-      `          win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}${length.controlledWinRate.value === null ? "" : ", should it like length as GPT-4-turbo does"}`,
+      `          win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}, at equal length ${percent(length.controlledWinRate)} ${shareInterval(length.controlledWinRate)}${length.controlledWinRate.value === null ? "" : ", if this judge likes length as much as GPT-4-turbo does"}`,
     );
   } else lines.push(`  win rate ${percent(winRate)} ${shareInterval(winRate)}${graded}`);
   if (relativeScore)

@@ -49,7 +49,12 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     if (method === "representative" || dedup === "semantic" || (diverse !== undefined && vectors !== undefined))
       expectUsearch(`${at(["arms", arm])}: arms.${arm}`);
   }
-  if (recipe.watch !== undefined) void new WordWatch(recipe.watch); // throws
+  if (recipe.watch !== undefined)
+    try {
+      void new WordWatch(recipe.watch);
+    } catch (cause) {
+      throw new UsageError(`${at(["watch"])}: ${messageOf(cause).replace("--watch", "watch")}`, { cause });
+    }
   for (const { arm, top, rowsPath } of draws) {
     if (typeof top === "number" && rows !== undefined && top > rows)
       throw new UsageError(
@@ -228,7 +233,8 @@ function expectArm(recipe: ExperimentRecipe, arm: string): void {
     });
     if (top === "0%") throw new UsageError("top: expected a share over 0 %");
   } catch (cause) {
-    throw new UsageError(`${recipe.at(["arms", arm])}: arms.${arm}: ${messageOf(cause)}`, { cause });
+    const told = messageOf(cause).replace(/--([a-z]+(?:-[a-z]+)*)/g, (_, name: string) => name.replaceAll("-", "_")); // options are fields here
+    throw new UsageError(`${recipe.at(["arms", arm])}: arms.${arm}: ${told}`, { cause });
   }
 }
 

@@ -38,7 +38,7 @@ export class Grouping {
   expectFound(): void {
     if (!this.#isFound)
       throw new UsageError(
-        `${this.#option}: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has`,
+        `${this.#option}: expected a column of the data, got ${JSON.stringify(this.#column)}, which no row has (scores and lengths do not group rows; --where and --by take them)`,
       );
   }
 
