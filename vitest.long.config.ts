@@ -14,7 +14,7 @@ export default defineConfig({
       "test/judge/panel.test.ts",
       "test/llm/engine.test.ts",
       "test/page/report.test.ts",
-      "test/stats/{association,comparing,coverage,crossed-mean,length-controlled}.test.ts",
+      "test/stats/{comparing,coverage,crossed-mean,length-controlled}.test.ts",
       "test/student/student.test.ts",
     ],
     env: { ALPAGASUS_LONG: "1" },

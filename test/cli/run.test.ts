@@ -11,7 +11,7 @@ import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helper
 import { startModelServer, type Asked, type ModelServer } from "../helpers/model-server.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
-import { howOften, isLong } from "../helpers/long.ts";
+import { isLong } from "../helpers/long.ts";
 
 const packageFile = (path: string) => new URL(`../../${path}`, import.meta.url);
 
@@ -154,47 +154,53 @@ describe("an experiment", () => {
     expect(await plan()).toMatch(/generate long +due .*its result was changed outside the experiment/);
   });
 
-  const kills = howOften(20, 4);
-  test(`killed at ${kills} moments and started again, it comes to the same result, and nothing is paid twice`, async () => {
-    await using server = await startModelServer({ answer: play, latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160) });
-    using folder = tempFolder();
-    writeExperiment(folder, server);
-    using undisturbed = tempFolder();
-    writeExperiment(undisturbed, server);
-    const wanted = endOf(await run(undisturbed)).result;
-    const asked = server.log.length;
-    const random = createRandom(5);
-    let killed = 0;
-    while (killed < kills) {
-      const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
-      const until = server.log.length + 1 + Math.floor(16 * random()); // some replies later
-      const timer = setInterval(() => {
-        if (server.log.length < until) return;
+  const kills = 20;
+  test.runIf(isLong)(
+    `killed at ${kills} moments and started again, it comes to the same result, and nothing is paid twice`,
+    async () => {
+      await using server = await startModelServer({
+        answer: play,
+        latencyMs: (ordinal) => 40 + ((ordinal * 37) % 160),
+      });
+      using folder = tempFolder();
+      writeExperiment(folder, server);
+      using undisturbed = tempFolder();
+      writeExperiment(undisturbed, server);
+      const wanted = endOf(await run(undisturbed)).result;
+      const asked = server.log.length;
+      const random = createRandom(5);
+      let killed = 0;
+      while (killed < kills) {
+        const running = startAlpagasus(["run", "recipe.yaml"], { cwd: folder.path });
+        const until = server.log.length + 1 + Math.floor(16 * random()); // some replies later
+        const timer = setInterval(() => {
+          if (server.log.length < until) return;
+          clearInterval(timer);
+          setTimeout(() => running.kill("SIGKILL"), 30 * random());
+        }, 1);
+        const { code } = await running.ended;
         clearInterval(timer);
-        setTimeout(() => running.kill("SIGKILL"), 30 * random());
-      }, 1);
-      const { code } = await running.ended;
-      clearInterval(timer);
-      if (code === 0) break; // it was faster than the kills
-      killed++;
-    }
-    using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
-    const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
-    expect(kept).toBeGreaterThan(0); // it has got on
-    await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
-    const before = server.log.length;
-    const end = await run(folder);
-    expect(server.log.length - before).toBe(asked - kept); // nothing that it has is asked for again
-    expect([
-      end.code,
-      end.stderr.split("\n").filter((line) => line.startsWith("alpagasus:")),
-      end.code === 0 ? "" : end.stdout,
-    ]).toEqual([0, [], ""]);
-    expect(endOf(end).result).toEqual(wanted);
-    const replied = [...server.replied.values()].reduce((sum, times) => sum + times, 0);
-    const twice = replied - 2 * asked; // each question once undisturbed, and once in all the attempts
-    expect(twice).toBeLessThanOrEqual(3 * 32 * kills); // what three stages may have in flight when they are killed
-  });
+        if (code === 0) break; // it was faster than the kills
+        killed++;
+      }
+      using store = new CallStore(join(folder.path, ".alpagasus/calls.sqlite"), { readOnly: true });
+      const kept = callsOf(undisturbed).filter((key) => store.find(key)).length;
+      expect(kept).toBeGreaterThan(0); // it has got on
+      await new Promise((resolve) => setTimeout(resolve, 500)); // what the last kill has left is answered by then
+      const before = server.log.length;
+      const end = await run(folder);
+      expect(server.log.length - before).toBe(asked - kept); // nothing that it has is asked for again
+      expect([
+        end.code,
+        end.stderr.split("\n").filter((line) => line.startsWith("alpagasus:")),
+        end.code === 0 ? "" : end.stdout,
+      ]).toEqual([0, [], ""]);
+      expect(endOf(end).result).toEqual(wanted);
+      const replied = [...server.replied.values()].reduce((sum, times) => sum + times, 0);
+      const twice = replied - 2 * asked; // each question once undisturbed, and once in all the attempts
+      expect(twice).toBeLessThanOrEqual(3 * 32 * kills); // what three stages may have in flight when they are killed
+    },
+  );
 
   test.runIf(isLong)("the budget holds over all stages together", async () => {
     await using server = await startModelServer({ answer: play, price: { input: 0.15, output: 0.6 } });

@@ -205,7 +205,7 @@ describe("what stops everything, within the first calls", () => {
     expect(open.engine.failure?.message).toMatch(/nothing listens at that address/);
   });
 
-  test.concurrent("a provider that is gone in the middle", async () => {
+  test.runIf(isLong).concurrent("a provider that is gone in the middle", async () => {
     await using server = await startModelServer({
       answer: ({ ordinal }) => (ordinal < 20 ? "4" : { kind: "status", status: 500 }),
     });

@@ -140,7 +140,7 @@ describe("rating many rows", () => {
     for (let start = 0; start < count; start += 500) yield Array.from({ length: 500 }, (_, i) => example(start + i));
   }
 
-  it("gives each row what it has by itself, in order", async () => {
+  it.runIf(isLong)("gives each row what it has by itself, in order", async () => {
     const judge = await createStudentJudge();
     const view = createViewer(await readStudent(embeddedStudentPath));
     let row = 0;

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publicText } from "../../src/page/cards.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { startHubServer, type HubServer } from "../helpers/hub-server.ts";
-import { isLong } from "../helpers/long.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 const token = "hf_thetoken";
@@ -86,7 +85,7 @@ describe("push", () => {
     expect([kept.has("train.jsonl"), kept.has("train.csv")]).toEqual([true, true]); // the card alone is replaced
   });
 
-  test.runIf(isLong)("the licence is that of the source on the Hub, where it is known", async () => {
+  test("the licence is that of the source on the Hub, where it is known", async () => {
     const files = new Map([
       ["README.md", Buffer.from("---\nlicense: apache-2.0\n---\n# source\n")],
       ["train.jsonl", readFileSync(`${folder.path}/secret-folder/rows.jsonl`)],
