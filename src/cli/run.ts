@@ -12,6 +12,7 @@ import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { paidInAll } from "../run/spent.ts";
+import { isSameSource } from "../stages/rate-checks.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { agreementsOf, summariseAllLabels } from "../page/people-labels.ts";
@@ -86,7 +87,7 @@ Examples:
           : { ...opened, data: flags.data, pathOf: (path) => (path === flags.data ? path : opened.pathOf(path)) };
       const run = flags.run ?? join("runs", recipe.name);
       const before = (await readManifest(runFolder(run)))?.dataset;
-      if (flags.data !== undefined && before && before.source !== flags.data)
+      if (flags.data !== undefined && before && !isSameSource(before.source, flags.data))
         throw new UsageError(
           `--data ${flags.data}: expected the data of the experiment in ${run} (${before.source}), got other data, by which its results would be replaced; run it in another folder with --run DIR`,
         );

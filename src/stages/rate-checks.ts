@@ -137,7 +137,7 @@ export async function expectNoMore(
     );
 }
 
-function isSameSource(a: string, b: string): boolean {
+export function isSameSource(a: string, b: string): boolean {
   return a === b || resolve(a) === resolve(b);
 }
 

@@ -49,6 +49,7 @@ test("an experiment's results are not replaced by those of other data", async ()
     expect.stringMatching(/in runs\/r \(.*rows\.json\), got other data, .* --run DIR/),
   ]);
   expect((await run("--data", "other.json", "--run", "runs/other")).code).toBe(0);
+  expect((await run("--data", "./other.json", "--run", "runs/other")).code).toBe(0);
 });
 
 describe("before anything is rated", () => {
