@@ -49,6 +49,7 @@ export function takeOffThinking(text: string, read: (text: string) => unknown): 
     if (!begun) break;
     const close = closingOf(begun.groups!).toLowerCase();
     const end = lower.indexOf(close, opening.lastIndex);
+    if (end < 0 && begun.groups!["line"] !== undefined) break; // a line that anybody may write
     if (end < 0) return { problem: "the reply ends within its reasoning" };
     from = end + close.length;
   }

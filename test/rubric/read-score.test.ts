@@ -72,6 +72,7 @@ const scored: [reply: string, score: number][] = [
   ["<|begin_of_thought|>\n2\n<|end_of_thought|>\n<|begin_of_solution|>4<|end_of_solution|>", 4],
   ["<|channel|>analysis<|message|>2?<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>", 4],
   ["Thinking...\n2\n...done thinking.\n\n4", 4],
+  ["Thinking...\n4", 4],
   ["◁think▷2◁/think▷4", 4],
   ["Perhaps 3, or 2.[/THINK]4", 4],
   ["Perhaps 3, or 2.</think>\n4.5", 4.5],
