@@ -35,7 +35,8 @@ const helpWidth = Math.min(process.stdout.columns || 110, 110);
  * budget was reached, 130 interrupted, 143 terminated, 129 hung up.
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
-  if (args[0] === "help") return runCommandLine([...args.slice(1, 2), "--help"]);
+  if (args[0] === "help" && (args.length === 1 || Object.hasOwn(commands, args[1]!)))
+    return runCommandLine([...args.slice(1, 2), "--help"]);
   readKeys(args);
   outliveReaders(args);
   const interruption = new AbortController();

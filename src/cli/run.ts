@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import type { ExperimentRecipe } from "../experiment/recipe.ts";
@@ -87,9 +87,10 @@ Examples:
           : { ...opened, data: flags.data, pathOf: (path) => (path === flags.data ? path : opened.pathOf(path)) };
       const run = flags.run ?? join("runs", recipe.name);
       const before = (await readManifest(runFolder(run)))?.dataset;
-      if (flags.data !== undefined && before && !isSameSource(before.source, flags.data))
+      const known = before && [before.source, resolve(before.workingFolder ?? "", before.source)]; // from another folder, too
+      if (flags.data !== undefined && known && !known.some((source) => isSameSource(source, flags.data!)))
         throw new UsageError(
-          `--data ${flags.data}: expected the data of the experiment in ${run} (${before.source}), got other data, by which its results would be replaced; run it in another folder with --run DIR`,
+          `--data ${flags.data}: expected the data of the experiment in ${run} (${known[0]}), got other data, by which its results would be replaced; run it in another folder with --run DIR`,
         );
       const options: RunExperimentOptions = {
         run,

@@ -155,18 +155,27 @@ function describeMatches(
       ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms.find(({ arm }) => arm === told)?.minutes ?? 0))})`
       : "";
   const heardAll = saying.flatMap(({ decisive }) => decisive);
+  const losers = saying.filter(({ longest }) => longest.some(({ pooled }) => pooled.conclusion === "worse"));
+  const better = `the longest rows do better${saying.length > 1 ? ` by ${losers.map(({ judge }) => judge).join(", ")}` : ""}`;
+  const lost =
+    losers.length > 0
+      ? `; ${better} (${losers
+          .flatMap(({ longest }) => longest)
+          .map(tellMatch)
+          .join("; ")})`
+      : "";
   if (isOneTraining(heardAll))
     return {
       verdict: "one training",
-      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${faster}.`,
+      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${lost}${faster}.`,
     };
   const verdicts = new Set(saying.map(({ verdict }) => verdict));
   if (verdicts.size > 1)
     return {
       verdict: "no benefit shown",
-      sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${faster}.`,
+      sentence: `The judges disagree: ${saying.map(({ judge, verdict, decisive }) => `by ${judge}, ${beginnings[verdict]} (${decisive.map(tellMatch).join("; ")})`).join("; ")}${lost}${faster}.`,
     };
-  const { decisive, longest, verdict, hasControl, otherSizes } = saying[0]!;
+  const { decisive, verdict, hasControl, otherSizes } = saying[0]!;
   const alone = hasControl
     ? ""
     : `; without a random control${otherSizes.length > 0 ? ` of its size (${otherSizes.join(", ")} ${otherSizes.length === 1 ? "has" : "have"} another)` : ""} we cannot say that the selection did it`;
@@ -174,17 +183,16 @@ function describeMatches(
   const beatsFull = decisive.some((match) => isFull(match.b, methods) && match.pooled.conclusion === "better");
   const beatsRandom =
     hasControl && decisive.every((match) => isFull(match.b, methods) || match.pooled.conclusion === "better");
-  const losesToLongest = saying.some((one) => one.longest.some(({ pooled }) => pooled.conclusion === "worse"));
   const beginning =
     verdict === "no benefit shown" && beatsFull && hasControl
       ? "Fewer rows helped, choosing them was not shown to"
       : verdict === "did not help" && beatsRandom
         ? "Choosing rows helped, but having fewer did not"
         : capitalise(beginnings[verdict]);
-  const but = losesToLongest ? `, ${verdict === "helped" ? "but" : "and"} the longest rows do better` : "";
+  const but = losers.length > 0 ? `, ${verdict === "helped" ? "but" : "and"} ${better}` : "";
   return {
     verdict,
-    sentence: `${beginning}${by}${but}: ${[...decisive, ...longest].map(tellMatch).join("; ")}${alone}${faster}.`,
+    sentence: `${beginning}${by}${but}: ${[...decisive, ...(losers[0] ?? saying[0]!).longest].map(tellMatch).join("; ")}${alone}${faster}.`,
   };
 }
 

@@ -41,7 +41,10 @@ function unwrap(value: unknown): unknown {
     typeof value === "string" ? parse(value) : Array.isArray(value) && value.length === 1 ? value[0] : value;
   const isCompletion = (one: unknown) => isEntry(one) && Array.isArray(one["choices"]);
   if (!isEntry(inner) || isCompletion(inner)) return isCompletion(inner) ? inner : value;
-  return ["result", "data", "response", "body"].map((name) => inner[name]).find(isCompletion) ?? value;
+  const name = ["result", "data", "response", "body"].find((one) => isCompletion(inner[one]));
+  if (name === undefined) return value;
+  const { [name]: completion, ...around } = inner;
+  return isError(around["error"]) || readOtherError(around) ? around : completion;
 }
 
 /** A text without `data: [DONE]` at its end. */
@@ -78,9 +81,7 @@ function joinStream(text: string): unknown {
   }
   const read = data.filter((line) => line !== "[DONE]").map(parse);
   const chunks = read.filter(isEntry);
-  const failed =
-    chunks.find(({ error }) => isError(error)) ??
-    chunks.find((chunk) => !Array.isArray(chunk["choices"]) && readOtherError(chunk));
+  const failed = chunks.find(({ error }) => isError(error));
   if (failed) return failed;
   if (errors.length > 0) return { error: errors[0] };
   if (chunks.length === 0) return undefined;
@@ -92,6 +93,9 @@ function joinStream(text: string): unknown {
   const content = parts.map((part) => readContent(part["content"])).join("");
   const refusal = parts.map((part) => (typeof part["refusal"] === "string" ? part["refusal"] : "")).join("");
   const endings = choices.flatMap(({ finish_reason: reason }) => reason ?? []);
+  const told =
+    endings.length > 0 ? undefined : chunks.find((chunk) => !Array.isArray(chunk["choices"]) && readOtherError(chunk));
+  if (told) return told; // beside a text that ended, such a chunk tells of progress
   const finish = endings.find((reason) => endingOf(reason, false) === "content-filter") ?? endings.at(-1) ?? null;
   const whole: Record<string, unknown> = {};
   for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments

@@ -8,14 +8,26 @@ export function readChatUsage(usage: unknown, text: string): LanguageModelV4Usag
     return typeof value === "number" && Number.isFinite(value) ? value : undefined;
   };
   const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
-  const cached = count(details("prompt_tokens_details"), "cached_tokens") ?? count(usage, "cache_read_input_tokens");
-  const reasoning = count(details("completion_tokens_details"), "reasoning_tokens") ?? count(usage, "reasoning_tokens");
+  /** The larger of two spellings of a count; some always send one as 0. */
+  const larger = (...counts: (number | undefined)[]) => {
+    const known = counts.filter((one) => one !== undefined);
+    return known.length > 0 ? Math.max(...known) : undefined;
+  };
+  const cached = larger(
+    count(details("prompt_tokens_details"), "cached_tokens"),
+    count(usage, "cache_read_input_tokens"),
+  );
+  const reasoning = larger(
+    count(details("completion_tokens_details"), "reasoning_tokens"),
+    count(usage, "reasoning_tokens"),
+  );
   const prompt = count(usage, "prompt_tokens");
   const completion = count(usage, "completion_tokens");
   // some count cached tokens beside the prompt's, or reasoning beside the answer's, and all of them in the total
   const created = count(usage, "cache_creation_input_tokens") ?? 0;
-  const ofCache = (cached ?? 0) + created;
-  const input = prompt !== undefined && ofCache > prompt ? prompt + ofCache : prompt;
+  // what is more than the prompt is not within it
+  const beside = [cached ?? 0, created].reduce((sum, one) => sum + (one > (prompt ?? 0) ? one : 0), 0);
+  const input = prompt === undefined ? undefined : prompt + beside;
   const written =
     completion !== undefined && reasoning !== undefined && reasoning > completion ? completion + reasoning : completion;
   // what is in the total and nowhere else was written, such as reasoning; unless it is cached tokens that are counted apart

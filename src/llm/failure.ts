@@ -1,4 +1,4 @@
-import { APICallError } from "@ai-sdk/provider";
+import { APICallError, UnsupportedFunctionalityError } from "@ai-sdk/provider";
 import { messageOf } from "../errors.ts";
 import { readRetryAfter, type Headers } from "./headers.ts";
 import { largestReply } from "./reply-limit.ts";
@@ -36,6 +36,9 @@ export type Failure =
       readonly isPage?: boolean | undefined;
       readonly isKeyRefused?: boolean;
     };
+
+/** How the functionality begins that one reply lacked: others of the same server may have it. */
+export const ofOneReply = "in one reply: ";
 
 /** Name of the error that aborts an attempt at its time limit. */
 export const timedOut = "AttemptTimedOut";
@@ -188,7 +191,12 @@ function readOther(error: unknown, redact: (text: string) => string): Failure {
   const name = error instanceof Error ? error.name : "";
   if (/LoadAPIKey|LoadSetting/.test(name)) return { kind: "stop", detail: messageOf(error), isUsage: true };
   if (/NoSuchModel|UnsupportedFunctionality|InvalidArgument|InvalidPrompt/.test(name))
-    return { kind: "stop", detail: messageOf(error), isUsage: true };
+    return {
+      kind: "stop",
+      detail: messageOf(error),
+      isUsage: true,
+      isRowPossible: UnsupportedFunctionalityError.isInstance(error) && error.functionality.startsWith(ofOneReply),
+    };
   if (error instanceof Error && findCode(error) !== undefined) return readUnreached(error);
   return lost(redact(messageOf(error)).slice(0, longestDetail));
 }

@@ -67,7 +67,7 @@ const readers: Readonly<Record<ProviderName, Read>> = {
       raw: candidate["finishReason"],
       input: toCount(usage, "promptTokenCount"),
       cacheRead: toCount(usage, "cachedContentTokenCount"),
-      output: answer === undefined ? undefined : answer + (thoughts ?? 0),
+      output: answer === undefined && thoughts === undefined ? undefined : (answer ?? 0) + (thoughts ?? 0),
       reasoning: thoughts,
       usage,
       model: body["modelVersion"],

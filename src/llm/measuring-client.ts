@@ -2,6 +2,7 @@ import { APICallError, UnsupportedFunctionalityError } from "@ai-sdk/provider";
 import type { LanguageClient } from "./chat-model.ts";
 import type { MeasuredSum, Measurement, MeasureRequest } from "./measuring-model.ts";
 import { isEntry } from "./entry.ts";
+import { ofOneReply } from "./failure.ts";
 import type { SendRequest } from "./send-request.ts";
 import { createPost, createTextClient } from "./text-client.ts";
 import { toServerCall, type ToolCall } from "./tool-call.ts";
@@ -24,7 +25,6 @@ type Json = Readonly<Record<string, unknown>>;
 const mostProbability = 1e-3; // the logarithm of 1, with the noise of half precision
 const noProbability = -9999; // vLLM writes this for minus infinity
 const mostCertain = 4; // tokens in a row of which no model is certain
-const fewRows = 3;
 const whoCan =
   "vLLM can; llama.cpp and providers cannot: use vLLM, or measure on this machine (a folder or Hub id after the colon)";
 
@@ -32,13 +32,6 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
   const root = baseURL.replace(/\/v\d+$/, "");
   const postJson = createPost(send, headers, { model });
   let scorer: "classify" | "pooling" | undefined; // which one gives rewards there, once that is known
-  let hasMeasured = false;
-  const unfit = new Set<string>(); // rows with a reply that is none, before the first that is one
-  /** What a reply lacks: of some rows, the server cannot do it, and no retry gives it; else it is this row's own fault. */
-  const lacking = (asked: MeasureRequest, functionality: string, message: string): Error => {
-    unfit.add(JSON.stringify(asked));
-    return hasMeasured || unfit.size < fewRows ? new Error(message) : unsupported(functionality, message);
-  };
   return createTextClient(async (text, signal) => {
     const asked = JSON.parse(text) as MeasureRequest; // written by the judge that measures
     let inputTokens = 0;
@@ -52,7 +45,6 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const found = asked.needs.includes("reward")
       ? await measureReward(asked, post)
       : await measureTokens(asked, post, (tokens) => (inputTokens += tokens));
-    hasMeasured ||= !("problem" in found);
     return { text: JSON.stringify(found), inputTokens, headers: replied, warnings: [] };
   });
 
@@ -64,8 +56,8 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const parts = await tokensOf(asked, post);
     if (typeof parts === "string") return { problem: parts };
     const { whole, alone, isCut } = parts;
-    const answer = await sumOf(whole, asked, post, count);
-    const byItself = alone && (await sumOf(alone, asked, post, count));
+    const answer = await sumOf(whole, post, count);
+    const byItself = alone && (await sumOf(alone, post, count));
     return answer && (byItself || !alone)
       ? { answer, alone: byItself, isCut }
       : { problem: "the model gives its tokens no finite probability" };
@@ -74,7 +66,6 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
   /** Undefined where a token has no finite probability. */
   async function sumOf(
     { ids, start }: Part,
-    asked: MeasureRequest,
     post: Post,
     count: (tokens: number) => void,
   ): Promise<MeasuredSum | undefined> {
@@ -92,13 +83,11 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const own = probabilities?.["token_logprobs"];
     if (!Array.isArray(own) || own.length < ids.length)
       throw lacking(
-        asked,
         "echo with logprobs",
         `expected the probabilities of the prompt's ${ids.length} tokens, got ${Array.isArray(own) ? own.length : "none"}: this server leaves them out. ${whoCan}`,
       );
     if (own[0] !== null || own.length > ids.length + 1)
       throw lacking(
-        asked,
         "echo with logprobs",
         `expected a probability for each of the prompt's ${ids.length} tokens but the first, and at most one more, got ${own.length} that begin with ${JSON.stringify(own[0])}: this server counts them otherwise`,
       );
@@ -108,7 +97,6 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     if (asWanted.some((one) => one <= noProbability)) return undefined;
     if (asWanted.length >= mostCertain && asWanted.every((one) => one === 0))
       throw lacking(
-        asked,
         "logprobs",
         `expected the probability of each token, got 1 for all ${asWanted.length}: this server makes them up. ${whoCan}`,
       );
@@ -205,9 +193,9 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const raw = { use_activation: false, activation: false }; // the score itself; the name differs between versions
     const classify = async () => firstOf((await post(`${root}/classify`, { ...body, ...raw }))["data"])?.["probs"];
     const pool = async () => firstOf((await post(`${root}/pooling`, { ...body, ...raw }))["data"])?.["data"];
-    if (scorer !== undefined) return oneScore(await (scorer === "classify" ? classify() : pool()), asked);
+    if (scorer !== undefined) return oneScore(await (scorer === "classify" ? classify() : pool()));
     try {
-      const found = oneScore(await classify(), asked);
+      const found = oneScore(await classify());
       scorer = "classify";
       return found;
     } catch (error) {
@@ -218,16 +206,15 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
       }); // of older versions, /classify takes no messages
       if (pooled === undefined) throw error;
       scorer = "pooling";
-      return oneScore(pooled, asked);
+      return oneScore(pooled);
     }
   }
 
-  function oneScore(found: unknown, asked: MeasureRequest): Measurement {
+  function oneScore(found: unknown): Measurement {
     const scores = Array.isArray(found) ? (found.flat() as unknown[]) : [found];
     if (scores.length === 1 && typeof scores[0] === "number" && Number.isFinite(scores[0]))
       return { reward: scores[0], isCut: false };
     throw lacking(
-      asked,
       "/classify",
       `expected one score from ${root}/classify, got ${scores.length === 1 ? "none" : scores.length}; is ${model} a reward model with one output?`,
     );
@@ -239,6 +226,11 @@ const notTaken = [400, 422, ...notThere];
 
 function hasStatus(error: unknown, statuses: readonly number[]): boolean {
   return APICallError.isInstance(error) && statuses.includes(error.statusCode ?? 0);
+}
+
+/** What a reply lacks: where others came, it is this row's own fault, else the server cannot do it. */
+function lacking(functionality: string, message: string): UnsupportedFunctionalityError {
+  return unsupported(`${ofOneReply}${functionality}`, message);
 }
 
 /** An error that stops all calls. */

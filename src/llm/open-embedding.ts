@@ -102,7 +102,10 @@ export function openCompatibleEmbedding({
 /** A list of numbers; or one alone in a list, as llama.cpp has it; or 32-bit floats in base64, though others were asked for. */
 function readVector(given: unknown): number[] | undefined {
   const one: unknown = Array.isArray(given) && given.length === 1 && Array.isArray(given[0]) ? given[0] : given;
-  if (typeof one === "string" && /^[a-z\d+/]+={0,2}$/i.test(one)) return [...(fromBase64(one) ?? [])];
+  if (typeof one === "string") {
+    const vector = /^[a-z\d+/]+={0,2}$/i.test(one) ? fromBase64(one) : undefined;
+    return vector && [...vector];
+  }
   const isVector = Array.isArray(one) && one.length > 0 && one.every((part) => typeof part === "number");
   return isVector ? one : undefined;
 }

@@ -14,7 +14,7 @@ import { comparisonName } from "../comparison/comparison-name.ts";
 import { hashAnswers } from "../comparison/label-sample.ts";
 import { readLabelFile, type PairLabel } from "../comparison/label-file.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { AlpagasusError, RunError, UsageError } from "../errors.ts";
 import { formatNumbered } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import { shellWord } from "../shell-word.ts";
@@ -256,7 +256,8 @@ export async function summariseAllLabels(run: RunFolder): Promise<LabelsSummary[
       try {
         found.push(await summariseLabels({ run: run.folder, arms: [a, b] }));
       } catch (error) {
-        if (!(error instanceof RunError)) throw error; // nothing is labelled yet, or a file is damaged: labels says so
+        // nothing is labelled yet, or a file is damaged or gone: labels says so
+        if (!(error instanceof AlpagasusError || (error instanceof Error && "code" in error))) throw error;
       }
   return found;
 }

@@ -46,11 +46,12 @@ function readAnswer(answer: string, finish: Finish, rubric: ReadingRubric): numb
 }
 
 function findAnswer(text: string, rubric: ReadingRubric): Answer {
-  if (rubric.reply.format === "json" && parseFields(text)) return { answer: text, start: 0 }; // the end of reasoning may stand in its texts
-  return takeOffThinking(text, (said) => {
-    const read = readAnswer(said, "stop", rubric);
-    return typeof read === "number" ? read : undefined;
-  });
+  const read = (said: string) => {
+    const found = readAnswer(said, "stop", rubric);
+    return typeof found === "number" ? found : undefined;
+  };
+  const isWhole = (said: string) => parseFields(said) !== undefined; // the end of reasoning may stand in its texts
+  return takeOffThinking(text, read, rubric.reply.format === "json" ? isWhole : undefined);
 }
 
 function unread(finish: Finish, why: string, text: string): Rating {

@@ -2,60 +2,93 @@
  * What some models write before their answer, where their server leaves it in the text: in tags, in brackets or between tokens of their own.
  */
 
-const names = "think|thinking|thoughts?|reasoning|reasoning_process";
+/** Tags that begin reasoning; in a judgement also further ones, which in other answers may be what was asked for. */
+const sureNames = "think|thinking|reasoning";
+const names = `${sureNames}|thoughts?|reasoning_process`;
 
-/** What begins reasoning at the head of a reply, after white space. */
-const opening = new RegExp(
-  [
-    String.raw`\s*<(?<tag>(?:[a-z]+:)?(?:${names}))>`,
-    String.raw`\s*\[(?<bracket>${names})\]`,
-    String.raw`\s*<\|begin_of_(?<token>thought|thinking|reasoning)\|>`,
-    String.raw`\s*◁(?<kimi>think)▷`,
-    String.raw`\s*(?:<\|start\|>assistant)?<\|channel\|>(?<channel>analysis|commentary)[^<\n]{0,100}<\|message\|>`,
-    String.raw`\s*(?<line>Thinking\.\.\.)[ \t]*\r?\n`,
-  ].join("|"),
-  "iy",
-);
+const finalChannel = String.raw`(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,100}(?:<\|constrain\|>\w{1,20})?<\|message\|>`;
+
+function openingOf(tags: string, brackets: string): RegExp {
+  return new RegExp(
+    [
+      String.raw`\s*<(?<tag>(?:[a-z]+:)?(?:${tags}))>`,
+      String.raw`\s*\[(?<bracket>${brackets})\]`,
+      String.raw`\s*<\|begin_of_(?<token>thought|thinking|reasoning)\|>`,
+      String.raw`\s*◁(?<kimi>think)▷`,
+      String.raw`\s*(?:<\|start\|>assistant)?<\|channel\|>(?<channel>analysis|commentary)[^<\n]{0,100}<\|message\|>`,
+      String.raw`\s*(?<line>Thinking\.\.\.)[ \t]*\r?\n`,
+    ].join("|"),
+    "iy",
+  );
+}
+
+const opening = openingOf(names, names);
+const sureOpening = openingOf(sureNames, "think");
 
 /** What ends reasoning whose beginning was left out. One after a quote is quoted. */
 const closing = new RegExp(
   String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|end_of_(?:thought|thinking|reasoning)\|>|◁/think▷|\.\.\.done thinking\.)`,
   "gi",
 );
+const sureClosing = /<\/(?:think|thinking)>/i;
 
-function closingOf({ tag, bracket, token, kimi, channel }: Readonly<Record<string, string | undefined>>): string {
-  if (tag !== undefined) return `</${tag}>`;
-  if (bracket !== undefined) return `[/${bracket}]`;
-  if (token !== undefined) return `<|end_of_${token}|>`;
-  if (kimi !== undefined) return "◁/think▷";
-  return channel === undefined ? "...done thinking." : "<|channel|>final<|message|>";
+/** The end of reasoning that has begun so. */
+function endOf({ tag, bracket, token, kimi, channel }: Readonly<Record<string, string | undefined>>): RegExp {
+  const text =
+    tag !== undefined
+      ? `</${tag}>`
+      : bracket !== undefined
+        ? String.raw`\[/${bracket}\]`
+        : token !== undefined
+          ? String.raw`<\|end_of_${token}\|>`
+          : kimi !== undefined
+            ? "◁/think▷"
+            : channel === undefined
+              ? String.raw`\.\.\.done thinking\.`
+              : finalChannel;
+  return new RegExp(text, "gi");
 }
 
 /** A reply without its reasoning and where it begins in it, or why reasoning and answer cannot be told apart. */
 export type Answer = { readonly answer: string; readonly start: number } | { readonly problem: string };
 
+const unended = "the reply ends within its reasoning";
+
+/** Where the text after reasoning at its head begins; undefined where that never ends. */
+function afterHead(text: string, begins: RegExp): number | undefined {
+  for (let from = 0; ;) {
+    begins.lastIndex = from;
+    const begun = begins.exec(text);
+    if (!begun) return from;
+    const end = endOf(begun.groups!);
+    end.lastIndex = begins.lastIndex;
+    if (end.test(text)) from = end.lastIndex;
+    else if (isHeading(begun.groups!)) return from;
+    else return undefined;
+  }
+}
+
+/** Whether what begins may be a heading: `[Reasoning]` or `Thinking...`, but not a model's own `[THINK]`. */
+function isHeading({ bracket, line }: Readonly<Record<string, string | undefined>>): boolean {
+  return line !== undefined || (bracket !== undefined && bracket !== "THINK");
+}
+
 /**
- * Takes the reasoning off that stands before an answer. Where only its end is there, what comes before is reasoning too, unless it is an
- * answer by itself: the end is then something that the answer talks about.
+ * Takes the reasoning off that stands before a judgement. Where only its end is there, what comes before is reasoning too, unless it is an
+ * answer by itself and the end stands within a line: it is then something that the answer talks about.
  *
  * @param read what a text says as an answer; undefined where it is none
+ * @param isWhole whether a text is an answer as a whole, such as JSON: what looks like an end of reasoning is then within it
  */
-export function takeOffThinking(text: string, read: (text: string) => unknown): Answer {
-  const lower = text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()); // keeps every place
-  let from = 0;
-  for (;;) {
-    opening.lastIndex = from;
-    const begun = opening.exec(text);
-    if (!begun) break;
-    const close = closingOf(begun.groups!).toLowerCase();
-    const end = lower.indexOf(close, opening.lastIndex);
-    if (end < 0 && begun.groups!["line"] !== undefined) break; // a line that anybody may write
-    if (end < 0) return { problem: "the reply ends within its reasoning" };
-    from = end + close.length;
-  }
-  let start = from;
-  closing.lastIndex = from;
-  for (let end = closing.exec(text); end; end = closing.exec(text)) {
+export function takeOffThinking(
+  text: string,
+  read: (text: string) => unknown,
+  isWhole: (text: string) => boolean = () => false,
+): Answer {
+  let start = afterHead(text, opening);
+  if (start === undefined) return { problem: unended };
+  closing.lastIndex = start;
+  for (let end = closing.exec(text); end && !isWhole(text.slice(start)); end = closing.exec(text)) {
     const rest = closing.lastIndex;
     const before = read(text.slice(start, end.index));
     if (before === undefined) {
@@ -63,16 +96,23 @@ export function takeOffThinking(text: string, read: (text: string) => unknown): 
       continue;
     }
     const after = read(text.slice(rest));
-    if (after === undefined || after === before) break;
-    return { problem: "the reply has one answer before its reasoning ends and another after it" };
+    if (after !== undefined && after !== before)
+      return { problem: "the reply has one answer before its reasoning ends and another after it" };
+    if (after === undefined && /^[ \t]*(?:[\r\n]|$)/.test(text.slice(rest, rest + 100)))
+      return { problem: "the reply has no answer after its reasoning" };
+    break;
   }
-  const [mark = ""] = /^\s*(?:<\|begin_of_solution\|>|<\|channel\|>final<\|message\|>)/.exec(text.slice(start)) ?? [];
+  const [mark = ""] =
+    new RegExp(String.raw`^\s*(?:<\|begin_of_solution\|>|${finalChannel})`).exec(text.slice(start)) ?? [];
   start += mark.length;
   return { answer: text.slice(start).replace(/<\|(?:end_of_solution|end|return)\|>\s*$/, ""), start };
 }
 
-/** A text without the reasoning before it, for those who read no answer from it; empty where the reasoning never ends. */
+/** A model's answer without the reasoning before it; empty where that never ends. Only what is reasoning for sure is taken off. */
 export function withoutThinking(text: string): string {
-  const found = takeOffThinking(text, () => undefined);
-  return "problem" in found ? "" : found.answer;
+  const from = afterHead(text, sureOpening);
+  if (from === undefined) return "";
+  const rest = text.slice(from);
+  const end = sureClosing.exec(rest);
+  return end ? rest.slice(end.index + end[0].length) : rest;
 }

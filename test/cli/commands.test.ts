@@ -82,6 +82,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
       ["select", "--where", "score > 1", "--where", "score > 2"],
       /^alpagasus: --where: expected it once, got it twice \("score > 1" and "score > 2"\); give one value\n$/,
     ],
+    ["help of what is no command", ["help", "nope"], /^alpagasus: unknown command 'help'/],
     ["a missing argument", ["rate"], /^alpagasus: missing required argument 'data'\n$/],
     ["one argument too many", ["status", "x"], /^alpagasus: too many arguments for 'status'/],
     ["a missing file", ["rate", "none.json"], /^alpagasus: none.json: no such file, folder or pattern\n$/],

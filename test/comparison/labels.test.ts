@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kappaOfAll, kappaOfTwo, winRateByPeople, type LabelsByPair } from "../../src/comparison/label-agreement.ts";
 import { LabelWriter, readLabelFile, type PairLabel } from "../../src/comparison/label-file.ts";
@@ -184,6 +184,8 @@ test("status does not trust a judge that people contradict", async () => {
   expect(await trust()).toBe("no");
   const { stdout: again } = await alpagasus(["compare", "m.json", "t.json", "--judge", "student"], { cwd: own.path });
   expect(again).toMatch(/No: .*its verdicts agree with people by a kappa/);
+  rmSync(`${own.path}/runs/default/verdicts/${name}`);
+  expect((await alpagasus(["status"], { cwd: own.path })).code).toBe(0); // labels of verdicts that are gone say nothing
   own[Symbol.dispose]();
 });
 

@@ -156,10 +156,22 @@ describe("shapes", () => {
       (await conversationOf({ messages: turns("a", "b"), ...more })).conversation?.tools;
     for (const tools of [[tool], tool, JSON.stringify([tool]), JSON.stringify(tool)])
       expect(await toolsOf({ tools })).toEqual([tool]);
-    for (const none of ["", [], null, "null"])
+    for (const none of ["", [], null, "null", "None", {}, "{}", false])
       expect(await toolsOf({ tools: none, functions: [tool] })).toEqual([tool]);
     for (const tools of ["look(x): looks", "[{", { look: {} }, 3])
       await expect(toolsOf({ tools })).rejects.toThrow(/expected "tools" to be a list of tools, or JSON of one, got/);
+  });
+
+  it("reads marks of turns that are not to be learnt, and names others", async () => {
+    const weightOf = async (mark: object) => {
+      const messages = [turns("a")[0], { role: "assistant", content: "b", ...mark }];
+      return (await conversationOf({ messages })).conversation?.answer.weight;
+    };
+    for (const mark of [{ weight: 0 }, { weight: "0" }, { train: false }, { train: "false" }, { weight: false }])
+      expect(await weightOf(mark)).toBe(0);
+    for (const mark of [{ weight: 1 }, { weight: null }, { train: true }, {}])
+      expect(await weightOf(mark)).toBeUndefined();
+    await expect(weightOf({ weight: 0.5 })).rejects.toThrow(/expected "weight" of messages\[1\] to be 0 or 1/);
   });
 
   it("takes reasoning at the head of an answer out of its text, and keeps what was written", async () => {

@@ -163,6 +163,11 @@ test("vectors in base64, and one alone in a list, are read; anything else is nam
     expect([name, code], stderr).toEqual([name, 0]);
     expect(server.replied).toHaveLength(2);
   }
+  let isCut = true;
+  await using cut = await startEmbeddingServer({ answer: (text) => ({ as: isCut ? "AAAA" : base64(text) }) });
+  expect((await run("embed", "--model", cut.model, "--name", "cut", "--max-attempts", "1")).code).not.toBe(0);
+  isCut = false;
+  expect((await run("embed", "--model", cut.model, "--name", "cut", "--retry-failed", "--overwrite")).code).toBe(0);
   await using server = await startEmbeddingServer({ answer: () => ({ as: { dense: [1] } }) });
   const { stdout, stderr } = await run("embed", "--model", server.model, "--name", "other", "--max-attempts", "1");
   expect(stdout + stderr).toContain('a vector in it that is none (embedding: {"dense":[1]})');

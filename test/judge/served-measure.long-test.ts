@@ -228,7 +228,9 @@ test("one row that a server cannot measure fails by itself, and choice 0 is take
     return bad ? { body: { data: [{ probs: [null] }] } } : answerAsVllm(path, body);
   };
   const { code, stderr } = await rate(`reward:${address}#one`, "--no-check", "--max-attempts", "2");
-  expect([code, index], stderr).toEqual([0, 2]);
+  expect([code, index], stderr).toEqual([0, 1]);
+  const again = await rate(`reward:${address}#one`, "--no-check", "--retry-failed"); // only such rows are left
+  expect([again.code, index], again.stderr).toEqual([0, 2]);
   expect(ratings().map(({ state }) => state)).toEqual(rows.map((_, i) => (i === 3 ? "failed" : "scored")));
 });
 

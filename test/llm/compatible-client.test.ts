@@ -65,6 +65,13 @@ const servers: Record<string, (body: Body) => Said> = {
   "content-object": () => ({ body: good({ type: "text", text: "4" }) }),
   "output-text": () => ({ body: good([{ type: "output_text", text: "4" }]) }),
   "wrapped-result": () => ({ body: `{"code": 0, "result": ${good("4")}}` }),
+  "wrapped-error": () => ({
+    body: `{"error": {"message": "content moderation failed", "code": 400}, "data": ${good("4")}}`,
+  }),
+  "wrapped-failure": () => ({ body: `{"success": false, "message": "invalid request", "result": ${good("4")}}` }),
+  "stream-progress": () => ({
+    body: `data: {"id":"1","status":"started","message":"processing"}\n\n${chunk("4", null)}${chunk("", "stop")}data: [DONE]\n\n`,
+  }),
   "wrapped-list": () => ({ body: `[${good("4")}]` }),
   "wrapped-text": () => ({ body: JSON.stringify(good("4")) }),
   "stream-vllm-error": () => ({
@@ -191,6 +198,16 @@ const servers: Record<string, (body: Body) => Said> = {
   "reasoning-apart": () => withUsage({ total_tokens: 5120, completion_tokens_details: { reasoning_tokens: 5000 } }),
   "cached-apart": () => withUsage({ total_tokens: 1120, prompt_tokens_details: { cached_tokens: 1000 } }),
   "cache-created-apart": () => withUsage({ total_tokens: 2120, cache_creation_input_tokens: 2000 }),
+  "cached-within": () =>
+    withUsage({
+      prompt_tokens: 1000,
+      completion_tokens: 5,
+      total_tokens: 1005,
+      cache_read_input_tokens: 600,
+      cache_creation_input_tokens: 600,
+    }),
+  "cached-in-the-other-spelling": () =>
+    withUsage({ prompt_tokens_details: { cached_tokens: 0 }, cache_read_input_tokens: 900 }),
   "cached-at-the-top": () => withUsage({ cache_creation_input_tokens: 500, cache_read_input_tokens: 300 }),
   "reasoning-at-the-top": () => withUsage({ total_tokens: 120, reasoning_tokens: 300 }),
   "cached-in-total": () =>
@@ -303,13 +320,18 @@ describe("replies that are read", () => {
     },
   );
 
-  test.each(["content-number", "content-object", "output-text", "wrapped-result", "wrapped-list", "wrapped-text"])(
-    "a text in another place: %s",
-    async (name) => {
-      const { outcomes } = await askServer(name);
-      expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "stop" });
-    },
-  );
+  test.each([
+    "content-number",
+    "content-object",
+    "output-text",
+    "wrapped-result",
+    "wrapped-list",
+    "wrapped-text",
+    "stream-progress",
+  ])("a text in another place: %s", async (name) => {
+    const { outcomes } = await askServer(name);
+    expect(outcomes[0]).toMatchObject({ state: "replied", text: "4", finish: "stop" });
+  });
 
   test("a stream with line separators in its text, and errors that are null", async () => {
     const { outcomes } = await askServer("stream-odd");
@@ -356,7 +378,13 @@ describe("replies that are read", () => {
   );
 
   test("a stream that an error broke off is no reply, and a filter's word counts", async () => {
-    for (const name of ["stream-vllm-error", "stream-error-event", "stream-error-alone"])
+    for (const name of [
+      "stream-vllm-error",
+      "stream-error-event",
+      "stream-error-alone",
+      "wrapped-error",
+      "wrapped-failure",
+    ])
       expect((await askOnce(name)).outcome, name).toMatchObject({ state: "failed" });
     expect((await askOnce("stream-filtered")).outcome).toMatchObject({ finish: "content-filter" });
   });
@@ -407,6 +435,8 @@ describe("replies that are read", () => {
     ["cache-created-apart", 2100 + 20],
     ["cached-in-total", 1100 + 50],
     ["cached-at-the-top", 100 + 800 + 20],
+    ["cached-within", 1000 + 5],
+    ["cached-in-the-other-spelling", 100 + 900 + 20],
     ["reasoning-at-the-top", 100 + 320],
   ])("tokens beside the counts are paid for, too: %s", async (name, tokens) => {
     const { purse } = await askOnce(name);

@@ -169,6 +169,13 @@ test("every random arm of the same size is heard, whatever their order, and othe
   });
   const { sentence } = conclude(against("random", 0.9), against("longest", 0.1));
   expect(sentence).toMatch(/^Selecting helped, but the longest rows do better: .*selected against longest/);
+  const by = (judge: string, share: number) => [
+    { ...against("random", 0.9), judge },
+    { ...against("longest", share), judge },
+  ];
+  expect(conclude(...by("one", 0.9), ...by("two", 0.1)).sentence).toMatch(
+    /by all of one, two, but the longest rows do better by two: .*selected against longest \d\d? wins/,
+  );
 });
 
 test("one training of each arm is about two models, never about selecting, and says what more would cost", () => {

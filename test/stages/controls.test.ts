@@ -19,6 +19,9 @@ test("a control is stale when its arm is chosen anew: of another size, or from o
   }));
   const run = `${folder.path}/run`;
   await rate(await openDataset(folder.write("rows.json", rows)), { run, judge: createColumnJudge("mark") });
+  await expect(select({ run, method: "random", arm: "selected" })).rejects.toThrow(
+    /--method random: expected a control to have another name than the arm whose size it takes, got selected for both/,
+  );
   const stale = async () => (await status(run)).arms.filter(({ isStale }) => isStale).map(({ arm }) => arm);
   await select({ run, top: 5, where: "category = 'even'" });
   await select({ run, method: "random" });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -37,6 +37,13 @@ test("ratings that a command made by hand are not replaced, and --from goes on f
   expect(ratings()).toBe(before);
   expect((await run("--from", "select")).code).toBe(0);
   expect(ratings()).toBe(before);
+});
+
+test("an experiment whose record of tasks was removed, as a damaged one has to be, begins again", async () => {
+  folder.write("r.yaml", recipe("arms: { a: { top: 5 } }"));
+  expect((await run()).code).toBe(0);
+  rmSync(`${folder.path}/runs/r/experiment.json`);
+  expect((await run()).code).toBe(0);
 });
 
 test("an experiment's results are not replaced by those of other data", async () => {

@@ -137,11 +137,13 @@ function readTools(row: Row, column: "tools" | "functions"): readonly unknown[] 
   const value: unknown = typeof given === "string" ? tryParse(given, parseToPassOn) : given;
   if (isTooDeep(value))
     throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
-  if (value === null) return []; // the text `null`
+  const isNone =
+    value === null || value === false || value === 0 || (typeof value === "object" && Object.keys(value).length === 0);
+  if (isNone || /^\s*(none|null)?\s*$/i.test(String(given))) return []; // also in the words that writers of tables have for it
   if (Array.isArray(value)) return value as unknown[];
   if (isTool(value)) return [value];
   throw new FieldError(
-    `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; rename the column if it holds something else`,
+    `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; write [{…}] in place of {"name": {…}}, and rename the column if it holds something else`,
   );
 }
 
@@ -193,10 +195,13 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
 
 /** Whether a training learns the turn: OpenAI's `weight`, or `train` as axolotl's data has it. */
 function readWeight({ weight, train }: Row, place: string): Pick<ChatTurn, "weight"> {
-  if (weight === 0 || train === false) return { weight: 0 };
-  if (typeof weight === "number" && weight !== 1)
-    throw new FieldError(`expected the weight of ${place} to be 0 or 1, got ${weight}`);
-  return {};
+  const read = (name: string, value: unknown): boolean => {
+    const said = value === null || value === undefined ? "1" : String(value).toLowerCase();
+    if (/^(1(\.0*)?|true)$/.test(said)) return true;
+    if (/^(0(\.0*)?|false)$/.test(said)) return false;
+    throw new FieldError(`expected "${name}" of ${place} to be 0 or 1, or true or false, got ${JSON.stringify(value)}`);
+  };
+  return read("weight", weight) && read("train", train) ? {} : { weight: 0 };
 }
 
 /** OpenAI's `tool_calls`, or its older `function_call`. */

@@ -102,7 +102,7 @@ export function planSelection(options: SelectOptions, manifest: RatedManifest): 
   const isControl = method === "random" || method === "longest";
   const model = options.like ?? "selected";
   const selected = manifest.arms[model];
-  if (isControl && options.top === undefined && model === arm)
+  if (isControl && options.top === undefined && !options.quota && model === arm)
     throw new UsageError(
       `--method ${method}: expected a control to have another name than the arm whose size it takes, got ${arm} for both; name another with --arm or --like, or give --top N`,
     );

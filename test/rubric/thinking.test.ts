@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { withoutThinking } from "../../src/rubric/thinking.ts";
+
+test.each([
+  ["<think>Hm.</think>Pear.", "Pear."],
+  ["Hm.</think>Pear.", "Pear."],
+  ["[THINK]Hm.[/THINK]Pear.", "Pear."],
+  ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],
+  ["<think>Hm.", ""],
+])("reasoning before a model's answer is taken off: %j", (text, answer) => {
+  expect(withoutThinking(text)).toBe(answer);
+});
+
+test.each([
+  "[Reasoning] It is red.\n[Answer] An apple.",
+  "Thinking...\nI sat by the sea.",
+  "<thought>I like tea</thought>",
+  "Here is the XML:\n<diary>\n<thoughts>Rain.</thoughts>\n</diary>",
+  "[thinking]text[/thinking] renders as text",
+])("what may be the answer itself stays: %j", (text) => {
+  expect(withoutThinking(text)).toBe(text);
+});
