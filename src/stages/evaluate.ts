@@ -58,8 +58,9 @@ export async function evaluateLoss(dataset: Dataset, options: EvaluateOptions): 
     throw new UsageError(`--models: expected each model once, got ${twice ? `${twice.group} again` : "none"}`);
   const found = new Map<string, LocalModel>();
   for (const model of groups.flatMap(({ models }) => models)) found.set(model, await findModel(model, run));
-  const trained = manifest?.dataset && (await reopenDataset(manifest.dataset, run, options.signal));
-  const heldOut = await readHeldOut(dataset, trained, options);
+  const rated = manifest?.dataset;
+  const trained = rated && (await reopenDataset(rated, run, options.signal));
+  const heldOut = await readHeldOut(dataset, trained && { ...trained, source: rated.source }, options);
   const losses = new Map<string, Float64Array>();
   const models: ModelLoss[] = [];
   const identity = createHash("sha256");

@@ -22,7 +22,7 @@ export interface HeldOut {
  */
 export async function readHeldOut(
   dataset: Dataset,
-  trained: Dataset | undefined,
+  trained: Pick<Dataset, "source" | "batches"> | undefined,
   { onProgress }: StageOptions,
 ): Promise<HeldOut> {
   const all: Example[] = [];

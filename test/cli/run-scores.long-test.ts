@@ -92,7 +92,7 @@ test.each([
   [{ rate: undefined, arms: undefined }, "scores: expected a rating of the rows beside it"],
   [
     { scores: { length: { judge: "student" } } },
-    "scores.yaml:6: scores.length: expected a name that SQL, --by and --where do not have",
+    "scores.yaml:6: scores.length: expected a name that is no word of SQL",
   ],
   [
     { scores: { a: { judge: "student" }, A: { judge: "student" } } },
