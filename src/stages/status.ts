@@ -139,12 +139,7 @@ export async function status(folder: string): Promise<RunStatus> {
       answers,
       comparisons,
       ...experiment,
-      next:
-        experimentCommand !== undefined
-          ? experimentCommand
-          : isOver
-            ? `nothing: the experiment ${manifest.experiment!.name} came to its end`
-            : next,
+      next: experimentCommand !== undefined ? experimentCommand : isOver ? ended(manifest.experiment!) : next,
     };
   }
   const states = await readFileStates(folder, manifest);
@@ -207,7 +202,7 @@ function nextStep(
   const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
   if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
-  if (manifest.experiment) return `nothing: the experiment ${manifest.experiment.name} came to its end`;
+  if (manifest.experiment) return ended(manifest.experiment);
   if (manifest.rate.coverage === 0)
     return calls
       ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
@@ -235,6 +230,11 @@ function nextStep(
     return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
   if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
   return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
+}
+
+function ended({ name, source }: ExperimentResult): string {
+  const again = source === undefined ? "; its command with --dry-run tells whether an input has changed since" : "";
+  return `nothing: the experiment ${name} came to its end${again}`;
 }
 
 function describeBenchmarks(manifest: Manifest | undefined): RunStatus["benchmarks"] {
