@@ -98,18 +98,20 @@ describe("train --on ray:", () => {
 
   test("what cannot be is one line, and starts nothing", async () => {
     await using other = await startModelServer();
-    const lines = async (...more: string[]) => {
-      const { code, stderr } = await alpagasus([...command("none"), ...more], options());
+    const lines = async (on: string, ...more: string[]) => {
+      const training = ["train", "--recipe", "sharded.yaml", "--nodes", "2", "--model", "none", "--json", "--on", on];
+      const { code, stderr } = await alpagasus([...training, ...more], options());
       return [code, stderr.trim()];
     };
+    const two = ["--processes", "2"];
     const nobody = `http://127.0.0.1:${await freePort()}`;
-    expect(await lines("--on", `ray:${nobody}`)).toEqual([
+    expect(await lines(`ray:${nobody}`, ...two)).toEqual([
       2,
       expect.stringContaining(`${nobody}: expected a Ray cluster's dashboard, none answers (connect ECONNREFUSED`),
     ]);
-    expect(await lines("--on", `ray:${other.origin}`)).toEqual([2, expect.stringContaining(other.origin)]);
-    expect(await lines("--on", "127.0.0.1:8265")).toEqual([2, expect.stringContaining("as in ray:http://head:8265")]);
-    expect(await lines("--processes", "8", "--global-batch", "8")).toEqual([
+    expect(await lines(`ray:${other.origin}`, ...two)).toEqual([2, expect.stringContaining(other.origin)]);
+    expect(await lines("127.0.0.1:8265", ...two)).toEqual([2, expect.stringContaining("as in ray:http://head:8265")]);
+    expect(await lines(`ray:${cluster!.address}`, "--processes", "8", "--global-batch", "8")).toEqual([
       2,
       "alpagasus: --on: expected a cluster with 8 CPUs, one for each process, got 4 on 2 machines; take --processes 4, or a larger cluster",
     ]);
