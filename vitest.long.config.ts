@@ -11,6 +11,7 @@ export default defineConfig({
       "test/cli/{compare,rate-with-model,run}.test.ts",
       "test/package.test.ts",
       "test/dataset/formats.test.ts",
+      "test/hostile/files.test.ts",
       "test/judge/panel.test.ts",
       "test/llm/engine.test.ts",
       "test/page/report.test.ts",

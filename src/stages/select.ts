@@ -139,7 +139,8 @@ function summarise(
     );
   if (options.per !== undefined && factNames.includes(options.per))
     notes.push(`--per ${options.per} uses the data's column of that name, not the value from the rating`);
-  if (options.fullTraining && !plan.isPureCut)
+  const isTrainingKnown = Object.values(options.fullTraining ?? {}).some((value) => value !== undefined);
+  if (isTrainingKnown && !plan.isPureCut)
     notes.push(
       "--full-minutes and --full-usd: there is no table of thresholds to show time and money in, since more than the score decides",
     );

@@ -29,9 +29,11 @@ describe("the loop, as a user types it", () => {
     expect(selected.stdout).toMatch(/cut at 2\.\d+: 355 rows kept/);
     expect(selected.stdout).toContain("What each threshold would keep");
 
-    expect((await type("select", "--method", "random")).stdout).toContain(
-      "Kept 355 of 2,000 rows (17.8 %): 355 rows at random",
-    );
+    const control = await type("select", "--method", "random");
+    expect(control.stdout).toContain("Kept 355 of 2,000 rows (17.8 %): 355 rows at random");
+    expect(control.stdout).not.toContain("note:");
+    const timed = await type("select", "--method", "random", "--full-minutes", "80");
+    expect(timed.stdout).toContain("note: --full-minutes and --full-usd: there is no table of thresholds");
     expect((await type("status")).stdout).toContain("ready to train on");
 
     folder.write("few.json", (JSON.parse(readFileSync(sample, "utf8")) as object[]).slice(0, 300));

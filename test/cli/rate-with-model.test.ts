@@ -309,32 +309,35 @@ describe("a budget", () => {
   });
 });
 
-test("what a run has paid is not paid again in silence when the store with its replies is gone", async () => {
-  await using server = await startModelServer({ price: { input: 1, output: 2 } });
-  using folder = tempFolder();
-  writeRows(folder, 40);
-  const args = ["rate", "rows.json", "--judge", server.judge, "--price", "1/2"];
-  expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
-  const asked = server.log.length;
-  const ratings = readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8");
-  rmSync(join(folder.path, ".alpagasus"), { recursive: true });
-  const again = await alpagasus(args, { cwd: folder.path });
-  expect(again.code).toBe(2);
-  expect(again.stderr).toMatch(
-    /this run has paid \$0\.\d+ for replies in .*calls\.sqlite, which is gone.*--forget-spent/,
-  );
-  expect(server.log).toHaveLength(asked);
-  const status = await alpagasus(["status"], { cwd: folder.path });
-  expect(status.stdout).toContain("next");
-  const anew = await alpagasus([...args, "--forget-spent"], { cwd: folder.path });
-  expect(anew.code).toBe(0);
-  expect(anew.stdout).toContain("40 scores were kept from the earlier ratings");
-  expect(server.log).toHaveLength(asked); // scores that are in ratings.jsonl are not asked for again
-  const later = await alpagasus(args, { cwd: folder.path }); // nor by a later command, which finds a store again
-  expect(later.code, later.stderr).toBe(0);
-  expect(server.log).toHaveLength(asked);
-  expect(readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8")).toBe(ratings);
-});
+test.runIf(isLong)(
+  "what a run has paid is not paid again in silence when the store with its replies is gone",
+  async () => {
+    await using server = await startModelServer({ price: { input: 1, output: 2 } });
+    using folder = tempFolder();
+    writeRows(folder, 40);
+    const args = ["rate", "rows.json", "--judge", server.judge, "--price", "1/2"];
+    expect((await alpagasus(args, { cwd: folder.path })).code).toBe(0);
+    const asked = server.log.length;
+    const ratings = readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8");
+    rmSync(join(folder.path, ".alpagasus"), { recursive: true });
+    const again = await alpagasus(args, { cwd: folder.path });
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(
+      /this run has paid \$0\.\d+ for replies in .*calls\.sqlite, which is gone.*--forget-spent/,
+    );
+    expect(server.log).toHaveLength(asked);
+    const status = await alpagasus(["status"], { cwd: folder.path });
+    expect(status.stdout).toContain("next");
+    const anew = await alpagasus([...args, "--forget-spent"], { cwd: folder.path });
+    expect(anew.code).toBe(0);
+    expect(anew.stdout).toContain("40 scores were kept from the earlier ratings");
+    expect(server.log).toHaveLength(asked); // scores that are in ratings.jsonl are not asked for again
+    const later = await alpagasus(args, { cwd: folder.path }); // nor by a later command, which finds a store again
+    expect(later.code, later.stderr).toBe(0);
+    expect(server.log).toHaveLength(asked);
+    expect(readFileSync(join(folder.path, "runs/default/ratings.jsonl"), "utf8")).toBe(ratings);
+  },
+);
 
 test.runIf(isLong)("a store that another run made anew does not count what the first has paid", async () => {
   await using server = await startModelServer({ price: { input: 1, output: 2 } });
@@ -444,7 +447,7 @@ describe("an interruption", () => {
   });
 });
 
-test("two processes on one store and one dataset make no call twice", async () => {
+test.runIf(isLong)("two processes on one store and one dataset make no call twice", async () => {
   await using server = await startModelServer({ latencyMs: () => 15 });
   using folder = tempFolder();
   writeRows(folder, 300);

@@ -138,7 +138,7 @@ describe("an experiment", () => {
     expect(doneIn(edited)).not.toContain("generate long");
   });
 
-  test("tells before what it would do, and why", async () => {
+  test.runIf(isLong)("tells before what it would do, and why", async () => {
     await using server = await startModelServer({ answer: play });
     using folder = tempFolder();
     writeExperiment(folder, server);

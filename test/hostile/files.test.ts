@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { comparisonName } from "../../src/comparison/comparison-name.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
+import { isLong } from "../helpers/long.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -135,7 +136,7 @@ describe("replies that are made to be lost", () => {
   const body = (more: object, choice: object = {}) =>
     JSON.stringify({ choices: [{ message: { content: "4" }, finish_reason: "stop", ...choice }], ...more });
 
-  test.each([
+  test.each<[string, string, Record<string, string>]>([
     [
       "ended for a reason that objects have a name of",
       body({}, { finish_reason: "constructor", message: { content: "4\nGood." } }),
@@ -143,7 +144,7 @@ describe("replies that are made to be lost", () => {
     ],
     ["ended for __proto__", body({}, { finish_reason: "__proto__", message: { content: "4\nGood." } }), {}],
     ["said to be encoded as __proto__", body({}), { "content-encoding": "__proto__" }],
-    ["in 150,000 pieces", piecesOf(150_000), {}],
+    ...(isLong ? [["in 150,000 pieces", piecesOf(150_000), {}] satisfies [string, string, object]] : []),
   ])("%s: kept, and asked for once", async (_, text, headers) => {
     await using server = await startModelServer({
       answer: () => ({ kind: "raw", status: 200, type: "application/json", body: text }),

@@ -156,7 +156,7 @@ describe("rating many rows", () => {
     expect(judge.alarms!.join()).toContain(`of ${count.toLocaleString("en")} rows are unlike`);
   });
 
-  it("leaves no thread behind when it is stopped", async () => {
+  it.runIf(isLong)("leaves no thread behind when it is stopped", async () => {
     const judge = await createStudentJudge();
     const threads = () => (process.report.getReport() as { workers: unknown[] }).workers.length;
     const before = threads();

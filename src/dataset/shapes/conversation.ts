@@ -139,7 +139,7 @@ function readTools(row: Row, column: "tools" | "functions"): readonly unknown[] 
     throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
   const isNone =
     value === null || value === false || value === 0 || (typeof value === "object" && Object.keys(value).length === 0);
-  if (isNone || /^\s*(none|null)?\s*$/i.test(String(given))) return []; // also in the words that writers of tables have for it
+  if (isNone || (typeof given === "string" && /^\s*(none|null)?\s*$/i.test(given))) return []; // also in the words that writers of tables have for it
   if (Array.isArray(value)) return value as unknown[];
   if (isTool(value)) return [value];
   throw new FieldError(
@@ -196,7 +196,8 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
 /** Whether a training learns the turn: OpenAI's `weight`, or `train` as axolotl's data has it. */
 function readWeight({ weight, train }: Row, place: string): Pick<ChatTurn, "weight"> {
   const read = (name: string, value: unknown): boolean => {
-    const said = value === null || value === undefined ? "1" : String(value).toLowerCase();
+    if (value === null || value === undefined) return true;
+    const said = (typeof value === "string" ? value : JSON.stringify(value)).toLowerCase();
     if (/^(1(\.0*)?|true)$/.test(said)) return true;
     if (/^(0(\.0*)?|false)$/.test(said)) return false;
     throw new FieldError(`expected "${name}" of ${place} to be 0 or 1, or true or false, got ${JSON.stringify(value)}`);
