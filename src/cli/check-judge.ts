@@ -34,7 +34,7 @@ export function checkJudgeCommand(context: CommandContext): Command {
       "the rubric (prompt and scale): one of the package's, or a YAML file (alpagasus-accuracy)",
     )
     .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
-    .option("--samples <n>", "the score is the mean of n replies", parsePositive);
+    .option("--samples <n>", "the score is the mean of n replies (at most 100)", parsePositive);
   return addModelOptions(command)
     .addHelpText(
       "after",

@@ -127,7 +127,7 @@ export function rateCommand(context: CommandContext): Command {
       parsePositive,
     )
     .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
-    .option("--samples <n>", "the score is the mean of n replies", parsePositive)
+    .option("--samples <n>", "the score is the mean of n replies (at most 100)", parsePositive)
     .option(
       "--no-check",
       "skip the check of the judge before and after a long rating (see check-judge); with reward:, rate also when it fails",

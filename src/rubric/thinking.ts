@@ -32,22 +32,23 @@ const closing = new RegExp(
 );
 const sureClosing = /<\/(?:think|thinking)>/i;
 
+/** What ends reasoning, by what began it. */
+const ends: Readonly<Record<string, (name: string) => string>> = {
+  tag: (name) => `</${name}>`,
+  bracket: (name) => String.raw`\[/${name}\]`,
+  token: (name) => String.raw`<\|end_of_${name}\|>`,
+  kimi: () => "◁/think▷",
+  channel: () => finalChannel,
+  line: () => String.raw`\.\.\.done thinking\.`,
+};
+
 /** The end of reasoning that has begun so. */
-function endOf({ tag, bracket, token, kimi, channel }: Readonly<Record<string, string | undefined>>): RegExp {
-  const text =
-    tag !== undefined
-      ? `</${tag}>`
-      : bracket !== undefined
-        ? String.raw`\[/${bracket}\]`
-        : token !== undefined
-          ? String.raw`<\|end_of_${token}\|>`
-          : kimi !== undefined
-            ? "◁/think▷"
-            : channel === undefined
-              ? String.raw`\.\.\.done thinking\.`
-              : finalChannel;
-  return new RegExp(text, "gi");
+function endOf(begun: Readonly<Record<string, string | undefined>>): RegExp {
+  const [kind, name] = Object.entries(begun).find(([, said]) => said !== undefined)!; // one of them has matched
+  return new RegExp(ends[kind]!(name!), "gi");
 }
+
+const answerMark = new RegExp(String.raw`^\s*(?:<\|begin_of_solution\|>|${finalChannel})`);
 
 /** A reply without its reasoning and where it begins in it, or why reasoning and answer cannot be told apart. */
 export type Answer = { readonly answer: string; readonly start: number } | { readonly problem: string };
@@ -102,8 +103,7 @@ export function takeOffThinking(
       return { problem: "the reply has no answer after its reasoning" };
     break;
   }
-  const [mark = ""] =
-    new RegExp(String.raw`^\s*(?:<\|begin_of_solution\|>|${finalChannel})`).exec(text.slice(start)) ?? [];
+  const [mark = ""] = answerMark.exec(text.slice(start)) ?? [];
   start += mark.length;
   return { answer: text.slice(start).replace(/<\|(?:end_of_solution|end|return)\|>\s*$/, ""), start };
 }

@@ -25,7 +25,7 @@ interface ArmSql {
 }
 
 const lookedAt = 1000; // rows
-const mostTried = 200_000; // rows of data on which expressions are tried
+export const mostTried = 200_000; // rows of data that are looked through before anything is paid
 
 /**
  * Checks the SQL of a recipe's arms before anything is paid: its names, and, where the data is not too large, all of it on the data, with no

@@ -2,8 +2,7 @@ import { DataError, messageOf, UsageError } from "../../errors.ts";
 import { openJudge } from "../../judge/open.ts";
 import { uses } from "../../selection/sql-names.ts";
 import { openData, type Context } from "./context.ts";
-
-const mostTried = 200_000; // rows of data that recorded scores are laid over before anything is paid
+import { mostTried } from "./expect-expressions.ts";
 
 /**
  * Lays recorded scores over the data before anything is paid: whether there is one for each row, and whether an arm goes by the score of a file

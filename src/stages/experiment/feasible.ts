@@ -26,7 +26,7 @@ import { WordWatch } from "../../selection/watch.ts";
 import { Grouping } from "../select/grouping.ts";
 import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
-import { expectExpressions } from "./expect-expressions.ts";
+import { expectExpressions, mostTried } from "./expect-expressions.ts";
 import { expectRecorded } from "./expect-recorded.ts";
 import { expectTurns } from "../generate.ts";
 import { readHeldOut } from "../held-out.ts";
@@ -114,7 +114,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
 /** @throws UsageError, DataError when the held-out rows cannot be measured, such as where all of them are in the data */
 async function expectHeldOut({ recipe, experiment, options }: Context, rows: number | undefined): Promise<void> {
   const { evaluation } = experiment;
-  if (!evaluation || rows === undefined || rows > mostLookedAt) return;
+  if (!evaluation || rows === undefined || rows > mostTried) return;
   const { signal } = options;
   try {
     await readHeldOut(await openDataset([evaluation.loss], { signal }), await openData(recipe), { signal });
@@ -254,7 +254,6 @@ async function expectGroups(recipe: ExperimentRecipe): Promise<void> {
 }
 
 const mostShared = 0.5; // share of the test prompts; the contamination gate handles single overlaps
-const mostLookedAt = 200_000; // rows that are compared with test prompts before anything is paid
 const mostListed = 5;
 
 /**
@@ -274,7 +273,7 @@ async function expectOtherTests(
   for await (const batch of (await openData(recipe)).batches())
     for (const example of batch) {
       left.delete(`${example.instruction}\0${example.input}`);
-      if (find && example.index < mostLookedAt && find(example)) overlapping.push(example.index);
+      if (find && example.index < mostTried && find(example)) overlapping.push(example.index);
     }
   const shared = all - left.size;
   if (shared > mostShared * all)
