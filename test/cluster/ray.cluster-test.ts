@@ -223,7 +223,7 @@ describe("a model served on a Ray cluster", () => {
     folder.write(
       "experiment.yaml",
       stringify({
-        name: "far",
+        name: "far-arms", // runs/far holds ratings of the test before
         on: { ray: cluster!.address, storage: `${folder.path}/shared` },
         data: "rows.json",
         rate: { judge: "student" },
@@ -239,6 +239,7 @@ describe("a model served on a Ray cluster", () => {
       Array.from({ length: 6 }, (_, i) => ({ id: i, set: "six", instruction: `Tell colour ${i}` })),
     );
     const planned = await alpagasus(["run", "experiment.yaml", "--dry-run"], options());
+    expect([planned.code, planned.stderr]).toEqual([0, ""]);
     expect(planned.stdout).toMatch(/train random +due +\d+ steps, 1 CPU /);
     expect(planned.stdout).toContain("up to 4 CPUs at a time: 5 tasks, each as soon as it has room");
     const { code, stdout, stderr } = await alpagasus(["run", "experiment.yaml", "--json"], options());
