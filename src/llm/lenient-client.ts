@@ -3,6 +3,7 @@ import { tryParse } from "../files/try-parse.ts";
 import { endingOf, readCompletion } from "./chat-reply.ts";
 import type { LanguageClient } from "./chat-model.ts";
 import { type Entry, isEntry } from "./entry.ts";
+import { commentary } from "./openai-responses.ts";
 import type { ProviderName } from "./model-name.ts";
 
 /*
@@ -31,6 +32,7 @@ export function readLeniently(client: LanguageClient, provider: ProviderName): L
 
 const readers: Readonly<Record<ProviderName, Read>> = {
   openai(body) {
+    if (isEntry(body) && Array.isArray(body["output"])) return readResponse(body, body["output"]);
     const found = readCompletion(withNumbers(body));
     return typeof found === "string" ? undefined : found;
   },
@@ -74,6 +76,32 @@ const readers: Readonly<Record<ProviderName, Read>> = {
     });
   },
 };
+
+/** A reply of OpenAI's Responses API. Its status is read with all others'. */
+function readResponse(body: Entry, output: readonly unknown[]): LanguageModelV4GenerateResult {
+  const { usage, model, incomplete_details: incomplete } = body;
+  const items = output.filter(isEntry);
+  const said = items.filter(({ type, content }) => type === "message" && content !== undefined);
+  const content = said.flatMap((item) => {
+    const parts = Array.isArray(item["content"]) ? item["content"] : [{ type: "output_text", text: item["content"] }];
+    return parts.filter(isEntry).map((part) => ({ ...part, phase: item["phase"] }) as Entry);
+  });
+  const refusals = content.flatMap(({ refusal }) => (typeof refusal === "string" ? [refusal] : []));
+  const callsTool = items.some(({ type }) => typeof type === "string" && /^(custom_tool|function)_call$/.test(type));
+  const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
+  return resultOf({
+    text: textsOf(content, ({ type, phase }) => type === "output_text" && phase !== commentary) + refusals.join(""),
+    raw:
+      (isEntry(incomplete) ? incomplete["reason"] : undefined) ??
+      (refusals.length > 0 ? "refusal" : callsTool ? "tool_calls" : "stop"),
+    input: toCount(usage, "input_tokens"),
+    cacheRead: toCount(details("input_tokens_details"), "cached_tokens"),
+    output: toCount(usage, "output_tokens"),
+    reasoning: toCount(details("output_tokens_details"), "reasoning_tokens"),
+    usage,
+    model,
+  });
+}
 
 function resultOf({
   text,

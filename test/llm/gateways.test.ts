@@ -55,7 +55,7 @@ describe("a provider behind a gateway", () => {
     await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
   });
   afterAll(() => gateway.close());
-  const askGateway = async (name: string) => {
+  const askGateway = async (name: string, model = "m") => {
     const at = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
     const environment = {
       OPENAI_API_KEY: "k",
@@ -65,7 +65,7 @@ describe("a provider behind a gateway", () => {
       GOOGLE_GENERATIVE_AI_API_KEY: "k",
       GOOGLE_GENERATIVE_AI_BASE_URL: at,
     };
-    return await attemptCall(await openModel(`${name}:m`, { environment }), request, 5_000);
+    return await attemptCall(await openModel(`${name}:${model}`, { environment }), request, 5_000);
   };
   const providers = {
     openai: {
@@ -107,6 +107,54 @@ describe("a provider behind a gateway", () => {
     expect(await askGateway(name)).toMatchObject({
       reply: { text: "4\nfine", finish: "stop", usage: { inputTokens: 9, outputTokens: 3 } },
     });
+  });
+
+  const responses = (parts: readonly object[], more: object = {}) =>
+    JSON.stringify({
+      object: "response",
+      status: "completed",
+      model: "m-1",
+      output: parts,
+      usage: { input_tokens: 9, output_tokens: 3, output_tokens_details: { reasoning_tokens: 1 } },
+      ...more,
+    });
+  const message = (text: string, more: object = {}) => ({
+    type: "message",
+    role: "assistant",
+    id: "msg",
+    content: [{ type: "output_text", text, annotations: [] }],
+    ...more,
+  });
+  const incomplete = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" } };
+  const oddUsage = { input_tokens: "9", output_tokens: "3" };
+  const refused = message("", { content: [{ type: "refusal", refusal: "No.", why: 1 }], id: undefined });
+  test.each<[string, string, object]>([
+    ["an item of a new kind", responses([{ type: "new_kind" }, message("4\nfine")]), {}],
+    ["a message without id", responses([message("4\nfine", { id: undefined })]), {}],
+    ["content as text", responses([message("", { content: "4\nfine" })]), {}],
+    ["no annotations", responses([message("", { content: [{ type: "output_text", text: "4\nfine" }] })]), {}],
+    ["counts as text", responses([message("4\nfine")], { usage: oddUsage }), {}],
+    ["an ending", responses([message("4\nfine", { id: 7 })], incomplete), { finish: "length" }],
+    ["a refusal", responses([refused]), { text: "No.", finish: "content-filter" }],
+    ["a reasoning", responses([{ type: "reasoning", summary: "5" }, message("4\nfine")]), {}],
+    ["talk before", responses([message("5", { phase: "commentary", id: 7 }), message("4\nfine")]), {}],
+    ["talk that its client reads", responses([message("5", { phase: "commentary" }), message("4\nfine")]), {}],
+  ])("OpenAI's Responses API: a text is read beside %s", async (_, body, expected) => {
+    said = { body };
+    expect(await askGateway("openai", "o3-pro")).toMatchObject({
+      reply: { text: "4\nfine", finish: "stop", usage: { inputTokens: 9, outputTokens: 3 }, ...expected },
+    });
+  });
+
+  test("OpenAI's Responses API: a reply that failed, or is not done, is none", async () => {
+    for (const more of [
+      { status: "failed", error: { code: "server_error", message: "sorry" } },
+      { status: "cancelled" },
+      { status: "in_progress" },
+    ]) {
+      said = { body: responses([message("4\nfine", { id: 7 })], more) };
+      expect(await askGateway("openai", "o3-pro")).toMatchObject({ kind: "retry" });
+    }
   });
 
   test.each(Object.keys(providers) as (keyof typeof providers)[])(
