@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { Command, Option } from "commander";
 import { AlpagasusError, messageOf, UsageError } from "../errors.ts";
 import type { ExperimentRecipe } from "../experiment/recipe.ts";
@@ -12,7 +12,6 @@ import { jsonOption } from "./options.ts";
 import { plainJson, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { paidInAll } from "../run/spent.ts";
-import { isSameSource } from "../stages/rate-checks.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { agreementsOf, summariseAllLabels } from "../page/people-labels.ts";
@@ -86,12 +85,6 @@ Examples:
           ? opened
           : { ...opened, data: flags.data, pathOf: (path) => (path === flags.data ? path : opened.pathOf(path)) };
       const run = flags.run ?? join("runs", recipe.name);
-      const before = (await readManifest(runFolder(run)))?.dataset;
-      const known = before && [before.source, resolve(before.workingFolder ?? "", before.source)]; // from another folder, too
-      if (flags.data !== undefined && known && !known.some((source) => isSameSource(source, flags.data!)))
-        throw new UsageError(
-          `--data ${flags.data}: expected the data of the experiment in ${run} (${known[0]}), got other data, by which its results would be replaced; run it in another folder with --run DIR`,
-        );
       const options: RunExperimentOptions = {
         run,
         command: context.command,

@@ -53,10 +53,17 @@ test("an experiment's results are not replaced by those of other data", async ()
   const { code, stderr } = await run("--data", "other.json");
   expect([code, stderr]).toEqual([
     2,
-    expect.stringMatching(/in runs\/r \(.*rows\.json\), got other data, .* --run DIR/),
+    expect.stringMatching(/runs\/r: holds results of \S*rows\.json, not of other\.json; .* --run DIR, .* --force rate/),
   ]);
   expect((await run("--data", "other.json", "--run", "runs/other")).code).toBe(0);
   expect((await run("--data", "./other.json", "--run", "runs/other")).code).toBe(0);
+  const back = await run("--run", "runs/other");
+  expect([back.code, back.stderr]).toEqual([2, expect.stringContaining("holds results of other.json, not of")]);
+  folder.write("copy.json", rows.slice(0, 5)); // the same rows, elsewhere
+  expect((await run("--data", "copy.json", "--run", "runs/other")).code).toBe(0);
+  rmSync(`${folder.path}/runs/other/experiment.json`);
+  expect((await run("--run", "runs/other")).code).toBe(2);
+  expect((await run("--run", "runs/other", "--force", "rate")).code).toBe(0);
 });
 
 describe("before anything is rated", () => {

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { RunError, UsageError } from "../../errors.ts";
 import { openLedger, type Ledger } from "../../experiment/ledger.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
@@ -19,6 +19,7 @@ import { formatUsd } from "../../format.ts";
 import { findUv } from "../../python/uv.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { extendManifest, readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
+import { hashRows, isSameSource } from "../rate-checks.ts";
 import { report } from "../report.ts";
 import { planCluster, type ClusterPlan } from "./cluster-plan.ts";
 import { Context, type TaskOptions } from "./context.ts";
@@ -242,6 +243,7 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   await expectLeft(tasks.filter(leave), options);
   const due = tasks.filter((task) => !leave(task));
   if (ledger.isNew) await expectOwn(due, options);
+  if (due.some(({ stage }) => stage === "rate") && !options.force?.includes("rate")) await expectSameData(context);
   return { context, tasks, ledger, leave };
 }
 
@@ -255,6 +257,18 @@ async function expectOwn(due: readonly Task[], { run }: RunExperimentOptions): P
       throw new RunError(
         `${run}: expected a folder of the recipe's own, got a run whose "${task.id}" this recipe did not make and would replace; use another with --run DIR, or begin after it with --from STAGE`,
       );
+}
+
+/** @throws RunError when the folder has results of other rows than the recipe's: a file of another name, or another `--data` */
+async function expectSameData(context: Context): Promise<void> {
+  const before = (await context.manifest())?.dataset;
+  if (!before) return;
+  const dataset = await context.openDataset();
+  const known = [before.source, resolve(before.workingFolder ?? "", before.source)]; // from another folder, too
+  if (known.some((source) => isSameSource(source, dataset.source)) || (await hashRows(dataset)) === before.hash) return;
+  throw new RunError(
+    `${context.options.run}: holds results of ${before.source}, not of ${dataset.source}; run it in another folder with --run DIR, or replace them with --force rate`,
+  );
 }
 
 /** @throws RunError when a task before `from` has no result */
