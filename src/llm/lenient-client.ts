@@ -82,9 +82,9 @@ function readResponse(body: Entry, output: readonly unknown[]): LanguageModelV4G
   const { usage, model, incomplete_details: incomplete } = body;
   const items = output.filter(isEntry);
   const said = items.filter(({ type, content }) => type === "message" && content !== undefined);
-  const content = said.flatMap((item) => {
+  const content = said.flatMap((item): Entry[] => {
     const parts = Array.isArray(item["content"]) ? item["content"] : [{ type: "output_text", text: item["content"] }];
-    return parts.filter(isEntry).map((part) => ({ ...part, phase: item["phase"] }) as Entry);
+    return parts.filter(isEntry).map((part) => ({ ...part, phase: item["phase"] }));
   });
   const refusals = content.flatMap(({ refusal }) => (typeof refusal === "string" ? [refusal] : []));
   const callsTool = items.some(({ type }) => typeof type === "string" && /^(custom_tool|function)_call$/.test(type));
