@@ -9,7 +9,9 @@ import { timedOut } from "./failure.ts";
 import type { Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
 import { readLogprobs } from "./logprobs.ts";
+import { joinTexts } from "./reply-parts.ts";
 import type { Finish, Reply, Usage } from "./reply.ts";
+import { readStatus } from "./responses-reply.ts";
 import type { ModelRequest } from "./request.ts";
 
 export const noReplyWithin = "no reply within";
@@ -97,10 +99,10 @@ export function readReply(
     throw new Error(`the provider broke off (the reply's status is ${status})`);
   if (finish === "error" || finish === "interrupted" || finishReason.raw === "error")
     throw new Error(`the provider broke off (${finishReason.raw ?? finish})`);
-  const text = content
-    .flatMap((part) => (part.type === "text" ? [part.text] : []))
-    .join("")
-    .toWellFormed(); // as it is stored
+  const pieces = content.flatMap((part) =>
+    part.type === "text" ? part.text : part.type === "source" ? [] : undefined,
+  );
+  const text = joinTexts(pieces).toWellFormed(); // as it is stored
   return {
     text,
     finish:
@@ -114,12 +116,6 @@ export function readReply(
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };
-}
-
-/** The status of a reply of OpenAI's Responses API, which tells more than its reason to end; undefined of others. */
-function readStatus(body: unknown): string | undefined {
-  const { object, status } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  return object === "response" && typeof status === "string" ? status : undefined;
 }
 
 /** Whether a text may not be whole, since its provider gives a reason to end that nobody knows. */

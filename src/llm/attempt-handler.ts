@@ -75,12 +75,12 @@ export class AttemptHandler {
       hasAnswered: gates.isPooled && failure.kind === "stop" ? (call.gate?.replies ?? 0) > 0 : health.hasAnswered,
       random: (options.random ?? Math.random)(),
     });
-    const perhapsPaid = failure.kind === "retry" && failure.mayBePaid ? call.highestCost : 0;
+    const perhapsPaid = failure.mayBePaid ? call.highestCost : 0;
     if (step.kind === "stop") fail(step.stop);
     const stopped = this.#context.stopped();
     if (step.kind === "stop" || (failure.kind === "retry" && stopped))
       return endings.leavePending(call, perhapsPaid, stopped);
-    if (step.kind === "end") return endings.finish(call, withoutReply(step.state, step.detail));
+    if (step.kind === "end") return endings.finish(call, withoutReply(step.state, step.detail), perhapsPaid);
     if (step.kind === "give up") {
       fail(health.addGivenUp(call.firstSentAt, step.detail));
       return endings.finish(call, withoutReply("failed", step.detail), perhapsPaid);

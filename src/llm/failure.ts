@@ -8,7 +8,7 @@ import { ProxyError } from "./send-request.ts";
  * What an attempt's failure means for its call.
  *
  * - `retry`: another attempt may succeed. `isCongestion`: the provider is overloaded. `isUnreachable`: no server was reached, so
- *   nothing can have been paid. `mayBePaid`: a reply may have been generated and billed, but was not received.
+ *   nothing can have been paid. `mayBePaid`, of any: a reply may have been generated and billed, but was not received.
  * - `state`: this call gets no reply, but others may.
  * - `doubtful`: the provider rejects this request. If it rejects all others too, the requests are wrong in general.
  * - `stop`: no call will get a reply. With `isRowPossible`, and after other calls were answered, only this one may be wrong.
@@ -24,10 +24,16 @@ export type Failure =
       /** Whether no reply came in time: the provider may have too much to do. */
       readonly isLate?: boolean;
     }
-  | { readonly kind: "state"; readonly state: "refused" | "failed"; readonly detail: string }
-  | { readonly kind: "doubtful"; readonly detail: string }
+  | {
+      readonly kind: "state";
+      readonly state: "refused" | "failed";
+      readonly detail: string;
+      readonly mayBePaid?: boolean;
+    }
+  | { readonly kind: "doubtful"; readonly detail: string; readonly mayBePaid?: boolean }
   | {
       readonly kind: "stop";
+      readonly mayBePaid?: boolean;
       readonly detail: string;
       readonly isUsage: boolean;
       /** Whether only this call may be wrong, if others were answered. */
@@ -60,8 +66,15 @@ const longestDetail = 300;
 export function readFailure(error: unknown, now: number, redact: (text: string) => string = (text) => text): Failure {
   if (error instanceof Error && error.name === timedOut) return { ...lost(error.message), isLate: true };
   if (!APICallError.isInstance(error)) return readOther(error, redact);
-  const status = error.statusCode;
+  const { statusCode: status } = error;
   if (status === undefined) return readUnreached(error);
+  const failure = readRefusal(error, status, now, redact);
+  // errors are free, but one beside a text or its tokens was made
+  return tellsOfReply(error.responseBody) ? { ...failure, mayBePaid: true } : failure;
+}
+
+/** Classifies the error of a server that has answered. */
+function readRefusal(error: APICallError, status: number, now: number, redact: (text: string) => string): Failure {
   const detail = describeApiError(error, redact);
   const headers: Headers = error.responseHeaders ?? {};
   const isPage = /text\/html/i.test(headers["content-type"] ?? "") || /^\s*</.test(error.responseBody ?? "");
@@ -113,8 +126,7 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
       retryAfterMs,
       isCongestion: status === 429 || status === 503 || status === 529,
       isUnreachable: false,
-      // errors are free, but behind a gateway's timeout a reply may be billed, and one beside a text or its tokens was made
-      mayBePaid: gatewayStatuses.has(status) || tellsOfReply(error.responseBody),
+      mayBePaid: gatewayStatuses.has(status), // behind its timeout a reply may be billed
     };
   }
   if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
@@ -131,8 +143,8 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
 }
 
 /** Whether the body of an error also has a part of a reply, or says how many tokens there were. */
-function tellsOfReply(body: string | undefined): boolean {
-  const text = body ?? "";
+export function tellsOfReply(body: unknown): boolean {
+  const text = textOf(body);
   const hasTokens = /"(?:total|completion|output|prompt|input)_tokens"\s*:\s*[1-9]/.test(text);
   return hasTokens || (/"choices"\s*:/.test(text) && /"content"\s*:\s*"[^"]/.test(text));
 }
@@ -236,13 +248,18 @@ function describeApiError(
   { statusCode, message, responseBody }: APICallError,
   redact: (text: string) => string,
 ): string {
-  const text = redact(message || responseBody || ""); // before it is cut: half a key is a secret too
+  const text = redact(message || textOf(responseBody)); // before it is cut: half a key is a secret too
   const code = codeOf({ responseBody });
   const said = text.replace(/\s+/g, " ").trim().slice(0, longestDetail);
   return `${statusCode}: ${code !== undefined && !said.includes(code) ? `${code}: ` : ""}${said}`;
 }
 
 /** The provider's error code: `context_length_exceeded`. */
-function codeOf({ responseBody }: { readonly responseBody?: string | undefined }): string | undefined {
-  return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(responseBody ?? "")?.[1];
+function codeOf({ responseBody }: { readonly responseBody?: unknown }): string | undefined {
+  return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(textOf(responseBody))?.[1];
+}
+
+/** A body as text: a client gives an object where it has read it. */
+function textOf(body: unknown): string {
+  return typeof body === "string" ? body : body == null ? "" : (JSON.stringify(body) ?? "");
 }

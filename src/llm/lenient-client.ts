@@ -1,10 +1,11 @@
-import { APICallError, type JSONObject, type LanguageModelV4GenerateResult } from "@ai-sdk/provider";
+import { APICallError, type LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { tryParse } from "../files/try-parse.ts";
-import { endingOf, readCompletion } from "./chat-reply.ts";
+import { readCompletion } from "./chat-reply.ts";
 import type { LanguageClient } from "./chat-model.ts";
-import { type Entry, isEntry } from "./entry.ts";
-import { commentary } from "./openai-responses.ts";
+import { isEntry } from "./entry.ts";
 import type { ProviderName } from "./model-name.ts";
+import { resultOf, textsOf, toCount } from "./reply-parts.ts";
+import { readResponse } from "./responses-reply.ts";
 
 /*
  * Replies that an AI SDK client refuses for a part of them that is not as it expects, and that nobody needs: a choice without its number, a kind
@@ -18,11 +19,16 @@ export function readLeniently(client: LanguageClient, provider: ProviderName): L
   return {
     async doGenerate(options) {
       try {
-        return await client.doGenerate(options);
+        const result = await client.doGenerate(options);
+        const body = result.response?.body;
+        const found = hasSeveral(body) ? readProviderReply(provider, body) : undefined; // a client takes the first that stands there
+        return found ? { ...result, content: found.content, finishReason: found.finishReason } : result;
       } catch (error) {
-        if (!APICallError.isInstance(error) || error.statusCode !== 200) throw error;
-        const body = tryParse(error.responseBody ?? "");
-        const found = readers[provider](body);
+        if (!APICallError.isInstance(error)) throw error;
+        const said: unknown = error.responseBody; // an object where the client gave it a status of its own
+        if (error.statusCode !== 200 && !isEntry(said)) throw error;
+        const body = typeof said === "string" ? tryParse(said) : said;
+        const found = readProviderReply(provider, body);
         if (!found) throw error;
         return { ...found, response: { ...found.response, headers: error.responseHeaders ?? {}, body } };
       }
@@ -30,10 +36,21 @@ export function readLeniently(client: LanguageClient, provider: ProviderName): L
   };
 }
 
+/** A provider's reply, by what its protocol says of texts and tokens; undefined where there is none. */
+export function readProviderReply(provider: ProviderName, body: unknown): LanguageModelV4GenerateResult | undefined {
+  const found = readers[provider](body);
+  return found && { ...found, response: { ...found.response, body } };
+}
+
+/** Whether a body has several choices or candidates. */
+function hasSeveral(body: unknown): boolean {
+  const all = isEntry(body) ? (body["choices"] ?? body["candidates"]) : undefined;
+  return Array.isArray(all) && all.length > 1;
+}
+
 const readers: Readonly<Record<ProviderName, Read>> = {
   openai(body) {
-    if (isEntry(body) && Array.isArray(body["output"])) return readResponse(body, body["output"]);
-    const found = readCompletion(withNumbers(body));
+    const found = readResponse(body) ?? readCompletion(withNumbers(body));
     return typeof found === "string" ? undefined : found;
   },
 
@@ -59,7 +76,8 @@ const readers: Readonly<Record<ProviderName, Read>> = {
   google(given) {
     const body = Array.isArray(given) && given.length === 1 ? (given[0] as unknown) : given;
     if (!isEntry(body) || !Array.isArray(body["candidates"])) return undefined;
-    const candidate = body["candidates"].find(isEntry);
+    const candidates = body["candidates"].filter(isEntry);
+    const candidate = candidates.find(({ index }) => index == null || Number(index) === 0) ?? candidates[0];
     const content = candidate?.["content"];
     if (!candidate || !isEntry(content) || !Array.isArray(content["parts"])) return undefined;
     const usage = body["usageMetadata"];
@@ -76,80 +94,6 @@ const readers: Readonly<Record<ProviderName, Read>> = {
     });
   },
 };
-
-/** A reply of OpenAI's Responses API. Its status is read with all others'. */
-function readResponse(body: Entry, output: readonly unknown[]): LanguageModelV4GenerateResult {
-  const { usage, model, incomplete_details: incomplete } = body;
-  const items = output.filter(isEntry);
-  const said = items.filter(({ type, content }) => type === "message" && content !== undefined);
-  const content = said.flatMap((item): Entry[] => {
-    const parts = Array.isArray(item["content"]) ? item["content"] : [{ type: "output_text", text: item["content"] }];
-    return parts.filter(isEntry).map((part) => ({ ...part, phase: item["phase"] }));
-  });
-  const refusals = content.flatMap(({ refusal }) => (typeof refusal === "string" ? [refusal] : []));
-  const callsTool = items.some(({ type }) => typeof type === "string" && /^(custom_tool|function)_call$/.test(type));
-  const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
-  return resultOf({
-    text: textsOf(content, ({ type, phase }) => type === "output_text" && phase !== commentary) + refusals.join(""),
-    raw:
-      (isEntry(incomplete) ? incomplete["reason"] : undefined) ??
-      (refusals.length > 0 ? "refusal" : callsTool ? "tool_calls" : "stop"),
-    input: toCount(usage, "input_tokens"),
-    cacheRead: toCount(details("input_tokens_details"), "cached_tokens"),
-    output: toCount(usage, "output_tokens"),
-    reasoning: toCount(details("output_tokens_details"), "reasoning_tokens"),
-    usage,
-    model,
-  });
-}
-
-function resultOf({
-  text,
-  raw,
-  input,
-  cacheRead,
-  cacheWrite,
-  output,
-  reasoning,
-  usage,
-  model,
-}: {
-  readonly text: string;
-  readonly raw: unknown;
-  readonly input: number | undefined;
-  readonly cacheRead?: number | undefined;
-  readonly cacheWrite?: number | undefined;
-  readonly output: number | undefined;
-  readonly reasoning?: number | undefined;
-  /** As it came. */
-  readonly usage: unknown;
-  readonly model: unknown;
-}): LanguageModelV4GenerateResult {
-  return {
-    content: [{ type: "text", text }],
-    finishReason: { unified: endingOf(raw, false), raw: typeof raw === "string" ? raw : undefined },
-    usage: {
-      inputTokens: { total: input, noCache: undefined, cacheRead, cacheWrite },
-      outputTokens: { total: output, text: undefined, reasoning },
-      ...(isEntry(usage) && { raw: usage as JSONObject }),
-    },
-    warnings: [],
-    ...(typeof model === "string" && { response: { modelId: model } }),
-  };
-}
-
-function textsOf(parts: unknown, isSaid: (part: Entry) => boolean): string {
-  return (Array.isArray(parts) ? parts.filter(isEntry) : [])
-    .flatMap((part) => (isSaid(part) && typeof part["text"] === "string" ? [part["text"]] : []))
-    .join("");
-}
-
-/** A count of tokens, also as a text of digits. */
-function toCount(usage: unknown, name: string): number | undefined {
-  const value = isEntry(usage) ? usage[name] : undefined;
-  if (typeof value === "string" && /^\d{1,9}$/.test(value)) return Number(value);
-  return typeof value === "number" ? value : undefined;
-}
 
 /** A completion with its counts of tokens as numbers. */
 function withNumbers(body: unknown): unknown {

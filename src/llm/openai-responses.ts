@@ -1,22 +1,16 @@
-import type {
-  LanguageModelV4,
-  LanguageModelV4CallOptions,
-  LanguageModelV4GenerateResult,
-  SharedV4ProviderMetadata,
-} from "@ai-sdk/provider";
-import { messageOf } from "../errors.ts";
+import { APICallError, type LanguageModelV4, type LanguageModelV4CallOptions } from "@ai-sdk/provider";
+import { readResponse } from "./responses-reply.ts";
 
 /** Names of models that OpenAI serves through its Responses API alone, as far as they are known; others are found by its refusal. */
 const onlyResponses = /^(o\d+(-\w+)?-pro|o\d+(-\w+)?-deep-research|gpt-5[\w.]*-(pro|codex)|codex-|computer-use-)/;
 
-/** The phase of a message in which a model tells what it is about to do, before its answer. */
-export const commentary = "commentary";
-
-/** A reply without what the model told before its answer. */
-function withoutCommentary(result: LanguageModelV4GenerateResult): LanguageModelV4GenerateResult {
-  const isAnswer = ({ providerMetadata }: { readonly providerMetadata?: SharedV4ProviderMetadata }) =>
-    providerMetadata?.["openai"]?.["phase"] !== commentary;
-  return { ...result, content: result.content.filter((part) => part.type !== "text" || isAnswer(part)) };
+/** Whether a request was refused, before it was answered or paid, for want of the Responses API; an error may also quote the request. */
+function wantsResponses(error: unknown): error is APICallError {
+  return (
+    APICallError.isInstance(error) &&
+    (error.statusCode === 400 || error.statusCode === 404) &&
+    /^.{0,80}only supported in v1\/responses/i.test(error.message)
+  );
 }
 
 /**
@@ -25,10 +19,13 @@ function withoutCommentary(result: LanguageModelV4GenerateResult): LanguageModel
  */
 export function chatOrResponses(chat: LanguageModelV4, responses: LanguageModelV4): LanguageModelV4 {
   let isByResponses = onlyResponses.test(chat.modelId);
+  let isKnown = isByResponses; // which of the two it has
   const ask = async (options: LanguageModelV4CallOptions) => {
     const own = { ...options.providerOptions?.["openai"], store: false };
     const providerOptions = { ...options.providerOptions, openai: own };
-    return withoutCommentary(await responses.doGenerate({ ...options, providerOptions }));
+    const result = await responses.doGenerate({ ...options, providerOptions });
+    const read = readResponse(result.response?.body);
+    return read ? { ...result, content: read.content, finishReason: read.finishReason } : result;
   };
   return {
     specificationVersion: chat.specificationVersion,
@@ -38,12 +35,20 @@ export function chatOrResponses(chat: LanguageModelV4, responses: LanguageModelV
     async doGenerate(options) {
       if (isByResponses) return ask(options);
       try {
-        return await chat.doGenerate(options);
-      } catch (cause) {
-        // it is refused before it is answered, and not paid: "This model is only supported in v1/responses"
-        if (!/only supported in v1\/responses/i.test(messageOf(cause))) throw cause;
-        isByResponses = true;
-        return ask(options);
+        const result = await chat.doGenerate(options);
+        isKnown = true;
+        return result;
+      } catch (refusal) {
+        if (isKnown || !wantsResponses(refusal)) throw refusal;
+        try {
+          const result = await ask(options);
+          isByResponses = true;
+          isKnown = true;
+          return result;
+        } catch (error) {
+          if (APICallError.isInstance(error) && error.statusCode === 404) throw refusal; // it has neither
+          throw error;
+        }
       }
     },
     doStream: (options) => (isByResponses ? responses : chat).doStream(options),

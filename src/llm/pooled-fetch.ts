@@ -1,4 +1,5 @@
-import { readBody, readStatedError } from "./chat-reply.ts";
+import { readBody, readError, readStatedError } from "./chat-reply.ts";
+import { isEntry } from "./entry.ts";
 import { createSender, type HttpReply, type SenderOptions } from "./send-request.ts";
 
 export type Fetch = typeof globalThis.fetch;
@@ -18,7 +19,13 @@ export function createPooledFetch(connections: number, options: SenderOptions = 
 
 function normalise(reply: HttpReply): HttpReply {
   const { text, value } = readBody(reply);
-  const error = reply.status < 300 ? readStatedError(value, text) : undefined;
+  const hasChoices = isEntry(value) && Array.isArray(value["choices"]);
+  const error =
+    reply.status >= 300
+      ? undefined
+      : hasChoices
+        ? readError({ value, text }, reply.status)
+        : readStatedError(value, text);
   const { "content-encoding": encoding, ...headers } = reply.headers;
   const isPlain = encoding === undefined && Buffer.from(text).equals(reply.bytes);
   if (!error && isPlain) return reply;

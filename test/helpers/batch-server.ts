@@ -9,7 +9,7 @@ import { scoreOf } from "./model-server.ts";
 
 /** What becomes of one call of a batch. */
 export type Fate =
-  | { readonly kind: "reply"; readonly text: string; readonly logprobs?: unknown; readonly usage?: "none" }
+  | { readonly kind: "reply"; readonly text: string; readonly logprobs?: unknown; readonly body?: unknown }
   | { readonly kind: "expired" | "cancelled" | "missing" }
   | { readonly kind: "failed"; readonly status: number; readonly message: string; readonly code?: string };
 
@@ -334,7 +334,8 @@ function line({ protocol, status }: Batch, call: Call, fate: Fate): unknown[] {
         : { custom_id: id, result: { type: "canceled" } },
     ];
   if (protocol === "anthropic") {
-    if (fate.kind === "reply") return [{ custom_id: id, result: { type: "succeeded", message: message(fate.text) } }];
+    if (fate.kind === "reply")
+      return [{ custom_id: id, result: { type: "succeeded", message: fate.body ?? message(fate.text) } }];
     if (fate.kind === "failed")
       return [
         {
@@ -363,41 +364,35 @@ function line({ protocol, status }: Batch, call: Call, fate: Fate): unknown[] {
         },
       },
     ];
-  return [
-    {
-      custom_id: id,
-      response: {
-        status_code: 200,
-        body: {
-          id: "resp_1",
-          object: "response",
-          created_at: 1,
-          model: "test-2026",
-          status: "completed",
-          output: [
-            {
-              type: "message",
-              id: "msg_1",
-              role: "assistant",
-              status: "completed",
-              content: [
-                {
-                  type: "output_text",
-                  text: fate.text,
-                  annotations: [],
-                  ...(fate.logprobs !== undefined && { logprobs: fate.logprobs }),
-                },
-              ],
-            },
-          ],
-          usage: { input_tokens: 10, output_tokens: 5, total_tokens: 15 },
-        },
-      },
-    },
-  ];
+  return [{ custom_id: id, response: { status_code: 200, body: fate.body ?? response(fate.text, fate.logprobs) } }];
 }
 
-function message(text: string): unknown {
+/** A reply of OpenAI's Responses API. */
+export function response(text: string, logprobs?: unknown): Record<string, unknown> {
+  return {
+    id: "resp_1",
+    object: "response",
+    created_at: 1,
+    model: "test-2026",
+    status: "completed",
+    output: [said(text, logprobs)],
+    usage: { input_tokens: 10, output_tokens: 5, total_tokens: 15 },
+  };
+}
+
+/** A message in such a reply. */
+export function said(text: string, logprobs?: unknown): Record<string, unknown> {
+  return {
+    type: "message",
+    id: "msg_1",
+    role: "assistant",
+    status: "completed",
+    content: [{ type: "output_text", text, annotations: [], ...(logprobs !== undefined && { logprobs }) }],
+  };
+}
+
+/** A reply of Anthropic's. */
+export function message(text: string): Record<string, unknown> {
   return {
     id: "msg_1",
     type: "message",

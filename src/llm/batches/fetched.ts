@@ -6,8 +6,8 @@ export type Row = ItemResult & { type: "text" };
 
 /** What was read from the results of one batch, besides the stored outcomes. */
 export interface Fetched {
-  /** By key: why the call is submitted again. */
-  readonly again: Map<string, string>;
+  /** By key: why the call is submitted again, and whether its reply may be billed. */
+  readonly again: Map<string, { readonly detail: string; readonly mayBePaid?: boolean }>;
   /** Keys of our calls with a billed reply, readable or not, whoever stored it; `rows`: our calls with any result row. */
   readonly replies: Set<string>;
   readonly rows: Set<string>;
@@ -18,9 +18,9 @@ export interface Fetched {
   isCancelled: boolean;
 }
 
-/** Whether a row's reply was billed. */
-export function isBilled({ status, ...row }: Row): boolean {
-  return status === "succeeded" || ("error" in row && rowFates[row.error?.code ?? ""] === "unreadable");
+/** Whether a row's reply was billed. @param hasReply whether there is one, readable or not */
+export function isBilled({ status, ...row }: Row, hasReply: boolean): boolean {
+  return status === "succeeded" || hasReply || ("error" in row && rowFates[row.error?.code ?? ""] === "unreadable");
 }
 
 export function describeMissing(nameless: readonly string[]): string {

@@ -97,6 +97,7 @@ export class FollowUp {
       rows = [];
       this.#save(batch, some, fetched);
     };
+    this.#context.batches.transport?.forgetRows();
     try {
       const stream = await this.#context.batches.api.doGetBatchResults({
         batchId: providerId,
@@ -130,7 +131,8 @@ export class FollowUp {
       for (const row of rows) {
         const isOurs = store.batches.batchOf(row.id) === batch.id || store.stateOf(row.id) !== undefined;
         if (isOurs) fetched.rows.add(row.id);
-        if (isOurs && isBilled(row)) fetched.replies.add(row.id);
+        const hasReply = this.#context.batches.transport?.replyOf(row.id) !== undefined;
+        if (isOurs && isBilled(row, hasReply)) fetched.replies.add(row.id);
         tellings.push(...this.#saveRow(batch, row, fetched));
       }
     });
@@ -140,16 +142,22 @@ export class FollowUp {
   #saveRow(batch: OpenBatch, row: Row, fetched: Fetched): (() => void)[] {
     const { model, store } = this.#context;
     this.#context.hasReplied ||= row.status !== "succeeded" && store.hasReplyOf(model.identity);
-    const outcome = readRow(row, {
-      price: this.#context.priceOf(batch),
-      hasReplied: this.#context.hasReplied,
-      redact: (text, of) => model.redact(text, of),
-    });
-    if (outcome.kind === "again") fetched.again.set(row.id, outcome.detail);
+    const outcome = this.#read(batch, row, this.#context.hasReplied);
+    if (outcome.kind === "again") fetched.again.set(row.id, outcome);
     else if (outcome.kind === "cancelled") fetched.isCancelled = true;
     else if (outcome.kind === "stop") fetched.doubtful.push(row);
     else return this.#keep(batch, row.id, outcome, fetched);
     return [];
+  }
+
+  #read(batch: OpenBatch, row: Row, hasReplied: boolean): RowOutcome {
+    const { batches, model } = this.#context;
+    return readRow(row, {
+      price: this.#context.priceOf(batch),
+      hasReplied,
+      redact: (text, of) => model.redact(text, of),
+      raw: batches.transport?.replyOf(row.id),
+    });
   }
 
   /** Stores the outcome of one call. Returns functions that count it once it is on disk. */
@@ -165,7 +173,7 @@ export class FollowUp {
       if (row.kind === "unreadable" && key.startsWith("unreadable-")) fetched.nameless.push(row.detail);
       return []; // another process has stored it
     }
-    if (row.kind === "unreadable") return this.#keepPerhapsPaid(batch, call, row.detail);
+    if (row.kind === "unreadable") return this.#keepPerhapsPaid(batch, call, row.detail, row.state);
     for (const warning of row.warnings) tally.warnings.add(warning);
     const outcome = row.of(call);
     if (outcome.state === "replied") this.#context.hasReplied = true;
@@ -175,17 +183,21 @@ export class FollowUp {
     return this.#store(batch, call, outcome);
   }
 
-  /** Stores a call as failed that may have been billed but has no readable reply; its reserve is perhaps paid. */
-  #keepPerhapsPaid(batch: OpenBatch, call: BatchCall, detail: string): (() => void)[] {
-    const { store, settled, tally } = this.#context;
-    settled.add(call.key);
-    store.bookPerhaps(batch.purse, call.reserved);
-    return [
-      ...this.#store(batch, call, withoutReply("failed", detail)),
-      () => {
-        tally.perhapsPaid += call.reserved;
-      },
-    ];
+  /** Stores a call that may have been billed but has no readable reply; its reserve is perhaps paid. */
+  #keepPerhapsPaid(
+    batch: OpenBatch,
+    call: BatchCall,
+    detail: string,
+    state: "failed" | "refused" = "failed",
+  ): (() => void)[] {
+    this.#context.settled.add(call.key);
+    return [...this.#store(batch, call, withoutReply(state, detail)), ...this.#bookPerhaps(batch, call)];
+  }
+
+  #bookPerhaps(batch: OpenBatch, { reserved }: BatchCall): (() => void)[] {
+    const { store, tally } = this.#context;
+    store.bookPerhaps(batch.purse, reserved);
+    return [() => void (tally.perhapsPaid += reserved)];
   }
 
   #store(batch: OpenBatch, call: BatchCall, outcome: Outcome): (() => void)[] {
@@ -217,7 +229,8 @@ export class FollowUp {
         const again = fetched.again.get(call.key);
         if (isRefused || isDoubtful.has(call.key)) continue; // never processed, so this is no try
         const isSilent = !fetched.rows.has(call.key);
-        if (again !== undefined) tellings.push(...this.#again(batch, call, again));
+        if (again?.mayBePaid) tellings.push(...this.#bookPerhaps(batch, call));
+        if (again !== undefined) tellings.push(...this.#again(batch, call, again.detail));
         else if (isSilent && isShort)
           tellings.push(...this.#keepPerhapsPaid(batch, call, describeMissing(fetched.nameless)));
         else if (isExpired) tellings.push(...this.#again(batch, call, "its batch expired"));
@@ -264,11 +277,7 @@ export class FollowUp {
   }
 
   #failDoubtful(batch: OpenBatch, row: Row): void {
-    const outcome = readRow(row, {
-      price: this.#context.priceOf(batch),
-      hasReplied: false,
-      redact: (text, of) => this.#context.model.redact(text, of),
-    });
+    const outcome = this.#read(batch, row, false);
     if (outcome.kind === "stop") this.#context.fail(outcome.detail, outcome.isUsage);
   }
 }

@@ -1,4 +1,7 @@
+import type { LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { tryParse } from "../../files/try-parse.ts";
+import { isEntry } from "../entry.ts";
+import { readProviderReply } from "../lenient-client.ts";
 import type { Fetch } from "../pooled-fetch.ts";
 import { shownOfLine } from "./policy.ts";
 
@@ -24,6 +27,16 @@ export interface BatchTransport {
   providerNow(): number | undefined;
   /** By mark: called right before the request that creates the batch is sent. */
   readonly onSend: Map<string, () => void>;
+  /** The provider's reply in a row of the results that were fetched last; undefined where the row has none. */
+  replyOf(key: string): RawReply | undefined;
+  /** Forgets the rows that were fetched before. */
+  forgetRows(): void;
+}
+
+/** A reply as it came, and as its provider's protocol reads it, if it does. */
+export interface RawReply {
+  readonly body: unknown;
+  readonly result: LanguageModelV4GenerateResult | undefined;
 }
 
 /** Whether a mark belongs to our batch with this id. */
@@ -43,6 +56,7 @@ const markHeader = "x-alpagasus-batch";
 /** @param fetch sends the requests */
 export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): BatchTransport {
   const marks = new Map<string, string | null>();
+  const rows = new Map<string, string>();
   let now: number | undefined;
   const transport: BatchTransport = {
     markHeader,
@@ -50,6 +64,11 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
     listsMarks: protocol !== "anthropic",
     providerNow: () => now,
     onSend: new Map(),
+    replyOf(key) {
+      const body = replyIn(tryParse(rows.get(key) ?? ""), protocol);
+      return body == null ? undefined : { body, result: readProviderReply(protocol, body) };
+    },
+    forgetRows: () => rows.clear(),
     async fetch(input, init) {
       const url = typeof input === "object" && "url" in input ? input.url : String(input);
       const { pathname } = new URL(url);
@@ -63,15 +82,25 @@ export function createBatchTransport(fetch: Fetch, protocol: BatchProtocol): Bat
       if (!Number.isNaN(told)) now = told;
       if (isPost || !response.ok) return response;
       if (/\/files\/[^/]+\/content$|\/results$|:download$/.test(pathname))
-        return readLines(response, protocol, (found) => {
+        return readLines(response, protocol, rows, (found) => {
           const [, id] = /\/batches\/([^/]+)\/results$/.exec(pathname) ?? [];
           if (id !== undefined) marks.set(id, found);
         });
       if (!/\/batches(\/[^/]+)?$/.test(pathname)) return response;
-      return noteBatches(protocol === "anthropic" ? await withOwnResults(response, url) : response, marks);
+      return noteBatches(protocol === "anthropic" ? await withOwnResults(response, url) : response, marks, rows);
     },
   };
   return transport;
+}
+
+/** The reply in a row of results, which is what the same call gets when it is asked directly; undefined where there is none. */
+function replyIn(row: unknown, protocol: BatchProtocol): unknown {
+  if (!isEntry(row)) return undefined;
+  const { response, result } = row;
+  if (protocol === "anthropic")
+    return isEntry(result) && result["type"] === "succeeded" ? result["message"] : undefined;
+  if (protocol === "google") return response;
+  return isEntry(response) && String(response["status_code"]).startsWith("2") ? response["body"] : undefined;
 }
 
 /** Puts a mark into the body that creates a batch, or into the name of the file uploaded for it. */
@@ -124,7 +153,11 @@ interface Described {
 }
 
 /** Records the marks of the batches that a reply describes, and repairs results embedded in it. */
-async function noteBatches(response: Response, marks: Map<string, string | null>): Promise<Response> {
+async function noteBatches(
+  response: Response,
+  marks: Map<string, string | null>,
+  rows: Map<string, string>,
+): Promise<Response> {
   const text = await response.clone().text();
   let body: Described & { data?: unknown; operations?: unknown };
   try {
@@ -145,7 +178,7 @@ async function noteBatches(response: Response, marks: Map<string, string | null>
     const mark = typeof own === "string" ? own : named;
     if (mark !== undefined || !marks.has(id)) marks.set(id, mark ?? null);
   }
-  return mendInline(response, text, all);
+  return mendInline(response, text, all, rows);
 }
 
 interface InlineRows {
@@ -153,14 +186,18 @@ interface InlineRows {
 }
 
 /** Google embeds small results in the batch's description. A row without a key would make all unreadable: it is replaced. */
-function mendInline(response: Response, text: string, all: readonly unknown[]): Response {
+function mendInline(response: Response, text: string, all: readonly unknown[], rows: Map<string, string>): Response {
   let isMended = false;
   for (const one of all as readonly { metadata?: { output?: InlineRows }; response?: InlineRows }[])
-    for (const rows of [one?.metadata?.output?.inlinedResponses, one?.response?.inlinedResponses]) {
-      const list = rows?.inlinedResponses;
-      if (!rows || !Array.isArray(list)) continue;
+    for (const inline of [one?.metadata?.output?.inlinedResponses, one?.response?.inlinedResponses]) {
+      const list = inline?.inlinedResponses;
+      if (!inline || !Array.isArray(list)) continue;
       for (const [i, row] of (list as { metadata?: { key?: unknown } }[]).entries()) {
-        if (typeof row?.metadata?.key === "string") continue;
+        const key = row?.metadata?.key;
+        if (typeof key === "string") {
+          rows.set(key, JSON.stringify(row));
+          continue;
+        }
         list[i] = { metadata: { key: `unreadable-${i}` }, error: unreadable(JSON.stringify(row)) };
         isMended = true;
       }
@@ -186,6 +223,7 @@ function unreadable(line: string): { code: string; message: string } {
 async function readLines(
   response: Response,
   protocol: BatchProtocol,
+  rows: Map<string, string>,
   onMark: (mark: string) => void,
 ): Promise<Response> {
   const text = await response.clone().text();
@@ -197,6 +235,8 @@ async function readLines(
     const [, told] = row ? [] : (/"(?:custom_id|key)"\s*:\s*"([^"\\]{1,200})"/.exec(line) ?? []);
     const [, key, mark] = markedKey.exec(row?.custom_id ?? told ?? "") ?? [];
     if (mark !== undefined) onMark(mark);
+    const id = key ?? row?.custom_id ?? row?.key;
+    if (row && id !== undefined) rows.set(id, line);
     if (row && key === undefined) continue;
     lines[i] = JSON.stringify(
       row
@@ -209,9 +249,12 @@ async function readLines(
 }
 
 /** Parses a line of results; undefined when it cannot be read. */
-function readLine(line: string, protocol: BatchProtocol): { readonly custom_id?: string } | undefined {
+function readLine(
+  line: string,
+  protocol: BatchProtocol,
+): { readonly custom_id?: string; readonly key?: string } | undefined {
   try {
-    const row = JSON.parse(line) as { custom_id?: string } | null;
+    const row = JSON.parse(line) as { custom_id?: string; key?: string } | null;
     return row !== null && typeof row === "object" && isReadable(row, protocol) ? row : undefined;
   } catch {
     return undefined;

@@ -375,6 +375,8 @@ class Process {
       listsMarks: flavour !== "anthropic",
       providerNow: () => this.providerNow,
       onSend: new Map(),
+      replyOf: () => undefined,
+      forgetRows: () => {},
     };
     this.clock = {
       now: () => Math.floor(time.now + command.clockOffMs),

@@ -1,0 +1,60 @@
+import type { LanguageModelV4GenerateResult } from "@ai-sdk/provider";
+import { readStatedError } from "./chat-reply.ts";
+import { type Entry, isEntry } from "./entry.ts";
+import { joinTexts, resultOf, toCount } from "./reply-parts.ts";
+
+/*
+ * Replies of OpenAI's Responses API, asked directly or in a batch.
+ */
+
+/** The status of a reply of the Responses API, which tells more than its reason to end; undefined of others. */
+export function readStatus(body: unknown): string | undefined {
+  return isResponse(body) && typeof body["status"] === "string" ? body["status"] : undefined;
+}
+
+function isResponse(body: unknown): body is Entry {
+  return isEntry(body) && (body["object"] === "response" || Array.isArray(body["output"]));
+}
+
+/**
+ * A reply of the Responses API; undefined of other bodies, and of errors. Each message is a line; what the model tells before its answer
+ * (commentary) is none. Whether its status is a reply's is seen where all replies are read: see `readStatus`.
+ */
+export function readResponse(body: unknown): LanguageModelV4GenerateResult | undefined {
+  if (!isResponse(body) || readStatedError(body, "")) return undefined;
+  const { output, usage, model, incomplete_details: incomplete } = body;
+  const items = Array.isArray(output) ? output.filter(isEntry) : [];
+  const messages = items.filter(({ type, phase }) => type === "message" && phase !== "commentary");
+  const texts = messages.map(({ content }) => textOf(content));
+  const isRefused = messages.some(({ content }) => listOf(content).some(({ refusal }) => isText(refusal)));
+  const callsTool = items.some(({ type }) => isText(type) && /^(custom_tool|function)_call$/.test(type));
+  const isCut = messages.some(({ status }) => isText(status) && status !== "completed");
+  const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
+  const reason = isEntry(incomplete) ? incomplete["reason"] : undefined;
+  return resultOf({
+    text: joinTexts(texts.flatMap((text) => [text, undefined])),
+    raw: reason ?? (isCut ? "max_output_tokens" : isRefused ? "refusal" : callsTool ? "tool_calls" : "stop"),
+    input: toCount(usage, "input_tokens"),
+    cacheRead: toCount(details("input_tokens_details"), "cached_tokens"),
+    output: toCount(usage, "output_tokens"),
+    reasoning: toCount(details("output_tokens_details"), "reasoning_tokens"),
+    usage,
+    model,
+  });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+function listOf(content: unknown): Entry[] {
+  return Array.isArray(content) ? content.filter(isEntry) : [];
+}
+
+function textOf(content: unknown): string {
+  if (typeof content === "string") return content;
+  return listOf(content)
+    .map(({ type, text, refusal }) => (type === "output_text" ? text : refusal))
+    .filter(isText)
+    .join("");
+}
