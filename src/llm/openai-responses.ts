@@ -9,7 +9,7 @@ function wantsResponses(error: unknown): error is APICallError {
   return (
     APICallError.isInstance(error) &&
     (error.statusCode === 400 || error.statusCode === 404) &&
-    /^.{0,80}only supported in v1\/responses/i.test(error.message)
+    /^(this|the) (requested )?model\b.{0,80}\bonly supported in v1\/responses\b/i.test(error.message)
   );
 }
 

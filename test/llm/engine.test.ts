@@ -410,6 +410,27 @@ describe("what must not stop or lose anything", () => {
     expect(open.store.purse("test")).toMatchObject({ perhapsPaid: 1_900_000, reserved: 0 });
   });
 
+  test.each([
+    ["content_filter", "Output flagged by the content filter"],
+    ["invalid_prompt", "invalid prompt"],
+    ["context_length_exceeded", "maximum context length"],
+    ["model_not_found", "no such model"],
+  ])("errors in a 200 that tell of tokens count at their most: %s", async (code, message) => {
+    const usage = { prompt_tokens: 1000, completion_tokens: 200, total_tokens: 1200 };
+    const text = JSON.stringify({ error: { code, message }, usage });
+    await using server = await startModelServer({
+      answer: () => ({ kind: "raw", status: 200, type: "application/json", body: text }),
+    });
+    const model = await openModel(server.judge, { price: flatPrice(10, 10) });
+    using open = openEngine(model, { budgetUsd: 0.005, concurrency: 1 });
+    await askAll(open.engine, rows(20));
+    const { paid, perhapsPaid } = open.store.purse("test");
+    expect(paid).toBe(0);
+    expect(perhapsPaid).toBeGreaterThan(0);
+    expect(perhapsPaid).toBeLessThanOrEqual(0.005 * 1e9);
+    expect(server.log.length).toBeLessThan(10);
+  });
+
   test("one call that is too dear for what the budget has left", async () => {
     await using server = await startModelServer();
     using open = openEngine(await openModel(server.judge, { price: flatPrice(1, 1) }), { budgetUsd: 0.02 });

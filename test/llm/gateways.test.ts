@@ -138,6 +138,10 @@ describe("a provider behind a gateway", () => {
     ["a refusal", responses([refused]), { text: "No.", finish: "content-filter" }],
     ["a reasoning", responses([{ type: "reasoning", summary: "5" }, message("4\nfine")]), {}],
     ["talk before", responses([message("5", { phase: "commentary", id: 7 }), message("4\nfine")]), {}],
+    ["several messages", responses([message("Rating: 3."), message("4\nfine")]), { text: "Rating: 3.\n4\nfine" }],
+    ["a message that is cut", responses([message("4\nfine", { status: "incomplete" })]), { finish: "length" }],
+    ["no output", responses([], { output: undefined, ...incomplete }), { text: "", finish: "length" }],
+    ["nothing that says what it is", responses([message("4\nfine")], { object: undefined }), {}],
     ["talk that its client reads", responses([message("5", { phase: "commentary" }), message("4\nfine")]), {}],
   ])("OpenAI's Responses API: a text is read beside %s", async (_, body, expected) => {
     said = { body };
@@ -151,10 +155,41 @@ describe("a provider behind a gateway", () => {
       { status: "failed", error: { code: "server_error", message: "sorry" } },
       { status: "cancelled" },
       { status: "in_progress" },
+      { status: "failed", object: undefined },
     ]) {
       said = { body: responses([message("4\nfine", { id: 7 })], more) };
       expect(await askGateway("openai", "o3-pro")).toMatchObject({ kind: "retry" });
     }
+  });
+
+  test.each<[keyof typeof providers, string]>([
+    [
+      "anthropic",
+      changed(goodMessage, (body) => ({
+        ...body,
+        content: [
+          { type: "text", text: "Rating: 3." },
+          { type: "thinking", thinking: "5", signature: "s" },
+          { type: "text", text: "4\nfine" },
+        ],
+      })),
+    ],
+    ["google", goodGoogle.replace('[{"text":', '[{"text":"Rating: 3."},{"text":"5","thought":true},{"text":')],
+    ["google", goodGoogle.replace('[{"text":', '[{"text":"Rating: 3."},{"new":1},{"text":').replace(":9", ':"9"')],
+  ])("%s: texts with something between them do not run together", async (name, body) => {
+    said = { body };
+    expect(await askGateway(name)).toMatchObject({ reply: { text: "Rating: 3.\n4\nfine" } });
+  });
+
+  test("of several choices the one that was asked for is read, and an error in it is one", async () => {
+    const choice = '[{"index":1,"message":{"role":"assistant","content":"1"},"finish_reason":"stop"},{"index":0';
+    said = { body: good.replace('[{"index":0', choice) };
+    expect(await askGateway("openai")).toMatchObject({ reply: { text: "4\nfine" } });
+    const candidate = '[{"content":{"role":"model","parts":[{"text":"1"}]},"finishReason":"STOP","index":1},{"content"';
+    said = { body: goodGoogle.replace('[{"content"', candidate) };
+    expect(await askGateway("google")).toMatchObject({ reply: { text: "4\nfine" } });
+    said = { body: good.replace('"index":0', '"index":0,"error":{"code":502,"message":"upstream died"}') };
+    expect(await askGateway("openai")).toMatchObject({ kind: "retry", mayBePaid: true });
   });
 
   test.each(Object.keys(providers) as (keyof typeof providers)[])(

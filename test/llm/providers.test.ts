@@ -151,6 +151,44 @@ describe("OpenAI's models that have only the Responses API", () => {
   });
 });
 
+test("a request that is quoted, or an API that is not there, sends no model to the Responses API", async () => {
+  const quoted = "invalid input: why is this model only supported in v1/responses?";
+  const refusal = "This model is only supported in v1/responses and not in v1/chat/completions.";
+  const asked: string[] = [];
+  const other = createServer((incoming, response) => {
+    asked.push(incoming.url!);
+    const message = asked.length === 1 ? quoted : refusal;
+    const body = incoming.url!.endsWith("/responses")
+      ? { error: { message: "not found" } }
+      : asked.length === 2
+        ? { choices: [{ index: 0, message: { role: "assistant", content: "4" }, finish_reason: "stop" }], id: "c" }
+        : { error: { message } };
+    incoming.resume().on("end", () => {
+      response.writeHead("choices" in body ? 200 : 404, { "content-type": "application/json" });
+      response.end(JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const at = `http://127.0.0.1:${(other.address() as AddressInfo).port}/v1`;
+  const environment = { OPENAI_API_KEY: "k", OPENAI_BASE_URL: at };
+  const model = await openModel("openai:some", { environment });
+  const known = [];
+  for (let i = 0; i < 3; i++) known.push(await attemptCall(model, request, 5_000));
+  expect(known[0]).toMatchObject({ kind: "stop", detail: expect.stringContaining(quoted) as string });
+  expect(known[1]).toMatchObject({ reply: { text: "4" } });
+  expect(known[2]).toMatchObject({ kind: "stop" }); // it has answered by chat completions
+  const unknown = await openModel("openai:other", { environment });
+  expect(await attemptCall(unknown, request, 5_000)).toMatchObject({
+    kind: "stop",
+    detail: expect.stringContaining("only supported in v1/responses") as string,
+  });
+  expect(asked.map((url) => url.replace("/v1/", ""))).toEqual([
+    ...["chat/completions", "chat/completions", "chat/completions"],
+    ...["chat/completions", "responses"],
+  ]);
+  other.close();
+});
+
 describe("clouds whose client is a package", () => {
   test("Bedrock is asked at its region's address, signed", async () => {
     const environment = {
