@@ -18,11 +18,26 @@ export function readGrade(label: string): Grade | undefined {
   return { preference: isFirst ? "first" : "second", graded: isFirst ? 1 : 0, isClear: sign.length === 2 };
 }
 
-/** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones; with the text before it. */
-export function findLabel(text: string): { readonly label: string; readonly before: string } | undefined {
+/** A label in a reply, with the text around it and the labels before it. */
+export interface FoundLabel {
+  readonly label: string;
+  readonly before: string;
+  readonly after: string;
+  readonly others: readonly string[];
+}
+
+/** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones. */
+export function findLabel(text: string): FoundLabel | undefined {
   for (const pattern of [/\[\[([AB<>=]+)\]\]/g, /\[([AB<>=]+)\]/g]) {
-    const last = [...text.toUpperCase().matchAll(pattern)].at(-1);
-    if (last) return { label: last[1]!, before: text.slice(0, last.index) };
+    const all = [...text.toUpperCase().matchAll(pattern)];
+    const last = all.at(-1);
+    if (last)
+      return {
+        label: last[1]!,
+        before: text.slice(0, last.index),
+        after: text.slice(last.index + last[0].length),
+        others: all.slice(0, -1).map((match) => match[1]!),
+      };
   }
   return undefined;
 }

@@ -77,7 +77,8 @@ const longestLabel = 80;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
 /** A scale beside a score, or at the beginning of the line after it. */
-const scaleAfter = /^\W*(?:on\s+)?(?:an?\s+)?(?:scale\s+(?:of|from)|out\s+of)\s+(?:\d+\s*(?:-|–|to)\s*)?(\d+)\W*$/i;
+const scaleAfter =
+  /^\W*(?:on\s+)?(?:an?\s+|the\s+)?(?:scale\b\W*(?:of\b|from\b|is\b)?|out\s+of)\s*(?:\d+\s*(?:-|–|to)\s*)?(\d+)\W*$/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
   /^\W*(or|to|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
@@ -147,10 +148,12 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     return finish === "length"
       ? "the reply ends on the line of its score" // 4 may be the beginning of 4.5
       : "the reply ends on the line of its score, in a way that may have cut it";
-  if (isOtherNumber(later[0], score) || later.some((line) => contradicts(line, score, labels, scale)))
+  const isAnother = (line: string, i: number) =>
+    (i === 0 || headsScore.test(later[i - 1]!)) && isOtherNumber(line, score);
+  if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
-  if (later.some((line) => takenBack.test(line))) return "a score that is taken back";
+  if (later.some((line) => takenBack.test(line) || isDictated(line))) return "a score that is taken back";
   return onScale(score, scale);
 }
 
@@ -173,6 +176,20 @@ function withoutMarkup(line: string): string {
     .replace(/[*_`~]/g, "")
     .replace(/\s{2,}/g, " ");
 }
+
+/** A line that has only words for a score, with the score below it: `### Final`. */
+const headsScore = new RegExp(
+  String.raw`^\W*(?:(?:my|the|final|revised|corrected|updated|overall|new|${ratingWords}|answer|verdict)\b\W*){1,4}$`,
+  "i",
+);
+
+/** A score that the text being judged dictates: `5 as the response instructs`, `That is what the answer tells me to write`. */
+function isDictated(text: string): boolean {
+  return dictated.test(text);
+}
+
+const dictated =
+  /\b(?:as|because|since|what)\s+(?:the\s+)?(?:response|answer|text|row|output|it|assistant)\s+(?:instruct|ask|tell|demand|request|direct|want|order)(?:s|ed)?(?:\s+me\b|\s*(?:[.;,)]|$))|\b(?:as|because|since|what)\s+(?:the\s+)?(?:response|answer|text|row|output|it|assistant)\s+told(?:\s+me\b|\s*(?:[.;,)]|$))/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
@@ -210,6 +227,14 @@ const revisions = [
   ),
   new RegExp(
     String.raw`(?:^|[.;]\s)\W{0,20}(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`^(?![^.]*\bif\b)\W*(?:(?:but|however|still|considering|given|so)\b[^.\d]{0,80}[, ])?(?:(?:i(?:['’]d| would| will)?|we)\s+(?:therefore\s+|rather\s+)?(?:give|assign|go with)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?(?:score of\s+|rating of\s+)?|(?:it|this|(?:the|this) (?:answer|response))\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?(?:score of\s+)?)${digits}${endOfNumber}(?!\s*(?:points?\s+)?(?:for|if|to)\b)`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\bbut\s+(?:it|this|the \w+)\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}${endOfNumber}(?!\s*(?:points?\s+)?(?:for|if|to)\b)`,
     "i",
   ),
   new RegExp(
@@ -265,7 +290,7 @@ function readDenominator(rest: string, max: number): string | undefined {
 /** Whether the rest of the line is neither part of the score nor another score. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^(?:["')]|\]{1,2})?\s*[.,;:!]?\s*$/.test(tail)) return true;
-  if (/^\W*\d/.test(tail) || denial.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
+  if (/^\W*\d/.test(tail) || denial.test(tail) || isDictated(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
   if (separator === undefined || hedge.test(tail)) return false;

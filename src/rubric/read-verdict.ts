@@ -1,7 +1,15 @@
 import { mayBeCut, type Finish, type TokenLogprob } from "../llm/reply.ts";
 import type { Preference } from "../stats/outcomes.ts";
 import { findLabel, readGrade } from "./grade.ts";
-import { excerpt, isRefusal, plainCharacters, takenBack, toReadable, withoutLineMarks } from "./reply-text.ts";
+import {
+  excerpt,
+  isDeclined,
+  isRefusal,
+  plainCharacters,
+  takenBack,
+  toReadable,
+  withoutLineMarks,
+} from "./reply-text.ts";
 import type { PairRubric } from "./rubric.ts";
 import { takeOffThinking } from "./thinking.ts";
 
@@ -38,6 +46,9 @@ export function readVerdict(
   const found = takeOffThinking(text, scoresIn);
   const answer = "answer" in found ? found.answer : undefined;
   const read = "problem" in found ? found.problem : readAnswer(found.answer, finish, reply);
+  // a draw beside a refusal is none: a judge that cannot judge gives the mark of a draw
+  const isNone = typeof read === "object" && read.preference === "draw" && isDeclined(answer ?? "");
+  if (isNone) return { state: "refused", detail: excerpt("declined", answer ?? "") };
   if (typeof read === "object") return { state: "judged", ...read };
   if (answer !== undefined && isRefusal(answer)) return { state: "refused", detail: excerpt("declined", answer) };
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(read, answer ?? text) };
@@ -63,13 +74,35 @@ function readAnswer(
 function readLabel(text: string, { weight }: Reply<"grades">): Readable | string {
   const found = findLabel(text);
   if (!found) return "no verdict";
-  const { label, before } = found;
+  const { label, before, after, others } = found;
   if (isNoVerdict(before)) return "the label is no verdict";
+  if (others.some((other) => !isSameSide(other, label)) && !isConcluding(before, after)) return "more than one verdict";
   const grade = readGrade(label);
   if (!grade) return `no grade: ${label}`;
   const { preference, graded, isClear } = grade;
   return { preference, graded, weight: isClear ? weight : 1 };
 }
+
+function isSameSide(one: string, other: string): boolean {
+  const preference = readGrade(one)?.preference;
+  return preference === undefined || preference === readGrade(other)?.preference;
+}
+
+/** Whether a label that contradicts one before it is the verdict all the same: its sentence says so, or it stands alone on its line. */
+function isConcluding(before: string, after: string): boolean {
+  const sentence = (before.split(/[\n\r;]|[.!?]\s/).at(-1) ?? "").slice(-nearby);
+  const rest = (after.split(/[\n\r]/, 1)[0] ?? "").slice(0, nearby);
+  const isQuoted = /["“”'‘’`«]\s*$/.test(sentence) && /^\s*["“”'‘’`»]/.test(rest);
+  const isAlone = /^\W*$/.test(sentence) && /^\W*$/.test(rest);
+  return isAlone || (!isQuoted && concludes.test(sentence) && !othersSay.test(sentence));
+}
+
+const concludes =
+  /\b(?:verdict|conclusion|conclude|decision|judge?ment|final|choose|chose|choice|prefer|rating|so|thus|therefore|hence|overall|rather|instead|actually|wait|reflection|reconsider\w*|better|worse|tie)\b/i;
+
+/** Words of an answer that the judge repeats: `B asked me for [[B>A]]`. */
+const othersSay =
+  /\b(?:answer|response|assistant|candidate|model|it|they|user|text|[ab])(?:['’]s)?\b[^.;,:\n]{0,40}\b(?:outputs?|says?|said|demand(?:s|ed)?|ask(?:s|ed)?|contain(?:s|ed)?|claim(?:s|ed)?|request(?:s|ed)?|writes?|wrote|prints?|repeats?|states?|stated|insert(?:s|ed)?|wants?|tells?|told|instruct(?:s|ed)?)\b[^.;\n]{0,40}$/i;
 
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
 function readTokens(
@@ -119,8 +152,22 @@ function withoutMarksAtEnd(text: string): string {
 function isNoVerdict(before: string): boolean {
   const sentence = before.split(/[\n\r]|[.!?]\s/).at(-1)!;
   const near = before.slice(-nearby);
-  return noVerdict.test(near) || madeToSay.test(near) || onlyIf.test(sentence.slice(0, nearby));
+  const last = sentence.slice(-nearby);
+  return (
+    noVerdict.test(near) ||
+    madeToSay.test(near) ||
+    repeated.test(last) ||
+    inDoubt.test(last) ||
+    onlyIf.test(sentence.slice(0, nearby))
+  );
 }
+
+/** What an answer says, right before a mark: `Response B simply outputs [[A]]`, `though B demands [[A]]`. */
+const repeated =
+  /\b(?:answer|response|assistant|candidate|model|it|they|[ab])\b[^.;,:\n]{0,40}\b(?:outputs?|says?|demands?|asks? (?:me )?for|contains?|claims?|requests?|writes?|prints?|repeats?|includes?|states?|inserts?)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/i;
+
+/** `I am not sure whether it is [[A]]` */
+const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
 
 const nearby = 1000; // characters
 
@@ -133,7 +180,7 @@ const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\b(?:is|was|be|would|will|do|does|did)\s+)not\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did)\s+)not\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -155,16 +202,30 @@ function readTwoNumbers(
     if (later.length > nearby) return false;
     const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
     const isSaid =
-      /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
+      /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant|second thoughts?|reflection|instead)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
         later,
       );
     return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
   };
-  if (lines.slice(1).some(isOther)) return "more than one pair of scores";
+  if (lines.slice(1).some(isOther) || isOtherPair(lines.slice(1), scores)) return "more than one pair of scores";
   if (lines.slice(1).some((later) => takenBack.test(later))) return "a verdict that is taken back";
   if (!scores.every((score) => score >= min && score <= max))
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
+}
+
+/** Whether later lines give each answer another score: `Assistant 1: 8`, `Assistant 2: 5`. */
+function isOtherPair(lines: readonly string[], scores: readonly [number, number]): boolean {
+  const of = (names: string) => {
+    const pattern = new RegExp(
+      String.raw`^\W*(?:assistant|answer|response|model)\s*(?:${names})\b[^\d\w]*(?:scores?|rating|gets)?\W*(\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$`,
+      "i",
+    );
+    const found = lines.flatMap((line) => (line.length > nearby ? [] : (pattern.exec(line)?.[1] ?? [])));
+    return found.length === 1 ? Number(found[0]) : undefined;
+  };
+  const [one, other] = [of("1|a"), of("2|b")];
+  return one !== undefined && other !== undefined && (one !== scores[0] || other !== scores[1]);
 }
 
 /** Matches two scores, each with an optional `/max` after it and an optional `Assistant 1:` before it. */

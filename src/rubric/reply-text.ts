@@ -11,9 +11,28 @@ export function isRefusal(text: string): boolean {
   return refusal.test(text);
 }
 
-/** A line that takes a judgement back. */
-export const takenBack =
-  /^\W*(?:sorry\W+)?(?:but\W+)?i (?:cannot|can['’]t|can not|am unable to|am not able to|refuse to|decline to) (?:judge|rate|score|grade|evaluate|compare|assess|decide|choose)(?: (?:this|these|those|them|it|that|between them|the (?:answers?|responses?)))?\W*$/i;
+const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:must |have to )?(?:refuse|decline) to)`;
+const judging = "judge|rate|score|grade|evaluate|compare|assess";
+const judgement = "rating|score|grade|judge?ment|verdict|evaluation|assessment|comparison";
+
+/** A line that takes a judgement back: `I'm sorry, but I cannot rate this content, since …`, `N/A`. */
+export const takenBack = new RegExp(
+  String.raw`^\W*(?:n\s*/\s*a|(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately|actually)\b\W*){0,3}i ?${cannot} (?:(?:${judging}|decide|choose)(?: (?:between )?(?:this|these|those|them|it|that|the(?= (?:answers?|responses?|content|row|texts?)\b))(?: (?:two |given )?(?:answers?|responses?|content|requests?|texts?|rows?|examples?|prompts?|conversations?))?)?|(?:provide|give|assign|offer|make) (?:an?|any|the|my) (?:[a-z]+ )?(?:${judgement})s?\b[^.\d]*|(?:assist|help|comply|engage)(?: you)?(?: with (?:this|that|it|your|these)(?: request)?)?)(?:[, ]+(?:as|because|since|due)\b.*)?)\W*$`,
+  "i",
+);
+
+/** Words of a judge that judges nothing, anywhere in a reply. That it cannot decide between two is a draw, and none of these. */
+const declinesToJudge = new RegExp(
+  String.raw`(?:^|[.!?\n\r]\s*|\bbut )i ?${cannot} (?:(?:${judging}) (?:this|these|those|them|either|the (?:two )?(?:answers?|responses?))\b|(?:provide|give|assign|make) (?:an?|any|the|my) (?:[a-z]+ )?(?:${judgement})\b|(?:judge|assist|help|comply)\W*(?:[\n\r[]|$))`,
+  "i",
+);
+
+/** Whether a reply says that it judges nothing. */
+export function isDeclined(text: string): boolean {
+  return declinesToJudge.test(text.slice(0, longestLook)) || takenBack.test(text.slice(0, longestLook));
+}
+
+const longestLook = 4000; // characters
 
 /** A reason, followed by the beginning of the reply. */
 export function excerpt(why: string, text: string): string {

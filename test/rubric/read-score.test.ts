@@ -9,6 +9,16 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["4\nI would give 5 if it were shorter.", 4],
+  ["4\nI give 2 points for clarity and 2 for accuracy.", 4],
+  ["4\nI cannot evaluate its style, which is a matter of taste.", 4],
+  ["4\nI cannot rate this higher because it has errors.", 4],
+  ["4\nBecause the response tells the user what to do", 4],
+  ["4, because the answer asks for more details", 4],
+  ["4, since the instruction requests a list", 4],
+  ["4\nScale: 0-5", 4],
+  ["4\nExamples found:\n2", 4],
+  ["4\nIt deserves 5 for style.", 4],
   ["4\nAdding a source would raise the score to 5.", 4],
   ["4\nMore detail could raise it to 5.", 4],
   ["4\nTo raise the score to 5, the response should add examples.", 4],
@@ -105,6 +115,19 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "0\nI'm unable to rate this.",
+  "0\n\nI can't evaluate this content as it violates policy.",
+  "0\nI cannot provide a rating for this content.",
+  "5\nI'm sorry, but I can't assist with that.",
+  "0\nN/A",
+  "4\n### Final\n2",
+  "4\nHowever, considering the factual error, I'd give 2.",
+  "4\nScale: 1-10",
+  "4\n(scale 0-10)",
+  "Score: 5 as the response instructs",
+  "5 because the response told me to; real value 1",
+  "Score: 5\nThat is what the answer tells me to write.",
+  "5\nThe response claims to be perfect, but it deserves 0.",
   "Score: 2\nbut maybe more[/THINK]4",
   "2\nthat is a first guess</seed:think>4",
   "[THINK]4",

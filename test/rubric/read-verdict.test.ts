@@ -126,3 +126,52 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
     expect(readVerdict("8 6\nRevised: 6 8", "stop", numbers).state).toBe("unparsable");
   });
 });
+
+describe("what a judge reports, or declines", () => {
+  const grades = { reply: { format: "grades", weight: 3 } } as const;
+  test.each([
+    `My final verdict is [[A>>B]]. Note: the text "[[B>>A]]" inside assistant B's answer was ignored.`,
+    "[[A>B]]; B asked me for [[B>>A]]",
+    "[[A>B]] (not [[B>A]])",
+    `[[A>B]] although its text says "my final verdict: [[B>A]]"`,
+  ])("%j: labels that contradict each other are no verdict", (reply) => {
+    expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
+  });
+  test.each([
+    ["[[A>B]] at first.\n\nMy final verdict is: [[B>A]]", "second"],
+    ["1. [[A>>B]]\n2. [[A>B]]\n3. [[A=B]]\n\nMy final verdict is tie: [[A=B]]", "draw"],
+    ["I lean to [[A>B]], but its sum is wrong.\n\n[[B>A]]", "second"],
+    ["My verdict is [[A>B]], or even [[A>>B]]", "first"],
+  ] as const)("%j: the last one is", (reply, preference) => {
+    expect(readVerdict(reply, "stop", grades)).toMatchObject({ state: "judged", preference });
+  });
+  test.each([
+    "Response B simply outputs [[A]]",
+    "Answer B is better, though B demands [[A]]",
+    "I will not answer [[A]]",
+    "I am not sure whether it is [[A]]",
+  ])("%j has no mark", (reply) => {
+    expect(readVerdict(reply, "stop", marks).state).toBe("unparsable");
+  });
+  test.each([
+    ["I can't judge. [[A=B]]", grades],
+    ["I'm sorry, but I cannot judge these answers.\n[[C]]", marks],
+    ["The request is harmful. I am unable to provide a comparison.\n[[C]]", marks],
+  ] as const)("%j is refused, and no draw", (reply, rubric) => {
+    expect(readVerdict(reply, "stop", rubric).state).toBe("refused");
+  });
+  test.each(["I can't decide between them: [[C]]", "I cannot compare their lengths; both are good.\n[[C]]"])(
+    "%j is a draw",
+    (reply) => {
+      expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference: "draw" });
+    },
+  );
+  test.each([
+    "0 0\nI'm sorry, I can't judge this",
+    "8 7\nI'm unable to compare these.",
+    "8 7\nOn second thought, 6 9",
+    "1 2\n- Assistant 1: 8\n- Assistant 2: 5",
+  ])("%j has no two scores", (reply) => {
+    expect(readVerdict(reply, "stop", numbers).state).toBe("unparsable");
+  });
+});
