@@ -20,11 +20,13 @@ interface CsvRow {
 interface Layout {
   readonly delimiter: string;
   readonly quotes: Quotes;
+  /** Whether lines end in line feeds, each with a carriage return before it or without one. */
+  readonly endsInLineFeeds: boolean;
 }
 
 /** A CSV or TSV file with a header line; every value is text. The delimiter is the most frequent of `,` `;` `|` tab in the header. */
 export async function openCsvRecords(file: DatasetFile, options: RecordOptions = {}): Promise<RecordSource> {
-  const layout: Layout = { delimiter: await findDelimiter(file, options.quotes), quotes: options.quotes ?? "double" };
+  const layout: Layout = { ...(await findLayout(file, options.quotes)), quotes: options.quotes ?? "double" };
   for await (const { row, place } of readRows(file, layout)) {
     if (/^sep=.?$/i.test(row.raw.trim()))
       throw dataErrorAt(place, "expected column names, got Excel's line that names the separator; remove it");
@@ -50,10 +52,12 @@ async function* readRecords(
   { keepsBroken = false }: RecordOptions,
 ): AsyncGenerator<readonly FileRecord[]> {
   let columns: readonly string[] | undefined;
+  let textOf = withoutLineEnds;
   let batch: FileRecord[] = [];
   for await (const { row, place } of readRows(file, layout)) {
     if (!columns) {
       columns = row.record;
+      if (/[^\r]\n+$/.test(row.raw)) textOf = withReturn; // rows that end otherwise stay as they are
       continue;
     }
     const value = Object.fromEntries(columns.map((name, i) => [name, row.record[i]]));
@@ -64,10 +68,7 @@ async function* readRecords(
         : `expected ${formatNumbered(wanted, "value", "values")} as in the header (${columns.join(", ").slice(0, 60)}), got ${got}`;
     if (problem !== undefined && !keepsBroken) throw dataErrorAt(place, problem);
     batch.push({
-      text:
-        row.record.at(-1)?.endsWith("\r") && !/"[\r\n]*$/.test(row.raw)
-          ? withLastReturn(row.raw)
-          : withoutLineEnds(row.raw),
+      text: textOf(row.raw),
       place: { ...place, ordinal: place.ordinal - 1 },
       ...(problem === undefined ? { value } : { value: undefined, problem }),
     });
@@ -82,13 +83,14 @@ async function* readRecords(
 /** Every record, the header included. */
 async function* readRows(
   file: DatasetFile,
-  { delimiter, quotes }: Layout,
+  { delimiter, quotes, endsInLineFeeds }: Layout,
 ): AsyncGenerator<{ row: CsvRow; place: Place }> {
   const lines = new LineCounter();
   const source = Readable.from(checkedBytes(file, lines));
   const parser = parse({
     delimiter,
     quote: quotes === "double" ? '"' : false,
+    ...(endsInLineFeeds && { record_delimiter: ["\r\n", "\n"] }),
     raw: true,
     info: true,
     relax_column_count: true,
@@ -199,15 +201,18 @@ class LineCounter {
   }
 }
 
-async function findDelimiter(file: DatasetFile, quotes: Quotes = "double"): Promise<string> {
+async function findLayout(file: DatasetFile, quotes: Quotes = "double"): Promise<Omit<Layout, "quotes">> {
   for await (const chunk of readText(file)) {
     const text = chunk.toString("utf8");
     const unquoted = quotes === "double" ? text.replaceAll(/"(?:[^"]|"")*"/g, "") : text; // separators in quotes are text
     const header = unquoted.split(/[\r\n]/, 1)[0]!;
     const count = (delimiter: string) => header.split(delimiter).length;
-    return [",", ";", "|", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best));
+    return {
+      delimiter: [",", ";", "|", "\t"].reduce((best, delimiter) => (count(delimiter) > count(best) ? delimiter : best)),
+      endsInLineFeeds: unquoted.startsWith("\n", header.length) || unquoted.startsWith("\r\n", header.length),
+    };
   }
-  return ",";
+  return { delimiter: ",", endsInLineFeeds: false };
 }
 
 /** How many bytes of line ends a text begins with. */
@@ -215,8 +220,8 @@ function lineEnds(raw: string): number {
   return /^[\r\n]*/.exec(raw)![0].length;
 }
 
-/** A row without line ends, whose last value ends in a carriage return, as in a file whose lines end in line feeds. */
-function withLastReturn(raw: string): string {
+/** A row without its line feed, and with a carriage return before it. */
+function withReturn(raw: string): string {
   return raw.replace(/^[\r\n]+|\n+$/g, "");
 }
 

@@ -29,7 +29,7 @@ export interface Example extends ExampleFields {
   readonly index: number;
   readonly row: Row;
   readonly place: Place;
-  /** The row's text exactly as its file has it; empty for Parquet, whose rows have no text. */
+  /** The row's text exactly as its file has it; of Parquet, whose rows have no text, its JSON. */
   readonly text: string;
   /** The name of its source, in a pool of several. */
   readonly source?: string | undefined;

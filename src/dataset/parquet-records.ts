@@ -90,8 +90,12 @@ async function* readRecords(file: DatasetFile, columns: readonly Column[]): Asyn
       const column = chunk.getColumnVector(0);
       const batch: FileRecord[] = [];
       for (let i = 0; i < chunk.rowCount; i++) {
-        const value = parseExactly(withoutNaN(column.getItem(i) as string)); // the query selects text
-        batch.push({ text: "", value, place: { path: file.path, format: "parquet", line: 0, ordinal: ++ordinal } });
+        const text = withoutNaN(column.getItem(i) as string); // the query selects text
+        batch.push({
+          text,
+          value: parseExactly(text),
+          place: { path: file.path, format: "parquet", line: 0, ordinal: ++ordinal },
+        });
       }
       yield batch;
     }

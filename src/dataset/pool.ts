@@ -78,7 +78,7 @@ async function* readPool(
 
 function textOf(example: Example, source: string, layout: Layout): string {
   if (layout === "as they are" || example.unreadable !== undefined) return example.text;
-  if (layout === "objects") return isJson(example) ? oneLine(example.text) : JSON.stringify(example.row);
+  if (layout === "objects") return isJsonText(example) ? oneLine(example.text) : JSON.stringify(example.row);
   const { instruction, input, output, id, category } = example;
   const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
   const { turns, answer, tools, templateOptions }: Conversation = example.conversation ?? {
@@ -101,8 +101,9 @@ function textOf(example: Example, source: string, layout: Layout): string {
   });
 }
 
-function isJson({ place: { format } }: Example): boolean {
-  return format === "json" || format === "jsonl";
+/** Whether a row's text is JSON, with its numbers as they are. */
+function isJsonText({ place: { format } }: Example): boolean {
+  return format === "json" || format === "jsonl" || format === "parquet";
 }
 
 /** JSON on one line: line ends stand between values only. */

@@ -16,6 +16,19 @@ async function armOf(folder: TempFolder, files: string[], options: object): Prom
   return readFileSync((await select({ run, ...options })).path, "utf8");
 }
 
+test("a pool has Parquet's whole numbers with all digits, beside those of JSON", async () => {
+  using folder = tempFolder();
+  const path = `${folder.path}/big.parquet`;
+  await using database = await openDuckDb();
+  await database.connection.run(
+    `COPY (SELECT 'q' || i AS instruction, 'a' AS output, 1.0 AS score, (9007199254740990 + i)::BIGINT AS n, -0.0::DOUBLE AS z FROM range(1, 4) t(i)) TO ${sqlPath(path)} (FORMAT parquet)`,
+  );
+  const other = folder.write("b.jsonl", '{"instruction":"z","output":"y","score":1,"n":9007199254740993,"z":0}\n');
+  const arm = await armOf(folder, [path, other], { method: "full" });
+  expect(arm.match(/"n":\d+/g)).toEqual([1, 2, 3, 3].map((i) => `"n":${9007199254740990n + BigInt(i)}`));
+  expect(arm.match(/"z":-0\.0/g)).toHaveLength(3);
+});
+
 test("a pool has Parquet's decimals with all digits, and its bytes as Base64", async () => {
   using folder = tempFolder();
   await using database = await openDuckDb();
@@ -53,12 +66,18 @@ test("a text of JSON that looks like a time or a UUID is a text for SQL, also in
     expect((await armOf(folder, [data], { where })).trim().split("\n"), where).toHaveLength(1);
 });
 
-test("CSV keeps a carriage return at the end of a row's last value", async () => {
+test("CSV whose lines end in two ways keeps them, and no value has them", async () => {
   using folder = tempFolder();
   const text = "score,instruction,output\n1,a,o\r\n2,b,p\n";
   const data = folder.write("r.csv", text);
   expect(await armOf(folder, [data], { method: "full" })).toBe(text);
-  expect(await armOf(folder, [data], { where: "output_length = 2" })).toBe("score,instruction,output\n1,a,o\r\n");
+  expect(await armOf(folder, [data], { where: "output = 'o'" })).toBe("score,instruction,output\n1,a,o\r\n");
+  const other = folder.write("o.csv", "score,instruction,output\r\n1,a,o\n2,b,p\r\n");
+  expect(await armOf(folder, [other], { where: "output in ('o', 'p')" })).toBe(
+    "score,instruction,output\n1,a,o\n2,b,p\n",
+  );
+  const old = folder.write("m.csv", "score,instruction,output\r1,a,o\r2,b,p\r");
+  expect(await armOf(folder, [old], { where: "output = 'p'" })).toBe("score,instruction,output\n2,b,p\n");
   const quoted = folder.write("q.csv", 'score,instruction,output\r\n1,a,"o\r"\r\n');
   expect(await armOf(folder, [quoted], { method: "full" })).toBe('score,instruction,output\n1,a,"o\r"\n');
 });

@@ -209,6 +209,68 @@ describe("shapes", () => {
     expect((await conversationOf(nulls)).conversation).toBeUndefined();
   });
 
+  it("reads what stands beside a question in every shape, and names what it cannot read", async () => {
+    const tools = [{ name: "weather", parameters: {} }];
+    for (const row of [
+      { instruction: "a", input: "", output: "c" },
+      { question: "a", answer: "c" },
+      { query: "a", response: "c" },
+      { prompt: "a", completion: "c" },
+      { instruction: "a", context: "", response: "c" },
+      { prompt: [{ role: "user", content: "a" }], completion: [{ role: "assistant", content: "c" }] },
+      { data: ["a", "c"] },
+    ]) {
+      const { conversation } = await conversationOf({ ...row, system_prompt: "s", tools });
+      expect(conversation!.tools).toEqual(tools);
+      expect(conversation!.turns.map(({ role, text }) => [role, text])).toEqual([
+        ["system", "s"],
+        ["user", "a"],
+      ]);
+    }
+    const query = await conversationOf({ query: "a", response: "c", history: [["x", "y"]], system: null });
+    expect(query.conversation!.turns.map(({ text }) => text)).toEqual(["x", "y", "a"]);
+    const twice = { instruction: "a", output: "c", tools, functions: [{ type: "function", function: tools[0] }] };
+    expect((await conversationOf(twice)).conversation!.tools).toEqual(tools);
+    for (const [beside, problem] of [
+      [{ system: ["s"] }, /expected "system" to be a text, got array/],
+      [{ system_prompt: 5 }, /expected "system_prompt" to be a text/],
+      [{ history: [["x", "y", "z"]] }, /expected "history" to be a list of pairs/],
+      [{ history: { x: "y" } }, /expected "history" to be a list of pairs/],
+      [{ tools: "weather" }, /expected "tools" to be a list of tools/],
+      [{ tools, functions: [{ name: "other" }] }, /others in both/],
+    ] as const) {
+      await expect(readRow({ instruction: "a", output: "c", ...beside })).rejects.toThrow(problem);
+      if (!("history" in beside))
+        await expect(readRow({ messages: turns("a", "c"), ...beside })).rejects.toThrow(problem);
+    }
+    // a column that was named for a field is that field alone
+    expect(await readRow({ tools: "a", output: "c" }, { map: { instruction: "tools" } })).toMatchObject({
+      instruction: "a",
+    });
+  });
+
+  it("reads XTuner's pairs with their system texts", async () => {
+    const pair = { system: "Be brief.", input: "a", output: "c" };
+    expect((await conversationOf({ conversation: [pair] })).conversation!.turns).toMatchObject([
+      { role: "system", text: "Be brief." },
+      { role: "user", text: "a" },
+    ]);
+    await expect(readRow({ conversation: [{ ...pair, system: 5 }] })).rejects.toThrow(/"system" to be a text/);
+  });
+
+  it("joins the parts of a content as they are, and keeps reasoning apart", async () => {
+    const parts = (...texts: string[]) => texts.map((text) => ({ type: "text", text }));
+    const thinking = [{ type: "thinking", thinking: "hm" }, ...parts("foo", "bar")];
+    for (const content of [thinking, [{ type: "reasoning", text: "hm" }, ...parts("foo", "bar")]]) {
+      const messages = [
+        { role: "user", content: parts("Hello ", "world") },
+        { role: "assistant", content },
+      ];
+      const { instruction, output, conversation } = await conversationOf({ messages });
+      expect([instruction, output, conversation!.answer.reasoning]).toEqual(["Hello world", "foobar", "hm"]);
+    }
+  });
+
   it("takes a chat from a column that is named", async () => {
     expect(await readRow({ talk: turns("a", "c") }, { map: { messages: "talk" } })).toMatchObject({ output: "c" });
     await expect(readRow({ talk: turns("a", "c") }, { map: { messages: "talk", output: "x" } })).rejects.toThrow(

@@ -1,7 +1,14 @@
-import { tryParse } from "../../files/try-parse.ts";
-import { isPlain, renderBefore, renderTurn, splitReasoning, type ChatTurn } from "../conversation.ts";
+import {
+  isPlain,
+  renderBefore,
+  renderTurn,
+  splitReasoning,
+  type ChatTurn,
+  type Conversation,
+} from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
-import { FieldError, optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
+import { optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
+import { readHistory, readSystem, readTemplateOptions, readTools } from "./beside.ts";
 
 /** Which column holds which field. */
 export interface ColumnMap {
@@ -37,22 +44,40 @@ function readColumns(row: Row, map: ColumnMap): ExampleFields {
     id: map.id === undefined ? undefined : optionalLabel(row, map.id),
     ...readReference(row, map.reference),
   };
-  const system = map.system === undefined ? undefined : row[map.system];
-  const history = map.history === undefined ? [] : readHistory(row[map.history], map.history);
-  const before: ChatTurn[] = [
-    ...(typeof system === "string" && system.trim() !== "" ? [{ role: "system", text: system } as const] : []),
-    ...history,
-  ];
   const answer = splitReasoning({ role: "assistant", text: fields.output });
-  if (before.length === 0 && answer.reasoning === undefined) return fields;
+  const isAlone =
+    map.system === undefined && map.history === undefined && besideNames.every((name) => row[name] == null);
+  if (isAlone && answer.reasoning === undefined) return fields;
+  const { before, ...offered } = readBeside(row, map);
   const { instruction, input } = fields;
   const asked = input === "" ? instruction : `${instruction}\n\n${input}`;
-  const conversation = { turns: [...before, { role: "user", text: asked } as const], answer, tools: [] };
+  const conversation = {
+    turns: [...before, { role: "user", text: asked } as const],
+    answer,
+    ...offered,
+  };
+  if (isPlain(conversation)) return fields;
   return {
     ...fields,
     ...(before.length > 0 && { instruction: renderBefore(conversation), input: "" }),
     output: renderTurn(answer),
-    ...(!isPlain(conversation) && { conversation }),
+    conversation,
+  };
+}
+
+const besideNames = ["system", "system_prompt", "history", "tools", "functions", "chat_template_kwargs"] as const;
+
+/** What stands beside the fields; a column that was named for a field is that field alone. */
+function readBeside(row: Row, map: ColumnMap): { readonly before: ChatTurn[] } & Pick<Conversation, "tools"> {
+  const taken = new Set<string>(Object.values(map));
+  const free: Row = Object.fromEntries(besideNames.filter((name) => !taken.has(name)).map((name) => [name, row[name]]));
+  return {
+    before: [
+      ...(map.system === undefined ? readSystem(free) : readSystem(row, map.system)),
+      ...(map.history === undefined ? readHistory(free, "history") : readHistory(row, map.history)),
+    ],
+    tools: readTools(free),
+    ...readTemplateOptions(free),
   };
 }
 
@@ -61,16 +86,4 @@ export function readReference(row: Row, column?: string): Pick<ExampleFields, "r
   if (column !== undefined) return { reference: optionalLabel(row, column) ?? optionalText(row, column) };
   const reference = optionalLabel(row, "reference") ?? optionalLabel(row, "reference_answer");
   return reference === undefined ? {} : { reference };
-}
-
-function readHistory(given: unknown, column: string): ChatTurn[] {
-  const value: unknown = typeof given === "string" && /^\s*\[/.test(given) ? tryParse(given) : given; // as CSV holds it
-  if (!Array.isArray(value) && !(typeof value === "object" && value !== null)) return []; // some other column of that name
-  if (!Array.isArray(value)) throw new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts`);
-  return value.flatMap((pair: unknown) => {
-    const [asked, answered] = Array.isArray(pair) ? (pair as unknown[]) : [];
-    if (typeof asked !== "string" || typeof answered !== "string")
-      throw new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts`);
-    return [{ role: "user", text: asked }, splitReasoning({ role: "assistant", text: answered })] satisfies ChatTurn[];
-  });
 }

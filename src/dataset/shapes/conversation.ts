@@ -1,6 +1,5 @@
 import { kindOf } from "../../errors.ts";
 import { parseExactly, parseToPassOn, tryParse } from "../../files/try-parse.ts";
-import { isTooDeep, maxDepth } from "../depth.ts";
 import {
   isPlain,
   renderBefore,
@@ -11,6 +10,7 @@ import {
   type ToolCall,
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
+import { readSystem, readTemplateOptions, readTools } from "./beside.ts";
 import { readReference } from "./columns.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
 
@@ -63,15 +63,7 @@ export interface ColumnsBeside {
 }
 
 function readConversation(row: Row, column: string, beside: ColumnsBeside): ExampleFields {
-  const turns = readTurns(row[column], column);
-  const system = readSystem(row, beside.system).filter(
-    ({ text }) => !turns.some((turn) => turn.role === "system" && turn.text === text),
-  );
-  return conversationFields([...system, ...turns], {
-    row,
-    place: JSON.stringify(column),
-    beside,
-  });
+  return conversationFields(readTurns(row[column], column), { row, place: JSON.stringify(column), beside });
 }
 
 /** The list that a column holds, also as JSON text, as tables have it. */
@@ -89,11 +81,15 @@ export function readTurns(given: unknown, column: string): ChatTurn[] {
   return value.flatMap((turn, i) => readTurn(turn, `${column}[${i}]`));
 }
 
-/** A conversation's fields from its turns. @throws FieldError when no assistant turn is among them */
+/** A conversation's fields from its turns, and from the columns beside them. @throws FieldError when no assistant turn is among them */
 export function conversationFields(
-  turns: readonly ChatTurn[],
+  listed: readonly ChatTurn[],
   { row, place, beside = {} }: { readonly row: Row; readonly place: string; readonly beside?: ColumnsBeside },
 ): ExampleFields {
+  const system = readSystem(row, beside.system).filter(
+    ({ text }) => !listed.some((turn) => turn.role === "system" && turn.text === text),
+  );
+  const turns = [...system, ...listed];
   const last = turns.findLastIndex((turn) => turn.role === "assistant");
   if (last < 0)
     throw new FieldError(
@@ -102,8 +98,8 @@ export function conversationFields(
   const conversation: Conversation = {
     turns: turns.slice(0, last).map(splitReasoning),
     answer: splitReasoning(turns[last]!),
-    tools: [readTools(row, "tools"), readTools(row, "functions")].find(({ length }) => length > 0) ?? [],
-    ...readTemplateOptions(row["chat_template_kwargs"]),
+    tools: readTools(row),
+    ...readTemplateOptions(row),
   };
   return {
     instruction: renderBefore(conversation),
@@ -115,42 +111,6 @@ export function conversationFields(
     ...(!isPlain(conversation) && { conversation }),
     ...(last < turns.length - 1 && { turnsAfter: turns.length - 1 - last }),
   };
-}
-
-/** A system text in a column of its own, beside the turns. */
-function readSystem(row: Row, column?: string): ChatTurn[] {
-  const text = column === undefined ? (row["system"] ?? row["system_prompt"]) : row[column];
-  return typeof text === "string" && text.trim() !== "" ? [{ role: "system", text }] : [];
-}
-
-/** Options of the chat template; those that are null are not given. */
-function readTemplateOptions(value: unknown): Pick<Conversation, "templateOptions"> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
-  const given = Object.entries(value).filter(([, option]) => option !== null);
-  return given.length > 0 ? { templateOptions: Object.fromEntries(given) } : {};
-}
-
-/** Tools as a list, as one alone, or as JSON text of these. @throws FieldError when it is something else */
-function readTools(row: Row, column: "tools" | "functions"): readonly unknown[] {
-  const given = row[column];
-  if (given === undefined || given === null || given === "") return [];
-  const value: unknown = typeof given === "string" ? tryParse(given, parseToPassOn) : given;
-  if (isTooDeep(value))
-    throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
-  const isNone =
-    value === null || value === false || value === 0 || (typeof value === "object" && Object.keys(value).length === 0);
-  if (isNone || (typeof given === "string" && /^\s*(none|null)?\s*$/i.test(given))) return []; // also in the words that writers of tables have for it
-  if (Array.isArray(value)) return value as unknown[];
-  if (isTool(value)) return [value];
-  throw new FieldError(
-    `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; write [{…}] in place of {"name": {…}}, and rename the column if it holds something else`,
-  );
-}
-
-function isTool(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { name, function: called } = value as Row; // an object read from JSON
-  return typeof name === "string" || (typeof called === "object" && called !== null);
 }
 
 function readTurn(turn: unknown, place: string): ChatTurn[] {
@@ -166,6 +126,7 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
     typeof fields["output"] === "string"
   )
     return [
+      ...readSystem({ system: fields["system"] }, "system"), // XTuner's
       { role: "user", text: fields["input"] },
       { role: "assistant", text: fields["output"] },
     ];
@@ -179,11 +140,15 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
   const content = fields[key];
   if (callers.has(name)) return [{ role, text: "", toolCalls: [readCallText(content, place)] }];
   const toolCalls = readCalls(fields, place);
-  const reasoning = fields["reasoning_content"] ?? fields["reasoning"] ?? fields["thinking"];
+  const said =
+    (content === null || content === undefined) && toolCalls
+      ? { text: "", reasoning: "" }
+      : readContent(content, place);
+  const reasoning = fields["reasoning_content"] ?? fields["reasoning"] ?? fields["thinking"] ?? said.reasoning;
   return [
     {
       role,
-      text: (content === null || content === undefined) && toolCalls ? "" : readContent(content, place),
+      text: said.text,
       ...(typeof reasoning === "string" && reasoning !== "" && { reasoning }),
       ...(toolCalls && { toolCalls }),
       ...(role === "tool" && { toolCallId: optionalLabel(fields, "tool_call_id") }),
@@ -232,16 +197,20 @@ function readCallText(text: unknown, place: string): ToolCall {
   return readCall(call, place);
 }
 
-function readContent(content: unknown, place: string): string {
-  if (typeof content === "string") return content;
+/** A content's text: one, or in parts, which belong together as they are. Parts of reasoning stand apart. */
+function readContent(content: unknown, place: string): { readonly text: string; readonly reasoning: string } {
+  if (typeof content === "string") return { text: content, reasoning: "" };
   if (!Array.isArray(content))
     throw new FieldError(`expected ${place} to hold its text as "content" or "value", got ${kindOf(content)}`);
-  return content
-    .map((part: unknown) => {
-      const text = typeof part === "object" && part !== null ? (part as Row)["text"] : part; // a message part read from JSON
-      if (typeof text !== "string")
-        throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
-      return text;
-    })
-    .join("\n");
+  const texts: string[] = [];
+  const reasonings: string[] = [];
+  for (const part of content as unknown[]) {
+    const fields = (typeof part === "object" && part !== null ? part : { text: part }) as Row; // a message part read from JSON
+    const isReasoning = fields["type"] === "thinking" || fields["type"] === "reasoning";
+    const text = (isReasoning ? fields[fields["type"] as string] : undefined) ?? fields["text"];
+    if (typeof text !== "string")
+      throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
+    (isReasoning ? reasonings : texts).push(text);
+  }
+  return { text: texts.join(""), reasoning: reasonings.join("\n") };
 }

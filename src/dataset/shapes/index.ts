@@ -13,22 +13,19 @@ const columnMaps: Readonly<Record<string, ColumnMap>> = {
     output: "output",
     category: "category",
     id: "id",
-    system: "system",
-    history: "history",
   },
   dolly: { instruction: "instruction", input: "context", output: "response", category: "category", id: "id" },
-  openorca: { instruction: "question", output: "response", id: "id", system: "system_prompt" },
-  "query-response": { instruction: "query", output: "response", category: "category", id: "id", system: "system" },
-  "query-answer": { instruction: "query", output: "answer", category: "category", id: "id", system: "system" },
+  openorca: { instruction: "question", output: "response", id: "id" },
+  "query-response": { instruction: "query", output: "response", category: "category", id: "id" },
+  "query-answer": { instruction: "query", output: "answer", category: "category", id: "id" },
   "question-answer": { instruction: "question", input: "context", output: "answer", category: "category", id: "id" },
   "prompt-completion": {
     instruction: "prompt",
     output: "completion",
     category: "category",
     id: "id",
-    system: "system",
   },
-  "prompt-response": { instruction: "prompt", output: "response", category: "category", id: "id", system: "system" },
+  "prompt-response": { instruction: "prompt", output: "response", category: "category", id: "id" },
 };
 
 /** The shapes that are detected from a row; add a new one here. The first that matches is the row's shape. */

@@ -91,6 +91,7 @@ function axolotlSettings(plan: TrainingPlan, base: string): object {
     ...(heldOut === 0 && { val_set_size: 0 }),
     output_dir: "output",
     sequence_len: settings.max_length,
+    excess_length_strategy: "truncate", // else it drops longer rows
     sample_packing: packing ?? false, // else one row per sequence
     ...(attention && { attn_implementation: attention }),
     ...(settings.liger && {
