@@ -52,6 +52,8 @@ interface Heard {
   /** Against the longest rows, which need no judge. */
   readonly longest: readonly MatchResult[];
   readonly verdict: ExperimentResult["verdict"];
+  /** The matches that the verdict rests on. */
+  readonly basis: readonly MatchResult[];
   readonly hasControl: boolean;
   /** Random arms of another size, which are no controls. */
   readonly otherSizes: readonly string[];
@@ -74,17 +76,19 @@ function hear(
   const controls = random.filter(isAsLarge);
   const full = own.filter(({ b }) => isFull(b, methods));
   const decisive = [...controls, ...full];
-  const said = (view: Conclusion, of: readonly MatchResult[]) => of.map(({ pooled }) => pooled.conclusion === view);
+  const worse = decisive.filter(({ pooled }) => pooled.conclusion === "worse");
+  const basis = worse.length > 0 ? worse : controls.length > 0 ? controls : full;
   const verdict =
     decisive.length === 0
       ? "not compared"
-      : said("worse", decisive).includes(true)
+      : worse.length > 0
         ? "did not help"
-        : said("better", controls.length > 0 ? controls : full).includes(false)
-          ? "no benefit shown"
-          : "helped";
+        : basis.every(({ pooled }) => pooled.conclusion === "better")
+          ? "helped"
+          : "no benefit shown";
   return {
     decisive,
+    basis,
     longest: own.filter((match) => methods[match.b] === "longest" && isAsLarge(match)),
     verdict,
     hasControl: controls.length > 0,
@@ -94,9 +98,12 @@ function hear(
 
 const sizeTolerance = 0.1; // a control is drawn with as many rows, or some fewer where duplicates are left out
 
-/** Whether every match has only one training. It then compares two models, not two ways of choosing their rows. */
-function isOneTraining(matches: readonly MatchResult[]): boolean {
-  return matches.every((match) => trainingsOf(match).length < 2);
+/** Whether a verdict rests on a match of one training alone. That compares two models, not two ways of choosing their rows. */
+function isOneTraining(saying: readonly Heard[]): boolean {
+  return saying.some(({ verdict, basis }) => {
+    const areOne = basis.map((match) => trainingsOf(match).length < 2);
+    return verdict === "did not help" ? areOne.every(Boolean) : areOne.some(Boolean); // one that does worse is enough
+  });
 }
 
 /** The winning scores of the trainings with at least one decided pair. */
@@ -154,7 +161,6 @@ function describeMatches(
     saving && saving.timesFaster > 1
       ? `; training takes ${saving.timesFaster.toFixed(1)} times less time than on all rows (${formatDuration(60_000 * (arms.find(({ arm }) => arm === told)?.minutes ?? 0))})`
       : "";
-  const heardAll = saying.flatMap(({ decisive }) => decisive);
   const losers = saying.filter(({ longest }) => longest.some(({ pooled }) => pooled.conclusion === "worse"));
   const better = `the longest rows do better${saying.length > 1 ? ` by ${losers.map(({ judge }) => judge).join(", ")}` : ""}`;
   const lost =
@@ -164,10 +170,10 @@ function describeMatches(
           .map(tellMatch)
           .join("; ")})`
       : "";
-  if (isOneTraining(heardAll))
+  if (isOneTraining(saying))
     return {
       verdict: "one training",
-      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${lost}${faster}.`,
+      sentence: `${describeModels(saying)}; ${describeTrainings(facts.trainings, saying)}, so this is about these models and not about selecting${describeMore(moreTrainings)}${lost}${faster}.`,
     };
   const verdicts = new Set(saying.map(({ verdict }) => verdict));
   if (verdicts.size > 1)
@@ -210,7 +216,11 @@ function describeBenchmarks(benchmarks: NonNullable<ExperimentFacts["benchmarks"
 }
 
 /** Says how often each arm was trained. Recorded results may not state it, or pool the pairs of all trainings. */
-function describeTrainings(trainings: number | undefined): string {
+function describeTrainings(trainings: number | undefined, saying: readonly Heard[]): string {
+  const isOneDecided = saying.some(({ basis }) =>
+    basis.some((match) => match.seeds.length > 1 && trainingsOf(match).length < 2),
+  );
+  if (isOneDecided) return "only one training of each has decided pairs";
   if (trainings === undefined) return "how often each was trained is not known";
   if (trainings === 1) return "each was trained once";
   return `each was trained ${trainings} times, but the results do not separate the trainings`;
@@ -270,6 +280,7 @@ function tellMatch(match: MatchResult): string {
     bySeed.length > 1
       ? ` over ${bySeed.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
       : "";
-  const needed = pooled.conclusion === "no difference shown" ? describeNeeded(pooled) : "";
+  // it counts without the correction, which decided where p is small
+  const needed = pooled.conclusion === "no difference shown" && pooled.pValue >= 0.05 ? describeNeeded(pooled) : "";
   return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
 }

@@ -16,7 +16,7 @@ export function histogram(counts: ScoreCounts): Bin[] {
   const values = [...counts.keys()].sort((a, b) => a - b);
   if (values.length <= mostSingleValues)
     return values.map((value) => ({ from: value, to: value, count: counts.get(value)! }));
-  const width = roundStep((values.at(-1)! - values[0]!) / wantedBins);
+  const width = stepOf(values[0]!, values.at(-1)!);
   const start = Math.floor(values[0]! / width + 1e-9);
   const end = Math.floor(values.at(-1)! / width + 1e-9);
   const bins = Array.from({ length: end - start + 1 }, () => 0);
@@ -31,7 +31,7 @@ function histogramOfMany(scores: Float64Array): Bin[] {
     if (score < lowest) lowest = score;
     if (score > highest) highest = score;
   }
-  const width = roundStep((highest - lowest) / wantedBins);
+  const width = stepOf(lowest, highest);
   const numberOf = (score: number) => Math.floor(score / width + 1e-9);
   const start = numberOf(lowest);
   const counts = Array.from({ length: numberOf(highest) - start + 1 }, () => 0);
@@ -68,6 +68,12 @@ export function roundStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
   const factor = [1, 2, 2.5, 5, 10].find((candidate) => candidate * power >= step * (1 - 1e-9))!;
   return factor * power;
+}
+
+/** The width of bins; those of scores that differ in their last digits alone are as wide as can be told apart. */
+function stepOf(lowest: number, highest: number): number {
+  const finest = Math.max(Math.abs(lowest), Math.abs(highest)) * 1e-10;
+  return roundStep(Math.max((highest - lowest) / wantedBins, finest));
 }
 
 /** Removes floating-point noise: 0.30000000000000004 becomes 0.3. */

@@ -181,6 +181,35 @@ test("every random arm of the same size is heard, whatever their order, and othe
   );
 });
 
+test("a verdict rests on no match of one training, and asks for no fewer prompts than there were", () => {
+  const base = { name: "x", money: { rating: 0, training: 0, generating: 0, comparing: 0 }, trainings: 3 };
+  const arms = ["selected", "random", "full"].map((arm) => ({ arm, rows: 9, trainings: [], minutes: null, usd: null }));
+  const methods = { selected: "score", random: "random", full: "full" };
+  const undecided = (verdicts: PairVerdict[]) => verdicts.map((one) => ({ ...one, outcome: "undecided" as const }));
+  const against = (b: string, shares: readonly number[], decided = shares.length) =>
+    poolMatches(
+      { a: "selected", b, judge: "one" },
+      shares.map((share, i) => ({
+        a: `selected-s${i}`,
+        b: `${b}-s${i}`,
+        verdicts: i < decided ? makeVerdicts(share, i + 1) : undecided(makeVerdicts(share, i + 1)),
+      })),
+    );
+  const conclude = (...matches: ExperimentResult["matches"]) => concludeExperiment({ ...base, arms, methods, matches });
+  const full = against("full", [0.5, 0.5, 0.5]);
+  expect(conclude(against("random", [0.9, 0.9], 1), full)).toMatchObject({
+    verdict: "one training",
+    sentence: expect.stringContaining("only one training of each has decided pairs") as string,
+  });
+  expect(conclude(against("random", [0.9, 0.9, 0.9]), against("full", [0.5])).verdict).toBe("helped");
+  const match = against("random", [0.9, 0.9, 0.9]);
+  const corrected = { pValue: 0.055, comparisons: 21, method: "Holm" as const };
+  const pooled = { ...match.pooled, pValue: 0.003, adjusted: corrected, promptsNeeded: 160 };
+  const { sentence } = conclude({ ...match, pooled: { ...pooled, conclusion: "no difference shown" } });
+  expect(sentence).toContain("corrected for 21 comparisons: 0.055");
+  expect(sentence).not.toContain("would be needed");
+});
+
 test("one training of each arm is about two models, never about selecting, and says what more would cost", () => {
   const arms = ["selected", "random"].map((arm) => ({
     arm,

@@ -16,6 +16,12 @@ it("shows few different scores value by value", () => {
   ]);
 });
 
+it("puts scores that differ in their last digits into bars whose ends can be told apart", () => {
+  const bins = histogram(new Map(Array.from({ length: 40 }, (_, i) => [5 + i * 2e-15, 1])));
+  expect(bins.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(1);
+  for (const { from, to } of bins) expect(to).toBeGreaterThan(from);
+});
+
 it("puts many scores into bins of a round width that hold every row once", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.integer({ min: -5000, max: 5000 }), { minLength: 14, maxLength: 200 }), (values) => {
