@@ -106,6 +106,7 @@ export function weighRating(rate: RateSummary): Trust {
         ? `its scores cannot be compared with ${agreement.reference}: one of both gives the same to every row`
         : `its scores correlate with ${agreement.reference} by ${numberOf(agreement.spearman)}`;
     if (isOf(high) && high < leastCorrelation) reasons.wrong.push(what);
+    else if (isStudentName(judge)) reasons.weak.push(`${what}, which says little if it was trained on these rows`);
     else if (isOf(low) && low >= goodCorrelation) reasons.for.push(what);
     else reasons.weak.push(what);
   }

@@ -93,7 +93,8 @@ export function createAsker(
         budgetUsd: options.budgetUsd,
         runPaid: model.price ? paid : null,
         runPerhapsPaid: perhapsPaid,
-        meanCost: model.price ? options.store.meanCost(model.identity) : null,
+        meanCost: meanCost(model, options.store, batches !== undefined),
+        ...(engine.dearestCost > 0 && { highestCost: engine.dearestCost }),
       };
     },
     hasCall: (key) => options.store.stateOf(key) !== undefined,
@@ -121,6 +122,16 @@ export function createAsker(
       }
     },
   };
+}
+
+/** What a reply costs at today's price: by the tokens of past ones, or else what these cost. */
+function meanCost(model: ChatModel, store: CallStore, isBatched: boolean): number | null {
+  const price = isBatched ? model.batches?.price : model.price;
+  if (!price) return null;
+  const past = store.pastUse(model.identity);
+  if (!past) return store.meanCost(model.identity);
+  const { inputTokens, outputTokens } = past;
+  return price.costOf({ inputTokens, outputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 });
 }
 
 /** Makes the calls in advance, if batches are wanted. Otherwise fetches the results of batches that were left open. */

@@ -204,6 +204,7 @@ function mergeAccounts(accounts: readonly JudgeAccounts[]): JudgeAccounts {
     ...accounts[0]!,
     priceBasis: bases.length > 0 ? bases.join("; ") : null,
     runPaid: accounts.some(({ runPaid }) => runPaid === null) ? null : accounts[0]!.runPaid,
+    highestCost: Math.max(...accounts.map(({ highestCost = 0 }) => highestCost)),
     meanCost: costs.includes(null) ? null : costs.reduce<number>((sum, cost) => sum + cost!, 0),
   };
 }

@@ -291,6 +291,7 @@ export class CallStore implements Disposable {
     if (calls === 0) return undefined;
     return {
       calls,
+      inputTokens: Number(row!["input"]) / calls,
       inputTokensPerByte: Number(row!["input"]) / Math.max(1, Number(row!["bytes"])),
       outputTokens: Number(row!["output"]) / calls,
     };

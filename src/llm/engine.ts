@@ -67,6 +67,8 @@ export class Engine {
   #isShared = false;
   /** The lowest cost of any call so far. */
   #leastCost = Infinity;
+  /** The most that any call so far can cost, in billionths of a US dollar. */
+  dearestCost = 0;
   /** Whether a call was left out because the budget could not bear it. */
   #hasPassedOver = false;
   #failedWrites = 0;
@@ -182,6 +184,7 @@ export class Engine {
       resolve(outcome);
     });
     this.#leastCost = Math.min(this.#leastCost, call.highestCost);
+    this.dearestCost = Math.max(this.dearestCost, call.highestCost);
     this.#queue.add(call);
     this.#scheduleTurn();
     return promise;

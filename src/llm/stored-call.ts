@@ -37,6 +37,7 @@ export interface Purse {
 /** Token use of a model's past calls, for estimates. */
 export interface PastUse {
   readonly calls: number;
+  readonly inputTokens: number;
   readonly inputTokensPerByte: number;
   readonly outputTokens: number;
 }

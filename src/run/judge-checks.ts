@@ -40,6 +40,11 @@ export async function latestCheck(
   );
 }
 
+/** The latest check of each judge in this run. */
+export async function latestChecks(run: RunFolder): Promise<CheckedJudge[]> {
+  return [...new Map((await readChecks(run)).map((one) => [one.judge, one])).values()];
+}
+
 async function readChecks(run: RunFolder): Promise<CheckedJudge[]> {
   const text = await readWhole(run.judgeChecksPath, "utf8").catch(() => "");
   return text.split("\n").flatMap((line) => checkedSchema.safeParse(tryParse(line)).data ?? []);

@@ -237,18 +237,24 @@ async function createRowsTable(
       return { shown, sql: `${shownValue} AS ${sqlName(shown)}` };
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);
+    // a score that is the column itself has both names
+    const alsoKnown = names.filter((name) => isTaken(name) && dataColumns.some((own) => own.toLowerCase() === name));
+    const also = (name: string, sql: string) =>
+      alsoKnown.includes(name.toLowerCase()) ? [`${sql} AS ${sqlName(`rating_${name.toLowerCase()}`)}`] : [];
     const facts = [
-      ...factColumns.split(", ").map((column) => {
+      ...factColumns.split(", ").flatMap((column) => {
         const [name = "", type = ""] = column.split(" ");
-        return `facts.${name}${type === "INTEGER" ? "::BIGINT" : ""} AS ${shownAs(name)}`; // sums and products may be larger
+        const sql = `facts.${name}${type === "INTEGER" ? "::BIGINT" : ""}`; // sums and products may be larger
+        return [`${sql} AS ${shownAs(name)}`, ...also(name, sql)];
       }),
-      ...scores.map(({ name }, i) => `s${i}.value AS ${shownAs(name)}`),
+      ...scores.flatMap(({ name }, i) => [`s${i}.value AS ${shownAs(name)}`, ...also(name, `s${i}.value`)]),
     ];
     if (hasSource && ownSource === undefined) facts.push("facts.source AS source");
     const shownColumns = columns.filter((_, i) => sqlName(dataColumns[i]!) !== rowIndex);
     const read = await listReadColumns(connection, sql);
     const shownNames = new Set([
       ...names.flatMap((name) => (clashing.includes(name) ? `rating_${name}` : name)),
+      ...alsoKnown.map((name) => `rating_${name}`),
       ...shownColumns.map(({ shown }) => shown.toLowerCase()),
       ...(hasSource ? ["source"] : []),
     ]);

@@ -37,6 +37,13 @@ export function withoutOnly(command: string): string {
   return join(words.toSpliced(at, end - at));
 }
 
+/** The command without its limit of rows. */
+export function withoutLimit(command: string): string {
+  const words = splitWords(command);
+  const at = words.findIndex((word) => word === "--limit" || word.startsWith("--limit="));
+  return at < 0 ? command : join(words.toSpliced(at, words[at] === "--limit" ? 2 : 1));
+}
+
 function join(words: readonly string[]): string {
   return words.map(shellWord).join(" ");
 }

@@ -18,7 +18,7 @@ export function describeCalls(
 ): { calls?: CallsRecord } {
   if (!calls || !accounts) return {};
   const report = calls();
-  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost } = accounts();
+  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost, highestCost } = accounts();
   const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
   return {
     calls: {
@@ -41,6 +41,7 @@ export function describeCalls(
         pending > 0 && {
           stopped: report.stopped,
           finishUsd: usd(meanCost === null ? null : meanCost * pending),
+          ...(report.stopped === "budget" && highestCost && { highestUsd: highestCost / nanosPerUsd }),
         }),
     },
   };

@@ -16,10 +16,11 @@ import type { EmbeddingSummary } from "../run/records/embedding.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
+import { type CheckedJudge, latestChecks } from "../run/judge-checks.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
 import { defaultRunFolder, readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
-import { commandHere, withoutOnly } from "./command-here.ts";
+import { commandHere, withoutLimit, withoutOnly } from "./command-here.ts";
 
 export interface RunStatus {
   readonly run: string;
@@ -31,7 +32,11 @@ export interface RunStatus {
     Pick<ComparisonSummary["pooled"], "counts" | "winningScore" | "conclusion"> & {
       readonly isFinished: boolean;
       readonly trust: Trust["answer"];
+      /** Its gates that do not hold. */
+      readonly failed: ComparisonSummary["gates"];
     })[];
+  /** The latest check of each judge, where nothing is rated yet. */
+  readonly checked?: readonly Pick<CheckedJudge, "judge" | "at" | "checks">[] | undefined;
   /** Calls in the store of a rating or comparison that is not finished, if there is one. */
   readonly begun?: SpentOnCalls | undefined;
   /** What all commands of the run have paid for calls; absent where none was made. */
@@ -93,6 +98,7 @@ export async function status(folder: string): Promise<RunStatus> {
     conclusion: comparison.pooled.conclusion,
     isFinished: comparison.calls?.stopped === undefined,
     trust: weighComparison(withPeople(people, comparison)).answer,
+    failed: comparison.gates.filter(({ held }) => !held),
   }));
   const answers = Object.values(manifest?.answers ?? {}).map(({ arm, model, sets, answersPath }) => ({
     arm,
@@ -115,23 +121,29 @@ export async function status(folder: string): Promise<RunStatus> {
   if (!isRated(manifest)) {
     const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
-    const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
+    const checked = comparisons.length === 0 && answers.length === 0 ? await latestChecks(run) : [];
+    const isOpen =
+      begun !== undefined && !isAnswered && checked.length === 0 && comparisons.every(({ isFinished }) => !isFinished);
     const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
+    const left = comparisons.some(({ failed }) => failed.length > 0) ? "" : "nothing is left to do; ";
     const next = isOpen
       ? spent
-        ? `${spent.command ?? "the same command"}, with a higher --budget: this one is spent`
+        ? `${spent.command ?? "the same command"}, with a higher --budget: this one bears no further call`
         : (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
       : comparisons.length > 0
         ? comparisons.some(({ judge }) => isModelName(judge))
-          ? `nothing is left to do; to see what the judge said: alpagasus replies --verdicts${flag}`
-          : `nothing is left to do; to see the pairs: alpagasus view${flag}`
-        : answers.length > 1
-          ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
-          : `alpagasus rate DATA${flag}`;
+          ? `${left}to see what the judge said: alpagasus replies --verdicts${flag}`
+          : `${left}to see the pairs: alpagasus view${flag}`
+        : checked.some(({ checks }) => checks.some(({ held, isUnknown }) => !held && !isUnknown))
+          ? `alpagasus check-judge${flag} with another --judge or --rubric, since the judge failed its check`
+          : answers.length > 1
+            ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
+            : `alpagasus rate DATA${flag}`;
     const isOver = manifest?.experiment !== undefined && !isOpen;
     return {
       run: folder,
       ...(isOpen && { begun }),
+      ...(checked.length > 0 && { checked }),
       arms: [],
       losses,
       benchmarks,
@@ -193,12 +205,14 @@ function nextStep(
   if (dataset === "missing")
     return `alpagasus rate PATH${flag} --judge ${shellWord(judge)}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
   if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && command !== undefined)
-    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one is spent`;
+    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one bears no further call`;
   if (calls?.stopped || dataset !== "present" || ratings !== "present")
     return (
       (command && commandHere(command, run, manifest.dataset.workingFolder)) ?? // with every option that was given: a budget that is left out is none
       `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
     );
+  if (manifest.rate.limit && command !== undefined)
+    return `${commandHere(withoutLimit(command), run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
   const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
   if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done

@@ -296,7 +296,7 @@ describe("a budget", () => {
     const first = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });
     expect(first.code).toBe(4);
     expect(first.stdout).toMatch(
-      /The budget is spent. \d+ rows are still pending; finishing would cost about \$0\.0\d+ more/,
+      /The budget bears no further call, which may cost up to \$0\.\d+. \d+ rows are still pending; finishing would cost about \$0\.0\d+ more/,
     );
     expect(server.bill.usd).toBeLessThanOrEqual(0.01);
     const again = await alpagasus([...args, "--budget", "0.01"], { cwd: folder.path });

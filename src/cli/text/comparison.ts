@@ -1,9 +1,12 @@
+import { dirname } from "node:path";
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
 import { seesOrder } from "../../run/judge-kind.ts";
 import { conclude, describeP } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
+import { defaultRunFolder } from "../../run/run-folder.ts";
+import { shellWord } from "../../shell-word.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
 import { warningOf, weighComparison } from "../../health/trust.ts";
@@ -81,7 +84,7 @@ function renderReach({ withoutOneSet }: ComparisonRecord): string[] {
 
 /** How far the judge depends on the order, and which verdicts are missing. */
 function renderOrders(summary: ComparisonSummary): string[] {
-  const { pooled, states, calls } = summary;
+  const { pooled, states, calls, verdictsPath } = summary;
   const { orders, identical } = pooled;
   const lines: string[] = [];
   const isOrdered = seesOrder(summary.judge);
@@ -97,7 +100,9 @@ function renderOrders(summary: ComparisonSummary): string[] {
     lines.push(`  same    ${formatCount(identical)} pairs of identical answers are ties, without calling the judge`);
   const unread = Object.entries(states).filter(([state]) => state !== "judged");
   if (unread.length > 0) {
-    const hint = calls ? "; alpagasus replies --verdicts shows them" : "";
+    const folder = verdictsPath === undefined ? defaultRunFolder : dirname(dirname(verdictsPath)); // of the run
+    const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
+    const hint = calls ? `; alpagasus replies --verdicts --state ${unread[0]![0]}${flag} shows them` : "";
     const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
     lines.push(`  unread  ${counts} (of two verdicts a pair, one for each order${hint})`);
   }

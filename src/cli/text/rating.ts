@@ -82,14 +82,16 @@ export function renderCalls(
     calls.failure !== undefined
       ? `Stopped: ${plainText(calls.failure)}`
       : calls.stopped === "budget"
-        ? "The budget is spent"
+        ? calls.highestUsd === undefined
+          ? "The budget is spent"
+          : `The budget bears no further call, which may cost up to ${formatUsd(calls.highestUsd)}`
         : calls.stopped === "batches"
           ? "Batches are in progress at the provider"
           : "Interrupted";
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
-      ? "continue with a higher --budget (it includes all that this run has paid)"
+      ? `continue with a higher --budget (it includes all that this run has paid${enoughBudget(calls)})`
       : calls.stopped === "batches"
         ? "run the same command with --batch to continue"
         : calls.failure === undefined
@@ -102,6 +104,13 @@ export function renderCalls(
     ),
   );
   return lines;
+}
+
+/** The budget that is likely to be enough: what was paid, what finishing costs, and room for the last call. */
+function enoughBudget({ runPaidUsd, runPerhapsPaidUsd, finishUsd, highestUsd }: CallsRecord): string {
+  if (runPaidUsd === null || finishUsd == null || highestUsd === undefined) return "";
+  const usd = 1.1 * (runPaidUsd + runPerhapsPaidUsd + finishUsd + highestUsd);
+  return `; ${formatUsd(Number(usd.toPrecision(2)))} is likely to be enough`;
 }
 
 function describeMoney(calls: CallsRecord): string {

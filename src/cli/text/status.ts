@@ -30,6 +30,7 @@ export function renderStatus({
   answers,
   comparisons,
   experiment,
+  checked,
   next,
 }: RunStatus): string {
   if (!dataset || !rate) {
@@ -41,9 +42,11 @@ export function renderStatus({
       ? `started: ${formatCount(begun.calls ?? 0)} replies are stored${paid}`
       : experiment
         ? `the experiment ${plainText(experiment.name)}`
-        : "nothing rated yet";
+        : checked
+          ? checked.map(describeCheck).join("; ")
+          : "nothing rated yet";
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
-    const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n\n` : "";
+    const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n${failedIn(comparisons)}\n` : "";
     const measured = [...renderLosses(losses), ...renderBenchmarks(benchmarks)];
     const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
     return `\n${plainText(run)}: ${what}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
@@ -109,9 +112,20 @@ export function renderStatus({
       ),
     );
   if (answers.length > 0) lines.push("", renderOwnAnswers(answers));
-  if (comparisons.length > 0) lines.push("", renderComparisons(comparisons));
+  if (comparisons.length > 0) lines.push("", renderComparisons(comparisons), ...failedLines(comparisons));
   if (experiment) lines.push("", `  ${plainText(experiment.name)}: ${plainText(experiment.sentence)}`);
   return `${lines.join("\n")}\n\n  next  ${plainText(next)}\n`;
+}
+
+function describeCheck({ judge, at, checks }: NonNullable<RunStatus["checked"]>[number]): string {
+  const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown).map(({ name }) => name);
+  const found =
+    failed.length > 0
+      ? `failed (${failed.join(", ")})`
+      : checks.some(({ isUnknown }) => isUnknown)
+        ? "is not complete"
+        : "was passed";
+  return plainText(`the check of ${judge} ${found} on ${at.slice(0, 10)}`);
 }
 
 /** @param whose before the gate's name: an arm's or a score's */
@@ -135,6 +149,16 @@ function renderOwnAnswers(answers: RunStatus["answers"]): string {
       ];
     }),
   );
+}
+
+function failedLines(comparisons: RunStatus["comparisons"]): string[] {
+  return comparisons.flatMap(({ a, b, failed }) => renderFailed(`${a} against ${b}: `, failed));
+}
+
+function failedIn(comparisons: RunStatus["comparisons"]): string {
+  return failedLines(comparisons)
+    .map((line) => `${line}\n`)
+    .join("");
 }
 
 function renderComparisons(comparisons: RunStatus["comparisons"]): string {

@@ -71,6 +71,8 @@ export const callsSchema = z.object({
   failure: z.string().optional(),
   /** Estimated cost of the remaining calls, by the mean so far. */
   finishUsd: z.number().nullable().optional(),
+  /** Where the budget stopped them: the most that one of them can cost. */
+  highestUsd: z.number().optional(),
   /** The call store that holds the replies. */
   store: z.string(),
 });

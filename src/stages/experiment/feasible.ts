@@ -28,6 +28,7 @@ import { checkCombination } from "../select/plan.ts";
 import { openData, type Context } from "./context.ts";
 import { expectExpressions, mostTried } from "./expect-expressions.ts";
 import { expectRecorded } from "./expect-recorded.ts";
+import { expectScale } from "./expect-scale.ts";
 import { expectTurns } from "../generate.ts";
 import { readHeldOut } from "../held-out.ts";
 
@@ -76,6 +77,7 @@ export async function expectFeasible(context: Context, rows: number | undefined,
     });
   await expectExpressions(context, rows);
   await expectRecorded(context, rows);
+  await expectScale(context);
   await expectHeldOut(context, rows);
   await expectGroups(recipe);
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
