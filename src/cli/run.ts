@@ -39,7 +39,7 @@ export function runCommand(context: CommandContext): Command {
     )
     .argument(
       "<recipe>",
-      "laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, bake-off, or a YAML file",
+      "laptop, bake-off-laptop, paper-7b, paper-13b, alpagasus2-qlora, dolly, claude-filter, helpfulness, size-curve, bake-off; published figures: paper-7b-published, paper-13b-published, dolly-7b-published, dolly-13b-published; or a YAML file",
     )
     .option("--data <dataset>", "data to use instead of the recipe's")
     .option("--dry-run", "show the plan: which tasks are done or due and why, their cost and time; run nothing")

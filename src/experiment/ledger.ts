@@ -38,6 +38,8 @@ export interface Ledger {
   note(task: string, entry: LedgerEntry): Promise<void>;
   /** Forgets a task, so that it is done again. */
   forget(task: string): void;
+  /** Whether a task that was done is forgotten. */
+  isForgotten(task: string): boolean;
 }
 
 /** @throws RunError when it is damaged */
@@ -52,6 +54,7 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
   const { tasks } = found.data;
   let { command } = found.data;
   let writing = Promise.resolve();
+  const forgotten = new Set<string>();
   const write = async () => {
     const partial = partialPath(path);
     await writeFile(partial, `${JSON.stringify({ version: 1, command, tasks }, null, 2)}\n`);
@@ -65,7 +68,11 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
       await writing;
     },
     find: (task) => tasks[task],
-    forget: (task) => void delete tasks[task],
+    forget(task) {
+      if (Object.hasOwn(tasks, task)) forgotten.add(task);
+      delete tasks[task];
+    },
+    isForgotten: (task) => forgotten.has(task),
     async note(task, entry) {
       tasks[task] = entry;
       writing = writing.then(write); // one after the other

@@ -13,7 +13,7 @@ const batch = z
 
 const rateSchema = z.strictObject({
   judge: z
-    .union([z.string(), z.array(z.string()).min(2)])
+    .union([z.string(), z.array(z.string()).min(1)])
     .describe(
       "Who rates: student, openai:MODEL, anthropic:MODEL, google:MODEL, http://HOST/v1#MODEL, perplexity:MODEL, ifd:MODEL, fit:MODEL, reward:MODEL, verify:exact, verify:regex, verify:math, recorded:FILE, column:NAME or run:DIR; a list is a panel",
     ),

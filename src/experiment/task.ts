@@ -76,7 +76,8 @@ export type TaskState =
 /** Whether a task is done: done if the hashes of its inputs and output are unchanged. */
 export async function checkTask(task: Task, ledger: Ledger): Promise<TaskState> {
   const entry = ledger.find(task.id);
-  if (!entry) return { state: "due", why: "it was not done yet" };
+  if (!entry)
+    return { state: "due", why: ledger.isForgotten(task.id) ? "--force does it again" : "it was not done yet" };
   const inputs = await task.inputs();
   const changed = describeChange(entry.inputs, inputs);
   if (changed !== undefined) return { state: "due", why: changed };
@@ -102,7 +103,9 @@ function describeChange(
       const [was, is] = [before[input] ?? "none", now[input] ?? "none"];
       return was.length >= hashLength || is.length >= hashLength
         ? `${input} changed`
-        : `${input} is ${is}, and was ${was}`;
+        : was === "none" && is === "none"
+          ? `${input} is ${before[input] === undefined ? "new" : "gone"}`
+          : `${input} is ${is}, and was ${was}`;
     })
     .join("; ");
 }

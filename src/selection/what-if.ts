@@ -159,7 +159,8 @@ function newTally(): Tally {
   return { rows: 0, promptLength: 0, outputLength: 0, categories: new Map() };
 }
 
-function count(tally: Tally, { instruction, input, output, category }: Example): void {
+function count(tally: Tally, { instruction, input, output, category, unreadable }: Example): void {
+  if (unreadable !== undefined) return; // no arm keeps it
   tally.rows++;
   tally.promptLength += instruction.length + input.length;
   tally.outputLength += output.length;

@@ -69,6 +69,7 @@ export async function report(options: ReportOptions): Promise<ReportSummary> {
   await using run = await openRun(options.run, options);
   await run.whenRead();
   const figures = await run.report();
+  expectComparable(figures, options);
   const checked = checkAll(conditions, figures);
   const embedded = await embed(run, figures);
   const { html } = await renderHtml(embedded, titleOf(options));
@@ -100,6 +101,7 @@ export async function reportFigures(
   await using run = await openRun(options.run, options);
   await run.whenRead();
   const figures = await run.report();
+  expectComparable(figures, options);
   const checked = checkAll(conditions, figures);
   return { text: renderFigures(figures, format, checked), ...describeEnd(figures, checked) };
 }
@@ -116,6 +118,12 @@ export async function writeFigures(path: string, format: Exclude<ReportFormat, "
   await expectOwn(path, (found) => (format === "json" ? isFigures(found) : isRenderedFigures(found, format)));
   makeFolder(dirname(path));
   await writeWhole(path, text);
+}
+
+/** @throws UsageError when judges are to be compared with ratings, and there are none */
+function expectComparable({ dataset }: RunReport, { run, against = [] }: Pick<ReportOptions, "run" | "against">): void {
+  if (dataset === undefined && against.length > 0)
+    throw new UsageError(`--against: expected a run with ratings to compare with, ${run} has none; leave it out`);
 }
 
 function checkAll(conditions: readonly FigureCondition[], run: RunReport): ConditionResult[] {

@@ -93,6 +93,28 @@ describe("before anything is rated", () => {
       "arms: { a: { top: 5 } }\ntrain: { recipe: laptop }\nevaluate: { loss: held.json }",
       /r\.yaml:6.* evaluate\.loss: .*whose prompts are all in/,
     ],
+    [
+      "a least score off the scale",
+      "arms: { a: { min_score: 77 } }",
+      /r\.yaml:4.* arms\.a\.min_score: .*scale, 0 to 5, got 77/,
+    ],
+    [
+      "a least score off a rubric's scale",
+      'scores: { q: { judge: "http://127.0.0.1:9/v1#m", rubric: ultrafeedback } }\narms: { a: { by: q, min_score: 45 } }',
+      /r\.yaml:5.* arms\.a\.min_score: .*scale, 1 to 5, got 45/,
+    ],
+    ["a model that is not there", "models: { base: smollm3 }", /r\.yaml:4.* models\.base: expected a model/],
+    ["a shape of no name", "shape: alpca", /r\.yaml:4: shape: expected one of .*alpaca, dolly/],
+    [
+      "recorded scores that are not there",
+      'scores: { q: { judge: "recorded:no.json" } }',
+      /r\.yaml:4.* scores\.q\.judge: no\.json: no such file/,
+    ],
+    [
+      "held-out rows that are not there",
+      "train: { recipe: laptop }\nevaluate: { loss: no.jsonl }\narms: { a: { top: 5 } }",
+      /r\.yaml:5.* evaluate\.loss: .*no\.jsonl: no such file/,
+    ],
   ])("%s", async (_, more, message) => {
     folder.write("listed.json", [1, 20]);
     folder.write("few.json", [1, 2, 3]);
@@ -104,4 +126,26 @@ describe("before anything is rated", () => {
     expect((await run()).code).toBe(2);
     expect(existsSync(`${folder.path}/runs/r/ratings.jsonl`)).toBe(false);
   });
+});
+
+test("a list of one judge is that judge; columns to map are told as the recipe has them", async () => {
+  folder.write("r.yaml", "name: r\ndata: rows.json\nrate: { judge: [student] }\narms: { a: { top: 5 } }");
+  expect((await run()).code).toBe(0);
+  folder.write("odd.json", [{ ask: "a", say: "b" }]);
+  folder.write("r.yaml", "name: r\ndata: odd.json\nrate: { judge: student }\narms: { a: { top: 1 } }");
+  const { stderr } = await misuse(["run", "r.yaml", "--dry-run", "--run", "runs/odd"], { cwd: folder.path });
+  expect(stderr).toContain("map: { instruction: COLUMN, output: COLUMN } in the recipe");
+});
+
+test("tasks that are forced say so, and stages that the recipe lacks are refused", async () => {
+  folder.write("r.yaml", recipe("arms: { a: { top: 5 } }"));
+  expect((await run()).code).toBe(0);
+  const { stdout } = await run("--force", "select", "--dry-run");
+  expect(stdout).toMatch(/select a +due .*--force does it again/);
+  for (const option of ["--only", "--from", "--force"]) {
+    const { stderr } = await misuse(["run", "r.yaml", option, "train"], { cwd: folder.path });
+    expect(stderr).toMatch(
+      new RegExp(`${option}: expected stages of the recipe \\(rate, select, report\\), got train`),
+    );
+  }
 });

@@ -2,10 +2,24 @@ import { pathToFileURL } from "node:url";
 import { styleText } from "node:util";
 import { formatCount, formatNumbered } from "../../format.ts";
 import type { ReportSummary } from "../../stages/report.ts";
+import { defaultRunFolder } from "../../run/run-folder.ts";
+import { shellWord } from "../../shell-word.ts";
 import { plainText } from "./plain-text.ts";
 
 /** What `report` prints. */
-export function renderReport({ path, bytes, jsonPath, rows, pairs, leftOut, problems }: ReportSummary): string {
+export function renderReport({
+  run,
+  path,
+  bytes,
+  jsonPath,
+  rows,
+  pairs,
+  leftOut,
+  isComplete,
+  problems,
+}: ReportSummary): string {
+  const flag = run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`;
+  const isMore = leftOut.rows + leftOut.pairs > 0;
   const inside = [
     `${formatNumbered(rows, "row", "rows")}${pairs > 0 ? ` and ${formatNumbered(pairs, "pair", "pairs")}` : ""} with their texts`,
     ...(leftOut.rows > 0 ? [`${formatCount(leftOut.rows)} more rows are counted, not shown`] : []),
@@ -16,7 +30,7 @@ export function renderReport({ path, bytes, jsonPath, rows, pairs, leftOut, prob
     `  open    ${plainText(pathToFileURL(path).href)}`,
     `  figures ${plainText(jsonPath)}`,
     ...problems.map((problem) => `  problem: ${plainText(problem)}`),
-    ...(leftOut.rows + leftOut.pairs > 0 ? ["  alpagasus view shows every row and pair"] : []),
+    ...(isMore && isComplete ? [`  alpagasus view${flag} shows every row and pair`] : []), // else it has no rows either
   ];
   return `${lines.join("\n")}\n`;
 }

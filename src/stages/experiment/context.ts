@@ -6,7 +6,7 @@ import type { TestPrompt } from "../../dataset/prompts.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
 import type { Experiment } from "../../experiment/resolve.ts";
 import type { ExperimentStage, Task, TaskEnd } from "../../experiment/task.ts";
-import { UsageError } from "../../errors.ts";
+import { DataError, messageOf, UsageError } from "../../errors.ts";
 import { openTestSets } from "../../generation/test-sets.ts";
 import type { OpenAskerOptions } from "../../judge/open-asker.ts";
 import { openModel } from "../../llm/open-model.ts";
@@ -150,17 +150,32 @@ export class Context {
 }
 
 /** Opens the data of a recipe. */
-export function openData(
-  { data, map, shape, quotes, unreadable, pathOf }: ExperimentRecipe,
+export async function openData(
+  { data, map, shape, quotes, unreadable, pathOf, at }: ExperimentRecipe,
   signal?: AbortSignal,
 ): Promise<Dataset> {
-  return openDataset([data!].flat().map(pathOf), {
-    map,
-    shape,
-    quotes,
-    unreadable: unreadable === "skip" ? "keep" : undefined,
-    signal,
-  });
+  try {
+    return await openDataset([data!].flat().map(pathOf), {
+      map,
+      shape,
+      quotes,
+      unreadable: unreadable === "skip" ? "keep" : undefined,
+      signal,
+    });
+  } catch (cause) {
+    const told = messageOf(cause);
+    const [whole, option] = /^--(shape|map|quotes): /.exec(told) ?? [];
+    if (whole !== undefined && option !== undefined)
+      throw new UsageError(`${at([option])}: ${option}: ${told.slice(whole.length)}`, { cause });
+    const inRecipe = told.replace(
+      /--map (\S+=\S+)/,
+      (_, fields: string) =>
+        // as options, a recipe's fields are no use
+        `map: { ${fields.replaceAll("=", ": ").replaceAll(",", ", ")} } in the recipe`,
+    );
+    if (cause instanceof DataError && inRecipe !== told) throw new DataError(inRecipe, { cause });
+    throw cause;
+  }
 }
 
 /** Turns a stage's gates and calls into a task's end. */

@@ -20,16 +20,17 @@ export async function expectRecorded({ recipe, experiment }: Context, rows: numb
   for (const { name, all, field, isWhole } of ratings)
     for (const judgeName of all.filter((one) => one.startsWith("recorded:"))) {
       const place = `${recipe.at([...field, "judge"])}: ${field.join(".")}.judge`;
-      const judge = await openJudge(judgeName, { isWhole });
+      let marks: readonly string[] = [];
       let hasScore = false;
       try {
+        const judge = await openJudge(judgeName, { isWhole });
         for await (const some of judge.rate((await openData(recipe)).batches()))
           hasScore ||= some.some(({ state }) => state === "scored");
+        marks = judge.markNames ?? [];
       } catch (cause) {
         if (!(cause instanceof DataError || cause instanceof UsageError)) throw cause;
         throw new UsageError(`${place}: ${messageOf(cause)}`, { cause });
       }
-      const marks = judge.markNames ?? [];
       if (hasScore || marks.length === 0 || all.length > 1) continue;
       for (const [arm, { by, where }] of Object.entries(recipe.arms ?? {}))
         for (const [key, sql] of Object.entries({ by, where }))

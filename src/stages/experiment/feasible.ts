@@ -2,7 +2,7 @@ import { valueAt } from "../../dataset/column-path.ts";
 import { readPositions } from "../../dataset/positions.ts";
 import { openDataset } from "../../dataset/open.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
-import { messageOf, UsageError } from "../../errors.ts";
+import { DataError, messageOf, UsageError } from "../../errors.ts";
 import { formatNumbered } from "../../format.ts";
 import { openEmbedder } from "../../embedding/open.ts";
 import { readTargetTexts } from "../../embedding/texts.ts";
@@ -83,7 +83,12 @@ export async function expectFeasible(context: Context, rows: number | undefined,
   const raters = [rating, ...scores].flatMap((one) => one?.all ?? []);
   for (const embedding of experiment.embeddings) await expectEmbedding(context, embedding, isLimited, planNotes);
   const given = answering.filter(({ arm }) => arm === undefined).map(({ model }) => model);
-  for (const model of given) if (!isModelName(model)) await findLocalModel(model, context.run);
+  for (const { arm, name, model } of answering)
+    if (arm === undefined && !isModelName(model))
+      await findLocalModel(model, context.run).catch((cause: unknown) => {
+        const told = messageOf(cause).replace(/^--model: /, "");
+        throw new UsageError(`${at(["models", name])}: models.${name}: ${told}`, { cause });
+      });
   const served = raters.flatMap((name) => readServedMeasure(name)?.model ?? []);
   for (const name of [...raters, ...pairJudges, ...given, ...served].filter(isModelName)) {
     const { problem, price, notes } = await openModel(name, { isFromRecipe: true });
@@ -121,7 +126,7 @@ async function expectHeldOut({ recipe, experiment, options }: Context, rows: num
   try {
     await readHeldOut(await openDataset([evaluation.loss], { signal }), await openData(recipe), { signal });
   } catch (cause) {
-    if (!(cause instanceof UsageError)) throw cause;
+    if (!(cause instanceof UsageError || cause instanceof DataError)) throw cause;
     throw new UsageError(`${recipe.at(["evaluate", "loss"])}: evaluate.loss: ${messageOf(cause)}`, { cause });
   }
 }
@@ -170,7 +175,7 @@ export async function expectNamed(context: Context): Promise<void> {
     try {
       return await open();
     } catch (cause) {
-      if (!(cause instanceof UsageError)) throw cause;
+      if (!(cause instanceof UsageError || cause instanceof DataError)) throw cause;
       const told = messageOf(cause).replace(/^--[a-z-]+(?: \S+)?: /, ""); // the option that it is on the command line
       throw new UsageError(`${recipe.at(field)}: ${field.join(".")}: ${told}`, { cause });
     }

@@ -24,6 +24,7 @@ import { report } from "../report.ts";
 import { planCluster, type ClusterPlan } from "./cluster-plan.ts";
 import { Context, type TaskOptions } from "./context.ts";
 import { estimateBasis, estimateTasks } from "./estimate.ts";
+import { expectStages } from "./expect-stages.ts";
 import { gatherFacts } from "./facts.ts";
 import { listTasks } from "./list-tasks.ts";
 import { makeFolder } from "../../files/make-folder.ts";
@@ -235,6 +236,7 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   });
   if (recipe.recorded) return { context, tasks: [], ledger: await openLedger(run), leave: () => false };
   const tasks = listTasks(context);
+  expectStages(tasks, options);
   const ledger = await openLedger(run);
   for (const stage of options.force ?? []) for (const task of tasks) if (task.stage === stage) ledger.forget(task.id);
   const firstStage = options.from === undefined ? 0 : experimentStages.indexOf(options.from);

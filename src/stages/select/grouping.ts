@@ -21,8 +21,9 @@ export class Grouping {
     this.numbers = new Int32Array(rowCount);
   }
 
-  learn({ index, row, source }: Example): void {
-    const value = valueAt(row, this.#column) ?? (this.#column === "source" ? source : undefined);
+  learn({ index, row, source, place }: Example): void {
+    const found = valueAt(row, this.#column) ?? (this.#column === "source" ? source : undefined);
+    const value = place.format === "csv" && found === "" ? null : found; // as --where has it
     this.#isFound ||= value !== undefined;
     const name = typeof value === "string" ? value : JSON.stringify(value ?? null);
     const key = `${typeof value === "string" ? "text" : "other"} ${name}`; // "1" is another value than 1
