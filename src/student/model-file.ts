@@ -85,7 +85,11 @@ function encodeNetwork({ weights, calibration }: Network): { header: z.infer<typ
 /** Reads a student's file. @throws DataError when it is missing, damaged, or of another version */
 export async function readStudent(path: string): Promise<StudentModel> {
   const bytes = await readWhole(path).catch((cause: unknown) => {
-    throw new DataError(`${path}: the student cannot be read: ${messageOf(cause)}`, { cause });
+    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    throw new DataError(
+      `${path}: ${isMissing ? "no such file; expected a student, as distill writes it" : `the student cannot be read: ${messageOf(cause)}`}`,
+      { cause },
+    );
   });
   return decodeStudent(bytes, path);
 }

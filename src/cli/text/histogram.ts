@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { Bin } from "../../stats/histogram.ts";
-import { formatCount, formatScore, formatShare, formatThreshold } from "../../format.ts";
+import { formatCount, formatNumbered, formatScore, formatShare, formatThreshold } from "../../format.ts";
 
 const barWidth = 44;
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -23,7 +23,7 @@ export function renderHistogram(bins: readonly Bin[], cut?: { readonly score: nu
     if (isKept && !isMarked) {
       isMarked = true;
       lines.push(
-        `  ${"─".repeat(labelWidth + countWidth + 4)} cut at ${formatThreshold(cut.score)}: ${formatCount(cut.rows)} rows kept ${"─".repeat(8)}`,
+        `  ${"─".repeat(labelWidth + countWidth + 4)} cut at ${formatThreshold(cut.score)}: ${formatNumbered(cut.rows, "row", "rows")} kept ${"─".repeat(8)}`,
       );
     }
     const bar = renderBar(bin.count / largest);

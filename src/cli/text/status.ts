@@ -73,7 +73,7 @@ export function renderStatus({
       arm.arm,
       formatCount(arm.rows),
       formatShare(arm.share),
-      arm.cut === null ? "-" : formatThreshold(arm.cut),
+      arm.cut === null ? "-" : formatThreshold(Number(arm.cut.toPrecision(6))), // to look at, not to type
       plainText(arm.choice),
       arm.isStale ? "stale: what it was chosen by has changed" : arm.state,
     ]);
@@ -188,7 +188,7 @@ function describeRest({ states, calls }: NonNullable<RunStatus["rate"]>, spent: 
   const lines = others.length > 0 ? [`           ${others.join(", ")}`] : [];
   if (spent && spent.paidUsd !== null)
     lines.push(
-      `  money    ${formatUsd(spent.paidUsd)} paid for this run's calls${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`}${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""}${spent.unpricedCalls ? `; ${formatNumbered(spent.unpricedCalls, "reply", "replies")} of unknown price are not in it` : ""}`,
+      `  money    ${formatUsd(spent.paidUsd)}${calls?.budgetUsd === undefined ? "" : ` of ${formatUsd(calls.budgetUsd)}`} paid for this run's calls${spent.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(spent.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""}${spent.unpricedCalls ? `; ${formatNumbered(spent.unpricedCalls, "reply", "replies")} of unknown price are not in it` : ""}`,
     );
   return lines;
 }

@@ -240,7 +240,7 @@ function checkMinScore(minScore: number | undefined, { rate }: RatedManifest): v
 
 function aboveAll(minScore: number, bins: RatedManifest["rate"]["histogram"]): UsageError {
   return new UsageError(
-    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (${bins.length > 6 ? "its highest: " : ""}${renderHistogram(bins.slice(-6))})`,
+    `--min-score ${minScore}: expected a cut that some row reaches, got one above everything the judge gave (rows by score${bins.length > 6 ? ", at the highest" : ""}: ${renderHistogram(bins.slice(-6))})`,
   );
 }
 
