@@ -55,7 +55,7 @@ const verdictsOf = (folder: TempFolder, path: string) =>
   parseLines<PairVerdict>(readFileSync(join(folder.path, path), "utf8"));
 
 describe("comparing two arms", () => {
-  test("a judge that failed its check in the run is not to be trusted, wherever it is told", async () => {
+  test.runIf(isLong)("a judge that failed its check in the run is not to be trusted, wherever it is told", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
     const files = [writeRated(folder, "good", 40, () => 5), writeRated(folder, "poor", 40, (i) => i % 3)];
@@ -69,7 +69,7 @@ describe("comparing two arms", () => {
     expect(status).toMatch(/good against poor .* better, not to be trusted/);
   });
 
-  test("tells results by difficulty where the set has levels, corrected for their number", async () => {
+  test.runIf(isLong)("tells results by difficulty where the set has levels, corrected for their number", async () => {
     using folder = tempFolder();
     const withLevels = (name: string, quality: (i: number) => number) =>
       writeAnswers(
@@ -186,7 +186,7 @@ describe("comparing two arms", () => {
     expect(stdout).toContain("mine against theirs, 6 prompts");
   });
 
-  test("replies shows what the judge said, and status what was compared", async () => {
+  test.runIf(isLong)("replies shows what the judge said, and status what was compared", async () => {
     await using server = await startModelServer({
       answer: (asked) => (asked.user.includes("Question 2") ? "Both fine." : byStars(asked)),
     });
@@ -220,26 +220,29 @@ describe("comparing two arms", () => {
     expect(new Set(verdictsOf(folder, verdictsPath!).map(({ id }) => id)).size).toBe(12);
   });
 
-  test("arms of other writing keep their own files, and other answers under old names are not mixed in", async () => {
-    using folder = tempFolder();
-    for (const [i, name] of ["模型一", "模型二", "a b", "a_b"].entries())
-      writeAnswers(
-        folder,
-        name,
-        rows(5, () => i + 1),
-      );
-    const args = ["compare", "模型一.jsonl", "模型二.jsonl", "a b.jsonl", "a_b.jsonl", "--all-pairs", "--json"];
-    const { comparisons } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as {
-      comparisons: ComparisonSummary[];
-    };
-    expect(new Set(comparisons.map(({ verdictsPath }) => verdictsPath)).size).toBe(6);
-    writeRated(folder, "a_b", 5, () => 9);
-    const again = await alpagasus(["compare", "a b.jsonl", "a_b.jsonl"], { cwd: folder.path });
-    expect(again).toMatchObject({ code: 2, stdout: "" });
-    expect(again.stderr).toContain("holds a comparison of other answers of a b and a_b");
-  });
+  test.runIf(isLong)(
+    "arms of other writing keep their own files, and other answers under old names are not mixed in",
+    async () => {
+      using folder = tempFolder();
+      for (const [i, name] of ["模型一", "模型二", "a b", "a_b"].entries())
+        writeAnswers(
+          folder,
+          name,
+          rows(5, () => i + 1),
+        );
+      const args = ["compare", "模型一.jsonl", "模型二.jsonl", "a b.jsonl", "a_b.jsonl", "--all-pairs", "--json"];
+      const { comparisons } = JSON.parse((await alpagasus(args, { cwd: folder.path })).stdout) as {
+        comparisons: ComparisonSummary[];
+      };
+      expect(new Set(comparisons.map(({ verdictsPath }) => verdictsPath)).size).toBe(6);
+      writeRated(folder, "a_b", 5, () => 9);
+      const again = await alpagasus(["compare", "a b.jsonl", "a_b.jsonl"], { cwd: folder.path });
+      expect(again).toMatchObject({ code: 2, stdout: "" });
+      expect(again.stderr).toContain("holds a comparison of other answers of a b and a_b");
+    },
+  );
 
-  test("nobody is paid before all judges can be asked and all labels fit", async () => {
+  test.runIf(isLong)("nobody is paid before all judges can be asked and all labels fit", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
     writeRated(folder, "a", 5, () => 5);
@@ -364,7 +367,7 @@ describe("comparing two arms", () => {
     });
   });
 
-  test("several judges are measured against one another", async () => {
+  test.runIf(isLong)("several judges are measured against one another", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
     writeRated(folder, "a", 20, () => 5);
@@ -377,7 +380,7 @@ describe("comparing two arms", () => {
     expect(comparisons[1]!.agreement[0]).toMatchObject({ with: server.judge, pairs: 20, kappa: { value: 1 } });
   });
 
-  test("a run with ratings keeps them, and a run that only compares has none", async () => {
+  test.runIf(isLong)("a run with ratings keeps them, and a run that only compares has none", async () => {
     using folder = tempFolder();
     writeRated(folder, "a", 5, () => 5);
     writeRated(folder, "b", 5, () => 1);
@@ -632,7 +635,7 @@ describe("a verdict says no more than its evidence", () => {
     return new Map(comparisons.map(({ b, pooled }) => [b, pooled]));
   };
 
-  test("a comparison that is made again alone stays among those that it was made with", async () => {
+  test.runIf(isLong)("a comparison that is made again alone stays among those that it was made with", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
     writeRated(folder, "a", 40, (i) => (i < 26 ? 3 : 1));
@@ -684,7 +687,7 @@ describe("a verdict says no more than its evidence", () => {
     );
   });
 
-  test("a ranking of few prompts that all say the same is open, and ties share a rank", async () => {
+  test.runIf(isLong)("a ranking of few prompts that all say the same is open, and ties share a rank", async () => {
     await using server = await startModelServer({ answer: byStars });
     using folder = tempFolder();
     for (const [name, stars] of [

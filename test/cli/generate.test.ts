@@ -78,7 +78,7 @@ describe("generate by a model behind an API", () => {
     });
   });
 
-  test("puts the input where the Alpaca template looks for it, when told", async () => {
+  test.runIf(isLong)("puts the input where the Alpaca template looks for it, when told", async () => {
     const asked: string[] = [];
     await using server = await startModelServer({ answer: ({ user }) => (asked.push(user), "yes") });
     using folder = tempFolder();
@@ -143,7 +143,7 @@ describe("generate by a model behind an API", () => {
     expect((await alpagasus(["compare", "test-4.1", "test-4.5"], { cwd: folder.path })).code).toBe(0);
   });
 
-  test("stops before the budget, and goes on with a higher one", async () => {
+  test.runIf(isLong)("stops before the budget, and goes on with a higher one", async () => {
     await using server = await startModelServer({ answer: () => "fine", price: { input: 1000, output: 1000 } });
     using folder = tempFolder();
     folder.write("mine.json", prompts);
@@ -178,35 +178,38 @@ describe("generate by a model behind an API", () => {
     );
   });
 
-  test("further test sets are added to what a model has answered; another model needs another name", async () => {
-    await using server = await startModelServer({ answer: () => "fine" });
-    using folder = tempFolder();
-    folder.write("mine.json", prompts);
-    const args = ["generate", "--name", "team", "--json", "--tests"];
-    await alpagasus([...args, "mine.json", "--model", server.judge], { cwd: folder.path });
-    const more = await alpagasus([...args, "vicuna", "--limit", "3", "--model", server.judge], { cwd: folder.path });
-    expect(summaryOf(more).sets.map(({ set, prompts: count }) => [set, count])).toEqual([
-      ["mine", 40],
-      ["vicuna", 3],
-    ]);
-    const fewer = await alpagasus([...args, "vicuna", "--limit", "1", "--model", server.judge], { cwd: folder.path });
-    expect(summaryOf(fewer).sets[1]).toMatchObject({ set: "vicuna", prompts: 3 }); // none is lost
-    folder.write("other/mine.json", [{ id: 0, set: "mine", instruction: "Something else" }]);
-    const clash = await alpagasus([...args, "other/mine.json", "--model", server.judge], { cwd: folder.path });
-    expect([clash.code, clash.stderr]).toEqual([2, expect.stringContaining("another prompt called 0 of mine")]);
-    const asked = server.log.length;
-    const other = await alpagasus([...args, "vicuna", "--model", `${server.origin}/v1#other`], { cwd: folder.path });
-    expect(other.code).toBe(2);
-    expect(other.stderr).toMatch(/holds answers called team by another model.*--name.*--overwrite/);
-    expect(server.log).toHaveLength(asked);
-    const forced = await alpagasus(
-      [...args, "vicuna", "--limit", "2", "--overwrite", "--model", `${server.origin}/v1#other`],
-      { cwd: folder.path },
-    );
-    expect(summaryOf(forced).sets.map(({ set, prompts: count }) => [set, count])).toEqual([["vicuna", 2]]);
-  });
+  test.runIf(isLong)(
+    "further test sets are added to what a model has answered; another model needs another name",
+    async () => {
+      await using server = await startModelServer({ answer: () => "fine" });
+      using folder = tempFolder();
+      folder.write("mine.json", prompts);
+      const args = ["generate", "--name", "team", "--json", "--tests"];
+      await alpagasus([...args, "mine.json", "--model", server.judge], { cwd: folder.path });
+      const more = await alpagasus([...args, "vicuna", "--limit", "3", "--model", server.judge], { cwd: folder.path });
+      expect(summaryOf(more).sets.map(({ set, prompts: count }) => [set, count])).toEqual([
+        ["mine", 40],
+        ["vicuna", 3],
+      ]);
+      const fewer = await alpagasus([...args, "vicuna", "--limit", "1", "--model", server.judge], { cwd: folder.path });
+      expect(summaryOf(fewer).sets[1]).toMatchObject({ set: "vicuna", prompts: 3 }); // none is lost
+      folder.write("other/mine.json", [{ id: 0, set: "mine", instruction: "Something else" }]);
+      const clash = await alpagasus([...args, "other/mine.json", "--model", server.judge], { cwd: folder.path });
+      expect([clash.code, clash.stderr]).toEqual([2, expect.stringContaining("another prompt called 0 of mine")]);
+      const asked = server.log.length;
+      const other = await alpagasus([...args, "vicuna", "--model", `${server.origin}/v1#other`], { cwd: folder.path });
+      expect(other.code).toBe(2);
+      expect(other.stderr).toMatch(/holds answers called team by another model.*--name.*--overwrite/);
+      expect(server.log).toHaveLength(asked);
+      const forced = await alpagasus(
+        [...args, "vicuna", "--limit", "2", "--overwrite", "--model", `${server.origin}/v1#other`],
+        { cwd: folder.path },
+      );
+      expect(summaryOf(forced).sets.map(({ set, prompts: count }) => [set, count])).toEqual([["vicuna", 2]]);
+    },
+  );
 
-  test("an endpoint tells what it serves", async () => {
+  test.runIf(isLong)("an endpoint tells what it serves", async () => {
     await using server = await startModelServer({ answer: () => "fine" });
     const models = (data: object[]) =>
       createServer((_request, response) => response.end(JSON.stringify({ object: "list", data }))).listen(
@@ -239,6 +242,7 @@ describe("generate by a model behind an API", () => {
       "kill.mjs",
       `import { mkdirSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { isLong } from "../helpers/long.ts";
 mkdirSync(".alpagasus");
 const database = new DatabaseSync(".alpagasus/calls.sqlite");
 database.exec("pragma cache_size = 1; create table other (text); begin immediate; drop table other; create table t (x)");

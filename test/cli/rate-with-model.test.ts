@@ -69,42 +69,45 @@ describe("rating with a model", () => {
     expect(selected.stdout).toContain("Kept ");
   });
 
-  test("asks a model of OpenAI's, Anthropic's and Google's, and another rubric, in runs of their own", async () => {
-    await using server = await startModelServer({
-      answer: (asked) => (asked.system.includes("mark rows") ? '{"overall": 7}' : "4"),
-    });
-    using folder = tempFolder();
-    writeRows(folder, 5);
-    for (const [judge, rubric] of [
-      ["openai:gpt-5-mini", "ds2"],
-      ["anthropic:claude-haiku-4-5", "ultrafeedback"],
-      ["google:gemini-2.5-flash", "alpagasus-helpfulness"],
-    ] as const) {
-      const args = [
-        "rate",
-        "rows.json",
-        "--judge",
-        judge,
-        "--rubric",
-        rubric,
-        "--run",
-        `runs/${rubric}`,
-        "--budget",
-        "1",
-        "--json",
-      ];
-      const { code, stdout, stderr } = await alpagasus(args, { cwd: folder.path, env: server.environment });
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      const { states, calls } = summaryOf(stdout);
-      expect(states).toEqual({ scored: 5 });
-      expect(calls.paidUsd).toBeGreaterThan(0);
-    }
-    for (const file of filesIn(folder.path)) {
-      const bytes = readFileSync(file);
-      for (const secret of ["sk-test-openai-secret", "sk-test-anthropic-secret", "test-google-secret"])
-        expect(bytes.includes(secret)).toBe(false);
-    }
-  });
+  test.runIf(isLong)(
+    "asks a model of OpenAI's, Anthropic's and Google's, and another rubric, in runs of their own",
+    async () => {
+      await using server = await startModelServer({
+        answer: (asked) => (asked.system.includes("mark rows") ? '{"overall": 7}' : "4"),
+      });
+      using folder = tempFolder();
+      writeRows(folder, 5);
+      for (const [judge, rubric] of [
+        ["openai:gpt-5-mini", "ds2"],
+        ["anthropic:claude-haiku-4-5", "ultrafeedback"],
+        ["google:gemini-2.5-flash", "alpagasus-helpfulness"],
+      ] as const) {
+        const args = [
+          "rate",
+          "rows.json",
+          "--judge",
+          judge,
+          "--rubric",
+          rubric,
+          "--run",
+          `runs/${rubric}`,
+          "--budget",
+          "1",
+          "--json",
+        ];
+        const { code, stdout, stderr } = await alpagasus(args, { cwd: folder.path, env: server.environment });
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+        const { states, calls } = summaryOf(stdout);
+        expect(states).toEqual({ scored: 5 });
+        expect(calls.paidUsd).toBeGreaterThan(0);
+      }
+      for (const file of filesIn(folder.path)) {
+        const bytes = readFileSync(file);
+        for (const secret of ["sk-test-openai-secret", "sk-test-anthropic-secret", "test-google-secret"])
+          expect(bytes.includes(secret)).toBe(false);
+      }
+    },
+  );
 
   test("what is not a score is a state, with its reply in the store", async () => {
     const answers: Record<string, Answer | string> = {
@@ -146,7 +149,7 @@ describe("rating with a model", () => {
     expect(unparsable.stdout).not.toContain("sorry");
   });
 
-  test("rows of hostile text change neither the terminal nor the prompt unnoticed", async () => {
+  test.runIf(isLong)("rows of hostile text change neither the terminal nor the prompt unnoticed", async () => {
     await using server = await startModelServer({
       answer: () => "I'm sorry \u001b]0;owned\u0007\u001b[2J \u202e4.5",
     });
@@ -169,7 +172,7 @@ describe("rating with a model", () => {
     expect(readRatings(folder).map(({ intrusions }) => intrusions)).toEqual([["### Response:"], undefined]);
   });
 
-  test("--retry-failed asks again where all attempts failed, and nowhere else", async () => {
+  test.runIf(isLong)("--retry-failed asks again where all attempts failed, and nowhere else", async () => {
     let isBroken = true;
     await using server = await startModelServer({
       answer: (asked) =>
@@ -193,17 +196,20 @@ describe("rating with a model", () => {
   });
 });
 
-test("a few rows that always fail are failed rows, though they end last; the others are rated", async () => {
-  await using server = await startModelServer({
-    answer: (asked) => (/Instruction \d*7\n/.test(asked.user) ? { kind: "status", status: 500 } : "4"),
-  });
-  using folder = tempFolder();
-  writeRows(folder, 200);
-  const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "2"];
-  const { code, stdout } = await alpagasus(args, { cwd: folder.path });
-  expect(code).toBe(3); // the coverage gate
-  expect(stdout).toContain("180 scored, 20 failed");
-});
+test.runIf(isLong)(
+  "a few rows that always fail are failed rows, though they end last; the others are rated",
+  async () => {
+    await using server = await startModelServer({
+      answer: (asked) => (/Instruction \d*7\n/.test(asked.user) ? { kind: "status", status: 500 } : "4"),
+    });
+    using folder = tempFolder();
+    writeRows(folder, 200);
+    const args = ["rate", "rows.json", "--judge", server.judge, "--max-attempts", "2"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(3); // the coverage gate
+    expect(stdout).toContain("180 scored, 20 failed");
+  },
+);
 
 test.runIf(isLong)("a provider that is gone in the middle stops the run, and what it said is written", async () => {
   await using server = await startModelServer({
@@ -264,7 +270,7 @@ describe("--dry-run", () => {
     expect(readdirSync(folder.path)).toEqual(["rows.json"]);
   });
 
-  test("counts what is stored, and foretells the bill from past calls", async () => {
+  test.runIf(isLong)("counts what is stored, and foretells the bill from past calls", async () => {
     await using server = await startModelServer({ price: { input: 1, output: 2 } });
     using folder = tempFolder();
     writeRows(folder, 100);
@@ -400,7 +406,7 @@ describe("an interruption", () => {
     expect(server.log).toHaveLength(200);
   });
 
-  test("by a second Ctrl-C ends at once and leaves no half-written file", async () => {
+  test.runIf(isLong)("by a second Ctrl-C ends at once and leaves no half-written file", async () => {
     await using server = await startModelServer({ answer: () => ({ kind: "hang" }) });
     using folder = tempFolder();
     writeRows(folder, 20);

@@ -628,7 +628,7 @@ describe("recipes", () => {
     expect(existsSync(join(folder.path, "runs/x/ratings.jsonl"))).toBe(false);
   });
 
-  test("init writes one for the data, which can be planned as it is", async () => {
+  test.runIf(isLong)("init writes one for the data, which can be planned as it is", async () => {
     using folder = tempFolder();
     folder.write(
       "rows.json",

@@ -10,6 +10,7 @@ import { fleissKappa } from "../../src/stats/fleiss-kappa.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 let folder: TempFolder;
 beforeAll(() => {
@@ -106,7 +107,7 @@ describe("several people", () => {
     expect(kappaOfAll(agreeing, (pair) => pair, 1).low).toBeLessThan(0.9);
   });
 
-  test("the interval of Fleiss' kappa holds for raters of a world of its own", () => {
+  test.runIf(isLong)("the interval of Fleiss' kappa holds for raters of a world of its own", () => {
     // each pair has a true outcome; three people see it with their own care, else they guess
     const random = createRandom(21);
     const care = [0.8, 0.6, 0.5];
@@ -150,7 +151,7 @@ test("labels of answers that an arm no longer has are left out, and said to be",
   expect(said).toContain("by 1 person on 0 pairs");
 });
 
-test("status does not trust a judge that people contradict", async () => {
+test.runIf(isLong)("status does not trust a judge that people contradict", async () => {
   const good = (i: number) =>
     `Wash ${i} apples in cold water, dry them, cut them into slices and serve them with honey.`;
   const answers = (isGood: (i: number) => boolean) =>

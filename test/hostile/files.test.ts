@@ -157,7 +157,7 @@ describe("replies that are made to be lost", () => {
     expect(server.log).toHaveLength(6);
   });
 
-  test("an error of 200,000 brackets is a failed row with a reason", async () => {
+  test.runIf(isLong)("an error of 200,000 brackets is a failed row with a reason", async () => {
     await using server = await startModelServer({
       answer: () => ({
         kind: "raw",
@@ -233,7 +233,7 @@ describe("names", () => {
 });
 
 describe("somebody else's recipe and folder", () => {
-  test("columns may have names of functions", async () => {
+  test.runIf(isLong)("columns may have names of functions", async () => {
     folder.write(
       "named.json",
       rows(6).map((row, i) => ({ ...row, Error: null, Stats: i, random: i, UUID: `u${i}` })),
@@ -246,7 +246,7 @@ describe("somebody else's recipe and folder", () => {
     expect(await refusal(["select", "--top", "2", "--where", "random() < 0.5"])).toMatch("got random()");
   });
 
-  test("a folder of data leaves out our runs in it, and no others", async () => {
+  test.runIf(isLong)("a folder of data leaves out our runs in it, and no others", async () => {
     for (const name of ["a/p.json", "b/run.json"]) folder.write(`data/${name}`, rows(4)); // a file of data may have that name
     const rate = ["rate", "data", "--run", "data/runs/one"];
     await prepare(folder.path, rate, rate);
@@ -265,7 +265,7 @@ describe("somebody else's recipe and folder", () => {
     ).toMatch("RAY_AUTH_TOKEN_CLUSTER_EXAMPLE");
   });
 
-  test("conditions give the same rows every time, and end", async () => {
+  test.runIf(isLong)("conditions give the same rows every time, and end", async () => {
     await prepare(folder.path, ["rate", "rows.json"]);
     expect(await refusal(["select", "--top", "2", "--where", "random() < 0.5"])).toMatch(
       "the same value every time, got random()",

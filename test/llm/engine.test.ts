@@ -283,7 +283,7 @@ describe("what is paid only once", () => {
 describe("money", () => {
   test("is never over the budget, on the server's own bill: random prices, latencies, faults and budgets", async () => {
     const random = createRandom(7);
-    for (let trial = 0; trial < howOften(50, 15); trial++) {
+    for (let trial = 0; trial < howOften(50, 6); trial++) {
       const price = { input: 10 * random(), output: 50 * random() };
       const answer = faulty(
         { tooMany: 0.05, reset: 0.05, cut: 0.05, serverError: 0.03 },

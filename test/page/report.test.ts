@@ -160,7 +160,7 @@ describe("report", () => {
       expect(leftOut.unscored).toBe(3_000 - carried.filter(({ state }) => state !== "scored").length);
     });
 
-  test("an arm whose files are gone takes nothing else with it", async () => {
+  test.runIf(isLong)("an arm whose files are gone takes nothing else with it", async () => {
     using other = tempFolder();
     other.write(
       "rows.json",
@@ -197,7 +197,7 @@ describe("report", () => {
     expect(problems.join("\n")).toContain("expected the row that was rated, got another");
   });
 
-  test("a run can be used from another folder, and moved", async () => {
+  test.runIf(isLong)("a run can be used from another folder, and moved", async () => {
     using other = tempFolder();
     other.write("here/rows.json", [
       { instruction: "a", input: "", output: "b" },
@@ -373,7 +373,7 @@ describe("report", () => {
       expect(text).toContain("What this report leaves out");
     });
 
-    test.each(someOf(looks, 2))(
+    test.each(someOf(looks))(
       "an accessibility checker finds nothing in %s colours at %i pixels, and nothing is wider than the page",
       async (colorScheme, width) => {
         const { page, complaints } = await browser.open(urlOf(folder), {
@@ -544,7 +544,7 @@ describeWithSharedData("published reviews, counted again", () => {
       expect(await panel.locator("mark").count()).toBe(0);
     });
 
-    test.each(someOf(looks, 2))(
+    test.each(someOf(looks))(
       "an accessibility checker finds nothing in %s colours at %i pixels, and nothing is wider than the page",
       async (colorScheme, width) => {
         const { page } = await browser.open(urlOf(folder, "", "runs/pub"), {

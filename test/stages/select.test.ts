@@ -12,6 +12,7 @@ import { status } from "../../src/stages/status.ts";
 import { prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, readSharedJson, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { someOf } from "../helpers/long.ts";
 
 const rows = [
   { instruction: "a", input: "", output: "one", category: "x", score: 5 },
@@ -387,10 +388,12 @@ describeWithSharedData("published selections of Alpaca-52k", () => {
     },
   );
 
-  it.each([
-    ["claude_accuracy_at_least_4.5", 5305],
-    ["random_9229", 9229],
-  ])("round-trips the list %s", { timeout: 120_000 }, async (name, count) => {
+  it.each(
+    someOf([
+      ["claude_accuracy_at_least_4.5", 5305],
+      ["random_9229", 9229],
+    ] as const),
+  )("round-trips the list %s", { timeout: 120_000 }, async (name, count) => {
     using folder = tempFolder();
     const run = `${folder.path}/run`;
     const list = readSharedJson(`alpaca/${name}.indices.json`) as number[];

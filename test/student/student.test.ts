@@ -262,7 +262,7 @@ describe("distill", () => {
       expect(readFileSync(`${folder.path}/b.student`).equals(readFileSync(`${folder.path}/a.student`))).toBe(true);
     });
 
-  it("says when there are too few rows to trust it", async () => {
+  it.runIf(isLong)("says when there are too few rows to trust it", async () => {
     using folder = tempFolder();
     const scores = JSON.parse(readFileSync(`${sample}.gpt-4o-mini.json`, "utf8")) as number[];
     const few = folder.write(

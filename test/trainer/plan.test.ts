@@ -13,6 +13,7 @@ import { toMessages } from "../../src/dataset/messages.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+import { isLong } from "../helpers/long.ts";
 
 describe("a plan", () => {
   test("keeps the global batch whatever the number of GPUs", async () => {
@@ -168,26 +169,32 @@ describe("the command", () => {
     });
   });
 
-  test("what another machine trained is taken as it is; without its output it is trained again", async () => {
-    const args = ["train", "--recipe", "laptop", "--base", "nobody/nothing", "--model", "elsewhere"];
-    const options = { cwd: folder.path, env: { PATH: "/nowhere" } }; // no uv, so nothing can be trained
-    expect((await alpagasus([...args, "--dry-run"], options)).code).toBe(0);
-    const place = "runs/default/models/elsewhere";
-    const history = [
-      { step: 1, loss: 2.5 },
-      { step: 2, loss: 1.5 },
-    ];
-    folder.write(`${place}/output/checkpoint-2/trainer_state.json`, JSON.stringify({ log_history: history }));
-    folder.write(`${place}/rows.json`, JSON.stringify({ rows: 2, tokens: 20, labels: 9, cut: [], unlabelled: [] }));
-    folder.write(`${place}/checks.json`, JSON.stringify([{ name: "weights", held: true, message: "there" }]));
-    folder.write(`${place}/runtime.json`, JSON.stringify({ seconds: 8 }));
-    const { code, stdout, stderr } = await alpagasus([...args, "--json"], options);
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(JSON.parse(stdout)).toMatchObject({ steps: 2, finalLoss: 1.5, trainMs: 8000 });
-    rmSync(`${folder.path}/${place}/output`, { recursive: true });
-    const again = await alpagasus(args, options);
-    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("uv: expected it on the PATH, found none")]);
-  });
+  test.runIf(isLong)(
+    "what another machine trained is taken as it is; without its output it is trained again",
+    async () => {
+      const args = ["train", "--recipe", "laptop", "--base", "nobody/nothing", "--model", "elsewhere"];
+      const options = { cwd: folder.path, env: { PATH: "/nowhere" } }; // no uv, so nothing can be trained
+      expect((await alpagasus([...args, "--dry-run"], options)).code).toBe(0);
+      const place = "runs/default/models/elsewhere";
+      const history = [
+        { step: 1, loss: 2.5 },
+        { step: 2, loss: 1.5 },
+      ];
+      folder.write(`${place}/output/checkpoint-2/trainer_state.json`, JSON.stringify({ log_history: history }));
+      folder.write(`${place}/rows.json`, JSON.stringify({ rows: 2, tokens: 20, labels: 9, cut: [], unlabelled: [] }));
+      folder.write(`${place}/checks.json`, JSON.stringify([{ name: "weights", held: true, message: "there" }]));
+      folder.write(`${place}/runtime.json`, JSON.stringify({ seconds: 8 }));
+      const { code, stdout, stderr } = await alpagasus([...args, "--json"], options);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout)).toMatchObject({ steps: 2, finalLoss: 1.5, trainMs: 8000 });
+      rmSync(`${folder.path}/${place}/output`, { recursive: true });
+      const again = await alpagasus(args, options);
+      expect([again.code, again.stderr]).toEqual([
+        1,
+        expect.stringContaining("uv: expected it on the PATH, found none"),
+      ]);
+    },
+  );
 
   test.each([
     [["train"], "--recipe: expected a recipe"],
