@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
 import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
+import { isLong } from "../helpers/long.ts";
 import { startModelServer, type Asked } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
@@ -242,7 +243,6 @@ describe("generate by a model behind an API", () => {
       "kill.mjs",
       `import { mkdirSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { isLong } from "../helpers/long.ts";
 mkdirSync(".alpagasus");
 const database = new DatabaseSync(".alpagasus/calls.sqlite");
 database.exec("pragma cache_size = 1; create table other (text); begin immediate; drop table other; create table t (x)");
