@@ -130,8 +130,8 @@ function meanCost(model: ChatModel, store: CallStore, isBatched: boolean): numbe
   if (!price) return null;
   const past = store.pastUse(model.identity);
   if (!past) return store.meanCost(model.identity);
-  const { inputTokens, outputTokens } = past;
-  return price.costOf({ inputTokens, outputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 });
+  const { inputTokens, cachedInputTokens, outputTokens } = past;
+  return price.costOf({ inputTokens, cachedInputTokens, outputTokens, cacheWriteTokens: 0, reasoningTokens: 0 });
 }
 
 /** Makes the calls in advance, if batches are wanted. Otherwise fetches the results of batches that were left open. */

@@ -276,22 +276,21 @@ export class CallStore implements Disposable {
 
   /** How many replies from a purse have no known price. */
   unpricedFrom(purse: string): number {
-    const [row] = this.#prepare(
-      "select count(*) as calls from calls where purse = ? and state = 'replied' and cost is null",
-    ).all(purse);
-    return Number(row!["calls"]);
+    const unpriced = "select count(*) as calls from calls where purse = ? and state = 'replied' and cost is null";
+    return Number(this.#prepare(unpriced).get(purse)!["calls"]);
   }
 
   /** Token use of a model's calls so far; undefined when no call reported usage. */
   pastUse(model: string): PastUse | undefined {
     const row = this.#prepare(
-      "select count(*) as calls, total(input_tokens) as input, total(prompt_bytes) as bytes, total(output_tokens) as output from (select * from calls where model = ? and input_tokens is not null limit 5000)",
+      "select count(*) as calls, total(input_tokens) as input, total(prompt_bytes) as bytes, total(output_tokens) as output, total(cached_input_tokens) as cached from (select * from calls where model = ? and input_tokens is not null limit 5000)",
     ).get(model);
     const calls = Number(row?.["calls"] ?? 0);
     if (calls === 0) return undefined;
     return {
       calls,
       inputTokens: Number(row!["input"]) / calls,
+      cachedInputTokens: Number(row!["cached"]) / calls,
       inputTokensPerByte: Number(row!["input"]) / Math.max(1, Number(row!["bytes"])),
       outputTokens: Number(row!["output"]) / calls,
     };

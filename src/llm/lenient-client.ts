@@ -1,6 +1,6 @@
 import { APICallError, type LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { tryParse } from "../files/try-parse.ts";
-import { readCompletion } from "./chat-reply.ts";
+import { readCompletion, readError } from "./chat-reply.ts";
 import type { LanguageClient } from "./chat-model.ts";
 import { isEntry } from "./entry.ts";
 import type { ProviderName } from "./model-name.ts";
@@ -21,7 +21,7 @@ export function readLeniently(client: LanguageClient, provider: ProviderName): L
       try {
         const result = await client.doGenerate(options);
         const body = result.response?.body;
-        const found = hasSeveral(body) ? readProviderReply(provider, body) : undefined; // a client takes the first that stands there
+        const found = hasSeveral(body) ? readProviderReply(provider, body) : undefined;
         return found ? { ...result, content: found.content, finishReason: found.finishReason } : result;
       } catch (error) {
         if (!APICallError.isInstance(error)) throw error;
@@ -42,14 +42,15 @@ export function readProviderReply(provider: ProviderName, body: unknown): Langua
   return found && { ...found, response: { ...found.response, body } };
 }
 
-/** Whether a body has several choices or candidates. */
-function hasSeveral(body: unknown): boolean {
+/** Whether a body has several choices or candidates, of which a client takes the first that stands there. */
+export function hasSeveral(body: unknown): boolean {
   const all = isEntry(body) ? (body["choices"] ?? body["candidates"]) : undefined;
   return Array.isArray(all) && all.length > 1;
 }
 
 const readers: Readonly<Record<ProviderName, Read>> = {
   openai(body) {
+    if (isEntry(body) && Array.isArray(body["choices"]) && readError({ value: body, text: "" }, 200)) return undefined;
     const found = readResponse(body) ?? readCompletion(withNumbers(body));
     return typeof found === "string" ? undefined : found;
   },

@@ -24,8 +24,11 @@ export function readResponse(body: unknown): LanguageModelV4GenerateResult | und
   if (!isResponse(body) || readStatedError(body, "")) return undefined;
   const { output, usage, model, incomplete_details: incomplete } = body;
   const items = Array.isArray(output) ? output.filter(isEntry) : [];
-  const messages = items.filter(({ type, phase }) => type === "message" && phase !== "commentary");
-  const texts = messages.map(({ content }) => textOf(content));
+  const said = items.filter(({ type, role }) => type === "message" || (type === undefined && role === "assistant"));
+  const answers = said.filter(({ phase }) => phase !== "commentary");
+  const messages = answers.length > 0 ? answers : said; // a model may say nothing else
+  const whole = body["output_text"]; // some servers have the text there alone
+  const texts = messages.length === 0 && isText(whole) ? [whole] : messages.map(({ content }) => textOf(content));
   const isRefused = messages.some(({ content }) => listOf(content).some(({ refusal }) => isText(refusal)));
   const callsTool = items.some(({ type }) => isText(type) && /^(custom_tool|function)_call$/.test(type));
   const isCut = messages.some(({ status }) => isText(status) && status !== "completed");
@@ -54,7 +57,7 @@ function listOf(content: unknown): Entry[] {
 function textOf(content: unknown): string {
   if (typeof content === "string") return content;
   return listOf(content)
-    .map(({ type, text, refusal }) => (type === "output_text" ? text : refusal))
+    .map(({ type, text, refusal }) => (type === "output_text" || type === "text" ? text : refusal))
     .filter(isText)
     .join("");
 }

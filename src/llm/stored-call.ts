@@ -38,6 +38,7 @@ export interface Purse {
 export interface PastUse {
   readonly calls: number;
   readonly inputTokens: number;
+  readonly cachedInputTokens: number;
   readonly inputTokensPerByte: number;
   readonly outputTokens: number;
 }

@@ -28,15 +28,15 @@ export interface FoundLabel {
 
 /** The last label in a reply, as Arena-Hard finds it: in double brackets, else in single ones. */
 export function findLabel(text: string): FoundLabel | undefined {
-  for (const pattern of [/\[\[([AB<>=]+)\]\]/g, /\[([AB<>=]+)\]/g]) {
-    const all = [...text.toUpperCase().matchAll(pattern)];
+  for (const pattern of [/\[\[([AB<>=]+)\]\]/gi, /\[([AB<>=]+)\]/gi]) {
+    const all = [...text.matchAll(pattern)];
     const last = all.at(-1);
     if (last)
       return {
-        label: last[1]!,
+        label: last[1]!.toUpperCase(),
         before: text.slice(0, last.index),
         after: text.slice(last.index + last[0].length),
-        others: all.slice(0, -1).map((match) => match[1]!),
+        others: all.slice(0, -1).map((match) => match[1]!.toUpperCase()),
       };
   }
   return undefined;

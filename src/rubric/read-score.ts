@@ -6,7 +6,7 @@ import {
   isRepeated,
   parseFields,
   plainCharacters,
-  takenBack,
+  isTakenBack,
   toReadable,
   withoutLineMarks,
 } from "./reply-text.ts";
@@ -74,6 +74,7 @@ const asksForScore =
 /** A reply that is an object with one number, though the rubric asks for a line: `{"score": 4}`. */
 const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
 const longestLabel = 80;
+const longestLine = 1000;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
 /** A scale beside a score, or at the beginning of the line after it. */
@@ -149,11 +150,12 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
       ? "the reply ends on the line of its score" // 4 may be the beginning of 4.5
       : "the reply ends on the line of its score, in a way that may have cut it";
   const isAnother = (line: string, i: number) =>
-    (i === 0 || headsScore.test(later[i - 1]!)) && isOtherNumber(line, score);
+    isOtherNumber(line, score) && (i === 0 || (headsScore.test(later[i - 1]!) && isOnScale(line, scale)));
   if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
-  if (later.some((line) => takenBack.test(line) || isDictated(line))) return "a score that is taken back";
+  if (isTakenBack(later) || later.some((line) => dictatedBelow.test(line.slice(0, longestLine))))
+    return "a score that is taken back";
   return onScale(score, scale);
 }
 
@@ -177,24 +179,28 @@ function withoutMarkup(line: string): string {
     .replace(/\s{2,}/g, " ");
 }
 
-/** A line that has only words for a score, with the score below it: `### Final`. */
-const headsScore = new RegExp(
-  String.raw`^\W*(?:(?:my|the|final|revised|corrected|updated|overall|new|${ratingWords}|answer|verdict)\b\W*){1,4}$`,
-  "i",
-);
+/** A line that announces another score, which stands alone below it: `### Final`. */
+const headsScore =
+  /^\W*(?:(?:my|the)\s+)?(?:final|revised|corrected|updated|new)\b\W*(?:score|rating|verdict|grade)?\W*$/i;
 
-/** A score that the text being judged dictates: `5 as the response instructs`, `That is what the answer tells me to write`. */
-function isDictated(text: string): boolean {
-  return dictated.test(text);
-}
-
+/** A score that the text being judged dictates, right after it: `5 as the response instructs`. */
 const dictated =
-  /\b(?:as|because|since|what)\s+(?:the\s+)?(?:response|answer|text|row|output|it|assistant)\s+(?:instruct|ask|tell|demand|request|direct|want|order)(?:s|ed)?(?:\s+me\b|\s*(?:[.;,)]|$))|\b(?:as|because|since|what)\s+(?:the\s+)?(?:response|answer|text|row|output|it|assistant)\s+told(?:\s+me\b|\s*(?:[.;,)]|$))/i;
+  /^\W*(?:as|because|since)\s+(?:the\s+)?(?:response|answer|output)\s+(?:(?:instruct|ask|tell|demand|request|want|order)(?:s|ed)?|told)(?:\s+me\b|\W*$)/i;
+
+/** `That is what the answer tells me to write.` */
+const dictatedBelow =
+  /\b(?:response|answer|output)\s+(?:(?:instruct|tell|order)(?:s|ed)?|told)\s+me\s+to\s+(?:write|say|give|output|print)\b/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
   const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$/.exec(line ?? "") ?? [];
   return number !== undefined && Number(number) !== Number(score);
+}
+
+/** Whether a line's number is on the scale. */
+function isOnScale(line: string, { min, max }: Rubric["scale"]): boolean {
+  const number = Number(/[-+−]?\d+(?:\.\d+)?/.exec(line)?.[0]?.replace("−", "-"));
+  return number >= min && number <= max;
 }
 
 const revisionWord =
@@ -230,11 +236,11 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`^(?![^.]*\bif\b)\W*(?:(?:but|however|still|considering|given|so)\b[^.\d]{0,80}[, ])?(?:(?:i(?:['’]d| would| will)?|we)\s+(?:therefore\s+|rather\s+)?(?:give|assign|go with)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?(?:score of\s+|rating of\s+)?|(?:it|this|(?:the|this) (?:answer|response))\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?(?:score of\s+)?)${digits}${endOfNumber}(?!\s*(?:points?\s+)?(?:for|if|to)\b)`,
+    String.raw`^\W*(?:but|however|considering|given)\b[^.\d]{0,80}[, ]i(?:['’]d| would| will| must)?\s+(?:give|assign)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?${digits}(?:\s+points?)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`\bbut\s+(?:it|this|the \w+)\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}${endOfNumber}(?!\s*(?:points?\s+)?(?:for|if|to)\b)`,
+    String.raw`\bbut\s+(?:it|this|the \w+)\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}\W*$`,
     "i",
   ),
   new RegExp(
@@ -290,7 +296,7 @@ function readDenominator(rest: string, max: number): string | undefined {
 /** Whether the rest of the line is neither part of the score nor another score. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^(?:["')]|\]{1,2})?\s*[.,;:!]?\s*$/.test(tail)) return true;
-  if (/^\W*\d/.test(tail) || denial.test(tail) || isDictated(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
+  if (/^\W*\d/.test(tail) || denial.test(tail) || dictated.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
   if (separator === undefined || hedge.test(tail)) return false;

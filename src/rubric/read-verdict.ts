@@ -6,7 +6,7 @@ import {
   isDeclined,
   isRefusal,
   plainCharacters,
-  takenBack,
+  isTakenBack,
   toReadable,
   withoutLineMarks,
 } from "./reply-text.ts";
@@ -76,7 +76,7 @@ function readLabel(text: string, { weight }: Reply<"grades">): Readable | string
   if (!found) return "no verdict";
   const { label, before, after, others } = found;
   if (isNoVerdict(before)) return "the label is no verdict";
-  if (others.some((other) => !isSameSide(other, label)) && !isConcluding(before, after)) return "more than one verdict";
+  if (others.some((other) => !isSameSide(other, label)) && isReported(before, after)) return "more than one verdict";
   const grade = readGrade(label);
   if (!grade) return `no grade: ${label}`;
   const { preference, graded, isClear } = grade;
@@ -88,21 +88,16 @@ function isSameSide(one: string, other: string): boolean {
   return preference === undefined || preference === readGrade(other)?.preference;
 }
 
-/** Whether a label that contradicts one before it is the verdict all the same: its sentence says so, or it stands alone on its line. */
-function isConcluding(before: string, after: string): boolean {
+/** Whether a label that contradicts one before it is only told: in quotes, or as what an answer asks for. */
+function isReported(before: string, after: string): boolean {
   const sentence = (before.split(/[\n\r;]|[.!?]\s/).at(-1) ?? "").slice(-nearby);
-  const rest = (after.split(/[\n\r]/, 1)[0] ?? "").slice(0, nearby);
-  const isQuoted = /["“”'‘’`«]\s*$/.test(sentence) && /^\s*["“”'‘’`»]/.test(rest);
-  const isAlone = /^\W*$/.test(sentence) && /^\W*$/.test(rest);
-  return isAlone || (!isQuoted && concludes.test(sentence) && !othersSay.test(sentence));
+  const isQuoted = /["“”'‘’`«]\s*$/.test(sentence) && /^\s*["“”'‘’`»]/.test(after.slice(0, nearby));
+  return isQuoted || asksFor.test(sentence) || /["“‘«][^"”’»\n]{0,100}$/.test(sentence);
 }
 
-const concludes =
-  /\b(?:verdict|conclusion|conclude|decision|judge?ment|final|choose|chose|choice|prefer|rating|so|thus|therefore|hence|overall|rather|instead|actually|wait|reflection|reconsider\w*|better|worse|tie)\b/i;
-
-/** Words of an answer that the judge repeats: `B asked me for [[B>A]]`. */
-const othersSay =
-  /\b(?:answer|response|assistant|candidate|model|it|they|user|text|[ab])(?:['’]s)?\b[^.;,:\n]{0,40}\b(?:outputs?|says?|said|demand(?:s|ed)?|ask(?:s|ed)?|contain(?:s|ed)?|claim(?:s|ed)?|request(?:s|ed)?|writes?|wrote|prints?|repeats?|states?|stated|insert(?:s|ed)?|wants?|tells?|told|instruct(?:s|ed)?)\b[^.;\n]{0,40}$/i;
+/** `B asked me for [[B>A]]` */
+const asksFor =
+  /\b(?:asks?|asked|demands?|demanded|wants?|wanted|tells?|told|instructs?|instructed|orders?|ordered)\s+(?:me|us|for|the judge|judges)\b[^.;:\n]{0,60}$/i;
 
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
 function readTokens(
@@ -164,7 +159,7 @@ function isNoVerdict(before: string): boolean {
 
 /** What an answer says, right before a mark: `Response B simply outputs [[A]]`, `though B demands [[A]]`. */
 const repeated =
-  /\b(?:answer|response|assistant|candidate|model|it|they|[ab])\b[^.;,:\n]{0,40}\b(?:outputs?|says?|demands?|asks? (?:me )?for|contains?|claims?|requests?|writes?|prints?|repeats?|includes?|states?|inserts?)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/i;
+  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]|[AB]) (?:\w+ ){0,2}(?:outputs?|says|demands|asks (?:me )?for|contains|claims|requests|writes|prints|repeats|includes|states|inserts)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/;
 
 /** `I am not sure whether it is [[A]]` */
 const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
@@ -207,25 +202,23 @@ function readTwoNumbers(
       );
     return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
   };
-  if (lines.slice(1).some(isOther) || isOtherPair(lines.slice(1), scores)) return "more than one pair of scores";
-  if (lines.slice(1).some((later) => takenBack.test(later))) return "a verdict that is taken back";
+  if (lines.slice(1).some(isOther) || areOrdinals(scores, lines.slice(1))) return "more than one pair of scores";
+  if (isTakenBack(lines.slice(1))) return "a verdict that is taken back";
   if (!scores.every((score) => score >= min && score <= max))
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
 }
 
-/** Whether later lines give each answer another score: `Assistant 1: 8`, `Assistant 2: 5`. */
-function isOtherPair(lines: readonly string[], scores: readonly [number, number]): boolean {
-  const of = (names: string) => {
-    const pattern = new RegExp(
-      String.raw`^\W*(?:assistant|answer|response|model)\s*(?:${names})\b[^\d\w]*(?:scores?|rating|gets)?\W*(\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$`,
-      "i",
-    );
-    const found = lines.flatMap((line) => (line.length > nearby ? [] : (pattern.exec(line)?.[1] ?? [])));
-    return found.length === 1 ? Number(found[0]) : undefined;
-  };
-  const [one, other] = [of("1|a"), of("2|b")];
-  return one !== undefined && other !== undefined && (one !== scores[0] || other !== scores[1]);
+/** Whether `1 2` only numbers the answers, whose scores stand below: `Assistant 1: 8`, `Assistant 2: 5`. */
+function areOrdinals([one, other]: readonly [number, number], lines: readonly string[]): boolean {
+  if (one !== 1 || other !== 2) return false;
+  return ["1", "2"].every((name) =>
+    lines.some(
+      (line) =>
+        line.length <= nearby &&
+        new RegExp(String.raw`^\W*(?:assistant|answer|response)\s*${name}\b\D{0,20}\d`, "i").test(line),
+    ),
+  );
 }
 
 /** Matches two scores, each with an optional `/max` after it and an optional `Assistant 1:` before it. */

@@ -11,28 +11,41 @@ export function isRefusal(text: string): boolean {
   return refusal.test(text);
 }
 
-const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:must |have to )?(?:refuse|decline) to)`;
+const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:refuse|decline) to)`;
 const judging = "judge|rate|score|grade|evaluate|compare|assess";
 const judgement = "rating|score|grade|judge?ment|verdict|evaluation|assessment|comparison";
+const what = "(?:this|these|those|the)(?: two)? (?:answers?|responses?)|this|these|those|them|it|that|between them";
+const sorry = String.raw`(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately)\b\W*){0,3}`;
+const longestLine = 1000; // characters that patterns look at
 
-/** A line that takes a judgement back: `I'm sorry, but I cannot rate this content, since …`, `N/A`. */
-export const takenBack = new RegExp(
-  String.raw`^\W*(?:n\s*/\s*a|(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately|actually)\b\W*){0,3}i ?${cannot} (?:(?:${judging}|decide|choose)(?: (?:between )?(?:this|these|those|them|it|that|the(?= (?:answers?|responses?|content|row|texts?)\b))(?: (?:two |given )?(?:answers?|responses?|content|requests?|texts?|rows?|examples?|prompts?|conversations?))?)?|(?:provide|give|assign|offer|make) (?:an?|any|the|my) (?:[a-z]+ )?(?:${judgement})s?\b[^.\d]*|(?:assist|help|comply|engage)(?: you)?(?: with (?:this|that|it|your|these)(?: request)?)?)(?:[, ]+(?:as|because|since|due)\b.*)?)\W*$`,
+/** A line that takes a judgement back, wherever it stands below it: `Sorry, I cannot judge these.` */
+const takesBack = new RegExp(
+  String.raw`^\W*${sorry}i ?${cannot} (?:${judging}|decide|choose)(?: (?:${what}))?\W*$`,
   "i",
 );
 
-/** Words of a judge that judges nothing, anywhere in a reply. That it cannot decide between two is a draw, and none of these. */
-const declinesToJudge = new RegExp(
-  String.raw`(?:^|[.!?\n\r]\s*|\bbut )i ?${cannot} (?:(?:${judging}) (?:this|these|those|them|either|the (?:two )?(?:answers?|responses?))\b|(?:provide|give|assign|make) (?:an?|any|the|my) (?:[a-z]+ )?(?:${judgement})\b|(?:judge|assist|help|comply)\W*(?:[\n\r[]|$))`,
+/** A line right below a judgement that says there is none: `I can't rate this content, as it …`, `N/A`, `I can't assist with that.` */
+const declinesBelow = new RegExp(
+  String.raw`^\W*(?:n\s*/\s*a|${sorry}i ?${cannot} (?:(?:${judging})(?: (?:${what}|(?:this|the|that) (?:content|request|text|row|example|prompt|conversation)))?|(?:provide|give|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|to|of) (?:this|these|that|the)(?: [a-z]+){0,2})?|(?:assist|help|comply)(?: you)?(?: with (?:this|that|it|your request|this request|these))?)(?:[, ]+(?:as|because|since|due)\b(?:(?!\bbut\b)[^.\d])*)?)\W*$`,
+  "i",
+);
+
+/** Whether the lines below a judgement take it back. @param below those that are not empty */
+export function isTakenBack(below: readonly string[]): boolean {
+  const isAtOnce = (line: string, i: number) => i === 0 && declinesBelow.test(line);
+  return below.some((line, i) => line.length <= longestLine && (takesBack.test(line) || isAtOnce(line, i)));
+}
+
+/** A reply that begins by saying that it judges nothing, or says so in a sentence of its own. That it cannot decide between two is a draw. */
+const declines = new RegExp(
+  String.raw`^\W*${sorry}i ?${cannot} (?:${judging}|assist|help|comply)(?: (?:with )?(?:${what}|this request))?\s*[.!,;:]?\s*(?:[\n\r[]|$)|(?:^|[.!?]\s+|[\n\r]\s*)i ?${cannot} (?:provide|give|make) (?:an?|any) (?:${judgement})\s*[.!]?\s*(?:[\n\r[]|$)`,
   "i",
 );
 
 /** Whether a reply says that it judges nothing. */
 export function isDeclined(text: string): boolean {
-  return declinesToJudge.test(text.slice(0, longestLook)) || takenBack.test(text.slice(0, longestLook));
+  return declines.test(text.slice(0, longestLine));
 }
-
-const longestLook = 4000; // characters
 
 /** A reason, followed by the beginning of the reply. */
 export function excerpt(why: string, text: string): string {

@@ -238,7 +238,8 @@ async function createRowsTable(
     });
     const shownAs = (name: string) => sqlName(clashing.includes(name.toLowerCase()) ? `rating_${name}` : name);
     // a score that is the column itself has both names
-    const alsoKnown = names.filter((name) => isTaken(name) && dataColumns.some((own) => own.toLowerCase() === name));
+    const isColumn = (name: string) => dataColumns.some((own) => own.toLowerCase() === name);
+    const alsoKnown = names.filter((name) => isTaken(name) && isColumn(name) && !isColumn(`rating_${name}`));
     const also = (name: string, sql: string) =>
       alsoKnown.includes(name.toLowerCase()) ? [`${sql} AS ${sqlName(`rating_${name.toLowerCase()}`)}`] : [];
     const facts = [

@@ -122,23 +122,8 @@ export async function status(folder: string): Promise<RunStatus> {
     const begun = await spentOnCalls(run, undefined);
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const checked = comparisons.length === 0 && answers.length === 0 ? await latestChecks(run) : [];
-    const isOpen =
-      begun !== undefined && !isAnswered && checked.length === 0 && comparisons.every(({ isFinished }) => !isFinished);
-    const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
-    const left = comparisons.some(({ failed }) => failed.length > 0) ? "" : "nothing is left to do; ";
-    const next = isOpen
-      ? spent
-        ? `${spent.command ?? "the same command"}, with a higher --budget: this one bears no further call`
-        : (manifest?.rate?.command ?? "the same command again; it continues where it stopped")
-      : comparisons.length > 0
-        ? comparisons.some(({ judge }) => isModelName(judge))
-          ? `${left}to see what the judge said: alpagasus replies --verdicts${flag}`
-          : `${left}to see the pairs: alpagasus view${flag}`
-        : checked.some(({ checks }) => checks.some(({ held, isUnknown }) => !held && !isUnknown))
-          ? `alpagasus check-judge${flag} with another --judge or --rubric, since the judge failed its check`
-          : answers.length > 1
-            ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
-            : `alpagasus rate DATA${flag}`;
+    const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
+    const next = nextOfUnrated({ manifest, answers, comparisons, checked, isOpen }, flag);
     const isOver = manifest?.experiment !== undefined && !isOpen;
     return {
       run: folder,
@@ -195,6 +180,41 @@ export async function status(folder: string): Promise<RunStatus> {
   };
 }
 
+/** What comes next where no row is rated. */
+function nextOfUnrated(
+  {
+    manifest,
+    answers,
+    comparisons,
+    checked,
+    isOpen,
+  }: Pick<RunStatus, "answers" | "comparisons"> & {
+    readonly manifest: Manifest | undefined;
+    readonly checked: readonly CheckedJudge[];
+    /** Whether something was begun and is not done. */
+    readonly isOpen: boolean;
+  },
+  flag: string,
+): string {
+  if (checked.some(({ checks }) => checks.some(({ held, isUnknown }) => !held && !isUnknown)))
+    return `alpagasus check-judge${flag} with another --judge or --rubric, since the judge failed its check`;
+  if (isOpen && checked.length > 0)
+    return `alpagasus rate DATA${flag}; a command that was stopped goes on where it stopped`;
+  const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
+  if (isOpen && spent)
+    return `${spent.command ?? "the same command"}, with a higher --budget: this one does not bear the rest`;
+  if (isOpen) return manifest?.rate?.command ?? "the same command again; it continues where it stopped";
+  if (comparisons.length > 0) {
+    const left = comparisons.some(({ failed }) => failed.length > 0) ? "" : "nothing is left to do; ";
+    return comparisons.some(({ judge }) => isModelName(judge))
+      ? `${left}to see what the judge said: alpagasus replies --verdicts${flag}`
+      : `${left}to see the pairs: alpagasus view${flag}`;
+  }
+  return answers.length > 1
+    ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
+    : `alpagasus rate DATA${flag}`;
+}
+
 function nextStep(
   run: RunFolder,
   manifest: RatedManifest,
@@ -205,14 +225,12 @@ function nextStep(
   if (dataset === "missing")
     return `alpagasus rate PATH${flag} --judge ${shellWord(judge)}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
   if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && command !== undefined)
-    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one bears no further call`;
+    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one does not bear the rest`;
   if (calls?.stopped || dataset !== "present" || ratings !== "present")
     return (
       (command && commandHere(command, run, manifest.dataset.workingFolder)) ?? // with every option that was given: a budget that is left out is none
       `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
     );
-  if (manifest.rate.limit && command !== undefined)
-    return `${commandHere(withoutLimit(command), run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
   const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
   if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
@@ -221,6 +239,8 @@ function nextStep(
     return calls
       ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
       : `alpagasus rate ${shellWord(manifest.dataset.source)}${flag} --overwrite with another --judge, since no row has a score`;
+  if (manifest.rate.limit && command !== undefined && arms.length === 0)
+    return `${commandHere(withoutLimit(command), run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
   const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
   const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
   const again = (arm: ArmState | undefined, usual: string) =>

@@ -233,16 +233,33 @@ describe("shapes", () => {
     expect((await conversationOf(twice)).conversation!.tools).toEqual(tools);
     for (const [beside, problem] of [
       [{ system: ["s"] }, /expected "system" to be a text, got array/],
-      [{ system_prompt: 5 }, /expected "system_prompt" to be a text/],
+      [{ system_prompt: { text: "s" } }, /expected "system_prompt" to be a text/],
       [{ history: [["x", "y", "z"]] }, /expected "history" to be a list of pairs/],
-      [{ history: { x: "y" } }, /expected "history" to be a list of pairs/],
-      [{ tools: "weather" }, /expected "tools" to be a list of tools/],
       [{ tools, functions: [{ name: "other" }] }, /others in both/],
     ] as const) {
       await expect(readRow({ instruction: "a", output: "c", ...beside })).rejects.toThrow(problem);
       if (!("history" in beside))
         await expect(readRow({ messages: turns("a", "c"), ...beside })).rejects.toThrow(problem);
     }
+    await expect(readRow({ messages: turns("a", "c"), tools: "weather" })).rejects.toThrow(/"tools" to be a list/);
+    // columns of such names that mean something else are passed over, and told
+    using folder = tempFolder();
+    const others = {
+      system: 7,
+      history: "[1] In 1066 the Normans came.",
+      tools: "calculator, search",
+      functions: ["f"],
+    };
+    for (const beside of [others, { history: 0, tools: { add: "adds" } }, { history: true, tools: ["python"] }]) {
+      const path = folder.write("d.json", [{ instruction: "a", output: "c", ...beside }]);
+      const dataset = await openDataset(path);
+      expect(dataset.unused).toEqual(Object.keys(beside));
+      for await (const [example] of dataset.batches()) expect(example!.conversation).toBeUndefined();
+    }
+    const messages = { question: "a", answer: "c", history: turns("x", "y"), chat_template_kwargs: '{"think":false}' };
+    const { conversation } = await conversationOf(messages);
+    expect(conversation!.turns.map(({ text }) => text)).toEqual(["x", "y", "a"]);
+    expect(conversation!.templateOptions).toEqual({ think: false });
     // a column that was named for a field is that field alone
     expect(await readRow({ tools: "a", output: "c" }, { map: { instruction: "tools" } })).toMatchObject({
       instruction: "a",
@@ -255,7 +272,9 @@ describe("shapes", () => {
       { role: "system", text: "Be brief." },
       { role: "user", text: "a" },
     ]);
-    await expect(readRow({ conversation: [{ ...pair, system: 5 }] })).rejects.toThrow(/"system" to be a text/);
+    await expect(readRow({ conversation: [{ ...pair, system: ["s"] }] })).rejects.toThrow(/"system" to be a text/);
+    const both = await conversationOf({ conversation: [pair, { ...pair, input: "b" }] });
+    expect(both.conversation!.turns.map(({ role }) => role)).toEqual(["system", "user", "assistant", "user"]);
   });
 
   it("joins the parts of a content as they are, and keeps reasoning apart", async () => {

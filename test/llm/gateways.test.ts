@@ -142,6 +142,9 @@ describe("a provider behind a gateway", () => {
     ["a message that is cut", responses([message("4\nfine", { status: "incomplete" })]), { finish: "length" }],
     ["no output", responses([], { output: undefined, ...incomplete }), { text: "", finish: "length" }],
     ["nothing that says what it is", responses([message("4\nfine")], { object: undefined }), {}],
+    ["talk alone", responses([message("4\nfine", { phase: "commentary" })]), {}],
+    ["its parts under another name", responses([message("", { content: [{ type: "text", text: "4\nfine" }] })]), {}],
+    ["the text alone", responses([], { output_text: "4\nfine" }), {}],
     ["talk that its client reads", responses([message("5", { phase: "commentary" }), message("4\nfine")]), {}],
   ])("OpenAI's Responses API: a text is read beside %s", async (_, body, expected) => {
     said = { body };

@@ -142,6 +142,15 @@ describe("what a judge reports, or declines", () => {
     ["1. [[A>>B]]\n2. [[A>B]]\n3. [[A=B]]\n\nMy final verdict is tie: [[A=B]]", "draw"],
     ["I lean to [[A>B]], but its sum is wrong.\n\n[[B>A]]", "second"],
     ["My verdict is [[A>B]], or even [[A>>B]]", "first"],
+    ["At first sight [[A>B]], but no. Answer: [[B>A]]", "second"],
+    ["[[A=B]] would be lazy. Result: [[B>A]]", "second"],
+    ["[[A=B]] is too kind.\n**Winner:** [[B>A]]", "second"],
+    ["The options are [[A>>B]], [[A>B]], [[A=B]].\n\nB is more correct, I pick [[B>A]]", "second"],
+    ["Between [[A=B]] and [[B>A]], I go with [[B>A]]", "second"],
+    ["[[A=B]]? In summary, B wins [[B>A]]", "second"],
+    ["[[A>B]]? My final verdict is that the model answer B says more: [[B>A]]", "second"],
+    ["[[A=B]]? Assistant A gives a wrong figure and states a false date, hence [[B>A]]", "second"],
+    ["Groß, süß, weiß, heiß: [[A>B]].\n\nB ist besser.\n\n[[B>A]]", "second"],
   ] as const)("%j: the last one is", (reply, preference) => {
     expect(readVerdict(reply, "stop", grades)).toMatchObject({ state: "judged", preference });
   });
@@ -160,12 +169,30 @@ describe("what a judge reports, or declines", () => {
   ] as const)("%j is refused, and no draw", (reply, rubric) => {
     expect(readVerdict(reply, "stop", rubric).state).toBe("refused");
   });
-  test.each(["I can't decide between them: [[C]]", "I cannot compare their lengths; both are good.\n[[C]]"])(
-    "%j is a draw",
-    (reply) => {
-      expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference: "draw" });
-    },
-  );
+  test.each([
+    "I can't decide between them: [[C]]",
+    "I cannot compare their lengths; both are good.\n[[C]]",
+    "I cannot choose between them because both are equally good. [[C]]",
+    "I can't give a verdict in favour of either one, since both are right [[C]]",
+    "I will not judge the answers by length. Both are right. [[C]]",
+    "I cannot compare these answers on depth since both are one line and identical.\n\n[[C]]",
+    `Both assistants answered only "I'm sorry. I can't help."\n\nThey are equal. [[C]]`,
+  ])("%j is a draw", (reply) => {
+    expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference: "draw" });
+  });
+  test.each([
+    '7 7\nBoth assistants refuse: "Sorry. I can\'t help."',
+    "9 2\nThe right result is 42. They found:\nAssistant 1: 42\nAssistant 2: 36",
+    "9 9\nAnswer 1: 4\nAnswer 2: 4",
+    "9 2\nErrors of Assistant 1:\nN/A",
+    '9 2\nAssistant 2 merely says:\n"I cannot help with that."',
+  ])("%j has two scores", (reply) => {
+    expect(readVerdict(reply, "stop", numbers).state).toBe("judged");
+  });
+  test("a mark that the judge gives is one, whatever it says of the answer", () => {
+    const reply = "In conclusion, the assistant that I pick, as it contains the fact, is [[A]]";
+    expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference: "first" });
+  });
   test.each([
     "0 0\nI'm sorry, I can't judge this",
     "8 7\nI'm unable to compare these.",

@@ -102,7 +102,11 @@ function renderOrders(summary: ComparisonSummary): string[] {
   if (unread.length > 0) {
     const folder = verdictsPath === undefined ? defaultRunFolder : dirname(dirname(verdictsPath)); // of the run
     const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
-    const hint = calls ? `; alpagasus replies --verdicts --state ${unread[0]![0]}${flag} shows them` : "";
+    const readable = unread.map(([name]) => name).filter((name) => name !== "pending" && name !== "failed"); // which have no replies
+    const state = readable.length === 1 ? readable[0] : undefined;
+    const hint = calls
+      ? `; alpagasus replies --verdicts${state === undefined ? "" : ` --state ${state}`}${flag} shows them`
+      : "";
     const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
     lines.push(`  unread  ${counts} (of two verdicts a pair, one for each order${hint})`);
   }

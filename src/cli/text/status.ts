@@ -42,14 +42,13 @@ export function renderStatus({
       ? `started: ${formatCount(begun.calls ?? 0)} replies are stored${paid}`
       : experiment
         ? `the experiment ${plainText(experiment.name)}`
-        : checked
-          ? checked.map(describeCheck).join("; ")
-          : "nothing rated yet";
+        : "nothing rated yet";
+    const checks = (checked ?? []).map((one) => `; ${describeCheck(one)}`).join("");
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
     const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n${failedIn(comparisons)}\n` : "";
     const measured = [...renderLosses(losses), ...renderBenchmarks(benchmarks)];
     const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
-    return `\n${plainText(run)}: ${what}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
+    return `\n${plainText(run)}: ${what}${checks}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
   }
   const lines = [
     `\n${styleText("bold", plainText(run))}`,

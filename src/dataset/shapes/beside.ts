@@ -2,21 +2,51 @@ import { kindOf } from "../../errors.ts";
 import { parseToPassOn, tryParse } from "../../files/try-parse.ts";
 import { splitReasoning, type ChatTurn, type Conversation } from "../conversation.ts";
 import { isTooDeep, maxDepth } from "../depth.ts";
-import type { Row } from "../example.ts";
-import { FieldError } from "../shape.ts";
+import type { ExampleFields, Row } from "../example.ts";
+import { FieldError, optionalLabel, optionalText } from "../shape.ts";
 
 /*
  * What stands in columns of its own beside a question or a conversation: a system text, earlier turns, tools, options of the chat template.
- * Where such a column holds something else, the row is unreadable: nothing is lost in silence.
+ * A column of such a name may mean something else (a text `history`, a number `tools`): it is then passed over, and told as one that is not
+ * shown. What is nearly right makes the row unreadable.
  */
 
 const rename = "rename the column if it holds something else";
+
+/** The columns of a row that have one of these names and another meaning. */
+export function otherMeanings(row: Row): string[] {
+  return [
+    ...(["system", "system_prompt"] as const).filter((name) => isOtherText(row[name])),
+    ...(isOtherHistory(row["history"]) ? ["history"] : []),
+    ...(["tools", "functions"] as const).filter((name) => isOtherTools(row[name])),
+  ].filter((name) => row[name] !== undefined && row[name] !== null);
+}
+
+function isOtherText(value: unknown): boolean {
+  return typeof value === "number" || typeof value === "boolean";
+}
+
+function isOtherHistory(value: unknown): boolean {
+  return typeof value === "string" ? !Array.isArray(tryParse(value)) : !Array.isArray(value);
+}
+
+/** Tools of a row whose fields have columns are objects with names; anything else there is no tool. */
+function isOtherTools(value: unknown): boolean {
+  const read: unknown = typeof value === "string" ? tryParse(value, parseToPassOn) : value;
+  return Array.isArray(read) ? !read.every(isTool) : !isTool(read);
+}
+
+/** A row without what has another meaning. */
+export function withoutOtherMeanings(row: Row): Row {
+  const others = new Set(otherMeanings(row));
+  return others.size === 0 ? row : Object.fromEntries(Object.entries(row).filter(([name]) => !others.has(name)));
+}
 
 /** A system text in a column of its own: in the one that is named, or in `system` or `system_prompt`. @throws FieldError when it is no text */
 export function readSystem(row: Row, column?: string): ChatTurn[] {
   const name = column ?? (isNothing(row["system"]) ? "system_prompt" : "system");
   const text = row[name];
-  if (isNothing(text)) return [];
+  if (isNothing(text) || (column === undefined && isOtherText(text))) return [];
   if (typeof text !== "string")
     throw new FieldError(`expected ${JSON.stringify(name)} to be a text, got ${kindOf(text)}; ${rename}`);
   return [{ role: "system", text }];
@@ -26,13 +56,15 @@ function isNothing(value: unknown): boolean {
   return value === undefined || value === null || value === false || (typeof value === "string" && value.trim() === "");
 }
 
-/** Earlier turns, as a list of pairs of the user's and the assistant's words. @throws FieldError when it is something else */
-export function readHistory(row: Row, column: string): ChatTurn[] {
+/** Earlier turns, as a list of pairs of the user's and the assistant's words, or of messages. @throws FieldError when it is something else */
+export function readHistory(row: Row, column: string, readMessages: (list: unknown[]) => ChatTurn[]): ChatTurn[] {
   const given = row[column];
-  if (isNothing(given) || isOtherHistory(given)) return [];
+  if (isNothing(given)) return [];
   const value: unknown = typeof given === "string" ? tryParse(given) : given; // as CSV holds it
   const wrong = () => new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts; ${rename}`);
   if (!Array.isArray(value)) throw wrong();
+  if (value.length > 0 && value.every((turn) => typeof turn === "object" && turn !== null && !Array.isArray(turn)))
+    return readMessages(value);
   return value.flatMap((pair: unknown) => {
     const [asked, answered, ...more] = Array.isArray(pair) ? (pair as unknown[]) : [];
     if (typeof asked !== "string" || typeof answered !== "string" || more.length > 0) throw wrong();
@@ -40,18 +72,18 @@ export function readHistory(row: Row, column: string): ChatTurn[] {
   });
 }
 
-/** Whether a column `history` has another meaning: a text that is no list, such as a subject of school. */
-export function isOtherHistory(value: unknown): boolean {
-  return typeof value === "string" && !value.trimStart().startsWith("[");
-}
-
 /** The tools that are offered, in `tools` or in `functions`. @throws FieldError when they are no tools, or in both and not the same */
 export function readTools(row: Row): readonly unknown[] {
   const [tools, functions] = [readToolsOf(row, "tools"), readToolsOf(row, "functions")];
   if (tools.length === 0 || functions.length === 0) return [...tools, ...functions];
-  if (JSON.stringify(tools.map(bare)) !== JSON.stringify(functions.map(bare)))
+  if (plain(tools) !== plain(functions))
     throw new FieldError('expected tools in "tools" or in "functions", got others in both; leave out one column');
   return tools;
+}
+
+/** Tools as text, to be compared: with their numbers as numbers. */
+function plain(tools: readonly unknown[]): string {
+  return JSON.stringify(JSON.parse(JSON.stringify(tools.map(bare))));
 }
 
 /** A tool without the object around it that OpenAI has. */
@@ -85,8 +117,16 @@ function isTool(value: unknown): boolean {
 
 /** Options of the chat template; those that are null are not given. */
 export function readTemplateOptions(row: Row): Pick<Conversation, "templateOptions"> {
-  const value = row["chat_template_kwargs"];
+  const kwargs = row["chat_template_kwargs"];
+  const value: unknown = typeof kwargs === "string" ? tryParse(kwargs) : kwargs; // as CSV holds it
   if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
   const given = Object.entries(value).filter(([, option]) => option !== null);
   return given.length > 0 ? { templateOptions: Object.fromEntries(given) } : {};
+}
+
+/** A reference answer, from the column that was named or from `reference` and `reference_answer`, where they hold text or a number. */
+export function readReference(row: Row, column?: string): Pick<ExampleFields, "reference"> {
+  if (column !== undefined) return { reference: optionalLabel(row, column) ?? optionalText(row, column) };
+  const reference = optionalLabel(row, "reference") ?? optionalLabel(row, "reference_answer");
+  return reference === undefined ? {} : { reference };
 }

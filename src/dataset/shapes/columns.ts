@@ -8,7 +8,15 @@ import {
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
 import { optionalLabel, optionalText, requireText, type Shape } from "../shape.ts";
-import { readHistory, readSystem, readTemplateOptions, readTools } from "./beside.ts";
+import {
+  readHistory,
+  readReference,
+  readSystem,
+  readTemplateOptions,
+  readTools,
+  withoutOtherMeanings,
+} from "./beside.ts";
+import { readTurns } from "./conversation.ts";
 
 /** Which column holds which field. */
 export interface ColumnMap {
@@ -70,20 +78,16 @@ const besideNames = ["system", "system_prompt", "history", "tools", "functions",
 /** What stands beside the fields; a column that was named for a field is that field alone. */
 function readBeside(row: Row, map: ColumnMap): { readonly before: ChatTurn[] } & Pick<Conversation, "tools"> {
   const taken = new Set<string>(Object.values(map));
-  const free: Row = Object.fromEntries(besideNames.filter((name) => !taken.has(name)).map((name) => [name, row[name]]));
+  const free = withoutOtherMeanings(
+    Object.fromEntries(besideNames.filter((name) => !taken.has(name)).map((name) => [name, row[name]])),
+  );
+  const messages = (list: unknown[]) => readTurns(list, map.history ?? "history");
   return {
     before: [
       ...(map.system === undefined ? readSystem(free) : readSystem(row, map.system)),
-      ...(map.history === undefined ? readHistory(free, "history") : readHistory(row, map.history)),
+      ...(map.history === undefined ? readHistory(free, "history", messages) : readHistory(row, map.history, messages)),
     ],
     tools: readTools(free),
     ...readTemplateOptions(free),
   };
-}
-
-/** A reference answer, from the column that was named or from `reference` and `reference_answer`, where they hold text or a number. */
-export function readReference(row: Row, column?: string): Pick<ExampleFields, "reference"> {
-  if (column !== undefined) return { reference: optionalLabel(row, column) ?? optionalText(row, column) };
-  const reference = optionalLabel(row, "reference") ?? optionalLabel(row, "reference_answer");
-  return reference === undefined ? {} : { reference };
 }

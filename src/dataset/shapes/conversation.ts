@@ -10,8 +10,7 @@ import {
   type ToolCall,
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
-import { readSystem, readTemplateOptions, readTools } from "./beside.ts";
-import { readReference } from "./columns.ts";
+import { readReference, readSystem, readTemplateOptions, readTools } from "./beside.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
 
 const roles: Record<string, ChatTurn["role"]> = {
@@ -78,7 +77,12 @@ export function readTurns(given: unknown, column: string): ChatTurn[] {
   const value = listOf(given);
   if (!Array.isArray(value))
     throw new FieldError(`expected ${JSON.stringify(column)} to be a list of turns, got ${kindOf(value)}`);
-  return value.flatMap((turn, i) => readTurn(turn, `${column}[${i}]`));
+  const turns = value.flatMap((turn, i) => readTurn(turn, `${column}[${i}]`));
+  const isPairs = value.every((turn) => typeof (turn as Row)["input"] === "string"); // XTuner's, with the system text in each
+  const [first] = turns;
+  return isPairs
+    ? turns.filter((turn) => turn === first || turn.role !== "system" || turn.text !== first?.text)
+    : turns;
 }
 
 /** A conversation's fields from its turns, and from the columns beside them. @throws FieldError when no assistant turn is among them */

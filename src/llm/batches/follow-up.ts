@@ -19,6 +19,7 @@ import {
   startTimeoutMs,
 } from "./policy.ts";
 import { type Outcome, type RowOutcome, readRow } from "./row-outcome.ts";
+import type { RawReply } from "./transport.ts";
 
 /** Checks the status of batches and stores their outcomes, each once, whichever process fetches it. */
 export class FollowUp {
@@ -74,7 +75,11 @@ export class FollowUp {
       const fetched = await this.#context.ask(() => this.#fetch(batch, providerId));
       if (!fetched) return;
       const isShort = completed > fetched.replies.size;
-      if (!isShort || download >= mostDownloads) return this.#close(batch, status, fetched);
+      if (!isShort || download >= mostDownloads) {
+        this.#close(batch, status, fetched);
+        this.#context.batches.transport?.forgetRows();
+        return;
+      }
       await this.#context.sleep(retryDelay(download)); // a download may end early without an error
       if (this.#context.options.signal?.aborted) return;
     }
@@ -131,18 +136,18 @@ export class FollowUp {
       for (const row of rows) {
         const isOurs = store.batches.batchOf(row.id) === batch.id || store.stateOf(row.id) !== undefined;
         if (isOurs) fetched.rows.add(row.id);
-        const hasReply = this.#context.batches.transport?.replyOf(row.id) !== undefined;
-        if (isOurs && isBilled(row, hasReply)) fetched.replies.add(row.id);
-        tellings.push(...this.#saveRow(batch, row, fetched));
+        const raw = this.#context.batches.transport?.replyOf(row.id);
+        if (isOurs && isBilled(row, raw !== undefined)) fetched.replies.add(row.id);
+        tellings.push(...this.#saveRow(batch, row, raw, fetched));
       }
     });
     for (const tell of tellings) tell();
   }
 
-  #saveRow(batch: OpenBatch, row: Row, fetched: Fetched): (() => void)[] {
+  #saveRow(batch: OpenBatch, row: Row, raw: RawReply | undefined, fetched: Fetched): (() => void)[] {
     const { model, store } = this.#context;
     this.#context.hasReplied ||= row.status !== "succeeded" && store.hasReplyOf(model.identity);
-    const outcome = this.#read(batch, row, this.#context.hasReplied);
+    const outcome = this.#read(batch, row, raw, this.#context.hasReplied);
     if (outcome.kind === "again") fetched.again.set(row.id, outcome);
     else if (outcome.kind === "cancelled") fetched.isCancelled = true;
     else if (outcome.kind === "stop") fetched.doubtful.push(row);
@@ -150,13 +155,13 @@ export class FollowUp {
     return [];
   }
 
-  #read(batch: OpenBatch, row: Row, hasReplied: boolean): RowOutcome {
-    const { batches, model } = this.#context;
+  #read(batch: OpenBatch, row: Row, raw: RawReply | undefined, hasReplied: boolean): RowOutcome {
+    const { model } = this.#context;
     return readRow(row, {
       price: this.#context.priceOf(batch),
       hasReplied,
       redact: (text, of) => model.redact(text, of),
-      raw: batches.transport?.replyOf(row.id),
+      raw,
     });
   }
 
@@ -277,7 +282,7 @@ export class FollowUp {
   }
 
   #failDoubtful(batch: OpenBatch, row: Row): void {
-    const outcome = this.#read(batch, row, false);
+    const outcome = this.#read(batch, row, this.#context.batches.transport?.replyOf(row.id), false);
     if (outcome.kind === "stop") this.#context.fail(outcome.detail, outcome.isUsage);
   }
 }

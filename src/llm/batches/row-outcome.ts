@@ -1,9 +1,11 @@
 import type { Experimental_BatchV4ItemResult as ItemResult, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { messageOf } from "../../errors.ts";
 import { readReply } from "../ask-model.ts";
+import { readStatedError } from "../chat-reply.ts";
 import type { StoredCall } from "../stored-call.ts";
 import { withoutReply, withReply } from "../endings.ts";
 import { readFailure, tellsOfReply } from "../failure.ts";
+import { hasSeveral } from "../lenient-client.ts";
 import type { Price } from "../price.ts";
 import { redactReply, type Redact } from "../secrets.ts";
 import { replyCost } from "../request-cost.ts";
@@ -39,9 +41,12 @@ export interface RowContext {
 /** Reads one row. What the provider's client refuses, or reads otherwise than a direct reply, is read from the reply as it came. */
 export function readRow(item: ItemResult & { type: "text" }, context: RowContext): RowOutcome {
   const { hasReplied, redact, raw } = context;
+  const stated = raw && readStatedError(raw.body, "");
+  if (item.status === "succeeded" && stated)
+    return { kind: "unreadable", detail: redact(`its reply is an error (${stated.message})`) };
   if (item.status === "succeeded") {
     try {
-      const own = readResponse(raw?.body);
+      const own = hasSeveral(raw?.body) ? raw?.result : readResponse(raw?.body);
       const { result } = item;
       return replied(own ? { ...result, content: own.content, finishReason: own.finishReason } : result, context);
     } catch (error) {

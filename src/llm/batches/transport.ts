@@ -178,7 +178,8 @@ async function noteBatches(
     const mark = typeof own === "string" ? own : named;
     if (mark !== undefined || !marks.has(id)) marks.set(id, mark ?? null);
   }
-  return mendInline(response, text, all, rows);
+  const isOne = body.data === undefined && body.operations === undefined; // lists are of other batches too
+  return mendInline(response, text, all, isOne ? rows : new Map());
 }
 
 interface InlineRows {

@@ -27,7 +27,8 @@ export async function expectScale({ recipe, experiment, options }: Context): Pro
   }
 }
 
-async function openScale({ judges, settings }: Rating, run: string): Promise<Scale | undefined> {
+async function openScale({ judges, settings, declared }: Rating, run: string): Promise<Scale | undefined> {
+  if ("escalate" in declared && declared.escalate) return undefined; // some of its scores are probabilities
   const { judge, close } = await openRatingJudge(judges, { run, forPlan: true, ...settings });
   try {
     return judge.scale;

@@ -245,7 +245,7 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   await expectLeft(tasks.filter(leave), options);
   const due = tasks.filter((task) => !leave(task));
   if (ledger.isNew) await expectOwn(due, options);
-  if (due.some(({ stage }) => stage === "rate") && !options.force?.includes("rate")) await expectSameData(context);
+  if (!options.force?.includes("rate")) await expectSameData(context);
   return { context, tasks, ledger, leave };
 }
 

@@ -62,6 +62,17 @@ describe("OpenAI's", () => {
     expect(found.paid).toBeGreaterThan(0);
   });
 
+  test("of several choices the one that was asked for is read, and an error beside one is none", async () => {
+    const choice = (index: number, content: string) => ({ index, message: { content }, finish_reason: "stop" });
+    const usage = { prompt_tokens: 10, completion_tokens: 5 };
+    const choices = [choice(1, "1"), choice(0, "4\nfine")];
+    expect(await askInBatches(openai, { choices, usage })).toMatchObject({ ...good, answers: 1 });
+    const error = { message: "upstream broke", code: 502 };
+    const failed = await askInBatches(openai, { choices, usage, error });
+    expect(failed).toMatchObject({ state: "failed", paid: 0 });
+    expect(failed.perhapsPaid).toBeGreaterThan(0);
+  });
+
   test.each(["failed", "cancelled"])("a reply whose status is %s is no score, and perhaps paid", async (status) => {
     const found = await askInBatches(openai, of([said("4\nfine")], { status }));
     expect(found).toMatchObject({ state: "failed", answers: 1, paid: 0 });
