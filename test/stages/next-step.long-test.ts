@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { alpagasus, prepare } from "../helpers/command-line.ts";
+import { startModelServer } from "../helpers/model-server.ts";
+import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
+
+/* What `status` and the hints of other commands say comes next, typed as they say it. */
+
+let folder: TempFolder;
+beforeEach(() => {
+  folder = tempFolder();
+  folder.write("d.json", rows(20));
+});
+afterEach(() => folder[Symbol.dispose]());
+
+const rows = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ instruction: `Say ${i}`, input: "", output: `answer ${i}` }));
+const answersOf = (arm: string, count: number) =>
+  Array.from({ length: count }, (_, id) => ({ id, instruction: `Explain ${id}`, output: `${arm} says ${id}` }));
+const told = async (...args: string[]) => (await alpagasus(args, { cwd: folder.path })).stdout;
+
+test("after a try with --limit: the other rows, at the price that is given now", async () => {
+  await using server = await startModelServer();
+  const rate = ["rate", "d.json", "--judge", server.judge, "--no-check", "--limit", "5"];
+  const cost = (stdout: string) => Number(/goes on with the other 15, for about \$(\S+)/.exec(stdout)?.[1]);
+  const cheap = cost(await told(...rate, "--price", "1/1"));
+  expect(cost(await told(...rate, "--price", "100/100")) / cheap).toBeCloseTo(100, 0);
+  expect(await told("status")).toMatch(/next {2}alpagasus rate d\.json .*--no-check --price 100\/100, which goes on/);
+});
+
+test("after a try of which nothing could be read: the replies", async () => {
+  await using server = await startModelServer({ answer: () => "no idea" });
+  await told("rate", "d.json", "--judge", server.judge, "--no-check", "--limit", "5");
+  expect(await told("status")).toContain("next  alpagasus replies, since no row has a score");
+});
+
+test("after a check of a judge: what it found", async () => {
+  await using server = await startModelServer({ answer: () => "3\nBecause." });
+  await told("check-judge", "--judge", server.judge);
+  const stdout = await told("status");
+  expect(stdout).toMatch(/started: \d+ replies are stored; the check of http\S+ failed \(.*separates.*\) on 20/);
+  expect(stdout).toContain("next  alpagasus check-judge with another --judge or --rubric");
+});
+
+test("after a comparison that misses its gate: the gate", async () => {
+  folder.write("a.json", answersOf("a", 40));
+  folder.write("b.json", answersOf("b", 30));
+  expect((await alpagasus(["compare", "a.json", "b.json"], { cwd: folder.path })).code).toBe(3);
+  const stdout = await told("status");
+  expect(stdout).toContain("FAILED a against b: coverage: 30 of 40");
+  expect(stdout).not.toContain("nothing is left to do");
+});
+
+test("verdicts that cannot be read are shown by the hint as it is", async () => {
+  await using server = await startModelServer({ answer: () => "no idea" });
+  folder.write("a.json", answersOf("a", 3));
+  folder.write("b.json", answersOf("b", 3));
+  const stdout = await told("compare", "a.json", "b.json", "--judge", server.judge, "--run", "runs/m");
+  const [, hint] = /; alpagasus (replies --verdicts --state unparsable --run runs\/m) shows them/.exec(stdout) ?? [];
+  expect(await told(...hint!.split(" "))).toContain("no idea");
+});
+
+test("a budget that is too small says what is enough, and that is", async () => {
+  await using server = await startModelServer();
+  const rate = ["rate", "d.json", "--judge", server.judge, "--no-check", "--price", "1/1", "--budget"];
+  const stdout = await told(...rate, "0.0015");
+  const [, enough] = /; \$(\S+) is likely to be enough/.exec(stdout) ?? [];
+  expect((await alpagasus([...rate, enough!], { cwd: folder.path })).code).toBe(0);
+});
+
+test("rows that cannot be read are no part of what all rows are", async () => {
+  folder.write(
+    "u.jsonl",
+    [...rows(10).map((row) => JSON.stringify(row)), ...Array.from({ length: 10 }, () => "broken")].join("\n"),
+  );
+  const skip = ["--unreadable", "skip", "--max-unreadable", "60%", "--min-coverage", "40%"];
+  await prepare(folder.path, ["rate", "u.jsonl", ...skip]);
+  const stdout = await told("select", "--min-score", "0", "--min-coverage", "40%");
+  expect(stdout).toMatch(/all rows +10 +100\.0 % +5 +8 .*1\.0× less/);
+});
+
+test("a value of CSV that is empty is null for quotas as for --where", async () => {
+  folder.write("n.csv", "instruction,output,lang\na,b,en\nc,d,\n");
+  await prepare(folder.path, ["rate", "n.csv"]);
+  expect(await told("select", "--where", "lang is null")).toContain("Kept 1 of 2 rows");
+  expect(await told("select", "--quota", "lang=null:1")).toContain("Kept 1 of 2 rows");
+});
+
+test("a score that is a column has both of its names", async () => {
+  folder.write("l.json", [
+    { instruction: "a", output: "b", lvl: 1 },
+    { instruction: "c", output: "d", lvl: 2 },
+  ]);
+  await prepare(folder.path, ["rate", "l.json"], ["rate", "l.json", "--judge", "column:lvl", "--as", "lvl"]);
+  for (const name of ["lvl", "rating_lvl", "data_lvl"])
+    expect(await told("select", "--where", `${name} > 1`)).toContain("Kept 1 of 2 rows");
+});
