@@ -10,6 +10,7 @@ import {
   toReadable,
   withoutLineMarks,
 } from "./reply-text.ts";
+import { isRevised } from "./revisions.ts";
 import type { Rubric } from "./rubric.ts";
 import { type Answer, takeOffThinking } from "./thinking.ts";
 
@@ -201,61 +202,6 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
 function isOnScale(line: string, { min, max }: Rubric["scale"]): boolean {
   const number = Number(/[-+−]?\d+(?:\.\d+)?/.exec(line)?.[0]?.replace("−", "-"));
   return number >= min && number <= max;
-}
-
-const revisionWord =
-  "revis(?:ed|ion)|correct(?:ed|ion)|updated|lower(?:ed|ing)|rais(?:ed|ing)|reduced|change|changing|adjust(?:ed|ing)|downgraded|upgraded|final|actually|no|wait|reconsider(?:ed|ing)?|instead";
-const digits = String.raw`([-+−]?\d+(?:\.\d+)?)`;
-/** That a number is a whole one, and neither a ratio, an ordinal nor a count of things. */
-const endOfNumber = String.raw`(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b)[a-z])`;
-/** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
-const revisions = [
-  new RegExp(
-    String.raw`[(,;]\s*(?:${revisionWord})(?:\s+(?:to|score|rating|is))*\s*[:=]?\s*([-+−]?\d+(?:\.\d+)?)\s*\)?\.?\s*$`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)\W*$`,
-    "i",
-  ),
-  // what the judge does itself: advice (`would raise it to 5`) and what the answer did are none
-  new RegExp(
-    String.raw`(?:\b(?:i|we)\s+(?:have\s+|will\s+|therefore\s+)?|(?:→|->)\s*)(?:lower|rais|chang|reduc|adjust|downgrad|upgrad|revis|correct|updat)(?:e|ed|ing)?\b(?:\s+(?:it|this|that|my|the|score|rating|down|up)){0,3}\s+to\s+${digits}${endOfNumber}`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`^\W*final (?:answer|verdict)\b\W*(?:(?:it|is|an?|the)\b\W*){0,2}${digits}(?:\s*/\s*\d+)?\W*$`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`^\W*(?:thus|so|hence|therefore)\b\W*(?:(?:it|is|an?|the|my|final|gets?)\b\W*){0,4}(?:(?:score|rating)\b\W*(?:is\b\W*)?${digits}|${digits}\s*/\s*\d+)\W*$`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`(?:^|[.;]\s)\W{0,20}(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`^\W*(?:but|however|considering|given)\b[^.\d]{0,80}[, ]i(?:['’]d| would| will| must)?\s+(?:give|assign)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?${digits}(?:\s+points?)?\W*$`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`\bbut\s+(?:it|this|the \w+)\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}\W*$`,
-    "i",
-  ),
-  new RegExp(
-    String.raw`\b(?:${revisionWord})\b[^.\d]{0,30}\b(?:score|rating|grade)\b[^.\d]{0,20}?([-+−]?\d+(?:\.\d+)?)(?![\d%]|\.\d)`,
-    "i",
-  ),
-];
-
-/** Whether a text gives a different score in place of the first: `(revised: 2)`, `I change my rating to 2`. */
-function isRevised(text: string, score: string, { min, max }: Rubric["scale"]): boolean {
-  return revisions.some((revision) => {
-    const [, ...found] = revision.exec(text) ?? [];
-    const number = Number((found.find((one) => one !== undefined) ?? score).replace("−", "-"));
-    return number !== Number(score) && number >= min && number <= max;
-  });
 }
 
 /** Whether a later line gives another score, or shows that the first number was the first item of a list. */

@@ -5,7 +5,7 @@ import { readStatedError } from "../chat-reply.ts";
 import type { StoredCall } from "../stored-call.ts";
 import { withoutReply, withReply } from "../endings.ts";
 import { readFailure, tellsOfReply } from "../failure.ts";
-import { hasSeveral } from "../lenient-client.ts";
+import { hasSeveral } from "../provider-reply.ts";
 import type { Price } from "../price.ts";
 import { redactReply, type Redact } from "../secrets.ts";
 import { replyCost } from "../request-cost.ts";

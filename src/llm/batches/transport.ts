@@ -1,7 +1,7 @@
 import type { LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { tryParse } from "../../files/try-parse.ts";
 import { isEntry } from "../entry.ts";
-import { readProviderReply } from "../lenient-client.ts";
+import { readProviderReply } from "../provider-reply.ts";
 import type { Fetch } from "../pooled-fetch.ts";
 import { shownOfLine } from "./policy.ts";
 
