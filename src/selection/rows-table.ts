@@ -240,13 +240,13 @@ async function createRowsTable(
     // a score that is the column itself has both names
     const isColumn = (name: string) => dataColumns.some((own) => own.toLowerCase() === name);
     const alsoKnown = names.filter((name) => isTaken(name) && isColumn(name) && !isColumn(`rating_${name}`));
-    const also = (name: string, sql: string) =>
-      alsoKnown.includes(name.toLowerCase()) ? [`${sql} AS ${sqlName(`rating_${name.toLowerCase()}`)}`] : [];
+    const also = (name: string, value: string) =>
+      alsoKnown.includes(name.toLowerCase()) ? [`${value} AS ${sqlName(`rating_${name.toLowerCase()}`)}`] : [];
     const facts = [
       ...factColumns.split(", ").flatMap((column) => {
         const [name = "", type = ""] = column.split(" ");
-        const sql = `facts.${name}${type === "INTEGER" ? "::BIGINT" : ""}`; // sums and products may be larger
-        return [`${sql} AS ${shownAs(name)}`, ...also(name, sql)];
+        const fact = `facts.${name}${type === "INTEGER" ? "::BIGINT" : ""}`; // sums and products may be larger
+        return [`${fact} AS ${shownAs(name)}`, ...also(name, fact)];
       }),
       ...scores.flatMap(({ name }, i) => [`s${i}.value AS ${shownAs(name)}`, ...also(name, `s${i}.value`)]),
     ];

@@ -364,11 +364,11 @@ function line({ protocol, status }: Batch, call: Call, fate: Fate): unknown[] {
         },
       },
     ];
-  return [{ custom_id: id, response: { status_code: 200, body: fate.body ?? response(fate.text, fate.logprobs) } }];
+  return [{ custom_id: id, response: { status_code: 200, body: fate.body ?? responseOf(fate.text, fate.logprobs) } }];
 }
 
 /** A reply of OpenAI's Responses API. */
-export function response(text: string, logprobs?: unknown): Record<string, unknown> {
+export function responseOf(text: string, logprobs?: unknown): Record<string, unknown> {
   return {
     id: "resp_1",
     object: "response",

@@ -183,8 +183,11 @@ test("a request that is quoted, or an API that is not there, sends no model to t
     detail: expect.stringContaining("only supported in v1/responses") as string,
   });
   expect(asked.map((url) => url.replace("/v1/", ""))).toEqual([
-    ...["chat/completions", "chat/completions", "chat/completions"],
-    ...["chat/completions", "responses"],
+    "chat/completions",
+    "chat/completions",
+    "chat/completions",
+    "chat/completions",
+    "responses",
   ]);
   other.close();
 });

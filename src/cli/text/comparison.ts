@@ -103,10 +103,8 @@ function renderOrders(summary: ComparisonSummary): string[] {
     const folder = verdictsPath === undefined ? defaultRunFolder : dirname(dirname(verdictsPath)); // of the run
     const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
     const readable = unread.map(([name]) => name).filter((name) => name !== "pending" && name !== "failed"); // which have no replies
-    const state = readable.length === 1 ? readable[0] : undefined;
-    const hint = calls
-      ? `; alpagasus replies --verdicts${state === undefined ? "" : ` --state ${state}`}${flag} shows them`
-      : "";
+    const one = readable.length === 1 ? ` --state ${readable[0]}` : "";
+    const hint = calls ? `; alpagasus replies --verdicts${one}${flag} shows them` : "";
     const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
     lines.push(`  unread  ${counts} (of two verdicts a pair, one for each order${hint})`);
   }

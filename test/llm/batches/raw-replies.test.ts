@@ -3,7 +3,7 @@ import { BatchAsker } from "../../../src/llm/batches/batch-asker.ts";
 import { CallStore } from "../../../src/llm/call-store.ts";
 import { openModel } from "../../../src/llm/open-model.ts";
 import { requestKey, type ModelRequest } from "../../../src/llm/request.ts";
-import { message, response, said, startBatchServer } from "../../helpers/batch-server.ts";
+import { message, responseOf, said, startBatchServer } from "../../helpers/batch-server.ts";
 import { tempFolder } from "../../helpers/temp-folder.ts";
 
 /* Replies in batches that the provider's client refuses, or reads otherwise than a direct reply. */
@@ -35,7 +35,7 @@ const openai = "openai:gpt-4o-mini";
 const good = { state: "replied", text: "4\nfine", finish: "stop", usage: { inputTokens: 10, outputTokens: 5 } };
 
 describe("OpenAI's", () => {
-  const of = (output: readonly object[], more: object = {}) => ({ ...response(""), output, ...more });
+  const of = (output: readonly object[], more: object = {}) => ({ ...responseOf(""), output, ...more });
   const odd = { ...said(""), content: [{ type: "output_text", text: "4\nfine", annotations: [{ type: "new" }] }] };
   test.each<[string, object, object?]>([
     [
@@ -55,7 +55,7 @@ describe("OpenAI's", () => {
     ["several messages", of([said("Rating: 3."), said("4\nfine")]), { text: "Rating: 3.\n4\nfine" }],
     ["a status of incomplete", of([said("4\nfine")], { status: "incomplete" }), { finish: "length" }],
     ["a message that is incomplete", of([{ ...said("4\nfine"), status: "incomplete" }]), { finish: "length" }],
-    ["no output", { ...response(""), output: undefined, status: "incomplete" }, { text: "", finish: "length" }],
+    ["no output", { ...responseOf(""), output: undefined, status: "incomplete" }, { text: "", finish: "length" }],
   ])("%s: read as a direct reply, and paid once", async (_, body, expected) => {
     const found = await askInBatches(openai, body);
     expect(found).toMatchObject({ ...good, perhapsPaid: 0, answers: 1, ...expected });
