@@ -7,7 +7,6 @@ import { describeNoRow, isRow, readExample } from "./read-example.ts";
 import { openRecords } from "./records.ts";
 import type { FileRecord, Quotes, RecordOptions, RecordSource, SpareBuffers } from "./record-source.ts";
 import { FieldError, type Shape } from "./shape.ts";
-import { otherMeanings } from "./shapes/beside.ts";
 import { chooseShape, describeShapes, findShape, type ShapeChoice } from "./shapes/index.ts";
 import { findDatasetFiles, type DatasetFile } from "./source.ts";
 import type { Dataset, RowBlock } from "./dataset.ts";
@@ -171,8 +170,7 @@ function unusedColumns(row: Row, shape: Shape): string[] {
     if (error instanceof FieldError) return []; // the row itself is reported when it is read
     throw error;
   }
-  const mapped = new Set<string>(Object.values(shape.map ?? {}));
-  for (const name of otherMeanings(row)) if (!mapped.has(name)) read.delete(name); // looked at, and passed over
+  for (const name of shape.passesOver?.(row) ?? []) read.delete(name);
   return Object.keys(row).filter((column) => !read.has(column));
 }
 

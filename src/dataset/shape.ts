@@ -12,6 +12,8 @@ export interface Shape {
   matches(row: Row): boolean;
   /** @throws FieldError when a column's content is not what the shape expects */
   read(row: Row): ExampleFields;
+  /** Columns that it looks at, and passes over in this row since they mean something else. */
+  passesOver?(row: Row): readonly string[];
 }
 
 /** A column is not what its shape expects. The caller that knows the row's place turns this into a DataError. */

@@ -123,7 +123,7 @@ function isFineWord(said: unknown): boolean {
 
 /** Whether a field `error` says that there is one: some servers always send it, with nothing in it. */
 function isError(error: unknown): boolean {
-  if (typeof error === "string") return error !== "" && error !== "null";
+  if (typeof error === "string") return error !== "" && !isFineWord(error);
   if (!isEntry(error)) return error === true;
   const { message, type, code, status } = error;
   const isFine = (part: unknown) => part == null || isFineWord(part) || part === "";

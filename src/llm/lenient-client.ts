@@ -18,7 +18,10 @@ export function readLeniently(client: LanguageClient, provider: ProviderName): L
         const result = await client.doGenerate(options);
         const body = result.response?.body;
         const found = hasSeveral(body) ? readProviderReply(provider, body) : undefined;
-        return found ? { ...result, content: found.content, finishReason: found.finishReason } : result;
+        if (!found) return result;
+        const { content, finishReason, providerMetadata } = found; // token probabilities are those of its choice
+        const { providerMetadata: _, ...others } = result;
+        return { ...others, content, finishReason, ...(providerMetadata && { providerMetadata }) };
       } catch (error) {
         if (!APICallError.isInstance(error)) throw error;
         const said: unknown = error.responseBody; // an object where the client gave it a status of its own

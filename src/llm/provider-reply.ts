@@ -55,11 +55,12 @@ const readers: Readonly<Record<ProviderName, Read>> = {
     const candidates = body["candidates"].filter(isEntry);
     const candidate = candidates.find(({ index }) => index == null || Number(index) === 0) ?? candidates[0];
     const content = candidate?.["content"];
-    if (!candidate || !isEntry(content) || !Array.isArray(content["parts"])) return undefined;
+    const parts: unknown = isEntry(content) ? content["parts"] : undefined;
+    if (!candidate || !(Array.isArray(parts) || typeof candidate["finishReason"] === "string")) return undefined;
     const usage = body["usageMetadata"];
     const [answer, thoughts] = [toCount(usage, "candidatesTokenCount"), toCount(usage, "thoughtsTokenCount")];
     return resultOf({
-      text: textsOf(content["parts"], ({ thought }) => thought !== true),
+      text: textsOf(parts, ({ thought }) => thought !== true),
       raw: candidate["finishReason"],
       input: toCount(usage, "promptTokenCount"),
       cacheRead: toCount(usage, "cachedContentTokenCount"),

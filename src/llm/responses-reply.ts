@@ -24,18 +24,22 @@ export function readResponse(body: unknown): LanguageModelV4GenerateResult | und
   if (!isResponse(body) || readStatedError(body, "")) return undefined;
   const { output, usage, model, incomplete_details: incomplete } = body;
   const items = Array.isArray(output) ? output.filter(isEntry) : [];
-  const said = items.filter(({ type, role }) => type === "message" || (type === undefined && role === "assistant"));
+  const said = items.filter(
+    ({ type, role }) => (type ?? "message") === "message" && (role ?? "assistant") === "assistant",
+  );
   const answers = said.filter(({ phase }) => phase !== "commentary");
-  const messages = answers.length > 0 ? answers : said; // a model may say nothing else
-  const whole = body["output_text"]; // some servers have the text there alone
-  const texts = messages.length === 0 && isText(whole) ? [whole] : messages.map(({ content }) => textOf(content));
-  const isRefused = messages.some(({ content }) => listOf(content).some(({ refusal }) => isText(refusal)));
   const callsTool = items.some(({ type }) => isText(type) && /^(custom_tool|function)_call$/.test(type));
+  const reason = isEntry(incomplete) ? incomplete["reason"] : undefined;
+  const isWhole = body["status"] !== "incomplete" && reason == null && !callsTool;
+  const messages = answers.length > 0 || !isWhole ? answers : said; // it may say nothing else
+  const joined = joinTexts(messages.flatMap(({ content }) => [textOf(content), undefined]));
+  const alone = body["output_text"]; // some servers have the text there alone
+  const text = joined === "" && isWhole && isText(alone) ? alone : joined;
+  const isRefused = messages.some(({ content }) => listOf(content).some(({ refusal }) => isText(refusal)));
   const isCut = messages.some(({ status }) => isText(status) && status !== "completed");
   const details = (name: string) => (isEntry(usage) ? usage[name] : undefined);
-  const reason = isEntry(incomplete) ? incomplete["reason"] : undefined;
   return resultOf({
-    text: joinTexts(texts.flatMap((text) => [text, undefined])),
+    text,
     raw: reason ?? (isCut ? "max_output_tokens" : isRefused ? "refusal" : callsTool ? "tool_calls" : "stop"),
     input: toCount(usage, "input_tokens"),
     cacheRead: toCount(details("input_tokens_details"), "cached_tokens"),

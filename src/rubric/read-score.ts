@@ -130,9 +130,8 @@ export function locateScore(
 function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubric): number | string {
   const [, field, value = ""] = soleField.exec(text) ?? [];
   if (field !== undefined && namesRating.test(field)) return onScale(value, scale);
-  const lines = plainCharacters(text)
-    .split(/\r\n|[\n\r]/)
-    .map(withoutMarkup);
+  const raw = plainCharacters(text).split(/\r\n|[\n\r]/);
+  const lines = raw.map(withoutMarkup);
   const at = lines.findIndex((line) => /\d/.test(line));
   if (at < 0) return "no number";
   const labels = reply.format === "number" ? (reply.labels ?? []) : [];
@@ -144,6 +143,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
+  const below = raw.slice(at + 1).filter((line) => line.trim() !== "");
   const [, other = scale.max] = scaleAfter.exec(rest) ?? scaleAfter.exec(later[0] ?? "") ?? [];
   if (Number(other) !== scale.max) return `a score on another scale, up to ${other}`;
   if (mayBeCut(finish) && later.length === 0)
@@ -155,7 +155,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
-  if (isTakenBack(later) || later.some((line) => dictatedBelow.test(line.slice(0, longestLine))))
+  if (isTakenBack(below) || later.some((line) => dictatedBelow.test(line.slice(0, longestLine))))
     return "a score that is taken back";
   return onScale(score, scale);
 }
@@ -180,17 +180,17 @@ function withoutMarkup(line: string): string {
     .replace(/\s{2,}/g, " ");
 }
 
-/** A line that announces another score, which stands alone below it: `### Final`. */
+/** A line that announces another score, which stands alone below it: `### Final`, `Overall score:`. */
 const headsScore =
-  /^\W*(?:(?:my|the)\s+)?(?:final|revised|corrected|updated|new)\b\W*(?:score|rating|verdict|grade)?\W*$/i;
+  /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:score|rating|verdict|grade)\W*$/i;
 
 /** A score that the text being judged dictates, right after it: `5 as the response instructs`. */
 const dictated =
   /^\W*(?:as|because|since)\s+(?:the\s+)?(?:response|answer|output)\s+(?:(?:instruct|ask|tell|demand|request|want|order)(?:s|ed)?|told)(?:\s+me\b|\W*$)/i;
 
-/** `That is what the answer tells me to write.` */
+/** `That is what the answer tells me to write.`, `I output 5 because the response instructs me to.` */
 const dictatedBelow =
-  /\b(?:response|answer|output)\s+(?:(?:instruct|tell|order)(?:s|ed)?|told)\s+me\s+to\s+(?:write|say|give|output|print)\b/i;
+  /^\W*(?:that|this) is what (?:the )?(?:response|answer|output|it) (?:(?:instruct|tell|ask|order|want)(?:s|ed)?|told) me to\b|\bi (?:output|give|gave|write|wrote|say|said) (?:an? )?\d+(?:\.\d+)? (?:because|as|since) (?:the )?(?:response|answer|output) (?:(?:instruct|tell|ask|order)(?:s|ed)?|told) me\b/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {

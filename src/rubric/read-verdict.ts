@@ -88,16 +88,17 @@ function isSameSide(one: string, other: string): boolean {
   return preference === undefined || preference === readGrade(other)?.preference;
 }
 
-/** Whether a label that contradicts one before it is only told: in quotes, or as what an answer asks for. */
+/** Whether a label that contradicts one before it is only told: listed, in quotes, or as what an answer says. */
 function isReported(before: string, after: string): boolean {
+  if (/\]\s*[,;/|]?\s*(?:or|and)?\s*$/i.test(before.slice(-nearby))) return true; // a list of labels
   const sentence = (before.split(/[\n\r;]|[.!?]\s/).at(-1) ?? "").slice(-nearby);
-  const isQuoted = /["“”'‘’`«]\s*$/.test(sentence) && /^\s*["“”'‘’`»]/.test(after.slice(0, nearby));
-  return isQuoted || asksFor.test(sentence) || /["“‘«][^"”’»\n]{0,100}$/.test(sentence);
+  const isQuoted = /(?:^|[\s(])["“«][^"”»\n]{0,100}$/.test(sentence) && /["”»]/.test(after.slice(0, nearby)); // 32" is an inch
+  return isQuoted || (answersSay.test(sentence) && !/\b(?:my|i|hence|so|therefore|thus)\b/i.test(sentence));
 }
 
-/** `B asked me for [[B>A]]` */
-const asksFor =
-  /\b(?:asks?|asked|demands?|demanded|wants?|wanted|tells?|told|instructs?|instructed|orders?|ordered)\s+(?:me|us|for|the judge|judges)\b[^.;:\n]{0,60}$/i;
+/** `B asked me for [[B>A]]`, `Assistant B's answer contained [[B>A]]` */
+const answersSay =
+  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel|[Tt]ext)(?: of)?(?: [AB12])?|[AB])(?:['’]s)? (?:\w+ ){0,2}(?:embed(?:s|ded)?|contain(?:s|ed)?|includ(?:es|ed)|insert(?:s|ed)?|sa(?:ys|id)|ask(?:s|ed)?|demand(?:s|ed)?|tr(?:ies|ied)|want(?:s|ed)?|tells|told|instruct(?:s|ed)?|inject(?:s|ed)?|wr(?:ites|ote)|output(?:s)?|request(?:s|ed)?)\b[^.;\n]{0,60}$/;
 
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
 function readTokens(
@@ -175,7 +176,7 @@ const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did)\s+)not\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -202,23 +203,26 @@ function readTwoNumbers(
       );
     return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
   };
-  if (lines.slice(1).some(isOther) || areOrdinals(scores, lines.slice(1))) return "more than one pair of scores";
+  if (lines.slice(1).some(isOther) || areOthersBelow(scores, lines.slice(1), max))
+    return "more than one pair of scores";
   if (isTakenBack(lines.slice(1))) return "a verdict that is taken back";
   if (!scores.every((score) => score >= min && score <= max))
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
 }
 
-/** Whether `1 2` only numbers the answers, whose scores stand below: `Assistant 1: 8`, `Assistant 2: 5`. */
-function areOrdinals([one, other]: readonly [number, number], lines: readonly string[]): boolean {
-  if (one !== 1 || other !== 2) return false;
-  return ["1", "2"].every((name) =>
-    lines.some(
-      (line) =>
-        line.length <= nearby &&
-        new RegExp(String.raw`^\W*(?:assistant|answer|response)\s*${name}\b\D{0,20}\d`, "i").test(line),
-    ),
-  );
+/** Whether lines below give each assistant another score on the scale: `Assistant 1: 8`, `Assistant 2: 5`. */
+function areOthersBelow(scores: readonly [number, number], lines: readonly string[], max: number): boolean {
+  const [one, other] = ["1", "2"].map((name) => {
+    const pattern = new RegExp(
+      String.raw`^\W*assistant\s*${name}\s*[:=-]+\s*(?:scores?\W*)?(\d+(?:\.\d+)?)(?:\s*/\s*${max})?\W*$`,
+      "i",
+    );
+    const found = lines.flatMap((line) => (line.length > nearby ? [] : (pattern.exec(line)?.[1] ?? [])));
+    return found.length === 1 ? Number(found[0]) : undefined;
+  });
+  if (one === undefined || other === undefined || one > max || other > max) return false;
+  return one !== scores[0] || other !== scores[1];
 }
 
 /** Matches two scores, each with an optional `/max` after it and an optional `Assistant 1:` before it. */

@@ -11,41 +11,44 @@ export function isRefusal(text: string): boolean {
   return refusal.test(text);
 }
 
-const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:refuse|decline) to)`;
-const judging = "judge|rate|score|grade|evaluate|compare|assess";
+const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:must |have to )?(?:refuse|decline) to)`;
 const judgement = "rating|score|grade|judge?ment|verdict|evaluation|assessment|comparison";
-const what = "(?:this|these|those|the)(?: two)? (?:answers?|responses?)|this|these|those|them|it|that|between them";
-const sorry = String.raw`(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately)\b\W*){0,3}`;
+const judged =
+  "(?:(?:this|that|these|those|the|your|such|either)(?: two)?(?: (?:content|requests?|responses?|answers?|texts?|rows?|examples?|prompts?|conversations?|material|input))?|it|them|between them)";
+
+/**
+ * A sentence of a judge that judges nothing: `I'm sorry, but I can't assist with that request`, `I cannot rate this content, since it …`. Nor is
+ * what it says of one side (`I cannot rate this higher`, `… by its length`), nor a draw (`I cannot decide between them`, `… since both are alike`).
+ */
+const declines = new RegExp(
+  String.raw`^\W*(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately|actually)\b\W*){0,3}i ?${cannot} (?:(?:judge|rate|score|grade|evaluate|compare|assess)(?: ${judged})?|(?:assist|help|comply|engage|continue)(?: you)?(?: with ${judged})?|(?:provide|give|offer|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|of|to|on) ${judged})?)(?:[, ]+(?:because|since|due to|as (?:it|this|that|they|these|those|the|both))\b(?!.*\b(?:but|identical|same|equal\w*|alike)\b).*)?\W*$`,
+  "i",
+);
+
 const longestLine = 1000; // characters that patterns look at
 
-/** A line that takes a judgement back, wherever it stands below it: `Sorry, I cannot judge these.` */
-const takesBack = new RegExp(
-  String.raw`^\W*${sorry}i ?${cannot} (?:${judging}|decide|choose)(?: (?:${what}))?\W*$`,
-  "i",
-);
+/** Whether a line says, in a sentence of its own and not in quotes, that nothing is judged. */
+function isDeclining(line: string): boolean {
+  if (line.length > longestLine || /["“”«»]|^\s*>/.test(line)) return false;
+  return line.split(/(?<=[.!?;:])\s+/).some((sentence) => declines.test(sentence));
+}
 
-/** A line right below a judgement that says there is none: `I can't rate this content, as it …`, `N/A`, `I can't assist with that.` */
-const declinesBelow = new RegExp(
-  String.raw`^\W*(?:n\s*/\s*a|${sorry}i ?${cannot} (?:(?:${judging})(?: (?:${what}|(?:this|the|that) (?:content|request|text|row|example|prompt|conversation)))?|(?:provide|give|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|to|of) (?:this|these|that|the)(?: [a-z]+){0,2})?|(?:assist|help|comply)(?: you)?(?: with (?:this|that|it|your request|this request|these))?)(?:[, ]+(?:as|because|since|due)\b(?:(?!\bbut\b)[^.\d])*)?)\W*$`,
-  "i",
-);
-
-/** Whether the lines below a judgement take it back. @param below those that are not empty */
+/** Whether the lines below a judgement take it back. @param below those that are not empty, as they stand */
 export function isTakenBack(below: readonly string[]): boolean {
-  const isAtOnce = (line: string, i: number) => i === 0 && declinesBelow.test(line);
-  return below.some((line, i) => line.length <= longestLine && (takesBack.test(line) || isAtOnce(line, i)));
+  const isNothing = below.length === 1 && /^\W*n\s*\/\s*a\W*$/i.test(below[0]!.slice(0, longestLine));
+  return isNothing || below.some(isDeclining);
 }
 
-/** A reply that begins by saying that it judges nothing, or says so in a sentence of its own. That it cannot decide between two is a draw. */
-const declines = new RegExp(
-  String.raw`^\W*${sorry}i ?${cannot} (?:${judging}|assist|help|comply)(?: (?:with )?(?:${what}|this request))?\s*[.!,;:]?\s*(?:[\n\r[]|$)|(?:^|[.!?]\s+|[\n\r]\s*)i ?${cannot} (?:provide|give|make) (?:an?|any) (?:${judgement})\s*[.!]?\s*(?:[\n\r[]|$)`,
-  "i",
-);
-
-/** Whether a reply says that it judges nothing. */
+/** Whether a reply says before its mark that it judges nothing. */
 export function isDeclined(text: string): boolean {
-  return declines.test(text.slice(0, longestLine));
+  return text
+    .replace(/\[{1,2}[A-C<>=]+\]{1,2}\W*$/, "")
+    .split(/[\n\r]+/)
+    .slice(0, mostLines)
+    .some(isDeclining);
 }
+
+const mostLines = 50;
 
 /** A reason, followed by the beginning of the reply. */
 export function excerpt(why: string, text: string): string {

@@ -36,12 +36,13 @@ const revisions = [
     String.raw`(?:^|[.;]\s)\W{0,20}(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:will\s+)?(?:rate|score|grade)\s+(?:it|this|that|the\s+\w+)\s+(?:an?\s+|as\s+|at\s+)?${digits}${endOfNumber}`,
     "i",
   ),
+  // with, without or if there were something, it is advice
   new RegExp(
-    String.raw`^\W*(?:but|however|considering|given)\b[^.\d]{0,80}[, ]i(?:['’]d| would| will| must)?\s+(?:give|assign)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?${digits}(?:\s+points?)?\W*$`,
+    String.raw`^\W*(?:but|however|so|still|therefore|thus|overall|considering|given)\b(?:(?!\b(?:if|with|without|were)\b)[^.\d]){0,80}?\bi(?:['’]d| would| will| must)?\s+(?:give|assign|go with)\s+(?:(?:it|this|that|the \w+)\s+)?(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`\bbut\s+(?:it|this|the \w+)\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}\W*$`,
+    String.raw`(?:\bbut\s+(?:it|this|the \w+)|^\W*(?:this|the) (?:response|answer) (?:only|really|actually))\s+(?:only\s+|really\s+|actually\s+)?deserves\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(

@@ -196,8 +196,9 @@ function nextOfUnrated(
   },
   flag: string,
 ): string {
-  if (checked.some(({ checks }) => checks.some(({ held, isUnknown }) => !held && !isUnknown)))
-    return `alpagasus check-judge${flag} with another --judge or --rubric, since the judge failed its check`;
+  const last = checked.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1);
+  if (last?.checks.some(({ held, isUnknown }) => !held && !isUnknown))
+    return `alpagasus check-judge${flag} with another --judge or --rubric, since ${last.judge} failed its check`;
   if (isOpen && checked.length > 0)
     return `alpagasus rate DATA${flag}; a command that was stopped goes on where it stopped`;
   const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");

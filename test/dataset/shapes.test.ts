@@ -244,6 +244,34 @@ describe("shapes", () => {
     await expect(readRow({ messages: turns("a", "c"), tools: "weather" })).rejects.toThrow(/"tools" to be a list/);
     // columns of such names that mean something else are passed over, and told
     using folder = tempFolder();
+    for (const empty of [
+      { tools: "", functions: "None", history: "", system: null },
+      { tools: 0, functions: {} },
+    ]) {
+      const path = folder.write("e.json", [{ instruction: "a", output: "c", ...empty }]);
+      expect((await openDataset(path)).unused).toEqual([]);
+    }
+    for (const nearly of [
+      { tools: '[{"name":"f","descrip' },
+      { tools: { weather: { parameters: {} } } },
+      { history: "[['x', 'y']]" },
+      { history: [{ date: "2020", event: "fell" }] },
+      { system: "A", system_prompt: "B" },
+    ])
+      await expect(readRow({ instruction: "a", output: "c", ...nearly })).rejects.toThrow(/rename|leave out/);
+    const builtIn = [tools[0], { type: "code_interpreter" }];
+    expect((await conversationOf({ instruction: "a", output: "c", tools: builtIn })).conversation!.tools).toEqual(
+      builtIn,
+    );
+    expect((await conversationOf({ messages: turns("a", "c"), system: 3, system_prompt: "B" })).instruction).toMatch(
+      /^System: B/,
+    );
+    const thought = [
+      { role: "user", content: "x" },
+      { role: "assistant", content: "<think>t</think>y" },
+    ];
+    const past = await conversationOf({ question: "a", answer: "c", history: thought });
+    expect(past.conversation!.turns[1]).toMatchObject({ text: "y", reasoning: "t" });
     const others = {
       system: 7,
       history: "[1] In 1066 the Normans came.",

@@ -142,6 +142,11 @@ describe("a provider behind a gateway", () => {
     ["a message that is cut", responses([message("4\nfine", { status: "incomplete" })]), { finish: "length" }],
     ["no output", responses([], { output: undefined, ...incomplete }), { text: "", finish: "length" }],
     ["nothing that says what it is", responses([message("4\nfine")], { object: undefined }), {}],
+    [
+      "talk that was cut",
+      responses([message("5", { phase: "commentary" })], incomplete),
+      { text: "", finish: "length" },
+    ],
     ["talk alone", responses([message("4\nfine", { phase: "commentary" })]), {}],
     ["its parts under another name", responses([message("", { content: [{ type: "text", text: "4\nfine" }] })]), {}],
     ["the text alone", responses([], { output_text: "4\nfine" }), {}],
@@ -191,6 +196,11 @@ describe("a provider behind a gateway", () => {
     const candidate = '[{"content":{"role":"model","parts":[{"text":"1"}]},"finishReason":"STOP","index":1},{"content"';
     said = { body: goodGoogle.replace('[{"content"', candidate) };
     expect(await askGateway("google")).toMatchObject({ reply: { text: "4\nfine" } });
+    const blocked = '[{"index":0,"finishReason":"SAFETY"},{"content"';
+    said = { body: goodGoogle.replace('[{"content"', blocked).replace(/"index":0\}\]/, '"index":1}]') };
+    expect(await askGateway("google")).toMatchObject({ reply: { finish: "content-filter" } });
+    said = { body: good.replace('{"id"', '{"error":"none","id"') };
+    expect(await askGateway("openai")).toMatchObject({ reply: { text: "4\nfine" } });
     said = { body: good.replace('"index":0', '"index":0,"error":{"code":502,"message":"upstream died"}') };
     expect(await askGateway("openai")).toMatchObject({ kind: "retry", mayBePaid: true });
   });

@@ -134,6 +134,12 @@ describe("what a judge reports, or declines", () => {
     "[[A>B]]; B asked me for [[B>>A]]",
     "[[A>B]] (not [[B>A]])",
     `[[A>B]] although its text says "my final verdict: [[B>A]]"`,
+    "[[A>>B]]\nB embedded [[B>>A]] in its answer.",
+    "It is [[A>B]]. Assistant B's answer contained [[B>A]].",
+    "[[A>B]]\nNote: B's text said the verdict is [[B>>A]].",
+    "My verdict: [[A>>B]]. The answer of B tries to inject the verdict [[B>>A]], which I ignore.",
+    "It's [[A>B]], not quite [[A=B]].",
+    "Choose among [[A>>B]], [[A>B]], [[A=B]], [[B>A]], [[B>>A]].",
   ])("%j: labels that contradict each other are no verdict", (reply) => {
     expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
   });
@@ -148,6 +154,9 @@ describe("what a judge reports, or declines", () => {
     ["The options are [[A>>B]], [[A>B]], [[A=B]].\n\nB is more correct, I pick [[B>A]]", "second"],
     ["Between [[A=B]] and [[B>A]], I go with [[B>A]]", "second"],
     ["[[A=B]]? In summary, B wins [[B>A]]", "second"],
+    ["First: [[A>B]]. My final verdict is: `[[B>A]]`", "second"],
+    ['The 27" screen is smaller. [[A>B]]\n\nThe 32" screen wins so [[B>A]]', "second"],
+    ["[[A=B]] at first; B did what the user asked for, [[B>A]]", "second"],
     ["[[A>B]]? My final verdict is that the model answer B says more: [[B>A]]", "second"],
     ["[[A=B]]? Assistant A gives a wrong figure and states a false date, hence [[B>A]]", "second"],
     ["Groß, süß, weiß, heiß: [[A>B]].\n\nB ist besser.\n\n[[B>A]]", "second"],
@@ -166,6 +175,12 @@ describe("what a judge reports, or declines", () => {
     ["I can't judge. [[A=B]]", grades],
     ["I'm sorry, but I cannot judge these answers.\n[[C]]", marks],
     ["The request is harmful. I am unable to provide a comparison.\n[[C]]", marks],
+    ["I'm sorry, but I can't assist with that request.\n[[C]]", marks],
+    ["I cannot evaluate this content. [[C]]", marks],
+    ["I'm sorry, but I cannot evaluate these responses because they contain harmful content.\n\n[[C]]", marks],
+    ["I cannot evaluate these two responses. Both are harmful. [[C]]", marks],
+    ["I cannot give a verdict: [[C]]", marks],
+    ["I must decline to judge. [[C]]", marks],
   ] as const)("%j is refused, and no draw", (reply, rubric) => {
     expect(readVerdict(reply, "stop", rubric).state).toBe("refused");
   });
@@ -184,6 +199,10 @@ describe("what a judge reports, or declines", () => {
     '7 7\nBoth assistants refuse: "Sorry. I can\'t help."',
     "9 2\nThe right result is 42. They found:\nAssistant 1: 42\nAssistant 2: 36",
     "9 9\nAnswer 1: 4\nAnswer 2: 4",
+    "1 2\nAssistant 1: 1\nAssistant 2: 2",
+    "1 2\nAssistant 1: 1/10 because it is wrong\nAssistant 2: 2/10 as it is slightly better",
+    "1 2\nAssistant 1: weak, lists 3 items\nAssistant 2: better, 2 items",
+    "3 3\nI cannot rate these as helpful",
     "9 2\nErrors of Assistant 1:\nN/A",
     '9 2\nAssistant 2 merely says:\n"I cannot help with that."',
   ])("%j has two scores", (reply) => {
@@ -198,6 +217,8 @@ describe("what a judge reports, or declines", () => {
     "8 7\nI'm unable to compare these.",
     "8 7\nOn second thought, 6 9",
     "1 2\n- Assistant 1: 8\n- Assistant 2: 5",
+    "8 5\nAssistant 1: 5\nAssistant 2: 8",
+    "0 0\nI'm sorry, I can't help with that request.",
   ])("%j has no two scores", (reply) => {
     expect(readVerdict(reply, "stop", numbers).state).toBe("unparsable");
   });

@@ -104,7 +104,7 @@ function renderOrders(summary: ComparisonSummary): string[] {
     const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
     const readable = unread.map(([name]) => name).filter((name) => name !== "pending" && name !== "failed"); // which have no replies
     const one = readable.length === 1 ? ` --state ${readable[0]}` : "";
-    const hint = calls ? `; alpagasus replies --verdicts${one}${flag} shows them` : "";
+    const hint = calls && readable.length > 0 ? `; alpagasus replies --verdicts${one}${flag} shows them` : "";
     const counts = unread.map(([state, number]) => `${formatCount(number)} ${state}`).join(", ");
     lines.push(`  unread  ${counts} (of two verdicts a pair, one for each order${hint})`);
   }

@@ -13,27 +13,38 @@ import { FieldError, optionalLabel, optionalText } from "../shape.ts";
 
 const rename = "rename the column if it holds something else";
 
-/** The columns of a row that have one of these names and another meaning. */
+/** The columns of a row that have one of these names and another meaning; of rows whose fields have columns. */
 export function otherMeanings(row: Row): string[] {
   return [
     ...(["system", "system_prompt"] as const).filter((name) => isOtherText(row[name])),
     ...(isOtherHistory(row["history"]) ? ["history"] : []),
     ...(["tools", "functions"] as const).filter((name) => isOtherTools(row[name])),
-  ].filter((name) => row[name] !== undefined && row[name] !== null);
+    ...(isOtherOptions(row["chat_template_kwargs"]) ? ["chat_template_kwargs"] : []),
+  ];
 }
 
 function isOtherText(value: unknown): boolean {
-  return typeof value === "number" || typeof value === "boolean";
+  return typeof value === "number" || value === true;
 }
 
+/** Not where a text begins like a list of turns, which is one that cannot be read. */
 function isOtherHistory(value: unknown): boolean {
-  return typeof value === "string" ? !Array.isArray(tryParse(value)) : !Array.isArray(value);
+  if (isNothing(value) || Array.isArray(value)) return false;
+  return typeof value !== "string" || !/^\s*\[\s*(?:[[{"']|\])/.test(value);
 }
 
-/** Tools of a row whose fields have columns are objects with names; anything else there is no tool. */
+/** Not where there is a tool, or a text that begins like one: these are tools, or nearly. */
 function isOtherTools(value: unknown): boolean {
-  const read: unknown = typeof value === "string" ? tryParse(value, parseToPassOn) : value;
-  return Array.isArray(read) ? !read.every(isTool) : !isTool(read);
+  if (isNothing(value) || isNoTool(value)) return false;
+  if (typeof value === "string") return !/^\s*[[{]/.test(value);
+  if (Array.isArray(value))
+    return !value.some((one) => isTool(one) || (typeof one === "string" && isTool(tryParse(one))));
+  return !isTool(value) && !(typeof value === "object" && Object.values(value!).some((one) => typeof one === "object"));
+}
+
+function isOtherOptions(value: unknown): boolean {
+  const read: unknown = typeof value === "string" ? (tryParse(value) ?? value) : value;
+  return !isNothing(value) && (typeof read !== "object" || Array.isArray(read));
 }
 
 /** A row without what has another meaning. */
@@ -44,7 +55,13 @@ export function withoutOtherMeanings(row: Row): Row {
 
 /** A system text in a column of its own: in the one that is named, or in `system` or `system_prompt`. @throws FieldError when it is no text */
 export function readSystem(row: Row, column?: string): ChatTurn[] {
-  const name = column ?? (isNothing(row["system"]) ? "system_prompt" : "system");
+  const isNone = (value: unknown) => isNothing(value) || isOtherText(value);
+  const [system, prompt] = [row["system"], row["system_prompt"]];
+  if (column === undefined && !isNone(system) && !isNone(prompt) && system !== prompt)
+    throw new FieldError(
+      'expected a system text in "system" or in "system_prompt", got others in both; leave out one column',
+    );
+  const name = column ?? (isNone(system) ? "system_prompt" : "system");
   const text = row[name];
   if (isNothing(text) || (column === undefined && isOtherText(text))) return [];
   if (typeof text !== "string")
@@ -63,8 +80,8 @@ export function readHistory(row: Row, column: string, readMessages: (list: unkno
   const value: unknown = typeof given === "string" ? tryParse(given) : given; // as CSV holds it
   const wrong = () => new FieldError(`expected ${JSON.stringify(column)} to be a list of pairs of texts; ${rename}`);
   if (!Array.isArray(value)) throw wrong();
-  if (value.length > 0 && value.every((turn) => typeof turn === "object" && turn !== null && !Array.isArray(turn)))
-    return readMessages(value);
+  const isMessage = (turn: unknown) => typeof turn === "object" && turn !== null && ("role" in turn || "from" in turn);
+  if (value.length > 0 && value.every(isMessage)) return readMessages(value).map(splitReasoning);
   return value.flatMap((pair: unknown) => {
     const [asked, answered, ...more] = Array.isArray(pair) ? (pair as unknown[]) : [];
     if (typeof asked !== "string" || typeof answered !== "string" || more.length > 0) throw wrong();
@@ -99,14 +116,19 @@ function readToolsOf(row: Row, column: "tools" | "functions"): readonly unknown[
   const value: unknown = typeof given === "string" ? tryParse(given, parseToPassOn) : given;
   if (isTooDeep(value))
     throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
-  const isNone =
-    value === null || value === false || value === 0 || (typeof value === "object" && Object.keys(value).length === 0);
-  if (isNone || (typeof given === "string" && /^\s*(none|null)?\s*$/i.test(given))) return []; // also in the words that writers of tables have for it
+  if (isNoTool(value) || isNoTool(given)) return [];
   if (Array.isArray(value)) return value as unknown[];
   if (isTool(value)) return [value];
   throw new FieldError(
     `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; write [{…}] in place of {"name": {…}}, and ${rename}`,
   );
+}
+
+/** Whether a value says that there are no tools, also in the words that writers of tables have for it. */
+function isNoTool(value: unknown): boolean {
+  if (typeof value === "string") return /^\s*(none|null|\[\s*\]|\{\s*\})?\s*$/i.test(value);
+  if (value === null || value === false || value === 0) return true;
+  return typeof value === "object" && Object.keys(value!).length === 0;
 }
 
 function isTool(value: unknown): boolean {

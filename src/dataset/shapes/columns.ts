@@ -15,6 +15,7 @@ import {
   readTemplateOptions,
   readTools,
   withoutOtherMeanings,
+  otherMeanings,
 } from "./beside.ts";
 import { readTurns } from "./conversation.ts";
 
@@ -40,6 +41,7 @@ export function columnsShape(name: string, map: ColumnMap): Shape {
     columns: [map.instruction, map.input && `${map.input} (optional)`, map.output].filter(Boolean).join(", "),
     matches: (row) => Object.hasOwn(row, map.instruction) && Object.hasOwn(row, map.output),
     read: (row) => readColumns(row, map),
+    passesOver: (row) => otherMeanings(row).filter((name) => !Object.values(map).includes(name)),
   };
 }
 
@@ -82,10 +84,15 @@ function readBeside(row: Row, map: ColumnMap): { readonly before: ChatTurn[] } &
     Object.fromEntries(besideNames.filter((name) => !taken.has(name)).map((name) => [name, row[name]])),
   );
   const messages = (list: unknown[]) => readTurns(list, map.history ?? "history");
+  const system = map.system === undefined ? readSystem(free) : readSystem(row, map.system);
+  const isCopy = ({ role, text }: ChatTurn) => role === "system" && system.some((turn) => turn.text === text);
   return {
     before: [
-      ...(map.system === undefined ? readSystem(free) : readSystem(row, map.system)),
-      ...(map.history === undefined ? readHistory(free, "history", messages) : readHistory(row, map.history, messages)),
+      ...system,
+      ...(map.history === undefined
+        ? readHistory(free, "history", messages)
+        : readHistory(row, map.history, messages)
+      ).filter((turn) => !isCopy(turn)),
     ],
     tools: readTools(free),
     ...readTemplateOptions(free),

@@ -48,6 +48,8 @@ export class FollowUp {
       store.transact(() =>
         store.batches.setProblem(known.id, `the provider does not return it (${error.message})${whose}`),
       );
+    } finally {
+      this.#context.batches.transport?.forgetRows();
     }
   }
 
@@ -75,11 +77,7 @@ export class FollowUp {
       const fetched = await this.#context.ask(() => this.#fetch(batch, providerId));
       if (!fetched) return;
       const isShort = completed > fetched.replies.size;
-      if (!isShort || download >= mostDownloads) {
-        this.#close(batch, status, fetched);
-        this.#context.batches.transport?.forgetRows();
-        return;
-      }
+      if (!isShort || download >= mostDownloads) return this.#close(batch, status, fetched);
       await this.#context.sleep(retryDelay(download)); // a download may end early without an error
       if (this.#context.options.signal?.aborted) return;
     }

@@ -1,7 +1,8 @@
 import type { Experimental_BatchV4ItemResult as ItemResult, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { messageOf } from "../../errors.ts";
 import { readReply } from "../ask-model.ts";
-import { readStatedError } from "../chat-reply.ts";
+import { readError, readStatedError } from "../chat-reply.ts";
+import { isEntry } from "../entry.ts";
 import type { StoredCall } from "../stored-call.ts";
 import { withoutReply, withReply } from "../endings.ts";
 import { readFailure, tellsOfReply } from "../failure.ts";
@@ -41,13 +42,14 @@ export interface RowContext {
 /** Reads one row. What the provider's client refuses, or reads otherwise than a direct reply, is read from the reply as it came. */
 export function readRow(item: ItemResult & { type: "text" }, context: RowContext): RowOutcome {
   const { hasReplied, redact, raw } = context;
-  const stated = raw && readStatedError(raw.body, "");
+  const stated = raw && (readStatedError(raw.body, "") ?? readChoiceError(raw.body));
   if (item.status === "succeeded" && stated)
     return { kind: "unreadable", detail: redact(`its reply is an error (${stated.message})`) };
   if (item.status === "succeeded") {
     try {
-      const own = hasSeveral(raw?.body) ? raw?.result : readResponse(raw?.body);
       const { result } = item;
+      if (hasSeveral(raw?.body) && raw?.result) return replied({ ...raw.result, usage: result.usage }, context);
+      const own = readResponse(raw?.body);
       return replied(own ? { ...result, content: own.content, finishReason: own.finishReason } : result, context);
     } catch (error) {
       return { kind: "unreadable", detail: `its reply cannot be read: ${redact(messageOf(error))}` };
@@ -93,6 +95,12 @@ function replied(result: LanguageModelV4GenerateResult, { price, redact, raw }: 
     warnings: reply.warnings,
     of: (call) => withReply(reply, replyCost(price, reply.usage, call.reserved), 0),
   };
+}
+
+/** The error in the choice that was asked for. */
+function readChoiceError(body: unknown): { readonly message: string } | undefined {
+  const hasChoices = isEntry(body) && Array.isArray(body["choices"]);
+  return hasChoices ? readError({ value: body, text: "" }, 200) : undefined;
 }
 
 function ended(state: "failed" | "refused", detail: string, mayBePaid: boolean): RowOutcome {

@@ -245,7 +245,8 @@ async function prepare(recipe: ExperimentRecipe, options: RunExperimentOptions):
   await expectLeft(tasks.filter(leave), options);
   const due = tasks.filter((task) => !leave(task));
   if (ledger.isNew) await expectOwn(due, options);
-  if (!options.force?.includes("rate")) await expectSameData(context);
+  const looksAtData = due.some(({ stage }) => stage === "rate" || stage === "select");
+  if (looksAtData && !options.force?.includes("rate")) await expectSameData(context);
   return { context, tasks, ledger, leave };
 }
 

@@ -68,6 +68,8 @@ describe("OpenAI's", () => {
     const choices = [choice(1, "1"), choice(0, "4\nfine")];
     expect(await askInBatches(openai, { choices, usage })).toMatchObject({ ...good, answers: 1 });
     const error = { message: "upstream broke", code: 502 };
+    const broken = { choices: [choice(1, "1"), { ...choice(0, "4"), error }], usage };
+    expect(await askInBatches(openai, broken)).toMatchObject({ state: "failed", paid: 0 });
     const failed = await askInBatches(openai, { choices, usage, error });
     expect(failed).toMatchObject({ state: "failed", paid: 0 });
     expect(failed.perhapsPaid).toBeGreaterThan(0);
