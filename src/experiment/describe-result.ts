@@ -118,12 +118,13 @@ export function describeOutcome(
   moreTrainings: ExperimentResult["moreTrainings"],
 ): Pick<ExperimentResult, "sentence" | "verdict"> {
   const { verdict, sentence } = describeMatches(facts, savings, moreTrainings);
-  const found = facts.benchmarks?.length ? describeBenchmarks(facts.benchmarks) : undefined;
-  if (found === undefined) return { verdict, sentence };
-  return {
-    verdict,
-    sentence: facts.matches.length === 0 ? `No answers were compared. ${found}` : `${sentence} ${found}`,
-  };
+  const isCompared = facts.matches.length > 0;
+  const found = [
+    ...(facts.losses?.differences.length && !isCompared ? [describeLosses(facts.losses.differences)] : []),
+    ...(facts.benchmarks?.length ? [describeBenchmarks(facts.benchmarks)] : []),
+  ];
+  if (found.length === 0) return { verdict, sentence };
+  return { verdict, sentence: [isCompared ? sentence : "No answers were compared.", ...found].join(" ") };
 }
 
 function describeMatches(
@@ -200,6 +201,17 @@ function describeMatches(
     verdict,
     sentence: `${beginning}${by}${but}: ${[...decisive, ...(losers[0] ?? saying[0]!).longest].map(tellMatch).join("; ")}${alone}${faster}.`,
   };
+}
+
+/** Says which differences in held-out losses hold. */
+function describeLosses(differences: NonNullable<ExperimentFacts["losses"]>["differences"]): string {
+  const shown = differences.filter(({ adjustedPValue }) => adjustedPValue < 0.05);
+  const tell = ({ a, b, difference: { value } }: (typeof shown)[number]) =>
+    (value ?? 0) > 0 ? `${a} below ${b}` : `${b} below ${a}`;
+  const what = `${formatNumbered(differences.length, "difference in losses", "differences in losses")} on held-out answers (they favour the style of these answers)`;
+  return shown.length === 0
+    ? `Of ${what} none holds after correction.`
+    : `Of ${what} ${shown.length === 1 ? "one holds" : `${shown.length} hold`} after correction: ${shown.map(tell).join(", ")}.`;
 }
 
 /** Says which differences in benchmarks hold. */

@@ -5,6 +5,8 @@ export interface ExperimentFacts {
   readonly name: string;
   readonly caveat?: string | undefined;
   readonly source?: string | undefined;
+  /** Whether they are published ones, of an experiment that was run elsewhere. */
+  readonly isPublished?: boolean | undefined;
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
   readonly losses?: ExperimentResult["losses"];

@@ -38,6 +38,7 @@ export function recordedFacts({
     name,
     caveat,
     source,
+    isPublished: true,
     arms: Object.entries(arms).map(([arm, { rows, minutes, usd }]) => {
       const trainings = minutes === undefined ? [] : [{ minutes, usd: usd ?? null, finalLoss: null, lossCurve: [] }];
       return { arm, rows, trainings, ...meanTraining(trainings) };

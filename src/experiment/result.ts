@@ -9,7 +9,7 @@ import type { ExperimentFacts } from "./facts.ts";
 
 /** Draws the conclusion: the result with its verdict and sentence. */
 export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
-  const { name, caveat, source, arms, money } = facts;
+  const { name, caveat, source, isPublished, arms, money } = facts;
   const matches = adjustMatches(facts.matches);
   const savings = findSavings(facts);
   const moreTrainings = priceTrainings(facts);
@@ -17,6 +17,7 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
     name,
     caveat,
     source,
+    ...(isPublished && { isPublished }),
     ...describeOutcome({ ...facts, matches }, savings, moreTrainings),
     ...(moreTrainings && { moreTrainings }),
     arms: [...arms],

@@ -149,12 +149,12 @@ function weighAgreement({ with: other, kappa, pairs }: OutcomeAgreement, reasons
  * @param people how far the judges agree with people's labels, where there are some
  */
 export function weighExperiment(
-  { arms, matches, benchmarks, source, contamination }: ExperimentResult,
+  { arms, matches, benchmarks, losses, isPublished, contamination }: ExperimentResult,
   rate?: RateSummary,
   people: readonly OutcomeAgreement[] = [],
 ): Trust {
   const reasons: Reasons = { for: [], wrong: [], weak: [] };
-  if (source !== undefined) {
+  if (isPublished) {
     reasons.weak.push(
       `published figures were taken as they are: ${[
         ...(matches.length > 0 ? ["neither replies nor the order of answers can be checked"] : []),
@@ -163,7 +163,11 @@ export function weighExperiment(
     );
     return answer(reasons);
   }
-  if (matches.length === 0 && !benchmarks?.length) reasons.wrong.push("nothing was compared");
+  if (matches.length === 0 && !benchmarks?.length && losses)
+    reasons.weak.push(
+      "no answers were compared, losses on held-out answers alone, which favour the style of these answers",
+    );
+  else if (matches.length === 0 && !benchmarks?.length) reasons.wrong.push("nothing was compared");
   else if (matches.length === 0) reasons.weak.push("no answers were compared, benchmarks alone");
   else if (people.length === 0) reasons.weak.push("no people's labels to compare the verdicts with");
   for (const agreement of people) weighAgreement(agreement, reasons);

@@ -267,8 +267,8 @@ function nextStep(
   return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
 }
 
-function ended({ name, source }: ExperimentResult): string {
-  const again = source === undefined ? "; its command with --dry-run tells whether an input has changed since" : "";
+function ended({ name, isPublished }: ExperimentResult): string {
+  const again = !isPublished ? "; its command with --dry-run tells whether an input has changed since" : "";
   return `nothing: the experiment ${name} came to its end${again}`;
 }
 

@@ -6,7 +6,7 @@ import { listDraws, listModels } from "../../src/experiment/models.ts";
 import { parseExperiment } from "../../src/experiment/recipe.ts";
 import { concludeExperiment } from "../../src/experiment/result.ts";
 import { meanTraining, poolMatches } from "../../src/experiment/pool-matches.ts";
-import { tellExperiment } from "../../src/health/trust.ts";
+import { tellExperiment, weighExperiment } from "../../src/health/trust.ts";
 import type { RunReport } from "../../src/page/contract.ts";
 import type { ExperimentResult } from "../../src/run/records/experiment.ts";
 import { createRandom } from "../../src/stats/random.ts";
@@ -180,6 +180,46 @@ test("every random arm of the same size is heard, whatever their order, and othe
   expect(conclude(...by("one", 0.9), ...by("two", 0.1)).sentence).toMatch(
     /by all of one, two, but the longest rows do better by two: .*selected against longest \d\d? wins/,
   );
+});
+
+test("losses alone are told as such, and only published figures are taken as they are", () => {
+  const arms = ["random", "selected"].map((arm) => ({ arm, rows: 9, trainings: [train(1, 9)], minutes: 9, usd: null }));
+  const difference = (b: string, value: number, adjustedPValue: number) => ({
+    a: "random",
+    b,
+    items: 9,
+    trainings: 3,
+    difference: { value, low: null, high: null },
+    pValue: 0.01,
+    adjustedPValue,
+    sentence: "",
+  });
+  const facts = {
+    name: "x",
+    source: "chosen for this test",
+    money: { rating: 0, training: 0, generating: 0, comparing: 0 },
+    methods: { random: "random", selected: "score" },
+    matches: [],
+    arms,
+  };
+  const of = (...differences: ReturnType<typeof difference>[]) =>
+    concludeExperiment({ ...facts, losses: { data: "h.json", models: [], differences } });
+  expect(of(difference("selected", -0.1, 0.2)).sentence).toBe(
+    "No answers were compared. Of 1 difference in losses on held-out answers (they favour the style of these answers) none holds after correction.",
+  );
+  const found = of(difference("selected", -0.1, 0.01), difference("other", 0.1, 0.2));
+  expect(found.sentence).toMatch(/one holds after correction: selected below random\.$/);
+  expect(weighExperiment(found).against).toEqual([
+    "no answers were compared, losses on held-out answers alone, which favour the style of these answers",
+  ]);
+  const match = poolMatches({ a: "selected", b: "random", judge: "one" }, [
+    { a: "s", b: "r", verdicts: makeVerdicts(0.9, 1) },
+  ]);
+  const failed = { ...match, failedChecks: ["separates"] };
+  const told = (isPublished?: true) =>
+    weighExperiment(concludeExperiment({ ...facts, isPublished, matches: [failed] }));
+  expect(told().answer).toBe("no"); // although its recipe has a source
+  expect(told(true).against.join()).toContain("published figures were taken as they are");
 });
 
 test("a verdict rests on no match of one training, and asks for no fewer prompts than there were", () => {

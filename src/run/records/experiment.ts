@@ -47,6 +47,8 @@ export const experimentResultSchema = z.object({
   name: z.string(),
   caveat: z.string().optional(),
   source: z.string().optional(),
+  /** Whether its figures are published ones, of an experiment that was run elsewhere. */
+  isPublished: z.boolean().optional(),
   /** Whether selecting helped: in one plain sentence, and as a verdict. */
   sentence: z.string(),
   verdict: z.enum(["helped", "did not help", "no benefit shown", "one training", "not compared"]),
