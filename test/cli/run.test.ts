@@ -457,7 +457,7 @@ describe("recipes", () => {
     ],
     [
       "name: x\ndata: rows.json\nmodels: { m: nothing }\ngenerate: { tests: [vicuna] }\n",
-      /--model: expected a model of/,
+      /bad\.yaml:3: models\.m: expected a model of/,
     ],
     [
       "name: x\ndata: rows.json\nmodels: { m: smollm2, n: smollm2 }\ngenerate: { tests: [vicuna] }\ncompare: { judges: [gpt-4o] }\n",

@@ -199,7 +199,7 @@ describe("select", () => {
     [
       "a threshold above everything, with the histogram",
       { minScore: 6 },
-      /--min-score 6: .* above everything the judge gave \(0: 1, 2: 1, 3: 1, 4: 1, 5: 1\)/,
+      /--min-score 6: .* above everything the judge gave \(rows by score: 0: 1, 2: 1, 3: 1, 4: 1, 5: 1\)/,
     ],
     ["more rows than there are", { top: 7 }, /--top 7: expected at most the 6 rows/],
     ["a control without a size", { method: "random" }, /--method random: expected --top N, or an arm "selected"/],

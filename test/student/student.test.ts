@@ -221,7 +221,7 @@ describe("a student's file", () => {
       await expect(readStudent(file)).rejects.toThrow(/header.student: .*its header does not match its tables/);
     }
     await expect(readStudent(folder.write("other.student", "[]"))).rejects.toThrow(/expected a student's file/);
-    await expect(readStudent(`${folder.path}/none.student`)).rejects.toThrow(/the student cannot be read/);
+    await expect(readStudent(`${folder.path}/none.student`)).rejects.toThrow(/none.student: no such file/);
   });
 });
 
