@@ -96,7 +96,7 @@ describe("misuse is one line, exit code 2, and nothing written", () => {
     [
       "a student that is not there",
       ["rate", sample, "--judge", "student:x.student"],
-      /^alpagasus: x.student: the student cannot be read/,
+      /^alpagasus: x.student: no such file/,
     ],
     [
       "a number that is none",

@@ -128,7 +128,7 @@ function readToolsOf(row: Row, column: "tools" | "functions"): readonly unknown[
 function isNoTool(value: unknown): boolean {
   if (typeof value === "string") return /^\s*(none|null|\[\s*\]|\{\s*\})?\s*$/i.test(value);
   if (value === null || value === false || value === 0) return true;
-  return typeof value === "object" && Object.keys(value!).length === 0;
+  return typeof value === "object" && Object.keys(value).length === 0;
 }
 
 function isTool(value: unknown): boolean {

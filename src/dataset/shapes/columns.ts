@@ -41,7 +41,7 @@ export function columnsShape(name: string, map: ColumnMap): Shape {
     columns: [map.instruction, map.input && `${map.input} (optional)`, map.output].filter(Boolean).join(", "),
     matches: (row) => Object.hasOwn(row, map.instruction) && Object.hasOwn(row, map.output),
     read: (row) => readColumns(row, map),
-    passesOver: (row) => otherMeanings(row).filter((name) => !Object.values(map).includes(name)),
+    passesOver: (row) => otherMeanings(row).filter((column) => !Object.values(map).includes(column)),
   };
 }
 
