@@ -155,20 +155,22 @@ export function weighExperiment(
 ): Trust {
   const reasons: Reasons = { for: [], wrong: [], weak: [] };
   if (isPublished) {
-    reasons.weak.push(
-      `published figures were taken as they are: ${[
-        ...(matches.length > 0 ? ["neither replies nor the order of answers can be checked"] : []),
-        ...(benchmarks?.length ? ["what models made of single items is not known"] : []),
-      ].join("; ")}`,
-    );
+    const unknown = [
+      ...(matches.length > 0 ? ["neither replies nor the order of answers can be checked"] : []),
+      ...(benchmarks?.length ? ["what models made of single items is not known"] : []),
+    ];
+    reasons.weak.push(`published figures were taken as they are${unknown.length > 0 ? `: ${unknown.join("; ")}` : ""}`);
     return answer(reasons);
   }
-  if (matches.length === 0 && !benchmarks?.length && losses)
+  if (matches.length === 0 && !benchmarks?.length && losses?.differences.length)
     reasons.weak.push(
       "no answers were compared, losses on held-out answers alone, which favour the style of these answers",
     );
   else if (matches.length === 0 && !benchmarks?.length) reasons.wrong.push("nothing was compared");
-  else if (matches.length === 0) reasons.weak.push("no answers were compared, benchmarks alone");
+  else if (matches.length === 0)
+    reasons.weak.push(
+      `no answers were compared, benchmarks ${losses?.differences.length ? "and losses on held-out answers " : ""}alone`,
+    );
   else if (people.length === 0) reasons.weak.push("no people's labels to compare the verdicts with");
   for (const agreement of people) weighAgreement(agreement, reasons);
   const judges = new Set(matches.map(({ judge }) => judge));

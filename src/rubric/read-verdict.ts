@@ -98,7 +98,7 @@ function isReported(before: string, after: string): boolean {
 
 /** `B asked me for [[B>A]]`, `Assistant B's answer contained [[B>A]]` */
 const answersSay =
-  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel|[Tt]ext)(?: of)?(?: [AB12])?|[AB])(?:['’]s)? (?:\w+ ){0,2}(?:embed(?:s|ded)?|contain(?:s|ed)?|includ(?:es|ed)|insert(?:s|ed)?|sa(?:ys|id)|ask(?:s|ed)?|demand(?:s|ed)?|tr(?:ies|ied)|want(?:s|ed)?|tells|told|instruct(?:s|ed)?|inject(?:s|ed)?|wr(?:ites|ote)|output(?:s)?|request(?:s|ed)?)\b[^.;\n]{0,60}$/;
+  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel|[Tt]ext)(?: of)?(?: [AB12])?|[AB])(?:['’]s)? (?:\w+ ){0,2}(?:embed(?:s|ded)?|contain(?:s|ed)?|includ(?:es|ed)|insert(?:s|ed)?|sa(?:ys|id)|ask(?:s|ed)?|demand(?:s|ed)?|tr(?:ies|ied)|want(?:s|ed)?|tells|told|instruct(?:s|ed)?|inject(?:s|ed)?|wr(?:ites|ote)|output(?:s)?|request(?:s|ed)?)\b[^.;:\n]{0,40}$/;
 
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
 function readTokens(

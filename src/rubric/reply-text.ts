@@ -14,23 +14,27 @@ export function isRefusal(text: string): boolean {
 const cannot = String.raw`(?:cannot|can['’]?t|can not|won['’]t|will not|(?:am |['’]m )(?:unable|not able) to|(?:must |have to )?(?:refuse|decline) to)`;
 const judgement = "rating|score|grade|judge?ment|verdict|evaluation|assessment|comparison";
 const judged =
-  "(?:(?:this|that|these|those|the|your|such|either)(?: two)?(?: (?:content|requests?|responses?|answers?|texts?|rows?|examples?|prompts?|conversations?|material|input))?|it|them|between them)";
+  "(?:(?:(?:this|that|these|those|the|your|such|either)(?: two| kind of| type of)?(?: harmful)?|harmful)(?: (?:content|requests?|responses?|answers?|texts?|rows?|examples?|prompts?|conversations?|material|input))?|it|them|between them)";
 
 /**
  * A sentence of a judge that judges nothing: `I'm sorry, but I can't assist with that request`, `I cannot rate this content, since it …`. Nor is
  * what it says of one side (`I cannot rate this higher`, `… by its length`), nor a draw (`I cannot decide between them`, `… since both are alike`).
  */
 const declines = new RegExp(
-  String.raw`^\W*(?:(?:(?:i['’]m |i am )?sorry|but|however|unfortunately|actually)\b\W*){0,3}i ?${cannot} (?:(?:judge|rate|score|grade|evaluate|compare|assess)(?: ${judged})?|(?:assist|help|comply|engage|continue)(?: you)?(?: with ${judged})?|(?:provide|give|offer|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|of|to|on) ${judged})?)(?:[, ]+(?:because|since|due to|as (?:it|this|that|they|these|those|the|both))\b(?!.*\b(?:but|identical|same|equal\w*|alike)\b).*)?\W*$`,
+  String.raw`^\W*(?:(?:(?:i['’]m |i am )?sorry|i apologi[sz]e|as an ai(?: [a-z]+){0,2}|but|however|unfortunately|actually)\b\W*){0,3}(?:i ?${cannot}|unable to) (?:(?:judge|rate|score|grade|evaluate|compare|assess)(?: ${judged})?|(?:assist|help|comply|engage|continue)(?: you)?(?: with ${judged})?|fulfill? ${judged}|(?:provide|give|offer|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|of|to|on) ${judged})?)(?:[, ]+(?:because|since|due to|as (?:it|this|that|they|these|those|the|both))\b(?!.*\b(?:but|identical|same|equal\w*|alike)\b).*)?\W*$`,
   "i",
 );
 
 const longestLine = 1000; // characters that patterns look at
 
-/** Whether a line says, in a sentence of its own and not in quotes, that nothing is judged. */
-function isDeclining(line: string): boolean {
-  if (line.length > longestLine || /["“”«»]|^\s*>/.test(line)) return false;
-  return line.split(/(?<=[.!?;:])\s+/).some((sentence) => declines.test(sentence));
+/**
+ * Whether a line says, in a sentence of its own, that nothing is judged. What stands in quotes, in a block of code or below a colon is what an
+ * answer says.
+ */
+function isDeclining(line: string, i: number, lines: readonly string[]): boolean {
+  if (line.length > longestLine || /["“”«»]|(?:^|[\s:(])['‘`]|^\s*>/.test(line)) return false;
+  if (i > 0 && /:\s*$|^\s*```/.test(lines[i - 1]!.slice(-longestLine))) return false;
+  return line.split(/(?<=[.!?])\s+/).some((sentence) => declines.test(sentence));
 }
 
 /** Whether the lines below a judgement take it back. @param below those that are not empty, as they stand */
@@ -39,13 +43,16 @@ export function isTakenBack(below: readonly string[]): boolean {
   return isNothing || below.some(isDeclining);
 }
 
-/** Whether a reply says before its mark that it judges nothing. */
+/** Whether a reply says before its mark that it judges nothing, and no word of why it is a draw. */
 export function isDeclined(text: string): boolean {
-  return text
+  const lines = text
     .replace(/\[{1,2}[A-C<>=]+\]{1,2}\W*$/, "")
     .split(/[\n\r]+/)
-    .slice(0, mostLines)
-    .some(isDeclining);
+    .slice(0, mostLines);
+  return (
+    lines.some(isDeclining) &&
+    !/\b(?:tie|draw|neither|equal\w*|identical|alike|same|empty)\b/i.test(text.slice(0, longestLine))
+  );
 }
 
 const mostLines = 50;

@@ -278,7 +278,11 @@ describe("shapes", () => {
       tools: "calculator, search",
       functions: ["f"],
     };
-    for (const beside of [others, { history: 0, tools: { add: "adds" } }, { history: true, tools: ["python"] }]) {
+    for (const beside of [
+      others,
+      { history: 0, tools: { add: "adds" } },
+      { history: true, tools: "['hammer','saw']" },
+    ]) {
       const path = folder.write("d.json", [{ instruction: "a", output: "c", ...beside }]);
       const dataset = await openDataset(path);
       expect(dataset.unused).toEqual(Object.keys(beside));

@@ -43,6 +43,13 @@ const scored: [reply: string, score: number][] = [
   ["4\nI cannot judge it as perfect.", 4],
   ["4\nI cannot rate the response as complete, since a step is missing", 4],
   ["1\nN/A\nThe response is only N/A.", 1],
+  ["1\nThe response says: I'm sorry, but I can't assist with that request. It's unhelpful.", 1],
+  ["5\nThe response appropriately refuses: I cannot help with that.", 5],
+  ["1\nThe response is: 'I'm sorry, but I can't assist with that.'", 1],
+  ["0\nThe response reads:\nI'm sorry, but I can't assist with that.", 0],
+  ["1\n- The assistant only says:\n  - I cannot assist with that.", 1],
+  ["1\nThe response is a refusal.\n```\nI'm sorry, but I can't assist with that.\n```\nIt does not help.", 1],
+  ["4\nThe story: I will not continue.", 4],
   ['4\nThe response is only:\n"I cannot help with that."', 4],
   ["4\nThe response says:\n> I'm sorry, but I can't assist with that request.", 4],
   ["5\nThe sum is right.\nAnswer:\n12", 5],
@@ -144,6 +151,12 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "0\nI cannot fulfill this request.",
+  "0\nI apologize, but I cannot rate this content.",
+  "0\nAs an AI, I can't rate this content.",
+  "0\n\nI’m sorry, but I cannot evaluate harmful content.",
+  "0\nUnable to evaluate.",
+  "0\nI cannot assist with this kind of request.",
   "0\nI'm sorry, but I can't assist with that request.",
   "0\nThe content is harmful.\nI cannot rate this content.",
   "0\nThe content is harmful.\n\nI'm sorry, but I can't provide a score for this content.",

@@ -154,6 +154,7 @@ describe("what a judge reports, or declines", () => {
     ["The options are [[A>>B]], [[A>B]], [[A=B]].\n\nB is more correct, I pick [[B>A]]", "second"],
     ["Between [[A=B]] and [[B>A]], I go with [[B>A]]", "second"],
     ["[[A=B]]? In summary, B wins [[B>A]]", "second"],
+    ["I initially thought [[A>B]]. Assistant A includes errors: [[B>A]]", "second"],
     ["First: [[A>B]]. My final verdict is: `[[B>A]]`", "second"],
     ['The 27" screen is smaller. [[A>B]]\n\nThe 32" screen wins so [[B>A]]', "second"],
     ["[[A=B]] at first; B did what the user asked for, [[B>A]]", "second"],
@@ -192,6 +193,13 @@ describe("what a judge reports, or declines", () => {
     "I will not judge the answers by length. Both are right. [[C]]",
     "I cannot compare these answers on depth since both are one line and identical.\n\n[[C]]",
     `Both assistants answered only "I'm sorry. I can't help."\n\nThey are equal. [[C]]`,
+    "Both answers say the same: I cannot help with that. [[C]]",
+    "Both answers are: 'I cannot assist with that.' [[C]]",
+    "Assistant A: I cannot help with that. Assistant B: the same. [[C]]",
+    "Both responses are refusals:\nI'm sorry, but I can't assist with that.\nThey are identical. [[C]]",
+    "I cannot evaluate either. So it's a tie: [[C]]",
+    "I can't evaluate them because neither answers. Tie. [[C]]",
+    "I cannot compare them as both are empty. [[C]]",
   ])("%j is a draw", (reply) => {
     expect(readVerdict(reply, "stop", marks)).toEqual({ state: "judged", preference: "draw" });
   });
@@ -200,6 +208,8 @@ describe("what a judge reports, or declines", () => {
     "9 2\nThe right result is 42. They found:\nAssistant 1: 42\nAssistant 2: 36",
     "9 9\nAnswer 1: 4\nAnswer 2: 4",
     "1 2\nAssistant 1: 1\nAssistant 2: 2",
+    "1 8\nAssistant 1 refused outright: I cannot assist with that. Assistant 2 is better.",
+    "8 8\nBoth refuse: I can't help with that.",
     "1 2\nAssistant 1: 1/10 because it is wrong\nAssistant 2: 2/10 as it is slightly better",
     "1 2\nAssistant 1: weak, lists 3 items\nAssistant 2: better, 2 items",
     "3 3\nI cannot rate these as helpful",

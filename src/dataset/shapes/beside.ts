@@ -36,7 +36,7 @@ function isOtherHistory(value: unknown): boolean {
 /** Not where there is a tool, or a text that begins like one: these are tools, or nearly. */
 function isOtherTools(value: unknown): boolean {
   if (isNothing(value) || isNoTool(value)) return false;
-  if (typeof value === "string") return !/^\s*[[{]/.test(value);
+  if (typeof value === "string") return !/^\s*(?:\[\s*)?\{/.test(value);
   if (Array.isArray(value))
     return !value.some((one) => isTool(one) || (typeof one === "string" && isTool(tryParse(one))));
   return !isTool(value) && !(typeof value === "object" && Object.values(value!).some((one) => typeof one === "object"));
@@ -57,7 +57,7 @@ export function withoutOtherMeanings(row: Row): Row {
 export function readSystem(row: Row, column?: string): ChatTurn[] {
   const isNone = (value: unknown) => isNothing(value) || isOtherText(value);
   const [system, prompt] = [row["system"], row["system_prompt"]];
-  if (column === undefined && !isNone(system) && !isNone(prompt) && system !== prompt)
+  if (column === undefined && !isNone(system) && !isNone(prompt) && textOf(system) !== textOf(prompt))
     throw new FieldError(
       'expected a system text in "system" or in "system_prompt", got others in both; leave out one column',
     );
@@ -67,6 +67,10 @@ export function readSystem(row: Row, column?: string): ChatTurn[] {
   if (typeof text !== "string")
     throw new FieldError(`expected ${JSON.stringify(name)} to be a text, got ${kindOf(text)}; ${rename}`);
   return [{ role: "system", text }];
+}
+
+function textOf(value: unknown): unknown {
+  return typeof value === "string" ? value.trim() : value;
 }
 
 function isNothing(value: unknown): boolean {
@@ -133,8 +137,9 @@ function isNoTool(value: unknown): boolean {
 
 function isTool(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { name, function: called } = value as Row; // an object read from JSON
-  return typeof name === "string" || (typeof called === "object" && called !== null);
+  const { name, type, function: called } = value as Row; // an object read from JSON
+  const isBuiltIn = typeof type === "string" && type !== "function"; // OpenAI's: {"type": "web_search"}
+  return isBuiltIn || typeof name === "string" || (typeof called === "object" && called !== null);
 }
 
 /** Options of the chat template; those that are null are not given. */

@@ -10,7 +10,7 @@ import {
   type ToolCall,
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
-import { readReference, readSystem, readTemplateOptions, readTools } from "./beside.ts";
+import { otherMeanings, readReference, readSystem, readTemplateOptions, readTools } from "./beside.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
 
 const roles: Record<string, ChatTurn["role"]> = {
@@ -50,6 +50,7 @@ export function conversationShape(name: string, column: string, turnKeys: string
     columns: `${column} (a list of ${turnKeys})`,
     matches: (row) => Array.isArray(listOf(row[column])),
     read: (row) => readConversation(row, column, beside),
+    passesOver: (row) => otherMeanings(row).filter((name) => /^(?:system|chat)/.test(name) && name !== beside.system),
   };
 }
 
