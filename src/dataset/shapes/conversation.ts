@@ -50,7 +50,8 @@ export function conversationShape(name: string, column: string, turnKeys: string
     columns: `${column} (a list of ${turnKeys})`,
     matches: (row) => Array.isArray(listOf(row[column])),
     read: (row) => readConversation(row, column, beside),
-    passesOver: (row) => otherMeanings(row).filter((name) => /^(?:system|chat)/.test(name) && name !== beside.system),
+    passesOver: (row) =>
+      otherMeanings(row).filter((other) => /^(?:system|chat)/.test(other) && other !== beside.system),
   };
 }
 
