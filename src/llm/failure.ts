@@ -66,7 +66,7 @@ const longestDetail = 300;
 export function readFailure(error: unknown, now: number, redact: (text: string) => string = (text) => text): Failure {
   if (error instanceof Error && error.name === timedOut) return { ...lost(error.message), isLate: true };
   if (!APICallError.isInstance(error)) return readOther(error, redact);
-  const { statusCode: status } = error;
+  const status = error.statusCode;
   if (status === undefined) return readUnreached(error);
   const failure = readRefusal(error, status, now, redact);
   // errors are free, but one beside a text or its tokens was made

@@ -5,7 +5,7 @@ import { readResponse } from "./responses-reply.ts";
 const onlyResponses = /^(o\d+(-\w+)?-pro|o\d+(-\w+)?-deep-research|gpt-5[\w.]*-(pro|codex)|codex-|computer-use-)/;
 
 /** Whether a request was refused, before it was answered or paid, for want of the Responses API; an error may also quote the request. */
-function wantsResponses(error: unknown): error is APICallError {
+function wantsResponses(error: unknown): boolean {
   return (
     APICallError.isInstance(error) &&
     (error.statusCode === 400 || error.statusCode === 404) &&

@@ -17,8 +17,8 @@ const judged =
   "(?:(?:(?:this|that|these|those|the|your|such|either)(?: two| kind of| type of)?(?: harmful)?|harmful)(?: (?:content|requests?|responses?|answers?|texts?|rows?|examples?|prompts?|conversations?|material|input))?|it|them|between them)";
 
 /**
- * A sentence of a judge that judges nothing: `I'm sorry, but I can't assist with that request`, `I cannot rate this content, since it …`. Nor is
- * what it says of one side (`I cannot rate this higher`, `… by its length`), nor a draw (`I cannot decide between them`, `… since both are alike`).
+ * A sentence of a judge that judges nothing: `I'm sorry, but I can't assist with that request`, `I cannot rate this content, since it …`. What
+ * it says of one side is none (`I cannot rate this higher`, `… by its length`), and neither is a draw (`I cannot decide between them`).
  */
 const declines = new RegExp(
   String.raw`^\W*(?:(?:(?:i['’]m |i am )?sorry|i apologi[sz]e|as an ai(?: [a-z]+){0,2}|but|however|unfortunately|actually)\b\W*){0,3}(?:i ?${cannot}|unable to) (?:(?:judge|rate|score|grade|evaluate|compare|assess)(?: ${judged})?|(?:assist|help|comply|engage|continue)(?: you)?(?: with ${judged})?|fulfill? ${judged}|(?:provide|give|offer|assign|make) (?:an?|any|the|my) (?:${judgement})s?(?: (?:for|of|to|on) ${judged})?)(?:[, ]+(?:because|since|due to|as (?:it|this|that|they|these|those|the|both))\b(?!.*\b(?:but|identical|same|equal\w*|alike)\b).*)?\W*$`,

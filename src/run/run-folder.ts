@@ -12,6 +12,7 @@ import { writeWhole } from "../files/atomic-file.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { waitForLock } from "../files/owner-file.ts";
 import { processToken } from "../process-identity.ts";
+import { shellWord } from "../shell-word.ts";
 
 /** The paths of a run's files. */
 export interface RunFolder {
@@ -50,6 +51,11 @@ export interface RunFolder {
 }
 
 export const defaultRunFolder = join("runs", "default");
+
+/** The option that names a run in a command to type, with a space before it; empty for the default run. */
+export function runFlag(folder: string): string {
+  return folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
+}
 
 export function runFolder(folder: string): RunFolder {
   if (folder.trim() === "") throw new UsageError("--run: expected a folder, got an empty name");

@@ -18,7 +18,7 @@ import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { type CheckedJudge, latestChecks } from "../run/judge-checks.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
-import { defaultRunFolder, readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { defaultRunFolder, readManifest, runFlag, runFolder, type RunFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
 import { commandHere, withoutLimit, withoutOnly } from "./command-here.ts";
 
@@ -84,7 +84,7 @@ export async function status(folder: string): Promise<RunStatus> {
   const manifest = await readManifest(run);
   if (folder !== defaultRunFolder && !existsSync(folder))
     throw new RunError(`${folder}: no such run; name its folder with --run`);
-  const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
+  const flag = runFlag(folder);
   const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
   const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);
   const people = await summariseAllLabels(run);

@@ -5,8 +5,7 @@ import { seesOrder } from "../../run/judge-kind.ts";
 import { conclude, describeP } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
 import type { RankedArm } from "../../stages/rank-arms.ts";
-import { defaultRunFolder } from "../../run/run-folder.ts";
-import { shellWord } from "../../shell-word.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
 import { warningOf, weighComparison } from "../../health/trust.ts";
@@ -100,8 +99,7 @@ function renderOrders(summary: ComparisonSummary): string[] {
     lines.push(`  same    ${formatCount(identical)} pairs of identical answers are ties, without calling the judge`);
   const unread = Object.entries(states).filter(([state]) => state !== "judged");
   if (unread.length > 0) {
-    const folder = verdictsPath === undefined ? defaultRunFolder : dirname(dirname(verdictsPath)); // of the run
-    const flag = folder === defaultRunFolder ? "" : ` --run ${shellWord(folder)}`;
+    const flag = verdictsPath === undefined ? "" : runFlag(dirname(dirname(verdictsPath))); // they lie in the run's verdicts/
     const readable = unread.map(([name]) => name).filter((name) => name !== "pending" && name !== "failed"); // which have no replies
     const one = readable.length === 1 ? ` --state ${readable[0]}` : "";
     const hint = calls && readable.length > 0 ? `; alpagasus replies --verdicts${one}${flag} shows them` : "";

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { formatCount, formatDuration } from "../../format.ts";
 import type { EmbeddingSummary } from "../../run/records/embedding.ts";
-import { defaultRunFolder } from "../../run/run-folder.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import { shellWord } from "../../shell-word.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
@@ -33,7 +33,7 @@ export function renderEmbedding(
     `\n  vectors ${plainText(vectors.path)}`,
     ...(vectors.embedded > 0 && calls?.stopped === undefined
       ? [
-          `  next    alpagasus select${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`} ${files.length > 0 ? `--toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "--top 10% --dedup semantic"}${hasOthers ? ` --vectors ${name}` : ""}`,
+          `  next    alpagasus select${runFlag(run)} ${files.length > 0 ? `--toward ${shellWord(files.at(-1)!.source)} --top 10% --arm toward` : "--top 10% --dedup semantic"}${hasOthers ? ` --vectors ${name}` : ""}`,
         ]
       : []),
   ];

@@ -1,7 +1,6 @@
 import { dirname } from "node:path";
 import { styleText } from "node:util";
-import { defaultRunFolder } from "../../run/run-folder.ts";
-import { shellWord } from "../../shell-word.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import type { AgreementRecord } from "../../run/records/rating.ts";
 import type { CallsRecord, Gate } from "../../run/records/common.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
@@ -49,7 +48,7 @@ export function renderRating(
 /** The options by which commands find ratings. */
 function optionsOf(ratingsPath: string, name: string | undefined): string {
   const run = name === undefined ? dirname(ratingsPath) : dirname(dirname(ratingsPath)); // scores/NAME.jsonl
-  return `${name === undefined ? "" : ` --as ${name}`}${run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`}`;
+  return `${name === undefined ? "" : ` --as ${name}`}${runFlag(run)}`;
 }
 
 /** What the calls did and cost, and how to go on if they stopped. */

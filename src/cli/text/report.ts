@@ -2,8 +2,7 @@ import { pathToFileURL } from "node:url";
 import { styleText } from "node:util";
 import { formatCount, formatNumbered } from "../../format.ts";
 import type { ReportSummary } from "../../stages/report.ts";
-import { defaultRunFolder } from "../../run/run-folder.ts";
-import { shellWord } from "../../shell-word.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import { plainText } from "./plain-text.ts";
 
 /** What `report` prints. */
@@ -18,7 +17,6 @@ export function renderReport({
   isComplete,
   problems,
 }: ReportSummary): string {
-  const flag = run === defaultRunFolder ? "" : ` --run ${shellWord(run)}`;
   const isMore = leftOut.rows + leftOut.pairs > 0;
   const inside = [
     `${formatNumbered(rows, "row", "rows")}${pairs > 0 ? ` and ${formatNumbered(pairs, "pair", "pairs")}` : ""} with their texts`,
@@ -30,7 +28,7 @@ export function renderReport({
     `  open    ${plainText(pathToFileURL(path).href)}`,
     `  figures ${plainText(jsonPath)}`,
     ...problems.map((problem) => `  problem: ${plainText(problem)}`),
-    ...(isMore && isComplete ? [`  alpagasus view${flag} shows every row and pair`] : []), // else it has no rows either
+    ...(isMore && isComplete ? [`  alpagasus view${runFlag(run)} shows every row and pair`] : []), // else it has no rows either
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -45,7 +45,8 @@ export function renderStatus({
         : "nothing rated yet";
     const checks = (checked ?? []).map((one) => `; ${describeCheck(one)}`).join("");
     const answered = answers.length > 0 ? `${renderOwnAnswers(answers)}\n\n` : "";
-    const compared = comparisons.length > 0 ? `${renderComparisons(comparisons)}\n${failedIn(comparisons)}\n` : "";
+    const compared =
+      comparisons.length > 0 ? `${[renderComparisons(comparisons), ...failedLines(comparisons)].join("\n")}\n\n` : "";
     const measured = [...renderLosses(losses), ...renderBenchmarks(benchmarks)];
     const came = experiment ? `  ${plainText(experiment.sentence)}\n\n` : "";
     return `\n${plainText(run)}: ${what}${checks}\n\n${came}${measured.length > 0 ? `${measured.join("\n")}\n\n` : ""}${answered}${compared}  next  ${plainText(next)}\n`;
@@ -152,12 +153,6 @@ function renderOwnAnswers(answers: RunStatus["answers"]): string {
 
 function failedLines(comparisons: RunStatus["comparisons"]): string[] {
   return comparisons.flatMap(({ a, b, failed }) => renderFailed(`${a} against ${b}: `, failed));
-}
-
-function failedIn(comparisons: RunStatus["comparisons"]): string {
-  return failedLines(comparisons)
-    .map((line) => `${line}\n`)
-    .join("");
 }
 
 function renderComparisons(comparisons: RunStatus["comparisons"]): string {

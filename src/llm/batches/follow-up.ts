@@ -100,7 +100,6 @@ export class FollowUp {
       rows = [];
       this.#save(batch, some, fetched);
     };
-    this.#context.batches.transport?.forgetRows();
     try {
       const stream = await this.#context.batches.api.doGetBatchResults({
         batchId: providerId,

@@ -44,7 +44,7 @@ touch done`,
           'its Alpaca template has a line feed after "### Response:", two after the end of an answer, and no token at the beginning',
         ]
       : ["LLaMA-Factory reads the base's chat template with its own parser"]),
-    "of rows over the length it cuts prompt and answer, each in its share; the other trainers cut the end",
+    "of a row over the length it cuts the longer of prompt and answer, or both by their shares; the other trainers cut its end",
     "alpagasus does not check the model that it saves",
   ],
 };
