@@ -69,6 +69,9 @@ const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
   /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
+/** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
+const sentenceToNumber =
+  /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
 /** A label that tells what the row says: `The instruction asks for a score:`. */
 const asksForScore =
   /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
@@ -135,7 +138,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   const at = lines.findIndex((line) => /\d/.test(line));
   if (at < 0) return "no number";
   const labels = reply.format === "number" ? (reply.labels ?? []) : [];
-  const found = findScore(lines[at]!, labels, scale);
+  const found = findScore(lines[at]!, labels, scale, sentenceToNumber);
   if (!found) return "no score on the line of the first number";
   const { label, score, rest } = found;
   const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
@@ -160,14 +163,20 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   return onScale(score, scale);
 }
 
-/** The first number of a line, if the text before it shows that it is a score. */
-function findScore(line: string, labels: readonly string[], { max }: Rubric["scale"]): ScoreLine | undefined {
+/** The first number of a line, if the text before it, or `otherLabel`, shows that it is a score. */
+function findScore(
+  line: string,
+  labels: readonly string[],
+  { max }: Rubric["scale"],
+  otherLabel?: RegExp,
+): ScoreLine | undefined {
   const told = scaleBeforeColon.exec(line);
   const isBefore = told !== null && !/\d/.test(line.slice(0, told.index));
   if (isBefore && Number(told[1] ?? told[2]) !== max) return undefined; // on another scale
   const plain = (isBefore ? line.replace(scaleBeforeColon, ":") : line).trim();
   const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
-  return score !== "" && isLabel(label.trim(), labels) ? { label: label.trim(), score, rest } : undefined;
+  const before = label.trim();
+  return score !== "" && (isLabel(before, labels) || otherLabel?.test(before)) ? { label: before, score, rest } : undefined;
 }
 
 /** A line without Markdown's marks and without tags: `<score>4</score>` is `score: 4`. */

@@ -9,6 +9,10 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["I would rate this response 4 out of 5.", 4],
+  ["I'd give this answer a 4.\nIt is short.", 4],
+  ["Overall, I would give the response a score of 3.5/5", 3.5],
+  ["I give the assistant's response 4 stars.", 4],
   ["4\nI would give 5 if it were shorter.", 4],
   ["4\nI give 2 points for clarity and 2 for accuracy.", 4],
   ["4\nI cannot evaluate its style, which is a matter of taste.", 4],
@@ -151,6 +155,12 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "I would rate this response 4 points higher than most.",
+  "I would give the response 4 points for accuracy and 2 for style.",
+  "I would rate this response 8 out of 10.",
+  "I would never give this response 4",
+  "I would give this response 4 or 5.",
+  "I would rate the instruction 4",
   "0\nI cannot fulfill this request.",
   "0\nI apologize, but I cannot rate this content.",
   "0\nAs an AI, I can't rate this content.",
