@@ -78,7 +78,8 @@ export {
   type VerdictRepliesOptions,
 } from "./stages/replies.ts";
 export { armName, compare, keepReviews, recount, type Arm, type CompareOptions } from "./stages/compare.ts";
-export { rankArms, type RankedArm } from "./stages/rank-arms.ts";
+export { rankArms } from "./stages/rank-arms.ts";
+export type { RankedArm } from "./comparison/ranking.ts";
 export { select } from "./stages/select.ts";
 export { selectMethods, type SelectMethod, type SelectOptions } from "./stages/select/plan.ts";
 export { planTrain, train } from "./stages/train.ts";

@@ -3,6 +3,7 @@
  */
 import type { AgreementRecord, RateSummary } from "../run/records/rating.ts";
 import type { ChatTurn } from "../dataset/conversation.ts";
+import type { Ranking } from "../comparison/ranking.ts";
 import type { TrustReport } from "../health/trust.ts";
 import type { LabelsSummary } from "./people-labels.ts";
 import type { ArmState } from "../run/records/arm.ts";
@@ -48,6 +49,8 @@ export interface RunReport {
   /** The result, if the run is an experiment. */
   readonly experiment?: ExperimentResult | undefined;
   readonly comparisons: readonly ComparisonReport[];
+  /** Where each two of three arms or more were compared. */
+  readonly rankings: readonly Ranking[];
   /** What people's labels say of the comparisons that have some. */
   readonly people: readonly LabelsSummary[];
   readonly stages: readonly StageReport[];
@@ -373,28 +376,6 @@ export interface LeftOut {
 /** The viewer's page, which fetches everything from its server. */
 interface ServedPage {
   readonly kind: "viewer" | "labels"; // for an annotator, who sees pairs alone
-}
-
-/** What an annotator sees: a pair without names, or that all is done. */
-export interface LabelState {
-  readonly annotator: string;
-  /** Pairs that are labelled or skipped, of all that are shown. */
-  readonly done: number;
-  readonly total: number;
-  readonly canUndo: boolean;
-  /** Names the last label, which can be taken back. */
-  readonly last?: string | undefined;
-  readonly pair?:
-    | {
-        /** Names the pair when it is labelled; it tells nothing of the arms. */
-        readonly key: string;
-        readonly instruction: string;
-        readonly left: string;
-        readonly right: string;
-        /** What was said before, on each side, for a turn after the first. */
-        readonly before?: { readonly left: string; readonly right: string } | undefined;
-      }
-    | undefined;
 }
 
 export type PageData = EmbeddedReport | ServedPage;

@@ -29,6 +29,7 @@ export function listFigures({
   arms,
   experiment,
   comparisons,
+  rankings,
   people,
   losses,
   benchmarks,
@@ -90,6 +91,9 @@ export function listFigures({
     for (const found of categories) part("category_winning_score", found);
     for (const found of difficulties) part("difficulty_winning_score", found);
   }
+  for (const { judge, arms: ranked } of rankings)
+    for (const { arm, winRate, decided } of ranked)
+      estimate("ranking", `${arm} by ${judge}`, "win_rate_against_average", winRate, { n: decided });
   for (const { a, b, winRate, kappa, pairs, judges } of people) {
     const of = `${a} against ${b} by people`;
     estimate("people", of, "win_rate", winRate, { n: pairs });

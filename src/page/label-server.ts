@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as z from "zod";
 import { AlpagasusError, messageOf } from "../errors.ts";
-import type { LabelState } from "./contract.ts";
+import type { LabelState } from "./label-state.ts";
 import type { Html } from "./html.ts";
 import { guard } from "./server.ts";
 

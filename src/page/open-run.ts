@@ -12,6 +12,7 @@ import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
+import { findRankings, type Ranking } from "../comparison/ranking.ts";
 import { describeComparison, describeFiles, describeScores, missingReference } from "./describe-run.ts";
 import { describeStages } from "./describe-stages.ts";
 import { openReplies, type Replies } from "./find-replies.ts";
@@ -59,6 +60,7 @@ interface Snapshot {
   readonly files: FileStates | undefined;
   readonly working: readonly Work[];
   readonly pairs: ReadonlyMap<string, readonly ReadPair[]>;
+  readonly rankings: readonly Ranking[];
   readonly problems: readonly string[];
 }
 
@@ -98,13 +100,15 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       snapshot.problems.length === 0 && // a problem may have been fixed since
       JSON.stringify(snapshot.manifest) === JSON.stringify(manifest);
     const comparisons = isSame
-      ? { pairs: snapshot!.pairs, problems: snapshot!.problems }
+      ? { pairs: snapshot!.pairs, rankings: snapshot!.rankings, problems: snapshot!.problems }
       : await readComparisons(manifest);
     const files = isRated(manifest) ? await readFileStates(folder, manifest) : undefined;
     return { manifest, working, files, ...comparisons };
   }
 
-  async function readComparisons(manifest: Manifest | undefined): Promise<Pick<Snapshot, "pairs" | "problems">> {
+  async function readComparisons(
+    manifest: Manifest | undefined,
+  ): Promise<Pick<Snapshot, "pairs" | "rankings" | "problems">> {
     const pairs = new Map<string, readonly ReadPair[]>();
     const problems: string[] = [];
     for (const [key, comparison] of Object.entries(manifest?.comparisons ?? {})) {
@@ -114,7 +118,13 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     }
     const replies = await findReplies(manifest);
     if (replies.problem !== undefined) problems.push(replies.problem);
-    return { pairs, problems };
+    const rankings = findRankings(
+      Object.entries(manifest?.comparisons ?? {}).map(([key, summary]) => ({
+        summary,
+        verdicts: pairs.get(key)!.map(({ verdict }) => verdict),
+      })),
+    );
+    return { pairs, rankings, problems };
   }
 
   /** What people say; read again when their files have grown. */
@@ -144,7 +154,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
 
   return {
     async report() {
-      const { manifest, working, files, problems } = await refresh();
+      const { manifest, working, files, rankings, problems } = await refresh();
       const { shown } = rows;
       checkSizes(options.sizes, manifest);
       const scores = describeScores(manifest, working, shown);
@@ -173,6 +183,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         benchmarks: Object.values(manifest?.benchmarks ?? {}),
         ...(manifest?.experiment && { experiment: manifest.experiment }),
         comparisons,
+        rankings,
         people,
         stages: manifest ? describeStages(manifest) : [],
         ...(spent && {

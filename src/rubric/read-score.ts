@@ -176,7 +176,9 @@ function findScore(
   const plain = (isBefore ? line.replace(scaleBeforeColon, ":") : line).trim();
   const [, label = "", score = "", rest = ""] = /^([^\d]*?)([-+−]?\d+(?:\.\d+)?)(.*)$/s.exec(plain) ?? [];
   const before = label.trim();
-  return score !== "" && (isLabel(before, labels) || otherLabel?.test(before)) ? { label: before, score, rest } : undefined;
+  return score !== "" && (isLabel(before, labels) || otherLabel?.test(before))
+    ? { label: before, score, rest }
+    : undefined;
 }
 
 /** A line without Markdown's marks and without tags: `<score>4</score>` is `score: 4`. */

@@ -19,7 +19,7 @@ import { RunError, UsageError } from "../errors.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
-import type { LabelState } from "../page/contract.ts";
+import type { LabelState } from "../page/label-state.ts";
 import type { Labelling } from "../page/label-server.ts";
 import { expectName } from "../run/name.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";

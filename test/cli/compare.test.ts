@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { PairVerdict } from "../../src/comparison/verdict.ts";
 import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
+import type { RunReport } from "../../src/page/contract.ts";
 import { alpagasus, misuse, startAlpagasus } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { faulty, startModelServer, type Answer, type Asked } from "../helpers/model-server.ts";
@@ -346,6 +347,11 @@ describe("comparing two arms", () => {
       expect(winRate.low).toBeLessThanOrEqual(winRate.value);
       expect(winRate.high).toBeGreaterThanOrEqual(winRate.value);
     }
+    await alpagasus(["report", "--out", "page.html"], { cwd: folder.path });
+    const report = JSON.parse(readFileSync(join(folder.path, "page.json"), "utf8")) as RunReport;
+    expect(report.rankings).toEqual([{ judge: server.judge, seed: 42, arms: ranking, leftOut: [] }]);
+    const csv = await alpagasus(["report", "--format", "csv"], { cwd: folder.path });
+    expect(csv.stdout).toMatch(/^ranking,best by \S+,win_rate_against_average,/m);
   });
 
   test("people's labels measure the judge", async () => {

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { formatCount } from "../../src/format.ts";
-import type { LabelState } from "../../src/page/contract.ts";
+import type { LabelState } from "../../src/page/label-state.ts";
 import { Notice } from "./parts/words.tsx";
 
 type Choice = "left" | "right" | "tie" | "skip";

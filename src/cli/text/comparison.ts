@@ -4,7 +4,7 @@ import { formatCount, formatNumbered, formatP, formatShare } from "../../format.
 import { seesOrder } from "../../run/judge-kind.ts";
 import { conclude, describeP } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
-import type { RankedArm } from "../../stages/rank-arms.ts";
+import type { RankedArm } from "../../comparison/ranking.ts";
 import { runFlag } from "../../run/run-folder.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTrust } from "./trust.ts";
@@ -180,15 +180,13 @@ function renderCategories(
   );
 }
 
-const tieMargin = 1e-9; // of log strengths: less is rounding
-
 /** What `compare --all-pairs` prints for several arms. */
 export function renderRanking(ranking: readonly RankedArm[]): string {
   const table = renderTable(
     ["", "arm", "against an average arm", "95 % interval", "decided pairs"],
     ["right", "left", "right", "left", "right"],
-    ranking.map(({ arm, winRate, decided, strength }) => [
-      String(1 + ranking.filter((other) => other.strength.value > strength.value + tieMargin).length), // ties share a rank
+    ranking.map(({ arm, rank, winRate, decided }) => [
+      String(rank),
       plainText(arm),
       percent(winRate),
       shareInterval(winRate),

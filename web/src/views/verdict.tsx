@@ -11,6 +11,7 @@ import {
   WinningScores,
 } from "../figures/outcome-figures.tsx";
 import { People } from "../parts/people.tsx";
+import { Ranking } from "./ranking.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Plain } from "../parts/text.tsx";
 import { Fact, Notice, TrustLine, WithInterval, type Figured } from "../parts/words.tsx";
@@ -24,7 +25,7 @@ interface VerdictProps {
 }
 
 /** Who won, how sure that is, and how far the judge can be trusted. */
-export function VerdictView({ report: { comparisons, people }, chosen, onChoose }: VerdictProps) {
+export function VerdictView({ report: { comparisons, rankings, people }, chosen, onChoose }: VerdictProps) {
   const comparison = comparisons.find(({ key }) => key === chosen) ?? comparisons[0]!;
   const labels = people.find(({ a, b }) => a === comparison.a && b === comparison.b);
   const rivals = comparisons.filter(({ b, judge }) => b === comparison.b && judge === comparison.judge);
@@ -46,6 +47,9 @@ export function VerdictView({ report: { comparisons, people }, chosen, onChoose 
         </section>
       )}
       <Comparison comparison={comparison} isAmongSeveral={comparisons.length > 1} />
+      {rankings.map((ranking) => (
+        <Ranking ranking={ranking} />
+      ))}
       {labels && <People labels={labels} judge={comparison.judge} />}
       <SizeCurve comparisons={rivals} b={comparison.b} />
       {rivals.every(({ sizes }) => sizes.a === undefined) && (
