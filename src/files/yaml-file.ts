@@ -29,12 +29,22 @@ export function parseYaml<File>(text: string, path: string, schema: z.ZodType<Fi
   const lineOf = (offset: number) => `${path}:${lines.linePos(offset).line}`;
   const at = (field: readonly PropertyKey[]) => lineOf(offsetOf(document, field));
   const [broken] = document.errors;
-  if (broken) throw new DataError(`${lineOf(broken.pos[0])}: expected YAML, got an error: ${broken.message}`);
+  if (broken) {
+    const isDeep = /call stack/i.test(broken.message); // the parser's own words for it
+    const problem = isDeep
+      ? "expected fewer lists and maps inside each other, got more than can be read"
+      : `expected YAML, got an error: ${broken.message}`;
+    throw new DataError(`${lineOf(broken.pos[0])}: ${problem}`);
+  }
   let value: unknown;
   try {
     value = document.toJS();
   } catch (cause) {
-    throw new DataError(`${path}: expected plain YAML, got aliases that repeat each other too often`, { cause }); // a bomb
+    const problem =
+      cause instanceof RangeError
+        ? "lists and maps inside each other, too many to read"
+        : "aliases that repeat each other too often"; // a bomb
+    throw new DataError(`${path}: expected plain YAML, got ${problem}`, { cause });
   }
   const lost = findLostName(value);
   if (lost) throw new DataError(`${at(lost)}: expected another name than __proto__, which would be lost`);

@@ -80,6 +80,13 @@ describe("text that is made to take time or memory", () => {
     );
   });
 
+  test("YAML of lists deep inside each other", async () => {
+    folder.write("deep.yaml", `name: x\ndata: ${"[".repeat(20_000)}${"]".repeat(20_000)}\n`);
+    expect(await refusal(["run", "./deep.yaml"])).toMatch(
+      "deep.yaml:2: expected fewer lists and maps inside each other",
+    );
+  });
+
   test("YAML of very many keys", async () => {
     folder.write("keys.yaml", Array.from({ length: 100_000 }, (_, i) => `k${i}: 1`).join("\n"));
     expect(await refusal(["run", "./keys.yaml"])).toMatch("expected YAML of at most 512 KB");
