@@ -19,9 +19,10 @@ export function formatP(p: number): string {
   return `= ${p.toFixed(digits)}`;
 }
 
-/** `17.6 %`; `<0.1 %` for a share that would round to zero but is not zero. */
+/** `17.6 %`; `<0.1 %` and `>99.9 %` for a share that would round to none or all but is not. */
 export function formatShare(share: number): string {
   if (share > 0 && share < 0.0005) return "<0.1 %";
+  if (share < 1 && share >= 0.9995) return ">99.9 %";
   return `${(100 * share).toFixed(1)} %`;
 }
 
@@ -33,6 +34,17 @@ export function formatShareDown(share: number): string {
 /** A benchmark's figure: shares as percentages, other metrics as they are. */
 export function formatMetric(value: number): string {
   return Math.abs(value) <= 1 ? formatShare(value) : value.toFixed(3);
+}
+
+/** Two figures of a benchmark, with as many digits as tell them apart. */
+export function formatApart(one: number, other: number): [string, string] {
+  const asRead: [string, string] = [formatMetric(one), formatMetric(other)];
+  if (one === other || asRead[0] !== asRead[1]) return asRead;
+  const isShare = Math.max(Math.abs(one), Math.abs(other)) <= 1;
+  const show = (value: number, digits: number) =>
+    isShare ? `${(100 * value).toFixed(digits)} %` : value.toFixed(digits);
+  const digits = [2, 3, 4, 5, 6].find((count) => show(one, count) !== show(other, count)) ?? 6;
+  return [show(one, digits), show(other, digits)];
 }
 
 /** A score without floating-point noise: `4.5`, `2.513`. */

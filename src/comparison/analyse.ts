@@ -1,10 +1,11 @@
 import type { Estimate } from "../stats/estimate.ts";
-import { type Sources, crossedMean } from "../stats/crossed-mean.ts";
-import { type OutcomeCounts, countOutcomes, winningScore } from "../stats/outcomes.ts";
-import { crossedNeeded, crossedVariances, promptsNeeded } from "../stats/prompts-needed.ts";
+import { type Sources, type TestedEstimate, crossedMean } from "../stats/crossed-mean.ts";
+import { type OutcomeCounts, countOutcomes } from "../stats/outcomes.ts";
+import { crossedNeeded, crossedVariances, leastShared, promptsNeeded } from "../stats/prompts-needed.ts";
 import { adjust, concludeFrom } from "./adjust.ts";
 import type { ComparisonResult } from "./comparison-result.ts";
 import { lengthFigures, orderFigures, scoreFigures, sourcesOf, tableOf, worth } from "./pair-figures.ts";
+import { numberPrompts } from "./prompt-numbers.ts";
 import type { PairVerdict } from "./verdict.ts";
 
 const pooled = "pooled";
@@ -58,33 +59,39 @@ function leaveSetsOut(
   sets: readonly string[],
 ): Pick<ComparisonResult, "withoutOneSet"> {
   const without = sets
-    .map((set) => ({
-      set,
-      winningScore: winningScore(
-        countOutcomes(verdicts.filter((one) => one.set !== set).map(({ outcome }) => outcome)),
-      ),
-    }))
+    .map((set) => ({ set, winningScore: 1 + meanOutcome(verdicts.filter((one) => one.set !== set)).value }))
     .filter(({ winningScore: score }) => !Number.isNaN(score))
     .toSorted((a, b) => a.winningScore - b.winningScore);
   return without.length > 1 ? { withoutOneSet: { low: without[0]!, high: without.at(-1)! } } : {};
+}
+
+/** The mean outcome of the decided pairs, from -1 to 1; of several trainings, the mean of theirs. */
+function meanOutcome(verdicts: readonly PairVerdict[]): TestedEstimate {
+  const decided = verdicts.filter(isDecided);
+  const sources = sourcesOf(decided);
+  return crossedMean(
+    decided.map(({ outcome }) => worth[outcome]),
+    sources,
+    { weights: weighTrainings(sources) },
+  );
+}
+
+function isDecided({ outcome }: PairVerdict): boolean {
+  return outcome !== "undecided";
 }
 
 /** The results for one group of pairs, with an uncorrected p-value. */
 export function analyseGroup(group: string, unordered: readonly PairVerdict[]): ComparisonResult {
   const verdicts = unordered.toSorted(byIdentity); // so that the order of the pairs changes no figure
   const counts = countOutcomes(verdicts.map(({ outcome }) => outcome));
-  const decided = verdicts.filter(({ outcome }) => outcome !== "undecided");
-  const sources = sourcesOf(decided);
-  const { pValue, ...score } = crossedMean(
-    decided.map(({ outcome }) => worth[outcome]),
-    sources,
-    { weights: weighTrainings(sources) },
-  );
+  const decided = verdicts.filter(isDecided);
+  const { pValue, ...score } = meanOutcome(verdicts);
   const shifted = { value: 1 + score.value, low: 1 + score.low, high: 1 + score.high };
   const length = lengthFigures(verdicts);
   return {
     group,
     pairs: verdicts.length,
+    prompts: new Set(numberPrompts(verdicts)).size,
     counts,
     identical: verdicts.filter(({ orders }) => orders.length === 0).length,
     winningScore: shifted,
@@ -133,6 +140,7 @@ function needed(
     const table = tableOf(decided);
     const variances = crossedVariances(table);
     const sizes = { trainings: table.length, prompts: table[0]!.length };
+    if (sizes.prompts < leastShared) return { promptsNeeded: null, promptsNeededRange: [null, null] }; // not known
     const [own, few, many] = [score.value, furthest, nearest].map((effect) => crossedNeeded(effect, variances, sizes));
     return {
       promptsNeeded: finite(own!.prompts),

@@ -8,6 +8,7 @@ export function toComparisonRecord(result: ComparisonResult): ComparisonRecord {
   return {
     group: result.group,
     pairs: result.pairs,
+    prompts: result.prompts,
     counts: { ...result.counts },
     identical: result.identical,
     winningScore: toEstimateRecord(winningScore),

@@ -7,6 +7,8 @@ export interface ComparisonResult {
   /** A test set, a category, or `pooled`. */
   readonly group: string;
   readonly pairs: number;
+  /** Different prompts among them: turns of a conversation, and several trainings, share one. */
+  readonly prompts: number;
   readonly counts: OutcomeCounts;
   /** Pairs whose answers are the same: ties without calling the judge. */
   readonly identical: number;

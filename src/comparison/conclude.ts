@@ -16,11 +16,22 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   ].join(", ");
   if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
   if (calls?.stopped || gates.some(({ held }) => !held))
-    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} prompts have a decided outcome (${split}).`;
+    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} ${sharesPrompts(pooled) ? "pairs" : "prompts"} have a decided outcome (${split}).`;
   if (conclusion === "better" || conclusion === "worse")
     return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).${warning}`;
   const needed = pooled.pValue < 0.05 ? "" : describeNeeded(pooled); // it counts without the correction, which decided here
-  return `No difference shown between ${a} and ${b} on ${formatNumbered(decided, "prompt", "prompts")}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
+  return `No difference shown between ${a} and ${b} on ${countPrompts(pooled, decided)}: ${split} (${describeP(pooled)})${needed === "" ? "" : `; ${needed}`}.`;
+}
+
+/** `80 prompts`, or `40 pairs of answers to 20 prompts` where turns or trainings share them. */
+export function countPrompts(record: Pick<ComparisonRecord, "pairs" | "prompts">, pairs = record.pairs): string {
+  return sharesPrompts(record)
+    ? `${formatNumbered(pairs, "pair", "pairs")} of answers to ${formatNumbered(record.prompts ?? 0, "prompt", "prompts")}`
+    : formatNumbered(pairs, "prompt", "prompts");
+}
+
+function sharesPrompts({ pairs, prompts = pairs }: Pick<ComparisonRecord, "pairs" | "prompts">): boolean {
+  return prompts < pairs;
 }
 
 /** `p = 0.012, corrected for 3 comparisons 0.036` */

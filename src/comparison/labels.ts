@@ -67,9 +67,10 @@ function ownLabels(path: string, [a, b]: readonly [a: string, b: string]): Reado
  * there are several sets, `set`, of one person; or what Label Studio or Argilla exports, of several. Gives the outcome for A by set and id,
  * of each person.
  *
- * @throws DataError at a row that is not a label, or labels a pair again
+ * @throws DataError at a row that is not a label, or labels a pair again; where an arm has the name of a label for the other
  */
 async function readLabels(path: string, arms: readonly [a: string, b: string]): Promise<Map<string, Outcome>[]> {
+  expectOtherNames(path, arms);
   const meanings: Readonly<Record<string, Outcome>> = {
     a: "win",
     b: "lose",
@@ -113,4 +114,28 @@ async function readLabels(path: string, arms: readonly [a: string, b: string]): 
   }
   if (people.size === 0) throw new DataError(`${path}: expected labels, got none`);
   return [...people.values()];
+}
+
+/** Words of labels, with what they say of the first arm; undefined where the row says it. */
+const labelWords: Readonly<Record<string, Outcome | undefined>> = {
+  a: "win",
+  b: "lose",
+  win: "win",
+  lose: "lose",
+  tie: "tie",
+  both: "tie",
+  equal: "tie",
+  left: undefined,
+  right: undefined,
+};
+
+/** @throws DataError where the label of one arm would be read as the other's: `b.jsonl a.jsonl`, labelled A */
+function expectOtherNames(path: string, arms: readonly [a: string, b: string]): void {
+  for (const [i, arm] of arms.entries()) {
+    const word = arm.toLowerCase();
+    if (!Object.hasOwn(labelWords, word) || labelWords[word] === (i === 0 ? "win" : "lose")) continue;
+    throw new DataError(
+      `${path}: expected arms whose names are not read as other labels (A and B are the first and the second arm), got ${arms.join(" and ")}; name them otherwise: NAME=FILE`,
+    );
+  }
 }

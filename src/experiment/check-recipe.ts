@@ -196,10 +196,25 @@ function checkRecorded(
   { arms, judge, comparisons, benchmarks }: NonNullable<ExperimentFile["recorded"]>,
   fail: (field: readonly PropertyKey[], message: string) => never,
 ): void {
-  for (const [i, match] of comparisons.entries())
-    for (const side of ["a", "b"] as const)
-      if (!arms[match[side]])
-        fail(["recorded", "comparisons", i, side], `expected ${Object.keys(arms).join(", ")}, got ${match[side]}`);
+  for (const [i, { a, b, sets }] of comparisons.entries()) {
+    for (const [side, arm] of Object.entries({ a, b }))
+      if (!arms[arm])
+        fail(["recorded", "comparisons", i, side], `expected ${Object.keys(arms).join(", ")}, got ${arm}`);
+    if (a === b) fail(["recorded", "comparisons", i, "b"], `expected another arm than ${a}, got it again`);
+    const isSamePair = (other: { readonly a: string; readonly b: string }) =>
+      (other.a === a && other.b === b) || (other.a === b && other.b === a);
+    if (comparisons.findIndex(isSamePair) < i)
+      fail(
+        ["recorded", "comparisons", i],
+        `expected each two arms once, got ${a} and ${b} again; put all sets into one`,
+      );
+    for (const [j, { set }] of sets.entries())
+      if (sets.findIndex((other) => other.set === set) < j)
+        fail(
+          ["recorded", "comparisons", i, "sets", j, "set"],
+          `expected each test set once, got ${set} again; add up its counts, or give it another name`,
+        );
+  }
   if (comparisons.length === 0 && benchmarks.length === 0)
     fail(["recorded"], "expected comparisons or benchmarks, got neither");
   if (comparisons.length > 0 && judge === undefined)

@@ -1,5 +1,5 @@
 import type { PairVerdict } from "../comparison/verdict.ts";
-import { formatMetric } from "../format.ts";
+import { formatApart, formatMetric } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import { holm } from "../stats/many-comparisons.ts";
@@ -147,5 +147,6 @@ function conclude(task: string, a: string, b: string, [ours, theirs]: readonly [
   if (!(p < significance))
     return `${task}: ${a} (${formatMetric(ours)}) and ${b} (${formatMetric(theirs)}) cannot be told apart by these percentages.`;
   const [more, less] = ours > theirs ? [a, b] : [b, a];
-  return `${task}: ${more} has ${formatMetric(Math.max(ours, theirs))}, more than the ${formatMetric(Math.min(ours, theirs))} of ${less}; this is about these trained models, not about how their rows were chosen.`;
+  const [highest, lowest] = formatApart(Math.max(ours, theirs), Math.min(ours, theirs));
+  return `${task}: ${more} has ${highest}, more than the ${lowest} of ${less}; this is about these trained models, not about how their rows were chosen.`;
 }

@@ -42,10 +42,15 @@ function adjustMatches(matches: readonly MatchResult[]): MatchResult[] {
 const wantedTrainings = 3; // of each arm: fewer hardly show how much trainings vary
 
 /** Cost of the trainings still missing to three of each arm; undefined when none are missing, or nothing was trained. */
-function priceTrainings({ arms, money }: ExperimentFacts): ExperimentResult["moreTrainings"] {
+function priceTrainings({
+  arms,
+  money,
+  isPublished,
+  trainings: stated = 0,
+}: ExperimentFacts): ExperimentResult["moreTrainings"] {
   const trained = arms.filter(({ trainings }) => trainings.length > 0);
   const done = Math.min(...trained.map(({ trainings }) => trainings.length));
-  if (trained.length === 0 || done >= wantedTrainings) return undefined;
+  if (trained.length === 0 || Math.max(done, isPublished ? stated : 0) >= wantedTrainings) return undefined;
   const trainings = wantedTrainings - done;
   const sum = (values: readonly (number | null)[]) =>
     values.some((value) => value === null) ? null : values.reduce<number>((total, value) => total + value!, 0);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { stringify } from "yaml";
-import { formatCount, formatMetric, formatNumbered, formatScore, formatShare } from "../format.ts";
+import { formatCount, formatMetric, formatNumbered, formatScore, formatShare, formatShareDown } from "../format.ts";
 import { isSmollm2, smollm2Id } from "../python/smollm2.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import type { TrainSummary } from "../run/records/training.ts";
@@ -158,7 +158,7 @@ const measuring: ReadonlySet<string> = new Set(["perplexity:", "ifd:", "fit:", "
 function judgeLines({ scores }: RunReport): string[] {
   if (!scores) return [];
   return [
-    `The judge: ${publicText(scores.judge)}, which scored ${formatShare(scores.coverage)} of the rows${scores.mean === null ? "" : `, ${formatScore(Number(scores.mean.toFixed(2)))} on average${scores.scale ? ` on a scale from ${scores.scale.min} to ${scores.scale.max}` : ""}`}.`,
+    `The judge: ${publicText(scores.judge)}, which scored ${formatShareDown(scores.coverage)} of the rows${scores.mean === null ? "" : `, ${formatScore(Number(scores.mean.toFixed(2)))} on average${scores.scale ? ` on a scale from ${scores.scale.min} to ${scores.scale.max}` : ""}`}.`,
     ...scores.references.map(
       ({ name, agreement: { spearman, rows } }) =>
         `Agreement with ${publicText(name)} over ${formatCount(rows)} rows: Spearman ${interval(spearman)}.`,

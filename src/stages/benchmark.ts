@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { isServed } from "../benchmark/served-model.ts";
-import { formatCount, formatMetric, formatNumbered } from "../format.ts";
+import { formatApart, formatCount, formatNumbered } from "../format.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import type { BenchmarkDifference, BenchmarkSummary, ModelBenchmark } from "../run/records/benchmarks.ts";
 import { extendManifest, readManifest, runFolder } from "../run/run-folder.ts";
@@ -146,7 +146,8 @@ function conclude(
   isHigherBetter: boolean,
 ): string {
   if (items === 0) return `${task}: ${a} and ${b} have no items in common, so nothing is compared.`;
-  const [ours, theirs] = means.map((mean) => (mean === null ? "-" : formatMetric(mean))) as [string, string];
+  const [own, other] = means;
+  const [ours, theirs] = own === null || other === null ? ["-", "-"] : formatApart(own, other);
   if (!(p < significance)) return `${task}: ${a} (${ours}) and ${b} (${theirs}) cannot be told apart.`;
   const [more, less] =
     (means[0] ?? 0) > (means[1] ?? 0)

@@ -1,6 +1,6 @@
 import type { RunReport, StageReport } from "../page/contract.ts";
 import { type ConditionResult, type Figure, listFigures } from "../page/figures.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatP } from "../format.ts";
 import { csvTable } from "./csv-table.ts";
 
 /*
@@ -82,7 +82,7 @@ function markdownTable(part: string, figures: readonly Figure[]): string {
     figure.replaceAll("_", " "),
     number(value),
     low === null || low === undefined ? "" : `${number(low)} to ${number(high ?? null)}`,
-    p === undefined ? "" : p < 0.001 ? "< 0.001" : p.toFixed(3),
+    p === undefined ? "" : formatP(p).replace("= ", ""),
     n === undefined ? "" : formatCount(n),
   ]);
   const lines = [

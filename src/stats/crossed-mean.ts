@@ -77,6 +77,7 @@ export function crossedRatio(
   const total = byPrompt.reduce((sum, [x, n]) => [sum[0] + x, sum[1] + n] as Pair, [0, 0]);
   if (!(total[1] > 0)) return { value: NaN, low: NaN, high: NaN, pValue: 1 };
   const value = total[0] / total[1];
+  if (openRatio && value === 0) return { value, low: -Infinity, high: Infinity, pValue: 1 }; // three times nothing opens no end
   const size = total[1] / byPrompt.length;
   const extra: readonly Pair[] = openEnds
     ? [
@@ -131,7 +132,7 @@ function sumBy(above: ArrayLike<number>, below: ArrayLike<number>, groups: Array
       sum[1] += below[i]!;
     }
   }
-  return [...sums.values()].filter(([, n]) => n > 0);
+  return [...sums.values()].filter(([x, n]) => n > 0 || x !== 0); // of weight 0, not a score of 0 below the line
 }
 
 /** Sums of the squares and products: xx, xn, nn. */
@@ -150,7 +151,8 @@ function centred(pairs: readonly Pair[]): Pair[] {
   return pairs.map(([x, n]) => [x - mean[0]!, n - mean[1]!] as const);
 }
 
-const leastP = 1e-12;
+/** No p-value is told as less. */
+export const leastP = 1e-12;
 
 /** The p-value: the `outside` at which the margin equals the distance, by the Illinois method (false position). */
 function findP(distance: number, marginAt: (outside: number) => number): number {

@@ -1,4 +1,4 @@
-import { crossedMean, crossedRatio, type TestedEstimate } from "./crossed-mean.ts";
+import { crossedMean, crossedRatio, leastP, type TestedEstimate } from "./crossed-mean.ts";
 import { normalTwoSided } from "./distributions.ts";
 import { pairItems } from "./paired-items.ts";
 import { signTest } from "./sign-test.ts";
@@ -59,7 +59,8 @@ function withZero(estimate: TestedEstimate): TestedEstimate {
 function unpaired(a: readonly number[], b: readonly number[]): number {
   const [one, other] = [moments(a), moments(b)];
   const error = Math.sqrt(one.variance / a.length + other.variance / b.length);
-  return error > 0 ? normalTwoSided((one.mean - other.mean) / error) : 1;
+  if (error > 0) return normalTwoSided((one.mean - other.mean) / error);
+  return a.length > 1 && one.mean !== other.mean ? leastP : 1; // all alike on each side: nothing varies
 }
 
 function moments(values: readonly number[]): { mean: number; variance: number } {

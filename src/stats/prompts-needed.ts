@@ -122,7 +122,8 @@ export function crossedVariances(table: readonly (readonly number[])[]): Crossed
 
 const simulations = 2_000;
 const mostTrainings = 50;
-const leastShared = 10; // prompts shared by all trainings; with fewer the variances cannot be estimated
+/** Prompts shared by all trainings: with fewer the variances cannot be estimated. */
+export const leastShared = 10;
 
 /**
  * How many prompts or trainings are needed to show an effect with the test of `crossedMean`, by simulating the test.

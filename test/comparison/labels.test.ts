@@ -85,6 +85,15 @@ describe("several people", () => {
     expect(most.size).toBe(20);
     expect(new Set(most.values())).toEqual(new Set(["undecided"]));
     await expect(readPeople([paths[0]!, paths[0]!], ["m", "t"])).rejects.toThrow("got the file again");
+    const words = folder.write("words.jsonl", `{"id":"1","label":"A"}\n`);
+    for (const arms of [
+      ["b", "a"],
+      ["A2", "A"],
+      ["tie", "m"],
+      ["m", "left"],
+    ] as const)
+      await expect(readPeople([words], arms)).rejects.toThrow("names are not read as other labels");
+    expect([...(await readPeople([words], ["a", "b"])).values()]).toEqual(["win"]);
     folder.write("vicuna.json", [{ id: 3, label: "A", set: "vicuna" }]);
     await expect(readPeople([`${folder.path}/vicuna.json`, ...paths], ["m", "t"])).rejects.toThrow(
       'expected "set" in labels whose id several sets have, got id 3',

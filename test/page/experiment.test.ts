@@ -279,6 +279,72 @@ test("one training of each arm is about two models, never about selecting, and s
   expect(moreTrainings).toEqual({ trainings: 2, minutes: 40, trainingUsd: 8, callsUsd: 8 });
 });
 
+test("each training counts alike, and the sentence says so where its counts say something else", () => {
+  const cut = (seed: number, decided: number) =>
+    makeVerdicts(seed === 3 ? 0 : 0.9, seed).map((one, i) =>
+      i < decided ? one : { ...one, outcome: "undecided" as const },
+    );
+  const match = poolMatches(
+    { a: "a", b: "b", judge: "one" },
+    [60, 60, 5].map((decided, i) => ({ a: `a-s${i}`, b: `b-s${i}`, verdicts: cut(i + 1, decided) })),
+  );
+  const { pooled } = match;
+  const { win, lose } = pooled.counts;
+  expect(1 + (win - lose) / (win + lose)).toBeGreaterThan(1.6); // of all pairs
+  expect(pooled.winningScore.value).toBeLessThan(1.3); // the mean of 1.8, 1.8 and 0
+  const without = pooled.withoutOneSet!;
+  for (const { winningScore } of [without.low, without.high]) expect(winningScore).toBeLessThan(1.4);
+  expect([pooled.pairs, pooled.prompts]).toEqual([180, 60]);
+  expect(pooled.promptsNeededRange).toEqual([null, null]); // 5 prompts are decided in all trainings: too few to tell
+  expect(pooled.trainingsNeeded).toBeUndefined();
+  const { sentence } = concludeExperiment({
+    name: "x",
+    arms: ["a", "b"].map((arm) => ({ arm, rows: 9, trainings: [], minutes: null, usd: null })),
+    matches: [match],
+    methods: { a: "score", b: "random" },
+    money: { rating: 0, training: 0, generating: 0, comparing: 0 },
+  });
+  expect(sentence).toContain("of which each training counts alike");
+});
+
+test("a published experiment is not asked for trainings that it says were made", () => {
+  const trained = { trainings: [{ minutes: 10, usd: 2, finalLoss: null, lossCurve: [] }], minutes: 10, usd: 2 };
+  const facts = (trainings: number) => ({
+    name: "x",
+    isPublished: true as const,
+    money: { rating: 0, training: 4, generating: null, comparing: null },
+    arms: ["selected", "random"].map((arm) => ({ arm, rows: 9, ...trained })),
+    trainings,
+    methods: { selected: "score", random: "random" },
+    matches: [],
+  });
+  expect(concludeExperiment(facts(3)).moreTrainings).toBeUndefined();
+  expect(concludeExperiment(facts(1)).moreTrainings).toMatchObject({ trainings: 2 });
+});
+
+test.each([
+  [
+    "a test set twice",
+    "[{ a: s, b: r, sets: [*v, *v] }]",
+    /sets\.1\.set: expected each test set once, got vicuna again/,
+  ],
+  [
+    "two arms twice",
+    "[{ a: s, b: r, sets: [*v] }, { a: r, b: s, sets: [*v] }]",
+    /expected each two arms once, got r and s again/,
+  ],
+  ["an arm against itself", "[{ a: s, b: s, sets: [*v] }]", /expected another arm than s/],
+])("recorded counts of %s are refused: their pairs would be taken for the same prompts", (_, comparisons, message) => {
+  const recipe = `name: x
+recorded:
+  judge: j
+  arms: { s: { rows: 2 }, r: { rows: &n 2 } }
+  benchmarks: []
+  comparisons: ${comparisons.replace("*v", "&v { set: vicuna, win: 30, tie: 10, lose: 10 }")}
+`;
+  expect(() => parseExperiment(recipe, "x.yaml")).toThrow(message);
+});
+
 test("a random control draws its own rows for every training, and the others keep theirs", () => {
   const recipe = parseExperiment(
     "name: x\ndata: x.json\nrate: { judge: student }\narms: { selected: { top: 2 }, random: { method: random } }\ntrain: { recipe: laptop, seeds: [7, 8] }\n",

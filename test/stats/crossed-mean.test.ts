@@ -4,7 +4,7 @@ import { normalTwoSided, studentQuantile, studentTwoSided, betaQuantile } from "
 import { createRandom } from "../../src/stats/random.ts";
 import { signTest } from "../../src/stats/sign-test.ts";
 import { wilson } from "../../src/stats/wilson.ts";
-import { someOf } from "../helpers/long.ts";
+import { howOften, someOf } from "../helpers/long.ts";
 
 /*
  * Simulated experiments. Outcomes come from latent scores with thresholds, which the interval knows nothing of.
@@ -289,4 +289,52 @@ test("distributions are as in tables", () => {
   expect(studentTwoSided(2, 5)).toBeCloseTo(0.101939, 6);
   expect(normalTwoSided(6)).toBeCloseTo(1.973175e-9, 14);
   expect(betaQuantile(0.025, 3, 8)).toBeCloseTo(0.06674, 5);
+});
+
+describe("a ratio of scores where one side may have none", () => {
+  const ratioOf = (pairs: readonly (readonly [number, number])[]) =>
+    crossedRatio(
+      pairs.map(([a]) => a),
+      pairs.map(([, b]) => b),
+      { prompts: pairs.map((_, i) => i) },
+      { openRatio: true },
+    );
+  const repeated = (n: number, pair: readonly [number, number]) => Array.from({ length: n }, () => pair);
+
+  test("prompts on which b got nothing count, whichever arm comes first", () => {
+    const pairs = [...repeated(20, [9, 0]), ...repeated(20, [7, 8])];
+    const one = ratioOf(pairs);
+    const turned = ratioOf(pairs.map(([a, b]) => [b, a] as const));
+    expect(one.value).toBe(2);
+    expect(turned.value).toBe(0.5);
+    expect(1 / one.low).toBeCloseTo(turned.high, 9);
+    expect(1 / one.high).toBeCloseTo(turned.low, 9);
+  });
+
+  test("a that got nothing anywhere has no interval without width", () => {
+    expect(ratioOf(repeated(12, [0, 5]))).toMatchObject({ value: 0, low: -Infinity, high: Infinity });
+  });
+
+  test.each([
+    [0.1, 30],
+    [0.3, 30],
+    [0.3, 80],
+  ])("its interval holds where b gets nothing on a share of %d of %d prompts", (share, prompts) => {
+    const { random, normal } = generator(5);
+    const score = (mean: number) => Math.round(Math.max(0, Math.min(10, mean + 1.5 * normal())));
+    const draw = (): [number, number] => {
+      const hard = 3 * random();
+      return [score(8 - hard), random() < share ? 0 : score(7 - hard)];
+    };
+    const many = Array.from({ length: 200_000 }, draw);
+    const sum = (side: 0 | 1) => many.reduce((total, pair) => total + pair[side], 0);
+    const truth = sum(0) / sum(1);
+    const runs = howOften(1000, 300);
+    let holds = 0;
+    for (let run = 0; run < runs; run++) {
+      const { low, high } = ratioOf(Array.from({ length: prompts }, draw));
+      if (low <= truth && truth <= high) holds++;
+    }
+    expect(holds / runs).toBeGreaterThan(0.92);
+  });
 });

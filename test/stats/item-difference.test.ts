@@ -18,6 +18,12 @@ describe("the difference of two models on the same items", () => {
     expect(difference.value).toBeCloseTo(10 / 33, 12);
   });
 
+  test("where both sides are constant and differ, unpaired figures tell them apart too", () => {
+    const all = (value: number) => of(...Array.from({ length: 40 }, () => value));
+    expect(itemDifference(all(1), all(0)).unpairedPValue).toBeLessThan(1e-9);
+    expect(itemDifference(all(1), all(1)).unpairedPValue).toBe(1);
+  });
+
   test("is the other way round for the other order, and leaves out what one lacks", () => {
     fc.assert(
       fc.property(

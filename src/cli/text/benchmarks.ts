@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { formatCount, formatDuration, formatMetric, formatNumbered } from "../../format.ts";
+import { formatCount, formatDuration, formatMetric, formatNumbered, formatP } from "../../format.ts";
 import type { BenchmarkSummary } from "../../run/records/benchmarks.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { plainText } from "./plain-text.ts";
@@ -76,7 +76,7 @@ function renderTables(
 }
 
 function p(value: number): string {
-  return value < 0.001 ? "< 0.001" : value.toFixed(3);
+  return formatP(value).replace("= ", "");
 }
 
 function number(value: number | null): string {

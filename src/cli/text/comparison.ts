@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { styleText } from "node:util";
 import { formatCount, formatNumbered, formatP, formatShare } from "../../format.ts";
 import { seesOrder } from "../../run/judge-kind.ts";
-import { conclude, describeP } from "../../comparison/conclude.ts";
+import { conclude, countPrompts, describeP } from "../../comparison/conclude.ts";
 import type { ComparisonRecord, ComparisonSummary } from "../../run/records/comparison.ts";
 import type { RankedArm } from "../../comparison/ranking.ts";
 import { runFlag } from "../../run/run-folder.ts";
@@ -23,7 +23,7 @@ export function renderComparison(summary: ComparisonSummary): string {
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
   const trust = weighComparison(summary);
   const lines = [
-    `\n${styleText("bold", `${a} against ${b}`)}, ${formatCount(pooled.pairs)} prompts, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
+    `\n${styleText("bold", `${a} against ${b}`)}, ${countPrompts(pooled)}, judged by ${judge}${summary.question ? ` with the rubric ${summary.question.rubric}` : ""}`,
     ...summary.notes.map((note) => `  note: ${plainText(note)}`),
     `\n  ${plainText(conclude(summary, warningOf(trust)))}`,
     `${renderTrust(trust)}\n`,

@@ -131,6 +131,8 @@ function renderSeeds(matches: readonly MatchResult[]): string[] {
   return [
     ...several.map(({ a, b, judge, seeds }) => {
       const scores = seeds.flatMap(({ winningScore }) => winningScore ?? []);
+      if (scores.length === 0)
+        return `  seeds   ${plainText(a)} against ${plainText(b)} by ${plainText(judge)}: none has a decided pair`;
       return `  seeds   ${plainText(a)} against ${plainText(b)} by ${plainText(judge)}: ${scores.map((score) => score.toFixed(3)).join(", ")} (from ${Math.min(...scores).toFixed(3)} to ${Math.max(...scores).toFixed(3)})`;
     }),
     "",
@@ -176,6 +178,8 @@ function renderSaving({
       : paysBackAfter === 0
         ? "; rating cost nothing"
         : `; that pays for the rating after ${formatCount(paysBackAfter)} ${paysBackAfter === 1 ? "training" : "trainings"}`;
+  if (timesFaster >= 0.95 && timesFaster < 1.05)
+    return `  saved   no time: training on ${plainText(arm)} takes as long as on ${plainText(full)}`;
   if (timesFaster < 1)
     return `  saved   nothing: training on ${plainText(arm)} takes longer than on ${plainText(full)}`;
   return `  saved   training on ${plainText(arm)} is ${timesFaster.toFixed(1)} times faster than on ${plainText(full)} (${formatDuration(60_000 * minutes)} less)${usd === null || usd <= 0 ? "" : `, and ${formatUsd(usd)} cheaper`}${paid}`;

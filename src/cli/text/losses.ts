@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { formatCount, formatDuration, formatNumbered } from "../../format.ts";
+import { formatCount, formatDuration, formatNumbered, formatP } from "../../format.ts";
 import type { LossSummary } from "../../run/records/losses.ts";
 import { plainText } from "./plain-text.ts";
 import { renderTable } from "./table.ts";
@@ -43,7 +43,7 @@ export function renderLossTables({ models, differences }: Pick<LossSummary, "mod
               `${plainText(b)} minus ${plainText(a)}`,
               number(difference.value),
               `${number(difference.low)} to ${number(difference.high)}`,
-              adjustedPValue < 0.001 ? "< 0.001" : adjustedPValue.toFixed(3),
+              formatP(adjustedPValue).replace("= ", ""),
               formatCount(trainings),
             ]),
           ),

@@ -9,6 +9,8 @@ const withoutSetSchema = z.object({ set: z.string(), winningScore: z.number() })
 export const comparisonResultSchema = z.object({
   group: z.string(),
   pairs: z.number(),
+  /** Different prompts among them; absent in older runs. */
+  prompts: z.number().optional(),
   counts: outcomeCountsSchema,
   identical: z.number(),
   winningScore: estimateSchema,

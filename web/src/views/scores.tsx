@@ -1,4 +1,4 @@
-import { formatCount, formatScore, formatShare } from "../../../src/format.ts";
+import { formatCount, formatScore, formatShare, formatShareDown } from "../../../src/format.ts";
 import type { RunReport, ScoreReport } from "../../../src/page/contract.ts";
 import { shortName } from "../parts/judge-name.ts";
 import { Fact, Notice } from "../parts/words.tsx";
@@ -44,7 +44,7 @@ export function ScoresView({ report, scores, source, threshold, onThreshold }: S
           {shortName(judge)}
         </Fact>
         <Fact name="scored" note={`${formatCount(states.scored ?? 0)} rows`}>
-          {formatShare(coverage)}
+          {formatShareDown(coverage)}
         </Fact>
         <Fact name="mean score">{mean === null ? "–" : mean.toFixed(2)}</Fact>
         {unscored.map(([state, count]) => (

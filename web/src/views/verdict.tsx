@@ -1,5 +1,5 @@
 import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
-import { describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
+import { countPrompts, describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
 import {
@@ -83,7 +83,7 @@ function Comparison({
         {sentence}
       </h2>
       <p class="quiet">
-        {formatCount(pooled.pairs)} prompts, judged by {judge}
+        {countPrompts(pooled)}, judged by {judge}
         {question && ` with the rubric ${question.rubric}`}
         {missing > 0 && `; ${formatCount(missing)} prompts that only one side answered are left out`}
       </p>
