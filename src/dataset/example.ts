@@ -39,8 +39,8 @@ export interface Example extends ExampleFields {
 
 /**
  * The identity of what a judge can see: the first 16 hexadecimal digits of SHA-256 over instruction, input and output, over reasoning
- * and reference where the row has them, and over its options for the chat template.
- * Other columns, whitespace between fields and the file's format do not change it. A row that cannot be read is identified by all of
+ * and reference where the row has them, and over its tools and its options for the chat template.
+ * Other columns (the category too, a label that a rubric may show), whitespace between fields and the file's format do not change it. A row that cannot be read is identified by all of
  * its text.
  */
 export function hashExample(example: ExampleFields & Partial<Pick<Example, "unreadable" | "text" | "row">>): string {
@@ -49,10 +49,21 @@ export function hashExample(example: ExampleFields & Partial<Pick<Example, "unre
   const { instruction, input, output, conversation, reference } = example;
   const thoughts = conversation && [...conversation.turns, conversation.answer].map(({ reasoning }) => reasoning ?? "");
   const options = conversation?.templateOptions;
-  const parts = [thoughts, reference, ...(options ? [options] : [])];
-  const more = thoughts?.some(Boolean) || reference !== undefined || options ? `\0${JSON.stringify(parts)}` : "";
+  const tools = toolsBeside(example);
+  const parts = [thoughts, reference, ...(options || tools ? [options ?? null] : []), ...(tools ? [tools] : [])];
+  const more =
+    thoughts?.some(Boolean) || reference !== undefined || options || tools ? `\0${JSON.stringify(parts)}` : "";
   const texts = [instruction, input, output];
   const isPlain = texts.every((text) => !text.includes("\0") && text.isWellFormed()); // half characters are all the same in UTF-8
   const joined = isPlain ? texts.join("\0") : JSON.stringify(texts); // one meaning each
   return hash("sha256", `${joined}${more}`).slice(0, 16);
+}
+
+/** The tools that are offered, where the instruction does not tell them. */
+export function toolsBeside({
+  instruction,
+  conversation,
+}: Pick<ExampleFields, "instruction" | "conversation">): readonly unknown[] | undefined {
+  const { tools = [] } = conversation ?? {};
+  return tools.length === 0 || instruction.startsWith(`Tools: ${JSON.stringify(tools)}`) ? undefined : tools;
 }

@@ -103,7 +103,7 @@ function textOf(example: Example, source: string, layout: Layout): string {
 
 /** Whether a row's text is JSON, with its numbers as they are. */
 function isJsonText({ place: { format } }: Example): boolean {
-  return format === "json" || format === "jsonl" || format === "parquet";
+  return format !== "csv";
 }
 
 /** JSON on one line: line ends stand between values only. */

@@ -1,5 +1,6 @@
-import { glob, readdir, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, sep } from "node:path";
+import type { Dirent } from "node:fs";
+import { glob, readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { readWhole } from "../files/read-file.ts";
 import { tryParse } from "../files/try-parse.ts";
@@ -66,11 +67,15 @@ async function findPaths(source: string, signal?: AbortSignal): Promise<string[]
     if (found.length === 0) throw new DataError(`${source}: the pattern matches no data file (${knownExtensions})`);
     return found.sort();
   }
-  throw new DataError(`${source}: no such file, folder or pattern`);
+  throw new DataError(
+    info || source === "-"
+      ? `${source}: expected a file or a folder, got a pipe; data is read more than once: write it into a file first`
+      : `${source}: no such file, folder or pattern`,
+  );
 }
 
 async function listFolder(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await listEntries(folder);
   const links = entries.filter((entry) => entry.isSymbolicLink()).map((entry) => join(entry.parentPath, entry.name));
   const linkedFiles = new Set<string>();
   for (const link of links) if ((await stat(link).catch(() => undefined))?.isFile()) linkedFiles.add(link);
@@ -90,6 +95,28 @@ async function listFolder(folder: string): Promise<string[]> {
           .split(sep)
           .some((part) => part.startsWith(".")),
     );
+}
+
+/** Everything in a folder and its subfolders, linked ones too, each once. */
+async function listEntries(folder: string, seen: Set<string> = new Set()): Promise<Dirent[]> {
+  seen.add(await realpath(folder));
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const all = [...entries];
+  for (const entry of entries.filter((one) => one.isSymbolicLink() && !one.name.startsWith("."))) {
+    const path = join(entry.parentPath, entry.name);
+    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+    if (!isFolder) continue;
+    const real = await realpath(path);
+    const isRead = [...seen].some((other) => holds(other, real) || holds(real, other)); // a link upward has no end
+    if (!isRead) all.push(...(await listEntries(path, seen)));
+  }
+  return all;
+}
+
+/** Whether a path is a folder or lies in it. */
+function holds(folder: string, path: string): boolean {
+  const [first] = relative(folder, path).split(sep);
+  return first !== ".." && !isAbsolute(relative(folder, path));
 }
 
 /** Whether a run.json is that of a run of ours. */

@@ -56,7 +56,7 @@ function readEntry(value: unknown, place: Place, column: string | undefined, tab
   if (typeof value !== "object" || value === null) return table.addNext(readValue(value, place), place);
   if (Array.isArray(value)) throw dataErrorAt(place, `expected a score or an object with one, got ${kindOf(value)}`);
   const row = value as Row; // an object read from a file
-  const name = column ?? ["score", "rating"].find((candidate) => Object.hasOwn(row, candidate));
+  const name = column ?? table.scoreColumn(row, place);
   const recorded = readScore(row, name, column, place, table.isWhole);
   const index = row["index"];
   if (index !== undefined && index !== null && index !== "") {
@@ -136,6 +136,7 @@ class RecordingTable implements Recording {
   readonly #asked = new Set<string>();
   /** Hashes of the rows as they were scored, if the file has them (our own ratings do). */
   readonly #hashes = new Map<number, string>();
+  #column: string | undefined; // of the scores
   #kind: "in order" | "by index" | "by id" | undefined;
   #length = 0; // one past the highest position
   entries = 0;
@@ -164,6 +165,22 @@ class RecordingTable implements Recording {
 
   get hasScores(): boolean {
     return this.minusOnes > 0 || Number.isFinite(this.lowest);
+  }
+
+  /**
+   * The column that holds the scores of all rows: `score`, or else `rating`. Undefined where no row had one yet.
+   *
+   * @throws DataError where rows before had another one: two columns are not one score
+   */
+  scoreColumn(row: Row, place: Place): string | undefined {
+    const own = ["score", "rating"].find((name) => Object.hasOwn(row, name));
+    this.#column ??= own;
+    if (this.#column === "rating" && own === "score" && !this.isWhole)
+      throw dataErrorAt(
+        place,
+        'expected scores in "rating" as in the rows before, got "score" too; name one with #COLUMN after the file',
+      );
+    return this.#column;
   }
 
   addNext(recorded: Recorded | undefined, place: Place, row?: Row, score?: string): void {

@@ -1,9 +1,11 @@
 import { stat } from "node:fs/promises";
+import { RunError } from "../errors.ts";
+import { identifyFile } from "../files/identify-file.ts";
 import type { ArmState, ArmSummary, FileState } from "./records/arm.ts";
 import type { EmbeddingSummary } from "./records/embedding.ts";
 import type { RatedManifest } from "./manifest.ts";
 import { recordedPath } from "./recorded-path.ts";
-import { runFolder } from "./run-folder.ts";
+import { runFolder, type RunFolder } from "./run-folder.ts";
 
 export interface FileStates {
   readonly dataset: FileState;
@@ -13,7 +15,7 @@ export interface FileStates {
   readonly arms: readonly ArmState[];
 }
 
-/** Checks whether a run's files exist and have the same size; reads no content. */
+/** Checks whether a run's files exist and have the same size; reads no content. `expectArm` does. */
 export async function readFileStates(
   folder: string,
   { dataset, rate, scores, embeddings, arms }: RatedManifest,
@@ -36,7 +38,7 @@ export async function readFileStates(
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(run.recordedArmPath(arm)), // in the run's own folder, in case the run was moved
+        state: await fileState(run.recordedArmPath(arm), arm.files?.rows.bytes), // in the run's own folder, in case the run was moved
         isStale:
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
@@ -46,6 +48,32 @@ export async function readFileStates(
       })),
     ),
   };
+}
+
+/**
+ * Expects an arm's file of rows, and with `decisions` that too, to be as `select` wrote it.
+ *
+ * @throws RunError where it is missing, was edited, or is of older ratings or other data
+ */
+export async function expectArm(
+  run: RunFolder,
+  arm: ArmState,
+  { decisions = false }: { readonly decisions?: boolean } = {},
+): Promise<void> {
+  const path = run.recordedArmPath(arm);
+  const fail = (where: string, found: string) => {
+    throw new RunError(`${where}: expected the arm as it was selected, found it ${found}; select it again`);
+  };
+  if (arm.isStale)
+    fail(path, `of older ratings, other data${arm.controls ? ` or an earlier ${arm.controls.arm}` : ""}`);
+  if (arm.state !== "present") fail(path, arm.state);
+  if (!arm.files) return; // of an older version
+  if ((await identifyFile(path)).sha256 !== arm.files.rows.sha256) fail(path, "changed");
+  if (!decisions) return;
+  const decisionsPath = run.decisionsPath(arm.arm);
+  const state = await fileState(decisionsPath, arm.files.decisions.bytes);
+  if (state !== "present") fail(decisionsPath, state);
+  if ((await identifyFile(decisionsPath)).sha256 !== arm.files.decisions.sha256) fail(decisionsPath, "changed");
 }
 
 /** Whether a control still has the size and the candidates of its arm. */

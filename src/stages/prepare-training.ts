@@ -10,7 +10,7 @@ import { RunError, UsageError } from "../errors.ts";
 import { own, ownerOf } from "../files/owner-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { costOfTraining } from "../run/training-attempts.ts";
-import { readFileStates } from "../run/file-states.ts";
+import { expectArm, readFileStates } from "../run/file-states.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import { type RunFolder, requireRatings, runFolder } from "../run/run-folder.ts";
 import { countParameters, resolveBase } from "../trainer/base-model.ts";
@@ -103,10 +103,7 @@ export async function prepare(options: PlanTrainOptions, isDry = false): Promise
       `${options.run}: expected an arm ${JSON.stringify(options.arm)}, found ${Object.keys(manifest.arms).join(", ") || "none"}; select it first: alpagasus select … --arm ${options.arm}`,
     );
   const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
-  if (state.isStale || state.state !== "present")
-    throw new RunError(
-      `${run.recordedArmPath(arm)}: expected the arm as it was selected, found it ${state.isStale ? `of older ratings, other data${arm.controls ? ` or an earlier ${arm.controls.arm}` : ""}` : state.state}; select it again`,
-    );
+  await expectArm(run, state);
   const model = options.model ?? options.arm;
   expectName("--model", model);
   const plan = planTraining(recipe, arm.rows, overrides);

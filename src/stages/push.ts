@@ -10,6 +10,7 @@ import { listFiles } from "../files/list-files.ts";
 import { isOwnCard, renderDatasetCard, renderModelCard } from "../page/cards.ts";
 import { openRun } from "../page/open-run.ts";
 import { isSmollm2, smollm2Id } from "../python/smollm2.ts";
+import { expectArm } from "../run/file-states.ts";
 import { requireRatings, runFolder } from "../run/run-folder.ts";
 import { trainingFolder } from "../trainer/training-folder.ts";
 
@@ -81,10 +82,7 @@ export async function planPush(options: PushOptions): Promise<PushPlan> {
     throw new RunError(
       `${options.run}: expected an arm that was selected in it (${report.arms.map((one) => one.arm).join(", ") || "it has none"}), got ${JSON.stringify(name)}`,
     );
-  if (armName !== undefined && (arm.isStale || arm.state !== "present"))
-    throw new RunError(
-      `${run.recordedArmPath(arm)}: expected the arm as it was selected, found it ${arm.isStale ? "of older ratings or other data" : arm.state}; select it again`,
-    );
+  if (armName !== undefined) await expectArm(run, arm, { decisions: true });
   const sources = manifest.dataset.sources?.map(({ source }) => source) ?? [manifest.dataset.source];
   const licence = options.licence ?? (await findLicence(model?.base, sources, signal));
   const models = Object.values(manifest.models ?? {})

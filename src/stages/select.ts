@@ -163,6 +163,7 @@ function summarise(
     seed: plan.seed,
     path: written.path,
     decisionsPath: written.decisionsPath,
+    files: written.files,
     rows,
     totalRows,
     share: rows / totalRows,

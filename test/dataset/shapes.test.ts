@@ -150,11 +150,86 @@ describe("shapes", () => {
     expect(glaive.instruction).toBe("User: Rain?\n\nAssistant: [calls rain with {}]\n\nTool: no");
   });
 
+  it("reads calls as lists, as one alone, and as JSON text of these, and leaves none out", async () => {
+    const call = { id: "c1", type: "function", function: { name: "book", arguments: { people: 2 } } };
+    const older = { name: "book", arguments: { people: 2 } };
+    const callsOf = async (more: object) =>
+      (await conversationOf({ messages: [turns("a")[0], { role: "assistant", content: "Wait.", ...more }] }))
+        .conversation?.answer.toolCalls;
+    for (const calls of [[call], call, JSON.stringify([call]), JSON.stringify(call)])
+      expect(await callsOf({ tool_calls: calls })).toEqual([{ id: "c1", name: "book", arguments: { people: 2 } }]);
+    for (const calls of [older, JSON.stringify(older), [older, older]])
+      expect((await callsOf({ function_call: calls }))![0]).toEqual(older);
+    for (const none of [null, "", "null", "None", "[]", [], {}, { name: null, arguments: null }])
+      expect(await callsOf({ tool_calls: none, function_call: none })).toBeUndefined();
+    for (const wrong of ["book(people=2)", "[{", 3, [null], [{ arguments: {} }], { arguments: "{}" }])
+      await expect(callsOf({ tool_calls: wrong })).rejects.toThrow(/messages\[1\].* to be (calls of tools|an object)/);
+    const parallel = await conversationOf({
+      conversations: [
+        { from: "human", value: "Rain?" },
+        { from: "function_call", value: JSON.stringify([older, { ...older, name: "rain" }]) },
+        { from: "gpt", value: "No." },
+      ],
+    });
+    expect(parallel.conversation!.turns[1]!.toolCalls!.map(({ name }) => name)).toEqual(["book", "rain"]);
+  });
+
+  it("reads reasoning in parts and in the first field that has some, and names what it cannot read", async () => {
+    const answerOf = async (more: object) =>
+      (await conversationOf({ messages: [turns("a")[0], { role: "assistant", content: "c", ...more }] })).conversation
+        ?.answer.reasoning;
+    for (const more of [
+      { reasoning_content: [{ type: "text", text: "why" }] },
+      { reasoning: { content: "why" } },
+      { reasoning_content: "", thinking: "why" },
+      {
+        reasoning: null,
+        reasoning_details: [
+          { type: "reasoning.text", text: "why" },
+          { type: "reasoning.encrypted", data: "x" },
+        ],
+      },
+      { reasoning: [{ type: "reasoning", summary: [{ type: "summary_text", text: "why" }] }] },
+    ])
+      expect(await answerOf(more)).toBe("why");
+    expect(await answerOf({ reasoning: true, thinking: {} })).toBeUndefined();
+    await expect(answerOf({ reasoning: { steps: 3 } })).rejects.toThrow(/"reasoning" of messages\[1\] to be a text/);
+    const refused = { role: "assistant", content: "", refusal: "I cannot." };
+    await expect(conversationOf({ messages: [turns("a")[0], refused] })).rejects.toThrow(/got it in "refusal"/);
+  });
+
+  it("takes no part for text that is an image or a call with an empty text", async () => {
+    const readPart = (part: object) =>
+      conversationOf({
+        messages: [{ role: "user", content: [{ type: "text", text: "Look" }, part] }, turns("a", "c")[1]],
+      });
+    for (const [part, kind] of [
+      [{ type: "image_url", text: "", image_url: { url: "x" } }, "image_url"],
+      [{ type: "tool_use", text: "", name: "w", input: { a: 1 } }, "tool_use"],
+      [{ type: "tool_result", text: "42", content: [{ type: "text", text: "42" }] }, "tool_result"],
+      [{ text: "", image: { path: "x" } }, "another kind"],
+    ] as const)
+      await expect(readPart(part)).rejects.toThrow(`expected every part of messages[0] to be text, got ${kind}`);
+    for (const part of [{ type: "text", text: "!", image_url: null }, { text: "!" }, { type: "code", text: "!" }])
+      expect((await readPart(part)).instruction).toBe("Look!");
+  });
+
+  it("knows a row by its tools, wherever they stand", async () => {
+    const hashOf = async (row: object) => hashExample((await conversationOf(row)) as never);
+    const hashes = new Set<string>();
+    for (const more of [{}, { tools: [{ name: "get_weather" }] }, { tools: [{ name: "rm_rf" }] }])
+      hashes.add(await hashOf({ instruction: "a", output: "c", ...more }));
+    expect(hashes.size).toBe(3);
+    expect(await hashOf({ instruction: "a", output: "c", tools: [] })).toBe(
+      await hashOf({ instruction: "a", output: "c" }),
+    );
+  });
+
   it("reads tools as a list, as one, and as JSON of these, and names what is none of it", async () => {
     const tool = { type: "function", function: { name: "look" } };
     const toolsOf = async (more: object) =>
       (await conversationOf({ messages: turns("a", "b"), ...more })).conversation?.tools;
-    for (const tools of [[tool], tool, JSON.stringify([tool]), JSON.stringify(tool)])
+    for (const tools of [[tool], tool, JSON.stringify([tool]), JSON.stringify(tool), [JSON.stringify(tool)]])
       expect(await toolsOf({ tools })).toEqual([tool]);
     for (const none of ["", [], null, "null", "None", {}, "{}", false])
       expect(await toolsOf({ tools: none, functions: [tool] })).toEqual([tool]);
@@ -377,6 +452,21 @@ describe("shapes", () => {
     symlinkSync(blob, `${folder.path}/snapshot/data.jsonl`);
     symlinkSync("/nowhere", `${folder.path}/snapshot/broken.jsonl`);
     expect(await readExamples(`${folder.path}/snapshot`)).toHaveLength(1);
+  });
+
+  it("reads linked folders once, also where links go round", async () => {
+    using folder = tempFolder();
+    const row = (name: string) => `{"instruction":"${name}","output":"b"}\n`;
+    folder.write("elsewhere/y.jsonl", row("y"));
+    folder.write("data/x.jsonl", row("x"));
+    folder.write("data/inner/z.jsonl", row("z"));
+    symlinkSync(`${folder.path}/elsewhere`, `${folder.path}/data/shard`);
+    symlinkSync(`${folder.path}/elsewhere`, `${folder.path}/data/shard-again`);
+    symlinkSync(`${folder.path}/data/inner`, `${folder.path}/data/same`);
+    symlinkSync(folder.path, `${folder.path}/data/inner/up`);
+    symlinkSync(`${folder.path}/elsewhere`, `${folder.path}/data/.hidden`);
+    const found = await readExamples(`${folder.path}/data`);
+    expect(found.map(({ instruction }) => instruction)).toEqual(["z", "y", "x"]);
   });
 
   it("reads a folder's files in the order of their paths, and a pattern's", async () => {

@@ -119,6 +119,18 @@ describe("recorded scores", () => {
       /s.jsonl:1: expected a column "score", got quality; name it with #COLUMN/,
     ],
     [
+      "a row whose score is in another column",
+      "s.jsonl",
+      '{"id":"a","score":1,"rating":5}\n{"id":"b","rating":5}\n',
+      /s.jsonl:2: expected a column "score", got id, rating; name it with #COLUMN/,
+    ],
+    [
+      "a second column of scores",
+      "s.jsonl",
+      '{"id":"a","rating":5}\n{"id":"b","score":1,"rating":5}\n',
+      /s.jsonl:2: expected scores in "rating" as in the rows before, got "score" too/,
+    ],
+    [
       "a column that is not there",
       "s.jsonl#rating",
       '{"quality":1}\n',

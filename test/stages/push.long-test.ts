@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { publicText } from "../../src/page/cards.ts";
 import { alpagasus, misuse, prepare } from "../helpers/command-line.ts";
@@ -135,6 +135,16 @@ describe("push", () => {
       2,
       expect.stringContaining("--license: expected the licence it may be given under"),
     ]);
+    for (const name of ["selected.jsonl", "selected.decisions.jsonl"]) {
+      const path = `${folder.path}/runs/default/arms/${name}`;
+      const before = readFileSync(path, "utf8");
+      writeFileSync(path, before.replace("a", "b")); // as long as before
+      expect(await line(whole)).toEqual([
+        2,
+        expect.stringContaining(`${name}: expected the arm as it was selected, found it changed; select it again`),
+      ]);
+      writeFileSync(path, before);
+    }
     expect(await line(["hf:me/x", "--arm", "none"])).toEqual([2, expect.stringContaining("(selected, random)")]);
     expect(await line(["hf:me/x", "--model", "m"])).toEqual([
       2,

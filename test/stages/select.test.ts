@@ -57,6 +57,17 @@ describe("select", () => {
     expect((await keptBy({ minScore: 0 })).kept).toEqual([0, 1, 2, 3, 4]);
   });
 
+  it("takes rows with other tools for other rows", async () => {
+    using folder = tempFolder();
+    const tools = [[{ name: "look" }], [], [{ name: "remove" }], [{ name: "look" }]];
+    const run = await ratedRun(
+      folder,
+      tools.map((some) => ({ instruction: "a", output: "b", score: 3, tools: some })),
+    );
+    const { arm } = await select({ run, method: "full", dedup: "exact" });
+    expect(decisionsOf(run, arm).map(({ reason }) => reason).toSorted()).toEqual(["duplicate", "kept", "kept", "kept"]);
+  });
+
   it("keeps the best by number or by share of all rows", async () => {
     expect((await keptBy({ top: 2 })).kept).toEqual([0, 1]);
     expect((await keptBy({ top: { share: 0.5 } })).kept).toEqual([0, 1, 2]);

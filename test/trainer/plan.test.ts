@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Template } from "@huggingface/jinja";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -129,6 +129,21 @@ describe("the command", () => {
     await prepare(folder.path, ["rate", "rows.json"], ["select", "--top", "200"], ["select", "--method", "random"]);
   });
   afterAll(() => folder[Symbol.dispose]());
+
+  test("an arm that was edited since it was selected is refused, and status says so where its size is another", async () => {
+    const path = `${folder.path}/runs/default/arms/random.json`;
+    const before = readFileSync(path, "utf8");
+    const train = () =>
+      alpagasus(["train", "--recipe", "paper-7b", "--arm", "random", "--dry-run"], { cwd: folder.path });
+    const refused = expect.stringContaining("random.json: expected the arm as it was selected, found it changed");
+    writeFileSync(path, before.replace(/o (\d)/, "O $1"));
+    expect(await train()).toMatchObject({ code: 2, stderr: refused });
+    writeFileSync(path, `${before}\n`);
+    expect(await train()).toMatchObject({ code: 2, stderr: refused });
+    expect((await alpagasus(["status"], { cwd: folder.path })).stdout).toMatch(/random .*changed/);
+    writeFileSync(path, before);
+    expect((await train()).code).toBe(0);
+  });
 
   test("writes a folder that holds all it takes, and says what it will take", async () => {
     const { code, stdout, stderr } = await alpagasus(["train", "--recipe", "paper-7b", "--dry-run"], {

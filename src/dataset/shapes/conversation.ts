@@ -1,5 +1,5 @@
 import { kindOf } from "../../errors.ts";
-import { parseExactly, parseToPassOn, tryParse } from "../../files/try-parse.ts";
+import { parseExactly, tryParse } from "../../files/try-parse.ts";
 import {
   isPlain,
   renderBefore,
@@ -7,11 +7,11 @@ import {
   splitReasoning,
   type ChatTurn,
   type Conversation,
-  type ToolCall,
 } from "../conversation.ts";
 import type { ExampleFields, Row } from "../example.ts";
 import { otherMeanings, readReference, readSystem, readTemplateOptions, readTools } from "./beside.ts";
 import { FieldError, optionalLabel, type Shape } from "../shape.ts";
+import { readCalls, readCallText, readContent, readReasoning } from "./turn-parts.ts";
 
 const roles: Record<string, ChatTurn["role"]> = {
   system: "system",
@@ -144,18 +144,22 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
     );
   const key = ["content", "value", "text"].find((candidate) => fields[candidate] !== undefined) ?? "content";
   const content = fields[key];
-  if (callers.has(name)) return [{ role, text: "", toolCalls: [readCallText(content, place)] }];
+  if (callers.has(name)) return [{ role, text: "", toolCalls: readCallText(content, place) }];
   const toolCalls = readCalls(fields, place);
   const said =
     (content === null || content === undefined) && toolCalls
       ? { text: "", reasoning: "" }
       : readContent(content, place);
-  const reasoning = fields["reasoning_content"] ?? fields["reasoning"] ?? fields["thinking"] ?? said.reasoning;
+  const reasoning = readReasoning(fields, place) || said.reasoning;
+  if (said.text === "" && typeof fields["refusal"] === "string" && fields["refusal"].trim() !== "")
+    throw new FieldError(
+      `expected the text of ${place} in "${key}", got it in "refusal"; move it there, or leave out the row`,
+    );
   return [
     {
       role,
       text: said.text,
-      ...(typeof reasoning === "string" && reasoning !== "" && { reasoning }),
+      ...(reasoning !== "" && { reasoning }),
       ...(toolCalls && { toolCalls }),
       ...(role === "tool" && { toolCallId: optionalLabel(fields, "tool_call_id") }),
       ...(typeof fields["name"] === "string" && { name: fields["name"] }),
@@ -174,49 +178,4 @@ function readWeight({ weight, train }: Row, place: string): Pick<ChatTurn, "weig
     throw new FieldError(`expected "${name}" of ${place} to be 0 or 1, or true or false, got ${JSON.stringify(value)}`);
   };
   return read("weight", weight) && read("train", train) ? {} : { weight: 0 };
-}
-
-/** OpenAI's `tool_calls`, or its older `function_call`. */
-function readCalls(fields: Row, place: string): readonly ToolCall[] | undefined {
-  const calls = fields["tool_calls"];
-  const older = fields["function_call"];
-  if (Array.isArray(calls) && calls.length > 0)
-    return calls.map((call: unknown) => {
-      const entry = (typeof call === "object" && call !== null ? call : {}) as Row; // an object read from JSON
-      return readCall(entry["function"] ?? entry, place, optionalLabel(entry, "id"));
-    });
-  const isNone = older === undefined || older === null || (older as Row)["name"] == null; // some libraries write nulls
-  return isNone ? undefined : [readCall(older, place)];
-}
-
-function readCall(called: unknown, place: string, id?: string): ToolCall {
-  const { name, arguments: given, parameters } = (typeof called === "object" && called !== null ? called : {}) as Row; // likewise
-  if (typeof name !== "string")
-    throw new FieldError(`expected the tool calls of ${place} to have names, got ${kindOf(name)}`);
-  return { name, arguments: given ?? parameters ?? {}, ...(id !== undefined && { id }) };
-}
-
-function readCallText(text: unknown, place: string): ToolCall {
-  const call = typeof text === "string" ? tryParse(text, parseToPassOn) : text;
-  if (typeof call !== "object" || call === null)
-    throw new FieldError(`expected ${place} to hold a tool call as JSON, got ${kindOf(text)}`);
-  return readCall(call, place);
-}
-
-/** A content's text: one, or in parts, which belong together as they are. Parts of reasoning stand apart. */
-function readContent(content: unknown, place: string): { readonly text: string; readonly reasoning: string } {
-  if (typeof content === "string") return { text: content, reasoning: "" };
-  if (!Array.isArray(content))
-    throw new FieldError(`expected ${place} to hold its text as "content" or "value", got ${kindOf(content)}`);
-  const texts: string[] = [];
-  const reasonings: string[] = [];
-  for (const part of content as unknown[]) {
-    const fields = (typeof part === "object" && part !== null ? part : { text: part }) as Row; // a message part read from JSON
-    const isReasoning = fields["type"] === "thinking" || fields["type"] === "reasoning";
-    const text = (isReasoning ? fields[fields["type"] as string] : undefined) ?? fields["text"];
-    if (typeof text !== "string")
-      throw new FieldError(`expected every part of ${place} to be text, got another kind (images cannot be rated)`);
-    (isReasoning ? reasonings : texts).push(text);
-  }
-  return { text: texts.join(""), reasoning: reasonings.join("\n") };
 }

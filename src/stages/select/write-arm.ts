@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Dataset } from "../../dataset/dataset.ts";
+import { identifyFile, type FileIdentity } from "../../files/identify-file.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { WatchedWord } from "../../run/records/arm.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
@@ -14,6 +15,7 @@ import { writeInThreads } from "./write-threads.ts";
 export interface Written {
   readonly path: string;
   readonly decisionsPath: string;
+  readonly files: { readonly rows: FileIdentity; readonly decisions: FileIdentity };
   readonly rows: number;
   readonly totalRows: number;
   readonly scoredRows: number;
@@ -45,6 +47,7 @@ export async function writeArm(
   return {
     path,
     decisionsPath,
+    files: { rows: await identifyFile(path), decisions: await identifyFile(decisionsPath) },
     rows: decider.kept,
     totalRows: decider.total,
     scoredRows: decider.scored,
