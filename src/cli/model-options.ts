@@ -123,7 +123,7 @@ function inMilliseconds(seconds: number | undefined): number | undefined {
 /** Says what happens to open calls when the user interrupts. */
 export function describeWaiting({ inFlight, inBatches }: CallsReport): string {
   return inBatches > 0
-    ? `${formatCount(inBatches)} calls stay in batches at the provider; the same command fetches them`
+    ? "calls stay in batches at the provider; the same command fetches them when they have ended"
     : `waiting for ${formatCount(inFlight)} calls in flight (Ctrl-C again to stop at once)`;
 }
 

@@ -86,13 +86,14 @@ export function createAsker(
     question: describeQuestion(model, options, sampling),
     calls: () => (batches ? addBatches(engine.report, batches.report) : engine.report),
     accounts: () => {
-      const { paid, perhapsPaid } = options.store.purse(options.purse);
+      const { paid, perhapsPaid, batched } = options.store.purse(options.purse);
       return {
         store: options.store.path,
         priceBasis: model.price?.basis ?? null,
         budgetUsd: options.budgetUsd,
         runPaid: model.price ? paid : null,
         runPerhapsPaid: perhapsPaid,
+        ...(batched > 0 && { batched }),
         meanCost: meanCost(model, options.store, batches !== undefined),
         ...(engine.dearestCost > 0 && { highestCost: engine.dearestCost }),
       };

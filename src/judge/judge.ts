@@ -109,6 +109,8 @@ export interface JudgeAccounts {
   readonly runPaid: number | null;
   /** The most that the provider may charge for attempts whose reply never arrived. */
   readonly runPerhapsPaid: number;
+  /** What is reserved for calls in batches; absent where there are none. */
+  readonly batched?: number;
   /** The mean cost of a reply of this model, by the tokens of those so far. */
   readonly meanCost: number | null;
   /** The most that a call of this command can cost; absent where none has a price. */

@@ -66,7 +66,7 @@ export interface Admission {
   readonly elsewhere: PendingCall[];
   /** The money for them is reserved by other calls, and may become free. */
   readonly short: PendingCall[];
-  /** They cost more than the budget has left. */
+  /** They cost more than the budget has left beside what batches have reserved. */
   readonly unaffordable: PendingCall[];
   /** They are in a batch at the provider. */
   readonly inBatches: PendingCall[];
@@ -87,7 +87,7 @@ export interface AdmissionOptions {
   readonly claimant: object;
 }
 
-const noMoney = { paid: 0, perhapsPaid: 0, reserved: 0 };
+const noMoney = { paid: 0, perhapsPaid: 0, reserved: 0, batched: 0 };
 
 /**
  * Within a transaction: claims calls for this process and reserves their money. It changes nothing but the store, so that
@@ -102,9 +102,9 @@ export function admitCalls(calls: readonly PendingCall[], options: AdmissionOpti
   const unaffordable: PendingCall[] = [];
   const inBatches: PendingCall[] = [];
   if (calls.length === 0) return { toSend, found, elsewhere, short, unaffordable, inBatches, isOverBudget: false };
-  const { paid, perhapsPaid, reserved } = budget < Infinity ? store.purse(purse) : noMoney;
-  const left = budget - paid - perhapsPaid;
-  let free = left - reserved;
+  const { paid, perhapsPaid, reserved, batched } = budget < Infinity ? store.purse(purse) : noMoney;
+  const left = budget - paid - perhapsPaid - batched; // nothing here waits for batches, which may take a day
+  let free = left - (reserved - batched);
   const hasBatches = !store.batches.isEmpty;
   for (const call of calls) {
     const stored = findElsewhere?.(call.key);
@@ -118,5 +118,5 @@ export function admitCalls(calls: readonly PendingCall[], options: AdmissionOpti
     } else elsewhere.push(call);
   }
   if (short.length > 0) store.buryDead(); // frees what dead processes had reserved
-  return { toSend, found, elsewhere, short, unaffordable, inBatches, isOverBudget: left < leastCost };
+  return { toSend, found, elsewhere, short, unaffordable, inBatches, isOverBudget: left + batched < leastCost };
 }

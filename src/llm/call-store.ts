@@ -235,6 +235,7 @@ export class CallStore implements Disposable {
       paid: Number(paid?.["paid"] ?? 0),
       perhapsPaid: Number(paid?.["perhaps_paid"] ?? 0) + batched.perhapsPaid,
       reserved: Number(claims?.["reserved"] ?? 0) + batched.reserved,
+      batched: batched.reserved,
     };
   }
 

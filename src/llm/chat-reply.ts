@@ -219,13 +219,13 @@ export function readCompletion(value: unknown): LanguageModelV4GenerateResult | 
   const refusal = message["refusal"];
   const isRefused = typeof refusal === "string" && refusal !== "";
   const text = readContent(message["content"]) + (isRefused ? refusal : "");
-  const raw = choice["finish_reason"];
+  const raw = reasonOf(choice["finish_reason"]);
   const logprobs = isEntry(choice["logprobs"]) ? choice["logprobs"]["content"] : undefined;
   return {
     content: [{ type: "text", text }],
     finishReason: {
       unified: endingOf(raw, isRefused),
-      raw: typeof raw === "string" ? raw : undefined,
+      raw,
     },
     usage: readChatUsage(value["usage"], text),
     warnings: [],
@@ -259,14 +259,20 @@ const endings: readonly (readonly [said: RegExp, ending: Ending])[] = [
   ],
 ];
 
+/** A reason as a word: SGLang's own is an object with a type. What is neither is a reason that nobody knows. */
+export function reasonOf(raw: unknown): string | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  const word = isEntry(raw) ? raw["type"] : raw;
+  return typeof word === "string" ? word : JSON.stringify(raw).slice(0, longestReason);
+}
+
+const longestReason = 100;
+
 export function endingOf(raw: unknown, isRefused: boolean): Ending {
-  const said =
-    typeof raw === "string"
-      ? raw
-          .toLowerCase()
-          .replace(/[\s-]+/g, "_")
-          .replace(/^finish_reason_/, "")
-      : "";
+  const said = (reasonOf(raw) ?? "")
+    .toLowerCase()
+    .replace(/[\s-]+/g, "_")
+    .replace(/^finish_reason_/, "");
   const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
   return ending === "stop" && isRefused ? "content-filter" : ending;
 }

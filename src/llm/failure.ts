@@ -2,6 +2,7 @@ import { APICallError, UnsupportedFunctionalityError } from "@ai-sdk/provider";
 import { messageOf } from "../errors.ts";
 import { readRetryAfter, type Headers } from "./headers.ts";
 import { largestReply } from "./reply-limit.ts";
+import { tellsNoMoney } from "./no-money.ts";
 import { ProxyError } from "./send-request.ts";
 
 /**
@@ -50,11 +51,11 @@ export const ofOneReply = "in one reply: ";
 export const timedOut = "AttemptTimedOut";
 
 const tooLong =
-  /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|exceeds? the (limit|maxim)/i;
+  /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|\b(tokens?|length|context|characters|input|prompt|size|bytes)\b.{0,80}exceeds? the (limit|maxim)|exceeds? the (limit|maxim).{0,40}\b(tokens?|length|context|characters|size|bytes)\b/i;
 const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
-const noMoney = /insufficient_quota|billing_hard_limit|insufficient.(funds|credit|balance)|credit balance is too low/i;
 const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
 const dailyLimit = /per[- _]day|daily/i;
+const dailyQuota = /"quotaId"\s*:\s*"[^"]{0,100}PerDay/; // Google's
 const longestDetail = 300;
 
 /**
@@ -93,7 +94,7 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
   if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
   if (status === 401)
     return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true, isKeyRefused: true };
-  if (status === 402 || ((status === 429 || status === 400) && noMoney.test(`${detail} ${codeOf(error) ?? ""}`)))
+  if (status === 402 || (status < 500 && tellsNoMoney(`${detail} ${codesOf(error.responseBody)}`)))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))
     return {
@@ -111,12 +112,12 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
       isRowPossible: true,
       isPage,
     };
-  if (
-    status === 429 &&
-    dailyLimit.test(detail) &&
-    readRetryAfter(headers, now) === undefined &&
-    readRetryDelay(error.responseBody) === undefined
-  )
+  const isOver =
+    dailyQuota.test(error.responseBody ?? "") || // Google asks to come back in seconds all the same
+    (dailyLimit.test(detail) &&
+      readRetryAfter(headers, now) === undefined &&
+      readRetryDelay(error.responseBody) === undefined);
+  if (status === 429 && isOver)
     return { kind: "stop", detail: `its limit for the day is reached (${detail})`, isUsage: false };
   if (status === 408 || status === 409 || status === 425 || status === 429 || status >= 500) {
     const retryAfterMs = readRetryAfter(headers, now) ?? readRetryDelay(error.responseBody);
@@ -257,6 +258,14 @@ function describeApiError(
 /** The provider's error code: `context_length_exceeded`. */
 function codeOf({ responseBody }: { readonly responseBody?: unknown }): string | undefined {
   return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(textOf(responseBody))?.[1];
+}
+
+/** All codes, types and statuses in a body, in a line. */
+function codesOf(body: unknown): string {
+  const found = textOf(body).matchAll(/"(?:code|type|status|reason)"\s*:\s*"([^"]{1,60})"/g);
+  return Array.from(found, ([, code]) => code)
+    .slice(0, 20)
+    .join(" ");
 }
 
 /** A body as text: a client gives an object where it has read it. */

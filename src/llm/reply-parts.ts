@@ -1,5 +1,5 @@
 import type { JSONObject, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
-import { endingOf } from "./chat-reply.ts";
+import { endingOf, reasonOf } from "./chat-reply.ts";
 import { type Entry, isEntry } from "./entry.ts";
 
 /*
@@ -33,7 +33,7 @@ export function resultOf({
 }: ReplyParts): LanguageModelV4GenerateResult {
   return {
     content: [{ type: "text", text }],
-    finishReason: { unified: endingOf(raw, false), raw: typeof raw === "string" ? raw : undefined },
+    finishReason: { unified: endingOf(raw, false), raw: reasonOf(raw) },
     usage: {
       inputTokens: { total: input, noCache: undefined, cacheRead, cacheWrite },
       outputTokens: { total: output, text: undefined, reasoning },

@@ -1,3 +1,5 @@
+import { tellsNoMoney } from "./no-money.ts";
+
 const longest = 2000; // characters of an error that are read: patterns take long on more
 
 /** The status that an error without one stands for, by its words; 502 where they say nothing. */
@@ -14,7 +16,7 @@ export function statusOfWords(said: string): number {
     )
   )
     return 401;
-  if (/insufficient.(quota|funds|credit|balance)|balance is|arrearage|payment required/i.test(words)) return 402;
+  if (/balance is|payment required/i.test(words) || tellsNoMoney(words)) return 402;
   if (/content.?filter|flagged|invalid (prompt|request)|context.?length|too long|maximum context/i.test(words))
     return 400;
   if (/permission/i.test(words)) return 403;

@@ -32,6 +32,8 @@ export interface Purse {
   readonly perhapsPaid: number;
   /** For calls in flight or in batches. */
   readonly reserved: number;
+  /** Of that, for calls in batches, which may be there for a day. */
+  readonly batched: number;
 }
 
 /** Token use of a model's past calls, for estimates. */

@@ -18,7 +18,7 @@ export function describeCalls(
 ): { calls?: CallsRecord } {
   if (!calls || !accounts) return {};
   const report = calls();
-  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, meanCost, highestCost } = accounts();
+  const { store, priceBasis, budgetUsd, runPaid, runPerhapsPaid, batched, meanCost, highestCost } = accounts();
   const usd = (nanos: number | null) => (nanos === null ? null : nanos / nanosPerUsd);
   return {
     calls: {
@@ -42,6 +42,7 @@ export function describeCalls(
           stopped: report.stopped,
           finishUsd: usd(meanCost === null ? null : meanCost * pending),
           ...(report.stopped === "budget" && highestCost && { highestUsd: highestCost / nanosPerUsd }),
+          ...(report.stopped === "budget" && batched && { batchedUsd: batched / nanosPerUsd }),
         }),
     },
   };

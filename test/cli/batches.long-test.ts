@@ -70,6 +70,26 @@ describe("--batch", () => {
     expect(Math.max(...server.billed.values())).toBe(1);
   });
 
+  test("a direct run ends where batches hold the rest of the budget, and says so", async () => {
+    await using server = await startBatchServer({ workMs: 600_000 });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const options = { cwd: folder.path, env: server.environment };
+    const direct = ["rate", "rows.json", "--judge", "openai:gpt-4o-mini", "--no-check"];
+    await alpagasus([...direct, "--batch", "--no-wait", "--limit", "20", "--budget", "1"], options);
+    using store = new CallStore(`${folder.path}/.alpagasus/calls.sqlite`, { readOnly: true });
+    const { purse } = JSON.parse(readFileSync(`${folder.path}/runs/default/purse.json`, "utf8")) as { purse: string };
+    const { batched, reserved } = store.purse(purse);
+    expect(batched).toBeGreaterThan(0);
+    expect(reserved).toBe(batched);
+    const budget = String((1.01 * batched) / 1e9);
+    const { code, stdout } = await alpagasus([...direct, "--budget", budget], options);
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/beside the \$\S+ that batches at the provider have reserved\. 30 rows are still pending/);
+    expect(stdout).toContain("continue when the batches have ended");
+    expect(server.direct.count).toBe(0);
+  });
+
   test("generate and compare ask in batches too", async () => {
     await using server = await startBatchServer({
       fate: ({ user }) => ({

@@ -111,6 +111,9 @@ const servers: Record<string, (body: Body) => Said> = {
   abort: () => ({ body: withChoice({ finish_reason: "abort" }) }),
   "max-tokens": () => ({ body: withChoice({ finish_reason: "max_tokens" }) }),
   "capital-length": () => ({ body: withChoice({ finish_reason: "LENGTH" }) }),
+  "length-object": () => ({ body: withChoice({ finish_reason: { type: "length", length: 1 } }) }),
+  "stop-object": () => ({ body: withChoice({ finish_reason: { type: "stop", matched: 128_009 } }) }),
+  "ends-in-number": () => ({ body: withChoice({ finish_reason: 1 }) }),
   safety: () => ({ body: withChoice({ finish_reason: "SAFETY" }) }),
   "impossible-logprobs": () => ({
     body: withChoice({ logprobs: { content: [{ token: "4", logprob: 1000, top_logprobs: [] }] } }),
@@ -341,7 +344,7 @@ describe("replies that are read", () => {
   test("an error in a 200 is that error: tried again, and nothing is perhaps paid", async () => {
     const { outcomes, purse } = await askServer("busy-in-200");
     expect(outcomes).toMatchObject([{ state: "replied" }, { state: "replied" }]);
-    expect(purse).toEqual({ paid: 0, perhapsPaid: 0, reserved: 0 });
+    expect(purse).toMatchObject({ paid: 0, perhapsPaid: 0, reserved: 0 });
   });
 
   test.each([
@@ -407,6 +410,9 @@ describe("replies that are read", () => {
   test.each([
     ["max-tokens", "length"],
     ["capital-length", "length"],
+    ["length-object", "length"],
+    ["stop-object", "stop"],
+    ["ends-in-number", "unclear"],
     ["safety", "content-filter"],
     ["max-output", "length"],
     ["sensitive", "content-filter"],

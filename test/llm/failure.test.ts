@@ -78,6 +78,54 @@ describe("what a refusal says", () => {
     expect(refusal(429, "Rate limit reached")).toMatchObject({ kind: "retry" });
   });
 
+  const quota = (id: string) =>
+    JSON.stringify({ error: { details: [{ violations: [{ quotaId: id }] }, { retryDelay: "1s" }] } });
+  test("a quota for the day stops, whenever its body asks to come back", () => {
+    const message = "You exceeded your current quota, please check your plan and billing details.";
+    const of = (responseBody: string) =>
+      readFailure(
+        new APICallError({ message, url: "http://127.0.0.1/v1", requestBodyValues: {}, statusCode: 429, responseBody }),
+        0,
+      );
+    expect(of(quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"))).toMatchObject({ kind: "stop" });
+    expect(of(quota("GenerateRequestsPerMinutePerProjectPerModel"))).toMatchObject({ kind: "retry" });
+  });
+
+  test.each<[status: number, message: string]>([
+    [400, "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."],
+    [403, "Key limit exceeded (total limit). Manage it using the settings page"],
+    [400, "Budget has been exceeded! Current cost: 10.2, Max budget: 10.0"],
+    [400, "budget_exceeded"],
+    [400, "Arrearage: Access denied, please make sure your account is in good standing."],
+    [400, "your spend this month exceeds the limit set for this key"],
+    [429, "You exceeded your current quota (insufficient_quota)"],
+    [400, "Your credit balance is too low to access the API."],
+    [403, "Your team has either used all available credits or reached its monthly spending limit."],
+    [412, "Account suspended: your account has hit its monthly spend limit"],
+    [429, "余额不足或无可用资源包,请充值。"],
+    [403, "This API method requires billing to be enabled."],
+  ])("%d %j: no money is left, and no call is tried again", (status, message) => {
+    expect(refusal(status, message)).toMatchObject({
+      kind: "stop",
+      detail: expect.stringContaining("no money or quota left"),
+    });
+  });
+
+  test.each<[status: number, message: string, kind: string]>([
+    [429, "You exceeded your current quota, please check your plan and billing details.", "retry"],
+    [429, "Rate limit reached for gpt-5-mini: limit 200000 tokens a minute, used 199000", "retry"],
+    [429, "Your organization has reached its limit of requests per minute", "retry"],
+    [400, "This model's maximum context length is 8192 tokens", "state"],
+    [400, "The input of 9000 tokens exceeds the limit of 8192", "state"],
+    [400, "the prompt is over the limit: it exceeds the maximum number of tokens", "state"],
+    [400, "the number of images exceeds the limit", "doubtful"],
+    [403, "the key may not use this model", "stop"],
+  ])("%d %j is something else: %s", (status, message, kind) => {
+    const failure = refusal(status, message);
+    expect(failure.kind).toBe(kind);
+    expect(failure.detail).not.toContain("no money");
+  });
+
   test("an unknown address is named, with what may be missing in it", () => {
     expect(refusal(404, "page not found")).toMatchObject({
       kind: "stop",

@@ -65,7 +65,11 @@ describe("select", () => {
       tools.map((some) => ({ instruction: "a", output: "b", score: 3, tools: some })),
     );
     const { arm } = await select({ run, method: "full", dedup: "exact" });
-    expect(decisionsOf(run, arm).map(({ reason }) => reason).toSorted()).toEqual(["duplicate", "kept", "kept", "kept"]);
+    expect(
+      decisionsOf(run, arm)
+        .map(({ reason }) => reason)
+        .toSorted(),
+    ).toEqual(["duplicate", "kept", "kept", "kept"]);
   });
 
   it("keeps the best by number or by share of all rows", async () => {

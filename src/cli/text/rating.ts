@@ -83,14 +83,14 @@ export function renderCalls(
       : calls.stopped === "budget"
         ? calls.highestUsd === undefined
           ? "The budget is spent"
-          : `The budget bears no further call, which may cost up to ${formatUsd(calls.highestUsd)}`
+          : `The budget bears no further call, which may cost up to ${formatUsd(calls.highestUsd)}${calls.batchedUsd === undefined ? "" : `, beside the ${formatUsd(calls.batchedUsd)} that batches at the provider have reserved`}`
         : calls.stopped === "batches"
           ? "Batches are in progress at the provider"
           : "Interrupted";
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
-      ? `continue with a higher --budget (it includes all that this run has paid${enoughBudget(calls)})`
+      ? `${calls.batchedUsd === undefined ? "" : "continue when the batches have ended, with --batch where this run handed them in, or "}continue with a higher --budget (it includes all that this run has paid${enoughBudget(calls)})`
       : calls.stopped === "batches"
         ? "run the same command with --batch to continue"
         : calls.failure === undefined
@@ -106,9 +106,9 @@ export function renderCalls(
 }
 
 /** The budget that is likely to be enough: what was paid, what finishing costs, and room for the last call. */
-function enoughBudget({ runPaidUsd, runPerhapsPaidUsd, finishUsd, highestUsd }: CallsRecord): string {
+function enoughBudget({ runPaidUsd, runPerhapsPaidUsd, batchedUsd = 0, finishUsd, highestUsd }: CallsRecord): string {
   if (runPaidUsd === null || finishUsd == null || highestUsd === undefined) return "";
-  const usd = 1.1 * (runPaidUsd + runPerhapsPaidUsd + finishUsd + highestUsd);
+  const usd = 1.1 * (runPaidUsd + runPerhapsPaidUsd + batchedUsd + finishUsd + highestUsd);
   return `; ${formatUsd(Number(usd.toPrecision(2)))} is likely to be enough`;
 }
 

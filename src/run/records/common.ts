@@ -73,6 +73,8 @@ export const callsSchema = z.object({
   finishUsd: z.number().nullable().optional(),
   /** Where the budget stopped them: the most that one of them can cost. */
   highestUsd: z.number().optional(),
+  /** Likewise: what is reserved for calls in batches at the provider. */
+  batchedUsd: z.number().optional(),
   /** The call store that holds the replies. */
   store: z.string(),
 });
