@@ -1,3 +1,4 @@
+import { Int64, Table, Utf8, tableToIPC, vectorFromArray } from "apache-arrow";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
@@ -105,6 +106,22 @@ describe("a pool of sources", () => {
     await run<ArmSummary>(folder, "select", "--method", "full");
     expect(armOf(folder, "full.jsonl")).toBe(
       '{"instruction":"x",    "output":"y\\n","big":12345678901234567890}\n{"instruction":"v","output":"w","more":"z"}\n',
+    );
+  });
+
+  test("keeps whole numbers of Arrow beside those of JSON", async () => {
+    using folder = tempFolder();
+    const table = new Table({
+      instruction: vectorFromArray(["a"], new Utf8()),
+      output: vectorFromArray(["x"], new Utf8()),
+      big: vectorFromArray([1_234_567_890_123_456_789n], new Int64()),
+    });
+    folder.write("a.arrow", tableToIPC(table, "file"));
+    folder.write("b.jsonl", '{"instruction":"b","output":"y","big":98765432109876543210}\n');
+    await run<RateSummary>(folder, "rate", "a.arrow", "b.jsonl");
+    await run<ArmSummary>(folder, "select", "--method", "full");
+    expect(armOf(folder, "full.jsonl")).toBe(
+      '{"instruction":"a","output":"x","big":1234567890123456789}\n{"instruction":"b","output":"y","big":98765432109876543210}\n',
     );
   });
 
