@@ -1,9 +1,9 @@
-import { describeNeeded, describeP } from "../comparison/conclude.ts";
 import { formatDuration, formatNumbered, formatUsd } from "../format.ts";
 import type { Conclusion } from "../comparison/adjust.ts";
 import type { ComparisonRecord } from "../run/records/comparison.ts";
 import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import type { ExperimentFacts } from "./facts.ts";
+import { tellMatch, trainingsOf } from "./tell-match.ts";
 
 export function isFull(arm: string, methods: ExperimentFacts["methods"]): boolean {
   return methods[arm] === "full";
@@ -104,11 +104,6 @@ function isOneTraining(saying: readonly Heard[]): boolean {
     const areOne = basis.map((match) => trainingsOf(match).length < 2);
     return verdict === "did not help" ? areOne.every(Boolean) : areOne.some(Boolean); // one that does worse is enough
   });
-}
-
-/** The winning scores of the trainings with at least one decided pair. */
-function trainingsOf({ seeds }: MatchResult): number[] {
-  return seeds.flatMap(({ winningScore }) => winningScore ?? []);
 }
 
 /** The sentence and the verdict on the arm under test, with what its benchmarks show. */
@@ -276,28 +271,4 @@ const beginnings: Readonly<Record<ExperimentResult["verdict"], string>> = {
 
 function capitalise(text: string): string {
   return text[0]!.toUpperCase() + text.slice(1);
-}
-
-/** Whether a winning score is that of all pairs together: it is not where trainings have different numbers of decided pairs. */
-function isOfCounts({ win, tie, lose }: ComparisonRecord["counts"], score: number): boolean {
-  return Math.abs(1 + (win - lose) / (win + tie + lose) - score) < 0.0005; // not seen in three digits
-}
-
-/** `selected against random: 41 wins, 15 ties, 24 losses, winning score 1.212 [1.013, 1.412]` */
-function tellMatch(match: MatchResult): string {
-  const { a, b, pooled } = match;
-  const { counts, winningScore } = pooled;
-  const bySeed = trainingsOf(match);
-  const split = `${formatNumbered(counts.win, "win", "wins")}, ${formatNumbered(counts.tie, "tie", "ties")}, ${formatNumbered(counts.lose, "loss", "losses")}`;
-  const interval =
-    winningScore.value === null
-      ? ""
-      : `, winning score ${winningScore.value.toFixed(3)} [${winningScore.low?.toFixed(3) ?? "-"}, ${winningScore.high?.toFixed(3) ?? "-"}]${isOfCounts(counts, winningScore.value) ? "" : ", of which each training counts alike"}`;
-  const spread =
-    bySeed.length > 1
-      ? ` over ${bySeed.length} trainings of each (${Math.min(...bySeed).toFixed(3)} to ${Math.max(...bySeed).toFixed(3)})`
-      : "";
-  // it counts without the correction, which decided where p is small
-  const needed = pooled.conclusion === "no difference shown" && pooled.pValue >= 0.05 ? describeNeeded(pooled) : "";
-  return `${a} against ${b} ${split}${interval}, ${describeP(pooled)}${spread}${needed === "" ? "" : ` (${needed})`}`;
 }

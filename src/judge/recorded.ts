@@ -5,7 +5,8 @@ import { kindOf, UsageError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { Rating } from "../run/rating.ts";
 import type { Judge, Scale } from "./judge.ts";
-import { type Recorded, type Recording, readRecording, toRecorded } from "./recording-table.ts";
+import { readRecording } from "./read-recording.ts";
+import { type Recorded, type Recording, toRecorded } from "./recording-table.ts";
 
 /*
  * Judges over existing scores: a file of scores, or a column of the data itself.

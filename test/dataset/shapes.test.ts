@@ -215,7 +215,7 @@ describe("shapes", () => {
   });
 
   it("knows a row by its tools, wherever they stand", async () => {
-    const hashOf = async (row: object) => hashExample((await conversationOf(row)) as never);
+    const hashOf = async (row: object) => hashExample(await conversationOf(row));
     const hashes = new Set<string>();
     for (const more of [{}, { tools: [{ name: "get_weather" }] }, { tools: [{ name: "rm_rf" }] }])
       hashes.add(await hashOf({ instruction: "a", output: "c", ...more }));

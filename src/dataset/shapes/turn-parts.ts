@@ -23,7 +23,7 @@ function listCalls(given: unknown, place: string): readonly unknown[] {
   if (Array.isArray(value)) return value as unknown[];
   if (typeof value !== "object")
     throw new FieldError(`expected ${place} to be calls of tools, or JSON of them, got ${kindOf(given)}`);
-  const isNone = Object.values(value!).every((one) => one === null); // some libraries write nulls
+  const isNone = Object.values(value).every((one) => one === null); // some libraries write nulls
   return isNone || (value as Row)["name"] === null ? [] : [value];
 }
 
