@@ -7,6 +7,7 @@ import type { BatchProgress } from "../llm/batches/batch-asker.ts";
 import { addCalls } from "../llm/call-tally.ts";
 import type { Question } from "../run/records/common.ts";
 import type { PanelRating, Rating } from "../run/rating.ts";
+import { meanMarks } from "../rubric/read-marks.ts";
 import { quantile } from "../stats/quantile.ts";
 import type { Judge, JudgeAccounts, Scale, Combination, Panel } from "./judge.ts";
 
@@ -95,7 +96,8 @@ export function createPanelJudge(
 /** Combines the judges' ratings of one row. */
 function combineRatings(ratings: readonly Rating[], names: readonly string[], combine: Combination): Rating {
   const panel = ratings.map(toPanelRating);
-  const calls = ratings.flatMap(({ call }) => (call === undefined ? [] : [call]));
+  const calls = ratings.flatMap(({ call, calls: all = call === undefined ? [] : [call] }) => all);
+  const marks = meanMarks(ratings.map((rating) => rating.marks));
   const intrusions = [...new Set(ratings.flatMap((rating) => rating.intrusions ?? []))];
   const traces = {
     panel,
@@ -112,7 +114,7 @@ function combineRatings(ratings: readonly Rating[], names: readonly string[], co
       ...traces,
     };
   const scores = ratings.flatMap((rating) => (rating.state === "scored" ? [rating.score] : []));
-  return { state: "scored", score: combineScores(scores, combine), ...traces };
+  return { state: "scored", score: combineScores(scores, combine), ...traces, ...(marks && { marks }) };
 }
 
 export function combineScores(scores: readonly number[], combine: Combination): number {
@@ -130,6 +132,7 @@ function toPanelRating(rating: Rating): PanelRating {
     state: rating.state,
     ...(rating.state === "scored" ? { score: rating.score } : {}),
     ...(rating.call !== undefined && { call: rating.call }),
+    ...(rating.calls && { calls: rating.calls }),
   };
 }
 
@@ -174,7 +177,11 @@ function rescaled(judge: Judge, scale: Scale): Judge {
     },
     async *rate(examples) {
       for await (const ratings of judge.rate(examples))
-        yield ratings.map((rating) => (rating.state === "scored" ? { ...rating, score: map(rating.score) } : rating));
+        yield ratings.map((rating) => {
+          if (rating.state !== "scored") return rating;
+          const marks = Object.entries(rating.marks ?? {}).map(([name, mark]) => [name, map(mark)] as const); // on the same scale
+          return { ...rating, score: map(rating.score), ...(rating.marks && { marks: Object.fromEntries(marks) }) };
+        });
     },
   };
 }

@@ -12,6 +12,7 @@ export async function createRunJudge(folder: string): Promise<Judge> {
   return {
     name: manifest.rate.judge,
     scale: manifest.rate.scale,
+    ...(manifest.rate.question && { question: manifest.rate.question }),
     notes: manifest.rate.notes,
     async *rate(examples) {
       for await (const batch of pairWithRatings(examples, run, manifest.rate.ratingsHash))

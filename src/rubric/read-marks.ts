@@ -1,6 +1,6 @@
-import { parseFields } from "./reply-text.ts";
+import { findAnswer } from "./read-score.ts";
+import { isRepeated, parseFields } from "./reply-text.ts";
 import type { Rubric } from "./rubric.ts";
-import { withoutThinking } from "./thinking.ts";
 
 /** The names of a rubric's marks: the numbers of its reply's schema beside the score. */
 export function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
@@ -11,13 +11,15 @@ export function markNames({ reply }: Pick<Rubric, "reply">): readonly string[] {
   );
 }
 
-/** The marks in a reply whose score was read. One that is no number, or not on the rubric's scale, is left out. */
+/** The marks in a reply whose score was read. One that is no number, given twice, or not on the rubric's scale, is left out. */
 export function readMarks(
   text: string,
   rubric: Pick<Rubric, "reply" | "scale">,
 ): Readonly<Record<string, number>> | undefined {
   const names = markNames(rubric);
-  const fields = names.length === 0 ? undefined : parseFields(withoutThinking(text));
+  const found = names.length === 0 ? undefined : findAnswer(text, rubric);
+  const answer = found && "answer" in found ? found.answer : "";
+  const fields = parseFields(answer);
   if (!fields) return undefined;
   const { min, max, step } = rubric.scale;
   const isOnScale = (mark: number) => {
@@ -25,7 +27,8 @@ export function readMarks(
     return mark >= min && mark <= max && (step === undefined || Math.abs(steps - Math.round(steps)) < 1e-9);
   };
   const marks = names.flatMap((name): [string, number][] => {
-    const mark = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    const given = Object.hasOwn(fields, name) && !isRepeated(answer, name) ? fields[name] : undefined;
+    const mark = typeof given === "string" && /^\s*[-+]?\d+(?:\.\d+)?\s*$/.test(given) ? Number(given) : given;
     return typeof mark === "number" && isOnScale(mark) ? [[name, mark]] : [];
   });
   return marks.length === 0 ? undefined : Object.fromEntries(marks);

@@ -2,6 +2,7 @@ import { mayBeCut, type Finish } from "../llm/reply.ts";
 import type { Rating } from "../run/rating.ts";
 import {
   excerpt,
+  findField,
   isRefusal,
   isRepeated,
   parseFields,
@@ -46,7 +47,8 @@ function readAnswer(answer: string, finish: Finish, rubric: ReadingRubric): numb
   return plain === undefined ? "the reply is longer than a score can be" : readNumber(plain, finish, rubric);
 }
 
-function findAnswer(text: string, rubric: ReadingRubric): Answer {
+/** A reply without its reasoning. */
+export function findAnswer(text: string, rubric: ReadingRubric): Answer {
   const read = (said: string) => {
     const found = readAnswer(said, "stop", rubric);
     return typeof found === "number" ? found : undefined;
@@ -110,11 +112,9 @@ export function locateScore(
   const { reply } = rubric;
   let from = plain.search(/[-+−]?\d/);
   if (reply.format === "json") {
-    const field = plain.search(
-      new RegExp(`${JSON.stringify(reply.score).replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)}\\s*:`),
-    );
-    if (field < 0) return undefined;
-    from = field + JSON.stringify(reply.score).length;
+    const [field] = findField(plain, reply.score);
+    if (field === undefined) return undefined;
+    from = field;
   } else if (from >= 0) {
     const lineStart = Math.max(plain.lastIndexOf("\n", from), plain.lastIndexOf("\r", from)) + 1;
     const [label] = scaleBeforeColon.exec(plain.slice(lineStart).split(/[\n\r]/, 1)[0]!) ?? [];

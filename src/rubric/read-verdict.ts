@@ -100,6 +100,8 @@ function isReported(before: string, after: string): boolean {
 const answersSay =
   /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel|[Tt]ext)(?: of)?(?: [AB12])?|[AB])(?:['’]s)? (?:\w+ ){0,2}(?:embed(?:s|ded)?|contain(?:s|ed)?|includ(?:es|ed)|insert(?:s|ed)?|sa(?:ys|id)|ask(?:s|ed)?|demand(?:s|ed)?|tr(?:ies|ied)|want(?:s|ed)?|tells|told|instruct(?:s|ed)?|inject(?:s|ed)?|wr(?:ites|ote)|output(?:s)?|request(?:s|ed)?)\b[^.;:\n]{0,40}$/;
 
+const mostElsewhere = 0.2; // of the probability, as for expected scores: a reply that begins otherwise is no verdict
+
 /** Which of two tokens is likelier to begin the reply. Its share of the probability of both is the preference, as AlpacaEval 2 has it. */
 function readTokens(
   text: string,
@@ -114,6 +116,14 @@ function readTokens(
     return {
       state: "unparsable",
       detail: excerpt(`neither ${first} nor ${second} is among the likeliest tokens`, text),
+    };
+  if (one + other < 1 - mostElsewhere)
+    return {
+      state: "unparsable",
+      detail: excerpt(
+        `${(100 * (1 - one - other)).toFixed(0)} % of the probability is on tokens other than ${first} and ${second}; at most ${100 * mostElsewhere} % is allowed`,
+        text,
+      ),
     };
   const graded = one / (one + other);
   return { state: "judged", preference: one === other ? "draw" : one > other ? "first" : "second", graded };

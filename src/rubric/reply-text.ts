@@ -75,8 +75,13 @@ export function withoutLineMarks(line: string): string {
 
 /** Whether the outermost object of a JSON text has a field more than once: which of them is meant, nobody can tell. */
 export function isRepeated(text: string, field: string): boolean {
+  return findField(text, field).length > 1;
+}
+
+/** Where the values of a field begin that the outermost object of a JSON text has, after the colon. */
+export function findField(text: string, field: string): number[] {
   let depth = 0;
-  let count = 0;
+  const found: number[] = [];
   for (let i = 0; i < text.length; i++) {
     const sign = text[i]!;
     if (sign === "{" || sign === "[") depth++;
@@ -87,9 +92,9 @@ export function isRepeated(text: string, field: string): boolean {
     if (depth !== 1 || i - start > longestName) continue;
     let next = i + 1;
     while (/^\s$/.test(text[next] ?? "")) next++;
-    if (text[next] === ":" && tryParse(text.slice(start, i + 1)) === field) count++;
+    if (text[next] === ":" && tryParse(text.slice(start, i + 1)) === field) found.push(next + 1);
   }
-  return count > 1;
+  return found;
 }
 
 const longestName = 1000; // characters of a field's name in a rubric, with escapes

@@ -46,6 +46,18 @@ const revisions = [
     "i",
   ),
   new RegExp(
+    String.raw`^\W*(?:but|however|still|therefore|thus|considering|given)\b(?:(?!\b(?:if|with|without|were|would|could|might)\b)[^.\d]){0,80}?\b(?:score|rating|grade)\s+(?:is|should be|becomes|drops to)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`^\W*(?:on (?:second thought|reflection|closer inspection|(?:a )?second look)|after re-?reading\w*|having reconsidered)\b(?:(?!\b(?:if|with|without|were|would|could)\b)[^.\d]){0,60}?${digits}(?:\s*/\s*\d+)?\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\b(?:i (?:misread|misjudged|made a mistake|was wrong|overlooked)|my mistake|correction)\b[^\d]{0,80}?\b(?:should be|is|be|get|deserves)\s+(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
+    "i",
+  ),
+  new RegExp(
     String.raw`\b(?:${revisionWord})\b[^.\d]{0,30}\b(?:score|rating|grade)\b[^.\d]{0,20}?([-+−]?\d+(?:\.\d+)?)(?![\d%]|\.\d)`,
     "i",
   ),

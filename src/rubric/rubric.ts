@@ -16,7 +16,14 @@ const scaleSchema = z
     /** The distance between neighbouring scores, counted from `min`. Scores in between are unparsable. */
     step: z.number().positive().optional(),
   })
-  .refine(({ min, max }) => min < max, { message: "expected min to be lower than max" });
+  .refine(({ min, max }) => min < max, { message: "expected min to be lower than max" })
+  .refine(({ min, max, step = max - min }) => isMultiple((max - min) / step), {
+    message: "expected a step that leads from min to max",
+  });
+
+function isMultiple(ratio: number): boolean {
+  return Math.abs(ratio - Math.round(ratio)) < 1e-9;
+}
 
 const replySchema = z.discriminatedUnion("format", [
   z.strictObject({
@@ -65,36 +72,56 @@ export const rubricSchema = z.strictObject({
 
 const mark = z.string().min(3);
 
+/** What is wrong with the marks of a reply, none of which may be read for another. */
+function findMarkProblem(format: string, marks: readonly string[]): string | undefined {
+  const same = marks.find((one, i) =>
+    marks.some((other, j) => i !== j && (format === "choice" ? other.includes(one) : other === one)),
+  );
+  if (same !== undefined)
+    return `expected marks none of which is another or a part of one, got ${JSON.stringify(same)}`;
+  const open = format === "choice" ? marks.find((one) => /[*_`#.\s]$/.test(one)) : undefined; // these are taken off a reply's end
+  return open === undefined
+    ? undefined
+    : `expected marks that do not end in a space or one of * _ \` # . (which may be a reply's own), got ${JSON.stringify(open)}`;
+}
+
 /** The layout of the file of a pair rubric, which compares two answers. */
 export const pairRubricSchema = z.strictObject({
   ...commonSettings,
-  reply: z.discriminatedUnion("format", [
-    z.strictObject({
-      /** The first line holds the two scores; the higher one wins. */
-      format: z.literal("two-numbers"),
-      scale: scaleSchema,
+  reply: z
+    .discriminatedUnion("format", [
+      z.strictObject({
+        /** The first line holds the two scores; the higher one wins. */
+        format: z.literal("two-numbers"),
+        scale: scaleSchema,
+      }),
+      z.strictObject({
+        /** The reply ends with one of three marks and holds neither of the others. */
+        format: z.literal("choice"),
+        first: mark,
+        second: mark,
+        tie: mark,
+      }),
+      z.strictObject({
+        /** The last of Arena-Hard's labels counts: `[[A>>B]]`, … Clear ones weigh `weight` verdicts in the graded win rate. */
+        format: z.literal("grades"),
+        weight: z.number().int().positive().default(3),
+      }),
+      z.strictObject({
+        /** The reply begins with one of two tokens; the probability of each is how strongly its answer is preferred, as in AlpacaEval 2. */
+        format: z.literal("tokens"),
+        first: z.string().min(1),
+        second: z.string().min(1),
+        /** How many of the likeliest tokens the model is asked for. */
+        top: z.number().int().min(2).max(20).default(20),
+      }),
+    ])
+    .superRefine((reply, context) => {
+      if (reply.format !== "choice" && reply.format !== "tokens") return;
+      const marks = reply.format === "choice" ? [reply.first, reply.second, reply.tie] : [reply.first, reply.second];
+      const problem = findMarkProblem(reply.format, marks);
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
     }),
-    z.strictObject({
-      /** The reply ends with one of three marks and holds neither of the others. */
-      format: z.literal("choice"),
-      first: mark,
-      second: mark,
-      tie: mark,
-    }),
-    z.strictObject({
-      /** The last of Arena-Hard's labels counts: `[[A>>B]]`, … Clear ones weigh `weight` verdicts in the graded win rate. */
-      format: z.literal("grades"),
-      weight: z.number().int().positive().default(3),
-    }),
-    z.strictObject({
-      /** The reply begins with one of two tokens; the probability of each is how strongly its answer is preferred, as in AlpacaEval 2. */
-      format: z.literal("tokens"),
-      first: z.string().min(1),
-      second: z.string().min(1),
-      /** How many of the likeliest tokens the model is asked for. */
-      top: z.number().int().min(2).max(20).default(20),
-    }),
-  ]),
   /** `both`: each pair is asked about twice, and either answer is shown first (the default). `random`: once, in an order drawn by its prompt. */
   orders: z.enum(["both", "random"]).optional(),
 });

@@ -16,7 +16,8 @@ export function freeNames(template: unknown): Set<string> {
     for (const [name, child] of Object.entries(node)) {
       const isPlainMember = name === "property" && "computed" in node && node.computed === true;
       const isFilterCall = key === "filter" && name === "callee";
-      visit(child, isPlainMember ? "" : isFilterCall ? "filter" : name);
+      const isCondition = name === "test" && type !== "TestExpression"; // of an if: its names are variables
+      visit(child, isPlainMember || isCondition ? "" : isFilterCall ? "filter" : name);
     }
   };
   visit(template);

@@ -30,7 +30,9 @@ const closing = new RegExp(
   String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|end_of_(?:thought|thinking|reasoning)\|>|◁/think▷|\.\.\.done thinking\.)`,
   "gi",
 );
-const sureClosing = /<\/(?:think|thinking)>/i;
+/** The end of reasoning whose beginning a chat template wrote. */
+const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
+const anyOpening = /<(?:think|thinking)>/i;
 
 /** What ends reasoning, by what began it. */
 const ends: Readonly<Record<string, (name: string) => string>> = {
@@ -114,5 +116,9 @@ export function withoutThinking(text: string): string {
   if (from === undefined) return "";
   const rest = text.slice(from);
   const end = sureClosing.exec(rest);
-  return end ? rest.slice(end.index + end[0].length) : rest;
+  if (!end) return rest;
+  const [before, after] = [rest.slice(0, end.index), rest.slice(end.index + end[0].length)];
+  // talked about: among words of a line, or after a tag that opens
+  const isAmongWords = /\S[ \t]+$/.test(before.slice(-100)) && /^(?:[ \t]+\S|[,.;:!?)])/.test(after.slice(0, 100));
+  return isAmongWords || anyOpening.test(before) ? rest : after;
 }

@@ -27,6 +27,8 @@ export interface PanelRating {
   readonly state: RatingState;
   readonly score?: number;
   readonly call?: string;
+  /** The keys of all its replies, where there are several. */
+  readonly calls?: readonly string[];
 }
 
 /** Where a rating came from, and details about it. */

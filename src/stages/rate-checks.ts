@@ -72,7 +72,7 @@ export async function expectSameQuestion(
   const what = name === undefined ? "ratings" : `the score ${name}`;
   if (rated.judge !== judge.name && !isSameQuestion)
     throw new RunError(`${run}: holds ${what} by ${rated.judge}, not by ${judge.name}; ${advice}`);
-  if (judge.question && rated.question?.hash !== judge.question.hash)
+  if ((judge.question ?? rated.question) && rated.question?.hash !== judge.question?.hash)
     throw new RunError(
       `${run}: holds ${what} to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );

@@ -6,10 +6,11 @@ import { RunError, UsageError } from "../errors.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Finish } from "../llm/reply.ts";
 import type { RatingState } from "../run/rating.ts";
-import { readRatings } from "../run/ratings-file.ts";
+import type { RateSummary } from "../run/records/rating.ts";
+import { readRatings, type RatingLine } from "../run/ratings-file.ts";
 import { requireRatings, readManifest, runFolder } from "../run/run-folder.ts";
 
-/** A rating and the reply that it was read from. */
+/** A rating and a reply that it was read from. */
 export interface RatedReply {
   readonly index: number;
   readonly id?: string | undefined;
@@ -17,6 +18,11 @@ export interface RatedReply {
   readonly score: number | null;
   /** Why there is no score. */
   readonly detail: string | null;
+  /** Which judge of a panel replied; state and score are then its own. */
+  readonly judge?: string | undefined;
+  /** Which reply it is, from 1, and of how many, where a judge was asked several times. */
+  readonly number?: number | undefined;
+  readonly replies?: number | undefined;
   /** Word for word; null when the call failed or was not made. */
   readonly reply: string | null;
   readonly finish: Finish | null;
@@ -40,7 +46,7 @@ export interface RepliesOptions {
 }
 
 /**
- * The replies behind a run's ratings, in the dataset's order.
+ * The replies behind a run's ratings, in the dataset's order; of a row with several, one after the other.
  *
  * @throws RunError when the run has no ratings by a model, or its store is missing
  */
@@ -60,22 +66,50 @@ export async function* replies({ run: folder, state, row, as }: RepliesOptions):
   for await (const ratings of readRatings(as === undefined ? run.ratingsPath : run.scorePath(as), rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;
-      const call = rating.call === undefined ? undefined : store.find(rating.call);
-      yield {
-        index: rating.index,
-        id: rating.id,
-        state: rating.state,
-        score: rating.state === "scored" ? rating.score : null,
-        detail: rating.state === "scored" ? null : (rating.detail ?? null),
-        reply: call?.state === "replied" ? call.text : null,
-        finish: call?.finish ?? null,
-        build: call?.build ?? null,
-        outputTokens: call?.usage?.outputTokens ?? null,
-        costUsd: call?.cost == null ? null : call.cost / nanosPerUsd,
-        call: rating.call ?? null,
-      };
+      for (const { key, ...source } of sourcesOf(rating, rate.panel)) {
+        const call = key === undefined ? undefined : store.find(key);
+        yield {
+          index: rating.index,
+          id: rating.id,
+          state: rating.state,
+          score: rating.state === "scored" ? rating.score : null,
+          detail: rating.state === "scored" ? null : (rating.detail ?? null),
+          ...source,
+          reply: call?.state === "replied" ? call.text : null,
+          finish: call?.finish ?? null,
+          build: call?.build ?? null,
+          outputTokens: call?.usage?.outputTokens ?? null,
+          costUsd: call?.cost == null ? null : call.cost / nanosPerUsd,
+          call: key ?? null,
+        };
+      }
     }
   }
+}
+
+/** The calls behind a rating, with what each of a panel's judges gave; one without a key where no call was made. */
+function sourcesOf(
+  rating: RatingLine,
+  panel: RateSummary["panel"],
+): (Partial<Pick<RatedReply, "state" | "score" | "detail" | "judge" | "number" | "replies">> & {
+  readonly key?: string | undefined;
+})[] {
+  const numbered = (keys: readonly string[]) =>
+    keys.length > 1 ? keys.map((key, i) => ({ key, number: i + 1, replies: keys.length })) : [{ key: keys[0] }];
+  const keysOf = ({ call, calls = call === undefined ? [] : [call] }: Pick<RatingLine, "call" | "calls">) => calls;
+  if (!rating.panel) return numbered(keysOf(rating));
+  const detail = "detail" in rating ? (rating.detail ?? "") : "";
+  return rating.panel.flatMap((own, i) => {
+    const judge = panel?.judges[i]?.judge ?? `judge ${i + 1}`;
+    const isTold = own.state !== "scored" && detail.startsWith(judge); // the row's detail is that of one judge
+    return numbered(keysOf(own)).map((one) => ({
+      ...one,
+      judge,
+      state: own.state,
+      score: own.score ?? null,
+      detail: isTold ? detail.slice(judge.length).replace(/^: /, "").trim() : null,
+    }));
+  });
 }
 
 /** One order's verdict and the reply that it was read from. */

@@ -71,6 +71,19 @@ describe("a panel", () => {
     }
   });
 
+  it("keeps the marks of its judges, as their mean, and the keys of all replies", async () => {
+    const marked = (rarity: number, calls: readonly string[]): Rating => ({
+      ...scored(4),
+      marks: { rarity },
+      call: calls[0]!,
+      ...(calls.length > 1 && { calls }),
+    });
+    const panel = createPanelJudge([judgeOf("a", [marked(2, ["a1"])], 1), judgeOf("b", [marked(5, ["b1", "b2"])], 1)]);
+    expect(await rateAll(panel, 1)).toMatchObject([
+      { marks: { rarity: 3.5 }, calls: ["a1", "b1", "b2"], panel: [{ call: "a1" }, { calls: ["b1", "b2"] }] },
+    ]);
+  });
+
   it("has a score only where every judge has one", async () => {
     const panel = createPanelJudge([
       judgeOf("a", [scored(4), scored(5), { state: "refused", detail: "declined" }], 3),

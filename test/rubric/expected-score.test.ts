@@ -45,6 +45,17 @@ describe("the expected score", () => {
     expect(figures(read(tokens, whole))).toEqual(digits((0.6 * 4 + 0.25 * 5) / 0.85, 0.15, 4));
   });
 
+  test("is of the outermost field, where one inside has its name and value", () => {
+    const tokens = [
+      plain('{"detail":{"overall":'),
+      plain("4"),
+      plain('},"overall":'),
+      token("4", { "4": 0.5, "2": 0.5 }),
+      plain("}"),
+    ];
+    expect(figures(read(tokens, json))).toEqual(digits(3, 0, 4));
+  });
+
   test("counts the same score once however its token is written", () => {
     const tokens = [
       plain("Score:"),

@@ -9,6 +9,9 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["4\nHowever, with sources the score would be 5.", 4],
+  ["4\nThe answer says 5, but it should be 3.", 4],
+  ["4\nOn reflection, without the typo it would be a 5.", 4],
   ["I would rate this response 4 out of 5.", 4],
   ["I'd give this answer a 4.\nIt is short.", 4],
   ["Overall, I would give the response a score of 3.5/5", 3.5],
@@ -155,6 +158,9 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "Score: 4\n\nHowever, given the mistakes, the score is 2.",
+  "4\n\nOn reflection this is a 2.",
+  "5\n\nI misread the response; it should be 1.",
   "I would rate this response 4 points higher than most.",
   "I would give the response 4 points for accuracy and 2 for style.",
   "I would rate this response 8 out of 10.",

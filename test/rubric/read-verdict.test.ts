@@ -233,3 +233,24 @@ describe("what a judge reports, or declines", () => {
     expect(readVerdict(reply, "stop", numbers).state).toBe("unparsable");
   });
 });
+
+test("a reply by tokens that begins otherwise is no verdict, however its two tokens compare", () => {
+  const reply = { format: "tokens" as const, first: "m", second: "M", top: 20 };
+  const read = (m: number, upper: number) =>
+    readVerdict("m", "stop", { reply }, [
+      {
+        token: "m",
+        logprob: Math.log(m),
+        top: [
+          { token: "m", logprob: Math.log(m) },
+          { token: "M", logprob: Math.log(upper) },
+        ].map(({ token, logprob }) => [token, logprob] as const),
+      },
+    ]);
+  expect(read(0.6, 0.3)).toMatchObject({ state: "judged", preference: "first" });
+  expect(read(1e-6, 1e-7)).toMatchObject({
+    state: "unparsable",
+    detail: expect.stringContaining("100 % of the probability") as string,
+  });
+  expect(read(0.5, 0.2)).toMatchObject({ state: "unparsable" });
+});

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { renderBefore } from "../../src/dataset/conversation.ts";
-import { listRubrics, openPairRubric, openRubric, parseRubric } from "../../src/rubric/open-rubric.ts";
+import { listRubrics, openPairRubric, openRubric, parsePairRubric, parseRubric } from "../../src/rubric/open-rubric.ts";
 import { createPairRenderer, createRenderer } from "../../src/rubric/render.ts";
 import { parseTemplate, withPromptLimit } from "../../src/rubric/rubric.ts";
 import { describeWithSharedData, sharedData } from "../helpers/shared-data.ts";
@@ -151,6 +151,27 @@ describe("a rubric's file", () => {
     ],
     ["no response", whole.replace("{{ output }}", "{{ input }}"), 'mine.yaml:5: expected "user" to show the response'],
     [
+      "a misspelt name in a condition",
+      whole.replace("{{ output }}", "{% if inptu %}{{ input }}{% endif %}{{ output }}"),
+      "got {{ inptu }}",
+    ],
+    ["a response that is never shown", whole.replace("{{ output }}", "{{ output.text }}"), "to show the response"],
+    [
+      "a response under a condition that never holds",
+      whole.replace("{{ output }}", "{% if false %}{{ output }}{% endif %}"),
+      "to show the response",
+    ],
+    [
+      "a filter that does not exist",
+      whole.replace("{{ output }}", "{{ output | truncate(9) }}"),
+      'mine.yaml:5: expected "user" to be a template that can be written, got an error: Unknown StringValue filter: truncate',
+    ],
+    [
+      "a step that misses the scale's end",
+      whole.replace(/scale: .*/, "scale: { min: 1, max: 5, step: 3 }"),
+      "expected a step that leads from min to max",
+    ],
+    [
       "an unknown reply format",
       whole.replace("format: number", "format: words"),
       'mine.yaml:7: reply.format: expected number, json, got "words"',
@@ -169,6 +190,40 @@ describe("a rubric's file", () => {
     expect(() => parseRubric(text, "mine.yaml")).toThrow(
       expect.objectContaining({ message: expect.stringContaining(message) as string }) as Error,
     );
+  });
+
+  test.each([
+    ["{ format: tokens, first: m, second: m }", /none of which is another or a part of one, got "m"/],
+    ["{ format: choice, first: Model 1, second: Model 2, tie: Model 1 or Model 2 }", /got "Model 1"/],
+    ["{ format: choice, first: one, second: two, tie: 'tie*' }", /do not end in .* got "tie\*"/],
+    ["{ format: choice, first: same, second: same, tie: both }", /got "same"/],
+  ])("of a pair with marks that cannot be told apart is refused: %s", (reply, message) => {
+    const pair = `name: mine
+version: 1
+description: x
+user: "{{ answer_1 }} {{ answer_2 }}"
+reply: ${reply}
+`;
+    expect(() => parsePairRubric(pair, "mine.yaml")).toThrow(message);
+  });
+
+  test("shows what only a condition names", () => {
+    const text = whole.replace("{{ output }}", "{% if system %}[has a system text] {% endif %}{{ output }}");
+    const render = createRenderer(parseRubric(text, "mine.yaml"));
+    const chat = {
+      turns: [
+        { role: "system", text: "Be brief." },
+        { role: "user", text: "a" },
+      ],
+      answer: { role: "assistant", text: "c" },
+      tools: [],
+    } as const;
+    const said = (more: object) =>
+      render({ instruction: "a", input: "", output: "c", ...more })
+        .messages.map(({ text: one }) => one)
+        .join();
+    expect(said({ conversation: chat })).toContain("[has a system text]");
+    expect(said({})).not.toContain("[has a system text]");
   });
 
   test("with loops, tests and filters uses no name from outside by them", () => {

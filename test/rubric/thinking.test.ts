@@ -7,6 +7,14 @@ test.each([
   ["[THINK]Hm.[/THINK]Pear.", "Pear."],
   ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],
   ["<think>Hm.", ""],
+  ["Hm.\n</think>\n\nPear.", "\n\nPear."],
+  ["Hm. So a pear.</think>\nPear.", "\nPear."],
+  [
+    "R1 reasons between <think> and </think>, then it answers.",
+    "R1 reasons between <think> and </think>, then it answers.",
+  ],
+  ["Reasoning ends with </think> in R1.", "Reasoning ends with </think> in R1."],
+  ["Write <think>\nx\n</think>\nand go on.", "Write <think>\nx\n</think>\nand go on."],
 ])("reasoning before a model's answer is taken off: %j", (text, answer) => {
   expect(withoutThinking(text)).toBe(answer);
 });

@@ -4,7 +4,8 @@ import { formatScore, formatUsd } from "../../format.ts";
 import { plainLines, plainText } from "./plain-text.ts";
 
 /** What `replies` prints for one rating. */
-export function renderReply({ index, id, state, score, detail, reply, finish, costUsd }: RatedReply): string {
+export function renderReply(rated: RatedReply): string {
+  const { index, id, state, score, detail, judge, number, replies, reply, finish, costUsd } = rated;
   const facts = [
     score === null
       ? `${state}${detail === null || reply === null ? "" : ` (${plainText(detail.split(": ", 1)[0]!)})`}`
@@ -12,7 +13,10 @@ export function renderReply({ index, id, state, score, detail, reply, finish, co
     ...(finish === null || finish === "stop" ? [] : [`ended by ${finish}`]),
     ...(costUsd === null ? [] : [formatUsd(costUsd)]),
   ];
-  const title = styleText("bold", `\nrow ${index}${id === undefined ? "" : ` (${plainText(id)})`}`);
+  const title = styleText(
+    "bold",
+    `\nrow ${index}${id === undefined ? "" : ` (${plainText(id)})`}${judge === undefined ? "" : `, by ${plainText(judge)}`}${number === undefined ? "" : `, reply ${number} of ${replies}`}`,
+  );
   const said = reply === null ? (detail ?? "no reply") : reply === "" ? "(an empty reply)" : reply;
   return `${title}: ${facts.join(", ")}\n${plainLines(said).replace(/^/gm, "  ")}\n`;
 }
