@@ -81,7 +81,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 
 /** Whether a file could not be written for lack of room. */
 function isFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT)$/.test(String(error.code));
+  return error instanceof Error && "code" in error && /^(ENOSPC|EDQUOT|EFBIG)$/.test(String(error.code));
 }
 
 async function describeDatabaseError(error: unknown): Promise<string | undefined> {

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { RunError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import { tryParse } from "../files/try-parse.ts";
+import { placeFrom, typedCommand } from "../run/recorded-path.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
 /*
@@ -25,6 +26,9 @@ const ledgerSchema = z.object({
   version: z.literal(1),
   /** The command that runs the experiment, so that `status` can name it. */
   command: z.string().optional(),
+  /** The folder that it was typed in, relative to the run's, and the run's folder from there. */
+  commandFolder: z.string().optional(),
+  place: z.string().optional(),
   tasks: z.record(z.string(), entrySchema),
 });
 
@@ -52,18 +56,19 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
       `${path}: expected the record of an experiment's tasks, got something else; remove it, and every task is run again, with stored replies where there are any`,
     );
   const { tasks } = found.data;
-  let { command } = found.data;
+  let { command, commandFolder, place } = found.data;
   let writing = Promise.resolve();
   const forgotten = new Set<string>();
   const write = async () => {
     const partial = partialPath(path);
-    await writeFile(partial, `${JSON.stringify({ version: 1, command, tasks }, null, 2)}\n`);
+    await writeFile(partial, `${JSON.stringify({ version: 1, command, commandFolder, place, tasks }, null, 2)}\n`);
     await rename(partial, path);
   };
   return {
     isNew: text === undefined,
     async begin(given) {
-      command = given;
+      ({ command, commandFolder } = { commandFolder: undefined, ...typedCommand(given, { folder }) });
+      place = given === undefined ? undefined : placeFrom(process.cwd(), folder);
       writing = writing.then(write);
       await writing;
     },
@@ -82,8 +87,15 @@ export async function openLedger({ folder }: Pick<RunFolder, "folder">): Promise
 }
 
 /** The command that ran an experiment in this folder; undefined where none has begun. */
-export async function readExperimentCommand({ folder }: Pick<RunFolder, "folder">): Promise<string | undefined> {
+export async function readExperimentCommand({
+  folder,
+}: Pick<RunFolder, "folder">): Promise<
+  | { readonly command: string; readonly commandFolder?: string | undefined; readonly place?: string | undefined }
+  | undefined
+> {
   const text = await readWhole(join(folder, "experiment.json"), "utf8").catch(() => "");
   const found = ledgerSchema.safeParse(tryParse(text));
-  return found.success ? found.data.command : undefined;
+  if (!found.success || found.data.command === undefined) return undefined;
+  const { command, commandFolder, place } = found.data;
+  return { command, commandFolder, place };
 }

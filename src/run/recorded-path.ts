@@ -12,6 +12,19 @@ export function workingFolder({ folder }: Pick<RunFolder, "folder">): string {
   return relative(realFolder(resolve(folder)), realFolder(process.cwd())) || ".";
 }
 
+/** A run's folder as it is typed in another folder. */
+export function placeFrom(folder: string, run: string): string {
+  return relative(realFolder(folder), realFolder(resolve(run))) || ".";
+}
+
+/** A command as a manifest holds it, with the folder that it was typed in. */
+export function typedCommand(
+  command: string | undefined,
+  run: Pick<RunFolder, "folder">,
+): { readonly command?: string; readonly commandFolder?: string } {
+  return command === undefined ? {} : { command, commandFolder: workingFolder(run) };
+}
+
 /** A folder as it is without links; of one that is not there yet, the part that is. */
 export function realFolder(folder: string): string {
   try {

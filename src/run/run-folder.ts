@@ -252,7 +252,12 @@ export async function readPurse({
   try {
     text = await readWhole(path, "utf8");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (code === "ENOTDIR")
+      throw new RunError(`${folder}: expected a folder for the run, got a file; name another with --run DIR`, {
+        cause,
+      });
     throw new RunError(
       `${path}: expected this run's spending record, got one that cannot be read: ${messageOf(cause)}; make it readable, or start a new run with another --run DIR`,
       { cause },

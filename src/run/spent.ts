@@ -101,7 +101,7 @@ export async function callsUsd(run: RunFolder, keys: AsyncIterable<string>): Pro
 export async function expectSpendingRecord(run: RunFolder, store: string): Promise<void> {
   const purse = await readPurse(run);
   if (!purse || resolve(purse.store) !== resolve(store)) return;
-  const latest = latestCalls(await readManifest(run));
+  const latest = latestCalls(await readManifest(run).catch(() => undefined)); // told elsewhere where it is damaged
   const usd = (latest?.runPaidUsd ?? 0) + (latest?.runPerhapsPaidUsd ?? 0);
   if (holdsSpending(store, purse.name) || (usd === 0 && !purse.isEntered)) return;
   const paid = usd > 0 ? ` has paid ${formatUsd(usd)}` : " may have paid";

@@ -8,11 +8,13 @@ import { shellWord } from "../shell-word.ts";
  *
  * @param command as the stage recorded it
  * @param workingFolder where it was typed, relative to the run's folder
+ * @param usual the run that it means without --run, as seen from there
  */
 export function commandHere(
   command: string,
   { folder }: Pick<RunFolder, "folder">,
   workingFolder: string | undefined,
+  usual: string = defaultRunFolder,
 ): string {
   if (workingFolder === undefined) return command;
   const here = realFolder(resolve(folder));
@@ -20,10 +22,12 @@ export function commandHere(
   const words = splitWords(command);
   const at = words.findIndex((word) => word === "--run" || word.startsWith("--run="));
   const isApart = words[at] === "--run";
-  const typed = at < 0 ? defaultRunFolder : isApart ? (words[at + 1] ?? "") : words[at]!.slice("--run=".length);
+  const typed = at < 0 ? usual : isApart ? (words[at + 1] ?? "") : words[at]!.slice("--run=".length);
   const place = relative(origin, here) || ".";
   const others = at < 0 ? words : words.toSpliced(at, isApart ? 2 : 1);
-  const told = realFolder(resolve(origin, typed)) === here ? command : join([...others, "--run", place]);
+  const end = others.indexOf("--"); // after it, all words are data
+  const moved = others.toSpliced(end < 0 ? others.length : end, 0, "--run", place);
+  const told = realFolder(resolve(origin, typed)) === here ? command : join(moved);
   return origin === process.cwd() ? told : `cd ${shellWord(relative(process.cwd(), origin) || ".")} && ${told}`;
 }
 
@@ -50,10 +54,18 @@ function join(words: readonly string[]): string {
 
 /** The words of a command, as `shellWord` quoted them. */
 function splitWords(command: string): string[] {
-  return (command.match(/(?:[^\s'\\]|\\.|'[^']*')+/gs) ?? []).map((word) =>
+  return (command.match(/(?:\$'(?:[^'\\]|\\.)*'|[^\s'\\]|\\.|'[^']*')+/gs) ?? []).map((word) =>
     word.replace(
-      /'([^']*)'|\\(.)/gs,
-      (_, quoted: string | undefined, escaped: string | undefined) => quoted ?? escaped ?? "",
+      /\$'((?:[^'\\]|\\.)*)'|'([^']*)'|\\(.)/gs,
+      (_, coded: string | undefined, quoted: string | undefined, escaped: string | undefined) =>
+        coded === undefined ? (quoted ?? escaped ?? "") : decoded(coded),
     ),
+  );
+}
+
+/** The text between $' and '. */
+function decoded(text: string): string {
+  return text.replace(/\\u([0-9a-f]{4})|\\(.)/gs, (_, code: string | undefined, sign: string | undefined) =>
+    code === undefined ? (sign ?? "") : String.fromCharCode(Number.parseInt(code, 16)),
   );
 }

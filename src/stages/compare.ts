@@ -24,6 +24,7 @@ import { writeJsonLines } from "../files/json-lines.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { PairJudge } from "../judge/pair-judge.ts";
 import type { ComparisonSummary, OutcomeAgreement } from "../run/records/comparison.ts";
+import { typedCommand } from "../run/recorded-path.ts";
 import { readManifest, runFolder, type RunFolder, extendManifest } from "../run/run-folder.ts";
 import type { Outcome } from "../stats/outcomes.ts";
 import { describeCalls } from "./describe-calls.ts";
@@ -103,7 +104,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     ...(failedChecks.length > 0 && { failedChecks }),
     answersHash,
     question: judge.question,
-    command: options.command,
+    ...typedCommand(options.command, run),
     notes: [
       ...judge.notes,
       ...(pairs.some(({ prompt }) => prompt !== undefined)
@@ -147,7 +148,7 @@ export async function keepReviews(
   const verdictsHash = await writeJsonLines(verdictsPath, reviews.verdicts);
   const summary: ComparisonSummary = {
     ...counted,
-    command: options.command,
+    ...typedCommand(options.command, run),
     answersHash,
     verdictsPath,
     verdictsHash,

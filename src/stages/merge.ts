@@ -1,10 +1,11 @@
-import { resolve } from "node:path";
+import { isAbsolute, relative, resolve } from "node:path";
 import { defaultStorePath } from "../llm/call-store.ts";
 import { StoreMerge } from "../llm/merge-stores.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { isRated, type RatedManifest } from "../run/manifest.ts";
+import { realFolder } from "../run/recorded-path.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
 import type { CallsRecord } from "../run/records/common.ts";
 import type { RateSummary } from "../run/records/rating.ts";
@@ -60,7 +61,10 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
       `${options.run}: expected a run without ratings, found some; name another with --run DIR, or replace them with --overwrite`,
     );
   const first = shards[0]!;
-  const dataset = await reopenDataset(first.manifest.dataset, first.run, options.signal);
+  const reopened = await reopenDataset(first.manifest.dataset, first.run, options.signal);
+  const dataset = isAbsolute(first.manifest.dataset.source)
+    ? reopened
+    : { ...reopened, source: fromHere(reopened.source) };
   if ((await hashRows(dataset)) !== first.manifest.dataset.hash)
     throw new RunError(
       `${dataset.source}: expected the rows that were rated, got others (edited or moved since); put back the data that the shards were made of`,
@@ -91,6 +95,11 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
     scores: { ...latest!.scores, ...scores },
   }));
   return { rate: rated, scores: Object.keys(scores), replies };
+}
+
+/** A path as it would be typed here, so that the run can be moved with its data. */
+function fromHere(source: string): string {
+  return isAbsolute(source) ? relative(realFolder(process.cwd()), realFolder(source)) : source;
 }
 
 /** Brings the shards' replies into the store, and what they paid into the run's purse: again, only what is new. */
@@ -201,6 +210,8 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
     scale: first.scale,
     question: first.question,
     notes: [...new Set(summaries.flatMap(({ notes }) => notes))].filter((note) => !ofRows.test(note)),
+    alarms: sharedAlarms(summaries),
+    checks: worstChecks(summaries),
     async *rate(examples) {
       const lines = shards.map(({ run }, i) =>
         linesOf(as === undefined ? run.ratingsPath : run.scorePath(as), summaries[i]!.ratingsHash),
@@ -228,6 +239,25 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
   };
 }
 
+/** An alarm about the scores, which the merged rating makes anew. */
+const ofScores = /^[\d.]+ % of the scores are /;
+
+/** What was said of the judge; alarms about the rows of one shard name it. */
+function sharedAlarms(summaries: readonly RateSummary[]): string[] {
+  const all = new Set(summaries.flatMap(({ alarms }) => alarms));
+  return [...all].flatMap((alarm) => {
+    if (ofScores.test(alarm)) return [];
+    const from = summaries.flatMap(({ alarms }, i) => (alarms.includes(alarm) ? [i + 1] : []));
+    return from.length === summaries.length ? alarm : `shard ${from.join(", ")} of ${summaries.length}: ${alarm}`;
+  });
+}
+
+/** The checks of the shard whose judge failed most of them: each machine checks its own. */
+function worstChecks(summaries: readonly RateSummary[]): Judge["checks"] {
+  const failed = (checks: NonNullable<RateSummary["checks"]>) => checks.filter(({ held }) => !held).length;
+  return summaries.flatMap(({ checks }) => (checks ? [checks] : [])).toSorted((a, b) => failed(b) - failed(a))[0];
+}
+
 async function* linesOf(path: string, hash: string): AsyncGenerator<RatingLine> {
   for await (const lines of readRatings(path, hash)) yield* lines;
 }
@@ -253,6 +283,9 @@ function addCalls(all: readonly CallsRecord[], store: string): CallsRecord | und
     runPaidUsd: money(({ runPaidUsd }) => runPaidUsd),
     runPerhapsPaidUsd: sum(({ runPerhapsPaidUsd }) => runPerhapsPaidUsd),
     store,
+    budgetUsd: undefined, // each shard had its own
+    highestUsd: undefined,
+    batchedUsd: undefined,
     stopped: all.find(({ stopped }) => stopped)?.stopped,
     failure: all.find(({ failure }) => failure !== undefined)?.failure,
     finishUsd: money(({ finishUsd }) => finishUsd ?? 0),

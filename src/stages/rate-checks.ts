@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
@@ -11,8 +12,10 @@ import { openDuckDb, sqlText } from "../dataset/duckdb.ts";
 import { hashExample } from "../dataset/example.ts";
 import { describeQuestion } from "../run/describe-question.ts";
 import type { Manifest, RatedManifest } from "../run/manifest.ts";
+import { realFolder, recordedPath } from "../run/recorded-path.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { RateSummary } from "../run/records/rating.ts";
+import { runFolder } from "../run/run-folder.ts";
 import { factNames } from "../selection/fact-columns.ts";
 
 /** @throws UsageError when SQL could not use it as a name, or it means something else there */
@@ -61,10 +64,9 @@ export async function expectSameQuestion(
     name === undefined
       ? "use another run with --run DIR, or replace it with --overwrite"
       : "give it another name, or replace it with --overwrite";
-  const isMoved = !isSameSource(dataset.source, asked.source) && (await hashRows(asked)) === dataset.hash;
-  if (!isMoved && !isSameSource(dataset.source, asked.source)) {
+  if (!isSameData(dataset, asked, run) && (await hashRows(asked)) !== dataset.hash) {
     throw new RunError(
-      `${run}: holds ratings of ${dataset.source} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${name === undefined ? advice : "use another run with --run DIR"}`,
+      `${run}: holds ratings of ${nameOf(dataset, asked, run)} (${formatCount(dataset.rows)} rows), not of ${asked.source}; ${name === undefined ? advice : "use another run with --run DIR"}`,
     );
   }
   if (!rated) return;
@@ -137,8 +139,24 @@ export async function expectNoMore(
     );
 }
 
-export function isSameSource(a: string, b: string): boolean {
-  return a === b || resolve(a) === resolve(b);
+/** Whether data are the files that a run was rated on: the same paths, as seen from where each was typed. */
+export function isSameData(recorded: DatasetRecord, asked: Dataset, run: string): boolean {
+  const before = recorded.sources?.map(({ source }) => source) ?? [recorded.source];
+  const now = asked.pool?.map(({ source }) => source) ?? [asked.source];
+  return before.length === now.length && before.every((source, i) => isSameSource(source, now[i]!, recorded, run));
+}
+
+function isSameSource(before: string, now: string, { workingFolder }: DatasetRecord, run: string): boolean {
+  if (before.startsWith("hf:") || now.startsWith("hf:")) return before === now;
+  const path = recordedPath(before, runFolder(run), workingFolder);
+  if (realFolder(resolve(path)) === realFolder(resolve(now))) return true;
+  // where the run was moved, or the file, its path as typed is all that is known
+  return !existsSync(path) && (before === now || resolve(before) === resolve(now));
+}
+
+/** The source of a run's data; as seen from here where it would read like the other. */
+function nameOf({ source, workingFolder }: DatasetRecord, asked: Dataset, run: string): string {
+  return source === asked.source ? recordedPath(source, runFolder(run), workingFolder) : source;
 }
 
 /** SHA-256 over the hashes of all rows, in order, as the manifest keeps it. */

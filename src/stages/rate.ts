@@ -14,7 +14,7 @@ import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import type { Rating } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { latestCheck } from "../run/judge-checks.ts";
-import { workingFolder } from "../run/recorded-path.ts";
+import { workingFolder, typedCommand } from "../run/recorded-path.ts";
 import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
 import { describeDataset, recordPool } from "./describe-dataset.ts";
 import { describeCalls } from "./describe-calls.ts";
@@ -185,8 +185,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
           : []),
         ...(as === undefined ? [] : tally.describeClash(as)),
         ...describeDropped(earlierArms, arms),
-        ...(as === undefined && previous && previous.dataset.hash !== datasetRecord.hash
-          ? describeLostScores(previous.scores ?? {})
+        ...(as === undefined && isRated(replaced) && replaced.dataset.hash !== datasetRecord.hash
+          ? describeLostScores(replaced.scores ?? {})
           : []),
         ...tally.notes,
       ],
@@ -203,7 +203,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
         ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.rows, options.maxUnreadable)] : []),
       ],
       ...file,
-      command: options.command,
+      ...typedCommand(options.command, run),
       startedAt: startedAt.toISOString(),
       wallMs: Date.now() - startedAt.getTime(),
     });

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import type { Side, VerdictState } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { CallStore } from "../llm/call-store.ts";
@@ -8,7 +9,7 @@ import type { Finish } from "../llm/reply.ts";
 import type { RatingState } from "../run/rating.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
-import { requireRatings, readManifest, runFolder } from "../run/run-folder.ts";
+import { requireRatings, readManifest, readPurse, runFolder } from "../run/run-folder.ts";
 
 /** A rating and a reply that it was read from. */
 export interface RatedReply {
@@ -62,7 +63,7 @@ export async function* replies({ run: folder, state, row, as }: RepliesOptions):
     throw new RunError(`${folder}: expected ratings by a model, got those of ${rate.judge}, which gives no replies`);
   if (row !== undefined && row >= dataset.rows)
     throw new UsageError(`--row: expected a row from 0 to ${dataset.rows - 1}, got ${row}`);
-  using store = openStore(rate.calls.store, folder);
+  using store = openStore((await readPurse(run))?.store ?? rate.calls.store, folder);
   for await (const ratings of readRatings(as === undefined ? run.ratingsPath : run.scorePath(as), rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;
@@ -143,15 +144,18 @@ export interface VerdictRepliesOptions {
  * @throws RunError when nothing was compared by a model, or its store is missing
  */
 export async function* verdictReplies({ run: folder, state }: VerdictRepliesOptions): AsyncGenerator<VerdictReply> {
-  const manifest = await readManifest(runFolder(folder));
+  const run = runFolder(folder);
+  const manifest = await readManifest(run);
+  const purse = await readPurse(run);
   const comparisons = Object.entries(manifest?.comparisons ?? {}).filter(([, { calls }]) => calls !== undefined);
   if (comparisons.length === 0)
     throw new RunError(
       `${folder}: expected a comparison by a model, found none; compare first: alpagasus compare A B --judge …`,
     );
   for (const [comparison, { calls, verdictsPath }] of comparisons) {
-    using store = openStore(calls!.store, folder);
-    for (const { set, id, orders } of await readVerdicts(verdictsPath!)) {
+    using store = openStore(purse?.store ?? calls!.store, folder);
+    const path = run.verdictsPath(basename(verdictsPath!, ".jsonl")); // the run's folder may have moved since this was recorded
+    for (const { set, id, orders } of await readVerdicts(path)) {
       for (const verdict of orders) {
         if (state !== undefined && verdict.state !== state) continue;
         const call = verdict.call === undefined ? undefined : store.find(verdict.call);

@@ -2,6 +2,7 @@ import { reopenDataset } from "../dataset/reopen.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import type { RatedManifest } from "../run/manifest.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
+import { typedCommand } from "../run/recorded-path.ts";
 import { requireRatings, runFolder, updateManifest } from "../run/run-folder.ts";
 import { factNames } from "../selection/fact-columns.ts";
 import { rowCoverageGate } from "./coverage.ts";
@@ -179,7 +180,7 @@ function summarise(
     gates: [rowCoverageGate(written.scoredRows / totalRows, options.minCoverage)],
     ratingsHash: manifest.rate.ratingsHash,
     candidatesHash: written.candidatesHash,
-    command: options.command,
+    ...typedCommand(options.command, runFolder(options.run)),
     startedAt: startedAt.toISOString(),
     wallMs: Date.now() - startedAt.getTime(),
   };

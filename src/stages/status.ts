@@ -1,13 +1,11 @@
 import { existsSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import { readExperimentCommand } from "../experiment/ledger.ts";
-import { isModelName } from "../llm/model-name.ts";
-import { shellWord } from "../shell-word.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
-import { readFileStates, type FileStates } from "../run/file-states.ts";
+import { readFileStates } from "../run/file-states.ts";
 import { tellExperiment, type Trust, weighComparison } from "../health/trust.ts";
 import { agreementsOf, summariseAllLabels, withPeople } from "../page/people-labels.ts";
-import { type Manifest, isRated, type RatedManifest } from "../run/manifest.ts";
+import { type Manifest, isRated } from "../run/manifest.ts";
 import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmState, FileState } from "../run/records/arm.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
@@ -18,9 +16,10 @@ import type { RateSummary } from "../run/records/rating.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import { type CheckedJudge, latestChecks } from "../run/judge-checks.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
-import { defaultRunFolder, readManifest, runFlag, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { defaultRunFolder, readManifest, runFlag, runFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
-import { commandHere, withoutLimit, withoutOnly } from "./command-here.ts";
+import { commandHere, withoutOnly } from "./command-here.ts";
+import { ended, nextOfUnrated, nextStep } from "./next-step.ts";
 
 export interface RunStatus {
   readonly run: string;
@@ -86,7 +85,8 @@ export async function status(folder: string): Promise<RunStatus> {
     throw new RunError(`${folder}: no such run; name its folder with --run`);
   const flag = runFlag(folder);
   const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
-  const experimentCommand = recorded === undefined ? undefined : withoutOnly(recorded);
+  const experimentCommand =
+    recorded && commandHere(withoutOnly(recorded.command), run, recorded.commandFolder, recorded.place);
   const people = await summariseAllLabels(run);
   const comparisons = adjustComparisons(Object.values(manifest?.comparisons ?? {})).map((comparison) => ({
     a: comparison.a,
@@ -123,7 +123,7 @@ export async function status(folder: string): Promise<RunStatus> {
     const isAnswered = answers.some(({ sets }) => sets.every(({ pending }) => pending === 0));
     const checked = comparisons.length === 0 && answers.length === 0 ? await latestChecks(run) : [];
     const isOpen = begun !== undefined && !isAnswered && comparisons.every(({ isFinished }) => !isFinished);
-    const next = nextOfUnrated({ manifest, answers, comparisons, checked, isOpen }, flag);
+    const next = nextOfUnrated({ run, manifest, answers, comparisons, checked, isOpen }, flag);
     const isOver = manifest?.experiment !== undefined && !isOpen;
     return {
       run: folder,
@@ -178,98 +178,6 @@ export async function status(folder: string): Promise<RunStatus> {
     ...experiment,
     next: experimentCommand ?? nextStep(run, manifest, states, flag),
   };
-}
-
-/** What comes next where no row is rated. */
-function nextOfUnrated(
-  {
-    manifest,
-    answers,
-    comparisons,
-    checked,
-    isOpen,
-  }: Pick<RunStatus, "answers" | "comparisons"> & {
-    readonly manifest: Manifest | undefined;
-    readonly checked: readonly CheckedJudge[];
-    /** Whether something was begun and is not done. */
-    readonly isOpen: boolean;
-  },
-  flag: string,
-): string {
-  const last = checked.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1);
-  if (last?.checks.some(({ held, isUnknown }) => !held && !isUnknown))
-    return `alpagasus check-judge${flag} with another --judge or --rubric, since ${last.judge} failed its check`;
-  if (isOpen && checked.length > 0)
-    return `alpagasus rate DATA${flag}; a command that was stopped goes on where it stopped`;
-  const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
-  if (isOpen && spent)
-    return `${spent.command ?? "the same command"}, with a higher --budget: this one does not bear the rest`;
-  if (isOpen) return manifest?.rate?.command ?? "the same command again; it continues where it stopped";
-  if (comparisons.length > 0) {
-    const left = comparisons.some(({ failed }) => failed.length > 0) ? "" : "nothing is left to do; ";
-    return comparisons.some(({ judge }) => isModelName(judge))
-      ? `${left}to see what the judge said: alpagasus replies --verdicts${flag}`
-      : `${left}to see the pairs: alpagasus view${flag}`;
-  }
-  return answers.length > 1
-    ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
-    : `alpagasus rate DATA${flag}`;
-}
-
-function nextStep(
-  run: RunFolder,
-  manifest: RatedManifest,
-  { arms, dataset, ratings, scores }: FileStates,
-  flag: string,
-): string {
-  const { judge, question, calls, command } = manifest.rate;
-  if (dataset === "missing")
-    return `alpagasus rate PATH${flag} --judge ${shellWord(judge)}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
-  if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && command !== undefined)
-    return `${commandHere(command, run, manifest.dataset.workingFolder)}, with a higher --budget: this one does not bear the rest`;
-  if (calls?.stopped || dataset !== "present" || ratings !== "present")
-    return (
-      (command && commandHere(command, run, manifest.dataset.workingFolder)) ?? // with every option that was given: a budget that is left out is none
-      `alpagasus rate ${shellWord(manifest.dataset.source)} --judge ${shellWord(judge)}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
-    );
-  const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
-  if (lost?.[1].command !== undefined) return commandHere(lost[1].command, run, manifest.dataset.workingFolder);
-  if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
-  if (manifest.experiment) return ended(manifest.experiment);
-  if (manifest.rate.coverage === 0)
-    return calls
-      ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
-      : `alpagasus rate ${shellWord(manifest.dataset.source)}${flag} --overwrite with another --judge, since no row has a score`;
-  if (manifest.rate.limit && command !== undefined && arms.length === 0)
-    return `${commandHere(withoutLimit(command), run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
-  const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
-  const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
-  const again = (arm: ArmState | undefined, usual: string) =>
-    arm?.command === undefined ? usual : commandHere(arm.command, run, manifest.dataset.workingFolder);
-  if (!selected || selected.isStale || selected.state !== "present")
-    return again(selected, `alpagasus select --top 20%${flag}`);
-  const isTaken = arms.some((arm) => arm.arm === "random" && arm.method !== "random");
-  const random = arms.find((arm) => arm.method === "random" && (arm.controls?.arm ?? "selected") === "selected");
-  if (!random || random.isStale || random.state !== "present" || random.rows !== selected.rows)
-    return again(
-      random?.controls && random,
-      `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
-    );
-  if (!manifest.models)
-    return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
-  const { models, answers = {}, comparisons } = manifest;
-  const trained = new Set(Object.values(models).map(({ arm }) => arm));
-  if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;
-  const [one, other] = Object.keys(answers);
-  if (other === undefined)
-    return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
-  if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
-  return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
-}
-
-function ended({ name, isPublished }: ExperimentResult): string {
-  const again = !isPublished ? "; its command with --dry-run tells whether an input has changed since" : "";
-  return `nothing: the experiment ${name} came to its end${again}`;
 }
 
 function describeBenchmarks(manifest: Manifest | undefined): RunStatus["benchmarks"] {

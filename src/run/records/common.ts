@@ -13,6 +13,8 @@ export const estimateSchema = z.object({
 export const taskSchema = {
   /** What the user typed; absent when the stage was called from a program. */
   command: z.string().optional(),
+  /** The folder that it was typed in, relative to the run's folder; absent in older runs, and where nothing tells the command again. */
+  commandFolder: z.string().optional(),
   startedAt: z.string(),
   wallMs: z.number(),
 };

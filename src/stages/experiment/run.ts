@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { RunError, UsageError } from "../../errors.ts";
 import { openLedger, type Ledger } from "../../experiment/ledger.ts";
 import type { ExperimentRecipe } from "../../experiment/recipe.ts";
@@ -19,7 +19,7 @@ import { formatUsd } from "../../format.ts";
 import { findUv } from "../../python/uv.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import { extendManifest, readManifest, runFolder, updateManifest, type RunFolder } from "../../run/run-folder.ts";
-import { hashRows, isSameSource } from "../rate-checks.ts";
+import { hashRows, isSameData } from "../rate-checks.ts";
 import { report } from "../report.ts";
 import { planCluster, type ClusterPlan } from "./cluster-plan.ts";
 import { Context, type TaskOptions } from "./context.ts";
@@ -267,8 +267,7 @@ async function expectSameData(context: Context): Promise<void> {
   const before = (await context.manifest())?.dataset;
   if (!before) return;
   const dataset = await context.openDataset();
-  const known = [before.source, resolve(before.workingFolder ?? "", before.source)]; // from another folder, too
-  if (known.some((source) => isSameSource(source, dataset.source)) || (await hashRows(dataset)) === before.hash) return;
+  if (isSameData(before, dataset, context.options.run) || (await hashRows(dataset)) === before.hash) return;
   throw new RunError(
     `${context.options.run}: holds results of ${before.source}, not of ${dataset.source}; run it in another folder with --run DIR, or replace them with --force rate`,
   );

@@ -1,0 +1,138 @@
+import { isModelName } from "../llm/model-name.ts";
+import type { CheckedJudge } from "../run/judge-checks.ts";
+import type { FileStates } from "../run/file-states.ts";
+import type { Manifest, RatedManifest } from "../run/manifest.ts";
+import type { ArmState } from "../run/records/arm.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
+import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import { shellWord } from "../shell-word.ts";
+import { commandHere, withoutLimit } from "./command-here.ts";
+
+/*
+ * The command that `status` proposes: as it is to be typed here, with every option that was given.
+ */
+
+/** What comes next where no row is rated. */
+export function nextOfUnrated(
+  {
+    run,
+    manifest,
+    answers,
+    comparisons,
+    checked,
+    isOpen,
+  }: {
+    readonly answers: readonly { readonly arm: string }[];
+    readonly comparisons: readonly { readonly judge: string; readonly failed: readonly unknown[] }[];
+    readonly run: RunFolder;
+    readonly manifest: Manifest | undefined;
+    readonly checked: readonly CheckedJudge[];
+    /** Whether something was begun and is not done. */
+    readonly isOpen: boolean;
+  },
+  flag: string,
+): string {
+  const last = checked.toSorted((a, b) => (a.at < b.at ? -1 : 1)).at(-1);
+  if (last?.checks.some(({ held, isUnknown }) => !held && !isUnknown))
+    return `alpagasus check-judge${flag} with another --judge or --rubric, since ${last.judge} failed its check`;
+  if (isOpen && checked.length > 0)
+    return `alpagasus rate DATA${flag}; a command that was stopped goes on where it stopped`;
+  const spent = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped === "budget");
+  if (isOpen && spent)
+    return `${typedHere(spent, run) ?? "the same command"}, with a higher --budget: this one does not bear the rest`;
+  const open = Object.values(manifest?.comparisons ?? {}).find(({ calls }) => calls?.stopped !== undefined);
+  if (isOpen) return typedHere(manifest?.rate ?? open, run) ?? "the same command again; it continues where it stopped";
+  if (comparisons.length > 0) {
+    const left = comparisons.some(({ failed }) => failed.length > 0) ? "" : "nothing is left to do; ";
+    return comparisons.some(({ judge }) => isModelName(judge))
+      ? `${left}to see what the judge said: alpagasus replies --verdicts${flag}`
+      : `${left}to see the pairs: alpagasus view${flag}`;
+  }
+  return answers.length > 1
+    ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
+    : `alpagasus rate DATA${flag}`;
+}
+
+/** What comes next where rows are rated. */
+export function nextStep(
+  run: RunFolder,
+  manifest: RatedManifest,
+  { arms, dataset, ratings, scores }: FileStates,
+  flag: string,
+): string {
+  const { judge, question, calls, command, panel } = manifest.rate;
+  const judges = (panel?.judges.map((one) => one.judge) ?? [judge]).map((one) => ` --judge ${shellWord(one)}`).join("");
+  const typed = typedHere(manifest.rate, run, manifest.dataset.workingFolder);
+  if (dataset === "missing")
+    return `alpagasus rate PATH${flag}${judges}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
+  if (calls?.stopped !== undefined && command !== undefined && /^alpagasus merge\b/.test(command))
+    return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${typed} --overwrite`;
+  if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && typed !== undefined)
+    return `${typed}, with a higher --budget: this one does not bear the rest`;
+  if (calls?.stopped || dataset !== "present" || ratings !== "present")
+    return (
+      typed ?? // with every option that was given: a budget that is left out is none
+      `alpagasus rate ${sourcesOf(manifest.dataset)}${judges}${question?.rubric === undefined ? "" : ` --rubric ${question.rubric}`}${flag}`
+    );
+  const lost = Object.entries(manifest.scores ?? {}).find(([name]) => scores.get(name) !== "present");
+  if (lost?.[1].command !== undefined) return typedHere(lost[1], run, manifest.dataset.workingFolder)!;
+  if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
+  if (manifest.experiment) return ended(manifest.experiment);
+  if (manifest.rate.coverage === 0)
+    return calls
+      ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
+      : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;
+  if (manifest.rate.limit && command !== undefined && arms.length === 0)
+    return `${typedHere({ ...manifest.rate, command: withoutLimit(command) }, run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
+  const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
+  const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
+  const again = (arm: ArmState | undefined, usual: string) =>
+    (arm && typedHere(arm, run, manifest.dataset.workingFolder)) ?? usual;
+  if (!selected || selected.isStale || selected.state !== "present")
+    return again(selected, `alpagasus select --top 20%${flag}`);
+  const isTaken = arms.some((arm) => arm.arm === "random" && arm.method !== "random");
+  const random = arms.find((arm) => arm.method === "random" && (arm.controls?.arm ?? "selected") === "selected");
+  if (!random || random.isStale || random.state !== "present" || random.rows !== selected.rows)
+    return again(
+      random?.controls && random,
+      `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
+    );
+  if (!manifest.models)
+    return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
+  const { models, answers = {}, comparisons } = manifest;
+  const trained = new Set(Object.values(models).map(({ arm }) => arm));
+  if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;
+  const [one, other] = Object.keys(answers);
+  if (other === undefined)
+    return `alpagasus generate --model ${Object.keys(models).find((model) => !answers[model]) ?? Object.keys(models)[0]!}${flag}`;
+  if (!comparisons) return `alpagasus compare ${one} ${other}${flag}`;
+  return `nothing: ${selected.path} and its control are there, and ${Object.keys(models).join(", ")} trained`;
+}
+
+/** A task's command as it is to be typed here; undefined where a program called it. */
+function typedHere(
+  task: { readonly command?: string | undefined; readonly commandFolder?: string | undefined } | undefined,
+  run: RunFolder,
+  folder?: string,
+): string | undefined {
+  return task?.command === undefined ? undefined : commandHere(task.command, run, task.commandFolder ?? folder);
+}
+
+/** A dataset's sources and how they are read, as arguments of `rate`. */
+function sourcesOf({ source, sources, map, quotes }: DatasetRecord): string {
+  const all = sources?.map((one) => one.source) ?? [source];
+  return [
+    ...all.map(shellWord),
+    ...Object.entries((sources ? undefined : map) ?? {}).map(
+      ([field, column]) => `--map ${shellWord(`${field}=${column}`)}`,
+    ),
+    ...(quotes === undefined ? [] : [`--quotes ${quotes}`]),
+  ].join(" ");
+}
+
+/** That an experiment needs nothing more. */
+export function ended({ name, isPublished }: ExperimentResult): string {
+  const again = !isPublished ? "; its command with --dry-run tells whether an input has changed since" : "";
+  return `nothing: the experiment ${name} came to its end${again}`;
+}
