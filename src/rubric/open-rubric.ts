@@ -140,7 +140,7 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   if (system !== undefined) tryTemplate(system, "system", at(["system"]), kind.names);
   const shown = tryTemplate(user, "user", at(["user"]), kind.names);
   for (const [name, what] of kind.shows) {
-    if (!shown.some((text) => text.toLowerCase().includes(sample(name))))
+    if (!shown.some((written) => written.toLowerCase().includes(sample(name))))
       throw new DataError(`${at(["user"])}: expected "user" to show ${what} with {{ ${name} }}, got none`);
   }
   return { file, at };
