@@ -156,7 +156,7 @@ describe("shapes", () => {
     const callsOf = async (more: object) =>
       (await conversationOf({ messages: [turns("a")[0], { role: "assistant", content: "Wait.", ...more }] }))
         .conversation?.answer.toolCalls;
-    for (const calls of [[call], call, JSON.stringify([call]), JSON.stringify(call)])
+    for (const calls of [[call], call, JSON.stringify([call]), JSON.stringify(call), [JSON.stringify(call)]])
       expect(await callsOf({ tool_calls: calls })).toEqual([{ id: "c1", name: "book", arguments: { people: 2 } }]);
     for (const calls of [older, JSON.stringify(older), [older, older]])
       expect((await callsOf({ function_call: calls }))![0]).toEqual(older);

@@ -32,7 +32,8 @@ function readJson(text: string): unknown {
   return /^\s*(?:none|null)?\s*$/i.test(text) ? null : tryParse(text, parseToPassOn);
 }
 
-function readCall(given: unknown, place: string): ToolCall {
+function readCall(call: unknown, place: string): ToolCall {
+  const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
   const entry = (typeof given === "object" && given !== null ? given : {}) as Row; // an object read from JSON
   const inner = entry["function"] ?? entry;
   const called = (typeof inner === "object" && inner !== null ? inner : {}) as Row; // likewise
