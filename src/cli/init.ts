@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import { packageFolder } from "../package-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { parseMap, quotesOption } from "./options.ts";
@@ -34,7 +34,7 @@ export function initCommand(context: CommandContext): Command {
       for await (const batch of dataset.batches()) rows += batch.length; // also checks that every row can be read
       await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));
       process.stdout.write(
-        `\nWrote ${plainText(flags.out)} for the ${formatCount(rows)} rows of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${plainText(flags.out)} --dry-run\n`,
+        `\nWrote ${plainText(flags.out)} for the ${formatNumbered(rows, "row", "rows")} of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${plainText(flags.out)} --dry-run\n`,
       );
     });
 }

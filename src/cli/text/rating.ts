@@ -27,7 +27,7 @@ export function renderRating(
   const asked = rate.calls ? rate.calls.made + rate.calls.shared : rows;
   const speed = `${formatDuration(rate.wallMs)}${asked > 0 ? `, ${formatSpeed(asked / Math.max(rate.wallMs / 1000, 1e-3))} rows a second` : ""}`;
   const parts = [
-    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatCount(rows)} rows of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`}${name === undefined ? "" : `, as ${name}`} in ${speed}`,
+    `\n${styleText("bold", `Rated ${pending > 0 ? `${formatCount(rows - pending)} of ` : ""}${formatNumbered(rows, "row", "rows")} of ${plainText(dataset.source)}`)} (${dataset.format}, ${dataset.shape} shape) with ${plainText(rate.judge)}${rate.question?.rubric === undefined ? "" : ` and the rubric ${rate.question.rubric}`}${name === undefined ? "" : `, as ${name}`} in ${speed}`,
     renderTrust(weighRating(rate)),
     ...rate.notes.map((note) => `  note: ${plainText(note)}`),
     rate.hasOnlyMarks ? "" : `\n${renderHistogram(rate.histogram)}\n`,

@@ -1,7 +1,7 @@
 import { expectName, expectOtherThan } from "../../run/name.ts";
 import type { TestPrompt } from "../../dataset/prompts.ts";
 import { RunError, UsageError } from "../../errors.ts";
-import { formatCount, formatShare } from "../../format.ts";
+import { formatCount, formatNumbered, formatShare } from "../../format.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { Quota } from "../../selection/quota.ts";
 import type { FullTraining } from "../../selection/what-if.ts";
@@ -281,7 +281,7 @@ export function describeChoice(method: Plan["method"], options: SelectOptions, c
     random: n ? `${n} rows at random` : "rows at random",
     longest: n ? `the ${n} longest outputs` : "the longest outputs",
     full: "all rows",
-    rows: `${formatCount(options.rows?.length ?? 0)} listed rows`,
+    rows: formatNumbered(options.rows?.length ?? 0, "listed row", "listed rows"),
     representative: `${n ?? ""} rows that represent all (facility location)`,
     toward: `the ${n ?? ""} rows nearest to ${options.toward}${options.minScore === undefined ? "" : ` among those that score at least ${options.minScore}`}`,
   }[method];
