@@ -35,7 +35,7 @@ export function analyse(verdicts: readonly PairVerdict[]): {
     });
   const all = analyseGroup(pooled, verdicts);
   return {
-    pooled: sets.size > 1 ? { ...all, ...leaveSetsOut(verdicts, [...sets.keys()]) } : all,
+    pooled: sets.size > 1 ? { ...all, ...leaveSetsOut(verdicts.toSorted(byIdentity), [...sets.keys()]) } : all,
     sets: adjust(bySet, "Holm"),
     categories: adjust(
       by(({ category }) => category),

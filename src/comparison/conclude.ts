@@ -26,7 +26,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
 /** `80 prompts`, or `40 pairs of answers to 20 prompts` where turns or trainings share them. */
 export function countPrompts(record: Pick<ComparisonRecord, "pairs" | "prompts">, pairs = record.pairs): string {
   return sharesPrompts(record)
-    ? `${formatNumbered(pairs, "pair", "pairs")} of answers to ${formatNumbered(record.prompts ?? 0, "prompt", "prompts")}`
+    ? `${pairs === record.pairs ? "" : `${formatCount(pairs)} of `}${formatNumbered(record.pairs, "pair", "pairs")} of answers to ${formatNumbered(record.prompts ?? 0, "prompt", "prompts")}`
     : formatNumbered(pairs, "prompt", "prompts");
 }
 

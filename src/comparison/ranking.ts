@@ -127,7 +127,8 @@ export function findRankings(
     const among = own.filter(({ summary: { a, b } }) => arms.includes(a) && arms.includes(b));
     const eachPair = new Map(among.map((one) => [[one.summary.a, one.summary.b].toSorted().join("\0"), one])); // not B against A as well
     const matches = [...eachPair.values()].map(({ summary: { a, b }, verdicts }) => ({ a, b, verdicts }));
-    return [{ judge, seed, arms: rankMatches(matches, { seed }), leftOut: all.filter((arm) => !arms.includes(arm)) }];
+    const ranked = rankMatches(matches, { seed });
+    return ranked.length < 3 ? [] : [{ judge, seed, arms: ranked, leftOut: all.filter((arm) => !arms.includes(arm)) }];
   });
 }
 

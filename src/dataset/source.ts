@@ -97,20 +97,31 @@ async function listFolder(folder: string): Promise<string[]> {
     );
 }
 
-/** Everything in a folder and its subfolders, linked ones too, each once. */
-async function listEntries(folder: string, seen: Set<string> = new Set()): Promise<Dirent[]> {
-  seen.add(await realpath(folder));
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const all = [...entries];
-  for (const entry of entries.filter((one) => one.isSymbolicLink() && !one.name.startsWith("."))) {
-    const path = join(entry.parentPath, entry.name);
-    const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-    if (!isFolder) continue;
+/** Everything in a folder and its subfolders, linked ones too, each once; no link leads above the folder. */
+async function listEntries(folder: string): Promise<Dirent[]> {
+  const root = await realpath(folder);
+  const seen = new Set<string>();
+  const all: Dirent[] = [];
+  const visit = async (path: string): Promise<void> => {
     const real = await realpath(path);
-    const isRead = [...seen].some((other) => holds(other, real) || holds(real, other)); // a link upward has no end
-    if (!isRead) all.push(...(await listEntries(path, seen)));
-  }
+    if (seen.has(real)) return;
+    seen.add(real);
+    const entries = (await readdir(path, { withFileTypes: true })).filter(({ name }) => !name.startsWith("."));
+    all.push(...entries);
+    for (const entry of entries) {
+      const inner = join(path, entry.name);
+      if (entry.isDirectory()) await visit(inner);
+      else if (entry.isSymbolicLink() && (await isOtherFolder(inner, root))) await visit(inner);
+    }
+  };
+  await visit(folder);
   return all;
+}
+
+/** Whether a link leads to a folder that the root is not in. */
+async function isOtherFolder(link: string, root: string): Promise<boolean> {
+  const isFolder = (await stat(link).catch(() => undefined))?.isDirectory() ?? false;
+  return isFolder && !holds(await realpath(link), root);
 }
 
 /** Whether a path is a folder or lies in it. */

@@ -196,10 +196,10 @@ function describeQuestion(members: readonly Judge[], combine: Combination): Ques
     maxOutputTokens: Math.max(...questions.map(({ maxOutputTokens }) => maxOutputTokens)),
     ...(first.logprobs && { logprobs: true }),
     samples: first.samples,
-    hash: hash("sha256", JSON.stringify([combine, members.map(({ name, question }) => [name, question?.hash])])).slice(
-      0,
-      16,
-    ),
+    hash: hash(
+      "sha256",
+      JSON.stringify([combine, members.map(({ name, question, calls }) => [name, calls && question?.hash])]),
+    ).slice(0, 16),
   };
 }
 

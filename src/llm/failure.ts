@@ -51,8 +51,11 @@ export const ofOneReply = "in one reply: ";
 export const timedOut = "AttemptTimedOut";
 
 const tooLong =
-  /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|\b(tokens?|length|context|characters|input|prompt|size|bytes)\b.{0,80}exceeds? the (limit|maxim)|exceeds? the (limit|maxim).{0,40}\b(tokens?|length|context|characters|size|bytes)\b/i;
+  /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|(token|length|context|character|input|prompt|sequence|text|content|message|byte|size)s?\b.{0,80}exceeds? the (limit|maxim)|exceeds? the (limit|maxim).{0,40}\b(tokens?|length|context|characters|size|bytes)\b/i;
+const notOfText = /\b(images?|files?|spend\w*|requests?|calls?)\b.{0,80}exceeds? the (limit|maxim)/i;
 const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
+/** Statuses of a refused account, beside 402; others are about a request, and may repeat a row's text. */
+const mayBeMoney: ReadonlySet<number> = new Set([400, 403, 412, 429]);
 const gatewayStatuses: ReadonlySet<number> = new Set([408, 504, 524]);
 const dailyLimit = /per[- _]day|daily/i;
 const dailyQuota = /"quotaId"\s*:\s*"[^"]{0,100}PerDay/; // Google's
@@ -94,7 +97,7 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
   if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
   if (status === 401)
     return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true, isKeyRefused: true };
-  if (status === 402 || (status < 500 && tellsNoMoney(`${detail} ${codesOf(error.responseBody)}`)))
+  if (status === 402 || (mayBeMoney.has(status) && tellsNoMoney(detail, codesOf(error.responseBody))))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))
     return {
@@ -130,7 +133,12 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
       mayBePaid: gatewayStatuses.has(status), // behind its timeout a reply may be billed
     };
   }
-  if (status === 413 || (tooLong.test(detail) && !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail)))
+  if (
+    status === 413 ||
+    (tooLong.test(detail) &&
+      !notOfText.test(detail) &&
+      !/max_(completion_|output_)?tokens|maxOutputTokens/i.test(detail))
+  )
     return { kind: "state", state: "failed", detail: `too long for the model (${detail})` };
   if (filtered.test(detail)) return { kind: "state", state: "refused", detail: `filtered by the provider (${detail})` };
   const parameter = refusedParameter(detail);
@@ -260,12 +268,10 @@ function codeOf({ responseBody }: { readonly responseBody?: unknown }): string |
   return /"(?:code|type|status)"\s*:\s*"([a-zA-Z]+_[a-zA-Z_]{1,60})"/.exec(textOf(responseBody))?.[1];
 }
 
-/** All codes, types and statuses in a body, in a line. */
-function codesOf(body: unknown): string {
+/** All codes, types and statuses in a body. */
+function codesOf(body: unknown): string[] {
   const found = textOf(body).matchAll(/"(?:code|type|status|reason)"\s*:\s*"([^"]{1,60})"/g);
-  return Array.from(found, ([, code]) => code)
-    .slice(0, 20)
-    .join(" ");
+  return Array.from(found, ([, code]) => code!).slice(0, 20);
 }
 
 /** A body as text: a client gives an object where it has read it. */

@@ -7,19 +7,34 @@ const limit = String.raw`(?:usage|spend(?:ing)?|budget|credits?|billing|key|quot
 
 const words = new RegExp(
   [
-    String.raw`insufficient[_. -]?(?:quota|funds?|credits?|balance)`,
-    String.raw`billing_hard_limit|budget[_ ](?:has been )?exceeded|\barrearage\b|\barrears\b|余额不足|欠费`,
+    String.raw`insufficient[_. -]?(?:quota|funds?|credits?|balance)|balance is insufficient`,
+    String.raw`billing_hard_limit|(?<!\b(?:thinking|token|reasoning|context|time) )\bbudget[_ ](?:has been )?exceeded|\barrearage\b|\barrears\b|余额不足|欠费`,
     String.raw`billing[_ ](?:is )?(?:disabled|not[_ ](?:active|enabled))|requires billing to be enabled`,
     String.raw`(?:credit )?balance is (?:too low|negative|exhausted|depleted)|credits? (?:are|is|have been|has been) (?:depleted|exhausted|used up)|out of credits?\b|(?:have|has)(?: no|n['’]t any) (?:remaining )?credits?\b`,
+    String.raw`(?:do not|don['’]t|does not|doesn['’]t) have enough credits?\b|used (?:up )?(?:all )?(?:of )?(?:your|its|their|the)? ?(?:available )?credits?\b`,
     String.raw`\b${limit} (?:(?:has|have) been |was |is |were |are )?(?:reached|exceeded|hit)\b`,
     String.raw`\b(?:reached|exceeded|hit|over) (?:(?:your|its|the|their|an?|this|our) )?(?:[\w-]+ ){0,4}?(?:usage|spend(?:ing)?|budget|credits?) limits?\b`,
     String.raw`\bspend(?:ing)?[_ ]limit\b|\bspend(?:ing)?\b.{0,60}\bexceed(?:s|ed) the limit`,
   ].join("|"),
   "i",
 );
+const codes =
+  /^(?:insufficient_\w+|billing_\w+|budget_exceeded|arrearage|spend(?:ing)?_limit\w*|exceeded_current_quota_error|payment_required)$/i;
+/** What an error quotes may be a row's own text. */
+const quoted = /"[^"]*"|'[^'\n]*'(?!\w)|`[^`]*`|“[^”]*”|‘[^’]*’/g;
+/** A limit that comes back by itself. */
+const comesBack =
+  /\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b[rt]pm\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|too many requests|rate.?limit/i;
 const longest = 2000; // characters that are read
 
-/** Whether an error's words or codes say that no money is left. */
-export function tellsNoMoney(said: string): boolean {
-  return words.test(said.slice(0, longest));
+/**
+ * Whether an error's words say that no money is left.
+ *
+ * @param said its message
+ * @param named its codes, types and statuses
+ */
+export function tellsNoMoney(said: string, named: readonly string[] = []): boolean {
+  if (named.some((code) => codes.test(code))) return true;
+  const own = said.slice(0, longest).replace(quoted, " ");
+  return words.test(own) && !comesBack.test(own);
 }

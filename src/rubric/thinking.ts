@@ -33,6 +33,8 @@ const closing = new RegExp(
 /** The end of reasoning whose beginning a chat template wrote. */
 const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
 const anyOpening = /<(?:think|thinking)>/i;
+/** A tag that opens a block of an answer, not one that is mentioned among words. */
+const blockOpening = /^[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
 
 /** What ends reasoning, by what began it. */
 const ends: Readonly<Record<string, (name: string) => string>> = {
@@ -118,7 +120,14 @@ export function withoutThinking(text: string): string {
   const end = sureClosing.exec(rest);
   if (!end) return rest;
   const [before, after] = [rest.slice(0, end.index), rest.slice(end.index + end[0].length)];
-  // talked about: among words of a line, or after a tag that opens
+  return isTalkedAbout(before, after) ? rest : after;
+}
+
+/** Whether an answer speaks of a tag that closes: one that was opened in a block, or stands among the words of a sentence. */
+function isTalkedAbout(before: string, after: string): boolean {
+  const isAlone = /(?:^|\n)[ \t]*$/.test(before.slice(-100)) || /^[ \t]*(?:\r?\n|$)/.test(after.slice(0, 100));
+  if (isAlone) return blockOpening.test(before);
+  if (anyOpening.test(before)) return true;
   const isAmongWords = /\S[ \t]+$/.test(before.slice(-100)) && /^(?:[ \t]+\S|[,.;:!?)])/.test(after.slice(0, 100));
-  return isAmongWords || anyOpening.test(before) ? rest : after;
+  return isAmongWords && !/[.!?…]["')]?[ \t]+$/.test(before.slice(-100)) && !/^[ \t]*<answer/i.test(after);
 }

@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { defaultRunFolder, type RunFolder } from "../run/run-folder.ts";
 import { realFolder } from "../run/recorded-path.ts";
-import { shellWord } from "../shell-word.ts";
+import { decodeWord, shellWord } from "../shell-word.ts";
 
 /**
  * A stage's command as it is to be typed now: it may have been typed in another folder, and the run may have another name since.
@@ -44,8 +44,9 @@ export function withoutOnly(command: string): string {
 /** The command without its limit of rows. */
 export function withoutLimit(command: string): string {
   const words = splitWords(command);
+  const end = words.indexOf("--"); // after it, all words are data
   const at = words.findIndex((word) => word === "--limit" || word.startsWith("--limit="));
-  return at < 0 ? command : join(words.toSpliced(at, words[at] === "--limit" ? 2 : 1));
+  return at < 0 || (end >= 0 && at > end) ? command : join(words.toSpliced(at, words[at] === "--limit" ? 2 : 1));
 }
 
 function join(words: readonly string[]): string {
@@ -58,14 +59,7 @@ function splitWords(command: string): string[] {
     word.replace(
       /\$'((?:[^'\\]|\\.)*)'|'([^']*)'|\\(.)/gs,
       (_, coded: string | undefined, quoted: string | undefined, escaped: string | undefined) =>
-        coded === undefined ? (quoted ?? escaped ?? "") : decoded(coded),
+        coded === undefined ? (quoted ?? escaped ?? "") : decodeWord(coded),
     ),
-  );
-}
-
-/** The text between $' and '. */
-function decoded(text: string): string {
-  return text.replace(/\\u([0-9a-f]{4})|\\(.)/gs, (_, code: string | undefined, sign: string | undefined) =>
-    code === undefined ? (sign ?? "") : String.fromCharCode(Number.parseInt(code, 16)),
   );
 }

@@ -2,12 +2,14 @@ import { isAbsolute, relative, resolve } from "node:path";
 import { defaultStorePath } from "../llm/call-store.ts";
 import { StoreMerge } from "../llm/merge-stores.ts";
 import { reopenDataset } from "../dataset/reopen.ts";
+import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
 import type { Judge } from "../judge/judge.ts";
 import { isRated, type RatedManifest } from "../run/manifest.ts";
 import { realFolder } from "../run/recorded-path.ts";
 import { readRatings, type RatingLine } from "../run/ratings-file.ts";
 import type { CallsRecord } from "../run/records/common.ts";
+import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { extendManifest, openPurse, readManifest, readPurse, runFolder, type RunFolder } from "../run/run-folder.ts";
 import type { StageOptions } from "./progress.ts";
@@ -62,9 +64,7 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
     );
   const first = shards[0]!;
   const reopened = await reopenDataset(first.manifest.dataset, first.run, options.signal);
-  const dataset = isAbsolute(first.manifest.dataset.source)
-    ? reopened
-    : { ...reopened, source: fromHere(reopened.source) };
+  const dataset = seenFromHere(reopened, first.manifest.dataset);
   if ((await hashRows(dataset)) !== first.manifest.dataset.hash)
     throw new RunError(
       `${dataset.source}: expected the rows that were rated, got others (edited or moved since); put back the data that the shards were made of`,
@@ -97,9 +97,19 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
   return { rate: rated, scores: Object.keys(scores), replies };
 }
 
-/** A path as it would be typed here, so that the run can be moved with its data. */
-function fromHere(source: string): string {
-  return isAbsolute(source) ? relative(realFolder(process.cwd()), realFolder(source)) : source;
+/** Data by paths as they would be typed here, where they were not whole ones, so that the run can be moved with its data. */
+function seenFromHere(dataset: Dataset, { source: typed, sources }: DatasetRecord): Dataset {
+  const fromHere = (source: string, before: string) =>
+    isAbsolute(source) && !isAbsolute(before) ? relative(realFolder(process.cwd()), realFolder(source)) : source;
+  const pool = dataset.pool?.map((one, i) => ({
+    ...one,
+    source: fromHere(one.source, sources?.[i]?.source ?? one.source),
+  }));
+  return {
+    ...dataset,
+    source: pool ? pool.map(({ source }) => source).join(" + ") : fromHere(dataset.source, typed),
+    ...(pool && { pool }),
+  };
 }
 
 /** Brings the shards' replies into the store, and what they paid into the run's purse: again, only what is new. */
@@ -240,7 +250,7 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
 }
 
 /** An alarm about the scores, which the merged rating makes anew. */
-const ofScores = /^[\d.]+ % of the scores are /;
+const ofScores = /^[<>]?[\d.]+ % of the scores are /;
 
 /** What was said of the judge; alarms about the rows of one shard name it. */
 function sharedAlarms(summaries: readonly RateSummary[]): string[] {

@@ -62,14 +62,15 @@ export function nextStep(
   flag: string,
 ): string {
   const { judge, question, calls, command, panel } = manifest.rate;
-  const judges = (panel?.judges.map((one) => one.judge) ?? [judge]).map((one) => ` --judge ${shellWord(one)}`).join("");
+  const names = panel?.judges.map((one) => one.judge) ?? (judge.startsWith("escalate(") ? [] : [judge]);
+  const judges = names.map((one) => ` --judge ${shellWord(one)}`).join("");
   const typed = typedHere(manifest.rate, run, manifest.dataset.workingFolder);
   if (dataset === "missing")
     return `alpagasus rate PATH${flag}${judges}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
   if (calls?.stopped !== undefined && command !== undefined && /^alpagasus merge\b/.test(command))
     return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${typed} --overwrite`;
   if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && typed !== undefined)
-    return `${typed}, with a higher --budget: this one does not bear the rest`;
+    return `${typed}, ${calls.batchedUsd === undefined ? "" : "when the batches at the provider have ended, or "}with a higher --budget: this one does not bear the rest`;
   if (calls?.stopped || dataset !== "present" || ratings !== "present")
     return (
       typed ?? // with every option that was given: a budget that is left out is none

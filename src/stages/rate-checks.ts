@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Dataset } from "../dataset/dataset.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
@@ -74,7 +74,8 @@ export async function expectSameQuestion(
   const what = name === undefined ? "ratings" : `the score ${name}`;
   if (rated.judge !== judge.name && !isSameQuestion)
     throw new RunError(`${run}: holds ${what} by ${rated.judge}, not by ${judge.name}; ${advice}`);
-  if ((judge.question ?? rated.question) && rated.question?.hash !== judge.question?.hash)
+  const isUnknown = rated.question === undefined && judge.calls === undefined; // ratings that a run took over before it kept their question
+  if (!isUnknown && (judge.question ?? rated.question) && rated.question?.hash !== judge.question?.hash)
     throw new RunError(
       `${run}: holds ${what} to another question (${describeQuestion(rated.question)}, not ${describeQuestion(judge.question)}); ${advice}`,
     );
@@ -139,19 +140,21 @@ export async function expectNoMore(
     );
 }
 
-/** Whether data are the files that a run was rated on: the same paths, as seen from where each was typed. */
+/**
+ * Whether data are the files that a run was rated on, or some of them; what is on the Hub is known by its name. False where the files
+ * of the run are gone: their rows decide then.
+ */
 export function isSameData(recorded: DatasetRecord, asked: Dataset, run: string): boolean {
-  const before = recorded.sources?.map(({ source }) => source) ?? [recorded.source];
-  const now = asked.pool?.map(({ source }) => source) ?? [asked.source];
-  return before.length === now.length && before.every((source, i) => isSameSource(source, now[i]!, recorded, run));
-}
-
-function isSameSource(before: string, now: string, { workingFolder }: DatasetRecord, run: string): boolean {
-  if (before.startsWith("hf:") || now.startsWith("hf:")) return before === now;
-  const path = recordedPath(before, runFolder(run), workingFolder);
-  if (realFolder(resolve(path)) === realFolder(resolve(now))) return true;
-  // where the run was moved, or the file, its path as typed is all that is known
-  return !existsSync(path) && (before === now || resolve(before) === resolve(now));
+  const isOnHub = (source: string) => source.startsWith("hf:");
+  const before = (recorded.sources?.map(({ source }) => source) ?? [recorded.source]).filter(isOnHub);
+  const now = (asked.pool?.map(({ source }) => source) ?? [asked.source]).filter(isOnHub);
+  if (before.join("\0") !== now.join("\0")) return false;
+  if (before.length > 0) return true;
+  const paths = new Set(asked.files.map(({ path }) => realFolder(resolve(path))));
+  const origin = recorded.workingFolder === undefined ? "." : join(realFolder(resolve(run)), recorded.workingFolder);
+  return recorded.files
+    .map(({ path }) => resolve(origin, path)) // where it was typed, and not another one of that name here
+    .some((path) => existsSync(path) && paths.has(realFolder(path)));
 }
 
 /** The source of a run's data; as seen from here where it would read like the other. */

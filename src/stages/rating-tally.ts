@@ -1,6 +1,6 @@
 import type { Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
-import { formatCount, formatNumbered } from "../format.ts";
+import { formatCount, formatNumbered, formatShare } from "../format.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 import type { RateSummary } from "../run/records/rating.ts";
 import { commonestScore, histogram } from "../stats/histogram.ts";
@@ -132,7 +132,7 @@ export class RatingTally {
     const commonest = this.#scores.commonest;
     if (!commonest || this.#scores.count < alarmRows || commonest.share < alarmShare) return [];
     return [
-      `${(100 * commonest.share).toFixed(1)} % of the scores are ${commonest.score}: a judge that scores everything the same cannot select; look at its replies before using them`,
+      `${formatShare(commonest.share)} of the scores are ${commonest.score}: a judge that scores everything the same cannot select; look at its replies before using them`,
     ];
   }
 }

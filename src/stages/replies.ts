@@ -63,7 +63,7 @@ export async function* replies({ run: folder, state, row, as }: RepliesOptions):
     throw new RunError(`${folder}: expected ratings by a model, got those of ${rate.judge}, which gives no replies`);
   if (row !== undefined && row >= dataset.rows)
     throw new UsageError(`--row: expected a row from 0 to ${dataset.rows - 1}, got ${row}`);
-  using store = openStore((await readPurse(run))?.store ?? rate.calls.store, folder);
+  using store = openStore([(await readPurse(run))?.store, rate.calls.store], folder);
   for await (const ratings of readRatings(as === undefined ? run.ratingsPath : run.scorePath(as), rate.ratingsHash)) {
     for (const rating of ratings) {
       if ((state !== undefined && rating.state !== state) || (row !== undefined && rating.index !== row)) continue;
@@ -102,13 +102,13 @@ function sourcesOf(
   const detail = "detail" in rating ? (rating.detail ?? "") : "";
   return rating.panel.flatMap((own, i) => {
     const judge = panel?.judges[i]?.judge ?? `judge ${i + 1}`;
-    const isTold = own.state !== "scored" && detail.startsWith(judge); // the row's detail is that of one judge
+    const isTold = own.state !== "scored" && (detail.startsWith(`${judge}: `) || detail === `${judge} gave no score`); // the row's detail is that of one judge
     return numbered(keysOf(own)).map((one) => ({
       ...one,
       judge,
       state: own.state,
       score: own.score ?? null,
-      detail: isTold ? detail.slice(judge.length).replace(/^: /, "").trim() : null,
+      detail: isTold ? detail.slice(judge.length).replace(/^: /, "") : null,
     }));
   });
 }
@@ -153,7 +153,7 @@ export async function* verdictReplies({ run: folder, state }: VerdictRepliesOpti
       `${folder}: expected a comparison by a model, found none; compare first: alpagasus compare A B --judge …`,
     );
   for (const [comparison, { calls, verdictsPath }] of comparisons) {
-    using store = openStore(purse?.store ?? calls!.store, folder);
+    using store = openStore([purse?.store, calls!.store], folder);
     const path = run.verdictsPath(basename(verdictsPath!, ".jsonl")); // the run's folder may have moved since this was recorded
     for (const { set, id, orders } of await readVerdicts(path)) {
       for (const verdict of orders) {
@@ -178,10 +178,13 @@ export async function* verdictReplies({ run: folder, state }: VerdictRepliesOpti
   }
 }
 
-function openStore(path: string, folder: string): CallStore {
-  if (!existsSync(path))
+/** The first of these stores that is there: the run's own, or the one that its command named. */
+function openStore(candidates: readonly (string | undefined)[], folder: string): CallStore {
+  const named = candidates.filter((path) => path !== undefined);
+  const path = named.find((candidate) => existsSync(candidate));
+  if (path === undefined)
     throw new RunError(
-      `${path}: expected the call store of ${folder}, got no such file; run this from the folder where it was made`,
+      `${named[0]}: expected the call store of ${folder}, got no such file; run this from the folder where it was made`,
     );
   return new CallStore(path, { readOnly: true });
 }

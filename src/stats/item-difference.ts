@@ -59,7 +59,7 @@ function withZero(estimate: TestedEstimate): TestedEstimate {
 function unpaired(a: readonly number[], b: readonly number[]): number {
   const [one, other] = [moments(a), moments(b)];
   const error = Math.sqrt(one.variance / a.length + other.variance / b.length);
-  if (error > 0) return normalTwoSided((one.mean - other.mean) / error);
+  if (error > 0) return Math.max(leastP, normalTwoSided((one.mean - other.mean) / error));
   return a.length > 1 && one.mean !== other.mean ? leastP : 1; // all alike on each side: nothing varies
 }
 

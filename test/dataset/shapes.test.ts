@@ -160,10 +160,33 @@ describe("shapes", () => {
       expect(await callsOf({ tool_calls: calls })).toEqual([{ id: "c1", name: "book", arguments: { people: 2 } }]);
     for (const calls of [older, JSON.stringify(older), [older, older]])
       expect((await callsOf({ function_call: calls }))![0]).toEqual(older);
-    for (const none of [null, "", "null", "None", "[]", [], {}, { name: null, arguments: null }])
+    for (const none of [
+      null,
+      "",
+      "null",
+      "None",
+      "nan",
+      0,
+      "[]",
+      [],
+      {},
+      { name: null, arguments: null },
+      { id: [], function: [] },
+      [{ id: null, function: null }],
+    ])
       expect(await callsOf({ tool_calls: none, function_call: none })).toBeUndefined();
-    for (const wrong of ["book(people=2)", "[{", 3, [null], [{ arguments: {} }], { arguments: "{}" }])
+    for (const wrong of ["book(people=2)", "[{", 3, [{ arguments: { a: 1 } }], { arguments: "{}" }])
       await expect(callsOf({ tool_calls: wrong })).rejects.toThrow(/messages\[1\].* to be (calls of tools|an object)/);
+    // other words for arguments, and a list of objects as the Hub's tables keep it
+    for (const calls of [
+      [{ name: "book", args: { people: 2 } }],
+      [{ name: "book", input: { people: 2 } }],
+      { name: ["book"], arguments: [{ people: 2 }] },
+    ])
+      expect(await callsOf({ tool_calls: calls })).toEqual([older]);
+    await expect(callsOf({ tool_calls: [{ name: "book", options: { people: 2 } }] })).rejects.toThrow(
+      'expected the tool call book of messages[1] to have its "arguments", got "options"',
+    );
     const parallel = await conversationOf({
       conversations: [
         { from: "human", value: "Rain?" },
@@ -189,13 +212,22 @@ describe("shapes", () => {
           { type: "reasoning.encrypted", data: "x" },
         ],
       },
+      {
+        reasoning_details: [
+          { type: "reasoning.text", text: "why" },
+          { type: "reasoning.text", text: null, signature: "x" },
+        ],
+      },
+      { reasoning: { effort: "high" }, thinking: "why" },
       { reasoning: [{ type: "reasoning", summary: [{ type: "summary_text", text: "why" }] }] },
     ])
       expect(await answerOf(more)).toBe("why");
-    expect(await answerOf({ reasoning: true, thinking: {} })).toBeUndefined();
+    expect(await answerOf({ reasoning: true, thinking: {}, reasoning_content: "false" })).toBeUndefined();
     await expect(answerOf({ reasoning: { steps: 3 } })).rejects.toThrow(/"reasoning" of messages\[1\] to be a text/);
-    const refused = { role: "assistant", content: "", refusal: "I cannot." };
-    await expect(conversationOf({ messages: [turns("a")[0], refused] })).rejects.toThrow(/got it in "refusal"/);
+    for (const content of ["", null]) {
+      const refused = { role: "assistant", content, refusal: "I cannot." };
+      await expect(conversationOf({ messages: [turns("a")[0], refused] })).rejects.toThrow(/got it in "refusal"/);
+    }
   });
 
   it("takes no part for text that is an image or a call with an empty text", async () => {
@@ -208,10 +240,30 @@ describe("shapes", () => {
       [{ type: "tool_use", text: "", name: "w", input: { a: 1 } }, "tool_use"],
       [{ type: "tool_result", text: "42", content: [{ type: "text", text: "42" }] }, "tool_result"],
       [{ text: "", image: { path: "x" } }, "another kind"],
+      [{ type: "image_url", text: "Describe", image_url: "x" }, "image_url"],
     ] as const)
       await expect(readPart(part)).rejects.toThrow(`expected every part of messages[0] to be text, got ${kind}`);
-    for (const part of [{ type: "text", text: "!", image_url: null }, { text: "!" }, { type: "code", text: "!" }])
+    for (const part of [
+      { type: "text", text: "!", image_url: null },
+      { text: "!" },
+      { type: "code", text: "!" },
+      { text: "!", annotations: [], image: { url: null } },
+    ])
       expect((await readPart(part)).instruction).toBe("Look!");
+  });
+
+  it("takes parts of reasoning apart, in the words of each provider", async () => {
+    for (const part of [
+      { text: "why", thought: true },
+      { type: "thinking", thinking: [{ type: "text", text: "why" }] },
+      { type: "reasoning", summary: [{ type: "summary_text", text: "why" }] },
+    ]) {
+      const content = [part, { type: "redacted_thinking", data: "x" }, { type: "text", text: "A" }];
+      const { output, conversation } = await conversationOf({
+        messages: [turns("a")[0], { role: "assistant", content }],
+      });
+      expect([output, conversation!.answer.reasoning]).toEqual(["A", "why"]);
+    }
   });
 
   it("knows a row by its tools, wherever they stand", async () => {
@@ -465,6 +517,14 @@ describe("shapes", () => {
     symlinkSync(`${folder.path}/data/inner`, `${folder.path}/data/same`);
     symlinkSync(folder.path, `${folder.path}/data/inner/up`);
     symlinkSync(`${folder.path}/elsewhere`, `${folder.path}/data/.hidden`);
+    // one link into a folder, another to the folder, in this order; and one in a folder that is hidden
+    folder.write("big/one.jsonl", row("one"));
+    folder.write("big/sub/two.jsonl", row("two"));
+    folder.write("more/.cache/x.jsonl", row("hidden"));
+    symlinkSync(`${folder.path}/big`, `${folder.path}/more/.cache/big`);
+    symlinkSync(`${folder.path}/big/sub`, `${folder.path}/more/a`);
+    symlinkSync(`${folder.path}/big`, `${folder.path}/more/b`);
+    expect((await readExamples(`${folder.path}/more`)).map(({ instruction }) => instruction)).toEqual(["two", "one"]);
     const found = await readExamples(`${folder.path}/data`);
     expect(found.map(({ instruction }) => instruction)).toEqual(["z", "y", "x"]);
   });

@@ -9,6 +9,14 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["2\nThe response needs a correction: the right answer is 3.", 2],
+  ["3\nThe code needs correction: the index should be 1.", 3],
+  ["5\nThe response's correction is accurate and the total is 4.", 5],
+  ["4\nAfter re-reading the response, I found it ignores constraint 3.", 4],
+  ["3\nOn reflection, the answer fails step 2.", 3],
+  ["4\nOn closer inspection, the response answers only question 2.", 4],
+  ["4\nTherefore, the maximum score is 5.", 4],
+  ["4\nHowever, the response says that the score is 3.", 4],
   ["4\nHowever, with sources the score would be 5.", 4],
   ["4\nThe answer says 5, but it should be 3.", 4],
   ["4\nOn reflection, without the typo it would be a 5.", 4],
@@ -158,6 +166,15 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "I would give this a 5, had it cited sources.",
+  "I would give this response a 5, were it not for the error.",
+  "I would give it a 5 - if only it were right.",
+  "I'd give it a 5, unless the user wanted code.",
+  "I would give this response a 5, though it has an error, a 3 is fairer.",
+  "I would give this response a 4.\nActually, I would give it a 3.",
+  "I'd give it a 4.\nThe answer has an error, so I would give it a 3.",
+  "I would rate this 4.\nI would rate this 2.",
+  "4\nCorrection: the score should be 2.",
   "Score: 4\n\nHowever, given the mistakes, the score is 2.",
   "4\n\nOn reflection this is a 2.",
   "5\n\nI misread the response; it should be 1.",

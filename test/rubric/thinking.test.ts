@@ -7,6 +7,9 @@ test.each([
   ["[THINK]Hm.[/THINK]Pear.", "Pear."],
   ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],
   ["<think>Hm.", ""],
+  ["Let me use <think> tags as asked.\n</think>\n\nHi", "\n\nHi"],
+  ["2+2 is four. </think> <answer> 4 </answer>", " <answer> 4 </answer>"],
+  ["The user greets. I say hi. </think> Hi there!", " Hi there!"],
   ["Hm.\n</think>\n\nPear.", "\n\nPear."],
   ["Hm. So a pear.</think>\nPear.", "\nPear."],
   [

@@ -40,6 +40,14 @@ test("data of the same name in another folder do not replace a run's ratings", a
     expect.stringMatching(/holds ratings of \S*A\/d\.json \(40 rows\), not of d\.json/),
   ]);
   expect(manifestOf("A/runs/x")).toMatchObject({ dataset: { rows: 40 }, arms: { selected: { rows: 5 } } });
+  // neither by a pattern, nor where the run was copied away from its data
+  const cwd = join(folder.path, "B");
+  await prepare(join(folder.path, "A"), ["rate", "*.json", "--run", "runs/p"]);
+  expect((await misuse(["rate", "*.json", "--run", "../A/runs/p"], { cwd })).stderr).toContain("holds ratings of");
+  cpSync(join(folder.path, "A/runs/x"), join(folder.path, "far/away/x"), { recursive: true });
+  expect((await misuse(["rate", "d.json", "--run", "../far/away/x"], { cwd })).stderr).toContain(
+    "holds ratings of d.json",
+  );
   // the same file by another path is the same data
   await prepare(join(folder.path, "B"), ["rate", "../A/d.json", "--run", "../A/runs/x"]);
 });
@@ -65,6 +73,11 @@ test("replies are those of the run that is named, wherever it lies and whoever a
   expect(parseLines<{ comparison: string }>(moved.stdout)).toHaveLength(24);
   await prepare(cwd, compare("third", "fourth"));
   expect((await alpagasus(["replies", "--verdicts", "--run", "runs/p2", "--json"], { cwd })).stdout).toBe(moved.stdout);
+  // copied to another depth, from the folder where the store is
+  cpSync(join(cwd, "runs/p2"), join(cwd, "a/b/c/p2"), { recursive: true });
+  expect((await alpagasus(["replies", "--verdicts", "--run", "a/b/c/p2", "--json"], { cwd })).stdout).toBe(
+    moved.stdout,
+  );
   // from a folder with a store of its own
   mkdirSync(join(cwd, "elsewhere"));
   folder.write("elsewhere/d.json", rows("Say", 3));
@@ -129,14 +142,14 @@ test("an experiment that stopped is proposed where it lies now", async () => {
 
 test("names that a shell reads otherwise are proposed as words that it reads as they are", async () => {
   const cwd = folder.path;
-  for (const name of ["#d.json", "a\nb.json", "\u202eright.json", "~d.json", "it's.json"]) {
+  for (const name of ["#d.json", "a\nb.json", "\u202eright.json", "~d.json", "it's.json", "\u202e'a\u0001b.json"]) {
     folder.write(name, rows("Say", 20));
     await prepare(cwd, ["rate", name, "--run", "runs/x", "--overwrite"]);
     writeFileSync(join(cwd, "runs/x/ratings.jsonl"), "");
     const command = await next(cwd, "--run", "runs/x");
     const words = execFileSync("bash", ["-c", `printf '%s\\0' ${command}`], {
       encoding: "utf8",
-      env: { LC_ALL: "C.UTF-8" },
+      env: { LC_ALL: "C" },
     });
     expect(words.split("\0").slice(0, 3)).toEqual(["alpagasus", "rate", name]);
   }
@@ -156,9 +169,25 @@ test("merged shards keep what was said of their judge, propose what can be typed
   expect(rate!.alarms.join("\n")).toMatch(/failed its check|separates/);
   expect(rate!.checks!.some(({ held }) => !held)).toBe(true);
   expect(dataset!.source).toBe("d.json");
+  folder.write(
+    "here/e.jsonl",
+    rows("Tell", 20)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(""),
+  );
+  for (const i of [1, 2]) await prepare(cwd, ["rate", "d.json", "e.jsonl", "--shard", `${i}/2`, "--run", `p${i}`]);
+  await prepare(cwd, ["merge", "p1", "p2", "--run", "pool"]);
+  expect(manifestOf("here/pool").dataset).toMatchObject({
+    source: "d.json + e.jsonl",
+    sources: [{ source: "d.json" }, { source: "e.jsonl" }],
+  });
   cpSync(cwd, join(folder.path, "there"), { recursive: true });
   renameSync(cwd, join(folder.path, "gone"));
-  await prepare(join(folder.path, "there"), ["select", "--top", "5", "--run", "whole"]);
+  await prepare(
+    join(folder.path, "there"),
+    ["select", "--top", "5", "--run", "whole"],
+    ["select", "--top", "5", "--run", "pool"],
+  );
 });
 
 test("a run that is damaged can be replaced by any judge, and replaced rows take their further scores along", async () => {

@@ -1,9 +1,9 @@
 // control codes, and marks that change the direction of writing
 // oxlint-disable-next-line no-control-regex -- control characters are what it is for
-const hostile = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const hostile = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 // the same, except for what JSON escapes itself and for the line feeds of its layout
-const hostileInJson = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const hostileInJson = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Makes foreign text safe for a terminal: puts it on one line and escapes control characters. */
 export function plainText(text: string): string {

@@ -122,7 +122,9 @@ function readToolsOf(row: Row, column: "tools" | "functions"): readonly unknown[
     throw new FieldError(`expected "${column}" of at most ${maxDepth} objects and lists inside each other, got more`);
   if (isNoTool(value) || isNoTool(given)) return [];
   if (Array.isArray(value))
-    return value.map((one: unknown) => (typeof one === "string" ? (tryParse(one, parseToPassOn) ?? one) : one)); // a list of JSON texts
+    return value.map((one: unknown) =>
+      typeof one === "string" && one.trimStart().startsWith("{") ? (tryParse(one, parseToPassOn) ?? one) : one,
+    ); // a list of JSON texts
   if (isTool(value)) return [value];
   throw new FieldError(
     `expected "${column}" to be a list of tools, or JSON of one, got ${typeof given === "string" ? "other text" : kindOf(value)}; write [{…}] in place of {"name": {…}}, and ${rename}`,

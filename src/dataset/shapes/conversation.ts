@@ -146,15 +146,20 @@ function readTurn(turn: unknown, place: string): ChatTurn[] {
   const content = fields[key];
   if (callers.has(name)) return [{ role, text: "", toolCalls: readCallText(content, place) }];
   const toolCalls = readCalls(fields, place);
+  const { refusal } = fields;
+  if (
+    (content === null || content === undefined || content === "") &&
+    typeof refusal === "string" &&
+    refusal.trim() !== ""
+  )
+    throw new FieldError(
+      `expected the text of ${place} in "${key}", got it in "refusal"; move it there, or leave out the row`,
+    );
   const said =
     (content === null || content === undefined) && toolCalls
       ? { text: "", reasoning: "" }
       : readContent(content, place);
   const reasoning = readReasoning(fields, place) || said.reasoning;
-  if (said.text === "" && typeof fields["refusal"] === "string" && fields["refusal"].trim() !== "")
-    throw new FieldError(
-      `expected the text of ${place} in "${key}", got it in "refusal"; move it there, or leave out the row`,
-    );
   return [
     {
       role,

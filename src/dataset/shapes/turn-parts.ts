@@ -17,33 +17,54 @@ export function readCalls(fields: Row, place: string): readonly ToolCall[] | und
 }
 
 function listCalls(given: unknown, place: string): readonly unknown[] {
-  if (given === undefined || given === null || given === false) return [];
+  if (given === undefined || given === null || given === false || given === 0) return [];
   const value: unknown = typeof given === "string" ? readJson(given) : given;
   if (value === null) return [];
-  if (Array.isArray(value)) return value as unknown[];
+  if (Array.isArray(value)) return value.filter((one) => !isNothing(one));
   if (typeof value !== "object")
     throw new FieldError(`expected ${place} to be calls of tools, or JSON of them, got ${kindOf(given)}`);
-  const isNone = Object.values(value).every((one) => one === null); // some libraries write nulls
-  return isNone || (value as Row)["name"] === null ? [] : [value];
+  if (isNothing(value) || (value as Row)["name"] === null) return []; // some libraries write nulls
+  const lists = Object.entries(value);
+  const { length } = lists[0]![1] as { readonly length?: number };
+  const areLists = lists.every(([, list]) => Array.isArray(list) && list.length === length);
+  if (!areLists) return [value];
+  // a list of objects as `datasets` keeps it, an object of lists
+  return Array.from({ length: length ?? 0 }, (_, i) =>
+    Object.fromEntries(lists.map(([name, list]) => [name, (list as unknown[])[i]])),
+  );
+}
+
+/** Whether a value holds nothing: null, or an object or list of nothing else. */
+function isNothing(value: unknown): boolean {
+  if (value === null || value === undefined || value === "") return true;
+  return typeof value === "object" && Object.values(value).every(isNothing) && !("toJSON" in value);
 }
 
 /** JSON; null where a text says that there is none. */
 function readJson(text: string): unknown {
-  return /^\s*(?:none|null)?\s*$/i.test(text) ? null : tryParse(text, parseToPassOn);
+  return /^\s*(?:none|null|nan)?\s*$/i.test(text) ? null : tryParse(text, parseToPassOn);
 }
+
+const ofCalls: ReadonlySet<string> = new Set(["name", "id", "type", "index", "function", "call_id", "status"]);
 
 function readCall(call: unknown, place: string): ToolCall {
   const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
   const entry = (typeof given === "object" && given !== null ? given : {}) as Row; // an object read from JSON
   const inner = entry["function"] ?? entry;
   const called = (typeof inner === "object" && inner !== null ? inner : {}) as Row; // likewise
-  const { name, arguments: args, parameters } = called;
+  const { name } = called;
   if (typeof name !== "string")
     throw new FieldError(
       `expected each tool call of ${place} to be an object with a "name", got ${typeof given === "object" && given !== null ? Object.keys(called).join(", ") || "nothing in it" : kindOf(given)}`,
     );
+  const args = ["arguments", "args", "parameters", "input"].map((key) => called[key]).find((one) => one != null);
+  const other = Object.keys(called).find((key) => !ofCalls.has(key) && !isNothing(called[key]));
+  if (args === undefined && other !== undefined)
+    throw new FieldError(
+      `expected the tool call ${name} of ${place} to have its "arguments", got ${JSON.stringify(other)}`,
+    );
   const id = optionalLabel(entry, "id");
-  return { name, arguments: args ?? parameters ?? {}, ...(id !== undefined && { id }) };
+  return { name, arguments: args ?? {}, ...(id !== undefined && { id }) };
 }
 
 /** The calls that a turn's text holds as JSON: one, or a list. @throws FieldError when it is something else */
@@ -58,12 +79,16 @@ export function readCallText(text: unknown, place: string): readonly ToolCall[] 
 export function readReasoning(fields: Row, place: string): string {
   for (const name of ["reasoning_content", "reasoning", "thinking", "reasoning_details"]) {
     const value = fields[name];
-    if (value === undefined || value === null || value === false || value === true) continue; // whether there was some
+    if (isNothing(value) || typeof value === "boolean" || /^(true|false)$/i.test(String(value))) continue; // whether there was some
     const text = typeof value === "string" ? value : readReasoningParts(value, `"${name}" of ${place}`);
     if (text !== "") return text;
   }
   return "";
 }
+
+/** Of a request for reasoning, or of a provider's own use: nothing that was thought. */
+const notThought =
+  /^(?:effort|max_tokens|exclude|enabled|budget_tokens|generate_summary|type|format|id|index|signature|data|status|encrypted_content)$/;
 
 /** Texts or summaries of reasoning, in a list or alone; what a provider encrypted cannot be read by anyone. */
 function readReasoningParts(value: unknown, place: string): string {
@@ -72,12 +97,12 @@ function readReasoningParts(value: unknown, place: string): string {
     .map((part) => {
       if (typeof part === "string") return part;
       const fields = (typeof part === "object" && part !== null ? part : {}) as Row; // an object read from JSON
-      const text =
-        fields["text"] ?? fields["thinking"] ?? fields["reasoning"] ?? fields["summary"] ?? fields["content"];
+      const text = ["text", "thinking", "reasoning", "summary", "content"]
+        .map((key) => fields[key])
+        .find((one) => one != null);
       if (typeof text === "string") return text;
       if (Array.isArray(text) && text !== value) return readReasoningParts(text, place);
-      const isNone = Object.values(fields).every((one) => one === null);
-      if (isNone || /encrypted|redacted/.test(String(fields["type"]))) return "";
+      if (Object.entries(fields).every(([key, one]) => isNothing(one) || notThought.test(key))) return "";
       throw new FieldError(`expected ${place} to be a text, or a list of texts, got ${kindOf(value)}`);
     })
     .filter((text) => text !== "")
@@ -94,20 +119,27 @@ export function readContent(content: unknown, place: string): { readonly text: s
   for (const part of content as unknown[]) {
     const fields = (typeof part === "object" && part !== null ? part : { text: part }) as Row; // a message part read from JSON
     const type = fields["type"];
-    const isReasoning = type === "thinking" || type === "reasoning";
-    const text = (isReasoning ? fields[type] : undefined) ?? fields["text"];
-    if (typeof text !== "string" || !(isReasoning || isTextPart(fields)))
+    if (type === "redacted_thinking") continue; // which nobody can read
+    if (type === "thinking" || type === "reasoning" || fields["thought"] === true) {
+      reasonings.push(readReasoningParts(fields, `the reasoning of ${place}`));
+      continue;
+    }
+    const { text } = fields;
+    if (typeof text !== "string" || !isTextPart(fields))
       throw new FieldError(
-        `expected every part of ${place} to be text, got ${typeof type === "string" && !isReasoning && type !== "text" ? type : "another kind"} (images cannot be rated; calls belong into "tool_calls")`,
+        `expected every part of ${place} to be text, got ${typeof type === "string" && type !== "text" ? type : "another kind"} (images cannot be rated; calls belong into "tool_calls")`,
       );
-    (isReasoning ? reasonings : texts).push(text);
+    texts.push(text);
   }
-  return { text: texts.join(""), reasoning: reasonings.join("\n") };
+  return { text: texts.join(""), reasoning: reasonings.filter((one) => one !== "").join("\n") };
 }
+
+const otherKind = /image|audio|video|file|document|tool|call/i;
 
 /** Whether a part is text alone: tables that hold several kinds give an empty text to images and calls. */
 function isTextPart({ type, text, ...others }: Row): boolean {
   if (type === "text" || type === "input_text" || type === "output_text") return true;
-  const holdsMore = Object.values(others).some((one) => typeof one === "object" && one !== null);
-  return !holdsMore && (text !== "" || type === undefined || type === null);
+  if (typeof type === "string" && otherKind.test(type)) return false;
+  const more = Object.keys(others).filter((name) => !isNothing(others[name]));
+  return text === "" ? more.length === 0 && typeof type !== "string" : !more.some((name) => otherKind.test(name));
 }
