@@ -71,6 +71,9 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
     throw new UsageError("--escalate: expected --to with it, the judge to ask: --to openai:gpt-5-mini");
   const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
   const ofReplies = ["rubric", "logprobs", "samples", "max-prompt-tokens", "max-output-tokens", "reasoning"];
+  const isKnown = (name: string) =>
+    /^(?:student|student-lm|recorded|column|run|verify|perplexity|ifd|fit|reward)(?::|$)/.test(name);
+  if (!all.every((name) => callsModel(name) || isKnown(name))) return; // opening it says which judges there are
   if (!all.some(callsModel)) expectNoModelFlags(self, all.join(", "), [...ofReplies, "dry-run"]);
   else if (!all.some(isModelName)) expectNoFlags(self, ofReplies, `a judge that replies, got ${all.join(", ")}`);
   if ((flags.template !== undefined || flags.maxLength !== undefined) && !all.some((name) => readMeasureName(name)))

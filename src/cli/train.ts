@@ -125,6 +125,10 @@ Examples:
         throw new UsageError(
           `--report-to: expected a training on this machine by trl, got ${flags.on === undefined ? `--trainer ${flags.trainer}` : `--on ${flags.on}`}; start the folder's run.sh with REPORT_TO=${flags.reportTo.join(",")}, or set it in that trainer's file`,
         );
+      if (flags.on !== undefined && flags.trainer !== "trl")
+        throw new UsageError(
+          `--on: expected --trainer trl, which goes to the cluster as a job, got ${flags.trainer}; leave --on out, and start the folder's run.sh there`,
+        );
       const ray = flags.on === undefined ? undefined : (await import("../cluster/address.ts")).readRayAddress(flags.on);
       const recipe = await openTrainingRecipe(flags.recipe);
       const options = {

@@ -78,6 +78,7 @@ const shares: Readonly<Record<Exclude<Outcome, "undecided">, number>> = { win: 1
  * @throws UsageError when pairs were judged in one order
  */
 export function toArenaHardJudgments(verdicts: readonly PairVerdict[], { a, b, judge }: JudgedNames): string {
+  const isRepeated = new Set(verdicts.map(({ id }) => id)).size < verdicts.length; // test sets that count from 1 each
   return verdicts
     .map((verdict) => {
       const { id, category, set, orders } = verdict;
@@ -88,7 +89,7 @@ export function toArenaHardJudgments(verdicts: readonly PairVerdict[], { a, b, j
       const games = (["B", "A"] as const).map((first) => ({
         score: isTieWithoutCall(verdict) ? "A=B" : gradeOf(orders, first),
       }));
-      return `${JSON.stringify({ uid: id, category: category ?? set, judge, model: a, baseline: b, games })}\n`;
+      return `${JSON.stringify({ uid: isRepeated ? `${set}:${id}` : id, category: category ?? set, judge, model: a, baseline: b, games })}\n`;
     })
     .join("");
 }

@@ -146,7 +146,7 @@ export function describeGaps(arm: string, missing: number, empty: number, cut: n
   const notes = [];
   if (missing > 0)
     notes.push(
-      `${formatNumbered(missing, "prompt has", "prompts have")} no answer in ${arm}: no pair is judged, and ${missing === 1 ? "it counts" : "they count"} as undecided`,
+      `${formatNumbered(missing, "prompt has", "prompts have")} no answer in ${arm}: no pair is judged, and the coverage counts ${missing === 1 ? "it" : "them"} as missing`,
     );
   if (empty > 0) notes.push(`${formatCount(empty)} answers of ${arm} are empty; they are judged as they are`);
   if (cut > 0)

@@ -19,6 +19,13 @@ export async function writeJsonLines(path: string, values: Iterable<object>): Pr
   return sha.digest("hex");
 }
 
+/** The SHA-256 of the file that `writeJsonLines` writes of these values. */
+export function hashJsonLines(values: Iterable<object>): string {
+  const sha = createHash("sha256");
+  for (const value of values) sha.update(`${JSON.stringify(value)}\n`);
+  return sha.digest("hex");
+}
+
 /**
  * Parses a text that `writeJsonLines` wrote.
  *

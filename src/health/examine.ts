@@ -171,7 +171,7 @@ function checkSeparation(seen: AnchorScores, { min, max }: Scale): HealthCheck {
     message: unseparated
       ? `${finding}; compared with those that are ${unseparated[0]} alone, ${Math.abs(mean(unseparated[1])).toFixed(2)} ${mean(unseparated[1]) < 0 ? "lower" : "higher"} (${wanted(leastKindApart)})`
       : isChance
-        ? `${finding}: no more than by chance (${wanted(leastApart)})`
+        ? `${finding}: ${apart < leastApart * span - epsilon ? wanted(leastApart) : "with so many exceptions that chance may have done it"}`
         : finding,
   };
 }

@@ -98,7 +98,8 @@ export function weighRating(rate: RateSummary): Trust {
     reasons.wrong.push(`only ${formatShareDown(coverage)} of the rows have a score`);
   else if (coverage < fewScored) reasons.weak.push(`only ${formatShareDown(coverage)} of the rows have a score`);
   for (const { name, held, message } of gates) if (!held && name !== "coverage") reasons.wrong.push(message);
-  if (coverage === 1) reasons.for.push(rate.hasOnlyMarks ? "every row has marks" : "every row has a score");
+  if (rate.shard) reasons.weak.push(`it is shard ${rate.shard.index} of ${rate.shard.of}, not all rows`);
+  else if (coverage === 1) reasons.for.push(rate.hasOnlyMarks ? "every row has marks" : "every row has a score");
   if (agreement) {
     const { low, high, value } = agreement.spearman;
     const what =

@@ -93,7 +93,13 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
         }
       : lost(`the reply was cut off or is not of the protocol (${detail})`);
   }
-  if (status < 400) return { kind: "stop", detail: `it redirects (${status}); give the final address`, isUsage: true };
+  if (status < 400)
+    return {
+      kind: "stop",
+      detail: `it redirects (${status}); give the final address`,
+      isUsage: true,
+      isRowPossible: true,
+    };
   if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
   if (status === 401)
     return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true, isKeyRefused: true };

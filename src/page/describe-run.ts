@@ -104,10 +104,12 @@ export function describeFiles(manifest: Manifest | undefined, files: FileStates 
   const problems: string[] = [];
   if (dataset !== "present") problems.push(`${manifest.dataset.source}: the rated data is ${dataset}`);
   if (ratings !== "present") problems.push(`ratings.jsonl: the ratings are ${ratings}`);
-  for (const { arm, path, state, isStale } of arms) {
+  for (const { arm, path, state, isStale, controls } of arms) {
     if (state !== "present") problems.push(`${path}: the arm ${arm} is ${state}`);
     else if (isStale)
-      problems.push(`${path}: the arm ${arm} was selected from older ratings or other data; select it again`);
+      problems.push(
+        `${path}: the arm ${arm} was selected from older ratings, other data${controls ? ` or an earlier ${controls.arm}` : ""}; select it again`,
+      );
   }
   return problems;
 }

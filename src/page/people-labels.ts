@@ -98,7 +98,7 @@ export async function readAllLabels(options: Pick<LabelsOptions, "run" | "arms">
   });
   if (annotators.length === 0)
     throw new RunError(
-      `${run.labelsFolder(comparison)}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME --run ${shellWord(run.folder)}`,
+      `${run.labelsFolder(comparison)}: expected labels of ${a} and ${b}, found none; label some first: alpagasus view --label YOUR-NAME${options.arms ? ` --arms ${shellWord(options.arms.join(" "))}` : ""} --run ${shellWord(run.folder)}`,
     );
   return { a, b, annotators };
 }
@@ -229,7 +229,9 @@ export async function findComparison(
         : `--arms: expected arms that were compared (${names.join("; ")}), got ${arms!.join(" ")}`,
     );
   if (!arms && names.length > 1)
-    throw new UsageError(`--arms: expected which arms to label, since the run has compared ${names.join("; ")}`);
+    throw new UsageError(
+      `--arms: expected which arms to label, since the run has compared ${names.join("; ")}: --arms ${shellWord(names[0]!)}`,
+    );
   return meant[0]!;
 }
 

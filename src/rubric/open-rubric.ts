@@ -19,6 +19,8 @@ import {
 
 /** A kind of rubric: the folder of the shipped ones, and the rules for its files. */
 interface Kind<File> {
+  /** What it is for, in words. */
+  readonly purpose: string;
   readonly folder: string;
   readonly schema: z.ZodType<File>;
   readonly names: readonly string[];
@@ -29,6 +31,7 @@ interface Kind<File> {
 const shippedFolder = join(packageFolder, "rubrics");
 
 const ratingKind: Kind<z.infer<typeof rubricSchema>> = {
+  purpose: "rates rows, for rate --rubric",
   folder: shippedFolder,
   schema: rubricSchema,
   names: templateNames,
@@ -36,6 +39,7 @@ const ratingKind: Kind<z.infer<typeof rubricSchema>> = {
 };
 
 const pairKind: Kind<z.infer<typeof pairRubricSchema>> = {
+  purpose: "compares two answers, for compare --rubric",
   folder: join(shippedFolder, "pairwise"),
   schema: pairRubricSchema,
   names: pairTemplateNames,
@@ -133,7 +137,7 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   text: string,
   path: string,
 ): YamlFile<File> {
-  const { file, at } = parseYaml(text, path, kind.schema, "a rubric");
+  const { file, at } = parseOwn(kind, text, path);
   const { user, system } = file;
   if (system !== undefined) checkTemplate(system, "system", at(["system"]), kind.names);
   checkTemplate(user, "user", at(["user"]), kind.names);
@@ -167,6 +171,27 @@ function tryTemplate(template: string, field: string, place: string, names: read
     throw new DataError(`${place}: expected "${field}" to be a template that can be written, got an error: ${why}`, {
       cause,
     });
+  }
+}
+
+/** @throws DataError at the first mistake, or where the file is a rubric of the other kind */
+function parseOwn<File>(kind: Kind<File>, text: string, path: string): YamlFile<File> {
+  try {
+    return parseYaml(text, path, kind.schema, "a rubric");
+  } catch (error) {
+    const other = [ratingKind, pairKind].find(({ folder, schema }) => {
+      if (folder === kind.folder) return false;
+      try {
+        return Boolean(parseYaml<unknown>(text, path, schema, "a rubric"));
+      } catch {
+        return false;
+      }
+    });
+    if (other)
+      throw new DataError(`${path}: expected a rubric that ${kind.purpose}, got one that ${other.purpose}`, {
+        cause: error,
+      });
+    throw error;
   }
 }
 

@@ -10,7 +10,7 @@ export interface RunScore {
   /** The score that it belongs to: its own name, without the mark's. */
   readonly base: string;
   readonly summary: RateSummary;
-  readonly figures: Pick<RateSummary, "mean" | "histogram">;
+  readonly figures: Pick<RateSummary, "mean" | "histogram"> & { readonly rows?: number };
   /** The rows' values in the dataset's order; null where a row has none. Each call is a new pass. */
   values(): AsyncIterable<readonly (number | null)[]>;
 }

@@ -78,7 +78,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous?.question && judge.question && previous.question.hash !== judge.question.hash && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); use another run with --run DIR, or replace it with --overwrite`,
+      `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); replace it with --overwrite, or compare the files of answers in another run with --run DIR`,
     );
   const { pairs, missing, missingPairs, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
   const answersHash = hash(
@@ -89,7 +89,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
   );
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds a comparison of other answers of ${a.name} and ${b.name}; use another run with --run DIR, or replace it with --overwrite`,
+      `${options.run}: holds a comparison of other answers of ${a.name} and ${b.name}; replace it with --overwrite, or compare the files of answers in another run with --run DIR`,
     );
   const against = (options.against ?? []).map((other) => matchOutcomes(other, pairs));
   const before = judge.calls?.();
@@ -142,7 +142,7 @@ export async function keepReviews(
   const previous = (await readManifest(run))?.comparisons?.[name];
   if (previous && previous.answersHash !== answersHash && !options.overwrite)
     throw new RunError(
-      `${options.run}: holds another comparison of ${counted.a} and ${counted.b} by ${counted.judge}; use another run with --run DIR, or replace it with --overwrite`,
+      `${options.run}: holds another comparison of ${counted.a} and ${counted.b} by ${counted.judge}; replace it with --overwrite, or compare the files of answers in another run with --run DIR`,
     );
   const verdictsPath = run.verdictsPath(name);
   const verdictsHash = await writeJsonLines(verdictsPath, reviews.verdicts);

@@ -1,7 +1,7 @@
 import { expectName } from "../run/name.ts";
 import { answerStates, type AnsweredPrompt, type AnswerState } from "../generation/answerer.ts";
 import { readOwnAnswers } from "../generation/answers-file.ts";
-import { writeJsonLines } from "../files/json-lines.ts";
+import { hashJsonLines, writeJsonLines } from "../files/json-lines.ts";
 import type { OpenAnswerer } from "../generation/open-answerer.ts";
 import type { TestPrompt } from "../dataset/prompts.ts";
 import { RunError, UsageError } from "../errors.ts";
@@ -84,7 +84,13 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     progress.update();
   }
   const all = addAnswers(before, answered);
-  const answersHash = await writeJsonLines(path, all);
+  const answersHash = hashJsonLines(all);
+  // told before it is written: a kill between the two leaves answers that are known
+  if (previous && !isOther)
+    await extendManifest(run, (latest) => ({
+      answers: { ...latest?.answers, [name]: { ...previous, answersNext: answersHash } },
+    }));
+  await writeJsonLines(path, all);
   const sets = countSets(all);
   const pending = answered.filter(({ state }) => state === "pending").length;
   const { calls } = describeCalls(answerer, pending);
@@ -138,7 +144,7 @@ function describeAnswers({
 async function readBefore(path: string, previous: AnswersSummary | undefined): Promise<AnsweredPrompt[]> {
   if (!previous) return []; // a file without a manifest entry was interrupted; its replies are in the store
   const { answers, sha256 } = await readOwnAnswers(path);
-  if (answers.length > 0 && sha256 !== previous.answersHash)
+  if (answers.length > 0 && sha256 !== previous.answersHash && sha256 !== previous.answersNext)
     throw new RunError(
       `${path}: expected the answers as they were written, found them changed; call these otherwise with --name, or replace them with --overwrite`,
     );

@@ -6,6 +6,7 @@ import type { ArmState } from "../run/records/arm.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RunFolder } from "../run/run-folder.ts";
+import { formatNumbered } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
 import { commandHere, withoutLimit } from "./command-here.ts";
 
@@ -67,7 +68,10 @@ export function nextStep(
   const typed = typedHere(manifest.rate, run, manifest.dataset.workingFolder);
   if (dataset === "missing")
     return `alpagasus rate PATH${flag}${judges}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
-  if (calls?.stopped !== undefined && command !== undefined && /^alpagasus merge\b/.test(command))
+  const isMerged = command !== undefined && /^alpagasus merge\b/.test(command);
+  if (isMerged && dataset !== "present")
+    return `put back the data, or rate the shards again; then ${typed} --overwrite`;
+  if (calls?.stopped !== undefined && isMerged)
     return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${typed} --overwrite`;
   if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && typed !== undefined)
     return `${typed}, ${calls.batchedUsd === undefined ? "" : "when the batches at the provider have ended, or "}with a higher --budget: this one does not bear the rest`;
@@ -86,6 +90,12 @@ export function nextStep(
       : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;
   if (manifest.rate.limit && command !== undefined && arms.length === 0)
     return `${typedHere({ ...manifest.rate, command: withoutLimit(command) }, run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
+  const { failed = 0, refused = 0 } = manifest.rate.states;
+  if (calls && failed > 0 && typed !== undefined)
+    return `${typed}${/ --retry-failed\b/.test(typed) ? "" : " --retry-failed"}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
+  const gate = manifest.rate.gates.find(({ held }) => !held);
+  if (calls && gate && refused > 0)
+    return `alpagasus replies --state refused${flag}, since a gate does not hold: ${gate.message}`;
   const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
   const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
   const again = (arm: ArmState | undefined, usual: string) =>

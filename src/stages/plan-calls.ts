@@ -207,7 +207,10 @@ export class Planner {
     });
     const { budgetUsd, runPaid, runPerhapsPaid } = this.#asker.accounts();
     const paid = ((runPaid ?? 0) + runPerhapsPaid) / nanosPerUsd;
-    const expectedUsd = meanCost === undefined ? null : (this.#left * meanCost) / nanosPerUsd;
+    const highestUsd = model.price ? this.#highest / nanosPerUsd : null;
+    // no more than at most: past calls may have been of longer prompts
+    const expectedUsd =
+      meanCost === undefined ? null : Math.min((this.#left * meanCost) / nanosPerUsd, highestUsd ?? Infinity);
     const isOverBudget = budgetUsd !== undefined && expectedUsd !== null && paid + expectedUsd > budgetUsd;
     return {
       judge: name,
@@ -231,7 +234,7 @@ export class Planner {
           : `an estimate from ${formatCount(this.#sampled.prompts)} prompts, and a guess of ${guess.reasoning > 0 ? `${formatCount(guessed)} tokens a reply, reasoning included,` : `${guessed} tokens a reply`} until the store has some`,
       },
       expectedUsd,
-      highestUsd: model.price ? this.#highest / nanosPerUsd : null,
+      highestUsd,
       priceBasis: model.price?.basis ?? null,
       notes: [
         ...notes,

@@ -189,7 +189,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
           ? describeLostScores(replaced.scores ?? {})
           : []),
         ...tally.notes,
-      ],
+      ].filter((note, i, all) => all.indexOf(note) === i),
       ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
       ...tally.summarise(),
       ...(isLimited && { coverage: (tally.coverage * limit) / total! }), // of all rows

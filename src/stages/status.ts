@@ -157,7 +157,7 @@ export async function status(folder: string): Promise<RunStatus> {
       name,
       state: states.scores.get(base) ?? states.ratings,
       judge: summary.judge,
-      coverage: summary.coverage,
+      coverage: figures.rows === undefined ? summary.coverage : figures.rows / manifest.dataset.rows,
       mean: figures.mean,
       gates: name === base ? summary.gates : [], // told once, not for each mark
     })),

@@ -90,11 +90,11 @@ const recipeSchema = z
   })
   .refine(({ method, lora }) => (method === "full") === (lora === undefined), {
     path: ["lora"],
-    message: "expected with the methods lora and qlora, and only there",
+    message: "expected with the methods lora and qlora, which need it, and with no other",
   })
   .refine(({ method, quantisation }) => (method === "qlora") === (quantisation !== undefined), {
     path: ["quantisation"],
-    message: "expected with the method qlora, and only there",
+    message: "expected with the method qlora, which needs it, and with no other",
   })
   .refine(({ packing, group_by_length: grouped }) => !(packing && grouped), {
     path: ["group_by_length"],

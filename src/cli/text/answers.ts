@@ -1,6 +1,8 @@
 import { styleText } from "node:util";
+import { dirname } from "node:path";
 import { formatCount, formatDuration } from "../../format.ts";
 import type { AnswersSummary } from "../../run/records/answers.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import { plainText } from "./plain-text.ts";
 import { renderCalls, renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
@@ -31,7 +33,7 @@ export function renderAnswers(summary: AnswersSummary): string {
     ...(calls ? renderCalls(calls, { pending }, "prompts") : []),
     ...notes.map((note) => `  note: ${plainText(note)}`),
     ...renderWarnings([], gates),
-    `\n  answers ${plainText(summary.answersPath)}${there > 0 ? `; compare them: alpagasus compare ${arm} OTHER` : ""}`,
+    `\n  answers ${plainText(summary.answersPath)}${there > 0 ? `; compare them: alpagasus compare ${arm} OTHER${runFlag(dirname(dirname(summary.answersPath)))}` : ""}`,
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -54,7 +54,12 @@ function optionsOf(ratingsPath: string, name: string | undefined): string {
 /** What the calls did and cost, and how to go on if they stopped. */
 export function renderCalls(
   calls: CallsRecord,
-  { pending = 0, unparsable = 0 }: Readonly<Partial<Record<"pending" | "unparsable", number>>>,
+  {
+    pending = 0,
+    unparsable = 0,
+    refused = 0,
+    failed = 0,
+  }: Readonly<Partial<Record<"pending" | "unparsable" | "refused" | "failed", number>>>,
   what = "rows",
   where = "", // options that name these replies
 ): string[] {
@@ -71,8 +76,14 @@ export function renderCalls(
     lines.push(
       `  ${formatNumbered(unparsable, "reply has", "replies have")} no readable score; alpagasus replies --state unparsable${where} shows them`,
     );
+  if (refused > 0)
+    lines.push(
+      `  ${formatNumbered(refused, "row was", "rows were")} refused; alpagasus replies --state refused${where} shows what was said`,
+    );
   if (calls.failed > 0)
     lines.push(`  ${formatNumbered(calls.failed, "call", "calls")} failed; --retry-failed repeats them`);
+  else if (failed > 0 && what === "rows")
+    lines.push(`  ${formatNumbered(failed, "call", "calls")} failed before; --retry-failed repeats them`);
   if (calls.stopped === undefined)
     return calls.failure === undefined
       ? lines

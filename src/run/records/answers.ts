@@ -33,6 +33,8 @@ export const answersSummarySchema = z.object({
   answersPath: z.string(),
   /** SHA-256 of that file. */
   answersHash: z.string(),
+  /** What it will be when a command that is writing has ended; after that, it says nothing. */
+  answersNext: z.string().optional(),
   ...taskSchema,
 });
 

@@ -95,16 +95,18 @@ async function openComparingJudge(
 /** The answers do not exist yet: they are assumed to be as long as answers usually are, and no bound is known. */
 async function estimateComparison(context: Context, judge: string): Promise<TaskEstimate> {
   const prompts = await context.prompts();
-  const what = `${2 * prompts.length} judgements`;
+  const turns = prompts.map((prompt) => prompt.turns?.length ?? 1);
+  const what = `${2 * turns.reduce((sum, count) => sum + count, 0)} judgements`;
   if (!isModelName(judge)) return { what };
-  const { price, thinksFirst } = await context.pricedModel(judge);
+  const { price, thinksFirst } = await context.pricedModel(judge, context.experiment.comparison!.declared.batch);
   if (!price) return { what, highestUsd: null };
   const answer = Math.min(guessedOutput.prompts, context.experiment.generation!.declared.max_output_tokens);
   const { declared } = context.experiment.comparison!;
   const guess = guessOutput("pairs", { thinksFirst }, declared.reasoning);
-  const nanos = prompts.reduce((sum, { instruction, input }) => {
+  const nanos = prompts.reduce((sum, { instruction, input }, i) => {
     const prompt = Math.ceil(estimateTokens(instruction + input));
-    return sum + 2 * price.highestCost(verdictPromptTokens + prompt + 2 * answer, guess.reply + guess.reasoning);
+    const shown = verdictPromptTokens + prompt + 2 * answer * turns[i]!; // whole conversations
+    return sum + 2 * turns[i]! * price.highestCost(shown, guess.reply + guess.reasoning);
   }, 0);
   return { what, expectedUsd: nanos / nanosPerUsd, highestUsd: null };
 }

@@ -142,10 +142,14 @@ export class Context {
   }
 
   /** The price of a model's calls, by the recipe or the price list, undefined where neither has it; and whether it reasons first. */
-  async pricedModel(model: string): Promise<{ readonly price: Price | undefined; readonly thinksFirst: boolean }> {
+  async pricedModel(
+    model: string,
+    inBatches = false,
+  ): Promise<{ readonly price: Price | undefined; readonly thinksFirst: boolean }> {
     const given = this.recipe.prices[model];
-    const { price, thinksFirst } = await openModel(model, { isFromRecipe: true });
-    return { price: given ? flatPrice(given.input, given.output) : price, thinksFirst };
+    const { price, thinksFirst, batches } = await openModel(model, { isFromRecipe: true });
+    const listed = inBatches ? (batches?.price ?? price) : price;
+    return { price: given ? flatPrice(given.input, given.output) : listed, thinksFirst };
   }
 }
 

@@ -4,11 +4,9 @@ import type { Generation } from "../../experiment/resolve.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { readOwnAnswers } from "../../generation/answers-file.ts";
 import { openAnswerer, type OpenAnswerer } from "../../generation/open-answerer.ts";
-import { estimateTokens } from "../../llm/estimate-tokens.ts";
 import { isModelName } from "../../llm/model-name.ts";
-import { nanosPerUsd } from "../../llm/price.ts";
 import { generate } from "../generate.ts";
-import { guessOutput } from "../plan-calls.ts";
+import { planAnswers } from "../plan-calls.ts";
 import { endOf, type Context } from "./context.ts";
 import { generateId, trainId } from "./ids.ts";
 
@@ -64,6 +62,7 @@ async function openExperimentAnswerer(
   context: Context,
   { declared }: Generation,
   model: string,
+  { forPlan = false }: { readonly forPlan?: boolean } = {},
 ): Promise<OpenAnswerer> {
   const { max_output_tokens: maxOutputTokens, temperature, server, batch } = declared;
   return openAnswerer(model, {
@@ -71,23 +70,20 @@ async function openExperimentAnswerer(
     ...(batch && isModelName(model) && { batch: {} }),
     maxOutputTokens,
     sampling: { temperature },
+    forPlan,
     ...(!isModelName(model) && { server, ray: context.serving }),
   });
 }
 
-async function estimateAnswers(context: Context, { declared }: Generation, model: string): Promise<TaskEstimate> {
+/** The calls that are left, at the price of the way they go (batches cost half). */
+async function estimateAnswers(context: Context, generation: Generation, model: string): Promise<TaskEstimate> {
   const prompts = await context.prompts();
-  const what = `${prompts.length} prompts`;
-  if (!isModelName(model)) return { what };
-  const { price, thinksFirst } = await context.pricedModel(model);
-  if (!price) return { what, highestUsd: null };
-  const guess = guessOutput("prompts", { thinksFirst });
-  const texts = prompts.map(({ instruction, input }) => instruction + input);
-  const cost = (output: number, inputOf: (text: string) => number) =>
-    texts.reduce((sum, text) => sum + price.highestCost(Math.ceil(inputOf(text)), output), 0) / nanosPerUsd;
-  return {
-    what,
-    expectedUsd: cost(Math.min(guess.reply + guess.reasoning, declared.max_output_tokens), estimateTokens),
-    highestUsd: cost(declared.max_output_tokens, (text) => Buffer.byteLength(text)),
-  };
+  if (!isModelName(model)) return { what: `${prompts.length} prompts` };
+  const answerer = await openExperimentAnswerer(context, generation, model, { forPlan: true });
+  try {
+    const { calls, expectedUsd, highestUsd } = planAnswers(prompts, { answerer });
+    return { what: `${calls.left} calls`, expectedUsd: expectedUsd ?? undefined, highestUsd };
+  } finally {
+    await answerer.close();
+  }
 }

@@ -72,7 +72,7 @@ export function tableOptions(
   const unknown = findUnknownMark(quoted, scores);
   if (unknown)
     throw new UsageError(
-      `${option}: expected a mark of ${unknown.base} (${unknown.marks.join(", ") || "it has none"}), got another in: ${sql.slice(0, 200)}; the score itself is ${unknown.base}`,
+      `${option}: expected a mark of ${unknown.base} (${unknown.marks.join(", ") || "it has none"}), got another in: ${sql.slice(0, 200)}${scores.some(({ name }) => name === unknown.base) || unknown.base === "score" ? `; the score itself is ${unknown.base}` : ""}`,
     );
   return {
     sql: quoted,
