@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { toArenaHardJudgments } from "../../src/comparison/leaderboard-formats.ts";
+import type { PairVerdict } from "../../src/comparison/verdict.ts";
 import { openPairRubric, parsePairRubric } from "../../src/rubric/open-rubric.ts";
 import { readVerdict } from "../../src/rubric/read-verdict.ts";
 import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
@@ -221,6 +223,14 @@ describe("an Arena-Hard run", () => {
     expect(readFileSync(`${folder.path}/judged.jsonl`, "utf8")).toBe(before);
     const turned = await alpagasus(["compare", "baseline.jsonl", "mine.jsonl", ...once], { cwd: folder.path });
     expect([turned.code, turned.stderr]).toEqual([2, expect.stringContaining("or the verdicts of this comparison")]);
+  });
+
+  test("names the test set in its uids where test sets count from 1 each", () => {
+    const verdict = (set: string, id: string) => ({ set, id, outcome: "tie", orders: [] }) as unknown as PairVerdict;
+    const uids = (...verdicts: PairVerdict[]) =>
+      parseLines<{ uid: string }>(toArenaHardJudgments(verdicts, { a: "a", b: "b", judge: "j" })).map(({ uid }) => uid);
+    expect(uids(verdict("one", "1"), verdict("two", "2"))).toEqual(["1", "2"]);
+    expect(uids(verdict("one", "1"), verdict("two", "1"))).toEqual(["one:1", "two:1"]);
   });
 
   test("of published judgements reads grades that a game lacks as no verdict", async () => {
