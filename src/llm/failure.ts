@@ -52,7 +52,8 @@ export const timedOut = "AttemptTimedOut";
 
 const tooLong =
   /context.?(length|window|size)|maximum context|too (long|large)|too many tokens|(token|length|context|character|input|prompt|sequence|text|content|message|byte|size)s?\b.{0,80}exceeds? the (limit|maxim)|exceeds? the (limit|maxim).{0,40}\b(tokens?|length|context|characters|size|bytes)\b/i;
-const notOfText = /\b(images?|files?|spend\w*|requests?|calls?)\b.{0,80}exceeds? the (limit|maxim)/i;
+const notOfText =
+  /\bnumber of (images|files|requests|calls)\b|\b(images?|spend\w*)\b.{0,60}exceeds? the (limit|maxim)/i;
 const filtered = /content.?(filter|policy|management)|safety|flagged|prohibited/i;
 /** Statuses of a refused account, beside 402; others are about a request, and may repeat a row's text. */
 const mayBeMoney: ReadonlySet<number> = new Set([400, 403, 412, 429]);
@@ -103,7 +104,8 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
   if (status === 407) return { kind: "stop", detail: `a proxy refused it (${detail}); ${proxyAdvice}`, isUsage: true };
   if (status === 401)
     return { kind: "stop", detail: `the key was not accepted (${detail})`, isUsage: true, isKeyRefused: true };
-  if (status === 402 || (mayBeMoney.has(status) && tellsNoMoney(detail, codesOf(error.responseBody))))
+  const said = mayBeMoney.has(status) ? detail : "";
+  if (status === 402 || (status < 500 && tellsNoMoney(said, codesOf(error.responseBody))))
     return { kind: "stop", detail: `the account has no money or quota left (${detail})`, isUsage: false };
   if (status === 403 && !filtered.test(detail))
     return {

@@ -5,16 +5,22 @@
 
 const limit = String.raw`(?:usage|spend(?:ing)?|budget|credits?|billing|key|quota) limits?`;
 
-const words = new RegExp(
+const sure = new RegExp(
   [
     String.raw`insufficient[_. -]?(?:quota|funds?|credits?|balance)|balance is insufficient`,
     String.raw`billing_hard_limit|(?<!\b(?:thinking|token|reasoning|context|time) )\bbudget[_ ](?:has been )?exceeded|\barrearage\b|\barrears\b|余额不足|欠费`,
     String.raw`billing[_ ](?:is )?(?:disabled|not[_ ](?:active|enabled))|requires billing to be enabled`,
     String.raw`(?:credit )?balance is (?:too low|negative|exhausted|depleted)|credits? (?:are|is|have been|has been) (?:depleted|exhausted|used up)|out of credits?\b|(?:have|has)(?: no|n['’]t any) (?:remaining )?credits?\b`,
     String.raw`(?:do not|don['’]t|does not|doesn['’]t) have enough credits?\b|used (?:up )?(?:all )?(?:of )?(?:your|its|their|the)? ?(?:available )?credits?\b`,
-    String.raw`\b${limit} (?:(?:has|have) been |was |is |were |are )?(?:reached|exceeded|hit)\b`,
-    String.raw`\b(?:reached|exceeded|hit|over) (?:(?:your|its|the|their|an?|this|our) )?(?:[\w-]+ ){0,4}?(?:usage|spend(?:ing)?|budget|credits?) limits?\b`,
     String.raw`\bspend(?:ing)?[_ ]limit\b|\bspend(?:ing)?\b.{0,60}\bexceed(?:s|ed) the limit`,
+  ].join("|"),
+  "i",
+);
+/** The same words are said of limits that come back. */
+const perhaps = new RegExp(
+  [
+    String.raw`\b${limit} (?:(?:has|have) been |was |is |were |are )?(?:reached|exceeded|hit)\b`,
+    String.raw`\b(?:reached|exceeded|hit|over) (?:(?:your|its|the|their|an?|this|our) )?(?:[\w-]+ ){0,4}?(?:usage|budget|credits?) limits?\b`,
   ].join("|"),
   "i",
 );
@@ -22,6 +28,8 @@ const codes =
   /^(?:insufficient_\w+|billing_\w+|budget_exceeded|arrearage|spend(?:ing)?_limit\w*|exceeded_current_quota_error|payment_required)$/i;
 /** What an error quotes may be a row's own text. */
 const quoted = /"[^"]*"|'[^'\n]*'(?!\w)|`[^`]*`|“[^”]*”|‘[^’]*’/g;
+/** The messages of a body that is given as it came. */
+const messages = /["'](?:message|detail|error|msg)["']\s*:\s*(["'])(.*?)\1/g;
 /** A limit that comes back by itself. */
 const comesBack =
   /\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b[rt]pm\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|too many requests|rate.?limit/i;
@@ -35,6 +43,8 @@ const longest = 2000; // characters that are read
  */
 export function tellsNoMoney(said: string, named: readonly string[] = []): boolean {
   if (named.some((code) => codes.test(code))) return true;
-  const own = said.slice(0, longest).replace(quoted, " ");
-  return words.test(own) && !comesBack.test(own);
+  const plain = said.slice(0, longest).replace(/https?:\/\/\S+/g, " ");
+  const found = Array.from(plain.matchAll(messages), ([, , message]) => message!);
+  const own = found.length > 0 ? found.join(" ") : plain.replace(quoted, " ");
+  return sure.test(own) || (perhaps.test(own) && !comesBack.test(own));
 }

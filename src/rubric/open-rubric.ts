@@ -143,7 +143,7 @@ function parseFile<File extends { user: string; system?: string | undefined }>(
   checkTemplate(user, "user", at(["user"]), kind.names);
   if (system !== undefined) tryTemplate(system, "system", at(["system"]), kind.names);
   const shown = tryTemplate(user, "user", at(["user"]), kind.names);
-  const isPlain = !/\{%|\{\{[^}]*[[(|]/.test(user); // what depends on a row may show what it does not show here
+  const isPlain = !/\{%|\{\{[^}]*(?:[[(|]|\bif\b)/.test(user); // what depends on a row may show what it does not show here
   for (const [name, what] of kind.shows) {
     const isShown = shown?.toLowerCase().includes(sample(name)) ?? true;
     if (!freeNames(parseTemplate(user).parsed).has(name) || (isPlain && !isShown))

@@ -74,8 +74,12 @@ const otherNumber =
 /** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
 const sentenceToNumber =
   /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
-/** A sentence that gives a number, anywhere in a line. */
-const givesNumber = /\b(?:i|we)(?:['’](?:d|ll))?(?:\s+\w+){0,2}\s+(?:rate|score|grade|give|assign)\b[^.\d]{0,60}\d/i;
+/** Another score in a sentence, anywhere in a line, which is no advice. */
+const givesNumber =
+  /\b(?:i|we)(?:['’](?:d|ll))?(?:\s+(?!not\b|never\b)\w+){0,2}\s+(?:rate|score|give|assign)\s+(?:it|this|that|the (?:response|answer|output))\s+(?:only\s+)?(?:an?\s+)?(\d+(?:\.\d+)?)/i;
+const startsCondition =
+  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or)\b/i;
+const onCondition = /\b(?:if|had|were|unless|except|though|although|but|provided|assuming|without|with|or)\b/i;
 /** A label that tells what the row says: `The instruction asks for a score:`. */
 const asksForScore =
   /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
@@ -144,11 +148,12 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (!found) return "no score on the line of the first number";
   const { label, score, rest } = found;
   const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
-  if (
-    sentenceToNumber.test(label) &&
-    (!/^\s*[.!]?\s*$/.test(tail ?? "?") || lines.slice(at + 1).some((line) => givesNumber.test(line)))
-  )
-    return "a sentence with more than a score"; // a condition, or another score below
+  if (sentenceToNumber.test(label)) {
+    const others = lines.slice(at + 1).filter((line) => !onCondition.test(line));
+    const isAnother = (line: string) => Number(givesNumber.exec(line)?.[1] ?? score) !== Number(score);
+    if (/^\W*\w/.test(tail ?? "") && startsCondition.test(tail ?? "")) return "a score on a condition";
+    if (others.some(isAnother)) return "a sentence with more than a score";
+  }
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";

@@ -46,15 +46,15 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:but|however|still|therefore|thus|considering|given)\b(?:(?!\b(?:if|with|without|were|would|could|might|maximum|highest|perfect|passing|possible|best|full|says?|states?|claims?)\b)[^.\d]){0,80}?\b(?:the|my|its) (?:score|rating)\s+(?:is|should be|becomes|drops to)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
+    String.raw`^\W*(?:but|however|still|therefore|thus|considering|given)\b(?:(?!\b(?:if|with|without|were|would|could|might|maximum|highest|perfect|passing|possible|best|full|says?|states?|claims?)\b)[^.\d]){0,80}?\b(?:(?:the|my|its) )?(?:score|rating)\s+(?:is|should be|becomes|drops to)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:on (?:second thought|reflection|closer inspection|(?:a )?second look)|after re-?reading(?: it)?|having reconsidered)\b\W*(?:i(?:['’]d| would| will)?\s+(?:give|rate|score)\s+(?:it|this|that)|(?:this|it|that|the (?:response|output))(?:['’]s|\s+(?:is|deserves|merits|gets))|(?:the|my) (?:score|rating) (?:is|should be))\s+(?:only\s+|really\s+)?(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`^\W*(?:on (?:second thought|reflection|closer inspection|(?:a )?second look)|after re-?reading(?: it)?|having reconsidered)\b\W*(?:i(?:['’]d| would| will)?\s+(?:say|think|give|rate|score)(?:\s+(?:it|this|that))?(?:\s+(?:is|deserves|merits|gets))?|(?:this|it|that|the (?:response|output))(?:['’]s|\s+(?:is|deserves|merits|gets))|(?:make|call) it|(?:the|my) (?:score|rating) (?:is|should be))?\s*(?:more like\s+|only\s+|really\s+)?(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`(?:\bi (?:misread|misjudged|made a mistake|was wrong|overlooked)\b|\bmy mistake\b|^\W*correction\s*:)[^\d]{0,80}?\b(?:it|score|rating|this)\s+(?:should be|is|deserves)\s+(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`(?:(?:\bi (?:misread|misjudged|made a mistake|was wrong|overlooked)|\bmy mistake)\b[^\d]{0,80}?\bshould be|(?:\bi (?:misread|misjudged|made a mistake|was wrong|overlooked)\b|\bmy mistake\b|^\W*correction\s*:)[^\d]{0,80}?\b(?:it|score|rating|this)\s+(?:should be|is|deserves))\s+(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(

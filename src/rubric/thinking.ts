@@ -34,7 +34,7 @@ const closing = new RegExp(
 const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
 const anyOpening = /<(?:think|thinking)>/i;
 /** A tag that opens a block of an answer, not one that is mentioned among words. */
-const blockOpening = /^[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
+const blockOpening = /(?:^|:|^[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
 
 /** What ends reasoning, by what began it. */
 const ends: Readonly<Record<string, (name: string) => string>> = {

@@ -41,6 +41,14 @@ export function withoutOnly(command: string): string {
   return join(words.toSpliced(at, end - at));
 }
 
+/** The command with a flag that it may have already. */
+export function withFlag(command: string, flag: string): string {
+  const words = splitWords(command);
+  const end = words.indexOf("--"); // after it, all words are data
+  const at = end < 0 ? words.length : end;
+  return words.slice(0, at).includes(flag) ? command : join(words.toSpliced(at, 0, flag));
+}
+
 /** The command without its limit of rows. */
 export function withoutLimit(command: string): string {
   const words = splitWords(command);

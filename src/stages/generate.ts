@@ -63,7 +63,7 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     throw new RunError(
       `${path}: expected answers that no other process is writing, ${ownerOf(`${path}.pid`) ?? "another one"} does; wait for it, or call these otherwise with --name`,
     );
-  const before = options.overwrite ? [] : await readBefore(path, previous);
+  const { answers: before, sha256: found } = options.overwrite ? { answers: [] } : await readBefore(path, previous);
   expectSamePrompts(before, prompts, path);
   const answered: AnsweredPrompt[] = [];
   using progress = new StageProgress({
@@ -88,7 +88,10 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
   // told before it is written: a kill between the two leaves answers that are known
   if (previous && !isOther)
     await extendManifest(run, (latest) => ({
-      answers: { ...latest?.answers, [name]: { ...previous, answersNext: answersHash } },
+      answers: {
+        ...latest?.answers,
+        [name]: { ...previous, answersHash: found ?? previous.answersHash, answersNext: answersHash },
+      },
     }));
   await writeJsonLines(path, all);
   const sets = countSets(all);
@@ -140,15 +143,18 @@ function describeAnswers({
   return `${model}, template ${template}, ${describeQuestion(question)}`;
 }
 
-/** The answers that the run has under this name. @throws RunError when their file was changed */
-async function readBefore(path: string, previous: AnswersSummary | undefined): Promise<AnsweredPrompt[]> {
-  if (!previous) return []; // a file without a manifest entry was interrupted; its replies are in the store
+/** The answers that the run has under this name, and the hash of their file. @throws RunError when their file was changed */
+async function readBefore(
+  path: string,
+  previous: AnswersSummary | undefined,
+): Promise<{ readonly answers: AnsweredPrompt[]; readonly sha256?: string }> {
+  if (!previous) return { answers: [] }; // a file without a manifest entry was interrupted; its replies are in the store
   const { answers, sha256 } = await readOwnAnswers(path);
   if (answers.length > 0 && sha256 !== previous.answersHash && sha256 !== previous.answersNext)
     throw new RunError(
       `${path}: expected the answers as they were written, found them changed; call these otherwise with --name, or replace them with --overwrite`,
     );
-  return answers;
+  return { answers, ...(answers.length > 0 && { sha256 }) };
 }
 
 /** @throws RunError when an id now has another prompt */

@@ -8,7 +8,7 @@ import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { formatNumbered } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
-import { commandHere, withoutLimit } from "./command-here.ts";
+import { commandHere, withFlag, withoutLimit } from "./command-here.ts";
 
 /*
  * The command that `status` proposes: as it is to be typed here, with every option that was given.
@@ -66,13 +66,19 @@ export function nextStep(
   const names = panel?.judges.map((one) => one.judge) ?? (judge.startsWith("escalate(") ? [] : [judge]);
   const judges = names.map((one) => ` --judge ${shellWord(one)}`).join("");
   const typed = typedHere(manifest.rate, run, manifest.dataset.workingFolder);
+  const { failed = 0, refused = 0 } = manifest.rate.states;
+  const missed = manifest.rate.gates.find(({ held }) => !held);
+  const wantsRetry =
+    failed > 0 && (missed !== undefined || arms.length === 0) && !/ --retry-failed(?: |$)/.test(command ?? "");
+  if (command !== undefined && /^alpagasus merge\b/.test(command)) {
+    const again = typedWith(manifest.rate, "--overwrite", run, manifest.dataset.workingFolder);
+    if (dataset !== "present") return `put back the data, or rate the shards again; then ${again}`;
+    if (calls?.stopped !== undefined)
+      return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${again}`;
+    if (calls && wantsRetry) return `the commands of the shards with --retry-failed; then ${again}`;
+  }
   if (dataset === "missing")
     return `alpagasus rate PATH${flag}${judges}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
-  const isMerged = command !== undefined && /^alpagasus merge\b/.test(command);
-  if (isMerged && dataset !== "present")
-    return `put back the data, or rate the shards again; then ${typed} --overwrite`;
-  if (calls?.stopped !== undefined && isMerged)
-    return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${typed} --overwrite`;
   if (calls?.stopped === "budget" && dataset === "present" && ratings === "present" && typed !== undefined)
     return `${typed}, ${calls.batchedUsd === undefined ? "" : "when the batches at the provider have ended, or "}with a higher --budget: this one does not bear the rest`;
   if (calls?.stopped || dataset !== "present" || ratings !== "present")
@@ -90,12 +96,10 @@ export function nextStep(
       : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;
   if (manifest.rate.limit && command !== undefined && arms.length === 0)
     return `${typedHere({ ...manifest.rate, command: withoutLimit(command) }, run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
-  const { failed = 0, refused = 0 } = manifest.rate.states;
-  if (calls && failed > 0 && typed !== undefined)
-    return `${typed}${/ --retry-failed\b/.test(typed) ? "" : " --retry-failed"}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
-  const gate = manifest.rate.gates.find(({ held }) => !held);
-  if (calls && gate && refused > 0)
-    return `alpagasus replies --state refused${flag}, since a gate does not hold: ${gate.message}`;
+  if (calls && wantsRetry && command !== undefined)
+    return `${typedWith(manifest.rate, "--retry-failed", run, manifest.dataset.workingFolder)}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
+  if (calls && missed && refused > 0)
+    return `alpagasus replies --state refused${flag}, since a gate does not hold: ${missed.message}`;
   const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
   const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
   const again = (arm: ArmState | undefined, usual: string) =>
@@ -128,6 +132,16 @@ function typedHere(
   folder?: string,
 ): string | undefined {
   return task?.command === undefined ? undefined : commandHere(task.command, run, task.commandFolder ?? folder);
+}
+
+/** The same with a flag. */
+function typedWith(
+  task: { readonly command?: string | undefined; readonly commandFolder?: string | undefined },
+  flag: string,
+  run: RunFolder,
+  folder?: string,
+): string {
+  return typedHere({ ...task, command: withFlag(task.command!, flag) }, run, folder)!;
 }
 
 /** A dataset's sources and how they are read, as arguments of `rate`. */

@@ -141,20 +141,27 @@ export async function expectNoMore(
 }
 
 /**
- * Whether data are the files that a run was rated on, or some of them; what is on the Hub is known by its name. False where the files
- * of the run are gone: their rows decide then.
+ * Whether data are those that a run was rated on: the same sources, as seen from where each was typed; or all files that are left of them,
+ * and perhaps more. What is on the Hub is known by its name. False where nothing is left: the rows decide then.
  */
 export function isSameData(recorded: DatasetRecord, asked: Dataset, run: string): boolean {
-  const isOnHub = (source: string) => source.startsWith("hf:");
-  const before = (recorded.sources?.map(({ source }) => source) ?? [recorded.source]).filter(isOnHub);
-  const now = (asked.pool?.map(({ source }) => source) ?? [asked.source]).filter(isOnHub);
-  if (before.join("\0") !== now.join("\0")) return false;
-  if (before.length > 0) return true;
-  const paths = new Set(asked.files.map(({ path }) => realFolder(resolve(path))));
+  const before = recorded.sources?.map(({ source }) => source) ?? [recorded.source];
+  const now = asked.pool?.map(({ source }) => source) ?? [asked.source];
   const origin = recorded.workingFolder === undefined ? "." : join(realFolder(resolve(run)), recorded.workingFolder);
-  return recorded.files
-    .map(({ path }) => resolve(origin, path)) // where it was typed, and not another one of that name here
-    .some((path) => existsSync(path) && paths.has(realFolder(path)));
+  const isSameSource = (source: string, other: string | undefined): boolean => {
+    if (other === undefined || isOnHub(source) || isOnHub(other)) return source === other;
+    const path = resolve(origin, source); // not another one of that name here
+    return existsSync(path) && realFolder(path) === realFolder(resolve(other));
+  };
+  if (before.length === now.length && before.every((source, i) => isSameSource(source, now[i]))) return true;
+  if (before.filter(isOnHub).join("\0") !== now.filter(isOnHub).join("\0")) return false;
+  const paths = new Set(asked.files.map(({ path }) => realFolder(resolve(path))));
+  const left = recorded.files.map(({ path }) => resolve(origin, path)).filter((path) => existsSync(path));
+  return left.length > 0 && left.every((path) => paths.has(realFolder(path)));
+}
+
+function isOnHub(source: string): boolean {
+  return source.startsWith("hf:");
 }
 
 /** The source of a run's data; as seen from here where it would read like the other. */

@@ -157,7 +157,8 @@ export async function status(folder: string): Promise<RunStatus> {
       name,
       state: states.scores.get(base) ?? states.ratings,
       judge: summary.judge,
-      coverage: figures.rows === undefined ? summary.coverage : figures.rows / manifest.dataset.rows,
+      coverage:
+        figures.rows === undefined ? summary.coverage : figures.rows / rowsOf(summary.shard, manifest.dataset.rows),
       mean: figures.mean,
       gates: name === base ? summary.gates : [], // told once, not for each mark
     })),
@@ -178,6 +179,11 @@ export async function status(folder: string): Promise<RunStatus> {
     ...experiment,
     next: experimentCommand ?? nextStep(run, manifest, states, flag),
   };
+}
+
+/** How many rows a shard has; all where there is none. */
+function rowsOf(shard: RateSummary["shard"], rows: number): number {
+  return shard ? Math.ceil((rows - shard.index + 1) / shard.of) : rows;
 }
 
 function describeBenchmarks(manifest: Manifest | undefined): RunStatus["benchmarks"] {

@@ -158,6 +158,12 @@ describe("shapes", () => {
         .conversation?.answer.toolCalls;
     for (const calls of [[call], call, JSON.stringify([call]), JSON.stringify(call), [JSON.stringify(call)]])
       expect(await callsOf({ tool_calls: calls })).toEqual([{ id: "c1", name: "book", arguments: { people: 2 } }]);
+    for (const calls of [
+      { arguments: null, name: "f" },
+      { id: null, type: "function", function: { name: "f", thought_signature: "x" } },
+      { name: "f", description: "d", result: "1" },
+    ])
+      expect(await callsOf({ tool_calls: calls })).toEqual([{ name: "f", arguments: {} }]);
     for (const calls of [older, JSON.stringify(older), [older, older]])
       expect((await callsOf({ function_call: calls }))![0]).toEqual(older);
     for (const none of [
@@ -222,6 +228,9 @@ describe("shapes", () => {
       { reasoning: [{ type: "reasoning", summary: [{ type: "summary_text", text: "why" }] }] },
     ])
       expect(await answerOf(more)).toBe("why");
+    expect(
+      await answerOf({ reasoning_details: [{ type: "reasoning.encrypted", data: "x", provider: "y" }] }),
+    ).toBeUndefined();
     expect(await answerOf({ reasoning: true, thinking: {}, reasoning_content: "false" })).toBeUndefined();
     await expect(answerOf({ reasoning: { steps: 3 } })).rejects.toThrow(/"reasoning" of messages\[1\] to be a text/);
     for (const content of ["", null]) {
@@ -248,6 +257,8 @@ describe("shapes", () => {
       { text: "!" },
       { type: "code", text: "!" },
       { text: "!", annotations: [], image: { url: null } },
+      { text: "!", profile: "x", recall: 0.5 },
+      { type: "document_text", text: "!" },
     ])
       expect((await readPart(part)).instruction).toBe("Look!");
   });

@@ -105,6 +105,9 @@ describe("what a refusal says", () => {
     [429, "余额不足或无可用资源包,请充值。"],
     [403, "This API method requires billing to be enabled."],
     [403, "You don't have enough credits for this model"],
+    [429, '{"detail":"You have insufficient credits"}'],
+    [400, "{'error': {'message': 'insufficient balance'}}"],
+    [429, "Your account's monthly spend limit was reached (see https://x/rate-limits)."],
     [400, "Your account balance is insufficient"],
   ])("%d %j: no money is left, and no call is tried again", (status, message) => {
     expect(refusal(status, message)).toMatchObject({
@@ -125,6 +128,10 @@ describe("what a refusal says", () => {
     [400, "thinking budget exceeded", "doubtful"],
     [400, "input_tokens (9000) exceeds the limit of 8192", "state"],
     [400, "The message content exceeds the limit", "state"],
+    [400, "Request input length 5000 exceeds the maximum length 4096", "state"],
+    [400, "The request exceeds the maximum number of tokens", "state"],
+    [400, "The total tokens of the request exceeds the limit 4096", "state"],
+    [400, '{"detail":[{"msg":"too short","input":"I have no credits left"}]}', "doubtful"],
     [400, "the number of images in the input exceeds the limit", "doubtful"],
     [400, "This model's maximum context length is 8192 tokens", "state"],
     [400, "The input of 9000 tokens exceeds the limit of 8192", "state"],

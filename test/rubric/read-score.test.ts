@@ -9,6 +9,13 @@ const json: Parameters<typeof readScore>[2] = {
 };
 
 const scored: [reply: string, score: number][] = [
+  ["I would give this response a 4 because it agrees with the facts.", 4],
+  ["I would give this response a 4, since it is complete.", 4],
+  ["I would give this response a 4 - it is accurate.", 4],
+  ["I would give it a score of 4: it is accurate.", 4],
+  ["I would give it 4.\n\nI would not give it a 5 because it lacks sources.", 4],
+  ["I would give it a 4.\nI would give it full marks if it had 2 examples.", 4],
+  ["4\nOn reflection, I'd say the answer fails step 2.", 4],
   ["2\nThe response needs a correction: the right answer is 3.", 2],
   ["3\nThe code needs correction: the index should be 1.", 3],
   ["5\nThe response's correction is accurate and the total is 4.", 5],
@@ -166,6 +173,15 @@ const scored: [reply: string, score: number][] = [
 ];
 
 const unparsable = [
+  "4\nOn second thought, 3.",
+  "4\nOn second thought: 3/5.",
+  "4\nOn second thought, I'd say 3.",
+  "4\nOn second thought, make it a 3.",
+  "4\nOn reflection, this is more like a 3.",
+  "4\nHaving reconsidered: 2",
+  "4\nAfter re-reading, I think it deserves a 2.",
+  "4\nMy mistake, should be 2.",
+  "4\nTherefore, score should be 2.",
   "I would give this a 5, had it cited sources.",
   "I would give this response a 5, were it not for the error.",
   "I would give it a 5 - if only it were right.",

@@ -7,6 +7,8 @@ test.each([
   ["[THINK]Hm.[/THINK]Pear.", "Pear."],
   ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],
   ["<think>Hm.", ""],
+  ["Use this format: <think> hm\n</think>\n42", "Use this format: <think> hm\n</think>\n42"],
+  ["1. <think>your reasoning\n</think>\n2. the answer", "1. <think>your reasoning\n</think>\n2. the answer"],
   ["Let me use <think> tags as asked.\n</think>\n\nHi", "\n\nHi"],
   ["2+2 is four. </think> <answer> 4 </answer>", " <answer> 4 </answer>"],
   ["The user greets. I say hi. </think> Hi there!", " Hi there!"],

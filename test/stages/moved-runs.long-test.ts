@@ -48,6 +48,17 @@ test("data of the same name in another folder do not replace a run's ratings", a
   expect((await misuse(["rate", "d.json", "--run", "../far/away/x"], { cwd })).stderr).toContain(
     "holds ratings of d.json",
   );
+  // nor where one of several files is the same; one that was added is more of the same
+  folder.write("A/e.json", rows("Tell", 3));
+  await prepare(join(folder.path, "A"), ["rate", "d.json", "e.json", "--run", "runs/q"]);
+  expect((await misuse(["rate", "d.json", "--run", "runs/q"], { cwd: join(folder.path, "A") })).stderr).toContain(
+    "holds ratings of",
+  );
+  await prepare(
+    join(folder.path, "A"),
+    ["rate", "d.json", "--run", "runs/one"],
+    ["rate", "d.json", "e.json", "--run", "runs/one"],
+  );
   // the same file by another path is the same data
   await prepare(join(folder.path, "B"), ["rate", "../A/d.json", "--run", "../A/runs/x"]);
 });

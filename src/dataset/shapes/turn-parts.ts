@@ -25,13 +25,13 @@ function listCalls(given: unknown, place: string): readonly unknown[] {
     throw new FieldError(`expected ${place} to be calls of tools, or JSON of them, got ${kindOf(given)}`);
   if (isNothing(value) || (value as Row)["name"] === null) return []; // some libraries write nulls
   const lists = Object.entries(value);
-  const { length } = lists[0]![1] as { readonly length?: number };
-  const areLists = lists.every(([, list]) => Array.isArray(list) && list.length === length);
-  if (!areLists) return [value];
+  const first: unknown = lists[0]![1];
+  if (!Array.isArray(first)) return [value];
+  const areLists = lists.every(([, list]) => Array.isArray(list) && list.length === first.length);
   // a list of objects as `datasets` keeps it, an object of lists
-  return Array.from({ length: length ?? 0 }, (_, i) =>
-    Object.fromEntries(lists.map(([name, list]) => [name, (list as unknown[])[i]])),
-  );
+  return areLists
+    ? first.map((_, i) => Object.fromEntries(lists.map(([name, list]) => [name, (list as unknown[])[i]])))
+    : [value];
 }
 
 /** Whether a value holds nothing: null, or an object or list of nothing else. */
@@ -45,7 +45,8 @@ function readJson(text: string): unknown {
   return /^\s*(?:none|null|nan)?\s*$/i.test(text) ? null : tryParse(text, parseToPassOn);
 }
 
-const ofCalls: ReadonlySet<string> = new Set(["name", "id", "type", "index", "function", "call_id", "status"]);
+/** Names under which arguments may stand that are not read. */
+const likeArguments = /^(?:\w*args|\w*arguments?|\w*params?|\w*parameters|\w*inputs?|options|payload|values)$/i;
 
 function readCall(call: unknown, place: string): ToolCall {
   const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
@@ -58,7 +59,7 @@ function readCall(call: unknown, place: string): ToolCall {
       `expected each tool call of ${place} to be an object with a "name", got ${typeof given === "object" && given !== null ? Object.keys(called).join(", ") || "nothing in it" : kindOf(given)}`,
     );
   const args = ["arguments", "args", "parameters", "input"].map((key) => called[key]).find((one) => one != null);
-  const other = Object.keys(called).find((key) => !ofCalls.has(key) && !isNothing(called[key]));
+  const other = Object.keys(called).find((key) => likeArguments.test(key) && !isNothing(called[key]));
   if (args === undefined && other !== undefined)
     throw new FieldError(
       `expected the tool call ${name} of ${place} to have its "arguments", got ${JSON.stringify(other)}`,
@@ -79,7 +80,8 @@ export function readCallText(text: unknown, place: string): readonly ToolCall[] 
 export function readReasoning(fields: Row, place: string): string {
   for (const name of ["reasoning_content", "reasoning", "thinking", "reasoning_details"]) {
     const value = fields[name];
-    if (isNothing(value) || typeof value === "boolean" || /^(true|false)$/i.test(String(value))) continue; // whether there was some
+    const isMark = typeof value === "boolean" || (typeof value === "string" && /^(true|false)$/i.test(value));
+    if (isNothing(value) || isMark) continue; // it says whether there was some
     const text = typeof value === "string" ? value : readReasoningParts(value, `"${name}" of ${place}`);
     if (text !== "") return text;
   }
@@ -102,6 +104,7 @@ function readReasoningParts(value: unknown, place: string): string {
         .find((one) => one != null);
       if (typeof text === "string") return text;
       if (Array.isArray(text) && text !== value) return readReasoningParts(text, place);
+      if (/encrypted|redacted/.test(typeOf(fields))) return "";
       if (Object.entries(fields).every(([key, one]) => isNothing(one) || notThought.test(key))) return "";
       throw new FieldError(`expected ${place} to be a text, or a list of texts, got ${kindOf(value)}`);
     })
@@ -119,7 +122,7 @@ export function readContent(content: unknown, place: string): { readonly text: s
   for (const part of content as unknown[]) {
     const fields = (typeof part === "object" && part !== null ? part : { text: part }) as Row; // a message part read from JSON
     const type = fields["type"];
-    if (type === "redacted_thinking") continue; // which nobody can read
+    if (/redacted|encrypted/.test(typeOf(fields))) continue; // which nobody can read
     if (type === "thinking" || type === "reasoning" || fields["thought"] === true) {
       reasonings.push(readReasoningParts(fields, `the reasoning of ${place}`));
       continue;
@@ -134,12 +137,16 @@ export function readContent(content: unknown, place: string): { readonly text: s
   return { text: texts.join(""), reasoning: reasonings.filter((one) => one !== "").join("\n") };
 }
 
-const otherKind = /image|audio|video|file|document|tool|call/i;
+function typeOf({ type }: Row): string {
+  return typeof type === "string" ? type : "";
+}
+
+const otherKind = /(?:^|_)(?:image|audio|video|file|document|tool|call)s?(?:_|$)/i;
 
 /** Whether a part is text alone: tables that hold several kinds give an empty text to images and calls. */
 function isTextPart({ type, text, ...others }: Row): boolean {
-  if (type === "text" || type === "input_text" || type === "output_text") return true;
+  if (typeof type === "string" && /(?:^|_)text$/.test(type)) return true;
   if (typeof type === "string" && otherKind.test(type)) return false;
-  const more = Object.keys(others).filter((name) => !isNothing(others[name]));
+  const more = Object.keys(others).filter((name) => typeof others[name] !== "number" && !isNothing(others[name]));
   return text === "" ? more.length === 0 && typeof type !== "string" : !more.some((name) => otherKind.test(name));
 }
