@@ -15,6 +15,7 @@ import { extendManifest, openPurse, readManifest, readPurse, runFolder, type Run
 import type { StageOptions } from "./progress.ts";
 import { hashRows } from "./rate-checks.ts";
 import { rate } from "./rate.ts";
+import { sharedAlarms, worstChecks } from "./shards-said.ts";
 
 export interface MergeOptions extends StageOptions {
   /** The run that the shards become. */
@@ -247,25 +248,6 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
       for (const shard of lines) for await (const _ of shard); // to the end, where their hashes are checked
     },
   };
-}
-
-/** An alarm about the scores, which the merged rating makes anew. */
-const ofScores = /^[<>]?[\d.]+ % of the scores are /;
-
-/** What was said of the judge; alarms about the rows of one shard name it. */
-function sharedAlarms(summaries: readonly RateSummary[]): string[] {
-  const all = new Set(summaries.flatMap(({ alarms }) => alarms));
-  return [...all].flatMap((alarm) => {
-    if (ofScores.test(alarm)) return [];
-    const from = summaries.flatMap(({ alarms }, i) => (alarms.includes(alarm) ? [i + 1] : []));
-    return from.length === summaries.length ? alarm : `shard ${from.join(", ")} of ${summaries.length}: ${alarm}`;
-  });
-}
-
-/** The checks of the shard whose judge failed most of them: each machine checks its own. */
-function worstChecks(summaries: readonly RateSummary[]): Judge["checks"] {
-  const failed = (checks: NonNullable<RateSummary["checks"]>) => checks.filter(({ held }) => !held).length;
-  return summaries.flatMap(({ checks }) => (checks ? [checks] : [])).toSorted((a, b) => failed(b) - failed(a))[0];
 }
 
 async function* linesOf(path: string, hash: string): AsyncGenerator<RatingLine> {

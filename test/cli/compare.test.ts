@@ -599,7 +599,7 @@ describe("bad input is one line", () => {
     expect(code).toBe(3);
     expect(stdout).toContain("3 of 4 prompts are decided");
     expect(stdout).toContain("1 answers of b are empty; they are judged as they are");
-    expect(stdout).toContain("1 prompt has no answer in b: no pair is judged, and it counts as undecided");
+    expect(stdout).toContain("1 prompt has no answer in b: no pair is judged, and the coverage counts it as missing");
     expect(stdout).toContain("Nothing can be concluded: only 3 of 4 prompts have a decided outcome");
   });
 
