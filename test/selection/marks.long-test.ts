@@ -38,8 +38,13 @@ describe("the marks of a reply", () => {
       JSON.stringify({ rarity: 3, complexity: 2, informativeness: 8, overall: 7, ...marks });
     expect(readMarks(reply({}), ds2)).toEqual({ rarity: 3, complexity: 2, informativeness: 8 });
     expect(readMarks(`\`\`\`json\n${reply({ rarity: 11, complexity: "2" })}\n\`\`\``, ds2)).toEqual({
+      complexity: 2, // as the score is read
       informativeness: 8,
     });
+    expect(readMarks(reply({ rarity: "high" }), ds2)).not.toHaveProperty("rarity");
+    expect(readMarks(`{"rarity": 9, ${reply({}).slice(1)}`, ds2)).not.toHaveProperty("rarity"); // given twice
+    expect(readMarks(`<thought>Hm.</thought>${reply({})}`, ds2)).toHaveProperty("rarity", 3);
+    expect(readMarks(reply({ reason: "It has </think> in it." }), ds2)).toHaveProperty("rarity", 3);
     expect(readMarks(reply({ rarity: 3.5 }), ds2)).not.toHaveProperty("rarity");
     expect(readMarks('{"overall": 7, "__proto__": {"rarity": 4}}', ds2)).toBeUndefined();
     expect(readMarks(reply({}), await openRubric("alpagasus-accuracy"))).toBeUndefined();
