@@ -1,8 +1,6 @@
-// control codes, and marks that change the direction of writing
-// oxlint-disable-next-line no-control-regex -- control characters are what it is for
-const hostile = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+import { unseenCharacters } from "../../unseen-characters.ts";
 
-// the same, except for what JSON escapes itself and for the line feeds of its layout
+// unseen characters, except for what JSON escapes itself and for the line feeds of its layout
 const hostileInJson = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Makes foreign text safe for a terminal: puts it on one line and escapes control characters. */
@@ -13,7 +11,7 @@ export function plainText(text: string): string {
       lines.length === 1 ? line : i === 0 ? line.trimEnd() : i === lines.length - 1 ? line.trimStart() : line.trim(),
     )
     .join(" ")
-    .replace(hostile, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    .replace(unseenCharacters, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Like `plainText`, but keeps line breaks. */
