@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import type { Combination } from "../judge/judge.ts";
 import { callsModel, readMeasureName, readServedMeasure, type MeasureTemplate } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
+import { isStudentName, readVerifierName } from "../run/judge-kind.ts";
 import type { ServingFlags } from "./serving-options.ts";
 import { expectNoFlags, expectNoModelFlags, type ModelFlags } from "./model-options.ts";
 
@@ -72,7 +73,7 @@ export function expectFittingFlags(flags: RateFlags, names: readonly string[], s
   const all = [...names, ...(flags.to === undefined ? [] : [flags.to])];
   const ofReplies = ["rubric", "logprobs", "samples", "max-prompt-tokens", "max-output-tokens", "reasoning"];
   const isKnown = (name: string) =>
-    /^(?:student|student-lm|recorded|column|run|verify|perplexity|ifd|fit|reward)(?::|$)/.test(name);
+    isStudentName(name) || readMeasureName(name) || readVerifierName(name) || /^(?:recorded|column|run):/.test(name);
   if (!all.every((name) => callsModel(name) || isKnown(name))) return; // opening it says which judges there are
   if (!all.some(callsModel)) expectNoModelFlags(self, all.join(", "), [...ofReplies, "dry-run"]);
   else if (!all.some(isModelName)) expectNoFlags(self, ofReplies, `a judge that replies, got ${all.join(", ")}`);

@@ -3,6 +3,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { findDatasetFiles } from "../dataset/source.ts";
+import { hashFile } from "../files/hash-file.ts";
 import { embeddedStudentPath } from "../judge/student.ts";
 import { identifyMeasurer } from "../likelihood/measure.ts";
 import { readMeasureName, readServedMeasure } from "../likelihood/measure-name.ts";
@@ -61,18 +62,6 @@ export async function hashFiles(paths: readonly string[]): Promise<string> {
 export async function hashData(source: string): Promise<string> {
   const files = await findDatasetFiles(source).catch(() => []);
   return files.length === 0 ? "none" : hashFiles(files.map(({ path }) => path));
-}
-
-/** SHA-256 of a file's bytes; undefined when there is no such file. */
-export async function hashFile(path: string): Promise<string | undefined> {
-  const sha = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(path)) sha.update(chunk as Buffer); // a stream of bytes
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined; // streams fail with errors of this kind
-    throw error;
-  }
-  return sha.digest("hex");
 }
 
 export function hashText(text: string): string {

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { RunError } from "../errors.ts";
-import { identifyFile } from "../files/identify-file.ts";
+import { hashFile } from "../files/hash-file.ts";
 import type { ArmState, ArmSummary, FileState } from "./records/arm.ts";
 import type { EmbeddingSummary } from "./records/embedding.ts";
 import type { RatedManifest } from "./manifest.ts";
@@ -38,7 +38,7 @@ export async function readFileStates(
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(run.recordedArmPath(arm), arm.files?.rows.bytes), // in the run's own folder, in case the run was moved
+        state: await fileState(run.recordedArmPath(arm), arm.files?.bytes), // in the run's own folder, in case the run was moved
         isStale:
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
@@ -68,12 +68,12 @@ export async function expectArm(
     fail(path, `of older ratings, other data${arm.controls ? ` or an earlier ${arm.controls.arm}` : ""}`);
   if (arm.state !== "present") fail(path, arm.state);
   if (!arm.files) return; // of an older version
-  if ((await identifyFile(path)).sha256 !== arm.files.rows.sha256) fail(path, "changed");
-  if (!decisions) return;
-  const decisionsPath = run.decisionsPath(arm.arm);
-  const state = await fileState(decisionsPath, arm.files.decisions.bytes);
-  if (state !== "present") fail(decisionsPath, state);
-  if ((await identifyFile(decisionsPath)).sha256 !== arm.files.decisions.sha256) fail(decisionsPath, "changed");
+  const expected: [path: string, sha256: string][] = [[path, arm.files.sha256]];
+  if (decisions) expected.push([run.decisionsPath(arm.arm), arm.files.decisionsSha256]);
+  for (const [file, sha256] of expected) {
+    const found = await hashFile(file);
+    if (found !== sha256) fail(file, found === undefined ? "missing" : "changed");
+  }
 }
 
 /** Whether a control still has the size and the candidates of its arm. */

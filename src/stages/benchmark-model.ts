@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { BenchmarkTask } from "../benchmark/tasks.ts";
 import { harnessRequirements, runHarness, type HarnessJob, type ServedModel } from "../benchmark/run-harness.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { hashFile } from "../experiment/hashes.ts";
+import { hashFile } from "../files/hash-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import { findServed, isServed } from "../benchmark/served-model.ts";
 import { findLocalModel, hashModel, type LocalModel } from "../generation/local-model.ts";

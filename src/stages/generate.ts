@@ -84,16 +84,12 @@ export async function generate(prompts: readonly TestPrompt[], options: Generate
     progress.update();
   }
   const all = addAnswers(before, answered);
-  const answersHash = hashJsonLines(all);
-  // told before it is written: a kill between the two leaves answers that are known
-  if (previous && !isOther)
-    await extendManifest(run, (latest) => ({
-      answers: {
-        ...latest?.answers,
-        [name]: { ...previous, answersHash: found ?? previous.answersHash, answersNext: answersHash },
-      },
-    }));
-  await writeJsonLines(path, all);
+  if (previous && !isOther) {
+    // told before it is written: a kill between the two leaves answers that are known
+    const told = { ...previous, answersHash: found ?? previous.answersHash, answersNext: hashJsonLines(all) };
+    await extendManifest(run, (latest) => ({ answers: { ...latest?.answers, [name]: told } }));
+  }
+  const answersHash = await writeJsonLines(path, all);
   const sets = countSets(all);
   const pending = answered.filter(({ state }) => state === "pending").length;
   const { calls } = describeCalls(answerer, pending);

@@ -34,8 +34,6 @@ const watchedWordSchema = z.object({
 /** A word, and what becomes of the rows that have it (select --watch). */
 export type WatchedWord = z.infer<typeof watchedWordSchema>;
 
-const fileSchema = z.object({ bytes: z.number(), sha256: z.string() });
-
 /** The result of `select` for one arm. */
 export const armSummarySchema = z.object({
   arm: z.string(),
@@ -45,8 +43,8 @@ export const armSummarySchema = z.object({
   seed: z.number(),
   path: z.string(),
   decisionsPath: z.string(),
-  /** Both files as they were written; absent in older runs. */
-  files: z.object({ rows: fileSchema, decisions: fileSchema }).optional(),
+  /** Its rows and its decisions as they were written; absent in older runs. */
+  files: z.object({ bytes: z.number(), sha256: z.string(), decisionsSha256: z.string() }).optional(),
   rows: z.number(),
   totalRows: z.number(),
   share: z.number(),

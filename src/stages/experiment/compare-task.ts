@@ -1,6 +1,7 @@
 import { readAnswers } from "../../comparison/answers.ts";
 import { readVerdicts } from "../../comparison/verdicts-file.ts";
-import { hashFile, hashJudge } from "../../experiment/hashes.ts";
+import { hashJudge } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { ExperimentModel } from "../../experiment/models.ts";
 import type { Comparison, ExperimentJudge } from "../../experiment/resolve.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";

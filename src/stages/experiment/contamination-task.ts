@@ -1,4 +1,5 @@
-import { hashArm, hashFile, hashText } from "../../experiment/hashes.ts";
+import { hashArm, hashText } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { Task } from "../../experiment/task.ts";
 import { openAtomicFile } from "../../files/atomic-file.ts";
 import { formatNumbered } from "../../format.ts";

@@ -1,6 +1,7 @@
 import { openEmbedder } from "../../embedding/open.ts";
 import { allTexts } from "../../embedding/texts.ts";
-import { hashData, hashFile, hashText } from "../../experiment/hashes.ts";
+import { hashData, hashText } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { Embedding } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { isModelName } from "../../llm/model-name.ts";

@@ -1,4 +1,5 @@
-import { hashFile, hashText, identifyModel } from "../../experiment/hashes.ts";
+import { hashText, identifyModel } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { ExperimentModel } from "../../experiment/models.ts";
 import type { Generation } from "../../experiment/resolve.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";

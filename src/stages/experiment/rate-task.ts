@@ -1,5 +1,6 @@
 import type { NamedRating, Rating, RatingSettings } from "../../experiment/resolve.ts";
-import { hashFile, hashFiles, hashJudge } from "../../experiment/hashes.ts";
+import { hashFiles, hashJudge } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { Task, TaskEstimate } from "../../experiment/task.ts";
 import { openRatingJudge } from "../../judge/open.ts";
 import { callsModel, readMeasureName, readServedMeasure } from "../../likelihood/measure-name.ts";

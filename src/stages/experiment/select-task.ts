@@ -1,5 +1,6 @@
 import { readPositions } from "../../dataset/positions.ts";
-import { hashData, hashFile, hashText } from "../../experiment/hashes.ts";
+import { hashData, hashText } from "../../experiment/hashes.ts";
+import { hashFile } from "../../files/hash-file.ts";
 import type { ArmDraw } from "../../experiment/resolve.ts";
 import type { Task } from "../../experiment/task.ts";
 import { select } from "../select.ts";

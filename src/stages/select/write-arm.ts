@@ -1,6 +1,8 @@
 import { hash } from "node:crypto";
+import { stat } from "node:fs/promises";
 import type { Dataset } from "../../dataset/dataset.ts";
-import { identifyFile, type FileIdentity } from "../../files/identify-file.ts";
+import { hashFile } from "../../files/hash-file.ts";
+import type { ArmSummary } from "../../run/records/arm.ts";
 import type { RatedManifest } from "../../run/manifest.ts";
 import type { WatchedWord } from "../../run/records/arm.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
@@ -15,7 +17,7 @@ import { writeInThreads } from "./write-threads.ts";
 export interface Written {
   readonly path: string;
   readonly decisionsPath: string;
-  readonly files: { readonly rows: FileIdentity; readonly decisions: FileIdentity };
+  readonly files: NonNullable<ArmSummary["files"]>;
   readonly rows: number;
   readonly totalRows: number;
   readonly scoredRows: number;
@@ -47,7 +49,11 @@ export async function writeArm(
   return {
     path,
     decisionsPath,
-    files: { rows: await identifyFile(path), decisions: await identifyFile(decisionsPath) },
+    files: {
+      bytes: (await stat(path)).size,
+      sha256: (await hashFile(path))!, // both have just been written
+      decisionsSha256: (await hashFile(decisionsPath))!,
+    },
     rows: decider.kept,
     totalRows: decider.total,
     scoredRows: decider.scored,
