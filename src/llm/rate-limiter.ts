@@ -26,8 +26,8 @@ export interface Passage {
   readonly announced?: Partial<Record<LimitKind, AnnouncedLimit>> | undefined;
 }
 
-const probes = 8; // calls in flight before the provider's first answer
-const firstConcurrency = 32; // after the first answer; doubles every round until the first complaint
+const probes = 16; // calls in flight before the provider's first answer
+const firstConcurrency = 64; // after the first answer; doubles every round until the first complaint
 const memory = 64; // recent answers over which the share of complaints is taken
 const calmShare = 0.1; // up to this share of complaints, concurrency still grows
 const mildShare = 0.15; // above it, slow down a little; a provider that refuses 5 % at random stays below
