@@ -6,6 +6,10 @@ import { tempFolder } from "../helpers/temp-folder.ts";
 
 const good = '{"instruction":"a","output":"b"}';
 
+function utf32(text: string): Buffer {
+  return Buffer.from(Uint32Array.from(text, (character) => character.codePointAt(0)!).buffer);
+}
+
 /** Content, file name, and what the message must say after the file's path. */
 const cases: [title: string, name: string, content: string | Uint8Array, message: RegExp][] = [
   ["an empty file", "data.json", "", /^: expected rows, got an empty file$/],
@@ -84,6 +88,20 @@ const cases: [title: string, name: string, content: string | Uint8Array, message
     "data.json",
     Buffer.from("\ufeff[]", "utf16le").subarray(0, 5),
     /^: expected UTF-16 text, as its first two bytes say, got invalid bytes$/,
+  ],
+  [
+    "UTF-32",
+    "data.jsonl",
+    utf32(`\ufeff${good}\n`),
+    /^: expected text in UTF-8, .* got UTF-32LE; convert it with iconv -f UTF-32LE -t UTF-8$/,
+  ],
+  ["UTF-32 without a mark", "data.json", utf32(`[${good}]`), / got UTF-32LE; /],
+  ["UTF-32 the other way round", "data.csv", utf32("instruction,output\na,b\n").swap32(), / got UTF-32BE; /],
+  [
+    "UTF-16 without a mark",
+    "data.csv",
+    Buffer.from("instruction,output\na,b\n", "utf16le"),
+    / got UTF-16LE without one; convert it with iconv -f UTF-16LE -t UTF-8$/,
   ],
   [
     "a CSV without the column",
