@@ -7,6 +7,12 @@ import type { Scale } from "./judge.ts";
 /** Columns that say which row a score is of, and whether it is one. */
 const notMarks = new Set(["index", "id", "hash", "state", "__proto__"]);
 
+/** A number as a text; no 0x10, which JavaScript takes for 16. */
+export const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** A whole number over 2^53, which is read as a text. */
+const largeNumber = /^-?\d{16,40}$/;
+
 const longestName = 200; // characters
 const mostColumns = 500;
 
@@ -90,7 +96,8 @@ export class RecordedMarks {
         this.#addFields(slot, value as Row, [...path, key], score, place); // an object of a file
         continue;
       }
-      const number = typeof value === "number" ? value : this.#areTexts ? toNumber(value) : undefined;
+      const isText = this.#areTexts || (typeof value === "string" && largeNumber.test(value));
+      const number = typeof value === "number" ? value : isText ? toNumber(value) : undefined;
       if (number === undefined) {
         this.#others.add(name);
         this.#columns.delete(name);
@@ -133,10 +140,10 @@ export class RecordedMarks {
   }
 }
 
-/** A text's number; NaN for a text that says there is none, undefined for any other. */
+/** A text's number; NaN for a text that says there is none or an infinite one, undefined for any other. */
 function toNumber(value: unknown): number | undefined {
   if (typeof value !== "string") return undefined;
-  if (/^\s*(?:nan|na|n\/a|null|none)?\s*$/i.test(value)) return NaN;
-  const number = Number(value);
+  if (/^\s*(?:nan|na|n\/a|null|none|[-+]?inf(?:inity)?)?\s*$/i.test(value)) return NaN;
+  const number = decimal.test(value.trim()) ? Number(value) : Infinity;
   return Number.isFinite(number) ? number : undefined;
 }

@@ -3,7 +3,7 @@ import { type Place, dataErrorAt } from "../dataset/place.ts";
 import { DataError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import type { RatingState } from "../run/rating.ts";
-import { RecordedMarks } from "./recorded-marks.ts";
+import { decimal, RecordedMarks } from "./recorded-marks.ts";
 
 /** What a file says about one row: a number, a state other than scored, or text that is neither. */
 export type Recorded = number | RatingState | { readonly text: string };
@@ -33,8 +33,6 @@ export function toRecorded(value: unknown): Recorded {
   const text = String(value).trim();
   return decimal.test(text) && Number.isFinite(Number(text)) ? Number(text) : { text };
 }
-
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i; // no 0x10, which JavaScript takes for 16
 
 /** An index further than this many places beyond the scores so far, for each of them, is kept apart: 8 bytes a place add up. */
 const mostGap = 64;

@@ -25,14 +25,16 @@ const perhaps = new RegExp(
   "i",
 );
 const codes =
-  /^(?:insufficient_\w+|billing_\w+|budget_exceeded|arrearage|spend(?:ing)?_limit\w*|exceeded_current_quota_error|payment_required)$/i;
+  /^(?:insufficient_(?:\w+_)?(?:quota|funds?|credits?|balance|money)\w*|billing_\w+|budget_exceeded|arrearage|spend(?:ing)?_limit\w*|exceeded_current_quota_error|payment_required)$/i;
 /** What an error quotes may be a row's own text. */
 const quoted = /"[^"]*"|'[^'\n]*'(?!\w)|`[^`]*`|“[^”]*”|‘[^’]*’/g;
-/** The messages of a body that is given as it came. */
-const messages = /["'](?:message|detail|error|msg)["']\s*:\s*(["'])(.*?)\1/g;
-/** A limit that comes back by itself. */
-const comesBack =
-  /\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b[rt]pm\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|too many requests|rate.?limit/i;
+/** A string of JSON, or as Python prints it, and whether it is a name. */
+const strings = /(["'])((?:\\.|(?!\1)[^\\])*)\1(\s*:)?/g;
+const namesMessage = /^(?:message|details?|errors?|msg|error_(?:message|description|msg)|description|title)$/i;
+/** A limit that comes back by itself, in words that nobody has for an empty account. */
+const comesBackSoon =
+  /\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b\d* ?[rt]p[ms]\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|\b(?:retry|try again) (?:after|in) \d/i;
+const comesBack = new RegExp(`${comesBackSoon.source}|too many requests|rate.?limit`, "i");
 const longest = 2000; // characters that are read
 
 /**
@@ -44,7 +46,19 @@ const longest = 2000; // characters that are read
 export function tellsNoMoney(said: string, named: readonly string[] = []): boolean {
   if (named.some((code) => codes.test(code))) return true;
   const plain = said.slice(0, longest).replace(/https?:\/\/\S+/g, " ");
-  const found = Array.from(plain.matchAll(messages), ([, , message]) => message!);
-  const own = found.length > 0 ? found.join(" ") : plain.replace(quoted, " ");
-  return sure.test(own) || (perhaps.test(own) && !comesBack.test(own));
+  const own = ownWords(plain);
+  return (sure.test(own) && !comesBackSoon.test(own)) || (perhaps.test(own) && !comesBack.test(own));
+}
+
+/** What the server itself says: no text that it quotes; of a body that is given as it came, its messages. */
+function ownWords(said: string): string {
+  const [lead] = /^[^"'`“‘{]*/.exec(said)!;
+  if (said[lead.length] !== "{" || lead.endsWith("[")) return said.replace(quoted, " ");
+  const words = [lead];
+  let name = "";
+  for (const [, , text, colon] of said.slice(lead.length).matchAll(strings)) {
+    if (colon !== undefined) name = text!;
+    else if (namesMessage.test(name)) words.push(text!.replace(/\\(.)/g, "$1").replace(quoted, " "));
+  }
+  return words.join(" ");
 }

@@ -74,12 +74,16 @@ const otherNumber =
 /** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
 const sentenceToNumber =
   /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
-/** Another score in a sentence, anywhere in a line, which is no advice. */
-const givesNumber =
-  /\b(?:i|we)(?:['’](?:d|ll))?(?:\s+(?!not\b|never\b)\w+){0,2}\s+(?:rate|score|give|assign)\s+(?:it|this|that|the (?:response|answer|output))\s+(?:only\s+)?(?:an?\s+)?(\d+(?:\.\d+)?)/i;
+/** What may follow the score of a sentence: its end, or a reason. Anything else may be a condition. */
+const endsSentence =
+  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|,?\s*\(?(?:because|since|due to|as (?:it|this|that|the)\b))/i;
 const startsCondition =
-  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or)\b/i;
-const onCondition = /\b(?:if|had|were|unless|except|though|although|but|provided|assuming|without|with|or)\b/i;
+  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|given|in case|as long)\b/i;
+/** Advice, or what the score is not: `I would not give it a 5`, `it would be a 5 if it had sources`. */
+const isAdvice = /\b(?:not|never)\b|n['’]t\b|\b(?:would|could|might)\b.*\bif\b|\bif\b.*\b(?:would|could|might)\b/i;
+/** A number that counts no things and is no ordinal, ratio or share: it may be a score. */
+const bareNumber =
+  /(?<![\w.])([-+−]?\d+(?:\.\d+)?)(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b)[a-z])/gi;
 /** A label that tells what the row says: `The instruction asks for a score:`. */
 const asksForScore =
   /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
@@ -149,10 +153,10 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   const { label, score, rest } = found;
   const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
   if (sentenceToNumber.test(label)) {
-    const others = lines.slice(at + 1).filter((line) => !onCondition.test(line));
-    const isAnother = (line: string) => Number(givesNumber.exec(line)?.[1] ?? score) !== Number(score);
-    if (/^\W*\w/.test(tail ?? "") && startsCondition.test(tail ?? "")) return "a score on a condition";
-    if (others.some(isAnother)) return "a sentence with more than a score";
+    if (tail === undefined || !endsSentence.test(tail) || startsCondition.test(tail)) return "a score on a condition";
+    const others = [tail, ...lines.slice(at + 1)].flatMap((line) => line.split(/(?<=[.!?;])\s/));
+    if (others.some((other) => !isAdvice.test(other) && hasOtherScore(other, score, scale)))
+      return "a sentence with more than a score";
   }
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
@@ -219,6 +223,13 @@ const dictatedBelow =
 function isOtherNumber(line: string | undefined, score: string): boolean {
   const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$/.exec(line ?? "") ?? [];
   return number !== undefined && Number(number) !== Number(score);
+}
+
+/** Whether a sentence holds a number that could be a score, and is another. */
+function hasOtherScore(sentence: string, score: string, { min, max }: Rubric["scale"]): boolean {
+  return Array.from(sentence.matchAll(bareNumber), ([, number]) => Number(number!.replace("−", "-"))).some(
+    (number) => number !== Number(score) && number >= min && number <= max,
+  );
 }
 
 /** Whether a line's number is on the scale. */

@@ -50,7 +50,7 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:on (?:second thought|reflection|closer inspection|(?:a )?second look)|after re-?reading(?: it)?|having reconsidered)\b\W*(?:i(?:['’]d| would| will)?\s+(?:say|think|give|rate|score)(?:\s+(?:it|this|that))?(?:\s+(?:is|deserves|merits|gets))?|(?:this|it|that|the (?:response|output))(?:['’]s|\s+(?:is|deserves|merits|gets))|(?:make|call) it|(?:the|my) (?:score|rating) (?:is|should be))?\s*(?:more like\s+|only\s+|really\s+)?(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`^\W*(?:on (?:second thought|reflection|closer inspection|(?:a )?second look)|after re-?reading(?: it)?|having reconsidered)\b\W*(?:i(?:['’]d| would| will)?\s+(?:say|think|give|rate|score|go (?:with|for))(?:\s+(?:it|this|that))?(?:\s+(?:is|deserves|merits|gets))?|(?:this|it|that|the (?:response|output))(?:['’]s|\s+(?:is|deserves|merits|gets))|(?:make|call) it|(?:the|my) (?:score|rating) (?:is|should be))?\s*(?:more like\s+|only\s+|really\s+)?(?:an?\s+)?${digits}(?:\s*/\s*\d+)?(?:\s+at (?:best|most))?\W*$`,
     "i",
   ),
   new RegExp(

@@ -34,7 +34,9 @@ const closing = new RegExp(
 const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
 const anyOpening = /<(?:think|thinking)>/i;
 /** A tag that opens a block of an answer, not one that is mentioned among words. */
-const blockOpening = /(?:^|:|^[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
+const blockOpening = /^[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
+/** The same in an item or after a colon, on the line before the end: on more lines it may be reasoning that mentions the tag. */
+const blockInLine = /(?:^|:|(?:^|\n)[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|thinking)>[^\n]*\n?[ \t]*$/i;
 
 /** What ends reasoning, by what began it. */
 const ends: Readonly<Record<string, (name: string) => string>> = {
@@ -126,7 +128,7 @@ export function withoutThinking(text: string): string {
 /** Whether an answer speaks of a tag that closes: one that was opened in a block, or stands among the words of a sentence. */
 function isTalkedAbout(before: string, after: string): boolean {
   const isAlone = /(?:^|\n)[ \t]*$/.test(before.slice(-100)) || /^[ \t]*(?:\r?\n|$)/.test(after.slice(0, 100));
-  if (isAlone) return blockOpening.test(before);
+  if (isAlone) return blockOpening.test(before) || blockInLine.test(before);
   if (anyOpening.test(before)) return true;
   const isAmongWords = /\S[ \t]+$/.test(before.slice(-100)) && /^(?:[ \t]+\S|[,.;:!?)])/.test(after.slice(0, 100));
   return isAmongWords && !/[.!?…]["')]?[ \t]+$/.test(before.slice(-100)) && !/^[ \t]*<answer/i.test(after);

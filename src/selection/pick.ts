@@ -37,7 +37,7 @@ export interface Picked {
   readonly rejected: ReadonlyMap<number, { reason: Reason; detail: ReasonDetail }>;
   /** The lowest key that was kept; NaN when nothing was. */
   readonly cut: number;
-  /** Rows with exactly that key, or with the lowest of their group of which some were kept and some not; and how many of these were kept. */
+  /** Rows with exactly that key that no check rejected, or with the lowest of their group of which some were kept and some not; and how many of these were kept. */
   readonly tied: number;
   readonly tiedKept: number;
 }
@@ -210,7 +210,7 @@ function describeCut(
   let tied = 0;
   let tiedKept = 0;
   for (let row = 0; row < keys.length; row++) {
-    if (keys[row] !== cut) continue;
+    if (keys[row] !== cut || rejected.has(row)) continue; // a check has nothing to do with ties
     tied++;
     tiedKept += kept[row]!;
   }

@@ -34,3 +34,8 @@ export function semanticCheck(
     },
   };
 }
+
+/** Rejects rows whose vector is nearer than a cosine distance to a kept row's. */
+export function distanceCheck(vectors: VectorsReader, distance: number): LearningCheck {
+  return semanticCheck(vectors, 1 - distance + 2 * rounding, "too close", "--diverse"); // exactly so far apart is not nearer
+}

@@ -44,12 +44,18 @@ export class WordWatch {
     for (const word of this.#words) this.#counts.set(word, { rows: 0, kept: 0, byCategory: new Map() });
   }
 
+  /** A letter may become two where it is made small, as İ does. */
+  #has(word: number, text: string, small: string): boolean {
+    const pattern = this.#patterns[word]!;
+    return pattern.test(text) || (small.length !== text.length && pattern.test(small));
+  }
+
   add({ instruction, input, output, category, unreadable }: Example, isKept: boolean): void {
     if (unreadable !== undefined) return;
     const text = `${instruction}\n${input}\n${output}`.normalize(); // an accent may be a character of its own
     const small = text.toLowerCase();
     for (const [i, word] of this.#words.entries()) {
-      if (!small.includes(word) || !this.#patterns[i]!.test(text)) continue; // the first look is faster
+      if (!small.includes(word) || !this.#has(i, text, small)) continue; // the first look is faster
       const count = this.#counts.get(word)!;
       count.rows++;
       if (isKept) count.kept++;

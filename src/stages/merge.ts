@@ -15,7 +15,7 @@ import { extendManifest, openPurse, readManifest, readPurse, runFolder, type Run
 import type { StageOptions } from "./progress.ts";
 import { hashRows } from "./rate-checks.ts";
 import { rate } from "./rate.ts";
-import { sharedAlarms, worstChecks } from "./shards-said.ts";
+import { sharedAlarms, wantsRetry, worstChecks } from "./shards-said.ts";
 
 export interface MergeOptions extends StageOptions {
   /** The run that the shards become. */
@@ -86,7 +86,8 @@ export async function merge(options: MergeOptions): Promise<MergeSummary> {
       shards.flatMap((shard) => summaryOf(shard, as).calls ?? []),
       store,
     );
-    return calls ? { ...summary, calls } : summary;
+    const hasRetried = shards.every((shard) => !wantsRetry(summaryOf(shard, as)));
+    return calls ? { ...summary, calls: { ...calls, hasRetried } } : summary;
   };
   const rated = await withCalls(undefined);
   const scores: Record<string, RateSummary> = {};

@@ -9,6 +9,7 @@ import type { RunFolder } from "../run/run-folder.ts";
 import { formatNumbered } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
 import { commandHere, withFlag, withoutLimit } from "./command-here.ts";
+import { wantsRetry } from "./shards-said.ts";
 
 /*
  * The command that `status` proposes: as it is to be typed here, with every option that was given.
@@ -68,14 +69,14 @@ export function nextStep(
   const typed = typedHere(manifest.rate, run, manifest.dataset.workingFolder);
   const { failed = 0, refused = 0 } = manifest.rate.states;
   const missed = manifest.rate.gates.find(({ held }) => !held);
-  const wantsRetry =
-    failed > 0 && (missed !== undefined || arms.length === 0) && !/ --retry-failed(?: |$)/.test(command ?? "");
+  const mayRetry =
+    wantsRetry(manifest.rate) && calls?.hasRetried !== true && (missed !== undefined || arms.length === 0);
   if (command !== undefined && /^alpagasus merge\b/.test(command)) {
     const again = typedWith(manifest.rate, "--overwrite", run, manifest.dataset.workingFolder);
     if (dataset !== "present") return `put back the data, or rate the shards again; then ${again}`;
     if (calls?.stopped !== undefined)
       return `the command of each shard that was stopped, with a higher --budget where that stopped it; then ${again}`;
-    if (calls && wantsRetry) return `the commands of the shards with --retry-failed; then ${again}`;
+    if (calls && mayRetry) return `the commands of the shards with --retry-failed; then ${again}`;
   }
   if (dataset === "missing")
     return `alpagasus rate PATH${flag}${judges}, with the path that ${manifest.dataset.source} has now, and the other options of the rating: ${command ?? "as before"}`;
@@ -96,7 +97,7 @@ export function nextStep(
       : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;
   if (manifest.rate.limit && command !== undefined && arms.length === 0)
     return `${typedHere({ ...manifest.rate, command: withoutLimit(command) }, run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
-  if (calls && wantsRetry && command !== undefined)
+  if (calls && mayRetry && command !== undefined)
     return `${typedWith(manifest.rate, "--retry-failed", run, manifest.dataset.workingFolder)}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
   if (calls && missed && refused > 0)
     return `alpagasus replies --state refused${flag}, since a gate does not hold: ${missed.message}`;

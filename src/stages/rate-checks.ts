@@ -141,8 +141,8 @@ export async function expectNoMore(
 }
 
 /**
- * Whether data are those that a run was rated on: the same sources, as seen from where each was typed; or all files that are left of them,
- * and perhaps more. What is on the Hub is known by its name. False where nothing is left: the rows decide then.
+ * Whether data are those that a run was rated on: the same sources, as seen from where each was typed; or files that are gone, or that
+ * came, but not both: others may have come in the place of those that are gone. What is on the Hub is known by its name. False where nothing is left: the rows decide then.
  */
 export function isSameData(recorded: DatasetRecord, asked: Dataset, run: string): boolean {
   const before = recorded.sources?.map(({ source }) => source) ?? [recorded.source];
@@ -156,8 +156,10 @@ export function isSameData(recorded: DatasetRecord, asked: Dataset, run: string)
   if (before.length === now.length && before.every((source, i) => isSameSource(source, now[i]))) return true;
   if (before.filter(isOnHub).join("\0") !== now.filter(isOnHub).join("\0")) return false;
   const paths = new Set(asked.files.map(({ path }) => realFolder(resolve(path))));
-  const left = recorded.files.map(({ path }) => resolve(origin, path)).filter((path) => existsSync(path));
-  return left.length > 0 && left.every((path) => paths.has(realFolder(path)));
+  const files = recorded.files.map(({ path }) => resolve(origin, path));
+  const left = new Set(files.filter((path) => existsSync(path)).map(realFolder));
+  if (left.size === 0 || [...left].some((path) => !paths.has(path))) return false;
+  return left.size === new Set(files).size || paths.size === left.size;
 }
 
 function isOnHub(source: string): boolean {

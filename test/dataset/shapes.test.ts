@@ -164,6 +164,10 @@ describe("shapes", () => {
       { name: "f", description: "d", result: "1" },
     ])
       expect(await callsOf({ tool_calls: calls })).toEqual([{ name: "f", arguments: {} }]);
+    for (const name of ["arguments_json", "body", "data", "fields", "content", "argumentsText", "city"]) {
+      const calls = [{ type: "function", function: { name: "f", [name]: '{"city":"Paris"}' } }];
+      await expect(callsOf({ tool_calls: calls })).rejects.toThrow(`to have its "arguments", got "${name}"`);
+    }
     for (const calls of [older, JSON.stringify(older), [older, older]])
       expect((await callsOf({ function_call: calls }))![0]).toEqual(older);
     for (const none of [
@@ -250,6 +254,14 @@ describe("shapes", () => {
       [{ type: "tool_result", text: "42", content: [{ type: "text", text: "42" }] }, "tool_result"],
       [{ text: "", image: { path: "x" } }, "another kind"],
       [{ type: "image_url", text: "Describe", image_url: "x" }, "image_url"],
+      [{ text: "what is on it?", imageUrl: "x" }, "another kind"],
+      [{ text: "now", functionCall: { name: "w" } }, "another kind"],
+      [{ text: "look", image: 0 }, "another kind"],
+      [{ text: "", image: 3 }, "another kind"],
+      [{ type: "tool-call", text: "x" }, "tool-call"],
+      [{ type: "toolUse", text: "x" }, "toolUse"],
+      [{ type: "image_text", text: "x" }, "image_text"],
+      [{ type: "encrypted", data: "x" }, "encrypted"],
     ] as const)
       await expect(readPart(part)).rejects.toThrow(`expected every part of messages[0] to be text, got ${kind}`);
     for (const part of [
@@ -259,6 +271,7 @@ describe("shapes", () => {
       { text: "!", annotations: [], image: { url: null } },
       { text: "!", profile: "x", recall: 0.5 },
       { type: "document_text", text: "!" },
+      { type: "redacted_text", text: "!" },
     ])
       expect((await readPart(part)).instruction).toBe("Look!");
   });

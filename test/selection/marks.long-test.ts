@@ -133,12 +133,24 @@ describe("a file of scores comes in whole", () => {
     expect(decisions).toContain('"lacks":"no oda.scores.IFD"');
   });
 
+  test("whole numbers over 2^53 are numbers too", async () => {
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    folder.write("big.jsonl", rows.map((_, i) => `{"score":1,"n":{"big":11529215046068${i}6976}}`).join("\n"));
+    await prepare(folder.path, ["rate", "rows.json"]);
+    const summary = await run<RateSummary>(folder, ["rate", "rows.json", "--judge", "recorded:big.jsonl", "--as", "b"]);
+    expect(summary.marks).toMatchObject({ "n.big": { rows: rows.length } });
+  });
+
   test("CSV too, whose values are texts; a score beside them stays the score", async () => {
     using folder = tempFolder();
     folder.write("rows.json", rows);
     folder.write(
       "scored.csv",
-      ["score,words,answer", ...rows.map((_, i) => `${5 - i / 2},${i},${i === 4 ? "four" : i}`)].join("\n"),
+      [
+        "score,words,answer,sha,ppl",
+        ...rows.map((_, i) => `${5 - i / 2},${i},${i === 4 ? "four" : i},0x1${i},${i === 3 ? "inf" : i}`),
+      ].join("\n"),
     );
     await prepare(folder.path, ["rate", "rows.json"]);
     const summary = await run<RateSummary>(folder, [
@@ -149,7 +161,8 @@ describe("a file of scores comes in whole", () => {
       "--as",
       "mine",
     ]);
-    expect(Object.keys(summary.marks!)).toEqual(["words"]);
+    expect(Object.keys(summary.marks!)).toEqual(["words", "ppl"]);
+    expect(summary.marks!["ppl"]!.rows).toBe(7);
     expect([summary.mean, summary.hasOnlyMarks]).toEqual([3.25, undefined]);
     await run(folder, ["select", "--by", "mine + mine.words", "--top", "1"]);
     expect(kept(folder)).toEqual([7]);

@@ -48,6 +48,17 @@ describe("pickHighest", () => {
     expect(first.kept.subarray(0, 10)).not.toEqual(new Uint8Array(10).fill(1));
   });
 
+  it("takes rows that a check rejects for no ties", () => {
+    const texts = [0, 1, 2, 0, 1, 2];
+    const kept = new Set<number>();
+    const once = {
+      reject: (row: number) => (kept.has(texts[row]!) ? { reason: "duplicate" as const, detail: {} } : undefined),
+      keep: (row: number) => void kept.add(texts[row]!),
+    };
+    const picked = pickHighest(new Float64Array(6).fill(5), { count: 4, seed: 1, purpose: "test", checks: [once] });
+    expect(picked).toMatchObject({ cut: 5, tied: 3, tiedKept: 3 });
+  });
+
   it("keeps the best within each group", () => {
     const list = Float64Array.from([5, 5, 5, 5, 1, 2, 3, 4]);
     const { kept } = pickHighest(list, {

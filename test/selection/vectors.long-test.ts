@@ -6,7 +6,7 @@ import { openVectors, openVectorsWriter } from "../../src/run/vectors-file.ts";
 import { atOnce } from "../../src/in-turns.ts";
 import { pickHighest } from "../../src/selection/pick.ts";
 import { takeRepresentative } from "../../src/selection/facility-location.ts";
-import { semanticCheck } from "../../src/selection/semantic.ts";
+import { distanceCheck, semanticCheck } from "../../src/selection/semantic.ts";
 import { takeToward } from "../../src/selection/toward.ts";
 import { createRandom } from "../../src/stats/random.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
@@ -198,6 +198,15 @@ test("rows that represent all are those of greedy facility location", async () =
     }),
     { numRuns: 40 },
   );
+});
+
+test("rows that are exactly so far apart are not too close", async () => {
+  using file = await open([unit([1, 0]), unit([0, 1]), unit([1, 3 ** 0.5])]);
+  const keptAt = (distance: number) =>
+    pickHighest(Float64Array.from([3, 2, 1]), { seed: 1, purpose: "score", checks: [distanceCheck(file, distance)] })
+      .kept;
+  expect([...keptAt(1)]).toEqual([1, 1, 0]);
+  expect([...keptAt(0.1)]).toEqual([1, 1, 1]);
 });
 
 test("the same rows are chosen each time", async () => {

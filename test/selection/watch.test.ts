@@ -26,6 +26,10 @@ test("words are whole, in any case, also with signs at their end, and count a ro
   ]);
 });
 
+test("letters that become two where they are made small are found", () => {
+  expect(watch("İstanbul", ["in İstanbul.", true])).toEqual([{ word: "İstanbul", rows: 1, kept: 1 }]);
+});
+
 test("words of scripts without spaces are found wherever they stand, and others beside them", () => {
   expect(
     watch(

@@ -59,6 +59,12 @@ test("data of the same name in another folder do not replace a run's ratings", a
     ["rate", "d.json", "--run", "runs/one"],
     ["rate", "d.json", "e.json", "--run", "runs/one"],
   );
+  // nor where another file came in the place of one that is gone
+  folder.write("A/f.json", rows("Ask", 5));
+  renameSync(join(folder.path, "A/e.json"), join(folder.path, "A/e2.json"));
+  expect(
+    (await misuse(["rate", "d.json", "f.json", "--run", "runs/q"], { cwd: join(folder.path, "A") })).stderr,
+  ).toContain("holds ratings of");
   // the same file by another path is the same data
   await prepare(join(folder.path, "B"), ["rate", "../A/d.json", "--run", "../A/runs/x"]);
 });
@@ -180,6 +186,7 @@ test("merged shards keep what was said of their judge, propose what can be typed
   expect(rate!.alarms.join("\n")).toMatch(/failed its check|separates/);
   expect(rate!.checks!.some(({ held }) => !held)).toBe(true);
   expect(dataset!.source).toBe("d.json");
+  expect(rate!.calls).toMatchObject({ hasRetried: true }); // none failed
   folder.write(
     "here/e.jsonl",
     rows("Tell", 20)

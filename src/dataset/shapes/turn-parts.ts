@@ -45,8 +45,9 @@ function readJson(text: string): unknown {
   return /^\s*(?:none|null|nan)?\s*$/i.test(text) ? null : tryParse(text, parseToPassOn);
 }
 
-/** Names under which arguments may stand that are not read. */
-const likeArguments = /^(?:\w*args|\w*arguments?|\w*params?|\w*parameters|\w*inputs?|options|payload|values)$/i;
+/** What a call without arguments may have; under any other name, arguments may stand that are not read. */
+const besideName =
+  /^(?:name|id|type|index|function|call_id|status|description|title|strict|results?|outputs?|response|error|(?:thought_)?signature|extra_content|server_label)$/;
 
 function readCall(call: unknown, place: string): ToolCall {
   const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
@@ -59,7 +60,7 @@ function readCall(call: unknown, place: string): ToolCall {
       `expected each tool call of ${place} to be an object with a "name", got ${typeof given === "object" && given !== null ? Object.keys(called).join(", ") || "nothing in it" : kindOf(given)}`,
     );
   const args = ["arguments", "args", "parameters", "input"].map((key) => called[key]).find((one) => one != null);
-  const other = Object.keys(called).find((key) => likeArguments.test(key) && !isNothing(called[key]));
+  const other = Object.keys(called).find((key) => !besideName.test(key) && !isNothing(called[key]));
   if (args === undefined && other !== undefined)
     throw new FieldError(
       `expected the tool call ${name} of ${place} to have its "arguments", got ${JSON.stringify(other)}`,
@@ -104,7 +105,7 @@ function readReasoningParts(value: unknown, place: string): string {
         .find((one) => one != null);
       if (typeof text === "string") return text;
       if (Array.isArray(text) && text !== value) return readReasoningParts(text, place);
-      if (/encrypted|redacted/.test(typeOf(fields))) return "";
+      if (isHidden(fields)) return "";
       if (Object.entries(fields).every(([key, one]) => isNothing(one) || notThought.test(key))) return "";
       throw new FieldError(`expected ${place} to be a text, or a list of texts, got ${kindOf(value)}`);
     })
@@ -122,7 +123,7 @@ export function readContent(content: unknown, place: string): { readonly text: s
   for (const part of content as unknown[]) {
     const fields = (typeof part === "object" && part !== null ? part : { text: part }) as Row; // a message part read from JSON
     const type = fields["type"];
-    if (/redacted|encrypted/.test(typeOf(fields))) continue; // which nobody can read
+    if (isHidden(fields)) continue;
     if (type === "thinking" || type === "reasoning" || fields["thought"] === true) {
       reasonings.push(readReasoningParts(fields, `the reasoning of ${place}`));
       continue;
@@ -137,16 +138,24 @@ export function readContent(content: unknown, place: string): { readonly text: s
   return { text: texts.join(""), reasoning: reasonings.filter((one) => one !== "").join("\n") };
 }
 
-function typeOf({ type }: Row): string {
-  return typeof type === "string" ? type : "";
+/** Whether a part is reasoning that a provider encrypted, which nobody can read. */
+function isHidden({ type }: Row): boolean {
+  return typeof type === "string" && /redacted|encrypted/.test(type) && /think|reason/.test(type);
 }
 
-const otherKind = /(?:^|_)(?:image|audio|video|file|document|tool|call)s?(?:_|$)/i;
+const textTypes = /^(?:(?:input|output|summary|document)_)?text$/;
+
+/** Whether a type or a field's name speaks of something else than text: `image_url`, `imageUrl`, `tool-call`. */
+function isOtherKind(name: string): boolean {
+  const words = name.replace(/(?<=[a-z])(?=[A-Z])|[-.]/g, "_");
+  return /(?:^|_)(?:image|audio|video|file|document|tool|call)s?(?:_|$)/i.test(words);
+}
 
 /** Whether a part is text alone: tables that hold several kinds give an empty text to images and calls. */
 function isTextPart({ type, text, ...others }: Row): boolean {
-  if (typeof type === "string" && /(?:^|_)text$/.test(type)) return true;
-  if (typeof type === "string" && otherKind.test(type)) return false;
-  const more = Object.keys(others).filter((name) => typeof others[name] !== "number" && !isNothing(others[name]));
-  return text === "" ? more.length === 0 && typeof type !== "string" : !more.some((name) => otherKind.test(name));
+  if (typeof type === "string" && textTypes.test(type)) return true;
+  if (typeof type === "string" && isOtherKind(type)) return false;
+  const more = Object.keys(others).filter((name) => !isNothing(others[name]));
+  if (more.some(isOtherKind)) return false;
+  return text !== "" || (typeof type !== "string" && more.every((name) => typeof others[name] === "number"));
 }

@@ -77,6 +77,8 @@ export const callsSchema = z.object({
   highestUsd: z.number().optional(),
   /** Likewise: what is reserved for calls in batches at the provider. */
   batchedUsd: z.number().optional(),
+  /** Of merged shards: whether each that has failed calls tried them again (`--retry-failed`). */
+  hasRetried: z.boolean().optional(),
   /** The call store that holds the replies. */
   store: z.string(),
 });

@@ -7,7 +7,7 @@ import type { Reason, ReasonDetail } from "../../selection/decision.ts";
 import { diversity } from "../../selection/diversity.ts";
 import { type LearningCheck, exactDuplicates } from "../../selection/duplicates.ts";
 import { nearDuplicates } from "../../selection/near-duplicates.ts";
-import { semanticCheck } from "../../selection/semantic.ts";
+import { distanceCheck, semanticCheck } from "../../selection/semantic.ts";
 import { openWhereFilter } from "../../selection/where.ts";
 import { Grouping } from "./grouping.ts";
 import { defaultSimilarity, isDiverseByVectors, type Plan, type SelectOptions } from "./plan.ts";
@@ -49,9 +49,7 @@ export async function surveyRows(
         "--dedup semantic",
       ),
     options.diverse !== undefined && !isDiverseByVectors(options) && diversity(options.diverse),
-    options.diverse !== undefined &&
-      isDiverseByVectors(options) &&
-      semanticCheck(vectors!.rows, 1 - options.diverse, "too close", "--diverse"),
+    options.diverse !== undefined && isDiverseByVectors(options) && distanceCheck(vectors!.rows, options.diverse),
   ].filter((check) => check !== false);
   const needsText =
     plan.method === "longest" ||
