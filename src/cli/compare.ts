@@ -250,6 +250,9 @@ function show(
   const isWhole = summaries.every(({ gates, calls }) => !calls?.stopped && gates.every(({ held }) => held));
   const [only, ...more] = summaries;
   const whole = more.length === 0 ? only : { comparisons: summaries, rankings: isWhole ? rankings : [] };
-  const text = [...(isWhole ? rankings.map(renderRanking) : []), ...summaries.map(renderComparison)].join("");
+  const text = [
+    ...(isWhole ? rankings.map(renderRanking) : []),
+    ...summaries.map((summary) => renderComparison(summary, { isAlone: more.length === 0 })),
+  ].join("");
   process.stdout.write(flags.json ? `${plainJson(whole, 2)}\n` : text);
 }

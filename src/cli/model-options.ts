@@ -147,7 +147,8 @@ const modelOptionNames = addModelOptions(new Command()).options.map((option) => 
 
 export function parseUsd(text: string): number {
   const value = /^\$?[\d.]+(e-?\d+)?$/i.test(text) ? parseNumber(text.replace(/^\$/, "")) : NaN;
-  if (!(value >= 0)) throw new InvalidArgumentError("Expected US dollars, 0 or more: 5 or 0.50.");
+  if (!(value >= 0 && value < 1e6))
+    throw new InvalidArgumentError("Expected US dollars, 0 or more and under 1,000,000: 5 or 0.50.");
   return value;
 }
 

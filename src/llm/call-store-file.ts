@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
 import { batchColumnsSince3, batchTables } from "./batches/batch-book.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { isOutOfRoom } from "./spare-room.ts";
 
 const layout = 3;
 
@@ -156,9 +157,7 @@ function openUnchanging(path: string): DatabaseSync {
 /** Says what is wrong with a store that turns out to be damaged when it is used; undefined for other errors. */
 export function describeDamage(error: unknown): string | undefined {
   const isDamaged = [11, 26].includes(((error as { errcode?: number }).errcode ?? 0) % 256); // SQLITE_CORRUPT, SQLITE_NOTADB
-  return isDamaged
-    ? `the call store is damaged (${messageOf(error)}); bring back a copy of it, or move it away (a run that has paid from it then says how to go on)`
-    : undefined;
+  return isDamaged ? `the call store is damaged (${messageOf(error)}); ${howToMend("calls.sqlite")}` : undefined;
 }
 
 /** @throws UsageError when it is another program's database, or of a later layout */
@@ -176,12 +175,31 @@ function readPragma(database: DatabaseSync, name: string): number {
 
 function describeOpening(path: string, cause: unknown): Error {
   if (cause instanceof AlpagasusError) return cause;
+  if (isOutOfRoom(cause) || /^E(?:NOSPC|DQUOT)$/.test(codeOf(cause)))
+    return new AlpagasusError(
+      `${path}: the call store cannot be opened (${messageOf(cause)}); make room on its disk, then run the same command again: what is stored is kept`,
+      { cause },
+    );
+  if (/^E(?:ACCES|PERM|ROFS|NOTDIR|EXIST)$/.test(codeOf(cause)))
+    return new UsageError(
+      `${path}: the call store cannot be made (${messageOf(cause)}); name another file with --store`,
+      {
+        cause,
+      },
+    );
   return new UsageError(
-    `${path}: expected a call store, got ${describeStoreError(cause)}; bring back a copy of it, or move it away (a run that has paid from it then says how to go on), or name another file with --store`,
-    {
-      cause,
-    },
+    `${path}: expected a call store, got ${describeStoreError(cause)}; ${howToMend(path)}, or name another file with --store`,
+    { cause },
   );
+}
+
+/** What SQLite keeps beside a store may hold its latest replies. */
+function howToMend(path: string): string {
+  return `bring back a copy of it, or move it away with ${path}-wal and ${path}-shm, if they are there (a run that has paid from it then says how to go on)`;
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown }).code ?? "");
 }
 
 function describeStoreError(cause: unknown): string {

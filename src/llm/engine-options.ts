@@ -41,7 +41,7 @@ export function checkEngineOptions(
   expect("maxAttempts", maxAttempts, isCount, "a whole number from 1");
   expect("timeoutMs", timeoutMs, (value) => value > 0 && value < 2 ** 31, "milliseconds over 0");
   expect("graceMs", graceMs, (value) => value >= 0 && value < 2 ** 31, "milliseconds from 0");
-  expect("budgetUsd", budgetUsd, (value) => value >= 0 && value < 1e6, "US dollars from 0");
+  expect("budgetUsd", budgetUsd, (value) => value >= 0 && value < 1e6, "US dollars from 0, under 1,000,000");
   for (const [kind, limit] of Object.entries(limits))
     expect(`limits.${kind}`, limit, (value) => value > 0, "a number over 0");
   if (budgetUsd !== undefined && !model.price)

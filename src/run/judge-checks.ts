@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
-import { appendFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { appendFile, rm } from "node:fs/promises";
+import { writeWhole } from "../files/atomic-file.ts";
 import { readWhole } from "../files/read-file.ts";
 import * as z from "zod";
 import { tryParse } from "../files/try-parse.ts";
@@ -16,6 +18,25 @@ const checkedSchema = z.object({
   checks: rateSummarySchema.shape.checks.unwrap(),
 });
 export type CheckedJudge = z.infer<typeof checkedSchema>;
+
+/**
+ * The name under which a check's replies are stored: of one that was begun in this run and did not end, so that nothing is paid twice, or a
+ * new one.
+ */
+export async function nameOfCheck(run: RunFolder): Promise<string> {
+  const text = await readWhole(run.openCheckPath, "utf8").catch(() => "");
+  return z.object({ check: z.uuid() }).safeParse(tryParse(text)).data?.check ?? randomUUID();
+}
+
+/** Keeps a check's name until it has ended. */
+export async function keepNameOfCheck(run: RunFolder, check: string): Promise<void> {
+  await writeWhole(run.openCheckPath, `${JSON.stringify({ check })}\n`);
+}
+
+/** Has the next check in this run be a new one. */
+export async function forgetNameOfCheck(run: RunFolder): Promise<void> {
+  await rm(run.openCheckPath, { force: true });
+}
 
 /** Adds a check to those of a run that exists. */
 export async function keepCheck(run: RunFolder, checked: CheckedJudge): Promise<void> {

@@ -47,6 +47,8 @@ export interface RunFolder {
   readonly contaminationPath: string;
   /** What checks of judges found. */
   readonly judgeChecksPath: string;
+  /** Under which name the replies of a check that has not ended are stored. */
+  readonly openCheckPath: string;
   readonly reportPath: string;
 }
 
@@ -75,6 +77,7 @@ export function runFolder(folder: string): RunFolder {
     modelPath: (model) => join(folder, "models", model),
     contaminationPath: join(folder, "contamination.json"),
     judgeChecksPath: join(folder, "judge-checks.jsonl"),
+    openCheckPath: join(folder, "judge-check-open.json"),
     reportPath: join(folder, "report.html"),
     lossesPath: (name, model) => join(folder, "losses", `${name}.${model}.jsonl`),
     labelsFolder: (name) => join(folder, "labels", name),

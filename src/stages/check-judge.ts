@@ -1,5 +1,4 @@
 import type { LanguageModelV4 } from "@ai-sdk/provider";
-import { randomUUID } from "node:crypto";
 import { UsageError } from "../errors.ts";
 import type { AnchorLanguage } from "../health/anchor-languages.ts";
 import { readAnchors, type Anchor } from "../health/anchors.ts";
@@ -12,7 +11,7 @@ import { readServedMeasure } from "../likelihood/measure-name.ts";
 import { isModelName } from "../llm/model-name.ts";
 import type { CallsReport } from "../llm/call-tally.ts";
 import { nanosPerUsd } from "../llm/price.ts";
-import { keepCheck } from "../run/judge-checks.ts";
+import { forgetNameOfCheck, keepCheck, keepNameOfCheck, nameOfCheck } from "../run/judge-checks.ts";
 import { runFolder } from "../run/run-folder.ts";
 import type { Rating, RatingState } from "../run/rating.ts";
 
@@ -52,7 +51,8 @@ export interface JudgeHealth {
 /**
  * Checks whether a judge can be trusted to rate a dataset. It rates twenty anchor rows twice, and a third time if doubt is left.
  * The checks are whether it tells good responses from bad ones, whether it follows instructions inside rows, how much its ratings
- * of the same row vary, and whether the build is the one behind the stored replies. Every round makes new calls, and stores them.
+ * of the same row vary, and whether the build is the one behind the stored replies. Every round makes new calls, and stores them; a check
+ * that did not end goes on with those that it has.
  *
  * @throws UsageError when the name or an option makes no sense; other errors when the model cannot be called
  */
@@ -77,19 +77,23 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
       `--judge: expected a judge that replies (openai:MODEL, http://HOST/v1#MODEL) or a student, got ${judge}; rate checks a reward model by itself, and likelihoods are no opinion to check`,
     );
   if (typeof judge === "string" && !isModelName(judge)) return checkLocal(await openJudge(judge), anchors);
-  const nonce = randomUUID();
+  const run = runFolder(options.run);
+  const name = await nameOfCheck(run);
   const probes: Probe[] = [];
   const builds: { readonly build: string; readonly replies: number }[] = [];
   let checks: HealthCheck[] = [];
   for (let round = 1; round <= mostRounds && (round <= leastRounds || isDoubtful(checks)); round++) {
-    const asked = await openLlmJudge(judge, { ...options, probe: `check:${nonce}:${round}` });
+    const asked = await openLlmJudge(judge, { ...options, retryFailed: true, probe: `check:${name}:${round}` });
     try {
       if (asked.problem !== undefined) throw new UsageError(asked.problem);
       if (asked.rubric.rates !== "response")
         throw new UsageError(
           `--rubric: expected one that rates responses, got ${asked.rubric.name}, which rates ${asked.rubric.rates === "other" ? "something else" : "instructions"}; the anchors are good and bad responses to the same instructions`,
         );
-      if (round === 1) builds.push(...asked.store.builds(asked.model.identity));
+      if (round === 1) {
+        builds.push(...asked.store.builds(asked.model.identity));
+        await keepNameOfCheck(run, name);
+      }
       probes.push(await probeJudge(asked, anchors));
       checks = examineRounds(
         anchors,
@@ -100,7 +104,8 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
         probes.at(-1)!.calls.stopped !== undefined ||
         round === mostRounds ||
         (round >= leastRounds && !isDoubtful(checks))
-      )
+      ) {
+        if (probes.at(-1)!.calls.stopped === undefined) await forgetNameOfCheck(run);
         return conclude(asked.name, anchors, probes, {
           rubric: asked.rubric.name,
           question: asked.question.hash,
@@ -109,6 +114,7 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
             examineBuild(builds, [...new Set(probes.flatMap((one) => one.builds))]),
           ],
         });
+      }
     } finally {
       asked.close();
     }

@@ -8,13 +8,15 @@ import type { CallsRecord } from "../run/records/common.ts";
 /**
  * The record of a judge's calls and their cost; empty for judges that make none.
  *
- * @param pending calls that are still to be made
+ * @param pending rows or verdicts that wait for their calls
  * @param before an earlier report of the judge, which is subtracted
+ * @param callsEach how many calls each needs
  */
 export function describeCalls(
   { calls, accounts }: Pick<Judge, "calls" | "accounts">,
   pending: number,
   before?: CallsReport,
+  callsEach = 1,
 ): { calls?: CallsRecord } {
   if (!calls || !accounts) return {};
   const report = calls();
@@ -40,12 +42,22 @@ export function describeCalls(
       ...(report.stopped &&
         pending > 0 && {
           stopped: report.stopped,
-          finishUsd: usd(meanCost === null ? null : meanCost * pending),
+          finishUsd: usd(expectedCost(meanCost, report, pending * callsEach)),
           ...(report.stopped === "budget" && highestCost && { highestUsd: highestCost / nanosPerUsd }),
           ...(report.stopped === "budget" && batched && { batchedUsd: batched / nanosPerUsd }),
         }),
     },
   };
+}
+
+/** What calls are likely to cost, in billionths of a US dollar: of identical ones, as many as so far, only the first is paid. */
+export function expectedCost(
+  meanCost: number | null,
+  { made, stored, shared }: Pick<CallsReport, "made" | "stored" | "shared">,
+  calls: number,
+): number | null {
+  const asked = made + stored;
+  return meanCost === null ? null : (meanCost * calls * asked) / Math.max(1, asked + shared);
 }
 
 /** Progress of a judge's batches, for a progress line. */

@@ -1,5 +1,6 @@
 import type { Dataset } from "../dataset/dataset.ts";
 import { formatCount, formatUsd } from "../format.ts";
+import { expectedCost } from "./describe-calls.ts";
 import type { Judge } from "../judge/judge.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { CheckedJudge } from "../run/judge-checks.ts";
@@ -8,12 +9,17 @@ import type { Manifest } from "../run/manifest.ts";
 /* What the summary of a rating says beside its figures. */
 
 /** A note on what was not rated, and what that would cost. @param pending of the rows that were to be rated */
-export function describeLimit(limit: number, of: number, pending: number, { accounts }: Judge): string {
-  const cost = accounts?.().meanCost;
+export function describeLimit(
+  limit: number,
+  of: number,
+  pending: number,
+  { accounts, calls, question }: Judge,
+): string {
   const rest = of - limit + pending;
+  const cost = accounts && calls ? expectedCost(accounts().meanCost, calls(), rest * (question?.samples ?? 1)) : null;
   const rated =
     pending > 0 ? `${formatCount(limit - pending)} of the ${formatCount(limit)} rows of --limit` : formatCount(limit);
-  return `${rated} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost == null ? "" : `, for about ${formatUsd((cost * rest) / nanosPerUsd)}`}`;
+  return `${rated} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost === null ? "" : `, for about ${formatUsd(cost / nanosPerUsd)}`}`;
 }
 
 /** An alarm for a judge that failed its check before it rated. */

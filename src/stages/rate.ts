@@ -190,7 +190,12 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
           : []),
         ...tally.notes,
       ].filter((note, i, all) => all.indexOf(note) === i),
-      ...describeCalls(options.judge, judge.escalating?.left() ?? tally.pending),
+      ...describeCalls(
+        options.judge,
+        judge.escalating?.left() ?? tally.pending,
+        undefined,
+        options.judge.question?.samples,
+      ),
       ...tally.summarise(),
       ...(isLimited && { coverage: (tally.coverage * limit) / total! }), // of all rows
       alarms: [...new Set([...alarms, ...(ratedBefore?.alarms ?? [])])], // kept scores keep what was said of them

@@ -46,6 +46,15 @@ describe("alpagasus check-judge", () => {
     const { code, stdout } = await alpagasus(args, { cwd: folder.path });
     expect([code, stdout]).toEqual([4, expect.stringContaining("The check did not finish, since its budget is spent")]);
     expect(stdout).not.toContain("FAILS");
+    // with more it goes on: no question is paid twice; a check after that is a new one
+    const asked = server.log.length;
+    const more = args.with(-1, "1");
+    expect((await alpagasus(more, { cwd: folder.path })).stdout).toContain("FAILS");
+    expect(server.log.length).toBeGreaterThan(asked);
+    expect(server.log.length % anchors.length).toBe(0);
+    const whole = server.log.length;
+    await alpagasus(more, { cwd: folder.path });
+    expect(server.log).toHaveLength(2 * whole);
   });
 
   test("in another language asks the same questions in it, and tells the same of a judge", async () => {

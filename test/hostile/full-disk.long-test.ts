@@ -4,6 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { alpagasus, alpagasusPath } from "../helpers/command-line.ts";
+import { startBatchServer } from "../helpers/batch-server.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import { rateRows } from "../helpers/rating.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
@@ -108,4 +109,33 @@ test.skipIf(!canMount)("a disk that is full already: nothing is asked", async ()
   const { code, said } = await onDisk(folder.path, "2m", command(server.judge));
   expect([code, said]).toEqual([1, expect.stringMatching(/no space left.*make room/s)]);
   expect(server.log).toHaveLength(0);
+});
+
+test.skipIf(!canMount)(
+  "a disk that is still full: the store is called neither damaged nor something else",
+  async () => {
+    await using server = await startModelServer({ answer: () => `4\n${"a reason ".repeat(2_000)}` });
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const again = `${command(server.judge)}; dd if=/dev/zero of=disk/more bs=1k 2> dd.txt; ${command(server.judge)}`;
+    const { code, said } = await onDisk(folder.path, "9m", again);
+    expect([code, said]).toEqual([1, expect.stringMatching(/make room.*make room/s)]);
+    expect(said).not.toContain("move it away");
+  },
+);
+
+test.skipIf(!canMount)("batches on a disk that becomes full: the command ends, and says so", async () => {
+  await using server = await startBatchServer();
+  using folder = tempFolder();
+  const many = Array.from({ length: 3_000 }, (_, i) => ({ instruction: `Name ${i}.`, input: "", output: `${i}` }));
+  folder.write("rows.json", many);
+  const args = rateRows("openai:gpt-4o-mini", "--store", "disk/calls.sqlite", "--batch", "--batch-size", "500");
+  const assignments = Object.entries(server.environment).map(([name, value]) => `${name}=${value}`);
+  const batch = [...assignments, process.execPath, alpagasusPath, ...args].join(" ");
+  const { code, said } = await onDisk(folder.path, "700k", batch);
+  expect([code, said]).toEqual([
+    1,
+    expect.stringMatching(/calls\.sqlite: the call store cannot be written .*make room/),
+  ]);
+  expect(said).not.toContain("unexpected error");
 });

@@ -59,9 +59,12 @@ test("verdicts that cannot be read are shown by the hint as it is", async () => 
   expect(await told(...hint!.split(" "))).toContain("no idea");
 });
 
-test("a budget that is too small says what is enough, and that is", async () => {
+test.each([
+  ["", []],
+  [", also of several replies a row", ["--samples", "3"]],
+] as const)("a budget that is too small says what is enough, and that is%s", async (_, more) => {
   await using server = await startModelServer();
-  const rate = ["rate", "d.json", "--judge", server.judge, "--no-check", "--price", "1/1", "--budget"];
+  const rate = ["rate", "d.json", "--judge", server.judge, "--no-check", ...more, "--price", "1/1", "--budget"];
   const stdout = await told(...rate, "0.0015");
   const [, enough] = /; \$(\S+) is likely to be enough/.exec(stdout) ?? [];
   expect((await alpagasus([...rate, enough!], { cwd: folder.path })).code).toBe(0);

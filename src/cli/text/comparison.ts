@@ -17,7 +17,7 @@ const bars = 24;
 type Figure = ComparisonRecord["winningScore"];
 
 /** What `compare` prints for two arms. */
-export function renderComparison(summary: ComparisonSummary): string {
+export function renderComparison(summary: ComparisonSummary, { isAlone = true } = {}): string {
   const { pooled, sets, categories, difficulties = [] } = summary;
   const [a, b, judge] = [summary.a, summary.b, summary.judge].map(plainText) as [string, string, string];
   const groups = sets.length > 1 ? [...sets, pooled] : [pooled];
@@ -43,7 +43,8 @@ export function renderComparison(summary: ComparisonSummary): string {
     lines.push(
       `  agreement with ${plainText(other)} on ${formatCount(pairs)} pairs: ${percent(share)} identical outcomes, kappa ${figure(kappa)} ${interval(kappa)}, correlation ${figure(correlation)}`,
     );
-  if (summary.calls) lines.push(...renderCalls(summary.calls, { pending: summary.states["pending"] ?? 0 }, "verdicts"));
+  if (summary.calls)
+    lines.push(...renderCalls(summary.calls, { pending: summary.states["pending"] ?? 0 }, "verdicts", { isAlone }));
   lines.push(...renderWarnings([], summary.gates));
   if (summary.verdictsPath !== undefined) lines.push(`\n  verdicts  ${plainText(summary.verdictsPath)}`);
   return `${lines.join("\n")}\n`;

@@ -35,7 +35,7 @@ export function renderRating(
       ? `  ${formatCount(Object.keys(rate.marks ?? {}).length)} scores of the file's columns; it has no column score`
       : `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
     ...renderMarks(rate.marks, name ?? "score"),
-    ...(rate.calls ? renderCalls(rate.calls, rate.states, "rows", optionsOf(ratingsPath, name)) : []),
+    ...(rate.calls ? renderCalls(rate.calls, rate.states, "rows", { where: optionsOf(ratingsPath, name) }) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.panel ? renderPanel(rate.panel) : []),
     ...(rate.escalation ? renderEscalation(rate.escalation) : []),
@@ -51,7 +51,12 @@ function optionsOf(ratingsPath: string, name: string | undefined): string {
   return `${name === undefined ? "" : ` --as ${name}`}${runFlag(run)}`;
 }
 
-/** What the calls did and cost, and how to go on if they stopped. */
+/**
+ * What the calls did and cost, and how to go on if they stopped.
+ *
+ * @param where options that name these replies
+ * @param isAlone whether nothing else of the command is paid from the same budget
+ */
 export function renderCalls(
   calls: CallsRecord,
   {
@@ -61,7 +66,7 @@ export function renderCalls(
     failed = 0,
   }: Readonly<Partial<Record<"pending" | "unparsable" | "refused" | "failed", number>>>,
   what = "rows",
-  where = "", // options that name these replies
+  { where = "", isAlone = true }: { readonly where?: string; readonly isAlone?: boolean } = {},
 ): string[] {
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
@@ -101,7 +106,7 @@ export function renderCalls(
   const cost = calls.finishUsd == null ? "" : `; finishing would cost about ${formatUsd(calls.finishUsd)} more`;
   const advice =
     calls.stopped === "budget"
-      ? `${calls.batchedUsd === undefined ? "" : "continue when the batches have ended, with --batch where this run handed them in, or "}continue with a higher --budget (it includes all that this run has paid${enoughBudget(calls)})`
+      ? `${calls.batchedUsd === undefined ? "" : "continue when the batches have ended, with --batch where this run handed them in, or "}continue with a higher --budget (it includes all that this run has paid${isAlone ? enoughBudget(calls) : ", and all comparisons of this command share it"})`
       : calls.stopped === "batches"
         ? "run the same command with --batch to continue"
         : calls.failure === undefined

@@ -39,7 +39,7 @@ export function renderStatus({
         ? ` (${formatUsd(begun.paidUsd ?? 0)} paid${begun.perhapsPaidUsd > 0 ? `, and up to ${formatUsd(begun.perhapsPaidUsd)} for attempts whose reply was lost or is still pending` : ""})`
         : "";
     const what = begun
-      ? `started: ${formatCount(begun.calls ?? 0)} replies are stored${paid}`
+      ? `started${begun.calls || paid === "" ? `: ${formatCount(begun.calls ?? 0)} replies are stored` : ""}${paid}`
       : experiment
         ? `the experiment ${plainText(experiment.name)}`
         : "nothing rated yet";

@@ -6,6 +6,8 @@ import { LostBatches } from "./find-lost.ts";
 import { FollowUp } from "./follow-up.ts";
 import { HandIn } from "./hand-in.ts";
 import { looksBeforeGone, pollDelay } from "./policy.ts";
+import { unwritableStore } from "../endings.ts";
+import { isOutOfRoom } from "../spare-room.ts";
 import type { CallsReport, StopReason } from "../call-tally.ts";
 import type { ChatModel } from "../chat-model.ts";
 import type { ModelRequest } from "../request.ts";
@@ -87,7 +89,7 @@ export class BatchAsker {
 
   /** Fetches this model's ended batches, whichever process submitted them, without waiting. Never throws. */
   async fetchEnded(): Promise<void> {
-    await this.#lookAtAll();
+    await this.#whileWritable(() => this.#lookAtAll());
     this.#context.stopped = undefined; // fetching alone reports no problem
     this.#context.failure = undefined;
   }
@@ -96,9 +98,27 @@ export class BatchAsker {
    * Makes the calls that are not in the store, and waits for them.
    *
    * @param requests gives all requests, from the beginning each time it is called
-   * @throws whatever `requests` throws; provider errors are in `failure`
+   * @throws whatever `requests` throws; provider errors, and a store without room, are in `failure`
    */
-  async ask(
+  ask(
+    requests: () => AsyncIterable<readonly ModelRequest[]>,
+    onProgress?: (progress: BatchProgress) => void,
+  ): Promise<void> {
+    return this.#whileWritable(() => this.#ask(requests, onProgress));
+  }
+
+  /** Stops where the store has no room: what is at the provider stays there, and is fetched by the next command. */
+  async #whileWritable(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isOutOfRoom(error)) throw error;
+      this.#context.failure ??= unwritableStore(this.#context.store, error);
+      this.#context.stopped ??= "failure";
+    }
+  }
+
+  async #ask(
     requests: () => AsyncIterable<readonly ModelRequest[]>,
     onProgress?: (progress: BatchProgress) => void,
   ): Promise<void> {

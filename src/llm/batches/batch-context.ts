@@ -6,6 +6,7 @@ import { CallTally, type StopReason } from "../call-tally.ts";
 import { readFailure, type Failure } from "../failure.ts";
 import { errorOf } from "../give-up-policy.ts";
 import type { ChatModel, ModelBatches } from "../chat-model.ts";
+import { isOutOfRoom } from "../spare-room.ts";
 import { flatPrice, nanosPerUsd, type Price } from "../price.ts";
 import type { OpenBatch } from "./batch-book.ts";
 import { defaultListedAfterMs, mostTries, LearntLimit, retryDelay } from "./policy.ts";
@@ -115,7 +116,9 @@ export class BatchContext {
     return this.clock.sleep(ms, this.options.signal);
   }
 
+  /** @throws what the store threw: it says nothing of the provider */
   readFailure(error: unknown): Failure {
+    if (isOutOfRoom(error)) throw error;
     const failure = readFailure(error, Date.now(), (text) => this.model.redact(text));
     return { ...failure, detail: this.model.redact(failure.detail) };
   }
