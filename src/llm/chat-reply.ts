@@ -98,7 +98,8 @@ function joinStream(text: string): unknown {
   if (told) return told; // beside a text that ended, such a chunk tells of progress
   const finish = endings.find((reason) => endingOf(reason, false) === "content-filter") ?? endings.at(-1) ?? null;
   const whole: Record<string, unknown> = {};
-  for (const chunk of chunks) Object.assign(whole, chunk); // one by one: there may be more than a call takes arguments
+  for (const chunk of chunks)
+    for (const [name, value] of Object.entries(chunk)) if (value !== null) whole[name] = value; // null takes nothing back
   const isWhole = chunks.length === read.length && (finish !== null || data.includes("[DONE]"));
   return { ...whole, choices: [{ message: { content, refusal }, finish_reason: isWhole ? finish : "interrupted" }] };
 }

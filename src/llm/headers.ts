@@ -32,7 +32,7 @@ export function readRetryAfter(headers: Headers, now: number): number | undefine
   if (/^\d+(\.\d+)?$/.test(inMs)) return Number(inMs);
   const text = headers["retry-after"]?.trim();
   if (!text) return undefined;
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  if (/^\d+(\.\d+)?$/.test(text)) return readSeconds(Number(text), now);
   const date = httpDate.test(text) ? Date.parse(text) : NaN; // which takes nearly anything for a date
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
@@ -44,9 +44,9 @@ export function readRetryAfter(headers: Headers, now: number): number | undefine
 export function readLimits(headers: Headers, now: number): Partial<Record<LimitKind, AnnouncedLimit>> {
   const limits: Partial<Record<LimitKind, AnnouncedLimit>> = {};
   const add = (kind: LimitKind, limit?: string, remaining?: string, reset?: string) => {
-    const count = Number(limit ?? NaN);
-    if (!(count >= 1)) return; // less than one is no limit that a server means
-    const left = Number(remaining ?? NaN);
+    const count = readCount(limit);
+    if (!(count >= 1 && count <= mostCount)) return; // less than one, or endless, is no limit that a server means
+    const left = readCount(remaining);
     const resetMs = reset === undefined ? undefined : readReset(reset, now);
     limits[kind] = {
       ...(isByMinute(count, left, resetMs) && { perMinute: count }),
@@ -70,6 +70,21 @@ export function readLimits(headers: Headers, now: number): Partial<Record<LimitK
   return limits;
 }
 
+const mostCount = 1e12;
+
+/** A number; NaN where there is none, or an empty text. */
+function readCount(text: string | undefined): number {
+  return text === undefined || text.trim() === "" ? NaN : Number(text);
+}
+
+const leastEpoch = 1e9; // seconds: a wait of 31 years, or a time since 1970
+
+/** Milliseconds from seconds to wait, or from a time in seconds or milliseconds since 1970. */
+function readSeconds(seconds: number, now: number): number {
+  if (seconds < leastEpoch) return seconds * 1000;
+  return Math.max(0, seconds * (seconds < leastEpoch * 1000 ? 1000 : 1) - now);
+}
+
 const anthropicNames = [
   ["requests", "requests"],
   ["tokens", "tokens"],
@@ -85,7 +100,7 @@ function isByMinute(limit: number, remaining: number, resetMs: number | undefine
 
 /** Reads `6m0s`, `120ms`, `1.5s`, a number of seconds, or a date; returns milliseconds. */
 function readReset(text: string, now: number): number | undefined {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  if (/^\d+(\.\d+)?$/.test(text)) return readSeconds(Number(text), now);
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
   if (parts.length > 0 && parts.map(([part]) => part).join("") === text) {
     return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * unitMs[unit as keyof typeof unitMs], 0);

@@ -11,8 +11,10 @@ import {
   toReadable,
   withoutLineMarks,
 } from "./reply-text.ts";
+import { isDictated, isDictatedBelow } from "./dictated.ts";
 import { isRevised } from "./revisions.ts";
 import type { Rubric } from "./rubric.ts";
+import { problemOfSentence, sentenceToNumber } from "./score-sentence.ts";
 import { type Answer, takeOffThinking } from "./thinking.ts";
 
 /*
@@ -71,19 +73,6 @@ const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
   /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
-/** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
-const sentenceToNumber =
-  /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
-/** What may follow the score of a sentence: its end, or a reason. Anything else may be a condition. */
-const endsSentence =
-  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|,?\s*\(?(?:because|since|due to|as (?:it|this|that|the)\b))/i;
-const startsCondition =
-  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|given|in case|as long)\b/i;
-/** Advice, or what the score is not: `I would not give it a 5`, `it would be a 5 if it had sources`. */
-const isAdvice = /\b(?:not|never)\b|n['’]t\b|\b(?:would|could|might)\b.*\bif\b|\bif\b.*\b(?:would|could|might)\b/i;
-/** A number that counts no things and is no ordinal, ratio or share: it may be a score. */
-const bareNumber =
-  /(?<![\w.])([-+−]?\d+(?:\.\d+)?)(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b)[a-z])/gi;
 /** A label that tells what the row says: `The instruction asks for a score:`. */
 const asksForScore =
   /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
@@ -153,11 +142,10 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   const { label, score, rest } = found;
   const tail = readDenominator(withoutOwnScale(rest, scale), scale.max);
   if (sentenceToNumber.test(label)) {
-    if (tail === undefined || !endsSentence.test(tail) || startsCondition.test(tail)) return "a score on a condition";
-    const others = [tail, ...lines.slice(at + 1)].flatMap((line) => line.split(/(?<=[.!?;])\s/));
-    if (others.some((other) => !isAdvice.test(other) && hasOtherScore(other, score, scale)))
-      return "a sentence with more than a score";
+    const problem = problemOfSentence(tail, lines.slice(at + 1), score, scale);
+    if (problem !== undefined) return problem;
   }
+  if (hasLabelledScore(tail ?? "", score, scale)) return "more than one score on a line";
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
@@ -174,7 +162,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
-  if (isTakenBack(below) || later.some((line) => dictatedBelow.test(line.slice(0, longestLine))))
+  if (isTakenBack(below) || later.some((line) => isDictatedBelow(line.slice(0, longestLine), score)))
     return "a score that is taken back";
   return onScale(score, scale);
 }
@@ -209,15 +197,7 @@ function withoutMarkup(line: string): string {
 
 /** A line that announces another score, which stands alone below it: `### Final`, `Overall score:`. */
 const headsScore =
-  /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:score|rating|verdict|grade)\W*$/i;
-
-/** A score that the text being judged dictates, right after it: `5 as the response instructs`. */
-const dictated =
-  /^\W*(?:as|because|since)\s+(?:the\s+)?(?:response|answer|output)\s+(?:(?:instruct|ask|tell|demand|request|want|order)(?:s|ed)?|told)(?:\s+me\b|\W*$)/i;
-
-/** `That is what the answer tells me to write.`, `I output 5 because the response instructs me to.` */
-const dictatedBelow =
-  /^\W*(?:that|this) is what (?:the )?(?:response|answer|output|it) (?:(?:instruct|tell|ask|order|want)(?:s|ed)?|told) me to\b|\bi (?:output|give|gave|write|wrote|say|said) (?:an? )?\d+(?:\.\d+)? (?:because|as|since) (?:the )?(?:response|answer|output) (?:(?:instruct|tell|ask|order)(?:s|ed)?|told) me\b/i;
+  /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:final answer|score|rating|verdict|grade)\W*$/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
@@ -225,9 +205,14 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
   return number !== undefined && Number(number) !== Number(score);
 }
 
-/** Whether a sentence holds a number that could be a score, and is another. */
-function hasOtherScore(sentence: string, score: string, { min, max }: Rubric["scale"]): boolean {
-  return Array.from(sentence.matchAll(bareNumber), ([, number]) => Number(number!.replace("−", "-"))).some(
+const labelledScore = new RegExp(
+  String.raw`\b(?:${ratingWords}|final|verdict|total)\s*(?:[:=]|\bis\b)\s*(\d+(?:\.\d+)?)`,
+  "gi",
+);
+
+/** Whether a text names another score: `; overall: 2`. */
+function hasLabelledScore(text: string, score: string, { min, max }: Rubric["scale"]): boolean {
+  return Array.from(text.matchAll(labelledScore), ([, number]) => Number(number)).some(
     (number) => number !== Number(score) && number >= min && number <= max,
   );
 }
@@ -250,6 +235,7 @@ function contradicts(line: string, score: string, labels: readonly string[], sca
 /** Whether the text before a number shows that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
   if (/^(?:["'(]|\[{1,2})?$/.test(label)) return true; // [[8]] is how some prompts ask for it
+  if (/^\[(?:system|user|assistant)\b/i.test(label)) return false; // it is quoted
   if (label.length > longestLabel || otherNumber.test(label) || asksForScore.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
@@ -276,7 +262,7 @@ function readDenominator(rest: string, max: number): string | undefined {
 /** Whether the rest of the line is neither part of the score nor another score. */
 function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^(?:["')]|\]{1,2})?\s*[.,;:!]?\s*$/.test(tail)) return true;
-  if (/^\W*\d/.test(tail) || denial.test(tail) || dictated.test(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
+  if (/^\W*\d/.test(tail) || denial.test(tail) || isDictated(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
   if (separator === undefined || hedge.test(tail)) return false;

@@ -75,7 +75,7 @@ function readLabel(text: string, { weight }: Reply<"grades">): Readable | string
   const found = findLabel(text);
   if (!found) return "no verdict";
   const { label, before, after, others } = found;
-  if (isNoVerdict(before)) return "the label is no verdict";
+  if (isNoVerdict(before) || deniedAfter.test(after.slice(0, nearby))) return "the label is no verdict";
   if (others.some((other) => !isSameSide(other, label)) && isReported(before, after)) return "more than one verdict";
   const grade = readGrade(label);
   if (!grade) return `no grade: ${label}`;
@@ -163,6 +163,7 @@ function isNoVerdict(before: string): boolean {
     noVerdict.test(near) ||
     madeToSay.test(near) ||
     repeated.test(last) ||
+    toldBefore.test(last) ||
     inDoubt.test(last) ||
     onlyIf.test(sentence.slice(0, nearby))
   );
@@ -171,6 +172,13 @@ function isNoVerdict(before: string): boolean {
 /** What an answer says, right before a mark: `Response B simply outputs [[A]]`, `though B demands [[A]]`. */
 const repeated =
   /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]|[AB]) (?:\w+ ){0,2}(?:outputs?|says|demands|asks (?:me )?for|contains|claims|requests|writes|prints|repeats|includes|states|inserts)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/;
+
+/** `As instructed by Assistant B: [[B]]`, `Assistant B's text reads: [[B]]` */
+const toldBefore =
+  /\b(?:(?:instructed|requested|demanded|asked|told|ordered|claimed|dictated) by (?:the )?(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) ?[AB12]?|(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]['’]s (?:text|answer|response|reply|output|last line) (?:reads?|says|ends with|is))[ \t"'“”‘’*_`:,]*$/;
+
+/** `[[B>A]] is not right` */
+const deniedAfter = /^\W{0,5}(?:(?:is|was|would be)\s+not|(?:is|was)n['’]t)\b/i;
 
 /** `I am not sure whether it is [[A]]` */
 const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
@@ -186,7 +194,7 @@ const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did|must|should|shall|may|can|could)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -237,7 +245,7 @@ function areOthersBelow(scores: readonly [number, number], lines: readonly strin
 
 /** Matches two scores, each with an optional `/max` after it and an optional `Assistant 1:` before it. */
 function twoScores(max: number): RegExp {
-  const score = String.raw`(\d+(?:\.\d+)?)(?![\d.]*\s*/(?!\s*${max}(?![\d.])))(?:\s*/\s*${max})?(?![\d./])`;
+  const score = String.raw`(\d+(?:\.\d+)?)(?![\d.]*\s*/(?!\s*${max}(?![\d.])))(?:\s*/\s*${max})?(?!\d|\.\d|/)`;
   const name = (names: string) => String.raw`(?:(?:assistant|answer)\s*${names}\s*:\s*)?`;
   return new RegExp(String.raw`^${name("[1a]")}${score}(?:\s*[,;]\s*|\s+and\s+|\s+)${name("[2b]")}${score}\.?$`, "i");
 }

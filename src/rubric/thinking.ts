@@ -4,16 +4,21 @@
 
 /** Tags that begin reasoning; in a judgement also further ones, which in other answers may be what was asked for. */
 const sureNames = "think|thinking|reasoning";
-const names = `${sureNames}|thoughts?|reasoning_process`;
+const names = `${sureNames}|thoughts?|reasoning_process|scratchpad|reflection|inner_monologue`;
 
 const finalChannel = String.raw`(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,100}(?:<\|constrain\|>\w{1,20})?<\|message\|>`;
 
 function openingOf(tags: string, brackets: string): RegExp {
   return new RegExp(
     [
-      String.raw`\s*<(?<tag>(?:[a-z]+:)?(?:${tags}))>`,
+      String.raw`\s*<(?<tag>(?:[a-z]+[:_])?(?:${tags}))>`,
       String.raw`\s*\[(?<bracket>${brackets})\]`,
-      String.raw`\s*<\|begin_of_(?<token>thought|thinking|reasoning)\|>`,
+      String.raw`\s*\[BEGIN (?<block>THINKING|REASONING)\]`,
+      String.raw`\s*<\|(?:begin_of_|start_)?(?<token>thought|thinking|reasoning)\|>`,
+      String.raw`\s*<\|inner_(?<inner>prefix)\|>`, // Apertus
+      String.raw`\s*<\|channel>(?<gemma>thought|analysis)\b`,
+      String.raw`\s*(?<bare>analysis|commentary)(?=\S[^]*assistantfinal)`, // gpt-oss where its tokens were left out
+      String.raw`\s*Here(?: is|['’]s) my (?<granite>thought process):(?=[^]*Here(?: is|['’]s) my response:)`,
       String.raw`\s*◁(?<kimi>think)▷`,
       String.raw`\s*(?:<\|start\|>assistant)?<\|channel\|>(?<channel>analysis|commentary)[^<\n]{0,100}<\|message\|>`,
       String.raw`\s*(?<line>Thinking\.\.\.)[ \t]*\r?\n`,
@@ -27,7 +32,7 @@ const sureOpening = openingOf(sureNames, "think");
 
 /** What ends reasoning whose beginning was left out. One after a quote is quoted. */
 const closing = new RegExp(
-  String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|end_of_(?:thought|thinking|reasoning)\|>|◁/think▷|\.\.\.done thinking\.)`,
+  String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+[:_])?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|(?:end_of_|end_|/)(?:thought|thinking|reasoning)\|>|<\|inner_suffix\|>|<channel\|>|assistantfinal|◁/think▷|\.\.\.done thinking\.)`,
   "gi",
 );
 /** The end of reasoning whose beginning a chat template wrote. */
@@ -42,7 +47,12 @@ const blockInLine = /(?:^|:|(?:^|\n)[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|think
 const ends: Readonly<Record<string, (name: string) => string>> = {
   tag: (name) => `</${name}>`,
   bracket: (name) => String.raw`\[/${name}\]`,
-  token: (name) => String.raw`<\|end_of_${name}\|>`,
+  block: (name) => String.raw`\[END ${name}\]`,
+  token: (name) => String.raw`<\|(?:end_of_|end_|/)${name}\|>`,
+  inner: () => String.raw`<\|inner_suffix\|>`,
+  gemma: () => String.raw`<channel\|>`,
+  bare: () => "assistantfinal",
+  granite: () => "Here(?: is|['’]s) my response:",
   kimi: () => "◁/think▷",
   channel: () => finalChannel,
   line: () => String.raw`\.\.\.done thinking\.`,
@@ -54,7 +64,8 @@ function endOf(begun: Readonly<Record<string, string | undefined>>): RegExp {
   return new RegExp(ends[kind]!(name!), "gi");
 }
 
-const answerMark = new RegExp(String.raw`^\s*(?:<\|begin_of_solution\|>|${finalChannel})`);
+const answerMark = new RegExp(String.raw`^\s*(?:<\|begin_of_solution\|>|<\|START_RESPONSE\|>|${finalChannel})`);
+const endMark = /<\|(?:end_of_solution|END_RESPONSE|end|return)\|>\s*$/;
 
 /** A reply without its reasoning and where it begins in it, or why reasoning and answer cannot be told apart. */
 export type Answer = { readonly answer: string; readonly start: number } | { readonly problem: string };
@@ -111,14 +122,16 @@ export function takeOffThinking(
   }
   const [mark = ""] = answerMark.exec(text.slice(start)) ?? [];
   start += mark.length;
-  return { answer: text.slice(start).replace(/<\|(?:end_of_solution|end|return)\|>\s*$/, ""), start };
+  return { answer: text.slice(start).replace(endMark, ""), start };
 }
 
 /** A model's answer without the reasoning before it; empty where that never ends. Only what is reasoning for sure is taken off. */
 export function withoutThinking(text: string): string {
   const from = afterHead(text, sureOpening);
   if (from === undefined) return "";
-  const rest = text.slice(from);
+  const [mark = ""] = answerMark.exec(text.slice(from)) ?? [];
+  const rest = text.slice(from + mark.length);
+  if (mark !== "") return rest.replace(endMark, "");
   const end = sureClosing.exec(rest);
   if (!end) return rest;
   const [before, after] = [rest.slice(0, end.index), rest.slice(end.index + end[0].length)];

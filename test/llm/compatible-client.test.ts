@@ -82,6 +82,9 @@ const servers: Record<string, (body: Body) => Said> = {
   }),
   "stream-error-alone": () => ({ body: 'data: {"object":"error","message":"died","code":500}\n\ndata: [DONE]\n\n' }),
   "stream-filtered": () => ({ body: `${chunk("4", "content_filter")}${chunk("", "stop")}data: [DONE]\n\n` }),
+  "stream-usage-null": () => ({
+    body: `${chunk("4", "stop").replace('"id"', '"usage":{"prompt_tokens":100,"completion_tokens":20},"id"')}data: {"choices":[],"usage":null}\n\ndata: [DONE]\n\n`,
+  }),
   "stream-unended": () => ({ body: chunk("4", null) }),
   "stream-hole": () => ({
     body: `${chunk("4", null)}data: {"choices": [{"del\n\n${chunk("", "stop")}data: [DONE]\n\n`,
@@ -379,6 +382,10 @@ describe("replies that are read", () => {
       expect(purse.perhapsPaid).toBeGreaterThan(0);
     },
   );
+
+  test("a null takes no tokens back that a stream has told", async () => {
+    expect((await askOnce("stream-usage-null")).purse).toMatchObject({ paid: 100 * 1000 + 20 * 1000 });
+  });
 
   test("a stream that an error broke off is no reply, and a filter's word counts", async () => {
     for (const name of [

@@ -12,6 +12,22 @@ test("a page in place of an answer is tried again where others were answered", (
   expect(decideNextStep(failure, { ...attempt, hasAnswered: false })).toMatchObject({ kind: "stop" });
 });
 
+test.each(["Infinity", "1e999", "NaN", ""])("an endless limit is none: %j", (limit) => {
+  expect(readLimits({ "x-ratelimit-limit-requests": limit, "x-ratelimit-remaining-requests": "" }, now)).toEqual({});
+});
+
+test("what is left is unknown where its header is empty, and a time to come may count from 1970", () => {
+  const seconds = String(now / 1000 + 2);
+  const headers = {
+    "x-ratelimit-limit-requests": "600",
+    "x-ratelimit-remaining-requests": "",
+    "x-ratelimit-reset-requests": seconds,
+  };
+  expect(readLimits(headers, now)).toEqual({ requests: { perMinute: 600, resetMs: 2000 } });
+  expect(readRetryAfter({ "retry-after": seconds }, now)).toBe(2000);
+  expect(readRetryAfter({ "retry-after": String(now + 3000) }, now)).toBe(3000);
+});
+
 test("a limit of less than one is none", () => {
   const headers = { "x-ratelimit-limit-requests": "1e-5", "x-ratelimit-remaining-requests": "0" };
   expect(readLimits(headers, now)).toEqual({});

@@ -15,6 +15,7 @@ describe("two scores on the first line", () => {
     ["**8 7**", [8, 7], "first"],
     ["Assistant 1: 8, Assistant 2: 7", [8, 7], "first"],
     ["8 and 7", [8, 7], "first"],
+    ["8 6.\nAssistant 1 is better.", [8, 6], "first"],
     ["0 0\nNeither answers.", [0, 0], "draw"],
     ["8 7\nThe numbers are 2, 3", [8, 7], "first"],
     ["<think>9 1?</think>\n3 4", [3, 4], "second"],
@@ -40,6 +41,9 @@ describe("two scores on the first line", () => {
     "The first is better: 8 7",
     "#1 #2",
     "8 6\nFinal: 6 8",
+    "8 6\nFinal scores: 5 9.",
+    "8 6\nOn reflection 5 9.",
+    "8 6\nCorrection: the scores are 5 9.",
     "8 6\nThe second is longer.\n6 8",
     "10 9\nI cannot judge",
     "",
@@ -96,6 +100,7 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
     "My final verdict is [[A>B]] not [[B>A]]",
     "not [[A>B]]",
     "Both are good. If B lacked errors: [[B>A]]. But it has some.",
+    "[[B>A]] is not right.",
   ])("%j has no grade", (reply) => {
     expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
   });
@@ -116,6 +121,9 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
     "I cannot output [[A]]",
     "The response tries to make me say [[A]].",
     "If it were right: [[A]]",
+    "A is worse than B, so I must not say [[A]]",
+    "As instructed by Assistant B: [[B]]",
+    "Assistant B's text reads: [[B]]",
   ])("%j has no mark", (reply) => {
     expect(readVerdict(reply, "stop", marks).state).not.toBe("judged");
   });

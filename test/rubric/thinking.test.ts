@@ -4,6 +4,13 @@ import { withoutThinking } from "../../src/rubric/thinking.ts";
 test.each([
   ["<think>Hm.</think>Pear.", "Pear."],
   ["Hm.</think>Pear.", "Pear."],
+  ["analysisHm. A fruit.assistantfinalPear.", "Pear."],
+  ["<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Pear.<|END_RESPONSE|>", "Pear."],
+  ["<|channel>thought\nHm.<channel|>Pear.", "Pear."],
+  ["<longcat_think>Hm.</longcat_think>Pear.", "Pear."],
+  ["<|channel|>final<|message|>Pear.<|return|>", "Pear."],
+  ["analysis of pears: they are green.", "analysis of pears: they are green."],
+  ["Here is my thought process: I eat pears.", "Here is my thought process: I eat pears."],
   ["[THINK]Hm.[/THINK]Pear.", "Pear."],
   ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],
   ["<think>Hm.", ""],
