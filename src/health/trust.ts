@@ -135,7 +135,17 @@ export function weighComparison(summary: ComparisonSummary): Trust {
   return answer(reasons);
 }
 
-function weighAgreement({ with: other, kappa, pairs }: OutcomeAgreement, reasons: Reasons): void {
+/** Share of agreement by chance above which both say nearly always the same, and kappa is about the few other pairs alone. */
+const mostByChance = 0.9;
+
+function weighAgreement({ with: other, share, kappa, pairs }: OutcomeAgreement, reasons: Reasons): void {
+  const byChance = ((share.value ?? NaN) - (kappa.value ?? NaN)) / (1 - (kappa.value ?? NaN));
+  if (byChance > mostByChance && !(isOf(kappa.low) && kappa.low >= goodKappa)) {
+    reasons.weak.push(
+      `${other} and the judge nearly always say the same (${formatShare(share.value!)} of ${formatNumbered(pairs, "pair", "pairs")}), which tells little of whether they agree`,
+    );
+    return;
+  }
   const what = `its verdicts agree with ${other} by a kappa of ${numberOf(kappa)}, over ${formatNumbered(pairs, "pair", "pairs")}`;
   const isOfPeople = !isStudentName(other) && !isModelName(other); // another judge may be the one that is wrong
   if (isOfPeople && isOf(kappa.high) && kappa.high < goodKappa && isOf(kappa.value) && kappa.value < leastKappa)

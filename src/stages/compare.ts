@@ -9,7 +9,7 @@ import { toComparisonRecord } from "../comparison/comparison-record.ts";
 import { type Answers } from "../comparison/answers.ts";
 import { describeUnused, matchOutcomes, type OtherOutcomes } from "../comparison/match-outcomes.ts";
 import { type JudgedTurns, pairAnswers, describeGaps } from "../comparison/pair-answers.ts";
-import { numberPrompts } from "../comparison/prompt-numbers.ts";
+import { describeShared } from "../comparison/prompt-numbers.ts";
 import type { Reviews } from "../comparison/reviews.ts";
 import {
   isSame,
@@ -107,9 +107,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     ...typedCommand(options.command, run),
     notes: [
       ...judge.notes,
-      ...(pairs.some(({ prompt }) => prompt !== undefined)
-        ? ["the turns of one conversation count as one prompt in intervals and tests"]
-        : []),
+      ...describeShared(verdicts),
       ...([a.name, b.name] as const).flatMap((arm, side) =>
         describeGaps(arm, missing[side as 0 | 1], empty[side as 0 | 1], cut[side as 0 | 1], reasoned[side as 0 | 1]),
       ),
@@ -164,16 +162,11 @@ export function recount(
   const startedAt = new Date();
   const matched = against.map((other) => matchOutcomes(other, verdicts));
   const decided = verdicts.filter(({ outcome }) => outcome !== "undecided").length;
-  const hasTurns = new Set(numberPrompts(verdicts)).size < verdicts.length;
   const isOneOrder = verdicts.some(({ orders }) => orders.length === 1);
   return concludeIfComplete({
     ...summarise(verdicts, arms, judge ?? "published reviews", seed, matched),
     notes: [
-      ...(isOneOrder
-        ? ["only one order was judged, so position bias is not corrected"]
-        : hasTurns
-          ? ["the turns of one conversation count as one prompt in intervals and tests"]
-          : []),
+      ...(isOneOrder ? ["only one order was judged, so position bias is not corrected"] : describeShared(verdicts)),
       ...matched.flatMap((other) => describeUnused(other, verdicts)),
     ],
     missing: 0,

@@ -173,6 +173,7 @@ async function measureModel(
   }
   const kept = values.filter((value) => !Number.isNaN(value));
   const prompts = promptOf.filter((_, i) => !Number.isNaN(values[i]));
+  const loss = crossedRatio(kept, new Uint8Array(kept.length).fill(1), { prompts }, { tested: 0 });
   const lossesPath = run.lossesPath(name, model.replaceAll(/[^\w.-]+/g, "-"));
   makeFolder(`${run.folder}/losses`);
   const sha = await writeJsonLines(lossesPath, lines);
@@ -183,7 +184,7 @@ async function measureModel(
       model,
       group,
       template,
-      loss: toEstimateRecord(crossedRatio(kept, new Uint8Array(kept.length).fill(1), { prompts }, { tested: 0 })),
+      loss: toEstimateRecord({ ...loss, low: Math.max(0, loss.low) }), // no loss is below 0
       items: kept.length,
       tokens,
       cut,

@@ -22,6 +22,7 @@ export function rank(values: ArrayLike<number>): Float64Array {
 /** Pearson's correlation; NaN when a list has no spread. */
 export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const n = a.length;
+  if (isConstant(a) || isConstant(b)) return NaN; // rounding may leave some spread
   let sumA = 0;
   let sumB = 0;
   for (let i = 0; i < n; i++) {
@@ -39,6 +40,11 @@ export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
     squaresB += y * y;
   }
   return squaresA > 0 && squaresB > 0 ? products / Math.sqrt(squaresA * squaresB) : NaN;
+}
+
+function isConstant(values: ArrayLike<number>): boolean {
+  for (let i = 1; i < values.length; i++) if (values[i] !== values[0]) return false;
+  return true;
 }
 
 /**

@@ -60,7 +60,11 @@ function unpaired(a: readonly number[], b: readonly number[]): number {
   const [one, other] = [moments(a), moments(b)];
   const error = Math.sqrt(one.variance / a.length + other.variance / b.length);
   if (error > 0) return Math.max(leastP, normalTwoSided((one.mean - other.mean) / error));
-  return a.length > 1 && one.mean !== other.mean ? leastP : 1; // all alike on each side: nothing varies
+  if (one.mean === other.mean) return 1;
+  // all alike on each side: of all ways to share out the values, two are so far apart (Fisher's exact test)
+  let ways = 1;
+  for (let i = 1; i <= Math.min(a.length, b.length); i++) ways *= (Math.max(a.length, b.length) + i) / i;
+  return Math.max(leastP, Math.min(1, 2 / ways));
 }
 
 function moments(values: readonly number[]): { mean: number; variance: number } {

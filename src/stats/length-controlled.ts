@@ -86,33 +86,59 @@ export function lengthControlledWinRate(
   const spread = standardDeviation(differences);
   const terms = differences.map((difference) => (spread > 0 ? Math.tanh(difference / spread) : 0));
   const rowsWith = (prompt: readonly number[]) => terms.map((term, i) => [term, 1, prompt[i]!] as const);
+  const open = openEnds(sources);
   if (difficulty) {
     const scaled = standardise(difficulty).map((value) => difficultySpread * value);
-    return toRate(rateAtEqualLength(fit({ wins, rows: rowsWith(scaled), counts }, byDifficulty), sources));
+    const observed = { wins, rows: rowsWith(scaled), counts };
+    const rate = toRate(rateAtEqualLength(fit(observed, byDifficulty), sources));
+    return widest(rate, toRate(rateAtEqualLength(fit(withOpenEnds(observed), byDifficulty), open)));
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
-  const rateBy = (prior: Prior): Estimate => {
-    const one = rateAtEqualLength(fit({ wins, rows: rowsWith(lengthOf(1)), counts }, prior), sources);
-    // the same with the arms swapped: wins become losses, and length differences change their sign
-    const swapped = rateAtEqualLength(
-      fit(
-        {
-          wins: wins.map((win) => 1 - win),
-          rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
-          counts,
-        },
-        prior,
-      ),
-      sources,
-    );
+  const asGiven: Observed = { wins, rows: rowsWith(lengthOf(1)), counts };
+  // the same with the arms swapped: wins become losses, and length differences change their sign
+  const asSwapped: Observed = {
+    wins: wins.map((win) => 1 - win),
+    rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+    counts,
+  };
+  const rateBy = (prior: Prior, prepare: (observed: Observed) => Observed, from: Sources): Estimate => {
+    const one = rateAtEqualLength(fit(prepare(asGiven), prior), from);
+    const swapped = rateAtEqualLength(fit(prepare(asSwapped), prior), from);
     return toRate({ logit: (one.logit - swapped.logit) / 2, margin: (one.margin + swapped.margin) / 2 });
   };
-  const [published, any] = [rateBy(byOtherLength), rateBy(ofAnyJudge)];
+  const priors = [byOtherLength, ofAnyJudge];
+  const [published, ...others] = [
+    ...priors.map((prior) => rateBy(prior, (observed) => observed, sources)),
+    ...priors.map((prior) => rateBy(prior, withOpenEnds, open)),
+  ];
+  return widest(published!, ...others);
+}
+
+/** The first estimate, with an interval that holds those of all. */
+function widest(first: Estimate, ...others: readonly Estimate[]): Estimate {
   return {
-    value: published.value,
-    low: Math.min(published.low, any.low),
-    high: Math.max(published.high, any.high),
+    value: first.value,
+    low: Math.min(first.low, ...others.map(({ low }) => low)),
+    high: Math.max(first.high, ...others.map(({ high }) => high)),
   };
+}
+
+/**
+ * A further win and a further loss, of two prompts of middling difficulty with answers of equal length: where all pairs go one way, residuals
+ * shrink to nothing, and say nothing of how far off the rate may be (as in `crossedMean`).
+ */
+function withOpenEnds({ wins, rows, counts }: Observed): Observed {
+  const middle: Vector = [0, 1, 0];
+  return { wins: [...wins, 1, 0], rows: [...rows, middle, middle], counts: [...counts, 1, 1] };
+}
+
+function openEnds({ prompts, trainings }: Sources): Sources {
+  const known = Array.from(prompts);
+  const next = known.reduce((most, prompt) => Math.max(most, prompt + 1), 0);
+  const all = { prompts: [...known, next, next + 1] };
+  if (!trainings) return all;
+  const own = Array.from(trainings);
+  return { ...all, trainings: [...own, own[0]!, own.at(-1)!] };
 }
 
 /** What the model is fitted to, an entry a pair. */

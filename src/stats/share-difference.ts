@@ -44,6 +44,6 @@ function bounds(a: PublishedShare, b: PublishedShare, z: number): { low: number;
  * @param decimals how many the percentage was rounded to
  */
 export function isPossibleShare(percent: number, items: number, decimals: number): boolean {
-  const nearest = Math.round((percent / 100) * items);
+  const nearest = Math.min(items, Math.max(0, Math.round((percent / 100) * items)));
   return Math.abs((100 * nearest) / items - percent) < 1.000001 * 10 ** -decimals;
 }

@@ -100,6 +100,14 @@ describe("a comparison", () => {
     expect(describeTrust(weighComparison(labelled(0.6)))).toBe(
       "Yes, as far as this run can tell. For it: both orders were judged and mostly agree; its verdicts agree with labels.jsonl by a kappa of 0.60, between 0.50 and 0.70, over 300 pairs.",
     );
+    // where both nearly always say the same, kappa is about the few other pairs alone
+    const constant = { ...labelled(0).agreement[0]!, share: estimate(0.967), kappa: estimate(0) };
+    expect(weighComparison({ ...summary, agreement: [constant] })).toMatchObject({
+      answer: "with care",
+      against: [
+        "labels.jsonl and the judge nearly always say the same (96.7 % of 300 pairs), which tells little of whether they agree",
+      ],
+    });
     const student = { ...labelled(-0.13).agreement[0]!, with: "student" };
     expect(weighComparison({ ...summary, agreement: [student] }).answer).toBe("with care"); // it may be the one that is wrong
     expect(weighComparison({ ...labelled(0.6), failedChecks: ["separates"] })).toMatchObject({

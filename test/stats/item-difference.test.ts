@@ -22,6 +22,9 @@ describe("the difference of two models on the same items", () => {
     const all = (value: number) => of(...Array.from({ length: 40 }, () => value));
     expect(itemDifference(all(1), all(0)).unpairedPValue).toBeLessThan(1e-9);
     expect(itemDifference(all(1), all(1)).unpairedPValue).toBe(1);
+    // two or five on each side are few: Fisher's exact test
+    expect(itemDifference(of(1, 1), of(0, 0)).unpairedPValue).toBeCloseTo(1 / 3, 12);
+    expect(itemDifference(of(1, 1, 1, 1, 1), of(0, 0, 0, 0, 0)).unpairedPValue).toBeCloseTo(2 / 252, 12);
   });
 
   test("is the other way round for the other order, and leaves out what one lacks", () => {

@@ -74,6 +74,7 @@ test.each([
   [11.69, 164, false],
   [14.92, 164, false],
   [38.78, 14_042, true],
+  [110, 10, false],
 ])("%d %% of %d items can be a whole number of items: %s", (percent, items, isPossible) => {
   expect(isPossibleShare(percent, items, 2)).toBe(isPossible);
 });
