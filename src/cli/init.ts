@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
+import { shellWord } from "../shell-word.ts";
 import { packageFolder } from "../package-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { parseMap, quotesOption } from "./options.ts";
@@ -14,6 +15,7 @@ interface InitFlags {
   out: string;
   map?: Record<string, string> | undefined;
   quotes?: "double" | "none" | undefined;
+  unreadable: "stop" | "skip";
 }
 
 export function initCommand(context: CommandContext): Command {
@@ -24,17 +26,28 @@ export function initCommand(context: CommandContext): Command {
     .option("--out <file>", "the recipe's file", "recipe.yaml")
     .option("--map <field=column,…>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .addOption(quotesOption())
+    .addOption(
+      new Option("--unreadable <what>", "rows that cannot be read: stop, or skip them")
+        .choices(["stop", "skip"])
+        .default("stop"),
+    )
     .action(async (data: string, flags: InitFlags) => {
       if (!/\.ya?ml$/i.test(flags.out))
         throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);
       if (existsSync(flags.out))
         throw new UsageError(`${flags.out}: expected no file there yet, found one; name another with --out`);
-      const dataset = await openDataset(data, { signal: context.signal, map: flags.map, quotes: flags.quotes });
+      const { map, quotes } = flags;
+      const unreadable = flags.unreadable === "skip" ? "keep" : undefined;
+      const dataset = await openDataset(data, { signal: context.signal, map, quotes, unreadable });
       let rows = 0;
-      for await (const batch of dataset.batches()) rows += batch.length; // also checks that every row can be read
-      await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), rows, dataset.shape.name, flags));
+      let unread = 0;
+      for await (const batch of dataset.batches()) {
+        rows += batch.length; // also checks that every row can be read
+        unread += batch.filter((example) => example.unreadable !== undefined).length;
+      }
+      await writeFile(flags.out, writeRecipe(seenFrom(flags.out, data), { rows, unread }, dataset.shape.name, flags));
       process.stdout.write(
-        `\nWrote ${plainText(flags.out)} for the ${formatNumbered(rows, "row", "rows")} of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${plainText(flags.out)} --dry-run\n`,
+        `\nWrote ${plainText(flags.out)} for the ${formatNumbered(rows, "row", "rows")} of ${plainText(data)} (${dataset.shape.name} shape)\n\n  next  alpagasus run ${shellWord(flags.out)} --dry-run\n`,
       );
     });
 }
@@ -44,9 +57,15 @@ function seenFrom(recipe: string, data: string): string {
   return /^[a-z]+:/.test(data) || isAbsolute(data) ? data : relative(dirname(recipe), data);
 }
 
+const mostUnread = 0.01; // without max_unreadable
 const paperShare = 17.75; // percent of Alpaca that AlpaGasus kept
 
-function writeRecipe(data: string, rows: number, shape: string, { out, map, quotes }: InitFlags): string {
+function writeRecipe(
+  data: string,
+  { rows, unread }: { readonly rows: number; readonly unread: number },
+  shape: string,
+  { out, map, quotes, unreadable }: InitFlags,
+): string {
   const own = basename(out).replace(/\.ya?ml$/i, "");
   const name =
     (own === "recipe" ? basename(data).replace(/\.[a-z.]+$/i, "") : own)
@@ -59,19 +78,25 @@ function writeRecipe(data: string, rows: number, shape: string, { out, map, quot
         .join(", ")} }\n`
     : "";
   const marks = quotes === undefined ? "" : `quotes: ${quotes}\n`;
+  const skipped = unreadable === "skip" ? `unreadable: skip # ${formatCount(unread)} rows, which are in no arm\n` : "";
+  const share = Math.ceil((100 * unread) / rows) / 100;
+  const allowed =
+    share > mostUnread
+      ? `\n  max_unreadable: ${share} # of the rows\n  min_coverage: ${Math.floor(95 - 100 * share) / 100} # rows that cannot be read have no score`
+      : "";
   return `# yaml-language-server: $schema=${relative(resolve(dirname(out)), `${packageFolder}recipes/experiment.schema.json`)}
-# An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${basename(out)}
+# An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${shellWord(basename(out))}
 name: ${name}
 
 # ${formatCount(rows)} rows, ${shape} shape. Paths are relative to this file's folder.
 data: ${JSON.stringify(data)}
-${columns}${marks}
+${columns}${marks}${skipped}
 # Budget in US dollars for all stages together, training included. Nothing is sent that could exceed it.
 budget_usd: 50
 
 # The judge that rates every row. The student needs no key and is for a rehearsal; a model costs money and rates better.
 rate:
-  judge: student # or "openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "http://127.0.0.1:8000/v1#MODEL", "recorded:scores.json"
+  judge: student # or "openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "http://127.0.0.1:8000/v1#MODEL", "recorded:scores.json"${allowed}
   # rubric: alpagasus-accuracy # the paper's; others: ultrafeedback, deita-quality, deita-complexity, ds2, or a YAML file
 
 # The training sets. The first is the one under test; the others are what it is measured against.

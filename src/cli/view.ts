@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { labelSampling, type LabelSampling } from "../comparison/label-sample.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
+import { runFlag } from "../run/run-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { parseArms } from "./labels.ts";
 import { parseNumber, parsePositive, runOption, seedOption } from "./options.ts";
@@ -83,7 +84,9 @@ Examples:
           `${formatNumbered(viewer.pairs, "pair", "pairs")}${viewer.repeats > 0 ? `, ${formatCount(viewer.repeats)} of them shown again,` : ""} for ${plainText(label)} at ${viewer.url} until Ctrl-C; labels go to ${plainText(viewer.path)}\n`,
         );
         if (!context.signal.aborted) await once(context.signal, "abort");
-        process.stdout.write("closed; the same command goes on, and alpagasus labels shows what people say\n");
+        process.stdout.write(
+          `closed; the same command goes on, and alpagasus labels${runFlag(flags.run)} shows what people say\n`,
+        );
         return;
       }
       await using viewer = await view({

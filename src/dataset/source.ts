@@ -1,10 +1,11 @@
 import type { Dirent } from "node:fs";
 import { glob, readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { readWhole } from "../files/read-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Compression } from "../files/read-bytes.ts";
+import { shellWord } from "../shell-word.ts";
 import { downloadFromHub } from "./hub.ts";
 import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
 
@@ -167,6 +168,17 @@ const unread = /\.(xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|
  *
  * @throws DataError when files with data cannot be read, or when they are several splits: one pool of them would train on tests
  */
+/** A pattern for files whose names begin and end alike; the name of one alone. */
+function patternOf([first = "", ...others]: readonly string[]): string {
+  let head = first.length;
+  let tail = first.length;
+  for (const other of others) {
+    while (!other.startsWith(first.slice(0, head))) head--;
+    while (!other.endsWith(first.slice(first.length - tail))) tail--;
+  }
+  return others.length === 0 ? first : `${first.slice(0, head)}*${extname(first.slice(first.length - tail))}`;
+}
+
 function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {
   const isSaved = new Set(paths.filter((path) => basename(path) === "state.json").map(dirname)); // by Dataset.save_to_disk
   const isCache = (path: string) => /^cache-.*\.arrow$/.test(basename(path)) && isSaved.has(dirname(path));
@@ -183,6 +195,6 @@ function chooseFiles(source: string, paths: readonly string[], folder: string): 
   const below = found.map((path) => relative(folder, path));
   const slashed = below.map((path) => path.split(sep).join("/"));
   expectOneConfiguration(source, slashed, (name) => join(folder, name));
-  expectOneSplit(source, below, (_, path) => join(folder, path));
+  expectOneSplit(source, below, (_, files) => shellWord(join(folder, patternOf(files))));
   return found;
 }

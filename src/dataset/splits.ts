@@ -16,25 +16,26 @@ const sameSplit: Readonly<Record<string, string>> = {
 
 /**
  * @param paths of the data files, below the dataset's folder
- * @param nameOf how one split is named, by the word for it and one of its files
+ * @param nameOf how one split is named, by the word for it and its files
  * @throws DataError when the files are of several splits
  */
 export function expectOneSplit(
   source: string,
   paths: readonly string[],
-  nameOf: (word: string, path: string) => string,
+  nameOf: (word: string, paths: readonly string[]) => string,
 ): void {
-  const splits = new Map<string, { readonly word: string; readonly path: string }>();
+  const splits = new Map<string, { readonly word: string; readonly paths: string[] }>();
   for (const path of paths) {
     const [, , word] = splitName.exec(path) ?? [];
     if (word === undefined) continue;
     const split = sameSplit[word.toLowerCase()] ?? word.toLowerCase();
-    if (!splits.has(split)) splits.set(split, { word, path });
+    if (!splits.has(split)) splits.set(split, { word, paths: [] });
+    splits.get(split)!.paths.push(path);
   }
   if (splits.size < 2) return;
-  const { word, path } = splits.get("train") ?? [...splits.values()][0]!;
+  const { word, paths: files } = splits.get("train") ?? [...splits.values()][0]!;
   throw new DataError(
-    `${source}: expected one split, found ${[...splits.keys()].join(", ")}; name one of them, for example ${nameOf(word, path)}`,
+    `${source}: expected one split, found ${[...splits.keys()].join(", ")}; name one of them, for example ${nameOf(word, files)}`,
   );
 }
 

@@ -3,12 +3,31 @@ import type { AnswersSummary } from "../run/records/answers.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
 import type { CallsRecord, Gate, Question } from "../run/records/common.ts";
 import type { ComparisonSummary } from "../run/records/comparison.ts";
+import { commandHere } from "../run/command-here.ts";
 import type { Manifest } from "../run/manifest.ts";
+import type { RunFolder } from "../run/run-folder.ts";
 import type { TrainSummary } from "../run/records/training.ts";
 import type { StageReport } from "./contract.ts";
 
-/** The run's stages in the order they started: the provenance of every figure. */
-export function describeStages({
+/**
+ * The run's stages in the order they started: the provenance of every figure. Their commands are as they were typed, or, where they were typed
+ * in several folders, as they are to be typed here.
+ */
+export function describeStages(manifest: Manifest, run: RunFolder): StageReport[] {
+  const stages = listStages(manifest);
+  const origins = new Set(stages.flatMap(({ command, commandFolder }) => (command === undefined ? [] : commandFolder)));
+  const isMoved = origins.size > 1;
+  return stages
+    .map(({ commandFolder, ...stage }) => ({
+      ...stage,
+      ...(isMoved && stage.command !== undefined && { command: commandHere(stage.command, run, commandFolder) }),
+    }))
+    .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : a.startedAt > b.startedAt ? 1 : 0));
+}
+
+type Typed = StageReport & Pick<Task, "commandFolder">;
+
+function listStages({
   dataset,
   rate,
   arms,
@@ -19,8 +38,8 @@ export function describeStages({
   losses = {},
   benchmarks = {},
   comparisons = {},
-}: Manifest): StageReport[] {
-  const stages = [
+}: Manifest): Typed[] {
+  return [
     ...(dataset && rate
       ? [
           {
@@ -82,13 +101,13 @@ export function describeStages({
       details: describeComparison(comparison),
     })),
   ];
-  return stages.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : a.startedAt > b.startedAt ? 1 : 0));
 }
 
 interface Task {
   readonly startedAt: string;
   readonly wallMs: number;
   readonly command?: string | undefined;
+  readonly commandFolder?: string | undefined;
   readonly calls?: CallsRecord | undefined;
   readonly gates: readonly Gate[];
 }
@@ -96,14 +115,15 @@ interface Task {
 function describeStage(
   stage: StageReport["stage"],
   name: string,
-  { startedAt, wallMs, command, calls, gates }: Task,
-): Omit<StageReport, "details"> {
+  { startedAt, wallMs, command, commandFolder, calls, gates }: Task,
+): Omit<Typed, "details"> {
   return {
     stage,
     name,
     startedAt,
     wallMs,
     command,
+    commandFolder,
     ...(calls && {
       paidUsd: calls.paidUsd,
       perhapsPaidUsd: calls.perhapsPaidUsd,

@@ -8,6 +8,7 @@ import { isRated, type Manifest } from "../run/manifest.ts";
 import { readWork } from "../run/progress-file.ts";
 import { spentOnCalls } from "../run/spent.ts";
 import { readManifest, runFolder, type RunFolder } from "../run/run-folder.ts";
+import { shellWord } from "../shell-word.ts";
 import type { Work } from "../run/work.ts";
 import { version } from "../version.ts";
 import type { PairDetail, PairPage, PairQuery, RowDetail, RowPage, RowQuery, RunReport } from "./contract.ts";
@@ -93,7 +94,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     const manifest = await readManifest(run);
     if (!manifest && working.length === 0)
       throw new RunError(
-        `${folder}: expected a run with something to show, found neither ratings nor comparisons; start with alpagasus rate DATA --run ${folder}`,
+        `${folder}: expected a run with something to show, found neither ratings nor comparisons; start with alpagasus rate DATA --run ${shellWord(folder)}`,
       );
     const isSame =
       snapshot !== undefined &&
@@ -185,7 +186,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         comparisons,
         rankings,
         people,
-        stages: manifest ? describeStages(manifest) : [],
+        stages: manifest ? describeStages(manifest, run) : [],
         ...(spent && {
           money: {
             paidUsd: spent.paidUsd,

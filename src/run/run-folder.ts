@@ -126,7 +126,7 @@ export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
   const manifest = await readManifest(run);
   if (!isRated(manifest))
     throw new RunError(
-      `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${run.folder}`,
+      `${run.folder}: expected a run with ratings, found none; rate the data first: alpagasus rate DATA --run ${shellWord(run.folder)}`,
     );
   if (manifest.rate.shard)
     throw new RunError(

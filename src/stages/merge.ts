@@ -211,7 +211,7 @@ function sharedScores(shards: readonly ShardRun[]): string[] {
 }
 
 /** Notes on the data, which the merged rating makes anew. */
-const ofRows = /cannot be read and|empty answer and/;
+const ofRows = /cannot be read and|empty answer and|no turn before the answer/;
 
 /** A judge that gives the ratings of the shards. */
 function replay(shards: readonly ShardRun[], as: string | undefined): Judge {

@@ -6,9 +6,9 @@ import type { ArmState } from "../run/records/arm.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import { formatNumbered } from "../format.ts";
+import { formatNumbered, formatScore } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
-import { commandHere, withFlag, withoutLimit } from "./command-here.ts";
+import { commandHere, withFlag, withoutLimit } from "../run/command-here.ts";
 import { wantsRetry } from "./shards-said.ts";
 
 /*
@@ -56,6 +56,18 @@ export function nextOfUnrated(
     : `alpagasus rate DATA${flag}`;
 }
 
+/** Shapes whose rows may have several turns, a system text or tools, which a chat template alone can hold. */
+const chatShapes: ReadonlySet<string> = new Set([
+  "messages",
+  "sharegpt",
+  "conversation",
+  "dialog",
+  "prompt-messages",
+  "prompt-chosen",
+  "ultrachat",
+  "oasst",
+]);
+
 /** What comes next where rows are rated. */
 export function nextStep(
   run: RunFolder,
@@ -101,6 +113,8 @@ export function nextStep(
     return `${typedWith(manifest.rate, "--retry-failed", run, manifest.dataset.workingFolder)}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
   if (calls && missed && refused > 0)
     return `alpagasus replies --state refused${flag}, since a gate does not hold: ${missed.message}`;
+  if (manifest.rate.escalation && arms.length === 0)
+    return `alpagasus select --min-score ${formatScore(manifest.rate.escalation.minScore)}${flag}`; // its estimates are about this cut
   const isDrawn = ({ method }: ArmState) => method === "random" || method === "longest";
   const selected = arms.find((arm) => arm.arm === "selected" && !isDrawn(arm));
   const again = (arm: ArmState | undefined, usual: string) =>
@@ -115,7 +129,7 @@ export function nextStep(
       `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
     );
   if (!manifest.models)
-    return `alpagasus train --recipe paper-7b --dry-run${flag}: ${selected.path} and its control are ready to train on`;
+    return `alpagasus train --recipe ${chatShapes.has(manifest.dataset.shape) ? "alpagasus2-qlora-7b --template chat" : "paper-7b"} --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;
   const trained = new Set(Object.values(models).map(({ arm }) => arm));
   if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;

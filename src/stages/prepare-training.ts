@@ -12,7 +12,8 @@ import { tryParse } from "../files/try-parse.ts";
 import { costOfTraining } from "../run/training-attempts.ts";
 import { expectArm, readFileStates } from "../run/file-states.ts";
 import type { ArmSummary } from "../run/records/arm.ts";
-import { type RunFolder, requireRatings, runFolder } from "../run/run-folder.ts";
+import { shellWord } from "../shell-word.ts";
+import { type RunFolder, requireRatings, runFlag, runFolder } from "../run/run-folder.ts";
 import { countParameters, resolveBase } from "../trainer/base-model.ts";
 import { type TrainingEstimate, estimateTraining, findTimed } from "../trainer/estimate.ts";
 import type { TrainerName } from "../trainer/formats/format.ts";
@@ -100,7 +101,7 @@ export async function prepare(options: PlanTrainOptions, isDry = false): Promise
   const arm = manifest.arms[options.arm];
   if (!arm)
     throw new RunError(
-      `${options.run}: expected an arm ${JSON.stringify(options.arm)}, found ${Object.keys(manifest.arms).join(", ") || "none"}; select it first: alpagasus select … --arm ${options.arm}`,
+      `${options.run}: expected an arm ${JSON.stringify(options.arm)}, found ${Object.keys(manifest.arms).join(", ") || "none"}; select it first: alpagasus select … --arm ${shellWord(options.arm)}${runFlag(options.run)}`,
     );
   const state = (await readFileStates(options.run, manifest)).arms.find((other) => other.arm === arm.arm)!;
   await expectArm(run, state);

@@ -17,6 +17,7 @@ export class RatingTally {
   readonly #marks = new Map<string, ValueTally>();
   #marked = 0; // rows with any mark
   #empty = 0;
+  #promptless = 0; // chats that begin with the answer
   readonly #emptyRows: number[] = []; // the first ones
   #skipped = 0; // rows of other shards
   #longer = 0; // rows with turns after the answer
@@ -47,6 +48,7 @@ export class RatingTally {
   addExample({ index, output, conversation, unreadable, place, row, turnsAfter }: Example): void {
     if (turnsAfter !== undefined) this.#longer++;
     this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
+    if (unreadable === undefined && conversation?.turns.length === 0) this.#promptless++;
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
     } else if (output.trim() === "" && !conversation?.answer.toolCalls) {
@@ -86,6 +88,11 @@ export class RatingTally {
       ...(this.#longer > 0
         ? [
             `${formatNumbered(this.#longer, "row has", "rows have")} turns after the last answer, which neither judges nor trainings see`,
+          ]
+        : []),
+      ...(this.#promptless > 0
+        ? [
+            `${formatNumbered(this.#promptless, "row has", "rows have")} no turn before the answer: judges see an answer without its question, and no model can be trained on such rows; are other columns meant (--map)?`,
           ]
         : []),
       ...(this.#empty > 0

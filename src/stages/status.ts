@@ -18,7 +18,7 @@ import { type CheckedJudge, latestChecks } from "../run/judge-checks.ts";
 import { spentOnCalls, type SpentOnCalls } from "../run/spent.ts";
 import { defaultRunFolder, readManifest, runFlag, runFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
-import { commandHere, withoutOnly } from "./command-here.ts";
+import { commandHere, withoutOnly } from "../run/command-here.ts";
 import { ended, nextOfUnrated, nextStep } from "./next-step.ts";
 
 export interface RunStatus {

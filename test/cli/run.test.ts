@@ -643,6 +643,26 @@ describe("recipes", () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringContaining("expected no file there yet")]);
     expect(readdirSync(folder.path).toSorted()).toEqual(["recipe.yaml", "rows.json"]);
   });
+
+  test.runIf(isLong)("init writes one for data of which a part cannot be read, and says how it is called", async () => {
+    using folder = tempFolder();
+    const image = { role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] };
+    const chat = (i: number) => [
+      i % 3 === 0 ? image : { role: "user", content: `Say ${i}` },
+      { role: "assistant", content: `${i}` },
+    ];
+    folder.write(
+      "rows.jsonl",
+      Array.from({ length: 30 }, (_, i) => `${JSON.stringify({ messages: chat(i) })}\n`).join(""),
+    );
+    expect((await alpagasus(["init", "rows.jsonl"], { cwd: folder.path })).code).toBe(2);
+    const made = await alpagasus(["init", "rows.jsonl", "--unreadable", "skip", "--out", "it's mine.yaml"], {
+      cwd: folder.path,
+    });
+    expect([made.code, made.stdout]).toEqual([0, expect.stringContaining(`alpagasus run 'it'\\''s mine.yaml'`)]);
+    const run = await alpagasus(["run", "it's mine.yaml", "--only", "rate"], { cwd: folder.path });
+    expect([run.code, run.stdout]).toEqual([0, expect.stringContaining("These stages are done")]);
+  });
 });
 
 test.runIf(isLong)("a recipe that only selects says so, and a part of one says how to go on", async () => {

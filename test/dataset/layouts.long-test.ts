@@ -270,6 +270,11 @@ describe("a folder", () => {
     );
     const named = await openDataset(`${folder.path}/data/train-*.jsonl`);
     expect(named.files).toHaveLength(1);
+    // a split of several files is named whole
+    folder.write("data/train-00001-of-00001.jsonl", line);
+    const refused = await openDataset(folder.path).catch((error: unknown) => String(error));
+    const [, pattern] = /for example '(.*)'$/.exec(String(refused)) ?? [];
+    expect((await openDataset(pattern!)).files).toHaveLength(2);
   });
 
   test("with several configurations asks which; several parts of one are one", async () => {

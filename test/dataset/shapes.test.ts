@@ -106,6 +106,15 @@ describe("shapes", () => {
     ],
     ["dialog", { dialog: turns("a", "x", "b", "c") }, 3],
     ["prompt-messages", { prompt: turns("a", "x", "b"), completion: [{ role: "assistant", content: "c" }] }, 3],
+    [
+      "prompt-chosen",
+      {
+        prompt: turns("a", "x", "b"),
+        chosen: [{ role: "assistant", content: "c" }],
+        rejected: [{ role: "assistant", content: "d" }],
+      },
+      3,
+    ],
   ])("keeps the turns of %s rows, and shows them all to judges", async (name, row, count) => {
     const { output, instruction, conversation } = await conversationOf(row);
     expect((await readRow(row)).shape).toBe(name);

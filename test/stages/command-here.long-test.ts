@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { runFolder } from "../../src/run/run-folder.ts";
-import { commandHere, withoutOnly } from "../../src/stages/command-here.ts";
+import { commandHere, withoutOnly } from "../../src/run/command-here.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { startModelServer } from "../helpers/model-server.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";

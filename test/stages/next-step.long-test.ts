@@ -1,3 +1,5 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { startModelServer } from "../helpers/model-server.ts";
@@ -96,4 +98,45 @@ test("a score that is a column has both of its names", async () => {
   await prepare(folder.path, ["rate", "l.json"], ["rate", "l.json", "--judge", "column:lvl", "--as", "lvl"]);
   for (const name of ["lvl", "rating_lvl", "data_lvl"])
     expect(await told("select", "--where", `${name} > 1`)).toContain("Kept 1 of 2 rows");
+});
+
+test("chats are trained with a chat template, and a chat without a question is told", async () => {
+  const chats = (turns: (i: number) => readonly (readonly [string, string])[]) =>
+    Array.from({ length: 20 }, (_, i) => {
+      const messages = turns(i).map(([role, content]) => ({ role, content }));
+      return `${JSON.stringify({ messages })}\n`;
+    }).join("");
+  folder.write(
+    "chats.jsonl",
+    chats((i) => [
+      ["system", "Be brief."],
+      ["user", `Ask ${i}`],
+      ["assistant", `${i}`],
+    ]),
+  );
+  folder.write(
+    "answers.jsonl",
+    chats((i) => [["assistant", `${i}`]]),
+  );
+  await prepare(
+    folder.path,
+    ["rate", "chats.jsonl", "--run", "runs/chats"],
+    ["select", "--top", "5", "--run", "runs/chats"],
+    ["select", "--method", "random", "--run", "runs/chats"],
+  );
+  const [, next] = /next {2}alpagasus (.*?): /.exec(await told("status", "--run", "runs/chats")) ?? [];
+  expect((await alpagasus(next!.split(" "), { cwd: folder.path })).code).toBe(0);
+  expect(await told("rate", "answers.jsonl", "--run", "runs/answers")).toContain(
+    "20 rows have no turn before the answer",
+  );
+});
+
+test("the page tells commands of several folders as they are typed in one", async () => {
+  mkdirSync(join(folder.path, "sub"), { recursive: true });
+  await prepare(folder.path, ["rate", "d.json", "--run", "runs/pages"]);
+  await prepare(join(folder.path, "sub"), ["select", "--top", "3", "--run", "../runs/pages"]);
+  await prepare(folder.path, ["report", "--run", "runs/pages", "--out", "page.html"]);
+  expect(readFileSync(join(folder.path, "page.html"), "utf8")).toContain(
+    "cd sub && alpagasus select --top 3 --run ../runs/pages",
+  );
 });

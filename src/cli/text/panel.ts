@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { EscalationRecord, PanelCorrection, PanelSummary } from "../../run/records/rating.ts";
 import { formatCount, formatNumbered, formatScore, formatShare } from "../../format.ts";
+import { runFlag } from "../../run/run-folder.ts";
 import { ratingStates } from "../../run/rating.ts";
 import { renderHistogram } from "./histogram.ts";
 import { plainText } from "./plain-text.ts";
@@ -77,17 +78,10 @@ function renderCorrection({ judges, rows, path, gain }: PanelCorrection): string
 }
 
 /** The result of a student that escalated rows to another judge. */
-export function renderEscalation({
-  student,
-  to,
-  asked,
-  rows,
-  minScore,
-  kept,
-  precision,
-  recall,
-  alone,
-}: EscalationRecord): string[] {
+export function renderEscalation(
+  { student, to, asked, rows, minScore, kept, precision, recall, alone }: EscalationRecord,
+  run: string,
+): string[] {
   const share = (value: number | null) => (value === null ? "-" : formatShare(value));
   const range = ({ value, low, high }: Estimate) =>
     value === null ? "-" : `${formatShare(value)} [${share(low)}, ${share(high)}]`;
@@ -101,7 +95,7 @@ export function renderEscalation({
         [plainText(`${student} alone, as many rows`), share(alone.precision), share(alone.recall)],
       ],
     ),
-    `  next: alpagasus select --min-score ${formatScore(minScore)}`,
+    `  next: alpagasus select --min-score ${formatScore(minScore)}${runFlag(run)}`,
   ];
 }
 

@@ -38,7 +38,7 @@ export function renderRating(
     ...(rate.calls ? renderCalls(rate.calls, rate.states, "rows", { where: optionsOf(ratingsPath, name) }) : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.panel ? renderPanel(rate.panel) : []),
-    ...(rate.escalation ? renderEscalation(rate.escalation) : []),
+    ...(rate.escalation ? renderEscalation(rate.escalation, dirname(ratingsPath)) : []),
     ...(rate.agreement ? [renderAgreement(rate.agreement)] : []),
     `\n  ratings  ${plainText(ratingsPath)}`,
   ];

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { DistillSummary } from "../../stages/distill.ts";
 import { formatCount, formatDuration, formatShare } from "../../format.ts";
+import { shellWord } from "../../shell-word.ts";
 import { plainText } from "./plain-text.ts";
 import { renderWarnings } from "./rating.ts";
 import { renderTable } from "./table.ts";
@@ -36,6 +37,6 @@ ${lm ? `  With ${plainText(lm.model)} (student-lm): AUC ${lm.auc.toFixed(2)} by 
     .map((line) => `${line}\n`)
     .join("")}
   student  ${plainText(path)} (${formatCount(bytes / 1000)} kB)
-  use it   alpagasus rate DATA --judge student${lm ? "-lm" : ""}:${plainText(path)}
+  use it   alpagasus rate DATA --judge ${shellWord(`student${lm ? "-lm" : ""}:${path}`)}
 `;
 }

@@ -34,22 +34,27 @@ const shapes: readonly Shape[] = [
   conversationShape("sharegpt", "conversations", "{from, value}"),
   conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
   conversationShape("dialog", "dialog", "{role, content}"),
-  promptShape(),
+  promptShape("prompt-messages", "completion"),
+  promptShape("prompt-chosen", "chosen"),
   treeShape,
   alternatingShape(),
   ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
 ];
 
-/** TRL's conversations: `prompt` and `completion` are lists of messages. */
-function promptShape(): Shape {
+/**
+ * TRL's conversations: `prompt` and the answer are lists of messages.
+ *
+ * @param answer the answer's column: `completion`, or `chosen` of preferences, whose `rejected` is left aside
+ */
+function promptShape(name: string, answer: string): Shape {
   return {
-    name: "prompt-messages",
-    columns: "prompt, completion (lists of {role, content})",
-    matches: (row) => Array.isArray(listOf(row["prompt"])) && Array.isArray(listOf(row["completion"])),
+    name,
+    columns: `prompt, ${answer} (lists of {role, content})`,
+    matches: (row) => Array.isArray(listOf(row["prompt"])) && Array.isArray(listOf(row[answer])),
     read: (row) =>
-      conversationFields([...readTurns(row["prompt"], "prompt"), ...readTurns(row["completion"], "completion")], {
+      conversationFields([...readTurns(row["prompt"], "prompt"), ...readTurns(row[answer], answer)], {
         row,
-        place: '"completion"',
+        place: JSON.stringify(answer),
       }),
   };
 }

@@ -1,6 +1,6 @@
 import { relative, resolve } from "node:path";
-import { defaultRunFolder, type RunFolder } from "../run/run-folder.ts";
-import { realFolder } from "../run/recorded-path.ts";
+import { defaultRunFolder, type RunFolder } from "./run-folder.ts";
+import { realFolder } from "./recorded-path.ts";
 import { decodeWord, shellWord } from "../shell-word.ts";
 
 /**
