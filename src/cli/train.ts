@@ -142,7 +142,7 @@ Examples:
         overwrite: flags.overwrite,
       };
       if (flags.dryRun || flags.trainer !== "trl") {
-        const planned = await planTrain({ ...options, trainer: flags.trainer });
+        const planned = await planTrain({ ...options, trainer: flags.trainer, isFinal: !flags.dryRun });
         process.stdout.write(flags.json ? `${plainJson(planned, 2)}\n` : renderTrainingPlan(planned));
         return;
       }

@@ -6,6 +6,7 @@ import type { Transform } from "node:stream";
 import { finished } from "node:stream/promises";
 import { createGzip, createZstdCompress } from "node:zlib";
 import { isTokenRunning, processToken, tokenPattern } from "../process-identity.ts";
+import { RunError } from "../errors.ts";
 import { makeFolder } from "./make-folder.ts";
 import type { Compression } from "./read-bytes.ts";
 
@@ -38,12 +39,18 @@ process.on("exit", () => {
 /**
  * Opens a text file for writing in pieces, and creates its parent folders. Pieces are buffered; `write` waits when the disk
  * is slower than the caller.
+ *
+ * @throws RunError when this process is writing the file already
  */
 export function openAtomicFile(
   path: string,
   { compression }: { readonly compression?: Compression | undefined } = {},
 ): AtomicFile {
   const partial = partialPath(path);
+  if (partials.has(partial))
+    throw new RunError(
+      `${path}: another call of this program is writing it; wait until that has ended, or use another run`,
+    );
   makeFolder(dirname(path));
   partials.add(partial);
   removeOrphans(path);

@@ -199,7 +199,8 @@ function howToMend(path: string): string {
 }
 
 function codeOf(error: unknown): string {
-  return String((error as { code?: unknown }).code ?? "");
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === "string" ? code : "";
 }
 
 function describeStoreError(cause: unknown): string {

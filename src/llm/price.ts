@@ -1,4 +1,5 @@
 import type { calcPrice } from "@pydantic/genai-prices";
+import { UsageError } from "../errors.ts";
 import type { Usage } from "./reply.ts";
 
 /** What a model's tokens cost. Money is counted in whole billionths of a US dollar, so that sums are exact. */
@@ -16,8 +17,10 @@ export interface Price {
 export const nanosPerUsd = 1e9;
 const nanosPerMillionth = 1000; // one dollar per million tokens is 1000 billionths per token
 
-/** A price without tiers or cache prices, such as a user gives, in US dollars per million tokens. */
+/** A price without tiers or cache prices, such as a user gives, in US dollars per million tokens. @throws UsageError below 0 */
 export function flatPrice(input: number, output: number, basis = "the price given by hand"): Price {
+  if (!(input >= 0 && output >= 0 && input + output < Infinity))
+    throw new UsageError(`price: expected US dollars from 0 for a million tokens, got ${input} and ${output}`);
   const cost = (inputTokens: number, outputTokens: number) =>
     Math.ceil(nanosPerMillionth * (input * inputTokens + output * outputTokens) - 1e-6);
   return {

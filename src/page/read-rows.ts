@@ -142,6 +142,7 @@ async function rateWithReferences(
     } catch (error) {
       if (areReferencesAsked || !(error instanceof UsageError)) throw error;
       problems.push(messageOf(error));
+      rated.push({ judge, scores: new Float64Array(rows).fill(NaN) }); // the rows have its column all the same
     }
   }
   return rated;

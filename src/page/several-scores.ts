@@ -4,6 +4,8 @@ import type { RunFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import { spearman } from "../stats/agreement.ts";
+import type { Rating } from "../run/rating.ts";
+import { inTurn } from "./in-turn.ts";
 import type { ArmOverlap, ScoreAgreement } from "./contract.ts";
 
 const mostScores = 12; // on the page; each takes 16 bytes a row
@@ -19,9 +21,20 @@ export function scoreJudges(
       name: score.name,
       scale: score.name === score.base ? score.summary.scale : undefined,
       notes: [],
-      async *rate() {
-        for await (const values of score.values())
-          yield values.map((value) => (value === null ? { state: "pending" } : { state: "scored", score: value }));
+      async *rate(examples) {
+        const values = inTurn(score.values());
+        try {
+          for await (const batch of examples) {
+            const ratings: Rating[] = [];
+            for (const _ of batch) {
+              const value = await values.next();
+              ratings.push(value == null ? { state: "pending" } : { state: "scored", score: value });
+            }
+            yield ratings;
+          }
+        } finally {
+          await values.close();
+        }
       },
     })),
     leftOut: Math.max(0, all.length - mostScores),

@@ -135,11 +135,22 @@ export async function requireRatings(run: RunFolder): Promise<RatedManifest> {
   return manifest;
 }
 
-/** Writes the manifest in one step: a reader sees the old one or the new one. */
+/**
+ * Writes the manifest in one step: a reader sees the old one or the new one.
+ *
+ * @throws UsageError when it holds what cannot be read again, such as NaN in a setting of a program
+ */
 async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> {
   const partial = `${run.manifestPath}.${processToken}.${randomUUID().slice(0, 8)}.partial`;
+  const text = JSON.stringify(manifest, null, 2);
+  const { error } = manifestSchema.safeParse(JSON.parse(text));
+  if (error)
+    throw new UsageError(
+      `${run.manifestPath}: expected records that can be read again, got ${error.issues[0]!.path.join(".")} (${error.issues[0]!.message}); nothing was recorded`,
+      { cause: error },
+    );
   try {
-    await writeFile(partial, `${JSON.stringify(manifest, null, 2)}\n`);
+    await writeFile(partial, `${text}\n`);
     await rename(partial, run.manifestPath);
   } finally {
     await rm(partial, { force: true });

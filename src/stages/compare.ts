@@ -32,6 +32,7 @@ import { describeQuestion } from "../run/describe-question.ts";
 import type { StageOptions } from "./progress.ts";
 import { promptCoverageGate } from "./coverage.ts";
 import { StageProgress } from "./stage-progress.ts";
+import { untilAborted } from "./until-aborted.ts";
 import { defaultSeed } from "../stats/random.ts";
 
 /** One of the two models in a comparison, with its answers. */
@@ -201,10 +202,17 @@ async function judgePairs(pairs: readonly AnswerPair[], options: CompareOptions)
   });
   await judge.prepare?.(() => inBatches(different, options.signal), progress.showBatches);
   progress.begin();
-  for await (const some of judge.compare(inBatches(different, options.signal))) {
+  const compared = judge.compare(inBatches(different, options.signal));
+  const { signal } = options;
+  for await (const some of signal && judge.calls === undefined ? untilAborted(compared, signal) : compared) {
     judged.push(...some);
     progress.update();
   }
+  const odd = judged.find((orders) => !Array.isArray(orders) || orders.length === 0);
+  if (odd || judged.length !== different.length)
+    throw new RunError(
+      `${judge.name}: expected verdicts in one or both orders for each of ${different.length} pairs, got ${odd ? JSON.stringify(odd) : `those of ${judged.length}`}`,
+    );
   let next = 0;
   const isGraded = judged.some((orders) => "preference" in preferenceOfOrders(orders));
   const isWeighted = judged.some((orders) => "weight" in preferenceOfOrders(orders));

@@ -61,6 +61,8 @@ export interface TrainOptions extends StageOptions {
 export interface PlanTrainOptions extends TrainOptions {
   /** The trainer that the folder is written for. TRL when left out, the one that `train` runs. */
   readonly trainer?: TrainerName | undefined;
+  /** Whether the folder is written to be trained in, so that `overwrite` replaces a training in it; a plan replaces none. */
+  readonly isFinal?: boolean | undefined;
 }
 
 /** A training that is ready to run. */
@@ -113,6 +115,10 @@ export async function prepare(options: PlanTrainOptions, isDry = false): Promise
   const base = resolveBase(plan.settings.base);
   const folder = trainingFolder(run.modelPath(model));
   const trainer = trainerFormats[options.trainer ?? "trl"];
+  if (plan.nodes > 1 && !trainer.startsOnSeveralMachines)
+    throw new UsageError(
+      `--nodes: expected one machine for --trainer ${trainer.name}, whose folder is started on one, got ${plan.nodes}; leave the option out, or use --trainer trl`,
+    );
   trainer.files(plan, base, false); // throws if it cannot do this training
   const { map, shape, quotes } = manifest.dataset;
   const layout = [map ?? null, quotes ?? null];

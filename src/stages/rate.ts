@@ -2,7 +2,7 @@ import { formatNumbered } from "../format.ts";
 import { createHash } from "node:crypto";
 import type { Dataset } from "../dataset/dataset.ts";
 import { hashExample, type Example } from "../dataset/example.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
 import { inPart, partOfLimit, partOfShard } from "../judge/part.ts";
@@ -11,7 +11,6 @@ import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
-import type { Rating } from "../run/rating.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
 import { latestCheck } from "../run/judge-checks.ts";
 import { workingFolder, typedCommand } from "../run/recorded-path.ts";
@@ -19,6 +18,7 @@ import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
 import { describeDataset, recordPool } from "./describe-dataset.ts";
 import { describeCalls } from "./describe-calls.ts";
 import { keepScores } from "./kept-scores.ts";
+import { untilAborted } from "./until-aborted.ts";
 import { PanelTally } from "./panel-summary.ts";
 import type { StageOptions } from "./progress.ts";
 import { ReferenceAgreement } from "./reference-agreement.ts";
@@ -82,6 +82,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   const run = runFolder(options.run);
   const { as, shard, limit } = options;
   if (shard && limit !== undefined) throw new UsageError("--limit: expected all of the rows, got --shard with it");
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
+    throw new UsageError(`limit: expected a whole number of rows from 1, got ${limit}`);
   if (as !== undefined) await expectScoreName(as);
   const manifest = options.overwrite && as === undefined ? undefined : await readManifest(run);
   const previous = isRated(manifest) ? manifest : undefined;
@@ -243,21 +245,6 @@ export async function countRows(dataset: Dataset, { onProgress }: Pick<RateOptio
   return rows;
 }
 
-/** A score that is no number would be written as null, and nothing could read it; one outside the judge's own scale means nothing. */
-function expectScore(rating: Rating, { scale, escalating }: Judge): Rating {
-  if (rating.state !== "scored") return rating;
-  const { score } = rating;
-  if (!Number.isFinite(score)) return { state: "unparsable", detail: `the score is no number: ${score}` };
-  if (!scale || escalating) return rating; // where a student escalates, some scores are probabilities
-  const rounding = 1e-9 * (scale.max - scale.min);
-  return score >= scale.min - rounding && score <= scale.max + rounding
-    ? rating
-    : {
-        state: "unparsable",
-        detail: `the score is outside of the judge's scale, ${scale.min} to ${scale.max}: ${score}`,
-      };
-}
-
 /** Joins each example's index, id and hash with its rating, and shows the examples to the tally. */
 async function* rateInOrder(
   dataset: Dataset,
@@ -276,12 +263,12 @@ async function* rateInOrder(
       yield batch;
     }
   }
-  for await (const ratings of rateAll(judge, examples())) {
+  const rated = rateAll(judge, examples());
+  const isOwn = judge.calls === undefined && judge.work === undefined; // others stop by themselves, when what is in flight is stored
+  for await (const ratings of signal && isOwn ? untilAborted(rated, signal) : rated) {
     const rows = waiting.splice(0, ratings.length);
-    yield ratings.map((rating, i) => ({ ...rows[i]!, ...expectScore(rating, judge) }));
+    yield ratings.map((rating, i) => ({ ...rows[i]!, ...rating }));
   }
-  if (waiting.length > 0)
-    throw new RunError(`${judge.name}: expected a rating for every row, got none for the last ${waiting.length}`);
 }
 
 function toEscalationRecord(

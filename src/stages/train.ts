@@ -24,7 +24,7 @@ import { countedSteps, summarise } from "./train-summary.ts";
  * @throws UsageError for settings that make no sense, RunError when the arm is not there or the name is taken
  */
 export async function planTrain(options: PlanTrainOptions): Promise<PlannedTraining> {
-  const { planned } = await prepare(options, true);
+  const { planned } = await prepare(options, !options.isFinal);
   return planned;
 }
 

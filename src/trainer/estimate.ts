@@ -48,7 +48,9 @@ export function findTimed(
 function speedOf(differences: TrainingPlan["differences"]): string {
   return differences
     .filter(({ setting }) =>
-      /^(packing|attention|liger|gradient_checkpointing|group_by_length|validation|max_length)$/.test(setting),
+      /^(packing|attention|liger|gradient_checkpointing|group_by_length|validation|max_length|precision|sharding|base)$/.test(
+        setting,
+      ),
     )
     .map(({ setting, here }) => `${setting} ${here}`)
     .join(", ");
@@ -77,7 +79,7 @@ export function estimateTraining(
 }
 
 function estimateTime(
-  { recipe, settings, steps, rows, gpus }: TrainingPlan,
+  { recipe, settings, steps, rows, gpus, differences }: TrainingPlan,
   timed: TimedTraining | undefined,
 ): Pick<TrainingEstimate, "minutes" | "basis"> {
   if (timed?.secondsPerRow !== undefined && settings.packing)
@@ -93,7 +95,7 @@ function estimateTime(
   const { published, hardware } = recipe;
   if (
     !published ||
-    settings.packing !== recipe.packing ||
+    speedOf(differences) !== "" ||
     gpus !== hardware.gpus ||
     settings.global_batch !== recipe.global_batch
   )

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import type { TrainingRecipe } from "./recipe.ts";
+import { expectSettings, type TrainingRecipe } from "./recipe.ts";
 import { defaultSeed } from "../stats/random.ts";
 
 /** Settings that override the recipe's. */
@@ -82,6 +82,15 @@ const mostDeviceBatch = 4; // the paper's value for 7B, which fits on 80 GB GPUs
  */
 export function planTraining(recipe: TrainingRecipe, all: number, overrides: TrainingOverrides = {}): TrainingPlan {
   const settings = override(recipe, overrides);
+  expectSettings(settings);
+  for (const name of ["gpus", "processes", "nodes", "deviceBatch", "seed", "usdPerHour"] as const) {
+    const given = overrides[name];
+    if (
+      given !== undefined &&
+      !(given >= 0 && (name === "usdPerHour" ? Number.isFinite(given) : Number.isInteger(given)))
+    )
+      throw new UsageError(`${name}: expected a number from 0, got ${given}`);
+  }
   const heldOut = settings.validation === undefined || all < 2 ? 0 : Math.max(1, Math.round(all * settings.validation));
   const rows = all - heldOut;
   const gpus = overrides.gpus ?? settings.hardware.gpus;

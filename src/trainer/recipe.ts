@@ -102,6 +102,15 @@ const recipeSchema = z
   });
 export type TrainingRecipe = z.infer<typeof recipeSchema>;
 
+/** @throws UsageError when settings are not those of a recipe, as where a program gives NaN */
+export function expectSettings(settings: TrainingRecipe): void {
+  const { error } = recipeSchema.safeParse(settings);
+  if (!error) return;
+  const { path, message } = error.issues[0]!;
+  const given = path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], settings);
+  throw new UsageError(`${path.join(".")}: ${message}, got ${String(given)}`);
+}
+
 /** Which of the assistant's turns are learnt. The Alpaca prompt has one. */
 export function lossOf({ loss, template }: Pick<TrainingRecipe, "loss" | "template">): "last" | "all" {
   return template === "alpaca" ? "last" : (loss ?? "all");

@@ -36,10 +36,11 @@ export async function sampleTokens(
   let taken = 0;
   let tokens = 0;
   for await (const batch of batches)
-    for (const { instruction, input, output } of batch) {
+    for (const example of batch) {
       if (seen++ % stride !== 0) continue;
       taken++;
-      tokens += Math.min(settings.max_length, templateTokens + count(`${instruction}\n${input}`) + count(output) + 1);
+      const texts = textsOf(example).reduce((sum, text) => sum + count(text), 0);
+      tokens += Math.min(settings.max_length, templateTokens + texts + 1);
     }
   const perRow = taken > 0 ? tokens / taken : settings.max_length;
   return {
@@ -47,6 +48,17 @@ export async function sampleTokens(
     highest: rows * settings.epochs * settings.max_length,
     basis: `${taken} rows by ${name}`,
   };
+}
+
+/** What a row is written with: its prompt and its answer; of a conversation the turns as they are, their reasoning, calls and tools. */
+function textsOf({ instruction, input, output, conversation }: Example): string[] {
+  if (!conversation) return [`${instruction}\n${input}`, output];
+  const { turns, answer, tools } = conversation;
+  const spoken = [...turns, answer].flatMap(({ text, reasoning, written, toolCalls }) => [
+    written ?? `${reasoning ?? ""}\n${text}`,
+    ...(toolCalls ?? []).map((call) => JSON.stringify(call)),
+  ]);
+  return [...spoken, ...tools.map((tool) => JSON.stringify(tool))];
 }
 
 /** Tokens that the Alpaca template adds to a row, with the shorter, more common one of its two opening sentences. */

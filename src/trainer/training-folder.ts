@@ -144,6 +144,7 @@ class UnfitRows {
     unasked: [] as Example[],
     options: [] as Example[],
     unlearnt: [] as Example[],
+    turns: [] as Example[],
   };
 
   constructor(settings: TrainingPlan["settings"], trainer: TrainerFormat) {
@@ -165,16 +166,22 @@ class UnfitRows {
     else if (!turns.some(({ role }) => role === "user")) this.#found.unasked.push(example);
     else if (this.#template === "alpaca" && (!isOneQuestion(conversation) || isApart(answer)))
       this.#found.chat.push(example);
+    else if (this.#trainer.takes?.(conversation, this.#template) === false) this.#found.turns.push(example);
   }
 
   /** @throws DataError when there were such rows */
   expectNone(): void {
-    const { chat, tools, unasked, options, unlearnt } = this.#found;
+    const { chat, tools, unasked, options, unlearnt, turns } = this.#found;
     const count = (rows: readonly Example[]) => `${formatCount(rows.length)} ${rows.length === 1 ? "row" : "rows"}`;
     if (chat.length > 0)
       throw dataErrorAt(
         chat[0]!.place,
         `expected an instruction, an input and an answer in every row for --template alpaca, got ${count(chat)} with a system text, several turns or reasoning in a field of its own, of which this is the first; train with --template chat`,
+      );
+    if (turns.length > 0)
+      throw dataErrorAt(
+        turns[0]!.place,
+        `expected turns of the user and the assistant one after the other, a system text before them alone, and no reasoning apart from the text for --trainer ${this.#trainer.name}, got ${count(turns)} with others, of which this is the first; train with --trainer trl or axolotl, or select without them`,
       );
     if (unasked.length > 0)
       throw dataErrorAt(

@@ -48,7 +48,7 @@ describe("alpagasus check-judge", () => {
     expect(stdout).not.toContain("FAILS");
     // with more it goes on: no question is paid twice; a check after that is a new one
     const asked = server.log.length;
-    const more = args.with(-1, "1");
+    const more = [...args.slice(0, -1), "1"];
     expect((await alpagasus(more, { cwd: folder.path })).stdout).toContain("FAILS");
     expect(server.log.length).toBeGreaterThan(asked);
     expect(server.log.length % anchors.length).toBe(0);

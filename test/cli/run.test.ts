@@ -660,8 +660,8 @@ describe("recipes", () => {
       cwd: folder.path,
     });
     expect([made.code, made.stdout]).toEqual([0, expect.stringContaining(`alpagasus run 'it'\\''s mine.yaml'`)]);
-    const run = await alpagasus(["run", "it's mine.yaml", "--only", "rate"], { cwd: folder.path });
-    expect([run.code, run.stdout]).toEqual([0, expect.stringContaining("These stages are done")]);
+    const rated = await alpagasus(["run", "it's mine.yaml", "--only", "rate"], { cwd: folder.path });
+    expect([rated.code, rated.stdout]).toEqual([0, expect.stringContaining("These stages are done")]);
   });
 });
 

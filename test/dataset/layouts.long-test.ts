@@ -4,6 +4,7 @@ import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openDuckDb } from "../../src/dataset/duckdb.ts";
 import { openDataset } from "../../src/dataset/open.ts";
+import { messageOf } from "../../src/errors.ts";
 import { alpagasus, prepare } from "../helpers/command-line.ts";
 import { readExamples } from "../helpers/examples.ts";
 import { tempFolder } from "../helpers/temp-folder.ts";
@@ -272,8 +273,8 @@ describe("a folder", () => {
     expect(named.files).toHaveLength(1);
     // a split of several files is named whole
     folder.write("data/train-00001-of-00001.jsonl", line);
-    const refused = await openDataset(folder.path).catch((error: unknown) => String(error));
-    const [, pattern] = /for example '(.*)'$/.exec(String(refused)) ?? [];
+    const refused = await openDataset(folder.path).catch(messageOf);
+    const [, pattern] = /for example '(.*)'$/.exec(typeof refused === "string" ? refused : "") ?? [];
     expect((await openDataset(pattern!)).files).toHaveLength(2);
   });
 

@@ -543,7 +543,7 @@ describe("how much a model may write", () => {
 });
 
 test.each([
-  [{ budgetUsd: NaN }, /budgetUsd: expected US dollars from 0, got NaN/],
+  [{ budgetUsd: NaN }, /budgetUsd: expected US dollars from 0, under 1,000,000, got NaN/],
   [{ budgetUsd: -1 }, /budgetUsd/],
   [{ concurrency: 0 }, /concurrency: expected a whole number from 1, got 0/],
   [{ maxAttempts: 1.5 }, /maxAttempts/],

@@ -4,8 +4,11 @@ import { openDataset } from "../../src/dataset/open.ts";
 import type { Judge } from "../../src/judge/judge.ts";
 import { openJudge } from "../../src/judge/open.ts";
 import { createColumnJudge, createRecordedJudge } from "../../src/judge/recorded.ts";
+import type { Rating } from "../../src/run/rating.ts";
 import { rate } from "../../src/stages/rate.ts";
+import { select } from "../../src/stages/select.ts";
 import { packageFolder } from "../../src/package-folder.ts";
+import { prepare } from "../helpers/command-line.ts";
 import { tempFolder, type TempFolder } from "../helpers/temp-folder.ts";
 
 function dataOf(folder: TempFolder, scores: readonly unknown[]): string {
@@ -91,7 +94,7 @@ describe("rate", () => {
       ...column,
       name: "column:score2",
       async *rate(examples) {
-        await rate(await openDataset(data), { run, judge: column });
+        await prepare(folder.path, ["rate", data, "--judge", "column:score", "--run", run]);
         yield* column.rate(examples);
       },
     };
@@ -145,6 +148,91 @@ describe("rate", () => {
     await expect(rate(await openDataset(dataOf(folder, [1, 2])), { run: `${folder.path}/run`, judge })).rejects.toThrow(
       /expected a rating for every row, got none for the last 1/,
     );
+  });
+
+  const judgeOf = (rates: Judge["rate"]): Judge => ({
+    name: "own",
+    scale: { min: 0, max: 5 },
+    notes: [],
+    rate: rates,
+  });
+  const every = (rating: (i: number) => unknown) =>
+    judgeOf(async function* (examples) {
+      for await (const batch of examples) yield batch.map(({ index }) => rating(index) as Rating);
+    });
+
+  it.each<[string, Judge, RegExp]>([
+    [
+      "ends before the data does",
+      judgeOf(async function* (examples) {
+        for await (const batch of examples) {
+          yield batch.map(() => ({ state: "scored", score: 1 }));
+          return;
+        }
+      }),
+      /expected a rating for every row, got none after the first \d+/,
+    ],
+    [
+      "gives one too many",
+      judgeOf(async function* (examples) {
+        for await (const batch of examples) yield [...batch, 0].map(() => ({ state: "scored", score: 1 }));
+      }),
+      /got more than there are rows/,
+    ],
+    [
+      "gives a state that is none",
+      every(() => ({ state: "wonderful" })),
+      /expected ratings such as .* got .*wonderful/,
+    ],
+    ["gives numbers", every(() => 4), /expected ratings such as .* got 4/],
+  ])("refuses a judge that %s, and records nothing", async (_, judge, message) => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = await openDataset(dataOf(folder, Array<number>(1500).fill(1)));
+    await expect(rate(data, { run, judge })).rejects.toThrow(message);
+    expect(readdirSync(run)).toEqual([]);
+  });
+
+  it("takes what is no number for none, of marks and of the judge that it is measured against too", async () => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = await openDataset(dataOf(folder, Array<number>(300).fill(1)));
+    const judge = every((i) => ({ state: "scored", score: i % 6, marks: { fits: i === 7 ? NaN : i } }));
+    const against = every((i) => ({ state: "scored", score: i === 7 ? NaN : i === 8 ? 5000 : i % 6 }));
+    const summary = await rate(data, { run, judge, against });
+    expect(summary.agreement).toMatchObject({ rows: 298, spearman: { value: 1 } });
+    expect(summary.marks!["fits"]!.rows).toBe(299);
+    await select({ run, top: 10 });
+    await expect(select({ run, top: 10, seed: NaN })).rejects.toThrow(
+      /run\.json: expected records .* arms\.selected\.seed/,
+    );
+    await select({ run, top: 10 }); // the run is as it was
+  });
+
+  it("waits for no judge that hangs, once its signal says so", async () => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = await openDataset(dataOf(folder, [1, 2]));
+    const controller = new AbortController();
+    const hanging = judgeOf(async function* () {
+      controller.abort(new Error("enough"));
+      yield await new Promise<never>(() => {});
+    });
+    await expect(rate(data, { run, judge: hanging, signal: controller.signal })).rejects.toThrow("enough");
+    expect(readdirSync(run)).toEqual([]);
+    await expect(rate(data, { run, judge: column, limit: 1.5 })).rejects.toThrow("limit: expected a whole number");
+  });
+
+  it("refuses two at once on one run", async () => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = await openDataset(dataOf(folder, Array<number>(1500).fill(1)));
+    const [one, two] = [every(() => ({ state: "scored", score: 1 })), every(() => ({ state: "scored", score: 2 }))];
+    const ends = await Promise.allSettled([rate(data, { run, judge: one }), rate(data, { run, judge: two })]);
+    expect(ends.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    const lines = readFileSync(`${run}/ratings.jsonl`, "utf8").trimEnd().split("\n");
+    expect(new Set(lines.map((line) => (JSON.parse(line) as { score: number }).score)).size).toBe(1);
+    expect(lines).toHaveLength(1500);
   });
 
   it("measures the student against the recorded scores that ship as the sample", async () => {

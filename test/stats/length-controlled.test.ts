@@ -140,15 +140,15 @@ describe("length control of judges whose taste is known", () => {
     [0.95, 40],
     [0.8, 10],
   ])("the interval of a rate of %d holds with %d pairs too, whether the judge likes length or not", (rate, count) => {
-    const random = createRandom(7);
-    const length = () => Math.exp(6 + 1.2 * (random() + random() + random() - 1.5));
+    const next = createRandom(7);
+    const length = () => Math.exp(6 + 1.2 * (next() + next() + next() - 1.5));
     for (const liking of [0, 1.6]) {
       let held = 0;
       for (let round = 0; round < 200; round++) {
         const pairs = Array.from({ length: count }, () => {
           const lengths = [length(), length()] as const;
           const logit = Math.log(rate / (1 - rate)) + liking * Math.tanh((lengths[0] - lengths[1]) / 500);
-          return { lengths, win: random() < 1 / (1 + Math.exp(-logit)) ? 1 : 0 };
+          return { lengths, win: next() < 1 / (1 + Math.exp(-logit)) ? 1 : 0 };
         });
         const { low, high } = lengthControlledWinRate(pairs, sourcesOf(pairs));
         if (low <= rate && rate <= high) held++;

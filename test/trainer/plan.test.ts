@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { Template } from "@huggingface/jinja";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { UsageError } from "../../src/errors.ts";
 import { packageFolder } from "../../src/package-folder.ts";
 import { estimateTraining } from "../../src/trainer/estimate.ts";
 import { adviseOn } from "../../src/python/failure.ts";
@@ -48,6 +49,21 @@ describe("a plan", () => {
     });
     const timed = estimateTraining(planTraining(recipe, 9_229), undefined, { name: "full", secondsPerStep: 2 });
     expect(timed).toMatchObject({ minutes: (219 * 2) / 60, basis: "full of this run took 2.00 s a step" });
+  });
+
+  test("takes no published time for another base, length or precision, and no settings that are none", async () => {
+    const recipe = await openTrainingRecipe("paper-7b");
+    for (const other of [{ base: "huggyllama/llama-65b" }, { maxLength: 8192 }, { precision: "fp32" }] as const)
+      expect(estimateTraining(planTraining(recipe, 9_229, other), 7e9).minutes).toBeUndefined();
+    for (const odd of [
+      { epochs: NaN },
+      { epochs: -1 },
+      { globalBatch: 0 },
+      { learningRate: NaN },
+      { validation: 1 },
+      { seed: 0.5 },
+    ])
+      expect(() => planTraining(recipe, 500, odd)).toThrow(UsageError);
   });
 
   test("says which settings are not the recipe's", async () => {

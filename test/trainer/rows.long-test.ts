@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { axolotl } from "../../src/trainer/formats/axolotl.ts";
 import { needsTokens } from "../../src/trainer/formats/format.ts";
@@ -44,9 +44,12 @@ describe("a chat of several turns", () => {
       system: "You are a pirate.",
       history: [["Name a fruit.", "Apple."]],
     });
-    const twice = { messages: [chat[1], chat[3], chat[4]] };
-    const example = await exampleOf(twice);
-    expect(() => llamaFactory.row(example, "chat")).toThrow(/one after the other/);
+    const takes = async (messages: readonly object[]) =>
+      llamaFactory.takes!((await exampleOf({ messages })).conversation!, "chat");
+    expect(await takes(chat)).toBe(true);
+    expect(await takes([chat[1]!, chat[3]!, chat[4]!])).toBe(false); // two questions in a row
+    expect(await takes([...chat.slice(1, 3), chat[0]!, ...chat.slice(3)])).toBe(false); // a system text in the middle
+    expect(await takes((chat as object[]).with(2, { ...chat[2]!, reasoning_content: "Hm." }))).toBe(false); // reasoning apart
   });
 
   test("reaches TRL with the options of the chat template that the row names", async () => {
@@ -140,4 +143,54 @@ describe("what a training cannot carry stops it, with its count", () => {
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
   });
+});
+
+test("a plan that does not fit leaves what is in the folder, and counts the rows", async () => {
+  using folder = tempFolder();
+  const rows = Array.from({ length: 20 }, (_, i) => {
+    const asked = { role: "user", content: `Ask ${i}` };
+    return `${JSON.stringify({ messages: [asked, ...(i % 5 === 0 ? [asked] : []), { role: "assistant", content: `${i}`.repeat(50) }] })}\n`;
+  });
+  folder.write("rows.jsonl", rows.join(""));
+  await prepare(folder.path, ["rate", "rows.jsonl"], ["select", "--top", "20"]);
+  const plan = ["train", "--recipe", "alpagasus2-qlora-7b", "--template", "chat", "--dry-run"];
+  await prepare(folder.path, plan);
+  const before = readdirSync(`${folder.path}/runs/default/models/selected`);
+  const { code, stderr } = await alpagasus([...plan, "--trainer", "llama-factory"], { cwd: folder.path });
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/one after the other.* got 4 rows with others/)]);
+  expect(readdirSync(`${folder.path}/runs/default/models/selected`)).toEqual(before);
+  const nodes = await alpagasus([...plan, "--trainer", "axolotl", "--gpus", "8", "--nodes", "2"], { cwd: folder.path });
+  expect([nodes.code, nodes.stderr]).toEqual([
+    2,
+    expect.stringContaining("--nodes: expected one machine for --trainer axolotl"),
+  ]);
+});
+
+test("reasoning counts among the tokens of a plan", async () => {
+  using folder = tempFolder();
+  const reasoning = "I think of pears and of apples. ".repeat(40);
+  const chatOf = (more: object) => ({ messages: [chat[1], { role: "assistant", content: "Pear.", ...more }] });
+  folder.write("apart.jsonl", `${JSON.stringify(chatOf({ reasoning_content: reasoning }))}\n`.repeat(10));
+  folder.write(
+    "within.jsonl",
+    `${JSON.stringify(chatOf({ content: `<think>${reasoning}</think>Pear.` }))}\n`.repeat(10),
+  );
+  for (const name of ["apart", "within"]) {
+    await prepare(folder.path, ["rate", `${name}.jsonl`, "--run", name], ["select", "--top", "10", "--run", name]);
+    const plan = [
+      "train",
+      "--recipe",
+      "laptop",
+      "--template",
+      "chat",
+      "--max-length",
+      "8192",
+      "--dry-run",
+      "--json",
+      "--run",
+      name,
+    ];
+    const { stdout } = await alpagasus(plan, { cwd: folder.path });
+    expect((JSON.parse(stdout) as { tokens: { expected: number } }).tokens.expected).toBeGreaterThan(1000);
+  }
 });

@@ -18,6 +18,8 @@ export interface TrainerFormat {
   readonly masksTurns: boolean;
   /** Whether it takes rows as tokens, which `rows.py` makes where the trainer itself would not make what is meant. */
   readonly takesTokens: boolean;
+  /** Whether it can hold a row's turns as they are; absent where it can hold any. */
+  takes?(conversation: Conversation, template: TrainingRecipe["template"]): boolean;
   /** A line of `data/train.jsonl`. @param loss which of the assistant's turns are learnt */
   row(example: MessageFields, template: TrainingRecipe["template"], loss?: "last" | "all"): object;
   /**

@@ -4,7 +4,7 @@ import type { TrainingPlan } from "../plan-training.ts";
 import { userMessage } from "../../dataset/user-message.ts";
 import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
-import { isOneQuestion } from "../../dataset/conversation.ts";
+import { type ChatTurn, isOneQuestion } from "../../dataset/conversation.ts";
 import { UsageError } from "../../errors.ts";
 import { chatTemplateFile, moreRequirements, saveSettings, saveSteps, type TrainerFormat } from "./format.ts";
 
@@ -27,6 +27,10 @@ export const llamaFactory: TrainerFormat = {
           system: `${opening}${example.input === "" ? "" : ", paired with an input that provides further context"}. ${request}`,
         }
       : chatRow(example),
+  takes: ({ turns, answer }, template) =>
+    template === "alpaca" ||
+    (isAsked(turns) &&
+      ![...turns, answer].some(({ reasoning, written }) => reasoning !== undefined && written === undefined)),
   files: (plan, base) => ({
     "sft.yaml": stringify(settings(plan, base), { version: "1.1" }),
     "accelerate.yaml": accelerateSettings(plan),
@@ -49,13 +53,19 @@ touch done`,
   ],
 };
 
-const wantedTurns =
-  "--trainer llama-factory: expected turns of the user and the assistant one after the other, without reasoning apart from the text, got others; use --trainer trl";
+/** Whether the user and the assistant speak in turn, after a system text or without one. */
+function isAsked(turns: readonly ChatTurn[]): boolean {
+  const first = turns.findIndex(({ role }) => role !== "system");
+  const others = turns.slice(first);
+  return (
+    first >= 0 &&
+    others.length % 2 === 1 &&
+    others.every(({ role }, i) => role === (i % 2 === 0 ? "user" : "assistant"))
+  );
+}
 
-/** Its columns for a chat. @throws UsageError when the turns are not the user's and the assistant's in turn */
+/** Its columns for a chat that it takes. */
 function chatRow({ instruction, input, output, conversation }: MessageFields): object {
-  const given = conversation?.answer;
-  if (given?.reasoning !== undefined && given.written === undefined) throw new UsageError(wantedTurns);
   if (!conversation || isOneQuestion(conversation)) {
     const answered = conversation?.answer.written ?? output;
     return { instruction: userMessage({ instruction, input }, "chat"), output: answered, system: "", history: [] };
@@ -65,9 +75,6 @@ function chatRow({ instruction, input, output, conversation }: MessageFields): o
   const others = turns
     .filter(({ role }) => role !== "system")
     .map(({ role, text, written }) => ({ role, text: written ?? text }));
-  const isInTurn =
-    others.length % 2 === 1 && others.every(({ role }, i) => role === (i % 2 === 0 ? "user" : "assistant"));
-  if (!isInTurn) throw new UsageError(wantedTurns);
   const history = Array.from({ length: (others.length - 1) / 2 }, (_, i) => [
     others[2 * i]!.text,
     others[2 * i + 1]!.text,

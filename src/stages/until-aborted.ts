@@ -1,0 +1,23 @@
+/**
+ * Items as they come, until a signal: what does not come any more is not waited for. For judges of a program's own, which know no signal.
+ *
+ * @throws the signal's reason
+ */
+export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason as Error);
+  aborted.catch(() => {}); // it may come when nobody waits
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+    if (!signal.aborted) await iterator.return?.();
+  }
+}
