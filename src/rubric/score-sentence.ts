@@ -14,9 +14,9 @@ const startsCondition =
   /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|given|in case|as long)\b/i;
 /** Advice, or what the score is not: `I would not give it a 5`, `it would be a 5 if it had sources`. */
 const isAdvice = /\b(?:not|never)\b|n['’]t\b|\b(?:would|could|might)\b.*\bif\b|\bif\b.*\b(?:would|could|might)\b/i;
-/** A number that counts no things and is no ordinal, ratio or share: it may be a score. */
+/** A number that counts or names no things (`3 errors`, `step 3`) and is no ordinal, ratio or share: it may be a score. */
 const bareNumber =
-  /(?<![\w.])([-+−]?\d+(?:\.\d+)?)(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b)[a-z])/gi;
+  /(?<![\w.]|\b(?:steps?|examples?|options?|questions?|parts?|lines?|paragraphs?|versions?|chapters?|items?|sections?|assistant|python|page)\s)([-+−]?\d+(?:\.\d+)?)(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b)[a-z])/gi;
 /** Why a sentence gives no score for certain. @param tail the text after its number, on the line @param below the lines below */
 export function problemOfSentence(
   tail: string | undefined,

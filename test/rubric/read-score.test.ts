@@ -15,6 +15,7 @@ const scored: [reply: string, score: number][] = [
   ["I would give it a score of 4: it is accurate.", 4],
   ["I would give this response a 4 as it agrees with the facts.", 4],
   ["I would give this response a 4.\nIt has 2 examples and 3 short sentences. With a source it would be better.", 4],
+  ["I would give this response a 4.\nIts step 3 is short, and option 2 is missing.", 4],
   ["I would give it 4.\n\nI would not give it a 5 because it lacks sources.", 4],
   ["I would give it a 4.\nI would give it full marks if it had 2 examples.", 4],
   ["4\nOn reflection, I'd say the answer fails step 2.", 4],
