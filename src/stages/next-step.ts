@@ -103,7 +103,7 @@ export function nextStep(
   if (lost?.[1].command !== undefined) return typedHere(lost[1], run, manifest.dataset.workingFolder)!;
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
   if (manifest.experiment) return ended(manifest.experiment);
-  if (manifest.rate.coverage === 0)
+  if (manifest.rate.coverage === 0 && !mayRetry)
     return calls
       ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
       : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;

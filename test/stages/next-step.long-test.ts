@@ -140,3 +140,26 @@ test("the page tells commands of several folders as they are typed in one", asyn
     "cd sub && alpagasus select --top 3 --run ../runs/pages",
   );
 });
+
+test("a plan tells that its run holds the ratings of another judge", async () => {
+  await using server = await startModelServer();
+  await prepare(folder.path, ["rate", "d.json"]);
+  const plan = ["rate", "d.json", "--judge", server.judge, "--dry-run"];
+  const refused = await alpagasus(plan, { cwd: folder.path });
+  expect([refused.code, refused.stderr]).toEqual([
+    0,
+    expect.stringMatching(/without --dry-run this command is refused: .*holds ratings by student, not by http/),
+  ]);
+  for (const more of [["--overwrite"], ["--run", "runs/new"], ["--as", "other"]])
+    expect((await alpagasus([...plan, ...more], { cwd: folder.path })).stderr).not.toContain("refused");
+});
+
+test("where every call failed, to try again is proposed", async () => {
+  await using server = await startModelServer({
+    answer: () => ({ kind: "status", status: 400, message: "context length exceeded" }),
+  });
+  await alpagasus(["rate", "d.json", "--judge", server.judge, "--no-check", "--run", "runs/failed"], {
+    cwd: folder.path,
+  });
+  expect(await told("status", "--run", "runs/failed")).toContain("--retry-failed");
+});
