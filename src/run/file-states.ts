@@ -50,6 +50,23 @@ export async function readFileStates(
   };
 }
 
+const mostHashed = 64 * 1024 * 1024; // bytes of a file whose content is looked at
+
+/** The same, and whether arms that are not large still have the content that `select` wrote. */
+export async function readContentStates(folder: string, manifest: RatedManifest): Promise<FileStates> {
+  const states = await readFileStates(folder, manifest);
+  const run = runFolder(folder);
+  const arms = await Promise.all(
+    states.arms.map(async (arm) => {
+      if (arm.state !== "present" || !arm.files || arm.files.bytes > mostHashed) return arm;
+      return (await hashFile(run.recordedArmPath(arm))) === arm.files.sha256
+        ? arm
+        : { ...arm, state: "changed" as const };
+    }),
+  );
+  return { ...states, arms };
+}
+
 /**
  * Expects an arm's file of rows, and with `decisions` that too, to be as `select` wrote it.
  *

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { RunError } from "../errors.ts";
 import { readExperimentCommand } from "../experiment/ledger.ts";
 import { adjustComparisons } from "../comparison/adjust.ts";
-import { readFileStates } from "../run/file-states.ts";
+import { readContentStates } from "../run/file-states.ts";
 import { tellExperiment, type Trust, weighComparison } from "../health/trust.ts";
 import { agreementsOf, summariseAllLabels, withPeople } from "../page/people-labels.ts";
 import { type Manifest, isRated } from "../run/manifest.ts";
@@ -139,7 +139,7 @@ export async function status(folder: string): Promise<RunStatus> {
       next: experimentCommand !== undefined ? experimentCommand : isOver ? ended(manifest.experiment!) : next,
     };
   }
-  const states = await readFileStates(folder, manifest);
+  const states = await readContentStates(folder, manifest);
   const spent = await spentOnCalls(run, manifest);
   return {
     run: folder,

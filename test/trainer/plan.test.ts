@@ -146,7 +146,7 @@ describe("the command", () => {
   });
   afterAll(() => folder[Symbol.dispose]());
 
-  test("an arm that was edited since it was selected is refused, and status says so where its size is another", async () => {
+  test("an arm that was edited since it was selected is refused, and status says so", async () => {
     const path = `${folder.path}/runs/default/arms/random.json`;
     const before = readFileSync(path, "utf8");
     const train = () =>
@@ -154,6 +154,7 @@ describe("the command", () => {
     const refused = expect.stringContaining("random.json: expected the arm as it was selected, found it changed");
     writeFileSync(path, before.replace(/o (\d)/, "O $1"));
     expect(await train()).toMatchObject({ code: 2, stderr: refused });
+    expect((await alpagasus(["status"], { cwd: folder.path })).stdout).toMatch(/random .*changed/);
     writeFileSync(path, `${before}\n`);
     expect(await train()).toMatchObject({ code: 2, stderr: refused });
     expect((await alpagasus(["status"], { cwd: folder.path })).stdout).toMatch(/random .*changed/);
