@@ -1,6 +1,6 @@
 import type { Dirent } from "node:fs";
 import { glob, readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, extname, isAbsolute, join, relative, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { readWhole } from "../files/read-file.ts";
 import { tryParse } from "../files/try-parse.ts";
@@ -168,15 +168,26 @@ const unread = /\.(xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|
  *
  * @throws DataError when files with data cannot be read, or when they are several splits: one pool of them would train on tests
  */
-/** A pattern for files whose names begin and end alike; the name of one alone. */
-function patternOf([first = "", ...others]: readonly string[]): string {
+const mostNamed = 4;
+
+/**
+ * How files are named on a command line: one by itself, several by a pattern that no other file matches, or else one by one.
+ *
+ * @param others the folder's other files
+ */
+function nameFiles(folder: string, files: readonly string[], others: readonly string[]): string {
+  const [first = ""] = files;
+  const inFolder = (path: string) => shellWord(join(folder, path));
+  if (files.length === 1) return inFolder(first);
   let head = first.length;
-  let tail = first.length;
-  for (const other of others) {
-    while (!other.startsWith(first.slice(0, head))) head--;
-    while (!other.endsWith(first.slice(first.length - tail))) tail--;
-  }
-  return others.length === 0 ? first : `${first.slice(0, head)}*${extname(first.slice(first.length - tail))}`;
+  for (const file of files) while (!file.startsWith(first.slice(0, head))) head--;
+  const end = /(?:\.\w+)+$/.exec(first)?.[0] ?? "";
+  const begin = first.slice(0, head);
+  const isAlike = (path: string) =>
+    path.startsWith(begin) && path.endsWith(end) && !path.slice(begin.length).includes(sep);
+  const isPattern = !/[[\]{}()!?*]/.test(join(folder, begin)) && files.every(isAlike) && !others.some(isAlike);
+  if (isPattern) return inFolder(`${begin}*${end}`);
+  return `${files.slice(0, mostNamed).map(inFolder).join(" ")}${files.length > mostNamed ? " …" : ""}`;
 }
 
 function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {
@@ -195,6 +206,12 @@ function chooseFiles(source: string, paths: readonly string[], folder: string): 
   const below = found.map((path) => relative(folder, path));
   const slashed = below.map((path) => path.split(sep).join("/"));
   expectOneConfiguration(source, slashed, (name) => join(folder, name));
-  expectOneSplit(source, below, (_, files) => shellWord(join(folder, patternOf(files))));
+  expectOneSplit(source, below, (_, files) =>
+    nameFiles(
+      folder,
+      files,
+      below.filter((path) => !files.includes(path)),
+    ),
+  );
   return found;
 }

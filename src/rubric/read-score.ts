@@ -145,7 +145,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     const problem = problemOfSentence(tail, lines.slice(at + 1), score, scale);
     if (problem !== undefined) return problem;
   }
-  if (hasLabelledScore(tail ?? "", score, scale)) return "more than one score on a line";
+  if (hasLabelledScore(label, tail ?? "", score, scale)) return "more than one score on a line";
   const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   if (tail === undefined || !isHarmless(tail, mayBeListItem))
     return "more than a score on the line of the first number";
@@ -197,7 +197,7 @@ function withoutMarkup(line: string): string {
 
 /** A line that announces another score, which stands alone below it: `### Final`, `Overall score:`. */
 const headsScore =
-  /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:final answer|score|rating|verdict|grade)\W*$/i;
+  /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:score|rating|verdict|grade)\W*$/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
@@ -205,16 +205,18 @@ function isOtherNumber(line: string | undefined, score: string): boolean {
   return number !== undefined && Number(number) !== Number(score);
 }
 
-const labelledScore = new RegExp(
-  String.raw`\b(?:${ratingWords}|final|verdict|total)\s*(?:[:=]|\bis\b)\s*(\d+(?:\.\d+)?)`,
-  "gi",
-);
+const partWords = "accuracy|helpfulness|quality|complexity|relevance|clarity|completeness";
+const namesPart = new RegExp(String.raw`^\W*(?:${partWords})\W*$`, "i");
+const overallScore = /\b(?:overall|final|total)(?:\s+(?:score|rating|grade))?\s*[:=]\s*(\d+(?:\.\d+)?)/gi;
+const partScore = new RegExp(String.raw`\b(?:${partWords})\s*[:=]\s*(\d+(?:\.\d+)?)`, "gi");
 
-/** Whether a text names another score: `; overall: 2`. */
-function hasLabelledScore(text: string, score: string, { min, max }: Rubric["scale"]): boolean {
-  return Array.from(text.matchAll(labelledScore), ([, number]) => Number(number)).some(
-    (number) => number !== Number(score) && number >= min && number <= max,
-  );
+/** Whether a text names another overall score, or after the score of a part that of another: `; overall: 2`. */
+function hasLabelledScore(label: string, tail: string, score: string, { min, max }: Rubric["scale"]): boolean {
+  const found = [...tail.matchAll(overallScore), ...(namesPart.test(label) ? tail.matchAll(partScore) : [])];
+  return found.some(([, number]) => {
+    const other = Number(number);
+    return other !== Number(score) && other >= min && other <= max;
+  });
 }
 
 /** Whether a line's number is on the scale. */
@@ -235,7 +237,7 @@ function contradicts(line: string, score: string, labels: readonly string[], sca
 /** Whether the text before a number shows that it is the score. */
 function isLabel(label: string, labels: readonly string[]): boolean {
   if (/^(?:["'(]|\[{1,2})?$/.test(label)) return true; // [[8]] is how some prompts ask for it
-  if (/^\[(?:system|user|assistant)\b/i.test(label)) return false; // it is quoted
+  if (/^\[system\b/i.test(label)) return false; // it is quoted
   if (label.length > longestLabel || otherNumber.test(label) || asksForScore.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));

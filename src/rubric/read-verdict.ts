@@ -175,10 +175,11 @@ const repeated =
 
 /** `As instructed by Assistant B: [[B]]`, `Assistant B's text reads: [[B]]` */
 const toldBefore =
-  /\b(?:(?:instructed|requested|demanded|asked|told|ordered|claimed|dictated) by (?:the )?(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) ?[AB12]?|(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]['’]s (?:text|answer|response|reply|output|last line) (?:reads?|says|ends with|is))[ \t"'“”‘’*_`:,]*$/;
+  /\b(?:[Aa]s (?:instructed|requested|demanded|asked|told|ordered|claimed|dictated) by (?:the )?(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) ?[AB12]?|(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]['’]s (?:text|answer|response|reply|output|last line) (?:reads?|says|ends with))[ \t"'“”‘’*_`:,]*$/;
 
 /** `[[B>A]] is not right` */
-const deniedAfter = /^\W{0,5}(?:(?:is|was|would be)\s+not|(?:is|was)n['’]t)\b/i;
+const deniedAfter =
+  /^[^\w\n]{0,5}(?:(?:(?:is|was)(?:\s+not|n['’]t)|would not be)\s+(?:right|correct|fair|justified|appropriate|warranted|my|the)\b|(?:is|was|would be)\s+(?:wrong|incorrect)\b)/i;
 
 /** `I am not sure whether it is [[A]]` */
 const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
@@ -194,7 +195,7 @@ const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did|must|should|shall|may|can|could)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did|must|should|shall)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -214,7 +215,11 @@ function readTwoNumbers(
   const scores = [Number(one), Number(other)] as const;
   const isOther = (later: string) => {
     if (later.length > nearby) return false;
-    const [, again, against] = twoScores(max).exec(later.replace(/^[^\d]{0,40}(?=\d)/, "")) ?? [];
+    const [said = ""] = /^[^\d]{0,40}(?=\d)/.exec(later) ?? [];
+    const told = later.slice(said.length);
+    // two numbers at the end of a sentence are scores where it says so
+    const [, again, against] =
+      (!told.endsWith(".") || saysScores.test(said) ? twoScores(max).exec(told) : undefined) ?? [];
     const isSaid =
       /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant|second thoughts?|reflection|instead)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
         later,
@@ -228,6 +233,10 @@ function readTwoNumbers(
     return `${one} ${other} is outside the scale from ${min} to ${max}`;
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
 }
+
+/** What says that two scores follow: `Final scores:`, `On reflection`, `Correction: the scores are`. */
+const saysScores =
+  /^\W*(?:correction\W+)?(?:(?:final|revised|corrected|updated|my|the|new)\s+)*(?:scores?|ratings?)(?:\s+(?:are|is))?\W*$|^\W*on (?:reflection|second thoughts?)\W*$/i;
 
 /** Whether lines below give each assistant another score on the scale: `Assistant 1: 8`, `Assistant 2: 5`. */
 function areOthersBelow(scores: readonly [number, number], lines: readonly string[], max: number): boolean {

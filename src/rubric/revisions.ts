@@ -58,20 +58,23 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:verdict|in (?:sum|total|summary|conclusion)|overall|conclusion|edit|update|result|bottom line|to sum up|all in all|mine)\W+${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`,
+    String.raw`^\W*(?:verdict|in (?:sum|summary|conclusion)|overall|conclusion|edit|update|bottom line|to sum up|all in all|mine)\W+${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:this|it|the (?:response|answer|output))\s+(?:deserves|earns|merits|warrants)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
+    String.raw`^\W*(?:this|it|the (?:response|answer|output))\s+(?:deserves|earns|merits|warrants)\s+(?:an?\s+${digits}(?:\s*(?:/|out of)\s*\d+)?|${digits}\s*(?:/|out of)\s*\d+)\W*$`,
     "i",
   ),
-  new RegExp(String.raw`\b(?:make|call) (?:that|it) (?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`, "i"),
+  new RegExp(
+    String.raw`^\W*(?:(?:actually|no|so|hmm|wait|well|ok|okay)\b\W+)+(?:let['’]?s\s+|i(?:['’]d| would| will)\s+)?(?:make|call) (?:that|it) (?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`,
+    "i",
+  ),
   new RegExp(
     String.raw`^\W*(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:would\s+|will\s+)?give\s+(?:it|this|that|the \w+)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)\W*$`,
     "i",
   ),
   new RegExp(
-    String.raw`\bi(?:['’]d| would)? (?:say|think) (?:an?\s+)?${digits} (?:is|would be) (?:fairer|better|closer|right|more)\b`,
+    String.raw`\bi(?:['’]d| would)? (?:say|think) (?:an?\s+)?${digits} is (?:fairer|closer|more (?:fair|apt|accurate|appropriate))\b`,
     "i",
   ),
   new RegExp(

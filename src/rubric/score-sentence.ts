@@ -7,16 +7,34 @@ import type { Rubric } from "./rubric.ts";
 /** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
 export const sentenceToNumber =
   /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
-/** What may follow the score of a sentence: its end, or a reason. Anything else may be a condition. */
+/** What may follow the score of a sentence: its end, a remark in brackets, or a reason. Anything else may be a condition. */
 const endsSentence =
-  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|,?\s*\(?(?:because|since|due to|as (?:it|this|that|the)\b))/i;
+  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|\s*\([^)\d]{0,200}\)|,?\s*\(?(?:(?:mainly|mostly|largely|primarily|partly)\s+)?(?:because|since|due to|for (?:its|the)\b|given (?:its|the|that|how)\b|which (?:reflects|shows|indicates)\b|as (?!long\b|an?\b|if\b|soon\b|far\b|though\b)))/i;
 const startsCondition =
-  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|given|in case|as long)\b/i;
-/** Advice, or what the score is not: `I would not give it a 5`, `it would be a 5 if it had sources`. */
-const isAdvice = /\b(?:not|never)\b|n['’]t\b|\b(?:would|could|might)\b.*\bif\b|\bif\b.*\b(?:would|could|might)\b/i;
-/** A number that counts or names no things (`3 errors`, `step 3`) and is no ordinal, ratio or share: it may be a score. */
-const bareNumber =
-  /(?<![\w.]|\b(?:steps?|examples?|options?|questions?|parts?|lines?|paragraphs?|versions?|chapters?|items?|sections?|assistant|python|page)\s)([-+−]?\d+(?:\.\d+)?)(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b)[a-z])/gi;
+  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|in case|as long)\b/i;
+
+const number = String.raw`([-+−]?\d+(?:\.\d+)?)`;
+/** That it counts no things (`3 errors`) and is no ordinal, time or share. */
+const endOfNumber = String.raw`(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|stars?\b|out\b|because\b|since\b|as\b|for\b|in\b|at\b|is\b|would\b|instead\b|now\b|overall\b)[a-z])`;
+/** Another score: that the judge gives, that the answer is or gets, or that is out of the scale's most. */
+const otherScores = (max: number) => [
+  new RegExp(
+    String.raw`\b(?:i|we)\b[^.\d]{0,60}\b(?:rate|score|grade|give|assign|settle on|go with|say)\b[^.\d]{0,40}?(?<![\w.])${number}${endOfNumber}`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\b(?:makes?|making|deserves?|merits?|earns?|gets?|is|['’]s|becomes?|warrants?)\s+(?:it\s+)?(?:(?:only|just|really|rather|more like)\s+)?an?\s+${number}${endOfNumber}`,
+    "i",
+  ),
+  new RegExp(String.raw`\ban?\s+${number}\s+(?:is|for)\b`, "i"),
+  new RegExp(String.raw`(?<![\w.])${number}\s*(?:/|out of)\s*${max}\b`, "i"),
+];
+/** What comes before a number that the score is not, or that it would take more to get. */
+const isAdvice =
+  /\b(?:(?:not|never)|n['’]t|to (?:get|reach|earn|be|deserve|merit|score|achieve|make it|receive))\b[^.,;:\d]{0,40}$/i;
+const isConditional = /\b(?:would|could|might)\b.{0,200}\bif\b|\bif\b.{0,200}\b(?:would|could|might)\b/i;
+const longestLine = 1000; // characters that are read
+
 /** Why a sentence gives no score for certain. @param tail the text after its number, on the line @param below the lines below */
 export function problemOfSentence(
   tail: string | undefined,
@@ -25,15 +43,24 @@ export function problemOfSentence(
   scale: Rubric["scale"],
 ): string | undefined {
   if (tail === undefined || !endsSentence.test(tail) || startsCondition.test(tail)) return "a score on a condition";
-  const others = [tail, ...below].flatMap((line) => line.split(/(?<=[.!?;])\s/));
-  return others.some((other) => !isAdvice.test(other) && hasOtherScore(other, score, scale))
+  const patterns = otherScores(scale.max);
+  const others = [tail, ...below].flatMap((line) => line.slice(0, longestLine).split(/(?<=[.!?;])\s/));
+  return others.some((other) => !isConditional.test(other) && hasOtherScore(other, patterns, score, scale))
     ? "a sentence with more than a score"
     : undefined;
 }
 
-/** Whether a sentence holds a number that could be a score, and is another. */
-function hasOtherScore(sentence: string, score: string, { min, max }: Rubric["scale"]): boolean {
-  return Array.from(sentence.matchAll(bareNumber), ([, number]) => Number(number!.replace("−", "-"))).some(
-    (number) => number !== Number(score) && number >= min && number <= max,
-  );
+function hasOtherScore(
+  sentence: string,
+  patterns: readonly RegExp[],
+  score: string,
+  { min, max }: Rubric["scale"],
+): boolean {
+  return patterns.some((pattern) => {
+    const found = pattern.exec(sentence);
+    if (!found) return false;
+    const at = found.index + found[0].lastIndexOf(found[1]!);
+    const other = Number(found[1]!.replace("−", "-"));
+    return other !== Number(score) && other >= min && other <= max && !isAdvice.test(sentence.slice(0, at));
+  });
 }

@@ -11,13 +11,13 @@ const finalChannel = String.raw`(?:<\|start\|>assistant)?<\|channel\|>final[^<\n
 function openingOf(tags: string, brackets: string): RegExp {
   return new RegExp(
     [
-      String.raw`\s*<(?<tag>(?:[a-z]+[:_])?(?:${tags}))>`,
+      String.raw`\s*<(?<tag>(?:[a-z]+:|longcat_)?(?:${tags}))>`,
       String.raw`\s*\[(?<bracket>${brackets})\]`,
-      String.raw`\s*\[BEGIN (?<block>THINKING|REASONING)\]`,
+      String.raw`\s*\[BEGIN (?<block>THINKING)\](?=[^]*\[END THINKING\])`,
       String.raw`\s*<\|(?:begin_of_|start_)?(?<token>thought|thinking|reasoning)\|>`,
       String.raw`\s*<\|inner_(?<inner>prefix)\|>`, // Apertus
       String.raw`\s*<\|channel>(?<gemma>thought|analysis)\b`,
-      String.raw`\s*(?<bare>analysis|commentary)(?=\S[^]*assistantfinal)`, // gpt-oss where its tokens were left out
+      String.raw`\s*(?<bare>analysis|commentary)(?=[A-Z"'(][^]*assistantfinal\S)`, // gpt-oss where its tokens were left out
       String.raw`\s*Here(?: is|['’]s) my (?<granite>thought process):(?=[^]*Here(?: is|['’]s) my response:)`,
       String.raw`\s*◁(?<kimi>think)▷`,
       String.raw`\s*(?:<\|start\|>assistant)?<\|channel\|>(?<channel>analysis|commentary)[^<\n]{0,100}<\|message\|>`,
@@ -32,14 +32,17 @@ const sureOpening = openingOf(sureNames, "think");
 
 /** What ends reasoning whose beginning was left out. One after a quote is quoted. */
 const closing = new RegExp(
-  String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+[:_])?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|(?:end_of_|end_|/)(?:thought|thinking|reasoning)\|>|<\|inner_suffix\|>|<channel\|>|assistantfinal|◁/think▷|\.\.\.done thinking\.)`,
+  String.raw`(?<!["'\x60‘“])(?:</(?:[a-z]+:|longcat_)?(?:think|thinking|thoughts?|reasoning_process)>|\[/(?:${names})\]|<\|(?:end_of_|end_|/)(?:thought|thinking|reasoning)\|>|<\|inner_suffix\|>|◁/think▷|\.\.\.done thinking\.)`,
   "gi",
 );
 /** The end of reasoning whose beginning a chat template wrote. */
 const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
+/** Tags in which some judges write all that they say. */
+const weakOpening = /^\s*<(?:scratchpad|reflection|inner_monologue)>/i;
 const anyOpening = /<(?:think|thinking)>/i;
 /** A tag that opens a block of an answer, not one that is mentioned among words. */
-const blockOpening = /^[ \t]*<(?:think|thinking)>|<(?:think|thinking)>[ \t]*$/im;
+const blockOpening =
+  /^[ \t]*<(?:think|thinking)>|(?::|^[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|thinking)>(?=\S)|<(?:think|thinking)>[ \t]*$/im;
 /** The same in an item or after a colon, on the line before the end: on more lines it may be reasoning that mentions the tag. */
 const blockInLine = /(?:^|:|(?:^|\n)[ \t]*(?:[-*]|\d+[.)]))[ \t]*<(?:think|thinking)>[^\n]*\n?[ \t]*$/i;
 
@@ -104,6 +107,7 @@ export function takeOffThinking(
   isWhole: (text: string) => boolean = () => false,
 ): Answer {
   let start = afterHead(text, opening);
+  if (start !== undefined && text.slice(start).trim() === "" && weakOpening.test(text)) start = 0; // it holds the judgement itself
   if (start === undefined) return { problem: unended };
   closing.lastIndex = start;
   for (let end = closing.exec(text); end && !isWhole(text.slice(start)); end = closing.exec(text)) {

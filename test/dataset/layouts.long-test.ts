@@ -276,6 +276,24 @@ describe("a folder", () => {
     const refused = await openDataset(folder.path).catch(messageOf);
     const [, pattern] = /for example '(.*)'$/.exec(typeof refused === "string" ? refused : "") ?? [];
     expect((await openDataset(pattern!)).files).toHaveLength(2);
+    // one that no other file matches, or the files one by one
+    for (const files of [
+      ["en-train.jsonl", "fr-train.jsonl", "en-test.jsonl", "fr-test.jsonl"],
+      ["train/a/0.jsonl", "train/b/1.jsonl", "test/3.jsonl"],
+      ["train.jsonl", "train-2.jsonl", "test.jsonl"],
+    ]) {
+      using other = tempFolder();
+      for (const file of files) other.write(file, line);
+      const told = await openDataset(other.path).catch(messageOf);
+      const [, named = ""] = /for example (.*)$/.exec(typeof told === "string" ? told : "") ?? [];
+      const opened = await openDataset(named.split(" ").map((word) => word.replaceAll("'", "")));
+      expect(opened.files.map(({ path }) => path).toSorted()).toEqual(
+        files
+          .filter((file) => file.includes("train"))
+          .map((file) => `${other.path}/${file}`)
+          .toSorted(),
+      );
+    }
   });
 
   test("with several configurations asks which; several parts of one are one", async () => {

@@ -106,6 +106,7 @@ describe("shapes", () => {
     ],
     ["dialog", { dialog: turns("a", "x", "b", "c") }, 3],
     ["prompt-messages", { prompt: turns("a", "x", "b"), completion: [{ role: "assistant", content: "c" }] }, 3],
+    ["prompt-chosen", { prompt: turns("a"), chosen: turns("a", "x", "b", "c") }, 3],
     [
       "prompt-chosen",
       {

@@ -113,6 +113,13 @@ describe("what a refusal says", () => {
     [429, JSON.stringify({ detail: ["You have insufficient credits"] })],
     [429, JSON.stringify({ error_description: "You have insufficient credits" })],
     [429, "Too Many Requests: insufficient balance"],
+    [429, '[{"error":{"code":429,"message":"Your account has insufficient credits"}}]'],
+    [
+      429,
+      "Your team has used all available credits or reached its monthly spending limit. Please try again in 5 days.",
+    ],
+    [429, "You have no credits left. Buy credits to raise your limit from 20 requests per minute."],
+    [400, "Can't process: {'error': {'message': 'insufficient balance'}}"],
   ])("%d %j: no money is left, and no call is tried again", (status, message) => {
     expect(refusal(status, message)).toMatchObject({
       kind: "stop",
@@ -131,6 +138,7 @@ describe("what a refusal says", () => {
     [429, "Insufficient quota for requests per minute; retry after 20 s", "retry"],
     [429, "Free tier: you have no credits, so you are limited to 20 requests per minute. Retry in 1 s.", "retry"],
     [429, "You have used your credits per minute allowance", "retry"],
+    [429, "Too many requests: rate limit 60 rpm reached. Higher limits need a higher spend limit.", "retry"],
     [400, `[{'type': 'value_error', 'msg': 'no', 'input': '{"error":"insufficient balance"}'}]`, "doubtful"],
     [400, `{'detail': [{'msg': 'no', 'input': '{"error":"insufficient balance"}'}]}`, "doubtful"],
     [400, `Invalid message: '{"error": "insufficient balance"}'`, "doubtful"],

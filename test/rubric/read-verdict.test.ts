@@ -16,6 +16,9 @@ describe("two scores on the first line", () => {
     ["Assistant 1: 8, Assistant 2: 7", [8, 7], "first"],
     ["8 and 7", [8, 7], "first"],
     ["8 6.\nAssistant 1 is better.", [8, 6], "first"],
+    ["8 7\nThe correct final answers are 3 and 4.", [8, 7], "first"],
+    ["8 7\nBoth scores are between 1 and 10.", [8, 7], "first"],
+    ["9 7\nComparison of Assistant 1 and 2.", [9, 7], "first"],
     ["0 0\nNeither answers.", [0, 0], "draw"],
     ["8 7\nThe numbers are 2, 3", [8, 7], "first"],
     ["<think>9 1?</think>\n3 4", [3, 4], "second"],
@@ -101,11 +104,17 @@ describe("verdicts that are denied, quoted, or under a condition", () => {
     "not [[A>B]]",
     "Both are good. If B lacked errors: [[B>A]]. But it has some.",
     "[[B>A]] is not right.",
+    "[[B>A]] would not be right.",
+    "[[B>A]] is wrong.",
   ])("%j has no grade", (reply) => {
     expect(readVerdict(reply, "stop", grades).state).toBe("unparsable");
   });
   test.each([
     "My final verdict is: [[A>B]]",
+    "[[A>B]] is not a close call.",
+    "[[A>B]]\n\nWas not sure about B's last claim.",
+    "My final verdict: Assistant A's response is [[A>B]]",
+    "The claim was demanded by Response B: [[A>B]]",
     "First I thought [[B>A]]. If I had to choose: [[A>B]]",
     "If forced to choose, my verdict is: [[A>B]]",
     "If anything, A is slightly better: [[A>B]]",

@@ -10,6 +10,16 @@ test.each([
   ["<longcat_think>Hm.</longcat_think>Pear.", "Pear."],
   ["<|channel|>final<|message|>Pear.<|return|>", "Pear."],
   ["analysis of pears: they are green.", "analysis of pears: they are green."],
+  ["analysis: the string assistantfinal is glue; it is.", "analysis: the string assistantfinal is glue; it is."],
+  [
+    "Format:\n1. <think>your reasoning\nover lines\n</think>\n2. it",
+    "Format:\n1. <think>your reasoning\nover lines\n</think>\n2. it",
+  ],
+  [
+    "<design_thinking>\n  <step/>\n</design_thinking>\n<end/>",
+    "<design_thinking>\n  <step/>\n</design_thinking>\n<end/>",
+  ],
+  ["[BEGIN REASONING]\nhm, a form to fill in.", "[BEGIN REASONING]\nhm, a form to fill in."],
   ["Here is my thought process: I eat pears.", "Here is my thought process: I eat pears."],
   ["[THINK]Hm.[/THINK]Pear.", "Pear."],
   ["<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Pear.", "Pear."],

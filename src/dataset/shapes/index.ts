@@ -35,10 +35,10 @@ const shapes: readonly Shape[] = [
   conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
   conversationShape("dialog", "dialog", "{role, content}"),
   promptShape("prompt-messages", "completion"),
-  promptShape("prompt-chosen", "chosen"),
   treeShape,
   alternatingShape(),
   ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
+  promptShape("prompt-chosen", "chosen"),
 ];
 
 /**
@@ -51,11 +51,14 @@ function promptShape(name: string, answer: string): Shape {
     name,
     columns: `prompt, ${answer} (lists of {role, content})`,
     matches: (row) => Array.isArray(listOf(row["prompt"])) && Array.isArray(listOf(row[answer])),
-    read: (row) =>
-      conversationFields([...readTurns(row["prompt"], "prompt"), ...readTurns(row[answer], answer)], {
+    read: (row) => {
+      const turns = readTurns(row[answer], answer);
+      const isWhole = turns.some(({ role }) => role === "user"); // some write the prompt there again
+      return conversationFields(isWhole ? turns : [...readTurns(row["prompt"], "prompt"), ...turns], {
         row,
         place: JSON.stringify(answer),
-      }),
+      });
+    },
   };
 }
 

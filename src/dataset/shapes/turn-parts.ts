@@ -47,7 +47,7 @@ function readJson(text: string): unknown {
 
 /** What a call without arguments may have; under any other name, arguments may stand that are not read. */
 const besideName =
-  /^(?:name|id|type|index|function|call_id|status|description|title|strict|results?|outputs?|response|error|(?:thought_)?signature|extra_content|server_label)$/;
+  /^(?:name|id|type|index|function|call_id|status|description|title|strict|results?|outputs?|response|error|(?:thought_)?signature|extra_content|server_label|tool_call_id|caller|cache_control|returns)$/;
 
 function readCall(call: unknown, place: string): ToolCall {
   const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
@@ -156,6 +156,7 @@ function isTextPart({ type, text, ...others }: Row): boolean {
   if (typeof type === "string" && textTypes.test(type)) return true;
   if (typeof type === "string" && isOtherKind(type)) return false;
   const more = Object.keys(others).filter((name) => !isNothing(others[name]));
-  if (more.some(isOtherKind)) return false;
+  const isNumber = (name: string) => typeof others[name] === "number" && /_(?:id|index)$/.test(name);
+  if (more.some((name) => isOtherKind(name) && !isNumber(name))) return false;
   return text !== "" || (typeof type !== "string" && more.every((name) => typeof others[name] === "number"));
 }
