@@ -82,7 +82,7 @@ function writeRecipe(
   const share = Math.ceil((100 * unread) / rows) / 100;
   const allowed =
     share > mostUnread
-      ? `\n  max_unreadable: ${share} # of the rows\n  min_coverage: ${Math.floor(95 - 100 * share) / 100} # rows that cannot be read have no score`
+      ? `\n  max_unreadable: ${share} # of the rows\n  min_coverage: ${Math.max(0, Math.floor(95 - 100 * share) / 100)} # rows that cannot be read have no score`
       : "";
   return `# yaml-language-server: $schema=${relative(resolve(dirname(out)), `${packageFolder}recipes/experiment.schema.json`)}
 # An experiment: does training on selected rows of this data help? Run it with: alpagasus run ${shellWord(basename(out))}

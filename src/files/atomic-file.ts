@@ -52,8 +52,8 @@ export function openAtomicFile(
       `${path}: another call of this program is writing it; wait until that has ended, or use another run`,
     );
   makeFolder(dirname(path));
-  partials.add(partial);
   removeOrphans(path);
+  partials.add(partial);
   const file: WriteStream = createWriteStream(partial);
   const stream: WriteStream | Transform =
     compression === undefined ? file : compression === "gzip" ? createGzip() : createZstdCompress();

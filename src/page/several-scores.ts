@@ -4,6 +4,7 @@ import type { RunFolder } from "../run/run-folder.ts";
 import { listScores } from "../run/scores.ts";
 import { toEstimateRecord } from "../run/estimate-record.ts";
 import { spearman } from "../stats/agreement.ts";
+import { RunError } from "../errors.ts";
 import type { Rating } from "../run/rating.ts";
 import { inTurn } from "./in-turn.ts";
 import type { ArmOverlap, ScoreAgreement } from "./contract.ts";
@@ -32,6 +33,8 @@ export function scoreJudges(
             }
             yield ratings;
           }
+          const more = await values.next(); // at its end, the file is compared with what was written
+          if (more !== undefined) throw new RunError(`${score.name}: expected a score for each row, got more`);
         } finally {
           await values.close();
         }

@@ -146,7 +146,7 @@ async function writeManifest(run: RunFolder, manifest: Manifest): Promise<void> 
   const { error } = manifestSchema.safeParse(JSON.parse(text));
   if (error)
     throw new UsageError(
-      `${run.manifestPath}: expected records that can be read again, got ${error.issues[0]!.path.join(".")} (${error.issues[0]!.message}); nothing was recorded`,
+      `${run.manifestPath}: expected records that can be read again, got ${error.issues[0]!.path.join(".")} (${error.issues[0]!.message}); run.json stays as it was`,
       { cause: error },
     );
   try {

@@ -81,6 +81,11 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   checkShare("maxUnreadable", options.maxUnreadable);
   const run = runFolder(options.run);
   const { as, shard, limit } = options;
+  const { scale } = options.judge;
+  if (scale && !(Number.isFinite(scale.min) && Number.isFinite(scale.max) && scale.min < scale.max))
+    throw new UsageError(
+      `${options.judge.name}: expected a scale from one number to a higher one, got ${scale.min} to ${scale.max}`,
+    );
   if (shard && limit !== undefined) throw new UsageError("--limit: expected all of the rows, got --shard with it");
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0))
     throw new UsageError(`limit: expected a whole number of rows from 1, got ${limit}`);
@@ -97,7 +102,6 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
 
   const isLong = options.judge.calls !== undefined || options.judge.work !== undefined;
   const total = isLong || limit !== undefined ? await countRows(dataset, options) : undefined;
-  const writer = openRatingsWriter(ratingsPath);
   const tally = new RatingTally();
   const identity = createHash("sha256");
   const reference = options.against && new ReferenceAgreement(options.against);
@@ -139,6 +143,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
           }
         : undefined, // the viewer shows the run's own rating
   });
+  const writer = openRatingsWriter(ratingsPath); // last: it is given up below
   // A failure to flush is ignored here: the next write reports it.
   const flushing = isLong && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
   try {

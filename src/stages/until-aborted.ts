@@ -18,6 +18,8 @@ export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSig
     }
   } finally {
     signal.removeEventListener("abort", stop);
-    if (!signal.aborted) await iterator.return?.();
+    const closing = iterator.return?.(); // where it waits for what never comes, this never ends
+    if (signal.aborted) closing?.catch(() => {});
+    else await closing;
   }
 }

@@ -174,6 +174,13 @@ describe("shapes", () => {
       { name: "f", description: "d", result: "1" },
     ])
       expect(await callsOf({ tool_calls: calls })).toEqual([{ name: "f", arguments: {} }]);
+    for (const more of [
+      { tool_call_id: "x" },
+      { toolCallId: "x" },
+      { cache_control: { type: "e" } },
+      { created_at: 3 },
+    ])
+      expect(await callsOf({ tool_calls: [{ name: "f", ...more }] })).toEqual([{ name: "f", arguments: {} }]);
     for (const name of ["arguments_json", "body", "data", "fields", "content", "argumentsText", "city"]) {
       const calls = [{ type: "function", function: { name: "f", [name]: '{"city":"Paris"}' } }];
       await expect(callsOf({ tool_calls: calls })).rejects.toThrow(`to have its "arguments", got "${name}"`);
@@ -271,7 +278,6 @@ describe("shapes", () => {
       [{ type: "tool-call", text: "x" }, "tool-call"],
       [{ type: "toolUse", text: "x" }, "toolUse"],
       [{ type: "image_text", text: "x" }, "image_text"],
-      [{ type: "encrypted", data: "x" }, "encrypted"],
     ] as const)
       await expect(readPart(part)).rejects.toThrow(`expected every part of messages[0] to be text, got ${kind}`);
     for (const part of [
@@ -282,6 +288,8 @@ describe("shapes", () => {
       { text: "!", profile: "x", recall: 0.5 },
       { type: "document_text", text: "!" },
       { type: "redacted_text", text: "!" },
+      { text: "!", image_index: 0, fileName: "x" },
+      { type: "file_text", text: "!" },
     ])
       expect((await readPart(part)).instruction).toBe("Look!");
   });

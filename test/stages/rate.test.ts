@@ -223,6 +223,32 @@ describe("rate", () => {
     await expect(rate(data, { run, judge: column, limit: 1.5 })).rejects.toThrow("limit: expected a whole number");
   });
 
+  it("lets a judge clean up after its signal, and is free for the next after a refusal", async () => {
+    using folder = tempFolder();
+    const run = `${folder.path}/run`;
+    const data = await openDataset(dataOf(folder, Array<number>(1500).fill(1)));
+    const controller = new AbortController();
+    let isClosed = false;
+    const careful = judgeOf(async function* (examples) {
+      try {
+        for await (const batch of examples) {
+          yield batch.map(() => ({ state: "scored", score: 1 }));
+          controller.abort(new Error("enough"));
+        }
+      } finally {
+        isClosed = true;
+      }
+    });
+    await expect(rate(data, { run, judge: careful, signal: controller.signal })).rejects.toThrow("enough");
+    await expect.poll(() => isClosed).toBe(true);
+    await rate(data, { run, judge: column, limit: 50 });
+    await expect(rate(data, { run, judge: column, limit: 20 })).rejects.toThrow("give a larger number");
+    await rate(data, { run, judge: column, limit: 100 });
+    const endless: Judge = { ...column, scale: { min: 0, max: Infinity } };
+    await expect(rate(data, { run, judge: endless, overwrite: true })).rejects.toThrow("expected a scale");
+    await select({ run, top: 10, minCoverage: 0 });
+  });
+
   it("refuses two at once on one run", async () => {
     using folder = tempFolder();
     const run = `${folder.path}/run`;

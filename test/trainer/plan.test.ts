@@ -55,6 +55,8 @@ describe("a plan", () => {
     const recipe = await openTrainingRecipe("paper-7b");
     for (const other of [{ base: "huggyllama/llama-65b" }, { maxLength: 8192 }, { precision: "fp32" }] as const)
       expect(estimateTraining(planTraining(recipe, 9_229, other), 7e9).minutes).toBeUndefined();
+    for (const same of [{ groupByLength: false }, { liger: false }, { gradientCheckpointing: true }])
+      expect(estimateTraining(planTraining(recipe, 9_229, same), 7e9).minutes).toBeGreaterThan(14);
     for (const odd of [
       { epochs: NaN },
       { epochs: -1 },

@@ -47,7 +47,7 @@ function readJson(text: string): unknown {
 
 /** What a call without arguments may have; under any other name, arguments may stand that are not read. */
 const besideName =
-  /^(?:name|id|type|index|function|call_id|status|description|title|strict|results?|outputs?|response|error|(?:thought_)?signature|extra_content|server_label|tool_call_id|caller|cache_control|returns)$/;
+  /^(?:name|id|type|index|function|call_id|status|description|title|strict|results?|outputs?|response|error|(?:thought_)?signature|extra_content|server_label|tool_call_id|caller|cache_control|returns|created_at|timestamp|namespace)$/;
 
 function readCall(call: unknown, place: string): ToolCall {
   const given: unknown = typeof call === "string" ? (readJson(call) ?? call) : call; // a list of JSON texts
@@ -60,7 +60,7 @@ function readCall(call: unknown, place: string): ToolCall {
       `expected each tool call of ${place} to be an object with a "name", got ${typeof given === "object" && given !== null ? Object.keys(called).join(", ") || "nothing in it" : kindOf(given)}`,
     );
   const args = ["arguments", "args", "parameters", "input"].map((key) => called[key]).find((one) => one != null);
-  const other = Object.keys(called).find((key) => !besideName.test(key) && !isNothing(called[key]));
+  const other = Object.keys(called).find((key) => !besideName.test(inWords(key)) && !isNothing(called[key]));
   if (args === undefined && other !== undefined)
     throw new FieldError(
       `expected the tool call ${name} of ${place} to have its "arguments", got ${JSON.stringify(other)}`,
@@ -139,16 +139,22 @@ export function readContent(content: unknown, place: string): { readonly text: s
 }
 
 /** Whether a part is reasoning that a provider encrypted, which nobody can read. */
-function isHidden({ type }: Row): boolean {
-  return typeof type === "string" && /redacted|encrypted/.test(type) && /think|reason/.test(type);
+function isHidden({ type, text }: Row): boolean {
+  return (
+    typeof type === "string" && /redacted|encrypted/.test(type) && (/think|reason/.test(type) || text === undefined)
+  );
 }
 
-const textTypes = /^(?:(?:input|output|summary|document)_)?text$/;
+const textTypes = /^(?:(?:input|output|summary|document|file|plain|rich)_)?text$/;
+
+/** A name as words: `imageUrl` and `image-url` are `image_url`. */
+function inWords(name: string): string {
+  return name.replace(/(?<=[a-z])(?=[A-Z])|[-.]/g, "_").toLowerCase();
+}
 
 /** Whether a type or a field's name speaks of something else than text: `image_url`, `imageUrl`, `tool-call`. */
 function isOtherKind(name: string): boolean {
-  const words = name.replace(/(?<=[a-z])(?=[A-Z])|[-.]/g, "_");
-  return /(?:^|_)(?:image|audio|video|file|document|tool|call)s?(?:_|$)/i.test(words);
+  return /(?:^|_)(?:image|audio|video|file|document|tool|call)s?(?:_|$)/.test(inWords(name));
 }
 
 /** Whether a part is text alone: tables that hold several kinds give an empty text to images and calls. */
@@ -156,7 +162,9 @@ function isTextPart({ type, text, ...others }: Row): boolean {
   if (typeof type === "string" && textTypes.test(type)) return true;
   if (typeof type === "string" && isOtherKind(type)) return false;
   const more = Object.keys(others).filter((name) => !isNothing(others[name]));
-  const isNumber = (name: string) => typeof others[name] === "number" && /_(?:id|index)$/.test(name);
+  const isNumber = (name: string) =>
+    (typeof others[name] === "number" && /_(?:id|index)$/.test(inWords(name))) ||
+    /^(?:file|document)_?name$/.test(inWords(name));
   if (more.some((name) => isOtherKind(name) && !isNumber(name))) return false;
   return text !== "" || (typeof type !== "string" && more.every((name) => typeof others[name] === "number"));
 }

@@ -1,7 +1,7 @@
 import { hashArm, hashText } from "../../experiment/hashes.ts";
 import { hashFile } from "../../files/hash-file.ts";
 import type { Task } from "../../experiment/task.ts";
-import { openAtomicFile } from "../../files/atomic-file.ts";
+import { writeWhole } from "../../files/atomic-file.ts";
 import { formatNumbered } from "../../format.ts";
 import { contaminationFinder } from "../../selection/contamination.ts";
 import type { ReasonDetail } from "../../selection/decision.ts";
@@ -48,9 +48,7 @@ export function contaminationTask(context: Context, arms: readonly string[]): Ta
       const found = [...overlaps]
         .filter(([, { arms: keeping }]) => keeping.length > 0)
         .map(([row, { arms: keeping, detail }]) => ({ row, arms: keeping, ...detail }));
-      const file = openAtomicFile(path);
-      await file.write(`${JSON.stringify(found, null, 2)}\n`);
-      await file.commit();
+      await writeWhole(path, `${JSON.stringify(found, null, 2)}\n`);
       const first = found[0];
       const of = arms.filter((arm) => found.some((one) => one.arms.includes(arm))).join(", ");
       const message =
