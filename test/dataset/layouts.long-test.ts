@@ -285,8 +285,8 @@ describe("a folder", () => {
       using other = tempFolder();
       for (const file of files) other.write(file, line);
       const told = await openDataset(other.path).catch(messageOf);
-      const [, named = ""] = /for example (.*)$/.exec(typeof told === "string" ? told : "") ?? [];
-      const opened = await openDataset(named.split(" ").map((word) => word.replaceAll("'", "")));
+      const [, advised = ""] = /for example (.*)$/.exec(typeof told === "string" ? told : "") ?? [];
+      const opened = await openDataset(advised.split(" ").map((word) => word.replaceAll("'", "")));
       expect(opened.files.map(({ path }) => path).toSorted()).toEqual(
         files
           .filter((file) => file.includes("train"))
