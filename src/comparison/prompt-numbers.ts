@@ -5,33 +5,21 @@ type Asked = Pick<PairVerdict, "set" | "id" | "prompt" | "instruction" | "input"
 
 /**
  * Numbers each verdict's prompt, from 0. Pairs that share a prompt are not independent: turns of a conversation, and prompts of one text,
- * whatever their ids and test sets.
+ * whatever their ids and test sets. Of a conversation, all of its questions are the text.
  */
 export function numberPrompts(verdicts: readonly Asked[]): Uint32Array {
+  const longest = new Map<string, { readonly turns: number; readonly text: string | undefined }>();
+  const names = verdicts.map(nameOf);
+  for (const [i, verdict] of verdicts.entries()) {
+    const turns = verdict.dialogues?.[0].length ?? 0;
+    if (turns >= (longest.get(names[i]!)?.turns ?? 0)) longest.set(names[i]!, { turns, text: textOf(verdict) });
+  }
   const numbers = new Map<string, number>();
-  const parents: number[] = [];
-  const rootOf = (number: number): number => {
-    while (parents[number] !== number) number = parents[number]!;
+  return Uint32Array.from(names, (name) => {
+    const key = longest.get(name)!.text ?? name; // every name was set above
+    const number = numbers.get(key) ?? numbers.size;
+    numbers.set(key, number);
     return number;
-  };
-  const numberOf = (name: string): number => {
-    const known = numbers.get(name);
-    if (known !== undefined) return rootOf(known);
-    numbers.set(name, parents.length);
-    parents.push(parents.length);
-    return parents.length - 1;
-  };
-  const named = verdicts.map((verdict) => {
-    const number = numberOf(nameOf(verdict));
-    const text = textOf(verdict);
-    if (text !== undefined) parents[Math.max(number, numberOf(text))] = Math.min(number, numberOf(text));
-    return number;
-  });
-  const dense = new Map<number, number>();
-  return Uint32Array.from(named, (number) => {
-    const root = rootOf(number);
-    if (!dense.has(root)) dense.set(root, dense.size);
-    return dense.get(root)!;
   });
 }
 
@@ -53,9 +41,11 @@ function nameOf({ set, id, prompt }: Asked): string {
   return `id\0${set}\0${prompt ?? id}`;
 }
 
-/** The first question of a pair's conversation; undefined where it is not known. */
-function textOf({ instruction = "", input = "", dialogues }: Asked): string | undefined {
-  const [first] = dialogues?.[0] ?? [];
-  const asked = first ? `${first.question.trim()}\0` : `${instruction.trim()}\0${input.trim()}`;
-  return asked.replaceAll("\0", "") === "" ? undefined : `text\0${asked}`;
+/** All questions of a pair's conversation; undefined where they are not known whole, as of published reviews, which leave inputs out. */
+function textOf({ instruction = "", input, dialogues }: Asked): string | undefined {
+  if (input === undefined) return undefined;
+  const questions = [...(dialogues?.[0].map(({ question }) => question) ?? []), instruction, input].map((text) =>
+    text.trim(),
+  );
+  return questions.every((text) => text === "") ? undefined : `text\0${questions.join("\0")}`;
 }

@@ -1,7 +1,7 @@
 import type { Row } from "../dataset/example.ts";
 import type { Place } from "../dataset/place.ts";
 import { dataErrorAt } from "../dataset/place.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, formatNumbered } from "../format.ts";
 import type { Scale } from "./judge.ts";
 
 /** Columns that say which row a score is of, and whether it is one. */
@@ -10,8 +10,9 @@ const notMarks = new Set(["index", "id", "hash", "state", "__proto__"]);
 /** A number as a text; no 0x10, which JavaScript takes for 16. */
 export const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
-/** A whole number over 2^53, which is read as a text. */
+/** A whole number over 2^53, which is read as a text, or a text of such digits. */
 const largeNumber = /^-?\d{16,40}$/;
+const infinite = /^\s*[-+]?inf(?:inity)?\s*$/i;
 
 const longestName = 200; // characters
 const mostColumns = 500;
@@ -33,6 +34,8 @@ export class RecordedMarks {
   readonly #lowerCase = new Map<string, string>();
   readonly #areTexts: boolean;
   readonly #scale: Scale | undefined;
+  readonly #large = new Set<string>(); // columns left out at a whole number that is too large, or a text of its digits
+  readonly #infinite = new Map<string, number>(); // infinite values, by column
   #leftOut = 0; // columns that there is no room for
 
   /** @param areTexts whether the file has texts alone, as CSV: then texts that are numbers count @param scale values outside it are none */
@@ -61,6 +64,13 @@ export class RecordedMarks {
         ? [`${formatCount(column.outside)} values of ${name} are outside the scale, and left out`]
         : []),
     ]);
+    for (const [name, count] of this.#infinite)
+      if (this.#columns.has(name))
+        described.push(`${formatNumbered(count, "value", "values")} of ${name} are infinite, and left out`);
+    if (this.#large.size > 0)
+      described.push(
+        `${[...this.#large].join(", ")}: whole numbers over 2^53, or texts of digits, are no scores; name one with #COLUMN`,
+      );
     return this.#leftOut === 0
       ? described
       : [
@@ -96,9 +106,11 @@ export class RecordedMarks {
         this.#addFields(slot, value as Row, [...path, key], score, place); // an object of a file
         continue;
       }
-      const isText = this.#areTexts || (typeof value === "string" && largeNumber.test(value));
-      const number = typeof value === "number" ? value : isText ? toNumber(value) : undefined;
+      const number = typeof value === "number" ? value : this.#areTexts ? toNumber(value) : undefined;
+      if (typeof value === "string" && infinite.test(value))
+        this.#infinite.set(name, (this.#infinite.get(name) ?? 0) + 1);
       if (number === undefined) {
+        if (typeof value === "string" && largeNumber.test(value)) this.#large.add(name);
         this.#others.add(name);
         this.#columns.delete(name);
       } else if (Number.isFinite(number)) this.#put(name, JSON.stringify([...path, key]), slot, number, place);

@@ -157,7 +157,7 @@ function openUnchanging(path: string): DatabaseSync {
 /** Says what is wrong with a store that turns out to be damaged when it is used; undefined for other errors. */
 export function describeDamage(error: unknown): string | undefined {
   const isDamaged = [11, 26].includes(((error as { errcode?: number }).errcode ?? 0) % 256); // SQLITE_CORRUPT, SQLITE_NOTADB
-  return isDamaged ? `the call store is damaged (${messageOf(error)}); ${howToMend("calls.sqlite")}` : undefined;
+  return isDamaged ? `the call store is damaged (${messageOf(error)}); ${howToMend()}` : undefined;
 }
 
 /** @throws UsageError when it is another program's database, or of a later layout */
@@ -194,8 +194,9 @@ function describeOpening(path: string, cause: unknown): Error {
 }
 
 /** What SQLite keeps beside a store may hold its latest replies. */
-function howToMend(path: string): string {
-  return `bring back a copy of it, or move it away with ${path}-wal and ${path}-shm, if they are there (a run that has paid from it then says how to go on)`;
+function howToMend(path?: string): string {
+  const beside = path === undefined ? "the files -wal and -shm beside it" : `${path}-wal and ${path}-shm`;
+  return `bring back a copy of it, or move it away with ${beside}, if they are there (a run that has paid from it then says how to go on)`;
 }
 
 function codeOf(error: unknown): string {

@@ -22,20 +22,33 @@ export type CheckedJudge = z.infer<typeof checkedSchema>;
 /**
  * The name under which a check's replies are stored: of one that was begun in this run and did not end, so that nothing is paid twice, or a
  * new one.
+ *
+ * @param judge its name and its rubric's
  */
-export async function nameOfCheck(run: RunFolder): Promise<string> {
-  const text = await readWhole(run.openCheckPath, "utf8").catch(() => "");
-  return z.object({ check: z.uuid() }).safeParse(tryParse(text)).data?.check ?? randomUUID();
+export async function nameOfCheck(run: RunFolder, judge: string): Promise<string> {
+  return (await readOpenChecks(run))[judge] ?? randomUUID();
 }
 
 /** Keeps a check's name until it has ended. */
-export async function keepNameOfCheck(run: RunFolder, check: string): Promise<void> {
-  await writeWhole(run.openCheckPath, `${JSON.stringify({ check })}\n`);
+export async function keepNameOfCheck(run: RunFolder, judge: string, name: string): Promise<void> {
+  await writeOpenChecks(run, { ...(await readOpenChecks(run)), [judge]: name });
 }
 
-/** Has the next check in this run be a new one. */
-export async function forgetNameOfCheck(run: RunFolder): Promise<void> {
-  await rm(run.openCheckPath, { force: true });
+/** Has the judge's next check in this run be a new one. */
+export async function forgetNameOfCheck(run: RunFolder, judge: string): Promise<void> {
+  const { [judge]: _, ...others } = await readOpenChecks(run);
+  await writeOpenChecks(run, others);
+}
+
+async function writeOpenChecks(run: RunFolder, checks: Readonly<Record<string, string>>): Promise<void> {
+  if (Object.keys(checks).length === 0) await rm(run.openCheckPath, { force: true });
+  else await writeWhole(run.openCheckPath, `${JSON.stringify(checks)}\n`);
+}
+
+/** Names of the checks that have not ended, by judge and rubric. */
+async function readOpenChecks(run: RunFolder): Promise<Readonly<Record<string, string>>> {
+  const text = await readWhole(run.openCheckPath, "utf8").catch(() => "");
+  return z.record(z.string(), z.uuid()).safeParse(tryParse(text)).data ?? {};
 }
 
 /** Adds a check to those of a run that exists. */

@@ -78,7 +78,9 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
     );
   if (typeof judge === "string" && !isModelName(judge)) return checkLocal(await openJudge(judge), anchors);
   const run = runFolder(options.run);
-  const name = await nameOfCheck(run);
+  const whom =
+    `${typeof judge === "string" ? judge : `${judge.provider} ${judge.modelId}`} ${options.rubric ?? ""}`.trimEnd();
+  const name = await nameOfCheck(run, whom);
   const probes: Probe[] = [];
   const builds: { readonly build: string; readonly replies: number }[] = [];
   let checks: HealthCheck[] = [];
@@ -92,7 +94,7 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
         );
       if (round === 1) {
         builds.push(...asked.store.builds(asked.model.identity));
-        await keepNameOfCheck(run, name);
+        await keepNameOfCheck(run, whom, name);
       }
       probes.push(await probeJudge(asked, anchors));
       checks = examineRounds(
@@ -105,7 +107,7 @@ async function examineJudge({ judge, language, ...options }: CheckJudgeOptions):
         round === mostRounds ||
         (round >= leastRounds && !isDoubtful(checks))
       ) {
-        if (probes.at(-1)!.calls.stopped === undefined) await forgetNameOfCheck(run);
+        if (probes.at(-1)!.calls.stopped === undefined) await forgetNameOfCheck(run, whom);
         return conclude(asked.name, anchors, probes, {
           rubric: asked.rubric.name,
           question: asked.question.hash,

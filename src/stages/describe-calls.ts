@@ -57,7 +57,8 @@ export function expectedCost(
   calls: number,
 ): number | null {
   const asked = made + stored;
-  return meanCost === null ? null : (meanCost * calls * asked) / Math.max(1, asked + shared);
+  const share = asked + shared > 0 ? asked / (asked + shared) : 1;
+  return meanCost === null ? null : meanCost * calls * share;
 }
 
 /** Progress of a judge's batches, for a progress line. */

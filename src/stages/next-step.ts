@@ -56,18 +56,6 @@ export function nextOfUnrated(
     : `alpagasus rate DATA${flag}`;
 }
 
-/** Shapes whose rows may have several turns, a system text or tools, which a chat template alone can hold. */
-const chatShapes: ReadonlySet<string> = new Set([
-  "messages",
-  "sharegpt",
-  "conversation",
-  "dialog",
-  "prompt-messages",
-  "prompt-chosen",
-  "ultrachat",
-  "oasst",
-]);
-
 /** What comes next where rows are rated. */
 export function nextStep(
   run: RunFolder,
@@ -129,7 +117,7 @@ export function nextStep(
       `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
     );
   if (!manifest.models)
-    return `alpagasus train --recipe ${chatShapes.has(manifest.dataset.shape) ? "alpagasus2-qlora-7b --template chat" : "paper-7b"} --dry-run${flag}: ${selected.path} and its control are ready to train on`;
+    return `alpagasus train --recipe ${manifest.dataset.hasChats ? "alpagasus2-qlora-7b --template chat" : "paper-7b"} --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;
   const trained = new Set(Object.values(models).map(({ arm }) => arm));
   if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;

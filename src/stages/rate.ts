@@ -164,7 +164,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
     await judge.finish?.();
     const agreement = await reference?.measure(dataset);
     const panelSummary = await panel?.summarise(dataset, run, options);
-    const datasetRecord = describeDataset(dataset, run, tally.rows, identity.digest("hex"));
+    const { hasChats } = tally;
+    const datasetRecord = { ...describeDataset(dataset, run, tally.rows, identity.digest("hex")), hasChats };
     const earlierArms = isRated(replaced) ? replaced.arms : {};
     const arms = isRated(replaced) && replaced.dataset.hash === datasetRecord.hash ? earlierArms : {}; // arms of other data are dropped
     options.signal?.throwIfAborted();

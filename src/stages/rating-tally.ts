@@ -1,3 +1,4 @@
+import { isPlain } from "../dataset/conversation.ts";
 import type { Example } from "../dataset/example.ts";
 import { describePlace } from "../dataset/place.ts";
 import { formatCount, formatNumbered, formatShare } from "../format.ts";
@@ -17,6 +18,8 @@ export class RatingTally {
   readonly #marks = new Map<string, ValueTally>();
   #marked = 0; // rows with any mark
   #empty = 0;
+  /** Whether some row is more than a question and its answer. */
+  hasChats = false;
   #promptless = 0; // chats that begin with the answer
   readonly #emptyRows: number[] = []; // the first ones
   #skipped = 0; // rows of other shards
@@ -49,6 +52,7 @@ export class RatingTally {
     if (turnsAfter !== undefined) this.#longer++;
     this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable === undefined && conversation?.turns.length === 0) this.#promptless++;
+    this.hasChats ||= unreadable === undefined && conversation !== undefined && !isPlain(conversation);
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
     } else if (output.trim() === "" && !conversation?.answer.toolCalls) {

@@ -95,10 +95,11 @@ export function lengthControlledWinRate(
   }
   const lengthOf = (side: 0 | 1) => standardise(pairs.map(({ lengths }) => lengths[side])).map(Math.tanh);
   const asGiven: Observed = { wins, rows: rowsWith(lengthOf(1)), counts };
+  const ownLengths = lengthOf(0);
   // the same with the arms swapped: wins become losses, and length differences change their sign
   const asSwapped: Observed = {
     wins: wins.map((win) => 1 - win),
-    rows: terms.map((term, i) => [-term, 1, lengthOf(0)[i]!] as const),
+    rows: terms.map((term, i) => [-term, 1, ownLengths[i]!] as const),
     counts,
   };
   const rateBy = (prior: Prior, prepare: (observed: Observed) => Observed, from: Sources): Estimate => {

@@ -8,6 +8,7 @@ const pair = (set: string, id: string, instruction: string, outcome: PairVerdict
   set,
   id,
   instruction,
+  input: "",
   outcome,
   orders: [],
 });
@@ -24,16 +25,26 @@ test("prompts of one text are one, whatever their ids and sets; turns are one wi
     pair("s", "2", " Say one\n"),
     second,
     first,
-    pair("t", "1", "Say three"),
+    { ...pair("t", "1:1", "Say three"), prompt: "1" },
+    { ...second, set: "t", id: "1:2", prompt: "1" },
+    pair("t", "9", "Say three"),
     pair("t", "2", "Say two"),
     { ...pair("t", "3", "Say two"), input: "twice" },
   ];
-  expect([...numberPrompts(verdicts)]).toEqual([0, 0, 1, 1, 1, 2, 3]);
+  expect([...numberPrompts(verdicts)]).toEqual([0, 0, 1, 1, 1, 1, 2, 3, 4]);
   expect(describeShared(verdicts)).toEqual([
     "the turns of one conversation count as one prompt in intervals and tests",
     "2 prompts have the text of another one: prompts of one text count as one in intervals and tests",
   ]);
   expect([...numberPrompts([pair("s", "1", ""), pair("s", "2", "")])]).toEqual([0, 1]); // of which nothing is known
+  // reviews without inputs, and conversations that begin alike
+  const { input: _, ...review } = pair("s", "1", "Translate the sentence");
+  expect([...numberPrompts([review, { ...review, id: "2" }])]).toEqual([0, 1]);
+  const talks = ["pears", "apples"].map((topic) => ({
+    ...pair("s", topic, `Explain ${topic}`),
+    dialogues: [[{ question: "Hello!", answer: "Hi" }], [{ question: "Hello!", answer: "Hey" }]],
+  })) satisfies PairVerdict[];
+  expect([...numberPrompts(talks)]).toEqual([0, 1]);
 });
 
 test("one prompt thirty times is one, and three in two sets are three", () => {

@@ -133,13 +133,14 @@ describe("a file of scores comes in whole", () => {
     expect(decisions).toContain('"lacks":"no oda.scores.IFD"');
   });
 
-  test("whole numbers over 2^53 are numbers too", async () => {
+  test("whole numbers over 2^53, which cannot be told from ids, are left out with a note", async () => {
     using folder = tempFolder();
     folder.write("rows.json", rows);
     folder.write("big.jsonl", rows.map((_, i) => `{"score":1,"n":{"big":11529215046068${i}6976}}`).join("\n"));
     await prepare(folder.path, ["rate", "rows.json"]);
     const summary = await run<RateSummary>(folder, ["rate", "rows.json", "--judge", "recorded:big.jsonl", "--as", "b"]);
-    expect(summary.marks).toMatchObject({ "n.big": { rows: rows.length } });
+    expect(summary.marks).toBeUndefined();
+    expect(summary.notes.join("\n")).toContain("n.big: whole numbers over 2^53, or texts of digits, are no scores");
   });
 
   test("CSV too, whose values are texts; a score beside them stays the score", async () => {
@@ -163,6 +164,7 @@ describe("a file of scores comes in whole", () => {
     ]);
     expect(Object.keys(summary.marks!)).toEqual(["words", "ppl"]);
     expect(summary.marks!["ppl"]!.rows).toBe(7);
+    expect(summary.notes.join("\n")).toContain("1 value of ppl are infinite");
     expect([summary.mean, summary.hasOnlyMarks]).toEqual([3.25, undefined]);
     await run(folder, ["select", "--by", "mine + mine.words", "--top", "1"]);
     expect(kept(folder)).toEqual([7]);

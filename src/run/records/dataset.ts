@@ -29,6 +29,8 @@ export const datasetRecordSchema = z.object({
   /** Where the data is a pool of several sources. */
   sources: pooledSourcesSchema.optional(),
   rows: z.number(),
+  /** Whether some row has several turns, a system text, tools or reasoning. Absent in older runs. */
+  hasChats: z.boolean().optional(),
   /** SHA-256 over the hashes of all rows, in order. */
   hash: z.string(),
 });
