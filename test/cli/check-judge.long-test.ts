@@ -49,6 +49,9 @@ describe("alpagasus check-judge", () => {
     // with more it goes on: no question is paid twice; a check after that is a new one
     const asked = server.log.length;
     const more = [...args.slice(0, -1), "1"];
+    const other = more.with(2, server.judge.replace("/v1", "/other/v1"));
+    await alpagasus(other, { cwd: folder.path }); // another judge's check ends meanwhile
+    server.log.length = asked;
     expect((await alpagasus(more, { cwd: folder.path })).stdout).toContain("FAILS");
     expect(server.log.length).toBeGreaterThan(asked);
     expect(server.log.length % anchors.length).toBe(0);

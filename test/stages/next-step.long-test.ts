@@ -118,14 +118,24 @@ test("chats are trained with a chat template, and a chat without a question is t
     "answers.jsonl",
     chats((i) => [["assistant", `${i}`]]),
   );
-  await prepare(
-    folder.path,
-    ["rate", "chats.jsonl", "--run", "runs/chats"],
-    ["select", "--top", "5", "--run", "runs/chats"],
-    ["select", "--method", "random", "--run", "runs/chats"],
+  folder.write(
+    "orca.json",
+    Array.from({ length: 20 }, (_, i) => ({ system_prompt: "Be brief.", question: `Ask ${i}`, response: `${i}` })),
   );
-  const [, next] = /next {2}alpagasus (.*?): /.exec(await told("status", "--run", "runs/chats")) ?? [];
-  expect((await alpagasus(next!.split(" "), { cwd: folder.path })).code).toBe(0);
+  for (const [name, file] of [
+    ["chats", "chats.jsonl"],
+    ["orca", "orca.json"],
+  ] as const) {
+    const run = ["--run", `runs/${name}`];
+    await prepare(
+      folder.path,
+      ["rate", file, ...run],
+      ["select", "--top", "5", ...run],
+      ["select", "--method", "random", ...run],
+    );
+    const [, next] = /next {2}alpagasus (.*?): /.exec(await told("status", ...run)) ?? [];
+    expect((await alpagasus(next!.split(" "), { cwd: folder.path })).code).toBe(0);
+  }
   expect(await told("rate", "answers.jsonl", "--run", "runs/answers")).toContain(
     "20 rows have no turn before the answer",
   );
