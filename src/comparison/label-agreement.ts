@@ -111,7 +111,8 @@ const allLevels = [-1, 0, 1];
 
 /**
  * Fleiss' kappa with its interval by the bootstrap over prompts. Few pairs that all agree would give an interval without width, so the draws
- * are also from a pair on which people agree and one on which they do not, as in a smoothed bootstrap.
+ * are also from a pair on which people agree and one on which they do not, as in a smoothed bootstrap; the upper end also without the latter, which
+ * would keep it from kappas near 1.
  */
 function kappaWithInterval(
   counts: readonly (readonly number[])[],
@@ -121,27 +122,35 @@ function kappaWithInterval(
   if (counts.length === 0) return { value: NaN, low: NaN, high: NaN };
   const numbers = new Map<string, number>();
   const clusterOfItem = clusters.map((name) => numberOf(numbers, name));
-  const extra = [
+  const alike = [
     [2, 0, 0],
     [0, 2, 0],
     [0, 0, 2],
+  ];
+  const unlike = [
     [1, 1, 0],
     [1, 0, 1],
     [0, 1, 1],
   ];
-  const all = [...counts, ...extra];
-  const [kappa] = bootstrap(
-    numbers.size + extra.length,
-    (weights) => {
-      const own = clusterOfItem.map((cluster) => weights[cluster]!);
-      return [fleissKappa(all, [...own, ...extra.map((_, i) => weights[numbers.size + i]! / 3)])];
-    },
-    { seed, draws },
-  );
+  const drawWith = (extra: readonly (readonly number[])[]) => {
+    const all = [...counts, ...extra];
+    const [drawn] = bootstrap(
+      numbers.size + extra.length,
+      (weights) => {
+        const own = clusterOfItem.map((cluster) => weights[cluster]!);
+        return [fleissKappa(all, [...own, ...extra.map((_, i) => weights[numbers.size + i]! / 3)])];
+      },
+      { seed, draws },
+    );
+    return drawn!;
+  };
+  const kappa = drawWith([...alike, ...unlike]);
+  const { high } = drawWith(alike);
   const value = fleissKappa(counts);
-  if (Number.isNaN(kappa!.low)) return { value, low: -1, high: 1 };
-  if (Number.isNaN(value)) return { ...kappa!, value }; // all labels are the same: the interval is of what is known
-  return { value, low: Math.min(value, kappa!.low), high: Math.max(value, kappa!.high) };
+  if (Number.isNaN(kappa.low)) return { value, low: -1, high: 1 };
+  const widest = Math.max(kappa.high, Number.isNaN(high) ? 1 : high);
+  if (Number.isNaN(value)) return { ...kappa, value, high: widest }; // all labels are the same: the interval is of what is known
+  return { value, low: Math.min(value, kappa.low), high: Math.max(value, widest) };
 }
 
 const draws = 2_000;
