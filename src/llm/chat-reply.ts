@@ -284,6 +284,9 @@ function readContent(content: unknown): string {
   if (typeof content === "number") return String(content);
   return (Array.isArray(content) ? content : [content])
     .filter(isEntry)
-    .map(({ type, text }) => ((type === "text" || type === "output_text") && typeof text === "string" ? text : ""))
+    .map(({ type, text, thought }) => {
+      const isText = type === "text" || type === "output_text" || (type == null && thought !== true);
+      return isText && typeof text === "string" ? text : "";
+    })
     .join("");
 }

@@ -145,6 +145,9 @@ const servers: Record<string, (body: Body) => Said> = {
       },
     }),
   }),
+  "parts-without-type": () => ({
+    body: withChoice({ message: { role: "assistant", content: [{ text: "Hm", thought: true }, { text: "4\nfine" }] } }),
+  }),
   parts: () => ({
     body: good([
       { type: "thinking", thinking: "hm 2" },
@@ -300,6 +303,7 @@ describe("replies that are read", () => {
     "done",
     "stream",
     "parts",
+    "parts-without-type",
     "bom",
     "utf-16",
     "utf-16-bom",
