@@ -253,9 +253,9 @@ async function showPlans(
 /** Why a rating in this run would be refused; undefined where it would not be. */
 async function findRefusal(dataset: Dataset, judge: Judge, flags: RateFlags): Promise<string | undefined> {
   const { run, as, overwrite } = flags;
-  const manifest = overwrite ? undefined : await readManifest(runFolder(run));
-  if (!isRated(manifest)) return undefined;
   try {
+    const manifest = overwrite ? undefined : await readManifest(runFolder(run));
+    if (!isRated(manifest)) return undefined;
     const rated = as === undefined ? manifest.rate : manifest.scores?.[as];
     await expectSameQuestion(manifest.dataset, rated, dataset, { run, judge, as });
     return undefined;

@@ -5,18 +5,31 @@ type Asked = Pick<PairVerdict, "set" | "id" | "prompt" | "instruction" | "input"
 
 /**
  * Numbers each verdict's prompt, from 0. Pairs that share a prompt are not independent: turns of a conversation, and prompts of one text,
- * whatever their ids and test sets. Of a conversation, all of its questions are the text.
+ * whatever their ids and test sets. A prompt that a conversation begins with is one with it; conversations that only begin alike are not.
  */
 export function numberPrompts(verdicts: readonly Asked[]): Uint32Array {
-  const longest = new Map<string, { readonly turns: number; readonly text: string | undefined }>();
   const names = verdicts.map(nameOf);
+  const asked = new Map<string, readonly string[] | undefined>(); // by name: the questions of its longest conversation
   for (const [i, verdict] of verdicts.entries()) {
-    const turns = verdict.dialogues?.[0].length ?? 0;
-    if (turns >= (longest.get(names[i]!)?.turns ?? 0)) longest.set(names[i]!, { turns, text: textOf(verdict) });
+    const questions = questionsOf(verdict);
+    if ((questions?.length ?? 0) >= (asked.get(names[i]!)?.length ?? 0)) asked.set(names[i]!, questions);
+  }
+  const keys = new Map<string, string>(); // by name
+  const known = new Map<string, string>(); // by questions so far: the key of the first conversation that has them
+  const longestFirst = [...asked].toSorted(([, a], [, b]) => (b?.length ?? 0) - (a?.length ?? 0));
+  for (const [name, questions] of longestFirst) {
+    if (!questions) continue;
+    const whole = questions.join("\u0001");
+    const key = known.get(whole) ?? whole;
+    keys.set(name, key);
+    for (let turns = 1; turns <= questions.length; turns++) {
+      const soFar = questions.slice(0, turns).join("\u0001");
+      if (!known.has(soFar)) known.set(soFar, key);
+    }
   }
   const numbers = new Map<string, number>();
   return Uint32Array.from(names, (name) => {
-    const key = longest.get(name)!.text ?? name; // every name was set above
+    const key = keys.get(name) ?? name;
     const number = numbers.get(key) ?? numbers.size;
     numbers.set(key, number);
     return number;
@@ -42,10 +55,9 @@ function nameOf({ set, id, prompt }: Asked): string {
 }
 
 /** All questions of a pair's conversation; undefined where they are not known whole, as of published reviews, which leave inputs out. */
-function textOf({ instruction = "", input, dialogues }: Asked): string | undefined {
+function questionsOf({ instruction = "", input, dialogues }: Asked): readonly string[] | undefined {
   if (input === undefined) return undefined;
-  const questions = [...(dialogues?.[0].map(({ question }) => question) ?? []), instruction, input].map((text) =>
-    text.trim(),
-  );
-  return questions.every((text) => text === "") ? undefined : `text\0${questions.join("\0")}`;
+  const before = dialogues?.[0].map(({ question }) => `${question.trim()}\0`) ?? [];
+  const questions = [...before, `${instruction.trim()}\0${input.trim()}`];
+  return questions.every((question) => question === "\0") ? undefined : questions;
 }

@@ -181,13 +181,16 @@ function nameFiles(folder: string, files: readonly string[], others: readonly st
   if (files.length === 1) return inFolder(first);
   let head = first.length;
   for (const file of files) while (!file.startsWith(first.slice(0, head))) head--;
-  const end = /(?:\.\w+)+$/.exec(first)?.[0] ?? "";
+  let tail = first.length;
+  for (const file of files) while (!file.endsWith(first.slice(first.length - tail))) tail--;
+  const alike = first.slice(first.length - tail);
+  const end = alike.includes(".") ? alike.slice(alike.indexOf(".")) : "";
   const begin = first.slice(0, head);
   const isAlike = (path: string) =>
     path.startsWith(begin) && path.endsWith(end) && !path.slice(begin.length).includes(sep);
   const isPattern = !/[[\]{}()!?*]/.test(join(folder, begin)) && files.every(isAlike) && !others.some(isAlike);
   if (isPattern) return inFolder(`${begin}*${end}`);
-  return `${files.slice(0, mostNamed).map(inFolder).join(" ")}${files.length > mostNamed ? " …" : ""}`;
+  return `${files.slice(0, mostNamed).map(inFolder).join(" ")}${files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""}`;
 }
 
 function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {

@@ -56,6 +56,11 @@ export function nextOfUnrated(
     : `alpagasus rate DATA${flag}`;
 }
 
+/** Whether some row is more than a question and its answer; of older runs, by the shape alone. */
+function isOfChats({ hasChats, shape }: DatasetRecord): boolean {
+  return hasChats ?? /^(?:messages|sharegpt|conversation|dialog|prompt-messages|ultrachat|oasst)$/.test(shape);
+}
+
 /** What comes next where rows are rated. */
 export function nextStep(
   run: RunFolder,
@@ -91,13 +96,14 @@ export function nextStep(
   if (lost?.[1].command !== undefined) return typedHere(lost[1], run, manifest.dataset.workingFolder)!;
   if (manifest.rate.shard) return `alpagasus merge RUN... --run runs/all`; // when all shards are done
   if (manifest.experiment) return ended(manifest.experiment);
-  if (manifest.rate.coverage === 0 && !mayRetry)
+  const isToRetry = calls !== undefined && mayRetry && command !== undefined;
+  if (manifest.rate.coverage === 0 && !isToRetry)
     return calls
       ? `alpagasus replies${flag}, since no row has a score; then rate with another --rubric or --judge`
       : `alpagasus rate ${sourcesOf(manifest.dataset)}${flag} --overwrite with another --judge, since no row has a score`;
-  if (manifest.rate.limit && command !== undefined && arms.length === 0)
+  if (manifest.rate.limit && command !== undefined && arms.length === 0 && manifest.rate.coverage > 0)
     return `${typedHere({ ...manifest.rate, command: withoutLimit(command) }, run, manifest.dataset.workingFolder)}, which goes on with the other rows`;
-  if (calls && mayRetry && command !== undefined)
+  if (isToRetry)
     return `${typedWith(manifest.rate, "--retry-failed", run, manifest.dataset.workingFolder)}, since ${formatNumbered(failed, "row has", "rows have")} no score because its call failed`;
   if (calls && missed && refused > 0)
     return `alpagasus replies --state refused${flag}, since a gate does not hold: ${missed.message}`;
@@ -117,7 +123,7 @@ export function nextStep(
       `alpagasus select --method random${isTaken ? " --arm control" : ""}${flag}`,
     );
   if (!manifest.models)
-    return `alpagasus train --recipe ${manifest.dataset.hasChats ? "alpagasus2-qlora-7b --template chat" : "paper-7b"} --dry-run${flag}: ${selected.path} and its control are ready to train on`;
+    return `alpagasus train --recipe ${isOfChats(manifest.dataset) ? "alpagasus2-qlora-7b --template chat" : "paper-7b"} --dry-run${flag}: ${selected.path} and its control are ready to train on`;
   const { models, answers = {}, comparisons } = manifest;
   const trained = new Set(Object.values(models).map(({ arm }) => arm));
   if (!trained.has(random.arm)) return `alpagasus train --arm ${random.arm}${flag}, with the recipe of the others`;

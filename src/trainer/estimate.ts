@@ -46,9 +46,9 @@ export function findTimed(
 
 /** The settings that change how long a step takes, where they differ from the recipe's. */
 function speedOf(differences: TrainingPlan["differences"]): string {
-  // what is off is as if it were left out; gradient checkpointing is on where it is
+  // what is off is as if it were left out; gradient checkpointing is on then
   const effective = (setting: string, value: string) =>
-    value === "false" || (setting === "gradient_checkpointing" && value === "true") ? "none" : value;
+    value === (setting === "gradient_checkpointing" ? "true" : "false") ? "none" : value;
   return differences
     .filter(({ setting, recipe, here }) => effective(setting, recipe) !== effective(setting, here))
     .filter(({ setting }) =>

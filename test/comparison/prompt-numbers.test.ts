@@ -31,10 +31,10 @@ test("prompts of one text are one, whatever their ids and sets; turns are one wi
     pair("t", "2", "Say two"),
     { ...pair("t", "3", "Say two"), input: "twice" },
   ];
-  expect([...numberPrompts(verdicts)]).toEqual([0, 0, 1, 1, 1, 1, 2, 3, 4]);
+  expect([...numberPrompts(verdicts)]).toEqual([0, 0, 1, 1, 1, 1, 1, 2, 3]);
   expect(describeShared(verdicts)).toEqual([
     "the turns of one conversation count as one prompt in intervals and tests",
-    "2 prompts have the text of another one: prompts of one text count as one in intervals and tests",
+    "3 prompts have the text of another one: prompts of one text count as one in intervals and tests",
   ]);
   expect([...numberPrompts([pair("s", "1", ""), pair("s", "2", "")])]).toEqual([0, 1]); // of which nothing is known
   // reviews without inputs, and conversations that begin alike

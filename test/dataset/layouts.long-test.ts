@@ -281,6 +281,7 @@ describe("a folder", () => {
       ["en-train.jsonl", "fr-train.jsonl", "en-test.jsonl", "fr-test.jsonl"],
       ["train/a/0.jsonl", "train/b/1.jsonl", "test/3.jsonl"],
       ["train.jsonl", "train-2.jsonl", "test.jsonl"],
+      [...Array.from({ length: 6 }, (_, i) => `train.part${i}.jsonl`), "test.jsonl"],
     ]) {
       using other = tempFolder();
       for (const file of files) other.write(file, line);

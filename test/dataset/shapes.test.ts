@@ -107,6 +107,12 @@ describe("shapes", () => {
     ["dialog", { dialog: turns("a", "x", "b", "c") }, 3],
     ["prompt-messages", { prompt: turns("a", "x", "b"), completion: [{ role: "assistant", content: "c" }] }, 3],
     ["prompt-chosen", { prompt: turns("a"), chosen: turns("a", "x", "b", "c") }, 3],
+    ["prompt-chosen", { prompt: turns("a", "x", "b"), chosen: turns("b", "c"), response: "t" }, 3],
+    [
+      "prompt-messages",
+      { prompt: turns("a"), completion: [{ role: "assistant", content: "x" }, ...turns("b", "c")] },
+      3,
+    ],
     [
       "prompt-chosen",
       {
@@ -275,6 +281,10 @@ describe("shapes", () => {
       [{ text: "now", functionCall: { name: "w" } }, "another kind"],
       [{ text: "look", image: 0 }, "another kind"],
       [{ text: "", image: 3 }, "another kind"],
+      [{ text: "", image_index: 0 }, "another kind"],
+      [{ text: "look", image_id: 7 }, "another kind"],
+      [{ type: "redacted_text", content: "the [NAME] part" }, "redacted_text"],
+      [{ type: "file_text", text: "", file: { id: 1 } }, "file_text"],
       [{ type: "tool-call", text: "x" }, "tool-call"],
       [{ type: "toolUse", text: "x" }, "toolUse"],
       [{ type: "image_text", text: "x" }, "image_text"],
@@ -288,7 +298,7 @@ describe("shapes", () => {
       { text: "!", profile: "x", recall: 0.5 },
       { type: "document_text", text: "!" },
       { type: "redacted_text", text: "!" },
-      { text: "!", image_index: 0, fileName: "x" },
+      { text: "!", file_index: 0, fileName: "x" },
       { type: "file_text", text: "!" },
     ])
       expect((await readPart(part)).instruction).toBe("Look!");

@@ -118,7 +118,8 @@ describe("what a refusal says", () => {
       429,
       "Your team has used all available credits or reached its monthly spending limit. Please try again in 5 days.",
     ],
-    [429, "You have no credits left. Buy credits to raise your limit from 20 requests per minute."],
+    [429, "Monthly spending limit of $20.00 has been reached. Raise it in the console."],
+    [400, "This request would exceed your organization's monthly spend limit"],
     [400, "Can't process: {'error': {'message': 'insufficient balance'}}"],
   ])("%d %j: no money is left, and no call is tried again", (status, message) => {
     expect(refusal(status, message)).toMatchObject({
@@ -138,6 +139,9 @@ describe("what a refusal says", () => {
     [429, "Insufficient quota for requests per minute; retry after 20 s", "retry"],
     [429, "Free tier: you have no credits, so you are limited to 20 requests per minute. Retry in 1 s.", "retry"],
     [429, "You have used your credits per minute allowance", "retry"],
+    [429, "You have reached your usage limit. Please try again in 1m26.4s", "retry"],
+    [429, "Free tier users have no credits. You are limited to 20 requests per minute. Retry in 1 s.", "retry"],
+    [429, "Throttled: insufficient quota. Please retry after 20 seconds.", "retry"],
     [429, "Too many requests: rate limit 60 rpm reached. Higher limits need a higher spend limit.", "retry"],
     [400, `[{'type': 'value_error', 'msg': 'no', 'input': '{"error":"insufficient balance"}'}]`, "doubtful"],
     [400, `{'detail': [{'msg': 'no', 'input': '{"error":"insufficient balance"}'}]}`, "doubtful"],

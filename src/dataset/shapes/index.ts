@@ -1,5 +1,6 @@
 import { kindOf, UsageError } from "../../errors.ts";
 import type { Row } from "../example.ts";
+import type { ChatTurn } from "../conversation.ts";
 import { FieldError, type Shape } from "../shape.ts";
 import { columnsShape, type ColumnMap } from "./columns.ts";
 import { treeShape } from "./oasst.ts";
@@ -35,10 +36,10 @@ const shapes: readonly Shape[] = [
   conversationShape("conversation", "conversation", "{role, content} or {input, output}"),
   conversationShape("dialog", "dialog", "{role, content}"),
   promptShape("prompt-messages", "completion"),
+  promptShape("prompt-chosen", "chosen"),
   treeShape,
   alternatingShape(),
   ...Object.entries(columnMaps).map(([name, map]) => columnsShape(name, map)),
-  promptShape("prompt-chosen", "chosen"),
 ];
 
 /**
@@ -50,16 +51,27 @@ function promptShape(name: string, answer: string): Shape {
   return {
     name,
     columns: `prompt, ${answer} (lists of {role, content})`,
-    matches: (row) => Array.isArray(listOf(row["prompt"])) && Array.isArray(listOf(row[answer])),
+    matches: (row) =>
+      Array.isArray(listOf(row["prompt"])) &&
+      Array.isArray(listOf(row[answer])) &&
+      !(typeof row["instruction"] === "string" && typeof row["output"] === "string"),
     read: (row) => {
-      const turns = readTurns(row[answer], answer);
-      const isWhole = turns.some(({ role }) => role === "user"); // some write the prompt there again
-      return conversationFields(isWhole ? turns : [...readTurns(row["prompt"], "prompt"), ...turns], {
+      const [before, turns] = [readTurns(row["prompt"], "prompt"), readTurns(row[answer], answer)];
+      return conversationFields([...before, ...turns.slice(countRepeated(before, turns))], {
         row,
         place: JSON.stringify(answer),
       });
     },
   };
+}
+
+/** How many turns at the end of a prompt the answer's list begins with again. */
+function countRepeated(before: readonly ChatTurn[], turns: readonly ChatTurn[]): number {
+  for (let count = Math.min(before.length, turns.length); count > 0; count--) {
+    const end = before.slice(-count);
+    if (end.every(({ role, text }, i) => role === turns[i]!.role && text === turns[i]!.text)) return count;
+  }
+  return 0;
 }
 
 /** UltraChat's first form: `data` is a list of texts, of the user and the assistant in turn. */

@@ -139,13 +139,12 @@ export function readContent(content: unknown, place: string): { readonly text: s
 }
 
 /** Whether a part is reasoning that a provider encrypted, which nobody can read. */
-function isHidden({ type, text }: Row): boolean {
-  return (
-    typeof type === "string" && /redacted|encrypted/.test(type) && (/think|reason/.test(type) || text === undefined)
-  );
+function isHidden({ type, text, data }: Row): boolean {
+  if (typeof type !== "string" || text !== undefined) return false;
+  return /redacted|encrypted/.test(type) && (/think|reason/.test(type) || typeof data === "string");
 }
 
-const textTypes = /^(?:(?:input|output|summary|document|file|plain|rich)_)?text$/;
+const textTypes = /^(?:(?:input|output|summary|plain|rich)_)?text$/;
 
 /** A name as words: `imageUrl` and `image-url` are `image_url`. */
 function inWords(name: string): string {
@@ -160,11 +159,9 @@ function isOtherKind(name: string): boolean {
 /** Whether a part is text alone: tables that hold several kinds give an empty text to images and calls. */
 function isTextPart({ type, text, ...others }: Row): boolean {
   if (typeof type === "string" && textTypes.test(type)) return true;
-  if (typeof type === "string" && isOtherKind(type)) return false;
+  if (typeof type === "string" && isOtherKind(type) && !/^(?:file|document)_text$/.test(type)) return false;
   const more = Object.keys(others).filter((name) => !isNothing(others[name]));
-  const isNumber = (name: string) =>
-    (typeof others[name] === "number" && /_(?:id|index)$/.test(inWords(name))) ||
-    /^(?:file|document)_?name$/.test(inWords(name));
-  if (more.some((name) => isOtherKind(name) && !isNumber(name))) return false;
-  return text !== "" || (typeof type !== "string" && more.every((name) => typeof others[name] === "number"));
+  if (text === "")
+    return typeof type !== "string" && more.every((name) => typeof others[name] === "number" && !isOtherKind(name));
+  return !more.some((name) => isOtherKind(name) && !/_index$|^(?:file|document)_?name$/.test(inWords(name)));
 }
