@@ -12,6 +12,7 @@ import {
   withoutLineMarks,
 } from "./reply-text.ts";
 import { isDictated, isDictatedBelow } from "./dictated.ts";
+import { hasLabelledScore } from "./labelled-scores.ts";
 import { isRevised } from "./revisions.ts";
 import type { Rubric } from "./rubric.ts";
 import { problemOfSentence, sentenceToNumber } from "./score-sentence.ts";
@@ -69,6 +70,9 @@ const leadsToNumber = new RegExp(
   String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords})|\b(?:${ratingWords})\s*[-–—])\s*["'([]{0,2}$`,
   "i",
 );
+/** The same in Chinese, Japanese, German, French, Spanish and Russian. */
+const foreignLabel =
+  /(?:评分|得分|总分|分数|評分|得分|スコア|評価|(?:gesamt)?bewertung|(?:gesamt)?punktzahl|évaluation|puntuación|calificación|оценка)\s*(?:为|是|は|ist|es|est)?\s*[:=]?\s*["'([]{0,2}$/iu;
 const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =
@@ -87,8 +91,12 @@ const scaleAfter =
   /^\W*(?:on\s+)?(?:an?\s+|the\s+)?(?:scale\b\W*(?:of\b|from\b|is\b)?|out\s+of)\s*(?:\d+\s*(?:-|–|to)\s*)?(\d+)\W*$/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
-  /^\W*(or|to|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
-const denial = /\b(cannot|can['’]t|can not|unable|not able|n\/a|not applicable)\b/i;
+  /^\W*(or|to(?!\s+(?:get|reach|earn|achieve|merit)\b)|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
+/** Words that take a score back or join another, also one that is no digit. */
+const strongHedge =
+  /^\W*(or|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no\s*[,.;:!-]|no\s+(?:score|rating|wait|i\b)|not|nor|rather|actually|plus|minus|half)\b/i;
+const denial =
+  /\b(?:i|we)\b[^.\d]{0,30}\b(?:cannot|can['’]t|can not|unable|not able)\b|^\W*(?:cannot|can['’]t|can not|unable|not able)\b|\bn\/a\b|\bnot applicable\b/i;
 
 interface ScoreLine {
   readonly label: string;
@@ -146,8 +154,9 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
     if (problem !== undefined) return problem;
   }
   if (hasLabelledScore(label, tail ?? "", score, scale)) return "more than one score on a line";
-  const mayBeListItem = label === "" && tail === rest && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
-  if (tail === undefined || !isHarmless(tail, mayBeListItem))
+  const mayBeListItem = label === "" && tail === rest && tail.trim() !== "" && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
+  const isSentence = sentenceToNumber.test(label);
+  if (tail === undefined || (isSentence ? isDictated(tail) || /^\W*\d/.test(tail) : !isHarmless(tail, mayBeListItem)))
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
   const below = raw.slice(at + 1).filter((line) => line.trim() !== "");
@@ -159,7 +168,7 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
       : "the reply ends on the line of its score, in a way that may have cut it";
   const isAnother = (line: string, i: number) =>
     isOtherNumber(line, score) && (i === 0 || (headsScore.test(later[i - 1]!) && isOnScale(line, scale)));
-  if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale)))
+  if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale, mayBeListItem)))
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
   if (isTakenBack(below) || later.some((line) => isDictatedBelow(line.slice(0, longestLine), score)))
@@ -199,24 +208,14 @@ function withoutMarkup(line: string): string {
 const headsScore =
   /^\W*(?:(?:my|the|final|revised|corrected|updated|new|overall)\b\W*){1,3}(?:score|rating|verdict|grade)?\W*$|^\W*(?:score|rating|verdict|grade)\W*$/i;
 
+/** What a number would take: `To reach a score of 5`, `a perfect score of 5`. */
+const toReach =
+  /\b(?:to (?:reach|get|earn|achieve|receive|merit|deserve)|would have|perfect|full|maximum|highest|top|short of)\b/i;
+
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
-  const [, number] = /^\W*([-+−]?\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?\W*$/.exec(line ?? "") ?? [];
+  const [, number] = /^[^\p{L}\d]*?([-+−]?\d+(?:\.\d+)?)(?:\s*\/\s*\d+)?[^\p{L}\d]*$/u.exec(line ?? "") ?? [];
   return number !== undefined && Number(number) !== Number(score);
-}
-
-const partWords = "accuracy|helpfulness|quality|complexity|relevance|clarity|completeness";
-const namesPart = new RegExp(String.raw`^\W*(?:${partWords})\W*$`, "i");
-const overallScore = /\b(?:overall|final|total)(?:\s+(?:score|rating|grade))?\s*[:=]\s*(\d+(?:\.\d+)?)/gi;
-const partScore = new RegExp(String.raw`\b(?:${partWords})\s*[:=]\s*(\d+(?:\.\d+)?)`, "gi");
-
-/** Whether a text names another overall score, or after the score of a part that of another: `; overall: 2`. */
-function hasLabelledScore(label: string, tail: string, score: string, { min, max }: Rubric["scale"]): boolean {
-  const found = [...tail.matchAll(overallScore), ...(namesPart.test(label) ? tail.matchAll(partScore) : [])];
-  return found.some(([, number]) => {
-    const other = Number(number);
-    return other !== Number(score) && other >= min && other <= max;
-  });
 }
 
 /** Whether a line's number is on the scale. */
@@ -226,11 +225,18 @@ function isOnScale(line: string, { min, max }: Rubric["scale"]): boolean {
 }
 
 /** Whether a later line gives another score, or shows that the first number was the first item of a list. */
-function contradicts(line: string, score: string, labels: readonly string[], scale: Rubric["scale"]): boolean {
+function contradicts(
+  line: string,
+  score: string,
+  labels: readonly string[],
+  scale: Rubric["scale"],
+  mayBeListItem: boolean,
+): boolean {
   const found = findScore(line, labels, scale);
   if (!found) return false;
+  if (/^\s*%/.test(found.rest) || toReach.test(found.label)) return false;
   if (/^["'([]?$/.test(found.label))
-    return Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
+    return mayBeListItem && Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
   return Number(found.score) !== Number(score);
 }
 
@@ -241,7 +247,7 @@ function isLabel(label: string, labels: readonly string[]): boolean {
   if (label.length > longestLabel || otherNumber.test(label) || asksForScore.test(label)) return false;
   const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
   if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
-  return namesRating.test(label) && leadsToNumber.test(label);
+  return (namesRating.test(label) && leadsToNumber.test(label)) || foreignLabel.test(label);
 }
 
 /** The text after the number, without the scale that the rubric has: `(0 to 5)`. */
@@ -254,7 +260,7 @@ function withoutOwnScale(rest: string, { min, max }: Rubric["scale"]): string {
 function readDenominator(rest: string, max: number): string | undefined {
   const units = String.raw`\s*(?:points?|stars?|pts|分)?`;
   const match = new RegExp(
-    String.raw`^${units}\s*\(?\s*(?:\/|out of|of)\s*(\d+(?:\.\d+)?)${units}\s*\)?(?![\d/])`,
+    String.raw`^${units}\s*\(?\s*(?:\/|out of|of|von)\s*(\d+(?:\.\d+)?)${units}\s*\)?(?![\d/])`,
     "i",
   ).exec(rest);
   if (!match) return rest.replace(/^\s*(?:(?:points?|stars?|pts)\b|分)/i, "");
@@ -266,8 +272,12 @@ function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^(?:["')]|\]{1,2})?\s*[.,;:!]?\s*$/.test(tail)) return true;
   if (/^\W*\d/.test(tail) || denial.test(tail) || isDictated(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
+  if (
+    /^\s*[。，：；！、.,:;!]\s*[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]\D*$/u.test(tail)
+  )
+    return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
-  if (separator === undefined || hedge.test(tail)) return false;
+  if (separator === undefined || (/\d/.test(tail) ? hedge : strongHedge).test(tail)) return false;
   if (!mayBeListItem) return true;
   return !/^["')\]]?\.\s/.test(tail) && (!/\d/.test(tail) || /^["')\]]?[,;]\s/.test(tail));
 }

@@ -149,9 +149,10 @@ function readChoice(
 }
 
 function withoutMarksAtEnd(text: string): string {
-  let end = text.length;
-  while (end > 0 && /[*_`#.\s]/.test(text[end - 1]!)) end--;
-  return text.slice(0, end);
+  const said = text.slice(0, -nearby) + text.slice(-nearby).replace(/\s*(?:<\/\w{1,20}>|\([^()[\]]{0,100}\))\s*$/, "");
+  let end = said.length;
+  while (end > 0 && /[*_`#.!。"'“”’»\s]/.test(said[end - 1]!)) end--;
+  return said.slice(0, end);
 }
 
 /** Whether the text before a mark denies it, quotes it, or gives it under a condition. */
@@ -164,6 +165,7 @@ function isNoVerdict(before: string): boolean {
     madeToSay.test(near) ||
     repeated.test(last) ||
     toldBefore.test(last) ||
+    /\b[Aa]s (?:it|the (?:answer|response|text)) says\W*$/.test(last) ||
     inDoubt.test(last) ||
     onlyIf.test(sentence.slice(0, nearby))
   );
@@ -179,7 +181,7 @@ const toldBefore =
 
 /** `[[B>A]] is not right` */
 const deniedAfter =
-  /^[^\w\n]{0,5}(?:(?:(?:is|was)(?:\s+not|n['’]t)|would not be)\s+(?:right|correct|fair|justified|appropriate|warranted|my|the)\b|(?:is|was|would be)\s+(?:wrong|incorrect)\b)/i;
+  /^[^\w\n]{0,5}(?:(?:(?:is|was)(?:\s+not|n['’]t)|would not be)\s+(?:quite\s+)?(?:right|correct|fair|justified|appropriate|warranted|accurate|supported|my|the)\b|(?:is|was|would be)\s+(?:wrong|incorrect)\b)/i;
 
 /** `I am not sure whether it is [[A]]` */
 const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
@@ -195,7 +197,7 @@ const onlyIf = /^\W*if\b(?!\s+(?:i|we|one|you|forced|pressed|anything)\b)[^,]*$/
 
 /** Words before a mark, on its line, that make it none: `my verdict is not [[B]]`, `such as [[A]]`. */
 const noVerdict =
-  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did|must|should|shall)\s+)not(?: quite| really)?\b|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
+  /(?:(?:(?:^|\]|[\n\r])\s*,?\s*|\(|\b(?:is|was|be|would|will|do|does|did|must|should|shall)\s+)not(?: quite| really)?\b|\b(?:can|could|may)\s+not(?= (?:choose|pick|say|select|give|answer|accept|be|output|write|print)\b)|\b(?:cannot|never|rather than|instead of|the format is|such as|for example|e\.g\.)|\b(?:isn|wouldn|don|doesn|can|won)['’]t)(?: (?:choose|pick|say|select|give|answer|accept|be|output|write|print))?[ \t"'*_`]*$/i;
 
 /** The two scores on the first line that is not empty. */
 function readTwoNumbers(
@@ -216,15 +218,15 @@ function readTwoNumbers(
   const isOther = (later: string) => {
     if (later.length > nearby) return false;
     const [said = ""] = /^[^\d]{0,40}(?=\d)/.exec(later) ?? [];
-    const told = later.slice(said.length);
-    // two numbers at the end of a sentence are scores where it says so
-    const [, again, against] =
-      (!told.endsWith(".") || saysScores.test(said) ? twoScores(max).exec(told) : undefined) ?? [];
+    if (noScores.test(said)) return false;
+    const [, again, against] = twoScores(max).exec(later.slice(said.length)) ?? twoScores(max).exec(later) ?? [];
     const isSaid =
       /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant|second thoughts?|reflection|instead)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
         later,
       );
-    return isSaid && again !== undefined && (Number(again) !== scores[0] || Number(against) !== scores[1]);
+    const [one, two] = [Number(again), Number(against)];
+    const areOnScale = [one, two].every((score) => score >= min && score <= max);
+    return isSaid && areOnScale && (one !== scores[0] || two !== scores[1]);
   };
   if (lines.slice(1).some(isOther) || areOthersBelow(scores, lines.slice(1), max))
     return "more than one pair of scores";
@@ -234,9 +236,8 @@ function readTwoNumbers(
   return { scores, preference: scores[0] === scores[1] ? "draw" : scores[0] > scores[1] ? "first" : "second" };
 }
 
-/** What says that two scores follow: `Final scores:`, `On reflection`, `Correction: the scores are`. */
-const saysScores =
-  /^\W*(?:correction\W+)?(?:(?:final|revised|corrected|updated|my|the|new)\s+)*(?:scores?|ratings?)(?:\s+(?:are|is))?\W*$|^\W*on (?:reflection|second thoughts?)\W*$/i;
+/** What comes before two numbers that are no scores: `The correct answers are`, `Both scores are between`, `Comparison of Assistant`. */
+const noScores = /\bbetween\b|\b(?:answers?|results?|values?|comparison)\b(?!.*\b(?:scores?|ratings?)\b)/i;
 
 /** Whether lines below give each assistant another score on the scale: `Assistant 1: 8`, `Assistant 2: 5`. */
 function areOthersBelow(scores: readonly [number, number], lines: readonly string[], max: number): boolean {

@@ -12,11 +12,11 @@ const endOfNumber = String.raw`(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|
 /** A revision in brackets or after a comma on the line of the score, alone on a line of its own, or with the word score. */
 const revisions = [
   new RegExp(
-    String.raw`[(,;]\s*(?:${revisionWord})(?:\s+(?:to|score|rating|is))*\s*[:=]?\s*([-+−]?\d+(?:\.\d+)?)\s*\)?\.?\s*$`,
+    String.raw`[(,;]\s*(?:${revisionWord})(?:\s+(?:to|score|rating|is))*\s*[:=]?\s*([-+−]?\d+(?:\.\d+)?)(?:\s*(?:/|out of)\s*\d+)?\s*\)?\.?\s*$`,
     "i",
   ),
   new RegExp(
-    String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)\W*$`,
+    String.raw`^\W*(?:(?:${revisionWord})\b\W*){1,3}(?:(?:it|that|is|to|score|rating|a|the|my)\b\W*){0,4}([-+−]?\d+(?:\.\d+)?)(?:\s*(?:/|out of)\s*\d+)?\W*$`,
     "i",
   ),
   // what the judge does itself: advice (`would raise it to 5`) and what the answer did are none
@@ -54,7 +54,7 @@ const revisions = [
     "i",
   ),
   new RegExp(
-    String.raw`(?:(?:\bi (?:misread|misjudged|made a mistake|was wrong|overlooked)|\bmy mistake)\b[^\d]{0,80}?\bshould be|(?:\bi (?:misread|misjudged|made a mistake|was wrong|overlooked)\b|\bmy mistake\b|^\W*correction\s*:)[^\d]{0,80}?\b(?:it|score|rating|this)\s+(?:should be|is|deserves))\s+(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
+    String.raw`(?:(?:\bi (?:misread|misjudged|made a mistake|made an error|was wrong|overlooked)|\bmy mistake)\b[^\d]{0,80}?\bshould be|(?:\bi (?:misread|misjudged|made a mistake|made an error|was wrong|overlooked)\b|\bmy mistake\b|^\W*correction\s*:)[^\d]{0,80}?\b(?:it|score|rating|this)\s+(?:should be|is|deserves))\s+(?:an?\s+)?${digits}(?:\s*/\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(
@@ -71,6 +71,19 @@ const revisions = [
   ),
   new RegExp(
     String.raw`^\W*(?:(?:so|thus|therefore|overall)\W+)?(?:i|we)\s+(?:would\s+|will\s+)?give\s+(?:it|this|that|the \w+)\s+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)\W*$`,
+    "i",
+  ),
+  new RegExp(String.raw`^\W*(?:average|mean|total|final)\W+${digits}\s*/\s*\d+\W*$`, "i"),
+  new RegExp(
+    String.raw`^\W*(?:in (?:conclusion|summary)|for (?:these|this) reasons?|(?:given|due to|considering) (?:these|this|the) \w+|as a result|overall|thus|therefore|hence|so|actually|sorry|let me reconsider)\b(?:(?!\b(?:if|with|without|were|would have|perfect|full|maximum)\b)[^\d]){0,80}?\b(?:give|rate|score|receives?|gets?|meant|say|assign)\b[^\d.]{0,30}${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`\bi\s+(?:would|will|need to|have to|must|should)\s+(?:lower|reduce|downgrade|revise|correct|change)\s+(?:(?:it|this|that|my|the|score|rating)\s+){1,2}to\s+${digits}${endOfNumber}`,
+    "i",
+  ),
+  new RegExp(
+    String.raw`^\W*up?on (?:further |closer |second )?(?:reflection|review|thought|inspection)\W+(?:an?\s+)?${digits}(?:\s*(?:/|out of)\s*\d+)?\W*$`,
     "i",
   ),
   new RegExp(

@@ -6,12 +6,12 @@ import type { Rubric } from "./rubric.ts";
 
 /** A sentence that gives a score, whole: `Overall, I would give this response a 4`. */
 export const sentenceToNumber =
-  /^(?:(?:overall|so|therefore|thus),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
+  /^(?:(?:overall|so|therefore|thus|based on (?:the|these|this) \w+|in my (?:opinion|view)),?\s+)?(?:i|we)(?:\s+(?:would|will)|['’](?:d|ll))?\s+(?:rate|score|grade|give|assign)\s+(?:it|this|that|the)(?:\s+(?:ai\s+)?(?:assistant['’]s|model['’]s|ai['’]s))?(?:\s+(?:response|answer|output|reply))?(?:\s+(?:with\s+)?an?)?(?:\s+(?:score|rating|grade)(?:\s+of)?)?$/i;
 /** What may follow the score of a sentence: its end, a remark in brackets, or a reason. Anything else may be a condition. */
 const endsSentence =
-  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|\s*\([^)\d]{0,200}\)|,?\s*\(?(?:(?:mainly|mostly|largely|primarily|partly)\s+)?(?:because|since|due to|for (?:its|the)\b|given (?:its|the|that|how)\b|which (?:reflects|shows|indicates)\b|as (?!long\b|an?\b|if\b|soon\b|far\b|though\b)))/i;
+  /^["')\]]{0,2}(?:\s*$|[.!;:](?:\s|$)|\s*[-–—]\s|\s*\((?!for\b|before\b|after\b|if\b|except\b|minus\b)[^)\d]{0,200}\)|,?\s*\(?(?:(?:mainly|mostly|largely|primarily|partly)\s+)?(?:because|since|due to|given (?:its|how)\b|which (?:reflects|shows|indicates)\b|as (?!long\b|an?\b|if\b|soon\b|far\b|though\b)))/i;
 const startsCondition =
-  /^\W*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|in case|as long)\b/i;
+  /^[^\w.!]*(?:if|had|were|was|unless|except|though|although|but|only|provided|assuming|with|without|or|should|once|when|until|in case|as long)\b/i;
 
 const number = String.raw`([-+−]?\d+(?:\.\d+)?)`;
 /** That it counts no things (`3 errors`) and is no ordinal, time or share. */
@@ -19,19 +19,32 @@ const endOfNumber = String.raw`(?![\d%:]|\.\d|(?:st|nd|rd|th)\b|\s+(?!points?\b|
 /** Another score: that the judge gives, that the answer is or gets, or that is out of the scale's most. */
 const otherScores = (max: number) => [
   new RegExp(
-    String.raw`\b(?:i|we)\b[^.\d]{0,60}\b(?:rate|score|grade|give|assign|settle on|go with|say)\b[^.\d]{0,40}?(?<![\w.])${number}${endOfNumber}`,
-    "i",
+    String.raw`\b(?:i\b|(?:i|we)\b(?=[^.\d]{0,60}\b(?:rate|score|grade|assign)))[^.\d]{0,60}\b(?:rate|score|grade|give|assign|settle on|go with|say)\b[^.\d]{0,40}?(?<![\w.])${number}${endOfNumber}`,
+    "gi",
   ),
   new RegExp(
-    String.raw`\b(?:makes?|making|deserves?|merits?|earns?|gets?|is|['’]s|becomes?|warrants?)\s+(?:it\s+)?(?:(?:only|just|really|rather|more like)\s+)?an?\s+${number}${endOfNumber}`,
-    "i",
+    String.raw`\b(?:give|assign)\b[^.\d]{0,40}?\d[^.\d]{0,40}\band\b[^.\d]{0,40}?(?<![\w.])${number}${endOfNumber}`,
+    "gi",
   ),
-  new RegExp(String.raw`\ban?\s+${number}\s+(?:is|for)\b`, "i"),
-  new RegExp(String.raw`(?<![\w.])${number}\s*(?:/|out of)\s*${max}\b`, "i"),
+  new RegExp(
+    String.raw`\b(?:makes?|making|is|['’]s|becomes?|warrants?|and|style|worth)\s+(?:it\s+)?(?:(?:only|just|really|rather|more like|more of)\s+)?an?\s+${number}${endOfNumber}`,
+    "gi",
+  ),
+  new RegExp(
+    String.raw`\b(?:deserves?|merits?|earns?|gets?|receives?)\s+(?:it\s+)?(?:(?:only|just|really)\s+)?(?:an?\s+)?${number}${endOfNumber}`,
+    "gi",
+  ),
+  new RegExp(String.raw`\b(?:score|rating|grade)\s+(?:is|of|should be)\s+(?:an?\s+)?${number}${endOfNumber}`, "gi"),
+  new RegExp(
+    String.raw`\b(?:so|maybe|perhaps|rather|actually|instead|more of|more like)\W+(?:an?\s+)?${number}\W*$`,
+    "gi",
+  ),
+  new RegExp(String.raw`\ban?\s+${number}\s+(?:is (?:fairer|closer|more|better)|for)\b`, "gi"),
+  new RegExp(String.raw`(?<![\w.])${number}\s*(?:/|out of)\s*${max}\b(?!\s+[a-z]+s\b)`, "gi"),
 ];
 /** What comes before a number that the score is not, or that it would take more to get. */
 const isAdvice =
-  /\b(?:(?:not|never)|n['’]t|to (?:get|reach|earn|be|deserve|merit|score|achieve|make it|receive))\b[^.,;:\d]{0,40}$/i;
+  /\b(?:(?:not|never)|n['’]t|to (?:get|reach|earn|be|deserve|merit|score|achieve|make it|receive)|from being|short of)\b[^.,;:\d]{0,40}$/i;
 const isConditional = /\b(?:would|could|might)\b.{0,200}\bif\b|\bif\b.{0,200}\b(?:would|could|might)\b/i;
 const longestLine = 1000; // characters that are read
 
@@ -56,11 +69,11 @@ function hasOtherScore(
   score: string,
   { min, max }: Rubric["scale"],
 ): boolean {
-  return patterns.some((pattern) => {
-    const found = pattern.exec(sentence);
-    if (!found) return false;
-    const at = found.index + found[0].lastIndexOf(found[1]!);
-    const other = Number(found[1]!.replace("−", "-"));
-    return other !== Number(score) && other >= min && other <= max && !isAdvice.test(sentence.slice(0, at));
-  });
+  return patterns.some((pattern) =>
+    Array.from(sentence.matchAll(pattern)).some((found) => {
+      const at = found.index + found[0].lastIndexOf(found[1]!);
+      const other = Number(found[1]!.replace("−", "-"));
+      return other !== Number(score) && other >= min && other <= max && !isAdvice.test(sentence.slice(0, at));
+    }),
+  );
 }

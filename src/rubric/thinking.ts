@@ -13,11 +13,12 @@ function openingOf(tags: string, brackets: string): RegExp {
     [
       String.raw`\s*<(?<tag>(?:[a-z]+:|longcat_)?(?:${tags}))>`,
       String.raw`\s*\[(?<bracket>${brackets})\]`,
-      String.raw`\s*\[BEGIN (?<block>THINKING)\](?=[^]*\[END THINKING\])`,
+      String.raw`\s*\[BEGIN (?<block>THINKING|REASONING)\](?=[^]*\[END (?:THINKING|REASONING)\])`,
       String.raw`\s*<\|(?:begin_of_|start_)?(?<token>thought|thinking|reasoning)\|>`,
       String.raw`\s*<\|inner_(?<inner>prefix)\|>`, // Apertus
       String.raw`\s*<\|channel>(?<gemma>thought|analysis)\b`,
-      String.raw`\s*(?<bare>analysis|commentary)(?=[A-Z"'(][^]*assistantfinal\S)`, // gpt-oss where its tokens were left out
+      String.raw`\s*(?<plain>thought)\n(?=[^]*<channel\|>)`,
+      String.raw`\s*(?<bare>analysis|commentary)(?=[A-Z"'(\n][^]*assistantfinal\s*\S)`, // gpt-oss where its tokens were left out
       String.raw`\s*Here(?: is|['’]s) my (?<granite>thought process):(?=[^]*Here(?: is|['’]s) my response:)`,
       String.raw`\s*◁(?<kimi>think)▷`,
       String.raw`\s*(?:<\|start\|>assistant)?<\|channel\|>(?<channel>analysis|commentary)[^<\n]{0,100}<\|message\|>`,
@@ -38,7 +39,7 @@ const closing = new RegExp(
 /** The end of reasoning whose beginning a chat template wrote. */
 const sureClosing = /(?<!["'`‘“])<\/(?:think|thinking)>/i;
 /** Tags in which some judges write all that they say. */
-const weakOpening = /^\s*<(?:scratchpad|reflection|inner_monologue)>/i;
+const weakOpening = /^\s*<(?:reflection|inner_monologue)>/i;
 const anyOpening = /<(?:think|thinking)>/i;
 /** A tag that opens a block of an answer, not one that is mentioned among words. */
 const blockOpening =
@@ -54,6 +55,7 @@ const ends: Readonly<Record<string, (name: string) => string>> = {
   token: (name) => String.raw`<\|(?:end_of_|end_|/)${name}\|>`,
   inner: () => String.raw`<\|inner_suffix\|>`,
   gemma: () => String.raw`<channel\|>`,
+  plain: () => String.raw`<channel\|>`,
   bare: () => "assistantfinal",
   granite: () => "Here(?: is|['’]s) my response:",
   kimi: () => "◁/think▷",
