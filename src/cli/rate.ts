@@ -2,16 +2,15 @@ import { Command, Option } from "commander";
 import { shapeNames } from "../dataset/shapes/index.ts";
 import type { Dataset } from "../dataset/dataset.ts";
 import { openDataset } from "../dataset/open.ts";
-import { RunError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { type Judge, combinations } from "../judge/judge.ts";
 import { openJudge, openRatingJudge, type OpenPlannedJudge } from "../judge/open.ts";
 import { onlyPart, partOfLimit, partOfShard } from "../judge/part.ts";
-import { isRated, type RatedManifest } from "../run/manifest.ts";
+import type { RatedManifest } from "../run/manifest.ts";
 import { measureTemplates } from "../likelihood/measure-name.ts";
 import { readManifest, runFolder } from "../run/run-folder.ts";
 import { planRating, type CallPlan } from "../stages/plan-calls.ts";
 import { countRows, rate } from "../stages/rate.ts";
-import { expectSameQuestion } from "../stages/rate-checks.ts";
 import { addModelOptions, describeWaiting, readModelFlags } from "./model-options.ts";
 import {
   jsonOption,
@@ -30,6 +29,7 @@ import {
 import { judgesHelp } from "./judges-help.ts";
 import { expectFittingFlags, type RateFlags } from "./rate-flags.ts";
 import type { CommandContext } from "./context.ts";
+import { findRefusal } from "./find-refusal.ts";
 import { setExitCode } from "./exit-code.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { addServingOptions, readMeasuring } from "./serving-options.ts";
@@ -248,21 +248,6 @@ async function showPlans(
   const refusal = await findRefusal(dataset, judge, flags);
   if (refusal !== undefined)
     process.stderr.write(`  note: without --dry-run this command is refused: ${plainText(refusal)}\n`);
-}
-
-/** Why a rating in this run would be refused; undefined where it would not be. */
-async function findRefusal(dataset: Dataset, judge: Judge, flags: RateFlags): Promise<string | undefined> {
-  const { run, as, overwrite } = flags;
-  try {
-    const manifest = overwrite ? undefined : await readManifest(runFolder(run));
-    if (!isRated(manifest)) return undefined;
-    const rated = as === undefined ? manifest.rate : manifest.scores?.[as];
-    await expectSameQuestion(manifest.dataset, rated, dataset, { run, judge, as });
-    return undefined;
-  } catch (error) {
-    if (error instanceof RunError) return error.message;
-    throw error;
-  }
 }
 
 function open(data: readonly string[], flags: RateFlags, signal: AbortSignal): Promise<Dataset> {

@@ -14,6 +14,7 @@ import {
 import { isDictated, isDictatedBelow } from "./dictated.ts";
 import { hasLabelledScore } from "./labelled-scores.ts";
 import { isRevised } from "./revisions.ts";
+import { isLabel, namesRating } from "./score-label.ts";
 import type { Rubric } from "./rubric.ts";
 import { problemOfSentence, sentenceToNumber } from "./score-sentence.ts";
 import { type Answer, takeOffThinking } from "./thinking.ts";
@@ -64,25 +65,8 @@ function unread(finish: Finish, why: string, text: string): Rating {
   return { state: finish === "length" ? "truncated" : "unparsable", detail: excerpt(why, text) };
 }
 
-const ratingWords =
-  "score|scores|rating|grade|accuracy|helpfulness|quality|complexity|overall|(?:i|we|would|i['’]d) rate";
-const leadsToNumber = new RegExp(
-  String.raw`(?:[:=]|\b(?:is|of|it|at|as|an?|${ratingWords})|\b(?:${ratingWords})\s*[-–—])\s*["'([]{0,2}$`,
-  "i",
-);
-/** The same in Chinese, Japanese, German, French, Spanish and Russian. */
-const foreignLabel =
-  /(?:评分|得分|总分|分数|評分|得分|スコア|評価|(?:gesamt)?bewertung|(?:gesamt)?punktzahl|évaluation|puntuación|calificación|оценка)\s*(?:为|是|は|ist|es|est)?\s*[:=]?\s*["'([]{0,2}$/iu;
-const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
-/** Words in a label which show that its number is not the score. */
-const otherNumber =
-  /\b(not|no|never|without|unable|cannot|instead|rather|minus|negative|previous|initial|starting|first|confidence|explanation|reason\w*|issues?|errors?|mistakes?|problems?|found|deduct\w*|weight|question|step|criteri\w+|out of|maximum|minimum|max|min|possible|than|between|from|or|n\/a)\b|n['’]t\b/i;
-/** A label that tells what the row says: `The instruction asks for a score:`. */
-const asksForScore =
-  /\b(?:instruction|user|response|answer|text|prompt|it)\s+(?:asks?|says|claims?|wants|demands?|tells|instructs|requests?|contains)\b(?:(?!\b(?:so|i|my)\b)[^.,;])*$/i;
 /** A reply that is an object with one number, though the rubric asks for a line: `{"score": 4}`. */
 const soleField = /^\s*(?:```(?:json)?\s*)?\{\s*"([a-z_ ]+)"\s*:\s*"?([-+]?\d+(?:\.\d+)?)"?\s*\}\s*(?:```\s*)?$/i;
-const longestLabel = 80;
 const longestLine = 1000;
 const scaleBeforeColon =
   /\(?(?:on a scale (?:of|from) |out of )(?:\d+\s*(?:-|–|to)\s*)?(\d+)\)?\s*:|\(\d+\s*(?:-|–|to)\s*(\d+)\)\s*:/i;
@@ -238,16 +222,6 @@ function contradicts(
   if (/^["'([]?$/.test(found.label))
     return mayBeListItem && Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
   return Number(found.score) !== Number(score);
-}
-
-/** Whether the text before a number shows that it is the score. */
-function isLabel(label: string, labels: readonly string[]): boolean {
-  if (/^(?:["'(]|\[{1,2})?$/.test(label)) return true; // [[8]] is how some prompts ask for it
-  if (/^\[system\b/i.test(label)) return false; // it is quoted
-  if (label.length > longestLabel || otherNumber.test(label) || asksForScore.test(label)) return false;
-  const own = labels.find((name) => label.toLowerCase().startsWith(name.toLowerCase()));
-  if (own !== undefined) return /^\W*$/.test(label.slice(own.length).replace(/\bis$/, ""));
-  return (namesRating.test(label) && leadsToNumber.test(label)) || foreignLabel.test(label);
 }
 
 /** The text after the number, without the scale that the rubric has: `(0 to 5)`. */

@@ -224,9 +224,9 @@ function readTwoNumbers(
       /^\d|^[^\d]*(?:scores?|ratings?|verdict|final|wait|actually|correction|assistant|second thoughts?|reflection|instead)\b|^\W*(?:revised|corrected|updated|adjusted)\W+\d/i.test(
         later,
       );
-    const [one, two] = [Number(again), Number(against)];
-    const areOnScale = [one, two].every((score) => score >= min && score <= max);
-    return isSaid && areOnScale && (one !== scores[0] || two !== scores[1]);
+    const [left, right] = [Number(again), Number(against)];
+    const areOnScale = [left, right].every((score) => score >= min && score <= max);
+    return isSaid && areOnScale && (left !== scores[0] || right !== scores[1]);
   };
   if (lines.slice(1).some(isOther) || areOthersBelow(scores, lines.slice(1), max))
     return "more than one pair of scores";
