@@ -12,7 +12,7 @@ const sure = new RegExp(
     String.raw`billing[_ ](?:is )?(?:disabled|not[_ ](?:active|enabled))|requires billing to be enabled`,
     String.raw`(?:credit )?balance is (?:too low|negative|exhausted|depleted)|credits? (?:are|is|have been|has been) (?:depleted|exhausted|used up)|out of credits?\b|(?:have|has)(?: no|n['’]t any) (?:remaining )?credits?\b`,
     String.raw`(?:do not|don['’]t|does not|doesn['’]t) have enough credits?\b|used (?:up )?(?:all )?(?:of )?(?:your|its|their|the)? ?(?:available )?credits?\b`,
-    String.raw`\bspend(?:ing)?[_ ]limit\b|\bspend(?:ing)?\b.{0,60}\bexceed(?:s|ed) the limit`,
+    String.raw`\bspend(?:ing)?[_ ]limit\b.{0,40}\b(?:reached|exceed\w*|hit|exhausted)\b|\b(?:reached|exceed\w*|hit|over|exhausted|due to)\b.{0,40}\bspend(?:ing)?[_ ]limit\b|\bspend(?:ing)?_limit\w*|\bspend(?:ing)?\b.{0,60}\bexceed(?:s|ed) the limit`,
   ].join("|"),
   "i",
 );
@@ -31,9 +31,13 @@ const quoted = /"[^"]*"|'[^'\n]*'(?!\w)|`[^`]*`|“[^”]*”|‘[^’]*’/g;
 /** A string of JSON, or as Python prints it, and whether it is a name. */
 const strings = /(["'])((?:\\.|(?!\1)[^\\])*)\1(\s*:)?/g;
 const namesMessage = /^(?:message|details?|errors?|msg|error_(?:message|description|msg)|description|title)$/i;
+/** That it is a matter of seconds or minutes. */
+const asksToWait = /\b(?:retry|try again) (?:after|in) (?!\d+(?:\.\d+)? ?(?:h|hours?|d|days?|weeks?|months?)\b)\d/i;
 /** A limit that comes back by itself, in words that nobody has for an empty account. */
-const comesBackSoon =
-  /\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b\d* ?[rt]p[ms]\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|\b(?:retry|try again) (?:after|in) (?!\d+(?:\.\d+)? ?(?:h|hours?|d|days?|weeks?|months?)\b)\d/i;
+const comesBackSoon = new RegExp(
+  String.raw`\b(?:per|a|each)[- ](?:minute|second|hour)\b|\b\d* ?[rt]p[ms]\b|\bconcurren\w*|\b(?:requests|tokens)[- ]per[- ]|${asksToWait.source}`,
+  "i",
+);
 const comesBack = new RegExp(`${comesBackSoon.source}|too many requests|rate.?limit`, "i");
 const longest = 2000; // characters that are read
 
@@ -47,7 +51,8 @@ export function tellsNoMoney(said: string, named: readonly string[] = []): boole
   if (named.some((code) => codes.test(code))) return true;
   const plain = said.slice(0, longest).replace(/https?:\/\/\S+/g, " ");
   const own = ownWords(plain);
-  return (sure.test(own) && !comesBackSoon.test(own)) || (perhaps.test(own) && !comesBack.test(own));
+  const isSure = own.split(/(?<=[.!?])\s+/).some((sentence) => sure.test(sentence) && !comesBackSoon.test(sentence));
+  return (isSure && !asksToWait.test(own)) || (perhaps.test(own) && !comesBack.test(own));
 }
 
 /** What the server itself says: no text that it quotes; of a body that is given as it came, its messages. */

@@ -6,9 +6,16 @@ import type { Rubric } from "./rubric.ts";
 
 const partWords = "accuracy|helpfulness|quality|complexity|relevance|clarity|completeness|depth";
 const namesPart = new RegExp(String.raw`\b(?:${partWords})\b`, "i");
-const wholeScore =
-  /(?<!\b(?:perfect|full|maximum|max|top|highest|passing|possible)\s)\b(?:overall|final|scores?|ratings?|grades?|verdict)(?:\s+(?:score|rating|grade))?\s*(?:[:=]|\bis\b)\s*(\d+(?:\.\d+)?)/gi;
-const partScore = new RegExp(String.raw`\b(?:${partWords})(?:\s+(?:score|rating))?\s*[:=]\s*(\d+(?:\.\d+)?)`, "gi");
+const endOfNumber = String.raw`(?!\d|\.\d|\s+(?!points?\b|stars?\b|out\b|because\b|since\b)[a-z])`;
+/** At the beginning of a part of the line; one that is told of something else (`the movie's rating is 3`) is none. */
+const wholeScore = new RegExp(
+  String.raw`(?:^|[.,;(]\s*)\W*(?:and\s+|but\s+)?(?:my\s+|the\s+|its\s+)?(?:overall|final|scores?|ratings?|grades?|verdict)(?:\s+(?:score|rating|grade))?\s*(?:[:=]|\bis\b)\s*(\d+(?:\.\d+)?)${endOfNumber}`,
+  "gi",
+);
+const partScore = new RegExp(
+  String.raw`\b(?:${partWords})(?:\s+(?:score|rating))?\s*[:=]\s*(\d+(?:\.\d+)?)${endOfNumber}`,
+  "gi",
+);
 
 /** Whether a text names another score, or after the score of a part that of another part: `; overall: 2`. */
 export function hasLabelledScore(label: string, tail: string, score: string, { min, max }: Rubric["scale"]): boolean {

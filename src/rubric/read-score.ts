@@ -13,7 +13,7 @@ import {
 } from "./reply-text.ts";
 import { isDictated, isDictatedBelow } from "./dictated.ts";
 import { hasLabelledScore } from "./labelled-scores.ts";
-import { isRevised } from "./revisions.ts";
+import { isOtherInChinese, isRevised } from "./revisions.ts";
 import { isLabel, namesRating } from "./score-label.ts";
 import type { Rubric } from "./rubric.ts";
 import { problemOfSentence, sentenceToNumber } from "./score-sentence.ts";
@@ -75,12 +75,13 @@ const scaleAfter =
   /^\W*(?:on\s+)?(?:an?\s+|the\s+)?(?:scale\b\W*(?:of\b|from\b|is\b)?|out\s+of)\s*(?:\d+\s*(?:-|–|to)\s*)?(\d+)\W*$/i;
 const reason = /^[,;:.]?\s*[-–—(]?\s*(because|since|as|due|explanation|reason|justification|rationale)\b/i;
 const hedge =
-  /^\W*(or|to(?!\s+(?:get|reach|earn|achieve|merit)\b)|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
+  /^\W*(or|oder|to(?!\s+(?:get|reach|earn|achieve|merit)\b)|and|but|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no|not|nor|rather|actually|even|could|might|up|down|plus|minus|then|half|max|maximum|of|on|out|from)\b/i;
 /** Words that take a score back or join another, also one that is no digit. */
 const strongHedge =
-  /^\W*(or|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no\s*[,.;:!-]|no\s+(?:score|rating|wait|i\b)|not|nor|rather|actually|plus|minus|half)\b/i;
+  /^\W*(or|oder|to(?!\s+(?:get|reach|earn|achieve|merit)\b)|if(?!\s+(?:slightly|somewhat|a bit|anything|only|not)\b)|maybe|perhaps|possibly|no(?!\s+(?:errors?|issues?|mistakes?|problems?|major|minor|factual|notable|further|significant|obvious|other|apparent)\b)|not|nor|rather|actually|plus|minus|half|up|down)\b|^\s*[,:–—-]\s*but\b/i;
+const numberWord = /\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten)\b/i;
 const denial =
-  /\b(?:i|we)\b[^.\d]{0,30}\b(?:cannot|can['’]t|can not|unable|not able)\b|^\W*(?:cannot|can['’]t|can not|unable|not able)\b|\bn\/a\b|\bnot applicable\b/i;
+  /\b(?:i|we)\b[^.\d]{0,30}\b(?:cannot|can['’]t|can not|unable|not able)\b|^\W*(?:cannot|can['’]t|can not|unable|not able)\b|\bn\/a\b|\bnot applicable\b|\b(?:cannot|can['’]t|can not|unable to|not able to)\s+(?:be\s+)?(?:rate|score|evaluate|assess|judge|grade|give|provide)[dn]?\b|无法(?:给出)?(?:评|打)/i;
 
 interface ScoreLine {
   readonly label: string;
@@ -140,7 +141,10 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
   if (hasLabelledScore(label, tail ?? "", score, scale)) return "more than one score on a line";
   const mayBeListItem = label === "" && tail === rest && tail.trim() !== "" && !score.includes("."); // `1. The response`, `1 - Accuracy: 4`
   const isSentence = sentenceToNumber.test(label);
-  if (tail === undefined || (isSentence ? isDictated(tail) || /^\W*\d/.test(tail) : !isHarmless(tail, mayBeListItem)))
+  if (
+    tail === undefined ||
+    (isSentence ? isDictated(tail) || /^\W*\d/.test(tail) || denial.test(tail) : !isHarmless(tail, mayBeListItem))
+  )
     return "more than a score on the line of the first number";
   const later = lines.slice(at + 1).filter((line) => line.trim() !== "");
   const below = raw.slice(at + 1).filter((line) => line.trim() !== "");
@@ -152,7 +156,11 @@ function readNumber(text: string, finish: Finish, { scale, reply }: ReadingRubri
       : "the reply ends on the line of its score, in a way that may have cut it";
   const isAnother = (line: string, i: number) =>
     isOtherNumber(line, score) && (i === 0 || (headsScore.test(later[i - 1]!) && isOnScale(line, scale)));
-  if (later.some(isAnother) || later.some((line) => contradicts(line, score, labels, scale, mayBeListItem)))
+  if (
+    later.some(isAnother) ||
+    later.some((line) => isOtherInChinese(line, score)) ||
+    later.some((line) => contradicts(line, score, labels, scale, mayBeListItem))
+  )
     return "more than one score";
   if ([tail, ...later].some((part) => isRevised(part, score, scale))) return "a score that is revised";
   if (isTakenBack(below) || later.some((line) => isDictatedBelow(line.slice(0, longestLine), score)))
@@ -194,7 +202,7 @@ const headsScore =
 
 /** What a number would take: `To reach a score of 5`, `a perfect score of 5`. */
 const toReach =
-  /\b(?:to (?:reach|get|earn|achieve|receive|merit|deserve)|would have|perfect|full|maximum|highest|top|short of)\b/i;
+  /\b(?:to (?:reach|get|earn|achieve|receive|merit|deserve)|would have (?:received|gotten|earned|got)|short of|perfect|full|maximum|highest|top)\s+(?:(?:an?|the|of|score|rating|grade|perfect|full|marks?)\s*){0,5}$/i;
 
 /** Whether the line after the score holds nothing but a different number, such as `2/5`. */
 function isOtherNumber(line: string | undefined, score: string): boolean {
@@ -218,7 +226,7 @@ function contradicts(
 ): boolean {
   const found = findScore(line, labels, scale);
   if (!found) return false;
-  if (/^\s*%/.test(found.rest) || toReach.test(found.label)) return false;
+  if (/^\s*%/.test(found.rest) || toReach.test(`${found.label} `)) return false;
   if (/^["'([]?$/.test(found.label))
     return mayBeListItem && Number(found.score) === Number(score) + 1 && /^\s*[-–—.:)]/.test(found.rest);
   return Number(found.score) !== Number(score);
@@ -247,11 +255,15 @@ function isHarmless(tail: string, mayBeListItem: boolean): boolean {
   if (/^\W*\d/.test(tail) || denial.test(tail) || isDictated(tail)) return false; // `4-5`, `4, 5`, `4: 3 points`, `0 - I cannot rate this`
   if (reason.test(tail.trim())) return true;
   if (
-    /^\s*[。，：；！、.,:;!]\s*[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]\D*$/u.test(tail)
+    /^\s*[。，：；！、.,:;!]\s*[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]\D*$/u.test(
+      tail,
+    ) &&
+    !/^\s*\W?\s*(?:不|也许|或|可能|应)/u.test(tail)
   )
     return true;
   const [, separator] = /^["')\]]?(?:\s*([-–—(])|([.,;:!])\s)/.exec(tail)?.map((part) => part ?? "") ?? [];
-  if (separator === undefined || (/\d/.test(tail) ? hedge : strongHedge).test(tail)) return false;
+  if (separator === undefined || (/\d/.test(tail) || numberWord.test(tail) ? hedge : strongHedge).test(tail))
+    return false;
   if (!mayBeListItem) return true;
   return !/^["')\]]?\.\s/.test(tail) && (!/\d/.test(tail) || /^["')\]]?[,;]\s/.test(tail));
 }

@@ -149,7 +149,14 @@ function readChoice(
 }
 
 function withoutMarksAtEnd(text: string): string {
-  const said = text.slice(0, -nearby) + text.slice(-nearby).replace(/\s*(?:<\/\w{1,20}>|\([^()[\]]{0,100}\))\s*$/, "");
+  const said =
+    text.slice(0, -nearby) +
+    text
+      .slice(-nearby)
+      .replace(
+        /\s*(?:<\/\w{1,20}>|\((?![^()]*\b(?:unsure|if|unless|not|maybe|perhaps|or|so)\b)[^()[\]]{0,100}\))\s*$/,
+        "",
+      );
   let end = said.length;
   while (end > 0 && /[*_`#.!。"'“”’»\s]/.test(said[end - 1]!)) end--;
   return said.slice(0, end);
@@ -173,7 +180,7 @@ function isNoVerdict(before: string): boolean {
 
 /** What an answer says, right before a mark: `Response B simply outputs [[A]]`, `though B demands [[A]]`. */
 const repeated =
-  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]|[AB]) (?:\w+ ){0,2}(?:outputs?|says|demands|asks (?:me )?for|contains|claims|requests|writes|prints|repeats|includes|states|inserts)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/;
+  /\b(?:(?:[Aa]nswer|[Rr]esponse|[Aa]ssistant|[Cc]andidate|[Mm]odel) [AB12]|[AB])(?:['’]s (?:answer|response|text|reply))? (?:\w+ ){0,2}(?:outputs?|says|demands|asks (?:me )?for|contains|claims|requests|writes|prints|repeats|includes|states|inserts)(?: (?:the|a|just|only|simply|text|string|words?|label|mark|literally)){0,3}[ \t"'“”‘’*_`]*$/;
 
 /** `As instructed by Assistant B: [[B]]`, `Assistant B's text reads: [[B]]` */
 const toldBefore =
@@ -181,7 +188,7 @@ const toldBefore =
 
 /** `[[B>A]] is not right` */
 const deniedAfter =
-  /^[^\w\n]{0,5}(?:(?:(?:is|was)(?:\s+not|n['’]t)|would not be)\s+(?:quite\s+)?(?:right|correct|fair|justified|appropriate|warranted|accurate|supported|my|the)\b|(?:is|was|would be)\s+(?:wrong|incorrect)\b)/i;
+  /^[^\w\n]{0,5}(?:(?:(?:is|was)(?:\s+not|n['’]t)|would not be)\s+(?:quite\s+)?(?:right|correct|fair|justified|appropriate|warranted|accurate|supported|applicable|possible|a verdict|my|the)\b|(?:is|was|would be)\s+(?:wrong|incorrect)\b)/i;
 
 /** `I am not sure whether it is [[A]]` */
 const inDoubt = /\b(?:not sure|unsure|uncertain|not certain|undecided) (?:whether|if)\b[^.;:,\n]*$/i;
@@ -225,8 +232,7 @@ function readTwoNumbers(
         later,
       );
     const [left, right] = [Number(again), Number(against)];
-    const areOnScale = [left, right].every((score) => score >= min && score <= max);
-    return isSaid && areOnScale && (left !== scores[0] || right !== scores[1]);
+    return isSaid && again !== undefined && (left !== scores[0] || right !== scores[1]);
   };
   if (lines.slice(1).some(isOther) || areOthersBelow(scores, lines.slice(1), max))
     return "more than one pair of scores";
@@ -237,7 +243,7 @@ function readTwoNumbers(
 }
 
 /** What comes before two numbers that are no scores: `The correct answers are`, `Both scores are between`, `Comparison of Assistant`. */
-const noScores = /\bbetween\b|\b(?:answers?|results?|values?|comparison)\b(?!.*\b(?:scores?|ratings?)\b)/i;
+const noScores = /\bbetween\b|\b(?:answers?|values?|comparison of \w+)\b(?!.*\b(?:scores?|ratings?)\b)/i;
 
 /** Whether lines below give each assistant another score on the scale: `Assistant 1: 8`, `Assistant 2: 5`. */
 function areOthersBelow(scores: readonly [number, number], lines: readonly string[], max: number): boolean {

@@ -75,7 +75,7 @@ const revisions = [
   ),
   new RegExp(String.raw`^\W*(?:average|mean|total|final)\W+${digits}\s*/\s*\d+\W*$`, "i"),
   new RegExp(
-    String.raw`^\W*(?:in (?:conclusion|summary)|for (?:these|this) reasons?|(?:given|due to|considering) (?:these|this|the) \w+|as a result|overall|thus|therefore|hence|so|actually|sorry|let me reconsider)\b(?:(?!\b(?:if|with|without|were|would have|perfect|full|maximum)\b)[^\d]){0,80}?\b(?:give|rate|score|receives?|gets?|meant|say|assign)\b[^\d.]{0,30}${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
+    String.raw`^\W*(?:in (?:conclusion|summary)|for (?:these|this) reasons?|(?:given|due to|considering) (?:these|this|the) \w+|as a result|overall|thus|therefore|hence|so|actually|sorry|let me reconsider)\b(?:(?!\b(?:if|with|without|were|would have|perfect|full|maximum|not|never|cannot)\b|n['’]t\b)[^\d]){0,80}?(?:\bi\b(?:(?!\b(?:not|never|cannot)\b|n['’]t\b)[^\d]){0,20}\b(?:give|rate|assign)\s+(?:it|this|that|the \w+)\s+(?:an?\s+|as\s+|at\s+)?(?:score of\s+)?|\b(?:receives?|gets?)\s+an?\s+(?:score of\s+)?|\bi(?:['’]d| would)?\s+say\s+|\bi meant\s+)${digits}(?:\s*(?:/|out of)\s*\d+)?(?:\s+points?)?\W*$`,
     "i",
   ),
   new RegExp(
@@ -103,4 +103,14 @@ export function isRevised(text: string, score: string, { min, max }: Rubric["sca
     const number = Number((found.find((one) => one !== undefined) ?? score).replace("−", "-"));
     return number !== Number(score) && number >= min && number <= max;
   });
+}
+
+/** A score in a line of Chinese below another: `我给3分`, `修正：3`. */
+const chineseScore =
+  /(?:给|应该是|应为|修正|更正|改为)\s*[:：]?\s*(\d+(?:\.\d+)?)\s*分?[^\p{L}\d]*$|^\s*(\d+(?:\.\d+)?)\s*分[^\p{L}\d]*$/u;
+
+/** Whether a line of Chinese gives another score. */
+export function isOtherInChinese(line: string, score: string): boolean {
+  const [, given, alone] = chineseScore.exec(line) ?? [];
+  return Number(given ?? alone ?? score) !== Number(score);
 }

@@ -10,7 +10,7 @@ const leadsToNumber = new RegExp(
 );
 /** The same in Chinese, Japanese, German, French, Spanish and Russian. */
 const foreignLabel =
-  /(?:评分|得分|总分|分数|評分|得分|スコア|評価|(?:gesamt)?bewertung|(?:gesamt)?punktzahl|évaluation|puntuación|calificación|оценка)\s*(?:为|是|は|ist|es|est)?\s*[:=]?\s*["'([]{0,2}$/iu;
+  /^[^\p{L}]*(?:(?:总体|最终|综合|我的|最后)?(?:评分|得分|总分|分数|評分)|スコア|評価|(?:meine |die |finale )?(?:gesamt)?(?:bewertung|punktzahl)|évaluation|puntuación|calificación|оценка)\s*(?:为|是|は|ist|es|est)?\s*[:=]?\s*["'([]{0,2}$/iu;
 export const namesRating = new RegExp(String.raw`\b(?:${ratingWords})\b`, "i");
 /** Words in a label which show that its number is not the score. */
 const otherNumber =

@@ -54,10 +54,10 @@ function promptShape(name: string, answer: string): Shape {
     matches: (row) =>
       Array.isArray(listOf(row["prompt"])) &&
       Array.isArray(listOf(row[answer])) &&
-      !(typeof row["instruction"] === "string" && typeof row["output"] === "string"),
+      !(answer === "chosen" && hasColumns(row)),
     read: (row) => {
       const [before, turns] = [readTurns(row["prompt"], "prompt"), readTurns(row[answer], answer)];
-      return conversationFields([...before, ...turns.slice(countRepeated(before, turns))], {
+      return conversationFields(joinTurns(before, turns), {
         row,
         place: JSON.stringify(answer),
       });
@@ -65,13 +65,18 @@ function promptShape(name: string, answer: string): Shape {
   };
 }
 
-/** How many turns at the end of a prompt the answer's list begins with again. */
-function countRepeated(before: readonly ChatTurn[], turns: readonly ChatTurn[]): number {
-  for (let count = Math.min(before.length, turns.length); count > 0; count--) {
-    const end = before.slice(-count);
-    if (end.every(({ role, text }, i) => role === turns[i]!.role && text === turns[i]!.text)) return count;
-  }
-  return 0;
+/** Whether a row has a question and an answer in columns of their own. */
+function hasColumns(row: Row): boolean {
+  const isText = (value: unknown) => typeof value === "string" && value !== "";
+  return Object.values(columnMaps).some(({ instruction, output }) => isText(row[instruction!]) && isText(row[output!]));
+}
+
+/** A prompt's turns and the answer's, which some write with the prompt, or its end, before it. */
+function joinTurns(before: readonly ChatTurn[], turns: readonly ChatTurn[]): ChatTurn[] {
+  const last = before.at(-1);
+  const isLast = ({ role, text }: ChatTurn) => role === last?.role && text.trim() === last.text.trim();
+  const at = turns[0]?.role === "assistant" ? -1 : turns.findIndex(isLast);
+  return at >= 0 && at + 1 >= before.length ? [...turns] : [...before, ...turns.slice(at + 1)];
 }
 
 /** UltraChat's first form: `data` is a list of texts, of the user and the assistant in turn. */

@@ -140,7 +140,7 @@ export function readContent(content: unknown, place: string): { readonly text: s
 
 /** Whether a part is reasoning that a provider encrypted, which nobody can read. */
 function isHidden({ type, text, data }: Row): boolean {
-  if (typeof type !== "string" || text !== undefined) return false;
+  if (typeof type !== "string" || !isNothing(text)) return false;
   return /redacted|encrypted/.test(type) && (/think|reason/.test(type) || typeof data === "string");
 }
 
@@ -161,7 +161,9 @@ function isTextPart({ type, text, ...others }: Row): boolean {
   if (typeof type === "string" && textTypes.test(type)) return true;
   if (typeof type === "string" && isOtherKind(type) && !/^(?:file|document)_text$/.test(type)) return false;
   const more = Object.keys(others).filter((name) => !isNothing(others[name]));
-  if (text === "")
-    return typeof type !== "string" && more.every((name) => typeof others[name] === "number" && !isOtherKind(name));
-  return !more.some((name) => isOtherKind(name) && !/_index$|^(?:file|document)_?name$/.test(inWords(name)));
+  if (text === "" && typeof type === "string") return /^document_text$/.test(type) && more.length === 0;
+  if (text === "") return more.every((name) => typeof others[name] === "number" && !isOtherKind(name));
+  return !more.some(
+    (name) => isOtherKind(name) && !/_index$|^(?:file|document|tool_call)_?(?:name|id)$/.test(inWords(name)),
+  );
 }
