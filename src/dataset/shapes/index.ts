@@ -68,7 +68,7 @@ function promptShape(name: string, answer: string): Shape {
 /** Whether a row has a question and an answer in columns of their own. */
 function hasColumns(row: Row): boolean {
   const isText = (value: unknown) => typeof value === "string" && value !== "";
-  return Object.values(columnMaps).some(({ instruction, output }) => isText(row[instruction!]) && isText(row[output!]));
+  return Object.values(columnMaps).some(({ instruction, output }) => isText(row[instruction]) && isText(row[output]));
 }
 
 /** A prompt's turns and the answer's, which some write with the prompt, or its end, before it. */
