@@ -29,7 +29,7 @@ const otherScores = (max: number) => [
     "gi",
   ),
   new RegExp(
-    String.raw`\b(?:makes?|making|is|['’]s|becomes?|warrants?|and|style|worth)\s+(?:it\s+)?(?:(?:only|just|really|rather|more like|more of)\s+)?an?\s+${number}${endOfNumber}`,
+    String.raw`\b(?:makes?|making|is|['’]s|becomes?|warrants?|and|worth)\s+(?:it\s+)?(?:(?:only|just|really|rather|more like|more of)\s+)?an?\s+${number}${endOfNumber}`,
     "gi",
   ),
   new RegExp(
