@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { UsageError } from "../errors.ts";
 import { formatCount, formatNumbered } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
 import { packageFolder } from "../package-folder.ts";
 import type { CommandContext } from "./context.ts";
-import { parseMap, quotesOption } from "./options.ts";
+import { parseMap, quotesOption, unreadableOption } from "./options.ts";
 import { plainText } from "./text/plain-text.ts";
 
 interface InitFlags {
@@ -26,11 +26,7 @@ export function initCommand(context: CommandContext): Command {
     .option("--out <file>", "the recipe's file", "recipe.yaml")
     .option("--map <field=column,…>", "columns with other names: instruction=prompt,output=answer", parseMap)
     .addOption(quotesOption())
-    .addOption(
-      new Option("--unreadable <what>", "rows that cannot be read: stop, or skip them")
-        .choices(["stop", "skip"])
-        .default("stop"),
-    )
+    .addOption(unreadableOption())
     .action(async (data: string, flags: InitFlags) => {
       if (!/\.ya?ml$/i.test(flags.out))
         throw new UsageError(`--out: expected a name that ends in .yaml, got ${JSON.stringify(flags.out)}`);

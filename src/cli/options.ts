@@ -13,6 +13,13 @@ export const seedOption = (what: string) =>
   new Option("--seed <n>", `random seed for ${what}; the same seed gives the same result`)
     .argParser(parseWhole)
     .default(42);
+export const unreadableOption = () =>
+  new Option(
+    "--unreadable <what>",
+    "rows that cannot be read: stop, or skip them (they get that state, and are in no arm)",
+  )
+    .choices(["stop", "skip"])
+    .default("stop");
 export const minCoverageOption = (of = "rows with a score") =>
   new Option("--min-coverage <share>", `minimum share of ${of}; exit code 3 if it is not reached`)
     .argParser(parseShare)

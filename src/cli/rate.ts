@@ -25,6 +25,7 @@ import {
   quotesOption,
   parseTop,
   runOption,
+  unreadableOption,
 } from "./options.ts";
 import { judgesHelp } from "./judges-help.ts";
 import { expectFittingFlags, type RateFlags } from "./rate-flags.ts";
@@ -68,14 +69,7 @@ export function rateCommand(context: CommandContext): Command {
       "scale of recorded scores, such as 0..5; scores outside it are unparsable",
       parseScale,
     )
-    .addOption(
-      new Option(
-        "--unreadable <what>",
-        "rows that cannot be read: stop, or skip them (they get that state, and are in no arm)",
-      )
-        .choices(["stop", "skip"])
-        .default("stop"),
-    )
+    .addOption(unreadableOption())
     .option(
       "--max-unreadable <share>",
       "with --unreadable skip: largest share of such rows; exit code 3 if there are more (1%)",

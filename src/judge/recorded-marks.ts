@@ -155,7 +155,7 @@ export class RecordedMarks {
 /** A text's number; NaN for a text that says there is none or an infinite one, undefined for any other. */
 function toNumber(value: unknown): number | undefined {
   if (typeof value !== "string") return undefined;
-  if (/^\s*(?:nan|na|n\/a|null|none|[-+]?inf(?:inity)?)?\s*$/i.test(value)) return NaN;
-  const number = decimal.test(value.trim()) ? Number(value) : Infinity;
-  return Number.isFinite(number) ? number : undefined;
+  if (/^\s*(?:nan|na|n\/a|null|none)?\s*$/i.test(value) || infinite.test(value)) return NaN;
+  const number = Number(value);
+  return decimal.test(value.trim()) && Number.isFinite(number) ? number : undefined;
 }

@@ -15,7 +15,8 @@ import { extendManifest, openPurse, readManifest, readPurse, runFolder, type Run
 import type { StageOptions } from "./progress.ts";
 import { hashRows } from "./rate-checks.ts";
 import { rate } from "./rate.ts";
-import { sharedAlarms, wantsRetry, worstChecks } from "./shards-said.ts";
+import { wantsRetry } from "./next-step.ts";
+import { sharedAlarms, worstChecks } from "./shards-said.ts";
 
 export interface MergeOptions extends StageOptions {
   /** The run that the shards become. */

@@ -5,11 +5,11 @@ import type { Manifest, RatedManifest } from "../run/manifest.ts";
 import type { ArmState } from "../run/records/arm.ts";
 import type { DatasetRecord } from "../run/records/dataset.ts";
 import type { ExperimentResult } from "../run/records/experiment.ts";
+import type { RateSummary } from "../run/records/rating.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { formatNumbered, formatScore } from "../format.ts";
 import { shellWord } from "../shell-word.ts";
 import { commandHere, withFlag, withoutLimit } from "../run/command-here.ts";
-import { wantsRetry } from "./shards-said.ts";
 
 /*
  * The command that `status` proposes: as it is to be typed here, with every option that was given.
@@ -54,6 +54,11 @@ export function nextOfUnrated(
   return answers.length > 1
     ? `alpagasus compare ${answers[0]!.arm} ${answers[1]!.arm}${flag}`
     : `alpagasus rate DATA${flag}`;
+}
+
+/** Whether calls failed that were not tried again. */
+export function wantsRetry({ states, command }: RateSummary): boolean {
+  return (states.failed ?? 0) > 0 && !/ --retry-failed(?: |$)/.test(command ?? "");
 }
 
 /** Whether some row is more than a question and its answer; of older runs, by the shape alone. */

@@ -22,8 +22,3 @@ export function worstChecks(summaries: readonly RateSummary[]): RateSummary["che
   const failed = (checks: NonNullable<RateSummary["checks"]>) => checks.filter(({ held }) => !held).length;
   return summaries.flatMap(({ checks }) => (checks ? [checks] : [])).toSorted((a, b) => failed(b) - failed(a))[0];
 }
-
-/** Whether calls failed that were not tried again. */
-export function wantsRetry({ states, command }: RateSummary): boolean {
-  return (states.failed ?? 0) > 0 && !/ --retry-failed(?: |$)/.test(command ?? "");
-}

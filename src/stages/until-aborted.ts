@@ -1,5 +1,6 @@
 /**
- * Items as they come, until a signal: what does not come any more is not waited for. For judges of a program's own, which know no signal.
+ * Items as they come, until a signal: what does not come any more is not waited for. For judges that call no model and run
+ * no process of their own: those end by their own signal, when what is in flight is stored.
  *
  * @throws the signal's reason
  */

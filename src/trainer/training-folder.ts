@@ -2,7 +2,7 @@ import { chmod, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { hashExample, type Example } from "../dataset/example.ts";
 import { openAtomicFile, writeWhole } from "../files/atomic-file.ts";
-import { chatTemplateFile, hasUnlearnt, needsTokens, type TrainerFormat } from "./formats/format.ts";
+import { chatTemplateFile, hasUnlearnt, isApart, needsTokens, type TrainerFormat } from "./formats/format.ts";
 import type { TrainingPlan } from "./plan-training.ts";
 import { jobFiles } from "./job-files.ts";
 import { lossOf, type TrainingRecipe } from "./recipe.ts";
@@ -10,7 +10,7 @@ import { createRandom, shuffledIndices } from "../stats/random.ts";
 import { packageOf, trackers } from "../python/trackers.ts";
 import { constraintsOf, pythonFolder } from "../python/uv.ts";
 import { makeFolder } from "../files/make-folder.ts";
-import { isOneQuestion, type ChatTurn } from "../dataset/conversation.ts";
+import { isOneQuestion } from "../dataset/conversation.ts";
 import { dataErrorAt } from "../dataset/place.ts";
 import { formatCount } from "../format.ts";
 
@@ -126,11 +126,6 @@ export async function writeTrainingData(
     await validation?.discard();
   }
   return { areTokens };
-}
-
-/** Whether the reasoning stands in a field of its own. */
-function isApart({ reasoning, written }: ChatTurn): boolean {
-  return reasoning !== undefined && written === undefined;
 }
 
 /** Rows that a training cannot carry as they are. They stop it: text that is left out, or put into another role, is learnt wrong. */

@@ -1,4 +1,4 @@
-import type { Conversation } from "../../dataset/conversation.ts";
+import type { ChatTurn, Conversation } from "../../dataset/conversation.ts";
 import type { MessageFields } from "../../dataset/messages.ts";
 import type { TrainingPlan } from "../plan-training.ts";
 import type { TrainingRecipe } from "../recipe.ts";
@@ -57,6 +57,11 @@ export function needsTokens({ conversation }: MessageFields, loss: "last" | "all
     [...turns, answer].some(({ role, toolCalls }) => role === "tool" || toolCalls !== undefined) ||
     (loss === "all" && turns.some(({ role }) => role === "assistant"))
   );
+}
+
+/** Whether the reasoning stands in a field of its own. */
+export function isApart({ reasoning, written }: ChatTurn): boolean {
+  return reasoning !== undefined && written === undefined;
 }
 
 /** Whether turns that would be learnt are marked not to be. */

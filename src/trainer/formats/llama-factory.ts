@@ -6,7 +6,7 @@ import { lossOf } from "../recipe.ts";
 import { accelerateSettings } from "./accelerate.ts";
 import { type ChatTurn, isOneQuestion } from "../../dataset/conversation.ts";
 import { UsageError } from "../../errors.ts";
-import { chatTemplateFile, moreRequirements, saveSettings, saveSteps, type TrainerFormat } from "./format.ts";
+import { chatTemplateFile, isApart, moreRequirements, saveSettings, saveSteps, type TrainerFormat } from "./format.ts";
 
 const opening = "Below is an instruction that describes a task";
 const request = "Write a response that appropriately completes the request.\n\n";
@@ -28,9 +28,7 @@ export const llamaFactory: TrainerFormat = {
         }
       : chatRow(example),
   takes: ({ turns, answer }, template) =>
-    template === "alpaca" ||
-    (isAsked(turns) &&
-      ![...turns, answer].some(({ reasoning, written }) => reasoning !== undefined && written === undefined)),
+    template === "alpaca" || (isAsked(turns) && ![...turns, answer].some(isApart)),
   files: (plan, base) => ({
     "sft.yaml": stringify(settings(plan, base), { version: "1.1" }),
     "accelerate.yaml": accelerateSettings(plan),
