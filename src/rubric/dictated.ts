@@ -21,5 +21,6 @@ export function isDictated(tail: string): boolean {
 
 /** Whether a line below a score says that it is dictated. */
 export function isDictatedBelow(line: string, score: string): boolean {
+  if (!/\bme\b/i.test(line)) return false; // both patterns have it
   return dictatedBelow.test(line) || Number(toldToSay.exec(line)?.[1] ?? NaN) === Number(score);
 }

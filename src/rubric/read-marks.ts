@@ -17,7 +17,8 @@ export function readMarks(
   rubric: Pick<Rubric, "reply" | "scale">,
 ): Readonly<Record<string, number>> | undefined {
   const names = markNames(rubric);
-  const found = names.length === 0 ? undefined : findAnswer(text, rubric);
+  if (names.length === 0) return undefined;
+  const found = findAnswer(text, rubric);
   const answer = found && "answer" in found ? found.answer : "";
   const fields = parseFields(answer);
   if (!fields) return undefined;
