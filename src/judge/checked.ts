@@ -66,7 +66,6 @@ export async function createCheckedJudge<J extends LlmJudge>(
   const builds = judge.store.builds(judge.model.identity);
   const scale = judge.scale!; // every rubric has one
   const alarms: string[] = [];
-  const notes: string[] = [];
   let checks: readonly HealthCheck[] | undefined;
   let start: readonly Probe[] | undefined;
   const probes: Probe[] = [];
@@ -139,8 +138,9 @@ export async function createCheckedJudge<J extends LlmJudge>(
     return undefined;
   }
 
-  /** Without asking anything: what an earlier check of this run found, or that there was none before a long rating. */
-  async function lookBack(examples: AsyncIterable<readonly Example[]>): Promise<void> {
+  let isUnchecked: (made: number) => boolean = () => false; // whether so many calls were made without a check
+  /** Without asking anything: what an earlier check of this run found. */
+  async function lookBack(): Promise<void> {
     const rounds: Probe[] = [];
     let latest = 0;
     while (isProbed(nameOf(latest + 1, "start", 1))) latest++;
@@ -149,13 +149,14 @@ export async function createCheckedJudge<J extends LlmJudge>(
     if (rounds.length >= leastRounds) {
       for (const { name, message } of examine(rounds).filter(({ held, isUnknown }) => !held && !isUnknown))
         alarms.push(`${judge.name} ${ratesThough}: ${name}: ${message}`);
-    } else if (await isLongOrBegun(examples)) notes.push(`${judge.name} was not checked before it rated (--no-check)`);
+    } else isUnchecked = (made) => made >= (rounds.length > 0 ? 1 : leastCalls);
   }
 
   return {
     ...judge,
     get notes() {
-      return [...judge.notes, ...notes];
+      const unchecked = `${judge.name} was not checked before it rated (--no-check)`;
+      return isUnchecked(judge.calls().made) ? [...judge.notes, unchecked] : judge.notes;
     },
     get alarms() {
       return alarms;
@@ -167,7 +168,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
     async prepare(examples, onProgress) {
       if (judge.problem !== undefined) throw new UsageError(judge.problem);
       if (isOff) {
-        await lookBack(examples());
+        await lookBack();
         return judge.prepare?.(examples, onProgress);
       }
       if (!start && (await chooseStretch(examples()))) {
