@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Engine } from "./engine.ts";
 import type { CallOutcome } from "./reply.ts";
 import type { ModelRequest } from "./request.ts";
 
 const openItems = 20_000; // how far results may run ahead of the slowest one
+const callsAtOnce = 16; // new calls in a row; then the engine may send them, since making requests holds it up
 
 /** The requests about one item, and how to read its result from their outcomes, which are in the same order. */
 export interface Inquiry<Result> {
@@ -25,14 +27,22 @@ export async function* askInOrder<Item, Result extends object>(
 ): AsyncGenerator<readonly Result[]> {
   const window = new Window<Result>();
   let isDone = false;
+  let inARow = 0;
   try {
     for await (const batch of items) {
       for (const item of batch) {
         const { requests, read } = inquire(item);
         const calls = requests.map((request) => engine.call(request));
-        window.add(areSettled(calls) ? read(calls) : Promise.all(calls.map(async (call) => call)).then(read));
+        const isStored = areSettled(calls);
+        window.add(isStored ? read(calls) : Promise.all(calls.map(async (call) => call)).then(read));
         const isFull = engine.ready();
-        if (!isFull && window.size < openItems) continue;
+        if (!isFull && window.size < openItems) {
+          if (isStored || ++inARow < callsAtOnce) continue;
+          inARow = 0;
+          await nextTurn();
+          continue;
+        }
+        inARow = 0;
         await (isFull ?? window.first);
         yield window.take();
       }
