@@ -53,8 +53,6 @@ export interface ChatModel {
   readonly problem?: string | undefined;
   /** How long one attempt may take, where the caller does not say; 120 seconds when left out. */
   readonly timeoutMs?: number | undefined;
-  /** Whether its server is on this machine or on a network of one's own, where limits per minute are not expected. */
-  readonly isOnOwnNetwork?: boolean | undefined;
   /** What is sent otherwise than asked for, a line each. */
   readonly notes?: (() => readonly string[]) | undefined;
   /** Why no key is sent though there is one, for the message that the key was not accepted. */
@@ -64,10 +62,7 @@ export interface ChatModel {
 }
 
 /** One of several servers that run a model. */
-export interface ModelServer extends Pick<
-  ChatModel,
-  "language" | "measuring" | "isOnOwnNetwork" | "keyAdvice" | "notes" | "redact"
-> {
+export interface ModelServer extends Pick<ChatModel, "language" | "measuring" | "keyAdvice" | "notes" | "redact"> {
   readonly address: string;
 }
 

@@ -221,7 +221,7 @@ export class Gates {
     const gate: Gate = {
       address,
       model,
-      limiter: new RateLimiter({ ...this.#options, widens: model.isOnOwnNetwork }),
+      limiter: new RateLimiter(this.#options),
       replies: 0,
       builds: new Set(),
       failuresInARow: 0,

@@ -8,7 +8,7 @@ import { createMeasuringClient } from "./measuring-client.ts";
 import { openCompatibleEmbedding } from "./open-embedding.ts";
 import { proxyPasswords } from "./proxies.ts";
 import { describeKey, redactorOf } from "./secrets.ts";
-import { isOnOwnNetwork, isReadByOthers } from "./private-network.ts";
+import { isReadByOthers } from "./private-network.ts";
 import { withoutPassword } from "../without-password.ts";
 import { createSender } from "./send-request.ts";
 
@@ -85,7 +85,6 @@ export async function openCompatibleModel(name: string, options: OpenModelOption
     measuring: createMeasuringClient({ baseURL, model, headers, send }),
     thinksFirst: false,
     timeoutMs: queueTimeoutMs,
-    isOnOwnNetwork: isOnOwnNetwork(url),
     notes: () => [
       ...(apiKey !== undefined && isReadByOthers(url)
         ? [`${url.host} gets its key without encryption; name it by https: where it has that`]

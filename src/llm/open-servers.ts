@@ -89,12 +89,11 @@ export async function openServers(
 }
 
 function toServer(address: string, model: ChatModel): ModelServer {
-  const { language, measuring, isOnOwnNetwork, keyAdvice, notes } = model;
+  const { language, measuring, keyAdvice, notes } = model;
   return {
     address,
     language,
     measuring,
-    isOnOwnNetwork,
     redact: (text, of) => model.redact(text, of),
     ...(keyAdvice !== undefined && { keyAdvice }),
     ...(notes && { notes }),

@@ -22,16 +22,12 @@ for (const [network, prefix] of [
 const closedName = /^[^.]+$|\.(?:local|localhost|internal|intranet|lan|home|corp|private|home\.arpa|svc|consul)$/;
 
 /** Whether what is sent to an address can be read on its way by others: without encryption, over the open network. */
-export function isReadByOthers(url: URL): boolean {
-  return url.protocol === "http:" && !isOnOwnNetwork(url);
-}
-
-/** Whether an address is of this machine, or of a network that the open one does not reach. */
-export function isOnOwnNetwork({ hostname }: URL): boolean {
+export function isReadByOthers({ protocol, hostname }: URL): boolean {
+  if (protocol !== "http:") return false;
   const host = hostname
     .replace(/^\[(.*)\]$/, "$1")
     .replace(/\.$/, "")
     .toLowerCase();
   const version = isIP(host);
-  return version === 0 ? closedName.test(host) : closed.check(host, version === 6 ? "ipv6" : "ipv4");
+  return version === 0 ? !closedName.test(host) : !closed.check(host, version === 6 ? "ipv6" : "ipv4");
 }

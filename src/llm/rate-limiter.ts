@@ -7,8 +7,6 @@ export interface RateLimiterOptions {
   /** Most calls in flight at once. */
   readonly concurrency: number;
   readonly limits?: Limits | undefined;
-  /** Whether more calls are sent before the first answer, as long as none fails: for a server without limits per minute. */
-  readonly widens?: boolean | undefined;
 }
 
 /** Tokens that a call is expected to use. */
@@ -29,7 +27,6 @@ export interface Passage {
 }
 
 const probes = 16; // calls in flight before the provider's first answer
-const widenMs = 50; // a server of one's own refuses sooner; until its first answer, the calls in flight may double so often
 const firstConcurrency = 64; // after the first answer; doubles every round until the first complaint
 const memory = 64; // recent answers over which the share of complaints is taken
 const calmShare = 0.1; // up to this share of complaints, concurrency still grows
@@ -60,17 +57,14 @@ export class RateLimiter {
   #isHeldBack = false; // whether more calls would be in flight if more were allowed
   #hasAnswered = false;
   #isStarting = true;
-  #isWidening: boolean;
-  #firstEnteredAt: number | undefined;
   #cutAt = -Infinity;
   #pausedUntil = -Infinity;
   /** The limit that calls wait for, and since when. */
   #held: { readonly kind: LimitKind; readonly since: number } | undefined;
   #recent: boolean[] = []; // whether each of the last answers was a complaint
 
-  constructor({ concurrency, limits = {}, widens = false }: RateLimiterOptions) {
+  constructor({ concurrency, limits = {} }: RateLimiterOptions) {
     this.#maximum = concurrency;
-    this.#isWidening = widens;
     this.#concurrency = Math.min(probes, concurrency);
     this.#byHand = limits;
     for (const kind of limitKinds) {
@@ -90,7 +84,6 @@ export class RateLimiter {
 
   /** Lets one call in, and returns true, if concurrency, limits and pauses allow. */
   tryEnter(estimate: Estimate, now: number): boolean {
-    this.#widen(now);
     if (this.#inFlight >= this.concurrency) this.#isHeldBack = true;
     if (this.#inFlight >= this.concurrency || now < this.#pausedUntil) return false;
     const wanted = limitKinds.flatMap((kind) => {
@@ -104,7 +97,6 @@ export class RateLimiter {
     }
     this.#held = undefined;
     for (const { bucket, amount } of wanted) bucket.take(amount);
-    this.#firstEnteredAt ??= now;
     this.#inFlight++;
     return true;
   }
@@ -128,7 +120,6 @@ export class RateLimiter {
   /** Ends a call's passage and learns from its result. */
   leave(passage: Passage, now: number): void {
     const { enteredAt, estimate, result, used, announced } = passage;
-    this.#isWidening = false;
     this.#inFlight--;
     if (this.#inFlight < this.concurrency / 2) this.#isHeldBack = false;
     if (used) this.#correct(estimate, used);
@@ -147,29 +138,12 @@ export class RateLimiter {
 
   /** Time at which a call may enter even if no other ends before; undefined if one must end first. */
   opensAt(estimate: Estimate, now: number): number | undefined {
-    if (this.#inFlight >= this.concurrency) return this.#widensAt;
+    if (this.#inFlight >= this.concurrency) return undefined;
     let at = this.#pausedUntil;
     for (const kind of limitKinds) {
       at = Math.max(at, this.#buckets[kind]?.hasAt(amountOf(kind, estimate), now) ?? -Infinity);
     }
     return at > now ? at : now;
-  }
-
-  /** How many times the calls in flight may have doubled before the first answer. */
-  #doublings(now: number): number {
-    return Math.floor((now - (this.#firstEnteredAt ?? now)) / widenMs);
-  }
-
-  #widen(now: number): void {
-    if (!this.#isWidening) return;
-    const wider = Math.min(probes * 2 ** this.#doublings(now), firstConcurrency, this.#maximum);
-    this.#concurrency = Math.max(this.#concurrency, wider);
-  }
-
-  /** When more calls may go though none ends; undefined if they may not. */
-  get #widensAt(): number | undefined {
-    if (!this.#isWidening || this.#concurrency >= Math.min(firstConcurrency, this.#maximum)) return undefined;
-    return this.#firstEnteredAt! + widenMs * (Math.log2(this.#concurrency / probes) + 1);
   }
 
   #grow(): void {

@@ -41,20 +41,6 @@ describe("concurrency", () => {
     expect(sent.length).toBeGreaterThan(0.93 * 50 * 64);
   });
 
-  test("doubles before the first answer of a server without limits, until one fails", () => {
-    const { sent } = simulate({ concurrency: 100, widens: true }, 1, 300, () => ({}));
-    const upTo = (at: number) => sent.filter((one) => one <= at).length;
-    expect([0, 49, 50, 99, 100, 299].map(upTo)).toEqual([16, 16, 32, 32, 64, 64]);
-    const limiter = new RateLimiter({ concurrency: 100, widens: true });
-    for (let i = 0; i < 16; i++) expect(limiter.tryEnter(estimate, 0)).toBe(true);
-    expect(limiter.tryEnter(estimate, 10)).toBe(false);
-    expect(limiter.opensAt(estimate, 10)).toBe(50);
-    limiter.leave({ enteredAt: 0, estimate, result: "failed" }, 20);
-    expect(limiter.tryEnter(estimate, 200)).toBe(true); // the place of the one that failed
-    expect(limiter.tryEnter(estimate, 200)).toBe(false);
-    expect(limiter.opensAt(estimate, 200)).toBeUndefined();
-  });
-
   test("shrinks where a provider takes only so many at a time, and stays near what it takes", () => {
     const { limiter, answered, refused } = simulate({ concurrency: 64 }, 60, 100, (_, inFlight) =>
       inFlight > 10 ? { result: "congested", retryAfterMs: 200 } : {},
