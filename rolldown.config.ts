@@ -26,8 +26,12 @@ export default defineConfig({
   plugins: [
     {
       name: "parts of undici",
-      resolveId: (source) =>
-        source === "undici" ? fileURLToPath(new URL("scripts/undici-parts.js", import.meta.url)) : null,
+      resolveId(source) {
+        if (source === "undici") return fileURLToPath(new URL("scripts/undici-parts.js", import.meta.url));
+        if (source === "./client-h2.js") return "\0no HTTP/2"; // never spoken here (`allowH2: false`), and slow to load
+        return null;
+      },
+      load: (id) => (id === "\0no HTTP/2" ? "module.exports = undefined;" : null),
     },
     {
       name: "third-party licences",
