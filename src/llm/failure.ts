@@ -78,6 +78,8 @@ export function readFailure(error: unknown, now: number, redact: (text: string) 
   return tellsOfReply(error.responseBody) ? { ...failure, mayBePaid: true } : failure;
 }
 
+const redirections: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
 /** Classifies the error of a server that has answered. */
 function readRefusal(error: APICallError, status: number, now: number, redact: (text: string) => string): Failure {
   const detail = describeApiError(error, redact);
@@ -94,6 +96,13 @@ function readRefusal(error: APICallError, status: number, now: number, redact: (
         }
       : lost(`the reply was cut off or is not of the protocol (${detail})`);
   }
+  if (status < 400 && !redirections.has(status))
+    return {
+      kind: "stop",
+      detail: `it answers with status ${status}, which is no reply; check the address, and what stands before the server`,
+      isUsage: true,
+      isRowPossible: true,
+    };
   if (status < 400)
     return {
       kind: "stop",

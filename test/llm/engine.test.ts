@@ -176,6 +176,11 @@ describe("what stops everything, within the first calls", () => {
     ],
     ["another address", { kind: "raw", status: 302, type: "text/html", body: "" }, /redirects/],
     [
+      "a page that has not changed",
+      { kind: "raw", status: 304, type: "text/html", body: "" },
+      /answers with status 304/,
+    ],
+    [
       "a request that is never taken",
       { kind: "status", status: 400, message: "Unsupported parameter: temperature" },
       /does not accept temperature .*Unsupported parameter/,
