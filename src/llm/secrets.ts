@@ -30,10 +30,9 @@ export function redactor(key: string | undefined): Redact {
   const forms = [...new Set(formsOf(key).map(lowerAscii))].filter((form) => form.length >= shortest);
   const rangesIn = (text: string, of: "reply" | undefined): Range[] => {
     const lower = lowerAscii(text);
-    return forms.flatMap((form) => [
-      ...rangesOfForm(lower, form),
-      ...(of === "reply" ? [] : rangesOfPieces(lower, form)),
-    ]);
+    return forms
+      .flatMap((form) => [...rangesOfForm(lower, form), ...(of === "reply" ? [] : rangesOfPieces(lower, form))])
+      .concat(of === "reply" ? [] : rangesOfMasked(lower, lowerAscii(key)));
   };
   return (text, of) => {
     if (of === "reply" && key.length < shortestSecret) return text;
@@ -150,6 +149,28 @@ function rangesOfPieces(lower: string, form: string): Range[] {
     ranges.push([start, end]);
     from = end;
   }
+}
+
+/** What servers write in place of a key's middle: `sk-ab***yz`, `sk-ab...yz`. */
+const mask = /^(?:[*•●#x_-]{2,}|\.{2,}|…+|\[[^\]]{0,40}\]|<[^>]{0,40}>)/;
+const leastEnd = 4; // characters before a mask that are looked for
+
+/** Where a key stands with its middle masked, and half of it or more is shown. */
+function rangesOfMasked(lower: string, key: string): Range[] {
+  if (key.length < shortestSecret) return [];
+  const ranges: Range[] = [];
+  const head = key.slice(0, leastEnd);
+  for (let at = lower.indexOf(head); at >= 0; at = lower.indexOf(head, at + 1)) {
+    let shown = leastEnd;
+    while (shown < key.length && lower[at + shown] === key[shown]) shown++;
+    const middle = mask.exec(lower.slice(at + shown, at + shown + key.length + 50))?.[0] ?? "";
+    if (middle === "") continue;
+    const from = at + shown + middle.length;
+    let tail = key.length - shown;
+    while (tail > 0 && !lower.startsWith(key.slice(-tail), from)) tail--;
+    if (shown + tail >= key.length / 2) ranges.push([at, from + tail]);
+  }
+  return ranges;
 }
 
 /** Lower case of ASCII alone, which keeps every place in the text. */

@@ -37,6 +37,12 @@ describe("a key", () => {
     expect(redact(`said "${form}" and more`)).toMatch(/^said "[^a-z0-9]*\[key\][^a-z0-9]*" and more$/i);
   });
 
+  test.each(["***", "...", "…", "xxxxxx", "[REDACTED]", "<hidden>"])("with its middle written as %s", (mask) => {
+    expect(redact(`wrong key ${key.slice(0, 12)}${mask}${key.slice(-6)}, see`)).toBe("wrong key [key], see");
+    const short = `wrong key ${key.slice(0, 6)}${mask}${key.slice(-4)}, see`; // less than half is shown, to find the key again by
+    expect(redact(short)).toBe(short);
+  });
+
   test("in Base64 at any alignment, beside what else was encoded", () => {
     for (const before of ["", "x", "us", "user:"])
       for (const after of ["", "!", ":end"]) {
