@@ -24,6 +24,7 @@ export class RatingTally {
   readonly #emptyRows: number[] = []; // the first ones
   #skipped = 0; // rows of other shards
   #longer = 0; // rows with turns after the answer
+  #unlearnt = 0; // rows whose answer has weight 0
   #columns: readonly string[] | undefined;
   readonly #unread: string[] = [];
   readonly #states = new Map<RatingState, number>();
@@ -50,6 +51,7 @@ export class RatingTally {
   /** Notes what a row is like that readers of the scores should know. */
   addExample({ index, output, conversation, unreadable, place, row, turnsAfter }: Example): void {
     if (turnsAfter !== undefined) this.#longer++;
+    if (conversation?.answer.weight === 0) this.#unlearnt++;
     this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable === undefined && conversation?.turns.length === 0) this.#promptless++;
     this.hasChats ||= unreadable === undefined && conversation !== undefined && !isPlain(conversation);
@@ -92,6 +94,11 @@ export class RatingTally {
       ...(this.#longer > 0
         ? [
             `${formatNumbered(this.#longer, "row has", "rows have")} turns after the last answer, which neither judges nor trainings see`,
+          ]
+        : []),
+      ...(this.#unlearnt > 0
+        ? [
+            `${formatNumbered(this.#unlearnt, "row has", "rows have")} an answer that trainings do not learn (weight 0, or train false); it is rated all the same`,
           ]
         : []),
       ...(this.#promptless > 0

@@ -36,6 +36,17 @@ test("a control is stale when its arm is chosen anew: of another size, or from o
   await expect(select({ run, top: 6, arm: "Selected" })).rejects.toThrow(/differs from selected by more than capital/);
 });
 
+test("a rating tells which answers no training learns", async () => {
+  using folder = tempFolder();
+  const messages = [
+    { role: "user", content: "Do it" },
+    { role: "assistant", content: "done", weight: 0 },
+  ];
+  folder.write("rows.json", [{ messages }]);
+  const { stdout } = await misuse(["rate", "rows.json"], { cwd: folder.path });
+  expect(stdout).toContain("1 row has an answer that trainings do not learn (weight 0, or train false)");
+});
+
 test("a training that does not fit its rows leaves the folder as it is", async () => {
   using folder = tempFolder();
   const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
