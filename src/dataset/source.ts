@@ -5,9 +5,8 @@ import { DataError, UsageError } from "../errors.ts";
 import { readWhole } from "../files/read-file.ts";
 import { tryParse } from "../files/try-parse.ts";
 import type { Compression } from "../files/read-bytes.ts";
-import { shellWord } from "../shell-word.ts";
 import { downloadFromHub } from "./hub.ts";
-import { expectOneConfiguration, expectOneSplit } from "./splits.ts";
+import { expectOneConfiguration, expectOneSplit, nameFiles } from "./splits.ts";
 
 export type Format = "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
@@ -163,36 +162,12 @@ const registries: ReadonlySet<string> = new Set([
 ]);
 /** Data that cannot be read, and what to do. */
 const unread = /\.(xz|bz2|zip|lz4|tar|tgz|7z|rar|avro|orc|xlsx?|feather|msgpack|tfrecord|lance)$/i;
+
 /**
  * The data files of a folder.
  *
  * @throws DataError when files with data cannot be read, or when they are several splits: one pool of them would train on tests
  */
-const mostNamed = 4;
-
-/**
- * How files are named on a command line: one by itself, several by a pattern that no other file matches, or else one by one.
- *
- * @param others the folder's other files
- */
-function nameFiles(folder: string, files: readonly string[], others: readonly string[]): string {
-  const [first = ""] = files;
-  const inFolder = (path: string) => shellWord(join(folder, path));
-  if (files.length === 1) return inFolder(first);
-  let head = first.length;
-  for (const file of files) while (!file.startsWith(first.slice(0, head))) head--;
-  let tail = first.length;
-  for (const file of files) while (!file.endsWith(first.slice(first.length - tail))) tail--;
-  const alike = first.slice(first.length - tail);
-  const end = alike.includes(".") ? alike.slice(alike.indexOf(".")) : "";
-  const begin = first.slice(0, head);
-  const isAlike = (path: string) =>
-    path.startsWith(begin) && path.endsWith(end) && !path.slice(begin.length).includes(sep);
-  const isPattern = !/[[\]{}()!?*]/.test(join(folder, begin)) && files.every(isAlike) && !others.some(isAlike);
-  if (isPattern) return inFolder(`${begin}*${end}`);
-  return `${files.slice(0, mostNamed).map(inFolder).join(" ")}${files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""}`;
-}
-
 function chooseFiles(source: string, paths: readonly string[], folder: string): string[] {
   const isSaved = new Set(paths.filter((path) => basename(path) === "state.json").map(dirname)); // by Dataset.save_to_disk
   const isCache = (path: string) => /^cache-.*\.arrow$/.test(basename(path)) && isSaved.has(dirname(path));

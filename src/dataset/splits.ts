@@ -1,5 +1,6 @@
-import { posix } from "node:path";
+import { join, posix, sep } from "node:path";
 import { DataError } from "../errors.ts";
+import { shellWord } from "../shell-word.ts";
 
 /*
  * Splits of a dataset, by the names of its files and folders. A pool of several would be trained on its tests.
@@ -62,4 +63,29 @@ export function expectOneConfiguration(
   throw new DataError(
     `${source}: expected one configuration, found ${several.slice(0, 10).join(", ")}${several.length > 10 ? ", …" : ""}; name one of them, for example ${nameOf(several[0]!)}`,
   );
+}
+
+const mostNamed = 4;
+
+/**
+ * How files are named on a command line: one by itself, several by a pattern that no other file matches, or else one by one.
+ *
+ * @param others the folder's other files
+ */
+export function nameFiles(folder: string, files: readonly string[], others: readonly string[]): string {
+  const [first = ""] = files;
+  const inFolder = (path: string) => shellWord(join(folder, path));
+  if (files.length === 1) return inFolder(first);
+  let head = first.length;
+  for (const file of files) while (!file.startsWith(first.slice(0, head))) head--;
+  let tail = first.length;
+  for (const file of files) while (!file.endsWith(first.slice(first.length - tail))) tail--;
+  const alike = first.slice(first.length - tail);
+  const end = alike.includes(".") ? alike.slice(alike.indexOf(".")) : "";
+  const begin = first.slice(0, head);
+  const isAlike = (path: string) =>
+    path.startsWith(begin) && path.endsWith(end) && !path.slice(begin.length).includes(sep);
+  const isPattern = !/[[\]{}()!?*]/.test(join(folder, begin)) && files.every(isAlike) && !others.some(isAlike);
+  if (isPattern) return inFolder(`${begin}*${end}`);
+  return `${files.slice(0, mostNamed).map(inFolder).join(" ")}${files.length > mostNamed ? ` and ${files.length - mostNamed} more` : ""}`;
 }
