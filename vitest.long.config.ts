@@ -10,6 +10,7 @@ export default defineConfig({
       "test/**/*.long-test.ts",
       "test/cli/{compare,generate,rate-with-model,run}.test.ts",
       "test/comparison/labels.test.ts",
+      "test/curation/guard.test.ts",
       "test/package.test.ts",
       "test/dataset/formats.test.ts",
       "test/hostile/files.test.ts",
