@@ -9,7 +9,7 @@ import { timedOut } from "./failure.ts";
 import type { Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
 import { readLogprobs } from "./logprobs.ts";
-import { joinTexts } from "./reply-parts.ts";
+import { joinTexts } from "./join-texts.ts";
 import type { Finish, Reply, Usage } from "./reply.ts";
 import { readStatus } from "./responses-reply.ts";
 import type { ModelRequest } from "./request.ts";

@@ -1,6 +1,7 @@
 import type { JSONValue, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { readChatUsage } from "./chat-usage.ts";
 import { type Entry, isEntry } from "./entry.ts";
+import { joinTexts } from "./join-texts.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import type { HttpReply } from "./send-request.ts";
 import { decodeText } from "./decode-text.ts";
@@ -101,7 +102,11 @@ function joinStream(text: string): unknown {
   for (const chunk of chunks)
     for (const [name, value] of Object.entries(chunk)) if (value !== null) whole[name] = value; // null takes nothing back
   const isWhole = chunks.length === read.length && (finish !== null || data.includes("[DONE]"));
-  return { ...whole, choices: [{ message: { content, refusal }, finish_reason: isWhole ? finish : "interrupted" }] };
+  const tokens = choices.flatMap(({ logprobs }) =>
+    isEntry(logprobs) && Array.isArray(logprobs["content"]) ? (logprobs["content"] as unknown[]) : [],
+  );
+  const choice = { message: { content, refusal }, finish_reason: isWhole ? finish : "interrupted" };
+  return { ...whole, choices: [{ ...choice, ...(tokens.length > 0 && { logprobs: { content: tokens } }) }] };
 }
 
 /** The choice that was asked for: number 0, wherever it stands. */
@@ -282,11 +287,11 @@ export function endingOf(raw: unknown, isRefused: boolean): Ending {
 function readContent(content: unknown): string {
   if (typeof content === "string") return content;
   if (typeof content === "number") return String(content);
-  return (Array.isArray(content) ? content : [content])
-    .filter(isEntry)
-    .map(({ type, text, thought }) => {
+  const parts = (Array.isArray(content) ? content : [content]).filter(isEntry);
+  return joinTexts(
+    parts.map(({ type, text, thought }) => {
       const isText = type === "text" || type === "output_text" || (type == null && thought !== true);
-      return isText && typeof text === "string" ? text : "";
-    })
-    .join("");
+      return isText && typeof text === "string" ? text : undefined;
+    }),
+  );
 }

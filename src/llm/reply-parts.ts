@@ -1,6 +1,7 @@
 import type { JSONObject, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { endingOf, reasonOf } from "./chat-reply.ts";
 import { type Entry, isEntry } from "./entry.ts";
+import { joinTexts } from "./join-texts.ts";
 
 /*
  * The parts of a reply in any protocol: texts, counts of tokens, how it ended.
@@ -42,25 +43,6 @@ export function resultOf({
     warnings: [],
     ...(typeof model === "string" && { response: { modelId: model } }),
   };
-}
-
-/**
- * Texts as one. Those that stand beside each other are one text in pieces; those with something between them (a reasoning, a call of a tool) are
- * lines of their own, or a number at the end of one would run into the next.
- *
- * @param pieces undefined where something stands that is no text
- */
-export function joinTexts(pieces: Iterable<string | undefined>): string {
-  let text = "";
-  let isParted = false;
-  for (const piece of pieces) {
-    if (piece === undefined) isParted = true;
-    else if (piece !== "") {
-      text += isParted && text !== "" ? `\n${piece}` : piece;
-      isParted = false;
-    }
-  }
-  return text;
 }
 
 /** The texts of those parts that are said. */

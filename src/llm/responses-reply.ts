@@ -1,7 +1,8 @@
 import type { LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { readStatedError } from "./chat-reply.ts";
 import { type Entry, isEntry } from "./entry.ts";
-import { joinTexts, resultOf, toCount } from "./reply-parts.ts";
+import { joinTexts } from "./join-texts.ts";
+import { resultOf, toCount } from "./reply-parts.ts";
 
 /*
  * Replies of OpenAI's Responses API, asked directly or in a batch.

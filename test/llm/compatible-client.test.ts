@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CallStore } from "../../src/llm/call-store.ts";
+import { readBody, readCompletion } from "../../src/llm/chat-reply.ts";
 import { Engine } from "../../src/llm/engine.ts";
 import { openModel } from "../../src/llm/open-model.ts";
 import { flatPrice } from "../../src/llm/price.ts";
@@ -536,5 +537,32 @@ describe("parameters that a server refuses", () => {
   test("what cannot be guessed is named", async () => {
     const { engine } = await askServer("temperature");
     expect(engine.failure?.message).toContain("it does not accept temperature");
+  });
+});
+
+describe("the text of a completion", () => {
+  const complete = (body: string) =>
+    readCompletion(readBody({ status: 200, headers: {}, bytes: new TextEncoder().encode(body) }).value);
+
+  test("keeps texts apart that something stands between", () => {
+    const parts = [
+      { type: "text", text: "1" },
+      { type: "thinking", thinking: "hm" },
+      { type: "text", text: "0" },
+    ];
+    expect(complete(good(parts))).toMatchObject({ content: [{ text: "1\n0" }] });
+    expect(complete(good([parts[0], parts[2]]))).toMatchObject({ content: [{ text: "10" }] });
+  });
+
+  test("brings its token probabilities from a stream, too", () => {
+    const tokens = ["4", "\n"].map((token) => ({ token, logprob: -0.1, top_logprobs: [] }));
+    const chunks = tokens.map((one, i) => {
+      const choice = { index: 0, delta: { content: one.token }, logprobs: { content: [one] } };
+      return `data: ${JSON.stringify({ choices: [{ ...choice, finish_reason: i === 1 ? "stop" : null }] })}\n\n`;
+    });
+    expect(complete(`${chunks.join("")}data: [DONE]\n\n`)).toMatchObject({
+      content: [{ text: "4\n" }],
+      providerMetadata: { compatible: { logprobs: tokens } },
+    });
   });
 });
