@@ -74,11 +74,11 @@ function weighScores(
   /** How the written whole number goes on: the probability of no fraction, of any, and the sum of fractions by probability. */
   const ways = { plain: 0, fraction: 0, fractions: 0 };
   const addWay = (value: number, probability: number) => {
-    if (Math.floor(value) !== whole) return;
+    if (Math.trunc(value) !== whole) return;
     if (value === whole) ways.plain += probability;
     else {
       ways.fraction += probability;
-      ways.fractions += probability * (value - whole);
+      ways.fractions += probability * Math.abs(value - whole);
     }
   };
   let at = 0; // where the token begins
@@ -110,16 +110,16 @@ function weighScores(
       const text = isFirst ? withoutLead(other, lead) : other;
       const value = text === undefined ? undefined : readBranch(prefix + text, scale, prefix);
       const probability = prefixProbability * Math.exp(otherLogprob);
-      if (value === undefined) continue;
-      if (isFirst && /^[-+−]?\d+$/.test(text!)) siblings.push({ digits: plainCharacters(text!), value, probability });
-      else {
+      if (isFirst && text !== undefined && /^[-+−]?\d+$/.test(text))
+        siblings.push({ digits: plainDigits(text), probability });
+      else if (value !== undefined) {
         add(value, probability);
         if (!isFirst) addWay(value, probability);
       }
     }
     prefixProbability *= Math.exp(logprob);
     prefix += token.slice(Math.max(0, start - from), Math.min(token.length, end - from));
-    if (/^\d+$/.test(prefix)) whole = Number(prefix);
+    if (/^[-+−]?\d+$/.test(prefix)) whole = Number(plainDigits(prefix));
   }
   if (!isEnded && at < end) return known;
   add(score, prefixProbability);
@@ -140,7 +140,6 @@ function weighScores(
 /** An alternative to the written whole number. How it would have gone on is not known. */
 interface Alternative {
   readonly digits: string;
-  readonly value: number;
   readonly probability: number;
 }
 
@@ -161,53 +160,71 @@ function* completeAlternatives(
   written: Written,
 ): Generator<readonly [number, number]> {
   const { scale, ways, score, prefixProbability } = written;
-  const mass = [
-    ...siblings.map(({ value, probability }) => [value, probability] as const),
-    [score, prefixProbability] as const,
+  const each = siblings.map(({ digits, probability }) => ({ probability, numbers: wholeNumbers(digits, written) }));
+  const mass: Mass = [
+    ...each.flatMap(({ numbers: [first], probability }) =>
+      first === undefined ? [] : [[first, probability] as const],
+    ),
+    [score, prefixProbability],
   ];
-  for (const { digits, probability } of siblings) {
-    for (const [number, share] of wholeNumbers(digits, mass, written)) {
+  for (const { numbers, probability } of each) {
+    for (const [number, share] of weighByNearness(numbers, mass, scale)) {
       if (isWhole(scale)) yield [number, probability * share];
       else yield [withFraction(number, mass, ways, scale, score), probability * share];
     }
   }
 }
 
+/** Scores and their probabilities, as far as they are known before alternatives are completed. */
+type Mass = readonly (readonly [value: number, probability: number])[];
+
 /**
- * The whole numbers that an alternative's digits may begin. Some tokenizers have a token for each small number. Others have
- * one for each digit; the number then gets as many digits as the written one. Only at the top of the scale it may get one
- * digit more: `1`, where `10` is possible. The two are then weighted by their nearness to the other scores.
+ * The whole numbers of the scale that an alternative's digits may begin, the likeliest first where nothing else is known. Some tokenizers have
+ * a token for each small number. Others have one for each digit; the number then gets as many digits as the written one, and the same. Where
+ * that is above the scale it gets fewer (`9` in place of the `1` of 100 begins 90 to 99, and stands for their mean), and at the top of the scale
+ * it may get one more: `1`, where `10` or `100` is possible.
  */
-function wholeNumbers(
-  digits: string,
-  mass: readonly (readonly [value: number, probability: number])[],
-  { prefix, tokens, start, scale }: Written,
-): (readonly [number: number, share: number])[] {
+function wholeNumbers(digits: string, { prefix, tokens, start, scale }: Written): number[] {
   const value = Number(digits);
-  const plain = plainCharacters(prefix).split(".")[0]!.replace(/^[-+]/, "");
-  const top = firstTokenTexts(tokens, start);
-  const hasTokenOfSeveral = top.some((text) => /^\d\d+$/.test(text));
-  const isByDigit = plain.length > 1 && !hasTokenOfSeveral;
-  if (isByDigit && digits.length === 1) {
-    const longer = Number(digits + plain.slice(1));
-    return longer <= scale.max ? [[longer, 1]] : value <= scale.max ? [[value, 1]] : [];
+  const plain = plainDigits(prefix).split(".")[0]!.replace(/^[-+]/, "");
+  const hasTokenOfSeveral = firstTokenTexts(tokens, start).some((text) => /^\d\d+$/.test(text));
+  const isTop = (number: number) => isOnScale(number, scale) && number >= scale.max - 9;
+  if (plain.length > 1 && !hasTokenOfSeveral && digits.length === 1) {
+    const alike = Number(digits + plain.slice(1));
+    const longer = value * 10 ** plain.length;
+    const lengths = Array.from({ length: plain.length }, (_, i) => plain.length - i);
+    const own = isOnScale(alike, scale)
+      ? [alike]
+      : lengths.flatMap((length) => meanBegunBy(value, length, scale) ?? []).slice(0, value === 0 ? 1 : plain.length);
+    return value > 0 && isTop(longer) ? [...own, longer] : own;
   }
+  const own = isOnScale(value, scale) ? [value] : [];
   const longer = value * 10;
-  if (
-    hasTokenOfSeveral ||
-    value <= 0 ||
-    longer > scale.max ||
-    longer < scale.max - 9 ||
-    digits.length >= String(scale.max).length
-  )
-    return [[value, 1]];
-  const nearness = (to: number) =>
-    mass.reduce((sum, [other, share]) => sum + (other === value ? 0 : share * Math.exp(-Math.abs(other - to))), 1e-12);
-  const [own, further] = [nearness(value), nearness(longer)];
-  return [
-    [value, own / (own + further)],
-    [longer, further / (own + further)],
-  ];
+  const mayBeLonger = !hasTokenOfSeveral && value > 0 && digits.length < String(scale.max).length;
+  return mayBeLonger && isTop(longer) ? [...own, longer] : own;
+}
+
+/** The mean of the scores of a length that begin with a digit; undefined where the scale has none. */
+function meanBegunBy(digit: number, length: number, scale: Scale): number | undefined {
+  const [low, high] = [digit * 10 ** (length - 1), (digit + 1) * 10 ** (length - 1) - 1];
+  const step = scale.step ?? 1;
+  const first = scale.min + Math.max(0, Math.ceil((low - scale.min) / step - 1e-9)) * step;
+  const last = scale.min + Math.floor((Math.min(high, scale.max) - scale.min) / step + 1e-9) * step;
+  return first > last || (digit === 0 && length > 1) ? undefined : (first + last) / 2;
+}
+
+/** How likely each of the numbers is that an alternative may stand for: by their nearness to the other scores. */
+function weighByNearness(numbers: readonly number[], mass: Mass, { min, max }: Scale): (readonly [number, number])[] {
+  const unit = Math.max(1, (max - min) / 10);
+  const [own] = numbers;
+  const nearness = numbers.map((to) =>
+    mass.reduce(
+      (sum, [other, share]) => sum + (other === own ? 0 : share * Math.exp(-Math.abs(other - to) / unit)),
+      1e-12,
+    ),
+  );
+  const total = nearness.reduce((sum, one) => sum + one, 0);
+  return numbers.map((number, i) => [number, nearness[i]! / total] as const);
 }
 
 /** The texts of the token that begins the score, and of its alternatives. */
@@ -225,24 +242,20 @@ const leastPlain = 0.02; // times the fraction's probability: tokens that were n
 
 /**
  * A whole number plus its expected fraction. How often the written number has a fraction is known. For other numbers the
- * odds are shifted as in a normal distribution: a fraction is likelier for numbers below the written one.
+ * odds are shifted as in a normal distribution: a fraction is likelier for numbers below the written one. A negative number goes on downwards.
  */
-function withFraction(
-  number: number,
-  mass: readonly (readonly [value: number, probability: number])[],
-  ways: Written["ways"],
-  { max }: Scale,
-  score: number,
-): number {
-  if (!(ways.fraction > 0) || number >= max) return Math.min(number, max);
+function withFraction(number: number, mass: Mass, ways: Written["ways"], { min, max }: Scale, score: number): number {
+  if (!(ways.fraction > 0) || number >= max || (number < 0 && number <= min))
+    return Math.max(min, Math.min(number, max));
   const total = mass.reduce((sum, [, share]) => sum + share, 0);
-  const centre = mass.reduce((sum, [value, share]) => sum + Math.floor(value) * share, 0) / total;
-  const variance = mass.reduce((sum, [value, share]) => sum + share * (Math.floor(value) - centre) ** 2, 0) / total;
+  const centre = mass.reduce((sum, [value, share]) => sum + Math.trunc(value) * share, 0) / total;
+  const variance = mass.reduce((sum, [value, share]) => sum + share * (Math.trunc(value) - centre) ** 2, 0) / total;
   const step = ways.fractions / ways.fraction;
   const logit =
     Math.log(ways.fraction / Math.max(leastPlain * ways.fraction, ways.plain)) -
-    (step * (number - Math.floor(score))) / Math.max(leastVariance, variance);
-  return Math.min(max, number + step / (1 + Math.exp(-logit)));
+    (step * (Math.abs(number) - Math.abs(Math.trunc(score)))) / Math.max(leastVariance, variance);
+  const fraction = step / (1 + Math.exp(-logit));
+  return number < 0 ? Math.max(min, number - fraction) : Math.min(max, number + fraction);
 }
 
 /** The score's part of an alternative token, which may lack the written one's leading space or quote, or have another. */
@@ -267,6 +280,11 @@ function readBranch(text: string, scale: Scale, prefix?: string): number | undef
     return isOnScale(half, { ...scale, step: undefined }) ? half : isOnScale(value, scale) ? value : undefined;
   }
   return isOnScale(value, scale) ? value : undefined;
+}
+
+/** A number in plain characters, whose minus JavaScript reads. */
+function plainDigits(text: string): string {
+  return plainCharacters(text).replace("−", "-");
 }
 
 function isWhole({ min, step }: Scale): boolean {

@@ -45,6 +45,32 @@ describe("the expected score", () => {
     expect(figures(read(tokens, whole))).toEqual(digits((0.6 * 4 + 0.25 * 5) / 0.85, 0.15, 4));
   });
 
+  test.each([
+    // scale, tokens, probabilities at the first token that matters, the mean
+    [{ min: 0, max: 100, step: 1 }, ["1", "0", "0"], { "1": 0.5, "9": 0.5 }, 0.5 * 100 + 0.5 * 94.5, 0.1],
+    [{ min: 0, max: 100, step: 1 }, ["9", "5"], { "9": 0.7, "1": 0.3 }, 0.7 * 95 + 0.3 * 100, 0.1],
+    [{ min: 0, max: 100, step: 1 }, ["8", "5"], { "8": 0.8, "7": 0.2 }, 83, 1e-9],
+    [{ min: 0, max: 100, step: 10 }, ["8", "0"], { "8": 0.85, "6": 0.15 }, 77, 1e-9],
+    [{ min: 0, max: 100, step: 5 }, ["8", "5"], { "8": 0.9, "7": 0.1 }, 84, 1e-9],
+    [{ min: 10, max: 100, step: 1 }, ["8", "5"], { "8": 0.9, "9": 0.1 }, 86, 1e-9],
+    [{ min: 0, max: 10, step: 1 }, ["1", "0"], { "1": 0.6, "9": 0.4 }, 9.6, 1e-9],
+    [{ min: -3, max: 3 }, ["1", ".5"], { "1": 0.6, "-1": 0.4 }, 0.3, 0.02],
+  ] as const)("of %o, written %o with %o, is %d", (scale, [first, ...rest], probabilities, mean, off) => {
+    const tokens = [token(first, probabilities), ...rest.map((text) => token(text, { [text]: 1 })), plain("\nGood.")];
+    const rating = read(tokens, { scale, reply: { format: "number" } });
+    expect(rating).toMatchObject({ state: "scored", missing: expect.closeTo(0, 9) as number });
+    expect(Math.abs((rating as { score: number }).score - mean)).toBeLessThanOrEqual(off);
+  });
+
+  test("of negative scores is the mirror of that of positive ones", () => {
+    const scale = { min: -3, max: 3 };
+    const of = (sign: string, others: Record<string, number>) =>
+      read([token(`${sign}1`, others), token(".5", { ".5": 1 })], { scale, reply: { format: "number" } });
+    const [positive, negative] = [of("", { "1": 0.6, "2": 0.4 }), of("-", { "-1": 0.6, "-2": 0.4 })];
+    expect([positive.state, negative.state]).toEqual(["scored", "scored"]);
+    expect((negative as { score: number }).score).toBeCloseTo(-(positive as { score: number }).score, 9);
+  });
+
   test("is of the outermost field, where one inside has its name and value", () => {
     const tokens = [
       plain('{"detail":{"overall":'),
