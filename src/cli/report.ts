@@ -7,7 +7,7 @@ import type { CommandContext } from "./context.ts";
 import { jsonOption, runOption } from "./options.ts";
 import { addPageOptions, readPageFlags, type PageFlags } from "./page-options.ts";
 import { renderReport } from "./text/report.ts";
-import { plainJson, plainText } from "./text/plain-text.ts";
+import { plainJson, plainLines, plainText } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 
 interface ReportFlags extends PageFlags {
@@ -70,7 +70,7 @@ Examples:
           throw new UsageError(`--log-to: logs the page with its figures, so it is not for --format ${format}`);
         if (flags.json) throw new UsageError("--json: is about the page; with --format json the figures are JSON");
         const figures = await reportFigures(format, { run: flags.run, ...readPageFlags(flags), failOn });
-        if (out === undefined) process.stdout.write(figures.text);
+        if (out === undefined) process.stdout.write(process.stdout.isTTY ? plainLines(figures.text) : figures.text); // a terminal obeys what data says
         else await writeFigures(out, format, figures.text);
         for (const problem of figures.problems) process.stderr.write(`alpagasus: ${plainText(problem)}\n`);
         end(figures);

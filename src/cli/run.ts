@@ -151,11 +151,12 @@ async function follow(
   }
 }
 
-function setExitCode({ results }: ExperimentEnd, context: CommandContext): void {
+function setExitCode({ results, result: found }: ExperimentEnd, context: CommandContext): void {
   const ends = [...results.values()];
   const has = (is: (result: TaskResult) => boolean) => ends.some(is);
   const failed = ends.find((result) => result.state === "failed");
-  if (has((result) => result.state === "stopped")) context.exitCode = 3;
+  const isOpen = found?.matches.some(({ missing }) => missing !== undefined); // of what --only or --from left as it is
+  if (isOpen || has((result) => result.state === "stopped")) context.exitCode = 3;
   if (has((result) => result.state === "stopped" && result.end.stopped === "failure")) context.exitCode = 1;
   if (failed) context.exitCode = failed.error instanceof AlpagasusError ? failed.error.exitCode : 1;
   if (has((result) => result.state === "stopped" && result.end.stopped === "budget")) context.exitCode = 4;

@@ -60,6 +60,12 @@ interface Made {
 const familiesOf = ({ command, earlierCommands = [] }: Made): Set<string> =>
   new Set([command, ...earlierCommands].flatMap((one) => (one === undefined ? [] : [familyOf(one)])));
 
+/** Whether a comparison was made by a recipe; one without a command is the library's, and may be. */
+export function isOfRecipe(made: Made): boolean {
+  const families = [...familiesOf(made)];
+  return families.length === 0 || families.some((family) => /^\S+ run\b/.test(family));
+}
+
 /** The earlier commands of a comparison that is made again by `command`: it stays one of those that they made. */
 export function commandsBefore(previous: Made | undefined, command: string | undefined): string[] | undefined {
   if (previous === undefined) return undefined;

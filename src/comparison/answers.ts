@@ -23,6 +23,8 @@ export interface Answer extends TestPrompt {
 export interface Answers {
   readonly path: string;
   readonly answers: readonly Answer[];
+  /** Prompts in the file whose answer is null, or lacks turns. */
+  readonly unanswered?: readonly TestPrompt[] | undefined;
 }
 
 const outputColumns = ["output", "answer", "response", "completion", "generated_text"];
@@ -38,7 +40,7 @@ export interface Questions {
 /**
  * Reads one arm's answers: rows with a prompt (as in test sets) and its answer, as `output`, `answer`, `response`,
  * `completion` or `generated_text`; with several turns, `turns` and `outputs`. Answers of MT-Bench and Arena-Hard (`choices`, `messages`) and predictions of
- * LLaMA-Factory (`predict`) need the questions. Rows with a null answer are skipped. Reasoning before an answer
+ * LLaMA-Factory (`predict`) need the questions. Rows with a null answer are `unanswered`. Reasoning before an answer
  * (`<think>…</think>`) is removed, since people who read answers do not see it.
  *
  * @throws DataError when the file cannot be read, a row has no prompt or no answer column, or a prompt occurs twice
@@ -46,14 +48,19 @@ export interface Questions {
 export async function readAnswers(path: string, questions?: Questions): Promise<Answers> {
   const found = new Map<string, Place>();
   const answers: Answer[] = [];
+  const unanswered: TestPrompt[] = [];
   let rows = 0;
   for (const file of await findDatasetFiles(path)) {
     for await (const batch of (await openRecords(file)).batches()) {
       for (const record of batch) {
         const read = readAnswer(record, rows++, questions);
         if (!read) continue;
-        const { answer, hasId } = read;
-        const key = keyOf(answer, hasId);
+        const { prompt, answer, hasId } = read;
+        const key = keyOf(prompt, hasId);
+        if (!answer) {
+          unanswered.push({ ...prompt, id: hasId ? prompt.id : key });
+          continue;
+        }
         if (found.has(key))
           throw dataErrorAt(
             record.place,
@@ -67,11 +74,13 @@ export async function readAnswers(path: string, questions?: Questions): Promise<
     }
   }
   if (answers.length === 0) throw new DataError(`${path}: expected answers, got none`);
-  return { path, answers };
+  return { path, answers, unanswered };
 }
 
 interface ReadAnswer {
-  readonly answer: Answer;
+  readonly prompt: TestPrompt;
+  /** Undefined where there is none. */
+  readonly answer?: Answer | undefined;
   readonly hasId: boolean;
 }
 
@@ -79,7 +88,8 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
   const { value, place } = record;
   const row = (typeof value === "object" && value !== null ? value : {}) as Row; // a text has no answer
   const [choices, arena] = [readChoices(row), readArenaAnswer(row)];
-  if (choices === null || arena === null) return undefined;
+  if (choices === null || arena === null)
+    return questions && { prompt: findQuestion(row, position, place, questions), hasId: true };
   const foreign = choices ?? arena ?? readPrediction(row);
   if (foreign) {
     const prompt = findQuestion(row, position, place, questions);
@@ -89,7 +99,7 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
         place,
         `expected an answer to each of the ${turns} turns of question ${prompt.id} of ${questions!.name}, got ${foreign.length}; are these the questions that were asked?`,
       );
-    return { answer: toAnswer(prompt, foreign, row), hasId: true };
+    return { prompt, answer: toAnswer(prompt, foreign, row), hasId: true };
   }
   const prompt = readPrompt(record, "prompts", position + 1);
   const hasId = idColumns.some((name) => row[name] !== undefined && row[name] !== null);
@@ -105,16 +115,16 @@ function readAnswer(record: FileRecord, position: number, questions: Questions |
         place,
         `expected at most an answer to each of the ${prompt.turns.length} turns, got ${outputs.length}`,
       );
-    return outputs.length < prompt.turns.length ? undefined : { answer: toAnswer(prompt, outputs, row), hasId };
+    return { prompt, hasId, ...(outputs.length === prompt.turns.length && { answer: toAnswer(prompt, outputs, row) }) };
   }
   const column = outputColumns.find((name) => name in row);
   if (column === undefined)
     throw dataErrorAt(place, `expected an answer in one of the columns ${outputColumns.join(", ")}, got none`);
   const output = row[column];
-  if (output === null) return undefined;
+  if (output === null) return { prompt, hasId };
   if (typeof output !== "string")
     throw dataErrorAt(place, `expected ${JSON.stringify(column)} to be a text, got ${typeof output}`);
-  return { answer: toAnswer(prompt, [output], row), hasId };
+  return { prompt, answer: toAnswer(prompt, [output], row), hasId };
 }
 
 /** An answer without its reasoning. */

@@ -6,7 +6,10 @@ import type { ComparisonRecord, ComparisonSummary } from "../run/records/compari
  *
  * @param warning is added where it says that an arm is better
  */
-export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSummary, warning = ""): string {
+export function conclude(
+  { a, b, pooled, gates, calls, missing, missingPairs = missing }: ComparisonSummary,
+  warning = "",
+): string {
   const { counts, conclusion } = pooled;
   const decided = counts.win + counts.tie + counts.lose;
   const split = [
@@ -16,7 +19,7 @@ export function conclude({ a, b, pooled, gates, calls, missing }: ComparisonSumm
   ].join(", ");
   if (decided === 0) return "Nothing can be concluded: no pair could be judged.";
   if (calls?.stopped || gates.some(({ held }) => !held))
-    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missing)} ${sharesPrompts(pooled) ? "pairs" : "prompts"} have a decided outcome (${split}).`;
+    return `Nothing can be concluded: only ${formatCount(decided)} of ${formatCount(pooled.pairs + missingPairs)} ${sharesPrompts(pooled) ? "pairs" : "prompts"} have a decided outcome (${split}).`;
   if (conclusion === "better" || conclusion === "worse")
     return `${a} is ${conclusion} than ${b}: ${split} (${describeP(pooled)}).${warning}`;
   const needed = pooled.pValue < 0.05 ? "" : describeNeeded(pooled); // it counts without the correction, which decided here

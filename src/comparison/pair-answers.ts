@@ -3,12 +3,15 @@ import { DataError } from "../errors.ts";
 import { type Answers, type Answer, shorten } from "./answers.ts";
 import type { AnswerPair } from "./verdict.ts";
 import { formatCount, formatNumbered } from "../format.ts";
-import type { Exchange } from "../dataset/prompts.ts";
+import type { Exchange, TestPrompt } from "../dataset/prompts.ts";
+
 /** The answers of two arms to the same prompts. */
 export interface PairedAnswers {
   readonly pairs: readonly AnswerPair[];
-  /** How many prompts A has not answered although B has, and the other way round. */
+  /** How many prompts A has not answered, and B. */
   readonly missing: readonly [a: number, b: number];
+  /** How many of these neither has answered, as their files say. */
+  readonly neither: number;
   /** How many more pairs there would be if both had answered all prompts. */
   readonly missingPairs: number;
   /** How many answers of A and of B are empty. */
@@ -26,8 +29,8 @@ export interface PairedAnswers {
  * @throws DataError when an id belongs to two different prompts, a prompt occurs twice, or no prompt is answered by both
  */
 export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each"): PairedAnswers {
-  const idOf = ({ set, id }: Answer) => `${set}\0${id}`;
-  const textOf = ({ instruction, input }: Answer) => `${instruction}\0${input}`;
+  const idOf = ({ set, id }: TestPrompt) => `${set}\0${id}`;
+  const textOf = ({ instruction, input }: TestPrompt) => `${instruction}\0${input}`;
   const byId = matchBy(a, b, idOf);
   const matches = byId.length > 0 ? byId : matchBy(a, b, textOf);
   const keyOfAnswer = byId.length > 0 ? idOf : textOf;
@@ -63,10 +66,19 @@ export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each")
     throw new DataError(
       `${a.path}: expected ids that differ, got ${JSON.stringify(twice.id)} of ${twice.set} both as a turn of a conversation and as a prompt; name that prompt otherwise`,
     );
+  const known = new Set([...a.answers, ...b.answers].map(keyOfAnswer));
+  const open = new Map(
+    [...(a.unanswered ?? []), ...(b.unanswered ?? [])].map((prompt) => [keyOfAnswer(prompt), prompt]),
+  );
+  const neither = [...open].flatMap(([key, prompt]) => (known.has(key) ? [] : [prompt]));
+  const countPairs = (prompts: readonly TestPrompt[]) =>
+    prompts.reduce((sum, { turns: asked }) => sum + (turns === "each" ? (asked?.length ?? 1) : 1), 0);
+  const lacking = [lackingIn(a, b, keyOfAnswer), lackingIn(b, a, keyOfAnswer)] as const;
   return {
     pairs,
-    missingPairs: countMissing(a, b, turns, keyOfAnswer) + countMissing(b, a, turns, keyOfAnswer),
-    missing: [b.answers.length - matches.length, a.answers.length - matches.length],
+    missingPairs: countPairs([...lacking.flat(), ...neither]),
+    missing: [lacking[0].length + neither.length, lacking[1].length + neither.length],
+    neither: neither.length,
     empty: [countEmpty(pairs, 0), countEmpty(pairs, 1)],
     cut: [matches.filter(([one]) => one.isCut).length, matches.filter(([, other]) => other.isCut).length],
     reasoned: [
@@ -76,16 +88,10 @@ export function pairAnswers(a: Answers, b: Answers, turns: JudgedTurns = "each")
   };
 }
 
-/** The pairs of prompts that one has answered and the other has not. */
-function countMissing(
-  own: Answers,
-  other: Answers,
-  turns: JudgedTurns,
-  keyOfAnswer: (answer: Answer) => string,
-): number {
-  const known = new Set(other.answers.map(keyOfAnswer));
-  const missing = own.answers.filter((answer) => !known.has(keyOfAnswer(answer)));
-  return missing.reduce((sum, { turns: asked }) => sum + (turns === "each" ? (asked?.length ?? 1) : 1), 0);
+/** The prompts that the other has answered and this one has not. */
+function lackingIn(own: Answers, other: Answers, keyOfAnswer: (prompt: TestPrompt) => string): TestPrompt[] {
+  const known = new Set(own.answers.map(keyOfAnswer));
+  return other.answers.filter((answer) => !known.has(keyOfAnswer(answer)));
 }
 
 /** Which turns of a conversation are judged. */

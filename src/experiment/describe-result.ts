@@ -152,6 +152,16 @@ function describeMatches(
         ? `Whether selecting helped cannot be said: no pair of ${told} and a random control or the full set is decided${small.length > 0 ? ` (${small.join(", ")}: not as many rows, and so no control)` : ""}.`
         : `Whether selecting helped cannot be said: ${told || "nothing"} was compared neither with a random control nor with the full set.`,
     };
+  const open = saying.flatMap(({ judge, decisive }) =>
+    decisive.flatMap(({ a, b, missing }) =>
+      missing === undefined ? [] : [`${a} against ${b} by ${judge}: ${missing}`],
+    ),
+  );
+  if (open.length > 0)
+    return {
+      verdict: "not compared",
+      sentence: `Whether selecting helped cannot be said: verdicts are missing (${open.join("; ")}).`,
+    };
   const saving = savings.find(({ arm }) => arm === told);
   const faster =
     saving && saving.timesFaster >= 1.05 // less reads as 1.0 times

@@ -9,6 +9,8 @@ export interface ExperimentFacts {
   readonly isPublished?: boolean | undefined;
   readonly arms: readonly ExperimentArm[];
   readonly matches: readonly MatchResult[];
+  /** Comparisons that an earlier form of the recipe made: p-values are corrected for them too, so that leaving some out makes no other sure. */
+  readonly dropped?: readonly Pick<MatchResult, "pooled" | "sets">[] | undefined;
   readonly losses?: ExperimentResult["losses"];
   readonly benchmarks?: ExperimentResult["benchmarks"];
   readonly contamination?: ExperimentResult["contamination"];

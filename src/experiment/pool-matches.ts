@@ -12,9 +12,12 @@ export function meanTraining(trainings: ExperimentArm["trainings"]): Pick<Experi
   return { minutes: mean(trainings.map(({ minutes }) => minutes)), usd: mean(trainings.map(({ usd }) => usd)) };
 }
 
-/** Pools one judge's matches of the same arms, one for each training seed, into one over prompts and trainings. */
+/**
+ * Pools one judge's matches of the same arms, one for each training seed, into one over prompts and trainings. Where verdicts are missing
+ * (`missing` says which), nothing is concluded: what is missing may not be like the rest.
+ */
 export function poolMatches(
-  { a, b, judge }: Pick<MatchResult, "a" | "b" | "judge">,
+  { a, b, judge, missing }: Pick<MatchResult, "a" | "b" | "judge" | "missing">,
   matches: readonly { readonly a: string; readonly b: string; readonly verdicts: readonly PairVerdict[] }[],
 ): MatchResult {
   const all = matches.flatMap(({ verdicts, ...names }, i) =>
@@ -28,12 +31,17 @@ export function poolMatches(
     })),
   );
   const { pooled, sets } = analyse(all);
+  const toRecord = (found: typeof pooled) => ({
+    ...toComparisonRecord(found),
+    ...(missing !== undefined && { conclusion: "nothing can be concluded" as const }),
+  });
   return {
     a,
     b,
     judge,
-    pooled: toComparisonRecord(pooled),
-    sets: sets.map(toComparisonRecord),
+    ...(missing !== undefined && { missing }),
+    pooled: toRecord(pooled),
+    sets: sets.map(toRecord),
     seeds:
       matches.length > 1
         ? matches.map(({ verdicts, ...names }) => ({

@@ -1,4 +1,4 @@
-import { adjust } from "../comparison/adjust.ts";
+import { adjust, adjustComparisons } from "../comparison/adjust.ts";
 import type { ExperimentResult, MatchResult } from "../run/records/experiment.ts";
 import { describeOutcome, isFull } from "./describe-result.ts";
 import type { ExperimentFacts } from "./facts.ts";
@@ -10,7 +10,7 @@ import type { ExperimentFacts } from "./facts.ts";
 /** Draws the conclusion: the result with its verdict and sentence. */
 export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   const { name, caveat, source, isPublished, arms, money } = facts;
-  const matches = adjustMatches(facts.matches);
+  const matches = adjustMatches(facts.matches, facts.dropped);
   const savings = findSavings(facts);
   const moreTrainings = priceTrainings(facts);
   return {
@@ -30,13 +30,14 @@ export function concludeExperiment(facts: ExperimentFacts): ExperimentResult {
   };
 }
 
-/** Corrects the p-values of all matches for multiple testing (Holm). */
-function adjustMatches(matches: readonly MatchResult[]): MatchResult[] {
-  const pooled = adjust(
-    matches.map((match) => match.pooled),
-    "Holm",
-  );
-  return matches.map((match, i) => ({ ...match, pooled: pooled[i]! }));
+/** Corrects the p-values of all matches, and of their test sets, for multiple testing: as those of the comparisons that one command makes. */
+function adjustMatches(matches: readonly MatchResult[], dropped: ExperimentFacts["dropped"] = []): MatchResult[] {
+  const [only] = matches;
+  if (only && matches.length + dropped.length === 1) return [{ ...only, pooled: adjust([only.pooled], "Holm")[0]! }];
+  const command = "run";
+  const all = [...matches, ...dropped].map((match) => ({ ...match, command }));
+  const adjusted = adjustComparisons(all);
+  return matches.map((match, i) => ({ ...match, pooled: adjusted[i]!.pooled, sets: adjusted[i]!.sets }));
 }
 
 const wantedTrainings = 3; // of each arm: fewer hardly show how much trainings vary

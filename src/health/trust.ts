@@ -191,6 +191,7 @@ export function weighExperiment(
   for (const match of matches) {
     const own: Reasons = { for: [], wrong: [], weak: [] };
     weighVerdicts(match, own);
+    if (match.missing !== undefined) own.wrong.push("verdicts are missing");
     const name =
       matches.length > 1 ? ` (${match.a} against ${match.b}${judges.size > 1 ? ` by ${match.judge}` : ""})` : "";
     for (const kind of ["wrong", "weak"] as const) reasons[kind].push(...own[kind].map((reason) => `${reason}${name}`));

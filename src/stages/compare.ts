@@ -81,7 +81,7 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
     throw new RunError(
       `${options.run}: holds a comparison of ${a.name} and ${b.name} by ${judge.name} with another question (${describeQuestion(previous.question)}, not ${describeQuestion(judge.question)}); replace it with --overwrite, or compare the files of answers in another run with --run DIR`,
     );
-  const { pairs, missing, missingPairs, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
+  const { pairs, missing, neither, missingPairs, empty, cut, reasoned } = pairAnswers(a, b, options.turns);
   const answersHash = hash(
     "sha256",
     JSON.stringify(
@@ -115,7 +115,8 @@ export async function compare(a: Arm, b: Arm, options: CompareOptions): Promise<
       ...against.flatMap((other) => describeUnused(other, verdicts)),
     ],
     ...describeCalls(judge, pending, before),
-    missing: missing[0] + missing[1],
+    missing: missing[0] + missing[1] - neither,
+    ...(missingPairs > 0 && { missingPairs }),
     gates: [promptCoverageGate("decided", decided, pairs.length + missingPairs, options.minCoverage)],
     verdictsPath,
     verdictsHash,

@@ -84,7 +84,8 @@ export async function status(folder: string): Promise<RunStatus> {
   if (folder !== defaultRunFolder && !existsSync(folder))
     throw new RunError(`${folder}: no such run; name its folder with --run`);
   const flag = runFlag(folder);
-  const recorded = manifest?.experiment ? undefined : await readExperimentCommand(run);
+  const isEnded = manifest?.experiment?.matches.every(({ missing }) => missing === undefined) ?? false;
+  const recorded = isEnded ? undefined : await readExperimentCommand(run);
   const experimentCommand =
     recorded && commandHere(withoutOnly(recorded.command), run, recorded.commandFolder, recorded.place);
   const people = await summariseAllLabels(run);

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { AnswersSummary } from "../../src/run/records/answers.ts";
+import type { ComparisonSummary } from "../../src/run/records/comparison.ts";
 import { alpagasus, misuse, startAlpagasus, type CommandResult } from "../helpers/command-line.ts";
 import { parseLines } from "../helpers/json-lines.ts";
 import { isLong } from "../helpers/long.ts";
@@ -141,7 +142,13 @@ describe("generate by a model behind an API", () => {
     for (const name of ["test-4.1", "test-4.5"]) await alpagasus([...args, "--name", name], { cwd: folder.path });
     const compared = await alpagasus(["compare", "test-4.1", "other.jsonl", "--json"], { cwd: folder.path });
     expect(JSON.parse(compared.stdout)).toMatchObject({ a: "test-4.1", b: "other", missing: 3 });
-    expect((await alpagasus(["compare", "test-4.1", "test-4.5"], { cwd: folder.path })).code).toBe(0);
+    const both = await alpagasus(["compare", "test-4.1", "test-4.5", "--json"], { cwd: folder.path });
+    const { missing, gates } = JSON.parse(both.stdout) as ComparisonSummary; // what neither has answered is missing, too
+    expect([both.code, missing, gates[0]!.message]).toEqual([
+      3,
+      3,
+      expect.stringContaining("37 of 40 prompts are decided (92.5 %)"),
+    ]);
   });
 
   test.runIf(isLong)("stops before the budget, and goes on with a higher one", async () => {

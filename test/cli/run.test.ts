@@ -291,6 +291,32 @@ describe("an experiment", () => {
     },
   );
 
+  test("says nothing of a comparison whose verdicts are missing, whatever stages are left out", async () => {
+    let broken = true;
+    await using server = await startModelServer({
+      answer: (asked) =>
+        broken && asked.model === "comparer" && /number \d*[5-9]\b/.test(asked.user)
+          ? { kind: "status" as const, status: 400, message: "too long", code: "context_length_exceeded" }
+          : play(asked),
+    });
+    using folder = tempFolder();
+    writeExperiment(folder, server);
+    const first = await run(folder);
+    expect([first.code, endOf(first).result]).toEqual([3, null]);
+    const part = await run(folder, "--only", "report");
+    expect(part.code).toBe(3);
+    const [match] = endOf(part).result!.matches;
+    expect(match!.missing).toMatch(/of 12 prompts are decided/);
+    expect([match!.pooled, ...match!.sets].map(({ conclusion }) => conclusion)).toEqual(
+      Array(3).fill("nothing can be concluded"),
+    );
+    const status = await alpagasus(["status", "--run", "runs/small"], { cwd: folder.path });
+    expect(status.stdout).toMatch(/next +alpagasus run recipe\.yaml/);
+    broken = false;
+    const whole = await run(folder, "--retry-failed");
+    expect([whole.code, endOf(whole).result!.matches[0]!.missing]).toEqual([0, undefined]);
+  });
+
   test.runIf(isLong)("stages can be taken as they are, or done again", async () => {
     await using server = await startModelServer({ answer: play });
     using folder = tempFolder();

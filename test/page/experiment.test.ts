@@ -139,6 +139,22 @@ test("judges that disagree, seeds that disagree, and matches that are told from 
   expect(tellExperiment(fine, undefined, [disagrees])).toMatch(/This is not to be trusted\.$/);
 });
 
+test("leaving a comparison out of a recipe makes no other sure, and sets are corrected like comparisons", () => {
+  const base = { name: "x", money: { rating: 0, training: 0, generating: 0, comparing: 0 } };
+  const arms = ["a", "b", "c"].map((arm) => ({ arm, rows: 9, trainings: [], minutes: null, usd: null }));
+  const match = (b: string, share: number) =>
+    poolMatches({ a: "a", b, judge: "one" }, [{ a: "a", b, verdicts: makeVerdicts(share, 3) }]);
+  const [first, second] = [match("b", 0.66), match("c", 0.55)];
+  const conclude = (matches: ExperimentResult["matches"], dropped: ExperimentResult["matches"] = []) =>
+    concludeExperiment({ ...base, arms, methods: {}, matches, dropped }).matches[0]!;
+  const both = conclude([first, second]);
+  const left = conclude([first], [second]);
+  expect(left.pooled).toEqual(both.pooled);
+  expect(left.pooled.adjusted).toMatchObject({ comparisons: 2, method: "Holm" });
+  expect(both.sets.map(({ adjusted }) => adjusted?.comparisons)).toEqual([4, 4]);
+  expect(conclude([first]).pooled.adjusted).toBeUndefined();
+});
+
 test("every random arm of the same size is heard, whatever their order, and others are no controls", () => {
   const base = { name: "x", money: { rating: 0, training: 0, generating: 0, comparing: 0 } };
   const rows: Record<string, number> = { selected: 9000, random: 9000, again: 8950, small: 500, longest: 9000 };

@@ -42,7 +42,7 @@ export function renderExperimentPlan(recipe: ExperimentRecipe, plan: ExperimentP
             state.state === "done" ? "" : plainText(state.why),
           ]),
         ),
-    `\n  ${describeDue(tasks)} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
+    `\n  ${describeDue(tasks)} Money: ${formatUsd(expectedUsd)} expected as far as known, ${highestUsd === null ? "no upper bound is known" : `${formatUsd(highestUsd)} at most`}${paidUsd > 0 ? `; ${formatUsd(paidUsd)} were paid before, or perhaps` : ""}${budgetUsd === null ? "" : `; the budget is ${formatUsd(budgetUsd)}`}.`,
     ...(expectedUsd > 0 ? [`  Expected by ${plan.basis}.`] : []),
     ...(highestUsd === null
       ? [
@@ -91,6 +91,16 @@ export function renderExperimentResult(
       : [renderTrust(weighExperiment(result, rate, people))]),
     "",
     ...(matches.length > 0 ? [renderMatches(matches), ""] : []),
+    ...matches.flatMap(({ a, b, judge, missing }) =>
+      missing === undefined
+        ? []
+        : [
+            styleText(
+              "yellow",
+              `  ${plainText(`${a} against ${b} by ${judge}: nothing can be concluded: ${missing}`)}`,
+            ),
+          ],
+    ),
     ...renderSeeds(matches),
     ...(result.losses ? [...renderLossTables(result.losses), ""] : []),
     ...(result.benchmarks?.length ? [...renderFindings(result.benchmarks), ""] : []),

@@ -72,6 +72,8 @@ export const comparisonSummarySchema = z.object({
   answersHash: z.string().optional(),
   /** Prompts that only one arm has an answer to. */
   missing: z.number(),
+  /** How many more pairs there would be if both had answered all prompts: a conversation has one for each turn that is judged. */
+  missingPairs: z.number().optional(),
   /** How many of the judged orders ended in each state. */
   states: z.record(z.string(), z.number()),
   seed: z.number(),

@@ -33,6 +33,8 @@ const matchResultSchema = z.object({
   judge: z.string(),
   /** What the judge failed in its latest check in the run, where it did. */
   failedChecks: z.array(z.string()).optional(),
+  /** Which of its verdicts are missing, where some are: then nothing is concluded. */
+  missing: z.string().optional(),
   /** Over all trainings together; prompts and trainings are crossed sources of variance. */
   pooled: comparisonResultSchema,
   sets: z.array(comparisonResultSchema),

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import * as z from "zod";
+import { isOfRecipe } from "../../comparison/adjust.ts";
 import { readVerdicts } from "../../comparison/verdicts-file.ts";
 import { meanTraining, poolMatches } from "../../experiment/pool-matches.ts";
 import type { ExperimentFacts } from "../../experiment/facts.ts";
@@ -10,6 +11,7 @@ import { readWhole } from "../../files/read-file.ts";
 import { tryParse } from "../../files/try-parse.ts";
 import { latestFailures } from "../../run/judge-checks.ts";
 import type { Manifest } from "../../run/manifest.ts";
+import type { ComparisonSummary } from "../../run/records/comparison.ts";
 import type { ExperimentResult } from "../../run/records/experiment.ts";
 import type { RunFolder } from "../../run/run-folder.ts";
 import { callsUsd } from "../../run/spent.ts";
@@ -49,6 +51,7 @@ export async function gatherFacts(context: Context, tasks: readonly Task[]): Pro
     }),
     ...(experiment.training && { trainings: experiment.training.declared.seeds.length }),
     matches: await gatherMatches(context, manifest),
+    dropped: gatherDropped(context, manifest),
     losses: gatherLosses(context, manifest),
     benchmarks: gatherBenchmarks(context, manifest),
     contamination: await gatherContamination(context),
@@ -100,29 +103,56 @@ async function gatherMatches(context: Context, manifest: Manifest): Promise<Expe
   for (const judge of comparison?.judges ?? [])
     for (const { a, b, pairs } of comparison!.matches) {
       const played = [];
+      const missing: string[] = [];
       for (const [ours, theirs] of pairs) {
-        const path = findVerdicts(manifest, context.run, [ours.name, theirs.name, judge.name]);
+        const names = [ours.name, theirs.name, judge.name] as const;
+        const path = findVerdicts(manifest, context.run, names);
+        const lack = path === undefined ? "there are no verdicts" : whyIncomplete(findComparison(manifest, names)!);
+        if (lack !== undefined) missing.push(pairs.length > 1 ? `${ours.name} against ${theirs.name}: ${lack}` : lack);
         if (path !== undefined) played.push({ a: ours.name, b: theirs.name, verdicts: await readVerdicts(path) });
       }
       if (played.length === 0) continue;
       const failedChecks = await latestFailures(context.run, judge.name);
       found.push({
-        ...poolMatches({ a, b, judge: judge.declared }, played),
+        ...poolMatches({ a, b, judge: judge.declared, missing: missing.join("; ") || undefined }, played),
         ...(failedChecks.length > 0 && { failedChecks }),
       });
     }
   return found;
 }
 
-/** Path of a comparison's verdicts in the run; undefined when there are none. */
-export function findVerdicts(
-  { comparisons = {} }: Manifest,
-  run: RunFolder,
-  [a, b, judge]: readonly [a: string, b: string, judge: string],
-): string | undefined {
-  const comparison = Object.values(comparisons).find(
+/** Comparisons that the recipe made and does not have any more: they go on counting among those that were made. */
+function gatherDropped({ experiment }: Context, { comparisons = {} }: Manifest): ExperimentFacts["dropped"] {
+  const { judges = [], matches = [] } = experiment.comparison ?? {};
+  const own = new Set(
+    judges.flatMap((judge) =>
+      matches.flatMap(({ pairs }) => pairs.map(([a, b]) => JSON.stringify([a.name, b.name, judge.name]))),
+    ),
+  );
+  return Object.values(comparisons)
+    .filter(({ a, b, judge }) => !own.has(JSON.stringify([a, b, judge])))
+    .filter(isOfRecipe)
+    .map(({ pooled, sets }) => ({ pooled, sets }));
+}
+
+type ComparedNames = readonly [a: string, b: string, judge: string];
+
+function findComparison({ comparisons = {} }: Manifest, [a, b, judge]: ComparedNames): ComparisonSummary | undefined {
+  return Object.values(comparisons).find(
     (other) => other.a === a && other.b === b && other.judge === judge && other.verdictsPath !== undefined,
   );
+}
+
+/** Why a comparison is not complete: a gate that did not hold, or what stopped it. Undefined when it is. */
+function whyIncomplete({ gates, calls }: ComparisonSummary): string | undefined {
+  const open = gates.filter(({ held }) => !held).map(({ message }) => message);
+  if (open.length > 0) return open.join(", ");
+  return calls?.stopped === undefined ? undefined : "its comparison was stopped";
+}
+
+/** Path of a comparison's verdicts in the run; undefined when there are none. */
+export function findVerdicts(manifest: Manifest, run: RunFolder, names: ComparedNames): string | undefined {
+  const comparison = findComparison(manifest, names);
   const path = comparison && run.verdictsPath(basename(comparison.verdictsPath!, ".jsonl"));
   return path !== undefined && existsSync(path) ? path : undefined;
 }
