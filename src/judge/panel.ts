@@ -159,6 +159,7 @@ function isSameScale(one: Scale, other: Scale): boolean {
 /** A judge whose scores are mapped linearly onto another scale. */
 function rescaled(judge: Judge, scale: Scale): Judge {
   const own = judge.scale!; // `firstScale` has checked it
+  const areOnScale = judge.question?.rubric !== undefined; // a rubric's marks are on its scale; other marks, such as a probability, have their own
   const map = (score: number) => scale.min + ((score - own.min) / (own.max - own.min)) * (scale.max - scale.min);
   return {
     ...judge,
@@ -179,8 +180,9 @@ function rescaled(judge: Judge, scale: Scale): Judge {
       for await (const ratings of judge.rate(examples))
         yield ratings.map((rating) => {
           if (rating.state !== "scored") return rating;
-          const marks = Object.entries(rating.marks ?? {}).map(([name, mark]) => [name, map(mark)] as const); // on the same scale
-          return { ...rating, score: map(rating.score), ...(rating.marks && { marks: Object.fromEntries(marks) }) };
+          const marks = Object.entries(rating.marks ?? {}).map(([name, mark]) => [name, map(mark)] as const);
+          const isMapped = rating.marks !== undefined && areOnScale;
+          return { ...rating, score: map(rating.score), ...(isMapped && { marks: Object.fromEntries(marks) }) };
         });
     },
   };

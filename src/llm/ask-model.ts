@@ -10,6 +10,7 @@ import type { Headers } from "./headers.ts";
 import type { ChatModel } from "./chat-model.ts";
 import { readLogprobs } from "./logprobs.ts";
 import { joinTexts } from "./join-texts.ts";
+import { writesNothing } from "./text-client.ts";
 import type { Finish, Reply, Usage } from "./reply.ts";
 import { readStatus } from "./responses-reply.ts";
 import type { ModelRequest } from "./request.ts";
@@ -112,7 +113,7 @@ export function readReply(
           ? "unclear"
           : finishes[finish],
     ...(logprobs && { logprobs }),
-    ...readUsage(usage, writes && text !== ""),
+    ...readUsage(usage, writes && text !== "" && usage.raw?.[writesNothing] !== true),
     ...(response?.modelId !== undefined && { build: response.modelId }),
     warnings: warnings.map(describeWarning),
   };

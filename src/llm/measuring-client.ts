@@ -39,6 +39,8 @@ export function createMeasuringClient({ baseURL, model, headers, send }: Measuri
     const post: Post = async (url, body) => {
       const { value, headers: said, fail } = await postJson(url, { model, ...body }, signal);
       replied = said;
+      const read = isEntry(value) && isEntry(value["usage"]) ? Number(value["usage"]["prompt_tokens"]) : NaN;
+      if (asked.needs.includes("reward") && read > 0) inputTokens += read; // the tokens of the others are counted as they are sent
       if (typeof value !== "object" || value === null) throw fail("not JSON");
       return value as Json;
     };

@@ -9,6 +9,9 @@ import type { SendRequest } from "./send-request.ts";
  * any other.
  */
 
+/** In a reply's usage: that its text is no model's, so that no tokens were written. */
+export const writesNothing = "writes_nothing";
+
 /** What was found for a text. */
 export interface TextReply {
   readonly text: string;
@@ -34,6 +37,7 @@ export function createTextClient(
         usage: {
           inputTokens: { total: inputTokens, noCache: inputTokens, cacheRead: undefined, cacheWrite: undefined },
           outputTokens: { total: inputTokens === undefined ? undefined : 0, text: undefined, reasoning: undefined },
+          raw: { [writesNothing]: true },
         },
         warnings,
         response: { headers },

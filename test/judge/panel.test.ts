@@ -145,6 +145,16 @@ describe("a panel of different scales", () => {
     expect(panel.notes).toContain("percent: its scores from 0 to 100 are mapped linearly onto 0 to 5");
   });
 
+  it("leaves marks as they are that are on no scale of scores, such as a probability", async () => {
+    const marked = (score: number, fits: number): Rating => ({ state: "scored", score, marks: { fits } });
+    const student = { ...judgeOf("student", [marked(0, 0.25), marked(5, 0.5)], 2), scale: { min: 0, max: 5 } };
+    const percent = { ...judgeOf("percent", [scored(100), scored(25)], 2), scale: { min: 0, max: 100 } };
+    const panel = createPanelJudge([percent, student], "mean", { rescale: true });
+    const ratings = await rateAll(panel, 2);
+    expect(ratings.map(({ marks }) => marks)).toEqual([{ fits: 0.25 }, { fits: 0.5 }]);
+    expect(ratings).toMatchObject([{ score: 50 }, { score: 62.5 }]);
+  });
+
   it("a column whose scale nobody told is refused, with what to do", async () => {
     using folder = tempFolder();
     folder.write(

@@ -109,6 +109,8 @@ test("sums the probabilities of the answer's tokens alone, within the server's l
   const { notes, calls } = JSON.parse(stdout) as RateSummary;
   expect(notes.join("\n")).toContain("4 rows are longer than 1,024 tokens or the server's own limit");
   expect(calls!.made).toBe(12);
+  expect(calls!.inputTokens).toBeGreaterThan(12 * 20); // those that were sent, whatever the server tells
+  expect(notes.join("\n")).not.toContain("token usage");
   const before = asked.length;
   await rate(`ifd:${address}#base`);
   expect(asked.length).toBe(before);
